@@ -1,0 +1,419 @@
+//! What can be asked of the box office, and what it answers.
+
+use crate::{
+    concert::{Concert, ConcertStatus},
+    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    money::Money,
+    payment::Payment,
+    points::PointEntry,
+    queue::{Gate, Room, Token},
+    refusal::Refusal,
+    reservation::Reservation,
+    seat::{NewSeat, SeatAction},
+    time::Time,
+    user::{Caller, NewUser, Role, Session, User},
+};
+use jiff::civil;
+use serde::{Deserialize, Serialize};
+
+/// A command with who gives it and the key that makes it safe to repeat.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who asks.
+    pub caller: Caller,
+    /// For what.
+    pub command: Command,
+    /// The key under which the answer is kept.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A hashed idempotency key with the fingerprint of the request that used it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Idempotency {
+    /// SHA-256 of caller, method, route and key.
+    pub key: [u8; 32],
+    /// SHA-256 of the parsed request.
+    pub fingerprint: [u8; 32],
+}
+
+/// An answer kept under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// The request it belongs to.
+    pub idempotency: Idempotency,
+    /// The answer as JSON.
+    pub answer: String,
+    /// When it was given.
+    pub created_at: Time,
+}
+
+/// Everything that can change something.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// A user registers.
+    Register(NewUser),
+    /// A user signs in; the secret was checked before.
+    OpenSession(Session),
+    /// A user signs out.
+    CloseSession {
+        /// SHA-256 of the session's secret.
+        secret_hash: [u8; 32],
+    },
+    /// The caller joins a line (대기토큰발급).
+    IssueToken {
+        /// Which line.
+        room_id: RoomId,
+    },
+    /// The caller claims their turn (사용자활성화).
+    ActivateToken {
+        /// Which token.
+        token: TokenId,
+    },
+    /// The caller leaves the line (토큰만료).
+    LeaveQueue {
+        /// Which token.
+        token: TokenId,
+    },
+    /// The caller showed a sign of life: an active token is renewed, a dormant one waits again.
+    WakeToken {
+        /// Which token.
+        token: TokenId,
+    },
+    /// The line moves: due tokens lapse and the next ones are offered a turn.
+    AdvanceRoom {
+        /// Which line.
+        room_id: RoomId,
+        /// How many tokens at the head to look at, at most.
+        limit: u32,
+        /// Those of them that nobody has been heard of.
+        asleep: Vec<Position>,
+    },
+    /// The caller holds seats (예약생성), all or nothing.
+    Hold {
+        /// Their active token.
+        token: TokenId,
+        /// Which seats, of one concert.
+        seat_ids: Vec<SeatId>,
+    },
+    /// The caller gives a held seat up (예약취소).
+    CancelReservation {
+        /// Which reservation.
+        reservation_id: ReservationId,
+    },
+    /// Holds whose time is over are swept, so that the table says what has been true already.
+    ExpireHolds {
+        /// Which reservations may be due.
+        reservation_ids: Vec<ReservationId>,
+    },
+    /// The caller pays (결제처리), all or nothing.
+    Pay {
+        /// Their active token.
+        token: TokenId,
+        /// For which reservations, of one concert.
+        reservation_ids: Vec<ReservationId>,
+    },
+    /// A payment is given back (결제환불).
+    Refund {
+        /// Which payment.
+        payment_id: PaymentId,
+    },
+    /// Points are charged (잔액충전).
+    Charge {
+        /// To whose account.
+        user_id: UserId,
+        /// How much.
+        amount: Money,
+        /// The payment provider's reference.
+        reference: Option<String>,
+    },
+    /// An operator creates a concert.
+    CreateConcert(NewConcert),
+    /// An operator changes a concert.
+    UpdateConcert {
+        /// Which concert.
+        concert_id: ConcertId,
+        /// What changes.
+        change: ConcertChange,
+    },
+    /// An operator adds seats to a concert.
+    AddSeats {
+        /// Which concert.
+        concert_id: ConcertId,
+        /// The seats.
+        seats: Vec<NewSeat>,
+    },
+    /// An operator blocks or frees seats.
+    SetSeats {
+        /// Which seats.
+        seat_ids: Vec<SeatId>,
+        /// What happens to them.
+        action: SeatAction,
+    },
+    /// An operator changes a room's settings.
+    SetRoom {
+        /// Which room.
+        room_id: RoomId,
+        /// What changes.
+        change: RoomChange,
+    },
+}
+
+/// A concert that an operator creates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewConcert {
+    /// What it is called.
+    pub title: String,
+    /// Who plays.
+    pub artist: String,
+    /// Where.
+    pub venue: String,
+    /// The venue's time zone.
+    pub time_zone: String,
+    /// The date at the venue.
+    pub concert_date: civil::Date,
+    /// When it starts, at the venue.
+    pub start_time: civil::Time,
+    /// When it ends, at the venue.
+    pub end_time: civil::Time,
+    /// The moment it starts.
+    pub starts_at: Time,
+    /// What a seat costs unless its grade says otherwise.
+    pub base_price: Money,
+    /// When the sale opens.
+    pub opens_at: Time,
+    /// When the sale closes.
+    pub closes_at: Time,
+    /// How many may be active in its own room; none for the house room.
+    pub own_room_max_active: Option<i64>,
+}
+
+/// What an operator changes of a concert; none leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConcertChange {
+    /// What it is called.
+    pub title: Option<String>,
+    /// Who plays.
+    pub artist: Option<String>,
+    /// Where.
+    pub venue: Option<String>,
+    /// When the sale opens.
+    pub opens_at: Option<Time>,
+    /// When the sale closes.
+    pub closes_at: Option<Time>,
+    /// Whether it is closed.
+    pub status: Option<ConcertStatus>,
+}
+
+/// What an operator changes of a room; none leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoomChange {
+    /// The cap on active tokens.
+    pub max_active: Option<i64>,
+    /// The rate; `Some(None)` takes the limit away.
+    pub admit_per_minute: Option<Option<i64>>,
+    /// Whether the line moves.
+    pub gate: Option<Gate>,
+    /// What everybody in line is told; `Some(None)` takes it away.
+    pub message: Option<Option<String>>,
+}
+
+/// What a command brought about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "value", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The user who registered.
+    Registered(User),
+    /// The session is open.
+    SignedIn {
+        /// Until when.
+        expires_at: Time,
+        /// What the user may do.
+        role: Role,
+    },
+    /// The token that the caller has in the room, new or from before.
+    Joined {
+        /// The token.
+        token: Token,
+        /// Whether it is new.
+        issue: Issue,
+    },
+    /// The token as it now is.
+    Token(Token),
+    /// The turn is the caller's, but the room is full for a moment: ask again at once, nothing is lost.
+    TurnPending(Token),
+    /// The line moved.
+    Advanced {
+        /// How many turns were offered.
+        offered: u32,
+        /// How many tokens lapsed.
+        lapsed: u32,
+    },
+    /// The seats are held.
+    Held(Vec<Reservation>),
+    /// The reservation is cancelled.
+    Cancelled(Reservation),
+    /// So many holds were swept.
+    HoldsExpired(u32),
+    /// The reservations are paid.
+    Paid(Vec<Payment>),
+    /// The payment was given back.
+    Refunded(Payment),
+    /// The points were charged.
+    Charged(PointEntry),
+    /// The concert as it now is.
+    Concert(Concert),
+    /// Seats were added.
+    SeatsAdded {
+        /// The first seat's id; the others follow without gaps.
+        first_seat_id: SeatId,
+        /// How many.
+        count: u32,
+    },
+    /// So many seats were blocked or freed.
+    SeatsSet(u32),
+    /// The room as it now is.
+    Room(Room),
+    /// It is done, and there is nothing to say about it.
+    Done,
+}
+
+/// Whether asking for a token made one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Issue {
+    /// A new place at the end of the line.
+    New,
+    /// The place the user had.
+    Existing,
+}
+
+/// What a command is answered with.
+pub type Decision = Result<Outcome, Refusal>;
+
+/// An answer, and whether it was given before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What was decided.
+    pub decision: Decision,
+    /// Whether it was decided now.
+    pub novelty: Novelty,
+}
+
+/// Whether an answer is a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// Decided now.
+    Fresh,
+    /// Kept under the idempotency key from the first time.
+    Replayed,
+}
+
+/// The rows that a batch of commands must see. A store loads these and what hangs on them:
+/// of a seat its concert and its live reservation, of a reservation its seat, of a payment its reservation,
+/// of a pair of user and concert the live reservations.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// Kept answers.
+    pub idempotency: Vec<Idempotency>,
+    /// E-mail addresses that may be taken.
+    pub emails: Vec<String>,
+    /// Users by id.
+    pub users: Vec<UserId>,
+    /// Sessions to close.
+    pub sessions: Vec<[u8; 32]>,
+    /// Rooms that take part. Their rows are locked only where `advanced` or `claimed` names them.
+    pub rooms: Vec<RoomId>,
+    /// Rooms whose active and offered tokens must be counted.
+    pub counted: Vec<RoomId>,
+    /// Rooms that move: due tokens, and so many at the head.
+    pub advanced: Vec<(RoomId, u32)>,
+    /// Tokens by id.
+    pub tokens: Vec<TokenId>,
+    /// The live token of a user in a room.
+    pub places: Vec<(UserId, RoomId)>,
+    /// Concerts by id.
+    pub concerts: Vec<ConcertId>,
+    /// Seats by id.
+    pub seats: Vec<SeatId>,
+    /// Users who want seats: their live reservations in the concerts of these seats.
+    pub holdings: Vec<(UserId, SeatId)>,
+    /// Reservations by id.
+    pub reservations: Vec<ReservationId>,
+    /// Payments by id.
+    pub payments: Vec<PaymentId>,
+    /// Accounts by user; also those of the payments' users.
+    pub points: Vec<UserId>,
+    /// External references of charges that may have been used.
+    pub references: Vec<String>,
+    /// Concerts and numbers of seats that may exist.
+    pub seat_numbers: Vec<(ConcertId, Vec<i32>)>,
+}
+
+impl Keys {
+    /// The keys of a whole batch.
+    #[must_use]
+    pub fn of(batch: &[Request]) -> Self {
+        let mut keys = Self::default();
+        for request in batch {
+            keys.add(request);
+        }
+        keys
+    }
+
+    fn add(&mut self, request: &Request) {
+        self.idempotency.extend(request.idempotency);
+        let caller = request.caller.user_id();
+        match &request.command {
+            Command::Register(user) => {
+                self.emails.push(user.email.clone());
+                self.users.push(user.user_id);
+            }
+            Command::OpenSession(session) => self.users.push(session.user_id),
+            Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
+            Command::IssueToken { room_id } => {
+                self.rooms.push(*room_id);
+                self.concerts.extend(room_id.concert());
+                self.places.extend(caller.map(|user| (user, *room_id)));
+            }
+            Command::ActivateToken { token } => {
+                self.rooms.push(token.room_id);
+                self.counted.push(token.room_id);
+                self.tokens.push(*token);
+            }
+            Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
+            Command::AdvanceRoom { room_id, limit, .. } => {
+                self.rooms.push(*room_id);
+                self.counted.push(*room_id);
+                self.advanced.push((*room_id, *limit));
+            }
+            Command::Hold { token, seat_ids } => {
+                self.tokens.push(*token);
+                self.seats.extend(seat_ids);
+                self.holdings.extend(caller.zip(seat_ids.first().copied()));
+            }
+            Command::CancelReservation { reservation_id } => self.reservations.push(*reservation_id),
+            Command::ExpireHolds { reservation_ids } => self.reservations.extend(reservation_ids),
+            Command::Pay { token, reservation_ids } => {
+                self.tokens.push(*token);
+                self.reservations.extend(reservation_ids);
+                self.points.extend(caller);
+            }
+            Command::Refund { payment_id } => self.payments.push(*payment_id),
+            Command::Charge { user_id, reference, .. } => {
+                self.users.push(*user_id);
+                self.points.push(*user_id);
+                self.references.extend(reference.clone());
+            }
+            Command::CreateConcert(_) => {}
+            Command::UpdateConcert { concert_id, .. } => self.concerts.push(*concert_id),
+            Command::AddSeats { concert_id, seats } => {
+                self.concerts.push(*concert_id);
+                self.seat_numbers.push((*concert_id, seats.iter().map(|seat| seat.seat_number).collect()));
+            }
+            Command::SetSeats { seat_ids, .. } => self.seats.extend(seat_ids),
+            Command::SetRoom { room_id, .. } => {
+                self.rooms.push(*room_id);
+            }
+        }
+    }
+}

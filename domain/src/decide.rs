@@ -1,0 +1,74 @@
+//! The heart: what each command does to the world, or why it does nothing.
+//!
+//! [`decide`] is pure. It checks everything before it changes anything, so a refusal leaves the world as it was.
+
+mod holds;
+mod operators;
+mod payments;
+mod points;
+mod tokens;
+mod users;
+
+use crate::{
+    command::{Answer, Command, Decision, Novelty, Request},
+    refusal::Refusal,
+    world::World,
+};
+
+/// Decides a batch in order; each command sees what those before it did.
+#[must_use]
+pub fn decide_all(world: &mut World, batch: &[Request]) -> Vec<Answer> {
+    batch.iter().map(|request| decide(world, request)).collect()
+}
+
+/// Decides one command. With an idempotency key the first answer is kept, and every later one is that.
+#[must_use]
+pub fn decide(world: &mut World, request: &Request) -> Answer {
+    let Some(idempotency) = request.idempotency else {
+        return Answer { decision: apply(world, request), novelty: Novelty::Fresh };
+    };
+    if let Some(kept) = world.kept.get(idempotency.key) {
+        if kept.idempotency.fingerprint != idempotency.fingerprint {
+            return Answer { decision: Err(Refusal::IdempotencyKeyReused), novelty: Novelty::Fresh };
+        }
+        if let Ok(decision) = serde_json::from_str(&kept.answer) {
+            return Answer { decision, novelty: Novelty::Replayed };
+        }
+    }
+    let decision = apply(world, request);
+    let keep = match &decision {
+        Ok(_) => true,
+        Err(refusal) => refusal.is_kept(),
+    };
+    if keep && let Ok(answer) = serde_json::to_string(&decision) {
+        world.keep_answer(idempotency, answer);
+    }
+    Answer { decision, novelty: Novelty::Fresh }
+}
+
+fn apply(world: &mut World, request: &Request) -> Decision {
+    let caller = request.caller;
+    match &request.command {
+        Command::Register(user) => users::register(world, caller, user),
+        Command::OpenSession(session) => users::open_session(world, *session),
+        Command::CloseSession { secret_hash } => users::close_session(world, *secret_hash),
+        Command::IssueToken { room_id } => tokens::issue(world, caller, *room_id),
+        Command::ActivateToken { token } => tokens::activate(world, caller, *token),
+        Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
+        Command::WakeToken { token } => tokens::wake(world, caller, *token),
+        Command::AdvanceRoom { room_id, limit, asleep } => tokens::advance(world, caller, *room_id, *limit, asleep),
+        Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
+        Command::CancelReservation { reservation_id } => holds::cancel(world, caller, *reservation_id),
+        Command::ExpireHolds { reservation_ids } => holds::expire(world, caller, reservation_ids),
+        Command::Pay { token, reservation_ids } => payments::pay(world, caller, *token, reservation_ids),
+        Command::Refund { payment_id } => payments::refund(world, caller, *payment_id),
+        Command::Charge { user_id, amount, reference } => {
+            points::charge(world, caller, *user_id, *amount, reference.as_deref())
+        }
+        Command::CreateConcert(concert) => operators::create_concert(world, caller, concert),
+        Command::UpdateConcert { concert_id, change } => operators::update_concert(world, caller, *concert_id, change),
+        Command::AddSeats { concert_id, seats } => operators::add_seats(world, caller, *concert_id, seats),
+        Command::SetSeats { seat_ids, action } => operators::set_seats(world, caller, seat_ids, action),
+        Command::SetRoom { room_id, change } => operators::set_room(world, caller, *room_id, change),
+    }
+}

@@ -1,0 +1,168 @@
+use crate::{
+    command::{Decision, Outcome},
+    concert::Concert,
+    decide::tokens::check_service,
+    id::{ReservationId, SeatId, TokenId, UserId},
+    refusal::{Refusal, Thing},
+    reservation::{Reservation, ReservationStatus},
+    rules::SEATS_PER_COMMAND_MAX,
+    seat::{Seat, SeatStatus},
+    time::Time,
+    user::Caller,
+    world::World,
+};
+
+pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_ids: &[SeatId]) -> Decision {
+    let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
+    let (now, rules) = (world.now, world.rules);
+    let seats = wanted_seats(world, seat_ids)?;
+    let concert = one_concert(world, &seats)?;
+    let token = check_service(world, caller, token_id, concert.room_id)?;
+    concert.check_on_sale(now)?;
+    for seat in &seats {
+        check_free(world, seat)?;
+    }
+    let concert_id = concert.concert_id;
+    let held = live_seats(world, user_id, &concert);
+    if held.saturating_add(seats.len()) > usize::try_from(rules.max_seats_per_user).unwrap_or(usize::MAX) {
+        return Err(Refusal::TooManySeats { limit: rules.max_seats_per_user });
+    }
+
+    let expires_at = now.plus(rules.hold);
+    let mut reservations = Vec::with_capacity(seats.len());
+    for mut seat in seats {
+        if let Some(overdue) = seat.reservation_id {
+            close(world, overdue, ReservationStatus::Expired);
+        }
+        let reservation = Reservation {
+            reservation_id: world.take_reservation_id(),
+            user_id,
+            concert_id,
+            seat_id: seat.seat_id,
+            seat_number: seat.seat_number,
+            price: seat.price,
+            status: ReservationStatus::Pending,
+            created_at: now,
+            expires_at,
+            confirmed_at: None,
+            closed_at: None,
+        };
+        seat.status = SeatStatus::Held;
+        seat.reservation_id = Some(reservation.reservation_id);
+        seat.updated_at = now;
+        world.seats.put(seat.seat_id, seat);
+        world.holdings.entry((user_id, concert_id)).or_default().push(reservation.reservation_id);
+        world.reservations.put(reservation.reservation_id, reservation.clone());
+        reservations.push(reservation);
+    }
+    world.put_token(token.renewed(now, &rules).lifted_by_hold(expires_at, now, &rules));
+    Ok(Outcome::Held(reservations))
+}
+
+fn wanted_seats(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
+    if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_COMMAND_MAX {
+        return Err(Refusal::Malformed { reason: format!("Name 1 to {SEATS_PER_COMMAND_MAX} seats.") });
+    }
+    let mut sorted = seat_ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != seat_ids.len() {
+        return Err(Refusal::Malformed { reason: "A seat is named twice.".to_owned() });
+    }
+    seat_ids.iter().map(|id| world.seats.get(*id).cloned().ok_or(Refusal::NotFound { what: Thing::Seat })).collect()
+}
+
+fn one_concert(world: &World, seats: &[Seat]) -> Result<Concert, Refusal> {
+    let Some(first) = seats.first() else { return Err(Refusal::NotFound { what: Thing::Seat }) };
+    if seats.iter().any(|seat| seat.concert_id != first.concert_id) {
+        return Err(Refusal::SeveralConcerts);
+    }
+    world.concerts.get(first.concert_id).cloned().ok_or(Refusal::NotFound { what: Thing::Concert })
+}
+
+/// A seat is free where it is available, or where its hold's time is over, swept or not.
+fn check_free(world: &World, seat: &Seat) -> Result<(), Refusal> {
+    let seat_id = seat.seat_id;
+    match seat.status {
+        SeatStatus::Available => Ok(()),
+        SeatStatus::Sold => Err(Refusal::SeatSold { seat_id }),
+        SeatStatus::Blocked => Err(Refusal::SeatBlocked { seat_id }),
+        SeatStatus::Held => {
+            let holder = seat.reservation_id.and_then(|id| world.reservations.get(id));
+            match holder {
+                Some(reservation) if reservation.is_overdue(world.now) => Ok(()),
+                Some(reservation) => Err(Refusal::SeatHeld { seat_id, held_until: reservation.expires_at }),
+                None => Err(Refusal::SeatHeld { seat_id, held_until: world.now }),
+            }
+        }
+    }
+}
+
+fn live_seats(world: &World, user_id: UserId, concert: &Concert) -> usize {
+    world.holdings.get(&(user_id, concert.concert_id)).map_or(0, |ids| {
+        ids.iter()
+            .filter_map(|id| world.reservations.get(*id))
+            .filter(|reservation| reservation.is_live(world.now))
+            .count()
+    })
+}
+
+/// Ends a reservation in `status`. The seat is the caller's to set.
+pub(super) fn close(world: &mut World, id: ReservationId, status: ReservationStatus) -> Option<Reservation> {
+    let mut reservation = world.reservations.get(id)?.clone();
+    let at: Time = if status == ReservationStatus::Expired { reservation.expires_at } else { world.now };
+    reservation.status = status;
+    reservation.closed_at = Some(at);
+    world.reservations.put(id, reservation.clone());
+    Some(reservation)
+}
+
+/// Makes the seat free again if it still belongs to `reservation_id`.
+pub(super) fn free_seat(world: &mut World, seat_id: SeatId, reservation_id: ReservationId) {
+    let Some(mut seat) = world.seats.get(seat_id).cloned() else { return };
+    if seat.reservation_id != Some(reservation_id) {
+        return;
+    }
+    seat.status = SeatStatus::Available;
+    seat.reservation_id = None;
+    seat.updated_at = world.now;
+    world.seats.put(seat_id, seat);
+}
+
+pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> Decision {
+    let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Reservation });
+    };
+    if reservation.is_overdue(world.now) {
+        return Err(Refusal::HoldExpired { expired_at: reservation.expires_at });
+    }
+    if reservation.status != ReservationStatus::Pending {
+        return Err(Refusal::ReservationNotPending);
+    }
+    free_seat(world, reservation.seat_id, id);
+    let Some(cancelled) = close(world, id, ReservationStatus::Cancelled) else {
+        return Err(Refusal::NotFound { what: Thing::Reservation });
+    };
+    if caller.user_id() != Some(reservation.user_id) {
+        let detail = serde_json::json!({ "user_id": reservation.user_id, "seat_id": reservation.seat_id });
+        world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
+    }
+    Ok(Outcome::Cancelled(cancelled))
+}
+
+pub(super) fn expire(world: &mut World, caller: Caller, ids: &[ReservationId]) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let mut swept = 0_u32;
+    for id in ids {
+        let Some(seat_id) = world.reservations.get(*id).filter(|row| row.is_overdue(world.now)).map(|row| row.seat_id)
+        else {
+            continue;
+        };
+        free_seat(world, seat_id, *id);
+        close(world, *id, ReservationStatus::Expired);
+        swept = swept.saturating_add(1);
+    }
+    Ok(Outcome::HoldsExpired(swept))
+}

@@ -1,0 +1,200 @@
+use crate::{
+    command::{ConcertChange, Decision, NewConcert, Outcome, RoomChange},
+    concert::{Concert, ConcertStatus},
+    id::{ConcertId, RoomId, SeatId},
+    money::Money,
+    queue::Room,
+    refusal::{Refusal, Thing},
+    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
+    seat::{NewSeat, Seat, SeatAction, SeatStatus},
+    user::Caller,
+    world::World,
+};
+use serde_json::json;
+use std::collections::HashSet;
+
+fn check_operator(caller: Caller) -> Result<(), Refusal> {
+    if caller.runs_the_sale() { Ok(()) } else { Err(Refusal::Forbidden) }
+}
+
+fn malformed(reason: &str) -> Refusal {
+    Refusal::Malformed { reason: reason.to_owned() }
+}
+
+pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert) -> Decision {
+    check_operator(caller)?;
+    if new.opens_at >= new.closes_at {
+        return Err(malformed("The sale must open before it closes."));
+    }
+    if new.base_price < Money::ZERO {
+        return Err(malformed("A price is not negative."));
+    }
+    let now = world.now;
+    let concert_id = world.take_concert_id();
+    let room_id = match new.own_room_max_active {
+        None => RoomId::HOUSE,
+        Some(max_active) => {
+            check_max_active(max_active)?;
+            let room_id = RoomId::of_concert(concert_id);
+            world.rooms.put(room_id, Room::new(room_id, max_active, now));
+            world.note_cap(room_id, max_active);
+            room_id
+        }
+    };
+    let concert = Concert {
+        concert_id,
+        title: new.title.clone(),
+        artist: new.artist.clone(),
+        venue: new.venue.clone(),
+        time_zone: new.time_zone.clone(),
+        concert_date: new.concert_date,
+        start_time: new.start_time,
+        end_time: new.end_time,
+        starts_at: new.starts_at,
+        base_price: new.base_price,
+        opens_at: new.opens_at,
+        closes_at: new.closes_at,
+        room_id,
+        status: ConcertStatus::Scheduled,
+        created_at: now,
+        updated_at: now,
+    };
+    world.concerts.put(concert_id, concert.clone());
+    let detail = json!({ "title": concert.title, "room_id": room_id });
+    world.add_audit(caller.user_id(), "concert.create", format!("concert {concert_id}"), detail);
+    Ok(Outcome::Concert(concert))
+}
+
+pub(super) fn update_concert(world: &mut World, caller: Caller, id: ConcertId, change: &ConcertChange) -> Decision {
+    check_operator(caller)?;
+    let Some(mut concert) = world.concerts.get(id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Concert });
+    };
+    let ConcertChange { title, artist, venue, opens_at, closes_at, status } = change.clone();
+    concert.title = title.unwrap_or(concert.title);
+    concert.artist = artist.unwrap_or(concert.artist);
+    concert.venue = venue.unwrap_or(concert.venue);
+    concert.opens_at = opens_at.unwrap_or(concert.opens_at);
+    concert.closes_at = closes_at.unwrap_or(concert.closes_at);
+    concert.status = status.unwrap_or(concert.status);
+    if concert.opens_at >= concert.closes_at {
+        return Err(malformed("The sale must open before it closes."));
+    }
+    concert.updated_at = world.now;
+    world.concerts.put(id, concert.clone());
+    let detail = json!({
+        "title": change.title, "artist": change.artist, "venue": change.venue,
+        "opens_at": change.opens_at, "closes_at": change.closes_at, "status": change.status,
+    });
+    world.add_audit(caller.user_id(), "concert.update", format!("concert {id}"), detail);
+    Ok(Outcome::Concert(concert))
+}
+
+pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats: &[NewSeat]) -> Decision {
+    check_operator(caller)?;
+    if !world.concerts.contains(id) {
+        return Err(Refusal::NotFound { what: Thing::Concert });
+    }
+    if seats.is_empty() || seats.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
+        return Err(malformed("Add 1 to 100000 seats."));
+    }
+    let mut numbers = HashSet::with_capacity(seats.len());
+    for seat in seats {
+        if seat.seat_number < 1 || seat.price <= Money::ZERO {
+            return Err(malformed("A seat has a number of at least 1 and a price above zero."));
+        }
+        if !numbers.insert(seat.seat_number) || world.seat_numbers.contains(&(id, seat.seat_number)) {
+            return Err(Refusal::SeatNumberTaken { seat_number: seat.seat_number });
+        }
+    }
+    let first_seat_id = SeatId::new(world.next_ids.seat);
+    for new in seats {
+        let seat = Seat {
+            seat_id: world.take_seat_id(),
+            concert_id: id,
+            seat_number: new.seat_number,
+            price: new.price,
+            status: SeatStatus::Available,
+            reservation_id: None,
+            blocked_reason: None,
+            updated_at: world.now,
+        };
+        world.add_seat(seat, new.label.clone());
+    }
+    let count = u32::try_from(seats.len()).unwrap_or(u32::MAX);
+    let detail = json!({ "first_seat_id": first_seat_id, "count": count });
+    world.add_audit(caller.user_id(), "seats.add", format!("concert {id}"), detail);
+    Ok(Outcome::SeatsAdded { first_seat_id, count })
+}
+
+pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], action: &SeatAction) -> Decision {
+    check_operator(caller)?;
+    if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
+        return Err(malformed("Name 1 to 100000 seats."));
+    }
+    for id in seat_ids {
+        let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: Thing::Seat }) };
+        let overdue = seat
+            .reservation_id
+            .and_then(|reservation| world.reservations.get(reservation))
+            .is_some_and(|reservation| reservation.is_overdue(world.now));
+        if matches!(seat.status, SeatStatus::Held | SeatStatus::Sold) && !overdue {
+            return Err(Refusal::SeatInUse { seat_id: *id });
+        }
+    }
+    for id in seat_ids {
+        let Some(mut seat) = world.seats.get(*id).cloned() else { continue };
+        if let Some(overdue) = seat.reservation_id.take() {
+            super::holds::close(world, overdue, crate::reservation::ReservationStatus::Expired);
+        }
+        (seat.status, seat.blocked_reason) = match action {
+            SeatAction::Block { reason } => (SeatStatus::Blocked, Some(reason.clone())),
+            SeatAction::Free => (SeatStatus::Available, None),
+        };
+        seat.updated_at = world.now;
+        world.seats.put(*id, seat);
+    }
+    let count = u32::try_from(seat_ids.len()).unwrap_or(u32::MAX);
+    let (name, detail) = match action {
+        SeatAction::Block { reason } => ("seats.block", json!({ "seat_ids": seat_ids, "reason": reason })),
+        SeatAction::Free => ("seats.free", json!({ "seat_ids": seat_ids })),
+    };
+    world.add_audit(caller.user_id(), name, format!("{count} seats"), detail);
+    Ok(Outcome::SeatsSet(count))
+}
+
+fn check_max_active(max_active: i64) -> Result<(), Refusal> {
+    if (0..=1_000_000).contains(&max_active) { Ok(()) } else { Err(malformed("max_active is from 0 to 1000000.")) }
+}
+
+pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &RoomChange) -> Decision {
+    check_operator(caller)?;
+    let Some(mut room) = world.rooms.get(id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Room });
+    };
+    if let Some(max_active) = change.max_active {
+        check_max_active(max_active)?;
+    }
+    if let Some(Some(per_minute)) = change.admit_per_minute
+        && !(1..=1_000_000).contains(&per_minute)
+    {
+        return Err(malformed("admit_per_minute is from 1 to 1000000."));
+    }
+    room.max_active = change.max_active.unwrap_or(room.max_active);
+    room.admit_per_minute = change.admit_per_minute.unwrap_or(room.admit_per_minute);
+    room.gate = change.gate.unwrap_or(room.gate);
+    if let Some(message) = &change.message {
+        room.message.clone_from(message);
+    }
+    room.updated_at = world.now;
+    if change.max_active.is_some() {
+        world.note_cap(id, room.max_active);
+    }
+    let detail = json!({
+        "max_active": change.max_active, "admit_per_minute": change.admit_per_minute,
+        "gate": change.gate, "message": change.message,
+    });
+    world.rooms.put(id, room.clone());
+    world.add_audit(caller.user_id(), "room.set", format!("room {id}"), detail);
+    Ok(Outcome::Room(room))
+}

@@ -1,0 +1,162 @@
+use crate::{
+    command::{Decision, Outcome},
+    decide::{
+        holds::{close, free_seat},
+        points::{Movement, post},
+        tokens::check_service,
+    },
+    id::{PaymentId, ReservationId, TokenId},
+    money::Money,
+    payment::{Payment, PaymentStatus},
+    points::{PointKind, deducted},
+    queue::EndReason,
+    refusal::{Refusal, Thing},
+    reservation::{Reservation, ReservationStatus},
+    rules::SEATS_PER_COMMAND_MAX,
+    seat::SeatStatus,
+    user::Caller,
+    world::World,
+};
+
+/// One transaction: hold valid, balance covers it, points deducted, seat sold, reservation confirmed, payment
+/// stored, token ended. Or nothing.
+pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[ReservationId]) -> Decision {
+    let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
+    let now = world.now;
+    let reservations = own_reservations(world, caller, ids)?;
+    let Some(concert_id) = reservations.first().map(|first| first.concert_id) else {
+        return Err(Refusal::NotFound { what: Thing::Reservation });
+    };
+    if reservations.iter().any(|reservation| reservation.concert_id != concert_id) {
+        return Err(Refusal::SeveralConcerts);
+    }
+    let Some(room_id) = world.concerts.get(concert_id).map(|concert| concert.room_id) else {
+        return Err(Refusal::NotFound { what: Thing::Concert });
+    };
+    let mut price = Money::ZERO;
+    for reservation in &reservations {
+        check_payable(world, reservation)?;
+        price = price.checked_add(reservation.price).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
+    }
+    let token = check_service(world, caller, token_id, room_id)?;
+    let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
+    deducted(balance, price)?;
+
+    let mut payments = Vec::with_capacity(reservations.len());
+    for mut reservation in reservations {
+        let payment = Payment {
+            payment_id: world.take_payment_id(),
+            user_id,
+            reservation_id: reservation.reservation_id,
+            amount: reservation.price,
+            status: PaymentStatus::Completed,
+            paid_at: now,
+            refunded_at: None,
+            created_at: now,
+        };
+        post(
+            world,
+            user_id,
+            &Movement {
+                kind: PointKind::Use,
+                amount: payment.amount.negated(),
+                description: format!("seat {}, reservation {}", reservation.seat_number, reservation.reservation_id),
+                payment_id: Some(payment.payment_id),
+                reference: None,
+            },
+        );
+        if let Some(mut seat) = world.seats.get(reservation.seat_id).cloned() {
+            seat.status = SeatStatus::Sold;
+            seat.updated_at = now;
+            world.seats.put(seat.seat_id, seat);
+        }
+        reservation.status = ReservationStatus::Confirmed;
+        reservation.confirmed_at = Some(now);
+        world.reservations.put(reservation.reservation_id, reservation);
+        world.payments.put(payment.payment_id, payment.clone());
+        payments.push(payment);
+    }
+    world.put_token(token.ended(now, EndReason::Paid));
+    Ok(Outcome::Paid(payments))
+}
+
+fn own_reservations(world: &World, caller: Caller, ids: &[ReservationId]) -> Result<Vec<Reservation>, Refusal> {
+    if ids.is_empty() || ids.len() > SEATS_PER_COMMAND_MAX {
+        return Err(Refusal::Malformed { reason: format!("Name 1 to {SEATS_PER_COMMAND_MAX} reservations.") });
+    }
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != ids.len() {
+        return Err(Refusal::Malformed { reason: "A reservation is named twice.".to_owned() });
+    }
+    ids.iter()
+        .map(|id| {
+            world
+                .reservations
+                .get(*id)
+                .filter(|reservation| caller.user_id() == Some(reservation.user_id))
+                .cloned()
+                .ok_or(Refusal::NotFound { what: Thing::Reservation })
+        })
+        .collect()
+}
+
+fn check_payable(world: &World, reservation: &Reservation) -> Result<(), Refusal> {
+    if reservation.status == ReservationStatus::Expired || reservation.is_overdue(world.now) {
+        return Err(Refusal::HoldExpired { expired_at: reservation.expires_at });
+    }
+    let holds_the_seat = world
+        .seats
+        .get(reservation.seat_id)
+        .is_some_and(|seat| seat.reservation_id == Some(reservation.reservation_id) && seat.status == SeatStatus::Held);
+    if reservation.status == ReservationStatus::Pending && holds_the_seat {
+        Ok(())
+    } else {
+        Err(Refusal::ReservationNotPending)
+    }
+}
+
+pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decision {
+    let Some(mut payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Payment });
+    };
+    if payment.status == PaymentStatus::Refunded {
+        return Err(Refusal::AlreadyRefunded);
+    }
+    let now = world.now;
+    let Some(reservation) = world.reservations.get(payment.reservation_id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Reservation });
+    };
+    let Some(concert) = world.concerts.get(reservation.concert_id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Concert });
+    };
+    let until = concert.starts_at.minus(world.rules.refund_cutoff);
+    if now >= until && !caller.runs_the_sale() {
+        return Err(Refusal::RefundTooLate { until });
+    }
+
+    payment.status = PaymentStatus::Refunded;
+    payment.refunded_at = Some(now);
+    world.payments.put(id, payment.clone());
+    close(world, payment.reservation_id, ReservationStatus::Refunded);
+    if concert.check_not_over(now).is_ok() {
+        free_seat(world, reservation.seat_id, payment.reservation_id);
+    }
+    post(
+        world,
+        payment.user_id,
+        &Movement {
+            kind: PointKind::Refund,
+            amount: payment.amount,
+            description: format!("refund of payment {id}"),
+            payment_id: Some(id),
+            reference: None,
+        },
+    );
+    if caller.user_id() != Some(payment.user_id) {
+        let detail = serde_json::json!({ "user_id": payment.user_id, "amount": payment.amount });
+        world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), detail);
+    }
+    Ok(Outcome::Refunded(payment))
+}

@@ -1,0 +1,179 @@
+//! Typed identifiers: a seat's number can never be handed to something that wants a reservation's.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+/// The largest number an id may have in JSON: 2^53 − 1, which every client can hold exactly.
+pub const ID_MAX: i64 = 9_007_199_254_740_991;
+
+macro_rules! numeric_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 1, maximum = 9_007_199_254_740_991_i64, example = 1))]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// Wraps a number that is known to be an id, such as one read from a store.
+            #[must_use]
+            pub const fn new(value: i64) -> Self {
+                Self(value)
+            }
+
+            /// The bare number.
+            #[must_use]
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = &'static str;
+
+            fn try_from(value: i64) -> Result<Self, Self::Error> {
+                if (1..=ID_MAX).contains(&value) {
+                    Ok(Self(value))
+                } else {
+                    Err("an id is a whole number from 1 to 9007199254740991")
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::try_from(i64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+numeric_id!(
+    /// A concert: one performance, on one date, at one venue.
+    ConcertId
+);
+numeric_id!(
+    /// A seat of one concert.
+    SeatId
+);
+numeric_id!(
+    /// A reservation of one seat by one user.
+    ReservationId
+);
+numeric_id!(
+    /// A payment for one reservation.
+    PaymentId
+);
+numeric_id!(
+    /// A user's point account.
+    PointId
+);
+numeric_id!(
+    /// One entry of a user's point history.
+    HistoryId
+);
+numeric_id!(
+    /// One line of the operators' audit log.
+    AuditId
+);
+
+/// A user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", example = "0193f3c4-5a6b-7c8d-9e0f-112233445566"))]
+#[serde(transparent)]
+pub struct UserId(pub Uuid);
+
+impl std::fmt::Display for UserId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A waiting room: 0 is the house room, any other is the room of the concert with that number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 0))]
+#[serde(transparent)]
+pub struct RoomId(i64);
+
+impl RoomId {
+    /// The room that always exists, used by every concert without a room of its own.
+    pub const HOUSE: Self = Self(0);
+
+    /// Wraps a number that is known to be a room's.
+    #[must_use]
+    pub const fn new(value: i64) -> Self {
+        Self(value)
+    }
+
+    /// The room of its own that this concert may have.
+    #[must_use]
+    pub const fn of_concert(concert: ConcertId) -> Self {
+        Self(concert.0)
+    }
+
+    /// The concert whose room this is; none for the house room.
+    #[must_use]
+    pub const fn concert(self) -> Option<ConcertId> {
+        if self.0 == 0 { None } else { Some(ConcertId(self.0)) }
+    }
+
+    /// The bare number.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        if (0..=ID_MAX).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(serde::de::Error::custom("a room is a whole number from 0 to 9007199254740991"))
+        }
+    }
+}
+
+impl std::fmt::Display for RoomId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A place in a room's line: strictly increasing in the order of issue, gaps allowed, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 1, example = 42))]
+#[serde(transparent)]
+pub struct Position(pub i64);
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which token: the room and the place in its line. The string that clients hold is this, signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TokenId {
+    /// The room the token waits in.
+    pub room_id: RoomId,
+    /// Its place in the line.
+    pub position: Position,
+}
+
+impl std::fmt::Display for TokenId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.room_id, self.position)
+    }
+}

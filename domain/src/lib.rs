@@ -1,0 +1,33 @@
+//! The rules of Frontrow, and nothing else: no I/O, no clock, no randomness, no async.
+//!
+//! Read it in the order of a sale:
+//!
+//! 1. [`queue`]: a user joins a line and gets a token; the line offers turns; a claimed turn is an active token.
+//! 2. [`seat`] and [`reservation`]: an active token holds a seat for five minutes.
+//! 3. [`payment`] and [`points`]: points pay for it, in one step with the seat's sale and the token's end.
+//!
+//! A [`command::Command`] says what is asked; a store loads the rows it names into a [`world::World`];
+//! [`decide::decide`] is the one place where anything is decided; [`world::Changes`] is what the store saves.
+//! [`model::Model`] is the whole service in maps, for tests and for a store without a disk.
+//!
+//! The promises: a seat has one live reservation; a balance is the sum of its history and never negative;
+//! no more tokens are active in a room than its cap; a place in line is never lost and never moves back.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+pub mod command;
+pub mod concert;
+pub mod decide;
+pub mod id;
+pub mod model;
+pub mod money;
+pub mod payment;
+pub mod points;
+pub mod queue;
+pub mod refusal;
+pub mod reservation;
+pub mod rules;
+pub mod seat;
+pub mod time;
+pub mod user;
+pub mod world;

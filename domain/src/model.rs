@@ -1,0 +1,260 @@
+//! The whole service in maps: the oracle of the tests, and the store that forgets.
+
+use crate::{
+    command::{Answer, KeptAnswer, Keys, Request},
+    concert::Concert,
+    decide::decide_all,
+    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{Room, Token, TokenStatus, can_expire},
+    reservation::Reservation,
+    rules::Rules,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{Session, User},
+    world::{AuditEntry, Changes, NextIds, RoomCounts, World},
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// Every row of a box office.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    /// The ids for the next rows.
+    pub next_ids: NextIds,
+    /// The highest position given in each room.
+    pub highest: BTreeMap<RoomId, Position>,
+    /// Kept answers.
+    pub kept: HashMap<[u8; 32], KeptAnswer>,
+    /// Users.
+    pub users: BTreeMap<UserId, User>,
+    /// Password hashes.
+    pub passwords: HashMap<UserId, String>,
+    /// Users by e-mail address.
+    pub emails: HashMap<String, UserId>,
+    /// Sessions.
+    pub sessions: HashMap<[u8; 32], Session>,
+    /// Concerts.
+    pub concerts: BTreeMap<ConcertId, Concert>,
+    /// Seats.
+    pub seats: BTreeMap<SeatId, Seat>,
+    /// Where the seats are.
+    pub labels: HashMap<SeatId, SeatLabel>,
+    /// Reservations.
+    pub reservations: BTreeMap<ReservationId, Reservation>,
+    /// Payments.
+    pub payments: BTreeMap<PaymentId, Payment>,
+    /// Point accounts.
+    pub points: BTreeMap<UserId, Point>,
+    /// Point histories, oldest first.
+    pub history: Vec<PointEntry>,
+    /// Rooms.
+    pub rooms: BTreeMap<RoomId, Room>,
+    /// The caps that rooms have had, and from when.
+    pub caps: Vec<(Time, RoomId, i64)>,
+    /// Tokens.
+    pub tokens: BTreeMap<TokenId, Token>,
+    /// The audit log, oldest first.
+    pub audit: Vec<AuditEntry>,
+}
+
+impl Model {
+    /// A box office with nothing but the house room.
+    #[must_use]
+    pub fn new(house_max_active: i64, now: Time) -> Self {
+        let room = Room::new(RoomId::HOUSE, house_max_active, now);
+        Self {
+            rooms: BTreeMap::from([(RoomId::HOUSE, room)]),
+            caps: vec![(now, RoomId::HOUSE, house_max_active)],
+            ..Self::default()
+        }
+    }
+
+    /// Loads, decides and saves one batch.
+    pub fn transact(&mut self, now: Time, rules: Rules, batch: &[Request]) -> (Vec<Answer>, Changes) {
+        let mut world = self.load(now, rules, &Keys::of(batch));
+        let answers = decide_all(&mut world, batch);
+        let changes = world.into_changes();
+        self.save(&changes);
+        (answers, changes)
+    }
+
+    /// The rows that `keys` name and what hangs on them.
+    #[must_use]
+    pub fn load(&self, now: Time, rules: Rules, keys: &Keys) -> World {
+        let mut world = World::new(now, rules, self.next_ids.clone());
+        for idempotency in &keys.idempotency {
+            if let Some(kept) = self.kept.get(&idempotency.key) {
+                world.kept.load(idempotency.key, kept.clone());
+            }
+        }
+        for email in &keys.emails {
+            if let Some(user) = self.emails.get(email) {
+                world.emails.insert(email.clone(), *user);
+            }
+        }
+        for id in &keys.users {
+            if let Some(user) = self.users.get(id) {
+                world.users.load(*id, user.clone());
+            }
+        }
+        for reference in &keys.references {
+            if self.history.iter().any(|entry| entry.reference.as_ref() == Some(reference)) {
+                world.references.insert(reference.clone());
+            }
+        }
+        self.load_queue(&mut world, keys);
+        self.load_sale(&mut world, keys);
+        world
+    }
+
+    fn load_queue(&self, world: &mut World, keys: &Keys) {
+        for id in &keys.rooms {
+            if let Some(room) = self.rooms.get(id) {
+                world.rooms.load(*id, room.clone());
+                world.highest.insert(*id, self.highest.get(id).copied().unwrap_or(Position(0)));
+            }
+        }
+        for id in &keys.tokens {
+            if let Some(token) = self.tokens.get(id) {
+                world.load_token(*token);
+            }
+        }
+        for (user, room) in &keys.places {
+            let place = self
+                .tokens
+                .values()
+                .find(|token| token.user_id == *user && token.id.room_id == *room && can_expire(token));
+            if let Some(token) = place {
+                world.load_token(*token);
+                world.places.insert((*user, *room), token.id);
+            }
+        }
+        for room in &keys.counted {
+            let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
+            let count = |test: fn(&Token, Time) -> bool| {
+                i64::try_from(tokens().filter(|token| test(token, world.now)).count()).unwrap_or(i64::MAX)
+            };
+            world
+                .counts
+                .insert(*room, RoomCounts { active: count(Token::is_active), offered: count(Token::is_offered) });
+        }
+        for (room, limit) in &keys.advanced {
+            let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
+            let due: Vec<_> = tokens().filter(|token| token.is_overdue(world.now)).copied().collect();
+            let waiting = tokens().filter(|token| token.status == TokenStatus::Waiting);
+            let head: Vec<_> = waiting.take(usize::try_from(*limit).unwrap_or(usize::MAX)).copied().collect();
+            world.due.insert(*room, due.iter().map(|token| token.id).collect());
+            world.head.insert(*room, head.iter().map(|token| token.id).collect());
+            for token in due.into_iter().chain(head) {
+                world.load_token(token);
+            }
+        }
+    }
+
+    fn load_sale(&self, world: &mut World, keys: &Keys) {
+        for id in &keys.payments {
+            if let Some(payment) = self.payments.get(id) {
+                world.payments.load(*id, payment.clone());
+                self.load_reservation(world, payment.reservation_id);
+                self.load_point(world, payment.user_id);
+            }
+        }
+        for id in &keys.reservations {
+            self.load_reservation(world, *id);
+        }
+        for id in &keys.seats {
+            self.load_seat(world, *id);
+        }
+        for (user, seat) in &keys.holdings {
+            let Some(concert) = self.seats.get(seat).map(|seat| seat.concert_id) else { continue };
+            let live: Vec<_> = self
+                .reservations
+                .values()
+                .filter(|row| row.user_id == *user && row.concert_id == concert && row.is_live(world.now))
+                .cloned()
+                .collect();
+            world.holdings.insert((*user, concert), live.iter().map(|row| row.reservation_id).collect());
+            for row in live {
+                world.reservations.load(row.reservation_id, row);
+            }
+        }
+        for id in &keys.concerts {
+            self.load_concert(world, *id);
+        }
+        for user in &keys.points {
+            self.load_point(world, *user);
+        }
+        for (concert, numbers) in &keys.seat_numbers {
+            for seat in self.seats.values().filter(|seat| seat.concert_id == *concert) {
+                if numbers.contains(&seat.seat_number) {
+                    world.seat_numbers.insert((*concert, seat.seat_number));
+                }
+            }
+        }
+    }
+
+    fn load_reservation(&self, world: &mut World, id: ReservationId) {
+        if let Some(reservation) = self.reservations.get(&id) {
+            world.reservations.load(id, reservation.clone());
+            self.load_seat(world, reservation.seat_id);
+        }
+    }
+
+    fn load_seat(&self, world: &mut World, id: SeatId) {
+        if let Some(seat) = self.seats.get(&id) {
+            world.seats.load(id, seat.clone());
+            self.load_concert(world, seat.concert_id);
+            if let Some(reservation) = seat.reservation_id.and_then(|id| self.reservations.get(&id)) {
+                world.reservations.load(reservation.reservation_id, reservation.clone());
+            }
+        }
+    }
+
+    fn load_concert(&self, world: &mut World, id: ConcertId) {
+        if let Some(concert) = self.concerts.get(&id) {
+            world.concerts.load(id, concert.clone());
+        }
+    }
+
+    fn load_point(&self, world: &mut World, user: UserId) {
+        if let Some(point) = self.points.get(&user) {
+            world.points.load(user, *point);
+        }
+    }
+
+    /// Makes the changes of a batch.
+    pub fn save(&mut self, changes: &Changes) {
+        self.next_ids = changes.next_ids.clone();
+        self.highest.extend(&changes.highest);
+        self.kept.extend(changes.kept.iter().map(|kept| (kept.idempotency.key, kept.clone())));
+        for new in &changes.new_users {
+            let user = User {
+                user_id: new.user_id,
+                name: new.name.clone(),
+                email: new.email.clone(),
+                role: new.role,
+                created_at: changes.now,
+                updated_at: changes.now,
+            };
+            self.emails.insert(user.email.clone(), user.user_id);
+            self.passwords.insert(user.user_id, new.password_hash.clone());
+            self.users.insert(user.user_id, user);
+        }
+        self.sessions.extend(changes.new_sessions.iter().map(|session| (session.secret_hash, *session)));
+        for closed in &changes.closed_sessions {
+            self.sessions.remove(closed);
+        }
+        self.concerts.extend(changes.concerts.iter().map(|row| (row.concert_id, row.clone())));
+        self.seats.extend(changes.seats.iter().map(|row| (row.seat_id, row.clone())));
+        self.labels.extend(changes.new_labels.iter().map(|(id, label)| (*id, label.clone())));
+        self.reservations.extend(changes.reservations.iter().map(|row| (row.reservation_id, row.clone())));
+        self.payments.extend(changes.payments.iter().map(|row| (row.payment_id, row.clone())));
+        self.points.extend(changes.points.iter().map(|row| (row.user_id, *row)));
+        self.history.extend(changes.history.iter().cloned());
+        self.rooms.extend(changes.rooms.iter().map(|row| (row.room_id, row.clone())));
+        self.caps.extend(changes.caps.iter().map(|(room, cap)| (changes.now, *room, *cap)));
+        self.tokens.extend(changes.tokens.iter().map(|row| (row.id, *row)));
+        self.audit.extend(changes.audit.iter().cloned());
+    }
+}

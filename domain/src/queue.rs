@@ -1,0 +1,489 @@
+//! The waiting line: token states, order, admission, estimated wait.
+//!
+//! waiting → offered → active → ended, with dormant (silent, may return) and missed (did not claim its turn,
+//! may be recalled to the head) beside the way.
+
+use crate::{
+    id::{Position, RoomId, TokenId, UserId},
+    refusal::Refusal,
+    rules::Rules,
+    time::{Span, Time},
+};
+use serde::{Deserialize, Serialize};
+
+/// Where a token stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TokenStatus {
+    /// In line.
+    Waiting,
+    /// In line but silent when its turn came; waits again as soon as its user shows a sign.
+    Dormant,
+    /// Has its turn and must claim it before its deadline.
+    Offered,
+    /// Did not claim its turn; may be recalled to the head of the line.
+    Missed,
+    /// May hold and pay.
+    Active,
+    /// Paid, left or expired. Final.
+    Ended,
+}
+
+/// Why a token ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Its user paid.
+    Paid,
+    /// Its user left the line.
+    Left,
+    /// Its time ran out.
+    Expired,
+}
+
+/// A token's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The room and the place in its line.
+    pub id: TokenId,
+    /// Whose.
+    pub user_id: UserId,
+    /// Where it stands.
+    pub status: TokenStatus,
+    /// When it was issued.
+    pub issued_at: Time,
+    /// When it was activated.
+    pub activated_at: Option<Time>,
+    /// What its state lasts until: the claim of an offered, the recall of a missed, the end of a dormant or
+    /// active token. None while waiting and when ended.
+    pub deadline: Option<Time>,
+    /// When it ended (the brief's `expired_at`).
+    pub expired_at: Option<Time>,
+    /// Why it ended.
+    pub end_reason: Option<EndReason>,
+}
+
+impl Token {
+    /// A token just issued (대기토큰발급).
+    #[must_use]
+    pub const fn issued(id: TokenId, user_id: UserId, now: Time) -> Self {
+        Self {
+            id,
+            user_id,
+            status: TokenStatus::Waiting,
+            issued_at: now,
+            activated_at: None,
+            deadline: None,
+            expired_at: None,
+            end_reason: None,
+        }
+    }
+
+    /// Whether its state has outlived its deadline.
+    #[must_use]
+    pub fn is_overdue(&self, now: Time) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Whether it counts against the room's cap.
+    #[must_use]
+    pub fn is_active(&self, now: Time) -> bool {
+        self.status == TokenStatus::Active && !self.is_overdue(now)
+    }
+
+    /// Whether it is a turn that may still be claimed.
+    #[must_use]
+    pub fn is_offered(&self, now: Time) -> bool {
+        self.status == TokenStatus::Offered && !self.is_overdue(now)
+    }
+
+    /// The token with what its deadline brings, if that has passed: an unclaimed turn is missed, anything else ends.
+    #[must_use]
+    pub fn lapsed(mut self, now: Time, rules: &Rules) -> Self {
+        let Some(deadline) = self.deadline.filter(|deadline| now >= *deadline) else { return self };
+        match self.status {
+            TokenStatus::Offered => {
+                self.status = TokenStatus::Missed;
+                self.deadline = Some(deadline.plus(rules.recall_window));
+                self.lapsed(now, rules)
+            }
+            TokenStatus::Missed | TokenStatus::Dormant | TokenStatus::Active => {
+                self.ended(deadline, EndReason::Expired)
+            }
+            TokenStatus::Waiting | TokenStatus::Ended => self,
+        }
+    }
+
+    /// The token ended (토큰만료) at `at`.
+    #[must_use]
+    pub const fn ended(mut self, at: Time, why: EndReason) -> Self {
+        self.status = TokenStatus::Ended;
+        self.deadline = None;
+        self.expired_at = Some(at);
+        self.end_reason = Some(why);
+        self
+    }
+
+    /// The token with its turn, to be claimed within the window.
+    #[must_use]
+    pub const fn offered(mut self, now: Time, rules: &Rules) -> Self {
+        self.status = TokenStatus::Offered;
+        self.deadline = Some(now.plus(rules.claim_window));
+        self
+    }
+
+    /// The token activated (사용자활성화).
+    #[must_use]
+    pub const fn activated(mut self, now: Time, rules: &Rules) -> Self {
+        self.status = TokenStatus::Active;
+        self.activated_at = Some(now);
+        self.deadline = Some(now.plus(rules.idle_limit));
+        self
+    }
+
+    /// The token back in line with its old place.
+    #[must_use]
+    pub const fn waiting_again(mut self) -> Self {
+        self.status = TokenStatus::Waiting;
+        self.deadline = None;
+        self
+    }
+
+    /// The token put aside because its user was silent when the turn came.
+    #[must_use]
+    pub const fn put_aside(mut self, now: Time, rules: &Rules) -> Self {
+        self.status = TokenStatus::Dormant;
+        self.deadline = Some(now.plus(rules.dormant_limit));
+        self
+    }
+
+    /// The active token after a sign of its user: idle time starts again, within the absolute limit. Never shorter.
+    #[must_use]
+    pub fn renewed(mut self, now: Time, rules: &Rules) -> Self {
+        if let (TokenStatus::Active, Some(activated_at), Some(deadline)) =
+            (self.status, self.activated_at, self.deadline)
+        {
+            let idle_until = now.plus(rules.idle_limit).min(activated_at.plus(rules.active_limit));
+            self.deadline = Some(deadline.max(idle_until));
+        }
+        self
+    }
+
+    /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. A hold made
+    /// after the absolute limit does not lengthen it again, so that holding over and over is no way to stay.
+    #[must_use]
+    pub fn lifted_by_hold(mut self, hold_until: Time, now: Time, rules: &Rules) -> Self {
+        if let (TokenStatus::Active, Some(activated_at), Some(deadline)) =
+            (self.status, self.activated_at, self.deadline)
+            && now < activated_at.plus(rules.active_limit)
+        {
+            self.deadline = Some(deadline.max(hold_until.plus(rules.pay_grace)));
+        }
+        self
+    }
+}
+
+/// Whether the line moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Turns are offered.
+    Open,
+    /// No turn is offered until an operator opens the gate. Offered turns may still be claimed.
+    Paused,
+}
+
+/// A waiting room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Room {
+    /// Which room.
+    pub room_id: RoomId,
+    /// How many tokens may be active at once. Never exceeded.
+    #[cfg_attr(feature = "openapi", schema(example = 100))]
+    pub max_active: i64,
+    /// How many turns may be offered in a minute; none for as many as `max_active` allows.
+    #[cfg_attr(feature = "openapi", schema(example = 600))]
+    pub admit_per_minute: Option<i64>,
+    /// Whether the line moves.
+    pub gate: Gate,
+    /// What everybody in line is told.
+    #[cfg_attr(feature = "openapi", schema(example = "Doors open at 20:00."))]
+    pub message: Option<String>,
+    /// The highest position that was offered a turn or passed over.
+    pub cursor: Position,
+    /// Raised when the line is laid anew; tokens of another epoch are not this line's.
+    pub epoch: i64,
+    /// The smoothed share of turns that nobody claims, in millionths.
+    pub no_show_ppm: i64,
+    /// Millionths of a turn that the rate has earned and not spent.
+    #[serde(skip)]
+    pub credit_ppm: i64,
+    /// Up to when the rate's credit was counted.
+    #[serde(skip)]
+    pub credit_at: Time,
+    /// When a setting last changed.
+    pub updated_at: Time,
+}
+
+/// One turn, in the millionths that credit and shares are counted in.
+const ONE_PPM: i64 = 1_000_000;
+/// How fast the no-show share follows what happens: one part in 32 a turn.
+const NO_SHOW_WEIGHT: i64 = 32;
+/// Offers may exceed the free places by at most this much, in millionths: 1.5 ×.
+const OVERCOMMIT_MAX_PPM: i64 = 1_500_000;
+
+impl Room {
+    /// A room with the default settings.
+    #[must_use]
+    pub const fn new(room_id: RoomId, max_active: i64, now: Time) -> Self {
+        Self {
+            room_id,
+            max_active,
+            admit_per_minute: None,
+            gate: Gate::Open,
+            message: None,
+            cursor: Position(0),
+            epoch: 1,
+            no_show_ppm: 0,
+            credit_ppm: 0,
+            credit_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Notes how a turn went: claimed, or not.
+    pub fn note_turn(&mut self, turn: Turn) {
+        let sample = match turn {
+            Turn::Claimed => 0,
+            Turn::Unclaimed => ONE_PPM,
+        };
+        let step = sample.saturating_sub(self.no_show_ppm).saturating_div(NO_SHOW_WEIGHT);
+        self.no_show_ppm = self.no_show_ppm.saturating_add(step).clamp(0, ONE_PPM);
+    }
+
+    /// How many turns may be offered now; spends nothing. Two caps, and the tighter binds.
+    ///
+    /// Free places are over-committed by the measured no-show share p: `free ÷ (1 − p)`, at most 1.5 × free.
+    #[must_use]
+    pub fn turns_to_offer(&mut self, active: i64, offered: i64, now: Time) -> i64 {
+        self.earn_credit(now);
+        if self.gate == Gate::Paused {
+            return 0;
+        }
+        let free = self.max_active.saturating_sub(active).max(0);
+        let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
+        let over_ppm = ONE_PPM.saturating_mul(ONE_PPM).saturating_div(shows_ppm).min(OVERCOMMIT_MAX_PPM);
+        let outstanding = free.saturating_mul(over_ppm).saturating_div(ONE_PPM);
+        let want = outstanding.saturating_sub(offered).max(0);
+        match self.admit_per_minute {
+            None => want,
+            Some(_) => want.min(self.credit_ppm.saturating_div(ONE_PPM)),
+        }
+    }
+
+    /// Spends the credit of `turns` offered turns.
+    pub fn spend_credit(&mut self, turns: i64) {
+        self.credit_ppm = self.credit_ppm.saturating_sub(turns.saturating_mul(ONE_PPM)).max(0);
+    }
+
+    /// Credit grows with the rate and is kept for one second at most (one turn at least): none is banked.
+    fn earn_credit(&mut self, now: Time) {
+        let elapsed = now.since(self.credit_at).micros();
+        self.credit_at = self.credit_at.max(now);
+        let Some(per_minute) = self.admit_per_minute else {
+            self.credit_ppm = 0;
+            return;
+        };
+        // micros × turns a minute ÷ 60 s is millionths of a turn, since both are counted in millionths.
+        let earned = elapsed.saturating_mul(per_minute).saturating_div(60);
+        let burst = per_minute.saturating_mul(ONE_PPM).saturating_div(60).max(ONE_PPM);
+        self.credit_ppm = self.credit_ppm.saturating_add(earned).min(burst);
+    }
+}
+
+/// How a turn went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Its user came.
+    Claimed,
+    /// The window passed.
+    Unclaimed,
+}
+
+/// The next position from the highest so far (다음순서생성).
+#[must_use]
+pub const fn next_position(highest: Position) -> Position {
+    Position(highest.0.saturating_add(1))
+}
+
+/// Whether the token may be activated now: it has its turn and the room has a place
+/// (활성화가능여부(토큰, 현재활성수, 최대활성수)).
+#[must_use]
+pub fn may_activate(token: &Token, active: i64, max_active: i64, now: Time) -> bool {
+    can_be_activated(token, now) && active < max_active
+}
+
+/// Whether the token's state allows activation (활성화가능여부(토큰)).
+#[must_use]
+pub fn can_be_activated(token: &Token, now: Time) -> bool {
+    token.is_offered(now)
+}
+
+/// Whether the token can still expire: it has not ended (만료가능여부).
+#[must_use]
+pub fn can_expire(token: &Token) -> bool {
+    token.status != TokenStatus::Ended
+}
+
+/// Whether the token lets its user hold and pay (서비스이용가능여부).
+///
+/// # Errors
+/// The refusal that says what the token lacks.
+pub fn check_may_use(token: &Token, now: Time, rules: &Rules) -> Result<(), Refusal> {
+    match token.lapsed(now, rules).status {
+        TokenStatus::Active => Ok(()),
+        TokenStatus::Waiting | TokenStatus::Dormant => Err(Refusal::TokenWaiting),
+        TokenStatus::Offered => Err(Refusal::TokenNotActivated),
+        TokenStatus::Missed => Err(Refusal::TokenMissed),
+        TokenStatus::Ended => Err(Refusal::TokenEnded),
+    }
+}
+
+/// Whether a position is one that a line can have given (유효한순서여부).
+#[must_use]
+pub const fn is_valid_position(position: Position) -> bool {
+    position.0 >= 1
+}
+
+/// The estimated wait (예상대기시간계산) of a token with `ahead` living tokens in front of it.
+///
+/// `pace` is the measured mean time between two departures from the head of the line. Whoever finds a free place
+/// waits for nobody; the others wait for as many departures as it takes: `(ahead − free + 1) × pace`
+/// (the queue-length predictor of Ibrahim and Whitt, with the measured rate).
+#[must_use]
+pub fn estimated_wait(ahead: i64, active: i64, max_active: i64, pace: Span) -> Span {
+    let free = max_active.saturating_sub(active).max(0);
+    if ahead < free {
+        return Span::ZERO;
+    }
+    let departures = ahead.saturating_sub(free).saturating_add(1);
+    Span::from_micros(departures.saturating_mul(pace.micros()))
+}
+
+/// The wait that nine in ten will not exceed: departures taken as a Poisson stream, so that the count of n has a
+/// deviation of √n, and 1.28 deviations cover nine tenths of a normal distribution.
+#[must_use]
+pub fn estimated_wait_p90(ahead: i64, active: i64, max_active: i64, pace: Span) -> Span {
+    let median = estimated_wait(ahead, active, max_active, pace);
+    if median == Span::ZERO {
+        return Span::ZERO;
+    }
+    let deviation = ahead.saturating_add(1).max(0).isqrt().saturating_mul(pace.micros());
+    Span::from_micros(median.micros().saturating_add(deviation.saturating_mul(128).saturating_div(100)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time::from_micros(1_000_000_000);
+
+    fn room() -> Room {
+        Room::new(RoomId::HOUSE, 10, START)
+    }
+
+    fn token() -> Token {
+        let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        Token::issued(id, UserId(uuid::Uuid::nil()), START)
+    }
+
+    #[test]
+    fn turns_fill_the_free_places_and_no_more() {
+        assert_eq!(room().turns_to_offer(0, 0, START), 10);
+        assert_eq!(room().turns_to_offer(7, 2, START), 1);
+        assert_eq!(room().turns_to_offer(12, 0, START), 0);
+    }
+
+    #[test]
+    fn no_shows_are_made_up_for_by_half_at_most() {
+        let mut room = room();
+        for _ in 0..1_000 {
+            room.note_turn(Turn::Unclaimed);
+        }
+        assert_eq!(room.turns_to_offer(0, 0, START), 15);
+    }
+
+    #[test]
+    fn the_rate_binds_and_banks_no_credit() {
+        let mut room = room();
+        room.admit_per_minute = Some(120);
+        assert_eq!(room.turns_to_offer(0, 0, START), 0);
+        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_millis(500))), 1);
+        room.spend_credit(1);
+        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_secs(3_600))), 2);
+    }
+
+    #[test]
+    fn a_paused_gate_offers_nothing() {
+        let mut room = room();
+        room.gate = Gate::Paused;
+        assert_eq!(room.turns_to_offer(0, 0, START), 0);
+    }
+
+    #[test]
+    fn deadlines_bring_what_they_should() {
+        let rules = Rules::default();
+        let offered = token().offered(START, &rules);
+        let claim_by = START.plus(rules.claim_window);
+        assert_eq!(offered.lapsed(START, &rules).status, TokenStatus::Offered);
+        assert_eq!(offered.lapsed(claim_by, &rules).status, TokenStatus::Missed);
+        let long_after = claim_by.plus(rules.recall_window);
+        assert_eq!(offered.lapsed(long_after, &rules).expired_at, Some(long_after));
+        let active = offered.activated(START, &rules);
+        assert_eq!(active.lapsed(START.plus(rules.idle_limit), &rules).end_reason, Some(EndReason::Expired));
+    }
+
+    #[test]
+    fn an_active_token_is_renewed_up_to_its_absolute_limit() {
+        let rules = Rules::default();
+        let mut active = token().activated(START, &rules);
+        let mut now = START;
+        for _ in 0..100 {
+            now = now.plus(Span::from_secs(30));
+            active = active.renewed(now, &rules);
+        }
+        assert_eq!(active.deadline, Some(START.plus(rules.active_limit)));
+    }
+
+    #[test]
+    fn a_hold_lifts_the_end_but_not_for_ever() {
+        let rules = Rules::default();
+        let active = token().activated(START, &rules);
+        let hold_until = START.plus(rules.hold);
+        let lifted = active.lifted_by_hold(hold_until, START, &rules);
+        assert_eq!(lifted.deadline, Some(hold_until.plus(rules.pay_grace)));
+        let late = START.plus(rules.active_limit);
+        assert_eq!(lifted.lifted_by_hold(late.plus(rules.hold), late, &rules), lifted);
+    }
+
+    #[test]
+    fn the_wait_counts_departures_beyond_the_free_places() {
+        let pace = Span::from_secs(2);
+        assert_eq!(estimated_wait(0, 9, 10, pace), Span::ZERO);
+        assert_eq!(estimated_wait(0, 10, 10, pace), Span::from_secs(2));
+        assert_eq!(estimated_wait(9, 10, 10, pace), Span::from_secs(20));
+        assert_eq!(estimated_wait(9, 5, 10, pace), Span::from_secs(10));
+        assert!(estimated_wait_p90(99, 10, 10, pace) > estimated_wait(99, 10, 10, pace));
+    }
+
+    #[test]
+    fn positions_start_at_one_and_rise() {
+        assert!(!is_valid_position(Position(0)));
+        assert!(is_valid_position(next_position(Position(0))));
+        assert_eq!(next_position(Position(41)), Position(42));
+    }
+}

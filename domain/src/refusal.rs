@@ -1,0 +1,240 @@
+//! Every reason the box office has to say no.
+
+use crate::{id::SeatId, money::Money, time::Time};
+use serde::{Deserialize, Serialize};
+
+/// A command was understood and refused; nothing changed. Not an error of the service.
+///
+/// The `code` is stable: clients may switch on it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Refusal {
+    /// No such thing, or not the caller's: the two cannot be told apart.
+    #[error("There is no such {what}.")]
+    NotFound {
+        /// What was looked for.
+        what: Thing,
+    },
+    /// The caller's role does not allow it.
+    #[error("This needs another role.")]
+    Forbidden,
+    /// The e-mail address has an account.
+    #[error("There is an account with this e-mail address.")]
+    EmailTaken,
+    /// The queue token is not one of the caller's for this room.
+    #[error("The queue token is not valid here.")]
+    TokenInvalid,
+    /// The caller's token waits in another concert's room.
+    #[error("The queue token belongs to another concert's room.")]
+    TokenOfAnotherRoom,
+    /// The caller's token still waits.
+    #[error("The queue token is still waiting for its turn.")]
+    TokenWaiting,
+    /// The caller's token has its turn, but was not activated.
+    #[error("The queue token has its turn: activate it first.")]
+    TokenNotActivated,
+    /// The caller's token missed its turn; activating it puts it back at the head of the line.
+    #[error("The queue token missed its turn: activate it to return to the head of the line.")]
+    TokenMissed,
+    /// The caller's token is spent, left or expired.
+    #[error("The queue token has ended: join the line again.")]
+    TokenEnded,
+    /// The sale has not opened.
+    #[error("The sale opens at {opens_at}.")]
+    SaleNotOpen {
+        /// When it opens.
+        opens_at: Time,
+    },
+    /// The sale is over, or the concert was closed.
+    #[error("The sale is closed.")]
+    SaleClosed,
+    /// The seat is held by a reservation that is not paid yet.
+    #[error("Seat {seat_id} is held.")]
+    SeatHeld {
+        /// The first such seat.
+        seat_id: SeatId,
+        /// When the hold ends, unless it is paid before.
+        held_until: Time,
+    },
+    /// The seat is sold.
+    #[error("Seat {seat_id} is sold.")]
+    SeatSold {
+        /// The first such seat.
+        seat_id: SeatId,
+    },
+    /// The seat is not for sale.
+    #[error("Seat {seat_id} is not for sale.")]
+    SeatBlocked {
+        /// The first such seat.
+        seat_id: SeatId,
+    },
+    /// The user would hold more seats in this concert than one user may.
+    #[error("A user may have at most {limit} seats in a concert.")]
+    TooManySeats {
+        /// The limit.
+        limit: u32,
+    },
+    /// One request names seats or reservations of several concerts.
+    #[error("One request is for one concert.")]
+    SeveralConcerts,
+    /// The hold ran out before the payment; nothing was charged.
+    #[error("The hold ended at {expired_at}; nothing was charged.")]
+    HoldExpired {
+        /// When the hold ended.
+        expired_at: Time,
+    },
+    /// The reservation is not pending any more.
+    #[error("The reservation is not pending.")]
+    ReservationNotPending,
+    /// The balance does not cover the price.
+    #[error("The price is {price} and the balance is {balance}.")]
+    InsufficientPoints {
+        /// What the user has.
+        balance: Money,
+        /// What the seats cost together.
+        price: Money,
+    },
+    /// The payment was refunded before.
+    #[error("The payment was refunded before.")]
+    AlreadyRefunded,
+    /// Refunds for this concert have ended.
+    #[error("Refunds ended at {until}.")]
+    RefundTooLate {
+        /// Until when a refund was possible.
+        until: Time,
+    },
+    /// Only an operator or the service key may charge points here.
+    #[error("Points are charged by the box office, not by the user.")]
+    ChargeNotAllowed,
+    /// The amount is outside what one charge may be.
+    #[error("One charge is from {min} to {max}.")]
+    AmountOutOfBounds {
+        /// The least.
+        min: Money,
+        /// The most.
+        max: Money,
+    },
+    /// The balance would leave its bounds.
+    #[error("A balance may be at most {max}.")]
+    BalanceTooLarge {
+        /// The most.
+        max: Money,
+    },
+    /// The external reference was used by another charge.
+    #[error("This reference was used by another charge.")]
+    ReferenceUsed,
+    /// The idempotency key was used with another request.
+    #[error("The Idempotency-Key was used with another request.")]
+    IdempotencyKeyReused,
+    /// The seat number exists in this concert.
+    #[error("Seat number {seat_number} exists in this concert.")]
+    SeatNumberTaken {
+        /// The first such number.
+        seat_number: i32,
+    },
+    /// The seat is held or sold and can be neither blocked nor freed.
+    #[error("Seat {seat_id} is held or sold.")]
+    SeatInUse {
+        /// The first such seat.
+        seat_id: SeatId,
+    },
+    /// A command carries more than one command may, or contradicts itself.
+    #[error("{reason}")]
+    Malformed {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Something that a command looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thing {
+    /// A user.
+    User,
+    /// A concert.
+    Concert,
+    /// A waiting room.
+    Room,
+    /// A queue token.
+    Token,
+    /// A seat.
+    Seat,
+    /// A reservation.
+    Reservation,
+    /// A payment.
+    Payment,
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Concert => "concert",
+            Self::Room => "room",
+            Self::Token => "queue token",
+            Self::Seat => "seat",
+            Self::Reservation => "reservation",
+            Self::Payment => "payment",
+        })
+    }
+}
+
+impl Refusal {
+    /// The stable code that clients may switch on.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::Forbidden => "forbidden",
+            Self::EmailTaken => "email_taken",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenOfAnotherRoom => "token_of_another_room",
+            Self::TokenWaiting => "token_waiting",
+            Self::TokenNotActivated => "token_not_activated",
+            Self::TokenMissed => "token_missed",
+            Self::TokenEnded => "token_ended",
+            Self::SaleNotOpen { .. } => "sale_not_open",
+            Self::SaleClosed => "sale_closed",
+            Self::SeatHeld { .. } => "seat_held",
+            Self::SeatSold { .. } => "seat_sold",
+            Self::SeatBlocked { .. } => "seat_blocked",
+            Self::TooManySeats { .. } => "too_many_seats",
+            Self::SeveralConcerts => "several_concerts",
+            Self::HoldExpired { .. } => "hold_expired",
+            Self::ReservationNotPending => "reservation_not_pending",
+            Self::InsufficientPoints { .. } => "insufficient_points",
+            Self::AlreadyRefunded => "already_refunded",
+            Self::RefundTooLate { .. } => "refund_too_late",
+            Self::ChargeNotAllowed => "charge_not_allowed",
+            Self::AmountOutOfBounds { .. } => "amount_out_of_bounds",
+            Self::BalanceTooLarge { .. } => "balance_too_large",
+            Self::ReferenceUsed => "reference_used",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::SeatNumberTaken { .. } => "seat_number_taken",
+            Self::SeatInUse { .. } => "seat_in_use",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+
+    /// Whether a replay of the same idempotency key must hear this refusal again, whatever has changed
+    /// meanwhile: true for refusals that came from the state of seats, holds and money.
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound { .. }
+                | Self::Forbidden
+                | Self::TokenInvalid
+                | Self::TokenOfAnotherRoom
+                | Self::TokenWaiting
+                | Self::TokenNotActivated
+                | Self::TokenMissed
+                | Self::TokenEnded
+                | Self::ChargeNotAllowed
+                | Self::AmountOutOfBounds { .. }
+                | Self::IdempotencyKeyReused
+                | Self::Malformed { .. }
+        )
+    }
+}

@@ -1,0 +1,70 @@
+//! The settings that the rules are decided by.
+
+use crate::{money::Money, time::Span};
+
+/// How many seats one command may name at most, whatever the settings say.
+pub const SEATS_PER_COMMAND_MAX: usize = 20;
+/// How many seats an operator may add or change in one command.
+pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
+/// How many tokens one advance of a line may offer a turn to.
+pub const OFFERS_PER_ADVANCE_MAX: u32 = 500;
+
+/// Who may charge points to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChargePolicy {
+    /// Every user, to their own account: for demonstrations.
+    Open,
+    /// Operators and the service key only, after the payment provider said so.
+    Operator,
+}
+
+/// Every setting that a rule depends on; the same for all instances of a box office.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long a hold lasts.
+    pub hold: Span,
+    /// How long after its hold's end a token may live on, so that the payment can be made.
+    pub pay_grace: Span,
+    /// How many live seats one user may have in one concert.
+    pub max_seats_per_user: u32,
+    /// How long an offered turn waits to be claimed.
+    pub claim_window: Span,
+    /// How long a missed turn may be recalled.
+    pub recall_window: Span,
+    /// How long a silent token keeps its place before it ends.
+    pub dormant_limit: Span,
+    /// How long an active token lives without a sign of its user.
+    pub idle_limit: Span,
+    /// How long an active token lives at most, but for a live hold.
+    pub active_limit: Span,
+    /// How long before the concert starts refunds end.
+    pub refund_cutoff: Span,
+    /// Who may charge.
+    pub charge_policy: ChargePolicy,
+    /// The least amount of one charge.
+    pub charge_min: Money,
+    /// The most amount of one charge.
+    pub charge_max: Money,
+    /// The most that an account may hold.
+    pub balance_max: Money,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            hold: Span::from_secs(300),
+            pay_grace: Span::from_secs(30),
+            max_seats_per_user: 4,
+            claim_window: Span::from_secs(60),
+            recall_window: Span::from_secs(600),
+            dormant_limit: Span::from_secs(1_800),
+            idle_limit: Span::from_secs(90),
+            active_limit: Span::from_secs(600),
+            refund_cutoff: Span::from_secs(86_400),
+            charge_policy: ChargePolicy::Open,
+            charge_min: Money::new(1),
+            charge_max: Money::new(10_000_000),
+            balance_max: Money::new(1_000_000_000),
+        }
+    }
+}

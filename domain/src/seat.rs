@@ -1,0 +1,95 @@
+//! Seats: available → held → sold, or blocked by an operator.
+
+use crate::{
+    id::{ConcertId, ReservationId, SeatId},
+    money::Money,
+    time::Time,
+};
+use serde::{Deserialize, Serialize};
+
+/// What may be done with a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SeatStatus {
+    /// Free to hold.
+    Available,
+    /// Held by a pending reservation. Past the hold's end it is free, swept or not.
+    Held,
+    /// Sold.
+    Sold,
+    /// Taken off sale by an operator.
+    Blocked,
+}
+
+impl SeatStatus {
+    /// One letter for it in the compact seat map: A, H, S or B.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Available => b'A',
+            Self::Held => b'H',
+            Self::Sold => b'S',
+            Self::Blocked => b'B',
+        }
+    }
+}
+
+/// A seat as the rules see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// Which seat.
+    pub seat_id: SeatId,
+    /// Of which concert.
+    pub concert_id: ConcertId,
+    /// Its number in the concert.
+    pub seat_number: i32,
+    /// What it costs now. A hold keeps the price that it was made at.
+    pub price: Money,
+    /// What may be done with it.
+    pub status: SeatStatus,
+    /// The live reservation, of a held or sold seat.
+    pub reservation_id: Option<ReservationId>,
+    /// Why it is blocked.
+    pub blocked_reason: Option<String>,
+    /// When its status last changed.
+    pub updated_at: Time,
+}
+
+/// Where a seat is in the hall; no rule depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SeatLabel {
+    /// The block of the hall.
+    #[cfg_attr(feature = "openapi", schema(example = "Floor"))]
+    pub section: String,
+    /// The row in the section.
+    #[cfg_attr(feature = "openapi", schema(example = "A"))]
+    pub row: String,
+    /// The price grade.
+    #[cfg_attr(feature = "openapi", schema(example = "VIP"))]
+    pub grade: String,
+}
+
+/// A seat that an operator adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSeat {
+    /// Its number in the concert.
+    pub seat_number: i32,
+    /// What it costs.
+    pub price: Money,
+    /// Where it is.
+    pub label: SeatLabel,
+}
+
+/// What an operator does with seats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeatAction {
+    /// Take them off sale.
+    Block {
+        /// Why, for the audit log and the operators' map.
+        reason: String,
+    },
+    /// Put them on sale again.
+    Free,
+}

@@ -1,0 +1,113 @@
+//! Users, their roles, their sessions, and who is asking.
+
+use crate::{id::UserId, time::Time};
+use serde::{Deserialize, Serialize};
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Buys tickets.
+    Buyer,
+    /// Runs the sale.
+    Operator,
+}
+
+/// A user as others may see them: without the password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct User {
+    /// Who.
+    pub user_id: UserId,
+    /// The name they gave, 1 to 100 characters.
+    #[cfg_attr(feature = "openapi", schema(example = "Kim Minji"))]
+    pub name: String,
+    /// Their e-mail address in lower case; unique.
+    #[cfg_attr(feature = "openapi", schema(example = "minji@example.com"))]
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// When they registered.
+    pub created_at: Time,
+    /// When anything of this last changed.
+    pub updated_at: Time,
+}
+
+/// A user who is about to register. The password is an argon2id string already.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// The id that they will have.
+    pub user_id: UserId,
+    /// Their name.
+    pub name: String,
+    /// Their e-mail address in lower case.
+    pub email: String,
+    /// The PHC string of the password's hash.
+    pub password_hash: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+impl std::fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewUser").field("user_id", &self.user_id).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// A signed-in session. The client holds the secret, the store its hash alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// SHA-256 of the secret.
+    pub secret_hash: [u8; 32],
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+/// Who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody has signed in.
+    Nobody,
+    /// A signed-in buyer.
+    Buyer(UserId),
+    /// A signed-in operator.
+    Operator(UserId),
+    /// A program that holds the service key.
+    Service,
+    /// The box office itself: its timers and its command line.
+    System,
+}
+
+impl Caller {
+    /// The signed-in user, if it is one.
+    #[must_use]
+    pub const fn user_id(self) -> Option<UserId> {
+        match self {
+            Self::Buyer(user) | Self::Operator(user) => Some(user),
+            Self::Nobody | Self::Service | Self::System => None,
+        }
+    }
+
+    /// Whether the caller runs the sale.
+    #[must_use]
+    pub const fn runs_the_sale(self) -> bool {
+        matches!(self, Self::Operator(_) | Self::System)
+    }
+
+    /// Whether the caller may act on what belongs to `owner`.
+    #[must_use]
+    pub fn may_act_for(self, owner: UserId) -> bool {
+        self.runs_the_sale() || self.user_id() == Some(owner)
+    }
+}

@@ -1,0 +1,456 @@
+//! The rows that a batch of commands sees, and what the commands changed of them.
+
+use crate::{
+    command::{Idempotency, KeptAnswer},
+    concert::Concert,
+    id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{Room, Token, next_position},
+    reservation::Reservation,
+    rules::Rules,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{NewUser, Session, User},
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::Hash,
+};
+
+/// What is known of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Loaded,
+    Updated,
+    Inserted,
+}
+
+/// Rows of one kind, with a mark on those that changed.
+#[derive(Debug, Clone)]
+pub struct Table<K, V> {
+    rows: HashMap<K, (V, Mark)>,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { rows: HashMap::new() }
+    }
+}
+
+impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
+    /// Puts a row from the store here. One that is here already stays as it is.
+    pub fn load(&mut self, key: K, row: V) {
+        self.rows.entry(key).or_insert((row, Mark::Loaded));
+    }
+
+    /// Whether the row is here.
+    #[must_use]
+    pub fn contains(&self, key: K) -> bool {
+        self.rows.contains_key(&key)
+    }
+
+    /// The row.
+    #[must_use]
+    pub fn get(&self, key: K) -> Option<&V> {
+        self.rows.get(&key).map(|(row, _)| row)
+    }
+
+    /// Puts a new or changed row here.
+    pub fn put(&mut self, key: K, row: V) {
+        match self.rows.get_mut(&key) {
+            Some((old, mark)) => {
+                if *old != row {
+                    *old = row;
+                    if *mark == Mark::Loaded {
+                        *mark = Mark::Updated;
+                    }
+                }
+            }
+            None => {
+                self.rows.insert(key, (row, Mark::Inserted));
+            }
+        }
+    }
+
+    /// All rows that are here, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &V> {
+        self.rows.values().map(|(row, _)| row)
+    }
+
+    fn into_saves(self) -> Saves<V> {
+        let mut dirty: Vec<_> = self.rows.into_iter().filter(|(_, (_, mark))| *mark != Mark::Loaded).collect();
+        dirty.sort_unstable_by_key(|(key, _)| *key);
+        let mut saves = Saves::default();
+        for (_, (row, mark)) in dirty {
+            match mark {
+                Mark::Inserted => saves.inserted.push(row),
+                Mark::Updated | Mark::Loaded => saves.updated.push(row),
+            }
+        }
+        saves
+    }
+}
+
+/// Rows to write, each kind in the order of its key.
+#[derive(Debug, Clone)]
+pub struct Saves<V> {
+    /// Rows that were there. They must be written before the new ones: an old reservation of a seat ends before a
+    /// new one begins.
+    pub updated: Vec<V>,
+    /// Rows that are new.
+    pub inserted: Vec<V>,
+}
+
+impl<V> Default for Saves<V> {
+    fn default() -> Self {
+        Self { updated: Vec::new(), inserted: Vec::new() }
+    }
+}
+
+impl<V> Saves<V> {
+    /// Every row, the old ones first.
+    pub fn iter(&self) -> impl Iterator<Item = &V> {
+        self.updated.iter().chain(&self.inserted)
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.updated.is_empty() && self.inserted.is_empty()
+    }
+}
+
+/// How many tokens of a room are in the states that its cap counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoomCounts {
+    /// Active tokens that are not overdue.
+    pub active: i64,
+    /// Offered turns that are not overdue.
+    pub offered: i64,
+}
+
+/// The ids that the next rows get. A store hands them out; gaps are allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextIds {
+    /// The next concert's.
+    pub concert: i64,
+    /// The next seat's.
+    pub seat: i64,
+    /// The next reservation's.
+    pub reservation: i64,
+    /// The next payment's.
+    pub payment: i64,
+    /// The next point account's.
+    pub point: i64,
+    /// The next history entry's.
+    pub history: i64,
+    /// The next audit line's.
+    pub audit: i64,
+}
+
+impl Default for NextIds {
+    fn default() -> Self {
+        Self { concert: 1, seat: 1, reservation: 1, payment: 1, point: 1, history: 1, audit: 1 }
+    }
+}
+
+fn take(next: &mut i64) -> i64 {
+    let id = *next;
+    *next = next.saturating_add(1);
+    id
+}
+
+/// One thing that an operator did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditEntry {
+    /// Which line.
+    pub audit_id: AuditId,
+    /// Which operator; none for the command line and the service key.
+    pub actor: Option<UserId>,
+    /// What they did, such as `room.set`.
+    #[cfg_attr(feature = "openapi", schema(example = "room.set"))]
+    pub action: String,
+    /// To what, such as `room 3`.
+    #[cfg_attr(feature = "openapi", schema(example = "room 3"))]
+    pub object: String,
+    /// The particulars, as JSON.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub detail: serde_json::Value,
+    /// When.
+    pub created_at: Time,
+}
+
+/// What a batch sees: the time, the rows it asked for, and room for what it changes.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// The store's clock, read after the rows were locked.
+    pub now: Time,
+    /// The settings.
+    pub rules: Rules,
+    /// The ids for new rows.
+    pub next_ids: NextIds,
+    /// The highest position given in each room that issues (최대순서조회).
+    pub highest: BTreeMap<RoomId, Position>,
+    /// Answers kept under idempotency keys.
+    pub kept: Table<[u8; 32], KeptAnswer>,
+    /// Users by id.
+    pub users: Table<UserId, User>,
+    /// Users by e-mail address.
+    pub emails: HashMap<String, UserId>,
+    /// Concerts.
+    pub concerts: Table<ConcertId, Concert>,
+    /// Seats.
+    pub seats: Table<SeatId, Seat>,
+    /// Seat numbers that exist, of those asked for.
+    pub seat_numbers: HashSet<(ConcertId, i32)>,
+    /// Reservations.
+    pub reservations: Table<ReservationId, Reservation>,
+    /// The live reservations of a user in a concert.
+    pub holdings: HashMap<(UserId, ConcertId), Vec<ReservationId>>,
+    /// Payments.
+    pub payments: Table<PaymentId, Payment>,
+    /// Point accounts by user.
+    pub points: Table<UserId, Point>,
+    /// References of charges that were used, of those asked for.
+    pub references: HashSet<String>,
+    /// Rooms.
+    pub rooms: Table<RoomId, Room>,
+    /// Counts of the rooms that asked for them.
+    pub counts: HashMap<RoomId, RoomCounts>,
+    /// Tokens whose deadline has passed, of rooms that move.
+    pub due: HashMap<RoomId, Vec<TokenId>>,
+    /// The waiting tokens at the head, in order, of rooms that move.
+    pub head: HashMap<RoomId, Vec<TokenId>>,
+    /// The live token of a user in a room.
+    pub places: HashMap<(UserId, RoomId), TokenId>,
+    tokens: Table<TokenId, Token>,
+    new_users: Vec<NewUser>,
+    new_sessions: Vec<Session>,
+    closed_sessions: Vec<[u8; 32]>,
+    new_labels: HashMap<SeatId, SeatLabel>,
+    history: Vec<PointEntry>,
+    audit: Vec<AuditEntry>,
+    changed_caps: BTreeMap<RoomId, i64>,
+}
+
+impl World {
+    /// A world at `now` without any rows.
+    #[must_use]
+    pub fn new(now: Time, rules: Rules, next_ids: NextIds) -> Self {
+        Self { now, rules, next_ids, ..Self::default() }
+    }
+
+    /// Puts a token from the store here. A live one is also its user's place in the room.
+    pub fn load_token(&mut self, token: Token) {
+        self.tokens.load(token.id, token);
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn token(&self, id: TokenId) -> Option<Token> {
+        self.tokens.get(id).copied()
+    }
+
+    /// Saves a token and keeps the room's counts and the user's place in step.
+    pub fn put_token(&mut self, token: Token) {
+        let now = self.now;
+        let before = self.tokens.get(token.id).copied();
+        if let Some(counts) = self.counts.get_mut(&token.id.room_id) {
+            let was = |test: fn(&Token, Time) -> bool| i64::from(before.is_some_and(|old| test(&old, now)));
+            counts.active =
+                counts.active.saturating_add(i64::from(token.is_active(now))).saturating_sub(was(Token::is_active));
+            counts.offered =
+                counts.offered.saturating_add(i64::from(token.is_offered(now))).saturating_sub(was(Token::is_offered));
+        }
+        let place = (token.user_id, token.id.room_id);
+        if crate::queue::can_expire(&token) {
+            self.places.insert(place, token.id);
+        } else if self.places.get(&place) == Some(&token.id) {
+            self.places.remove(&place);
+        }
+        self.tokens.put(token.id, token);
+    }
+
+    /// The next position of a room, from the highest so far.
+    pub fn take_position(&mut self, room_id: RoomId) -> Position {
+        let highest = self.highest.entry(room_id).or_insert(Position(0));
+        *highest = next_position(*highest);
+        *highest
+    }
+
+    /// The next concert's id.
+    pub fn take_concert_id(&mut self) -> ConcertId {
+        ConcertId::new(take(&mut self.next_ids.concert))
+    }
+
+    /// The next seat's id.
+    pub fn take_seat_id(&mut self) -> SeatId {
+        SeatId::new(take(&mut self.next_ids.seat))
+    }
+
+    /// The next reservation's id.
+    pub fn take_reservation_id(&mut self) -> ReservationId {
+        ReservationId::new(take(&mut self.next_ids.reservation))
+    }
+
+    /// The next payment's id.
+    pub fn take_payment_id(&mut self) -> PaymentId {
+        PaymentId::new(take(&mut self.next_ids.payment))
+    }
+
+    /// The next point account's id.
+    pub fn take_point_id(&mut self) -> PointId {
+        PointId::new(take(&mut self.next_ids.point))
+    }
+
+    /// The next history entry's id.
+    pub fn take_history_id(&mut self) -> HistoryId {
+        HistoryId::new(take(&mut self.next_ids.history))
+    }
+
+    /// Adds a user.
+    pub fn add_user(&mut self, user: User, secrets: NewUser) {
+        self.emails.insert(user.email.clone(), user.user_id);
+        self.users.load(user.user_id, user);
+        self.new_users.push(secrets);
+    }
+
+    /// Adds a session.
+    pub fn add_session(&mut self, session: Session) {
+        self.new_sessions.push(session);
+    }
+
+    /// Removes a session.
+    pub fn close_session(&mut self, secret_hash: [u8; 32]) {
+        self.closed_sessions.push(secret_hash);
+    }
+
+    /// Adds a seat with its place in the hall.
+    pub fn add_seat(&mut self, seat: Seat, label: SeatLabel) {
+        self.seat_numbers.insert((seat.concert_id, seat.seat_number));
+        self.new_labels.insert(seat.seat_id, label);
+        self.seats.put(seat.seat_id, seat);
+    }
+
+    /// Adds an entry to a user's point history.
+    pub fn add_history(&mut self, entry: PointEntry) {
+        self.references.extend(entry.reference.clone());
+        self.history.push(entry);
+    }
+
+    /// Adds a line to the audit log.
+    pub fn add_audit(&mut self, actor: Option<UserId>, action: &str, object: String, detail: serde_json::Value) {
+        let audit_id = AuditId::new(take(&mut self.next_ids.audit));
+        self.audit.push(AuditEntry {
+            audit_id,
+            actor,
+            action: action.to_owned(),
+            object,
+            detail,
+            created_at: self.now,
+        });
+    }
+
+    /// Notes that a room's cap is `max_active` from now on.
+    pub fn note_cap(&mut self, room_id: RoomId, max_active: i64) {
+        self.changed_caps.insert(room_id, max_active);
+    }
+
+    /// Keeps an answer under its idempotency key.
+    pub fn keep_answer(&mut self, idempotency: Idempotency, answer: String) {
+        let created_at = self.now;
+        self.kept.put(idempotency.key, KeptAnswer { idempotency, answer, created_at });
+    }
+
+    /// What is to be saved.
+    #[must_use]
+    pub fn into_changes(self) -> Changes {
+        let now = self.now;
+        let mut users = self.new_users;
+        users.sort_by_key(|user| user.user_id);
+        Changes {
+            now,
+            next_ids: self.next_ids,
+            highest: self.highest,
+            kept: self.kept.into_saves().inserted,
+            new_users: users,
+            new_sessions: self.new_sessions,
+            closed_sessions: self.closed_sessions,
+            concerts: self.concerts.into_saves(),
+            seats: self.seats.into_saves(),
+            new_labels: self.new_labels,
+            reservations: self.reservations.into_saves(),
+            payments: self.payments.into_saves(),
+            points: self.points.into_saves(),
+            history: self.history,
+            rooms: self.rooms.into_saves(),
+            caps: self.changed_caps,
+            tokens: self.tokens.into_saves(),
+            audit: self.audit,
+        }
+    }
+}
+
+/// What a batch changed. Save updates before inserts, and reservations before what refers to them.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// When it was decided.
+    pub now: Time,
+    /// The ids that come next.
+    pub next_ids: NextIds,
+    /// The highest position given in each room that issued.
+    pub highest: BTreeMap<RoomId, Position>,
+    /// New kept answers.
+    pub kept: Vec<KeptAnswer>,
+    /// New users, with their password hashes.
+    pub new_users: Vec<NewUser>,
+    /// New sessions.
+    pub new_sessions: Vec<Session>,
+    /// Sessions that ended.
+    pub closed_sessions: Vec<[u8; 32]>,
+    /// Concerts.
+    pub concerts: Saves<Concert>,
+    /// Seats.
+    pub seats: Saves<Seat>,
+    /// Where the new seats are.
+    pub new_labels: HashMap<SeatId, SeatLabel>,
+    /// Reservations.
+    pub reservations: Saves<Reservation>,
+    /// Payments.
+    pub payments: Saves<Payment>,
+    /// Point accounts.
+    pub points: Saves<Point>,
+    /// New history entries.
+    pub history: Vec<PointEntry>,
+    /// Rooms.
+    pub rooms: Saves<Room>,
+    /// Caps that hold from now on: what the audit of the books compares the active tokens with.
+    pub caps: BTreeMap<RoomId, i64>,
+    /// Tokens.
+    pub tokens: Saves<Token>,
+    /// New lines of the audit log.
+    pub audit: Vec<AuditEntry>,
+}
+
+impl Changes {
+    /// Whether nothing changed, so that nothing need be committed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+            && self.new_users.is_empty()
+            && self.new_sessions.is_empty()
+            && self.closed_sessions.is_empty()
+            && self.concerts.is_empty()
+            && self.seats.is_empty()
+            && self.reservations.is_empty()
+            && self.payments.is_empty()
+            && self.points.is_empty()
+            && self.history.is_empty()
+            && self.rooms.is_empty()
+            && self.caps.is_empty()
+            && self.tokens.is_empty()
+            && self.audit.is_empty()
+    }
+}

@@ -1,0 +1,16 @@
+//! Frontrow, the server: a box office for sales that everybody wants at the same second.
+//!
+//! Dependencies point one way: [`http`] → [`flow`] → [`engine`], [`queue`] → [`store`] → the domain.
+
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod engine;
+pub mod flow;
+pub mod http;
+pub mod queue;
+pub mod seatmap;
+pub mod store;
+pub mod telemetry;
+pub mod workers;

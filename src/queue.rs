@@ -1,0 +1,66 @@
+//! The port to what instances share about the lines. It never decides, it distributes: every token is a row in the
+//! store before anybody sees it here, and all of this can be laid anew from the rows.
+
+pub mod memory;
+pub mod token;
+pub mod view;
+
+use async_trait::async_trait;
+use frontrow_domain::{
+    id::{Position, ReservationId, RoomId, TokenId},
+    time::{Span, Time},
+    world::Changes,
+};
+use std::sync::Arc;
+use view::RoomView;
+
+/// What an instance knows of the lines, and what it tells the others.
+///
+/// Every queue passes the conformance suite in `tests/conformance`.
+#[async_trait]
+pub trait Queue: Send + Sync + 'static {
+    /// Lays a room anew from its rows, and everybody in it counts as just heard of.
+    async fn lay(&self, line: crate::store::Line) -> Result<(), QueueError>;
+
+    /// Takes in what a committed batch changed. Called in the order of the commits; never waits for anybody.
+    fn publish(&self, changes: &Changes);
+
+    /// The room as it is now, from memory: no lock, no call to another machine. None for a room not laid.
+    fn view(&self, room: RoomId) -> Option<Arc<RoomView>>;
+
+    /// The rooms that have been laid.
+    fn rooms(&self) -> Vec<RoomId>;
+
+    /// Notes that the token's user showed a sign of life. No lock.
+    fn heard_of(&self, token: TokenId, now: Time);
+
+    /// Those of the first `limit` waiting tokens that nobody has been heard of since `since`, and others further
+    /// back as long as it takes to find `limit` that are awake: the asleep, in order.
+    fn asleep(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position>;
+
+    /// Reservations whose hold is over at `now`, each handed to one caller once. At most `limit`.
+    async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, QueueError>;
+
+    /// Puts hold deadlines here that were not published, such as those found in the store at start.
+    async fn add_hold_deadlines(&self, holds: &[(Time, ReservationId)]) -> Result<(), QueueError>;
+
+    /// Whether this instance moves the room's line for the next `term`. In one process it always does.
+    async fn lead(&self, room: RoomId, term: Span) -> Result<Leadership, QueueError>;
+
+    /// Waits until something happened that may let a line move, at most `longest`.
+    async fn moved(&self, longest: std::time::Duration);
+}
+
+/// Whether an instance moves a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leadership {
+    /// It does.
+    Leader,
+    /// Another one does.
+    Follower,
+}
+
+/// What instances share could not be reached. The text is for the log, never for a client.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the shared queue is unavailable: {0}")]
+pub struct QueueError(pub String);

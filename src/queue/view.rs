@@ -1,0 +1,3 @@
+//! To be written.
+/// A view.
+pub struct RoomView;

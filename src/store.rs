@@ -1,0 +1,193 @@
+//! The port to the database: it loads rows, saves rows and says what time it is. It knows no rule.
+
+pub mod memory;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use frontrow_domain::{
+    command::{Answer, Request},
+    concert::{Concert, ConcertStatus},
+    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    payment::{Payment, PaymentStatus},
+    points::{Point, PointEntry},
+    queue::{Room, Token},
+    reservation::{Reservation, ReservationStatus},
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{Session, User},
+    world::{AuditEntry, Changes},
+};
+use std::sync::Arc;
+
+/// A database that keeps a box office.
+///
+/// Every store passes the conformance suite in `tests/conformance`.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Loads what the batch names, decides it with [`frontrow_domain::decide::decide_all`], saves, commits: one
+    /// transaction. The answers are durable when this returns. The rows are locked before the clock is read.
+    ///
+    /// May block its thread for the length of a disk write: the engine calls it from a thread of its own.
+    ///
+    /// # Errors
+    /// Nothing of the batch was saved, except after [`StoreError::Unknown`], when all of it or nothing was.
+    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError>;
+
+    /// The store's clock.
+    async fn now(&self) -> Result<Time, StoreError>;
+
+    /// Whether the store could save something now. Saves nothing that stays.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// A user with their password's hash, by e-mail address in lower case.
+    async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError>;
+
+    /// A session by the SHA-256 of its secret, ended or not.
+    async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError>;
+
+    /// A user.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// Users whose e-mail address or name contains `text`, newest id first.
+    async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError>;
+
+    /// Every room, by number.
+    async fn rooms(&self) -> Result<Vec<Room>, StoreError>;
+
+    /// A token.
+    async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError>;
+
+    /// The tokens of a user that have not ended, by room.
+    async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError>;
+
+    /// Everything of a room that its view is laid from.
+    async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;
+
+    /// Concerts that match, by number.
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError>;
+
+    /// A concert.
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError>;
+
+    /// The seats of a concert with their places in the hall, by seat number.
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError>;
+
+    /// A reservation.
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError>;
+
+    /// Reservations that match, newest first.
+    async fn reservations(
+        &self,
+        filter: &ReservationFilter,
+        page: Page<ReservationId>,
+    ) -> Result<Vec<Reservation>, StoreError>;
+
+    /// The pending reservations that end first, whether due or not: at most `limit`.
+    async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError>;
+
+    /// A payment.
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError>;
+
+    /// Payments that match, newest first.
+    async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError>;
+
+    /// A user's balance; none before the first movement.
+    async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError>;
+
+    /// A user's point history, newest first.
+    async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError>;
+
+    /// The operators' audit log, newest first.
+    async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Forgets idempotency keys from before `keys_before` and sessions that ended before `sessions_before`, at most
+    /// some thousands of each; returns how many rows went.
+    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError>;
+}
+
+/// A batch that is on disk.
+#[derive(Debug)]
+pub struct Committed {
+    /// An answer for each request, in order.
+    pub answers: Vec<Answer>,
+    /// What changed.
+    pub changes: Changes,
+}
+
+/// What a room's view is laid from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The room.
+    pub room: Room,
+    /// The highest position given.
+    pub highest: Position,
+    /// The positions of all waiting tokens, ascending.
+    pub waiting: Vec<Position>,
+    /// The tokens that are neither waiting nor ended.
+    pub others: Vec<Token>,
+    /// The store's clock when the rows were read.
+    pub now: Time,
+}
+
+/// A part of a list: rows beyond `after` in the list's order, at most `limit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page<K> {
+    /// The last key of the page before.
+    pub after: Option<K>,
+    /// How many rows at most.
+    pub limit: u32,
+}
+
+/// Which concerts; what is none matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConcertFilter {
+    /// Part of the artist's name or of the title, in any case.
+    pub text: Option<String>,
+    /// Part of the venue's name, in any case.
+    pub venue: Option<String>,
+    /// On or after this date.
+    pub from: Option<jiff::civil::Date>,
+    /// On or before this date.
+    pub to: Option<jiff::civil::Date>,
+    /// Closed or not.
+    pub status: Option<ConcertStatus>,
+}
+
+/// Which reservations; what is none matches all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReservationFilter {
+    /// Whose.
+    pub user: Option<UserId>,
+    /// Of which concert.
+    pub concert: Option<ConcertId>,
+    /// Standing where.
+    pub status: Option<ReservationStatus>,
+}
+
+/// Which payments; what is none matches all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PaymentFilter {
+    /// Whose.
+    pub user: Option<UserId>,
+    /// For which reservation.
+    pub reservation: Option<ReservationId>,
+    /// Standing where.
+    pub status: Option<PaymentStatus>,
+}
+
+/// The store could not do its work. The text is for the log, never for a client.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was saved: the database is locked, full, read-only or away. It may work again later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// Nothing was saved, because a row of the batch broke a constraint. Smaller batches may find which.
+    #[error("a constraint of the database was broken: {0}")]
+    Conflict(String),
+    /// The commit failed in a way that leaves open whether it happened.
+    #[error("the outcome of a commit is unknown: {0}")]
+    Unknown(String),
+    /// The database is damaged or not one of ours.
+    #[error("the database is damaged: {0}")]
+    Corrupt(String),
+}
