@@ -19,9 +19,6 @@ pub(crate) struct Problem {
     /// The stable code.
     #[serde(default)]
     pub(crate) code: String,
-    /// What is said to people.
-    #[serde(default)]
-    pub(crate) detail: String,
 }
 
 /// A user.
@@ -42,6 +39,7 @@ pub(crate) struct Session {
 
 /// A concert.
 #[derive(Debug, Clone, Deserialize, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Concert {
     /// Its number.
     pub(crate) concert_id: i64,
@@ -92,6 +90,7 @@ pub(crate) struct QueueToken {
 
 /// A reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Reservation {
     /// Its number.
     pub(crate) reservation_id: i64,
@@ -120,6 +119,7 @@ impl Reservation {
 
 /// A payment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Payment {
     /// Its number.
     pub(crate) payment_id: i64,

@@ -11,7 +11,7 @@ mod cases;
 
 use crate::{
     api::{AuditEntry, Payment, PointEntry, Reservation, SeatRow},
-    history::{Asked, Effect, History, Outcome},
+    history::{Asked, Effect, History, Outcome, Replay},
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -162,8 +162,6 @@ pub(crate) fn audit(history: &History, books: &Books) -> Verdict {
     }
     verdict
 }
-
-use crate::history::Replay;
 
 /// What happened to a reservation as far as its buyer knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

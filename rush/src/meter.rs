@@ -84,11 +84,19 @@ pub(crate) struct Measured {
 
 /// Measures while the crowd is at work.
 #[derive(Debug, Default)]
-pub(crate) struct Meter(Mutex<Measured>);
+pub(crate) struct Meter {
+    opened: At,
+    measured: Mutex<Measured>,
+}
 
 impl Meter {
+    /// A meter that counts seconds from `opened`.
+    pub(crate) fn since(opened: At) -> Self {
+        Self { opened, measured: Mutex::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Measured> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes an answered request: `response` from the intended start, `service` from the sending.
@@ -98,31 +106,31 @@ impl Meter {
             measured.calls.entry(call).or_insert_with(|| Latencies { response: histogram(), service: histogram() });
         latencies.response.saturating_record(micros(response));
         latencies.service.saturating_record(micros(service));
-        second(&mut measured, at).requests += 1;
+        second(&mut measured, at.saturating_sub(self.opened)).requests += 1;
     }
 
     /// Notes a refusal.
     pub(crate) fn refused(&self, at: At, status: u16, code: &str) {
         let mut measured = self.lock();
         *measured.refusals.entry(format!("{status} {code}")).or_default() += 1;
-        second(&mut measured, at).refused += 1;
+        second(&mut measured, at.saturating_sub(self.opened)).refused += 1;
     }
 
     /// Notes a request without a definite answer.
     pub(crate) fn lost(&self, at: At, how: &str) {
         let mut measured = self.lock();
         *measured.refusals.entry(how.to_owned()).or_default() += 1;
-        second(&mut measured, at).lost += 1;
+        second(&mut measured, at.saturating_sub(self.opened)).lost += 1;
     }
 
     /// Notes seats held.
     pub(crate) fn held(&self, at: At, seats: usize) {
-        second(&mut self.lock(), at).holds += u64::try_from(seats).unwrap_or(0);
+        second(&mut self.lock(), at.saturating_sub(self.opened)).holds += u64::try_from(seats).unwrap_or(0);
     }
 
     /// Notes seats paid.
     pub(crate) fn sold(&self, at: At, seats: usize) {
-        second(&mut self.lock(), at).sold += u64::try_from(seats).unwrap_or(0);
+        second(&mut self.lock(), at.saturating_sub(self.opened)).sold += u64::try_from(seats).unwrap_or(0);
     }
 
     /// Notes how long a buyer stood in line.

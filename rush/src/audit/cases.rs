@@ -77,7 +77,6 @@ fn fails(buyer: usize, sent: u64, asked: Asked, status: u16, code: &str) -> Op {
 }
 
 /// Indexes into the good sale's operations.
-const HOLD_0: usize = 6;
 const PAY_0: usize = 7;
 const REFUND_0: usize = 8;
 const HOLD_1: usize = 10;
