@@ -93,6 +93,11 @@ impl Connection {
             && matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether the server keeps it open, as far as its last answer says.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.reusable
+    }
+
     /// Sends a request and reads its answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         // Until the answer is read whole, nobody may send another request on this connection.

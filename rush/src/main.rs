@@ -6,6 +6,7 @@ mod api;
 mod arrivals;
 mod ask;
 mod audit;
+mod bench;
 mod books;
 mod buyer;
 mod client;
@@ -24,7 +25,7 @@ mod target;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use options::{Cli, Mode, SaleOptions};
+use options::{Bench, Cli, Mode, SaleOptions};
 use std::process::ExitCode;
 
 /// A promise was broken.
@@ -46,7 +47,12 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     let threads = match &cli.mode {
         None => cli.sale.server.threads,
-        Some(Mode::Bench(_)) => 1,
+        Some(Mode::Bench(bench)) => match &bench.what {
+            Bench::Get { load, .. }
+            | Bench::Positions { load, .. }
+            | Bench::Seatmap { load, .. }
+            | Bench::Holds { load, .. } => load.server.threads,
+        },
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::from(threads))
@@ -55,7 +61,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .context("no threads")?;
     match cli.mode {
         None => runtime.block_on(sale(cli.sale)),
-        Some(Mode::Bench(_)) => Ok(ExitCode::SUCCESS),
+        Some(Mode::Bench(bench)) => {
+            runtime.block_on(bench::run(&bench.what))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
