@@ -140,9 +140,7 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
     payment.refunded_at = Some(now);
     world.payments.put(id, payment.clone());
     close(world, payment.reservation_id, ReservationStatus::Refunded);
-    if concert.check_not_over(now).is_ok() {
-        free_seat(world, reservation.seat_id, payment.reservation_id);
-    }
+    free_seat(world, reservation.seat_id, payment.reservation_id);
     post(
         world,
         payment.user_id,
