@@ -1,5 +1,6 @@
 use crate::{
     command::{Decision, Outcome},
+    concert::ConcertStatus,
     decide::{
         holds::{close, free_seat},
         points::{Movement, post},
@@ -30,7 +31,7 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     if reservations.iter().any(|reservation| reservation.concert_id != concert_id) {
         return Err(Refusal::SeveralConcerts);
     }
-    let Some(room_id) = world.concerts.get(concert_id).map(|concert| concert.room_id) else {
+    let Some(concert) = world.concerts.get(concert_id).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Concert });
     };
     let mut price = Money::ZERO;
@@ -38,7 +39,12 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
         check_payable(world, reservation)?;
         price = price.checked_add(reservation.price).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
     }
-    let token = check_service(world, caller, token_id, room_id)?;
+    // A hold outlives the closing time, so that its five minutes are never cut; but an operator who closes the
+    // concert stops every sale.
+    if concert.status == ConcertStatus::Closed {
+        return Err(Refusal::SaleClosed);
+    }
+    let token = check_service(world, caller, token_id, concert.room_id)?;
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
     deducted(balance, price)?;
 
