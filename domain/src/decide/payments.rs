@@ -142,6 +142,9 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
         return Err(Refusal::RefundTooLate { until });
     }
 
+    let balance = world.points.get(payment.user_id).map_or(Money::ZERO, |point| point.amount);
+    balance.checked_add(payment.amount).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
+
     payment.status = PaymentStatus::Refunded;
     payment.refunded_at = Some(now);
     world.payments.put(id, payment.clone());
