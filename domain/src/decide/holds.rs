@@ -133,7 +133,7 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> De
     let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Reservation });
     };
-    if reservation.is_overdue(world.now) {
+    if reservation.status == ReservationStatus::Expired || reservation.is_overdue(world.now) {
         return Err(Refusal::HoldExpired { expired_at: reservation.expires_at });
     }
     if reservation.status != ReservationStatus::Pending {
