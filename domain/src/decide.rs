@@ -10,7 +10,7 @@ mod tokens;
 mod users;
 
 use crate::{
-    command::{Answer, Command, Decision, Novelty, Request},
+    command::{Answer, Command, Decision, Novelty, Outcome, Request},
     refusal::Refusal,
     world::World,
 };
@@ -37,6 +37,8 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
     }
     let decision = apply(world, request);
     let keep = match &decision {
+        // "Ask again at once" must not be all that the same key ever hears.
+        Ok(Outcome::TurnPending(_)) => false,
         Ok(_) => true,
         Err(refusal) => refusal.is_kept(),
     };
