@@ -161,7 +161,7 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
             reference: None,
         },
     );
-    if caller.user_id() != Some(payment.user_id) {
+    if caller.runs_the_sale() {
         let detail = serde_json::json!({ "user_id": payment.user_id, "amount": payment.amount });
         world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), detail);
     }
