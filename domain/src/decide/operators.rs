@@ -29,12 +29,14 @@ pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert
     if new.base_price < Money::ZERO {
         return Err(malformed("A price is not negative."));
     }
+    if let Some(max_active) = new.own_room_max_active {
+        check_max_active(max_active)?;
+    }
     let now = world.now;
     let concert_id = world.take_concert_id();
     let room_id = match new.own_room_max_active {
         None => RoomId::HOUSE,
         Some(max_active) => {
-            check_max_active(max_active)?;
             let room_id = RoomId::of_concert(concert_id);
             world.rooms.put(room_id, Room::new(room_id, max_active, now));
             world.note_cap(room_id, max_active);
