@@ -134,7 +134,11 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
     if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
         return Err(malformed("Name 1 to 100000 seats."));
     }
+    let mut named = HashSet::with_capacity(seat_ids.len());
     for id in seat_ids {
+        if !named.insert(*id) {
+            return Err(malformed("A seat is named twice."));
+        }
         let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: Thing::Seat }) };
         let overdue = seat
             .reservation_id
