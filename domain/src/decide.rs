@@ -32,8 +32,9 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
             return Answer { decision: Err(Refusal::IdempotencyKeyReused), novelty: Novelty::Fresh };
         }
         // An answer that cannot be read must not let its request happen twice.
-        let unreadable =
-            |_| Err(Refusal::Malformed { reason: "The answer kept for this Idempotency-Key cannot be read.".to_owned() });
+        let unreadable = |_| {
+            Err(Refusal::Malformed { reason: "The answer kept for this Idempotency-Key cannot be read.".to_owned() })
+        };
         let decision = serde_json::from_str(&kept.answer).unwrap_or_else(unreadable);
         return Answer { decision, novelty: Novelty::Replayed };
     }
