@@ -383,7 +383,9 @@ pub fn estimated_wait_p90(ahead: i64, active: i64, max_active: i64, pace: Span) 
     if median == Span::ZERO {
         return Span::ZERO;
     }
-    let deviation = ahead.saturating_add(1).max(0).isqrt().saturating_mul(pace.micros());
+    let free = max_active.saturating_sub(active).max(0);
+    let departures = ahead.saturating_sub(free).saturating_add(1);
+    let deviation = departures.max(0).isqrt().saturating_mul(pace.micros());
     Span::from_micros(median.micros().saturating_add(deviation.saturating_mul(128).saturating_div(100)))
 }
 
