@@ -234,6 +234,7 @@ impl Refusal {
                 | Self::ChargeNotAllowed
                 | Self::AmountOutOfBounds { .. }
                 | Self::IdempotencyKeyReused
+                | Self::SeveralConcerts
                 | Self::Malformed { .. }
         )
     }

@@ -22,7 +22,7 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
     if let Some(old) = old.filter(can_expire) {
         let token = old.lapsed(world.now, &world.rules);
         if can_expire(&token) {
-            return Ok(Outcome::Joined { token: old, issue: Issue::Existing });
+            return Ok(Outcome::Joined { token, issue: Issue::Existing });
         }
         world.put_token(token);
     }
