@@ -142,7 +142,7 @@ impl Lane {
         let mut replies = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
             if job.queued_at.elapsed() > QUEUED_MAX {
-                self.metrics.overload();
+                self.metrics.overloads.inc();
                 let _ = job.reply.send(Err(Fault::Overloaded));
             } else {
                 requests.push(job.request);
@@ -159,13 +159,11 @@ impl Lane {
             let started = Instant::now();
             match self.store.transact(Arc::clone(&batch)).await {
                 Ok(Committed { answers, changes }) => {
-                    self.metrics.batch(batch.len(), started.elapsed());
+                    self.metrics.batch_len.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+                    self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                     self.healthy.store(true, Ordering::Relaxed);
                     (self.on_commit)(&changes);
                     for (reply, answer) in replies.into_iter().zip(answers) {
-                        if let Err(refusal) = &answer.decision {
-                            self.metrics.refusal(refusal.code());
-                        }
                         let _ = reply.send(Ok(answer));
                     }
                 }
@@ -186,17 +184,16 @@ impl Lane {
     }
 
     fn note_error(&self, error: &StoreError) -> Fault {
-        let (kind, fault) = match error {
-            StoreError::Unavailable(_) => ("unavailable", Fault::Unavailable),
-            StoreError::Unknown(_) => ("unknown", Fault::OutcomeUnknown),
-            StoreError::Conflict(_) => ("conflict", Fault::Internal),
-            StoreError::Corrupt(_) => ("corrupt", Fault::Unavailable),
+        let fault = match error {
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Fault::Unavailable,
+            StoreError::Unknown(_) => Fault::OutcomeUnknown,
+            StoreError::Conflict(_) => Fault::Internal,
         };
-        self.metrics.store_error(kind);
+        self.metrics.store_error(error);
         if fault != Fault::Internal {
             self.healthy.store(false, Ordering::Relaxed);
         }
-        tracing::error!(kind, %error, "a batch was not saved");
+        tracing::error!(%error, "a batch was not saved");
         fault
     }
 }

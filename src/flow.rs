@@ -140,12 +140,6 @@ pub struct Done<T> {
     pub novelty: Novelty,
 }
 
-impl<T> Done<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Done<U> {
-        Done { value: change(self.value), novelty: self.novelty }
-    }
-}
-
 /// A new session, with the one copy of its secret.
 #[derive(Debug)]
 pub struct SignedIn {
@@ -305,7 +299,7 @@ impl BoxOffice {
         let view = self
             .queue
             .view(signed.id.room_id)
-            .filter(|view| view.room.epoch == signed.epoch)
+            .filter(|view| view.epoch() == signed.epoch)
             .ok_or(Refusal::NotFound { what: Thing::Token })?;
         let now = self.clock.now();
         self.queue.heard_of(signed.id, now);
@@ -321,6 +315,14 @@ impl BoxOffice {
             self.engine.run_unwatched(Request { caller, command, idempotency: None });
         }
         Ok((signed, place, view))
+    }
+
+    /// A user.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, Stop> {
+        Ok(self.store.user(id).await?)
     }
 
     /// A token's row with its place, for its own user.
@@ -345,7 +347,7 @@ impl BoxOffice {
     /// Claims a turn (사용자활성화).
     ///
     /// # Errors
-    /// [`Refusal::TokenWaiting`] before the turn, [`Refusal::TokenEnded`] after the end.
+    /// [`Refusal::TurnNotYet`] before the turn, [`Refusal::TokenEnded`] after the end.
     pub async fn activate_token(
         &self,
         caller: Caller,
@@ -374,13 +376,13 @@ impl BoxOffice {
     /// How many tokens are active in a room (활성토큰수조회); none for a room that does not exist.
     #[must_use]
     pub fn active_tokens(&self, room: RoomId) -> Option<i64> {
-        self.queue.view(room).map(|view| view.active)
+        self.queue.view(room).map(|view| view.active())
     }
 
     fn locate(&self, token: Token) -> Result<TokenPlace, Stop> {
         let view = self.queue.view(token.id.room_id).ok_or(Stop::Internal("a room has no view"))?;
         let place = Place { status: token.status, deadline: token.deadline, ..view.place(token.id.position) };
-        let signed = self.keyring.sign(&token, view.room.epoch);
+        let signed = self.keyring.sign(&token, view.epoch());
         Ok(TokenPlace { token, signed, place, view })
     }
 

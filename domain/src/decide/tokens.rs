@@ -66,7 +66,7 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
             world.put_token(token);
             Ok(Outcome::TurnPending(token))
         }
-        TokenStatus::Waiting => Err(Refusal::TokenWaiting),
+        TokenStatus::Waiting => Err(Refusal::TurnNotYet),
         TokenStatus::Ended => Err(Refusal::TokenEnded),
     }
 }
