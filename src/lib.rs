@@ -2,10 +2,12 @@
 //!
 //! Dependencies point one way: [`http`] → [`flow`] → [`engine`], [`queue`] → [`store`] → the domain.
 
+pub mod app;
 pub mod catalog;
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod flow;
 pub mod http;

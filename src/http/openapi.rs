@@ -1,9 +1,14 @@
 //! The OpenAPI document: made from the routes, completed with the errors that each of them can answer with.
 
-use crate::http::problem::{MEDIA_TYPE, codes};
+use crate::http::problem::{
+    MEDIA_TYPE,
+    codes::{self, Definition},
+};
 use serde_json::{Value, json};
 use utoipa::openapi::{Info, License, OpenApi, OpenApiBuilder};
 
+/// Stands for `invalid_field` with status 400, in a path, a query or a header.
+const BAD_PARAMETER: &str = "invalid_field in a parameter";
 /// Codes that any call may be answered with.
 const ALWAYS: &[&str] = &["internal", "overloaded", "unavailable"];
 /// Codes of calls that need a session.
@@ -12,7 +17,7 @@ const WITH_SESSION: &[&str] = &["unauthorized"];
 const WITH_BODY: &[&str] =
     &["malformed_json", "invalid_field", "payload_too_large", "unsupported_media_type", "request_timeout"];
 /// Codes of calls that change something and take an idempotency key.
-const WITH_KEY: &[&str] = &["invalid_parameter", "idempotency_key_reused", "outcome_unknown", "rate_limited"];
+const WITH_KEY: &[&str] = &[BAD_PARAMETER, "idempotency_key_reused", "outcome_unknown", "rate_limited"];
 /// Codes of calls that need an active token.
 const WITH_TOKEN: &[&str] = &[
     "token_invalid",
@@ -50,9 +55,9 @@ const CALLS: &[Call] = &[
     call("position", &[], &["not_found"]),
     call("activate_token", &[WITH_SESSION, WITH_KEY], &["not_found", "turn_not_yet", "token_ended"]),
     call("leave_queue", &[WITH_SESSION], &["not_found", "rate_limited", "outcome_unknown"]),
-    call("concerts", &[], &["invalid_parameter"]),
-    call("concert", &[], &["invalid_parameter", "not_found"]),
-    call("seats", &[], &["invalid_parameter", "not_found"]),
+    call("concerts", &[], &[BAD_PARAMETER]),
+    call("concert", &[], &[BAD_PARAMETER, "not_found"]),
+    call("seats", &[], &[BAD_PARAMETER, "not_found"]),
     call(
         "hold",
         &[WITH_SESSION, WITH_BODY, WITH_KEY, WITH_TOKEN],
@@ -68,8 +73,8 @@ const CALLS: &[Call] = &[
             "too_many_seats",
         ],
     ),
-    call("reservations", &[WITH_SESSION], &["invalid_parameter"]),
-    call("reservation", &[WITH_SESSION], &["invalid_parameter", "not_found"]),
+    call("reservations", &[WITH_SESSION], &[BAD_PARAMETER]),
+    call("reservation", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
     call("cancel_reservation", &[WITH_SESSION, WITH_KEY], &["not_found", "hold_expired", "reservation_not_pending"]),
     call(
         "pay",
@@ -84,15 +89,15 @@ const CALLS: &[Call] = &[
             "sale_closed",
         ],
     ),
-    call("payments", &[WITH_SESSION], &["invalid_parameter"]),
-    call("payment", &[WITH_SESSION], &["invalid_parameter", "not_found"]),
+    call("payments", &[WITH_SESSION], &[BAD_PARAMETER]),
+    call("payment", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
     call(
         "refund",
         &[WITH_SESSION, WITH_KEY],
         &["not_found", "already_refunded", "refund_too_late", "balance_too_large"],
     ),
     call("balance", &[WITH_SESSION], &[]),
-    call("history", &[WITH_SESSION], &["invalid_parameter"]),
+    call("history", &[WITH_SESSION], &[BAD_PARAMETER]),
     call(
         "charge",
         &[WITH_SESSION, WITH_BODY, WITH_KEY],
@@ -108,18 +113,18 @@ const CALLS: &[Call] = &[
     call("block_seats", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found", "malformed", "seat_in_use"]),
     call("free_seats", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found", "malformed", "seat_in_use"]),
     call("rooms", &[WITH_SESSION], &["forbidden"]),
-    call("room", &[WITH_SESSION], &["forbidden", "invalid_parameter", "not_found"]),
+    call("room", &[WITH_SESSION], &["forbidden", BAD_PARAMETER, "not_found"]),
     call("set_room", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found", "malformed"]),
-    call("find_users", &[WITH_SESSION], &["forbidden", "invalid_parameter"]),
-    call("find_reservations", &[WITH_SESSION], &["forbidden", "invalid_parameter"]),
-    call("find_payments", &[WITH_SESSION], &["forbidden", "invalid_parameter"]),
+    call("find_users", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
+    call("find_reservations", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
+    call("find_payments", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
     call(
         "cancel_for_user",
         &[WITH_SESSION, WITH_KEY],
         &["forbidden", "not_found", "hold_expired", "reservation_not_pending"],
     ),
     call("refund_for_user", &[WITH_SESSION, WITH_KEY], &["forbidden", "not_found", "already_refunded", "balance_too_large"]),
-    call("audit", &[WITH_SESSION], &["forbidden", "invalid_parameter"]),
+    call("audit", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
 ];
 
 /// The frame that the routes are put into.
@@ -172,30 +177,38 @@ fn complete_operation(operation: &mut Value) {
         }));
     }
     let own = ALWAYS.iter().chain(call.parts.iter().copied().flatten()).chain(call.codes);
-    let mut definitions: Vec<_> = own.filter_map(|code| codes::find(code)).collect();
-    definitions.sort_by_key(|definition| (definition.status, definition.code));
-    definitions.dedup_by_key(|definition| definition.code);
-    for group in definitions.chunk_by(|a, b| a.status == b.status) {
-        let Some(first) = group.first() else { continue };
-        let names: Vec<_> = group.iter().map(|definition| format!("`{}`", definition.code)).collect();
+    let mut problems: Vec<_> = own.filter_map(|code| find(code)).collect();
+    problems.sort_by_key(|(status, definition)| (*status, definition.code));
+    problems.dedup_by_key(|(status, definition)| (*status, definition.code));
+    for group in problems.chunk_by(|a, b| a.0 == b.0) {
+        let Some((status, _)) = group.first() else { continue };
+        let names: Vec<_> = group.iter().map(|(_, definition)| format!("`{}`", definition.code)).collect();
         let examples: serde_json::Map<_, _> = group
             .iter()
-            .map(|definition| {
+            .map(|(status, definition)| {
                 let value = json!({
                     "type": format!("/problems/{}", definition.code), "title": definition.title,
-                    "status": definition.status, "code": definition.code, "detail": definition.explanation,
+                    "status": status, "code": definition.code, "detail": definition.explanation,
                     "request_id": "5f0e1c2d-00000000002a",
                 });
                 (definition.code.to_owned(), json!({ "summary": definition.title, "value": value }))
             })
             .collect();
-        operation["responses"][first.status.to_string()] = json!({
+        operation["responses"][status.to_string()] = json!({
             "description": names.join(", "),
             "content": { MEDIA_TYPE: {
                 "schema": { "$ref": "#/components/schemas/Problem" },
                 "examples": examples,
             } }
         });
+    }
+}
+
+/// A status with its problem. A parameter that cannot be what it is has a field's code, and 400.
+fn find(code: &str) -> Option<(u16, &'static Definition)> {
+    match code {
+        BAD_PARAMETER => Some((400, &codes::INVALID_FIELD)),
+        code => codes::find(code).map(|definition| (definition.status, definition)),
     }
 }
 
@@ -226,7 +239,7 @@ mod tests {
     fn every_listed_code_is_defined() {
         for call in CALLS {
             for code in call.parts.iter().copied().flatten().chain(call.codes) {
-                assert!(codes::find(code).is_some(), "{}: {code}", call.id);
+                assert!(find(code).is_some(), "{}: {code}", call.id);
             }
         }
     }
