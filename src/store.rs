@@ -1,6 +1,8 @@
 //! The port to the database: it loads rows, saves rows and says what time it is. It knows no rule.
 
+mod filter;
 pub mod memory;
+pub mod migrate;
 pub mod sqlite;
 
 use async_trait::async_trait;
