@@ -33,7 +33,7 @@ fn run() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Task::Check => return check_books(&config),
-        _ => {}
+        Task::Serve { .. } | Task::Migrate | Task::OperatorAdd { .. } | Task::ConcertImport { .. } => {}
     }
     telemetry::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -57,7 +57,8 @@ fn run() -> anyhow::Result<ExitCode> {
 
 /// Exit code 0 where the books are in order, 1 with a list where they are not.
 fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
-    let report = check::run(&app::database_path(config))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let report = runtime.block_on(check::run(&app::database_path(config)))?;
     print!("{report}");
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
