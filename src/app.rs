@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     engine::{Engine, EngineLimits},
     flow::{BoxOffice, Followers},
-    http::{self, App, Shared, limit::Limits, listener, observe},
+    http::{self, App, Shared, limit::RateLimits, listener, observe},
     passwords::Passwords,
     queue::{Queue, memory::MemoryQueue, token::Keyring},
     store::{Store, sqlite::SqliteStore},
@@ -15,14 +15,8 @@ use crate::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use frontrow_domain::{points::PointKind, time::Span, world::Changes};
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
-
-/// The database's file in the data folder.
-#[must_use]
-pub fn database_path(config: &Config) -> PathBuf {
-    config.data.join("frontrow.db")
-}
 
 /// A box office that is ready to serve.
 #[derive(Debug)]
@@ -41,13 +35,13 @@ pub struct Opened {
 pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
-    let path = database_path(config);
-    let store = SqliteStore::open(&path, clock.clone(), config.rules(), config.max_active)
+    let path = config.database_path();
+    let store = SqliteStore::open(&path, clock.clone(), config.rules(), i64::from(config.max_active))
         .with_context(|| format!("cannot open {}", path.display()))?;
-    let key_file = config.key_file.clone().unwrap_or_else(|| config.data.join("keys.toml"));
-    let keyring = Keyring::open(&key_file, ids.secret())
-        .with_context(|| format!("cannot use the token keys in {}", key_file.display()))?;
-    assemble(config, Arc::new(store), Arc::new(MemoryQueue::new(clock.clone())), keyring, clock, ids).await
+    let keys = config.key_path();
+    let keyring = Keyring::load_or_create(&keys, &ids)
+        .with_context(|| format!("cannot use the token keys in {}", keys.display()))?;
+    assemble(config, Arc::new(store), Arc::new(MemoryQueue::new()), keyring, clock, ids).await
 }
 
 /// Puts a box office together from its parts, and lays the lines from their rows.
@@ -78,7 +72,10 @@ pub async fn assemble(
             count(&metrics, changes);
         })
     };
-    let limits = EngineLimits { queue_len: config.queue_len, batch_max: config.batch_max };
+    let limits = EngineLimits {
+        queue_len: usize::try_from(config.queue_len)?,
+        batch_max: usize::try_from(config.batch_max)?,
+    };
     let (engine, thread) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), on_commit)?;
     let office = Arc::new(BoxOffice {
         store,
@@ -95,8 +92,8 @@ pub async fn assemble(
     });
     let app = Arc::new(App {
         office,
-        limits: Limits::new(config),
-        service_key: config.service_key()?,
+        limits: RateLimits::new(config),
+        service_key: config.load_service_key()?,
         document: Bytes::from(serde_json::to_vec(&http::api_document())?),
     });
     Ok(Opened { app, engine: thread, metrics, clock })
@@ -137,8 +134,8 @@ pub async fn serve(
     let edge = Arc::new(observe::Edge::new(
         Arc::clone(&metrics),
         clock,
-        Duration::from_secs(u64::from(config.body_timeout_seconds)),
-        Duration::from_secs(u64::from(config.request_timeout_seconds)),
+        config.body_timeout(),
+        config.request_timeout(),
     ));
     let router = observe::observe(http::router(app), edge);
     let served = listener::serve(socket, router, config.listener_limits(), stop, metrics).await;

@@ -19,10 +19,10 @@ pub mod reply;
 pub mod reservations;
 pub mod users;
 
-use crate::flow::BoxOffice;
+use crate::{config::Secret, flow::BoxOffice};
 use axum::{Router, routing::get};
 use bytes::Bytes;
-use limit::Limits;
+use limit::RateLimits;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -33,9 +33,9 @@ pub struct App {
     /// The box office.
     pub office: Arc<BoxOffice>,
     /// Who may ask how often.
-    pub limits: Limits,
+    pub limits: RateLimits,
     /// The key of programs that charge points for users.
-    pub service_key: Option<String>,
+    pub service_key: Option<Secret>,
     /// The OpenAPI document.
     pub document: Bytes,
 }

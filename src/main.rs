@@ -6,7 +6,7 @@ use frontrow::{
     catalog::ConcertFile,
     check,
     clock::{Clock, Ids},
-    config::{Cli, Config, Task},
+    config::{Cli, Command, ConcertCommand, Config, OperatorCommand},
     demo,
     http::users::{checked_email, checked_password},
     telemetry,
@@ -26,30 +26,30 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<ExitCode> {
-    let Cli { config, task } = Cli::read()?;
-    match task {
-        Task::Config => {
+    let Cli { config, command } = Cli::load()?;
+    match command {
+        Command::Config => {
             print!("{}", config.describe());
             return Ok(ExitCode::SUCCESS);
         }
-        Task::Check => return check_books(&config),
-        Task::Serve { .. } | Task::Migrate | Task::OperatorAdd { .. } | Task::ConcertImport { .. } => {}
+        Command::Check => return check_books(&config),
+        Command::Serve | Command::Migrate | Command::Operator(_) | Command::Concert(_) => {}
     }
     telemetry::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        match task {
-            Task::Serve { demo } => serve(&config, demo).await,
-            Task::Migrate => {
+        match command {
+            Command::Serve => serve(&config).await,
+            Command::Migrate => {
                 app::open(&config, Clock::System, Ids::from_os()).await?;
-                println!("{} is up to date.", app::database_path(&config).display());
+                println!("{} is up to date.", config.database_path().display());
                 Ok(())
             }
-            Task::OperatorAdd { email, name, password_file } => {
+            Command::Operator(OperatorCommand::Add { email, name, password_file }) => {
                 add_operator(&config, &email, &name, password_file.as_deref()).await
             }
-            Task::ConcertImport { file } => import(&config, &file).await,
-            Task::Check | Task::Config => Ok(()),
+            Command::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
+            Command::Check | Command::Config => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -58,21 +58,21 @@ fn run() -> anyhow::Result<ExitCode> {
 /// Exit code 0 where the books are in order, 1 with a list where they are not.
 fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let report = runtime.block_on(check::run(&app::database_path(config)))?;
+    let report = runtime.block_on(check::run(&config.database_path()))?;
     print!("{report}");
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn serve(config: &Config, demo: bool) -> anyhow::Result<()> {
+async fn serve(config: &Config) -> anyhow::Result<()> {
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
-    if demo {
+    if config.demo {
         demo::load(&opened.app.office).await.context("cannot load the demo season")?;
     }
     let socket = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
     println!("Frontrow serves http://{address}");
     println!("API docs:        http://{address}/docs");
-    if demo {
+    if config.demo {
         println!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD);
     }
     let (stop, stopped) = watch::channel(());
@@ -111,7 +111,7 @@ async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Pa
             text
         }
     };
-    let password = password.trim_end_matches(['\r', '\n']).to_owned();
+    let password = password.lines().next().unwrap_or_default().to_owned();
     let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
     let Ok(password) = checked_password(password) else { bail!("the password must have 10 to 200 characters") };
     let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 ///
 /// Every store passes the conformance suite in `tests/conformance`.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Loads what the batch names, decides it with [`frontrow_domain::decide::decide_all`], saves, commits: one
     /// transaction. The answers are durable when this returns. The rows are locked before the clock is read.
     ///

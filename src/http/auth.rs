@@ -5,7 +5,7 @@ use crate::{
     http::{Shared, problem::Problem},
 };
 use axum::{
-    extract::{FromRef, FromRequestParts},
+    extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{HeaderMap, Method, header::AUTHORIZATION, request::Parts},
 };
 use frontrow_domain::{
@@ -13,6 +13,7 @@ use frontrow_domain::{
     refusal::Refusal,
     user::Caller,
 };
+use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
 
 /// A session secret is 43 characters; a service key may be longer. What is longer than this is neither.
@@ -45,6 +46,10 @@ impl std::fmt::Debug for SessionSecret {
     }
 }
 
+/// The address that a request comes from, behind the trusted proxies.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
 /// The token in the `Queue-Token` header. Whether it is the caller's, and good for what they want, is decided later.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueToken(pub TokenId);
@@ -58,7 +63,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
     let secret = bearer(&parts.headers).ok_or(Stop::Unauthorized)?;
-    let is_service_key = app.service_key.as_deref().is_some_and(|key| key.as_bytes().ct_eq(secret.as_bytes()).into());
+    let is_service_key = app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
     if is_service_key {
         return Ok(Caller::Service);
     }
@@ -115,6 +120,20 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionSecret {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(bearer(&parts.headers).map(|secret| Self(secret.to_owned())).ok_or(Stop::Unauthorized)?)
+    }
+}
+
+impl<S> FromRequestParts<S> for ClientAddress
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.ok_or_else(|| Problem::internal("a request has no peer address"))?.0;
+        Ok(Self(Shared::from_ref(state).limits.client(&parts.headers, peer)))
     }
 }
 

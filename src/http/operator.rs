@@ -14,7 +14,6 @@ use crate::{
     store::{PaymentFilter, ReservationFilter},
 };
 use axum::{
-    Json,
     extract::State,
     http::{Method, StatusCode},
     response::Response,
@@ -258,7 +257,7 @@ pub(super) async fn add_seats(
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
-    LargeJsonBody(body): LargeJsonBody<SeatsDraft>,
+    JsonBody(body): LargeJsonBody<SeatsDraft>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats", &[&concert_id], &body)?;
     let base_price = app.office.concert(concert_id).await?.base_price;
@@ -275,7 +274,7 @@ pub(super) async fn block_seats(
     State(app): State<Shared>,
     OperatorOnly(caller): OperatorOnly,
     key: IdempotencyKey,
-    LargeJsonBody(body): LargeJsonBody<SeatBlock>,
+    JsonBody(body): LargeJsonBody<SeatBlock>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/seats/block", &[], &body)?;
     let reason = checked_text("reason", &body.reason, 200)?;
@@ -289,7 +288,7 @@ pub(super) async fn free_seats(
     State(app): State<Shared>,
     OperatorOnly(caller): OperatorOnly,
     key: IdempotencyKey,
-    LargeJsonBody(body): LargeJsonBody<SeatRelease>,
+    JsonBody(body): LargeJsonBody<SeatRelease>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/seats/free", &[], &body)?;
     set_seats(&app, caller, body.seat_ids, SeatAction::Free, key).await
@@ -321,7 +320,7 @@ fn live_room(app: &Shared, id: RoomId) -> Option<LiveRoom> {
 /// Every waiting room with its numbers of this moment.
 #[utoipa::path(get, path = "/api/v1/operator/rooms", tag = "operator", operation_id = "rooms",
     responses((status = 200, description = "The rooms", body = List<LiveRoom>)))]
-pub(super) async fn rooms(State(app): State<Shared>, OperatorOnly(_): OperatorOnly) -> HttpResult<Response> {
+pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) -> HttpResult<Response> {
     let mut ids = app.office.queue.rooms();
     ids.sort_unstable();
     let items = ids.into_iter().filter_map(|id| live_room(&app, id)).collect();
@@ -334,7 +333,7 @@ pub(super) async fn rooms(State(app): State<Shared>, OperatorOnly(_): OperatorOn
     responses((status = 200, description = "The room", body = LiveRoom)))]
 pub(super) async fn room(
     State(app): State<Shared>,
-    OperatorOnly(_): OperatorOnly,
+    _operator: OperatorOnly,
     PathId(id): PathId<RoomId>,
 ) -> HttpResult<Response> {
     let room = live_room(&app, id).ok_or(Refusal::NotFound { what: Thing::Room })?;
@@ -373,7 +372,7 @@ pub(super) async fn set_room(
     params(UserQuery), responses((status = 200, description = "A page", body = List<User>)))]
 pub(super) async fn users(
     State(app): State<Shared>,
-    OperatorOnly(_): OperatorOnly,
+    _operator: OperatorOnly,
     QueryParams(query): QueryParams<UserQuery>,
 ) -> HttpResult<Response> {
     if query.text.as_ref().is_some_and(|text| text.chars().count() > 100) {
@@ -389,7 +388,7 @@ pub(super) async fn users(
     params(ReservationQuery), responses((status = 200, description = "A page", body = List<Reservation>)))]
 pub(super) async fn reservations(
     State(app): State<Shared>,
-    OperatorOnly(_): OperatorOnly,
+    _operator: OperatorOnly,
     QueryParams(query): QueryParams<ReservationQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
@@ -403,7 +402,7 @@ pub(super) async fn reservations(
     params(PaymentQuery), responses((status = 200, description = "A page", body = List<Payment>)))]
 pub(super) async fn payments(
     State(app): State<Shared>,
-    OperatorOnly(_): OperatorOnly,
+    _operator: OperatorOnly,
     QueryParams(query): QueryParams<PaymentQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
@@ -449,7 +448,7 @@ pub(super) async fn refund(
     params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntry>)))]
 pub(super) async fn audit(
     State(app): State<Shared>,
-    OperatorOnly(_): OperatorOnly,
+    _operator: OperatorOnly,
     QueryParams(query): QueryParams<PageQuery<AuditId>>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);

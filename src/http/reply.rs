@@ -15,7 +15,7 @@ use axum::{
 use frontrow_domain::command::Novelty;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// A part of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,8 +30,8 @@ pub struct List<T> {
 /// Which part of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields, bound = "K: Key")]
-pub struct PageQuery<K> {
+#[serde(deny_unknown_fields, bound = "K: Key + PartialSchema")]
+pub struct PageQuery<K: PartialSchema> {
     /// How many at most.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]

@@ -4,9 +4,8 @@ use crate::{
     catalog::checked_text,
     http::{
         Shared,
-        auth::{SessionSecret, SignedIn},
+        auth::{ClientAddress, SessionSecret, SignedIn},
         extract::JsonBody,
-        limit::ClientAddress,
         problem::{HttpResult, Problem},
     },
 };
@@ -111,14 +110,14 @@ pub(super) async fn sign_in(
     ClientAddress(address): ClientAddress,
     JsonBody(body): JsonBody<Credentials>,
 ) -> HttpResult<(StatusCode, Json<OpenedSession>)> {
-    app.limits.check_address(address)?;
     let email = checked_email(&body.email)?;
     if body.password.chars().count() > 200 {
         return Err(Problem::invalid_field("password", "must have at most 200 characters"));
     }
-    app.limits.check_account(&email)?;
+    app.limits.check_login(&email, address)?;
     let result = app.office.sign_in(&email, body.password).await;
-    app.office.metrics.sign_in(result.is_ok().into());
+    let outcomes = &app.office.metrics;
+    if result.is_ok() { &outcomes.sign_ins_ok } else { &outcomes.sign_ins_failed }.inc();
     let signed_in = result?;
     let body =
         OpenedSession { session_token: signed_in.secret, expires_at: signed_in.expires_at, user: signed_in.user };
@@ -130,7 +129,7 @@ pub(super) async fn sign_in(
     responses((status = 204, description = "Signed out")))]
 pub(super) async fn sign_out(
     State(app): State<Shared>,
-    SignedIn { .. }: SignedIn,
+    _caller: SignedIn,
     SessionSecret(secret): SessionSecret,
 ) -> HttpResult<StatusCode> {
     app.office.sign_out(&secret).await?;
