@@ -6,7 +6,7 @@ use frontrow::{
     catalog::ConcertFile,
     check,
     clock::{Clock, Ids},
-    config::{Cli, Command, ConcertCommand, Config, OperatorCommand},
+    config::{Cli, Command, ConcertCommand, Config, LoadError, OperatorCommand},
     demo,
     http::users::{checked_email, checked_password},
     telemetry,
@@ -26,7 +26,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<ExitCode> {
-    let Cli { config, command } = Cli::load()?;
+    let Cli { config, command } = match Cli::load(std::env::args_os()) {
+        Ok(cli) => cli,
+        // Help and version are asked for through the same door, and are no failures.
+        Err(LoadError::CommandLine(error)) => error.exit(),
+        Err(error) => return Err(error.into()),
+    };
+    config.validate()?;
     match command {
         Command::Config => {
             print!("{}", config.describe());
