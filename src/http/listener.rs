@@ -213,7 +213,9 @@ async fn serve_connection(
         }
     });
     let mut connection = http.serve_connection(TokioIo::new(Stream::new(socket, Arc::clone(&state))), service);
-    let mut timer = pin!(sleep_until(state.since() + limits.header_timeout));
+    // A timer that is set for a long wait would miss the end of a shorter one that begins meanwhile.
+    let longest = limits.header_timeout.min(limits.idle_timeout);
+    let mut timer = pin!(sleep_until(state.since() + longest));
     let mut told_to_close = pin!(closing.wait_for(|closing| *closing));
     // This future is a whole task, whose waker never changes: polling the timer and the stop signal once registers them
     // until they fire, so that a request pays for neither.
@@ -237,7 +239,7 @@ async fn serve_connection(
         let phase = state.phase();
         if phase == Phase::Head && !slow_head_watched {
             slow_head_watched = true;
-            timer.as_mut().reset(state.since() + limits.header_timeout);
+            timer.as_mut().reset(state.since() + longest);
             registered = false;
         } else if phase != Phase::Head {
             slow_head_watched = false;
@@ -256,11 +258,11 @@ async fn serve_connection(
                     continue;
                 }
             };
-            let deadline = state.since() + bound;
-            if deadline <= Instant::now() {
+            let (deadline, now) = (state.since() + bound, Instant::now());
+            if deadline <= now {
                 return Poll::Ready(end);
             }
-            timer.as_mut().reset(deadline);
+            timer.as_mut().reset(deadline.min(now + limits.idle_timeout));
         }
         Poll::Pending
     })
