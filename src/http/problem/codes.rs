@@ -26,6 +26,7 @@ macro_rules! definitions {
 
 definitions! {
     MALFORMED_JSON: 400 "malformed_json" "The body is not JSON" "The body could not be read as JSON. Correct it and send it again.";
+    MALFORMED_REQUEST: 400 "malformed_request" "The request is not HTTP" "The first line or a header could not be read as HTTP/1.1.";
     UNAUTHORIZED: 401 "unauthorized" "Sign in first" "The session token is missing, unknown or has ended. Sign in and send it as `Authorization: Bearer`.";
     INSUFFICIENT_POINTS: 402 "insufficient_points" "The balance is too low" "The balance does not cover the price; nothing was charged. `balance` and `price` say by how much. Charge points and pay with a new Idempotency-Key.";
     FORBIDDEN: 403 "forbidden" "Not allowed" "The caller's role does not allow this.";
