@@ -117,7 +117,7 @@ fn count(metrics: &Metrics, changes: &Changes) {
     }
 }
 
-/// Serves until `stop` changes, then drains: no new requests, those in flight finish, what waits is committed.
+/// Serves until `stop` says true, then drains: no new requests, those in flight finish, what waits is committed.
 ///
 /// # Errors
 /// The socket failed, or the drain took longer than the settings allow.
@@ -125,11 +125,11 @@ pub async fn serve(
     opened: Opened,
     config: &Config,
     socket: TcpListener,
-    stop: watch::Receiver<()>,
+    stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Opened { app, engine, metrics, clock } = opened;
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
-    let (stop_workers, workers_stop) = watch::channel(());
+    let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app.office, settings, &workers_stop);
     let edge = Arc::new(observe::Edge::new(
         Arc::clone(&metrics),
@@ -138,9 +138,9 @@ pub async fn serve(
         config.request_timeout(),
     ));
     let router = observe::observe(http::router(app), edge);
-    let served = listener::serve(socket, router, config.listener_limits(), stop, metrics).await;
+    let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
     // The engine goes on until every command that was taken is committed and its last user is gone.
-    let _ = stop_workers.send(());
+    let _ = stop_workers.send(true);
     while workers.join_next().await.is_some() {}
     let ended = tokio::task::spawn_blocking(move || engine.join());
     let bound = Duration::from_secs(u64::from(config.drain_seconds));

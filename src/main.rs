@@ -74,17 +74,18 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     if config.demo {
         demo::load(&opened.app.office).await.context("cannot load the demo season")?;
     }
-    let socket = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let socket =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
     println!("Frontrow serves http://{address}");
     println!("API docs:        http://{address}/docs");
     if config.demo {
         println!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD);
     }
-    let (stop, stopped) = watch::channel(());
+    let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         wait_for_signal().await;
-        let _ = stop.send(());
+        let _ = stop.send(true);
         wait_for_signal().await;
         // Whoever asks twice does not want to wait.
         std::process::exit(130);

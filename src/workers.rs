@@ -36,9 +36,9 @@ pub struct WorkerSettings {
     pub dormant_after: Span,
 }
 
-/// Starts the workers. They stop when `stop` changes.
+/// Starts the workers. They stop when `stop` says true.
 #[must_use]
-pub fn start(office: &Arc<BoxOffice>, settings: WorkerSettings, stop: &watch::Receiver<()>) -> JoinSet<()> {
+pub fn start(office: &Arc<BoxOffice>, settings: WorkerSettings, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut workers = JoinSet::new();
     workers.spawn(until(stop.clone(), move_lines(Arc::clone(office), settings)));
     workers.spawn(until(stop.clone(), sweep_holds(Arc::clone(office))));
@@ -48,7 +48,7 @@ pub fn start(office: &Arc<BoxOffice>, settings: WorkerSettings, stop: &watch::Re
     workers
 }
 
-async fn until(mut stop: watch::Receiver<()>, work: impl Future<Output = ()>) {
+async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
         _ = stop.changed() => {}
