@@ -13,7 +13,7 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// The steps of the SQLite schema.
+/// The steps of the `SQLite` schema.
 pub const SQLITE: &[Migration] =
     &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/sqlite/0001_box_office.sql") }];
 

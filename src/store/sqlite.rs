@@ -1,4 +1,4 @@
-//! The store in one SQLite file: one connection writes, a few read.
+//! The store in one `SQLite` file: one connection writes, a few read.
 
 mod error;
 mod load;
@@ -100,10 +100,19 @@ impl SqliteStore {
         self.with_writer(|writer| writer.set_busy_timeout(busy))
     }
 
+    /// Lets the file grow to so many pages of 4 KiB, never below its present size; none takes the limit away. Beyond
+    /// it a batch is [`StoreError::Unavailable`], as on a full disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the store only reads.
+    pub fn set_size_limit(&self, pages: Option<u32>) -> Result<(), StoreError> {
+        self.with_writer(|writer| writer.set_size_limit(pages))
+    }
+
     /// Runs `work` with one of the connections that read, on a thread that may block.
     ///
     /// # Errors
-    /// What SQLite says, sorted by what it means.
+    /// What `SQLite` says, sorted by what it means.
     pub async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,

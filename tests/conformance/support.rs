@@ -18,66 +18,69 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role},
     world::Changes,
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tempfile::TempDir;
 
 /// 2027-01-15T08:00:00Z.
-pub const START: Time = Time::from_micros(1_800_000_000_000_000);
+pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
 /// How many tokens may be active in the house room.
-pub const HOUSE_MAX_ACTIVE: i64 = 100;
+pub(crate) const HOUSE_MAX_ACTIVE: i64 = 100;
 
 /// A store with a clock that stands still, and what a test makes in it.
-pub struct Fixture {
+pub(crate) struct Fixture {
     /// The store under test.
-    pub store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     /// Its clock.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// Ids from a seed.
-    pub ids: Ids,
+    pub(crate) ids: Ids,
     /// Keeps the store's folder until the test ends.
-    pub folder: Option<TempDir>,
+    pub(crate) folder: Option<TempDir>,
 }
 
 impl Fixture {
-    pub fn new(clock: Clock, store: Arc<dyn Store>, folder: Option<TempDir>) -> Self {
+    pub(crate) fn new(clock: Clock, store: Arc<dyn Store>, folder: Option<TempDir>) -> Self {
         Self { store, clock, ids: Ids::from_seed(7), folder }
     }
 
-    /// A box office in a new SQLite file.
-    pub fn sqlite() -> Self {
+    /// A box office in a new `SQLite` file.
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
-        let store = open_sqlite(folder.path().join("frontrow.db"), &clock);
+        let store = open_sqlite(&folder.path().join("frontrow.db"), &clock);
         Self::new(clock, Arc::new(store), Some(folder))
     }
 
-    /// Where its SQLite file is.
-    pub fn path(&self) -> PathBuf {
+    /// Where its `SQLite` file is.
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.as_ref().unwrap().path().join("frontrow.db")
     }
 
-    pub fn advance(&self, secs: i64) {
+    pub(crate) fn advance(&self, secs: i64) {
         self.clock.advance(Span::from_secs(secs));
     }
 
     /// One batch.
-    pub async fn batch(&self, requests: Vec<Request>) -> (Vec<Answer>, Changes) {
+    pub(crate) async fn batch(&self, requests: Vec<Request>) -> (Vec<Answer>, Changes) {
         let committed = self.store.transact(requests.into()).await.unwrap();
         (committed.answers, committed.changes)
     }
 
     /// One command in a batch of its own.
-    pub async fn ask(&self, caller: Caller, command: Command) -> Decision {
+    pub(crate) async fn ask(&self, caller: Caller, command: Command) -> Decision {
         self.batch(vec![request(caller, command)]).await.0.remove(0).decision
     }
 
-    pub async fn register(&self) -> UserId {
+    pub(crate) async fn register(&self) -> UserId {
         let user_id = UserId(self.ids.uuid(self.clock.now()));
         self.register_as(user_id, "Kim Minji", &format!("{user_id}@example.com")).await;
         user_id
     }
 
-    pub async fn register_as(&self, user_id: UserId, name: &str, email: &str) {
+    pub(crate) async fn register_as(&self, user_id: UserId, name: &str, email: &str) {
         let user = NewUser {
             user_id,
             name: name.to_owned(),
@@ -88,11 +91,11 @@ impl Fixture {
         self.ask(Caller::System, Command::Register(user)).await.unwrap();
     }
 
-    pub async fn concert(&self) -> Concert {
+    pub(crate) async fn concert(&self) -> Concert {
         self.concert_like(new_concert()).await
     }
 
-    pub async fn concert_like(&self, new: NewConcert) -> Concert {
+    pub(crate) async fn concert_like(&self, new: NewConcert) -> Concert {
         match self.ask(Caller::System, Command::CreateConcert(new)).await {
             Ok(Outcome::Concert(concert)) => concert,
             other => panic!("{other:?}"),
@@ -100,7 +103,7 @@ impl Fixture {
     }
 
     /// Seats 1 to `count`.
-    pub async fn seats(&self, concert_id: ConcertId, count: i32) -> Vec<SeatId> {
+    pub(crate) async fn seats(&self, concert_id: ConcertId, count: i32) -> Vec<SeatId> {
         let command = Command::AddSeats { concert_id, seats: (1..=count).map(new_seat).collect() };
         match self.ask(Caller::System, command).await {
             Ok(Outcome::SeatsAdded { first_seat_id, count }) => {
@@ -110,19 +113,19 @@ impl Fixture {
         }
     }
 
-    pub async fn join(&self, user: UserId, room_id: RoomId) -> Token {
+    pub(crate) async fn join(&self, user: UserId, room_id: RoomId) -> Token {
         match self.ask(Caller::Buyer(user), Command::IssueToken { room_id }).await {
             Ok(Outcome::Joined { token, .. }) => token,
             other => panic!("{other:?}"),
         }
     }
 
-    pub async fn advance_line(&self, room_id: RoomId, limit: u32) {
+    pub(crate) async fn advance_line(&self, room_id: RoomId, limit: u32) {
         self.ask(Caller::System, Command::AdvanceRoom { room_id, limit, asleep: Vec::new() }).await.unwrap();
     }
 
     /// An active token of the house room.
-    pub async fn activate(&self, user: UserId) -> TokenId {
+    pub(crate) async fn activate(&self, user: UserId) -> TokenId {
         let token = self.join(user, RoomId::HOUSE).await.id;
         self.advance_line(RoomId::HOUSE, 100).await;
         match self.ask(Caller::Buyer(user), Command::ActivateToken { token }).await {
@@ -131,19 +134,19 @@ impl Fixture {
         }
     }
 
-    pub async fn hold(&self, user: UserId, token: TokenId, seat: SeatId) -> Reservation {
+    pub(crate) async fn hold(&self, user: UserId, token: TokenId, seat: SeatId) -> Reservation {
         match self.ask(Caller::Buyer(user), Command::Hold { token, seat_ids: vec![seat] }).await {
             Ok(Outcome::Held(mut held)) => held.remove(0),
             other => panic!("{other:?}"),
         }
     }
 
-    pub async fn charge(&self, user_id: UserId, won: i64) {
+    pub(crate) async fn charge(&self, user_id: UserId, won: i64) {
         let command = Command::Charge { user_id, amount: Money::new(won), reference: None };
         self.ask(Caller::Buyer(user_id), command).await.unwrap();
     }
 
-    pub async fn pay(&self, user: UserId, token: TokenId, reservation: ReservationId) -> Payment {
+    pub(crate) async fn pay(&self, user: UserId, token: TokenId, reservation: ReservationId) -> Payment {
         let command = Command::Pay { token, reservation_ids: vec![reservation] };
         match self.ask(Caller::Buyer(user), command).await {
             Ok(Outcome::Paid(mut payments)) => payments.remove(0),
@@ -152,7 +155,7 @@ impl Fixture {
     }
 
     /// A user with 1,000,000 won, an active token and a paid seat of a new concert.
-    pub async fn sale(&self) -> Sale {
+    pub(crate) async fn sale(&self) -> Sale {
         let concert = self.concert().await;
         let seats = self.seats(concert.concert_id, 3).await;
         let user = self.register().await;
@@ -160,42 +163,41 @@ impl Fixture {
         let token = self.activate(user).await;
         let reservation = self.hold(user, token, seats[0]).await;
         let payment = self.pay(user, token, reservation.reservation_id).await;
-        Sale { concert, seats, user, token, payment }
+        Sale { seats, user, token, payment }
     }
 }
 
 /// What [`Fixture::sale`] made.
-pub struct Sale {
-    pub concert: Concert,
-    pub seats: Vec<SeatId>,
-    pub user: UserId,
-    pub token: TokenId,
-    pub payment: Payment,
+pub(crate) struct Sale {
+    pub(crate) seats: Vec<SeatId>,
+    pub(crate) user: UserId,
+    pub(crate) token: TokenId,
+    pub(crate) payment: Payment,
 }
 
-pub fn open_sqlite(path: PathBuf, clock: &Clock) -> SqliteStore {
-    SqliteStore::open(&path, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).unwrap()
+pub(crate) fn open_sqlite(path: &Path, clock: &Clock) -> SqliteStore {
+    SqliteStore::open(path, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).unwrap()
 }
 
-pub fn request(caller: Caller, command: Command) -> Request {
+pub(crate) fn request(caller: Caller, command: Command) -> Request {
     Request { caller, command, idempotency: None }
 }
 
 /// A request with an idempotency key made of one byte.
-pub fn keyed(caller: Caller, command: Command, key: u8, fingerprint: u8) -> Request {
+pub(crate) fn keyed(caller: Caller, command: Command, key: u8, fingerprint: u8) -> Request {
     let idempotency = Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] };
     Request { caller, command, idempotency: Some(idempotency) }
 }
 
-pub fn first<K>(limit: u32) -> Page<K> {
+pub(crate) fn first<K>(limit: u32) -> Page<K> {
     Page { after: None, limit }
 }
 
-pub fn after<K>(after: K, limit: u32) -> Page<K> {
+pub(crate) fn after<K>(after: K, limit: u32) -> Page<K> {
     Page { after: Some(after), limit }
 }
 
-pub fn new_concert() -> NewConcert {
+pub(crate) fn new_concert() -> NewConcert {
     NewConcert {
         title: "Midnight Tide: The First Night".to_owned(),
         artist: "Midnight Tide".to_owned(),
@@ -212,7 +214,7 @@ pub fn new_concert() -> NewConcert {
     }
 }
 
-pub fn new_seat(seat_number: i32) -> NewSeat {
+pub(crate) fn new_seat(seat_number: i32) -> NewSeat {
     let label = SeatLabel { section: "Floor".to_owned(), row: "A".to_owned(), grade: "VIP".to_owned() };
     NewSeat { seat_number, price: Money::new(120_000), label }
 }

@@ -1,4 +1,4 @@
-//! What an error of SQLite means for the caller.
+//! What an error of `SQLite` means for the caller.
 
 use crate::store::StoreError;
 use rusqlite::{Error, ErrorCode};
@@ -9,12 +9,11 @@ pub(super) fn of_work(error: Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig) => StoreError::Conflict(text),
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Corrupt(text),
-        // A statement that does not compile: the tables are not those of this program's schema.
-        Some(ErrorCode::Unknown | ErrorCode::TypeMismatch) => StoreError::Corrupt(text),
+        // Unknown is a statement that does not compile: the tables are not those of this program's schema. None is a
+        // row whose content is nothing that this program writes.
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown | ErrorCode::TypeMismatch)
+        | None => StoreError::Corrupt(text),
         Some(_) => StoreError::Unavailable(text),
-        // The row is there, but its content is nothing that this program writes.
-        None => StoreError::Corrupt(text),
     }
 }
 

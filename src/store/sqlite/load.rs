@@ -1,6 +1,9 @@
 //! Loads the rows that a batch names, and what hangs on them: the same as `Model::load` of the domain does.
 
-use super::rows::{self, *};
+use super::rows::{
+    self, Word, concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns, time,
+    token_columns, user_columns,
+};
 use frontrow_domain::{
     command::{Idempotency, KeptAnswer, Keys},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},

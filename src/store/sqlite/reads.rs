@@ -1,6 +1,9 @@
 //! What is read outside a batch: each function one consistent look at the database.
 
-use super::rows::{self, *};
+use super::rows::{
+    self, Word, concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
+    seat_columns, time, token_columns, user_columns,
+};
 use crate::store::{ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, filter};
 use frontrow_domain::{
     concert::Concert,

@@ -37,7 +37,7 @@ pub(super) struct Writer {
     next_ids: NextIds,
     highest: BTreeMap<RoomId, Position>,
     high_water: Arc<AtomicI64>,
-    /// SQLite's count of the changes that other connections made; none where the counters above must be read again.
+    /// `SQLite`'s count of the changes that other connections made; none where the counters above must be read again.
     data_version: Option<i64>,
     /// Whether the connection could not be brought back into a known state.
     health: Health,
@@ -79,6 +79,15 @@ impl Writer {
     pub(super) fn set_busy_timeout(&mut self, busy: Duration) -> Result<(), StoreError> {
         self.busy = busy;
         self.conn.busy_timeout(busy).map_err(error::of_work)
+    }
+
+    pub(super) fn set_size_limit(&mut self, pages: Option<u32>) -> Result<(), StoreError> {
+        // SQLite answers with the limit that it chose: never below the file's size, at most its own.
+        let pages = pages.unwrap_or(u32::MAX - 1);
+        self.conn
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), (), |row| row.get::<_, i64>(0))
+            .map(|_| ())
+            .map_err(error::of_work)
     }
 
     /// Loads, decides, saves and commits a batch.

@@ -9,7 +9,7 @@ use frontrow_domain::{
 
 pub(super) async fn a_new_box_office_has_the_house_room_and_its_own_time(office: &Fixture) {
     let house = Room::new(RoomId::HOUSE, HOUSE_MAX_ACTIVE, START);
-    assert_eq!(office.store.rooms().await.unwrap(), [house.clone()]);
+    assert_eq!(office.store.rooms().await.unwrap(), std::slice::from_ref(&house));
     office.advance(5);
     assert_eq!(office.store.now().await.unwrap(), START.plus(Span::from_secs(5)));
     let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();

@@ -1,5 +1,5 @@
 use crate::support::{Fixture, START, first, keyed, new_seat, request};
-use frontrow::store::ReservationFilter;
+use frontrow::store::{ConcertFilter, ReservationFilter};
 use frontrow_domain::{
     command::{Command, ConcertChange, Outcome, RoomChange},
     concert::ConcertStatus,
@@ -16,7 +16,7 @@ use frontrow_domain::{
 };
 
 async fn seat(office: &Fixture, id: SeatId) -> Seat {
-    for concert in office.store.concerts(&Default::default(), first(100)).await.unwrap() {
+    for concert in office.store.concerts(&ConcertFilter::default(), first(100)).await.unwrap() {
         for (seat, _) in office.store.seats(concert.concert_id).await.unwrap() {
             if seat.seat_id == id {
                 return seat;
