@@ -142,7 +142,11 @@ fn check_caps(model: &Model) {
                 cap = cap.max(*max_active);
             }
         }
-        assert!(i64::try_from(active).unwrap() <= cap, "{active} were active in room {} of {cap}", id.room_id);
+        assert!(
+            i64::try_from(active).is_ok_and(|active| active <= cap),
+            "{active} were active in room {} of {cap}",
+            id.room_id
+        );
     }
 }
 

@@ -131,7 +131,7 @@ impl Office {
     #[track_caller]
     pub(crate) fn active(&mut self, caller: Caller, room: RoomId) -> TokenId {
         let Ok(Outcome::Joined { token, .. }) = self.ask(caller, issue(room)) else { panic!("no token") };
-        self.ask(CLOCK, advance(room)).unwrap();
+        self.ask(CLOCK, advance(room)).expect("the clock may move the line");
         self.expect(caller, activate(token.id), "active");
         token.id
     }
@@ -188,7 +188,10 @@ pub(crate) fn name(decision: &Decision) -> String {
         Ok(Outcome::Token(token)) => format!("{:?}", token.status).to_lowercase(),
         Ok(Outcome::Advanced { offered, lapsed }) => format!("offered {offered}, lapsed {lapsed}"),
         Ok(Outcome::HoldsExpired(count)) => format!("swept {count}"),
-        Ok(outcome) => serde_json::to_value(outcome).unwrap()["outcome"].as_str().unwrap().to_owned(),
+        Ok(outcome) => {
+            let json = serde_json::to_value(outcome).expect("an outcome is JSON");
+            json["outcome"].as_str().expect("an outcome has a name").to_owned()
+        }
     }
 }
 
@@ -197,7 +200,7 @@ pub(crate) fn at(micros: i64) -> Time {
 }
 
 pub(crate) fn user(caller: Caller) -> UserId {
-    caller.user_id().unwrap()
+    caller.user_id().expect("the caller is a user")
 }
 
 pub(crate) fn idempotency(key: u8, body: u8) -> Idempotency {
