@@ -3,6 +3,8 @@
 #![expect(dead_code, reason = "every test file uses a part of this")]
 
 pub(crate) mod books;
+pub(crate) mod oracle;
+pub(crate) mod wish;
 
 use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Outcome, Request, RoomChange},
