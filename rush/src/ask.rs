@@ -3,7 +3,7 @@
 
 use crate::{
     api::Problem,
-    client::{Answer, Lost, Pool, request_text},
+    client::{Answer, Lost, Origin, Pool, request_text},
     clock::Mono,
     history::{Asked, Effect, Outcome, Recorder, Replay},
     meter::Meter,
@@ -55,6 +55,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) body: Option<serde_json::Value>,
     /// When the buyer means to send it.
     pub(crate) due: Instant,
+    /// Over which connection.
+    pub(crate) origin: Origin,
 }
 
 /// How often a request is sent.
@@ -194,7 +196,7 @@ impl Desk {
     async fn once(&self, ask: &Ask<'_>, text: &[u8]) -> Result<Answer, Lost> {
         let left = self.end.saturating_duration_since(Instant::now());
         let limit = self.timeout.min(left.max(Duration::from_millis(500)));
-        let (sent, answer) = self.pool.exchange(text, limit).await;
+        let (sent, answer) = self.pool.exchange(text, limit, ask.origin).await;
         let now = Instant::now();
         match &answer {
             Ok(_) => {

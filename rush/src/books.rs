@@ -5,6 +5,7 @@ use crate::{
     ask::{Desk, Reply},
     audit::{Account, Books, Settled, TokenRow},
     buyer::Login,
+    client::Origin,
     operator::Caller,
     parallel::in_parallel,
     progress::Progress,
@@ -104,7 +105,7 @@ async fn account(desk: &Desk, visitor: Visitor) -> Result<(Account, Option<Token
     let caller = if let Some(session) = login.session {
         Caller::new(desk, Some(session))
     } else {
-        Caller::sign_in(desk, &login.email, &login.password).await?.0
+        Caller::sign_in(desk, &login.email, &login.password, Origin::Own(index)).await?.0
     };
     let (version_before, balance_before) = login.before;
     let points: Points = caller.get("/points").await?;

@@ -3,7 +3,7 @@
 use crate::{
     api::{Payment, QueuePosition, QueueToken, Reservation, SeatMap, Session, micros_between, one_or_many},
     ask::{Ask, Copies, Desk, Reply, code},
-    client::Answer,
+    client::{Answer, Origin},
     history::{Asked, Effect, Sighting},
     options::SaleOptions,
 };
@@ -239,7 +239,7 @@ impl Buyer {
 
     fn ask<'a>(&'a self, call: &'static str, method: &'static str, path: &'a str) -> Ask<'a> {
         let session = self.login.session.as_deref();
-        Ask { call, method, path, session, token: None, body: None, due: self.due }
+        Ask { call, method, path, session, token: None, body: None, due: self.due, origin: Origin::Shared }
     }
 
     fn answered(&mut self, reply: Reply) -> Step<Answer> {
@@ -279,6 +279,7 @@ impl Buyer {
             token: ask.token,
             body: ask.body.take(),
             due: self.due,
+            origin: Origin::Shared,
         };
         let reply = sale.desk.change(self.index, &ask, asked, copies, &mut self.rng, read).await;
         self.answered(reply)
@@ -289,7 +290,8 @@ impl Buyer {
             return Ok(());
         }
         let body = json!({ "email": self.login.email, "password": self.login.password });
-        let ask = Ask { body: Some(body), ..self.ask("sign in", "POST", "/sessions") };
+        let origin = self.sale.options.origin(self.index);
+        let ask = Ask { body: Some(body), origin, ..self.ask("sign in", "POST", "/sessions") };
         let reply = self.sale.desk.read(&ask).await;
         let answer = self.answered(reply)?;
         let session: Session = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;

@@ -4,12 +4,13 @@
 use crate::target::Target;
 use std::{
     io,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
@@ -69,6 +70,21 @@ pub(crate) fn request_text(
     text
 }
 
+/// Which connection a request goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Any that is free.
+    Shared,
+    /// A new one, from the loopback address with this number: a crowd does not sign in from one address.
+    Own(usize),
+}
+
+/// The loopback address that stands for a buyer's own.
+fn own_address(number: usize) -> Ipv4Addr {
+    let part = |divisor: usize, modulus: usize| u8::try_from(number / divisor % modulus).unwrap_or(0);
+    Ipv4Addr::new(127, 64 + part(254 * 256, 128), part(254, 256), 1 + part(1, 254))
+}
+
 /// One kept-alive connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -80,7 +96,23 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects.
     pub(crate) async fn open(target: &Target) -> io::Result<Self> {
-        let stream = TcpStream::connect(target.address).await?;
+        Self::over(TcpStream::connect(target.address).await?)
+    }
+
+    /// Connects from the loopback address with this number, where the system has them all and the server is there.
+    async fn open_from(target: &Target, number: usize) -> io::Result<Self> {
+        let SocketAddr::V4(to) = target.address else { return Self::open(target).await };
+        if !to.ip().is_loopback() {
+            return Self::open(target).await;
+        }
+        let socket = TcpSocket::new_v4()?;
+        if socket.bind(SocketAddr::from((own_address(number), 0))).is_err() {
+            return Self::open(target).await;
+        }
+        Self::over(socket.connect(target.address).await?)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(8 << 10), reusable: true })
     }
@@ -255,13 +287,18 @@ impl Pool {
 
     /// Waits for a connection, sends the request, reads the answer: all within `limit`. Also gives the moment at
     /// which it was sent; waiting for a connection comes before it.
-    pub(crate) async fn exchange(&self, request: &[u8], limit: Duration) -> (Instant, Result<Answer, Lost>) {
+    pub(crate) async fn exchange(
+        &self,
+        request: &[u8],
+        limit: Duration,
+        origin: Origin,
+    ) -> (Instant, Result<Answer, Lost>) {
         let begun = Instant::now();
         let Ok(Ok(_permit)) = timeout_at(begun + limit, self.permits.acquire()).await else {
             return (begun, Err(Lost::TimedOut));
         };
         let sent = Instant::now();
-        let answer = match timeout_at(begun + limit, self.on_a_connection(request)).await {
+        let answer = match timeout_at(begun + limit, self.on_a_connection(request, origin)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Lost::Broken),
             Err(_) => Err(Lost::TimedOut),
@@ -269,7 +306,10 @@ impl Pool {
         (sent, answer)
     }
 
-    async fn on_a_connection(&self, request: &[u8]) -> io::Result<Answer> {
+    async fn on_a_connection(&self, request: &[u8], origin: Origin) -> io::Result<Answer> {
+        if let Origin::Own(number) = origin {
+            return Connection::open_from(&self.target, number).await?.exchange(request).await;
+        }
         let mut connection = match self.take_idle() {
             Some(connection) => connection,
             None => Connection::open(&self.target).await?,
@@ -343,7 +383,7 @@ mod tests {
         let target = serve(&["HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nonly this"]).await;
         let pool = Pool::new(target, 1);
         let request = request_text(pool.host(), "GET", "/", &[], None);
-        let (_, answer) = pool.exchange(&request, Duration::from_secs(5)).await;
+        let (_, answer) = pool.exchange(&request, Duration::from_secs(5), Origin::Shared).await;
         assert_eq!(answer, Err(Lost::Broken));
         assert!(pool.take_idle().is_none());
     }
@@ -352,8 +392,16 @@ mod tests {
     async fn what_is_no_http_is_lost() {
         let target = serve(&["SSH-2.0-x\r\n\r\n"]).await;
         let pool = Pool::new(target, 1);
-        let (_, answer) = pool.exchange(b"GET / HTTP/1.1\r\n\r\n", Duration::from_secs(5)).await;
+        let (_, answer) = pool.exchange(b"GET / HTTP/1.1\r\n\r\n", Duration::from_secs(5), Origin::Own(7)).await;
         assert_eq!(answer, Err(Lost::Broken));
+    }
+
+    #[test]
+    fn buyers_have_addresses_of_their_own_on_this_machine() {
+        let addresses: std::collections::HashSet<_> = (0..200_000).map(own_address).collect();
+        assert_eq!(addresses.len(), 200_000);
+        assert!(addresses.iter().all(Ipv4Addr::is_loopback));
+        assert!(addresses.iter().all(|address| (1..255).contains(&address.octets()[3])));
     }
 
     #[test]

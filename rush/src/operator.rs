@@ -3,7 +3,7 @@
 use crate::{
     api::{Items, Room, Session},
     ask::{Ask, Desk, Reply},
-    client::Answer,
+    client::{Answer, Origin},
 };
 use anyhow::{Context, Result, bail};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -16,20 +16,31 @@ use tokio::time::Instant;
 pub(crate) struct Caller<'a> {
     desk: &'a Desk,
     session: Option<String>,
+    origin: Origin,
 }
 
 impl<'a> Caller<'a> {
     /// A caller with a session, or without one.
     pub(crate) const fn new(desk: &'a Desk, session: Option<String>) -> Self {
-        Self { desk, session }
+        Self { desk, session, origin: Origin::Shared }
+    }
+
+    /// The same caller from another address.
+    pub(crate) fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// Signs in.
     ///
     /// # Errors
     /// The server cannot be reached or does not know the account.
-    pub(crate) async fn sign_in(desk: &'a Desk, email: &str, password: &str) -> Result<(Self, Session)> {
-        let nobody = Self::new(desk, None);
+    pub(crate) async fn sign_in(
+        desk: &'a Desk,
+        email: &str,
+        password: &str,
+        origin: Origin,
+    ) -> Result<(Self, Session)> {
+        let nobody = Self::new(desk, None).from(origin);
         let session: Session = nobody
             .post("/sessions", json!({ "email": email, "password": password }))
             .await
@@ -43,7 +54,16 @@ impl<'a> Caller<'a> {
     }
 
     fn ask<'b>(&'b self, method: &'static str, path: &'b str, body: Option<Value>) -> Ask<'b> {
-        Ask { call: "other", method, path, session: self.session(), token: None, body, due: Instant::now() }
+        Ask {
+            call: "other",
+            method,
+            path,
+            session: self.session(),
+            token: None,
+            body,
+            due: Instant::now(),
+            origin: self.origin,
+        }
     }
 
     /// Reads something.

@@ -1,6 +1,6 @@
 //! What the command line offers.
 
-use crate::arrivals::Arrivals;
+use crate::{arrivals::Arrivals, client::Origin};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{ops::RangeInclusive, path::PathBuf};
 
@@ -121,6 +121,10 @@ pub(crate) struct SaleOptions {
     /// Set the room's cap on active tokens first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) max_active: Option<i64>,
+    /// Buyers sign in from one address. Without this each has a loopback address of its own, so that the server's limit
+    /// on sign-ins from one address is not in the way.
+    #[arg(long)]
+    pub(crate) one_address: bool,
     /// Connections at most.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub(crate) connections: u32,
@@ -139,6 +143,13 @@ pub(crate) struct SaleOptions {
     /// Run this command afterwards; its failure is a breach.
     #[arg(long, value_name = "CMD")]
     pub(crate) check: Option<String>,
+}
+
+impl SaleOptions {
+    /// From where the buyer with this number signs in.
+    pub(crate) const fn origin(&self, index: usize) -> Origin {
+        if self.one_address { Origin::Shared } else { Origin::Own(index) }
+    }
 }
 
 /// Who charges points.

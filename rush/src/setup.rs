@@ -4,6 +4,7 @@ use crate::{
     api::{AuditEntry, Concert, Items as List, Payment, PointEntry, Points, Reservation, Room, Session, User},
     ask::{Ask, Copies, Desk, Reply, code},
     buyer::Login,
+    client::Origin,
     clock::wall_now,
     history::{Asked, Effect},
     operator::Caller,
@@ -56,7 +57,8 @@ pub(crate) struct Before {
 /// The server cannot be reached, nothing is on sale, or accounts cannot be made.
 pub(crate) async fn prepare(desk: &Arc<Desk>, options: &SaleOptions, prefix: &str) -> Result<Ready> {
     let (operator, session) =
-        Caller::sign_in(desk, &options.server.operator_email, &options.server.operator_password).await?;
+        Caller::sign_in(desk, &options.server.operator_email, &options.server.operator_password, Origin::Shared)
+            .await?;
     let concert = choose_concert(&operator, options.concert).await?;
     let before = newest(&operator).await?;
     if let Some(max_active) = options.max_active {
@@ -109,7 +111,8 @@ async fn newest(operator: &Caller<'_>) -> Result<Before> {
 }
 
 async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String, operator: &str) -> Result<Login> {
-    let nobody = Caller::new(desk, None);
+    let origin = options.origin(index);
+    let nobody = Caller::new(desk, None).from(origin);
     let body = json!({ "name": format!("Crowd {index}"), "email": email, "password": PASSWORD });
     let answer = match nobody.try_send("POST", "/users", Some(body)).await {
         Reply::Definite(answer) => answer,
@@ -125,7 +128,8 @@ async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String,
     }
     let is_old = login.user_id.is_empty();
     if is_old || options.signed_in || (options.charge_by == ChargeBy::Buyer && options.points > 0) {
-        let (caller, session): (Caller<'_>, Session) = Caller::sign_in(desk, &login.email, &login.password).await?;
+        let (caller, session): (Caller<'_>, Session) =
+            Caller::sign_in(desk, &login.email, &login.password, origin).await?;
         login.user_id = session.user.user_id;
         if is_old {
             login.before = account_before(&caller).await?;
@@ -161,6 +165,7 @@ async fn charge(desk: &Desk, options: &SaleOptions, index: usize, login: &Login,
         token: None,
         body: Some(body),
         due: Instant::now(),
+        origin: Origin::Shared,
     };
     let seed = options.seed.wrapping_add(u64::try_from(index).unwrap_or(0));
     let mut rng = StdRng::seed_from_u64(seed);

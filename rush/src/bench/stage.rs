@@ -4,7 +4,7 @@ use super::concert_json;
 use crate::{
     api::{Concert, QueueToken, SeatCounts, SeatMap, Session},
     ask::{Desk, Reply},
-    client::Pool,
+    client::{Origin, Pool},
     clock::{Mono, wall_now},
     crowd::run_number,
     history::Recorder,
@@ -62,7 +62,8 @@ impl Stage {
             end: Instant::now() + Duration::from_hours(1),
         });
         let server = &load.server;
-        let (operator, _) = Caller::sign_in(&desk, &server.operator_email, &server.operator_password).await?;
+        let (operator, _) =
+            Caller::sign_in(&desk, &server.operator_email, &server.operator_password, Origin::Shared).await?;
         let concert: Concert = operator.post("/operator/concerts", concert_json(wall_now(), max_active)).await?;
         let path = format!("/operator/concerts/{}/seats", concert.concert_id);
         let mut first_seat_id = None;
@@ -109,7 +110,8 @@ impl Stage {
             let desk = Arc::clone(&self.desk);
             let email = format!("bench-{:016x}-{index}@crowd.example", self.run);
             let concert_id = self.concert.concert_id;
-            async move { user(&desk, &email, concert_id, wanted).await }
+            let origin = Origin::Own(usize::try_from(index).unwrap_or(0));
+            async move { user(&desk, &email, concert_id, wanted, origin).await }
         };
         let results = in_parallel((0..users).collect(), WIDTH, job, |done| {
             progress.show(|| format!("Setting up users: {done} of {users}"));
@@ -126,10 +128,10 @@ enum Wanted {
     Turn,
 }
 
-async fn user(desk: &Desk, email: &str, concert_id: i64, wanted: Wanted) -> Result<Active> {
-    let nobody = Caller::new(desk, None);
+async fn user(desk: &Desk, email: &str, concert_id: i64, wanted: Wanted, origin: Origin) -> Result<Active> {
+    let nobody = Caller::new(desk, None).from(origin);
     let _: Value = nobody.post("/users", json!({ "name": "Bench", "email": email, "password": PASSWORD })).await?;
-    let (caller, session): (Caller<'_>, Session) = Caller::sign_in(desk, email, PASSWORD).await?;
+    let (caller, session): (Caller<'_>, Session) = Caller::sign_in(desk, email, PASSWORD, origin).await?;
     let token: QueueToken = caller.post("/queue/tokens", json!({ "concert_id": concert_id })).await?;
     let active = Active { bearer: format!("Bearer {}", session.session_token), token: token.token };
     if wanted == Wanted::Place {
