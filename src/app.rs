@@ -72,10 +72,8 @@ pub async fn assemble(
             count(&metrics, changes);
         })
     };
-    let limits = EngineLimits {
-        queue_len: usize::try_from(config.queue_len)?,
-        batch_max: usize::try_from(config.batch_max)?,
-    };
+    let limits =
+        EngineLimits { queue_len: usize::try_from(config.queue_len)?, batch_max: usize::try_from(config.batch_max)? };
     let (engine, thread) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), on_commit)?;
     let office = Arc::new(BoxOffice {
         store,
@@ -131,12 +129,8 @@ pub async fn serve(
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app.office, settings, &workers_stop);
-    let edge = Arc::new(observe::Edge::new(
-        Arc::clone(&metrics),
-        clock,
-        config.body_timeout(),
-        config.request_timeout(),
-    ));
+    let edge =
+        Arc::new(observe::Edge::new(Arc::clone(&metrics), clock, config.body_timeout(), config.request_timeout()));
     let router = observe::observe(http::router(app), edge);
     let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
     // The engine goes on until every command that was taken is committed and its last user is gone.

@@ -31,9 +31,8 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
     if !any.is_empty() {
         return Ok(());
     }
-    let register = |name: &str, email: &str, role| {
-        office.register(name.to_owned(), email.to_owned(), PASSWORD.to_owned(), role)
-    };
+    let register =
+        |name: &str, email: &str, role| office.register(name.to_owned(), email.to_owned(), PASSWORD.to_owned(), role);
     register("Demo Operator", OPERATOR, Role::Operator).await?;
     let buyer = register("Demo Buyer", BUYER, Role::Buyer).await?;
     charge(office, buyer.user_id, 1_000_000, "demo-buyer").await?;

@@ -63,7 +63,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
     let secret = bearer(&parts.headers).ok_or(Stop::Unauthorized)?;
-    let is_service_key = app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
+    let is_service_key =
+        app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
     if is_service_key {
         return Ok(Caller::Service);
     }

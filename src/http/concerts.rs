@@ -74,13 +74,8 @@ pub(super) async fn list(
         }
     }
     let page = page(query.limit, query.cursor);
-    let filter = ConcertFilter {
-        text: query.text,
-        venue: query.venue,
-        from: query.from,
-        to: query.to,
-        status: query.status,
-    };
+    let filter =
+        ConcertFilter { text: query.text, venue: query.venue, from: query.from, to: query.to, status: query.status };
     let concerts = app.office.store.concerts(&filter, page).await?;
     Ok(json(&next_page(concerts, page, |concert| concert.concert_id)))
 }
@@ -108,9 +103,13 @@ pub(super) async fn seats(
 ) -> HttpResult<Response> {
     let map = app.office.seat_map(id, query.form.unwrap_or(MapForm::Full)).await?;
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let unchanged = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == map.etag));
-    let (status, body) =
-        if unchanged { (StatusCode::NOT_MODIFIED, Body::empty()) } else { (StatusCode::OK, Body::from(map.body.clone())) };
+    let unchanged =
+        known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == map.etag));
+    let (status, body) = if unchanged {
+        (StatusCode::NOT_MODIFIED, Body::empty())
+    } else {
+        (StatusCode::OK, Body::from(map.body.clone()))
+    };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

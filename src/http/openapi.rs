@@ -19,14 +19,8 @@ const WITH_BODY: &[&str] =
 /// Codes of calls that change something and take an idempotency key.
 const WITH_KEY: &[&str] = &[BAD_PARAMETER, "idempotency_key_reused", "outcome_unknown", "rate_limited"];
 /// Codes of calls that need an active token.
-const WITH_TOKEN: &[&str] = &[
-    "token_invalid",
-    "token_of_another_room",
-    "token_waiting",
-    "token_not_activated",
-    "token_missed",
-    "token_ended",
-];
+const WITH_TOKEN: &[&str] =
+    &["token_invalid", "token_of_another_room", "token_waiting", "token_not_activated", "token_missed", "token_ended"];
 
 /// How a call is used, which says what else it can be answered with.
 struct Call {
@@ -35,11 +29,7 @@ struct Call {
     codes: &'static [&'static str],
 }
 
-const fn call(
-    id: &'static str,
-    parts: &'static [&'static [&'static str]],
-    codes: &'static [&'static str],
-) -> Call {
+const fn call(id: &'static str, parts: &'static [&'static [&'static str]], codes: &'static [&'static str]) -> Call {
     Call { id, parts, codes }
 }
 
@@ -101,7 +91,14 @@ const CALLS: &[Call] = &[
     call(
         "charge",
         &[WITH_SESSION, WITH_BODY, WITH_KEY],
-        &["charge_not_allowed", "not_found", "malformed", "amount_out_of_bounds", "balance_too_large", "reference_used"],
+        &[
+            "charge_not_allowed",
+            "not_found",
+            "malformed",
+            "amount_out_of_bounds",
+            "balance_too_large",
+            "reference_used",
+        ],
     ),
     call("create_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "malformed"]),
     call("update_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found", "malformed"]),
@@ -123,7 +120,11 @@ const CALLS: &[Call] = &[
         &[WITH_SESSION, WITH_KEY],
         &["forbidden", "not_found", "hold_expired", "reservation_not_pending"],
     ),
-    call("refund_for_user", &[WITH_SESSION, WITH_KEY], &["forbidden", "not_found", "already_refunded", "balance_too_large"]),
+    call(
+        "refund_for_user",
+        &[WITH_SESSION, WITH_KEY],
+        &["forbidden", "not_found", "already_refunded", "balance_too_large"],
+    ),
     call("audit", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
 ];
 
@@ -268,8 +269,8 @@ mod tests {
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
             let Some(properties) = schema["properties"].as_object() else { continue };
             for (field, property) in properties {
-                let described = property["description"].is_string() || property["$ref"].is_string()
-                    || property["oneOf"].is_array();
+                let described =
+                    property["description"].is_string() || property["$ref"].is_string() || property["oneOf"].is_array();
                 assert!(described, "{name}.{field} has no description: {property}");
             }
         }

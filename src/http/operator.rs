@@ -356,12 +356,8 @@ pub(super) async fn set_room(
         Some(Some(text)) => Some(Some(checked_text("message", &text, 500)?)),
         other => other,
     };
-    let change = RoomChange {
-        max_active: body.max_active,
-        admit_per_minute: body.admit_per_minute,
-        gate: body.gate,
-        message,
-    };
+    let change =
+        RoomChange { max_active: body.max_active, admit_per_minute: body.admit_per_minute, gate: body.gate, message };
     let done = app.office.operate(caller, Command::SetRoom { room_id, change }, key).await?;
     let Outcome::Room(room) = done.value else { return Err(UNEXPECTED.into()) };
     Ok(replayed(json(&room), done.novelty))

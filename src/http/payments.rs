@@ -11,7 +11,12 @@ use crate::{
     },
     store::PaymentFilter,
 };
-use axum::{Json, extract::State, http::{Method, StatusCode}, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    http::{Method, StatusCode},
+    response::Response,
+};
 use frontrow_domain::{
     id::{PaymentId, ReservationId},
     payment::Payment,

@@ -8,7 +8,12 @@ use crate::http::{
     problem::{HttpResult, Problem},
     reply::{List, PageQuery, json, next_page, page, replayed},
 };
-use axum::{Json, extract::State, http::{Method, StatusCode}, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    http::{Method, StatusCode},
+    response::Response,
+};
 use frontrow_domain::{
     id::{HistoryId, UserId},
     money::Money,
@@ -90,9 +95,8 @@ pub(super) async fn charge(
     let Some(user_id) = body.user_id.or(caller.user_id()) else {
         return Err(Problem::invalid_field("user_id", "say whose account is charged"));
     };
-    let well_formed = |reference: &str| {
-        (1..=100).contains(&reference.len()) && reference.bytes().all(|byte| byte.is_ascii_graphic())
-    };
+    let well_formed =
+        |reference: &str| (1..=100).contains(&reference.len()) && reference.bytes().all(|byte| byte.is_ascii_graphic());
     if body.reference.as_deref().is_some_and(|reference| !well_formed(reference)) {
         return Err(Problem::invalid_field("reference", "must have 1 to 100 visible ASCII characters"));
     }

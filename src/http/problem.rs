@@ -2,13 +2,7 @@
 
 pub mod codes;
 
-use crate::{
-    catalog::BadField,
-    engine::Fault,
-    flow::Stop,
-    http::observe,
-    store::StoreError,
-};
+use crate::{catalog::BadField, engine::Fault, flow::Stop, http::observe, store::StoreError};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
