@@ -277,3 +277,146 @@ const fn is_passing(status: u16) -> bool {
 const fn is_kept(status: u16) -> bool {
     status == 402 || status == 409
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        history::History,
+        target::{Reach, Target},
+    };
+    use rand::{SeedableRng, rngs::StdRng};
+    use std::sync::{Arc, Mutex};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    type Requests = Arc<Mutex<Vec<String>>>;
+
+    /// A server that gives these answers, one after another, whatever is asked; at an empty one it hangs up.
+    async fn desk(answers: &[&str]) -> (Desk, Requests) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target::parse(&format!("http://{}", listener.local_addr().unwrap()), Reach::Loopback).unwrap();
+        let script: Vec<String> = answers.iter().rev().map(|answer| (*answer).to_owned()).collect();
+        let (script, requests) = (Arc::new(Mutex::new(script)), Requests::default());
+        let seen = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (script, seen) = (Arc::clone(&script), Arc::clone(&seen));
+                tokio::spawn(async move {
+                    loop {
+                        let mut request = Vec::new();
+                        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                            if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                                return;
+                            }
+                        }
+                        seen.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
+                        let answer = script.lock().unwrap().pop().unwrap_or_default();
+                        if answer.is_empty() {
+                            return;
+                        }
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        let mono = Mono::start();
+        let desk = Desk {
+            pool: Pool::new(target, 4),
+            mono,
+            recorder: Recorder::default(),
+            meter: Meter::since(0),
+            run: 1,
+            timeout: Duration::from_secs(5),
+            end: Instant::now() + Duration::from_secs(60),
+        };
+        (desk, requests)
+    }
+
+    async fn cancel(desk: &Desk, copies: Copies) -> (Reply, History) {
+        let ask = Ask {
+            call: "cancel",
+            method: "DELETE",
+            path: "/reservations/1",
+            session: Some("s"),
+            token: None,
+            body: None,
+            due: Instant::now(),
+            origin: Origin::Shared,
+        };
+        let asked = Asked::Cancel { reservation: 1 };
+        let mut rng = StdRng::seed_from_u64(1);
+        let reply = desk.change(0, &ask, asked, copies, &mut rng, |_| Some(Effect::Done)).await;
+        (reply, desk.recorder.take())
+    }
+
+    fn keys(requests: &Requests) -> Vec<String> {
+        let key = |text: &String| {
+            text.lines().find_map(|line| line.strip_prefix("Idempotency-Key: ")).unwrap_or_default().to_owned()
+        };
+        requests.lock().unwrap().iter().map(key).collect()
+    }
+
+    const DONE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    const OTHER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{ }";
+    const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+    const SLOW_DOWN: &str = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+    const MISSING: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 20\r\n\r\n{\"code\":\"not_found\"}";
+    const KEPT: &str = "HTTP/1.1 409 Conflict\r\ncontent-length: 20\r\n\r\n{\"code\":\"seat_held\"}";
+
+    #[tokio::test]
+    async fn a_lost_answer_is_asked_for_again_with_the_same_key() {
+        let (desk, requests) = desk(&["", BUSY, DONE]).await;
+        let (reply, history) = cancel(&desk, Copies::One).await;
+        assert!(matches!(reply, Reply::Definite(Answer { status: 200, .. })));
+        assert_eq!(history.ops[0].outcome, Outcome::Ok(Effect::Done));
+        let keys = keys(&requests);
+        assert_eq!(keys.len(), 3);
+        assert!(!keys[0].is_empty() && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_is_not_kept_leaves_a_lost_sending_in_doubt() {
+        let (desk, _) = desk(&["", MISSING]).await;
+        let (_, history) = cancel(&desk, Copies::One).await;
+        assert_eq!(history.ops[0].outcome, Outcome::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_kept_refusal_and_a_refusal_without_doubt_are_definite() {
+        for (answers, status) in [(["", KEPT], 409), ([SLOW_DOWN, MISSING], 404)] {
+            let (desk, _) = desk(&answers).await;
+            let (_, history) = cancel(&desk, Copies::One).await;
+            assert!(matches!(history.ops[0].outcome, Outcome::Fail { status: found, .. } if found == status));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_sent_twice_has_both_answers_compared() {
+        for copies in [Copies::Again, Copies::Together] {
+            let (desk, requests) = desk(&[DONE, OTHER]).await;
+            let (_, history) = cancel(&desk, copies).await;
+            let keys = keys(&requests);
+            assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
+            assert_eq!(history.replays.len(), 1);
+            assert_ne!(history.replays[0].first, history.replays[0].second, "{copies:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_server_is_written_down_as_a_fault() {
+        let broken = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops";
+        let (desk, _) = desk(&[broken, DONE]).await;
+        let (_, history) = cancel(&desk, Copies::One).await;
+        assert_eq!(history.faults.len(), 1);
+        assert_eq!(history.faults[0].status, 500);
+    }
+
+    #[test]
+    fn the_number_of_a_request_is_no_part_of_its_answer() {
+        assert_eq!(stable(br#"{"code":"a","request_id":"1"}"#), stable(br#"{"code":"a","request_id":"2"}"#));
+        assert_eq!(stable(b"{\"a\":1}"), b"{\"a\":1}");
+    }
+}

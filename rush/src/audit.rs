@@ -88,7 +88,7 @@ pub(crate) struct Breach {
 }
 
 /// The promises, as the report names them.
-pub(crate) const RULES: [(&str, &str); 20] = [
+pub(crate) const RULES: [(&str, &str); 21] = [
     ("seat_sold_once", "no seat is sold twice"),
     ("seat_held_once", "no seat is held by two at once"),
     ("hold_lasts", "a hold lasts as long as it says"),
@@ -109,6 +109,7 @@ pub(crate) const RULES: [(&str, &str); 20] = [
     ("one_place", "one place in line for one user"),
     ("turn_needed", "no hold without a turn"),
     ("operator_acts_logged", "what an operator does is in the audit log"),
+    ("no_server_error", "no answer but success, a documented refusal or 503"),
 ];
 
 /// The answer of the audit.
@@ -147,9 +148,9 @@ pub(crate) fn audit(history: &History, books: &Books) -> Verdict {
             }),
         );
     }
+    verdict.looked.insert("no_server_error", u64::try_from(history.ops.len()).unwrap_or(u64::MAX));
     for fault in &history.faults {
-        let what = format!("{}: {} {}", fault.what, fault.status, fault.body);
-        verdict.breaches.push(Breach { rule: "no_server_error", what });
+        verdict.note("no_server_error", Some(format!("{}: {} {}", fault.what, fault.status, fault.body)));
     }
     for (action, made) in &books.operator_acts {
         let found = books.audit.iter().filter(|entry| entry.action == *action).count();
