@@ -330,7 +330,7 @@ mod tests {
             meter: Meter::since(0),
             run: 1,
             timeout: Duration::from_secs(5),
-            end: Instant::now() + Duration::from_secs(60),
+            end: Instant::now() + Duration::from_mins(1),
         };
         (desk, requests)
     }

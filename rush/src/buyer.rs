@@ -186,7 +186,7 @@ impl Buyer {
                 Err(ending) => return Err(ending),
             };
             if lapses {
-                return self.let_lapse(&held).await;
+                return self.let_lapse(&token.token, &held).await;
             }
             self.think().await?;
             if cancels {
@@ -428,7 +428,9 @@ impl Buyer {
                 continue;
             }
             let take = wanted.min(free);
-            let seats = map.available(self.rng.random_range(0..=free - take), take);
+            let best = Desk::chance(&mut self.rng, self.sale.options.best);
+            let skip = if best { 0 } else { self.rng.random_range(0..=free - take) };
+            let seats = map.available(skip, take);
             let body =
                 if let [only] = seats.as_slice() { json!({ "seat_id": only }) } else { json!({ "seat_ids": seats }) };
             let change =
@@ -458,11 +460,14 @@ impl Buyer {
         serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)
     }
 
-    /// Does nothing until the hold has run out.
-    async fn let_lapse(&mut self, held: &[Reservation]) -> Step<Ending> {
+    /// Does nothing until the hold has run out. Every other one then wants to pay after all, and must be told no.
+    async fn let_lapse(&mut self, token: &str, held: &[Reservation]) -> Step<Ending> {
         self.sale.lapses_begun.fetch_add(u64::try_from(held.len()).unwrap_or(0), Ordering::Relaxed);
         let longest = held.iter().map(Reservation::hold_micros).max().unwrap_or(0);
         self.rest(Duration::from_micros(longest) + Duration::from_secs(1)).await?;
+        if self.rng.random() && self.pay(token, held).await.is_ok() {
+            return Ok(Ending::Bought);
+        }
         Ok(Ending::Lapsed)
     }
 

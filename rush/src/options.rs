@@ -100,6 +100,9 @@ pub(crate) struct SaleOptions {
     /// The share of requests that are sent twice with the same key, to compare the answers.
     #[arg(long, default_value_t = 0.02, value_parser = share)]
     pub(crate) duplicate: f64,
+    /// The share of choices that go for the best free seat, which is where buyers get into each other's way.
+    #[arg(long, default_value_t = 0.3, value_parser = share)]
+    pub(crate) best: f64,
     /// How many seats a buyer wants: a number, or a range such as 1..4.
     #[arg(long, default_value = "1", value_parser = seats_each, value_name = "N|N..M")]
     pub(crate) seats_each: RangeInclusive<usize>,

@@ -176,7 +176,7 @@ pub(crate) fn json(outcome: &Outcome) -> Value {
             "buyers": options.buyers, "arrivals": options.arrivals.to_string(), "seed": options.seed,
             "duration_s": options.duration, "sold_out": options.sold_out, "abandon": options.abandon,
             "lapse": options.lapse, "cancel": options.cancel, "refund": options.refund,
-            "duplicate": options.duplicate, "seats_each": [options.seats_each.start(), options.seats_each.end()],
+            "duplicate": options.duplicate, "best": options.best, "seats_each": [options.seats_each.start(), options.seats_each.end()],
             "signed_in": options.signed_in, "think_ms": options.think, "connections": options.connections,
         },
         "took_ms": u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
