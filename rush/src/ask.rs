@@ -154,7 +154,10 @@ impl Desk {
         if copies != Copies::One && (answer.status < 300 || is_kept(answer.status)) {
             let second = match twin.filter(|twin| !is_passing(twin.status)) {
                 Some(twin) => Some(twin),
-                None => self.settle(ask, &text, None).await.map(|settled| settled.answer),
+                None => {
+                    let again = Ask { due: Instant::now(), ..ask.clone() };
+                    self.settle(&again, &text, None).await.map(|settled| settled.answer)
+                }
             };
             if let Some(second) = second {
                 self.compare(buyer, name, &answer, &second);
@@ -209,21 +212,21 @@ impl Desk {
         answer
     }
 
-    /// Sends until a definite answer comes, or the repeats or the time are used up.
+    /// Sends until a definite answer comes, or the repeats or the time are used up. Latencies count from when the buyer
+    /// first meant to ask: an outage is charged in full.
     async fn settle(&self, ask: &Ask<'_>, text: &[u8], first: Option<Result<Answer, Lost>>) -> Option<Settled> {
         let mut pause = BACKOFF_FIRST;
         let mut doubt = false;
         let mut ready = first;
-        let mut ask = ask.clone();
         for _ in 0..=REPEATS_MAX {
             let answer = match ready.take() {
                 Some(answer) => answer,
-                None => self.once(&ask, text).await,
+                None => self.once(ask, text).await,
             };
             let wait = match answer {
                 Ok(answer) if !is_passing(answer.status) => return Some(Settled { answer, doubt }),
                 Ok(answer) => {
-                    self.note(&ask, &answer);
+                    self.note(ask, &answer);
                     doubt |= answer.status != 429;
                     answer.retry_after.map_or(pause, Duration::from_secs)
                 }
@@ -233,11 +236,11 @@ impl Desk {
                 }
             };
             pause = (pause * 2).min(BACKOFF_MAX);
-            ask.due = Instant::now() + wait;
-            if ask.due >= self.end {
+            let again = Instant::now() + wait;
+            if again >= self.end {
                 return None;
             }
-            sleep_until(ask.due).await;
+            sleep_until(again).await;
         }
         None
     }
