@@ -152,12 +152,11 @@ impl Desk {
             self.recorder.finish(index, self.mono.now(), outcome);
         }
         if copies != Copies::One && (answer.status < 300 || is_kept(answer.status)) {
-            let second = match twin.filter(|twin| !is_passing(twin.status)) {
-                Some(twin) => Some(twin),
-                None => {
-                    let again = Ask { due: Instant::now(), ..ask.clone() };
-                    self.settle(&again, &text, None).await.map(|settled| settled.answer)
-                }
+            let second = if let Some(twin) = twin.filter(|twin| !is_passing(twin.status)) {
+                Some(twin)
+            } else {
+                let again = Ask { due: Instant::now(), ..ask.clone() };
+                self.settle(&again, &text, None).await.map(|settled| settled.answer)
             };
             if let Some(second) = second {
                 self.compare(buyer, name, &answer, &second);

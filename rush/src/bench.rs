@@ -15,7 +15,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
-use stage::Stage;
+use stage::{Hall, Stage};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -46,8 +46,10 @@ enum Source {
 struct Holds {
     host: String,
     run: u64,
-    first_seat_id: i64,
-    seats: u64,
+    /// The first seats of the concerts; the ids of the others follow.
+    first_seats: Vec<i64>,
+    /// How many seats each concert has.
+    seats_each: u64,
     next: AtomicU64,
     buyers: Vec<stage::Active>,
 }
@@ -65,10 +67,9 @@ impl Source {
 impl Holds {
     fn next(&self) -> Option<Vec<u8>> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if number >= self.seats {
-            return None;
-        }
-        let seat_id = self.first_seat_id.checked_add(i64::try_from(number).ok()?)?;
+        let concert = usize::try_from(number.checked_div(self.seats_each)?).ok()?;
+        let offset = i64::try_from(number.checked_rem(self.seats_each)?).ok()?;
+        let seat_id = self.first_seats.get(concert)?.checked_add(offset)?;
         let buyers = u64::try_from(self.buyers.len()).ok()?;
         let buyer = self.buyers.get(usize::try_from(number.checked_rem(buyers)?).ok()?)?;
         let key = format!("{:016x}-{number:016x}", self.run);
@@ -120,7 +121,7 @@ pub(crate) async fn run(what: &Bench) -> Result<()> {
         Bench::Get { load, path } => (format!("GET {path}"), load),
         Bench::Positions { load, users } => (format!("positions of {users}"), load),
         Bench::Seatmap { load, seats, .. } => (format!("compact map of {seats} seats"), load),
-        Bench::Holds { load, users, seats } => (format!("holds of {seats} seats by {users} buyers"), load),
+        Bench::Holds { load, users, seats, .. } => (format!("holds of {seats} seats by {users} buyers"), load),
     };
     let reach = if load.server.i_own_this_server { Reach::Anywhere } else { Reach::Loopback };
     let target = Target::parse(&load.server.url, reach)?;
@@ -156,6 +157,9 @@ pub(crate) async fn run(what: &Bench) -> Result<()> {
         println!("  the seat map has {} held", counts.held);
         held = Some(counts.held);
     }
+    if let Some(stage) = &stage {
+        stage.strike().await?;
+    }
     if let Some(path) = &load.server.json {
         let result = json!({
             "name": name, "connections": load.connections,
@@ -176,13 +180,14 @@ async fn source(what: &Bench, load: &LoadOptions, target: &Target) -> Result<(So
     match what {
         Bench::Get { path, .. } => Ok((Source::Cycle(vec![get(path, &[])]), None)),
         Bench::Positions { users, .. } => {
-            let stage = Stage::build(load, target, 1, 1).await?;
+            let stage = Stage::build(load, target, Hall { concerts: 1, seats_each: 1, users: 1 }).await?;
             let tokens = stage.line(*users).await?;
             let path = |token: &String| format!("/api/v1/queue/tokens/{token}/position");
             Ok((Source::Cycle(tokens.iter().map(|token| get(&path(token), &[])).collect()), Some(stage)))
         }
         Bench::Seatmap { seats, unchanged, .. } => {
-            let stage = Stage::build(load, target, *seats, 100_000).await?;
+            let hall = Hall { concerts: 1, seats_each: *seats, users: 1 };
+            let stage = Stage::build(load, target, hall).await?;
             let path = format!("/api/v1{}", stage.map_path());
             let request = get(&path, &[]);
             if !unchanged {
@@ -192,13 +197,14 @@ async fn source(what: &Bench, load: &LoadOptions, target: &Target) -> Result<(So
             let etag = answer.etag.context("the seat map has no ETag")?;
             Ok((Source::Cycle(vec![get(&path, &[("If-None-Match", &etag)])]), Some(stage)))
         }
-        Bench::Holds { users, seats, .. } => {
-            let stage = Stage::build(load, target, *seats, 100_000).await?;
+        Bench::Holds { users, seats, concerts, .. } => {
+            let seats_each = seats.div_ceil(*concerts);
+            let stage = Stage::build(load, target, Hall { concerts: *concerts, seats_each, users: *users }).await?;
             let holds = Holds {
                 host: target.host.clone(),
                 run: run_number(),
-                first_seat_id: stage.first_seat_id,
-                seats: u64::from(*seats),
+                first_seats: stage.first_seats().collect(),
+                seats_each: u64::from(seats_each),
                 next: AtomicU64::new(0),
                 buyers: stage.active(*users).await?,
             };
@@ -273,13 +279,13 @@ async fn work(
 }
 
 /// The JSON of a concert made for a ceiling.
-fn concert_json(now: jiff::Timestamp, max_active: i64) -> Value {
+fn concert_json(now: jiff::Timestamp, own_room_max_active: Option<i64>) -> Value {
     let day = |days: i64| now.saturating_add(jiff::SignedDuration::from_hours(24 * days)).unwrap_or(now);
     json!({
         "title": "Load test", "artist": "The Crowd", "venue": "Nowhere", "time_zone": "Asia/Seoul",
         "concert_date": day(60).to_zoned(jiff::tz::TimeZone::UTC).date().to_string(),
         "start_time": "20:00:00", "end_time": "22:00:00", "base_price": 1_000,
-        "opens_at": day(-1).to_string(), "closes_at": day(30).to_string(), "own_room_max_active": max_active,
+        "opens_at": day(-1).to_string(), "closes_at": day(30).to_string(), "own_room_max_active": own_room_max_active,
     })
 }
 
@@ -293,18 +299,18 @@ mod tests {
         let holds = Holds {
             host: "h".to_owned(),
             run: 1,
-            first_seat_id: 10,
-            seats: 3,
+            first_seats: vec![10, 50],
+            seats_each: 2,
             next: AtomicU64::new(0),
             buyers: vec![buyer("a"), buyer("b")],
         };
         let source = Source::Holds(holds);
         let texts: Vec<String> =
             std::iter::from_fn(|| source.next(0)).map(|text| String::from_utf8(text.into_owned()).unwrap()).collect();
-        assert_eq!(texts.len(), 3);
+        assert_eq!(texts.len(), 4);
         assert!(texts[0].contains("token-a") && texts[0].ends_with("{\"seat_id\":10}"));
         assert!(texts[1].contains("token-b") && texts[1].ends_with("{\"seat_id\":11}"));
-        assert!(texts[2].contains("token-a") && texts[2].ends_with("{\"seat_id\":12}"));
+        assert!(texts[2].contains("token-a") && texts[2].ends_with("{\"seat_id\":50}"));
         assert!(!texts[0].contains("0000000000000001-0000000000000001"));
         assert!(texts[1].contains("0000000000000001-0000000000000001"));
     }
@@ -323,7 +329,7 @@ mod tests {
     #[test]
     fn the_concert_is_on_sale_and_its_date_is_to_come() {
         let now: jiff::Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
-        let concert = concert_json(now, 5);
+        let concert = concert_json(now, Some(5));
         assert_eq!(concert["concert_date"], "2027-03-02");
         assert_eq!(concert["opens_at"], "2026-12-31T00:00:00Z");
     }

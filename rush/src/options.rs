@@ -11,8 +11,8 @@ Examples:
   frontrow-rush --buyers 2000 --signed-in --sold-out --abandon 0.1 --lapse 0.05 --refund 0.1 \\
       --duration 300 --json sale.json --svg sale.svg --check 'frontrow check --data ./data'
       A whole sale with everything that buyers do, until the last seat is sold.
-  frontrow-rush bench holds --connections 256 --seconds 10
-      How many seats a second can be held. The server must allow many seats to a user.
+  frontrow-rush bench holds --connections 256 --seconds 10 --users 256 --concerts 100
+      How many seats a second can be held, with at most 4 seats of a concert to a buyer.
   frontrow-rush bench get --path /healthz
       The ceiling of one address.
 
@@ -210,9 +210,13 @@ pub(crate) enum Bench {
         /// How hard.
         #[command(flatten)]
         load: LoadOptions,
-        /// How many buyers hold. Each may need more seats than the server's limit allows by default.
+        /// How many buyers hold, in turn. Each gets seats ÷ users ÷ concerts seats of a concert: within the server's
+        /// limit for one user, or the limit must be raised. A hold looks at the seats that its buyer has already.
         #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         users: u32,
+        /// Over how many concerts the seats are spread. More than one use the house room, whose cap is raised for it.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        concerts: u32,
         /// How many seats there are. The run ends when they are used up.
         #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         seats: u32,

@@ -23,6 +23,8 @@ use tokio::time::{Instant, sleep};
 
 /// Seats that one request adds at most.
 const SEATS_PER_REQUEST: u32 = 50_000;
+/// The house room's number.
+const HOUSE: i64 = 0;
 /// Users set up at the same time.
 const WIDTH: usize = 8;
 /// How long a user waits for their turn.
@@ -37,19 +39,38 @@ pub(super) struct Active {
     pub(super) token: String,
 }
 
-/// A concert made for a ceiling.
+/// What is built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hall {
+    /// How many concerts.
+    pub(super) concerts: u32,
+    /// How many seats each has.
+    pub(super) seats_each: u32,
+    /// How many users may be active at once.
+    pub(super) users: u32,
+}
+
+/// A concert and its first seat.
+#[derive(Debug, Clone, Copy)]
+struct Show {
+    concert_id: i64,
+    first_seat_id: i64,
+}
+
+/// Concerts made for a ceiling.
 #[derive(Debug)]
 pub(super) struct Stage {
     desk: Arc<Desk>,
     run: u64,
-    concert: Concert,
-    /// The first of its seats; the ids of the others follow.
-    pub(super) first_seat_id: i64,
+    operator: String,
+    shows: Vec<Show>,
+    /// The cap that the house room had, where it was raised.
+    house_cap: Option<i64>,
 }
 
 impl Stage {
-    /// Makes a concert with so many seats and a room of its own for so many.
-    pub(super) async fn build(load: &LoadOptions, target: &Target, seats: u32, max_active: i64) -> Result<Self> {
+    /// Makes the concerts: one with a room of its own, or several in the house room with its cap raised.
+    pub(super) async fn build(load: &LoadOptions, target: &Target, hall: Hall) -> Result<Self> {
         let run = run_number();
         let mono = Mono::start();
         let desk = Arc::new(Desk {
@@ -62,35 +83,56 @@ impl Stage {
             end: Instant::now() + Duration::from_hours(1),
         });
         let server = &load.server;
-        let (operator, _) =
+        let (operator, session) =
             Caller::sign_in(&desk, &server.operator_email, &server.operator_password, Origin::Shared).await?;
-        let concert: Concert = operator.post("/operator/concerts", concert_json(wall_now(), max_active)).await?;
-        let path = format!("/operator/concerts/{}/seats", concert.concert_id);
-        let mut first_seat_id = None;
-        let mut from = 1;
-        while from <= seats {
-            let to = seats.min(from + SEATS_PER_REQUEST - 1);
-            let added: Value = operator.post(&path, json!({ "range": { "from": from, "to": to } })).await?;
-            let first = added.get("first_seat_id").and_then(Value::as_i64).context("first_seat_id is missing")?;
-            let expected = *first_seat_id.get_or_insert(first) + i64::from(from - 1);
-            if first != expected {
-                bail!("somebody else added seats meanwhile; run it again");
-            }
-            from = to + 1;
+        let own_room = (hall.concerts == 1).then_some(i64::from(hall.users));
+        let mut house_cap = None;
+        if own_room.is_none() {
+            let cap = operator.room(HOUSE).await?.max_active;
+            set_house_cap(&operator, cap.max(i64::from(hall.users))).await?;
+            house_cap = Some(cap);
         }
-        let first_seat_id = first_seat_id.context("the concert has no seats")?;
-        Ok(Self { desk, run, concert, first_seat_id })
+        let mut shows = Vec::new();
+        for _ in 0..hall.concerts {
+            let concert: Concert = operator.post("/operator/concerts", concert_json(wall_now(), own_room)).await?;
+            let first_seat_id = add_seats(&operator, concert.concert_id, hall.seats_each).await?;
+            shows.push(Show { concert_id: concert.concert_id, first_seat_id });
+        }
+        Ok(Self { desk, run, operator: session.session_token, shows, house_cap })
     }
 
-    /// The address of the compact seat map under /api/v1.
+    /// Puts the house room's cap back.
+    pub(super) async fn strike(&self) -> Result<()> {
+        match self.house_cap {
+            Some(cap) => set_house_cap(&Caller::new(&self.desk, Some(self.operator.clone())), cap).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The first seat of each concert.
+    pub(super) fn first_seats(&self) -> impl Iterator<Item = i64> {
+        self.shows.iter().map(|show| show.first_seat_id)
+    }
+
+    /// The address of the first concert's compact seat map under /api/v1.
     pub(super) fn map_path(&self) -> String {
-        format!("/concerts/{}/seats?form=compact", self.concert.concert_id)
+        let concert_id = self.shows.first().map_or(0, |show| show.concert_id);
+        format!("/concerts/{concert_id}/seats?form=compact")
     }
 
-    /// The seats by state.
+    /// The seats of all concerts by state.
     pub(super) async fn counts(&self) -> Result<SeatCounts> {
-        let map: SeatMap = Caller::new(&self.desk, None).get(&self.map_path()).await?;
-        Ok(map.counts())
+        let mut sum = SeatCounts::default();
+        let caller = Caller::new(&self.desk, None);
+        for show in &self.shows {
+            let map: SeatMap = caller.get(&format!("/concerts/{}/seats?form=compact", show.concert_id)).await?;
+            let counts = map.counts();
+            sum.available += counts.available;
+            sum.held += counts.held;
+            sum.sold += counts.sold;
+            sum.blocked += counts.blocked;
+        }
+        Ok(sum)
     }
 
     /// New users in line: their tokens.
@@ -109,7 +151,7 @@ impl Stage {
         let job = |index: u32| {
             let desk = Arc::clone(&self.desk);
             let email = format!("bench-{:016x}-{index}@crowd.example", self.run);
-            let concert_id = self.concert.concert_id;
+            let concert_id = self.shows.first().map_or(0, |show| show.concert_id);
             let origin = Origin::Own(usize::try_from(index).unwrap_or(0));
             async move { user(&desk, &email, concert_id, wanted, origin).await }
         };
@@ -120,6 +162,30 @@ impl Stage {
         progress.end(&format!("Setting up users: {users} of {users}"));
         results.into_iter().collect()
     }
+}
+
+async fn set_house_cap(operator: &Caller<'_>, cap: i64) -> Result<()> {
+    let path = format!("/operator/rooms/{HOUSE}");
+    let _: Value = operator.send("PATCH", &path, Some(json!({ "max_active": cap }))).await?;
+    Ok(())
+}
+
+/// Adds seats whose ids follow one another, and gives the first.
+async fn add_seats(operator: &Caller<'_>, concert_id: i64, seats: u32) -> Result<i64> {
+    let path = format!("/operator/concerts/{concert_id}/seats");
+    let mut first_seat_id = None;
+    let mut from = 1;
+    while from <= seats {
+        let to = seats.min(from + SEATS_PER_REQUEST - 1);
+        let added: Value = operator.post(&path, json!({ "range": { "from": from, "to": to } })).await?;
+        let first = added.get("first_seat_id").and_then(Value::as_i64).context("first_seat_id is missing")?;
+        let expected = *first_seat_id.get_or_insert(first) + i64::from(from - 1);
+        if first != expected {
+            bail!("somebody else added seats meanwhile; run it again");
+        }
+        from = to + 1;
+    }
+    first_seat_id.context("the concert has no seats")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
