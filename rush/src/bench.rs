@@ -14,7 +14,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde_json::json;
 use stage::{Hall, Stage};
 use std::{
     collections::BTreeMap,
@@ -278,17 +278,6 @@ async fn work(
     (tally, now)
 }
 
-/// The JSON of a concert made for a ceiling.
-fn concert_json(now: jiff::Timestamp, own_room_max_active: Option<i64>) -> Value {
-    let day = |days: i64| now.saturating_add(jiff::SignedDuration::from_hours(24 * days)).unwrap_or(now);
-    json!({
-        "title": "Load test", "artist": "The Crowd", "venue": "Nowhere", "time_zone": "Asia/Seoul",
-        "concert_date": day(60).to_zoned(jiff::tz::TimeZone::UTC).date().to_string(),
-        "start_time": "20:00:00", "end_time": "22:00:00", "base_price": 1_000,
-        "opens_at": day(-1).to_string(), "closes_at": day(30).to_string(), "own_room_max_active": own_room_max_active,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,13 +313,5 @@ mod tests {
         all.add(&one);
         all.add(&one);
         assert_eq!((all.good(), all.statuses[&409], all.latency.len()), (4, 2, 2));
-    }
-
-    #[test]
-    fn the_concert_is_on_sale_and_its_date_is_to_come() {
-        let now: jiff::Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
-        let concert = concert_json(now, Some(5));
-        assert_eq!(concert["concert_date"], "2027-03-02");
-        assert_eq!(concert["opens_at"], "2026-12-31T00:00:00Z");
     }
 }

@@ -127,7 +127,7 @@ pub(crate) async fn run(options: SaleOptions) -> Result<Outcome> {
     add_what_the_run_knows(&mut books, &sale.options, &ready, &measured);
     let verdict = audit::audit(&history, &books);
     let exercised = audit::exercised(&history, &books);
-    let warnings = warnings(&sale, &books, &exercised);
+    let warnings = warnings(&sale, &books, &exercised, &endings);
     leave_lines(&after, &books, &visitors).await;
     let check = match &sale.options.check {
         Some(command) => Some(run_check(command).await?),
@@ -266,29 +266,36 @@ fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Read
     }
 }
 
-fn warnings(sale: &Sale, books: &Books, exercised: &BTreeMap<&'static str, u64>) -> Vec<String> {
+fn warnings(
+    sale: &Sale,
+    books: &Books,
+    exercised: &BTreeMap<&'static str, u64>,
+    endings: &BTreeMap<Ending, u64>,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let options = &sale.options;
+    let seen = |name: &str| exercised.get(name).copied().unwrap_or(0);
+    let ended = |ending: Ending| endings.get(&ending).copied().unwrap_or(0);
     let asked = [
-        (options.lapse, "lapsed_holds", "--lapse"),
-        (options.refund, "refunds", "--refund"),
-        (options.cancel, "cancelled", "--cancel"),
-        (options.abandon, "left_the_line", "--abandon"),
-        (options.duplicate, "replayed", "--duplicate"),
+        (options.lapse, seen("lapsed_holds"), "--lapse"),
+        (options.refund, seen("refunds"), "--refund"),
+        (options.cancel, seen("cancelled"), "--cancel"),
+        (options.abandon, ended(Ending::LeftTheLine) + ended(Ending::WentSilent), "--abandon"),
+        (options.duplicate, seen("replayed"), "--duplicate"),
     ];
-    for (share, name, option) in asked {
-        if share > 0.0 && exercised.get(name).copied().unwrap_or(0) == 0 {
+    for (share, times, option) in asked {
+        if share > 0.0 && times == 0 {
             warnings.push(format!("{option} {share} was asked for, but it never came to it: this is not tested"));
         }
     }
-    if *options.seats_each.end() > 1 && exercised.get("multi_seat_holds").copied().unwrap_or(0) == 0 {
+    if *options.seats_each.end() > 1 && seen("multi_seat_holds") == 0 {
         warnings.push("nobody held several seats at once: this is not tested".to_owned());
     }
-    if exercised.get("conflicts").copied().unwrap_or(0) == 0 {
+    if seen("conflicts") == 0 {
         warnings.push("no two buyers wanted the same seat at once: the race for a seat is not tested".to_owned());
     }
     let begun = sale.lapses_begun.load(Ordering::Relaxed);
-    let lapsed = exercised.get("lapsed_holds").copied().unwrap_or(0);
+    let lapsed = seen("lapsed_holds");
     if lapsed < begun {
         warnings.push(format!("{begun} holds were left to lapse, {lapsed} did so before the end (see --duration)"));
     }

@@ -11,6 +11,7 @@ mod books;
 mod buyer;
 mod client;
 mod clock;
+mod concerts;
 mod crowd;
 mod history;
 mod meter;

@@ -11,6 +11,8 @@ Examples:
   frontrow-rush --buyers 2000 --signed-in --sold-out --abandon 0.1 --lapse 0.05 --refund 0.1 \\
       --duration 300 --json sale.json --svg sale.svg --check 'frontrow check --data ./data'
       A whole sale with everything that buyers do, until the last seat is sold.
+  frontrow-rush --new-concert 1000 --max-active 50 --buyers 1500 --signed-in --seats-each 1..2
+      The same with a concert made for it.
   frontrow-rush bench holds --connections 256 --seconds 10 --users 256 --concerts 100
       How many seats a second can be held, with at most 4 seats of a concert to a buyer.
   frontrow-rush bench get --path /healthz
@@ -70,6 +72,9 @@ pub(crate) struct SaleOptions {
     /// The concert. Without it, the first one on sale.
     #[arg(long, value_name = "ID")]
     pub(crate) concert: Option<i64>,
+    /// Make a concert with so many seats for this sale. Its room admits --max-active at once, else 100.
+    #[arg(long, value_name = "SEATS", conflicts_with = "concert", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) new_concert: Option<u32>,
     /// How many buyers come. Each is registered first, which costs the server a password hash.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) buyers: u32,

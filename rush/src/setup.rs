@@ -6,6 +6,7 @@ use crate::{
     buyer::Login,
     client::Origin,
     clock::wall_now,
+    concerts,
     history::{Asked, Effect},
     operator::Caller,
     options::{ChargeBy, SaleOptions},
@@ -20,6 +21,8 @@ use tokio::time::Instant;
 
 /// Accounts that are set up at the same time: a password hash is a matter of the server's cores, not of connections.
 const WIDTH: usize = 8;
+/// How many the room of a new concert admits at once.
+const ROOM_CAP: i64 = 100;
 /// The password of every buyer of the crowd.
 pub(crate) const PASSWORD: &str = "front-row-crowd";
 
@@ -59,7 +62,7 @@ pub(crate) async fn prepare(desk: &Arc<Desk>, options: &SaleOptions, prefix: &st
     let (operator, session) =
         Caller::sign_in(desk, &options.server.operator_email, &options.server.operator_password, Origin::Shared)
             .await?;
-    let concert = choose_concert(&operator, options.concert).await?;
+    let concert = choose_concert(&operator, options).await?;
     let before = newest(&operator).await?;
     if let Some(max_active) = options.max_active {
         let path = format!("/operator/rooms/{}", concert.room_id);
@@ -87,8 +90,12 @@ pub(crate) async fn prepare(desk: &Arc<Desk>, options: &SaleOptions, prefix: &st
     Ok(Ready { concert, room, operator: session.session_token, logins, before, rooms_set })
 }
 
-async fn choose_concert(operator: &Caller<'_>, wanted: Option<i64>) -> Result<Concert> {
-    if let Some(id) = wanted {
+async fn choose_concert(operator: &Caller<'_>, options: &SaleOptions) -> Result<Concert> {
+    if let Some(seats) = options.new_concert {
+        let cap = options.max_active.unwrap_or(ROOM_CAP);
+        return Ok(concerts::make(operator, seats, Some(cap)).await?.0);
+    }
+    if let Some(id) = options.concert {
         return operator.get(&format!("/concerts/{id}")).await;
     }
     let concerts: Vec<Concert> = operator.pages("/concerts", |_| false).await?;

@@ -1,11 +1,11 @@
 //! What a ceiling needs on the server: a concert of its own, users, places in line, active tokens.
 
-use super::concert_json;
 use crate::{
-    api::{Concert, QueueToken, SeatCounts, SeatMap, Session},
+    api::{QueueToken, SeatCounts, SeatMap, Session},
     ask::{Desk, Reply},
     client::{Origin, Pool},
-    clock::{Mono, wall_now},
+    clock::Mono,
+    concerts,
     crowd::run_number,
     history::Recorder,
     meter::Meter,
@@ -16,13 +16,11 @@ use crate::{
     setup::PASSWORD,
     target::Target,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
-/// Seats that one request adds at most.
-const SEATS_PER_REQUEST: u32 = 50_000;
 /// The house room's number.
 const HOUSE: i64 = 0;
 /// Users set up at the same time.
@@ -94,8 +92,7 @@ impl Stage {
         }
         let mut shows = Vec::new();
         for _ in 0..hall.concerts {
-            let concert: Concert = operator.post("/operator/concerts", concert_json(wall_now(), own_room)).await?;
-            let first_seat_id = add_seats(&operator, concert.concert_id, hall.seats_each).await?;
+            let (concert, first_seat_id) = concerts::make(&operator, hall.seats_each, own_room).await?;
             shows.push(Show { concert_id: concert.concert_id, first_seat_id });
         }
         Ok(Self { desk, run, operator: session.session_token, shows, house_cap })
@@ -168,24 +165,6 @@ async fn set_house_cap(operator: &Caller<'_>, cap: i64) -> Result<()> {
     let path = format!("/operator/rooms/{HOUSE}");
     let _: Value = operator.send("PATCH", &path, Some(json!({ "max_active": cap }))).await?;
     Ok(())
-}
-
-/// Adds seats whose ids follow one another, and gives the first.
-async fn add_seats(operator: &Caller<'_>, concert_id: i64, seats: u32) -> Result<i64> {
-    let path = format!("/operator/concerts/{concert_id}/seats");
-    let mut first_seat_id = None;
-    let mut from = 1;
-    while from <= seats {
-        let to = seats.min(from + SEATS_PER_REQUEST - 1);
-        let added: Value = operator.post(&path, json!({ "range": { "from": from, "to": to } })).await?;
-        let first = added.get("first_seat_id").and_then(Value::as_i64).context("first_seat_id is missing")?;
-        let expected = *first_seat_id.get_or_insert(first) + i64::from(from - 1);
-        if first != expected {
-            bail!("somebody else added seats meanwhile; run it again");
-        }
-        from = to + 1;
-    }
-    first_seat_id.context("the concert has no seats")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
