@@ -299,7 +299,7 @@ fn note_moves(before: &Model, after: &Model, seen: &mut Seen) {
 }
 
 /// What must have happened somewhere in the run, or the run proves nothing.
-const MUST_HAPPEN: [&str; 54] = [
+const MUST_HAPPEN: [&str; 55] = [
     "new",
     "existing",
     "active",
