@@ -7,7 +7,6 @@ mod support;
 
 use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Idempotency, Keys, Novelty, Request, RoomChange},
-    concert::ConcertStatus,
     decide::decide_all,
     id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
     model::Model,
@@ -242,13 +241,14 @@ impl Machine {
     fn payment(&self, user: usize, how_many: usize, odd: u8) -> (Caller, Command) {
         let rows = || self.model.reservations.values().rev();
         let pending = || rows().filter(|row| row.status == ReservationStatus::Pending);
-        let payer = pending().nth(user).or(pending().next()).filter(|_| odd % 4 > 0);
+        let payer = pending().nth(user).or(pending().next()).filter(|_| !odd.is_multiple_of(4));
         let owner = payer.map(|row| row.user_id).or(USERS[user].user_id());
         let user = USERS.iter().position(|caller| caller.user_id() == owner).unwrap_or(user);
         let mine = rows().filter(|row| Some(row.user_id) == owner);
-        let mine: Vec<_> = mine.filter(|row| odd % 4 == 0 || row.status == ReservationStatus::Pending).collect();
+        let mine: Vec<_> =
+            mine.filter(|row| odd.is_multiple_of(4) || row.status == ReservationStatus::Pending).collect();
         let concert = mine.first().map(|row| row.concert_id);
-        let same = mine.into_iter().filter(|row| odd % 9 == 0 || Some(row.concert_id) == concert);
+        let same = mine.into_iter().filter(|row| odd.is_multiple_of(9) || Some(row.concert_id) == concert);
         let reservation_ids = same.take(how_many).map(|row| row.reservation_id).collect();
         let room = if concert.is_some_and(|concert| concert.get() == 2) { OWN } else { HOUSE };
         (USERS[user], Command::Pay { token: self.token(user, room, odd), reservation_ids })
