@@ -53,7 +53,9 @@ fn events(state: &State, tokens: [TokenId; 2]) -> Vec<Event> {
         for seat in [1, 2] {
             events.push(asks(caller, hold(token, &[seat])));
         }
-        events.push(asks(caller, hold(token, &[1, 2])));
+        if caller == MINJI {
+            events.push(asks(caller, hold(token, &[1, 2])));
+        }
         // The latest reservations are enough: older ones are closed.
         let mine = || reservations.iter().rev().filter(|row| Some(row.user_id) == caller.user_id());
         for row in mine().take(3) {
@@ -109,16 +111,14 @@ fn next(state: &State, rules: Rules, event: &Event) -> (State, String) {
             let (answers, _) = after.model.transact(after.now, rules, std::slice::from_ref(&request));
             after.oracle.hear(&request, &answers[0], after.now);
             if answers[0].decision.is_err() {
-                let mut unchanged = after.model.clone();
-                unchanged.kept.clone_from(&state.model.kept);
-                assert!(unchanged == state.model, "{request:?} was refused and changed something");
+                let kept = std::mem::replace(&mut after.model.kept, state.model.kept.clone());
+                assert!(after.model == state.model, "{request:?} was refused and changed something");
+                after.model.kept = kept;
             }
             format!("{:?} {}", answers[0].novelty, name(&answers[0].decision))
         }
     };
-    books::check(&after.model, after.now);
     books::check_step(&state.model, &after.model);
-    after.oracle.compare(&after.model, after.now);
     (after, what)
 }
 
@@ -152,6 +152,8 @@ fn no_order_of_events_brings_the_books_out_of_order() {
             let (after, what) = next(&state, rules, &event);
             *happened.entry(what).or_default() += 1;
             if let Entry::Vacant(entry) = seen.entry(fingerprint(&after)) {
+                books::check(&after.model, after.now);
+                after.oracle.compare(&after.model, after.now);
                 entry.insert(after.depth);
                 if after.depth < DEPTH {
                     waiting.push_back(after);

@@ -356,7 +356,7 @@ const MUST_HAPPEN: [&str; 54] = [
 fn random_sales_keep_the_books_in_order() {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u32>().ok());
     let config =
-        Config { cases: asked.unwrap_or(150), failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
+        Config { cases: asked.unwrap_or(100), failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
     let mut runner = match asked {
         Some(_) => TestRunner::new(config),
         None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
