@@ -57,7 +57,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::Register(user) => users::register(world, caller, user),
         Command::OpenSession(session) => users::open_session(world, *session),
         Command::CloseSession { secret_hash } => Ok(users::close_session(world, *secret_hash)),
-        Command::IssueToken { room_id } => tokens::issue(world, caller, *room_id),
+        Command::IssueToken { room_id, concert_id } => tokens::issue(world, caller, *room_id, *concert_id),
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),

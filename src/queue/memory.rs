@@ -1,1 +1,206 @@
-//! To be written.
+//! The queue of a box office that is one process.
+
+mod heard;
+
+use super::{
+    Leadership, Queue, QueueError,
+    view::{Delta, RoomView, deltas},
+};
+use crate::store::Line;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use frontrow_domain::{
+    id::{Position, ReservationId, RoomId, TokenId},
+    queue::TokenStatus,
+    reservation::ReservationStatus,
+    time::{Span, Time},
+    world::Changes,
+};
+use heard::Heard;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Notify;
+
+/// How many places one search for the silent looks at, at most.
+const ASLEEP_LOOKS_MAX: usize = 100_000;
+/// How many places tell the share of those that are awake.
+const ALIVE_SAMPLE: i64 = 1_000;
+
+/// Everything that instances would share, in the memory of the only one.
+#[derive(Debug, Default)]
+pub struct MemoryQueue {
+    rooms: ArcSwap<HashMap<RoomId, Arc<RoomCell>>>,
+    holds: Mutex<BTreeSet<(Time, ReservationId)>>,
+    moved: Notify,
+}
+
+/// A room: what readers see, and what the writer moves on.
+#[derive(Debug)]
+struct RoomCell {
+    view: ArcSwap<RoomView>,
+    heard: Heard,
+    next: Mutex<RoomView>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RoomCell {
+    fn new(view: RoomView, waiting: &[Position], now: Time) -> Self {
+        let heard = Heard::default();
+        heard.lay(waiting, now);
+        Self { view: ArcSwap::from_pointee(view.clone()), heard, next: Mutex::new(view) }
+    }
+
+    /// Takes in a change; whether the line may be able to move.
+    fn follow(&self, delta: &Delta<'_>) -> bool {
+        let mut next = lock(&self.next);
+        for token in delta.updated.iter().chain(delta.inserted) {
+            if token.status == TokenStatus::Waiting {
+                self.heard.cover(token.id.position, delta.now);
+            }
+        }
+        let passed = next.cursor();
+        let effects = next.follow(delta);
+        if effects.must_publish {
+            self.heard.drop_passed(passed, next.cursor(), next.returned());
+            self.view.store(Arc::new(next.clone()));
+        }
+        effects.may_move
+    }
+}
+
+impl MemoryQueue {
+    /// A queue without any room.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn put_room(&self, room: RoomId, cell: &Arc<RoomCell>) {
+        self.rooms.rcu(|rooms| {
+            let mut rooms = HashMap::clone(rooms);
+            rooms.insert(room, Arc::clone(cell));
+            rooms
+        });
+    }
+
+    fn cell(&self, room: RoomId) -> Option<Arc<RoomCell>> {
+        self.rooms.load().get(&room).map(Arc::clone)
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryQueue {
+    async fn lay(&self, line: Line) -> Result<(), QueueError> {
+        self.put_room(line.room.room_id, &Arc::new(RoomCell::new(RoomView::laid(&line), &line.waiting, line.now)));
+        self.moved.notify_one();
+        Ok(())
+    }
+
+    /// A room that is new needs no laying: all that is in it comes with it.
+    fn publish(&self, changes: &Changes) {
+        for room in &changes.rooms.inserted {
+            self.put_room(room.room_id, &Arc::new(RoomCell::new(RoomView::empty(room), &[], changes.now)));
+        }
+        let mut may_move = false;
+        for (room, delta) in deltas(changes) {
+            if let Some(cell) = self.rooms.load().get(&room) {
+                may_move |= cell.follow(&delta);
+            }
+        }
+        if !changes.reservations.is_empty() {
+            let mut holds = lock(&self.holds);
+            for row in changes.reservations.iter() {
+                let deadline = (row.expires_at, row.reservation_id);
+                match row.status {
+                    ReservationStatus::Pending => holds.insert(deadline),
+                    ReservationStatus::Confirmed
+                    | ReservationStatus::Cancelled
+                    | ReservationStatus::Expired
+                    | ReservationStatus::Refunded => holds.remove(&deadline),
+                };
+            }
+        }
+        if may_move {
+            self.moved.notify_one();
+        }
+    }
+
+    fn view(&self, room: RoomId) -> Option<Arc<RoomView>> {
+        self.rooms.load().get(&room).map(|cell| cell.view.load_full())
+    }
+
+    fn rooms(&self) -> Vec<RoomId> {
+        let mut rooms: Vec<_> = self.rooms.load().keys().copied().collect();
+        rooms.sort_unstable();
+        rooms
+    }
+
+    fn heard_of(&self, token: TokenId, now: Time) {
+        if let Some(cell) = self.rooms.load().get(&token.room_id) {
+            cell.heard.note(token.position, now);
+        }
+    }
+
+    /// Also measures which share of the line is awake, for the estimates.
+    fn asleep(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
+        let Some(cell) = self.cell(room) else { return Vec::new() };
+        let view = cell.view.load_full();
+        let heard = cell.heard.reader(since);
+        let beyond = view.tail().0 - view.cursor().0;
+        let stride = usize::try_from(beyond / ALIVE_SAMPLE).unwrap_or(usize::MAX).max(1);
+        let (mut sampled, mut alive) = (0_i64, 0_i64);
+        for position in view.waiting_by_stride(stride) {
+            sampled += 1;
+            alive += i64::from(heard.is_awake(position));
+        }
+        if sampled > 0 {
+            view.set_alive_ppm(alive * 1_000_000 / sampled);
+        }
+        let mut asleep = Vec::new();
+        let mut awake = 0;
+        for position in view.waiting_from_head(ASLEEP_LOOKS_MAX) {
+            if awake >= limit {
+                break;
+            }
+            if heard.is_awake(position) {
+                awake += 1;
+            } else {
+                asleep.push(position);
+            }
+        }
+        asleep
+    }
+
+    async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, QueueError> {
+        let mut holds = lock(&self.holds);
+        let mut due = Vec::new();
+        for _ in 0..limit {
+            match holds.first() {
+                Some((at, id)) if *at <= now => due.push(*id),
+                Some(_) | None => break,
+            }
+            holds.pop_first();
+        }
+        Ok(due)
+    }
+
+    async fn add_hold_deadlines(&self, holds: &[(Time, ReservationId)]) -> Result<(), QueueError> {
+        lock(&self.holds).extend(holds);
+        Ok(())
+    }
+
+    async fn lead(&self, _room: RoomId, _term: Span) -> Result<Leadership, QueueError> {
+        Ok(Leadership::Leader)
+    }
+
+    /// Made for one waiter: a move is told to one of them, and kept for the next if nobody waits.
+    async fn moved(&self, longest: std::time::Duration) {
+        // Whether it was told or the time passed, the caller looks at the lines.
+        let _ = tokio::time::timeout(longest, self.moved.notified()).await;
+    }
+}

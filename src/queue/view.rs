@@ -1,3 +1,307 @@
-//! To be written.
-/// A view.
-pub struct RoomView;
+//! A room as an instance knows it: immutable, answered from memory without a lock.
+//!
+//! A view is one place in time of a line that [`RoomView::follow`] moves on. Copying one is cheap, since everything
+//! large in it is shared; the writer keeps one to change and publishes copies.
+
+mod follow;
+mod gone;
+mod live;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+pub use follow::{Delta, Effects, deltas};
+
+use frontrow_domain::{
+    id::Position,
+    queue::{Gate, Room, TokenStatus, estimated_wait, estimated_wait_p90},
+    time::{Span, Time},
+};
+use gone::Gone;
+use live::Live;
+use pace::Pace;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+/// The shortest and the longest time between two questions of a client, in milliseconds.
+const POLL_MS: std::ops::RangeInclusive<i64> = 1_500..=30_000;
+/// Who is offered a turn should learn of it soon.
+const POLL_OFFERED_MS: i64 = 1_200;
+/// Each living token in front allows this much more time between two questions, in milliseconds.
+const POLL_MS_PER_AHEAD: i64 = 100;
+/// A client asks this many times during its wait, within those bounds.
+const POLLS_PER_WAIT: i64 = 20;
+/// How far the times of clients are spread to both sides, in thousandths.
+const JITTER_PERMILLE: i64 = 200;
+/// A view that is refreshed less often than this is stale.
+const STALE_AFTER: Span = Span::from_secs(1);
+/// All of something, in millionths.
+const ALL_PPM: i64 = 1_000_000;
+
+/// One room at one moment. Positions are exact, and never rise from one view of a room to the next.
+#[derive(Debug, Clone)]
+pub struct RoomView {
+    room: Arc<Room>,
+    /// The highest number given. Shared by all views of the line, so that issuing need not publish a new one.
+    tail: Arc<AtomicI64>,
+    gone: Arc<Gone>,
+    /// How many of the gone are not beyond the cursor.
+    gone_to_cursor: i64,
+    live: Arc<Live>,
+    /// Tokens that wait though the cursor has passed them, ascending: they are next.
+    returned: Arc<Vec<Position>>,
+    active: i64,
+    offered: i64,
+    pace: Pace,
+    /// The share of those in line that were heard of lately, in millionths. Shared like the tail.
+    alive_ppm: Arc<AtomicI64>,
+    /// When this was last known to be the newest; none for a view that takes in every commit as it happens.
+    refreshed_at: Option<Time>,
+}
+
+/// Where a token stands in a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its state. What has left the line, and what the line never gave, is ended.
+    pub status: TokenStatus,
+    /// How many living tokens wait in front of it; 0 unless it waits beyond the cursor.
+    pub ahead: i64,
+    /// What its state lasts until.
+    pub deadline: Option<Time>,
+}
+
+/// How long a wait will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Estimate {
+    /// As far as the line's pace tells.
+    Known {
+        /// Half of those who wait will have waited no longer.
+        p50: Span,
+        /// Nine in ten will have waited no longer.
+        p90: Span,
+    },
+    /// There is nothing to tell it from.
+    Unknown(WaitUnknown),
+}
+
+/// Why a wait cannot be estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitUnknown {
+    /// The gate is closed, and nobody knows when it opens.
+    Paused,
+    /// Too few have left the line to measure its pace.
+    Measuring,
+}
+
+impl WaitUnknown {
+    /// The reason as clients read it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::Measuring => "measuring",
+        }
+    }
+}
+
+impl RoomView {
+    /// The room's settings.
+    #[must_use]
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// The line's epoch: a token of another one is not of this line.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.room.epoch
+    }
+
+    /// The highest number that was offered a turn or passed over.
+    #[must_use]
+    pub fn cursor(&self) -> Position {
+        self.room.cursor
+    }
+
+    /// The highest number given.
+    #[must_use]
+    pub fn tail(&self) -> Position {
+        Position(self.tail.load(Ordering::Acquire).max(self.room.cursor.0))
+    }
+
+    /// How many tokens are active, those included whose end has come but not been noted.
+    #[must_use]
+    pub const fn active(&self) -> i64 {
+        self.active
+    }
+
+    /// How many turns are offered and not claimed.
+    #[must_use]
+    pub const fn offered(&self) -> i64 {
+        self.offered
+    }
+
+    /// How many tokens wait, the silent ones included.
+    #[must_use]
+    pub fn total_waiting(&self) -> i64 {
+        let beyond = self.tail().0 - self.room.cursor.0 - (self.gone.total() - self.gone_to_cursor);
+        beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
+    }
+
+    /// The share of those in line that were heard of lately, in millionths.
+    #[must_use]
+    pub fn alive_ppm(&self) -> i64 {
+        self.alive_ppm.load(Ordering::Relaxed)
+    }
+
+    /// Notes the share of those in line that were heard of lately, in millionths, for all views of this line.
+    pub fn set_alive_ppm(&self, alive_ppm: i64) {
+        self.alive_ppm.store(alive_ppm.clamp(0, ALL_PPM), Ordering::Relaxed);
+    }
+
+    /// The moment this view is true of: `now`, unless it is refreshed from elsewhere.
+    #[must_use]
+    pub fn as_of(&self, now: Time) -> Time {
+        self.refreshed_at.unwrap_or(now)
+    }
+
+    /// Whether the view may be behind by more than a second.
+    #[must_use]
+    pub fn is_stale(&self, now: Time) -> bool {
+        now.since(self.as_of(now)) > STALE_AFTER
+    }
+
+    /// The same view, known to be the newest at `at`: for lines that are refreshed from elsewhere.
+    #[must_use]
+    pub fn refreshed_at(mut self, at: Time) -> Self {
+        self.refreshed_at = Some(at);
+        self
+    }
+
+    /// Where a token of this line and epoch stands. A number above the tail waits: this view may be behind its issue.
+    #[must_use]
+    pub fn place(&self, position: Position) -> Place {
+        if let Some(entry) = self.live.get(position) {
+            return Place { status: entry.status, ahead: 0, deadline: entry.deadline };
+        }
+        if position <= self.room.cursor || self.gone.contains(position) {
+            return Place { status: TokenStatus::Ended, ahead: 0, deadline: None };
+        }
+        Place { status: TokenStatus::Waiting, ahead: self.ahead(position), deadline: None }
+    }
+
+    /// How many living tokens stand between the cursor and `position`: `(number − cursor) − gone(cursor, number) − 1`.
+    #[must_use]
+    pub fn ahead(&self, position: Position) -> i64 {
+        let gone = self.gone.rank(position) - self.gone_to_cursor;
+        position.0.saturating_sub(self.room.cursor.0).saturating_sub(gone).saturating_sub(1).max(0)
+    }
+
+    /// How long a token with `ahead` living tokens in front of it will wait. The silent in front are not waited for.
+    #[must_use]
+    pub fn estimated_wait(&self, ahead: i64) -> Estimate {
+        if self.room.gate == Gate::Paused {
+            return Estimate::Unknown(WaitUnknown::Paused);
+        }
+        let alive = i128::from(ahead.max(0)) * i128::from(self.alive_ppm()) / i128::from(ALL_PPM);
+        let alive = i64::try_from(alive).unwrap_or(i64::MAX);
+        let cap = self.room.max_active;
+        // Offered turns have their places already; and where a rate binds, free places help nobody.
+        let taken = match self.room.admit_per_minute {
+            Some(_) => cap,
+            None => self.active.saturating_add(self.offered),
+        };
+        let slowest = self.room.admit_per_minute.map(|rate| Span::from_secs(60).micros() / rate.max(1));
+        let Some(pace) = self.pace.mean() else {
+            return if alive < cap.saturating_sub(taken) {
+                Estimate::Known { p50: Span::ZERO, p90: Span::ZERO }
+            } else {
+                Estimate::Unknown(WaitUnknown::Measuring)
+            };
+        };
+        let pace = Span::from_micros(pace.micros().max(slowest.unwrap_or(0)));
+        Estimate::Known {
+            p50: estimated_wait(alive, taken, cap, pace),
+            p90: estimated_wait_p90(alive, taken, cap, pace),
+        }
+    }
+
+    /// When the token's client should ask again, in milliseconds: often near the head, seldom at the back, and spread
+    /// by `jitter_seed` so that clients do not come all at once. The same arguments give the same answer.
+    #[must_use]
+    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64) -> i64 {
+        let even = match place.status {
+            TokenStatus::Offered => POLL_OFFERED_MS,
+            TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
+            TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),
+            TokenStatus::Waiting => {
+                let by_place = place.ahead.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
+                let by_wait = match self.estimated_wait(place.ahead) {
+                    Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,
+                    Estimate::Unknown(_) => i64::MAX,
+                };
+                by_place.min(by_wait).clamp(*POLL_MS.start(), *POLL_MS.end())
+            }
+        };
+        even + even * jitter_permille(jitter_seed) / 1_000
+    }
+
+    /// The first moment at which some token's state lapses.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.live.next_deadline()
+    }
+
+    /// The waiting tokens from the head on: those the cursor has passed, then those beyond it. At most `steps` looks.
+    pub fn waiting_from_head(&self, steps: usize) -> impl Iterator<Item = Position> {
+        let beyond = WaitingBeyond { view: self, next: Position(self.room.cursor.0 + 1), last: self.tail(), steps };
+        self.returned.iter().copied().take(steps).chain(beyond)
+    }
+
+    /// Every `stride`-th number beyond the cursor that still waits.
+    pub fn waiting_by_stride(&self, stride: usize) -> impl Iterator<Item = Position> {
+        (self.room.cursor.0 + 1..=self.tail().0)
+            .step_by(stride.max(1))
+            .map(Position)
+            .filter(|position| !self.gone.contains(*position))
+    }
+
+    /// The tokens that wait though the cursor has passed them, ascending.
+    #[must_use]
+    pub fn returned(&self) -> &[Position] {
+        &self.returned
+    }
+}
+
+struct WaitingBeyond<'a> {
+    view: &'a RoomView,
+    next: Position,
+    last: Position,
+    steps: usize,
+}
+
+impl Iterator for WaitingBeyond<'_> {
+    type Item = Position;
+
+    fn next(&mut self) -> Option<Position> {
+        let found = self.view.gone.next_present(self.next, &mut self.steps);
+        if self.steps == 0 || found > self.last {
+            return None;
+        }
+        self.steps -= 1;
+        self.next = Position(found.0 + 1);
+        Some(found)
+    }
+}
+
+/// A number from −200 to 200 that looks random (SplitMix64).
+fn jitter_permille(seed: u64) -> i64 {
+    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    let spread = JITTER_PERMILLE.unsigned_abs() * 2 + 1;
+    i64::try_from(mixed % spread).unwrap_or(0) - JITTER_PERMILLE
+}

@@ -1,0 +1,153 @@
+//! When each user in a line was last heard of: four bytes a place, written and read without a lock.
+
+use arc_swap::{ArcSwap, Guard};
+use frontrow_domain::{id::Position, time::Time};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+/// How many places share a chunk: 64 KiB.
+const CHUNK: usize = 16_384;
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+type Chunks = Vec<Option<Arc<[AtomicU32]>>>;
+
+/// Whole seconds since the epoch, by place; chunks of places that nobody waits at are not kept.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    chunks: ArcSwap<Chunks>,
+}
+
+/// The times as they are, against a moment.
+pub(super) struct Reader {
+    chunks: Guard<Arc<Chunks>>,
+    since_seconds: u32,
+}
+
+fn seconds(at: Time) -> u32 {
+    u32::try_from(at.micros() / MICROS_PER_SECOND).unwrap_or(u32::MAX)
+}
+
+fn index(position: Position) -> usize {
+    usize::try_from(position.0).unwrap_or(0)
+}
+
+fn chunk_of(seconds: u32) -> Arc<[AtomicU32]> {
+    std::iter::repeat_with(|| AtomicU32::new(seconds)).take(CHUNK).collect()
+}
+
+fn slot(chunks: &Chunks, position: Position) -> Option<&AtomicU32> {
+    let at = index(position);
+    chunks.get(at / CHUNK)?.as_ref()?.get(at % CHUNK)
+}
+
+impl Heard {
+    /// Makes room for these places, ascending, all heard of at `now`. What was here before is forgotten.
+    pub(super) fn lay(&self, places: &[Position], now: Time) {
+        let mut chunks = Chunks::new();
+        for places in places.chunk_by(|one, other| index(*one) / CHUNK == index(*other) / CHUNK) {
+            let at = index(places[0]) / CHUNK;
+            chunks.resize(chunks.len().max(at + 1), None);
+            chunks[at] = Some(chunk_of(seconds(now)));
+        }
+        self.chunks.store(Arc::new(chunks));
+    }
+
+    /// Notes that a user in line was heard of, and makes room where there is none. For the writer alone.
+    pub(super) fn cover(&self, position: Position, now: Time) {
+        let at = index(position) / CHUNK;
+        if self.chunks.load().get(at).is_none_or(Option::is_none) {
+            let mut chunks = Chunks::clone(&self.chunks.load());
+            chunks.resize(chunks.len().max(at + 1), None);
+            chunks[at] = Some(chunk_of(0));
+            self.chunks.store(Arc::new(chunks));
+        }
+        self.note(position, now);
+    }
+
+    /// Notes that a user was heard of. One store; nothing where no room was made.
+    pub(super) fn note(&self, position: Position, now: Time) {
+        if let Some(slot) = slot(&self.chunks.load(), position) {
+            slot.store(seconds(now), Ordering::Relaxed);
+        }
+    }
+
+    /// Drops the chunks that the cursor has passed on its way from `before` to `cursor` and where none of `returned`,
+    /// which is ascending, waits. For the writer alone.
+    pub(super) fn drop_passed(&self, before: Position, cursor: Position, returned: &[Position]) {
+        let passed = (index(cursor) + 1) / CHUNK;
+        if passed == (index(before) + 1) / CHUNK {
+            return;
+        }
+        let mut chunks = Chunks::clone(&self.chunks.load());
+        for (at, chunk) in chunks.iter_mut().enumerate().take(passed) {
+            let next = returned.partition_point(|position| index(*position) < at * CHUNK);
+            if returned.get(next).is_none_or(|position| index(*position) >= (at + 1) * CHUNK) {
+                *chunk = None;
+            }
+        }
+        self.chunks.store(Arc::new(chunks));
+    }
+
+    /// A look at who was heard of since `since`, to the second.
+    pub(super) fn reader(&self, since: Time) -> Reader {
+        Reader { chunks: self.chunks.load(), since_seconds: seconds(since) }
+    }
+}
+
+impl Reader {
+    /// Whether the user was heard of. Where nothing was ever kept of a place, nobody is called silent.
+    pub(super) fn is_awake(&self, position: Position) -> bool {
+        slot(&self.chunks, position).is_none_or(|slot| slot.load(Ordering::Relaxed) >= self.since_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_micros(seconds * MICROS_PER_SECOND)
+    }
+
+    const FAR: Position = Position(3 * 16_384 + 5);
+
+    #[test]
+    fn who_was_heard_of_is_awake_until_later() {
+        let heard = Heard::default();
+        heard.cover(FAR, at(10));
+        assert!(heard.reader(at(10)).is_awake(FAR));
+        assert!(!heard.reader(at(11)).is_awake(FAR));
+        heard.note(FAR, at(11));
+        assert!(heard.reader(at(11)).is_awake(FAR));
+    }
+
+    #[test]
+    fn everybody_laid_counts_as_just_heard_of() {
+        let heard = Heard::default();
+        let places = [Position(20_001), Position(40_000), FAR];
+        heard.lay(&places, at(10));
+        for position in places {
+            assert!(heard.reader(at(10)).is_awake(position));
+            assert!(!heard.reader(at(11)).is_awake(position));
+        }
+        assert!(heard.chunks.load()[0].is_none(), "nobody waits there");
+    }
+
+    #[test]
+    fn passed_chunks_are_dropped_unless_somebody_waits_there() {
+        let heard = Heard::default();
+        heard.lay(&[Position(1), Position(20_000), Position(40_000), FAR], at(10));
+        heard.drop_passed(Position(0), FAR, &[Position(20_000)]);
+        let kept: Vec<_> = heard.chunks.load().iter().map(Option::is_some).collect();
+        assert_eq!(kept, [false, true, false, true]);
+    }
+
+    #[test]
+    fn a_place_that_nothing_is_kept_of_is_not_called_silent() {
+        let heard = Heard::default();
+        heard.note(FAR, at(10));
+        assert!(heard.reader(at(20)).is_awake(FAR));
+    }
+}

@@ -1,0 +1,244 @@
+//! How a view is laid from rows and moved on by what batches change.
+
+use super::{
+    ALL_PPM, RoomView,
+    gone::Gone,
+    live::{Entry, Live},
+    pace::{Held, Pace},
+};
+use crate::store::Line;
+use frontrow_domain::{
+    id::{Position, RoomId},
+    queue::{Gate, Room, Token, TokenStatus},
+    time::Time,
+    world::Changes,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+/// What a batch changed of one room.
+#[derive(Debug, Clone, Copy)]
+pub struct Delta<'a> {
+    /// When it was decided.
+    pub now: Time,
+    /// The room's row, if it changed.
+    pub room: Option<&'a Room>,
+    /// Tokens that were there before, by place.
+    pub updated: &'a [Token],
+    /// Tokens that are new, by place.
+    pub inserted: &'a [Token],
+}
+
+/// What a change of a view calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Effects {
+    /// More changed than the tail, which all views share: a new view must be published.
+    pub must_publish: bool,
+    /// The line may be able to move now.
+    pub may_move: bool,
+}
+
+/// What a batch changed, room by room.
+#[must_use]
+pub fn deltas(changes: &Changes) -> BTreeMap<RoomId, Delta<'_>> {
+    let empty = Delta { now: changes.now, room: None, updated: &[], inserted: &[] };
+    let mut deltas = BTreeMap::new();
+    for room in changes.rooms.iter() {
+        deltas.entry(room.room_id).or_insert(empty).room = Some(room);
+    }
+    let same_room = |one: &Token, other: &Token| one.id.room_id == other.id.room_id;
+    for tokens in changes.tokens.updated.chunk_by(same_room) {
+        deltas.entry(tokens[0].id.room_id).or_insert(empty).updated = tokens;
+    }
+    for tokens in changes.tokens.inserted.chunk_by(same_room) {
+        deltas.entry(tokens[0].id.room_id).or_insert(empty).inserted = tokens;
+    }
+    deltas
+}
+
+impl RoomView {
+    /// The view of an empty line.
+    #[must_use]
+    pub fn empty(room: &Room) -> Self {
+        Self {
+            tail: Arc::new(AtomicI64::new(room.cursor.0)),
+            room: Arc::new(room.clone()),
+            gone: Arc::default(),
+            gone_to_cursor: 0,
+            live: Arc::default(),
+            returned: Arc::default(),
+            active: 0,
+            offered: 0,
+            pace: Pace::default(),
+            alive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
+            refreshed_at: None,
+        }
+    }
+
+    /// The view of a line as its rows have it. Numbers beyond the cursor that are not waiting have gone.
+    #[must_use]
+    pub fn laid(line: &Line) -> Self {
+        let mut view = Self::empty(&line.room);
+        let cursor = line.room.cursor;
+        view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
+        let passed = line.waiting.partition_point(|position| *position <= cursor);
+        let (returned, beyond) = line.waiting.split_at(passed);
+        view.gone = Arc::new(Gone::all_but(Position(cursor.0 + 1), line.highest, beyond));
+        view.gone_to_cursor = view.gone.rank(Position(cursor.0 + 1));
+        view.returned = Arc::new(returned.to_vec());
+        let mut live = Live::default();
+        for position in returned {
+            live.put(Entry { position: *position, status: TokenStatus::Waiting, deadline: None });
+        }
+        for token in &line.others {
+            live.put(Entry { position: token.id.position, status: token.status, deadline: token.deadline });
+            view.count(token.status, 1);
+        }
+        view.live = Arc::new(live);
+        view
+    }
+
+    /// Moves on by what one batch changed of this room. Batches come in the order of their commits.
+    pub fn follow(&mut self, delta: &Delta<'_>) -> Effects {
+        if self.is_plain_issue(delta) {
+            self.raise_tail(delta);
+            return Effects { must_publish: false, may_move: self.may_have_places() };
+        }
+        let (active, offered) = (self.active, self.offered);
+        let mut may_move = self.take_room(delta.room);
+        let old_tail = self.tail();
+        self.raise_tail(delta);
+        let mut step = Step { old_tail, gone: Vec::new(), back: Vec::new(), departed: 0, joined: 0 };
+        for token in delta.updated.iter().chain(delta.inserted) {
+            self.take_token(token, &mut step);
+        }
+        if !(step.gone.is_empty() && step.back.is_empty()) {
+            Arc::make_mut(&mut self.gone).change(&step.gone, &step.back);
+        }
+        if self.gone.can_drop_to(self.room.cursor) {
+            Arc::make_mut(&mut self.gone).drop_to(self.room.cursor);
+        }
+        self.gone_to_cursor = self.gone.rank(Position(self.room.cursor.0 + 1));
+        let held = self.held();
+        self.pace.departed(step.departed, delta.now, held);
+        let frees = self.active + self.offered < active + offered;
+        may_move |= frees || (step.joined > 0 && self.may_have_places());
+        Effects { must_publish: true, may_move }
+    }
+
+    /// Whether nothing changed but the tail: the commonest batch by far when a sale opens.
+    fn is_plain_issue(&self, delta: &Delta<'_>) -> bool {
+        let tail = self.tail();
+        delta.room.is_none()
+            && delta.updated.is_empty()
+            && delta.inserted.iter().all(|token| token.status == TokenStatus::Waiting && token.id.position > tail)
+    }
+
+    fn raise_tail(&self, delta: &Delta<'_>) {
+        if let Some(last) = delta.inserted.last() {
+            self.tail.fetch_max(last.id.position.0, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes in the room's row. The cursor never goes back. Whether a setting changed that may let the line move.
+    fn take_room(&mut self, row: Option<&Room>) -> bool {
+        let Some(row) = row else { return false };
+        let mut room = row.clone();
+        if room.epoch == self.room.epoch {
+            room.cursor = room.cursor.max(self.room.cursor);
+        }
+        let settings = |room: &Room| (room.max_active, room.admit_per_minute, room.gate);
+        let changed = settings(&room) != settings(&self.room);
+        self.room = Arc::new(room);
+        changed
+    }
+
+    fn take_token(&mut self, token: &Token, step: &mut Step) {
+        let position = token.id.position;
+        let beyond = position > self.room.cursor;
+        let entry = Entry { position, status: token.status, deadline: token.deadline };
+        let in_live = match token.status {
+            TokenStatus::Ended => false,
+            TokenStatus::Waiting => !beyond,
+            TokenStatus::Offered | TokenStatus::Active | TokenStatus::Missed | TokenStatus::Dormant => true,
+        };
+        let before = if in_live {
+            Arc::make_mut(&mut self.live).put(entry)
+        } else if self.live.get(position).is_some() {
+            Arc::make_mut(&mut self.live).remove(position)
+        } else {
+            None
+        };
+        if let Some(before) = before {
+            self.count(before.status, -1);
+        }
+        self.count(token.status, 1);
+        let had_returned = before.is_some_and(|before| before.status == TokenStatus::Waiting);
+        if in_live && token.status == TokenStatus::Waiting {
+            self.add_returned(position);
+            step.joined += 1;
+        } else if had_returned {
+            self.remove_returned(position);
+        }
+        if token.status == TokenStatus::Offered && before.is_none_or(|before| before.status == TokenStatus::Waiting) {
+            step.departed += 1;
+        }
+        match (beyond, token.status) {
+            (false, _) => {}
+            (true, TokenStatus::Waiting) => {
+                step.joined += 1;
+                // A number that was missing when the line was laid, because its batch had not been committed.
+                if position <= step.old_tail && self.gone.contains(position) {
+                    step.back.push(position);
+                }
+            }
+            (true, _) => step.gone.push(position),
+        }
+    }
+
+    fn count(&mut self, status: TokenStatus, by: i64) {
+        match status {
+            TokenStatus::Active => self.active += by,
+            TokenStatus::Offered => self.offered += by,
+            TokenStatus::Waiting | TokenStatus::Dormant | TokenStatus::Missed | TokenStatus::Ended => {}
+        }
+    }
+
+    fn add_returned(&mut self, position: Position) {
+        if let Err(at) = self.returned.binary_search(&position) {
+            Arc::make_mut(&mut self.returned).insert(at, position);
+        }
+    }
+
+    fn remove_returned(&mut self, position: Position) {
+        if let Ok(at) = self.returned.binary_search(&position) {
+            Arc::make_mut(&mut self.returned).remove(at);
+        }
+    }
+
+    /// Whether a turn might be offered to somebody who comes now: offers exceed the free places by half at most.
+    fn may_have_places(&self) -> bool {
+        let free = self.room.max_active.saturating_sub(self.active);
+        self.room.gate == Gate::Open && self.offered.saturating_mul(2) < free.saturating_mul(3)
+    }
+
+    fn held(&self) -> Held {
+        let is_full = self.active.saturating_add(self.offered) >= self.room.max_active;
+        let is_limited = is_full || self.room.admit_per_minute.is_some();
+        if self.room.gate == Gate::Open && is_limited && self.total_waiting() > 0 { Held::Back } else { Held::Nobody }
+    }
+}
+
+/// What is gathered while the tokens of a batch are taken in.
+struct Step {
+    old_tail: Position,
+    gone: Vec<Position>,
+    back: Vec<Position>,
+    departed: i64,
+    joined: i64,
+}

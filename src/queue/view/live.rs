@@ -1,0 +1,65 @@
+//! The tokens that are neither in line beyond the cursor nor ended, by place.
+
+use frontrow_domain::{id::Position, queue::TokenStatus, time::Time};
+use std::sync::Arc;
+
+/// How many parts the map has: a change copies one of them.
+const SHARDS: usize = 256;
+/// Neighbours share a part, since turns are offered to neighbours: so many places in a row.
+const RUN: i64 = 32;
+
+/// What is known of one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) position: Position,
+    pub(super) status: TokenStatus,
+    pub(super) deadline: Option<Time>,
+}
+
+/// A map whose copy shares all parts; changing a token copies its part alone.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    shards: Vec<Arc<Vec<Entry>>>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { shards: vec![Arc::default(); SHARDS] }
+    }
+}
+
+fn shard(position: Position) -> usize {
+    usize::try_from(position.0 / RUN).unwrap_or(0) % SHARDS
+}
+
+impl Live {
+    pub(super) fn get(&self, position: Position) -> Option<&Entry> {
+        let shard = &self.shards[shard(position)];
+        let at = shard.binary_search_by_key(&position, |entry| entry.position).ok()?;
+        Some(&shard[at])
+    }
+
+    /// Puts a token here and returns what was known of it.
+    pub(super) fn put(&mut self, entry: Entry) -> Option<Entry> {
+        let shard = Arc::make_mut(&mut self.shards[shard(entry.position)]);
+        match shard.binary_search_by_key(&entry.position, |entry| entry.position) {
+            Ok(at) => Some(std::mem::replace(&mut shard[at], entry)),
+            Err(at) => {
+                shard.insert(at, entry);
+                None
+            }
+        }
+    }
+
+    /// Takes a token away and returns what was known of it.
+    pub(super) fn remove(&mut self, position: Position) -> Option<Entry> {
+        let shard = &mut self.shards[shard(position)];
+        let at = shard.binary_search_by_key(&position, |entry| entry.position).ok()?;
+        Some(Arc::make_mut(shard).remove(at))
+    }
+
+    /// The first deadline of all.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| entry.deadline).min()
+    }
+}

@@ -1,0 +1,8 @@
+//! What every backend must do, as lists of plain functions that each backend runs: see `store.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod differential;
+mod sqlite;
+mod store;
+mod support;
