@@ -46,7 +46,7 @@ impl Machine {
         let later = ConcertChange { opens_at: Some(at(20 * S)), ..ConcertChange::default() };
         office.ask(BOSS, support::update_concert(2, later)).expect("an operator may");
         let rules = Rules {
-            max_seats_per_user: 3,
+            max_seats_per_user: 2,
             charge_max: Money::new(50_000),
             balance_max: Money::new(120_000),
             ..Rules::default()
