@@ -225,7 +225,7 @@ mod tests {
     const REACH: i64 = 100_000;
 
     fn assert_same(gone: &Gone, naive: &BTreeSet<i64>, from: i64) {
-        for at in (from..REACH).step_by(997).chain(naive.range(from..).copied().take(40)) {
+        for at in (from..REACH).step_by(4_999).chain(naive.range(from..).copied().take(10)) {
             assert_eq!(gone.contains(Position(at)), naive.contains(&at), "{at}");
             let between = gone.rank(Position(at)) - gone.rank(Position(from));
             assert_eq!(between, i64::try_from(naive.range(from..at).count()).unwrap(), "{at}");
