@@ -1,5 +1,7 @@
 //! What every queue must do, as plain functions over the port. Each one starts with a queue without any room.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where it cannot go on")]
+
 use frontrow::{queue::Queue, queue::view::RoomView, store::Line};
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
@@ -147,7 +149,7 @@ fn positions(of: &[i64]) -> Vec<Position> {
     of.iter().copied().map(Position).collect()
 }
 
-pub async fn a_room_that_was_not_laid_has_no_view(queue: &dyn Queue) {
+pub(crate) async fn a_room_that_was_not_laid_has_no_view(queue: &dyn Queue) {
     assert!(queue.view(HOUSE).is_none());
     assert!(queue.rooms().is_empty());
     Office::open(queue, 1).await;
@@ -156,7 +158,7 @@ pub async fn a_room_that_was_not_laid_has_no_view(queue: &dyn Queue) {
     assert_eq!(queue.rooms(), [HOUSE]);
 }
 
-pub async fn places_are_exact_while_others_join_leave_and_get_their_turn(queue: &dyn Queue) {
+pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(queue: &dyn Queue) {
     let mut office = Office::open(queue, 10).await;
     for first in (1..=5_000).step_by(500) {
         office.join(first..=first + 499);
@@ -183,7 +185,7 @@ pub async fn places_are_exact_while_others_join_leave_and_get_their_turn(queue: 
     assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.rules.idle_limit)));
 }
 
-pub async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Queue) {
+pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Queue) {
     let mut office = Office::open(queue, 10).await;
     let leave = Command::LeaveQueue { token: at(2) };
     let mut batch: Vec<_> = (1..=3).map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE })).collect();
@@ -193,7 +195,7 @@ pub async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Q
     assert_eq!((office.ahead(3), office.view().total_waiting()), (1, 2));
 }
 
-pub async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Queue) {
+pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Queue) {
     let mut office = Office::open(queue, 2).await;
     office.join(1..=10);
     office.advance(&[1, 2]);
@@ -215,7 +217,7 @@ pub async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Queue) {
     assert_eq!(office.view().total_waiting(), 6);
 }
 
-pub async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
+pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     office.join(1..=3);
     office.advance(&[]);
@@ -233,7 +235,7 @@ pub async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
     assert_eq!((office.status(1), office.status(3)), (TokenStatus::Offered, TokenStatus::Waiting));
 }
 
-pub async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue) {
+pub(crate) async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue) {
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
@@ -251,7 +253,7 @@ pub async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue) {
     assert_eq!(queue.asleep(RoomId::new(7), 3, later), []);
 }
 
-pub async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue) {
+pub(crate) async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue) {
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     office.later(Span::from_secs(600));
@@ -260,7 +262,7 @@ pub async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue) {
     assert_eq!(queue.asleep(HOUSE, 20, office.now), []);
 }
 
-pub async fn a_due_hold_is_handed_out_once(queue: &dyn Queue) {
+pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     let held = office.hold_two_seats();
     let end = START.plus(office.rules.hold);
@@ -273,7 +275,7 @@ pub async fn a_due_hold_is_handed_out_once(queue: &dyn Queue) {
     assert_eq!(queue.take_due_holds(end, 10).await.unwrap(), held[..1]);
 }
 
-pub async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Queue) {
+pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     let held = office.hold_two_seats();
     office.one(buyer(1), Command::CancelReservation { reservation_id: held[0] });
@@ -302,7 +304,7 @@ fn charge(office: &mut Office<'_>) -> Option<Money> {
     }
 }
 
-pub async fn settings_reach_the_view(queue: &dyn Queue) {
+pub(crate) async fn settings_reach_the_view(queue: &dyn Queue) {
     let mut office = Office::open(queue, 5).await;
     let gate = Some(Gate::Paused);
     office.set_room(RoomChange {
@@ -317,7 +319,7 @@ pub async fn settings_reach_the_view(queue: &dyn Queue) {
     assert_eq!(view.epoch(), office.model.rooms[&HOUSE].epoch);
 }
 
-pub async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Queue) {
+pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     let room = frontrow_domain::queue::Room::new(RoomId::new(7), 3, START);
     let mut changes = frontrow_domain::world::Changes { now: START, ..Default::default() };
@@ -329,7 +331,7 @@ pub async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Queue) {
     assert_eq!(queue.view(RoomId::new(7)).unwrap().total_waiting(), 0, "the house's line is another");
 }
 
-pub async fn a_laid_view_is_the_one_that_followed_every_change(queue: &dyn Queue) {
+pub(crate) async fn a_laid_view_is_the_one_that_followed_every_change(queue: &dyn Queue) {
     let mut office = Office::open(queue, 4).await;
     let mut chance = 42_u64;
     let mut pick = move |below: i64| {
@@ -372,14 +374,14 @@ pub async fn a_laid_view_is_the_one_that_followed_every_change(queue: &dyn Queue
 }
 
 /// Longer than any test may take.
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Whether the queue said that a line may move, rather than that time has passed.
 async fn told(queue: &dyn Queue) -> bool {
     tokio::time::timeout(Duration::from_secs(20), queue.moved(LONG)).await.is_ok()
 }
 
-pub async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
+pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     assert!(told(queue).await, "a room was laid");
     office.join(1..=2);

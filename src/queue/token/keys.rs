@@ -232,8 +232,8 @@ mod tests {
         let path = dir.path().join("keys.toml");
         let ids = Ids::from_seed(1);
         let secret = "ab".repeat(32);
-        let keys: String = [254, 0].iter().map(|id| format!("[[key]]\nid = {id}\nsecret = \"{secret}\"\n")).collect();
-        fs::write(&path, format!("signing = 254\n{keys}")).unwrap();
+        let key = |id: u8| format!("[[key]]\nid = {id}\nsecret = \"{secret}\"\n");
+        fs::write(&path, format!("signing = 254\n{}{}", key(254), key(0))).unwrap();
         for expected in [255, 1, 2] {
             assert_eq!(Keyring::rotate(&path, &ids).unwrap().signing().id, expected);
         }
