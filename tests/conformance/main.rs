@@ -31,5 +31,6 @@ memory_queue!(
     settings_reach_the_view,
     a_concerts_own_room_is_there_from_the_start,
     a_laid_view_is_the_one_that_followed_every_change,
+    a_reader_on_another_thread_never_sees_its_place_rise,
     a_line_that_may_move_wakes_its_worker,
 );

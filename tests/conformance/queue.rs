@@ -373,6 +373,42 @@ pub(crate) async fn a_laid_view_is_the_one_that_followed_every_change(queue: &dy
     assert!(office.model.tokens.len() > 200);
 }
 
+pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: &dyn Queue) {
+    const PLACE: i64 = 400;
+    let mut office = Office::open(queue, 0).await;
+    office.join(1..=PLACE);
+    let (started, has_started) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut last = i64::MAX;
+            loop {
+                let place = queue.view(HOUSE).unwrap().place(Position(PLACE));
+                if place.status != TokenStatus::Waiting {
+                    return last;
+                }
+                assert!(place.ahead <= last, "{} after {last}", place.ahead);
+                if last == i64::MAX {
+                    started.send(place.ahead).unwrap();
+                }
+                last = place.ahead;
+            }
+        });
+        assert_eq!(has_started.recv().unwrap(), PLACE - 1);
+        for user in 1..PLACE {
+            match user % 3 {
+                0 => office.leave(PLACE - user),
+                1 => {
+                    office.set_room(RoomChange { max_active: Some(user / 3), ..Default::default() });
+                    office.advance(&[user + 1]);
+                }
+                _ => office.join(PLACE + user..=PLACE + user),
+            }
+        }
+        office.leave(PLACE);
+        assert!(reader.join().unwrap() < PLACE);
+    });
+}
+
 /// Longer than any test may take.
 const LONG: Duration = Duration::from_hours(1);
 
