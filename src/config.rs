@@ -1,1 +1,595 @@
-//! To be written.
+//! Every setting of the server: from flags, the environment and a TOML file, in this order; then the default.
+
+mod load;
+
+use crate::{http::limit::AddressRange, telemetry::LogFormat};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use frontrow_domain::{
+    money::Money,
+    rules::{ChargePolicy, Rules},
+    time::Span,
+};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+pub use load::{LoadError, Setting};
+
+/// How short the service key may be, in characters.
+pub const SERVICE_KEY_LEN_MIN: usize = 32;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "frontrow",
+    version,
+    about = "A concert box office: a fair waiting line, seats never sold twice, payment in one transaction",
+    after_help = "\
+Examples:
+  frontrow serve --demo                      try it: a concert on sale, two accounts, free points
+  frontrow serve --data /var/lib/frontrow    run a box office
+  FRONTROW_HOLD_SECONDS=600 frontrow config  what would apply, and where each setting comes from
+
+Every option can also be set in the environment (FRONTROW_ and its name) or in a TOML file
+(--config FILE; the option's name with underscores). A flag beats the environment, which beats the file.
+`frontrow --help` lists them all, `-h` the ones to begin with."
+)]
+pub struct Cli {
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the box office until it is told to stop
+    #[command(after_help = "\
+Examples:
+  frontrow serve --demo
+  frontrow serve --listen 0.0.0.0:8080 --data /var/lib/frontrow --service-key-file /etc/frontrow/service.key
+
+SIGTERM or Ctrl-C stops it: requests that are in flight are finished first (--drain-seconds).")]
+    Serve,
+    /// Bring the database up to this version's schema, or say that it is
+    #[command(after_help = "\
+Example:
+  frontrow migrate --data /var/lib/frontrow
+
+`serve` does the same when it starts. A database of a newer version is left alone and refused.")]
+    Migrate,
+    /// Manage those who run the sale
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Manage concerts
+    #[command(subcommand)]
+    Concert(ConcertCommand),
+    /// Check the books: seats, reservations, payments and points must agree
+    #[command(after_help = "\
+Example:
+  frontrow check --data /var/lib/frontrow
+
+Exits with 0 where everything agrees, and with 1 and a list where it does not. Changes nothing.")]
+    Check,
+    /// Print every setting, its value and where it comes from; secrets are masked
+    #[command(after_help = "\
+Example:
+  frontrow config --config /etc/frontrow.toml")]
+    Config,
+}
+
+/// What to do about operators.
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Add an operator, or make an account one
+    #[command(after_help = "\
+Examples:
+  frontrow operator add --email ops@example.com --name Ops --password-file password.txt
+  pass show frontrow | frontrow operator add --email ops@example.com --name Ops
+
+The password is the first line of the file or of standard input; it is never an argument,
+where every other user of the machine could read it.")]
+    Add {
+        /// The address that the operator signs in with
+        #[arg(long)]
+        email: String,
+        /// The operator's name
+        #[arg(long)]
+        name: String,
+        /// File whose first line is the password [default: standard input]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}
+
+/// What to do about concerts.
+#[derive(Debug, Subcommand)]
+pub enum ConcertCommand {
+    /// Add a concert and its seats from a JSON file
+    #[command(after_help = "\
+Example:
+  frontrow concert import spring-tour.json
+
+The file has the fields of POST /api/v1/operator/concerts, and `seats`: a list of what
+POST /api/v1/operator/concerts/{id}/seats takes.")]
+    Import {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// Every setting, each with its unit and default in its help.
+#[derive(Debug, Clone, Args)]
+#[group(skip)]
+pub struct Config {
+    /// TOML file with settings; its keys are the options' names with underscores
+    #[arg(long = "config", env = "FRONTROW_CONFIG", value_name = "FILE", help_heading = "Where")]
+    pub config_file: Option<PathBuf>,
+    /// Address and port to listen on
+    #[arg(
+        long,
+        env = "FRONTROW_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR:PORT",
+        help_heading = "Where"
+    )]
+    pub listen: SocketAddr,
+    /// Folder of the database and the keys; made if it is not there
+    #[arg(long, env = "FRONTROW_DATA", default_value = "./data", value_name = "DIR", help_heading = "Where")]
+    pub data: PathBuf,
+    /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder]
+    #[arg(long, env = "FRONTROW_KEY_FILE", value_name = "FILE", help_heading = "Where")]
+    pub key_file: Option<PathBuf>,
+    /// Make a concert on sale and two accounts, and let users charge points to themselves. Not for real sales
+    #[arg(long, env = "FRONTROW_DEMO", help_heading = "Where")]
+    pub demo: bool,
+
+    /// How long a hold lasts, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_HOLD_SECONDS",
+        default_value_t = 300,
+        value_name = "SECONDS",
+        help_heading = "Seats and money"
+    )]
+    pub hold_seconds: u32,
+    /// How long after its hold's end an active token lives on, so that the payment can be made, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_PAY_GRACE_SECONDS",
+        default_value_t = 30,
+        value_name = "SECONDS",
+        help_heading = "Seats and money"
+    )]
+    pub pay_grace_seconds: u32,
+    /// How many seats one user may have in one concert
+    #[arg(
+        long,
+        env = "FRONTROW_MAX_SEATS_PER_USER",
+        default_value_t = 4,
+        value_name = "SEATS",
+        help_heading = "Seats and money"
+    )]
+    pub max_seats_per_user: u32,
+    /// How long before a concert starts its refunds end, in hours
+    #[arg(
+        long,
+        env = "FRONTROW_REFUND_CUTOFF_HOURS",
+        default_value_t = 24,
+        value_name = "HOURS",
+        help_heading = "Seats and money"
+    )]
+    pub refund_cutoff_hours: u32,
+    /// Who may charge points: every user to themselves, or operators and the service key [default: operator; open with --demo]
+    #[arg(long, env = "FRONTROW_CHARGE_POLICY", value_name = "WHO", help_heading = "Seats and money")]
+    pub charge_policy: Option<ChargePolicyName>,
+    /// The least that one charge may be, in the currency's minor unit (won)
+    #[arg(
+        long,
+        env = "FRONTROW_CHARGE_MIN",
+        default_value_t = 1,
+        value_name = "AMOUNT",
+        help_heading = "Seats and money"
+    )]
+    pub charge_min: i64,
+    /// The most that one charge may be, in the currency's minor unit (won)
+    #[arg(
+        long,
+        env = "FRONTROW_CHARGE_MAX",
+        default_value_t = 10_000_000,
+        value_name = "AMOUNT",
+        help_heading = "Seats and money"
+    )]
+    pub charge_max: i64,
+    /// The most that an account may hold, in the currency's minor unit (won)
+    #[arg(
+        long,
+        env = "FRONTROW_BALANCE_MAX",
+        default_value_t = 1_000_000_000,
+        value_name = "AMOUNT",
+        help_heading = "Seats and money"
+    )]
+    pub balance_max: i64,
+
+    /// How many may be active in the house room at once, in users
+    #[arg(
+        long,
+        env = "FRONTROW_MAX_ACTIVE",
+        default_value_t = 100,
+        value_name = "USERS",
+        help_heading = "Waiting line"
+    )]
+    pub max_active: u32,
+    /// How long an offered turn waits to be claimed, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_CLAIM_WINDOW_SECONDS",
+        default_value_t = 60,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub claim_window_seconds: u32,
+    /// How long a missed turn may be recalled, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_RECALL_WINDOW_SECONDS",
+        default_value_t = 600,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub recall_window_seconds: u32,
+    /// After how much silence a token at the head is passed over, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_DORMANT_AFTER_SECONDS",
+        default_value_t = 90,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub dormant_after_seconds: u32,
+    /// How long a token that was passed over keeps its place, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_DORMANT_LIMIT_SECONDS",
+        default_value_t = 1_800,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub dormant_limit_seconds: u32,
+    /// How long an active token lives without a sign of its user, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_IDLE_SECONDS",
+        default_value_t = 90,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub idle_seconds: u32,
+    /// How long an active token lives at most, but for a live hold, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_ACTIVE_LIMIT_SECONDS",
+        default_value_t = 600,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub active_limit_seconds: u32,
+
+    /// The service key itself, at least 32 characters; prefer --service-key-file
+    #[arg(long, env = "FRONTROW_SERVICE_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Access")]
+    pub service_key: Option<Secret>,
+    /// File whose first line is the service key, with which a payment provider's program charges points
+    #[arg(long, env = "FRONTROW_SERVICE_KEY_FILE", value_name = "FILE", help_heading = "Access")]
+    pub service_key_file: Option<PathBuf>,
+    /// How long a sign-in lasts, in hours
+    #[arg(long, env = "FRONTROW_SESSION_HOURS", default_value_t = 12, value_name = "HOURS", help_heading = "Access")]
+    pub session_hours: u32,
+    /// How many sign-ins one account may try, a minute
+    #[arg(
+        long,
+        env = "FRONTROW_LOGIN_PER_MINUTE_PER_ACCOUNT",
+        default_value_t = 10,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub login_per_minute_per_account: u32,
+    /// How many sign-ins and registrations one address may try, a minute
+    #[arg(
+        long,
+        env = "FRONTROW_LOGIN_PER_MINUTE_PER_ADDRESS",
+        default_value_t = 60,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub login_per_minute_per_address: u32,
+    /// How many requests one user may send, a second, on average
+    #[arg(
+        long,
+        env = "FRONTROW_REQUESTS_PER_SECOND_PER_USER",
+        default_value_t = 50,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub requests_per_second_per_user: u32,
+    /// How many requests one user may send at once
+    #[arg(
+        long,
+        env = "FRONTROW_REQUEST_BURST_PER_USER",
+        default_value_t = 100,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub request_burst_per_user: u32,
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8, with commas [default: none]
+    #[arg(
+        long,
+        env = "FRONTROW_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "ADDRESSES",
+        help_heading = "Access"
+    )]
+    pub trusted_proxies: Vec<AddressRange>,
+
+    /// How many client connections may be open at once
+    #[arg(
+        long,
+        env = "FRONTROW_MAX_CONNECTIONS",
+        default_value_t = 10_000,
+        value_name = "COUNT",
+        help_heading = "Limits"
+    )]
+    pub max_connections: u32,
+    /// How long the headers of a request may take to arrive, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_HEADER_TIMEOUT_SECONDS",
+        default_value_t = 10,
+        value_name = "SECONDS",
+        help_heading = "Limits"
+    )]
+    pub header_timeout_seconds: u32,
+    /// How long the body of a request may take to arrive, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_BODY_TIMEOUT_SECONDS",
+        default_value_t = 10,
+        value_name = "SECONDS",
+        help_heading = "Limits"
+    )]
+    pub body_timeout_seconds: u32,
+    /// How long a request may take altogether, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_REQUEST_TIMEOUT_SECONDS",
+        default_value_t = 15,
+        value_name = "SECONDS",
+        help_heading = "Limits"
+    )]
+    pub request_timeout_seconds: u32,
+    /// How long a connection without a request is kept open, in seconds
+    #[arg(
+        long,
+        env = "FRONTROW_IDLE_CONNECTION_SECONDS",
+        default_value_t = 60,
+        value_name = "SECONDS",
+        help_heading = "Limits"
+    )]
+    pub idle_connection_seconds: u32,
+    /// How many commands may wait for the engine before requests are answered 503
+    #[arg(long, env = "FRONTROW_QUEUE_LEN", default_value_t = 4_096, value_name = "COUNT", help_heading = "Limits")]
+    pub queue_len: u32,
+    /// How many commands one transaction takes at most
+    #[arg(long, env = "FRONTROW_BATCH_MAX", default_value_t = 500, value_name = "COUNT", help_heading = "Limits")]
+    pub batch_max: u32,
+    /// How long requests in flight have to finish when the server stops, in seconds
+    #[arg(long, env = "FRONTROW_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS", help_heading = "Limits")]
+    pub drain_seconds: u32,
+
+    /// Which log lines to write: error, warn, info, debug, trace, or a filter such as info,frontrow::http=debug
+    #[arg(long, env = "FRONTROW_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
+    pub log: String,
+    /// How log lines look; auto is text on a terminal and JSON otherwise
+    #[arg(long, env = "FRONTROW_LOG_FORMAT", default_value = "auto", value_name = "FORMAT", help_heading = "Logs")]
+    pub log_format: LogFormat,
+
+    /// Every option with its value and origin.
+    #[arg(skip)]
+    pub settings: Vec<Setting>,
+}
+
+/// Who may charge points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChargePolicyName {
+    /// Every user, to their own account: for demonstrations
+    Open,
+    /// Operators and the service key
+    Operator,
+}
+
+/// A secret that shows itself in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Config {
+    /// The settings that rules are decided by.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        let seconds = |seconds: u32| Span::from_secs(i64::from(seconds));
+        Rules {
+            hold: seconds(self.hold_seconds),
+            pay_grace: seconds(self.pay_grace_seconds),
+            max_seats_per_user: self.max_seats_per_user,
+            claim_window: seconds(self.claim_window_seconds),
+            recall_window: seconds(self.recall_window_seconds),
+            dormant_limit: seconds(self.dormant_limit_seconds),
+            idle_limit: seconds(self.idle_seconds),
+            active_limit: seconds(self.active_limit_seconds),
+            refund_cutoff: Span::from_secs(i64::from(self.refund_cutoff_hours).saturating_mul(3_600)),
+            charge_policy: self.effective_charge_policy(),
+            charge_min: Money::new(self.charge_min),
+            charge_max: Money::new(self.charge_max),
+            balance_max: Money::new(self.balance_max),
+        }
+    }
+
+    /// Who may charge: what was set, or what the demo needs, or operators.
+    #[must_use]
+    pub fn effective_charge_policy(&self) -> ChargePolicy {
+        match self.charge_policy {
+            Some(ChargePolicyName::Open) => ChargePolicy::Open,
+            Some(ChargePolicyName::Operator) => ChargePolicy::Operator,
+            None if self.demo => ChargePolicy::Open,
+            None => ChargePolicy::Operator,
+        }
+    }
+
+    /// The file of the database.
+    #[must_use]
+    pub fn database_path(&self) -> PathBuf {
+        self.data.join("frontrow.db")
+    }
+
+    /// The file of the keys that tokens are signed with.
+    #[must_use]
+    pub fn key_path(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data.join("keys.toml"))
+    }
+
+    /// How long the body of a request may take.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.body_timeout_seconds))
+    }
+
+    /// How long a request may take.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.request_timeout_seconds))
+    }
+
+    /// The service key, given directly or in a file; none where no program may charge.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the key is too short.
+    pub fn load_service_key(&self) -> anyhow::Result<Option<Secret>> {
+        let key = match (&self.service_key, &self.service_key_file) {
+            (Some(key), _) => key.clone(),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| anyhow::anyhow!("service_key_file {}: {error}", file.display()))?;
+                Secret(text.lines().next().unwrap_or_default().trim().to_owned())
+            }
+            (None, None) => return Ok(None),
+        };
+        if key.0.chars().count() < SERVICE_KEY_LEN_MIN {
+            anyhow::bail!("the service key is too short: it must have at least {SERVICE_KEY_LEN_MIN} characters");
+        }
+        Ok(Some(key))
+    }
+
+    /// Checks the settings as a whole.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut wrong = Vec::new();
+        for (name, value) in [
+            ("hold_seconds", self.hold_seconds),
+            ("max_seats_per_user", self.max_seats_per_user),
+            ("max_active", self.max_active),
+            ("claim_window_seconds", self.claim_window_seconds),
+            ("dormant_after_seconds", self.dormant_after_seconds),
+            ("idle_seconds", self.idle_seconds),
+            ("active_limit_seconds", self.active_limit_seconds),
+            ("session_hours", self.session_hours),
+            ("login_per_minute_per_account", self.login_per_minute_per_account),
+            ("login_per_minute_per_address", self.login_per_minute_per_address),
+            ("requests_per_second_per_user", self.requests_per_second_per_user),
+            ("request_burst_per_user", self.request_burst_per_user),
+            ("max_connections", self.max_connections),
+            ("header_timeout_seconds", self.header_timeout_seconds),
+            ("body_timeout_seconds", self.body_timeout_seconds),
+            ("request_timeout_seconds", self.request_timeout_seconds),
+            ("idle_connection_seconds", self.idle_connection_seconds),
+            ("queue_len", self.queue_len),
+            ("batch_max", self.batch_max),
+        ] {
+            if value == 0 {
+                wrong.push(format!("{name} must be at least 1"));
+            }
+        }
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(what.to_owned());
+            }
+        };
+        must(self.batch_max <= 500, "batch_max must be at most 500: a transaction holds its locks for the whole batch");
+        must(
+            self.dormant_limit_seconds >= self.dormant_after_seconds,
+            "dormant_limit_seconds must not be less than dormant_after_seconds",
+        );
+        must(self.idle_seconds <= self.active_limit_seconds, "idle_seconds must not be more than active_limit_seconds");
+        must(self.charge_min >= 1, "charge_min must be at least 1");
+        must(self.charge_min <= self.charge_max, "charge_min must not be more than charge_max");
+        must(self.charge_max <= self.balance_max, "charge_max must not be more than balance_max");
+        must(self.balance_max <= Money::MAX.get(), "balance_max must be at most 1000000000000");
+        must(
+            self.body_timeout_seconds <= self.request_timeout_seconds,
+            "body_timeout_seconds must not be more than request_timeout_seconds",
+        );
+        must(
+            self.service_key.as_ref().is_none_or(|key| key.0.chars().count() >= SERVICE_KEY_LEN_MIN),
+            "service_key must have at least 32 characters",
+        );
+        must(
+            self.service_key.is_none() || self.service_key_file.is_none(),
+            "service_key and service_key_file are both set: keep one",
+        );
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
+            wrong.push(format!("log is not a filter: {error}"));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Invalid(wrong)) }
+    }
+
+    /// Every setting with its value and origin, as a table; secrets are masked.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        load::table(&self.settings)
+    }
+}
+
+/// Settings that cannot be used, one sentence for each thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid(pub Vec<String>);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings cannot be used:")?;
+        self.0.iter().try_for_each(|wrong| write!(f, "\n  {wrong}"))
+    }
+}
+
+impl std::error::Error for Invalid {}

@@ -1,1 +1,199 @@
-//! To be written.
+//! Collects commands into batches, one transaction each.
+//!
+//! A batch never waits to fill: it takes whatever has arrived while the last transaction was in flight. An idle
+//! command costs one transaction; under load the batches grow by themselves.
+
+use crate::{
+    store::{Committed, Store, StoreError},
+    telemetry::Metrics,
+};
+use frontrow_domain::{
+    command::{Answer, Request},
+    world::Changes,
+};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a command may stand in the queue. What waited longer is turned away undone: its client has given up.
+const QUEUED_MAX: Duration = Duration::from_secs(5);
+
+/// Told what each committed batch changed, in the order of the commits and before anybody has an answer.
+pub type CommitHook = Box<dyn Fn(&Changes) + Send + Sync>;
+
+/// Why a command was not decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Too much waits already. Nothing was done.
+    #[error("the engine is overloaded")]
+    Overloaded,
+    /// The database is away. Nothing was done.
+    #[error("the database is unavailable")]
+    Unavailable,
+    /// It may be done or not; the same idempotency key tells which.
+    #[error("the outcome is unknown")]
+    OutcomeUnknown,
+    /// A bug: the command cannot be saved. Nothing was done.
+    #[error("the command could not be saved")]
+    Internal,
+}
+
+/// How large queue and batches may grow.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineLimits {
+    /// Commands that may wait before new ones are turned away.
+    pub queue_len: usize,
+    /// Commands in one transaction.
+    pub batch_max: usize,
+}
+
+/// The way to a store that changes something.
+#[derive(Debug)]
+pub struct Engine {
+    jobs: mpsc::Sender<Job>,
+    healthy: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Job {
+    request: Request,
+    queued_at: Instant,
+    reply: oneshot::Sender<Result<Answer, Fault>>,
+}
+
+impl Engine {
+    /// Starts the thread that runs the batches. It ends when the engine is dropped and all that waits is done.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub fn start(
+        store: Arc<dyn Store>,
+        limits: EngineLimits,
+        metrics: Arc<Metrics>,
+        on_commit: CommitHook,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        let (jobs, queue) = mpsc::channel(limits.queue_len);
+        let healthy = Arc::new(AtomicBool::new(true));
+        let lane = Lane { store, metrics, on_commit, healthy: Arc::clone(&healthy), batch_max: limits.batch_max };
+        let runtime = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || lane.run(queue, &runtime))?;
+        Ok((Self { jobs, healthy }, thread))
+    }
+
+    /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
+    ///
+    /// # Errors
+    /// A [`Fault`]; refusals are answers.
+    pub async fn run(&self, request: Request) -> Result<Answer, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { request, queued_at: Instant::now(), reply };
+        self.jobs.try_send(job).map_err(|_| Fault::Overloaded)?;
+        answer.await.unwrap_or(Err(Fault::OutcomeUnknown))
+    }
+
+    /// Has a command decided without waiting for the answer; dropped when too much waits already.
+    pub fn run_unwatched(&self, request: Request) {
+        let (reply, _) = oneshot::channel();
+        if self.jobs.try_send(Job { request, queued_at: Instant::now(), reply }).is_err() {
+            tracing::debug!("an unwatched command was dropped: the engine's queue is full");
+        }
+    }
+
+    /// Whether the last transaction worked.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Notes what a probe of the store found.
+    pub fn note_health(&self, probe: &Result<(), StoreError>) {
+        self.healthy.store(probe.is_ok(), Ordering::Relaxed);
+    }
+}
+
+struct Lane {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    on_commit: CommitHook,
+    healthy: Arc<AtomicBool>,
+    batch_max: usize,
+}
+
+impl Lane {
+    fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &tokio::runtime::Handle) {
+        let mut jobs = Vec::with_capacity(self.batch_max);
+        while queue.blocking_recv_many(&mut jobs, self.batch_max) > 0 {
+            let (requests, replies) = self.admit(&mut jobs);
+            if !requests.is_empty() {
+                runtime.block_on(self.settle(requests.into(), replies));
+            }
+        }
+    }
+
+    fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<oneshot::Sender<Result<Answer, Fault>>>) {
+        let mut requests = Vec::with_capacity(jobs.len());
+        let mut replies = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            if job.queued_at.elapsed() > QUEUED_MAX {
+                self.metrics.overloads.inc();
+                let _ = job.reply.send(Err(Fault::Overloaded));
+            } else {
+                requests.push(job.request);
+                replies.push(job.reply);
+            }
+        }
+        (requests, replies)
+    }
+
+    /// Runs a batch. Where a row of it breaks a constraint it is halved until only the command at fault fails.
+    async fn settle(&self, batch: Arc<[Request]>, replies: Vec<oneshot::Sender<Result<Answer, Fault>>>) {
+        let mut parts = vec![(batch, replies)];
+        while let Some((batch, mut replies)) = parts.pop() {
+            let started = Instant::now();
+            match self.store.transact(Arc::clone(&batch)).await {
+                Ok(Committed { answers, changes }) => {
+                    self.metrics.batch_len.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+                    self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+                    self.healthy.store(true, Ordering::Relaxed);
+                    (self.on_commit)(&changes);
+                    for (reply, answer) in replies.into_iter().zip(answers) {
+                        let _ = reply.send(Ok(answer));
+                    }
+                }
+                Err(StoreError::Conflict(_)) if batch.len() > 1 => {
+                    let (front, back) = batch.split_at(batch.len() / 2);
+                    let back_replies = replies.split_off(front.len());
+                    parts.push((back.into(), back_replies));
+                    parts.push((front.into(), replies));
+                }
+                Err(error) => {
+                    let fault = self.note_error(&error);
+                    for reply in replies {
+                        let _ = reply.send(Err(fault));
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_error(&self, error: &StoreError) -> Fault {
+        let fault = match error {
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Fault::Unavailable,
+            StoreError::Unknown(_) => Fault::OutcomeUnknown,
+            StoreError::Conflict(_) => Fault::Internal,
+        };
+        self.metrics.store_error(error);
+        if fault != Fault::Internal {
+            self.healthy.store(false, Ordering::Relaxed);
+        }
+        tracing::error!(%error, "a batch was not saved");
+        fault
+    }
+}

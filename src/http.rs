@@ -1,1 +1,102 @@
-//! To be written.
+//! HTTP: it translates requests into calls of the flow, and what comes of them into answers. It decides nothing.
+
+pub mod auth;
+pub mod concerts;
+pub mod docs;
+pub mod extract;
+pub mod health;
+pub mod idempotency;
+pub mod limit;
+pub mod listener;
+pub mod observe;
+pub mod openapi;
+pub mod operator;
+pub mod payments;
+pub mod points;
+pub mod problem;
+pub mod queue;
+pub mod reply;
+pub mod reservations;
+pub mod users;
+
+use crate::{config::Secret, flow::BoxOffice};
+use axum::{Router, routing::get};
+use bytes::Bytes;
+use limit::RateLimits;
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// The box office.
+    pub office: Arc<BoxOffice>,
+    /// Who may ask how often.
+    pub limits: RateLimits,
+    /// The key of programs that charge points for users.
+    pub service_key: Option<Secret>,
+    /// The OpenAPI document.
+    pub document: Bytes,
+}
+
+/// The handlers' state.
+pub type Shared = Arc<App>;
+
+/// The API's routes with their documentation.
+fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(users::register))
+        .routes(routes!(users::me))
+        .routes(routes!(users::sign_in))
+        .routes(routes!(users::sign_out))
+        .routes(routes!(queue::issue, queue::mine))
+        .routes(routes!(queue::one, queue::leave))
+        .routes(routes!(queue::position))
+        .routes(routes!(queue::activate))
+        .routes(routes!(concerts::list))
+        .routes(routes!(concerts::one))
+        .routes(routes!(concerts::seats))
+        .routes(routes!(reservations::hold, reservations::mine))
+        .routes(routes!(reservations::one, reservations::cancel))
+        .routes(routes!(payments::pay, payments::mine))
+        .routes(routes!(payments::one))
+        .routes(routes!(payments::refund))
+        .routes(routes!(points::balance))
+        .routes(routes!(points::history))
+        .routes(routes!(points::charge))
+        .routes(routes!(operator::create_concert))
+        .routes(routes!(operator::update_concert))
+        .routes(routes!(operator::add_seats))
+        .routes(routes!(operator::block_seats))
+        .routes(routes!(operator::free_seats))
+        .routes(routes!(operator::rooms))
+        .routes(routes!(operator::room, operator::set_room))
+        .routes(routes!(operator::users))
+        .routes(routes!(operator::reservations))
+        .routes(routes!(operator::cancel))
+        .routes(routes!(operator::payments))
+        .routes(routes!(operator::refund))
+        .routes(routes!(operator::audit))
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn api_document() -> Value {
+    openapi::complete(&api().split_for_parts().1)
+}
+
+/// Every route of the server, without what surrounds each request.
+#[must_use]
+pub fn router(app: Shared) -> Router {
+    let (routes, _) = api().split_for_parts();
+    routes
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(health::document))
+        .merge(docs::routes())
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(app)
+}

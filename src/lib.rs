@@ -2,6 +2,8 @@
 //!
 //! Dependencies point one way: [`http`] → [`flow`] → [`engine`], [`queue`] → [`store`] → the domain.
 
+pub mod app;
+pub mod catalog;
 pub mod check;
 pub mod clock;
 pub mod config;
@@ -9,8 +11,10 @@ pub mod demo;
 pub mod engine;
 pub mod flow;
 pub mod http;
+pub mod passwords;
 pub mod queue;
 pub mod seatmap;
+pub mod sessions;
 pub mod store;
 pub mod telemetry;
 pub mod workers;

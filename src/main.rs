@@ -1,2 +1,140 @@
-//! stub
-fn main() {}
+//! The command line.
+
+use anyhow::{Context as _, bail};
+use frontrow::{
+    app::{self, Opened},
+    catalog::ConcertFile,
+    check,
+    clock::{Clock, Ids},
+    config::{Cli, Command, ConcertCommand, Config, LoadError, OperatorCommand},
+    demo,
+    http::users::{checked_email, checked_password},
+    telemetry,
+};
+use frontrow_domain::user::Role;
+use std::{io::Read as _, path::Path, process::ExitCode};
+use tokio::{net::TcpListener, sync::watch};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("frontrow: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let Cli { config, command } = match Cli::load(std::env::args_os()) {
+        Ok(cli) => cli,
+        // Help and version are asked for through the same door, and are no failures.
+        Err(LoadError::CommandLine(error)) => error.exit(),
+        Err(error) => return Err(error.into()),
+    };
+    config.validate()?;
+    match command {
+        Command::Config => {
+            print!("{}", config.describe());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Check => return check_books(&config),
+        Command::Serve | Command::Migrate | Command::Operator(_) | Command::Concert(_) => {}
+    }
+    telemetry::init(&config.log, config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => serve(&config).await,
+            Command::Migrate => {
+                app::open(&config, Clock::System, Ids::from_os()).await?;
+                println!("{} is up to date.", config.database_path().display());
+                Ok(())
+            }
+            Command::Operator(OperatorCommand::Add { email, name, password_file }) => {
+                add_operator(&config, &email, &name, password_file.as_deref()).await
+            }
+            Command::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
+            Command::Check | Command::Config => Ok(()),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Exit code 0 where the books are in order, 1 with a list where they are not.
+fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let report = runtime.block_on(check::run(&config.database_path()))?;
+    print!("{report}");
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    if config.demo {
+        demo::load(&opened.app.office).await.context("cannot load the demo season")?;
+    }
+    let socket =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = socket.local_addr()?;
+    println!("Frontrow serves http://{address}");
+    println!("API docs:        http://{address}/docs");
+    if config.demo {
+        println!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD);
+    }
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        let _ = stop.send(true);
+        wait_for_signal().await;
+        // Whoever asks twice does not want to wait.
+        std::process::exit(130);
+    });
+    app::serve(opened, config, socket, stopped).await
+}
+
+async fn wait_for_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+    tracing::info!("stopping: finishing what is in flight");
+}
+
+async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    let password = match file {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        None => {
+            let mut text = String::new();
+            std::io::stdin().take(4_096).read_to_string(&mut text).context("cannot read the password")?;
+            text
+        }
+    };
+    let password = password.lines().next().unwrap_or_default().to_owned();
+    let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
+    let Ok(password) = checked_password(password) else { bail!("the password must have 10 to 200 characters") };
+    let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;
+    let user = app.office.register(name.to_owned(), email, password, Role::Operator).await?;
+    println!("{} is an operator.", user.email);
+    Ok(())
+}
+
+async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let concerts: Vec<ConcertFile> =
+        serde_json::from_str(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
+    let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;
+    for ConcertFile { concert, seats } in concerts {
+        let (created, count) = demo::create(&app.office, &concert, &seats).await?;
+        println!("Concert {}: {} with {count} seats.", created.concert_id, created.title);
+    }
+    Ok(())
+}

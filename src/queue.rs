@@ -18,7 +18,7 @@ use view::RoomView;
 ///
 /// Every queue passes the conformance suite in `tests/conformance`.
 #[async_trait]
-pub trait Queue: Send + Sync + 'static {
+pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Lays a room anew from its rows, and everybody in it counts as just heard of.
     async fn lay(&self, line: crate::store::Line) -> Result<(), QueueError>;
 

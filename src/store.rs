@@ -1,6 +1,8 @@
 //! The port to the database: it loads rows, saves rows and says what time it is. It knows no rule.
 
+mod filter;
 pub mod memory;
+pub mod migrate;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 ///
 /// Every store passes the conformance suite in `tests/conformance`.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Loads what the batch names, decides it with [`frontrow_domain::decide::decide_all`], saves, commits: one
     /// transaction. The answers are durable when this returns. The rows are locked before the clock is read.
     ///

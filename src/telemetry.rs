@@ -1,1 +1,322 @@
-//! To be written.
+//! What the server tells its operators: log lines and metrics.
+
+use crate::store::StoreError;
+use arc_swap::ArcSwap;
+use axum::http::{Method, StatusCode};
+use frontrow_domain::id::RoomId;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{
+    collections::HashMap,
+    io::IsTerminal,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging to standard error, for the whole process.
+///
+/// # Errors
+/// The filter is not valid, or logging was started before.
+pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter)?;
+    let json = match format {
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    if json {
+        registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).try_init()?;
+    } else {
+        registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init()?;
+    }
+    Ok(())
+}
+
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BATCH_LENS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0];
+/// The methods that are counted by name.
+const METHODS: [&str; 6] = ["GET", "POST", "PATCH", "DELETE", "PUT", "other"];
+/// The statuses that have a counter ready; the last stands for all others.
+const STATUSES: [u16; 21] =
+    [200, 201, 202, 204, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoomLabels {
+    room: i64,
+    status: &'static str,
+}
+
+type LatencyFamily = Family<RouteLabels, Histogram, fn() -> Histogram>;
+
+/// Every number that the server counts. Owned by the application, so that two of them fit in one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    latency: LatencyFamily,
+    routes: ArcSwap<HashMap<String, Arc<RouteMetrics>>>,
+    adding_route: Mutex<()>,
+    refusals: Family<CodeLabel, Counter>,
+    store_errors: Family<KindLabel, Counter>,
+    rooms: Family<RoomLabels, Gauge>,
+    /// Open client connections.
+    pub connections: Gauge,
+    /// Connections turned away because there were too many.
+    pub connections_refused: Counter,
+    /// Requests that are being served.
+    pub in_flight: Gauge,
+    /// Commands in one engine batch.
+    pub batch_len: Histogram,
+    /// Seconds one batch's transaction took.
+    pub commit_seconds: Histogram,
+    /// Seats held.
+    pub holds: Counter,
+    /// Seats sold.
+    pub sales: Counter,
+    /// Payments refunded.
+    pub refunds: Counter,
+    /// Points charged, in the currency's minor unit.
+    pub points_charged: Counter,
+    /// Sign-ins that succeeded.
+    pub sign_ins_ok: Counter,
+    /// Sign-ins with a wrong address or password.
+    pub sign_ins_failed: Counter,
+    /// Commands turned away because the engine's queue was full.
+    pub overloads: Counter,
+}
+
+/// The metrics of one route, resolved once so that a request finds them without building labels.
+#[derive(Debug)]
+struct RouteMetrics {
+    route: String,
+    methods: [OnceLock<MethodMetrics>; METHODS.len()],
+}
+
+#[derive(Debug)]
+struct MethodMetrics {
+    latency: Histogram,
+    statuses: [OnceLock<Counter>; STATUSES.len()],
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics that stand at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("frontrow"),
+            requests: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            routes: ArcSwap::default(),
+            adding_route: Mutex::new(()),
+            refusals: Family::default(),
+            store_errors: Family::default(),
+            rooms: Family::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            in_flight: Gauge::default(),
+            batch_len: Histogram::new(BATCH_LENS),
+            commit_seconds: Histogram::new(SECONDS),
+            holds: Counter::default(),
+            sales: Counter::default(),
+            refunds: Counter::default(),
+            points_charged: Counter::default(),
+            sign_ins_ok: Counter::default(),
+            sign_ins_failed: Counter::default(),
+            overloads: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "Requests by method, route and status", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to the head of the answer",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        registry.register("problems", "Answers that are problems, by code", self.refusals.clone());
+        registry.register("store_errors", "Failures of the database, by kind", self.store_errors.clone());
+        registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
+        registry.register("connections", "Open client connections", self.connections.clone());
+        registry.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
+        registry.register("http_requests_in_flight", "Requests being served", self.in_flight.clone());
+        registry.register("batch_len", "Commands in one batch", self.batch_len.clone());
+        registry.register_with_unit("commit", "One batch's transaction", Unit::Seconds, self.commit_seconds.clone());
+        registry.register("holds", "Seats held", self.holds.clone());
+        registry.register("sales", "Seats sold", self.sales.clone());
+        registry.register("refunds", "Payments refunded", self.refunds.clone());
+        registry.register("points_charged", "Points charged, in minor units", self.points_charged.clone());
+        registry.register("sign_ins_ok", "Sign-ins that succeeded", self.sign_ins_ok.clone());
+        registry.register("sign_ins_failed", "Sign-ins that failed", self.sign_ins_failed.clone());
+        registry.register("overloads", "Commands turned away, the queue being full", self.overloads.clone());
+    }
+
+    /// Counts one request. `route` is the template, never the path that a client sent.
+    pub fn request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let metrics = match self.routes.load().get(route) {
+            Some(found) => Arc::clone(found),
+            None => self.add_route(route),
+        };
+        let method_slot = method_slot(method);
+        let by_method = metrics.methods[method_slot].get_or_init(|| {
+            let labels = RouteLabels { method: METHODS[method_slot], route: metrics.route.clone() };
+            MethodMetrics { latency: self.latency.get_or_create_owned(&labels), statuses: Default::default() }
+        });
+        by_method.latency.observe(took.as_secs_f64());
+        let status_slot = status_slot(status);
+        by_method.statuses[status_slot]
+            .get_or_init(|| {
+                self.requests.get_or_create_owned(&RequestLabels {
+                    method: METHODS[method_slot],
+                    route: metrics.route.clone(),
+                    status: STATUSES[status_slot],
+                })
+            })
+            .inc();
+    }
+
+    fn add_route(&self, route: &str) -> Arc<RouteMetrics> {
+        let _adding = self.adding_route.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = self.routes.load().get(route) {
+            return Arc::clone(found);
+        }
+        let added = Arc::new(RouteMetrics { route: route.to_owned(), methods: Default::default() });
+        let mut routes = HashMap::clone(&self.routes.load());
+        routes.insert(route.to_owned(), Arc::clone(&added));
+        self.routes.store(Arc::new(routes));
+        added
+    }
+
+    /// Counts an answer that is a problem.
+    pub fn refusal(&self, code: &'static str) {
+        self.refusals.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    /// Counts a failure of the database.
+    pub fn store_error(&self, error: &StoreError) {
+        let kind = match error {
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::Conflict(_) => "conflict",
+            StoreError::Unknown(_) => "unknown",
+            StoreError::Corrupt(_) => "corrupt",
+        };
+        self.store_errors.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Says how many tokens of a room stand where.
+    pub fn room(&self, room: RoomId, waiting: i64, offered: i64, active: i64) {
+        for (status, count) in [("waiting", waiting), ("offered", offered), ("active", active)] {
+            self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
+        }
+    }
+
+    /// Everything in the `OpenMetrics` text format, as `/metrics` answers it.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(16 * 1_024);
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// The media type of [`Metrics::render`].
+pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn method_slot(method: &Method) -> usize {
+    match *method {
+        Method::GET => 0,
+        Method::POST => 1,
+        Method::PATCH => 2,
+        Method::DELETE => 3,
+        Method::PUT => 4,
+        _ => 5,
+    }
+}
+
+fn status_slot(status: StatusCode) -> usize {
+    STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+    use axum::http::{Method, StatusCode};
+    use frontrow_domain::id::RoomId;
+    use std::time::Duration;
+
+    #[test]
+    fn requests_are_counted_by_method_route_and_status() {
+        let metrics = Metrics::new();
+        for status in [StatusCode::OK, StatusCode::OK, StatusCode::CONFLICT, StatusCode::IM_A_TEAPOT] {
+            metrics.request(&Method::GET, "/seats/{id}", status, Duration::from_millis(3));
+        }
+        metrics.request(&Method::POST, "/seats/{id}", StatusCode::OK, Duration::from_millis(3));
+        let text = metrics.render();
+        for line in [
+            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="200"} 2"#,
+            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="409"} 1"#,
+            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="0"} 1"#,
+            r#"frontrow_http_requests_total{method="POST",route="/seats/{id}",status="200"} 1"#,
+            r#"frontrow_http_request_duration_seconds_count{method="GET",route="/seats/{id}"} 4"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_rooms_gauges_say_the_last_numbers() {
+        let metrics = Metrics::new();
+        metrics.room(RoomId::HOUSE, 5, 4, 3);
+        metrics.room(RoomId::HOUSE, 2, 1, 0);
+        assert!(metrics.render().contains(r#"frontrow_room_tokens{room="0",status="waiting"} 2"#));
+    }
+}

@@ -63,6 +63,8 @@ pub enum Command {
     IssueToken {
         /// Which line.
         room_id: RoomId,
+        /// The concert it is joined for, whose room this is.
+        concert_id: Option<ConcertId>,
     },
     /// The caller claims their turn (사용자활성화).
     ActivateToken {
@@ -370,9 +372,9 @@ impl Keys {
             }
             Command::OpenSession(session) => self.users.push(session.user_id),
             Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
-            Command::IssueToken { room_id } => {
+            Command::IssueToken { room_id, concert_id } => {
                 self.rooms.push(*room_id);
-                self.concerts.extend(room_id.concert());
+                self.concerts.extend(concert_id);
                 self.places.extend(caller.map(|user| (user, *room_id)));
             }
             Command::ActivateToken { token } => {

@@ -10,7 +10,7 @@ mod tokens;
 mod users;
 
 use crate::{
-    command::{Answer, Command, Decision, Novelty, Request},
+    command::{Answer, Command, Decision, Novelty, Outcome, Request},
     refusal::Refusal,
     world::World,
 };
@@ -31,12 +31,17 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         if kept.idempotency.fingerprint != idempotency.fingerprint {
             return Answer { decision: Err(Refusal::IdempotencyKeyReused), novelty: Novelty::Fresh };
         }
-        if let Ok(decision) = serde_json::from_str(&kept.answer) {
-            return Answer { decision, novelty: Novelty::Replayed };
-        }
+        // An answer that cannot be read must not let its request happen twice.
+        let unreadable = |_| {
+            Err(Refusal::Malformed { reason: "The answer kept for this Idempotency-Key cannot be read.".to_owned() })
+        };
+        let decision = serde_json::from_str(&kept.answer).unwrap_or_else(unreadable);
+        return Answer { decision, novelty: Novelty::Replayed };
     }
     let decision = apply(world, request);
     let keep = match &decision {
+        // "Ask again at once" must not be all that the same key ever hears.
+        Ok(Outcome::TurnPending(_)) => false,
         Ok(_) => true,
         Err(refusal) => refusal.is_kept(),
     };
@@ -51,8 +56,8 @@ fn apply(world: &mut World, request: &Request) -> Decision {
     match &request.command {
         Command::Register(user) => users::register(world, caller, user),
         Command::OpenSession(session) => users::open_session(world, *session),
-        Command::CloseSession { secret_hash } => users::close_session(world, *secret_hash),
-        Command::IssueToken { room_id } => tokens::issue(world, caller, *room_id),
+        Command::CloseSession { secret_hash } => Ok(users::close_session(world, *secret_hash)),
+        Command::IssueToken { room_id, concert_id } => tokens::issue(world, caller, *room_id, *concert_id),
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),

@@ -18,7 +18,7 @@ use crate::{
 use std::collections::{BTreeMap, HashMap};
 
 /// Every row of a box office.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Model {
     /// The ids for the next rows.
     pub next_ids: NextIds,

@@ -276,7 +276,8 @@ impl Room {
         }
         let free = self.max_active.saturating_sub(active).max(0);
         let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
-        let over_ppm = ONE_PPM.saturating_mul(ONE_PPM).saturating_div(shows_ppm).min(OVERCOMMIT_MAX_PPM);
+        let over_ppm =
+            ONE_PPM.saturating_mul(ONE_PPM).checked_div(shows_ppm).unwrap_or(ONE_PPM).min(OVERCOMMIT_MAX_PPM);
         let outstanding = free.saturating_mul(over_ppm).saturating_div(ONE_PPM);
         let want = outstanding.saturating_sub(offered).max(0);
         match self.admit_per_minute {
@@ -382,7 +383,9 @@ pub fn estimated_wait_p90(ahead: i64, active: i64, max_active: i64, pace: Span) 
     if median == Span::ZERO {
         return Span::ZERO;
     }
-    let deviation = ahead.saturating_add(1).max(0).isqrt().saturating_mul(pace.micros());
+    let free = max_active.saturating_sub(active).max(0);
+    let departures = ahead.saturating_sub(free).saturating_add(1);
+    let deviation = departures.max(0).isqrt().saturating_mul(pace.micros());
     Span::from_micros(median.micros().saturating_add(deviation.saturating_mul(128).saturating_div(100)))
 }
 

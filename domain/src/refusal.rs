@@ -30,6 +30,9 @@ pub enum Refusal {
     /// The caller's token still waits.
     #[error("The queue token is still waiting for its turn.")]
     TokenWaiting,
+    /// The turn cannot be claimed before it is offered.
+    #[error("It is not this token's turn yet.")]
+    TurnNotYet,
     /// The caller's token has its turn, but was not activated.
     #[error("The queue token has its turn: activate it first.")]
     TokenNotActivated,
@@ -191,6 +194,7 @@ impl Refusal {
             Self::TokenInvalid => "token_invalid",
             Self::TokenOfAnotherRoom => "token_of_another_room",
             Self::TokenWaiting => "token_waiting",
+            Self::TurnNotYet => "turn_not_yet",
             Self::TokenNotActivated => "token_not_activated",
             Self::TokenMissed => "token_missed",
             Self::TokenEnded => "token_ended",
@@ -228,12 +232,14 @@ impl Refusal {
                 | Self::TokenInvalid
                 | Self::TokenOfAnotherRoom
                 | Self::TokenWaiting
+                | Self::TurnNotYet
                 | Self::TokenNotActivated
                 | Self::TokenMissed
                 | Self::TokenEnded
                 | Self::ChargeNotAllowed
                 | Self::AmountOutOfBounds { .. }
                 | Self::IdempotencyKeyReused
+                | Self::SeveralConcerts
                 | Self::Malformed { .. }
         )
     }

@@ -242,7 +242,7 @@ impl World {
         Self { now, rules, next_ids, ..Self::default() }
     }
 
-    /// Puts a token from the store here. A live one is also its user's place in the room.
+    /// Puts a token from the store here.
     pub fn load_token(&mut self, token: Token) {
         self.tokens.load(token.id, token);
     }

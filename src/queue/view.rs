@@ -248,6 +248,12 @@ impl RoomView {
         even + even * jitter_permille(jitter_seed) / 1_000
     }
 
+    /// The first moment at which some token's state lapses.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.live.next_deadline()
+    }
+
     /// The waiting tokens from the head on: those the cursor has passed, then those beyond it. At most `steps` looks.
     pub fn waiting_from_head(&self, steps: usize) -> impl Iterator<Item = Position> {
         let beyond = WaitingBeyond { view: self, next: Position(self.room.cursor.0 + 1), last: self.tail(), steps };

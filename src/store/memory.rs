@@ -1,1 +1,231 @@
-//! To be written.
+//! The store that forgets: the domain's model behind a lock, for tests and for looking around.
+
+use crate::{
+    clock::Clock,
+    store::{
+        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Store, StoreError, filter::contains,
+    },
+};
+use async_trait::async_trait;
+use frontrow_domain::{
+    command::{Keys, Request},
+    concert::Concert,
+    decide::decide_all,
+    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    model::Model,
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{Room, Token, TokenStatus, can_expire},
+    reservation::{Reservation, ReservationStatus},
+    rules::Rules,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{Session, User},
+    world::AuditEntry,
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A box office that lives as long as its process.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Clock,
+    rules: Rules,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    model: Model,
+    high_water: Time,
+}
+
+impl MemoryStore {
+    /// A box office with nothing but a house room for `house_max_active` active tokens.
+    #[must_use]
+    pub fn new(clock: Clock, rules: Rules, house_max_active: i64) -> Self {
+        let now = clock.now();
+        let state = Mutex::new(State { model: Model::new(house_max_active, now), high_water: now });
+        Self { clock, rules, state }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn now(&mut self, clock: &Clock) -> Time {
+        self.high_water = self.high_water.max(clock.now());
+        self.high_water
+    }
+}
+
+fn limit(rows: u32) -> usize {
+    usize::try_from(rows).unwrap_or(usize::MAX)
+}
+
+/// The rows of a list that is newest first, of those in ascending order.
+fn newest<'a, K: Ord + Copy, V: Clone + 'a>(
+    rows: impl DoubleEndedIterator<Item = &'a V>,
+    key: impl Fn(&V) -> K,
+    page: Page<K>,
+    matches: impl Fn(&V) -> bool,
+) -> Vec<V> {
+    rows.rev()
+        .filter(|row| page.after.is_none_or(|after| key(row) < after) && matches(row))
+        .take(limit(page.limit))
+        .cloned()
+        .collect()
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
+        let mut state = self.state();
+        let now = state.now(&self.clock);
+        let mut world = state.model.load(now, self.rules, &Keys::of(&batch));
+        let answers = decide_all(&mut world, &batch);
+        let changes = world.into_changes();
+        if !changes.is_empty() {
+            state.model.save(&changes);
+        }
+        Ok(Committed { answers, changes })
+    }
+
+    async fn now(&self) -> Result<Time, StoreError> {
+        Ok(self.state().now(&self.clock))
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
+        let model = &self.state().model;
+        let user = model.emails.get(email).and_then(|id| model.users.get(id));
+        Ok(user.and_then(|user| Some((user.clone(), model.passwords.get(&user.user_id)?.clone()))))
+    }
+
+    async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
+        Ok(self.state().model.sessions.get(&secret_hash).copied())
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.state().model.users.get(&id).cloned())
+    }
+
+    async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
+        let wanted = text.map(str::to_lowercase);
+        Ok(newest(
+            self.state().model.users.values(),
+            |user| user.user_id,
+            page,
+            |user| wanted.as_ref().is_none_or(|text| contains(&user.name, text) || contains(&user.email, text)),
+        ))
+    }
+
+    async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
+        Ok(self.state().model.rooms.values().cloned().collect())
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
+        Ok(self.state().model.tokens.get(&id).copied())
+    }
+
+    async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
+        let live = |token: &&Token| token.user_id == user && can_expire(token);
+        Ok(self.state().model.tokens.values().filter(live).copied().collect())
+    }
+
+    async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        let mut state = self.state();
+        let now = state.now(&self.clock);
+        let model = &state.model;
+        let Some(row) = model.rooms.get(&room) else { return Ok(None) };
+        let tokens = || model.tokens.values().filter(|token| token.id.room_id == room);
+        let waiting = tokens().filter(|token| token.status == TokenStatus::Waiting);
+        let others = tokens().filter(|token| can_expire(token) && token.status != TokenStatus::Waiting);
+        Ok(Some(Line {
+            room: row.clone(),
+            highest: model.highest.get(&room).copied().unwrap_or(Position(0)),
+            waiting: waiting.map(|token| token.id.position).collect(),
+            others: others.copied().collect(),
+            now,
+        }))
+    }
+
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        let wanted = filter.in_lower_case();
+        let beyond = |row: &&Concert| page.after.is_none_or(|after| row.concert_id > after);
+        let model = &self.state().model;
+        let rows = model.concerts.values().filter(beyond).filter(|row| wanted.matches(row));
+        Ok(rows.take(limit(page.limit)).cloned().collect())
+    }
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        Ok(self.state().model.concerts.get(&id).cloned())
+    }
+
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+        let model = &self.state().model;
+        let seats = model.seats.values().filter(|seat| seat.concert_id == concert);
+        let mut seats: Vec<_> =
+            seats.map(|seat| (seat.clone(), model.labels.get(&seat.seat_id).cloned().unwrap_or_default())).collect();
+        seats.sort_by_key(|(seat, _)| seat.seat_number);
+        Ok(seats)
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        Ok(self.state().model.reservations.get(&id).cloned())
+    }
+
+    async fn reservations(
+        &self,
+        filter: &ReservationFilter,
+        page: Page<ReservationId>,
+    ) -> Result<Vec<Reservation>, StoreError> {
+        let rows = &self.state().model.reservations;
+        Ok(newest(rows.values(), |row| row.reservation_id, page, |row| filter.matches(row)))
+    }
+
+    async fn next_expiries(&self, rows: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+        let model = &self.state().model;
+        let pending = model.reservations.values().filter(|row| row.status == ReservationStatus::Pending);
+        let mut ends: Vec<_> = pending.map(|row| (row.expires_at, row.reservation_id)).collect();
+        ends.sort_unstable();
+        ends.truncate(limit(rows));
+        Ok(ends)
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        Ok(self.state().model.payments.get(&id).cloned())
+    }
+
+    async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
+        let rows = &self.state().model.payments;
+        Ok(newest(rows.values(), |row| row.payment_id, page, |row| filter.matches(row)))
+    }
+
+    async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
+        Ok(self.state().model.points.get(&user).copied())
+    }
+
+    async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
+        let rows = &self.state().model.history;
+        Ok(newest(rows.iter(), |row| row.history_id, page, |row| row.user_id == user))
+    }
+
+    async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = &self.state().model.audit;
+        Ok(newest(rows.iter(), |row| row.audit_id, page, |_| true))
+    }
+
+    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
+        let model = &mut self.state().model;
+        let before = model.kept.len().saturating_add(model.sessions.len());
+        model.kept.retain(|_, kept| kept.created_at >= keys_before);
+        model.sessions.retain(|_, session| session.expires_at >= sessions_before);
+        let after = model.kept.len().saturating_add(model.sessions.len());
+        Ok(u64::try_from(before.saturating_sub(after)).unwrap_or(u64::MAX))
+    }
+}

@@ -1,1 +1,255 @@
-//! To be written.
+//! The store in one `SQLite` file: one connection writes, a few read.
+
+mod error;
+mod load;
+mod readers;
+mod reads;
+mod rows;
+mod save;
+mod schema;
+mod writer;
+
+use crate::{
+    clock::Clock,
+    store::{
+        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Store, StoreError,
+        sqlite::readers::Readers, sqlite::writer::Writer,
+    },
+};
+use async_trait::async_trait;
+use frontrow_domain::{
+    command::Request,
+    concert::Concert,
+    id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, RoomId, TokenId, UserId},
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{Room, Token},
+    reservation::Reservation,
+    rules::Rules,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{Session, User},
+    world::AuditEntry,
+};
+use rusqlite::Connection;
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// How long a batch waits for another process that writes: the command line takes milliseconds.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// A box office in one file.
+///
+/// The write-ahead log is flushed to the disk with every commit (`synchronous=FULL`), so an answer that was given
+/// outlives a power cut.
+pub struct SqliteStore {
+    writer: Option<Arc<Mutex<Writer>>>,
+    readers: Arc<Readers>,
+    clock: Clock,
+    high_water: Arc<AtomicI64>,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("readers", &self.readers).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the box office at `path`, creating the file and bringing its schema up to date. A new one gets a house
+    /// room for `house_max_active` active tokens; an existing one keeps its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where the file is damaged, another program's, or newer than this program;
+    /// [`StoreError::Unavailable`] where it cannot be opened or written.
+    pub fn open(path: &Path, clock: Clock, rules: Rules, house_max_active: i64) -> Result<Self, StoreError> {
+        let high_water = Arc::new(AtomicI64::new(i64::MIN));
+        let writer =
+            Writer::open(path.to_owned(), BUSY, clock.clone(), rules, house_max_active, Arc::clone(&high_water))?;
+        let readers = Arc::new(Readers::open(path.to_owned(), BUSY)?);
+        Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), readers, clock, high_water })
+    }
+
+    /// Opens the box office at `path` to look at it alone: everything that would write is refused.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; also [`StoreError::Corrupt`] where the schema is older than this program.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let conn = schema::open_reader(path, BUSY)?;
+        schema::check_current(&conn)?;
+        let high_water = reads::high_water(&conn).map_err(error::of_work)?;
+        Ok(Self {
+            writer: None,
+            readers: Arc::new(Readers::open(path.to_owned(), BUSY)?),
+            clock: Clock::System,
+            high_water: Arc::new(AtomicI64::new(high_water)),
+        })
+    }
+
+    /// Sets how long a batch waits for another process that writes before it is [`StoreError::Unavailable`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the store only reads.
+    pub fn set_busy_timeout(&self, busy: Duration) -> Result<(), StoreError> {
+        self.with_writer(|writer| writer.set_busy_timeout(busy))
+    }
+
+    /// Lets the file grow to so many pages of 4 KiB, never below its present size; none takes the limit away. Beyond
+    /// it a batch is [`StoreError::Unavailable`], as on a full disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the store only reads.
+    pub fn set_size_limit(&self, pages: Option<u32>) -> Result<(), StoreError> {
+        self.with_writer(|writer| writer.set_size_limit(pages))
+    }
+
+    /// Runs `work` with one of the connections that read, on a thread that may block.
+    ///
+    /// # Errors
+    /// What `SQLite` says, sorted by what it means.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(work).await
+    }
+
+    fn with_writer<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        write_with(self.writer.as_deref(), work)
+    }
+
+    /// Runs `work` with the writer on a thread that may block, since a batch may be on it.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let writer = self.writer.clone();
+        tokio::task::spawn_blocking(move || write_with(writer.as_deref(), work))
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    fn time(&self) -> Time {
+        self.clock.now().max(Time::from_micros(self.high_water.load(Ordering::SeqCst)))
+    }
+}
+
+fn write_with<T>(
+    writer: Option<&Mutex<Writer>>,
+    work: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let writer = writer.ok_or_else(|| StoreError::Unavailable("the database was opened to read only".to_owned()))?;
+    // A panic in the middle of a batch leaves an open transaction, which the next batch finds and rolls back.
+    work(&mut writer.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
+        self.with_writer(|writer| writer.transact(&batch))
+    }
+
+    async fn now(&self) -> Result<Time, StoreError> {
+        Ok(self.time())
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        self.write(Writer::check_writable).await
+    }
+
+    async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
+        let email = email.to_owned();
+        self.read(move |conn| reads::credentials(conn, &email)).await
+    }
+
+    async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
+        self.read(move |conn| reads::session(conn, secret_hash)).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.read(move |conn| reads::user(conn, id)).await
+    }
+
+    async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
+        let text = text.map(str::to_owned);
+        self.read(move |conn| reads::users(conn, text.as_deref(), page)).await
+    }
+
+    async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
+        self.read(reads::rooms).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
+        self.read(move |conn| reads::token(conn, id)).await
+    }
+
+    async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
+        self.read(move |conn| reads::live_tokens(conn, user)).await
+    }
+
+    async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        let clock = self.clock.clone();
+        self.read(move |conn| reads::line(conn, room, || clock.now())).await
+    }
+
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |conn| reads::concerts(conn, &filter, page)).await
+    }
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        self.read(move |conn| reads::concert(conn, id)).await
+    }
+
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+        self.read(move |conn| reads::seats(conn, concert)).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        self.read(move |conn| reads::reservation(conn, id)).await
+    }
+
+    async fn reservations(
+        &self,
+        filter: &ReservationFilter,
+        page: Page<ReservationId>,
+    ) -> Result<Vec<Reservation>, StoreError> {
+        let filter = *filter;
+        self.read(move |conn| reads::reservations(conn, &filter, page)).await
+    }
+
+    async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+        self.read(move |conn| reads::next_expiries(conn, limit)).await
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.read(move |conn| reads::payment(conn, id)).await
+    }
+
+    async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
+        let filter = *filter;
+        self.read(move |conn| reads::payments(conn, &filter, page)).await
+    }
+
+    async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
+        self.read(move |conn| reads::point(conn, user)).await
+    }
+
+    async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
+        self.read(move |conn| reads::history(conn, user, page)).await
+    }
+
+    async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(move |conn| reads::audit(conn, page)).await
+    }
+
+    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
+        self.write(move |writer| writer.prune(keys_before, sessions_before)).await
+    }
+}

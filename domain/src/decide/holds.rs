@@ -133,7 +133,7 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> De
     let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Reservation });
     };
-    if reservation.is_overdue(world.now) {
+    if reservation.status == ReservationStatus::Expired || reservation.is_overdue(world.now) {
         return Err(Refusal::HoldExpired { expired_at: reservation.expires_at });
     }
     if reservation.status != ReservationStatus::Pending {
@@ -143,7 +143,7 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> De
     let Some(cancelled) = close(world, id, ReservationStatus::Cancelled) else {
         return Err(Refusal::NotFound { what: Thing::Reservation });
     };
-    if caller.user_id() != Some(reservation.user_id) {
+    if caller.runs_the_sale() {
         let detail = serde_json::json!({ "user_id": reservation.user_id, "seat_id": reservation.seat_id });
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
     }

@@ -29,12 +29,14 @@ pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert
     if new.base_price < Money::ZERO {
         return Err(malformed("A price is not negative."));
     }
+    if let Some(max_active) = new.own_room_max_active {
+        check_max_active(max_active)?;
+    }
     let now = world.now;
     let concert_id = world.take_concert_id();
     let room_id = match new.own_room_max_active {
         None => RoomId::HOUSE,
         Some(max_active) => {
-            check_max_active(max_active)?;
             let room_id = RoomId::of_concert(concert_id);
             world.rooms.put(room_id, Room::new(room_id, max_active, now));
             world.note_cap(room_id, max_active);
@@ -132,7 +134,11 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
     if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
         return Err(malformed("Name 1 to 100000 seats."));
     }
+    let mut named = HashSet::with_capacity(seat_ids.len());
     for id in seat_ids {
+        if !named.insert(*id) {
+            return Err(malformed("A seat is named twice."));
+        }
         let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: Thing::Seat }) };
         let overdue = seat
             .reservation_id

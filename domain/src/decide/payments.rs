@@ -1,5 +1,6 @@
 use crate::{
     command::{Decision, Outcome},
+    concert::ConcertStatus,
     decide::{
         holds::{close, free_seat},
         points::{Movement, post},
@@ -30,7 +31,7 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     if reservations.iter().any(|reservation| reservation.concert_id != concert_id) {
         return Err(Refusal::SeveralConcerts);
     }
-    let Some(room_id) = world.concerts.get(concert_id).map(|concert| concert.room_id) else {
+    let Some(concert) = world.concerts.get(concert_id).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Concert });
     };
     let mut price = Money::ZERO;
@@ -38,7 +39,12 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
         check_payable(world, reservation)?;
         price = price.checked_add(reservation.price).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
     }
-    let token = check_service(world, caller, token_id, room_id)?;
+    // A hold outlives the closing time, so that its five minutes are never cut; but an operator who closes the
+    // concert stops every sale.
+    if concert.status == ConcertStatus::Closed {
+        return Err(Refusal::SaleClosed);
+    }
+    let token = check_service(world, caller, token_id, concert.room_id)?;
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
     deducted(balance, price)?;
 
@@ -136,13 +142,14 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
         return Err(Refusal::RefundTooLate { until });
     }
 
+    let balance = world.points.get(payment.user_id).map_or(Money::ZERO, |point| point.amount);
+    balance.checked_add(payment.amount).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
+
     payment.status = PaymentStatus::Refunded;
     payment.refunded_at = Some(now);
     world.payments.put(id, payment.clone());
     close(world, payment.reservation_id, ReservationStatus::Refunded);
-    if concert.check_not_over(now).is_ok() {
-        free_seat(world, reservation.seat_id, payment.reservation_id);
-    }
+    free_seat(world, reservation.seat_id, payment.reservation_id);
     post(
         world,
         payment.user_id,
@@ -154,7 +161,7 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
             reference: None,
         },
     );
-    if caller.user_id() != Some(payment.user_id) {
+    if caller.runs_the_sale() {
         let detail = serde_json::json!({ "user_id": payment.user_id, "amount": payment.amount });
         world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), detail);
     }

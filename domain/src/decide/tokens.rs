@@ -1,6 +1,6 @@
 use crate::{
     command::{Decision, Issue, Outcome},
-    id::{Position, RoomId, TokenId},
+    id::{ConcertId, Position, RoomId, TokenId},
     queue::{EndReason, Token, TokenStatus, Turn, can_expire, check_may_use, is_valid_position, may_activate},
     refusal::{Refusal, Thing},
     rules::OFFERS_PER_ADVANCE_MAX,
@@ -9,19 +9,20 @@ use crate::{
 };
 use std::collections::HashSet;
 
-pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId) -> Decision {
+pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_id: Option<ConcertId>) -> Decision {
     let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
     if !world.rooms.contains(room_id) {
         return Err(Refusal::NotFound { what: Thing::Room });
     }
-    if let Some(concert) = room_id.concert().and_then(|concert| world.concerts.get(concert)) {
-        concert.check_not_over(world.now)?;
+    if let Some(concert_id) = concert_id {
+        let concert = world.concerts.get(concert_id).filter(|concert| concert.room_id == room_id);
+        concert.ok_or(Refusal::NotFound { what: Thing::Concert })?.check_not_over(world.now)?;
     }
     let old = world.places.get(&(user_id, room_id)).and_then(|id| world.token(*id));
     if let Some(old) = old.filter(can_expire) {
         let token = old.lapsed(world.now, &world.rules);
         if can_expire(&token) {
-            return Ok(Outcome::Joined { token: old, issue: Issue::Existing });
+            return Ok(Outcome::Joined { token, issue: Issue::Existing });
         }
         world.put_token(token);
     }
@@ -65,7 +66,7 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
             world.put_token(token);
             Ok(Outcome::TurnPending(token))
         }
-        TokenStatus::Waiting => Err(Refusal::TokenWaiting),
+        TokenStatus::Waiting => Err(Refusal::TurnNotYet),
         TokenStatus::Ended => Err(Refusal::TokenEnded),
     }
 }

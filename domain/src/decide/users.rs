@@ -36,7 +36,7 @@ pub(super) fn open_session(world: &mut World, session: Session) -> Decision {
     Ok(Outcome::SignedIn { expires_at: session.expires_at, role: session.role })
 }
 
-pub(super) fn close_session(world: &mut World, secret_hash: [u8; 32]) -> Decision {
+pub(super) fn close_session(world: &mut World, secret_hash: [u8; 32]) -> Outcome {
     world.close_session(secret_hash);
-    Ok(Outcome::Done)
+    Outcome::Done
 }

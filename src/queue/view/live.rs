@@ -57,4 +57,9 @@ impl Live {
         let at = shard.binary_search_by_key(&position, |entry| entry.position).ok()?;
         Some(Arc::make_mut(shard).remove(at))
     }
+
+    /// The first deadline of all.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| entry.deadline).min()
+    }
 }

@@ -1,0 +1,262 @@
+//! Seats and holds, rule by rule.
+
+mod support;
+
+use frontrow_domain::{
+    command::{ConcertChange, Outcome},
+    concert::ConcertStatus,
+    id::{ReservationId, SeatId},
+    money::Money,
+    refusal::Refusal,
+    reservation::ReservationStatus,
+    user::Caller,
+};
+use support::{
+    BOSS, CLOCK, CLOSES, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, at, block, cancel, free, hold, leave, pay,
+    refund, sweep, token_id, update_concert, wake,
+};
+
+/// The hold's end, for holds made at the start.
+const END: i64 = 5 * MIN;
+
+#[test]
+fn a_seat_has_one_holder_and_another_user_hears_until_when() {
+    let (mut office, mine) = Office::with_hold(MINJI, &[1]);
+    let theirs = office.active(JUNHO, HOUSE);
+    office.run([
+        (0, JUNHO, hold(theirs, &[1]), "seat_held"),
+        (0, MINJI, hold(mine, &[1]), "seat_held"),
+        (0, JUNHO, hold(theirs, &[2]), "held"),
+    ]);
+    let refusal = office.ask(JUNHO, hold(theirs, &[3, 1])).unwrap_err();
+    assert_eq!(refusal, Refusal::SeatHeld { seat_id: SeatId::new(1), held_until: at(END) });
+    assert_eq!(office.letter(3), 'A', "all or nothing");
+    assert_eq!([1, 2].map(|seat| office.letter(seat)), ['H', 'H']);
+}
+
+#[test]
+fn of_one_batch_the_first_gets_the_seat() {
+    let mut office = Office::new();
+    let (minji, junho) = (office.active(MINJI, HOUSE), office.active(JUNHO, HOUSE));
+    let answers = office.batch(&[
+        (JUNHO, hold(junho, &[2, 1])),
+        (MINJI, hold(minji, &[1])),
+        (MINJI, cancel(2)),
+        (JUNHO, cancel(2)),
+        (MINJI, hold(minji, &[1])),
+    ]);
+    assert_eq!(answers, ["held", "seat_held", "not_found", "cancelled", "held"]);
+    assert_eq!(office.model.reservations[&ReservationId::new(3)].seat_id, SeatId::new(1));
+}
+
+#[test]
+fn a_hold_ends_by_itself_swept_or_not() {
+    let rows = [(END - 1, false, "seat_held"), (END, false, "held"), (END, true, "held")];
+    for (micros, sweeps, expected) in rows {
+        let (mut office, _) = Office::with_hold(MINJI, &[1]);
+        office.at(micros);
+        if sweeps {
+            office.expect(CLOCK, sweep(&[1]), "swept 1");
+            assert_eq!(office.letter(1), 'A');
+        }
+        let theirs = office.active(JUNHO, HOUSE);
+        office.expect(JUNHO, hold(theirs, &[1]), expected);
+        let first = &office.model.reservations[&ReservationId::new(1)];
+        if expected == "held" {
+            assert_eq!((first.status, first.closed_at), (ReservationStatus::Expired, Some(at(END))));
+        }
+    }
+}
+
+#[test]
+fn sweeping_takes_what_is_due_once_and_nothing_else() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    office.run([
+        (S, MINJI, hold(token, &[3]), "held"),
+        (S, MINJI, cancel(2), "cancelled"),
+        (END - 1, CLOCK, sweep(&[1, 2, 3]), "swept 0"),
+        (END, MINJI, sweep(&[1]), "forbidden"),
+        (END, BOSS, sweep(&[1]), "forbidden"),
+        (END, CLOCK, sweep(&[1, 1, 2, 3, 99]), "swept 1"),
+        (END, CLOCK, sweep(&[1, 2, 3]), "swept 0"),
+        (END + S, MINJI, pay(token, &[3]), "hold_expired"),
+        (END + S, CLOCK, sweep(&[3]), "swept 1"),
+    ]);
+    assert_eq!([1, 2, 3].map(|seat| office.letter(seat)), ['A', 'A', 'A']);
+}
+
+#[test]
+fn a_late_sweep_leaves_the_next_holder_alone() {
+    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    office.at(END);
+    let theirs = office.active(JUNHO, HOUSE);
+    office.run([(END, JUNHO, hold(theirs, &[1]), "held"), (END, CLOCK, sweep(&[1]), "swept 0")]);
+    assert_eq!(office.letter(1), 'H');
+}
+
+#[test]
+fn a_user_has_so_many_seats_in_a_concert_held_or_bought() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    office.run([
+        (0, MINJI, hold(token, &[3, 4, 5]), "too_many_seats"),
+        (0, MINJI, hold(token, &[3, 4]), "held"),
+        (0, MINJI, hold(token, &[5]), "too_many_seats"),
+        (0, MINJI, cancel(4), "cancelled"),
+        (0, MINJI, hold(token, &[5]), "held"),
+        (S, MINJI, pay(token, &[1, 2]), "paid"),
+    ]);
+    // Bought seats count for ever, lapsed ones no more, those of another concert never did.
+    office.at(END);
+    let token = office.active(MINJI, HOUSE);
+    let own = office.active(MINJI, OWN);
+    office.run([
+        (END, MINJI, hold(own, &[7, 8, 9]), "held"),
+        (END, MINJI, hold(token, &[3, 4, 5]), "too_many_seats"),
+        (END, MINJI, hold(token, &[4, 5]), "held"),
+        (END, MINJI, hold(token, &[3]), "too_many_seats"),
+        (END, MINJI, refund(1), "refunded"),
+        (END, MINJI, hold(token, &[3]), "held"),
+    ]);
+    let token = office.active(SORA, HOUSE);
+    office.run([(END, SORA, hold(token, &[1, 6]), "held")]);
+}
+
+#[test]
+fn the_limit_binds_inside_one_batch() {
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    let answers = office.batch(&[
+        (MINJI, hold(token, &[1, 2, 3])),
+        (MINJI, hold(token, &[4, 5])),
+        (MINJI, hold(token, &[4])),
+        (MINJI, hold(token, &[5])),
+    ]);
+    assert_eq!(answers, ["held", "too_many_seats", "held", "too_many_seats"]);
+}
+
+#[test]
+fn one_hold_names_one_to_twenty_seats_of_one_concert_once_each() {
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    let many: Vec<i64> = (1..=21).collect();
+    office.run([
+        (0, MINJI, hold(token, &[]), "malformed"),
+        (0, MINJI, hold(token, &many), "malformed"),
+        (0, MINJI, hold(token, &[1, 2, 1]), "malformed"),
+        (0, MINJI, hold(token, &[1, 99]), "not_found"),
+        (0, MINJI, hold(token, &[1, 7]), "several_concerts"),
+        (0, Caller::Nobody, hold(token, &[1]), "forbidden"),
+        (0, Caller::Service, hold(token, &[1]), "forbidden"),
+        (0, CLOCK, hold(token, &[1]), "forbidden"),
+        (0, BOSS, hold(token, &[1]), "token_invalid"),
+        (0, JUNHO, hold(token, &[1]), "token_invalid"),
+    ]);
+}
+
+#[test]
+fn seats_are_held_while_the_sale_is_open_only() {
+    let opens = ConcertChange { opens_at: Some(at(MIN)), ..ConcertChange::default() };
+    let closed = ConcertChange { status: Some(ConcertStatus::Closed), ..ConcertChange::default() };
+    let reopened = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    office.run([
+        (0, BOSS, update_concert(1, opens), "concert"),
+        (MIN - 1, MINJI, hold(token, &[1]), "sale_not_open"),
+        (MIN, MINJI, hold(token, &[1]), "held"),
+        (MIN, BOSS, update_concert(1, closed), "concert"),
+        (MIN, MINJI, hold(token, &[2]), "sale_closed"),
+        (MIN, BOSS, update_concert(1, reopened), "concert"),
+        (MIN, MINJI, hold(token, &[2]), "held"),
+    ]);
+    office.at(CLOSES - 1);
+    let token = office.active(MINJI, HOUSE);
+    office.run([(CLOSES - 1, MINJI, hold(token, &[3]), "held"), (CLOSES, MINJI, hold(token, &[4]), "sale_closed")]);
+}
+
+#[test]
+fn a_blocked_seat_is_not_for_sale_until_it_is_freed() {
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    office.run([
+        (0, BOSS, block(&[1, 2]), "seats_set"),
+        (0, MINJI, hold(token, &[1]), "seat_blocked"),
+        (0, MINJI, hold(token, &[3, 2]), "seat_blocked"),
+        (0, BOSS, free(&[1]), "seats_set"),
+        (0, MINJI, hold(token, &[1]), "held"),
+        (0, BOSS, block(&[1]), "seat_in_use"),
+        (0, BOSS, free(&[1]), "seat_in_use"),
+        (0, BOSS, block(&[3, 1]), "seat_in_use"),
+    ]);
+    assert_eq!([1, 2, 3].map(|seat| office.letter(seat)), ['H', 'B', 'A']);
+}
+
+#[test]
+fn a_hold_that_is_over_does_not_keep_an_operator_from_its_seat() {
+    for (command, letter) in [(block(&[1]), 'B'), (free(&[1]), 'A')] {
+        let (mut office, token) = Office::with_hold(MINJI, &[1]);
+        office.run([
+            (END - 1, BOSS, command.clone(), "seat_in_use"),
+            (END, BOSS, command, "seats_set"),
+            (END, MINJI, pay(token, &[1]), "hold_expired"),
+            (END, CLOCK, sweep(&[1]), "swept 0"),
+        ]);
+        assert_eq!(office.letter(1), letter);
+    }
+}
+
+#[test]
+fn the_price_cannot_change_under_a_hold() {
+    let (mut office, token) = Office::with_hold(MINJI, &[2]);
+    office.model.seats.get_mut(&SeatId::new(2)).unwrap().price = Money::new(999_000);
+    let Ok(Outcome::Paid(payments)) = office.ask(MINJI, pay(token, &[1])) else { panic!() };
+    assert_eq!(payments[0].amount, Money::new(20_000));
+    assert_eq!(office.balance(MINJI), 480_000);
+}
+
+#[test]
+fn a_hold_is_given_up_by_its_user_or_an_operator_while_it_lasts() {
+    let rows = [
+        (0, MINJI, "cancelled"),
+        (0, BOSS, "cancelled"),
+        (0, CLOCK, "cancelled"),
+        (0, JUNHO, "not_found"),
+        (0, Caller::Nobody, "not_found"),
+        (0, Caller::Service, "not_found"),
+        (END - 1, MINJI, "cancelled"),
+        (END, MINJI, "hold_expired"),
+    ];
+    for (micros, caller, expected) in rows {
+        let (mut office, _) = Office::with_hold(MINJI, &[1]);
+        office.run([(micros, caller, cancel(1), expected)]);
+        assert_eq!(office.letter(1), if expected == "cancelled" { 'A' } else { 'H' });
+    }
+}
+
+#[test]
+fn a_reservation_is_cancelled_once_and_never_when_paid_or_expired() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1, 2, 3]);
+    office.run([
+        (0, MINJI, cancel(1), "cancelled"),
+        (0, MINJI, cancel(1), "reservation_not_pending"),
+        (0, MINJI, cancel(99), "not_found"),
+        (0, MINJI, pay(token, &[2]), "paid"),
+        (0, MINJI, cancel(2), "reservation_not_pending"),
+        (END, MINJI, cancel(3), "hold_expired"),
+        (END, CLOCK, sweep(&[3]), "swept 1"),
+        (END, MINJI, cancel(3), "hold_expired"),
+    ]);
+}
+
+#[test]
+fn a_hold_outlives_the_token_that_made_it() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.run([(S, MINJI, leave(token), "ended"), (S, MINJI, pay(token, &[1]), "token_ended")]);
+    assert_eq!(office.letter(1), 'H');
+    // Back in line in time, the user may still pay.
+    let again = office.active(MINJI, HOUSE);
+    assert_eq!(again, token_id(HOUSE, 2));
+    office.run([(2 * S, MINJI, wake(again), "active"), (END - 1, MINJI, wake(again), "ended")]);
+    let third = office.active(MINJI, HOUSE);
+    office.run([(END - 1, MINJI, pay(third, &[1]), "paid")]);
+}

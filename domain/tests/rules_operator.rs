@@ -1,0 +1,255 @@
+//! What operators may do, what they may not, and the trace it leaves.
+
+mod support;
+
+use frontrow_domain::{
+    command::{Command, ConcertChange, Outcome, RoomChange},
+    concert::ConcertStatus,
+    id::{RoomId, SeatId},
+    money::Money,
+    queue::Gate,
+    seat::{NewSeat, SeatLabel},
+    user::{Caller, NewUser, Role, Session},
+};
+use support::{
+    BOSS, CLOCK, DAY, HOUSE, JUNHO, MINJI, OWN, Office, S, SHOW, add_seats, at, block, cancel, charge, create_concert,
+    free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
+};
+
+/// Every command of operators, in a form that is granted.
+fn commands() -> Vec<Command> {
+    vec![
+        create_concert(None),
+        update_concert(1, ConcertChange::default()),
+        add_seats(1, 50..=51),
+        block(&[1]),
+        free(&[1]),
+        set_cap(HOUSE, 5),
+    ]
+}
+
+#[test]
+fn running_the_sale_takes_the_role() {
+    for command in commands() {
+        let mut office = Office::new();
+        for caller in [MINJI, Caller::Service, Caller::Nobody] {
+            office.expect(caller, command.clone(), "forbidden");
+        }
+        for caller in [BOSS, CLOCK] {
+            office.clone().ask(caller, command.clone()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn everything_an_operator_does_is_one_line_in_the_audit_log() {
+    let actions = ["concert.create", "concert.update", "seats.add", "seats.block", "seats.free", "room.set"];
+    for (command, action) in commands().into_iter().zip(actions) {
+        let mut office = Office::new();
+        let before = office.model.audit.len();
+        office.at(S);
+        office.ask(BOSS, command).unwrap();
+        let lines = &office.model.audit[before..];
+        assert_eq!(lines.len(), 1);
+        assert_eq!((lines[0].action.as_str(), lines[0].actor, lines[0].created_at), (action, BOSS.user_id(), at(S)));
+    }
+}
+
+#[test]
+fn what_operators_do_to_users_is_audited_and_what_users_do_is_not() {
+    let audited = |caller: Caller| {
+        let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+        let before = office.model.audit.len();
+        office.run([
+            (0, caller, cancel(1), "cancelled"),
+            (0, MINJI, pay(token, &[2]), "paid"),
+            (0, caller, refund(1), "refunded"),
+        ]);
+        let reference = if caller == MINJI { None } else { Some("receipt 1") };
+        office.run([(0, caller, charge(MINJI, 1_000, reference), "charged")]);
+        office.model.audit[before..].iter().map(|line| line.action.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(audited(BOSS), ["reservation.cancel", "payment.refund", "points.charge"]);
+    assert_eq!(audited(CLOCK), ["reservation.cancel", "payment.refund", "points.charge"]);
+    assert_eq!(audited(MINJI), Vec::<String>::new());
+}
+
+#[test]
+fn what_operators_get_that_buyers_do_not_is_audited_even_for_themselves() {
+    let (mut office, token) = Office::with_hold(BOSS, &[1]);
+    office.run([(0, BOSS, pay(token, &[1]), "paid")]);
+    let before = office.model.audit.len();
+    office.run([(SHOW - DAY, BOSS, refund(1), "refunded")]);
+    assert_eq!(office.model.audit[before..].len(), 1);
+}
+
+#[test]
+fn an_operator_buys_like_everybody_else() {
+    let mut office = Office::new();
+    let (mut holding, theirs) = Office::with_hold(MINJI, &[1]);
+    holding.run([(0, BOSS, hold(theirs, &[2]), "token_invalid"), (0, BOSS, pay(theirs, &[1]), "not_found")]);
+    let token = office.active(BOSS, HOUSE);
+    office.charge(BOSS, 10_000);
+    office.run([(0, BOSS, hold(token, &[1]), "held"), (0, BOSS, pay(token, &[1]), "paid")]);
+}
+
+#[test]
+fn a_concert_has_sensible_times_prices_and_caps() {
+    let mut office = Office::new();
+    let with = |change: fn(&mut _)| {
+        let mut concert = new_concert(None);
+        change(&mut concert);
+        Command::CreateConcert(concert)
+    };
+    office.run([
+        (0, BOSS, with(|new| new.closes_at = new.opens_at), "malformed"),
+        (0, BOSS, with(|new| new.base_price = Money::new(-1)), "malformed"),
+        (0, BOSS, create_concert(Some(-1)), "malformed"),
+        (0, BOSS, create_concert(Some(1_000_001)), "malformed"),
+        (0, BOSS, create_concert(Some(0)), "concert"),
+    ]);
+    let rooms: Vec<_> = office.model.rooms.keys().copied().collect();
+    assert_eq!(rooms, [HOUSE, OWN, RoomId::new(3)], "refused concerts take no number");
+}
+
+#[test]
+fn changing_a_concert_changes_what_is_named_only() {
+    let mut office = Office::new();
+    let before = office.model.concerts[&frontrow_domain::id::ConcertId::new(1)].clone();
+    let change = |change| update_concert(1, change);
+    let backwards = ConcertChange { opens_at: Some(at(9)), closes_at: Some(at(9)), ..ConcertChange::default() };
+    let past_the_end = ConcertChange { opens_at: Some(before.closes_at), ..ConcertChange::default() };
+    office.run([
+        (S, BOSS, update_concert(99, ConcertChange::default()), "not_found"),
+        (S, BOSS, change(backwards), "malformed"),
+        (S, BOSS, change(past_the_end), "malformed"),
+    ]);
+    let named = ConcertChange {
+        title: Some("The Second Night".to_owned()),
+        status: Some(ConcertStatus::Closed),
+        ..ConcertChange::default()
+    };
+    let Ok(Outcome::Concert(after)) = office.ask(BOSS, change(named)) else { panic!() };
+    let expected = frontrow_domain::concert::Concert {
+        title: "The Second Night".to_owned(),
+        status: ConcertStatus::Closed,
+        updated_at: at(S),
+        ..before
+    };
+    assert_eq!(after, expected);
+}
+
+#[test]
+fn seat_numbers_are_unique_in_a_concert_and_seats_cost_something() {
+    let mut office = Office::new();
+    let one = |seat_number, price| Command::AddSeats {
+        concert_id: frontrow_domain::id::ConcertId::new(1),
+        seats: vec![NewSeat { seat_number, price: Money::new(price), label: SeatLabel::default() }],
+    };
+    office.run([
+        (0, BOSS, add_seats(1, [7, 8, 6]), "seat_number_taken"),
+        (0, BOSS, add_seats(1, [7, 8, 7]), "seat_number_taken"),
+        (0, BOSS, add_seats(1, []), "malformed"),
+        (0, BOSS, add_seats(1, 7..=100_007), "malformed"),
+        (0, BOSS, add_seats(99, [1]), "not_found"),
+        (0, BOSS, one(0, 1_000), "malformed"),
+        (0, BOSS, one(7, 0), "malformed"),
+        (0, BOSS, one(7, 1), "seats_added"),
+        (0, BOSS, add_seats(2, [7]), "seats_added"),
+    ]);
+    let answers = office.batch(&[(BOSS, add_seats(1, [20])), (BOSS, add_seats(1, [20]))]);
+    assert_eq!(answers, ["seats_added", "seat_number_taken"]);
+    let Ok(Outcome::SeatsAdded { first_seat_id, count }) = office.ask(BOSS, add_seats(1, 30..=34)) else { panic!() };
+    let numbers = (0..5).map(|more| office.model.seats[&SeatId::new(first_seat_id.get() + more)].seat_number);
+    assert_eq!((count, numbers.collect::<Vec<_>>()), (5, vec![30, 31, 32, 33, 34]));
+}
+
+#[test]
+fn seats_are_blocked_all_or_nothing_and_once_each() {
+    let (mut office, token) = Office::with_hold(MINJI, &[3]);
+    office.run([
+        (0, BOSS, block(&[1, 99]), "not_found"),
+        (0, BOSS, block(&[1, 3]), "seat_in_use"),
+        (0, BOSS, block(&[1, 2, 1]), "malformed"),
+        (0, BOSS, block(&[]), "malformed"),
+        (0, BOSS, block(&[1, 2]), "seats_set"),
+        (0, BOSS, block(&[2]), "seats_set"),
+        (0, BOSS, free(&[2]), "seats_set"),
+        (0, MINJI, pay(token, &[1]), "paid"),
+        (0, BOSS, block(&[3]), "seat_in_use"),
+        (0, BOSS, free(&[3]), "seat_in_use"),
+    ]);
+    assert_eq!([1, 2, 3].map(|seat| office.letter(seat)), ['B', 'A', 'S']);
+    let seat = &office.model.seats[&SeatId::new(1)];
+    assert_eq!(seat.blocked_reason.as_deref(), Some("camera"));
+}
+
+#[test]
+fn a_rooms_settings_have_bounds_and_change_alone() {
+    let mut office = Office::new();
+    let rate = |rate| set_room(HOUSE, RoomChange { admit_per_minute: Some(rate), ..RoomChange::default() });
+    let say = |message| set_room(HOUSE, RoomChange { message: Some(message), ..RoomChange::default() });
+    office.run([
+        (0, BOSS, set_cap(HOUSE, -1), "malformed"),
+        (0, BOSS, set_cap(HOUSE, 1_000_001), "malformed"),
+        (0, BOSS, set_cap(HOUSE, 0), "room"),
+        (0, BOSS, set_cap(HOUSE, 1_000_000), "room"),
+        (0, BOSS, set_cap(RoomId::new(77), 1), "not_found"),
+        (0, BOSS, rate(Some(0)), "malformed"),
+        (0, BOSS, rate(Some(1_000_001)), "malformed"),
+        (0, BOSS, rate(Some(600)), "room"),
+        (0, BOSS, say(Some("Soon.".to_owned())), "room"),
+    ]);
+    let room = office.room(HOUSE).clone();
+    assert_eq!((room.max_active, room.admit_per_minute, room.gate), (1_000_000, Some(600), Gate::Open));
+    assert_eq!(room.message.as_deref(), Some("Soon."));
+    office.run([(S, BOSS, say(None), "room"), (S, BOSS, rate(None), "room")]);
+    assert_eq!((office.room(HOUSE).message.clone(), office.room(HOUSE).admit_per_minute), (None, None));
+    let caps: Vec<_> = office.model.caps.iter().filter(|(_, room, _)| *room == HOUSE).map(|(_, _, cap)| *cap).collect();
+    assert_eq!(caps, [3, 0, 1_000_000], "every cap is noted for the auditor");
+}
+
+#[test]
+fn an_address_has_one_account_and_only_the_box_office_makes_operators() {
+    let new = |number: u128, email: &str, role| {
+        Command::Register(NewUser {
+            user_id: frontrow_domain::id::UserId(uuid::Uuid::from_u128(number)),
+            name: "A user".to_owned(),
+            email: email.to_owned(),
+            password_hash: String::new(),
+            role,
+        })
+    };
+    let mut office = Office::new();
+    office.run([
+        (0, Caller::Nobody, new(20, "new@frontrow.example", Role::Buyer), "registered"),
+        (0, Caller::Nobody, new(21, "new@frontrow.example", Role::Buyer), "email_taken"),
+        (0, Caller::Nobody, new(20, "other@frontrow.example", Role::Buyer), "email_taken"),
+        (0, Caller::Nobody, new(22, "chief@frontrow.example", Role::Operator), "forbidden"),
+        (0, BOSS, new(22, "chief@frontrow.example", Role::Operator), "forbidden"),
+        (0, CLOCK, new(22, "chief@frontrow.example", Role::Operator), "registered"),
+        (0, CLOCK, register(MINJI), "email_taken"),
+    ]);
+    assert_eq!(office.model.audit.last().unwrap().action, "operator.add");
+    let answers = office.batch(&[
+        (Caller::Nobody, new(30, "twin@frontrow.example", Role::Buyer)),
+        (Caller::Nobody, new(31, "twin@frontrow.example", Role::Buyer)),
+    ]);
+    assert_eq!(answers, ["registered", "email_taken"]);
+}
+
+#[test]
+fn a_session_has_the_role_of_its_user_whatever_it_asks_for() {
+    let mut office = Office::new();
+    let session = |user_id| Session { secret_hash: [7; 32], user_id, role: Role::Operator, expires_at: at(DAY) };
+    let open = |caller| Command::OpenSession(session(user(caller)));
+    office.run([(0, Caller::Nobody, open(JUNHO), "signed_in")]);
+    assert_eq!(office.model.sessions[&[7; 32]].role, Role::Buyer);
+    let stranger = Command::OpenSession(session(frontrow_domain::id::UserId(uuid::Uuid::from_u128(77))));
+    office.run([
+        (0, Caller::Nobody, stranger, "not_found"),
+        (0, JUNHO, Command::CloseSession { secret_hash: [7; 32] }, "done"),
+        (0, JUNHO, Command::CloseSession { secret_hash: [7; 32] }, "done"),
+    ]);
+    assert!(office.model.sessions.is_empty());
+}

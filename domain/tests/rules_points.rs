@@ -1,0 +1,150 @@
+//! Points, rule by rule: who may charge, how much, and what the history says.
+
+mod support;
+
+use frontrow_domain::{
+    command::{Command, Outcome},
+    id::UserId,
+    money::Money,
+    points::{PointKind, charged, deducted},
+    refusal::Refusal,
+    rules::{ChargePolicy, Rules},
+    user::Caller,
+};
+use support::{BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, at, charge, hold, pay, refund, user};
+use uuid::Uuid;
+
+/// Every caller, with and without a reference, charging Minji's account.
+fn charges_of_minji(policy: ChargePolicy) -> Vec<String> {
+    let mut names = Vec::new();
+    for caller in [MINJI, JUNHO, BOSS, Caller::Service, CLOCK, Caller::Nobody] {
+        for reference in [None, Some("receipt 1")] {
+            let mut office = Office::new();
+            office.rules.charge_policy = policy;
+            names.push(support::name(&office.ask(caller, charge(MINJI, 1_000, reference))));
+        }
+    }
+    names
+}
+
+#[test]
+fn users_charge_themselves_only_where_the_policy_is_open() {
+    let trusted = ["malformed", "charged"];
+    let others = ["charge_not_allowed"; 2];
+    assert_eq!(
+        charges_of_minji(ChargePolicy::Open),
+        [["charged"; 2], others, trusted, trusted, trusted, others].concat()
+    );
+    assert_eq!(charges_of_minji(ChargePolicy::Operator), [others, others, trusted, trusted, trusted, others].concat());
+}
+
+#[test]
+fn operators_charge_themselves_as_users_where_all_may_and_with_a_reference_elsewhere() {
+    let mut office = Office::new();
+    office.run([(0, BOSS, charge(BOSS, 1_000, None), "charged")]);
+    let lines = office.model.audit.len();
+    office.rules.charge_policy = ChargePolicy::Operator;
+    office.run([
+        (0, BOSS, charge(BOSS, 1_000, None), "malformed"),
+        (0, BOSS, charge(BOSS, 1_000, Some("receipt 1")), "charged"),
+    ]);
+    assert_eq!(office.model.audit.len(), lines + 1, "an operator's charge leaves a trace");
+}
+
+#[test]
+fn a_charge_has_bounds_and_so_has_the_balance() {
+    let mut office = Office::new();
+    office.rules.charge_min = Money::new(1_000);
+    office.rules.charge_max = Money::new(50_000);
+    office.rules.balance_max = Money::new(60_000);
+    office.run([
+        (0, MINJI, charge(MINJI, 999, None), "amount_out_of_bounds"),
+        (0, MINJI, charge(MINJI, 0, None), "amount_out_of_bounds"),
+        (0, MINJI, charge(MINJI, -1_000, None), "amount_out_of_bounds"),
+        (0, MINJI, charge(MINJI, i64::MIN, None), "amount_out_of_bounds"),
+        (0, MINJI, charge(MINJI, 50_001, None), "amount_out_of_bounds"),
+        (0, MINJI, charge(MINJI, i64::MAX, None), "amount_out_of_bounds"),
+        (0, MINJI, charge(MINJI, 50_000, None), "charged"),
+        (0, MINJI, charge(MINJI, 10_001, None), "balance_too_large"),
+        (0, MINJI, charge(MINJI, 10_000, None), "charged"),
+        (0, MINJI, charge(MINJI, 1_000, None), "balance_too_large"),
+        (0, JUNHO, charge(JUNHO, 1_000, None), "charged"),
+    ]);
+    assert_eq!((office.balance(MINJI), office.balance(JUNHO)), (60_000, 1_000));
+}
+
+#[test]
+fn a_reference_is_used_once_for_ever_by_anybody() {
+    let mut office = Office::new();
+    office.run([
+        (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 1")), "charged"),
+        (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 1")), "reference_used"),
+        (0, BOSS, charge(JUNHO, 2_000, Some("receipt 1")), "reference_used"),
+        (0, MINJI, charge(MINJI, 1_000, Some("receipt 1")), "reference_used"),
+        (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 2")), "charged"),
+    ]);
+    let answers = office.batch(&[
+        (Caller::Service, charge(MINJI, 1_000, Some("receipt 3"))),
+        (Caller::Service, charge(JUNHO, 1_000, Some("receipt 3"))),
+    ]);
+    assert_eq!(answers, ["charged", "reference_used"]);
+    assert_eq!((office.balance(MINJI), office.balance(JUNHO)), (3_000, 0));
+}
+
+#[test]
+fn only_a_user_has_an_account() {
+    let mut office = Office::new();
+    let nobody = UserId(Uuid::from_u128(77));
+    let command =
+        Command::Charge { user_id: nobody, amount: Money::new(1_000), reference: Some("receipt 1".to_owned()) };
+    office.run([(0, BOSS, command, "not_found"), (0, BOSS, charge(MINJI, 1_000, Some("receipt 1")), "charged")]);
+}
+
+#[test]
+fn the_history_says_what_moved_the_points_and_what_was_left() {
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    office.run([
+        (0, MINJI, charge(MINJI, 30_000, None), "charged"),
+        (0, JUNHO, charge(JUNHO, 7_000, None), "charged"),
+        (S, MINJI, hold(token, &[1, 2]), "held"),
+        (2 * S, MINJI, pay(token, &[1, 2]), "paid"),
+        (3 * S, MINJI, refund(2), "refunded"),
+        (4 * S, MINJI, charge(MINJI, 1_000, None), "charged"),
+    ]);
+    let mine = office.model.history.iter().filter(|entry| entry.user_id == user(MINJI));
+    let lines: Vec<_> =
+        mine.map(|entry| (entry.version, entry.kind, entry.amount.get(), entry.balance_after.get())).collect();
+    assert_eq!(
+        lines,
+        [
+            (1, PointKind::Charge, 30_000, 30_000),
+            (2, PointKind::Use, -10_000, 20_000),
+            (3, PointKind::Use, -20_000, 0),
+            (4, PointKind::Refund, 20_000, 20_000),
+            (5, PointKind::Charge, 1_000, 21_000),
+        ]
+    );
+    let point = office.model.points[&user(MINJI)];
+    assert_eq!((point.created_at, point.last_updated, point.version), (at(0), at(4 * S), 5));
+}
+
+#[test]
+fn a_charge_answers_with_its_entry() {
+    let mut office = Office::new();
+    office.ask(MINJI, charge(MINJI, 5_000, None)).unwrap();
+    let Ok(Outcome::Charged(entry)) = office.ask(MINJI, charge(MINJI, 3_000, None)) else { panic!() };
+    assert_eq!((entry.amount, entry.balance_after), (Money::new(3_000), Money::new(8_000)));
+}
+
+#[test]
+fn charging_and_deducting_never_leave_their_bounds() {
+    let rules = Rules { charge_max: Money::MAX, balance_max: Money::MAX, ..Rules::default() };
+    let won = Money::new;
+    assert_eq!(charged(won(0), Money::MAX, &rules), Ok(Money::MAX));
+    assert_eq!(charged(won(1), Money::MAX, &rules), Err(Refusal::BalanceTooLarge { max: Money::MAX }));
+    assert_eq!(deducted(won(5), won(5)), Ok(won(0)));
+    assert_eq!(deducted(won(5), won(6)), Err(Refusal::InsufficientPoints { balance: won(5), price: won(6) }));
+    let most = won(i64::MAX);
+    assert_eq!(deducted(won(i64::MIN), most), Err(Refusal::InsufficientPoints { balance: won(i64::MIN), price: most }));
+}

@@ -1,0 +1,423 @@
+//! The waiting line, rule by rule: given a box office, when these commands come, then they are answered so.
+
+mod support;
+
+use frontrow_domain::{
+    command::{ConcertChange, Issue, Outcome, RoomChange},
+    concert::ConcertStatus,
+    id::{Position, RoomId},
+    queue::{EndReason, Gate, TokenStatus},
+    user::Caller,
+};
+use support::{
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, advance, advance_past, at,
+    hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
+};
+
+#[test]
+fn a_user_has_one_place_in_a_room_and_one_in_every_other() {
+    let mut office = Office::new();
+    office.run([
+        (0, MINJI, issue(HOUSE), "new"),
+        (S, MINJI, issue(HOUSE), "existing"),
+        (S, JUNHO, issue(HOUSE), "new"),
+        (S, MINJI, issue(OWN), "new"),
+        (S, MINJI, issue(OWN), "existing"),
+        (S, MINJI, issue(RoomId::new(1)), "not_found"),
+        (S, BOSS, issue(HOUSE), "new"),
+        (S, Caller::Nobody, issue(HOUSE), "forbidden"),
+        (S, Caller::Service, issue(HOUSE), "forbidden"),
+        (S, CLOCK, issue(HOUSE), "forbidden"),
+    ]);
+    let Ok(Outcome::Joined { token, issue: Issue::Existing }) = office.ask(MINJI, issue(HOUSE)) else { panic!() };
+    assert_eq!((token.id, token.issued_at), (token_id(HOUSE, 1), at(0)), "asking again keeps the place");
+}
+
+#[test]
+fn positions_rise_by_one_and_are_never_given_again() {
+    let mut office = Office::new();
+    office.run([
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, JUNHO, issue(HOUSE), "new"),
+        (0, JUNHO, leave(token_id(HOUSE, 2)), "ended"),
+        (0, JUNHO, issue(HOUSE), "new"),
+    ]);
+    let places: Vec<_> = office.model.tokens.keys().map(|id| id.position.0).collect();
+    assert_eq!(places, [1, 2, 3]);
+    assert_eq!(office.token(token_id(HOUSE, 2)).end_reason, Some(EndReason::Left));
+}
+
+#[test]
+fn one_batch_gives_places_in_its_order_and_one_to_each_user() {
+    let mut office = Office::new();
+    let answers = office.batch(&[
+        (SORA, issue(HOUSE)),
+        (MINJI, issue(HOUSE)),
+        (SORA, issue(HOUSE)),
+        (SORA, leave(token_id(HOUSE, 1))),
+    ]);
+    // The batch names a token that did not exist when it was loaded, and yet it is there by then.
+    assert_eq!(answers, ["new", "new", "existing", "ended"]);
+    assert_eq!(office.status(token_id(HOUSE, 2)), TokenStatus::Waiting);
+}
+
+#[test]
+fn the_line_of_a_concert_may_be_joined_before_the_sale_but_not_after() {
+    let mut office = Office::new();
+    let opens_later = ConcertChange { opens_at: Some(at(MIN)), ..ConcertChange::default() };
+    let closed = ConcertChange { status: Some(ConcertStatus::Closed), ..ConcertChange::default() };
+    let reopened = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
+    office.run([
+        (0, BOSS, update_concert(2, opens_later), "concert"),
+        (0, MINJI, issue(OWN), "new"),
+        (S, BOSS, update_concert(2, closed), "concert"),
+        (S, JUNHO, issue(OWN), "sale_closed"),
+        (S, BOSS, update_concert(2, reopened), "concert"),
+        (CLOSES - 1, JUNHO, issue(OWN), "new"),
+        (CLOSES, SORA, issue(OWN), "sale_closed"),
+        (CLOSES, SORA, issue(HOUSE), "new"),
+    ]);
+}
+
+#[test]
+fn a_token_is_activated_in_its_turn_and_by_its_user_only() {
+    let mut office = Office::new();
+    let token = token_id(HOUSE, 1);
+    office.run([
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, MINJI, activate(token), "token_waiting"),
+        (0, JUNHO, activate(token), "not_found"),
+        (0, MINJI, activate(token_id(HOUSE, 7)), "not_found"),
+        (0, MINJI, activate(token_id(HOUSE, 0)), "not_found"),
+        (S, MINJI, advance(HOUSE), "forbidden"),
+        (S, BOSS, advance(HOUSE), "forbidden"),
+        (S, CLOCK, advance(RoomId::new(77)), "not_found"),
+        (S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+        (S, JUNHO, activate(token), "not_found"),
+        (2 * S, MINJI, activate(token), "active"),
+        (3 * S, MINJI, activate(token), "active"),
+        (4 * S, MINJI, leave(token), "ended"),
+        (4 * S, MINJI, leave(token), "ended"),
+        (4 * S, MINJI, activate(token), "token_ended"),
+        (4 * S, MINJI, wake(token), "ended"),
+    ]);
+    assert_eq!(office.token(token).activated_at, Some(at(2 * S)));
+    assert_eq!(office.token(token).expired_at, Some(at(4 * S)));
+}
+
+#[test]
+fn a_turn_may_be_claimed_until_a_microsecond_before_its_window_ends() {
+    let rows = [(MIN - 1, "active", TokenStatus::Active), (MIN, "turn_pending", TokenStatus::Waiting)];
+    for (micros, expected, status) in rows {
+        let mut office = Office::new();
+        let token = token_id(HOUSE, 1);
+        office.run([
+            (0, MINJI, issue(HOUSE), "new"),
+            (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+            (micros, MINJI, activate(token), expected),
+        ]);
+        assert_eq!(office.status(token), status);
+    }
+}
+
+#[test]
+fn a_missed_turn_is_recalled_to_the_head_until_its_window_ends() {
+    let ends = MIN + 10 * MIN;
+    // The line may have swept the turn or not: the user hears the same.
+    for sweeps in [true, false] {
+        for (micros, expected) in [(ends - 1, "turn_pending"), (ends, "token_ended")] {
+            let mut office = Office::new();
+            office.run([
+                (0, MINJI, issue(OWN), "new"),
+                (0, JUNHO, issue(OWN), "new"),
+                (0, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+            ]);
+            if sweeps {
+                office.run([(MIN, CLOCK, advance(OWN), "offered 1, lapsed 1")]);
+                assert_eq!(office.status(token_id(OWN, 1)), TokenStatus::Missed);
+            }
+            office.run([(micros, MINJI, activate(token_id(OWN, 1)), expected)]);
+            if expected == "turn_pending" {
+                office.run([(
+                    micros,
+                    CLOCK,
+                    advance(OWN),
+                    if sweeps { "offered 1, lapsed 1" } else { "offered 1, lapsed 0" },
+                )]);
+                assert_eq!(
+                    office.status(token_id(OWN, 1)),
+                    TokenStatus::Offered,
+                    "the head of the line is its own again"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_user_who_joins_again_sees_the_token_as_it_is_now() {
+    let mut office = Office::new();
+    office.run([(0, MINJI, issue(HOUSE), "new"), (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0")]);
+    office.at(MIN);
+    let Ok(Outcome::Joined { token, .. }) = office.ask(MINJI, issue(HOUSE)) else { panic!() };
+    assert_eq!(token.status, TokenStatus::Missed);
+    // Past every window the place is gone, swept or not, and a new one is given.
+    office
+        .run([(11 * MIN, MINJI, issue(HOUSE), "new"), (11 * MIN, MINJI, activate(token_id(HOUSE, 1)), "token_ended")]);
+    assert_eq!(office.token(token_id(HOUSE, 1)).expired_at, Some(at(11 * MIN)));
+}
+
+#[test]
+fn the_silent_are_put_aside_and_wait_again_when_they_show_a_sign() {
+    let half_an_hour = 30 * MIN;
+    let rows: [(i64, fn(_) -> _, &str); 5] = [
+        (MIN, wake, "waiting"),
+        (MIN, activate, "turn_pending"),
+        (half_an_hour - 1, wake, "waiting"),
+        (half_an_hour, wake, "ended"),
+        (half_an_hour, activate, "token_ended"),
+    ];
+    for (micros, command, expected) in rows {
+        let mut office = Office::new();
+        office.run([
+            (0, MINJI, issue(OWN), "new"),
+            (0, JUNHO, issue(OWN), "new"),
+            (0, CLOCK, advance_past(OWN, &[1]), "offered 1, lapsed 0"),
+        ]);
+        assert_eq!(office.status(token_id(OWN, 1)), TokenStatus::Dormant);
+        assert_eq!(office.status(token_id(OWN, 2)), TokenStatus::Offered, "a ghost does not block the line");
+        office.run([(micros, MINJI, command(token_id(OWN, 1)), expected)]);
+    }
+}
+
+#[test]
+fn the_cursor_never_goes_back_and_whoever_is_behind_it_is_next() {
+    let mut office = Office::new();
+    office.run([
+        (0, MINJI, issue(OWN), "new"),
+        (0, JUNHO, issue(OWN), "new"),
+        (0, SORA, issue(OWN), "new"),
+        (0, CLOCK, advance_past(OWN, &[1]), "offered 1, lapsed 0"),
+        (S, MINJI, wake(token_id(OWN, 1)), "waiting"),
+        (S, JUNHO, leave(token_id(OWN, 2)), "ended"),
+        (S, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+    ]);
+    assert_eq!(office.status(token_id(OWN, 1)), TokenStatus::Offered);
+    assert_eq!(office.room(OWN).cursor, Position(2));
+}
+
+#[test]
+fn no_sign_of_life_changes_a_turn() {
+    let mut office = Office::new();
+    office.run([
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, MINJI, wake(token_id(HOUSE, 1)), "waiting"),
+        (0, JUNHO, wake(token_id(HOUSE, 1)), "not_found"),
+        (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+        (MIN - 1, MINJI, wake(token_id(HOUSE, 1)), "offered"),
+        (MIN, MINJI, wake(token_id(HOUSE, 1)), "missed"),
+    ]);
+}
+
+#[test]
+fn an_active_token_ends_when_idle_and_at_its_absolute_limit() {
+    // Without a sign of life: 90 seconds.
+    for (micros, expected) in [(90 * S - 1, "held"), (90 * S, "token_ended")] {
+        let mut office = Office::new();
+        let token = office.active(MINJI, HOUSE);
+        office.run([(micros, MINJI, hold(token, &[1]), expected)]);
+    }
+    // With one a minute: ten minutes.
+    for (micros, expected) in [(10 * MIN - 1, "held"), (10 * MIN, "token_ended")] {
+        let mut office = Office::new();
+        let token = office.active(MINJI, HOUSE);
+        for minute in 1..10 {
+            office.run([(minute * MIN, MINJI, wake(token), "active")]);
+        }
+        office.run([(micros, MINJI, hold(token, &[1]), expected)]);
+    }
+}
+
+#[test]
+fn a_hold_lifts_the_end_of_its_token_until_there_was_time_to_pay() {
+    // Five minutes of the hold and half a minute of grace.
+    for (micros, expected) in [(5 * MIN + 30 * S - 1, "active"), (5 * MIN + 30 * S, "ended")] {
+        let mut office = Office::new();
+        let token = office.active(MINJI, HOUSE);
+        office.run([(0, MINJI, hold(token, &[1]), "held"), (micros, MINJI, wake(token), expected)]);
+    }
+    // A hold in the last moment lifts it past the absolute limit, and no later hold lifts it again.
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    let last = 10 * MIN - 1;
+    for minute in 1..10 {
+        office.run([(minute * MIN, MINJI, wake(token), "active")]);
+    }
+    office.run([(last, MINJI, hold(token, &[1]), "held"), (15 * MIN, MINJI, hold(token, &[2]), "held")]);
+    assert_eq!(office.token(token).deadline, Some(at(last + 5 * MIN + 30 * S)));
+}
+
+#[test]
+fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
+    let mut office = Office::new();
+    let (first, second) = (token_id(OWN, 1), token_id(OWN, 2));
+    office.run([
+        (0, BOSS, set_cap(OWN, 2), "room"),
+        (0, MINJI, issue(OWN), "new"),
+        (0, JUNHO, issue(OWN), "new"),
+        (0, CLOCK, advance(OWN), "offered 2, lapsed 0"),
+        (0, BOSS, set_cap(OWN, 1), "room"),
+        (S, MINJI, activate(first), "active"),
+        (50 * S, JUNHO, activate(second), "turn_pending"),
+        // The turn would have ended at 60 s; asking has kept it for another minute.
+        (80 * S, MINJI, wake(first), "active"),
+        (100 * S, JUNHO, activate(second), "turn_pending"),
+        (110 * S, MINJI, leave(first), "ended"),
+        (110 * S, JUNHO, activate(second), "active"),
+    ]);
+}
+
+#[test]
+fn an_overdue_token_gives_its_place_up_though_nobody_swept_it() {
+    for (micros, expected) in [(90 * S - 1, "turn_pending"), (90 * S, "active")] {
+        let mut office = Office::new();
+        office.run([(0, BOSS, set_cap(OWN, 2), "room"), (0, JUNHO, issue(OWN), "new")]);
+        let token = office.active(MINJI, OWN);
+        office.run([
+            (0, BOSS, set_cap(OWN, 1), "room"),
+            (50 * S, JUNHO, activate(token_id(OWN, 1)), "turn_pending"),
+            (micros, JUNHO, activate(token_id(OWN, 1)), expected),
+        ]);
+        // And it cannot come back over the cap.
+        if expected == "active" {
+            office.run([(micros, MINJI, wake(token), "ended"), (micros, MINJI, hold(token, &[7]), "token_ended")]);
+        }
+    }
+}
+
+#[test]
+fn places_that_one_batch_frees_are_taken_in_it_but_not_more() {
+    let mut office = Office::new();
+    office.run([
+        (0, BOSS, set_cap(OWN, 3), "room"),
+        (0, MINJI, issue(OWN), "new"),
+        (0, JUNHO, issue(OWN), "new"),
+        (0, SORA, issue(OWN), "new"),
+        (0, CLOCK, advance(OWN), "offered 3, lapsed 0"),
+        (0, BOSS, set_cap(OWN, 1), "room"),
+    ]);
+    let [first, second, third] = [1, 2, 3].map(|position| token_id(OWN, position));
+    let answers = office.batch(&[
+        (MINJI, activate(first)),
+        (JUNHO, activate(second)),
+        (MINJI, leave(first)),
+        (SORA, activate(third)),
+        (JUNHO, activate(second)),
+    ]);
+    assert_eq!(answers, ["active", "turn_pending", "ended", "active", "turn_pending"]);
+}
+
+#[test]
+fn a_payment_ends_its_token_and_frees_its_place() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.run([(S, MINJI, pay(token, &[1]), "paid"), (S, MINJI, hold(token, &[2]), "token_ended")]);
+    assert_eq!(office.token(token).end_reason, Some(EndReason::Paid));
+    office.run([(S, MINJI, issue(HOUSE), "new")]);
+}
+
+#[test]
+fn service_needs_an_active_token_of_the_right_room() {
+    let mut office = Office::new();
+    let own = office.active(MINJI, OWN);
+    office.run([
+        (0, MINJI, hold(own, &[1]), "token_of_another_room"),
+        (0, JUNHO, hold(own, &[7]), "token_invalid"),
+        (0, MINJI, hold(token_id(HOUSE, 99), &[1]), "token_invalid"),
+        (0, MINJI, hold(own, &[7]), "held"),
+        (0, JUNHO, issue(HOUSE), "new"),
+        (0, JUNHO, hold(token_id(HOUSE, 1), &[1]), "token_waiting"),
+        (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+        (0, JUNHO, hold(token_id(HOUSE, 1), &[1]), "token_not_activated"),
+        (MIN, JUNHO, hold(token_id(HOUSE, 1), &[1]), "token_missed"),
+        (11 * MIN, JUNHO, hold(token_id(HOUSE, 1), &[1]), "token_ended"),
+    ]);
+}
+
+#[test]
+fn a_paused_gate_offers_nothing_but_offered_turns_may_be_claimed() {
+    let mut office = Office::new();
+    let gate = |gate| set_room(HOUSE, RoomChange { gate: Some(gate), ..RoomChange::default() });
+    office.run([
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+        (0, JUNHO, issue(HOUSE), "new"),
+        (0, BOSS, gate(Gate::Paused), "room"),
+        (S, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
+        (S, MINJI, activate(token_id(HOUSE, 1)), "active"),
+        // What is due lapses all the same.
+        (91 * S, CLOCK, advance(HOUSE), "offered 0, lapsed 1"),
+        (92 * S, BOSS, gate(Gate::Open), "room"),
+        (92 * S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+    ]);
+}
+
+#[test]
+fn the_rate_binds_where_it_is_tighter_than_the_cap() {
+    let mut office = Office::new();
+    let rate = |admit_per_minute| set_room(HOUSE, RoomChange { admit_per_minute, ..RoomChange::default() });
+    office.run([
+        (0, BOSS, rate(Some(Some(60))), "room"),
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, JUNHO, issue(HOUSE), "new"),
+        (0, SORA, issue(HOUSE), "new"),
+        (S - 1, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
+        (S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+        (S, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
+        // However long nothing moved, one turn is all that was saved.
+        (30 * S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+        (30 * S, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
+        (30 * S, BOSS, rate(Some(None)), "room"),
+        (30 * S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+    ]);
+}
+
+#[test]
+fn offers_exceed_the_free_places_by_half_at_most() {
+    let mut office = Office::new();
+    office.run([(0, BOSS, set_cap(HOUSE, 2), "room")]);
+    let mut room = office.room(HOUSE).clone();
+    room.no_show_ppm = 990_000;
+    office.model.rooms.insert(HOUSE, room);
+    office.run([
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, JUNHO, issue(HOUSE), "new"),
+        (0, SORA, issue(HOUSE), "new"),
+        (0, BOSS, issue(HOUSE), "new"),
+        (0, CLOCK, advance(HOUSE), "offered 3, lapsed 0"),
+        (0, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
+        (1, SORA, activate(token_id(HOUSE, 3)), "active"),
+        (1, JUNHO, activate(token_id(HOUSE, 2)), "active"),
+        (1, MINJI, activate(token_id(HOUSE, 1)), "turn_pending"),
+        (2, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
+    ]);
+}
+
+#[test]
+fn the_no_show_share_follows_what_users_do() {
+    let mut office = Office::new();
+    let mut share = 0;
+    for turn in 0..20 {
+        let start = turn * 20 * MIN;
+        office.run([
+            (start, MINJI, issue(OWN), "new"),
+            (start, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+            (start + MIN, CLOCK, advance(OWN), "offered 0, lapsed 1"),
+            (start + MIN, MINJI, leave(token_id(OWN, turn + 1)), "ended"),
+        ]);
+        assert!(office.room(OWN).no_show_ppm > share, "an unclaimed turn raises it");
+        share = office.room(OWN).no_show_ppm;
+    }
+    office.at(DAY);
+    office.active(MINJI, OWN);
+    assert!(office.room(OWN).no_show_ppm < share, "a claimed turn lowers it");
+}

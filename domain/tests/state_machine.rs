@@ -1,0 +1,379 @@
+//! Random sales: users, operators and the clock do what they like, in batches, with repeats and crashes, and after
+//! every step the books are in order and a simpler box office agrees.
+//!
+//! `PROPTEST_CASES=10000` makes it a long run from a random seed; without it the run is short and always the same.
+
+mod support;
+
+use frontrow_domain::{
+    command::{Answer, Command, ConcertChange, Idempotency, Keys, Novelty, Request, RoomChange},
+    concert::ConcertStatus,
+    decide::decide_all,
+    id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
+    model::Model,
+    money::Money,
+    queue::can_expire,
+    reservation::ReservationStatus,
+    rules::Rules,
+    time::{Span, Time},
+    user::Caller,
+};
+use proptest::{
+    collection::vec,
+    test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner},
+};
+use std::{cell::RefCell, collections::BTreeMap};
+use support::{
+    BOSS, CLOCK, DAY, HOUSE, MINJI, OWN, Office, S, SHOW, at, books, name,
+    oracle::Oracle,
+    wish::{Keyed, Step, USERS, Wish, step},
+};
+
+/// What happened in the whole run, by name.
+type Seen = BTreeMap<String, u64>;
+
+struct Machine {
+    model: Model,
+    oracle: Oracle,
+    rules: Rules,
+    now: Time,
+    sent: Vec<Request>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let mut office = Office::new();
+        office.ask(BOSS, support::set_cap(HOUSE, 2)).expect("an operator may");
+        let later = ConcertChange { opens_at: Some(at(20 * S)), ..ConcertChange::default() };
+        office.ask(BOSS, support::update_concert(2, later)).expect("an operator may");
+        let rules = Rules {
+            max_seats_per_user: 3,
+            charge_max: Money::new(50_000),
+            balance_max: Money::new(120_000),
+            ..Rules::default()
+        };
+        let oracle = Oracle::beside(&office.model, rules);
+        Self { model: office.model, oracle, rules, now: office.now, sent: Vec::new() }
+    }
+
+    fn step(&mut self, step: &Step, seen: &mut Seen) {
+        let before = self.model.clone();
+        match step {
+            Step::Wait { micros } => self.now = self.now.plus(Span::from_micros(*micros)),
+            Step::WaitForEnd { which, off } => {
+                if let Some(span) = self.oracle.next_ends(self.now).get(*which) {
+                    self.now = self.now.plus(Span::from_micros((span.micros() + off).max(0)));
+                }
+            }
+            Step::WaitForCutOff => self.now = self.now.max(at(SHOW - DAY)),
+            Step::Batch { wishes } => {
+                let mut batch: Vec<_> = wishes.iter().map(|(wish, keyed)| self.request(wish, *keyed)).collect();
+                // Of a room's caps that change within one moment the books have the last one only.
+                let mut caps = 0;
+                batch.retain(|request| {
+                    caps += i32::from(matches!(request.command, Command::SetRoom { .. }));
+                    caps <= 1 || !matches!(request.command, Command::SetRoom { .. })
+                });
+                self.transact(&batch, seen);
+            }
+            Step::Visit { user, seats } => {
+                let room = usize::from(seats.first().is_some_and(|seat| *seat > 6));
+                let wishes = [
+                    Wish::Issue { user: *user, room },
+                    Wish::Advance { room, asleep: 0 },
+                    Wish::Activate { user: *user, room, odd: u8::MAX },
+                    Wish::Hold { user: *user, seats: seats.clone(), odd: u8::MAX },
+                ];
+                for wish in wishes {
+                    let request = self.request(&wish, Keyed::No);
+                    self.transact(&[request], seen);
+                }
+            }
+            Step::Crash { wishes } => {
+                let batch: Vec<_> = wishes.iter().map(|wish| self.request(wish, Keyed::Yes)).collect();
+                let mut world = self.model.load(self.now, self.rules, &Keys::of(&batch));
+                let answers = decide_all(&mut world, &batch);
+                *seen.entry("lost in a crash".to_owned()).or_default() += answers.len() as u64;
+            }
+        }
+        books::check(&self.model, self.now);
+        self.oracle.compare(&self.model, self.now);
+        note_moves(&before, &self.model, seen);
+    }
+
+    fn transact(&mut self, batch: &[Request], seen: &mut Seen) {
+        let before = self.model.clone();
+        let (answers, changes) = self.model.transact(self.now, self.rules, batch);
+        assert_eq!(answers.len(), batch.len());
+        for (request, answer) in batch.iter().zip(&answers) {
+            self.oracle.hear(request, answer, self.now);
+            let what = match answer.novelty {
+                Novelty::Fresh => name(&answer.decision),
+                Novelty::Replayed if answer.decision.is_err() => "refusal replayed".to_owned(),
+                Novelty::Replayed => "replayed".to_owned(),
+            };
+            *seen.entry(what).or_default() += 1;
+        }
+        if changes.is_empty() {
+            let mut after = self.model.clone();
+            after.highest.clone_from(&before.highest);
+            assert!(after == before, "something changed that was not said");
+        }
+        // What moves a line reads it as it stood before the batch, so that it may see less than one by one would.
+        let moves = batch.iter().any(|request| matches!(request.command, Command::AdvanceRoom { .. }));
+        if batch.len() == 1 || !moves {
+            let (model, singly) = one_by_one(before, self.now, self.rules, batch);
+            assert_eq!(singly, answers, "a batch is answered as one by one would be");
+            assert!(model == self.model, "a batch does what one by one would do");
+        }
+    }
+
+    fn request(&mut self, wish: &Wish, keyed: Keyed) -> Request {
+        if let Wish::Again { which } | Wish::Reuse { which } = wish
+            && let Some(old) = self.sent.get(which.checked_rem(self.sent.len()).unwrap_or(0))
+        {
+            let mut request = old.clone();
+            if let (Wish::Reuse { .. }, Some(used)) = (wish, &mut request.idempotency) {
+                used.fingerprint = [1; 32];
+            }
+            return request;
+        }
+        let (caller, command) = self.command(wish);
+        let mut request = Request { caller, command, idempotency: None };
+        if matches!(keyed, Keyed::Yes) {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&self.sent.len().to_le_bytes());
+            request.idempotency = Some(Idempotency { key, fingerprint: [0; 32] });
+            self.sent.push(request.clone());
+        }
+        request
+    }
+
+    fn command(&self, wish: &Wish) -> (Caller, Command) {
+        let room_of = |room: &usize| [HOUSE, OWN][*room];
+        match wish {
+            Wish::Issue { user, room } => (USERS[*user], Command::IssueToken { room_id: room_of(room) }),
+            Wish::Activate { user, room, odd } => {
+                (USERS[*user], Command::ActivateToken { token: self.token(*user, room_of(room), *odd) })
+            }
+            Wish::Wake { user, room } => {
+                (USERS[*user], Command::WakeToken { token: self.token(*user, room_of(room), 1) })
+            }
+            Wish::Leave { user, room } => {
+                (USERS[*user], Command::LeaveQueue { token: self.token(*user, room_of(room), 1) })
+            }
+            Wish::Advance { room, asleep } => {
+                let room_id = room_of(room);
+                let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
+                let nod = |id: &&TokenId| *asleep > 200 && (id.position.0 + i64::from(*asleep)) % 3 == 0;
+                let asleep: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
+                (CLOCK, Command::AdvanceRoom { room_id, limit: 10, asleep })
+            }
+            Wish::Hold { user, seats, odd } => {
+                let room = if seats.first().is_some_and(|seat| *seat > 6) { OWN } else { HOUSE };
+                let seat_ids = seats.iter().copied().map(SeatId::new).collect();
+                (USERS[*user], Command::Hold { token: self.token(*user, room, *odd), seat_ids })
+            }
+            Wish::Cancel { user, which } => {
+                let reservation_id = self.some_reservation(*which);
+                let owner = self.model.reservations.get(&reservation_id).map(|row| Caller::Buyer(row.user_id));
+                let caller = owner.filter(|_| which % 3 > 0).unwrap_or(USERS[*user]);
+                (caller, Command::CancelReservation { reservation_id })
+            }
+            Wish::Sweep => {
+                (CLOCK, Command::ExpireHolds { reservation_ids: self.model.reservations.keys().copied().collect() })
+            }
+            Wish::Pay { user, how_many, odd } => self.payment(*user, *how_many, *odd),
+            Wish::Refund { user, which } => {
+                let count = self.model.payments.len() + 1;
+                let payment_id = PaymentId::new(i64::try_from(which % count).expect("few payments") + 1);
+                let owner = self.model.payments.get(&payment_id).map(|row| Caller::Buyer(row.user_id));
+                (owner.filter(|_| which % 5 > 0).unwrap_or(USERS[*user]), Command::Refund { payment_id })
+            }
+            Wish::Charge { user, to, amount, reference } => {
+                // Mostly one's own account.
+                let to = if amount % 4 == 0 { *to } else { *user };
+                let user_id = support::user(USERS[to]);
+                let reference = reference.map(|number| format!("receipt {number}"));
+                (USERS[*user], Command::Charge { user_id, amount: Money::new(*amount), reference })
+            }
+            Wish::SetSeats { seats, action } => {
+                let mut seat_ids: Vec<_> = seats.iter().map(|seat| SeatId::new((*seat).min(9))).collect();
+                seat_ids.sort_unstable();
+                seat_ids.dedup();
+                seat_ids.extend(seats.is_empty().then_some(SeatId::new(1)));
+                (BOSS, Command::SetSeats { seat_ids, action: action.clone() })
+            }
+            Wish::SetCap { room, cap } => (BOSS, support::set_cap(room_of(room), *cap)),
+            Wish::SetGate { room, gate, rate } => {
+                let change = RoomChange { gate: Some(*gate), admit_per_minute: Some(*rate), ..RoomChange::default() };
+                (BOSS, support::set_room(room_of(room), change))
+            }
+            Wish::SetStatus { concert, status } => {
+                let change = ConcertChange { status: Some(*status), ..ConcertChange::default() };
+                (BOSS, support::update_concert(*concert, change))
+            }
+            // Nothing was sent yet that could be repeated.
+            Wish::Again { .. } | Wish::Reuse { .. } => (MINJI, Command::IssueToken { room_id: HOUSE }),
+        }
+    }
+
+    /// The user's latest token in the room; now and then anybody's.
+    fn token(&self, user: usize, room: RoomId, odd: u8) -> TokenId {
+        let tokens = || self.model.tokens.values();
+        if odd < 12
+            && let Some(any) = tokens().nth(usize::from(odd))
+        {
+            return any.id;
+        }
+        let owner = USERS[user].user_id();
+        let mine = tokens().filter(|token| Some(token.user_id) == owner && token.id.room_id == room);
+        mine.max_by_key(|token| (can_expire(token), token.id)).map_or(support::token_id(room, 1), |token| token.id)
+    }
+
+    fn some_reservation(&self, which: usize) -> ReservationId {
+        let count = self.model.reservations.len();
+        // Mostly one of the latest.
+        let back = if which.is_multiple_of(5) { which / 5 % (count + 1) } else { which % 4 };
+        ReservationId::new(i64::try_from(count.saturating_sub(back).max(1)).expect("few reservations"))
+    }
+
+    /// A payment for somebody's latest reservations of one concert, pending ones of who can pay unless it is odd.
+    fn payment(&self, user: usize, how_many: usize, odd: u8) -> (Caller, Command) {
+        let rows = || self.model.reservations.values().rev();
+        let pending = || rows().filter(|row| row.status == ReservationStatus::Pending);
+        let payer = pending().nth(user).or(pending().next()).filter(|_| odd % 4 > 0);
+        let owner = payer.map(|row| row.user_id).or(USERS[user].user_id());
+        let user = USERS.iter().position(|caller| caller.user_id() == owner).unwrap_or(user);
+        let mine = rows().filter(|row| Some(row.user_id) == owner);
+        let mine: Vec<_> = mine.filter(|row| odd % 4 == 0 || row.status == ReservationStatus::Pending).collect();
+        let concert = mine.first().map(|row| row.concert_id);
+        let same = mine.into_iter().filter(|row| odd % 9 == 0 || Some(row.concert_id) == concert);
+        let reservation_ids = same.take(how_many).map(|row| row.reservation_id).collect();
+        let room = if concert.is_some_and(|concert| concert.get() == 2) { OWN } else { HOUSE };
+        (USERS[user], Command::Pay { token: self.token(user, room, odd), reservation_ids })
+    }
+}
+
+/// Each command in a transaction of its own, with the checks that a single command allows.
+fn one_by_one(mut model: Model, now: Time, rules: Rules, batch: &[Request]) -> (Model, Vec<Answer>) {
+    let mut answers = Vec::new();
+    for request in batch {
+        let before = model.clone();
+        let (mut answer, _) = model.transact(now, rules, std::slice::from_ref(request));
+        books::check_step(&before, &model);
+        let answer = answer.remove(0);
+        if answer.decision.is_err() || answer.novelty == Novelty::Replayed {
+            let mut unchanged = model.clone();
+            unchanged.highest.clone_from(&before.highest);
+            if answer.novelty == Novelty::Fresh {
+                unchanged.kept.clone_from(&before.kept);
+            }
+            assert!(unchanged == before, "{request:?} changed something though it was answered {answer:?}");
+        }
+        answers.push(answer);
+    }
+    (model, answers)
+}
+
+/// Counts how rows moved from state to state.
+fn note_moves(before: &Model, after: &Model, seen: &mut Seen) {
+    let mut note = |from: String, to: String| {
+        if from != to {
+            *seen.entry(format!("{from} > {to}")).or_default() += 1;
+        }
+    };
+    for (id, old) in &before.tokens {
+        note(format!("{:?}", old.status), format!("{:?}", after.tokens[id].status));
+    }
+    for (id, old) in &before.reservations {
+        note(format!("{:?}", old.status), format!("{:?}", after.reservations[id].status));
+    }
+    for (id, old) in &before.seats {
+        note(format!("{:?} seat", old.status), format!("{:?} seat", after.seats[id].status));
+    }
+}
+
+/// What must have happened somewhere in the run, or the run proves nothing.
+const MUST_HAPPEN: [&str; 54] = [
+    "new",
+    "existing",
+    "active",
+    "turn_pending",
+    "waiting",
+    "ended",
+    "held",
+    "cancelled",
+    "paid",
+    "refunded",
+    "charged",
+    "seats_set",
+    "room",
+    "concert",
+    "swept 1",
+    "offered 1, lapsed 0",
+    "offered 1, lapsed 1",
+    "offered 0, lapsed 1",
+    "replayed",
+    "refusal replayed",
+    "idempotency_key_reused",
+    "lost in a crash",
+    "not_found",
+    "malformed",
+    "several_concerts",
+    "token_invalid",
+    "token_of_another_room",
+    "token_waiting",
+    "token_not_activated",
+    "token_missed",
+    "token_ended",
+    "sale_not_open",
+    "sale_closed",
+    "seat_held",
+    "seat_sold",
+    "seat_blocked",
+    "seat_in_use",
+    "too_many_seats",
+    "hold_expired",
+    "reservation_not_pending",
+    "insufficient_points",
+    "already_refunded",
+    "refund_too_late",
+    "charge_not_allowed",
+    "amount_out_of_bounds",
+    "balance_too_large",
+    "reference_used",
+    "Waiting > Dormant",
+    "Dormant > Waiting",
+    "Offered > Missed",
+    "Missed > Waiting",
+    "Pending > Expired",
+    "Confirmed > Refunded",
+    "Held seat > Sold seat",
+];
+
+#[test]
+fn random_sales_keep_the_books_in_order() {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u32>().ok());
+    let config =
+        Config { cases: asked.unwrap_or(150), failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
+    let mut runner = match asked {
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+    };
+    let seen = RefCell::new(Seen::new());
+    let result = runner.run(&vec(step(), 1..=180), |steps| {
+        let mut machine = Machine::new();
+        for step in &steps {
+            machine.step(step, &mut seen.borrow_mut());
+        }
+        Ok(())
+    });
+    if let Err(TestError::Fail(why, steps)) = &result {
+        panic!("{why}\nafter these steps:\n{steps:#?}");
+    }
+    result.expect("the run was not given up");
+    let seen = seen.into_inner();
+    let missing: Vec<_> = MUST_HAPPEN.iter().filter(|what| !seen.contains_key(**what)).collect();
+    assert!(missing.is_empty(), "never happened: {missing:?}\nhappened: {seen:#?}");
+}

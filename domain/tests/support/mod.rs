@@ -1,0 +1,328 @@
+//! A small box office to try rules on: two concerts, nine seats, three buyers, one operator.
+
+#![expect(dead_code, reason = "every test file uses a part of this")]
+
+pub(crate) mod books;
+pub(crate) mod oracle;
+pub(crate) mod wish;
+
+use frontrow_domain::{
+    command::{Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Outcome, Request, RoomChange},
+    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    model::Model,
+    money::Money,
+    queue::{Room, Token, TokenStatus},
+    rules::Rules,
+    seat::{NewSeat, SeatAction, SeatLabel},
+    time::{Span, Time},
+    user::{Caller, NewUser, Role},
+};
+use uuid::Uuid;
+
+/// When the box office opens and both sales with it.
+pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
+/// One second in microseconds.
+pub(crate) const S: i64 = 1_000_000;
+/// One minute in microseconds.
+pub(crate) const MIN: i64 = 60 * S;
+/// One day in microseconds.
+pub(crate) const DAY: i64 = 24 * 60 * MIN;
+
+pub(crate) const MINJI: Caller = Caller::Buyer(UserId(Uuid::from_u128(1)));
+pub(crate) const JUNHO: Caller = Caller::Buyer(UserId(Uuid::from_u128(2)));
+pub(crate) const SORA: Caller = Caller::Buyer(UserId(Uuid::from_u128(3)));
+pub(crate) const BOSS: Caller = Caller::Operator(UserId(Uuid::from_u128(9)));
+pub(crate) const CLOCK: Caller = Caller::System;
+
+/// The house room leads to concert 1 and its seats 1 to 6; at most 3 are active.
+pub(crate) const HOUSE: RoomId = RoomId::HOUSE;
+/// Concert 2's own room leads to its seats 7 to 9; at most 1 is active.
+pub(crate) const OWN: RoomId = RoomId::new(2);
+/// When both sales close.
+pub(crate) const CLOSES: i64 = 10 * DAY;
+/// When both concerts start.
+pub(crate) const SHOW: i64 = 30 * DAY;
+
+/// One line of a table: microseconds since the start, who, what, and how it is answered.
+pub(crate) type Row = (i64, Caller, Command, &'static str);
+
+/// A box office and its clock.
+#[derive(Debug, Clone)]
+pub(crate) struct Office {
+    pub(crate) model: Model,
+    pub(crate) rules: Rules,
+    pub(crate) now: Time,
+}
+
+impl Office {
+    pub(crate) fn new() -> Self {
+        let mut office = Self { model: Model::new(3, START), rules: Rules::default(), now: START };
+        for caller in [MINJI, JUNHO, SORA, BOSS] {
+            office.expect(CLOCK, register(caller), "registered");
+        }
+        office.expect(CLOCK, create_concert(None), "concert");
+        office.expect(CLOCK, add_seats(1, 1..=6), "seats_added");
+        office.expect(CLOCK, create_concert(Some(1)), "concert");
+        office.expect(CLOCK, add_seats(2, 1..=3), "seats_added");
+        office
+    }
+
+    /// Puts the clock `micros` after the start.
+    pub(crate) fn at(&mut self, micros: i64) {
+        self.now = at(micros);
+    }
+
+    /// Asks once, with the checks that hold for every command: a refusal changes nothing, the books stay in order.
+    pub(crate) fn ask(&mut self, caller: Caller, command: Command) -> Decision {
+        self.send(Request { caller, command, idempotency: None }).decision
+    }
+
+    /// Asks once under an idempotency key. The request's fingerprint is `body`.
+    pub(crate) fn ask_with_key(&mut self, key: u8, body: u8, caller: Caller, command: Command) -> Answer {
+        self.send(Request { caller, command, idempotency: Some(idempotency(key, body)) })
+    }
+
+    fn send(&mut self, request: Request) -> Answer {
+        let before = self.model.clone();
+        let (mut answers, _) = self.model.transact(self.now, self.rules, &[request]);
+        assert_eq!(answers.len(), 1);
+        let answer = answers.remove(0);
+        if answer.decision.is_err() {
+            let mut unkept = self.model.clone();
+            unkept.kept.clone_from(&before.kept);
+            // What a store reads of a line is noted though nothing was taken from it.
+            unkept.highest.clone_from(&before.highest);
+            assert_eq!(unkept, before, "the refusal {:?} changed something", answer.decision);
+        }
+        books::check(&self.model, self.now);
+        books::check_step(&before, &self.model);
+        answer
+    }
+
+    /// Asks once and compares the answer's name.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, caller: Caller, command: Command, expected: &str) {
+        let asked = format!("{command:?}");
+        let decision = self.ask(caller, command);
+        assert_eq!(name(&decision), expected, "{asked} at {} µs: {decision:?}", self.micros());
+    }
+
+    /// Runs a table.
+    #[track_caller]
+    pub(crate) fn run<const N: usize>(&mut self, rows: [Row; N]) {
+        for (micros, caller, command, expected) in rows {
+            self.at(micros);
+            self.expect(caller, command, expected);
+        }
+    }
+
+    /// Sends several at once, in one transaction.
+    pub(crate) fn batch(&mut self, batch: &[(Caller, Command)]) -> Vec<String> {
+        let request = |(caller, command): &(Caller, Command)| Request {
+            caller: *caller,
+            command: command.clone(),
+            idempotency: None,
+        };
+        let requests: Vec<_> = batch.iter().map(request).collect();
+        let (answers, _) = self.model.transact(self.now, self.rules, &requests);
+        books::check(&self.model, self.now);
+        answers.iter().map(|answer| name(&answer.decision)).collect()
+    }
+
+    /// Takes the caller through the line of a room with nobody else in front.
+    #[track_caller]
+    pub(crate) fn active(&mut self, caller: Caller, room: RoomId) -> TokenId {
+        let Ok(Outcome::Joined { token, .. }) = self.ask(caller, issue(room)) else { panic!("no token") };
+        self.ask(CLOCK, advance(room)).expect("the clock may move the line");
+        self.expect(caller, activate(token.id), "active");
+        token.id
+    }
+
+    /// Charges points as the payment provider would.
+    #[track_caller]
+    pub(crate) fn charge(&mut self, caller: Caller, amount: i64) {
+        let reference = format!("seed {}", self.model.history.len());
+        self.expect(Caller::Service, charge(caller, amount, Some(&reference)), "charged");
+    }
+
+    /// An active token, a hold of the seats and the points to pay for them; reservations are numbered from 1.
+    #[track_caller]
+    pub(crate) fn with_hold(caller: Caller, seats: &[i64]) -> (Self, TokenId) {
+        let mut office = Self::new();
+        let token = office.active(caller, HOUSE);
+        office.charge(caller, 500_000);
+        office.expect(caller, hold(token, seats), "held");
+        (office, token)
+    }
+
+    pub(crate) fn micros(&self) -> i64 {
+        self.now.micros() - START.micros()
+    }
+
+    pub(crate) fn token(&self, id: TokenId) -> Token {
+        self.model.tokens[&id]
+    }
+
+    pub(crate) fn status(&self, id: TokenId) -> TokenStatus {
+        self.token(id).status
+    }
+
+    pub(crate) fn room(&self, room: RoomId) -> &Room {
+        &self.model.rooms[&room]
+    }
+
+    pub(crate) fn balance(&self, caller: Caller) -> i64 {
+        self.model.points.get(&user(caller)).map_or(0, |point| point.amount.get())
+    }
+
+    /// The seat's letter in the map.
+    pub(crate) fn letter(&self, seat: i64) -> char {
+        char::from(self.model.seats[&SeatId::new(seat)].status.letter())
+    }
+}
+
+/// What an answer is called in the tables: a refusal's code, or the outcome with what tells it from others.
+pub(crate) fn name(decision: &Decision) -> String {
+    match decision {
+        Err(refusal) => refusal.code().to_owned(),
+        Ok(Outcome::Joined { issue: Issue::New, .. }) => "new".to_owned(),
+        Ok(Outcome::Joined { issue: Issue::Existing, .. }) => "existing".to_owned(),
+        Ok(Outcome::Token(token)) => format!("{:?}", token.status).to_lowercase(),
+        Ok(Outcome::Advanced { offered, lapsed }) => format!("offered {offered}, lapsed {lapsed}"),
+        Ok(Outcome::HoldsExpired(count)) => format!("swept {count}"),
+        Ok(outcome) => {
+            let json = serde_json::to_value(outcome).expect("an outcome is JSON");
+            json["outcome"].as_str().expect("an outcome has a name").to_owned()
+        }
+    }
+}
+
+pub(crate) fn at(micros: i64) -> Time {
+    START.plus(Span::from_micros(micros))
+}
+
+pub(crate) fn user(caller: Caller) -> UserId {
+    caller.user_id().expect("the caller is a user")
+}
+
+pub(crate) fn idempotency(key: u8, body: u8) -> Idempotency {
+    Idempotency { key: [key; 32], fingerprint: [body; 32] }
+}
+
+pub(crate) fn token_id(room: RoomId, position: i64) -> TokenId {
+    TokenId { room_id: room, position: Position(position) }
+}
+
+fn seat_ids(seats: &[i64]) -> Vec<SeatId> {
+    seats.iter().copied().map(SeatId::new).collect()
+}
+
+fn reservation_ids(ids: &[i64]) -> Vec<ReservationId> {
+    ids.iter().copied().map(ReservationId::new).collect()
+}
+
+pub(crate) fn register(caller: Caller) -> Command {
+    let user_id = user(caller);
+    let role = if matches!(caller, Caller::Operator(_)) { Role::Operator } else { Role::Buyer };
+    let email = format!("{}@frontrow.example", user_id.0.as_u128());
+    Command::Register(NewUser { user_id, name: "A user".to_owned(), email, password_hash: String::new(), role })
+}
+
+pub(crate) fn new_concert(own_room_max_active: Option<i64>) -> NewConcert {
+    NewConcert {
+        title: "Midnight Tide".to_owned(),
+        artist: "Midnight Tide".to_owned(),
+        venue: "Hangang Hall".to_owned(),
+        time_zone: "Asia/Seoul".to_owned(),
+        concert_date: jiff::civil::date(2027, 3, 1),
+        start_time: jiff::civil::time(20, 0, 0, 0),
+        end_time: jiff::civil::time(22, 30, 0, 0),
+        starts_at: at(SHOW),
+        base_price: Money::new(10_000),
+        opens_at: START,
+        closes_at: at(CLOSES),
+        own_room_max_active,
+    }
+}
+
+pub(crate) fn create_concert(own_room_max_active: Option<i64>) -> Command {
+    Command::CreateConcert(new_concert(own_room_max_active))
+}
+
+pub(crate) fn update_concert(concert: i64, change: ConcertChange) -> Command {
+    Command::UpdateConcert { concert_id: ConcertId::new(concert), change }
+}
+
+/// Seats with these numbers, at 10 000 won times the number.
+pub(crate) fn add_seats(concert: i64, numbers: impl IntoIterator<Item = i32>) -> Command {
+    let seat = |seat_number: i32| NewSeat {
+        seat_number,
+        price: Money::new(10_000 * i64::from(seat_number)),
+        label: SeatLabel::default(),
+    };
+    Command::AddSeats { concert_id: ConcertId::new(concert), seats: numbers.into_iter().map(seat).collect() }
+}
+
+pub(crate) fn block(seats: &[i64]) -> Command {
+    Command::SetSeats { seat_ids: seat_ids(seats), action: SeatAction::Block { reason: "camera".to_owned() } }
+}
+
+pub(crate) fn free(seats: &[i64]) -> Command {
+    Command::SetSeats { seat_ids: seat_ids(seats), action: SeatAction::Free }
+}
+
+pub(crate) fn set_room(room_id: RoomId, change: RoomChange) -> Command {
+    Command::SetRoom { room_id, change }
+}
+
+pub(crate) fn set_cap(room_id: RoomId, max_active: i64) -> Command {
+    set_room(room_id, RoomChange { max_active: Some(max_active), ..RoomChange::default() })
+}
+
+pub(crate) fn issue(room_id: RoomId) -> Command {
+    Command::IssueToken { room_id }
+}
+
+pub(crate) fn activate(token: TokenId) -> Command {
+    Command::ActivateToken { token }
+}
+
+pub(crate) fn leave(token: TokenId) -> Command {
+    Command::LeaveQueue { token }
+}
+
+pub(crate) fn wake(token: TokenId) -> Command {
+    Command::WakeToken { token }
+}
+
+pub(crate) fn advance(room_id: RoomId) -> Command {
+    advance_past(room_id, &[])
+}
+
+pub(crate) fn advance_past(room_id: RoomId, asleep: &[i64]) -> Command {
+    Command::AdvanceRoom { room_id, limit: 100, asleep: asleep.iter().copied().map(Position).collect() }
+}
+
+pub(crate) fn hold(token: TokenId, seats: &[i64]) -> Command {
+    Command::Hold { token, seat_ids: seat_ids(seats) }
+}
+
+pub(crate) fn cancel(id: i64) -> Command {
+    Command::CancelReservation { reservation_id: ReservationId::new(id) }
+}
+
+pub(crate) fn sweep(ids: &[i64]) -> Command {
+    Command::ExpireHolds { reservation_ids: reservation_ids(ids) }
+}
+
+pub(crate) fn pay(token: TokenId, ids: &[i64]) -> Command {
+    Command::Pay { token, reservation_ids: reservation_ids(ids) }
+}
+
+pub(crate) fn refund(id: i64) -> Command {
+    Command::Refund { payment_id: PaymentId::new(id) }
+}
+
+pub(crate) fn charge(caller: Caller, amount: i64, reference: Option<&str>) -> Command {
+    Command::Charge { user_id: user(caller), amount: Money::new(amount), reference: reference.map(str::to_owned) }
+}

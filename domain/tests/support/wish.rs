@@ -1,0 +1,156 @@
+//! What may happen in a random sale.
+
+use super::{BOSS, JUNHO, MINJI, S, SORA};
+use frontrow_domain::{concert::ConcertStatus, queue::Gate, seat::SeatAction, user::Caller};
+use proptest::{collection::vec, prelude::*};
+
+pub(crate) const USERS: [Caller; 4] = [MINJI, JUNHO, SORA, BOSS];
+
+/// What somebody wishes; the numbers are turned into ids of what is there.
+#[derive(Debug, Clone)]
+pub(crate) enum Wish {
+    Issue {
+        user: usize,
+        room: usize,
+    },
+    Activate {
+        user: usize,
+        room: usize,
+        odd: u8,
+    },
+    Wake {
+        user: usize,
+        room: usize,
+    },
+    Leave {
+        user: usize,
+        room: usize,
+    },
+    Advance {
+        room: usize,
+        asleep: u8,
+    },
+    Hold {
+        user: usize,
+        seats: Vec<i64>,
+        odd: u8,
+    },
+    Cancel {
+        user: usize,
+        which: usize,
+    },
+    Sweep,
+    Pay {
+        user: usize,
+        how_many: usize,
+        odd: u8,
+    },
+    Refund {
+        user: usize,
+        which: usize,
+    },
+    Charge {
+        user: usize,
+        to: usize,
+        amount: i64,
+        reference: Option<u8>,
+    },
+    SetSeats {
+        seats: Vec<i64>,
+        action: SeatAction,
+    },
+    SetCap {
+        room: usize,
+        cap: i64,
+    },
+    SetGate {
+        room: usize,
+        gate: Gate,
+        rate: Option<i64>,
+    },
+    SetStatus {
+        concert: i64,
+        status: ConcertStatus,
+    },
+    /// A request that was sent before, lost or not.
+    Again {
+        which: usize,
+    },
+    /// Its key with another body.
+    Reuse {
+        which: usize,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// The clock goes on.
+    Wait { micros: i64 },
+    /// The clock goes to the end of a hold or a token, or one microsecond from it.
+    WaitForEnd { which: usize, off: i64 },
+    /// Days pass.
+    WaitForCutOff,
+    /// Somebody comes as buyers do: joins, is offered a turn, claims it, and holds.
+    Visit { user: usize, seats: Vec<i64> },
+    /// One transaction. A keyed request can be repeated later.
+    Batch { wishes: Vec<(Wish, Keyed)> },
+    /// One transaction that is decided and then lost.
+    Crash { wishes: Vec<Wish> },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keyed {
+    Yes,
+    No,
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let user = 0..USERS.len();
+    let room = 0..2_usize;
+    let seats = || prop_oneof![8 => vec(1..=4_i64, 1..=2), 5 => vec(7..=9_i64, 1..=2), 1 => vec(1..=10_i64, 0..=3)];
+    let status =
+        prop_oneof![Just(ConcertStatus::Scheduled), Just(ConcertStatus::Scheduled), Just(ConcertStatus::Closed)];
+    let gate = prop_oneof![5 => Just(Gate::Open), 1 => Just(Gate::Paused)];
+    let rate = prop_oneof![6 => Just(None), 1 => (30..600_i64).prop_map(Some)];
+    let action = prop_oneof![
+        1 => Just(SeatAction::Block { reason: "camera".to_owned() }),
+        3 => Just(SeatAction::Free),
+    ];
+    let reference = prop_oneof![Just(None), (0..20_u8).prop_map(Some)];
+    prop_oneof![
+        6 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Issue { user, room }),
+        10 => (user.clone(), room.clone(), any::<u8>()).prop_map(|(user, room, odd)| Wish::Activate { user, room, odd }),
+        3 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Wake { user, room }),
+        1 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Leave { user, room }),
+        10 => (room.clone(), any::<u8>()).prop_map(|(room, asleep)| Wish::Advance { room, asleep }),
+        12 => (user.clone(), seats(), any::<u8>()).prop_map(|(user, seats, odd)| Wish::Hold { user, seats, odd }),
+        3 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Wish::Cancel { user, which }),
+        2 => Just(Wish::Sweep),
+        12 => (user.clone(), 1..=3_usize, any::<u8>())
+            .prop_map(|(user, how_many, odd)| Wish::Pay { user, how_many, odd }),
+        4 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Wish::Refund { user, which }),
+        5 => (user.clone(), user, 0..=60_000_i64, reference)
+            .prop_map(|(user, to, amount, reference)| Wish::Charge { user, to, amount, reference }),
+        1 => (seats(), action).prop_map(|(seats, action)| Wish::SetSeats { seats, action }),
+        1 => (room.clone(), prop_oneof![1 => Just(0), 8 => 1..=3_i64]).prop_map(|(room, cap)| Wish::SetCap { room, cap }),
+        1 => (room, gate, rate).prop_map(|(room, gate, rate)| Wish::SetGate { room, gate, rate }),
+        1 => (1..=2_i64, status).prop_map(|(concert, status)| Wish::SetStatus { concert, status }),
+        5 => any::<usize>().prop_map(|which| Wish::Again { which }),
+        1 => any::<usize>().prop_map(|which| Wish::Reuse { which }),
+    ]
+}
+
+pub(crate) fn step() -> impl Strategy<Value = Step> {
+    let keyed = prop_oneof![Just(Keyed::Yes), Just(Keyed::No)];
+    let visit_seats = prop_oneof![2 => vec(1..=4_i64, 1..=1), 1 => vec(7..=9_i64, 1..=1)];
+    prop_oneof![
+        10 => (0..USERS.len(), visit_seats).prop_map(|(user, seats)| Step::Visit { user, seats }),
+        60 => vec((wish(), keyed), 1..=4).prop_map(|wishes| Step::Batch { wishes }),
+        4 => vec(wish(), 1..=3).prop_map(|wishes| Step::Crash { wishes }),
+        14 => (0..=5 * S).prop_map(|micros| Step::Wait { micros }),
+        3 => (0..=100 * S).prop_map(|micros| Step::Wait { micros }),
+        6 => (0..3_usize, -1..=1_i64).prop_map(|(which, off)| Step::WaitForEnd { which, off }),
+        1 => (0..=1_800 * S).prop_map(|micros| Step::Wait { micros }),
+        1 => prop_oneof![1 => Just(Step::Wait { micros: 0 }), 1 => Just(Step::WaitForCutOff)],
+    ]
+}

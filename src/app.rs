@@ -1,0 +1,143 @@
+//! Puts a box office together from its settings, serves it, and takes it apart again.
+
+use crate::{
+    clock::{Clock, Ids},
+    config::Config,
+    engine::{Engine, EngineLimits},
+    flow::{BoxOffice, Followers},
+    http::{self, App, Shared, limit::RateLimits, listener, observe},
+    passwords::Passwords,
+    queue::{Queue, memory::MemoryQueue, token::Keyring},
+    store::{Store, sqlite::SqliteStore},
+    telemetry::Metrics,
+    workers::{self, WorkerSettings},
+};
+use anyhow::Context as _;
+use bytes::Bytes;
+use frontrow_domain::{points::PointKind, time::Span, world::Changes};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use tokio::{net::TcpListener, sync::watch};
+
+/// A box office that is ready to serve.
+#[derive(Debug)]
+pub struct Opened {
+    /// What the handlers share.
+    pub app: Shared,
+    engine: JoinHandle<()>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+/// Opens the box office of one machine: `SQLite` in the data folder, lines in memory.
+///
+/// # Errors
+/// The data folder or the database cannot be used.
+pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+    let path = config.database_path();
+    let store = SqliteStore::open(&path, clock.clone(), config.rules(), i64::from(config.max_active))
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    let keys = config.key_path();
+    let keyring = Keyring::load_or_create(&keys, &ids)
+        .with_context(|| format!("cannot use the token keys in {}", keys.display()))?;
+    assemble(config, Arc::new(store), Arc::new(MemoryQueue::new()), keyring, clock, ids).await
+}
+
+/// Puts a box office together from its parts, and lays the lines from their rows.
+///
+/// # Errors
+/// The rows cannot be read, or the engine cannot be started.
+pub async fn assemble(
+    config: &Config,
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    keyring: Keyring,
+    clock: Clock,
+    ids: Ids,
+) -> anyhow::Result<Opened> {
+    let metrics = Arc::new(Metrics::new());
+    for room in store.rooms().await? {
+        if let Some(line) = store.line(room.room_id).await? {
+            queue.lay(line).await?;
+        }
+    }
+    queue.add_hold_deadlines(&store.next_expiries(u32::MAX).await?).await?;
+    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret()))));
+    let on_commit = {
+        let (queue, followers, metrics) = (Arc::clone(&queue), Arc::clone(&followers), Arc::clone(&metrics));
+        Box::new(move |changes: &Changes| {
+            queue.publish(changes);
+            followers.publish(changes);
+            count(&metrics, changes);
+        })
+    };
+    let limits =
+        EngineLimits { queue_len: usize::try_from(config.queue_len)?, batch_max: usize::try_from(config.batch_max)? };
+    let (engine, thread) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), on_commit)?;
+    let office = Arc::new(BoxOffice {
+        store,
+        queue,
+        engine,
+        keyring,
+        followers,
+        passwords: Passwords::new()?,
+        clock: clock.clone(),
+        ids,
+        rules: config.rules(),
+        session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
+        metrics: Arc::clone(&metrics),
+    });
+    let app = Arc::new(App {
+        office,
+        limits: RateLimits::new(config),
+        service_key: config.load_service_key()?,
+        document: Bytes::from(serde_json::to_vec(&http::api_document())?),
+    });
+    Ok(Opened { app, engine: thread, metrics, clock })
+}
+
+fn first_eight(secret: [u8; 32]) -> [u8; 8] {
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(secret) {
+        *to = from;
+    }
+    first
+}
+
+fn count(metrics: &Metrics, changes: &Changes) {
+    let len = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+    metrics.holds.inc_by(len(changes.reservations.inserted.len()));
+    metrics.sales.inc_by(len(changes.payments.inserted.len()));
+    metrics.refunds.inc_by(len(changes.payments.updated.len()));
+    for entry in changes.history.iter().filter(|entry| entry.kind == PointKind::Charge) {
+        metrics.points_charged.inc_by(entry.amount.get().unsigned_abs());
+    }
+}
+
+/// Serves until `stop` says true, then drains: no new requests, those in flight finish, what waits is committed.
+///
+/// # Errors
+/// The socket failed, or the drain took longer than the settings allow.
+pub async fn serve(
+    opened: Opened,
+    config: &Config,
+    socket: TcpListener,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let Opened { app, engine, metrics, clock } = opened;
+    let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
+    let (stop_workers, workers_stop) = watch::channel(false);
+    let mut workers = workers::start(&app.office, settings, &workers_stop);
+    let edge =
+        Arc::new(observe::Edge::new(Arc::clone(&metrics), clock, config.body_timeout(), config.request_timeout()));
+    let router = observe::observe(http::router(app), edge);
+    let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
+    // The engine goes on until every command that was taken is committed and its last user is gone.
+    let _ = stop_workers.send(true);
+    while workers.join_next().await.is_some() {}
+    let ended = tokio::task::spawn_blocking(move || engine.join());
+    let bound = Duration::from_secs(u64::from(config.drain_seconds));
+    tokio::time::timeout(bound, ended).await.context("the last batches took too long")??.ok();
+    served.context("the server failed")
+}

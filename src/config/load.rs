@@ -1,0 +1,185 @@
+//! Puts flags, environment and file together. The file's values become the defaults of the command line, so that there
+//! is one way to read a setting and one place that knows its type.
+
+use super::Cli;
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
+use std::{
+    ffi::OsString,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+/// The options that `-h` shows; `--help` shows all.
+const TO_BEGIN_WITH: [&str; 5] = ["config_file", "listen", "data", "demo", "max_active"];
+/// The option that a file cannot set.
+const CONFIG_FILE: &str = "config_file";
+/// The option whose value is never shown.
+const SECRET: &str = "service_key";
+
+/// A setting as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in a file.
+    pub name: String,
+    /// Its value as text; masked where it is a secret, empty where there is none.
+    pub value: String,
+    /// `flag`, the variable's name, the file's name, or `default`.
+    pub origin: String,
+    /// What it is for.
+    pub help: String,
+}
+
+/// Why the settings could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The command line or the environment; also what `--help` and `--version` print.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// The file.
+    #[error("{}: {reason}", file.display())]
+    File {
+        /// Which one.
+        file: PathBuf,
+        /// What is wrong with it; names the key.
+        reason: String,
+    },
+}
+
+impl Cli {
+    /// Reads the command line, the environment and the file that they name.
+    ///
+    /// # Errors
+    /// One of them is wrong; or help was asked for, which the error prints.
+    pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Self, LoadError> {
+        let args: Vec<OsString> = args.into_iter().collect();
+        let mut command = command();
+        let mut in_file = Vec::new();
+        let file = file_named_in(&args);
+        if let Some(file) = &file {
+            for (name, values) in read_file(file)? {
+                command = command.mut_arg(&name, |arg| arg.default_values(&values));
+                in_file.push(name);
+            }
+        }
+        let matches = command.clone().try_get_matches_from(args)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.config.settings = command
+            .get_arguments()
+            .filter(|arg| !matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpLong | ArgAction::Version))
+            .map(|arg| setting(arg, &matches, &in_file, file.as_deref()))
+            .collect();
+        Ok(cli)
+    }
+}
+
+fn command() -> clap::Command {
+    Cli::command().mut_args(|arg| {
+        let hidden = !TO_BEGIN_WITH.contains(&arg.get_id().as_str());
+        arg.global(true).hide_short_help(hidden)
+    })
+}
+
+/// The file that the flags or the environment name. Mistakes are left for the real parse to report.
+fn file_named_in(args: &[OsString]) -> Option<PathBuf> {
+    let matches = command().ignore_errors(true).try_get_matches_from(args).ok()?;
+    matches.get_one::<PathBuf>(CONFIG_FILE).cloned()
+}
+
+fn read_file(file: &Path) -> Result<Vec<(String, Vec<String>)>, LoadError> {
+    let wrong = |reason: String| LoadError::File { file: file.to_owned(), reason };
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+    let command = command();
+    let mut settings = Vec::with_capacity(table.len());
+    for (name, value) in table {
+        let arg = command
+            .get_arguments()
+            .find(|arg| arg.get_id().as_str() == name && name != CONFIG_FILE)
+            .ok_or_else(|| wrong(unknown(&command, &name)))?;
+        let values = texts_of(&value, arg).map_err(|reason| wrong(format!("{name}: {reason}")))?;
+        check(arg, &values).map_err(|reason| wrong(format!("{name}: {reason}")))?;
+        settings.push((name, values));
+    }
+    Ok(settings)
+}
+
+fn unknown(command: &clap::Command, name: &str) -> String {
+    // People write the flag's dashes, or leave the unit away.
+    let wanted = name.replace('-', "_");
+    let near = command.get_arguments().map(|arg| arg.get_id().as_str()).find(|known| {
+        *known != CONFIG_FILE && (*known == wanted || known.starts_with(&wanted) || wanted.starts_with(known))
+    });
+    match near {
+        Some(near) => format!("{name}: there is no such setting; did you mean {near}?"),
+        None => format!("{name}: there is no such setting; `frontrow config` lists them all"),
+    }
+}
+
+fn texts_of(value: &toml::Value, arg: &Arg) -> Result<Vec<String>, String> {
+    let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
+    let is_list = matches!(arg.get_action(), ArgAction::Append);
+    match value {
+        toml::Value::Boolean(value) if is_flag => Ok(vec![value.to_string()]),
+        _ if is_flag => Err(format!("expected true or false, found {}", value.type_str())),
+        toml::Value::String(text) => Ok(vec![text.clone()]),
+        toml::Value::Integer(number) => Ok(vec![number.to_string()]),
+        toml::Value::Array(items) if is_list => items
+            .iter()
+            .map(|item| {
+                item.as_str().map(str::to_owned).ok_or_else(|| format!("expected strings, found {}", item.type_str()))
+            })
+            .collect(),
+        _ if is_list => Err(format!("expected a list of strings, found {}", value.type_str())),
+        _ => Err(format!("expected a string or a whole number, found {}", value.type_str())),
+    }
+}
+
+/// Tries the values on their own, so that what is wrong is laid to the file.
+fn check(arg: &Arg, values: &[String]) -> Result<(), String> {
+    if matches!(arg.get_action(), ArgAction::SetTrue) {
+        return Ok(());
+    }
+    let probe =
+        clap::Command::new("file").no_binary_name(true).arg(arg.clone().env(None::<&'static str>).global(false));
+    let flag = arg.get_long().unwrap_or_default();
+    let args = values.iter().map(|value| format!("--{flag}={value}"));
+    probe.try_get_matches_from(args).map(|_| ()).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        first.trim_start_matches("error: ").to_owned()
+    })
+}
+
+fn setting(arg: &Arg, matches: &ArgMatches, in_file: &[String], file: Option<&Path>) -> Setting {
+    let name = arg.get_id().as_str();
+    let values: Vec<_> = match matches.get_raw(name) {
+        Some(values) => values.map(|value| value.to_string_lossy().into_owned()).collect(),
+        None if matches!(arg.get_action(), ArgAction::SetTrue) => vec![matches.get_flag(name).to_string()],
+        None => Vec::new(),
+    };
+    let origin = match matches.value_source(name) {
+        Some(ValueSource::CommandLine) => "flag".to_owned(),
+        Some(ValueSource::EnvVariable) => arg.get_env().unwrap_or_default().to_string_lossy().into_owned(),
+        _ if in_file.iter().any(|known| known == name) => file.unwrap_or(Path::new("file")).display().to_string(),
+        _ => "default".to_owned(),
+    };
+    let value = if name == SECRET && !values.is_empty() { "********".to_owned() } else { values.join(",") };
+    Setting { name: name.to_owned(), value, origin, help: arg.get_help().map(ToString::to_string).unwrap_or_default() }
+}
+
+/// Settings as a table of four columns.
+pub(super) fn table(settings: &[Setting]) -> String {
+    let width =
+        |of: fn(&Setting) -> &str| settings.iter().map(|setting| of(setting).chars().count()).max().unwrap_or(0);
+    let (name, value, origin) = (width(|s| &s.name), width(|s| &s.value), width(|s| &s.origin));
+    let mut table = String::new();
+    for setting in settings {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            table,
+            "{:name$}  {:value$}  {:origin$}  {}",
+            setting.name, setting.value, setting.origin, setting.help
+        );
+    }
+    table
+}

@@ -1,0 +1,153 @@
+//! Who is asking: the session behind the `Authorization` header, and the queue token beside it.
+
+use crate::{
+    flow::Stop,
+    http::{Shared, problem::Problem},
+};
+use axum::{
+    extract::{ConnectInfo, FromRef, FromRequestParts},
+    http::{HeaderMap, Method, header::AUTHORIZATION, request::Parts},
+};
+use frontrow_domain::{
+    id::{TokenId, UserId},
+    refusal::Refusal,
+    user::Caller,
+};
+use std::net::{IpAddr, SocketAddr};
+use subtle::ConstantTimeEq;
+
+/// A session secret is 43 characters; a service key may be longer. What is longer than this is neither.
+const SECRET_LEN_MAX: usize = 256;
+
+/// A caller who has signed in.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedIn {
+    /// Who, and what they may do.
+    pub caller: Caller,
+    /// Who.
+    pub user_id: UserId,
+}
+
+/// A caller who runs the sale.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorOnly(pub Caller);
+
+/// A signed-in caller, or a program with the service key.
+#[derive(Debug, Clone, Copy)]
+pub struct UserOrService(pub Caller);
+
+/// The secret of the caller's session.
+#[derive(Clone)]
+pub struct SessionSecret(pub String);
+
+impl std::fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionSecret")
+    }
+}
+
+/// The address that a request comes from, behind the trusted proxies.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+/// The token in the `Queue-Token` header. Whether it is the caller's, and good for what they want, is decided later.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueToken(pub TokenId);
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    let secret = secret.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty() && secret.len() <= SECRET_LEN_MAX).then_some(secret)
+}
+
+async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
+    let secret = bearer(&parts.headers).ok_or(Stop::Unauthorized)?;
+    let is_service_key =
+        app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
+    if is_service_key {
+        return Ok(Caller::Service);
+    }
+    let caller = app.office.authenticate(secret).await?;
+    if parts.method != Method::GET
+        && let Some(user_id) = caller.user_id()
+    {
+        app.limits.check_user(user_id)?;
+    }
+    Ok(caller)
+}
+
+impl<S> FromRequestParts<S> for SignedIn
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = caller(parts, &Shared::from_ref(state)).await?;
+        let user_id = caller.user_id().ok_or(Refusal::Forbidden)?;
+        Ok(Self { caller, user_id })
+    }
+}
+
+impl<S> FromRequestParts<S> for OperatorOnly
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = caller(parts, &Shared::from_ref(state)).await?;
+        if caller.runs_the_sale() { Ok(Self(caller)) } else { Err(Refusal::Forbidden.into()) }
+    }
+}
+
+impl<S> FromRequestParts<S> for UserOrService
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        caller(parts, &Shared::from_ref(state)).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SessionSecret {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(bearer(&parts.headers).map(|secret| Self(secret.to_owned())).ok_or(Stop::Unauthorized)?)
+    }
+}
+
+impl<S> FromRequestParts<S> for ClientAddress
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.ok_or_else(|| Problem::internal("a request has no peer address"))?.0;
+        Ok(Self(Shared::from_ref(state).limits.client(&parts.headers, peer)))
+    }
+}
+
+impl<S> FromRequestParts<S> for QueueToken
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = parts.headers.get("queue-token").and_then(|value| value.to_str().ok());
+        let signed = token.and_then(|token| Shared::from_ref(state).office.verify_token(token).ok());
+        Ok(signed.map(|signed| Self(signed.id)).ok_or(Refusal::TokenInvalid)?)
+    }
+}

@@ -1,0 +1,316 @@
+//! What handlers take from a request, with every mistake answered as a problem that names its place.
+
+use crate::http::{
+    observe,
+    problem::{HttpResult, Problem, codes},
+};
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use frontrow_domain::id::{AuditId, ConcertId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use std::{borrow::Cow, error::Error, fmt::Display};
+use uuid::Uuid;
+
+/// How large a body may be, in bytes.
+pub const BODY_LEN_MAX: usize = 64 * 1_024;
+/// How large a list of seats may be, in bytes.
+pub const LARGE_BODY_LEN_MAX: usize = 16 * 1_024 * 1_024;
+/// How many items a list answers with where the client does not say.
+pub const LIMIT_DEFAULT: u32 = 50;
+/// How many items a list answers with at most.
+pub const LIMIT_MAX: u32 = 100;
+/// How much of a parser's message is passed on, in characters: it may quote what the client sent.
+const DETAIL_LEN_MAX: usize = 200;
+
+/// A JSON body of at most `MAX` bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonBody<T, const MAX: usize = BODY_LEN_MAX>(pub T);
+
+/// A JSON body of an operator's call that carries long lists.
+pub type LargeJsonBody<T> = JsonBody<T, LARGE_BODY_LEN_MAX>;
+
+/// A JSON body that may be left out: none where the body is empty.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionalJsonBody<T>(pub Option<T>);
+
+impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for JsonBody<T, MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> HttpResult<Self> {
+        let (parts, body) = request.into_parts();
+        must_be_json(&parts.headers)?;
+        let bytes = read(&parts.headers, body, MAX).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> HttpResult<Self> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, BODY_LEN_MAX).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        must_be_json(&parts.headers)?;
+        parse(&bytes).map(|body| Self(Some(body)))
+    }
+}
+
+fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
+    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    });
+    if is_json { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
+}
+
+async fn read(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Bytes> {
+    let too_large =
+        || Problem::new(&codes::PAYLOAD_TOO_LARGE).detail(format!("The body may be at most {max} bytes here."));
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|len| len > max) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(observe::body_timeout(), Limited::new(body, max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(&codes::MALFORMED_JSON).detail("The body ended too soon.")),
+        Err(_) => Err(Problem::new(&codes::REQUEST_TIMEOUT).detail("The body did not arrive in time.")),
+    }
+}
+
+/// Reads JSON the fast way; where that fails, once more to learn which field is at fault.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
+    if bytes.is_empty() {
+        return Err(Problem::new(&codes::MALFORMED_JSON).detail("The body is empty; it must be JSON."));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => error,
+        // The value was right; something follows it.
+        Ok(_) => return Err(Problem::new(&codes::MALFORMED_JSON).detail("Something follows the JSON value.")),
+    };
+    let message = shortened(&error.inner().to_string());
+    if error.inner().is_data() {
+        let mut path = error.path().to_string();
+        if path == "." {
+            path.clear();
+        }
+        Err(at_field(Problem::new(&codes::INVALID_FIELD), &path, message))
+    } else {
+        Err(Problem::new(&codes::MALFORMED_JSON).detail(message))
+    }
+}
+
+/// Names the field at `path`; a missing or unknown one is named in the message, not in the path.
+fn at_field(problem: Problem, path: &str, message: String) -> Problem {
+    let quoted = ["missing field `", "unknown field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| message.strip_prefix(start)?.split('`').next());
+    let field = match quoted {
+        Some(name) if path.is_empty() => name.to_owned(),
+        Some(name) if path.rsplit('.').next() != Some(name) => format!("{path}.{name}"),
+        _ => path.to_owned(),
+    };
+    let problem = problem.detail(message);
+    if field.is_empty() { problem } else { problem.field(shortened(&field)) }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(DETAIL_LEN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A key that stands in paths and cursors.
+pub trait Key: Sized {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// A sentence that says what such a key looks like.
+    fn from_text(text: &str) -> Result<Self, &'static str>;
+}
+
+macro_rules! numeric_key {
+    ($($name:ident)+) => {$(
+        impl Key for $name {
+            fn from_text(text: &str) -> Result<Self, &'static str> {
+                // A sign or a leading zero would give one thing several addresses.
+                let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+                let number = text.parse::<i64>().ok().filter(|_| plain).unwrap_or(0);
+                Self::try_from(number)
+            }
+        }
+    )+};
+}
+
+numeric_key!(ConcertId SeatId ReservationId PaymentId HistoryId AuditId);
+
+impl Key for RoomId {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        match text.parse::<i64>() {
+            Ok(number) if plain && number <= ID_MAX => Ok(Self::new(number)),
+            _ => Err("a room is a whole number from 0 to 9007199254740991"),
+        }
+    }
+}
+
+impl Key for UserId {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        text.parse::<Uuid>().map(Self).map_err(|_| "a user is a UUID")
+    }
+}
+
+/// The id in the path of a call that has one, such as `/concerts/{id}`.
+#[derive(Debug, Clone, Copy)]
+pub struct PathId<T>(pub T);
+
+impl<S: Send + Sync, T: Key> FromRequestParts<S> for PathId<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> HttpResult<Self> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::invalid_parameter("path", "the path is not UTF-8"))?;
+        let (name, value) =
+            params.iter().next().ok_or_else(|| Problem::internal("a route without a parameter asks for one"))?;
+        T::from_text(value).map(Self).map_err(|reason| Problem::invalid_parameter(name.to_owned(), reason))
+    }
+}
+
+/// The query of a call. The parameters' type should deny unknown fields.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryParams<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> HttpResult<Self> {
+        let rejection = match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(params)) => return Ok(Self(params)),
+            Err(rejection) => rejection,
+        };
+        let problem = Problem::new(&codes::INVALID_FIELD).status(axum::http::StatusCode::BAD_REQUEST);
+        let mut source = rejection.source();
+        while let Some(error) = source {
+            if let Some(located) = error.downcast_ref::<serde_path_to_error::Error<serde::de::value::Error>>() {
+                let path = located.path().to_string();
+                let path = if path == "." { "" } else { &path };
+                return Err(at_field(problem, path, shortened(&located.inner().to_string())));
+            }
+            source = error.source();
+        }
+        Err(problem.detail("The query could not be read."))
+    }
+}
+
+/// How many items a list answers with: 1 to [`LIMIT_MAX`], [`LIMIT_DEFAULT`] where nothing is said.
+///
+/// Give the field `#[serde(default)]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u32);
+
+impl Limit {
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(LIMIT_DEFAULT)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let reason = "a limit is a whole number from 1 to 100";
+        let number = u32::deserialize(deserializer).map_err(|_| serde::de::Error::custom(reason))?;
+        if (1..=LIMIT_MAX).contains(&number) { Ok(Self(number)) } else { Err(serde::de::Error::custom(reason)) }
+    }
+}
+
+/// Where the next part of a list begins: the last key of this part, opaque to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor<K>(pub K);
+
+impl<K: Display> Display for Cursor<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_string()))
+    }
+}
+
+impl<K: Display> Serialize for Cursor<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, K: Key> Deserialize<'de> for Cursor<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let key = URL_SAFE_NO_PAD
+            .decode(text.as_bytes())
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .and_then(|key| K::from_text(&key).ok());
+        key.map(Self).ok_or_else(|| serde::de::Error::custom("a cursor is a `next_cursor` of the same list"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cursor, Key, Limit};
+    use frontrow_domain::id::{RoomId, SeatId, UserId};
+    use uuid::Uuid;
+
+    #[test]
+    fn a_cursor_comes_back_as_the_key_it_was_made_from() {
+        let cursor = Cursor(SeatId::new(42));
+        let json = serde_json::to_string(&cursor).unwrap();
+        assert_eq!(serde_json::from_str::<Cursor<SeatId>>(&json).unwrap(), cursor);
+        let cursor = Cursor(UserId(Uuid::from_u128(7)));
+        let json = serde_json::to_string(&cursor).unwrap();
+        assert_eq!(serde_json::from_str::<Cursor<UserId>>(&json).unwrap(), cursor);
+        for bad in ["\"\"", "\"42\"", "\"LTE\"", "\"%%\"", "7"] {
+            assert!(serde_json::from_str::<Cursor<SeatId>>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_have_one_spelling() {
+        assert_eq!(SeatId::from_text("42"), Ok(SeatId::new(42)));
+        assert_eq!(SeatId::from_text("9007199254740991"), Ok(SeatId::new(9_007_199_254_740_991)));
+        for bad in ["", "0", "-1", "+1", "042", "4 2", "1.0", "1e3", "9007199254740992", "99999999999999999999", "٣"] {
+            assert!(SeatId::from_text(bad).is_err(), "{bad}");
+        }
+        assert_eq!(RoomId::from_text("0"), Ok(RoomId::HOUSE));
+        for bad in ["", "00", "-0", "9007199254740992"] {
+            assert!(RoomId::from_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_from_one_to_a_hundred() {
+        assert_eq!(Limit::default().get(), 50);
+        assert_eq!(serde_json::from_str::<Limit>("100").unwrap().get(), 100);
+        for bad in ["0", "101", "-1", "1.5", "\"x\""] {
+            assert!(serde_json::from_str::<Limit>(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The accept loop: connections that are bounded in number, in size and in time.
+//!
+//! It sets no timer for a request whose head arrives in one piece, which is nearly every one: a connection has one
+//! timer, and looks at its state when that fires.
+
+mod stream;
+
+use crate::{
+    config::Config,
+    http::problem::{MEDIA_TYPE, codes, codes::Definition},
+    telemetry::Metrics,
+};
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{body::Body as _, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
+use stream::{Phase, State, Stream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tower::Service;
+
+/// How many bytes the first line and the headers of a request may have. There may be a hundred headers.
+pub const HEAD_LEN_MAX: usize = 16 * 1_024;
+/// How many bytes are buffered of one connection.
+const BUFFER_LEN_MAX: usize = 64 * 1_024;
+/// How long to wait after an error such as too many open files: doubled each time, up to the longest.
+const BACK_OFF_MIN: Duration = Duration::from_millis(5);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+/// How long, and for how much, the rest of a refused request is read: a socket closed over unread bytes is reset, and the
+/// client would lose the answer.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_LEN_MAX: usize = 1_024 * 1_024;
+/// How many connections that were turned away may linger at once.
+const TURNED_AWAY_MAX: usize = 64;
+
+/// What connections are bounded by.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many may be open at once.
+    pub max_connections: usize,
+    /// How long the head of a request may take to arrive, from its first byte; on a new connection from its start.
+    pub header_timeout: Duration,
+    /// How long a connection may stay without a request, or without its client taking an answer.
+    pub idle_timeout: Duration,
+    /// How long requests in flight have to finish after the stop signal.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// The limits that are set.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        Self {
+            max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+            header_timeout: seconds(config.header_timeout_seconds),
+            idle_timeout: seconds(config.idle_connection_seconds),
+            drain: seconds(config.drain_seconds),
+        }
+    }
+}
+
+/// Serves `app` until `stop` turns true, or its sender is gone; then finishes what is in flight, for as long as
+/// [`Limits::drain`], and returns. Handlers find the client's address as [`ConnectInfo<SocketAddr>`].
+///
+/// A connection over the limit is answered 503 and closed.
+///
+/// # Errors
+/// None at present: what goes wrong with accepting is logged and tried again.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+    metrics: Arc<Metrics>,
+) -> io::Result<()> {
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let (drained, mut all_drained) = tokio::sync::mpsc::channel::<()>(1);
+    let server = Arc::new(Server { limits, metrics, http: builder(), closing: AtomicBool::new(false) });
+    let mut back_off = BACK_OFF_MIN;
+    let (close, closing) = watch::channel(false);
+    let mut stopped = pin!(stop.wait_for(|stop| *stop));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stopped => break,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                // Out of descriptors or memory: those that close will free some.
+                tracing::warn!(%error, back_off_ms = back_off.as_millis(), "accepting connections fails");
+                tokio::select! { () = sleep(back_off) => {}, _ = &mut stopped => break }
+                back_off = (back_off * 2).min(BACK_OFF_MAX);
+                continue;
+            }
+        };
+        back_off = BACK_OFF_MIN;
+        match Arc::clone(&permits).try_acquire_owned() {
+            Ok(permit) => {
+                let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
+                tokio::spawn(until_done(connection, permit, drained.clone()));
+            }
+            Err(_) => {
+                server.metrics.connections_refused.inc();
+                // Beyond this many at once there is no answer, but the socket is closed as quickly.
+                if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
+                    tokio::spawn(turn_away(socket, permit));
+                }
+            }
+        }
+    }
+    drop(listener);
+    drop(drained);
+    server.closing.store(true, Relaxed);
+    // Nobody is left to hear it where no connection is open.
+    let _ = close.send(true);
+    if timeout(limits.drain, all_drained.recv()).await.is_err() {
+        tracing::warn!(drain_ms = limits.drain.as_millis(), "stopping with requests in flight");
+    }
+    Ok(())
+}
+
+struct Server {
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    http: http1::Builder,
+    /// Whether the connections are told to close; set before they are woken to see it.
+    closing: AtomicBool,
+}
+
+fn builder() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // The limit of a hundred headers is hyper's own: setting one would cost an allocation for each request.
+    http.max_header_size(HEAD_LEN_MAX).max_buf_size(BUFFER_LEN_MAX).header_read_timeout(None);
+    http
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Holds the place of a connection, and holds up the end of the server, until it is done.
+async fn until_done(
+    connection: impl Future<Output = ()>,
+    _permit: OwnedSemaphorePermit,
+    _drained: tokio::sync::mpsc::Sender<()>,
+) {
+    connection.await;
+}
+
+async fn turn_away(mut socket: TcpStream, _permit: OwnedSemaphorePermit) {
+    if timeout(LINGER, socket.write_all(&answer(&codes::OVERLOADED))).await.is_ok() {
+        linger(&mut socket).await;
+    }
+}
+
+/// Why a connection is over.
+enum End {
+    /// hyper is done with it.
+    Finished,
+    /// The head of a request came too slowly.
+    SlowHead,
+    /// Nothing happened for too long.
+    Idle,
+}
+
+async fn serve_connection(
+    server: Arc<Server>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    mut closing: watch::Receiver<bool>,
+) {
+    let Server { limits, metrics, http, .. } = &*server;
+    // Answers are written whole: waiting to fill a packet only delays them.
+    if socket.set_nodelay(true).is_err() {
+        return;
+    }
+    let _open = Open::new(metrics);
+    let state = Arc::new(State::new());
+    let for_service = Arc::clone(&state);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let state = Arc::clone(&for_service);
+        state.enter(Phase::Serving);
+        let has_body = !request.body().is_end_stream();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answer = app.clone().call(request);
+        async move {
+            let answer = answer.await;
+            state.set_unread(has_body && answer.as_ref().is_ok_and(|answer| answer.status().as_u16() >= 400));
+            state.enter(Phase::Idle);
+            answer
+        }
+    });
+    let mut connection = http.serve_connection(TokioIo::new(Stream::new(socket, Arc::clone(&state))), service);
+    // A timer that is set for a long wait would miss the end of a shorter one that begins meanwhile.
+    let longest = limits.header_timeout.min(limits.idle_timeout);
+    let mut timer = pin!(sleep_until(state.since() + longest));
+    let mut told_to_close = pin!(closing.wait_for(|closing| *closing));
+    // This future is a whole task, whose waker never changes: polling the timer and the stop signal once registers them
+    // until they fire, so that a request pays for neither.
+    let mut registered = false;
+    let mut waiting_to_close = false;
+    let mut closed = false;
+    let mut slow_head_watched = true;
+    let end = poll_fn(|cx| {
+        if Pin::new(&mut connection).poll(cx).is_ready() {
+            return Poll::Ready(End::Finished);
+        }
+        let look = !waiting_to_close || server.closing.load(Relaxed);
+        if look && !closed && told_to_close.as_mut().poll(cx).is_ready() {
+            closed = true;
+            Pin::new(&mut connection).graceful_shutdown();
+            if Pin::new(&mut connection).poll(cx).is_ready() {
+                return Poll::Ready(End::Finished);
+            }
+        }
+        waiting_to_close = true;
+        let phase = state.phase();
+        if phase == Phase::Head && !slow_head_watched {
+            slow_head_watched = true;
+            timer.as_mut().reset(state.since() + longest);
+            registered = false;
+        } else if phase != Phase::Head {
+            slow_head_watched = false;
+        }
+        while !registered || timer.is_elapsed() {
+            registered = true;
+            if timer.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            let (bound, end) = match state.phase() {
+                Phase::Head => (limits.header_timeout, End::SlowHead),
+                Phase::Idle => (limits.idle_timeout, End::Idle),
+                // A request in service is bounded elsewhere.
+                Phase::Serving => {
+                    timer.as_mut().reset(Instant::now() + limits.idle_timeout);
+                    continue;
+                }
+            };
+            let (deadline, now) = (state.since() + bound, Instant::now());
+            if deadline <= now {
+                return Poll::Ready(end);
+            }
+            timer.as_mut().reset(deadline.min(now + limits.idle_timeout));
+        }
+        Poll::Pending
+    })
+    .await;
+    let mut socket = connection.into_parts().io.into_inner().into_inner();
+    match end {
+        End::Finished if state.is_unread() => linger(&mut socket).await,
+        End::Finished | End::Idle => {}
+        End::SlowHead => {
+            // On a connection that never said anything there is no request to answer.
+            if state.has_read() && timeout(LINGER, socket.write_all(&answer(&codes::REQUEST_TIMEOUT))).await.is_ok() {
+                linger(&mut socket).await;
+            }
+        }
+    }
+}
+
+/// Counts an open connection.
+struct Open<'a>(&'a Metrics);
+
+impl<'a> Open<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.connections.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+/// Says that there is no more, and reads on until the client has closed, within bounds.
+async fn linger(socket: &mut TcpStream) {
+    let rest = async {
+        socket.shutdown().await?;
+        let mut buffer = [0; 4_096];
+        let mut len = 0;
+        while len < LINGER_LEN_MAX {
+            match socket.read(&mut buffer).await? {
+                0 => break,
+                read => len += read,
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Whether it worked or not, the socket is closed now.
+    let _ = timeout(LINGER, rest).await;
+}
+
+/// A whole answer for a connection that never reached a handler, and closes.
+fn answer(definition: &Definition) -> Vec<u8> {
+    let Definition { code, status, title, explanation } = definition;
+    let body = serde_json::json!({
+        "type": format!("/problems/{code}"), "title": title, "status": status, "code": code, "detail": explanation,
+    })
+    .to_string();
+    let retry = if *status == 503 { "retry-after: 1\r\n" } else { "" };
+    format!(
+        "HTTP/1.1 {status} {title}\r\ncontent-type: {MEDIA_TYPE}\r\ncache-control: no-store\r\n{retry}\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}

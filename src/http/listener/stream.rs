@@ -1,0 +1,190 @@
+//! A socket that keeps account of where its connection stands.
+
+use super::answer;
+use crate::http::problem::codes;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Instant,
+};
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The head of a request is arriving; a new connection starts here.
+    Head,
+    /// A handler is at work.
+    Serving,
+    /// The answer is on its way, or nothing is asked.
+    Idle,
+}
+
+/// Shared by the socket, the service and the timer of one connection, which is one task: nothing here contends.
+#[derive(Debug)]
+pub(super) struct State {
+    start: Instant,
+    phase: AtomicU8,
+    /// When the phase began, or when the client last took a part of an answer: microseconds after the start.
+    since_us: AtomicU64,
+    read: AtomicBool,
+    unread: AtomicBool,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            phase: AtomicU8::new(0),
+            since_us: AtomicU64::new(0),
+            read: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Head,
+            1 => Phase::Serving,
+            _ => Phase::Idle,
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        let number = match phase {
+            Phase::Head => 0,
+            Phase::Serving => 1,
+            Phase::Idle => 2,
+        };
+        self.phase.store(number, Relaxed);
+        // How long a handler takes is measured elsewhere.
+        if phase != Phase::Serving {
+            self.touch();
+        }
+    }
+
+    fn touch(&self) {
+        self.since_us.store(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.start + Duration::from_micros(self.since_us.load(Relaxed))
+    }
+
+    /// Whether the client has sent anything at all.
+    pub(super) fn has_read(&self) -> bool {
+        self.read.load(Relaxed)
+    }
+
+    /// Whether the last request was refused before its body was read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Relaxed);
+    }
+}
+
+/// The socket under hyper.
+#[derive(Debug)]
+pub(super) struct Stream {
+    socket: TcpStream,
+    state: Arc<State>,
+}
+
+impl Stream {
+    pub(super) fn new(socket: TcpStream, state: Arc<State>) -> Self {
+        Self { socket, state }
+    }
+
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.socket
+    }
+
+    /// What was written: a client that takes its answer slowly is not idle.
+    fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        // The first write of most answers is the last, and comes right after the phase began.
+        if matches!(poll, Poll::Ready(Ok(1..))) && self.state.phase() == Phase::Idle {
+            self.state.touch();
+        }
+        poll
+    }
+
+    /// hyper answers a head that it cannot parse by itself, with no body: the client gets a problem instead.
+    fn problem_for(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.state.phase() != Phase::Head || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
+            return None;
+        }
+        // Every answer of the application carries its request id.
+        let head = std::str::from_utf8(bytes).ok()?;
+        if head.contains("x-request-id") {
+            return None;
+        }
+        self.state.set_unread(true);
+        Some(answer(match head.get(9..12)? {
+            "431" => &codes::HEADERS_TOO_LARGE,
+            "414" => &codes::URI_TOO_LONG,
+            _ => &codes::MALFORMED_REQUEST,
+        }))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            if self.state.phase() == Phase::Idle {
+                self.state.enter(Phase::Head);
+            } else if !self.state.has_read() {
+                self.state.read.store(true, Relaxed);
+            }
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(problem) = self.problem_for(buf) {
+            // It fits into the buffer of a socket on which nothing waits; what does not is lost with the connection.
+            return Pin::new(&mut self.socket).poll_write(cx, &problem).map_ok(|_| buf.len());
+        }
+        let poll = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.written(poll)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [only] = bufs {
+            return self.poll_write(cx, only);
+        }
+        let poll = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.written(poll)
+    }
+}

@@ -1,0 +1,286 @@
+//! What surrounds every request: its id, its time, its metrics, its log line, and a net for panics.
+//!
+//! Answers below 500 are logged at debug, 5xx and slow requests at warn.
+
+use crate::{
+    clock::Clock,
+    http::problem::{Problem, ProblemCode, codes},
+    telemetry::Metrics,
+};
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    response::{IntoResponse, Response},
+};
+use frontrow_domain::time::Time;
+use std::{
+    any::Any,
+    convert::Infallible,
+    future::poll_fn,
+    hash::{BuildHasher, RandomState},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tower::{Layer, Service};
+
+/// The header that carries the request id, in and out.
+pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// How long an id that a client sends may be, in bytes.
+pub const REQUEST_ID_LEN_MAX: usize = 64;
+/// The route that unmatched requests are counted under.
+const UNMATCHED: &str = "unmatched";
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+struct Current {
+    id: RequestId,
+    edge: Arc<Edge>,
+}
+
+/// What the edge needs in every request.
+#[derive(Debug)]
+pub struct Edge {
+    /// Where the requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// The clock that `Retry-After` is reckoned by.
+    pub clock: Clock,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a request may take altogether before it is answered 503.
+    pub request_timeout: Duration,
+    /// From what duration on a request is logged as slow.
+    pub slow: Duration,
+    prefix: u32,
+    counter: AtomicU64,
+}
+
+impl Edge {
+    /// An edge with its own random prefix for request ids.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>, clock: Clock, body_timeout: Duration, request_timeout: Duration) -> Self {
+        let random = RandomState::new().hash_one(0_u8);
+        let prefix = u32::try_from(random & u64::from(u32::MAX)).unwrap_or(0);
+        let slow = Duration::from_secs(1);
+        Self { metrics, clock, body_timeout, request_timeout, slow, prefix, counter: AtomicU64::new(0) }
+    }
+
+    fn id_for(&self, headers: &HeaderMap) -> RequestId {
+        match headers.get(REQUEST_ID_HEADER) {
+            Some(value) if is_request_id(value.as_bytes()) => RequestId(value.clone()),
+            _ => {
+                let number = self.counter.fetch_add(1, Ordering::Relaxed);
+                RequestId::generated(self.prefix, number)
+            }
+        }
+    }
+}
+
+fn is_request_id(bytes: &[u8]) -> bool {
+    (1..=REQUEST_ID_LEN_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+/// The id of one request: visible ASCII, at most [`REQUEST_ID_LEN_MAX`] bytes.
+#[derive(Debug, Clone)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    fn generated(prefix: u32, number: u64) -> Self {
+        let mut text = *b"00000000-000000000000";
+        let (head, tail) = text.split_at_mut(9);
+        write_hex(&mut head[..8], u64::from(prefix));
+        write_hex(tail, number);
+        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown")))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or("unknown")
+    }
+}
+
+fn write_hex(out: &mut [u8], mut number: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[usize::from((number & 0xf).to_le_bytes()[0])];
+        number >>= 4;
+    }
+}
+
+/// The id of the request that this task serves; none outside of one.
+#[must_use]
+pub fn request_id() -> Option<RequestId> {
+    CURRENT.try_with(|current| current.id.clone()).ok()
+}
+
+/// The time by the edge's clock; none outside of a request.
+#[must_use]
+pub(crate) fn now() -> Option<Time> {
+    CURRENT.try_with(|current| current.edge.clock.now()).ok()
+}
+
+/// How long the current request's body may take; ten seconds outside of a request.
+pub(crate) fn body_timeout() -> Duration {
+    CURRENT.try_with(|current| current.edge.body_timeout).unwrap_or(Duration::from_secs(10))
+}
+
+/// Puts the edge around every route and fallback of `app`. Call it last: what is added later is not seen.
+pub fn observe(app: Router, edge: Arc<Edge>) -> Router {
+    app.layer(ObserveLayer(edge))
+}
+
+#[derive(Clone)]
+struct ObserveLayer(Arc<Edge>);
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+
+    fn layer(&self, inner: S) -> Observe<S> {
+        Observe { inner, edge: Arc::clone(&self.0) }
+    }
+}
+
+#[derive(Clone)]
+struct Observe<S> {
+    inner: S,
+    edge: Arc<Edge>,
+}
+
+impl<S> Service<Request> for Observe<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let start = Instant::now();
+        let edge = Arc::clone(&self.edge);
+        let id = edge.id_for(request.headers());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let method = request.method().clone();
+        let handler = self.inner.call(request);
+        let in_flight = InFlight::start(&edge);
+        let deadline = edge.request_timeout;
+        Box::pin(CURRENT.scope(Current { id, edge }, async move {
+            let _in_flight = in_flight;
+            let mut response = match tokio::time::timeout(deadline, contained(handler)).await {
+                Ok(response) => response,
+                Err(_) => too_slow(&method).into_response(),
+            };
+            CURRENT.with(|current| {
+                finish(current, &mut response, &method, route.as_ref(), start.elapsed());
+            });
+            Ok(response)
+        }))
+    }
+}
+
+/// Counts a request for as long as it is served, even if its client goes away.
+struct InFlight(Arc<Edge>);
+
+impl InFlight {
+    fn start(edge: &Arc<Edge>) -> Self {
+        edge.metrics.in_flight.inc();
+        Self(Arc::clone(edge))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// What a request is answered that took longer than a request may: one that reads did nothing, any other may have.
+fn too_slow(method: &Method) -> Problem {
+    let definition = if method.is_safe() { &codes::OVERLOADED } else { &codes::OUTCOME_UNKNOWN };
+    Problem::new(definition).cause("the request took longer than request_timeout_seconds")
+}
+
+/// Runs a handler so that a panic becomes a 500 and ends nothing but this request.
+async fn contained<F: Future<Output = Result<Response, Infallible>>>(handler: F) -> Response {
+    let mut handler = pin!(handler);
+    let guarded = poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(|Ok(response)| Ok(response)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    match guarded.await {
+        Ok(response) => response,
+        Err(panic) => Problem::internal(format_args!("a handler panicked: {}", text_of(&*panic))).into_response(),
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("?")
+}
+
+macro_rules! log_request {
+    ($level:expr, $id:ident, $method:ident, $route:ident, $status:ident, $code:ident, $took:ident) => {
+        tracing::event!(
+            $level,
+            request.id = $id.as_str(),
+            method = $method.as_str(),
+            route = $route,
+            status = $status.as_u16(),
+            code = $code,
+            duration_us = u64::try_from($took.as_micros()).unwrap_or(u64::MAX),
+            "request"
+        )
+    };
+}
+
+fn finish(
+    Current { id, edge }: &Current,
+    response: &mut Response,
+    method: &Method,
+    route: Option<&MatchedPath>,
+    took: Duration,
+) {
+    let route = route.map_or(UNMATCHED, MatchedPath::as_str);
+    let status = response.status();
+    edge.metrics.request(method, route, status, took);
+    let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+    if let Some(code) = code {
+        edge.metrics.refusal(code);
+    }
+    response.headers_mut().insert(REQUEST_ID_HEADER, id.0.clone());
+    if status.is_server_error() || took >= edge.slow {
+        log_request!(tracing::Level::WARN, id, method, route, status, code, took);
+    } else {
+        log_request!(tracing::Level::DEBUG, id, method, route, status, code, took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RequestId, is_request_id};
+
+    #[test]
+    fn generated_ids_are_the_prefix_and_the_number() {
+        assert_eq!(RequestId::generated(0xabc, 255).as_str(), "00000abc-0000000000ff");
+    }
+
+    #[test]
+    fn only_short_visible_ascii_is_taken_as_an_id() {
+        assert!(is_request_id(b"req-1"));
+        assert!(is_request_id(&[b'a'; 64]));
+        for bad in [&b""[..], b"a b", b"a\tb", &[b'a'; 65], "é".as_bytes()] {
+            assert!(!is_request_id(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! What operators do: concerts, seats, rooms, and finding and undoing what buyers did.
+
+use crate::{
+    catalog::{ConcertDraft, SeatsDraft, checked_text},
+    flow::Stop,
+    http::{
+        Shared,
+        auth::OperatorOnly,
+        extract::{Cursor, JsonBody, LargeJsonBody, Limit, PathId, QueryParams},
+        idempotency::IdempotencyKey,
+        problem::{HttpResult, Problem},
+        reply::{List, PageQuery, json, next_page, page, replayed},
+    },
+    store::{PaymentFilter, ReservationFilter},
+};
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+    response::Response,
+};
+use frontrow_domain::{
+    command::{Command, ConcertChange, Outcome, RoomChange},
+    concert::{Concert, ConcertStatus},
+    id::{AuditId, ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, UserId},
+    payment::{Payment, PaymentStatus},
+    queue::{Gate, Room},
+    refusal::{Refusal, Thing},
+    reservation::{Reservation, ReservationStatus},
+    seat::SeatAction,
+    time::Time,
+    user::User,
+    world::AuditEntry,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
+
+/// What changes of a concert; what is left out stays.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConcertPatch {
+    /// What it is called.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    title: Option<String>,
+    /// Who plays.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    artist: Option<String>,
+    /// Where.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    venue: Option<String>,
+    /// When the sale opens.
+    #[serde(default)]
+    opens_at: Option<Time>,
+    /// When the sale closes.
+    #[serde(default)]
+    closes_at: Option<Time>,
+    /// Close it, or take the closing back.
+    #[serde(default)]
+    status: Option<ConcertStatus>,
+}
+
+/// Seats that were added: their ids rise by one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AddedSeats {
+    /// The first seat's id.
+    first_seat_id: SeatId,
+    /// How many.
+    #[schema(example = 50)]
+    count: u32,
+}
+
+/// Seats to take off sale.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatBlock {
+    /// Which seats.
+    #[schema(min_items = 1, max_items = 100_000)]
+    seat_ids: Vec<SeatId>,
+    /// Why, for the audit log.
+    #[schema(min_length = 1, max_length = 200, example = "Camera position")]
+    reason: String,
+}
+
+/// Seats to put on sale again.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatRelease {
+    /// Which seats.
+    #[schema(min_items = 1, max_items = 100_000)]
+    seat_ids: Vec<SeatId>,
+}
+
+/// How many seats were changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SetSeats {
+    /// How many.
+    #[schema(example = 4)]
+    count: u32,
+}
+
+/// What changes of a room; what is left out stays.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoomPatch {
+    /// How many may be active at once. Lowering it sends nobody away.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 1_000_000, example = 200)]
+    max_active: Option<i64>,
+    /// How many turns a minute; null takes the limit away.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000, example = 600)]
+    admit_per_minute: Option<Option<i64>>,
+    /// Whether the line moves.
+    #[serde(default)]
+    gate: Option<Gate>,
+    /// What everybody in line is told, 1 to 500 characters; null takes it away.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 500, example = "Doors open at 20:00.")]
+    message: Option<Option<String>>,
+}
+
+/// Tells a field that is null from one that is left out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A room with its numbers of this moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LiveRoom {
+    /// The settings.
+    #[serde(flatten)]
+    room: Room,
+    /// How many wait.
+    #[schema(example = 12_000)]
+    waiting: i64,
+    /// How many have a turn to claim.
+    #[schema(example = 3)]
+    offered: i64,
+    /// How many are active.
+    #[schema(example = 100)]
+    active: i64,
+    /// The highest position given.
+    highest: Position,
+}
+
+/// Which users.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserQuery {
+    /// Part of the name or of the e-mail address.
+    text: Option<String>,
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<UserId>>,
+}
+
+/// Which reservations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReservationQuery {
+    /// Whose.
+    user_id: Option<UserId>,
+    /// Of which concert.
+    concert_id: Option<ConcertId>,
+    /// Standing where.
+    #[param(inline)]
+    status: Option<ReservationStatus>,
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<ReservationId>>,
+}
+
+/// Which payments.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaymentQuery {
+    /// Whose.
+    user_id: Option<UserId>,
+    /// For which reservation.
+    reservation_id: Option<ReservationId>,
+    /// Standing where.
+    #[param(inline)]
+    status: Option<PaymentStatus>,
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<PaymentId>>,
+}
+
+/// Creates a concert, with the house room or a room of its own.
+#[utoipa::path(post, path = "/api/v1/operator/concerts", tag = "operator", operation_id = "create_concert",
+    request_body = ConcertDraft, responses((status = 201, description = "The concert", body = Concert)))]
+pub(super) async fn create_concert(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<ConcertDraft>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/concerts", &[], &body)?;
+    let done = app.office.operate(caller, Command::CreateConcert(body.check()?), key).await?;
+    let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
+    Ok(replayed((StatusCode::CREATED, json(&concert)), done.novelty))
+}
+
+/// Changes a concert, or closes it.
+#[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "update_concert",
+    params(("concert_id" = ConcertId, Path, description = "The concert")),
+    request_body = ConcertPatch, responses((status = 200, description = "The concert", body = Concert)))]
+pub(super) async fn update_concert(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<ConcertPatch>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}", &[&concert_id], &body)?;
+    let text = |field: &str, text: Option<String>| {
+        text.map(|text| checked_text(field, &text, crate::catalog::NAME_LEN_MAX)).transpose()
+    };
+    let change = ConcertChange {
+        title: text("title", body.title)?,
+        artist: text("artist", body.artist)?,
+        venue: text("venue", body.venue)?,
+        opens_at: body.opens_at,
+        closes_at: body.closes_at,
+        status: body.status,
+    };
+    let done = app.office.operate(caller, Command::UpdateConcert { concert_id, change }, key).await?;
+    let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
+    Ok(replayed(json(&concert), done.novelty))
+}
+
+/// Adds seats, by a range of numbers or by a list. The body may be up to 16 MiB.
+#[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats", tag = "operator", operation_id = "add_seats",
+    params(("concert_id" = ConcertId, Path, description = "The concert")),
+    request_body = SeatsDraft, responses((status = 201, description = "The new seats", body = AddedSeats)))]
+pub(super) async fn add_seats(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatsDraft>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats", &[&concert_id], &body)?;
+    let base_price = app.office.concert(concert_id).await?.base_price;
+    let seats = body.check(base_price)?;
+    let done = app.office.operate(caller, Command::AddSeats { concert_id, seats }, key).await?;
+    let Outcome::SeatsAdded { first_seat_id, count } = done.value else { return Err(UNEXPECTED.into()) };
+    Ok(replayed((StatusCode::CREATED, json(&AddedSeats { first_seat_id, count })), done.novelty))
+}
+
+/// Takes seats off sale, with a reason.
+#[utoipa::path(post, path = "/api/v1/operator/seats/block", tag = "operator", operation_id = "block_seats",
+    request_body = SeatBlock, responses((status = 200, description = "How many", body = SetSeats)))]
+pub(super) async fn block_seats(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatBlock>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/seats/block", &[], &body)?;
+    let reason = checked_text("reason", &body.reason, 200)?;
+    set_seats(&app, caller, body.seat_ids, SeatAction::Block { reason }, key).await
+}
+
+/// Puts blocked seats on sale again.
+#[utoipa::path(post, path = "/api/v1/operator/seats/free", tag = "operator", operation_id = "free_seats",
+    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
+pub(super) async fn free_seats(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatRelease>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/seats/free", &[], &body)?;
+    set_seats(&app, caller, body.seat_ids, SeatAction::Free, key).await
+}
+
+async fn set_seats(
+    app: &Shared,
+    caller: frontrow_domain::user::Caller,
+    seat_ids: Vec<SeatId>,
+    action: SeatAction,
+    key: Option<frontrow_domain::command::Idempotency>,
+) -> HttpResult<Response> {
+    let done = app.office.operate(caller, Command::SetSeats { seat_ids, action }, key).await?;
+    let Outcome::SeatsSet(count) = done.value else { return Err(UNEXPECTED.into()) };
+    Ok(replayed(json(&SetSeats { count }), done.novelty))
+}
+
+fn live_room(app: &Shared, id: RoomId) -> Option<LiveRoom> {
+    let view = app.office.queue.view(id)?;
+    Some(LiveRoom {
+        room: view.room().clone(),
+        waiting: view.total_waiting(),
+        offered: view.offered(),
+        active: view.active(),
+        highest: view.tail(),
+    })
+}
+
+/// Every waiting room with its numbers of this moment.
+#[utoipa::path(get, path = "/api/v1/operator/rooms", tag = "operator", operation_id = "rooms",
+    responses((status = 200, description = "The rooms", body = List<LiveRoom>)))]
+pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) -> HttpResult<Response> {
+    let mut ids = app.office.queue.rooms();
+    ids.sort_unstable();
+    let items = ids.into_iter().filter_map(|id| live_room(&app, id)).collect();
+    Ok(json(&List { items, next_cursor: None }))
+}
+
+/// A waiting room with its numbers of this moment.
+#[utoipa::path(get, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "room",
+    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
+    responses((status = 200, description = "The room", body = LiveRoom)))]
+pub(super) async fn room(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    PathId(id): PathId<RoomId>,
+) -> HttpResult<Response> {
+    let room = live_room(&app, id).ok_or(Refusal::NotFound { what: Thing::Room })?;
+    Ok(json(&room))
+}
+
+/// Changes a room: its cap, its rate, its gate, its message.
+#[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
+    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
+    request_body = RoomPatch, responses((status = 200, description = "The room", body = Room)))]
+pub(super) async fn set_room(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(room_id): PathId<RoomId>,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<RoomPatch>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::PATCH, "/operator/rooms/{id}", &[&room_id], &body)?;
+    let message = match body.message {
+        Some(Some(text)) => Some(Some(checked_text("message", &text, 500)?)),
+        other => other,
+    };
+    let change =
+        RoomChange { max_active: body.max_active, admit_per_minute: body.admit_per_minute, gate: body.gate, message };
+    let done = app.office.operate(caller, Command::SetRoom { room_id, change }, key).await?;
+    let Outcome::Room(room) = done.value else { return Err(UNEXPECTED.into()) };
+    Ok(replayed(json(&room), done.novelty))
+}
+
+/// Users whose name or e-mail address contains a text.
+#[utoipa::path(get, path = "/api/v1/operator/users", tag = "operator", operation_id = "find_users",
+    params(UserQuery), responses((status = 200, description = "A page", body = List<User>)))]
+pub(super) async fn users(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<UserQuery>,
+) -> HttpResult<Response> {
+    if query.text.as_ref().is_some_and(|text| text.chars().count() > 100) {
+        return Err(Problem::invalid_parameter("text", "must have at most 100 characters"));
+    }
+    let page = page(query.limit, query.cursor);
+    let rows = app.office.store.users(query.text.as_deref(), page).await?;
+    Ok(json(&next_page(rows, page, |row| row.user_id)))
+}
+
+/// Reservations of anybody, newest first.
+#[utoipa::path(get, path = "/api/v1/operator/reservations", tag = "operator", operation_id = "find_reservations",
+    params(ReservationQuery), responses((status = 200, description = "A page", body = List<Reservation>)))]
+pub(super) async fn reservations(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<ReservationQuery>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let filter = ReservationFilter { user: query.user_id, concert: query.concert_id, status: query.status };
+    let rows = app.office.reservations(&filter, page).await?;
+    Ok(json(&next_page(rows, page, |row| row.reservation_id)))
+}
+
+/// Payments of anybody, newest first.
+#[utoipa::path(get, path = "/api/v1/operator/payments", tag = "operator", operation_id = "find_payments",
+    params(PaymentQuery), responses((status = 200, description = "A page", body = List<Payment>)))]
+pub(super) async fn payments(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<PaymentQuery>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let filter = PaymentFilter { user: query.user_id, reservation: query.reservation_id, status: query.status };
+    let rows = app.office.payments(&filter, page).await?;
+    Ok(json(&next_page(rows, page, |row| row.payment_id)))
+}
+
+/// Cancels a pending reservation for its user.
+#[utoipa::path(delete, path = "/api/v1/operator/reservations/{reservation_id}", tag = "operator",
+    operation_id = "cancel_for_user",
+    params(("reservation_id" = ReservationId, Path, description = "The reservation")),
+    responses((status = 200, description = "The cancelled reservation", body = Reservation)))]
+pub(super) async fn cancel(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(id): PathId<ReservationId>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::DELETE, "/operator/reservations/{id}", &[&id], &())?;
+    let done = app.office.cancel_reservation(caller, id, key).await?;
+    Ok(replayed(json(&done.value), done.novelty))
+}
+
+/// Gives a payment back to its user, at any time.
+#[utoipa::path(post, path = "/api/v1/operator/payments/{payment_id}/refund", tag = "operator",
+    operation_id = "refund_for_user",
+    params(("payment_id" = PaymentId, Path, description = "The payment")),
+    responses((status = 200, description = "The refunded payment", body = Payment)))]
+pub(super) async fn refund(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(id): PathId<PaymentId>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &())?;
+    let done = app.office.refund(caller, id, key).await?;
+    Ok(replayed(json(&done.value), done.novelty))
+}
+
+/// What operators did, newest first. The log cannot be changed.
+#[utoipa::path(get, path = "/api/v1/operator/audit", tag = "operator", operation_id = "audit",
+    params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntry>)))]
+pub(super) async fn audit(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<PageQuery<AuditId>>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let rows = app.office.store.audit(page).await?;
+    Ok(json(&next_page(rows, page, |row| row.audit_id)))
+}

@@ -1,0 +1,102 @@
+//! Payments: pay, look up, refund.
+
+use crate::{
+    http::{
+        Shared,
+        auth::{QueueToken, SignedIn},
+        extract::{JsonBody, PathId, QueryParams},
+        idempotency::IdempotencyKey,
+        problem::{HttpResult, Problem},
+        reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
+    },
+    store::PaymentFilter,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{Method, StatusCode},
+    response::Response,
+};
+use frontrow_domain::{
+    id::{PaymentId, ReservationId},
+    payment::Payment,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What to pay for: one reservation, or several of one concert, all or nothing.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// One reservation. The answer is its payment.
+    #[serde(default)]
+    reservation_id: Option<ReservationId>,
+    /// Several reservations. The answer is a list of payments.
+    #[serde(default)]
+    #[schema(min_items = 1, max_items = 20)]
+    reservation_ids: Option<Vec<ReservationId>>,
+}
+
+/// Pays out of the caller's points, in one transaction with the sale of the seat and the end of the token.
+#[utoipa::path(post, path = "/api/v1/payments", tag = "payments", operation_id = "pay",
+    params(("Queue-Token" = String, Header, description = "The active token")),
+    request_body = Order,
+    responses((status = 201, description = "The payment; for `reservation_ids` a list", body = Payment)))]
+pub(super) async fn pay(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    QueueToken(token): QueueToken,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<Order>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/payments", &[], &body)?;
+    let (reservation_ids, several) = match (body.reservation_id, body.reservation_ids) {
+        (Some(reservation_id), None) => (vec![reservation_id], false),
+        (None, Some(reservation_ids)) => (reservation_ids, true),
+        _ => return Err(Problem::invalid_field("reservation_id", "send either reservation_id or reservation_ids")),
+    };
+    let done = app.office.pay(caller, token, reservation_ids, key).await?;
+    let body = one_or_list(done.value, several.into());
+    Ok(replayed((StatusCode::CREATED, body), done.novelty))
+}
+
+/// The caller's payments, newest first.
+#[utoipa::path(get, path = "/api/v1/payments", tag = "payments", operation_id = "payments",
+    params(PageQuery<PaymentId>), responses((status = 200, description = "A page", body = List<Payment>)))]
+pub(super) async fn mine(
+    State(app): State<Shared>,
+    SignedIn { user_id, .. }: SignedIn,
+    QueryParams(query): QueryParams<PageQuery<PaymentId>>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let filter = PaymentFilter { user: Some(user_id), ..PaymentFilter::default() };
+    let rows = app.office.payments(&filter, page).await?;
+    Ok(json(&next_page(rows, page, |row| row.payment_id)))
+}
+
+/// A payment.
+#[utoipa::path(get, path = "/api/v1/payments/{payment_id}", tag = "payments", operation_id = "payment",
+    params(("payment_id" = PaymentId, Path, description = "The payment")),
+    responses((status = 200, description = "The payment", body = Payment)))]
+pub(super) async fn one(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    PathId(id): PathId<PaymentId>,
+) -> HttpResult<Json<Payment>> {
+    Ok(Json(app.office.payment(caller, id).await?))
+}
+
+/// Gives a payment back: the points return, the seat is free while the sale is open. Final.
+#[utoipa::path(post, path = "/api/v1/payments/{payment_id}/refund", tag = "payments", operation_id = "refund",
+    params(("payment_id" = PaymentId, Path, description = "The payment")),
+    responses((status = 200, description = "The refunded payment", body = Payment)))]
+pub(super) async fn refund(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    PathId(id): PathId<PaymentId>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/payments/{id}/refund", &[&id], &())?;
+    let done = app.office.refund(caller, id, key).await?;
+    Ok(replayed(json(&done.value), done.novelty))
+}

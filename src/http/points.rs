@@ -1,0 +1,105 @@
+//! Points: balance, history, charges.
+
+use crate::http::{
+    Shared,
+    auth::{SignedIn, UserOrService},
+    extract::{JsonBody, QueryParams},
+    idempotency::IdempotencyKey,
+    problem::{HttpResult, Problem},
+    reply::{List, PageQuery, json, next_page, page, replayed},
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{Method, StatusCode},
+    response::Response,
+};
+use frontrow_domain::{
+    id::{HistoryId, UserId},
+    money::Money,
+    points::PointEntry,
+    time::Time,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A balance.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Balance {
+    /// Whose.
+    user_id: UserId,
+    /// How much: the sum of the history.
+    balance: Money,
+    /// The currency, by its ISO 4217 code. Amounts are whole numbers of its minor unit.
+    #[schema(example = "KRW")]
+    currency: &'static str,
+    /// When it last changed; none before the first movement.
+    last_updated: Option<Time>,
+}
+
+/// A charge.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChargeOrder {
+    /// How much.
+    amount: Money,
+    /// To whose account; the caller's where it is left out.
+    #[serde(default)]
+    user_id: Option<UserId>,
+    /// The payment provider's reference: unique for ever, 1 to 100 characters. Needed where the box office charges.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 100, example = "pg-20270301-000017")]
+    reference: Option<String>,
+}
+
+/// The caller's balance.
+#[utoipa::path(get, path = "/api/v1/points", tag = "points", operation_id = "balance",
+    responses((status = 200, description = "The balance", body = Balance)))]
+pub(super) async fn balance(
+    State(app): State<Shared>,
+    SignedIn { user_id, .. }: SignedIn,
+) -> HttpResult<Json<Balance>> {
+    let point = app.office.balance(user_id).await?;
+    Ok(Json(Balance {
+        user_id,
+        balance: point.map_or(Money::ZERO, |point| point.amount),
+        currency: "KRW",
+        last_updated: point.map(|point| point.last_updated),
+    }))
+}
+
+/// The caller's history, newest first.
+#[utoipa::path(get, path = "/api/v1/points/history", tag = "points", operation_id = "history",
+    params(PageQuery<HistoryId>), responses((status = 200, description = "A page", body = List<PointEntry>)))]
+pub(super) async fn history(
+    State(app): State<Shared>,
+    SignedIn { user_id, .. }: SignedIn,
+    QueryParams(query): QueryParams<PageQuery<HistoryId>>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let rows = app.office.history(user_id, page).await?;
+    Ok(json(&next_page(rows, page, |row| row.history_id)))
+}
+
+/// Charges points. Where the box office is open to it, users charge their own account; else an operator or the
+/// service key charges for them, after the payment provider said so.
+#[utoipa::path(post, path = "/api/v1/points/charges", tag = "points", operation_id = "charge",
+    request_body = ChargeOrder, responses((status = 201, description = "The history's new entry", body = PointEntry)))]
+pub(super) async fn charge(
+    State(app): State<Shared>,
+    UserOrService(caller): UserOrService,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<ChargeOrder>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/points/charges", &[], &body)?;
+    let Some(user_id) = body.user_id.or(caller.user_id()) else {
+        return Err(Problem::invalid_field("user_id", "say whose account is charged"));
+    };
+    let well_formed =
+        |reference: &str| (1..=100).contains(&reference.len()) && reference.bytes().all(|byte| byte.is_ascii_graphic());
+    if body.reference.as_deref().is_some_and(|reference| !well_formed(reference)) {
+        return Err(Problem::invalid_field("reference", "must have 1 to 100 visible ASCII characters"));
+    }
+    let done = app.office.charge(caller, user_id, body.amount, body.reference, key).await?;
+    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.novelty))
+}

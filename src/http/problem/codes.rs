@@ -1,0 +1,79 @@
+//! Every problem that the API can answer with, in one table: the handlers, the docs and the `OpenAPI` document read it.
+
+/// One kind of problem.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The stable code that clients may switch on.
+    pub code: &'static str,
+    /// The HTTP status it is answered with.
+    pub status: u16,
+    /// A short title that never changes.
+    pub title: &'static str,
+    /// What it means and what a client can do.
+    pub explanation: &'static str,
+}
+
+macro_rules! definitions {
+    ($($name:ident: $status:literal $code:literal $title:literal $explanation:literal;)+) => {
+        $(#[doc = $title]
+        pub static $name: Definition =
+            Definition { code: $code, status: $status, title: $title, explanation: $explanation };)+
+
+        /// Every definition, in the order of the documentation.
+        pub static ALL: &[&Definition] = &[$(&$name),+];
+    };
+}
+
+definitions! {
+    MALFORMED_JSON: 400 "malformed_json" "The body is not JSON" "The body could not be read as JSON. Correct it and send it again.";
+    MALFORMED_REQUEST: 400 "malformed_request" "The request is not HTTP" "The first line or a header could not be read as HTTP/1.1.";
+    UNAUTHORIZED: 401 "unauthorized" "Sign in first" "The session token is missing, unknown or has ended. Sign in and send it as `Authorization: Bearer`.";
+    INSUFFICIENT_POINTS: 402 "insufficient_points" "The balance is too low" "The balance does not cover the price; nothing was charged. `balance` and `price` say by how much. Charge points and pay with a new Idempotency-Key.";
+    FORBIDDEN: 403 "forbidden" "Not allowed" "The caller's role does not allow this.";
+    CHARGE_NOT_ALLOWED: 403 "charge_not_allowed" "Points are charged by the box office" "Only an operator or the service key may charge points here.";
+    TOKEN_INVALID: 403 "token_invalid" "The queue token is not valid here" "The queue token is missing, forged, or not one of the caller's for this room. Join the line.";
+    TOKEN_OF_ANOTHER_ROOM: 403 "token_of_another_room" "The queue token is for another room" "The queue token belongs to another concert's room. Join this concert's line.";
+    TOKEN_WAITING: 403 "token_waiting" "It is not your turn yet" "The token still waits. Ask for its position and activate it when it is offered.";
+    TOKEN_NOT_ACTIVATED: 403 "token_not_activated" "Activate the queue token first" "The token has its turn; activate it, then try again.";
+    TOKEN_MISSED: 403 "token_missed" "The turn was missed" "The turn was not claimed in time. Activate the token to return to the head of the line.";
+    TOKEN_ENDED: 403 "token_ended" "The queue token has ended" "The token was spent, left the line or expired. Join the line again.";
+    NOT_FOUND: 404 "not_found" "No such thing" "There is no such thing, or it is another user's: the two cannot be told apart.";
+    METHOD_NOT_ALLOWED: 405 "method_not_allowed" "The method is not allowed here" "The path exists, but not with this method; the `Allow` header lists those it has.";
+    REQUEST_TIMEOUT: 408 "request_timeout" "The request came too slowly" "The headers or the body did not arrive in time. Nothing was done.";
+    TURN_NOT_YET: 409 "turn_not_yet" "It is not your turn yet" "The turn cannot be claimed before it is offered. Go on asking for the position.";
+    EMAIL_TAKEN: 409 "email_taken" "The e-mail address has an account" "Sign in, or register with another address.";
+    SEAT_HELD: 409 "seat_held" "The seat is held" "Somebody holds seat `seat_id` until `held_until`. Choose another one, or try again then.";
+    SEAT_SOLD: 409 "seat_sold" "The seat is sold" "Seat `seat_id` is sold. Choose another one.";
+    SEAT_BLOCKED: 409 "seat_blocked" "The seat is not for sale" "Seat `seat_id` is not for sale. Choose another one.";
+    SEAT_IN_USE: 409 "seat_in_use" "The seat is held or sold" "Seat `seat_id` can be neither blocked nor freed while it is held or sold.";
+    SEAT_NUMBER_TAKEN: 409 "seat_number_taken" "The seat number exists" "The concert has a seat with number `seat_number`; no seat was added.";
+    TOO_MANY_SEATS: 409 "too_many_seats" "Too many seats" "One user may have at most `limit` seats in a concert.";
+    SALE_NOT_OPEN: 409 "sale_not_open" "The sale has not opened" "The sale opens at `opens_at`.";
+    SALE_CLOSED: 409 "sale_closed" "The sale is closed" "The sale is over, or the concert was closed.";
+    HOLD_EXPIRED: 409 "hold_expired" "The hold ran out" "The hold ended at `expired_at`, before the payment; nothing was charged. Hold a seat again.";
+    RESERVATION_NOT_PENDING: 409 "reservation_not_pending" "The reservation is not pending" "The reservation was paid, cancelled or expired before.";
+    ALREADY_REFUNDED: 409 "already_refunded" "The payment was refunded before" "A payment is refunded once.";
+    REFUND_TOO_LATE: 409 "refund_too_late" "Refunds have ended" "Refunds for this concert ended at `until`.";
+    BALANCE_TOO_LARGE: 409 "balance_too_large" "The balance would be too large" "An account may hold at most `max`; nothing was changed.";
+    REFERENCE_USED: 409 "reference_used" "The reference was used" "Another charge carries this external reference; nothing was charged.";
+    PAYLOAD_TOO_LARGE: 413 "payload_too_large" "The body is too large" "The body is larger than this call takes. Send less at once.";
+    URI_TOO_LONG: 414 "uri_too_long" "The address is too long" "The request's path and query are longer than the server takes.";
+    UNSUPPORTED_MEDIA_TYPE: 415 "unsupported_media_type" "The body must be JSON" "Send the body with `Content-Type: application/json`.";
+    INVALID_FIELD: 422 "invalid_field" "A field is not valid" "A field of the body is missing, unknown, of the wrong type or out of its bounds; `field` names it. For an id in the path, a query parameter or a header the status is 400.";
+    MALFORMED: 422 "malformed" "The request contradicts itself" "The request asks for more than one request may, or contradicts itself; `reason` says how.";
+    SEVERAL_CONCERTS: 422 "several_concerts" "One request is for one concert" "Send a request for each concert.";
+    AMOUNT_OUT_OF_BOUNDS: 422 "amount_out_of_bounds" "The amount is out of bounds" "One charge is from `min` to `max`.";
+    IDEMPOTENCY_KEY_REUSED: 422 "idempotency_key_reused" "The Idempotency-Key was used before" "The key belongs to another request. A new request needs a new key.";
+    RATE_LIMITED: 429 "rate_limited" "Too many requests" "Wait for as long as `Retry-After` says.";
+    HEADERS_TOO_LARGE: 431 "headers_too_large" "The headers are too large" "The request has more or larger headers than the server takes.";
+    INTERNAL: 500 "internal" "Something went wrong" "A fault of the server. The operator finds it in the log by `request_id`.";
+    OVERLOADED: 503 "overloaded" "The server is busy" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key.";
+    UNAVAILABLE: 503 "unavailable" "The database is away" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key.";
+    OUTCOME_UNKNOWN: 503 "outcome_unknown" "Nobody knows yet whether it was done" "It may or may not have happened. Send the same request with the same Idempotency-Key: it takes effect once.";
+}
+
+/// The definition with this code.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Definition> {
+    ALL.iter().copied().find(|definition| definition.code == code)
+}

@@ -1,0 +1,256 @@
+//! The waiting line: join, poll, activate, leave.
+
+use crate::{
+    flow::{Done, TokenPlace},
+    http::{
+        Shared,
+        auth::SignedIn,
+        extract::OptionalJsonBody,
+        idempotency::IdempotencyKey,
+        problem::HttpResult,
+        reply::{List, json, replayed},
+    },
+    queue::view::{Estimate, Place, RoomView},
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use frontrow_domain::{
+    command::Issue,
+    id::{ConcertId, Position, RoomId},
+    queue::{EndReason, TokenStatus},
+    time::{Span, Time},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Which line to join.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Joining {
+    /// The concert; without it the house room's line is joined.
+    #[serde(default)]
+    concert_id: Option<ConcertId>,
+}
+
+/// A queue token, for its user.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueueToken)]
+pub struct TokenBody {
+    /// The token to send as `Queue-Token`. Whoever has it can read the place in line and nothing else.
+    #[schema(example = "AQEAAAAAAAAAAAAAAAEAAAAAAAAAKgGT88Rabnx9…")]
+    token: String,
+    /// The room.
+    room_id: RoomId,
+    /// The concert whose own room it is; none in the house room.
+    concert_id: Option<ConcertId>,
+    /// The place in the line. It never changes.
+    position: Position,
+    /// Where the token stands.
+    status: TokenStatus,
+    /// When it was issued.
+    issued_at: Time,
+    /// When it was activated.
+    activated_at: Option<Time>,
+    /// What its state lasts until: the claim of an offered token, the end of an active one.
+    deadline: Option<Time>,
+    /// When it ended.
+    expired_at: Option<Time>,
+    /// Why it ended.
+    end_reason: Option<EndReason>,
+    /// Its place in the line now.
+    queue: PositionBody,
+}
+
+/// A place in the line.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueuePosition)]
+pub struct PositionBody {
+    /// Where the token stands.
+    status: TokenStatus,
+    /// The place in the line. It never changes.
+    position: Position,
+    /// How many living tokens stand in front of it. It never rises.
+    #[schema(example = 41)]
+    ahead: i64,
+    /// How many wait in the room.
+    #[schema(example = 12_000)]
+    total_waiting: i64,
+    /// How long it may take.
+    estimated_wait: WaitBody,
+    /// What its state lasts until: the claim of an offered token, the end of an active one.
+    deadline: Option<Time>,
+    /// When to ask next, in milliseconds from now.
+    #[schema(example = 4_200)]
+    poll_after_ms: i64,
+    /// What the organiser tells everybody in line.
+    message: Option<String>,
+    /// How old the answer may be: it was true at this moment.
+    as_of: Time,
+    /// Whether the view is older than a second.
+    stale: bool,
+}
+
+/// An estimated wait.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EstimatedWait)]
+pub struct WaitBody {
+    /// Whether there is anything to estimate from.
+    known: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "measuring")]
+    reason: Option<&'static str>,
+    /// Half of those in this place wait no longer, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 95)]
+    p50_seconds: Option<i64>,
+    /// Nine in ten of those in this place wait no longer, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 130)]
+    p90_seconds: Option<i64>,
+}
+
+fn position_body(position: Position, place: Place, view: &RoomView, now: Time) -> PositionBody {
+    PositionBody {
+        status: place.status,
+        position,
+        ahead: place.ahead,
+        total_waiting: view.total_waiting(),
+        estimated_wait: match view.estimated_wait(place.ahead) {
+            Estimate::Known { p50, p90 } => WaitBody {
+                known: true,
+                reason: None,
+                p50_seconds: Some(seconds_up(p50)),
+                p90_seconds: Some(seconds_up(p90)),
+            },
+            Estimate::Unknown(reason) => {
+                WaitBody { known: false, reason: Some(reason.as_str()), p50_seconds: None, p90_seconds: None }
+            }
+        },
+        deadline: place.deadline,
+        poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now)),
+        message: view.room().message.clone(),
+        as_of: view.as_of(now),
+        stale: view.is_stale(now),
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds_up(span: Span) -> i64 {
+    span.micros().saturating_add(999_999) / 1_000_000
+}
+
+/// Different for every client and every question.
+fn jitter_seed(position: Position, now: Time) -> u64 {
+    position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs())
+}
+
+fn token_body(place: &TokenPlace, now: Time) -> TokenBody {
+    let token = &place.token;
+    TokenBody {
+        token: place.signed.clone(),
+        room_id: token.id.room_id,
+        concert_id: token.id.room_id.concert(),
+        position: token.id.position,
+        status: token.status,
+        issued_at: token.issued_at,
+        activated_at: token.activated_at,
+        deadline: token.deadline,
+        expired_at: token.expired_at,
+        end_reason: token.end_reason,
+        queue: position_body(token.id.position, place.place, &place.view, now),
+    }
+}
+
+/// Joins a line. Whoever has a place in it already gets that place again, from any device.
+#[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
+    request_body(content = Option<Joining>, description = "The concert, or nothing for the house room"),
+    responses((status = 201, description = "A new place", body = TokenBody),
+        (status = 200, description = "The place from before", body = TokenBody)))]
+pub(super) async fn issue(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    key: IdempotencyKey,
+    OptionalJsonBody(body): OptionalJsonBody<Joining>,
+) -> HttpResult<Response> {
+    let body = body.unwrap_or_default();
+    let key = key.bind(caller, &Method::POST, "/queue/tokens", &[], &body)?;
+    let done = app.office.issue_token(caller, body.concert_id, key).await?;
+    let (place, issue) = done.value;
+    let status = match issue {
+        Issue::New => StatusCode::CREATED,
+        Issue::Existing => StatusCode::OK,
+    };
+    let body = token_body(&place, app.office.clock.now());
+    Ok(replayed((status, json(&body)), done.novelty))
+}
+
+/// The caller's tokens that have not ended.
+#[utoipa::path(get, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "my_tokens",
+    responses((status = 200, description = "The tokens", body = List<TokenBody>)))]
+pub(super) async fn mine(State(app): State<Shared>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Response> {
+    let now = app.office.clock.now();
+    let items = app.office.live_tokens(user_id).await?.iter().map(|place| token_body(place, now)).collect();
+    Ok(json(&List { items, next_cursor: None }))
+}
+
+/// A token, for its own user.
+#[utoipa::path(get, path = "/api/v1/queue/tokens/{token}", tag = "queue", operation_id = "token",
+    params(("token" = String, Path, description = "The token")),
+    responses((status = 200, description = "The token", body = TokenBody)))]
+pub(super) async fn one(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    Path(token): Path<String>,
+) -> HttpResult<Response> {
+    let place = app.office.token(caller, &token).await?;
+    Ok(json(&token_body(&place, app.office.clock.now())))
+}
+
+/// The place in the line. No session is needed; asking keeps the place awake.
+#[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/position", tag = "queue", operation_id = "position",
+    security(()), params(("token" = String, Path, description = "The token")),
+    responses((status = 200, description = "The place", body = PositionBody)))]
+pub(super) async fn position(State(app): State<Shared>, Path(token): Path<String>) -> HttpResult<Response> {
+    let (signed, place, view) = app.office.position(&token)?;
+    Ok(json(&position_body(signed.id.position, place, &view, app.office.clock.now())))
+}
+
+/// Claims the turn. 202 keeps the turn while the room is full for a moment, or puts a missed turn back at the head
+/// of the line: ask again after `Retry-After`.
+#[utoipa::path(patch, path = "/api/v1/queue/tokens/{token}/activate", tag = "queue", operation_id = "activate_token",
+    params(("token" = String, Path, description = "The token")),
+    responses((status = 200, description = "Active", body = TokenBody),
+        (status = 202, description = "Not yet, but soon", body = TokenBody)))]
+pub(super) async fn activate(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    Path(token): Path<String>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::PATCH, "/queue/tokens/{token}/activate", &[&token], &())?;
+    let Done { value: place, novelty } = app.office.activate_token(caller, &token, key).await?;
+    let body = json(&token_body(&place, app.office.clock.now()));
+    let response = if place.token.status == TokenStatus::Active {
+        (StatusCode::OK, body).into_response()
+    } else {
+        (StatusCode::ACCEPTED, [(header::RETRY_AFTER, HeaderValue::from_static("1"))], body).into_response()
+    };
+    Ok(replayed(response, novelty))
+}
+
+/// Leaves the line. Those behind move up.
+#[utoipa::path(delete, path = "/api/v1/queue/tokens/{token}", tag = "queue", operation_id = "leave_queue",
+    params(("token" = String, Path, description = "The token")),
+    responses((status = 204, description = "Left")))]
+pub(super) async fn leave(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    Path(token): Path<String>,
+) -> HttpResult<StatusCode> {
+    app.office.leave_queue(caller, &token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,99 @@
+//! How answers are written: JSON bodies, pages, replays.
+
+use crate::{
+    http::{
+        extract::{Cursor, Key, Limit},
+        problem::Problem,
+    },
+    store::Page,
+};
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use frontrow_domain::command::Novelty;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+/// A part of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct List<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Send it as `cursor` for the next page; none after the last row.
+    #[schema(example = "NDI")]
+    pub next_cursor: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields, bound = "K: Key + PartialSchema")]
+pub struct PageQuery<K: PartialSchema> {
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    pub cursor: Option<Cursor<K>>,
+}
+
+/// How many things one request was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arity {
+    /// One, so that the answer is an object.
+    One,
+    /// A list, so that the answer is one.
+    Several,
+}
+
+impl From<bool> for Arity {
+    fn from(several: bool) -> Self {
+        if several { Self::Several } else { Self::One }
+    }
+}
+
+/// The page that a query asks for.
+#[must_use]
+pub fn page<K>(limit: Limit, cursor: Option<Cursor<K>>) -> Page<K> {
+    Page { after: cursor.map(|cursor| cursor.0), limit: limit.get() }
+}
+
+/// A page's rows, with the cursor of the next one where this one is full.
+pub fn next_page<T, K: Display>(items: Vec<T>, page: Page<K>, key: impl Fn(&T) -> K) -> List<T> {
+    let full = u32::try_from(items.len()).is_ok_and(|len| len >= page.limit);
+    let next_cursor = items.last().filter(|_| full).map(|last| Cursor(key(last)).to_string());
+    List { items, next_cursor }
+}
+
+/// A JSON answer.
+pub fn json<T: Serialize>(body: &T) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => {
+            let mut response = Response::new(Body::from(bytes));
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(_) => Problem::from(crate::flow::Stop::Internal("an answer could not be written")).into_response(),
+    }
+}
+
+/// The one row, or the list of them.
+pub fn one_or_list<T: Serialize>(items: Vec<T>, arity: Arity) -> Response {
+    match (arity, items.as_slice()) {
+        (Arity::One, [only]) => json(only),
+        _ => json(&List { items, next_cursor: None }),
+    }
+}
+
+/// Marks an answer that was given before.
+pub fn replayed(response: impl IntoResponse, novelty: Novelty) -> Response {
+    let mut response = response.into_response();
+    if novelty == Novelty::Replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}

@@ -1,0 +1,103 @@
+//! Reservations: hold, look up, cancel.
+
+use crate::{
+    http::{
+        Shared,
+        auth::{QueueToken, SignedIn},
+        extract::{JsonBody, PathId, QueryParams},
+        idempotency::IdempotencyKey,
+        problem::{HttpResult, Problem},
+        reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
+    },
+    store::ReservationFilter,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{Method, StatusCode},
+    response::Response,
+};
+use frontrow_domain::{
+    id::{ReservationId, SeatId},
+    reservation::Reservation,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Which seats to hold: one, or several of one concert, all or nothing.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// One seat. The answer is its reservation.
+    #[serde(default)]
+    seat_id: Option<SeatId>,
+    /// Several seats. The answer is a list of reservations.
+    #[serde(default)]
+    #[schema(min_items = 1, max_items = 20)]
+    seat_ids: Option<Vec<SeatId>>,
+}
+
+/// Holds seats for five minutes. Needs an active token of the concert's room in `Queue-Token`.
+#[utoipa::path(post, path = "/api/v1/reservations", tag = "reservations", operation_id = "hold",
+    params(("Queue-Token" = String, Header, description = "The active token")),
+    request_body = Wish,
+    responses((status = 201, description = "The reservation; for `seat_ids` a list", body = Reservation)))]
+pub(super) async fn hold(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    QueueToken(token): QueueToken,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<Wish>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/reservations", &[], &body)?;
+    let (seat_ids, several) = match (body.seat_id, body.seat_ids) {
+        (Some(seat_id), None) => (vec![seat_id], false),
+        (None, Some(seat_ids)) => (seat_ids, true),
+        _ => return Err(Problem::invalid_field("seat_id", "send either seat_id or seat_ids")),
+    };
+    let done = app.office.hold(caller, token, seat_ids, key).await?;
+    let body = one_or_list(done.value, several.into());
+    Ok(replayed((StatusCode::CREATED, body), done.novelty))
+}
+
+/// The caller's reservations, newest first.
+#[utoipa::path(get, path = "/api/v1/reservations", tag = "reservations", operation_id = "reservations",
+    params(PageQuery<ReservationId>), responses((status = 200, description = "A page", body = List<Reservation>)))]
+pub(super) async fn mine(
+    State(app): State<Shared>,
+    SignedIn { user_id, .. }: SignedIn,
+    QueryParams(query): QueryParams<PageQuery<ReservationId>>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let filter = ReservationFilter { user: Some(user_id), ..ReservationFilter::default() };
+    let rows = app.office.reservations(&filter, page).await?;
+    Ok(json(&next_page(rows, page, |row| row.reservation_id)))
+}
+
+/// A reservation.
+#[utoipa::path(get, path = "/api/v1/reservations/{reservation_id}", tag = "reservations", operation_id = "reservation",
+    params(("reservation_id" = ReservationId, Path, description = "The reservation")),
+    responses((status = 200, description = "The reservation", body = Reservation)))]
+pub(super) async fn one(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    PathId(id): PathId<ReservationId>,
+) -> HttpResult<Json<Reservation>> {
+    Ok(Json(app.office.reservation(caller, id).await?))
+}
+
+/// Cancels a pending reservation: the seat is free at once.
+#[utoipa::path(delete, path = "/api/v1/reservations/{reservation_id}", tag = "reservations",
+    operation_id = "cancel_reservation",
+    params(("reservation_id" = ReservationId, Path, description = "The reservation")),
+    responses((status = 200, description = "The cancelled reservation", body = Reservation)))]
+pub(super) async fn cancel(
+    State(app): State<Shared>,
+    SignedIn { caller, .. }: SignedIn,
+    PathId(id): PathId<ReservationId>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::DELETE, "/reservations/{id}", &[&id], &())?;
+    let done = app.office.cancel_reservation(caller, id, key).await?;
+    Ok(replayed(json(&done.value), done.novelty))
+}

@@ -1,0 +1,111 @@
+//! Passwords: argon2id with the OWASP parameters, off the async threads and bounded in number.
+
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier, password_hash::phc};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How many sign-ins and registrations may wait for a hash before more are turned away.
+const WAITING_MAX: usize = 512;
+
+/// Hashes and checks passwords.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    running: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// The hash of a password nobody has: checked when there is no such account, so that it takes the same time.
+    decoy: Arc<str>,
+}
+
+/// Why a password was neither hashed nor checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Too many wait already.
+    #[error("too many passwords wait to be hashed")]
+    Overloaded,
+    /// The hash could not be made or read.
+    #[error("the password could not be hashed")]
+    Failed,
+}
+
+fn hasher() -> Argon2<'static> {
+    // OWASP's minimum: 19 MiB, two passes, one lane. These are also the crate's defaults, stated so that an update
+    // cannot change them unseen.
+    Params::new(19_456, 2, 1, None).map_or_else(
+        |_| Argon2::default(),
+        |params| Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params),
+    )
+}
+
+fn hash_now(password: &str) -> Result<String, PasswordError> {
+    hasher().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|_| PasswordError::Failed)
+}
+
+fn verify_now(password: &str, hash: &str) -> bool {
+    phc::PasswordHash::new(hash).is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+impl Passwords {
+    /// At most half of the cores hash at the same time, and at least one: a rush of sign-ins must leave room for the
+    /// sale.
+    ///
+    /// # Errors
+    /// The decoy could not be hashed.
+    pub fn new() -> Result<Self, PasswordError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            running: Arc::new(Semaphore::new((cores / 2).max(1))),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            decoy: hash_now("the password that nobody has")?.into(),
+        })
+    }
+
+    /// Hashes a password to a PHC string.
+    ///
+    /// # Errors
+    /// Too many wait, or hashing failed.
+    pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
+        self.run(move || hash_now(&password)).await?
+    }
+
+    /// Whether the password is the one that was hashed. Without a hash it takes as long, and is not.
+    ///
+    /// # Errors
+    /// Too many wait.
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, PasswordError> {
+        let decoy = Arc::clone(&self.decoy);
+        self.run(move || match hash {
+            Some(hash) => verify_now(&password, &hash),
+            None => {
+                verify_now(&password, &decoy);
+                false
+            }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| PasswordError::Overloaded)?;
+        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordError::Failed)?;
+        // The permit goes with the work: a client that hangs up does not make room for one hash more than allowed.
+        let work = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(running);
+            done
+        });
+        work.await.map_err(|_| PasswordError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_has_the_owasp_parameters_and_fits_its_password_alone() {
+        let hash = hash_now("correct horse battery").unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(verify_now("correct horse battery", &hash));
+        assert!(!verify_now("correct horse batterz", &hash));
+        assert!(!verify_now("anything", "not a hash"));
+    }
+}

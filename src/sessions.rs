@@ -1,0 +1,61 @@
+//! Signed-in sessions, remembered for a moment so that a request costs no look-up.
+
+use frontrow_domain::{
+    time::{Span, Time},
+    user::Session,
+    world::Changes,
+};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{PoisonError, RwLock},
+};
+
+/// How long a session is believed before it is looked up again: how late another instance's sign-out may be seen.
+const BELIEVED: Span = Span::from_secs(10);
+/// How many sessions a shard remembers before it forgets them all.
+const SHARD_MAX: usize = 16_384;
+const SHARDS: usize = 16;
+
+type Shard = RwLock<HashMap<[u8; 32], (Session, Time)>>;
+
+/// Remembers sessions by the SHA-256 of their secret.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    shards: [Shard; SHARDS],
+    spread: RandomState,
+}
+
+impl Sessions {
+    fn shard(&self, secret_hash: &[u8; 32]) -> Option<&Shard> {
+        let hash = usize::try_from(self.spread.hash_one(secret_hash) % 16).unwrap_or(0);
+        self.shards.get(hash)
+    }
+
+    /// The session, if it was looked up a moment ago.
+    #[must_use]
+    pub fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
+        let shard = self.shard(secret_hash)?.read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(secret_hash).filter(|(_, seen)| now < seen.plus(BELIEVED)).map(|(session, _)| *session)
+    }
+
+    /// Remembers a session that was just looked up.
+    pub fn put(&self, session: Session, now: Time) {
+        if let Some(shard) = self.shard(&session.secret_hash) {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            if shard.len() >= SHARD_MAX {
+                shard.clear();
+            }
+            shard.insert(session.secret_hash, (session, now));
+        }
+    }
+
+    /// Forgets what a committed batch has closed.
+    pub fn publish(&self, changes: &Changes) {
+        for closed in &changes.closed_sessions {
+            if let Some(shard) = self.shard(closed) {
+                shard.write().unwrap_or_else(PoisonError::into_inner).remove(closed);
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What the filters of the lists mean, for stores that look for text themselves.
+
+use crate::store::{ConcertFilter, PaymentFilter, ReservationFilter};
+use frontrow_domain::{concert::Concert, payment::Payment, reservation::Reservation};
+
+/// Whether `text` contains `wanted`, which is in lower case, in any case.
+pub(super) fn contains(text: &str, wanted: &str) -> bool {
+    text.to_lowercase().contains(wanted)
+}
+
+impl ConcertFilter {
+    /// The same filter as [`ConcertFilter::matches`] needs it.
+    #[must_use]
+    pub(super) fn in_lower_case(&self) -> Self {
+        Self {
+            text: self.text.as_deref().map(str::to_lowercase),
+            venue: self.venue.as_deref().map(str::to_lowercase),
+            ..*self
+        }
+    }
+
+    /// Whether the concert is one of those asked for. The filter is in lower case.
+    pub(super) fn matches(&self, concert: &Concert) -> bool {
+        self.text.as_ref().is_none_or(|text| contains(&concert.artist, text) || contains(&concert.title, text))
+            && self.venue.as_ref().is_none_or(|venue| contains(&concert.venue, venue))
+            && self.from.is_none_or(|from| concert.concert_date >= from)
+            && self.to.is_none_or(|to| concert.concert_date <= to)
+            && self.status.is_none_or(|status| concert.status == status)
+    }
+}
+
+impl ReservationFilter {
+    /// Whether the reservation is one of those asked for.
+    pub(super) fn matches(&self, row: &Reservation) -> bool {
+        self.user.is_none_or(|user| row.user_id == user)
+            && self.concert.is_none_or(|concert| row.concert_id == concert)
+            && self.status.is_none_or(|status| row.status == status)
+    }
+}
+
+impl PaymentFilter {
+    /// Whether the payment is one of those asked for.
+    pub(super) fn matches(&self, row: &Payment) -> bool {
+        self.user.is_none_or(|user| row.user_id == user)
+            && self.reservation.is_none_or(|reservation| row.reservation_id == reservation)
+            && self.status.is_none_or(|status| row.status == status)
+    }
+}

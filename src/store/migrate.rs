@@ -1,0 +1,67 @@
+//! The steps that a database's schema is built in. A step that was released is never edited: a change is a new step.
+
+use crate::store::StoreError;
+
+/// One step of a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// Its number, from 1 without gaps. A database's version is the number of the last step it has.
+    pub version: i64,
+    /// What it is for, as in its file's name.
+    pub name: &'static str,
+    /// The statements.
+    pub sql: &'static str,
+}
+
+/// The steps of the `SQLite` schema.
+pub const SQLITE: &[Migration] =
+    &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/sqlite/0001_box_office.sql") }];
+
+/// The version that a database has after all of `steps`; 0 without any.
+#[must_use]
+pub fn latest(steps: &[Migration]) -> i64 {
+    steps.last().map_or(0, |step| step.version)
+}
+
+/// The steps that a database at `version` lacks, in order.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where the database is newer than `steps`: an old program must not write to it.
+pub fn pending(steps: &[Migration], version: i64) -> Result<impl Iterator<Item = &Migration>, StoreError> {
+    let latest = latest(steps);
+    if version > latest {
+        return Err(StoreError::Corrupt(format!(
+            "its schema has version {version}, but this program knows versions up to {latest} only: \
+             use the newer program that wrote it"
+        )));
+    }
+    Ok(steps.iter().filter(move |step| step.version > version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: &[Migration] =
+        &[Migration { version: 1, name: "one", sql: "" }, Migration { version: 2, name: "two", sql: "" }];
+
+    #[test]
+    fn a_database_gets_the_steps_that_it_lacks() {
+        let names = |version| pending(STEPS, version).unwrap().map(|step| step.name).collect::<Vec<_>>();
+        assert_eq!(names(0), ["one", "two"]);
+        assert_eq!(names(1), ["two"]);
+        assert!(names(2).is_empty());
+    }
+
+    #[test]
+    fn a_newer_database_is_refused() {
+        assert!(matches!(pending(STEPS, 3).map(|_| ()), Err(StoreError::Corrupt(text)) if text.contains("version 3")));
+    }
+
+    #[test]
+    fn the_released_steps_are_numbered_without_gaps() {
+        for (step, number) in SQLITE.iter().zip(1..) {
+            assert_eq!(step.version, number);
+        }
+    }
+}

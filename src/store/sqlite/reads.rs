@@ -1,0 +1,289 @@
+//! What is read outside a batch: each function one consistent look at the database.
+
+use super::rows::{
+    self, Word, concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
+    seat_columns, time, token_columns, user_columns,
+};
+use crate::store::{ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, filter};
+use frontrow_domain::{
+    concert::Concert,
+    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{Room, Token},
+    reservation::Reservation,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{Session, User},
+    world::AuditEntry,
+};
+use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
+
+fn find<T>(conn: &Connection, sql: &str, key: impl Params, read: fn(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
+    conn.prepare_cached(sql)?.query_row(key, read).optional()
+}
+
+fn list<T>(conn: &Connection, sql: &str, keys: impl Params, read: fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+    conn.prepare_cached(sql)?.query_map(keys, read)?.collect()
+}
+
+pub(super) fn high_water(conn: &Connection) -> Result<i64> {
+    conn.prepare_cached("SELECT high_water FROM clock WHERE id = 1")?.query_row((), |row| row.get(0))
+}
+
+pub(super) fn credentials(conn: &Connection, email: &str) -> Result<Option<(User, String)>> {
+    find(conn, concat!("SELECT ", user_columns!(), ", password_hash FROM \"user\" WHERE email = ?1"), (email,), |row| {
+        Ok((rows::user(row)?, row.get(6)?))
+    })
+}
+
+pub(super) fn session(conn: &Connection, secret_hash: [u8; 32]) -> Result<Option<Session>> {
+    find(
+        conn,
+        "SELECT secret_hash, user_id, role, expires_at FROM session WHERE secret_hash = ?1",
+        (secret_hash,),
+        rows::session,
+    )
+}
+
+pub(super) fn user(conn: &Connection, id: UserId) -> Result<Option<User>> {
+    find(conn, concat!("SELECT ", user_columns!(), " FROM \"user\" WHERE user_id = ?1"), (id.0,), rows::user)
+}
+
+pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>> {
+    // The text is looked for here and not in SQL, whose lower() knows ASCII only.
+    let wanted = text.map(str::to_lowercase);
+    let mut select = conn.prepare_cached(concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM \"user\" WHERE ?1 IS NULL OR user_id < ?1 ORDER BY user_id DESC"
+    ))?;
+    let mut found = Vec::new();
+    let mut rows = select.query((page.after.map(|after| after.0),))?;
+    while found.len() < limit(page.limit)
+        && let Some(row) = rows.next()?
+    {
+        let (name, email) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        if wanted.as_ref().is_none_or(|text| filter::contains(name, text) || filter::contains(email, text)) {
+            found.push(rows::user(row)?);
+        }
+    }
+    Ok(found)
+}
+
+fn limit(rows: u32) -> usize {
+    usize::try_from(rows).unwrap_or(usize::MAX)
+}
+
+pub(super) fn rooms(conn: &Connection) -> Result<Vec<Room>> {
+    list(conn, concat!("SELECT ", room_columns!(), " FROM room ORDER BY room_id"), (), rows::room)
+}
+
+pub(super) fn token(conn: &Connection, id: TokenId) -> Result<Option<Token>> {
+    find(
+        conn,
+        concat!("SELECT ", token_columns!(), " FROM waiting_token WHERE room_id = ?1 AND position = ?2"),
+        (id.room_id.get(), id.position.0),
+        rows::token,
+    )
+}
+
+pub(super) fn live_tokens(conn: &Connection, user: UserId) -> Result<Vec<Token>> {
+    list(
+        conn,
+        concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM waiting_token WHERE user_id = ?1 AND status <> 'ended' ORDER BY room_id"
+        ),
+        (user.0,),
+        rows::token,
+    )
+}
+
+pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) -> Result<Option<Line>> {
+    // One snapshot: what a batch changed is seen in all of the line or in nothing of it.
+    let snapshot = conn.unchecked_transaction()?;
+    let Some((room, highest)) = find(
+        &snapshot,
+        concat!("SELECT ", room_columns!(), ", last_position FROM room WHERE room_id = ?1"),
+        (id.get(),),
+        |row| Ok((rows::room(row)?, Position(row.get(11)?))),
+    )?
+    else {
+        return Ok(None);
+    };
+    let waiting = list(
+        &snapshot,
+        "SELECT position FROM waiting_token INDEXED BY token_in_line WHERE room_id = ?1 AND status = 'waiting'
+         ORDER BY position",
+        (id.get(),),
+        |row| row.get(0).map(Position),
+    )?;
+    let others = list(
+        &snapshot,
+        concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM waiting_token INDEXED BY token_by_deadline WHERE room_id = ?1 AND deadline IS NOT NULL",
+            " ORDER BY position"
+        ),
+        (id.get(),),
+        rows::token,
+    )?;
+    let now = now().max(Time::from_micros(high_water(&snapshot)?));
+    Ok(Some(Line { room, highest, waiting, others, now }))
+}
+
+pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>> {
+    let mut select = conn.prepare_cached(concat!(
+        "SELECT ",
+        concert_columns!(),
+        " FROM concert WHERE concert_id > ?1 ORDER BY concert_id"
+    ))?;
+    let mut found = Vec::new();
+    let wanted = filter.in_lower_case();
+    let mut rows = select.query((page.after.map_or(i64::MIN, ConcertId::get),))?;
+    while found.len() < limit(page.limit)
+        && let Some(row) = rows.next()?
+    {
+        let concert = rows::concert(row)?;
+        if wanted.matches(&concert) {
+            found.push(concert);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn concert(conn: &Connection, id: ConcertId) -> Result<Option<Concert>> {
+    find(
+        conn,
+        concat!("SELECT ", concert_columns!(), " FROM concert WHERE concert_id = ?1"),
+        (id.get(),),
+        rows::concert,
+    )
+}
+
+pub(super) fn seats(conn: &Connection, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>> {
+    list(
+        conn,
+        concat!(
+            "SELECT ",
+            seat_columns!(),
+            ", section, \"row\", grade FROM seat WHERE concert_id = ?1 ORDER BY seat_number"
+        ),
+        (concert.get(),),
+        rows::labelled_seat,
+    )
+}
+
+pub(super) fn reservation(conn: &Connection, id: ReservationId) -> Result<Option<Reservation>> {
+    find(
+        conn,
+        concat!("SELECT ", reservation_columns!(), " FROM reservation WHERE reservation_id = ?1"),
+        (id.get(),),
+        rows::reservation,
+    )
+}
+
+pub(super) fn reservations(
+    conn: &Connection,
+    filter: &ReservationFilter,
+    page: Page<ReservationId>,
+) -> Result<Vec<Reservation>> {
+    let mut sql = concat!("SELECT ", reservation_columns!(), " FROM reservation").to_owned();
+    if filter.user.is_some() {
+        // A user has few reservations: sorting them is quicker than looking for them among everybody's.
+        sql.push_str(" INDEXED BY reservation_by_user");
+    }
+    sql.push_str(" WHERE reservation_id < ?4");
+    if filter.user.is_some() {
+        sql.push_str(" AND user_id = ?1");
+    }
+    if filter.concert.is_some() {
+        sql.push_str(" AND concert_id = ?2");
+    }
+    if filter.status.is_some() {
+        sql.push_str(" AND status = ?3");
+    }
+    sql.push_str(" ORDER BY reservation_id DESC LIMIT ?5");
+    let keys = (
+        filter.user.map(|user| user.0),
+        filter.concert.map(ConcertId::get),
+        filter.status.map(Word::word),
+        page.after.map_or(i64::MAX, ReservationId::get),
+        page.limit,
+    );
+    list(conn, &sql, keys, rows::reservation)
+}
+
+pub(super) fn next_expiries(conn: &Connection, limit: u32) -> Result<Vec<(Time, ReservationId)>> {
+    list(
+        conn,
+        "SELECT expires_at, reservation_id FROM reservation WHERE status = 'pending'
+         ORDER BY expires_at, reservation_id LIMIT ?1",
+        (limit,),
+        |row| Ok((time(row, 0)?, ReservationId::new(row.get(1)?))),
+    )
+}
+
+pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment>> {
+    find(
+        conn,
+        concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id = ?1"),
+        (id.get(),),
+        rows::payment,
+    )
+}
+
+pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>> {
+    let mut sql = concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id < ?4").to_owned();
+    if filter.user.is_some() {
+        sql.push_str(" AND user_id = ?1");
+    }
+    if filter.reservation.is_some() {
+        sql.push_str(" AND reservation_id = ?2");
+    }
+    if filter.status.is_some() {
+        sql.push_str(" AND status = ?3");
+    }
+    sql.push_str(" ORDER BY payment_id DESC LIMIT ?5");
+    let keys = (
+        filter.user.map(|user| user.0),
+        filter.reservation.map(ReservationId::get),
+        filter.status.map(Word::word),
+        page.after.map_or(i64::MAX, PaymentId::get),
+        page.limit,
+    );
+    list(conn, &sql, keys, rows::payment)
+}
+
+pub(super) fn point(conn: &Connection, user: UserId) -> Result<Option<Point>> {
+    find(conn, concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = ?1"), (user.0,), rows::point)
+}
+
+pub(super) fn history(conn: &Connection, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>> {
+    // A user's versions rise with the ids, and the index is on the versions.
+    list(
+        conn,
+        concat!(
+            "SELECT ",
+            history_columns!(),
+            " FROM point_history WHERE user_id = ?1 AND history_id < ?2 AND version <= coalesce(",
+            "(SELECT version FROM point_history WHERE history_id = ?2 AND user_id = ?1), 9223372036854775807)",
+            " ORDER BY version DESC LIMIT ?3"
+        ),
+        (user.0, page.after.map_or(i64::MAX, HistoryId::get), page.limit),
+        rows::history,
+    )
+}
+
+pub(super) fn audit(conn: &Connection, page: Page<AuditId>) -> Result<Vec<AuditEntry>> {
+    list(
+        conn,
+        "SELECT audit_id, actor, action, object, detail, created_at FROM audit_log WHERE audit_id < ?1
+         ORDER BY audit_id DESC LIMIT ?2",
+        (page.after.map_or(i64::MAX, AuditId::get), page.limit),
+        rows::audit,
+    )
+}

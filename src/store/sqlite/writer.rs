@@ -1,0 +1,224 @@
+//! The one connection that writes.
+
+use super::{error, load, rows::time, save, schema};
+use crate::{
+    clock::Clock,
+    store::{Committed, StoreError},
+};
+use frontrow_domain::{
+    command::{Keys, Request},
+    decide::decide_all,
+    id::{Position, RoomId},
+    rules::Rules,
+    time::Time,
+    world::{NextIds, World},
+};
+use rusqlite::{Connection, Result};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// How many rows of a kind one pruning removes at most, so that no batch waits long for it.
+const PRUNE_MAX: i64 = 5_000;
+
+/// Decides and saves batches, one after the other.
+pub(super) struct Writer {
+    conn: Connection,
+    path: PathBuf,
+    busy: Duration,
+    clock: Clock,
+    rules: Rules,
+    next_ids: NextIds,
+    highest: BTreeMap<RoomId, Position>,
+    high_water: Arc<AtomicI64>,
+    /// `SQLite`'s count of the changes that other connections made; none where the counters above must be read again.
+    data_version: Option<i64>,
+    /// Whether the connection could not be brought back into a known state.
+    health: Health,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Sound,
+    MustReopen,
+}
+
+impl Writer {
+    pub(super) fn open(
+        path: PathBuf,
+        busy: Duration,
+        clock: Clock,
+        rules: Rules,
+        house_max_active: i64,
+        high_water: Arc<AtomicI64>,
+    ) -> Result<Self, StoreError> {
+        let mut conn = schema::open_writer(&path, busy)?;
+        schema::prepare(&mut conn, clock.now(), house_max_active)?;
+        let mut writer = Self {
+            conn,
+            path,
+            busy,
+            clock,
+            rules,
+            next_ids: NextIds::default(),
+            highest: BTreeMap::new(),
+            high_water,
+            data_version: None,
+            health: Health::Sound,
+        };
+        writer.read_counters().map_err(error::of_work)?;
+        Ok(writer)
+    }
+
+    pub(super) fn set_busy_timeout(&mut self, busy: Duration) -> Result<(), StoreError> {
+        self.busy = busy;
+        self.conn.busy_timeout(busy).map_err(error::of_work)
+    }
+
+    pub(super) fn set_size_limit(&mut self, pages: Option<u32>) -> Result<(), StoreError> {
+        // SQLite answers with the limit that it chose: never below the file's size, at most its own.
+        let pages = pages.unwrap_or(u32::MAX - 1);
+        self.conn
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), (), |row| row.get::<_, i64>(0))
+            .map(|_| ())
+            .map_err(error::of_work)
+    }
+
+    /// Loads, decides, saves and commits a batch.
+    pub(super) fn transact(&mut self, batch: &[Request]) -> Result<Committed, StoreError> {
+        self.guarded(|writer| {
+            let now = writer.begin()?;
+            let mut world = World::new(now, writer.rules, writer.next_ids.clone());
+            let active =
+                load::load(&writer.conn, &mut world, &Keys::of(batch), &writer.highest).map_err(error::of_work)?;
+            let answers = decide_all(&mut world, batch);
+            let changes = world.into_changes();
+            if changes.is_empty() {
+                writer.run("ROLLBACK").map_err(error::of_work)?;
+                return Ok(Committed { answers, changes });
+            }
+            save::save(&writer.conn, &changes, &writer.highest, &active).map_err(error::of_work)?;
+            writer.run("COMMIT").map_err(error::of_commit)?;
+            writer.next_ids.clone_from(&changes.next_ids);
+            writer.highest.extend(&changes.highest);
+            Ok(Committed { answers, changes })
+        })
+    }
+
+    /// Commits the clock: a full disk or a locked file shows itself nowhere but in a real commit.
+    pub(super) fn check_writable(&mut self) -> Result<(), StoreError> {
+        self.guarded(|writer| {
+            let now = writer.begin()?;
+            writer
+                .conn
+                .prepare_cached("UPDATE clock SET high_water = ?1 WHERE id = 1")
+                .and_then(|mut update| update.execute((now.micros(),)))
+                .map_err(error::of_work)?;
+            writer.run("COMMIT").map_err(error::of_commit)
+        })
+    }
+
+    /// Removes old idempotency keys and ended sessions.
+    pub(super) fn prune(&mut self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
+        self.guarded(|writer| {
+            writer.begin()?;
+            let removed = prune(&writer.conn, keys_before, sessions_before).map_err(error::of_work)?;
+            writer.run("COMMIT").map_err(error::of_commit)?;
+            Ok(removed)
+        })
+    }
+
+    /// Runs `work` and, where it fails, sees to it that nothing of it is left and the next batch starts clean.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
+            self.health = Health::MustReopen;
+        }
+        if self.health == Health::MustReopen {
+            self.conn = schema::open_writer(&self.path, self.busy)?;
+            self.data_version = None;
+            self.health = Health::Sound;
+        }
+        let result = work(self);
+        if let Err(error) = &result {
+            self.data_version = None;
+            let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
+            if !rolled_back || matches!(error, StoreError::Unknown(_)) {
+                self.health = Health::MustReopen;
+            }
+        }
+        result
+    }
+
+    /// Takes the write lock, and only then looks at the clock.
+    fn begin(&mut self) -> Result<Time, StoreError> {
+        self.run("BEGIN IMMEDIATE").map_err(error::of_work)?;
+        let version: i64 = self
+            .conn
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut pragma| pragma.query_row((), |row| row.get(0)))
+            .map_err(error::of_work)?;
+        if self.data_version != Some(version) {
+            self.read_counters().map_err(error::of_work)?;
+            self.data_version = Some(version);
+        }
+        let now = self.clock.now().micros();
+        let before = self.high_water.fetch_max(now, Ordering::SeqCst);
+        Ok(Time::from_micros(now.max(before)))
+    }
+
+    fn run(&self, sql: &str) -> Result<()> {
+        self.conn.prepare_cached(sql)?.execute(()).map(|_| ())
+    }
+
+    fn read_counters(&mut self) -> Result<()> {
+        let conn = &self.conn;
+        let next = |sql: &str| conn.prepare_cached(sql)?.query_row((), |row| row.get(0));
+        self.next_ids = NextIds {
+            concert: next("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
+            seat: next("SELECT coalesce(max(seat_id), 0) + 1 FROM seat")?,
+            reservation: next("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
+            payment: next("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
+            point: next("SELECT coalesce(max(point_id), 0) + 1 FROM point")?,
+            history: next("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
+            audit: next("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
+        };
+        let high_water: i64 = next("SELECT high_water FROM clock WHERE id = 1")?;
+        self.high_water.fetch_max(high_water, Ordering::SeqCst);
+        self.highest = conn
+            .prepare_cached("SELECT room_id, last_position FROM room")?
+            .query_map((), |row| Ok((RoomId::new(row.get(0)?), Position(row.get(1)?))))?
+            .collect::<Result<_>>()?;
+        Ok(())
+    }
+}
+
+fn prune(conn: &Connection, keys_before: Time, sessions_before: Time) -> Result<u64> {
+    // The keys stand in the order of time, so the old ones are in front and the first young one ends the search.
+    let mut last = None;
+    let mut oldest = conn.prepare_cached("SELECT id, created_at FROM idempotency ORDER BY id LIMIT ?1")?;
+    let mut rows = oldest.query((PRUNE_MAX,))?;
+    while let Some(row) = rows.next()? {
+        if time(row, 1)? >= keys_before {
+            break;
+        }
+        last = Some(row.get::<_, i64>(0)?);
+    }
+    drop(rows);
+    let keys = match last {
+        Some(id) => conn.prepare_cached("DELETE FROM idempotency WHERE id <= ?1")?.execute((id,))?,
+        None => 0,
+    };
+    let sessions = conn
+        .prepare_cached(
+            "DELETE FROM session WHERE secret_hash IN
+                 (SELECT secret_hash FROM session WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+        )?
+        .execute((sessions_before.micros(), PRUNE_MAX))?;
+    Ok(u64::try_from(keys.saturating_add(sessions)).unwrap_or(u64::MAX))
+}

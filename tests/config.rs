@@ -1,0 +1,161 @@
+//! Settings: where they come from, which one wins, and how mistakes are reported.
+
+use frontrow::config::{Cli, Config, Setting};
+use frontrow_domain::{rules::ChargePolicy, time::Span};
+use std::{ffi::OsString, io::Write, process::Command};
+use tempfile::NamedTempFile;
+
+fn load(args: &[&str]) -> Result<Config, String> {
+    let args = std::iter::once("frontrow").chain(args.iter().copied()).map(OsString::from);
+    Cli::load(args).map(|cli| cli.config).map_err(|error| error.to_string())
+}
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn load_file(text: &str) -> Result<Config, String> {
+    let file = file(text);
+    load(&["--config", file.path().to_str().unwrap(), "serve"])
+}
+
+fn setting<'a>(config: &'a Config, name: &str) -> &'a Setting {
+    config.settings.iter().find(|setting| setting.name == name).unwrap()
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones_and_valid() {
+    let config = load(&["serve"]).unwrap();
+    config.validate().unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.rules().hold, Span::from_secs(300));
+    assert_eq!(config.rules().refund_cutoff, Span::from_secs(86_400));
+    assert_eq!(config.rules().charge_policy, ChargePolicy::Operator);
+    assert_eq!(config.key_path(), config.data.join("keys.toml"));
+    assert!(config.trusted_proxies.is_empty());
+    assert_eq!(setting(&config, "hold_seconds").origin, "default");
+}
+
+#[test]
+fn a_flag_beats_the_file_and_stands_before_or_after_the_command() {
+    let file = file("hold_seconds = 60\nmax_active = 7\ndemo = true\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n");
+    let path = file.path().to_str().unwrap();
+    for args in [
+        ["--config", path, "--hold-seconds", "61", "serve"],
+        ["serve", "--config", path, "--hold-seconds", "61"],
+        ["--config", path, "serve", "--hold-seconds", "61"],
+    ] {
+        let config = load(&args).unwrap();
+        assert_eq!((config.hold_seconds, config.max_active, config.demo), (61, 7, true), "{args:?}");
+        assert_eq!(config.trusted_proxies.len(), 2);
+        assert_eq!(setting(&config, "hold_seconds").origin, "flag");
+        assert_eq!(setting(&config, "max_active").origin, path);
+        assert_eq!(setting(&config, "demo").value, "true");
+        assert_eq!(setting(&config, "batch_max").origin, "default");
+    }
+}
+
+#[test]
+fn the_environment_beats_the_file_and_is_beaten_by_a_flag() {
+    let file = file("hold_seconds = 60\nmax_active = 70\nidle_seconds = 80\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_frontrow"))
+        .args(["config", "--idle-seconds", "82"])
+        .env("FRONTROW_CONFIG", file.path())
+        .env("FRONTROW_MAX_ACTIVE", "71")
+        .env("FRONTROW_IDLE_SECONDS", "81")
+        .env("FRONTROW_SERVICE_KEY", "a-service-key-that-is-long-enough-1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let row = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().take(3).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("hold_seconds"), ["hold_seconds", "60", file.path().to_str().unwrap()]);
+    assert_eq!(row("max_active"), ["max_active", "71", "FRONTROW_MAX_ACTIVE"]);
+    assert_eq!(row("idle_seconds"), ["idle_seconds", "82", "flag"]);
+    assert_eq!(row("service_key "), ["service_key", "********", "FRONTROW_SERVICE_KEY"]);
+    assert!(!text.contains("a-service-key"), "{text}");
+}
+
+#[test]
+fn mistakes_in_a_file_name_their_key() {
+    for (text, expected) in [
+        ("hold_second = 60", "hold_second: there is no such setting; did you mean hold_seconds?"),
+        ("hold-seconds = 60", "did you mean hold_seconds?"),
+        ("colour = 'red'", "colour: there is no such setting"),
+        ("config_file = 'x'", "config_file: there is no such setting"),
+        ("hold_seconds = 'five'", "hold_seconds: invalid value 'five'"),
+        ("hold_seconds = -1", "hold_seconds: invalid value '-1'"),
+        ("hold_seconds = 1.5", "hold_seconds: expected a string or a whole number, found float"),
+        ("hold_seconds = true", "hold_seconds: expected a string or a whole number, found boolean"),
+        ("demo = 'yes'", "demo: expected true or false, found string"),
+        ("trusted_proxies = [1]", "trusted_proxies: expected strings, found integer"),
+        ("trusted_proxies = ['nowhere']", "trusted_proxies: invalid value 'nowhere'"),
+        ("charge_policy = 'anyone'", "charge_policy: invalid value 'anyone'"),
+        ("listen = 8080", "listen: invalid value '8080'"),
+        ("[limits]\nhold_seconds = 1", "limits: there is no such setting"),
+        ("hold_seconds =", "hold_seconds"),
+    ] {
+        let error = load_file(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    assert!(load(&["--config", "/no/such/file", "serve"]).unwrap_err().contains("/no/such/file"));
+}
+
+#[test]
+fn everything_that_contradicts_itself_is_said_at_once() {
+    let config = load(&[
+        "serve",
+        "--hold-seconds=0",
+        "--charge-min=10",
+        "--charge-max=5",
+        "--service-key=short",
+        "--batch-max=501",
+        "--log=a=b=c",
+    ])
+    .unwrap();
+    let error = config.validate().unwrap_err().to_string();
+    for expected in ["hold_seconds", "charge_min", "service_key", "batch_max", "log is not a filter"] {
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    assert!(!format!("{config:?}").contains("short"), "a secret shows itself in no log");
+}
+
+#[test]
+fn a_demo_lets_users_charge_unless_it_is_told_otherwise() {
+    assert_eq!(load(&["serve", "--demo"]).unwrap().effective_charge_policy(), ChargePolicy::Open);
+    let strict = load(&["serve", "--demo", "--charge-policy", "operator"]).unwrap();
+    assert_eq!(strict.effective_charge_policy(), ChargePolicy::Operator);
+}
+
+#[test]
+fn the_service_key_comes_from_its_file() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let good = file(&format!("{key}\nsecond line"));
+    let config = load(&["serve", "--service-key-file", good.path().to_str().unwrap()]).unwrap();
+    assert_eq!(config.load_service_key().unwrap().unwrap().expose(), key);
+    let short = file("0123456789");
+    let config = load(&["serve", "--service-key-file", short.path().to_str().unwrap()]).unwrap();
+    assert!(config.load_service_key().is_err());
+    assert!(load(&["serve"]).unwrap().load_service_key().unwrap().is_none());
+}
+
+#[test]
+fn help_says_unit_default_and_variable_of_every_option() {
+    let output = Command::new(env!("CARGO_BIN_EXE_frontrow")).args(["serve", "--help"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let config = load(&["serve"]).unwrap();
+    for setting in &config.settings {
+        let variable = match setting.name.as_str() {
+            "config_file" => "FRONTROW_CONFIG".to_owned(),
+            name => format!("FRONTROW_{}", name.to_uppercase()),
+        };
+        assert!(text.contains(&format!("[env: {variable}")), "{variable} is not in the help");
+        assert!(!setting.help.is_empty(), "{} has no help", setting.name);
+    }
+    assert!(text.contains("[default: 300]"), "{text}");
+}

@@ -1,0 +1,336 @@
+//! What only the `SQLite` store can be asked: its file, its constraints, and how it recovers.
+
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite, request};
+use frontrow::{
+    clock::Clock,
+    store::{ReservationFilter, Store, StoreError, sqlite::SqliteStore},
+};
+use frontrow_domain::{
+    command::{Command, Novelty, Outcome},
+    id::{Position, RoomId},
+    money::Money,
+    rules::Rules,
+    time::Span,
+    user::{Caller, NewUser, Role},
+};
+use rusqlite::{Connection, params};
+use std::{path::Path, sync::Arc, time::Duration};
+
+fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(path, Clock::manual(START), Rules::default(), HOUSE_MAX_ACTIVE)
+}
+
+/// Another program's connection to the same file, with the constraints on.
+fn raw(office: &Fixture) -> Connection {
+    let conn = Connection::open(office.path()).unwrap();
+    conn.pragma_update(None, "foreign_keys", true).unwrap();
+    conn
+}
+
+#[track_caller]
+fn assert_refused(result: rusqlite::Result<usize>, name: &str) {
+    let text = result.expect_err("the database took it").to_string();
+    assert!(text.contains(name), "{text}");
+}
+
+#[tokio::test]
+async fn answers_counters_and_lines_survive_reopening() {
+    let mut office = Fixture::sqlite();
+    let sale = office.sale().await;
+    let waiting = office.register().await;
+    office.join(waiting, RoomId::HOUSE).await;
+    let charge = || {
+        let command = Command::Charge { user_id: sale.user, amount: Money::new(500), reference: None };
+        keyed(Caller::Buyer(sale.user), command, 1, 1)
+    };
+    let (answers, _) = office.batch(vec![charge()]).await;
+    let line = office.store.line(RoomId::HOUSE).await.unwrap();
+    office.store = Arc::new(open_sqlite(&office.path(), &office.clock));
+
+    let (again, changes) = office.batch(vec![charge()]).await;
+    assert_eq!((again[0].novelty, &again[0].decision), (Novelty::Replayed, &answers[0].decision));
+    assert!(changes.is_empty());
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap(), line);
+    assert_eq!(office.store.payment(sale.payment.payment_id).await.unwrap(), Some(sale.payment.clone()));
+    let next = office.sale().await;
+    assert_eq!(next.payment.payment_id.get(), sale.payment.payment_id.get() + 1);
+    assert_eq!(next.token.position, Position(3));
+}
+
+#[tokio::test]
+async fn a_position_is_never_given_again_though_its_token_is_gone() {
+    let mut office = Fixture::sqlite();
+    let user = office.register().await;
+    office.join(user, RoomId::HOUSE).await;
+    raw(&office).execute("DELETE FROM waiting_token", ()).unwrap();
+    office.store = Arc::new(open_sqlite(&office.path(), &office.clock));
+    assert_eq!(office.join(user, RoomId::HOUSE).await.id.position, Position(2));
+}
+
+#[tokio::test]
+async fn now_does_not_go_back_when_the_clock_does() {
+    let mut office = Fixture::sqlite();
+    office.advance(1_000);
+    office.register().await;
+    office.advance(-900);
+    let later = START.plus(Span::from_secs(1_000));
+    assert_eq!(office.store.now().await.unwrap(), later);
+    office.store = Arc::new(open_sqlite(&office.path(), &office.clock));
+    assert_eq!(office.store.now().await.unwrap(), later);
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().now, later);
+    let user = office.register().await;
+    assert_eq!(office.store.user(user).await.unwrap().unwrap().created_at, later);
+    office.advance(1_000);
+    assert_eq!(office.store.now().await.unwrap(), START.plus(Span::from_secs(1_100)));
+}
+
+#[tokio::test]
+async fn what_another_process_wrote_moves_the_counters() {
+    let office = Fixture::sqlite();
+    office.concert().await;
+    let other = open_sqlite(&office.path(), &office.clock);
+    let other = Fixture::new(office.clock.clone(), Arc::new(other), None);
+    let theirs = other.concert().await.concert_id;
+    let ours = office.concert().await.concert_id;
+    assert_eq!((theirs.get(), ours.get()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_locked_database_is_unavailable_until_it_is_free() {
+    let office = Fixture::sqlite();
+    let user = office.register().await;
+    let store = open_sqlite(&office.path(), &office.clock);
+    store.set_busy_timeout(Duration::from_millis(10)).unwrap();
+    let other = raw(&office);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let join = || [request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE })];
+    let refused = store.transact(Arc::new(join())).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(matches!(store.check_writable().await, Err(StoreError::Unavailable(_))));
+    assert_eq!(store.rooms().await.unwrap().len(), 1);
+    other.execute_batch("ROLLBACK").unwrap();
+    store.check_writable().await.unwrap();
+    assert!(store.transact(Arc::new(join())).await.unwrap().answers[0].decision.is_ok());
+}
+
+#[tokio::test]
+async fn a_full_database_is_unavailable_until_there_is_room() {
+    let office = Fixture::sqlite();
+    let user = office.register().await;
+    let concert = office.concert().await.concert_id;
+    // The size limit stands for the disk: the writer that has it cannot get another page.
+    let store = open_sqlite(&office.path(), &office.clock);
+    store.set_size_limit(Some(1)).unwrap();
+    let many = (1..=5_000).map(crate::support::new_seat).collect();
+    let refused = store
+        .transact(Arc::new([request(Caller::System, Command::AddSeats { concert_id: concert, seats: many })]))
+        .await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(store.seats(concert).await.unwrap().is_empty());
+    assert!(store.audit(first(10)).await.unwrap().iter().all(|entry| entry.action != "seats.add"));
+    store.set_size_limit(None).unwrap();
+    let office = Fixture::new(office.clock.clone(), Arc::new(store), office.folder);
+    assert_eq!(office.seats(concert, 3).await.first().map(|seat| seat.get()), Some(1));
+    office.join(user, RoomId::HOUSE).await;
+}
+
+#[tokio::test]
+async fn a_broken_constraint_is_a_conflict_and_saves_nothing() {
+    let office = Fixture::sqlite();
+    let user = office.register().await;
+    let nobody = frontrow_domain::id::UserId(office.ids.uuid(START));
+    let join = |user| request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE });
+    let refused = office.store.transact(Arc::new([join(user), join(nobody)])).await;
+    assert!(matches!(&refused, Err(StoreError::Conflict(text)) if text.contains("FOREIGN KEY")), "{refused:?}");
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().highest, Position(0));
+    assert_eq!(office.join(user, RoomId::HOUSE).await.id.position, Position(1));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    std::fs::write(&path, "This is a letter and not a database. ".repeat(100)).unwrap();
+    let refused = open(&path);
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    assert!(matches!(SqliteStore::open_read_only(&path), Err(StoreError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn another_programs_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE bookmark (url TEXT)").unwrap();
+    assert!(matches!(open(&path), Err(StoreError::Corrupt(text)) if text.contains("another program")));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let office = Fixture::sqlite();
+    raw(&office).pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(open(&office.path()), Err(StoreError::Corrupt(text)) if text.contains("version 99")));
+    assert!(matches!(SqliteStore::open_read_only(&office.path()), Err(StoreError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_found_at_the_start() {
+    let office = Fixture::sqlite();
+    office.sale().await;
+    let path = office.path();
+    raw(&office).query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+    drop(office.store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    for page in bytes.chunks_mut(4_096).skip(2).step_by(2) {
+        page[..200].fill(0xa5);
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let refused = open(&path);
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_unavailable() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(open(&folder.path().join("nowhere/frontrow.db")), Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_store_that_only_reads_writes_nothing() {
+    let office = Fixture::sqlite();
+    let sale = office.sale().await;
+    let reader = SqliteStore::open_read_only(&office.path()).unwrap();
+    let rows = reader.reservations(&ReservationFilter::default(), first(10)).await.unwrap();
+    assert_eq!(rows[0].reservation_id, sale.payment.reservation_id);
+    let join = [request(Caller::Buyer(sale.user), Command::IssueToken { room_id: RoomId::HOUSE })];
+    assert!(matches!(reader.transact(Arc::new(join)).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(reader.check_writable().await, Err(StoreError::Unavailable(_))));
+    let written = reader.read(|conn| conn.execute("DELETE FROM payment", ())).await;
+    assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let office = Fixture::sqlite();
+    office.register().await;
+    for file in std::fs::read_dir(office.folder.as_ref().unwrap().path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{file:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_seat_has_one_live_reservation() {
+    let office = Fixture::sqlite();
+    office.sale().await;
+    let second = "INSERT INTO reservation (user_id, concert_id, seat_id, seat_number, price, status, created_at,
+        expires_at) SELECT user_id, concert_id, seat_id, seat_number, price, 'pending', 1, 2 FROM reservation";
+    assert_refused(raw(&office).execute(second, ()), "UNIQUE constraint failed: reservation.seat_id");
+}
+
+#[tokio::test]
+async fn a_reservation_has_one_payment() {
+    let office = Fixture::sqlite();
+    office.sale().await;
+    let second = "INSERT INTO payment (user_id, reservation_id, amount, status, paid_at, created_at)
+        SELECT user_id, reservation_id, amount, 'completed', 1, 1 FROM payment";
+    assert_refused(raw(&office).execute(second, ()), "UNIQUE constraint failed: payment.reservation_id");
+}
+
+#[tokio::test]
+async fn a_balance_is_never_negative_and_an_amount_never_zero() {
+    let office = Fixture::sqlite();
+    office.sale().await;
+    let conn = raw(&office);
+    assert_refused(conn.execute("UPDATE point SET amount = -1", ()), "balance_is_not_negative");
+    assert_refused(conn.execute("UPDATE payment SET amount = 0", ()), "payment_amount");
+    assert_refused(conn.execute("UPDATE seat SET price = 0", ()), "seat_price");
+}
+
+#[tokio::test]
+async fn the_books_are_only_added_to() {
+    let office = Fixture::sqlite();
+    office.sale().await;
+    let conn = raw(&office);
+    for table in ["point_history", "audit_log", "room_cap"] {
+        let text = format!("{table} is append-only");
+        assert_refused(conn.execute(&format!("UPDATE {table} SET rowid = rowid"), ()), &text);
+        assert_refused(conn.execute(&format!("DELETE FROM {table}"), ()), &text);
+    }
+}
+
+#[tokio::test]
+async fn history_entries_are_unique_by_version_payment_and_reference() {
+    let office = Fixture::sqlite();
+    let sale = office.sale().await;
+    let reference = Some("pg-1".to_owned());
+    let charge = Command::Charge { user_id: sale.user, amount: Money::new(5), reference };
+    office.ask(Caller::Service, charge).await.unwrap();
+    let conn = raw(&office);
+    let insert = |version: i64, kind: &str, amount: i64, payment: Option<i64>, reference: Option<&str>| {
+        conn.execute(
+            "INSERT INTO point_history (user_id, amount, type, description, balance_after, version, payment_id,
+                 reference, created_at) VALUES (?1, ?2, ?3, '', 1, ?4, ?5, ?6, 1)",
+            params![sale.user.0, amount, kind, version, payment, reference],
+        )
+    };
+    let payment = Some(sale.payment.payment_id.get());
+    assert_refused(insert(1, "charge", 5, None, None), "point_history.version");
+    assert_refused(insert(9, "use", -5, payment, None), "point_history.payment_id");
+    assert_refused(insert(9, "charge", 5, None, Some("pg-1")), "point_history.reference");
+    assert_refused(insert(9, "use", 5, payment, None), "history_sign");
+    assert_refused(insert(9, "refund", 5, None, None), "history_payment");
+    assert_refused(insert(9, "refund", 5, Some(999), None), "FOREIGN KEY");
+}
+
+#[tokio::test]
+async fn a_user_has_one_live_token_in_a_room() {
+    let office = Fixture::sqlite();
+    let user = office.register().await;
+    office.join(user, RoomId::HOUSE).await;
+    let second = "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at)
+        SELECT room_id, 99, user_id, 'waiting', 1 FROM waiting_token";
+    assert_refused(raw(&office).execute(second, ()), "UNIQUE constraint failed: waiting_token.user_id");
+    let token: String = raw(&office).query_row("SELECT token FROM waiting_token", (), |row| row.get(0)).unwrap();
+    assert_eq!(token, "0-1");
+}
+
+#[tokio::test]
+async fn states_and_their_columns_agree() {
+    let office = Fixture::sqlite();
+    office.sale().await;
+    let conn = raw(&office);
+    for (statement, constraint) in [
+        ("UPDATE seat SET reservation_id = NULL", "seat_reservation"),
+        ("UPDATE seat SET status = 'gone'", "seat_status"),
+        ("UPDATE reservation SET confirmed_at = NULL", "reservation_confirmed_at"),
+        ("UPDATE reservation SET closed_at = 5", "reservation_closed_at"),
+        ("UPDATE payment SET refunded_at = 5", "payment_refunded_at"),
+        ("UPDATE waiting_token SET status = 'active'", "token_"),
+        ("UPDATE reservation SET seat_id = 999", "FOREIGN KEY"),
+        ("DELETE FROM \"user\"", "FOREIGN KEY"),
+    ] {
+        assert_refused(conn.execute(statement, ()), constraint);
+    }
+}
+
+#[tokio::test]
+async fn an_email_address_is_one_users_whatever_the_rules_say() {
+    let office = Fixture::sqlite();
+    let user = office.register().await;
+    let known = office.store.user(user).await.unwrap().unwrap();
+    raw(&office).execute("UPDATE \"user\" SET email = upper(email)", ()).unwrap();
+    // The rules look for the address as it is written, so the copy is new to them.
+    let copy = NewUser {
+        user_id: frontrow_domain::id::UserId(office.ids.uuid(START)),
+        name: known.name,
+        email: known.email,
+        password_hash: "$argon2id$".to_owned(),
+        role: Role::Buyer,
+    };
+    let registered = office.ask(Caller::Nobody, Command::Register(copy)).await;
+    assert!(matches!(registered, Ok(Outcome::Registered(_))), "{registered:?}");
+    let merge = "UPDATE \"user\" SET email = lower(email)";
+    assert_refused(raw(&office).execute(merge, ()), "UNIQUE constraint failed: user.email");
+}

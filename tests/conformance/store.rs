@@ -1,0 +1,99 @@
+//! What every store must do.
+//!
+//! Each test is a plain function over a [`Fixture`]. A backend takes part by naming a function that opens an empty
+//! box office on it, in a module of its own at the end of this file.
+
+mod keys;
+mod line;
+mod lists;
+mod sale;
+
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START};
+use frontrow::{clock::Clock, store::memory::MemoryStore};
+use frontrow_domain::rules::Rules;
+use std::sync::Arc;
+
+macro_rules! run_on {
+    ($open:path: $($file:ident::{$($name:ident),+ $(,)?}),+ $(,)?) => {
+        $(mod $file {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::store::$file::$name(&$open().await).await;
+            })+
+        })+
+    };
+}
+
+/// Runs all the tests on the box offices that a function opens.
+macro_rules! conformance {
+    ($open:path) => {
+        run_on! { $open:
+            line::{
+                a_new_box_office_has_the_house_room_and_its_own_time,
+                asking_for_a_token_again_gives_the_same_one,
+                positions_rise_in_the_order_of_the_batch,
+                the_line_moves_in_order_and_a_turn_is_claimed_once,
+                overdue_tokens_lapse_when_the_line_moves,
+                a_token_that_ended_frees_its_users_place,
+                a_room_with_a_small_cap_keeps_to_it,
+                the_line_of_an_unknown_room_is_none,
+            },
+            sale::{
+                a_hold_is_read_back_as_it_was_decided,
+                a_payment_is_read_back_as_it_was_decided,
+                a_refund_frees_the_seat_and_gives_the_points_back,
+                a_cancelled_hold_frees_the_seat,
+                an_overdue_hold_is_the_next_buyers_before_anything_sweeps_it,
+                a_swept_hold_is_expired_in_every_table,
+                two_buyers_of_one_seat_in_one_batch_leave_one,
+                a_refused_command_changes_nothing,
+                one_refused_command_leaves_the_others_of_its_batch_alone,
+                seats_are_all_or_none,
+                a_user_has_at_most_the_limit_of_seats_in_a_concert,
+                operators_change_concerts_rooms_and_seats,
+                a_seat_added_and_held_in_one_batch_is_held,
+            },
+            keys::{
+                a_key_answers_the_same_again,
+                a_refusal_is_kept_too,
+                a_key_in_one_batch_twice_has_one_effect,
+                a_key_with_another_request_is_refused,
+                a_reference_is_used_once,
+                an_email_address_is_registered_once,
+                sessions_open_and_close,
+                old_keys_and_sessions_are_pruned,
+                the_store_says_that_it_is_writable,
+            },
+            lists::{
+                users_are_found_by_text_newest_first,
+                concerts_are_found_by_every_filter,
+                seats_come_by_number_with_their_labels,
+                reservations_are_filtered_and_paged,
+                payments_are_filtered_and_paged,
+                the_history_is_paged_and_sums_to_the_balance,
+                the_audit_log_is_paged,
+                the_next_expiries_come_first,
+                live_tokens_of_a_user_come_by_room,
+                what_does_not_exist_is_none,
+            },
+        }
+    };
+}
+
+async fn memory() -> Fixture {
+    let clock = Clock::manual(START);
+    let store = MemoryStore::new(clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE);
+    Fixture::new(clock, Arc::new(store), None)
+}
+
+async fn sqlite() -> Fixture {
+    Fixture::sqlite()
+}
+
+mod on_memory {
+    conformance!(crate::store::memory);
+}
+
+mod on_sqlite {
+    conformance!(crate::store::sqlite);
+}

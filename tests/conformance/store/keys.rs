@@ -1,0 +1,139 @@
+use crate::support::{Fixture, START, first, keyed, request};
+use frontrow::store::ReservationFilter;
+use frontrow_domain::{
+    command::{Command, Novelty, Outcome},
+    id::UserId,
+    money::Money,
+    refusal::Refusal,
+    time::Span,
+    user::{Caller, NewUser, Role, Session},
+};
+
+fn charge(user_id: UserId, won: i64, reference: Option<&str>) -> Command {
+    Command::Charge { user_id, amount: Money::new(won), reference: reference.map(str::to_owned) }
+}
+
+pub(super) async fn a_key_answers_the_same_again(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 1).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let hold = || keyed(Caller::Buyer(user), Command::Hold { token, seat_ids: seats.clone() }, 1, 1);
+    let (first_answers, _) = office.batch(vec![hold()]).await;
+    office.advance(10);
+    let (answers, changes) = office.batch(vec![hold()]).await;
+    assert_eq!(answers[0].novelty, Novelty::Replayed);
+    assert_eq!(answers[0].decision, first_answers[0].decision);
+    assert!(changes.is_empty());
+    assert_eq!(office.store.reservations(&ReservationFilter::default(), first(10)).await.unwrap().len(), 1);
+}
+
+pub(super) async fn a_refusal_is_kept_too(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 1).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, seats[0]).await;
+    let pay = |key| {
+        let command = Command::Pay { token, reservation_ids: vec![held.reservation_id] };
+        keyed(Caller::Buyer(user), command, key, 1)
+    };
+    let (refused, _) = office.batch(vec![pay(1)]).await;
+    assert!(matches!(refused[0].decision, Err(Refusal::InsufficientPoints { .. })), "{refused:?}");
+    office.charge(user, 500_000).await;
+    let (again, _) = office.batch(vec![pay(1)]).await;
+    assert_eq!(again[0].novelty, Novelty::Replayed);
+    assert_eq!(again[0].decision, refused[0].decision);
+    let (paid, _) = office.batch(vec![pay(2)]).await;
+    assert!(matches!(paid[0].decision, Ok(Outcome::Paid(_))), "{paid:?}");
+}
+
+pub(super) async fn a_key_in_one_batch_twice_has_one_effect(office: &Fixture) {
+    let user = office.register().await;
+    let command = || keyed(Caller::Buyer(user), charge(user, 1_000, None), 9, 9);
+    let (answers, changes) = office.batch(vec![command(), command()]).await;
+    assert_eq!(answers[0].decision, answers[1].decision);
+    assert_eq!((answers[0].novelty, answers[1].novelty), (Novelty::Fresh, Novelty::Replayed));
+    assert_eq!(changes.kept.len(), 1);
+    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(1_000));
+}
+
+pub(super) async fn a_key_with_another_request_is_refused(office: &Fixture) {
+    let user = office.register().await;
+    office.batch(vec![keyed(Caller::Buyer(user), charge(user, 1_000, None), 1, 1)]).await;
+    let (answers, _) = office.batch(vec![keyed(Caller::Buyer(user), charge(user, 2_000, None), 1, 2)]).await;
+    assert_eq!(answers[0].decision, Err(Refusal::IdempotencyKeyReused));
+    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(1_000));
+}
+
+pub(super) async fn a_reference_is_used_once(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    office.ask(Caller::Service, charge(user, 1_000, Some("pg-1"))).await.unwrap();
+    let again = office.ask(Caller::Service, charge(other, 1_000, Some("pg-1"))).await;
+    assert_eq!(again, Err(Refusal::ReferenceUsed));
+    let (answers, _) = office
+        .batch(vec![
+            request(Caller::Service, charge(user, 1_000, Some("pg-2"))),
+            request(Caller::Service, charge(other, 1_000, Some("pg-2"))),
+        ])
+        .await;
+    assert!(answers[0].decision.is_ok(), "{answers:?}");
+    assert_eq!(answers[1].decision, Err(Refusal::ReferenceUsed));
+    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(2_000));
+    assert_eq!(office.store.point(other).await.unwrap(), None);
+}
+
+pub(super) async fn an_email_address_is_registered_once(office: &Fixture) {
+    let user = office.register().await;
+    let known = office.store.user(user).await.unwrap().unwrap();
+    assert_eq!((known.role, known.created_at), (Role::Buyer, START));
+    let (found, hash) = office.store.credentials(&known.email).await.unwrap().unwrap();
+    assert_eq!((found, hash.as_str()), (known.clone(), "$argon2id$"));
+    assert_eq!(office.store.credentials("nobody@example.com").await.unwrap(), None);
+    let again = NewUser {
+        user_id: UserId(office.ids.uuid(START)),
+        name: "Other".to_owned(),
+        email: known.email,
+        password_hash: String::new(),
+        role: Role::Buyer,
+    };
+    assert_eq!(office.ask(Caller::Nobody, Command::Register(again)).await, Err(Refusal::EmailTaken));
+}
+
+pub(super) async fn sessions_open_and_close(office: &Fixture) {
+    let user_id = office.register().await;
+    let expires_at = START.plus(Span::from_secs(3_600));
+    let session = Session { secret_hash: [5; 32], user_id, role: Role::Buyer, expires_at };
+    let opened = office.ask(Caller::Nobody, Command::OpenSession(session)).await;
+    assert_eq!(opened, Ok(Outcome::SignedIn { expires_at, role: Role::Buyer }));
+    assert_eq!(office.store.session([5; 32]).await.unwrap(), Some(session));
+    office.advance(7_200);
+    assert_eq!(office.store.session([5; 32]).await.unwrap(), Some(session));
+    office.ask(Caller::Nobody, Command::CloseSession { secret_hash: [5; 32] }).await.unwrap();
+    assert_eq!(office.store.session([5; 32]).await.unwrap(), None);
+}
+
+pub(super) async fn old_keys_and_sessions_are_pruned(office: &Fixture) {
+    let user_id = office.register().await;
+    for (secret, secs) in [(1, 10), (2, 20)] {
+        let expires_at = START.plus(Span::from_secs(secs));
+        let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
+        office.ask(Caller::Nobody, Command::OpenSession(session)).await.unwrap();
+    }
+    let command = |key| keyed(Caller::Buyer(user_id), charge(user_id, 1_000, None), key, 1);
+    office.batch(vec![command(1), command(2)]).await;
+    office.advance(15);
+    office.batch(vec![command(3)]).await;
+    let between = START.plus(Span::from_secs(15));
+    assert_eq!(office.store.prune(between, between).await.unwrap(), 3);
+    assert_eq!(office.store.prune(between, between).await.unwrap(), 0);
+    assert_eq!(office.store.session([1; 32]).await.unwrap(), None);
+    assert!(office.store.session([2; 32]).await.unwrap().is_some());
+    let (answers, _) = office.batch(vec![command(1), command(3)]).await;
+    assert_eq!((answers[0].novelty, answers[1].novelty), (Novelty::Fresh, Novelty::Replayed));
+}
+
+pub(super) async fn the_store_says_that_it_is_writable(office: &Fixture) {
+    office.store.check_writable().await.unwrap();
+    assert_eq!(office.store.rooms().await.unwrap().len(), 1);
+}

@@ -1,0 +1,140 @@
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
+use frontrow_domain::{
+    command::{Command, Issue, NewConcert, Outcome},
+    id::{ConcertId, Position, RoomId},
+    queue::{EndReason, Room, TokenStatus},
+    time::Span,
+    user::Caller,
+};
+
+pub(super) async fn a_new_box_office_has_the_house_room_and_its_own_time(office: &Fixture) {
+    let house = Room::new(RoomId::HOUSE, HOUSE_MAX_ACTIVE, START);
+    assert_eq!(office.store.rooms().await.unwrap(), std::slice::from_ref(&house));
+    office.advance(5);
+    assert_eq!(office.store.now().await.unwrap(), START.plus(Span::from_secs(5)));
+    let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+    assert_eq!((line.room, line.highest), (house, Position(0)));
+    assert_eq!(line.now, START.plus(Span::from_secs(5)));
+    assert!(line.waiting.is_empty() && line.others.is_empty());
+}
+
+pub(super) async fn asking_for_a_token_again_gives_the_same_one(office: &Fixture) {
+    let user = office.register().await;
+    let token = office.join(user, RoomId::HOUSE).await;
+    office.advance(60);
+    let again = office.ask(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE }).await;
+    assert_eq!(again, Ok(Outcome::Joined { token, issue: Issue::Existing }));
+    assert_eq!(office.store.token(token.id).await.unwrap(), Some(token));
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().waiting, [Position(1)]);
+}
+
+pub(super) async fn positions_rise_in_the_order_of_the_batch(office: &Fixture) {
+    let mut users = Vec::new();
+    for _ in 0..5 {
+        users.push(office.register().await);
+    }
+    let batch = users.iter().rev().chain([&users[0]]);
+    let batch = batch.map(|user| request(Caller::Buyer(*user), Command::IssueToken { room_id: RoomId::HOUSE }));
+    let (answers, changes) = office.batch(batch.collect()).await;
+    let positions: Vec<_> = answers
+        .into_iter()
+        .map(|answer| match answer.decision {
+            Ok(Outcome::Joined { token, .. }) => (token.user_id, token.id.position.0),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected: Vec<_> = users.iter().rev().copied().zip(1..).chain([(users[0], 5)]).collect();
+    assert_eq!(positions, expected);
+    assert_eq!(changes.highest[&RoomId::HOUSE], Position(5));
+    let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+    assert_eq!(line.highest, Position(5));
+    assert_eq!(line.waiting, (1..=5).map(Position).collect::<Vec<_>>());
+}
+
+pub(super) async fn the_line_moves_in_order_and_a_turn_is_claimed_once(office: &Fixture) {
+    let (first, second) = (office.register().await, office.register().await);
+    let ahead = office.join(first, RoomId::HOUSE).await;
+    let behind = office.join(second, RoomId::HOUSE).await;
+    office.advance_line(RoomId::HOUSE, 1).await;
+    let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+    assert_eq!(line.waiting, [behind.id.position]);
+    assert_eq!(
+        line.others.iter().map(|token| (token.id, token.status)).collect::<Vec<_>>(),
+        [(ahead.id, TokenStatus::Offered)]
+    );
+    assert_eq!(line.room.cursor, ahead.id.position);
+
+    let claim = Command::ActivateToken { token: ahead.id };
+    let (answers, changes) =
+        office.batch(vec![request(Caller::Buyer(first), claim.clone()), request(Caller::Buyer(first), claim)]).await;
+    let Ok(Outcome::Token(active)) = &answers[0].decision else { panic!("{answers:?}") };
+    assert_eq!(active.status, TokenStatus::Active);
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(changes.tokens.updated, [*active]);
+    assert_eq!(office.store.token(ahead.id).await.unwrap(), Some(*active));
+}
+
+pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
+    let (first, second) = (office.register().await, office.register().await);
+    let active = office.activate(first).await;
+    let offered = office.join(second, RoomId::HOUSE).await.id;
+    office.advance_line(RoomId::HOUSE, 10).await;
+    office.advance(100);
+    let moved = office
+        .ask(Caller::System, Command::AdvanceRoom { room_id: RoomId::HOUSE, limit: 10, asleep: Vec::new() })
+        .await;
+    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, lapsed: 2 }));
+    let active = office.store.token(active).await.unwrap().unwrap();
+    assert_eq!((active.status, active.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
+    assert_eq!(active.expired_at, Some(START.plus(Span::from_secs(90))));
+    assert_eq!(office.store.token(offered).await.unwrap().unwrap().status, TokenStatus::Missed);
+    assert!(office.store.rooms().await.unwrap()[0].no_show_ppm > 0);
+
+    let again = office.ask(Caller::Buyer(second), Command::ActivateToken { token: offered }).await;
+    assert!(matches!(again, Ok(Outcome::TurnPending(token)) if token.status == TokenStatus::Waiting), "{again:?}");
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().waiting, [offered.position]);
+}
+
+pub(super) async fn a_token_that_ended_frees_its_users_place(office: &Fixture) {
+    let user = office.register().await;
+    let old = office.join(user, RoomId::HOUSE).await.id;
+    office.ask(Caller::Buyer(user), Command::LeaveQueue { token: old }).await.unwrap();
+    let ended = office.store.token(old).await.unwrap().unwrap();
+    assert_eq!((ended.status, ended.end_reason), (TokenStatus::Ended, Some(EndReason::Left)));
+    let new = office.join(user, RoomId::HOUSE).await.id;
+    assert_eq!(new.position, Position(2));
+    // Leaving and joining again in one batch takes the old row out of the way of the new one.
+    let (answers, _) = office
+        .batch(vec![
+            request(Caller::Buyer(user), Command::LeaveQueue { token: new }),
+            request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE }),
+        ])
+        .await;
+    assert!(matches!(answers[1].decision, Ok(Outcome::Joined { issue: Issue::New, .. })), "{answers:?}");
+    assert_eq!(office.store.live_tokens(user).await.unwrap().len(), 1);
+}
+
+pub(super) async fn a_room_with_a_small_cap_keeps_to_it(office: &Fixture) {
+    let concert = office.concert_like(NewConcert { own_room_max_active: Some(1), ..new_concert() }).await;
+    let room = RoomId::of_concert(concert.concert_id);
+    assert_eq!(concert.room_id, room);
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let user = office.register().await;
+        tokens.push((user, office.join(user, room).await.id));
+    }
+    office.advance_line(room, 10).await;
+    let line = office.store.line(room).await.unwrap().unwrap();
+    assert_eq!((line.others.len(), line.waiting.len()), (1, 2));
+    let (user, token) = tokens[0];
+    office.ask(Caller::Buyer(user), Command::ActivateToken { token }).await.unwrap();
+    office.advance_line(room, 10).await;
+    assert_eq!(office.store.line(room).await.unwrap().unwrap().waiting.len(), 2);
+    office.ask(Caller::Buyer(user), Command::LeaveQueue { token }).await.unwrap();
+    office.advance_line(room, 10).await;
+    assert_eq!(office.store.line(room).await.unwrap().unwrap().waiting, [tokens[2].1.position]);
+}
+
+pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {
+    assert_eq!(office.store.line(RoomId::of_concert(ConcertId::new(99))).await.unwrap(), None);
+}

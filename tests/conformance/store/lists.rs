@@ -1,0 +1,210 @@
+use crate::support::{Fixture, START, after, first, new_concert, new_seat};
+use frontrow::store::{ConcertFilter, Page, PaymentFilter, ReservationFilter};
+use frontrow_domain::{
+    command::{Command, ConcertChange, NewConcert, RoomChange},
+    concert::ConcertStatus,
+    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    money::Money,
+    payment::PaymentStatus,
+    reservation::ReservationStatus,
+    time::Span,
+    user::Caller,
+};
+use uuid::Uuid;
+
+pub(super) async fn users_are_found_by_text_newest_first(office: &Fixture) {
+    for (number, name, email) in
+        [(1, "Kim Minji", "minji@example.com"), (2, "Émile", "emile@example.com"), (3, "Park", "park@minji.kr")]
+    {
+        office.register_as(UserId(Uuid::from_u128(number)), name, email).await;
+    }
+    let find = async |text: Option<&str>, page: Page<UserId>| {
+        let users = office.store.users(text, page).await.unwrap();
+        users.iter().map(|user| user.user_id.0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(find(None, first(10)).await, [3, 2, 1]);
+    assert_eq!(find(None, first(2)).await, [3, 2]);
+    assert_eq!(find(None, after(UserId(Uuid::from_u128(2)), 2)).await, [1]);
+    assert_eq!(find(Some("MINJI"), first(10)).await, [3, 1]);
+    assert_eq!(find(Some("émi"), first(10)).await, [2]);
+    assert_eq!(find(Some("100%"), first(10)).await, [0_u128; 0]);
+}
+
+pub(super) async fn concerts_are_found_by_every_filter(office: &Fixture) {
+    let tide = office.concert().await.concert_id;
+    let other = NewConcert {
+        title: "Été".to_owned(),
+        artist: "Les Vagues".to_owned(),
+        venue: "Busan Arena".to_owned(),
+        concert_date: jiff::civil::date(2027, 4, 1),
+        own_room_max_active: Some(5),
+        end_time: jiff::civil::time(0, 30, 15, 0),
+        ..new_concert()
+    };
+    let summer = office.concert_like(other).await;
+    assert_eq!(office.store.concert(summer.concert_id).await.unwrap().as_ref(), Some(&summer));
+    let summer = summer.concert_id;
+    let change = ConcertChange { status: Some(ConcertStatus::Closed), ..Default::default() };
+    office.ask(Caller::System, Command::UpdateConcert { concert_id: tide, change }).await.unwrap();
+    let find = async |filter: ConcertFilter, page: Page<ConcertId>| {
+        let concerts = office.store.concerts(&filter, page).await.unwrap();
+        concerts.iter().map(|concert| concert.concert_id).collect::<Vec<_>>()
+    };
+    let any = ConcertFilter::default;
+    let text = |text: &str| ConcertFilter { text: Some(text.to_owned()), ..any() };
+    let date = |day| Some(jiff::civil::date(2027, 3, day));
+    assert_eq!(find(any(), first(10)).await, [tide, summer]);
+    assert_eq!(find(any(), first(1)).await, [tide]);
+    assert_eq!(find(any(), after(tide, 5)).await, [summer]);
+    assert_eq!(find(text("ÉTÉ"), first(10)).await, [summer]);
+    assert_eq!(find(text("midnight"), first(10)).await, [tide]);
+    assert_eq!(find(text("vagues"), first(10)).await, [summer]);
+    assert_eq!(find(ConcertFilter { venue: Some("busan".to_owned()), ..any() }, first(10)).await, [summer]);
+    assert_eq!(find(ConcertFilter { to: date(1), ..any() }, first(10)).await, [tide]);
+    assert_eq!(find(ConcertFilter { from: date(2), ..any() }, first(10)).await, [summer]);
+    let closed = ConcertFilter { status: Some(ConcertStatus::Closed), ..any() };
+    assert_eq!(find(closed, first(10)).await, [tide]);
+}
+
+pub(super) async fn seats_come_by_number_with_their_labels(office: &Fixture) {
+    let concert = office.concert().await.concert_id;
+    let other = office.concert().await.concert_id;
+    office.seats(other, 2).await;
+    let seats = vec![new_seat(5), new_seat(1)];
+    let label = seats[0].label.clone();
+    office.ask(Caller::System, Command::AddSeats { concert_id: concert, seats }).await.unwrap();
+    let seats = office.store.seats(concert).await.unwrap();
+    assert_eq!(seats.iter().map(|(seat, _)| seat.seat_number).collect::<Vec<_>>(), [1, 5]);
+    assert!(seats.iter().all(|(seat, found)| *found == label && seat.price == Money::new(120_000)));
+    assert!(office.store.seats(ConcertId::new(99)).await.unwrap().is_empty());
+}
+
+pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
+    let (one, two) = (office.concert().await.concert_id, office.concert().await.concert_id);
+    let (here, there) = (office.seats(one, 4).await, office.seats(two, 1).await);
+    let (user, other) = (office.register().await, office.register().await);
+    let (token, others) = (office.activate(user).await, office.activate(other).await);
+    let mut ids = Vec::new();
+    for seat in [here[0], here[1], there[0]] {
+        ids.push(office.hold(user, token, seat).await.reservation_id);
+    }
+    ids.push(office.hold(other, others, here[2]).await.reservation_id);
+    office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: ids[1] }).await.unwrap();
+    let find = async |filter: ReservationFilter, page: Page<ReservationId>| {
+        let rows = office.store.reservations(&filter, page).await.unwrap();
+        rows.iter().map(|row| row.reservation_id).collect::<Vec<_>>()
+    };
+    let any = ReservationFilter::default();
+    let mine = ReservationFilter { user: Some(user), ..any };
+    assert_eq!(find(any, first(10)).await, [ids[3], ids[2], ids[1], ids[0]]);
+    assert_eq!(find(any, after(ids[3], 2)).await, [ids[2], ids[1]]);
+    assert_eq!(find(mine, first(2)).await, [ids[2], ids[1]]);
+    assert_eq!(find(mine, after(ids[1], 2)).await, [ids[0]]);
+    let cancelled = Some(ReservationStatus::Cancelled);
+    assert_eq!(find(ReservationFilter { status: cancelled, ..any }, first(10)).await, [ids[1]]);
+    assert_eq!(find(ReservationFilter { concert: Some(two), ..any }, first(10)).await, [ids[2]]);
+    let pending = Some(ReservationStatus::Pending);
+    let all = ReservationFilter { user: Some(user), concert: Some(one), status: pending };
+    assert_eq!(find(all, first(10)).await, [ids[0]]);
+}
+
+pub(super) async fn payments_are_filtered_and_paged(office: &Fixture) {
+    let (one, two) = (office.sale().await, office.sale().await);
+    let refund = Command::Refund { payment_id: one.payment.payment_id };
+    office.ask(Caller::Buyer(one.user), refund).await.unwrap();
+    let find = async |filter: PaymentFilter, page: Page<PaymentId>| {
+        let rows = office.store.payments(&filter, page).await.unwrap();
+        rows.iter().map(|row| row.payment_id).collect::<Vec<_>>()
+    };
+    let any = PaymentFilter::default();
+    let (old, new) = (one.payment.payment_id, two.payment.payment_id);
+    assert_eq!(find(any, first(10)).await, [new, old]);
+    assert_eq!(find(any, first(1)).await, [new]);
+    assert_eq!(find(any, after(new, 10)).await, [old]);
+    assert_eq!(find(PaymentFilter { user: Some(one.user), ..any }, first(10)).await, [old]);
+    let of = Some(two.payment.reservation_id);
+    assert_eq!(find(PaymentFilter { reservation: of, ..any }, first(10)).await, [new]);
+    assert_eq!(find(PaymentFilter { status: Some(PaymentStatus::Refunded), ..any }, first(10)).await, [old]);
+    let none = PaymentFilter { user: Some(one.user), reservation: of, status: None };
+    assert!(find(none, first(10)).await.is_empty());
+}
+
+pub(super) async fn the_history_is_paged_and_sums_to_the_balance(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    for won in 1..=5 {
+        office.charge(user, won).await;
+        office.charge(other, 10 * won).await;
+    }
+    let all = office.store.history(user, first(10)).await.unwrap();
+    assert_eq!(all.iter().map(|entry| entry.version).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
+    let point = office.store.point(user).await.unwrap().unwrap();
+    assert_eq!((point.amount, point.version), (Money::new(15), 5));
+    assert_eq!(all.iter().map(|entry| entry.amount.get()).sum::<i64>(), point.amount.get());
+    assert_eq!(all[0].balance_after, point.amount);
+    let two = office.store.history(user, first(2)).await.unwrap();
+    let next = office.store.history(user, after(two[1].history_id, 2)).await.unwrap();
+    assert_eq!([two, next].concat(), all[..4]);
+    // A key that is another user's still marks a place in the list.
+    let others = office.store.history(other, first(10)).await.unwrap();
+    let beyond = office.store.history(user, after(others[3].history_id, 10)).await.unwrap();
+    assert_eq!(beyond, all[3..]);
+}
+
+pub(super) async fn the_audit_log_is_paged(office: &Fixture) {
+    let operator = UserId(Uuid::from_u128(77));
+    office.concert().await;
+    let change = RoomChange { max_active: Some(5), ..Default::default() };
+    office.ask(Caller::Operator(operator), Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
+    let all = office.store.audit(first(10)).await.unwrap();
+    assert_eq!(all.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["room.set", "concert.create"]);
+    assert_eq!((all[0].actor, all[1].actor), (Some(operator), None));
+    assert_eq!(all[0].detail["max_active"], 5);
+    assert_eq!((all[0].object.as_str(), all[0].created_at), ("room 0", START));
+    assert_eq!(office.store.audit(after(all[0].audit_id, 10)).await.unwrap(), all[1..]);
+    assert_eq!(office.store.audit(first(1)).await.unwrap(), all[..1]);
+}
+
+pub(super) async fn the_next_expiries_come_first(office: &Fixture) {
+    let concert = office.concert().await.concert_id;
+    let seats = office.seats(concert, 3).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let mut ends = Vec::new();
+    for seat in &seats {
+        let held = office.hold(user, token, *seat).await;
+        ends.push((held.expires_at, held.reservation_id));
+        office.advance(10);
+    }
+    office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: ends[1].1 }).await.unwrap();
+    assert_eq!(office.store.next_expiries(10).await.unwrap(), [ends[0], ends[2]]);
+    assert_eq!(office.store.next_expiries(1).await.unwrap(), [ends[0]]);
+    office.advance(1_000);
+    assert_eq!(office.store.next_expiries(10).await.unwrap(), [ends[0], ends[2]]);
+}
+
+pub(super) async fn live_tokens_of_a_user_come_by_room(office: &Fixture) {
+    let own_room = NewConcert { own_room_max_active: Some(5), ..new_concert() };
+    let room = office.concert_like(own_room).await.room_id;
+    let (user, other) = (office.register().await, office.register().await);
+    office.join(other, room).await;
+    let there = office.join(user, room).await;
+    let here = office.join(user, RoomId::HOUSE).await;
+    assert_eq!(office.store.live_tokens(user).await.unwrap(), [here, there]);
+    office.ask(Caller::Buyer(user), Command::LeaveQueue { token: here.id }).await.unwrap();
+    assert_eq!(office.store.live_tokens(user).await.unwrap(), [there]);
+}
+
+pub(super) async fn what_does_not_exist_is_none(office: &Fixture) {
+    let store = &office.store;
+    let nobody = UserId(Uuid::from_u128(1));
+    assert_eq!(store.user(nobody).await.unwrap(), None);
+    assert_eq!(store.point(nobody).await.unwrap(), None);
+    assert!(store.history(nobody, first(10)).await.unwrap().is_empty());
+    assert_eq!(store.session([0; 32]).await.unwrap(), None);
+    assert_eq!(store.concert(ConcertId::new(1)).await.unwrap(), None);
+    assert_eq!(store.reservation(ReservationId::new(1)).await.unwrap(), None);
+    assert_eq!(store.payment(PaymentId::new(1)).await.unwrap(), None);
+    let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+    assert_eq!(store.token(token).await.unwrap(), None);
+    assert_eq!(store.now().await.unwrap(), START.plus(Span::ZERO));
+}

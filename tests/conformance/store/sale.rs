@@ -1,0 +1,284 @@
+use crate::support::{Fixture, START, first, keyed, new_seat, request};
+use frontrow::store::{ConcertFilter, ReservationFilter};
+use frontrow_domain::{
+    command::{Command, ConcertChange, Outcome, RoomChange},
+    concert::ConcertStatus,
+    id::{RoomId, SeatId},
+    money::Money,
+    payment::PaymentStatus,
+    points::PointKind,
+    queue::{EndReason, Gate, TokenStatus},
+    refusal::{Refusal, Thing},
+    reservation::ReservationStatus,
+    seat::{Seat, SeatAction, SeatStatus},
+    time::Span,
+    user::Caller,
+};
+
+async fn seat(office: &Fixture, id: SeatId) -> Seat {
+    for concert in office.store.concerts(&ConcertFilter::default(), first(100)).await.unwrap() {
+        for (seat, _) in office.store.seats(concert.concert_id).await.unwrap() {
+            if seat.seat_id == id {
+                return seat;
+            }
+        }
+    }
+    panic!("no seat {id}");
+}
+
+pub(super) async fn a_hold_is_read_back_as_it_was_decided(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 2).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    office.advance(30);
+    let (answers, changes) =
+        office.batch(vec![request(Caller::Buyer(user), Command::Hold { token, seat_ids: seats.clone() })]).await;
+    let Ok(Outcome::Held(held)) = &answers[0].decision else { panic!("{answers:?}") };
+    assert_eq!(held.len(), 2);
+    assert_eq!(&changes.reservations.inserted, held);
+    for (reservation, seat_id) in held.iter().zip(&seats) {
+        assert_eq!(office.store.reservation(reservation.reservation_id).await.unwrap().as_ref(), Some(reservation));
+        assert_eq!(reservation.expires_at, START.plus(Span::from_secs(330)));
+        let seat = seat(office, *seat_id).await;
+        assert_eq!((seat.status, seat.reservation_id), (SeatStatus::Held, Some(reservation.reservation_id)));
+    }
+    // The token lives until there was time to pay.
+    let token = office.store.token(token).await.unwrap().unwrap();
+    assert_eq!(token.deadline, Some(START.plus(Span::from_secs(360))));
+}
+
+pub(super) async fn a_payment_is_read_back_as_it_was_decided(office: &Fixture) {
+    let sale = office.sale().await;
+    assert_eq!(office.store.payment(sale.payment.payment_id).await.unwrap(), Some(sale.payment.clone()));
+    assert_eq!((sale.payment.amount, sale.payment.status), (Money::new(120_000), PaymentStatus::Completed));
+    let reservation = office.store.reservation(sale.payment.reservation_id).await.unwrap().unwrap();
+    assert_eq!((reservation.status, reservation.confirmed_at), (ReservationStatus::Confirmed, Some(START)));
+    assert_eq!(seat(office, sale.seats[0]).await.status, SeatStatus::Sold);
+    let token = office.store.token(sale.token).await.unwrap().unwrap();
+    assert_eq!((token.status, token.end_reason), (TokenStatus::Ended, Some(EndReason::Paid)));
+    let point = office.store.point(sale.user).await.unwrap().unwrap();
+    assert_eq!((point.amount, point.version), (Money::new(880_000), 2));
+    let history = office.store.history(sale.user, first(10)).await.unwrap();
+    assert_eq!(history[0].kind, PointKind::Use);
+    assert_eq!((history[0].amount, history[0].balance_after), (Money::new(-120_000), Money::new(880_000)));
+    assert_eq!(history[0].payment_id, Some(sale.payment.payment_id));
+}
+
+pub(super) async fn a_refund_frees_the_seat_and_gives_the_points_back(office: &Fixture) {
+    let sale = office.sale().await;
+    office.advance(60);
+    let refund = Command::Refund { payment_id: sale.payment.payment_id };
+    let refunded = office.ask(Caller::Buyer(sale.user), refund.clone()).await;
+    let Ok(Outcome::Refunded(payment)) = refunded else { panic!("{refunded:?}") };
+    assert_eq!(office.store.payment(payment.payment_id).await.unwrap(), Some(payment.clone()));
+    assert_eq!((payment.status, payment.refunded_at), (PaymentStatus::Refunded, Some(START.plus(Span::from_secs(60)))));
+    let reservation = office.store.reservation(payment.reservation_id).await.unwrap().unwrap();
+    assert_eq!((reservation.status, reservation.closed_at), (ReservationStatus::Refunded, payment.refunded_at));
+    assert_eq!(reservation.confirmed_at, Some(START));
+    let freed = seat(office, sale.seats[0]).await;
+    assert_eq!((freed.status, freed.reservation_id), (SeatStatus::Available, None));
+    assert_eq!(office.store.point(sale.user).await.unwrap().unwrap().amount, Money::new(1_000_000));
+    assert_eq!(office.ask(Caller::Buyer(sale.user), refund).await, Err(Refusal::AlreadyRefunded));
+
+    let token = office.activate(sale.user).await;
+    let again = office.hold(sale.user, token, sale.seats[0]).await;
+    office.pay(sale.user, token, again.reservation_id).await;
+    assert_eq!(seat(office, sale.seats[0]).await.reservation_id, Some(again.reservation_id));
+}
+
+pub(super) async fn a_cancelled_hold_frees_the_seat(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 1).await;
+    let (user, other) = (office.register().await, office.register().await);
+    let (token, others) = (office.activate(user).await, office.activate(other).await);
+    let held = office.hold(user, token, seats[0]).await;
+    let cancel = Command::CancelReservation { reservation_id: held.reservation_id };
+    let not_theirs = office.ask(Caller::Buyer(other), cancel.clone()).await;
+    assert_eq!(not_theirs, Err(Refusal::NotFound { what: Thing::Reservation }));
+    let cancelled = office.ask(Caller::Buyer(user), cancel).await;
+    let Ok(Outcome::Cancelled(reservation)) = cancelled else { panic!("{cancelled:?}") };
+    assert_eq!(reservation.status, ReservationStatus::Cancelled);
+    assert_eq!(office.store.reservation(held.reservation_id).await.unwrap(), Some(reservation));
+    office.hold(other, others, seats[0]).await;
+}
+
+pub(super) async fn an_overdue_hold_is_the_next_buyers_before_anything_sweeps_it(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 1).await;
+    let (slow, quick) = (office.register().await, office.register().await);
+    let token = office.activate(slow).await;
+    let old = office.hold(slow, token, seats[0]).await;
+    office.charge(slow, 1_000_000).await;
+    office.advance(299);
+    let other = office.activate(quick).await;
+    let command = Command::Hold { token: other, seat_ids: seats.clone() };
+    let refusal = office.ask(Caller::Buyer(quick), command).await;
+    assert_eq!(refusal, Err(Refusal::SeatHeld { seat_id: seats[0], held_until: old.expires_at }));
+    office.advance(1);
+    let new = office.hold(quick, other, seats[0]).await;
+    let expired = office.store.reservation(old.reservation_id).await.unwrap().unwrap();
+    assert_eq!((expired.status, expired.closed_at), (ReservationStatus::Expired, Some(old.expires_at)));
+    assert_eq!(seat(office, seats[0]).await.reservation_id, Some(new.reservation_id));
+    let late = Command::Pay { token, reservation_ids: vec![old.reservation_id] };
+    let refusal = office.ask(Caller::Buyer(slow), late).await;
+    assert_eq!(refusal, Err(Refusal::HoldExpired { expired_at: old.expires_at }));
+    assert_eq!(office.store.point(slow).await.unwrap().unwrap().amount, Money::new(1_000_000));
+}
+
+pub(super) async fn a_swept_hold_is_expired_in_every_table(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 1).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, seats[0]).await;
+    let sweep = || Command::ExpireHolds { reservation_ids: vec![held.reservation_id] };
+    assert_eq!(office.ask(Caller::System, sweep()).await, Ok(Outcome::HoldsExpired(0)));
+    office.advance(300);
+    assert_eq!(office.ask(Caller::System, sweep()).await, Ok(Outcome::HoldsExpired(1)));
+    assert_eq!(office.ask(Caller::System, sweep()).await, Ok(Outcome::HoldsExpired(0)));
+    let row = office.store.reservation(held.reservation_id).await.unwrap().unwrap();
+    assert_eq!(row.status, ReservationStatus::Expired);
+    assert_eq!(seat(office, seats[0]).await.status, SeatStatus::Available);
+    assert!(office.store.next_expiries(10).await.unwrap().is_empty());
+}
+
+pub(super) async fn two_buyers_of_one_seat_in_one_batch_leave_one(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 1).await;
+    let mut batch = Vec::new();
+    for _ in 0..2 {
+        let user = office.register().await;
+        let token = office.activate(user).await;
+        batch.push(request(Caller::Buyer(user), Command::Hold { token, seat_ids: seats.clone() }));
+    }
+    let (answers, changes) = office.batch(batch).await;
+    assert!(matches!(answers[0].decision, Ok(Outcome::Held(_))), "{answers:?}");
+    assert!(matches!(answers[1].decision, Err(Refusal::SeatHeld { .. })), "{answers:?}");
+    assert_eq!(changes.reservations.inserted.len(), 1);
+    let rows = office.store.reservations(&ReservationFilter::default(), first(10)).await.unwrap();
+    assert_eq!(rows, changes.reservations.inserted);
+}
+
+pub(super) async fn a_refused_command_changes_nothing(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 1).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, seats[0]).await;
+    let before = (
+        office.store.seats(concert.concert_id).await.unwrap(),
+        office.store.line(RoomId::HOUSE).await.unwrap(),
+        office.store.reservations(&ReservationFilter::default(), first(10)).await.unwrap(),
+    );
+    let pay = Command::Pay { token, reservation_ids: vec![held.reservation_id] };
+    let (answers, changes) = office.batch(vec![request(Caller::Buyer(user), pay)]).await;
+    let refusal = Refusal::InsufficientPoints { balance: Money::ZERO, price: Money::new(120_000) };
+    assert_eq!(answers[0].decision, Err(refusal));
+    assert!(changes.is_empty());
+    let after = (
+        office.store.seats(concert.concert_id).await.unwrap(),
+        office.store.line(RoomId::HOUSE).await.unwrap(),
+        office.store.reservations(&ReservationFilter::default(), first(10)).await.unwrap(),
+    );
+    assert_eq!(before, after);
+    assert_eq!(office.store.point(user).await.unwrap(), None);
+}
+
+pub(super) async fn one_refused_command_leaves_the_others_of_its_batch_alone(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 2).await;
+    let (user, other) = (office.register().await, office.register().await);
+    let (token, others) = (office.activate(user).await, office.activate(other).await);
+    let nothing = SeatId::new(999);
+    let (answers, _) = office
+        .batch(vec![
+            keyed(Caller::Buyer(user), Command::Hold { token, seat_ids: vec![seats[0]] }, 1, 1),
+            keyed(Caller::Buyer(user), Command::Hold { token, seat_ids: vec![nothing] }, 2, 2),
+            keyed(Caller::Buyer(other), Command::Hold { token: others, seat_ids: vec![seats[1]] }, 3, 3),
+        ])
+        .await;
+    assert!(answers[0].decision.is_ok() && answers[2].decision.is_ok(), "{answers:?}");
+    assert_eq!(answers[1].decision, Err(Refusal::NotFound { what: Thing::Seat }));
+    assert_eq!(seat(office, seats[0]).await.status, SeatStatus::Held);
+    assert_eq!(seat(office, seats[1]).await.status, SeatStatus::Held);
+}
+
+pub(super) async fn seats_are_all_or_none(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 3).await;
+    let (user, other) = (office.register().await, office.register().await);
+    let (token, others) = (office.activate(user).await, office.activate(other).await);
+    office.hold(other, others, seats[2]).await;
+    let refusal = office.ask(Caller::Buyer(user), Command::Hold { token, seat_ids: seats.clone() }).await;
+    assert!(matches!(refusal, Err(Refusal::SeatHeld { seat_id, .. }) if seat_id == seats[2]), "{refusal:?}");
+    assert_eq!(seat(office, seats[0]).await.status, SeatStatus::Available);
+}
+
+pub(super) async fn a_user_has_at_most_the_limit_of_seats_in_a_concert(office: &Fixture) {
+    let (concert, second) = (office.concert().await, office.concert().await);
+    let seats = office.seats(concert.concert_id, 6).await;
+    let elsewhere = office.seats(second.concert_id, 1).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    office.ask(Caller::Buyer(user), Command::Hold { token, seat_ids: seats[..4].to_vec() }).await.unwrap();
+    let fifth = || Command::Hold { token, seat_ids: vec![seats[4]] };
+    assert_eq!(office.ask(Caller::Buyer(user), fifth()).await, Err(Refusal::TooManySeats { limit: 4 }));
+    office.hold(user, token, elsewhere[0]).await;
+    // What is overdue does not count, swept or not.
+    office.advance(300);
+    office.ask(Caller::Buyer(user), fifth()).await.unwrap();
+}
+
+pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 2).await;
+    office.advance(10);
+    let later = START.plus(Span::from_secs(10));
+    let change = ConcertChange {
+        title: Some("The Second Night".to_owned()),
+        status: Some(ConcertStatus::Closed),
+        ..Default::default()
+    };
+    let changed = office.ask(Caller::System, Command::UpdateConcert { concert_id: concert.concert_id, change }).await;
+    let Ok(Outcome::Concert(changed)) = changed else { panic!("{changed:?}") };
+    assert_eq!((changed.title.as_str(), changed.updated_at), ("The Second Night", later));
+    assert_eq!(office.store.concert(concert.concert_id).await.unwrap(), Some(changed));
+
+    let change = RoomChange {
+        max_active: Some(7),
+        admit_per_minute: Some(Some(600)),
+        gate: Some(Gate::Paused),
+        message: Some(Some("Doors open at 20:00.".to_owned())),
+    };
+    let set = office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
+    let Ok(Outcome::Room(room)) = set else { panic!("{set:?}") };
+    assert_eq!((room.max_active, room.gate, room.updated_at), (7, Gate::Paused, later));
+    assert_eq!(office.store.rooms().await.unwrap(), [room]);
+
+    let action = SeatAction::Block { reason: "camera".to_owned() };
+    let block = Command::SetSeats { seat_ids: vec![seats[1]], action };
+    assert_eq!(office.ask(Caller::System, block).await, Ok(Outcome::SeatsSet(1)));
+    let blocked = seat(office, seats[1]).await;
+    assert_eq!((blocked.status, blocked.blocked_reason.as_deref()), (SeatStatus::Blocked, Some("camera")));
+    let more = Command::AddSeats { concert_id: concert.concert_id, seats: vec![new_seat(3), new_seat(2)] };
+    assert_eq!(office.ask(Caller::System, more).await, Err(Refusal::SeatNumberTaken { seat_number: 2 }));
+}
+
+pub(super) async fn a_seat_added_and_held_in_one_batch_is_held(office: &Fixture) {
+    let concert = office.concert().await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let (answers, _) = office
+        .batch(vec![
+            request(
+                Caller::System,
+                Command::AddSeats { concert_id: concert.concert_id, seats: vec![new_seat(1), new_seat(2)] },
+            ),
+            request(Caller::Buyer(user), Command::Hold { token, seat_ids: vec![SeatId::new(2)] }),
+        ])
+        .await;
+    let Ok(Outcome::Held(held)) = &answers[1].decision else { panic!("{answers:?}") };
+    assert_eq!(office.store.reservation(held[0].reservation_id).await.unwrap().as_ref(), held.first());
+    assert_eq!(seat(office, SeatId::new(2)).await.status, SeatStatus::Held);
+}

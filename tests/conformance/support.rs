@@ -1,0 +1,220 @@
+//! A box office to test, with the steps of a sale as short calls.
+
+use frontrow::{
+    clock::{Clock, Ids},
+    store::{Page, Store, sqlite::SqliteStore},
+};
+use frontrow_domain::{
+    command::{Answer, Command, Decision, Idempotency, NewConcert, Outcome, Request},
+    concert::Concert,
+    id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    money::Money,
+    payment::Payment,
+    queue::Token,
+    reservation::Reservation,
+    rules::Rules,
+    seat::{NewSeat, SeatLabel},
+    time::{Span, Time},
+    user::{Caller, NewUser, Role},
+    world::Changes,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tempfile::TempDir;
+
+/// 2027-01-15T08:00:00Z.
+pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
+/// How many tokens may be active in the house room.
+pub(crate) const HOUSE_MAX_ACTIVE: i64 = 100;
+
+/// A store with a clock that stands still, and what a test makes in it.
+pub(crate) struct Fixture {
+    /// The store under test.
+    pub(crate) store: Arc<dyn Store>,
+    /// Its clock.
+    pub(crate) clock: Clock,
+    /// Ids from a seed.
+    pub(crate) ids: Ids,
+    /// Keeps the store's folder until the test ends.
+    pub(crate) folder: Option<TempDir>,
+}
+
+impl Fixture {
+    pub(crate) fn new(clock: Clock, store: Arc<dyn Store>, folder: Option<TempDir>) -> Self {
+        Self { store, clock, ids: Ids::from_seed(7), folder }
+    }
+
+    /// A box office in a new `SQLite` file.
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(START);
+        let store = open_sqlite(&folder.path().join("frontrow.db"), &clock);
+        Self::new(clock, Arc::new(store), Some(folder))
+    }
+
+    /// Where its `SQLite` file is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.as_ref().unwrap().path().join("frontrow.db")
+    }
+
+    pub(crate) fn advance(&self, secs: i64) {
+        self.clock.advance(Span::from_secs(secs));
+    }
+
+    /// One batch.
+    pub(crate) async fn batch(&self, requests: Vec<Request>) -> (Vec<Answer>, Changes) {
+        let committed = self.store.transact(requests.into()).await.unwrap();
+        (committed.answers, committed.changes)
+    }
+
+    /// One command in a batch of its own.
+    pub(crate) async fn ask(&self, caller: Caller, command: Command) -> Decision {
+        self.batch(vec![request(caller, command)]).await.0.remove(0).decision
+    }
+
+    pub(crate) async fn register(&self) -> UserId {
+        let user_id = UserId(self.ids.uuid(self.clock.now()));
+        self.register_as(user_id, "Kim Minji", &format!("{user_id}@example.com")).await;
+        user_id
+    }
+
+    pub(crate) async fn register_as(&self, user_id: UserId, name: &str, email: &str) {
+        let user = NewUser {
+            user_id,
+            name: name.to_owned(),
+            email: email.to_owned(),
+            password_hash: "$argon2id$".to_owned(),
+            role: Role::Buyer,
+        };
+        self.ask(Caller::System, Command::Register(user)).await.unwrap();
+    }
+
+    pub(crate) async fn concert(&self) -> Concert {
+        self.concert_like(new_concert()).await
+    }
+
+    pub(crate) async fn concert_like(&self, new: NewConcert) -> Concert {
+        match self.ask(Caller::System, Command::CreateConcert(new)).await {
+            Ok(Outcome::Concert(concert)) => concert,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Seats 1 to `count`.
+    pub(crate) async fn seats(&self, concert_id: ConcertId, count: i32) -> Vec<SeatId> {
+        let command = Command::AddSeats { concert_id, seats: (1..=count).map(new_seat).collect() };
+        match self.ask(Caller::System, command).await {
+            Ok(Outcome::SeatsAdded { first_seat_id, count }) => {
+                (0..i64::from(count)).map(|step| SeatId::new(first_seat_id.get() + step)).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn join(&self, user: UserId, room_id: RoomId) -> Token {
+        match self.ask(Caller::Buyer(user), Command::IssueToken { room_id }).await {
+            Ok(Outcome::Joined { token, .. }) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn advance_line(&self, room_id: RoomId, limit: u32) {
+        self.ask(Caller::System, Command::AdvanceRoom { room_id, limit, asleep: Vec::new() }).await.unwrap();
+    }
+
+    /// An active token of the house room.
+    pub(crate) async fn activate(&self, user: UserId) -> TokenId {
+        let token = self.join(user, RoomId::HOUSE).await.id;
+        self.advance_line(RoomId::HOUSE, 100).await;
+        match self.ask(Caller::Buyer(user), Command::ActivateToken { token }).await {
+            Ok(Outcome::Token(token)) => token.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn hold(&self, user: UserId, token: TokenId, seat: SeatId) -> Reservation {
+        match self.ask(Caller::Buyer(user), Command::Hold { token, seat_ids: vec![seat] }).await {
+            Ok(Outcome::Held(mut held)) => held.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn charge(&self, user_id: UserId, won: i64) {
+        let command = Command::Charge { user_id, amount: Money::new(won), reference: None };
+        self.ask(Caller::Buyer(user_id), command).await.unwrap();
+    }
+
+    pub(crate) async fn pay(&self, user: UserId, token: TokenId, reservation: ReservationId) -> Payment {
+        let command = Command::Pay { token, reservation_ids: vec![reservation] };
+        match self.ask(Caller::Buyer(user), command).await {
+            Ok(Outcome::Paid(mut payments)) => payments.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A user with 1,000,000 won, an active token and a paid seat of a new concert.
+    pub(crate) async fn sale(&self) -> Sale {
+        let concert = self.concert().await;
+        let seats = self.seats(concert.concert_id, 3).await;
+        let user = self.register().await;
+        self.charge(user, 1_000_000).await;
+        let token = self.activate(user).await;
+        let reservation = self.hold(user, token, seats[0]).await;
+        let payment = self.pay(user, token, reservation.reservation_id).await;
+        Sale { seats, user, token, payment }
+    }
+}
+
+/// What [`Fixture::sale`] made.
+pub(crate) struct Sale {
+    pub(crate) seats: Vec<SeatId>,
+    pub(crate) user: UserId,
+    pub(crate) token: TokenId,
+    pub(crate) payment: Payment,
+}
+
+pub(crate) fn open_sqlite(path: &Path, clock: &Clock) -> SqliteStore {
+    SqliteStore::open(path, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).unwrap()
+}
+
+pub(crate) fn request(caller: Caller, command: Command) -> Request {
+    Request { caller, command, idempotency: None }
+}
+
+/// A request with an idempotency key made of one byte.
+pub(crate) fn keyed(caller: Caller, command: Command, key: u8, fingerprint: u8) -> Request {
+    let idempotency = Idempotency { key: [key; 32], fingerprint: [fingerprint; 32] };
+    Request { caller, command, idempotency: Some(idempotency) }
+}
+
+pub(crate) fn first<K>(limit: u32) -> Page<K> {
+    Page { after: None, limit }
+}
+
+pub(crate) fn after<K>(after: K, limit: u32) -> Page<K> {
+    Page { after: Some(after), limit }
+}
+
+pub(crate) fn new_concert() -> NewConcert {
+    NewConcert {
+        title: "Midnight Tide: The First Night".to_owned(),
+        artist: "Midnight Tide".to_owned(),
+        venue: "Hangang Hall, Seoul".to_owned(),
+        time_zone: "Asia/Seoul".to_owned(),
+        concert_date: jiff::civil::date(2027, 3, 1),
+        start_time: jiff::civil::time(20, 0, 0, 0),
+        end_time: jiff::civil::time(22, 30, 0, 0),
+        starts_at: START.plus(Span::from_secs(45 * 86_400)),
+        base_price: Money::new(90_000),
+        opens_at: START,
+        closes_at: START.plus(Span::from_secs(44 * 86_400)),
+        own_room_max_active: None,
+    }
+}
+
+pub(crate) fn new_seat(seat_number: i32) -> NewSeat {
+    let label = SeatLabel { section: "Floor".to_owned(), row: "A".to_owned(), grade: "VIP".to_owned() };
+    NewSeat { seat_number, price: Money::new(120_000), label }
+}
