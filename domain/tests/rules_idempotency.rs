@@ -138,7 +138,7 @@ fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
         (MINJI, hold(other, &[1]), "token_of_another_room"),
         (JUNHO, hold(token, &[1]), "token_invalid"),
         (JUNHO, hold(waiting, &[1]), "token_waiting"),
-        (JUNHO, activate(waiting), "token_waiting"),
+        (JUNHO, activate(waiting), "turn_not_yet"),
         (MINJI, create_concert(None), "forbidden"),
         (MINJI, charge(MINJI, 0, None), "amount_out_of_bounds"),
         (MINJI, charge(JUNHO, 1_000, None), "charge_not_allowed"),

@@ -85,7 +85,7 @@ fn a_token_is_activated_in_its_turn_and_by_its_user_only() {
     let token = token_id(HOUSE, 1);
     office.run([
         (0, MINJI, issue(HOUSE), "new"),
-        (0, MINJI, activate(token), "token_waiting"),
+        (0, MINJI, activate(token), "turn_not_yet"),
         (0, JUNHO, activate(token), "not_found"),
         (0, MINJI, activate(token_id(HOUSE, 7)), "not_found"),
         (0, MINJI, activate(token_id(HOUSE, 0)), "not_found"),

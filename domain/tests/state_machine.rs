@@ -7,7 +7,6 @@ mod support;
 
 use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Idempotency, Keys, Novelty, Request, RoomChange},
-    concert::ConcertStatus,
     decide::decide_all,
     id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
     model::Model,
@@ -152,7 +151,10 @@ impl Machine {
     fn command(&self, wish: &Wish) -> (Caller, Command) {
         let room_of = |room: &usize| [HOUSE, OWN][*room];
         match wish {
-            Wish::Issue { user, room } => (USERS[*user], Command::IssueToken { room_id: room_of(room) }),
+            Wish::Issue { user, room } => {
+                let room_id = room_of(room);
+                (USERS[*user], Command::IssueToken { room_id, concert_id: room_id.concert() })
+            }
             Wish::Activate { user, room, odd } => {
                 (USERS[*user], Command::ActivateToken { token: self.token(*user, room_of(room), *odd) })
             }
@@ -214,7 +216,9 @@ impl Machine {
                 (BOSS, support::update_concert(*concert, change))
             }
             // Nothing was sent yet that could be repeated.
-            Wish::Again { .. } | Wish::Reuse { .. } => (MINJI, Command::IssueToken { room_id: HOUSE }),
+            Wish::Again { .. } | Wish::Reuse { .. } => {
+                (MINJI, Command::IssueToken { room_id: HOUSE, concert_id: None })
+            }
         }
     }
 
@@ -324,6 +328,7 @@ const MUST_HAPPEN: [&str; 54] = [
     "token_invalid",
     "token_of_another_room",
     "token_waiting",
+    "turn_not_yet",
     "token_not_activated",
     "token_missed",
     "token_ended",

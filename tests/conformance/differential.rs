@@ -119,7 +119,10 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
     }
     let token = live.filter(|_| rng.random_ratio(7, 8)).map_or_else(|| token(rng), |token| token.id);
     match rng.random_range(0..12) {
-        0..4 => Command::IssueToken { room_id: room(rng) },
+        0..4 => {
+            let room_id = room(rng);
+            Command::IssueToken { room_id, concert_id: room_id.concert() }
+        }
         4 => Command::ActivateToken { token },
         5 => Command::LeaveQueue { token },
         6 => Command::WakeToken { token },

@@ -103,7 +103,7 @@ async fn a_locked_database_is_unavailable_until_it_is_free() {
     store.set_busy_timeout(Duration::from_millis(10)).unwrap();
     let other = raw(&office);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let join = || [request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE })];
+    let join = || [request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None })];
     let refused = store.transact(Arc::new(join())).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(matches!(store.check_writable().await, Err(StoreError::Unavailable(_))));
@@ -139,7 +139,7 @@ async fn a_broken_constraint_is_a_conflict_and_saves_nothing() {
     let office = Fixture::sqlite();
     let user = office.register().await;
     let nobody = frontrow_domain::id::UserId(office.ids.uuid(START));
-    let join = |user| request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE });
+    let join = |user| request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None });
     let refused = office.store.transact(Arc::new([join(user), join(nobody)])).await;
     assert!(matches!(&refused, Err(StoreError::Conflict(text)) if text.contains("FOREIGN KEY")), "{refused:?}");
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().highest, Position(0));
@@ -201,7 +201,7 @@ async fn a_store_that_only_reads_writes_nothing() {
     let reader = SqliteStore::open_read_only(&office.path()).unwrap();
     let rows = reader.reservations(&ReservationFilter::default(), first(10)).await.unwrap();
     assert_eq!(rows[0].reservation_id, sale.payment.reservation_id);
-    let join = [request(Caller::Buyer(sale.user), Command::IssueToken { room_id: RoomId::HOUSE })];
+    let join = [request(Caller::Buyer(sale.user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None })];
     assert!(matches!(reader.transact(Arc::new(join)).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(reader.check_writable().await, Err(StoreError::Unavailable(_))));
     let written = reader.read(|conn| conn.execute("DELETE FROM payment", ())).await;

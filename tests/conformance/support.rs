@@ -114,7 +114,7 @@ impl Fixture {
     }
 
     pub(crate) async fn join(&self, user: UserId, room_id: RoomId) -> Token {
-        match self.ask(Caller::Buyer(user), Command::IssueToken { room_id }).await {
+        match self.ask(Caller::Buyer(user), Command::IssueToken { room_id, concert_id: room_id.concert() }).await {
             Ok(Outcome::Joined { token, .. }) => token,
             other => panic!("{other:?}"),
         }

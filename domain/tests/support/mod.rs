@@ -280,7 +280,7 @@ pub(crate) fn set_cap(room_id: RoomId, max_active: i64) -> Command {
 }
 
 pub(crate) fn issue(room_id: RoomId) -> Command {
-    Command::IssueToken { room_id }
+    Command::IssueToken { room_id, concert_id: room_id.concert() }
 }
 
 pub(crate) fn activate(token: TokenId) -> Command {

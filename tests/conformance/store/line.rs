@@ -22,7 +22,7 @@ pub(super) async fn asking_for_a_token_again_gives_the_same_one(office: &Fixture
     let user = office.register().await;
     let token = office.join(user, RoomId::HOUSE).await;
     office.advance(60);
-    let again = office.ask(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE }).await;
+    let again = office.ask(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }).await;
     assert_eq!(again, Ok(Outcome::Joined { token, issue: Issue::Existing }));
     assert_eq!(office.store.token(token.id).await.unwrap(), Some(token));
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().waiting, [Position(1)]);
@@ -34,7 +34,8 @@ pub(super) async fn positions_rise_in_the_order_of_the_batch(office: &Fixture) {
         users.push(office.register().await);
     }
     let batch = users.iter().rev().chain([&users[0]]);
-    let batch = batch.map(|user| request(Caller::Buyer(*user), Command::IssueToken { room_id: RoomId::HOUSE }));
+    let batch = batch
+        .map(|user| request(Caller::Buyer(*user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }));
     let (answers, changes) = office.batch(batch.collect()).await;
     let positions: Vec<_> = answers
         .into_iter()
@@ -107,7 +108,7 @@ pub(super) async fn a_token_that_ended_frees_its_users_place(office: &Fixture) {
     let (answers, _) = office
         .batch(vec![
             request(Caller::Buyer(user), Command::LeaveQueue { token: new }),
-            request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE }),
+            request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }),
         ])
         .await;
     assert!(matches!(answers[1].decision, Ok(Outcome::Joined { issue: Issue::New, .. })), "{answers:?}");
