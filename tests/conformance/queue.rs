@@ -79,7 +79,7 @@ impl<'a> Office<'a> {
     }
 
     fn join(&mut self, users: std::ops::RangeInclusive<i64>) {
-        self.run(users.map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE })).collect());
+        self.run(users.map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE, concert_id: None })).collect());
     }
 
     fn leave(&mut self, user: i64) {
@@ -218,7 +218,8 @@ pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(
 pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Queue) {
     let mut office = Office::open(queue, 10).await;
     let leave = Command::LeaveQueue { token: at(2) };
-    let mut batch: Vec<_> = (1..=3).map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE })).collect();
+    let mut batch: Vec<_> =
+        (1..=3).map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE, concert_id: None })).collect();
     batch.push((buyer(2), leave));
     office.run(batch);
     assert_eq!(office.status(2), TokenStatus::Ended);

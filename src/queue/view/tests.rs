@@ -50,7 +50,7 @@ fn request(model: &Model, event: &Event) -> Option<Request> {
         model.tokens.values().rev().find(|token| Some(token.user_id) == user_id).map(|token| token.id)
     };
     let (caller, command) = match event {
-        Event::Join(user) => (caller(*user), Command::IssueToken { room_id: RoomId::HOUSE }),
+        Event::Join(user) => (caller(*user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }),
         Event::Leave(user) => (caller(*user), Command::LeaveQueue { token: own(*user)? }),
         Event::Activate(user) => (caller(*user), Command::ActivateToken { token: own(*user)? }),
         Event::Wake(user) => (caller(*user), Command::WakeToken { token: own(*user)? }),
@@ -159,7 +159,7 @@ fn full_room(waiting: i64) -> (Model, RoomView) {
     let joins: Vec<_> = (0..waiting)
         .map(|user| Request {
             caller: Caller::Buyer(UserId(Uuid::from_u128(u128::from(user.unsigned_abs()) + 1))),
-            command: Command::IssueToken { room_id: RoomId::HOUSE },
+            command: Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None },
             idempotency: None,
         })
         .collect();
