@@ -1,5 +1,7 @@
 //! Settings: where they come from, which one wins, and how mistakes are reported.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use frontrow::config::{Cli, Config, Setting};
 use frontrow_domain::{rules::ChargePolicy, time::Span};
 use std::{ffi::OsString, io::Write, process::Command};

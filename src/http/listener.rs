@@ -113,19 +113,16 @@ pub async fn serve(
             }
         };
         back_off = BACK_OFF_MIN;
-        match Arc::clone(&permits).try_acquire_owned() {
-            Ok(permit) => {
-                let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
-                tokio::spawn(until_done(connection, permit, drained.clone()));
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            server.metrics.connections_refused.inc();
+            // Beyond this many at once there is no answer, but the socket is closed as quickly.
+            if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
+                tokio::spawn(turn_away(socket, permit));
             }
-            Err(_) => {
-                server.metrics.connections_refused.inc();
-                // Beyond this many at once there is no answer, but the socket is closed as quickly.
-                if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
-                    tokio::spawn(turn_away(socket, permit));
-                }
-            }
-        }
+            continue;
+        };
+        let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
+        tokio::spawn(until_done(connection, permit, drained.clone()));
     }
     drop(listener);
     drop(drained);
