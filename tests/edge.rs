@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Notify, watch},
     task::JoinHandle,
     time::timeout,
@@ -128,7 +128,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let edge = Edge::new(Arc::clone(&metrics), Clock::manual(NOW), SHORT, PATIENCE);
         let app = observe::observe(router, Arc::new(edge));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let done = tokio::spawn(listener::serve(listener, app, limits, stopped, Arc::clone(&metrics)));
