@@ -110,13 +110,12 @@ async fn wait_for_signal() {
 }
 
 async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Path>) -> anyhow::Result<()> {
-    let password = match file {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None => {
-            let mut text = String::new();
-            std::io::stdin().take(4_096).read_to_string(&mut text).context("cannot read the password")?;
-            text
-        }
+    let password = if let Some(path) = file {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+    } else {
+        let mut text = String::new();
+        std::io::stdin().take(4_096).read_to_string(&mut text).context("cannot read the password")?;
+        text
     };
     let password = password.lines().next().unwrap_or_default().to_owned();
     let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
