@@ -17,7 +17,7 @@ pub(crate) fn run(path: &Path, buyers: &[Buyer]) -> Result<(f64, f64)> {
     conn.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;",
     )?;
-    conn.query_row("PRAGMA wal_autocheckpoint = 4000", (), |_| Ok(()))?;
+    conn.query_row("PRAGMA wal_autocheckpoint = 16000", (), |_| Ok(()))?;
     conn.set_prepared_statement_cache_capacity(64);
     let ids = Ids::from_seed(3);
     let keys: Vec<_> = buyers.iter().map(|_| (ids.secret(), ids.secret())).collect();
