@@ -18,6 +18,10 @@ use std::{
 };
 use world::{Buyer, Server, buyers, concert};
 
+/// The server's own allocator, for both sides of every comparison.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 const POSITION_CONNECTIONS: usize = 64;
