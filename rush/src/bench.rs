@@ -125,6 +125,7 @@ pub(crate) async fn run(what: &Bench) -> Result<()> {
     };
     let reach = if load.server.i_own_this_server { Reach::Anywhere } else { Reach::Loopback };
     let target = Target::parse(&load.server.url, reach)?;
+    Connection::open(&target).await.with_context(|| format!("{} does not answer", load.server.url))?;
     let (source, stage) = source(what, load, &target).await?;
     let source = Arc::new(source);
     let (tally, took) = press(&source, load, &target).await?;

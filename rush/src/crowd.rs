@@ -5,9 +5,10 @@ use crate::{
     ask::Desk,
     audit::{self, Books, Verdict},
     books::{self, Visitor},
-    buyer::{Buyer, Ending, Sale},
-    client::Pool,
+    buyer::{Buyer, Sale},
+    client::{Connection, Pool},
     clock::Mono,
+    ending::Ending,
     history::{History, Recorder},
     meter::{Measured, Meter, Sample},
     operator::Caller,
@@ -99,6 +100,7 @@ pub(crate) fn run_number() -> u64 {
 pub(crate) async fn run(options: SaleOptions) -> Result<Outcome> {
     let reach = if options.server.i_own_this_server { Reach::Anywhere } else { Reach::Loopback };
     let target = Target::parse(&options.server.url, reach)?;
+    Connection::open(&target).await.with_context(|| format!("{} does not answer", options.server.url))?;
     let (mono, run) = (Mono::start(), run_number());
     let prefix = options.ids.clone().unwrap_or_else(|| format!("rush-{run:016x}"));
 

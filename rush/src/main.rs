@@ -13,6 +13,7 @@ mod client;
 mod clock;
 mod concerts;
 mod crowd;
+mod ending;
 mod history;
 mod meter;
 mod operator;
