@@ -61,11 +61,13 @@ pub struct Engine {
     healthy: Arc<AtomicBool>,
 }
 
+type Reply = oneshot::Sender<Result<Answer, Fault>>;
+
 #[derive(Debug)]
 struct Job {
     request: Request,
     queued_at: Instant,
-    reply: oneshot::Sender<Result<Answer, Fault>>,
+    reply: Reply,
 }
 
 impl Engine {
@@ -137,7 +139,7 @@ impl Lane {
         }
     }
 
-    fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<oneshot::Sender<Result<Answer, Fault>>>) {
+    fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<Reply>) {
         let mut requests = Vec::with_capacity(jobs.len());
         let mut replies = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
@@ -153,7 +155,7 @@ impl Lane {
     }
 
     /// Runs a batch. Where a row of it breaks a constraint it is halved until only the command at fault fails.
-    async fn settle(&self, batch: Arc<[Request]>, replies: Vec<oneshot::Sender<Result<Answer, Fault>>>) {
+    async fn settle(&self, batch: Arc<[Request]>, replies: Vec<Reply>) {
         let mut parts = vec![(batch, replies)];
         while let Some((batch, mut replies)) = parts.pop() {
             let started = Instant::now();
@@ -163,9 +165,7 @@ impl Lane {
                     self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                     self.healthy.store(true, Ordering::Relaxed);
                     (self.on_commit)(&changes);
-                    for (reply, answer) in replies.into_iter().zip(answers) {
-                        let _ = reply.send(Ok(answer));
-                    }
+                    Self::answer(replies.into_iter().zip(answers));
                 }
                 Err(StoreError::Conflict(_)) if batch.len() > 1 => {
                     let (front, back) = batch.split_at(batch.len() / 2);
@@ -181,6 +181,22 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Answers from a task of the runtime: a wake-up there costs a push to a queue, from this thread it would cost a
+    /// call to the kernel for each of them.
+    fn answer(mut answers: impl ExactSizeIterator<Item = (Reply, Answer)> + Send + 'static) {
+        if answers.len() <= 1 {
+            if let Some((reply, answer)) = answers.next() {
+                let _ = reply.send(Ok(answer));
+            }
+            return;
+        }
+        tokio::spawn(async move {
+            for (reply, answer) in answers {
+                let _ = reply.send(Ok(answer));
+            }
+        });
     }
 
     fn note_error(&self, error: &StoreError) -> Fault {

@@ -11,8 +11,9 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-/// How long a session is believed before it is looked up again: how late another instance's sign-out may be seen.
-const BELIEVED: Span = Span::from_secs(10);
+/// How long a session is believed before it is looked up again. This process sees every sign-out at once; an hour
+/// bounds the harm of one that came from elsewhere.
+const BELIEVED: Span = Span::from_secs(3_600);
 /// How many sessions a shard remembers before it forgets them all.
 const SHARD_MAX: usize = 16_384;
 const SHARDS: usize = 16;
@@ -50,8 +51,11 @@ impl Sessions {
         }
     }
 
-    /// Forgets what a committed batch has closed.
+    /// Remembers what a committed batch has opened, and forgets what it has closed.
     pub fn publish(&self, changes: &Changes) {
+        for opened in &changes.new_sessions {
+            self.put(*opened, changes.now);
+        }
         for closed in &changes.closed_sessions {
             if let Some(shard) = self.shard(closed) {
                 shard.write().unwrap_or_else(PoisonError::into_inner).remove(closed);

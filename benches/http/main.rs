@@ -1,6 +1,7 @@
 //! What the server does over HTTP, beside bare handlers and bare commits on the same machine in the same run.
 //!
-//! `cargo bench --bench http` runs everything; a name such as `holds` runs that part alone.
+//! `cargo bench --bench http` runs everything; a name such as `holds` runs that part alone, and the word `alone` leaves
+//! the bare side away, for a profiler.
 
 mod client;
 mod world;
@@ -30,7 +31,8 @@ const SEATS_PER_BUYER: usize = 4;
 
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|part| part == name);
+    let parts = only.iter().filter(|part| *part != "alone").count();
+    let wanted = |name: &str| parts == 0 || only.iter().any(|part| part == name);
     if wanted("positions") {
         positions();
     }
@@ -75,6 +77,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn compare(name: &str, mut real: impl FnMut() -> Load, mut bare: impl FnMut() -> Load) {
     let (mut ratios, mut rates, mut bare_rates) = (Vec::new(), Vec::new(), Vec::new());
     let mut latency = Histogram::<u64>::new(3).unwrap();
+    if std::env::args().any(|arg| arg == "alone") {
+        for _ in 0..ROUNDS {
+            println!("{name:<28} {:>9.0}/s", real().rate);
+        }
+        return;
+    }
     for _ in 0..ROUNDS {
         let (measured, beside) = (real(), bare());
         assert_eq!(measured.by_class[2], measured.latency.len(), "not all answers are 2xx: {:?}", measured.by_class);
@@ -195,6 +203,24 @@ fn holds() {
             run(server.address, sources.collect(), Duration::from_millis(1_200))
         },
         || run(bare.address, same(&posted, HOLD_CONNECTIONS), Duration::from_millis(1_200)),
+    );
+    batches(&server);
+}
+
+/// How large the batches were and how long their transactions took, in all.
+fn batches(server: &Server) {
+    let text = server.office().metrics.render();
+    let read = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
+    };
+    let (batches, commands) = (read("frontrow_batch_len_count"), read("frontrow_batch_len_sum"));
+    let seconds = read("frontrow_commit_seconds_sum");
+    println!(
+        "    {batches:.0} batches of {:.0} commands on average, {:.2} ms each, {:.1} us a command",
+        commands / batches,
+        seconds / batches * 1e3,
+        seconds / commands * 1e6
     );
 }
 

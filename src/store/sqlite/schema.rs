@@ -15,8 +15,8 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const QUICK_CHECK_MAX: i64 = 32 * 1_024 * 1_024;
 /// Distinct statements of the program, with room to spare: each is compiled once a connection.
 const STATEMENTS_MAX: usize = 256;
-/// Negative means KiB: 64 MiB of pages, so that the upper levels of every index stay in memory.
-const CACHE_SIZE: i64 = -65_536;
+/// Negative means KiB: 16 MiB of pages, so that the upper levels of every index stay in memory.
+const CACHE_SIZE: i64 = -16_384;
 /// Pages in the log (64 MiB) before it is copied into the file: copying seldom saves writing hot pages many times over.
 const CHECKPOINT_PAGES: i64 = 16_000;
 
