@@ -1,0 +1,4 @@
+//! The API of a whole server over real sockets, resource by resource, and the three flows of a sale.
+
+mod flows;
+mod support;
