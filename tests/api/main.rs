@@ -1,7 +1,10 @@
 //! The API of a whole server over real sockets, resource by resource, and the three flows of a sale.
 
+mod access;
 mod concerts;
+mod errors;
 mod flows;
+mod health;
 mod operator;
 mod payments;
 mod points;
