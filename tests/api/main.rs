@@ -12,4 +12,5 @@ mod queue;
 mod reservations;
 mod sessions;
 mod support;
+mod trouble;
 mod users;

@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use frontrow::{
-    app,
+    app::{self, Opened},
     catalog::{ConcertDraft, SeatRange, SeatsDraft},
     check,
     clock::{Clock, Ids},
     config::{Cli, Config},
     demo,
     http::App,
+    queue::{memory::MemoryQueue, token::Keyring},
+    store::sqlite::SqliteStore,
 };
 use frontrow_domain::{
     command::{Command, Outcome, Request},
@@ -104,6 +106,25 @@ impl Server {
     pub(crate) async fn over(folder: TempDir, config: Config, clock: Clock) -> Self {
         let ids = Ids::from_os();
         let opened = app::open(&config, clock.clone(), ids.clone()).await.unwrap();
+        Self::run(folder, config, clock, ids, opened).await
+    }
+
+    /// A server whose store the test has at hand.
+    pub(crate) async fn with_store(flags: &[(&str, &str)]) -> (Self, Arc<SqliteStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), flags);
+        let (clock, ids) = (Clock::manual(START), Ids::from_os());
+        let path = config.database_path();
+        let store = SqliteStore::open(&path, clock.clone(), config.rules(), i64::from(config.max_active)).unwrap();
+        let store = Arc::new(store);
+        let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
+        let queue = Arc::new(MemoryQueue::new());
+        let (shared, used_clock) = (Arc::clone(&store), clock.clone());
+        let opened = app::assemble(&config, shared, queue, keyring, used_clock, ids.clone()).await.unwrap();
+        (Self::run(folder, config, clock, ids, opened).await, store)
+    }
+
+    async fn run(folder: TempDir, config: Config, clock: Clock, ids: Ids, opened: Opened) -> Self {
         let app = Arc::downgrade(&opened.app);
         let socket = TcpListener::bind(config.listen).await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -288,9 +309,14 @@ impl Call {
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let response = self.0.send().await.unwrap();
+        self.try_send().await.unwrap()
+    }
+
+    /// The answer, unless the server is gone before it is whole.
+    pub(crate) async fn try_send(self) -> reqwest::Result<Answer> {
+        let response = self.0.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.unwrap() }
+        Ok(Answer { status, headers, body: response.bytes().await? })
     }
 }
 
@@ -350,6 +376,11 @@ impl Answer {
 }
 
 impl Client {
+    /// The same client at a server that listens elsewhere.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { root: format!("http://{address}"), ..self.clone() }
+    }
+
     pub(crate) fn secret(&self) -> &str {
         self.secret.as_deref().unwrap()
     }
