@@ -91,6 +91,20 @@ fn command(folder: &Path, name: &str) -> Command {
     command
 }
 
+/// Runs a command that must end by itself: its status and what it said.
+async fn refused(command: &mut Command) -> (ExitStatus, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let output = child.wait_with_output().unwrap();
+    (output.status, text(&output.stderr) + &text(&output.stdout))
+}
+
 /// `frontrow check` in a process of its own.
 fn check(folder: &Path) -> Output {
     command(folder, "check").output().unwrap()
@@ -106,9 +120,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A box office with a concert and buyers who have plenty of points, closed again.
-async fn prepared(seats: i32, buyers: usize) -> (TempDir, Hall, Vec<Client>) {
+async fn prepared(seats: i32, buyers: usize, flags: &[(&str, &str)]) -> (TempDir, Hall, Vec<Client>) {
     let folder = tempfile::tempdir().unwrap();
-    let config = settings(folder.path(), &[]);
+    let config = settings(folder.path(), flags);
     let server = Server::over(folder, config, Clock::System).await;
     let now = server.clock.now();
     let hall = server.hall_like(seats, |draft| {
@@ -244,7 +258,7 @@ fn is_kept(answer: &Answer) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one_effect() {
     let flags = [("--max-active", "4"), ("--max-seats-per-user", "1000")];
-    let (folder, hall, clients) = prepared(3_000, 6).await;
+    let (folder, hall, clients) = prepared(3_000, 6, &flags).await;
     let log = Log::default();
     let mut random = StdRng::seed_from_u64(20_270_301);
     let mut unanswered = 0;
@@ -320,7 +334,7 @@ async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_costs_nobody_their_place_their_turn_or_their_hold() {
     let flags = [("--max-active", "3")];
-    let (folder, hall, clients) = prepared(10, 7).await;
+    let (folder, hall, clients) = prepared(10, 7, &flags).await;
     let process = Process::start(folder.path(), &flags);
     let at = |address| clients.iter().map(move |client| client.at(address)).collect::<Vec<_>>();
     let before = at(process.address);
@@ -365,7 +379,7 @@ async fn a_kill_costs_nobody_their_place_their_turn_or_their_hold() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_finishes_what_is_in_flight_and_exits_with_0() {
-    let (folder, hall, clients) = prepared(10, 4).await;
+    let (folder, hall, clients) = prepared(10, 4, &[]).await;
     let mut process = Process::start(folder.path(), &[]);
     let mut holds = Vec::new();
     for (client, seat) in clients.iter().zip(&hall.seats) {
@@ -409,8 +423,12 @@ async fn a_stop_finishes_what_is_in_flight_and_exits_with_0() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_or_foreign_database_is_refused_at_the_start_with_a_reason() {
-    let (folder, _, _) = prepared(10, 1).await;
+    let (folder, _, _) = prepared(10, 1, &[]).await;
     let database = folder.path().join("frontrow.db");
+    // Everything into the file itself: from its log it could be read whole, whatever happens to the file.
+    let conn = Connection::open(&database).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+    drop(conn);
     let whole = std::fs::read(&database).unwrap();
     let foreign = tempfile::tempdir().unwrap();
     Connection::open(foreign.path().join("x.db")).unwrap().execute_batch("CREATE TABLE bookmark (url TEXT)").unwrap();
@@ -424,9 +442,8 @@ async fn a_damaged_or_foreign_database_is_refused_at_the_start_with_a_reason() {
     {
         std::fs::write(&database, bytes).unwrap();
         for name in ["serve", "check"] {
-            let output = command(folder.path(), name).args(["--listen", "127.0.0.1:0"]).output().unwrap();
-            assert!(!output.status.success(), "{name}: {what}");
-            let said = text(&output.stderr) + &text(&output.stdout);
+            let (status, said) = refused(command(folder.path(), name).args(["--listen", "127.0.0.1:0"])).await;
+            assert!(!status.success(), "{name}: {what}");
             assert!(said.contains("frontrow.db") || said.contains("NOT in order"), "{name}: {what}: {said}");
         }
     }
