@@ -87,7 +87,6 @@ pub fn api_document() -> Value {
 }
 
 /// Every route of the server, without what surrounds each request.
-#[must_use]
 pub fn router(app: Shared) -> Router {
     let (routes, _) = api().split_for_parts();
     routes

@@ -85,7 +85,7 @@ impl Gone {
             let words = &mut self.chunk_mut(at / CHUNK_BITS).words;
             let word = at % CHUNK_BITS / 64;
             let stop = end.min((at / 64 + 1) * 64);
-            let upper = if stop % 64 == 0 { u64::MAX } else { (1 << (stop % 64)) - 1 };
+            let upper = if stop.is_multiple_of(64) { u64::MAX } else { (1 << (stop % 64)) - 1 };
             words[word] |= upper & !((1 << (at % 64)) - 1);
             at = stop;
         }
