@@ -113,9 +113,9 @@ async fn a_concert_says_when_it_is_in_its_venues_time() {
 fn spread(compact: &Value) -> Vec<Value> {
     let mut seats = Vec::new();
     for block in compact["blocks"].as_array().unwrap() {
-        let states = block["states"].as_str().unwrap();
-        assert_eq!(block["count"], states.len());
-        for (offset, letter) in (0_i64..).zip(states.chars()) {
+        let letters = block["states"].as_str().unwrap();
+        assert_eq!(block["count"], letters.len());
+        for (offset, letter) in (0_i64..).zip(letters.chars()) {
             let status = match letter {
                 'A' => "available",
                 'H' => "held",

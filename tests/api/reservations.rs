@@ -20,8 +20,8 @@ async fn several_seats_are_held_all_or_none() {
     assert_eq!(items(&buyer.get("/reservations").await.expect(200)).len(), 0);
     assert_eq!(buyer.seat_status(&hall, hall.seats[0]).await, "available");
 
-    let held = hold(&hall.seats[3..6]).await.expect(201);
-    let numbers: Vec<_> = items(&held).iter().map(|row| row["seat_id"].as_i64().unwrap()).collect();
+    let three = hold(&hall.seats[3..6]).await.expect(201);
+    let numbers: Vec<_> = items(&three).iter().map(|row| row["seat_id"].as_i64().unwrap()).collect();
     assert_eq!(numbers, hall.seats[3..6]);
     let one = hold(&hall.seats[6..7]).await.expect(201);
     assert_eq!(items(&one).len(), 1, "who asks with a list gets a list");

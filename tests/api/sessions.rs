@@ -75,3 +75,23 @@ async fn what_is_no_session_is_401_however_it_is_written() {
     answer.header("authorization", &format!("bearer {}", buyer.secret())).send().await.expect(200);
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_session_a_place_and_a_hold_outlive_a_restart_and_a_maps_tag_does_not() {
+    let server = Server::start().await;
+    let hall = server.hall(2).await;
+    let buyer = server.buyer_with("buyer", 1_000_000).await;
+    let token = buyer.enter(None).await;
+    let held = buyer.hold(&token, hall.seats[0]).await.expect(201);
+    let map = buyer.get(&format!("{}/seats", hall.path())).await;
+    let (config, clock) = (server.config.clone(), server.clock.clone());
+    let server = Server::over(server.stop().await, config, clock).await;
+
+    let buyer = buyer.at(server.address);
+    assert_eq!(buyer.get("/reservations").await.expect(200)["items"], json!([held]));
+    let again = buyer.get(&format!("{}/seats", hall.path())).await;
+    assert_eq!(again.expect(200)["seats"], map.expect(200)["seats"]);
+    assert_ne!(again.header("etag"), map.header("etag"), "its version counts from the start of the process");
+    buyer.pay(&token, held["reservation_id"].as_i64().unwrap()).await.expect(201);
+    server.close().await;
+}

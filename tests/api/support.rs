@@ -202,7 +202,7 @@ impl Server {
 
     async fn user(&self, name: &str, role: Role) -> Client {
         let user_id = UserId(self.ids.uuid(self.clock.now()));
-        let secret: String = self.ids.secret().iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = format!("{:?}", self.ids.uuid(self.clock.now()));
         let user = NewUser {
             user_id,
             name: name.to_owned(),
