@@ -369,7 +369,7 @@ async fn a_kill_costs_nobody_their_place_their_turn_or_their_hold() {
     let after = at(process.address);
     assert_eq!(look(&after).await, rows, "places, turns, deadlines and their order");
     assert_eq!(after[0].get(&reservation_path).await.expect(200), reservation, "the hold and its remaining time");
-    assert_eq!(after[0].seat_status(&hall, hall.seats[0]).await, "held");
+    after[0].sees(&hall, hall.seats[0], "held").await;
     // The line goes on from where it was.
     after[2].activate(&tokens[2]).await.expect(200);
     after[0].pay(&tokens[0], id(&reservation, "reservation_id")).await.expect(201);

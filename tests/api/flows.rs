@@ -1,6 +1,6 @@
 //! The three flows of a sale, in the words of those who asked for it.
 
-use crate::support::{PRICE, Server, eventually, id, items};
+use crate::support::{PRICE, Server, id, items};
 use serde_json::json;
 
 /// Token issue and activation: `POST /queue/tokens` → poll `…/position` → `PATCH …/activate`.
@@ -58,7 +58,7 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
     // The token is validated: without an active one nothing is held.
     buyer.hold("no token", seat).await.problem(403, "token_invalid");
     let token = buyer.enter(None).await;
-    assert_eq!(buyer.seat_status(&hall, seat).await, "available");
+    buyer.sees(&hall, seat, "available").await;
 
     // 예약생성: the seat is reserved, the expiry is five minutes from now, the reservation is stored and returned.
     let reservation = buyer.hold(&token, seat).await.expect(201);
@@ -68,7 +68,7 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
     assert_eq!(reservation["price"], PRICE);
     assert_eq!(reservation["created_at"], "2027-01-15T08:00:00Z");
     assert_eq!(reservation["expires_at"], "2027-01-15T08:05:00Z");
-    assert_eq!(buyer.seat_status(&hall, seat).await, "held");
+    buyer.sees(&hall, seat, "held").await;
     let path = format!("/reservations/{}", id(&reservation, "reservation_id"));
     assert_eq!(buyer.get(&path).await.expect(200), reservation, "예약조회");
 
@@ -84,10 +84,7 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
 
     // After five minutes unpaid, the seat becomes available by itself: nobody asks for it here.
     server.advance(1);
-    eventually("the seat is available on the map", async || {
-        (other.seat_status(&hall, seat).await == "available").then_some(())
-    })
-    .await;
+    other.sees(&hall, seat, "available").await;
     let expired = buyer.get(&path).await.expect(200);
     assert_eq!(expired["status"], "expired");
     assert_eq!(expired["closed_at"], "2027-01-15T08:05:00Z");
@@ -139,7 +136,7 @@ async fn flow_3_a_payment_takes_the_points_confirms_the_reservation_and_ends_the
     let stored = buyer.get(&format!("/payments/{}", id(&payment, "payment_id"))).await.expect(200);
     assert_eq!(stored, payment);
     assert_eq!(items(&buyer.get("/payments").await.expect(200)), &[payment], "결제내역조회");
-    assert_eq!(buyer.seat_status(&hall, seat).await, "sold");
+    buyer.sees(&hall, seat, "sold").await;
     server.advance(600);
     let again = buyer.enter(None).await;
     buyer.hold(&again, seat).await.problem(409, "seat_sold");

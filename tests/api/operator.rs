@@ -151,7 +151,7 @@ async fn seats_in_use_are_neither_blocked_nor_freed() {
         assert_eq!(refused.problem(409, "seat_in_use")["seat_id"], *seat);
         operator.post("/operator/seats/free", &json!({ "seat_ids": [seat] })).await.problem(409, "seat_in_use");
     }
-    assert_eq!(buyer.seat_status(&hall, hall.seats[2]).await, "available", "all or none");
+    buyer.sees(&hall, hall.seats[2], "available").await;
     let unknown = json!({ "seat_ids": [999_999], "reason": "x" });
     operator.post("/operator/seats/block", &unknown).await.problem(404, "not_found");
     let silent = json!({ "seat_ids": [hall.seats[2]], "reason": " " });

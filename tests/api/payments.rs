@@ -19,7 +19,7 @@ async fn too_few_points_are_402_with_balance_and_price_and_nothing_changes() {
     assert_eq!(buyer.get(&format!("/reservations/{reservation}")).await.expect(200), held);
     assert_eq!(items(&buyer.get("/payments").await.expect(200)).len(), 0);
     assert_eq!(buyer.position(&token).await["status"], "active");
-    assert_eq!(buyer.seat_status(&hall, hall.seats[0]).await, "held");
+    buyer.sees(&hall, hall.seats[0], "held").await;
 
     // After topping up, the same key still hears the first answer; a new one pays.
     buyer.charge(1).await;
@@ -99,7 +99,7 @@ async fn a_refund_returns_the_points_frees_the_seat_and_happens_once() {
     assert_eq!(refunded["refunded_at"], "2027-01-15T08:00:00Z");
     assert_eq!(buyer.balance().await, PRICE);
     assert_eq!(buyer.get(&format!("/reservations/{reservation}")).await.expect(200)["status"], "refunded");
-    assert_eq!(buyer.seat_status(&hall, hall.seats[0]).await, "available");
+    buyer.sees(&hall, hall.seats[0], "available").await;
     let history = buyer.get("/points/history").await.expect(200);
     let entry = &items(&history)[0];
     assert_eq!(

@@ -18,7 +18,7 @@ async fn several_seats_are_held_all_or_none() {
     let refused = hold(&hall.seats[0..3]).await.problem(409, "seat_held");
     assert_eq!(refused["seat_id"], hall.seats[2]);
     assert_eq!(items(&buyer.get("/reservations").await.expect(200)).len(), 0);
-    assert_eq!(buyer.seat_status(&hall, hall.seats[0]).await, "available");
+    buyer.sees(&hall, hall.seats[0], "available").await;
 
     let three = hold(&hall.seats[3..6]).await.expect(201);
     let numbers: Vec<_> = items(&three).iter().map(|row| row["seat_id"].as_i64().unwrap()).collect();
@@ -90,7 +90,7 @@ async fn a_cancelled_reservation_frees_its_seat_at_once() {
     let reservation = id(&buyer.hold(&token, hall.seats[0]).await.expect(201), "reservation_id");
     let path = format!("/reservations/{reservation}");
     assert_eq!(buyer.delete(&path).await.expect(200)["status"], "cancelled");
-    assert_eq!(buyer.seat_status(&hall, hall.seats[0]).await, "available");
+    buyer.sees(&hall, hall.seats[0], "available").await;
     buyer.delete(&path).await.problem(409, "reservation_not_pending");
     buyer.pay(&token, reservation).await.problem(409, "reservation_not_pending");
     other.hold(&other_token, hall.seats[0]).await.expect(201);

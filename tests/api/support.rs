@@ -479,12 +479,14 @@ impl Client {
         (reservation, id(&self.pay(&token, reservation).await.expect(201), "payment_id"))
     }
 
-    /// A seat's status on the map.
-    pub(crate) async fn seat_status(&self, hall: &Hall, seat: i64) -> String {
-        let map = self.get(&format!("{}/seats", hall.path())).await.expect(200);
-        let seats = map["seats"].as_array().unwrap();
-        let row = seats.iter().find(|row| row["seat_id"] == seat).unwrap();
-        row["status"].as_str().unwrap().to_owned()
+    /// Looks at the map, which may be a tenth of a second old, until it shows the seat as it should.
+    pub(crate) async fn sees(&self, hall: &Hall, seat: i64, status: &str) {
+        eventually(&format!("seat {seat} is {status}"), async || {
+            let map = self.get(&format!("{}/seats", hall.path())).await.expect(200);
+            let row = map["seats"].as_array().unwrap().iter().find(|row| row["seat_id"] == seat).cloned().unwrap();
+            (row["status"] == status).then_some(())
+        })
+        .await;
     }
 }
 

@@ -38,7 +38,7 @@ async fn a_locked_database_is_503_until_it_is_free_and_reads_go_on() {
     assert!(answer.retry_after().is_some());
     until_ready(&buyer, 503).await;
     assert_eq!(buyer.call_at(Method::GET, "/healthz").send().await.status, 200, "it lives all the same");
-    assert_eq!(buyer.seat_status(&hall, hall.seats[0]).await, "held");
+    buyer.sees(&hall, hall.seats[0], "held").await;
     assert_eq!(items(&buyer.get("/reservations").await.expect(200)), std::slice::from_ref(&held));
     assert_eq!(buyer.position(&token).await["status"], "active");
 
