@@ -169,3 +169,20 @@ async fn what_the_engine_cannot_take_is_turned_away_at_once_and_the_rest_is_done
     }
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_disk_that_can_only_be_read_is_refused_at_the_start_with_a_reason() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let folder = tempfile::tempdir_in(disk.0.path()).unwrap();
+    let config = crate::support::settings(folder.path(), &[]);
+    let clock = frontrow::clock::Clock::manual(crate::support::START);
+    let server = Server::over(folder, config.clone(), clock.clone()).await;
+    server.buyer_with("buyer", 1).await;
+    let _folder = server.stop().await;
+    let remount = ["-o", "remount,ro"];
+    let status = std::process::Command::new("mount").args(remount).arg(disk.0.path()).status().unwrap();
+    assert!(status.success(), "nothing of a server that has stopped is left open");
+    let refused = frontrow::app::open(&config, clock, frontrow::clock::Ids::from_seed(1)).await.unwrap_err();
+    let said = format!("{refused:#}");
+    assert!(said.contains("frontrow.db") && said.to_lowercase().contains("read"), "{said}");
+}
