@@ -59,6 +59,7 @@ pub struct EngineLimits {
 pub struct Engine {
     jobs: mpsc::Sender<Job>,
     healthy: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
 }
 
 type Reply = oneshot::Sender<Result<Answer, Fault>>;
@@ -83,10 +84,16 @@ impl Engine {
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = mpsc::channel(limits.queue_len);
         let healthy = Arc::new(AtomicBool::new(true));
-        let lane = Lane { store, metrics, on_commit, healthy: Arc::clone(&healthy), batch_max: limits.batch_max };
+        let lane = Lane {
+            store,
+            metrics: Arc::clone(&metrics),
+            on_commit,
+            healthy: Arc::clone(&healthy),
+            batch_max: limits.batch_max,
+        };
         let runtime = tokio::runtime::Handle::current();
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || lane.run(queue, &runtime))?;
-        Ok((Self { jobs, healthy }, thread))
+        Ok((Self { jobs, healthy, metrics }, thread))
     }
 
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
@@ -96,7 +103,10 @@ impl Engine {
     pub async fn run(&self, request: Request) -> Result<Answer, Fault> {
         let (reply, answer) = oneshot::channel();
         let job = Job { request, queued_at: Instant::now(), reply };
-        self.jobs.try_send(job).map_err(|_| Fault::Overloaded)?;
+        if self.jobs.try_send(job).is_err() {
+            self.metrics.overloads.inc();
+            return Err(Fault::Overloaded);
+        }
         answer.await.unwrap_or(Err(Fault::OutcomeUnknown))
     }
 

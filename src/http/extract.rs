@@ -13,7 +13,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use frontrow_domain::id::{AuditId, ConcertId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use std::{borrow::Cow, error::Error, fmt::Display};
 use uuid::Uuid;
 
@@ -89,11 +92,19 @@ async fn read(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Bytes> 
 
 /// Reads JSON the fast way; where that fails, once more to learn which field is at fault.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    // Serde would read an array as the fields of a struct, in their order.
+    let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
+    if is_object && let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
     }
     if bytes.is_empty() {
         return Err(Problem::new(&codes::MALFORMED_JSON).detail("The body is empty; it must be JSON."));
+    }
+    if !is_object {
+        return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => Problem::new(&codes::INVALID_FIELD).detail("The body must be a JSON object."),
+            Err(error) => Problem::new(&codes::MALFORMED_JSON).detail(shortened(&error.to_string())),
+        });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {

@@ -1,0 +1,18 @@
+//! The API of a whole server over real sockets, resource by resource, and the three flows of a sale.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
+
+mod access;
+mod concerts;
+mod errors;
+mod flows;
+mod health;
+mod operator;
+mod payments;
+mod points;
+mod queue;
+mod reservations;
+mod sessions;
+mod support;
+mod trouble;
+mod users;

@@ -1,0 +1,266 @@
+//! What operators do, over HTTP.
+
+use crate::support::{PRICE, Server, id, items};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn concert() -> Value {
+    json!({
+        "title": "Midnight Tide", "artist": "Midnight Tide", "venue": "Hangang Hall", "time_zone": "Asia/Seoul",
+        "concert_date": "2027-03-01", "start_time": "20:00:00", "end_time": "22:30:00", "base_price": 120_000,
+        "opens_at": "2027-01-15T08:00:00Z",
+    })
+}
+
+#[tokio::test]
+async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_the_log() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let created = operator.post("/operator/concerts", &concert()).await.expect(201);
+    let number = id(&created, "concert_id");
+    assert_eq!((&created["room_id"], &created["status"]), (&json!(0), &json!("scheduled")));
+    assert_eq!(created["closes_at"], "2027-03-01T11:00:00Z");
+    let path = format!("/operator/concerts/{number}");
+    let seats =
+        json!({ "range": { "from": 1, "to": 50, "section": "Floor", "row": "A", "grade": "VIP", "price": 200_000 } });
+    let added = operator.post(&format!("{path}/seats"), &seats).await.expect(201);
+    assert_eq!(added["count"], 50);
+    let taken = json!({ "seats": [{ "seat_number": 51 }, { "seat_number": 50 }] });
+    let refused = operator.post(&format!("{path}/seats"), &taken).await.problem(409, "seat_number_taken");
+    assert_eq!(refused["seat_number"], 50);
+    let changed = operator.patch(&path, &json!({ "title": "The Last Night" })).await.expect(200);
+    assert_eq!((&changed["title"], &changed["venue"]), (&json!("The Last Night"), &json!("Hangang Hall")));
+    assert_eq!(server.nobody().get(&format!("/concerts/{number}")).await.expect(200), changed);
+    let map = server.nobody().get(&format!("/concerts/{number}/seats")).await.expect(200);
+    assert_eq!(map["seats"].as_array().unwrap().len(), 50, "no seat of the refused call was added");
+    assert_eq!(map["seats"][0]["price"], 200_000);
+
+    let first = id(&added, "first_seat_id");
+    let ids = [first, first + 1];
+    operator.post("/operator/seats/block", &json!({ "seat_ids": ids, "reason": "Camera" })).await.expect(200);
+    operator.post("/operator/seats/free", &json!({ "seat_ids": ids })).await.expect(200);
+    operator.patch("/operator/rooms/0", &json!({ "max_active": 7 })).await.expect(200);
+    let log = operator.get("/operator/audit").await.expect(200);
+    let actions: Vec<_> = items(&log).iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    let expected =
+        ["room.set", "seats.free", "seats.block", "concert.update", "seats.add", "concert.create", "operator.add"];
+    assert_eq!(actions, expected);
+    for entry in &items(&log)[..6] {
+        assert_eq!(entry["actor"], operator.user.to_string(), "{entry}");
+        assert_eq!(entry["created_at"], "2027-01-15T08:00:00Z");
+    }
+    assert_eq!(items(&log)[2]["detail"]["reason"], "Camera");
+    let page = operator.get("/operator/audit?limit=2").await.expect(200);
+    let rest = operator.get(&format!("/operator/audit?cursor={}", page["next_cursor"].as_str().unwrap())).await;
+    assert_eq!(items(&rest.expect(200)).len(), 5);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_concert_that_cannot_be_names_its_field() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    for (field, value) in [
+        ("title", json!("")),
+        ("artist", json!("x".repeat(201))),
+        ("venue", json!("a\nb")),
+        ("time_zone", json!("Mars/Olympus")),
+        ("concert_date", json!("2027-02-30")),
+        ("start_time", json!("25:00")),
+        ("base_price", json!("free")),
+        ("opens_at", json!("tomorrow")),
+        ("own_room_max_active", json!("many")),
+        ("colour", json!("red")),
+    ] {
+        let mut body = concert();
+        body[field] = value;
+        operator.post("/operator/concerts", &body).await.problem_at(422, "invalid_field", field);
+    }
+    let mut body = concert();
+    body["closes_at"] = body["opens_at"].clone();
+    operator.post("/operator/concerts", &body).await.problem(422, "malformed");
+    for (field, value) in
+        [("base_price", json!(-1)), ("own_room_max_active", json!(-1)), ("own_room_max_active", json!(1_000_001))]
+    {
+        let mut body = concert();
+        body[field] = value;
+        operator.post("/operator/concerts", &body).await.problem(422, "malformed");
+    }
+    assert_eq!(items(&operator.get("/concerts").await.expect(200)).len(), 0);
+
+    let hall = server.hall(1).await;
+    let path = format!("/operator{}/seats", hall.path());
+    for (body, code, field) in [
+        (json!({ "range": { "from": 0, "to": 5 } }), "invalid_field", Some("range")),
+        (json!({ "range": { "from": 5, "to": 4 } }), "invalid_field", Some("range")),
+        (json!({ "range": { "from": 1, "to": 100_001 } }), "invalid_field", Some("range")),
+        (json!({ "range": { "from": 2, "to": 2_147_483_648_i64 } }), "invalid_field", Some("range.to")),
+        (json!({ "range": { "from": 2, "to": 3, "row": "x".repeat(41) } }), "invalid_field", Some("range.row")),
+        (json!({ "range": { "from": 2, "to": 3, "price": 0 } }), "malformed", None),
+        (json!({ "seats": [] }), "malformed", None),
+        (json!({ "seats": [{ "seat_number": 2 }, { "seat_number": 0 }] }), "malformed", None),
+        (json!({ "seats": [{ "seat_number": 2, "price": -5 }] }), "malformed", None),
+    ] {
+        let problem = operator.post(&path, &body).await.problem(422, code);
+        if let Some(field) = field {
+            assert!(
+                problem["field"].as_str().is_some_and(|at| at.starts_with(field.split('.').next().unwrap())),
+                "{problem}"
+            );
+        }
+    }
+    let twice = json!({ "seats": [{ "seat_number": 2 }, { "seat_number": 2 }] });
+    operator.post(&path, &twice).await.problem(409, "seat_number_taken");
+    operator
+        .post("/operator/concerts/999/seats", &json!({ "range": { "from": 1, "to": 2 } }))
+        .await
+        .problem(404, "not_found");
+    operator.patch("/operator/concerts/999", &json!({ "title": "X" })).await.problem(404, "not_found");
+    let early = json!({ "closes_at": "2020-01-01T00:00:00Z" });
+    operator.patch(&format!("/operator{}", hall.path()), &early).await.problem(422, "malformed");
+    let map = operator.get(&format!("{}/seats", hall.path())).await.expect(200);
+    assert_eq!(map["seats"].as_array().unwrap().len(), 1);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_concert_is_created_once_per_key() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let call = || operator.call(Method::POST, "/operator/concerts").key("concert-0123456789").json(&concert());
+    let first = call().send().await.expect(201);
+    let again = call().send().await;
+    assert!(again.is_replay());
+    assert_eq!(again.expect(201), first);
+    assert_eq!(items(&operator.get("/concerts").await.expect(200)).len(), 1);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn seats_in_use_are_neither_blocked_nor_freed() {
+    let server = Server::start().await;
+    let hall = server.hall(5).await;
+    let operator = server.operator().await;
+    let buyer = server.buyer_with("buyer", PRICE).await;
+    buyer.buy(hall.seats[0]).await;
+    let token = buyer.enter(None).await;
+    buyer.hold(&token, hall.seats[1]).await.expect(201);
+    for seat in &hall.seats[0..2] {
+        let both = [hall.seats[2], *seat];
+        let refused = operator.post("/operator/seats/block", &json!({ "seat_ids": both, "reason": "x" })).await;
+        assert_eq!(refused.problem(409, "seat_in_use")["seat_id"], *seat);
+        operator.post("/operator/seats/free", &json!({ "seat_ids": [seat] })).await.problem(409, "seat_in_use");
+    }
+    buyer.sees(&hall, hall.seats[2], "available").await;
+    let unknown = json!({ "seat_ids": [999_999], "reason": "x" });
+    operator.post("/operator/seats/block", &unknown).await.problem(404, "not_found");
+    let silent = json!({ "seat_ids": [hall.seats[2]], "reason": " " });
+    operator.post("/operator/seats/block", &silent).await.problem_at(422, "invalid_field", "reason");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_room_shows_its_numbers_and_follows_its_settings() {
+    let server = Server::with(&[("--max-active", "1")]).await;
+    let operator = server.operator().await;
+    let (first, second) = (server.buyer("first").await, server.buyer("second").await);
+    first.enter(None).await;
+    let behind = second.join(None).await["token"].as_str().unwrap().to_owned();
+    let room = operator.get("/operator/rooms/0").await.expect(200);
+    let numbers: Vec<_> =
+        ["max_active", "waiting", "offered", "active", "highest"].map(|field| id(&room, field)).into();
+    assert_eq!(numbers, [1, 1, 0, 1, 2]);
+    let rooms = operator.get("/operator/rooms").await.expect(200);
+    assert_eq!(*items(&rooms), [room]);
+
+    let change = json!({ "max_active": 2, "gate": "paused", "message": "Soon.", "admit_per_minute": 60 });
+    let set = operator.patch("/operator/rooms/0", &change).await.expect(200);
+    for (field, value) in change.as_object().unwrap() {
+        assert_eq!(set[field], *value, "{field}");
+    }
+    let place = second.position(&behind).await;
+    assert_eq!((&place["status"], &place["message"]), (&json!("waiting"), &json!("Soon.")));
+    assert_eq!(place["estimated_wait"], json!({ "known": false, "reason": "paused" }));
+    let open = operator
+        .patch("/operator/rooms/0", &json!({ "gate": "open", "message": null, "admit_per_minute": null }))
+        .await;
+    let open = open.expect(200);
+    assert_eq!(
+        (&open["message"], &open["admit_per_minute"], &open["max_active"]),
+        (&json!(null), &json!(null), &json!(2))
+    );
+    second.wait_for(&behind, "offered").await;
+
+    for (body, code) in [
+        (json!({ "max_active": -1 }), "malformed"),
+        (json!({ "max_active": 1_000_001 }), "malformed"),
+        (json!({ "admit_per_minute": 0 }), "malformed"),
+        (json!({ "gate": "ajar" }), "invalid_field"),
+        (json!({ "message": "" }), "invalid_field"),
+        (json!({ "message": "x".repeat(501) }), "invalid_field"),
+        (json!({ "max_active": 1.5 }), "invalid_field"),
+        (json!({ "colour": "red" }), "invalid_field"),
+    ] {
+        operator.patch("/operator/rooms/0", &body).await.problem(422, code);
+    }
+    operator.get("/operator/rooms/77").await.problem(404, "not_found");
+    operator.patch("/operator/rooms/77", &json!({ "max_active": 1 })).await.problem(404, "not_found");
+    operator.get("/operator/rooms/-1").await.problem_at(400, "invalid_field", "room_id");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn operators_find_users_reservations_and_payments_and_undo_them() {
+    let server = Server::start().await;
+    let (hall, other_hall) = (server.hall(3).await, server.hall(1).await);
+    let operator = server.operator().await;
+    let (buyer, other) = (server.buyer_with("minji", 2 * PRICE).await, server.buyer("other").await);
+    let (sold, payment) = buyer.buy(hall.seats[0]).await;
+    let token = buyer.enter(None).await;
+    let pending = id(&buyer.hold(&token, other_hall.seats[0]).await.expect(201), "reservation_id");
+    let others = other.enter(None).await;
+    let others = id(&other.hold(&others, hall.seats[1]).await.expect(201), "reservation_id");
+
+    let users = operator.get("/operator/users?text=MINJI").await.expect(200);
+    assert_eq!(items(&users).len(), 1);
+    assert_eq!(items(&users)[0]["user_id"], buyer.user.to_string());
+    let find = async |query: String| {
+        let page = operator.get(&format!("/operator/reservations?{query}")).await.expect(200);
+        items(&page).iter().map(|row| id(row, "reservation_id")).collect::<Vec<_>>()
+    };
+    assert_eq!(find(String::new()).await, [others, pending, sold]);
+    assert_eq!(find(format!("user_id={}", buyer.user)).await, [pending, sold]);
+    assert_eq!(find(format!("concert_id={}", hall.id())).await, [others, sold]);
+    assert_eq!(find("status=pending".to_owned()).await, [others, pending]);
+    assert_eq!(find(format!("user_id={}&status=confirmed", buyer.user)).await, [sold]);
+    assert_eq!(find("limit=1".to_owned()).await, [others]);
+    for (query, count) in [
+        (String::new(), 1),
+        (format!("user_id={}", buyer.user), 1),
+        (format!("user_id={}", other.user), 0),
+        (format!("reservation_id={sold}"), 1),
+        ("status=refunded".to_owned(), 0),
+    ] {
+        let page = operator.get(&format!("/operator/payments?{query}")).await.expect(200);
+        assert_eq!(items(&page).len(), count, "{query}");
+    }
+    for (query, field) in
+        [("user_id=x", "user_id"), ("status=x", "status"), ("concert_id=0", "concert_id"), ("x=1", "x")]
+    {
+        operator.get(&format!("/operator/reservations?{query}")).await.problem_at(400, "invalid_field", field);
+    }
+
+    let cancelled = operator.delete(&format!("/operator/reservations/{pending}")).await.expect(200);
+    assert_eq!(cancelled["status"], "cancelled");
+    let refund = format!("/operator/payments/{payment}/refund");
+    operator.call(Method::POST, &refund).send().await.expect(200);
+    operator.call(Method::POST, &refund).send().await.problem(409, "already_refunded");
+    operator.delete(&format!("/operator/reservations/{sold}")).await.problem(409, "reservation_not_pending");
+    assert_eq!(buyer.balance().await, 2 * PRICE);
+    let log = operator.get("/operator/audit?limit=2").await.expect(200);
+    let done: Vec<_> =
+        items(&log).iter().map(|row| (row["action"].clone(), row["detail"]["user_id"].clone())).collect();
+    let who = json!(buyer.user);
+    assert_eq!(done, [(json!("payment.refund"), who.clone()), (json!("reservation.cancel"), who)]);
+    server.close().await;
+}

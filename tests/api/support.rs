@@ -1,0 +1,513 @@
+//! A whole box office on a free port over a folder of its own, with a clock that stands still, and a client for it.
+
+use bytes::Bytes;
+use frontrow::{
+    app::{self, Opened},
+    catalog::{ConcertDraft, SeatRange, SeatsDraft},
+    check,
+    clock::{Clock, Ids},
+    config::{Cli, Config},
+    demo,
+    http::App,
+    queue::{memory::MemoryQueue, token::Keyring},
+    store::sqlite::SqliteStore,
+};
+use frontrow_domain::{
+    command::{Command, Outcome, Request},
+    concert::Concert,
+    id::UserId,
+    money::Money,
+    time::{Span, Time},
+    user::{Caller, NewUser, Role, Session},
+};
+use reqwest::{Method, header::HeaderMap};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use uuid::Uuid;
+
+/// Where the manual clock starts: 2027-01-15T08:00:00Z.
+pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
+/// What a seat costs unless a test says otherwise.
+pub(crate) const PRICE: i64 = 100_000;
+/// Nothing that happens by itself should take longer than this, in real time.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) config: Config,
+    folder: TempDir,
+    app: Weak<App>,
+    stop: watch::Sender<bool>,
+    done: JoinHandle<anyhow::Result<()>>,
+    http: reqwest::Client,
+}
+
+/// A concert on sale with its seats, by number from 1.
+pub(crate) struct Hall {
+    pub(crate) concert: Concert,
+    pub(crate) seats: Vec<i64>,
+}
+
+impl Hall {
+    pub(crate) fn id(&self) -> i64 {
+        self.concert.concert_id.get()
+    }
+
+    pub(crate) fn path(&self) -> String {
+        format!("/concerts/{}", self.id())
+    }
+}
+
+/// Settings for tests: limits on how often somebody may ask are out of the way, the rest are the defaults.
+const SETTINGS: [(&str, &str); 6] = [
+    ("--listen", "127.0.0.1:0"),
+    ("--charge-policy", "open"),
+    ("--requests-per-second-per-user", "100000"),
+    ("--request-burst-per-user", "100000"),
+    ("--login-per-minute-per-account", "100000"),
+    ("--login-per-minute-per-address", "100000"),
+];
+
+/// The settings for tests, but for those that a test sets itself.
+pub(crate) fn settings(folder: &Path, flags: &[(&str, &str)]) -> Config {
+    let others = SETTINGS.iter().filter(|(name, _)| !flags.iter().any(|(flag, _)| flag == name));
+    let args = others.chain(flags).flat_map(|(name, value)| [OsString::from(name), OsString::from(value)]);
+    let data = [OsString::from("frontrow"), "serve".into(), "--data".into(), folder.into()];
+    Cli::load(data.into_iter().chain(args)).unwrap().config
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A server with these flags on its command line.
+    pub(crate) async fn with(flags: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), flags);
+        Self::over(folder, config, Clock::manual(START)).await
+    }
+
+    /// A server over a folder that may have been used before.
+    pub(crate) async fn over(folder: TempDir, config: Config, clock: Clock) -> Self {
+        let ids = Ids::from_os();
+        let opened = app::open(&config, clock.clone(), ids.clone()).await.unwrap();
+        Self::run(folder, config, clock, ids, opened).await
+    }
+
+    /// A server whose store the test has at hand.
+    pub(crate) async fn with_store(flags: &[(&str, &str)]) -> (Self, Arc<SqliteStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), flags);
+        let (clock, ids) = (Clock::manual(START), Ids::from_os());
+        let path = config.database_path();
+        let store = SqliteStore::open(&path, clock.clone(), config.rules(), i64::from(config.max_active)).unwrap();
+        let store = Arc::new(store);
+        let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
+        let queue = Arc::new(MemoryQueue::new());
+        let (shared, used_clock) = (Arc::clone(&store), clock.clone());
+        let opened = app::assemble(&config, shared, queue, keyring, used_clock, ids.clone()).await.unwrap();
+        (Self::run(folder, config, clock, ids, opened).await, store)
+    }
+
+    async fn run(folder: TempDir, config: Config, clock: Clock, ids: Ids, opened: Opened) -> Self {
+        let app = Arc::downgrade(&opened.app);
+        let socket = TcpListener::bind(config.listen).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let served = config.clone();
+        let done = tokio::spawn(async move { app::serve(opened, &served, socket, stopped).await });
+        Self { address, clock, ids, config, folder, app, stop, done, http: reqwest::Client::new() }
+    }
+
+    /// What the handlers share. To be let go at once: the server ends when nobody has it.
+    pub(crate) fn app(&self) -> Arc<App> {
+        self.app.upgrade().unwrap()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.config.database_path()
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.clock.advance(Span::from_secs(seconds));
+    }
+
+    /// Stops the server in good order and hands its folder back.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.stop.send(true).unwrap();
+        tokio::time::timeout(PATIENCE, self.done).await.expect("the server stops").unwrap().unwrap();
+        self.folder
+    }
+
+    /// The end of a test that sold something: the books are in order, before the server stops and after.
+    pub(crate) async fn close(self) {
+        self.check_books().await;
+        let database = self.database();
+        let _folder = self.stop().await;
+        let report = check::run(&database).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+
+    pub(crate) async fn check_books(&self) {
+        let report = check::run(&self.database()).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+
+    /// A client that has not signed in.
+    pub(crate) fn nobody(&self) -> Client {
+        Client {
+            http: self.http.clone(),
+            root: format!("http://{}", self.address),
+            secret: None,
+            user: UserId(Uuid::nil()),
+        }
+    }
+
+    /// A client with this secret.
+    pub(crate) fn with_secret(&self, secret: &str) -> Client {
+        Client { secret: Some(secret.to_owned()), ..self.nobody() }
+    }
+
+    /// A signed-in buyer, made without the cost of a password.
+    pub(crate) async fn buyer(&self, name: &str) -> Client {
+        self.user(name, Role::Buyer).await
+    }
+
+    /// A signed-in buyer with points.
+    pub(crate) async fn buyer_with(&self, name: &str, points: i64) -> Client {
+        let client = self.buyer(name).await;
+        client.charge(points).await;
+        client
+    }
+
+    /// A signed-in operator.
+    pub(crate) async fn operator(&self) -> Client {
+        self.user("operator", Role::Operator).await
+    }
+
+    async fn user(&self, name: &str, role: Role) -> Client {
+        let user_id = UserId(self.ids.uuid(self.clock.now()));
+        let secret = format!("{:?}", self.ids.uuid(self.clock.now()));
+        let user = NewUser {
+            user_id,
+            name: name.to_owned(),
+            email: format!("{name}@example.com"),
+            password_hash: "no password has this hash".to_owned(),
+            role,
+        };
+        let session = Session {
+            secret_hash: Sha256::digest(&secret).into(),
+            user_id,
+            role,
+            expires_at: self.clock.now().plus(Span::from_secs(12 * 3_600)),
+        };
+        self.command(Command::Register(user)).await;
+        self.command(Command::OpenSession(session)).await;
+        Client { user: user_id, ..self.with_secret(&secret) }
+    }
+
+    /// Gives the engine a command of the box office itself.
+    pub(crate) async fn command(&self, command: Command) -> Outcome {
+        let app = self.app();
+        let request = Request { caller: Caller::System, command, idempotency: None };
+        app.office.engine.run(request).await.unwrap().decision.unwrap()
+    }
+
+    /// A concert on sale with this many seats, in the house room.
+    pub(crate) async fn hall(&self, seats: i32) -> Hall {
+        self.hall_like(seats, |_| {}).await
+    }
+
+    /// The same, with changes to its draft.
+    pub(crate) async fn hall_like(&self, seats: i32, change: impl FnOnce(&mut ConcertDraft)) -> Hall {
+        let mut draft = draft();
+        change(&mut draft);
+        let (concert, _) = demo::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
+        let rows = self.app().office.store.seats(concert.concert_id).await.unwrap();
+        Hall { concert, seats: rows.iter().map(|(seat, _)| seat.seat_id.get()).collect() }
+    }
+}
+
+/// A concert two months away, on sale since yesterday.
+pub(crate) fn draft() -> ConcertDraft {
+    ConcertDraft {
+        title: "Midnight Tide: The First Night".to_owned(),
+        artist: "Midnight Tide".to_owned(),
+        venue: "Hangang Hall, Seoul".to_owned(),
+        time_zone: "Asia/Seoul".to_owned(),
+        concert_date: jiff::civil::date(2027, 3, 15),
+        start_time: jiff::civil::time(20, 0, 0, 0),
+        end_time: jiff::civil::time(22, 30, 0, 0),
+        base_price: Money::new(PRICE),
+        opens_at: START.minus(Span::from_secs(86_400)),
+        closes_at: None,
+        own_room_max_active: None,
+    }
+}
+
+/// Seats in one row at the base price.
+pub(crate) fn range(from: i32, to: i32) -> SeatsDraft {
+    SeatsDraft::Range(SeatRange {
+        from,
+        to,
+        section: "Floor".to_owned(),
+        row: "A".to_owned(),
+        grade: "R".to_owned(),
+        price: None,
+    })
+}
+
+/// Somebody who asks the server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    root: String,
+    secret: Option<String>,
+    pub(crate) user: UserId,
+}
+
+/// A request on its way.
+pub(crate) struct Call(reqwest::RequestBuilder);
+
+impl Call {
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    /// The idempotency key.
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    /// The queue token.
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.header("queue-token", token)
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        Self(self.0.json(body))
+    }
+
+    /// A body as it is, said to be JSON.
+    pub(crate) fn text(self, body: impl Into<String>) -> Self {
+        Self(self.0.header("content-type", "application/json").body(body.into()))
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        self.try_send().await.unwrap()
+    }
+
+    /// The answer, unless the server is gone before it is whole.
+    pub(crate) async fn try_send(self) -> reqwest::Result<Answer> {
+        let response = self.0.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, body: response.bytes().await? })
+    }
+}
+
+/// What the server said.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The body of an answer that must have this status.
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The body of a problem, which must have this status and code and everything that every problem has.
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        let body = self.expect(status);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{body}");
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status, "{body}");
+        assert_eq!(body["type"], format!("/problems/{code}"), "{body}");
+        assert!(body["title"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert!(body["detail"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{body}");
+        body
+    }
+
+    /// A problem that names this field.
+    pub(crate) fn problem_at(&self, status: u16, code: &str, field: &str) {
+        let body = self.problem(status, code);
+        assert_eq!(body["field"], field, "{body}");
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.header("retry-after").map(|seconds| seconds.parse().unwrap())
+    }
+
+    pub(crate) fn is_replay(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
+    }
+}
+
+impl Client {
+    /// The same client at a server that listens elsewhere.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { root: format!("http://{address}"), ..self.clone() }
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        self.secret.as_deref().unwrap()
+    }
+
+    /// A call of the API.
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call {
+        self.call_at(method, &format!("/api/v1{path}"))
+    }
+
+    /// A call of anything that the server has.
+    pub(crate) fn call_at(&self, method: Method, path: &str) -> Call {
+        let request = self.http.request(method, format!("{}{path}", self.root)).timeout(Duration::from_secs(30));
+        Call(match &self.secret {
+            Some(secret) => request.bearer_auth(secret),
+            None => request,
+        })
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path).send().await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::POST, path).json(body).send().await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PATCH, path).json(body).send().await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path).send().await
+    }
+
+    /// Charges points to the own account.
+    pub(crate) async fn charge(&self, amount: i64) -> Value {
+        self.post("/points/charges", &json!({ "amount": amount })).await.expect(201)
+    }
+
+    pub(crate) async fn balance(&self) -> i64 {
+        self.get("/points").await.expect(200)["balance"].as_i64().unwrap()
+    }
+
+    /// Joins the line of a concert, or of the house room.
+    pub(crate) async fn join(&self, concert: Option<i64>) -> Value {
+        let answer = self.post("/queue/tokens", &json!({ "concert_id": concert })).await;
+        assert!([200, 201].contains(&answer.status), "{}", answer.text());
+        answer.json()
+    }
+
+    pub(crate) async fn position(&self, token: &str) -> Value {
+        self.get(&format!("/queue/tokens/{token}/position")).await.expect(200)
+    }
+
+    /// Asks for the position until the token stands where it should.
+    pub(crate) async fn wait_for(&self, token: &str, status: &str) -> Value {
+        eventually(&format!("the token is {status}"), async || {
+            let place = self.position(token).await;
+            (place["status"] == status).then_some(place)
+        })
+        .await
+    }
+
+    pub(crate) async fn activate(&self, token: &str) -> Answer {
+        self.call(Method::PATCH, &format!("/queue/tokens/{token}/activate")).send().await
+    }
+
+    /// Joins, waits for the turn and claims it.
+    pub(crate) async fn enter(&self, concert: Option<i64>) -> String {
+        let token = self.join(concert).await["token"].as_str().unwrap().to_owned();
+        self.wait_for(&token, "offered").await;
+        assert_eq!(self.activate(&token).await.expect(200)["status"], "active");
+        token
+    }
+
+    pub(crate) fn hold_call(&self, token: &str, seat: i64) -> Call {
+        self.call(Method::POST, "/reservations").token(token).json(&json!({ "seat_id": seat }))
+    }
+
+    pub(crate) async fn hold(&self, token: &str, seat: i64) -> Answer {
+        self.hold_call(token, seat).send().await
+    }
+
+    pub(crate) fn pay_call(&self, token: &str, reservation: i64) -> Call {
+        self.call(Method::POST, "/payments").token(token).json(&json!({ "reservation_id": reservation }))
+    }
+
+    pub(crate) async fn pay(&self, token: &str, reservation: i64) -> Answer {
+        self.pay_call(token, reservation).send().await
+    }
+
+    /// Enters, holds a seat and pays for it. Returns the reservation's and the payment's number.
+    pub(crate) async fn buy(&self, seat: i64) -> (i64, i64) {
+        let token = self.enter(None).await;
+        let reservation = id(&self.hold(&token, seat).await.expect(201), "reservation_id");
+        (reservation, id(&self.pay(&token, reservation).await.expect(201), "payment_id"))
+    }
+
+    /// Looks at the map, which may be a tenth of a second old, until it shows the seat as it should.
+    pub(crate) async fn sees(&self, hall: &Hall, seat: i64, status: &str) {
+        eventually(&format!("seat {seat} is {status}"), async || {
+            let map = self.get(&format!("{}/seats", hall.path())).await.expect(200);
+            let row = map["seats"].as_array().unwrap().iter().find(|row| row["seat_id"] == seat).cloned().unwrap();
+            (row["status"] == status).then_some(())
+        })
+        .await;
+    }
+}
+
+/// A number in a body.
+pub(crate) fn id(body: &Value, field: &str) -> i64 {
+    body[field].as_i64().unwrap_or_else(|| panic!("no {field} in {body}"))
+}
+
+/// The items of a list.
+pub(crate) fn items(body: &Value) -> &Vec<Value> {
+    body["items"].as_array().unwrap_or_else(|| panic!("no list: {body}"))
+}
+
+/// Looks until something has happened, for a bounded time.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "still not: {what}");
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,188 @@
+//! When the database is locked, full or overrun: a clear answer, nothing that was answered is lost, and it goes on by
+//! itself when the cause is gone.
+
+use crate::support::{Client, PRICE, Server, eventually, items};
+use reqwest::Method;
+use rusqlite::Connection;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+/// Another program that has the write lock until it is dropped.
+fn lock(server: &Server) -> Connection {
+    let conn = Connection::open(server.database()).unwrap();
+    conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+    conn
+}
+
+async fn readiness(client: &Client) -> u16 {
+    client.call_at(Method::GET, "/readyz").send().await.status
+}
+
+async fn until_ready(client: &Client, status: u16) {
+    eventually("readiness has changed", async || (readiness(client).await == status).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_locked_database_is_503_until_it_is_free_and_reads_go_on() {
+    let (server, store) = Server::with_store(&[]).await;
+    store.set_busy_timeout(std::time::Duration::from_millis(100)).unwrap();
+    let hall = server.hall(2).await;
+    let buyer = server.buyer_with("buyer", PRICE).await;
+    let token = buyer.enter(None).await;
+    let held = buyer.hold(&token, hall.seats[0]).await.expect(201);
+    let key = "during-the-lock-0123456789";
+
+    let locked = lock(&server);
+    let answer = buyer.hold_call(&token, hall.seats[1]).key(key).send().await;
+    answer.problem(503, "unavailable");
+    assert!(answer.retry_after().is_some());
+    until_ready(&buyer, 503).await;
+    assert_eq!(buyer.call_at(Method::GET, "/healthz").send().await.status, 200, "it lives all the same");
+    buyer.sees(&hall, hall.seats[0], "held").await;
+    assert_eq!(items(&buyer.get("/reservations").await.expect(200)), std::slice::from_ref(&held));
+    assert_eq!(buyer.position(&token).await["status"], "active");
+
+    drop(locked);
+    until_ready(&buyer, 200).await;
+    // Nothing was kept of the refusal: the same key works now.
+    let retried = buyer.hold_call(&token, hall.seats[1]).key(key).send().await;
+    retried.expect(201);
+    assert!(!retried.is_replay());
+    assert_eq!(items(&buyer.get("/reservations").await.expect(200)).len(), 2);
+    server.close().await;
+}
+
+/// Changes something until the database takes no more. Returns how many changes were answered with success.
+async fn until_refused(buyer: &Client) -> i64 {
+    for done in 0..5_000 {
+        let answer = buyer.post("/points/charges", &json!({ "amount": 1 })).await;
+        if answer.status == 503 {
+            answer.problem(503, "unavailable");
+            assert!(answer.retry_after().is_some());
+            return done;
+        }
+        answer.expect(201);
+    }
+    panic!("the database never became full");
+}
+
+#[tokio::test]
+async fn a_full_database_is_503_until_there_is_room_and_loses_nothing() {
+    let (server, store) = Server::with_store(&[]).await;
+    let buyer = server.buyer("buyer").await;
+    store.set_size_limit(Some(1)).unwrap();
+    let charged = until_refused(&buyer).await;
+    assert_eq!(readiness(&buyer).await, 503);
+    assert_eq!(buyer.balance().await, charged, "what was answered is there, what was refused is not");
+    store.set_size_limit(None).unwrap();
+    until_ready(&buyer, 200).await;
+    buyer.charge(1).await;
+    assert_eq!(buyer.balance().await, charged + 1);
+    server.close().await;
+}
+
+/// A small file system of its own; none where this user may not mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(folder.path())
+            .output();
+        match mount {
+            Ok(output) if output.status.success() => Some(Self(folder)),
+            _ => {
+                eprintln!("SKIPPED: a full disk needs a file system of its own, and this user may not mount one");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let folder = tempfile::tempdir_in(disk.0.path()).unwrap();
+    let config = crate::support::settings(folder.path(), &[]);
+    let server = Server::over(folder, config, frontrow::clock::Clock::manual(crate::support::START)).await;
+    let buyer = server.buyer("buyer").await;
+    buyer.charge(1).await;
+    let filler = disk.0.path().join("filler");
+    let mut chunk = 1 << 20;
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while chunk > 0 {
+        if std::io::Write::write_all(&mut file, &vec![0; chunk]).is_err() {
+            chunk /= 2;
+        }
+    }
+    let charged = 1 + until_refused(&buyer).await;
+    assert_eq!(readiness(&buyer).await, 503);
+    assert_eq!(buyer.balance().await, charged);
+    std::fs::remove_file(&filler).unwrap();
+    drop(file);
+    until_ready(&buyer, 200).await;
+    buyer.charge(1).await;
+    assert_eq!(buyer.balance().await, charged + 1);
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_engine_cannot_take_is_turned_away_at_once_and_the_rest_is_done() {
+    let server = Server::with(&[("--queue-len", "4"), ("--batch-max", "2"), ("--max-active", "0")]).await;
+    let mut buyers = Vec::new();
+    for number in 0..30 {
+        buyers.push(server.buyer(&format!("buyer{number}")).await);
+    }
+    let locked = lock(&server);
+    let mut sent: JoinSet<_> = buyers.iter().map(|buyer| buyer.call(Method::POST, "/queue/tokens").send()).collect();
+    // One or two are in the transaction that waits for the lock and four behind it: the others are answered meanwhile.
+    for _ in 0..24 {
+        let answer = sent.join_next().await.unwrap().unwrap();
+        answer.problem(503, "overloaded");
+        assert!(answer.retry_after().is_some());
+    }
+    assert_eq!(buyers[0].call_at(Method::GET, "/healthz").send().await.status, 200);
+    drop(locked);
+    let answers = sent.join_all().await;
+    let done = answers.iter().filter(|answer| answer.status == 201).count();
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        answer.problem(503, "overloaded");
+    }
+    assert!((5..=6).contains(&done), "{done}");
+    let mut joined = 0;
+    for buyer in &buyers {
+        joined += items(&buyer.get("/queue/tokens").await.expect(200)).len();
+    }
+    assert_eq!(joined, done);
+    let metrics = buyers[0].call_at(Method::GET, "/metrics").send().await.text();
+    assert!(metrics.contains(&format!("frontrow_overloads_total {}", 30 - done)), "{metrics}");
+    for buyer in &buyers {
+        buyer.join(None).await;
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_can_only_be_read_is_refused_at_the_start_with_a_reason() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let folder = tempfile::tempdir_in(disk.0.path()).unwrap();
+    let config = crate::support::settings(folder.path(), &[]);
+    let clock = frontrow::clock::Clock::manual(crate::support::START);
+    let server = Server::over(folder, config.clone(), clock.clone()).await;
+    server.buyer_with("buyer", 1).await;
+    let _folder = server.stop().await;
+    let remount = ["-o", "remount,ro"];
+    let status = std::process::Command::new("mount").args(remount).arg(disk.0.path()).status().unwrap();
+    assert!(status.success(), "nothing of a server that has stopped is left open");
+    let refused = frontrow::app::open(&config, clock, frontrow::clock::Ids::from_seed(1)).await.unwrap_err();
+    let said = format!("{refused:#}");
+    assert!(said.contains("frontrow.db") && said.to_lowercase().contains("read"), "{said}");
+}

@@ -1,0 +1,454 @@
+//! The real program, killed and stopped at any moment: what was answered is there, and nothing is there by half.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
+
+#[expect(dead_code, reason = "the tests of the API use the rest")]
+#[path = "api/support.rs"]
+mod support;
+
+use frontrow::clock::Clock;
+use frontrow_domain::time::Span;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use reqwest::Method;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use support::{Answer, Call, Client, Hall, PRICE, Server, eventually, id, items, settings};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_frontrow");
+/// A start or a stop that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// More than anybody here can spend.
+const PLENTY: i64 = 10_000_000;
+
+/// `frontrow serve` in a process of its own.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+    /// Kept open: a program whose output nobody reads any more would be told so.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(folder: &Path, flags: &[(&str, &str)]) -> Self {
+        let mut child = command(folder, "serve")
+            .args(["--listen", "127.0.0.1:0", "--charge-policy", "open"])
+            .args(["--requests-per-second-per-user", "100000", "--request-burst-per-user", "100000"])
+            .args(flags.iter().flat_map(|(name, value)| [name, value]))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("Frontrow serves http://").expect("the program says where it listens");
+        Self { address: address.parse().unwrap(), child, _output: output }
+    }
+
+    /// SIGKILL.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and no waiting.
+    fn terminate(&self) {
+        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end.
+    async fn ended(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the program does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(folder: &Path, name: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args([name, "--data"]).arg(folder);
+    command
+}
+
+/// Runs a command that must end by itself: its status and what it said.
+async fn refused(command: &mut Command) -> (ExitStatus, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let output = child.wait_with_output().unwrap();
+    (output.status, text(&output.stderr) + &text(&output.stdout))
+}
+
+/// `frontrow check` in a process of its own.
+fn check(folder: &Path) -> Output {
+    command(folder, "check").output().unwrap()
+}
+
+fn assert_books_in_order(folder: &Path) {
+    let output = check(folder);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A box office with a concert and buyers who have plenty of points, closed again.
+async fn prepared(seats: i32, buyers: usize, flags: &[(&str, &str)]) -> (TempDir, Hall, Vec<Client>) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(folder.path(), flags);
+    let server = Server::over(folder, config, Clock::System).await;
+    let now = server.clock.now();
+    let hall = server.hall_like(seats, |draft| {
+        draft.concert_date = jiff::civil::date(2999, 12, 31);
+        draft.opens_at = now.minus(Span::from_secs(60));
+    });
+    let hall = hall.await;
+    let mut clients = Vec::new();
+    for number in 0..buyers {
+        clients.push(server.buyer_with(&format!("buyer{number}"), PLENTY).await);
+    }
+    (server.stop().await, hall, clients)
+}
+
+/// A write that a buyer asked for.
+#[derive(Debug, Clone)]
+enum Ask {
+    Join,
+    Activate { token: String },
+    Hold { token: String, seat: i64 },
+    Pay { token: String, reservation: i64 },
+}
+
+/// One that was sent, and what came back before the server was gone.
+#[derive(Debug, Clone)]
+struct Sent {
+    buyer: usize,
+    key: String,
+    ask: Ask,
+    answer: Option<Answer>,
+}
+
+impl Sent {
+    fn call(&self, client: &Client) -> Call {
+        let call = match &self.ask {
+            Ask::Join => client.call(Method::POST, "/queue/tokens").json(&json!({})),
+            Ask::Activate { token } => client.call(Method::PATCH, &format!("/queue/tokens/{token}/activate")),
+            Ask::Hold { token, seat } => client.hold_call(token, *seat),
+            Ask::Pay { token, reservation } => client.pay_call(token, *reservation),
+        };
+        call.key(&self.key)
+    }
+
+    /// What of an answer must be the same for ever: a place in line moves, the rest does not.
+    fn lasting(&self, answer: &Answer) -> (u16, Value) {
+        let mut body = answer.json();
+        match self.ask {
+            Ask::Join | Ask::Activate { .. } => {
+                body = json!([body["token"], body["position"], body["issued_at"], body["activated_at"]]);
+            }
+            Ask::Hold { .. } | Ask::Pay { .. } => {
+                body.as_object_mut().unwrap().remove("request_id");
+            }
+        }
+        (answer.status, body)
+    }
+}
+
+type Log = Arc<Mutex<Vec<Sent>>>;
+
+/// One buyer who buys and buys until the server is gone.
+struct Shopper {
+    buyer: usize,
+    client: Client,
+    seats: Vec<i64>,
+    random: StdRng,
+    log: Log,
+}
+
+impl Shopper {
+    /// Sends a write and notes it; none where no answer came.
+    async fn ask(&mut self, ask: Ask) -> Option<Answer> {
+        let key = format!("{:016x}{:016x}", self.random.random::<u64>(), self.random.random::<u64>());
+        let sent = Sent { buyer: self.buyer, key, ask, answer: None };
+        let call = sent.call(&self.client);
+        let at = {
+            let mut log = self.log.lock().unwrap();
+            log.push(sent);
+            log.len() - 1
+        };
+        let answer = call.try_send().await.ok()?;
+        self.log.lock().unwrap()[at].answer = Some(answer.clone());
+        Some(answer)
+    }
+
+    async fn status(&self, token: &str) -> Option<String> {
+        let answer = self.client.call(Method::GET, &format!("/queue/tokens/{token}/position")).try_send().await.ok()?;
+        Some(answer.expect(200)["status"].as_str().unwrap().to_owned())
+    }
+
+    /// Returns as soon as a request stays without an answer.
+    async fn shop(mut self) -> Option<()> {
+        loop {
+            let token = self.ask(Ask::Join).await?.json()["token"].as_str().unwrap().to_owned();
+            loop {
+                match &*self.status(&token).await? {
+                    "active" => break,
+                    "offered" => {
+                        self.ask(Ask::Activate { token: token.clone() }).await?;
+                    }
+                    _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+            let seat = self.seats[self.random.random_range(0..self.seats.len())];
+            let held = self.ask(Ask::Hold { token: token.clone(), seat }).await?;
+            if held.status == 201 {
+                let reservation = id(&held.json(), "reservation_id");
+                self.ask(Ask::Pay { token, reservation }).await?.expect(201);
+            }
+        }
+    }
+}
+
+/// Everything of a list, page by page.
+async fn everything(client: &Client, path: &str) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = client.get(&format!("{path}?limit=100{cursor}")).await.expect(200);
+        rows.extend(items(&page).clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return rows,
+        }
+    }
+}
+
+/// Whether an answer is one that is kept under its key.
+fn is_kept(answer: &Answer) -> bool {
+    matches!(answer.status, 200 | 201 | 402 | 409)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one_effect() {
+    let flags = [("--max-active", "4"), ("--max-seats-per-user", "1000")];
+    let (folder, hall, clients) = prepared(3_000, 6, &flags).await;
+    let log = Log::default();
+    let mut random = StdRng::seed_from_u64(20_270_301);
+    let mut unanswered = 0;
+    for _round in 0..4 {
+        let process = Process::start(folder.path(), &flags);
+        let mut shoppers = JoinSet::new();
+        for (buyer, client) in clients.iter().enumerate() {
+            let (client, random) = (client.at(process.address), StdRng::seed_from_u64(random.random()));
+            let shopper = Shopper { buyer, client, seats: hall.seats.clone(), random, log: Arc::clone(&log) };
+            shoppers.spawn(shopper.shop());
+        }
+        tokio::time::sleep(Duration::from_micros(random.random_range(150_000..600_000))).await;
+        process.kill();
+        shoppers.join_all().await;
+        assert_books_in_order(folder.path());
+
+        let process = Process::start(folder.path(), &flags);
+        let mut sent = log.lock().unwrap().clone();
+        for one in &mut sent {
+            let client = clients[one.buyer].at(process.address);
+            let again = one.call(&client).send().await;
+            if let Some(first) = &one.answer {
+                if is_kept(first) {
+                    assert_eq!(one.lasting(&again), one.lasting(first), "{one:?}");
+                    assert!(again.is_replay(), "{one:?}");
+                }
+            } else {
+                unanswered += 1;
+                assert!(matches!(again.status, 200..=202 | 403 | 409), "{one:?}: {}", again.text());
+                if is_kept(&again) {
+                    let third = one.call(&client).send().await;
+                    assert_eq!(one.lasting(&third), one.lasting(&again), "{one:?}");
+                }
+                one.answer = Some(again);
+            }
+        }
+        log.lock().unwrap().clone_from(&sent);
+        effects_match(&sent, &clients, process.address).await;
+        assert_books_in_order(folder.path());
+        process.kill();
+    }
+    let log = log.lock().unwrap();
+    let paid = log.iter().filter(|one| matches!(one.ask, Ask::Pay { .. })).count();
+    assert!(paid >= 8, "{paid} payments are too few to tell anything");
+    assert!(unanswered >= 4, "the kills came when nothing was in flight");
+}
+
+/// What each buyer finds is exactly what they were told: not less, not more, not twice.
+async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
+    for (number, client) in clients.iter().enumerate() {
+        let client = client.at(address);
+        let told = |of: fn(&Ask) -> bool, field: &str| {
+            let answers = sent.iter().filter(|one| one.buyer == number && of(&one.ask));
+            let success = answers.filter_map(|one| one.answer.as_ref()).filter(|answer| answer.status == 201);
+            let mut ids: Vec<_> = success.map(|answer| id(&answer.json(), field)).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let found = async |path: &str, field: &str| {
+            let mut ids: Vec<_> = everything(&client, path).await.iter().map(|row| id(row, field)).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let reservations = told(|ask| matches!(ask, Ask::Hold { .. }), "reservation_id");
+        assert_eq!(found("/reservations", "reservation_id").await, reservations);
+        let payments = told(|ask| matches!(ask, Ask::Pay { .. }), "payment_id");
+        assert_eq!(found("/payments", "payment_id").await, payments);
+        let cost = PRICE * i64::try_from(payments.len()).unwrap();
+        assert_eq!(client.balance().await, PLENTY - cost);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_costs_nobody_their_place_their_turn_or_their_hold() {
+    let flags = [("--max-active", "3")];
+    let (folder, hall, clients) = prepared(10, 7, &flags).await;
+    let process = Process::start(folder.path(), &flags);
+    let at = |address| clients.iter().map(move |client| client.at(address)).collect::<Vec<_>>();
+    let before = at(process.address);
+    let mut tokens = vec![before[0].enter(None).await, before[1].enter(None).await];
+    for client in &before[2..] {
+        tokens.push(client.join(None).await["token"].as_str().unwrap().to_owned());
+    }
+    before[2].wait_for(&tokens[2], "offered").await;
+    let reservation = before[0].hold(&tokens[0], hall.seats[0]).await.expect(201);
+    let reservation_path = format!("/reservations/{}", id(&reservation, "reservation_id"));
+    before[4].delete(&format!("/queue/tokens/{}", tokens[4])).await.expect(204);
+    let look = async |clients: &[Client]| {
+        let mut rows = Vec::new();
+        for (client, token) in clients.iter().zip(&tokens) {
+            let mut row = client.get(&format!("/queue/tokens/{token}")).await.expect(200);
+            let queue = row["queue"].take();
+            row["queue"] = json!([queue["status"], queue["ahead"], queue["total_waiting"], queue["deadline"]]);
+            rows.push(row);
+        }
+        rows
+    };
+    let rows = look(&before).await;
+    let statuses: Vec<_> = rows.iter().map(|row| row["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["active", "active", "offered", "waiting", "ended", "waiting", "waiting"]);
+    let in_front: Vec<_> = [3, 5, 6].iter().map(|at: &usize| rows[*at]["queue"][1].as_i64().unwrap()).collect();
+    assert_eq!(in_front, [0, 1, 2]);
+    process.kill();
+
+    let process = Process::start(folder.path(), &flags);
+    let after = at(process.address);
+    assert_eq!(look(&after).await, rows, "places, turns, deadlines and their order");
+    assert_eq!(after[0].get(&reservation_path).await.expect(200), reservation, "the hold and its remaining time");
+    after[0].sees(&hall, hall.seats[0], "held").await;
+    // The line goes on from where it was.
+    after[2].activate(&tokens[2]).await.expect(200);
+    after[0].pay(&tokens[0], id(&reservation, "reservation_id")).await.expect(201);
+    after[3].wait_for(&tokens[3], "offered").await;
+    assert_eq!(after[5].position(&tokens[5]).await["ahead"], 0);
+    process.kill();
+    assert_books_in_order(folder.path());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_finishes_what_is_in_flight_and_exits_with_0() {
+    let (folder, hall, clients) = prepared(10, 4, &[]).await;
+    let mut process = Process::start(folder.path(), &[]);
+    let mut holds = Vec::new();
+    for (client, seat) in clients.iter().zip(&hall.seats) {
+        let client = client.at(process.address);
+        let token = client.enter(None).await;
+        holds.push(client.hold_call(&token, *seat));
+    }
+    // Another program has the database, so that the requests stay in flight until it lets go.
+    let locked = Connection::open(folder.path().join("frontrow.db")).unwrap();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let in_flight: JoinSet<_> = holds.into_iter().map(Call::send).collect();
+    let watcher = clients[0].at(process.address);
+    eventually("all four are in flight", async || {
+        let metrics = watcher.call_at(Method::GET, "/metrics").send().await.text();
+        metrics.contains("frontrow_http_requests_in_flight 5").then_some(())
+    })
+    .await;
+    process.terminate();
+    eventually("no new connection is taken", async || {
+        std::net::TcpStream::connect(process.address).is_err().then_some(())
+    })
+    .await;
+    drop(locked);
+    let answers = in_flight.join_all().await;
+    let held: Vec<_> = answers.iter().map(|answer| id(&answer.expect(201), "reservation_id")).collect();
+    assert_eq!(process.ended().await.code(), Some(0));
+    assert_books_in_order(folder.path());
+
+    let process = Process::start(folder.path(), &[]);
+    let mut found = Vec::new();
+    for client in &clients {
+        let rows = everything(&client.at(process.address), "/reservations").await;
+        found.extend(rows.iter().map(|row| id(row, "reservation_id")));
+    }
+    let sorted = |mut ids: Vec<i64>| {
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(sorted(found), sorted(held));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_or_foreign_database_is_refused_at_the_start_with_a_reason() {
+    let (folder, _, _) = prepared(10, 1, &[]).await;
+    let database = folder.path().join("frontrow.db");
+    // Everything into the file itself: from its log it could be read whole, whatever happens to the file.
+    let conn = Connection::open(&database).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
+    drop(conn);
+    let whole = std::fs::read(&database).unwrap();
+    let foreign = tempfile::tempdir().unwrap();
+    Connection::open(foreign.path().join("x.db")).unwrap().execute_batch("CREATE TABLE bookmark (url TEXT)").unwrap();
+    let foreign = std::fs::read(foreign.path().join("x.db")).unwrap();
+    let mut no_header = whole.clone();
+    no_header[..100].fill(0x5a);
+    let mut torn = whole.clone();
+    torn.truncate(whole.len() / 2);
+    for (what, bytes) in
+        [("its header is overwritten", no_header), ("it is another's", foreign), ("it is cut short", torn)]
+    {
+        std::fs::write(&database, bytes).unwrap();
+        for name in ["serve", "check"] {
+            let (status, said) = refused(command(folder.path(), name).args(["--listen", "127.0.0.1:0"])).await;
+            assert!(!status.success(), "{name}: {what}");
+            assert!(said.contains("frontrow.db") || said.contains("NOT in order"), "{name}: {what}: {said}");
+        }
+    }
+    std::fs::write(&database, whole).unwrap();
+    assert_books_in_order(folder.path());
+}
