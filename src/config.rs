@@ -386,7 +386,7 @@ pub struct Config {
     #[arg(long, env = "FRONTROW_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS", help_heading = "Limits")]
     pub drain_seconds: u32,
 
-    /// Which log lines to write: error, warn, info, debug, trace, or a filter such as info,frontrow::http=debug
+    /// Which log lines to write: error, warn, info, debug, trace, or a filter such as `info,frontrow::http=debug`
     #[arg(long, env = "FRONTROW_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
     pub log: String,
     /// How log lines look; auto is text on a terminal and JSON otherwise
@@ -460,9 +460,8 @@ impl Config {
     pub fn effective_charge_policy(&self) -> ChargePolicy {
         match self.charge_policy {
             Some(ChargePolicyName::Open) => ChargePolicy::Open,
-            Some(ChargePolicyName::Operator) => ChargePolicy::Operator,
             None if self.demo => ChargePolicy::Open,
-            None => ChargePolicy::Operator,
+            Some(ChargePolicyName::Operator) | None => ChargePolicy::Operator,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Settings: where they come from, which one wins, and how mistakes are reported.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use frontrow::config::{Cli, Config, Setting};
 use frontrow_domain::{rules::ChargePolicy, time::Span};
 use std::{ffi::OsString, io::Write, process::Command};
@@ -127,7 +129,9 @@ fn everything_that_contradicts_itself_is_said_at_once() {
 
 #[test]
 fn a_demo_lets_users_charge_unless_it_is_told_otherwise() {
-    assert_eq!(load(&["serve", "--demo"]).unwrap().effective_charge_policy(), ChargePolicy::Open);
+    let demo = load(&["serve", "--demo"]).unwrap();
+    assert_eq!(demo.effective_charge_policy(), ChargePolicy::Open);
+    assert_eq!(setting(&demo, "charge_policy").value, "open");
     let strict = load(&["serve", "--demo", "--charge-policy", "operator"]).unwrap();
     assert_eq!(strict.effective_charge_policy(), ChargePolicy::Operator);
 }

@@ -1,5 +1,7 @@
 //! The HTTP edge over real sockets: what happens to requests that are slow, large, broken or too many.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use axum::{
     Json, Router,
     extract::ConnectInfo,
@@ -28,7 +30,7 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Notify, watch},
     task::JoinHandle,
     time::timeout,
@@ -95,12 +97,11 @@ struct Server {
 }
 
 impl Server {
-    async fn start() -> Self {
+    fn start() -> Self {
         Self::with(Limits { max_connections: 100, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: PATIENCE })
-            .await
     }
 
-    async fn with(limits: Limits) -> Self {
+    fn with(limits: Limits) -> Self {
         let (release, waiting) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (released, at_work) = (Arc::clone(&release), Arc::clone(&waiting));
         let wait = move || async move {
@@ -126,7 +127,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let edge = Edge::new(Arc::clone(&metrics), Clock::manual(NOW), SHORT, PATIENCE);
         let app = observe::observe(router, Arc::new(edge));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let done = tokio::spawn(listener::serve(listener, app, limits, stopped, Arc::clone(&metrics)));
@@ -237,8 +238,7 @@ impl Answer {
 #[tokio::test]
 async fn a_request_whose_headers_come_too_slowly_is_cut() {
     let server =
-        Server::with(Limits { max_connections: 10, header_timeout: SHORT, idle_timeout: PATIENCE, drain: PATIENCE })
-            .await;
+        Server::with(Limits { max_connections: 10, header_timeout: SHORT, idle_timeout: PATIENCE, drain: PATIENCE });
     let mut first = server.connect().await;
     first.send("GET /seats HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     first.answer().await.assert_problem(408, "request_timeout");
@@ -258,8 +258,7 @@ async fn a_request_whose_headers_come_too_slowly_is_cut() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_one_that_waits_for_its_answer_is_not() {
     let server =
-        Server::with(Limits { max_connections: 10, header_timeout: PATIENCE, idle_timeout: SHORT, drain: PATIENCE })
-            .await;
+        Server::with(Limits { max_connections: 10, header_timeout: PATIENCE, idle_timeout: SHORT, drain: PATIENCE });
     let mut waiting = server.connect().await;
     waiting.send("GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
     server.waiting.notified().await;
@@ -274,7 +273,7 @@ async fn an_idle_connection_is_closed_and_one_that_waits_for_its_answer_is_not()
 
 #[tokio::test]
 async fn a_body_that_comes_too_slowly_is_answered_408() {
-    let server = Server::start().await;
+    let server = Server::start();
     let request =
         "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"seat";
     let body = server.ask(request).await.assert_problem(408, "request_timeout");
@@ -283,7 +282,7 @@ async fn a_body_that_comes_too_slowly_is_answered_408() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_answered_413_however_it_is_sent() {
-    let server = Server::start().await;
+    let server = Server::start();
     let large = format!("{{\"seat_id\": \"{}\"}}", "7".repeat(64 * 1_024));
     server.post("/orders", &large).await.assert_problem(413, "payload_too_large");
     let head =
@@ -296,8 +295,8 @@ async fn a_body_over_the_limit_is_answered_413_however_it_is_sent() {
 
 #[tokio::test]
 async fn too_many_or_too_large_headers_are_answered_431() {
-    let server = Server::start().await;
-    let many: String = (0..101).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let server = Server::start();
+    let many = "x-one-of-many: 1\r\n".repeat(101);
     let large = format!("x-large: {}\r\n", "a".repeat(listener::HEAD_LEN_MAX));
     for headers in [many, large] {
         let answer = server.ask(format!("GET /seats HTTP/1.1\r\n{headers}\r\n")).await;
@@ -310,8 +309,7 @@ async fn too_many_or_too_large_headers_are_answered_431() {
 #[tokio::test]
 async fn connections_over_the_cap_are_turned_away_and_the_others_are_served() {
     let server =
-        Server::with(Limits { max_connections: 2, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: PATIENCE })
-            .await;
+        Server::with(Limits { max_connections: 2, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: PATIENCE });
     let mut kept = [server.connect().await, server.connect().await];
     for client in &mut kept {
         client.send("GET /seats HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -334,7 +332,7 @@ async fn connections_over_the_cap_are_turned_away_and_the_others_are_served() {
 
 #[tokio::test]
 async fn a_stop_finishes_what_is_in_flight_and_then_returns() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut idle = server.connect().await;
     idle.send("GET /seats HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(idle.answer().await.status, 200);
@@ -356,8 +354,7 @@ async fn a_stop_finishes_what_is_in_flight_and_then_returns() {
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_may() {
     let server =
-        Server::with(Limits { max_connections: 9, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: SHORT })
-            .await;
+        Server::with(Limits { max_connections: 9, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: SHORT });
     let mut busy = server.connect().await;
     busy.send("GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
     server.waiting.notified().await;
@@ -367,7 +364,7 @@ async fn a_stop_waits_no_longer_than_it_may() {
 
 #[tokio::test]
 async fn requests_sent_one_after_the_other_without_waiting_are_answered_in_order() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut client = server.connect().await;
     client
         .send("GET /seats/1 HTTP/1.1\r\nhost: x\r\n\r\nGET /seats/2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -379,7 +376,7 @@ async fn requests_sent_one_after_the_other_without_waiting_are_answered_in_order
 
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
-    let server = Server::start().await;
+    let server = Server::start();
     server.get("/nothing").await.assert_problem(404, "not_found");
     let answer = server.post("/seats", "{}").await;
     answer.assert_problem(405, "method_not_allowed");
@@ -391,7 +388,7 @@ async fn unknown_paths_and_methods_are_problems_too() {
 
 #[tokio::test]
 async fn a_panic_ends_one_request_and_shows_nothing() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut client = server.connect().await;
     client.send("GET /panic HTTP/1.1\r\nhost: x\r\nx-request-id: my-request\r\n\r\n").await;
     let answer = client.answer().await;
@@ -404,7 +401,7 @@ async fn a_panic_ends_one_request_and_shows_nothing() {
 
 #[tokio::test]
 async fn every_answer_carries_a_request_id_and_a_good_one_is_kept() {
-    let server = Server::start().await;
+    let server = Server::start();
     let first = server.get("/seats").await;
     let second = server.get("/nothing").await;
     let (first_id, second_id) = (first.header("x-request-id").unwrap(), second.header("x-request-id").unwrap());
@@ -418,7 +415,7 @@ async fn every_answer_carries_a_request_id_and_a_good_one_is_kept() {
 
 #[tokio::test]
 async fn a_held_seat_says_when_to_come_back() {
-    let server = Server::start().await;
+    let server = Server::start();
     let answer = server.get("/held").await;
     let body = answer.assert_problem(409, "seat_held");
     assert_eq!(body["seat_id"], 7);
@@ -428,7 +425,7 @@ async fn a_held_seat_says_when_to_come_back() {
 
 #[tokio::test]
 async fn mistakes_in_a_body_are_named() {
-    let server = Server::start().await;
+    let server = Server::start();
     for (body, status, code, field) in [
         (r#"{"seat_id": 1, "amount": 5}"#, 200, "", None),
         ("", 400, "malformed_json", None),
@@ -462,7 +459,7 @@ async fn mistakes_in_a_body_are_named() {
 
 #[tokio::test]
 async fn a_body_must_be_json_by_its_type_unless_there_is_none() {
-    let server = Server::start().await;
+    let server = Server::start();
     let body = r#"{"seat_id": 1, "amount": 5}"#;
     for (path, media_type, body, status) in [
         ("/orders", "application/json", body, 200),
@@ -488,7 +485,7 @@ async fn a_body_must_be_json_by_its_type_unless_there_is_none() {
 
 #[tokio::test]
 async fn mistakes_in_paths_queries_and_keys_are_named() {
-    let server = Server::start().await;
+    let server = Server::start();
     for (target, field) in [
         ("/seats/0", "seat_id"),
         ("/seats/x", "seat_id"),
@@ -527,7 +524,7 @@ async fn mistakes_in_paths_queries_and_keys_are_named() {
 
 #[tokio::test]
 async fn handlers_see_who_is_connected_and_metrics_see_the_route() {
-    let server = Server::start().await;
+    let server = Server::start();
     assert!(server.get("/peer").await.body.starts_with("127.0.0.1:"));
     server.get("/seats/1").await;
     server.get("/seats/2").await;
@@ -545,7 +542,7 @@ async fn handlers_see_who_is_connected_and_metrics_see_the_route() {
 
 #[tokio::test]
 async fn the_docs_load_nothing_from_elsewhere() {
-    let server = Server::start().await;
+    let server = Server::start();
     for (path, media_type) in
         [("/docs", "text/html"), ("/docs/docs.js", "text/javascript"), ("/docs/docs.css", "text/css")]
     {

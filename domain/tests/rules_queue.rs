@@ -3,9 +3,9 @@
 mod support;
 
 use frontrow_domain::{
-    command::{ConcertChange, Issue, Outcome, RoomChange},
+    command::{Command, ConcertChange, Issue, Outcome, RoomChange},
     concert::ConcertStatus,
-    id::{Position, RoomId},
+    id::{ConcertId, Position, RoomId},
     queue::{EndReason, Gate, TokenStatus},
     user::Caller,
 };
@@ -76,6 +76,22 @@ fn the_line_of_a_concert_may_be_joined_before_the_sale_but_not_after() {
         (CLOSES - 1, JUNHO, issue(OWN), "new"),
         (CLOSES, SORA, issue(OWN), "sale_closed"),
         (CLOSES, SORA, issue(HOUSE), "new"),
+    ]);
+}
+
+#[test]
+fn a_line_joined_for_a_concert_is_the_one_that_leads_to_it() {
+    let mut office = Office::new();
+    let join = |room_id, concert| Command::IssueToken { room_id, concert_id: Some(ConcertId::new(concert)) };
+    office.run([
+        (0, MINJI, join(HOUSE, 2), "not_found"),
+        (0, MINJI, join(OWN, 1), "not_found"),
+        (0, MINJI, join(HOUSE, 99), "not_found"),
+        (0, MINJI, join(HOUSE, 1), "new"),
+        (0, MINJI, join(OWN, 2), "new"),
+        // The house room leads to other concerts too, so that only who names this one is refused.
+        (CLOSES, JUNHO, join(HOUSE, 1), "sale_closed"),
+        (CLOSES, JUNHO, issue(HOUSE), "new"),
     ]);
 }
 

@@ -1,8 +1,9 @@
 //! Puts flags, environment and file together. The file's values become the defaults of the command line, so that there
 //! is one way to read a setting and one place that knows its type.
 
-use super::Cli;
+use super::{Cli, Config};
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
+use frontrow_domain::rules::ChargePolicy;
 use std::{
     ffi::OsString,
     fmt::Write,
@@ -68,7 +69,24 @@ impl Cli {
             .filter(|arg| !matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpLong | ArgAction::Version))
             .map(|arg| setting(arg, &matches, &in_file, file.as_deref()))
             .collect();
+        cli.config.show_derived();
         Ok(cli)
+    }
+}
+
+impl Config {
+    /// Shows what applies where a setting was left to others.
+    fn show_derived(&mut self) {
+        let policy = match self.effective_charge_policy() {
+            ChargePolicy::Open => "open",
+            ChargePolicy::Operator => "operator",
+        };
+        let key_file = self.key_path().display().to_string();
+        for (name, value) in [("charge_policy", policy.to_owned()), ("key_file", key_file)] {
+            if let Some(setting) = self.settings.iter_mut().find(|setting| setting.name == name) {
+                setting.value = value;
+            }
+        }
     }
 }
 

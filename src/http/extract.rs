@@ -96,10 +96,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
         return Err(Problem::new(&codes::MALFORMED_JSON).detail("The body is empty; it must be JSON."));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) => error,
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
         // The value was right; something follows it.
-        Ok(_) => return Err(Problem::new(&codes::MALFORMED_JSON).detail("Something follows the JSON value.")),
+        return Err(Problem::new(&codes::MALFORMED_JSON).detail("Something follows the JSON value."));
     };
     let message = shortened(&error.inner().to_string());
     if error.inner().is_data() {

@@ -28,7 +28,7 @@ use std::{
 use stream::{Phase, State, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -45,6 +45,8 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 /// client would lose the answer.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_LEN_MAX: usize = 1_024 * 1_024;
+/// How many connections may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
+const BACKLOG_LEN: u32 = 4_096;
 /// How many connections that were turned away may linger at once.
 const TURNED_AWAY_MAX: usize = 64;
 
@@ -73,6 +75,18 @@ impl Limits {
             drain: seconds(config.drain_seconds),
         }
     }
+}
+
+/// Listens at `address`, with room for a crowd of connections that are not accepted yet.
+///
+/// # Errors
+/// The address is taken, or not one of this machine's.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that starts again must not wait for the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG_LEN)
 }
 
 /// Serves `app` until `stop` turns true, or its sender is gone; then finishes what is in flight, for as long as
@@ -113,19 +127,16 @@ pub async fn serve(
             }
         };
         back_off = BACK_OFF_MIN;
-        match Arc::clone(&permits).try_acquire_owned() {
-            Ok(permit) => {
-                let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
-                tokio::spawn(until_done(connection, permit, drained.clone()));
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            server.metrics.connections_refused.inc();
+            // Beyond this many at once there is no answer, but the socket is closed as quickly.
+            if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
+                tokio::spawn(turn_away(socket, permit));
             }
-            Err(_) => {
-                server.metrics.connections_refused.inc();
-                // Beyond this many at once there is no answer, but the socket is closed as quickly.
-                if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
-                    tokio::spawn(turn_away(socket, permit));
-                }
-            }
-        }
+            continue;
+        };
+        let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
+        tokio::spawn(until_done(connection, permit, drained.clone()));
     }
     drop(listener);
     drop(drained);

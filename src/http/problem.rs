@@ -11,7 +11,10 @@ use axum::{
 use codes::Definition;
 use frontrow_domain::{command::Novelty, refusal::Refusal, time::Time};
 use serde::Serialize;
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    future::{Ready, ready},
+};
 
 pub use codes::ALL;
 
@@ -322,13 +325,13 @@ impl From<StoreError> for Problem {
 }
 
 /// Answers every path that no route has.
-pub async fn not_found() -> Problem {
-    Problem::new(&codes::NOT_FOUND).detail("There is nothing at this path.")
+pub fn not_found() -> Ready<Problem> {
+    ready(Problem::new(&codes::NOT_FOUND).detail("There is nothing at this path."))
 }
 
 /// Answers every method that a path does not have.
-pub async fn method_not_allowed() -> Problem {
-    Problem::new(&codes::METHOD_NOT_ALLOWED)
+pub fn method_not_allowed() -> Ready<Problem> {
+    ready(Problem::new(&codes::METHOD_NOT_ALLOWED))
 }
 
 #[cfg(test)]

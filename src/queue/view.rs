@@ -296,7 +296,7 @@ impl Iterator for WaitingBeyond<'_> {
     }
 }
 
-/// A number from −200 to 200 that looks random (SplitMix64).
+/// A number from −200 to 200 that looks random (`SplitMix64`).
 fn jitter_permille(seed: u64) -> i64 {
     let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

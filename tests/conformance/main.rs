@@ -1,8 +1,9 @@
-//! What every backend must do, as lists of plain functions that each backend runs: see `store.rs`.
+//! What every backend must do, as lists of plain functions that each backend runs: see `store.rs` and `queue.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod differential;
+mod queue;
 mod sqlite;
 mod store;
 mod support;

@@ -184,7 +184,7 @@ impl Oracle {
         let user = caller.user_id();
         let once_each = seats.iter().collect::<BTreeSet<_>>().len() == seats.len();
         let Some(concert) = self.one_concert(seats).filter(|_| once_each) else { return false };
-        let taken = |sold: bool| {
+        let owned = |sold: bool| {
             let owners = seats.iter().filter_map(|seat| self.owner(*seat, now));
             owners.filter(|owner| owner.until.is_none() == sold).count() > 0
         };
@@ -196,8 +196,8 @@ impl Oracle {
         let closed = self.closed.contains(&concert) || now >= at(CLOSES);
         let early = now < self.opens[&concert];
         let causes = [
-            ("seat_held", taken(false)),
-            ("seat_sold", taken(true)),
+            ("seat_held", owned(false)),
+            ("seat_sold", owned(true)),
             ("seat_blocked", blocked),
             ("too_many_seats", too_many),
             ("sale_closed", closed),
@@ -227,14 +227,12 @@ impl Oracle {
 
     fn take_in(&mut self, request: &Request, outcome: &Outcome, now: Time) {
         match (&request.command, outcome) {
-            (Command::ActivateToken { token }, Outcome::Token(row)) => {
-                if self.pass(*token, now).is_none() {
-                    let room = token.room_id;
-                    let active = self.passes.iter().filter(|(id, pass)| id.room_id == room && pass.lives(now)).count();
-                    assert!(i64::try_from(active).is_ok_and(|active| active < self.caps[&room]), "room {room} is full");
-                    let until = now.plus(self.rules.idle_limit);
-                    self.passes.insert(*token, Pass { user: row.user_id, from: now, until });
-                }
+            (Command::ActivateToken { token }, Outcome::Token(row)) if self.pass(*token, now).is_none() => {
+                let room = token.room_id;
+                let active = self.passes.iter().filter(|(id, pass)| id.room_id == room && pass.lives(now)).count();
+                assert!(i64::try_from(active).is_ok_and(|active| active < self.caps[&room]), "room {room} is full");
+                let until = now.plus(self.rules.idle_limit);
+                self.passes.insert(*token, Pass { user: row.user_id, from: now, until });
             }
             (Command::WakeToken { token }, _) => self.renew(*token, None, now),
             (Command::LeaveQueue { token }, _) => {

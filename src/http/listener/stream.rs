@@ -111,10 +111,9 @@ impl Stream {
         self.socket
     }
 
-    /// What was written: a client that takes its answer slowly is not idle.
+    /// What was written: a client that takes its answer slowly is not idle, whatever else it has sent meanwhile.
     fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        // The first write of most answers is the last, and comes right after the phase began.
-        if matches!(poll, Poll::Ready(Ok(1..))) && self.state.phase() == Phase::Idle {
+        if matches!(poll, Poll::Ready(Ok(1..))) && self.state.phase() != Phase::Serving {
             self.state.touch();
         }
         poll

@@ -231,9 +231,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys.toml");
         let ids = Ids::from_seed(1);
-        Keyring::load_or_create(&path, &ids).unwrap();
-        for _ in 0..300 {
-            Keyring::rotate(&path, &ids).unwrap();
+        let secret = "ab".repeat(32);
+        let key = |id: u8| format!("[[key]]\nid = {id}\nsecret = \"{secret}\"\n");
+        fs::write(&path, format!("signing = 254\n{}{}", key(254), key(0))).unwrap();
+        for expected in [255, 1, 2] {
+            assert_eq!(Keyring::rotate(&path, &ids).unwrap().signing().id, expected);
         }
     }
 

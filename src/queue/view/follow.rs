@@ -91,15 +91,15 @@ impl RoomView {
         view.gone = Arc::new(Gone::all_but(Position(cursor.0 + 1), line.highest, beyond));
         view.gone_to_cursor = view.gone.rank(Position(cursor.0 + 1));
         view.returned = Arc::new(returned.to_vec());
-        let mut live = Live::default();
+        let mut known = Live::default();
         for position in returned {
-            live.put(Entry { position: *position, status: TokenStatus::Waiting, deadline: None });
+            known.put(Entry { position: *position, status: TokenStatus::Waiting, deadline: None });
         }
         for token in &line.others {
-            live.put(Entry { position: token.id.position, status: token.status, deadline: token.deadline });
+            known.put(Entry { position: token.id.position, status: token.status, deadline: token.deadline });
             view.count(token.status, 1);
         }
-        view.live = Arc::new(live);
+        view.live = Arc::new(known);
         view
     }
 

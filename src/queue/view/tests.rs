@@ -1,1 +1,267 @@
+use super::*;
+use crate::store::Line;
+use frontrow_domain::{
+    command::{Command, Request, RoomChange},
+    id::{RoomId, TokenId, UserId},
+    model::Model,
+    rules::Rules,
+    user::Caller,
+    world::Changes,
+};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
+const START: Time = Time::from_micros(1_900_000_000_000_000);
+
+/// What may happen to a line. Numbers pick a user.
+#[derive(Debug, Clone)]
+enum Event {
+    Join(u8),
+    Leave(u8),
+    Activate(u8),
+    Wake(u8),
+    Advance(Vec<i64>),
+    SetCap(i64),
+    Pause(bool),
+    Later(i64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => any::<u8>().prop_map(Event::Join),
+        2 => any::<u8>().prop_map(Event::Leave),
+        3 => any::<u8>().prop_map(Event::Activate),
+        2 => any::<u8>().prop_map(Event::Wake),
+        3 => prop::collection::vec(1..120_i64, 0..20).prop_map(Event::Advance),
+        1 => (0..20_i64).prop_map(Event::SetCap),
+        1 => any::<bool>().prop_map(Event::Pause),
+        2 => (0..900_i64).prop_map(Event::Later),
+    ]
+}
+
+fn caller(user: u8) -> Caller {
+    Caller::Buyer(UserId(Uuid::from_u128(u128::from(user % 64) + 1)))
+}
+
+fn request(model: &Model, event: &Event) -> Option<Request> {
+    let own = |user: u8| {
+        let user_id = caller(user).user_id();
+        model.tokens.values().rev().find(|token| Some(token.user_id) == user_id).map(|token| token.id)
+    };
+    let (caller, command) = match event {
+        Event::Join(user) => (caller(*user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }),
+        Event::Leave(user) => (caller(*user), Command::LeaveQueue { token: own(*user)? }),
+        Event::Activate(user) => (caller(*user), Command::ActivateToken { token: own(*user)? }),
+        Event::Wake(user) => (caller(*user), Command::WakeToken { token: own(*user)? }),
+        Event::Advance(asleep) => {
+            let asleep = asleep.iter().copied().map(Position).collect();
+            (Caller::System, Command::AdvanceRoom { room_id: RoomId::HOUSE, limit: 10, asleep })
+        }
+        Event::SetCap(cap) => (Caller::System, set(RoomChange { max_active: Some(*cap), ..RoomChange::default() })),
+        Event::Pause(closed) => {
+            let gate = if *closed { Gate::Paused } else { Gate::Open };
+            (Caller::System, set(RoomChange { gate: Some(gate), ..RoomChange::default() }))
+        }
+        Event::Later(_) => return None,
+    };
+    Some(Request { caller, command, idempotency: None })
+}
+
+const fn set(change: RoomChange) -> Command {
+    Command::SetRoom { room_id: RoomId::HOUSE, change }
+}
+
+fn line(model: &Model, now: Time) -> Line {
+    Line {
+        room: model.rooms[&RoomId::HOUSE].clone(),
+        highest: model.highest.get(&RoomId::HOUSE).copied().unwrap_or(Position(0)),
+        waiting: model
+            .tokens
+            .values()
+            .filter(|token| token.status == TokenStatus::Waiting)
+            .map(|token| token.id.position)
+            .collect(),
+        others: model
+            .tokens
+            .values()
+            .filter(|token| !matches!(token.status, TokenStatus::Waiting | TokenStatus::Ended))
+            .copied()
+            .collect(),
+        now,
+    }
+}
+
+fn follow(view: &mut RoomView, changes: &Changes) {
+    for (room, delta) in deltas(changes) {
+        assert_eq!(room, RoomId::HOUSE);
+        view.follow(&delta);
+    }
+}
+
+fn assert_exact(view: &RoomView, model: &Model) {
+    let cursor = model.rooms[&RoomId::HOUSE].cursor;
+    let tokens = || model.tokens.values();
+    let count = |status| i64::try_from(tokens().filter(|token| token.status == status).count()).unwrap();
+    assert_eq!(view.total_waiting(), count(TokenStatus::Waiting));
+    assert_eq!((view.active(), view.offered()), (count(TokenStatus::Active), count(TokenStatus::Offered)));
+    let mut in_front = 0;
+    for token in tokens() {
+        let place = view.place(token.id.position);
+        assert_eq!((place.status, place.deadline), (token.status, token.deadline), "{:?}", token.id);
+        if token.status == TokenStatus::Waiting && token.id.position > cursor {
+            assert_eq!(place.ahead, in_front, "{:?}", token.id);
+            in_front += 1;
+        } else {
+            assert_eq!(place.ahead, 0);
+        }
+    }
+    let waiting: Vec<_> = view.waiting_from_head(usize::MAX).collect();
+    let expected: Vec<_> =
+        tokens().filter(|token| token.status == TokenStatus::Waiting).map(|token| token.id.position).collect();
+    assert_eq!(waiting, expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_followed_view_is_the_model_and_no_place_ever_rises(
+        batches in prop::collection::vec(prop::collection::vec(event(), 1..8), 1..60),
+    ) {
+        let mut model = Model::new(3, START);
+        let mut view = RoomView::laid(&line(&model, START));
+        let mut now = START;
+        let mut before: BTreeMap<Position, i64> = BTreeMap::new();
+        for batch in batches {
+            for event in &batch {
+                if let Event::Later(seconds) = event {
+                    now = now.plus(Span::from_secs(*seconds));
+                }
+            }
+            let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
+            let (_, changes) = model.transact(now, Rules::default(), &requests);
+            follow(&mut view, &changes);
+            assert_exact(&view, &model);
+            assert_exact(&RoomView::laid(&line(&model, now)), &model);
+            for position in view.waiting_from_head(usize::MAX) {
+                let ahead = view.place(position).ahead;
+                if let Some(old) = before.insert(position, ahead) {
+                    prop_assert!(ahead <= old, "{position} rose from {old} to {ahead}");
+                }
+            }
+        }
+    }
+}
+
+fn full_room(waiting: i64) -> (Model, RoomView) {
+    let mut model = Model::new(0, START);
+    let joins: Vec<_> = (0..waiting)
+        .map(|user| Request {
+            caller: Caller::Buyer(UserId(Uuid::from_u128(u128::from(user.unsigned_abs()) + 1))),
+            command: Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None },
+            idempotency: None,
+        })
+        .collect();
+    model.transact(START, Rules::default(), &joins);
+    let view = RoomView::laid(&line(&model, START));
+    (model, view)
+}
+
+/// Lets one token get its turn every second, `count` times.
+fn move_on(model: &mut Model, view: &mut RoomView, count: i64) {
+    for turn in 0..count {
+        let now = START.plus(Span::from_secs(turn));
+        let cap = model.rooms[&RoomId::HOUSE].max_active + 1;
+        let requests = [Event::SetCap(cap), Event::Advance(Vec::new())].map(|event| request(model, &event).unwrap());
+        let (_, changes) =
+            model.transact(now, Rules { claim_window: Span::from_secs(100_000), ..Rules::default() }, &requests);
+        follow(view, &changes);
+    }
+}
+
+#[test]
+fn the_wait_is_unknown_until_the_pace_is_measured_and_while_paused() {
+    let (mut model, mut view) = full_room(200);
+    assert_eq!(view.estimated_wait(0), Estimate::Unknown(WaitUnknown::Measuring));
+    move_on(&mut model, &mut view, 30);
+    let Estimate::Known { p50, p90 } = view.estimated_wait(9) else { panic!("known after 29 departures") };
+    assert_eq!(p50, Span::from_secs(10));
+    assert!(p90 > p50);
+    let pause = request(&model, &Event::Pause(true)).unwrap();
+    let (_, changes) = model.transact(START, Rules::default(), &[pause]);
+    follow(&mut view, &changes);
+    assert_eq!(view.estimated_wait(9), Estimate::Unknown(WaitUnknown::Paused));
+}
+
+#[test]
+fn the_silent_in_front_are_not_waited_for() {
+    let (mut model, mut view) = full_room(200);
+    move_on(&mut model, &mut view, 30);
+    view.set_alive_ppm(500_000);
+    let Estimate::Known { p50, .. } = view.estimated_wait(100) else { panic!("known after 29 departures") };
+    assert_eq!(p50, Span::from_secs(51));
+}
+
+#[test]
+fn a_free_place_is_waited_for_by_nobody() {
+    let model = Model::new(5, START);
+    let view = RoomView::laid(&line(&model, START));
+    assert_eq!(view.estimated_wait(4), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
+    assert_eq!(view.estimated_wait(5), Estimate::Unknown(WaitUnknown::Measuring));
+}
+
+#[test]
+fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
+    let (_, view) = full_room(2_000);
+    let even = |position| {
+        let place = view.place(Position(position));
+        (0..1_000).map(|seed| view.poll_after_ms(&place, seed)).sum::<i64>() / 1_000
+    };
+    assert!((1_450..=1_550).contains(&even(1)), "{}", even(1));
+    assert!((29_500..=30_500).contains(&even(2_000)), "{}", even(2_000));
+    let place = view.place(Position(2_000));
+    let spread: Vec<_> = (0..1_000).map(|seed| view.poll_after_ms(&place, seed)).collect();
+    assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
+    assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
+    assert_eq!(view.poll_after_ms(&place, 7), view.poll_after_ms(&place, 7));
+    let offered = Place { status: TokenStatus::Offered, ahead: 0, deadline: None };
+    assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed) <= 1_500));
+}
+
+#[test]
+fn a_number_that_this_view_has_not_seen_yet_waits_behind_everybody() {
+    let (_, view) = full_room(10);
+    assert_eq!(view.place(Position(15)), Place { status: TokenStatus::Waiting, ahead: 14, deadline: None });
+}
+
+#[test]
+fn what_was_never_a_place_has_ended() {
+    let (_, view) = full_room(10);
+    for position in [Position(0), Position(-5), Position(i64::MIN)] {
+        assert_eq!(view.place(position).status, TokenStatus::Ended);
+    }
+}
+
+#[test]
+fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
+    let (mut model, _) = full_room(10);
+    let id = TokenId { room_id: RoomId::HOUSE, position: Position(4) };
+    let late = model.tokens.remove(&id).unwrap();
+    let mut view = RoomView::laid(&line(&model, START));
+    assert_eq!(view.place(Position(5)).ahead, 3);
+    view.follow(&Delta { now: START, room: None, updated: &[], inserted: &[late] });
+    assert_eq!(view.place(Position(4)).status, TokenStatus::Waiting);
+    assert_eq!(view.place(Position(5)).ahead, 4);
+    assert_eq!(view.total_waiting(), 10);
+}
+
+#[test]
+fn a_view_is_stale_a_second_after_its_last_refresh() {
+    let (_, view) = full_room(1);
+    assert!(!view.is_stale(START.plus(Span::from_secs(60))));
+    let view = view.refreshed_at(START);
+    assert!(!view.is_stale(START.plus(Span::from_millis(1_000))));
+    assert!(view.is_stale(START.plus(Span::from_millis(1_001))));
+    assert_eq!(view.as_of(START.plus(Span::from_secs(2))), START);
+}

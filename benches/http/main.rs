@@ -1,0 +1,231 @@
+//! What the server does over HTTP, beside bare handlers and bare commits on the same machine in the same run.
+//!
+//! `cargo bench --bench http` runs everything; a name such as `holds` runs that part alone.
+
+mod client;
+mod world;
+
+use client::{Load, Requests, Same, load};
+use hdrhistogram::Histogram;
+use rusqlite::Connection;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use world::{Buyer, Server, buyers, concert};
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(2);
+const POSITION_CONNECTIONS: usize = 64;
+const HOLD_CONNECTIONS: usize = 256;
+const SEATS_PER_BUYER: usize = 4;
+
+fn main() {
+    let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|part| part == name);
+    if wanted("positions") {
+        positions();
+    }
+    if wanted("holds") {
+        holds();
+    }
+    if wanted("seatmap") {
+        seat_map();
+    }
+    if wanted("idle") {
+        idle();
+    }
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
+}
+
+fn same(request: &[u8], connections: usize) -> Vec<Box<dyn Requests>> {
+    (0..connections).map(|_| Box::new(Same(request.to_vec())) as Box<dyn Requests>).collect()
+}
+
+fn run(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: Duration) -> Load {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(load(address, sources, length))
+}
+
+/// The body of one answer, for ever: a bare handler serves the same bytes.
+fn body_of(address: SocketAddr, path: &str) -> &'static [u8] {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let body = runtime.block_on(async {
+        reqwest::get(format!("http://{address}{path}")).await.unwrap().bytes().await.unwrap()
+    });
+    Box::leak(body.to_vec().into_boxed_slice())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Runs the real and the bare load in turn and prints the rates, their ratio and the latencies.
+fn compare(name: &str, mut real: impl FnMut() -> Load, mut bare: impl FnMut() -> Load) {
+    let (mut ratios, mut rates, mut bare_rates) = (Vec::new(), Vec::new(), Vec::new());
+    let mut latency = Histogram::<u64>::new(3).unwrap();
+    for _ in 0..ROUNDS {
+        let (measured, beside) = (real(), bare());
+        assert_eq!(measured.by_class[2], measured.latency.len(), "not all answers are 2xx: {:?}", measured.by_class);
+        assert_eq!(beside.by_class[2], beside.latency.len(), "not all bare answers are 2xx: {:?}", beside.by_class);
+        ratios.push(measured.rate / beside.rate);
+        rates.push(measured.rate);
+        bare_rates.push(beside.rate);
+        latency.add(&measured.latency).unwrap();
+    }
+    let spread = (ratios.iter().copied().fold(f64::MAX, f64::min), ratios.iter().copied().fold(0.0, f64::max));
+    println!(
+        "{name:<28} {:>9.0}/s   bare {:>9.0}/s   ratio {:.2} ({:.2} to {:.2})   p50 {} us, p99 {} us",
+        median(rates),
+        median(bare_rates),
+        median(ratios),
+        spread.0,
+        spread.1,
+        latency.value_at_quantile(0.5),
+        latency.value_at_quantile(0.99),
+    );
+}
+
+fn positions() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let server = Server::real(folder.path(), &["--max-active", "1"]);
+    let first = server.run(buyers(server.office(), 1, 1, frontrow_domain::id::RoomId::HOUSE)).remove(0);
+    drop(first);
+    let token = server.run(async {
+        let office = server.office();
+        let command = frontrow_domain::command::Command::Register(world::new_user(2));
+        office.operate(frontrow_domain::user::Caller::System, command, None).await.unwrap();
+        let caller = frontrow_domain::user::Caller::Buyer(world::user_id(2));
+        office.issue_token(caller, None, None).await.unwrap().value.0.signed
+    });
+    let path = format!("/api/v1/queue/tokens/{token}/position");
+    let bare = Server::bare(body_of(server.address, &path));
+    let request = get(&path);
+    compare(
+        "position",
+        || run(server.address, same(&request, POSITION_CONNECTIONS), ROUND),
+        || run(bare.address, same(&request, POSITION_CONNECTIONS), ROUND),
+    );
+}
+
+fn seat_map() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let server = Server::real(folder.path(), &[]);
+    let (concert_id, ..) = server.run(concert(server.office(), 50_000, None));
+    for form in ["compact", "full"] {
+        let path = format!("/api/v1/concerts/{concert_id}/seats?form={form}");
+        let body = body_of(server.address, &path);
+        let bare = Server::bare(body);
+        let request = get(&path);
+        compare(
+            &format!("seat map {form}, {} KB", body.len() / 1_000),
+            || run(server.address, same(&request, 16), ROUND),
+            || run(bare.address, same(&request, 16), ROUND),
+        );
+    }
+}
+
+/// Holds a fresh seat with each request: four for each buyer, then the next buyer.
+struct Holds {
+    buyers: Arc<Vec<Buyer>>,
+    next: Arc<AtomicUsize>,
+    first_seat: i64,
+}
+
+impl Requests for Holds {
+    fn next(&mut self, request: &mut Vec<u8>) -> bool {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(buyer) = self.buyers.get(number / SEATS_PER_BUYER) else { return false };
+        let seat = self.first_seat + i64::try_from(number).unwrap();
+        hold_request(request, buyer, seat);
+        true
+    }
+}
+
+fn hold_request(request: &mut Vec<u8>, buyer: &Buyer, seat: i64) {
+    use std::io::Write as _;
+    let body = format!("{{\"seat_id\":{seat}}}");
+    write!(
+        request,
+        "POST /api/v1/reservations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         authorization: Bearer {}\r\nqueue-token: {}\r\nidempotency-key: benchmark-{seat:020}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        buyer.bearer,
+        buyer.token,
+        body.len()
+    )
+    .unwrap();
+}
+
+fn holds() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let buyers_count = 60_000;
+    let active = (buyers_count + 1).to_string();
+    let server = Server::real(folder.path(), &["--max-active", &active, "--hold-seconds", "36000"]);
+    let seats = i32::try_from(buyers_count * SEATS_PER_BUYER).unwrap();
+    let (_, room, first) = server.run(concert(server.office(), seats, Some(1_000_000)));
+    let started = Instant::now();
+    let admitted = server.run(buyers(server.office(), 1, u64::try_from(buyers_count).unwrap(), room));
+    eprintln!("admitted {buyers_count} buyers in {:.1} s", started.elapsed().as_secs_f64());
+    let buyers = Arc::new(admitted);
+    let next = Arc::new(AtomicUsize::new(0));
+    let sample = br#"{"reservation_id":13,"user_id":"01a20505-08cf-7f24-b341-a35ec6ddf0e9","concert_id":1,"seat_id":17,"seat_number":17,"price":120000,"status":"pending","created_at":"2026-11-22T20:49:23.281342Z","expires_at":"2026-11-22T20:54:23.281342Z","confirmed_at":null,"closed_at":null}"#;
+    let bare = Server::bare(sample);
+    let mut posted = Vec::new();
+    hold_request(&mut posted, &buyers[0], 17);
+    let posted = String::from_utf8(posted).unwrap().replace("POST /api/v1/reservations ", "POST / ").into_bytes();
+    compare(
+        "holds, 256 connections",
+        || {
+            let sources = (0..HOLD_CONNECTIONS).map(|_| {
+                let (buyers, next) = (Arc::clone(&buyers), Arc::clone(&next));
+                Box::new(Holds { buyers, next, first_seat: first.get() }) as Box<dyn Requests>
+            });
+            run(server.address, sources.collect(), Duration::from_millis(1_200))
+        },
+        || run(bare.address, same(&posted, HOLD_CONNECTIONS), Duration::from_millis(1_200)),
+    );
+}
+
+/// One client, one hold after the other, beside one-row commits to a file on the same disk.
+fn idle() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let server = Server::real(folder.path(), &["--max-active", "2000", "--hold-seconds", "36000"]);
+    let count = 500;
+    let seats = i32::try_from(count * SEATS_PER_BUYER).unwrap();
+    let (_, room, first) = server.run(concert(server.office(), seats, Some(2_000)));
+    let buyers = server.run(buyers(server.office(), 1, u64::try_from(count).unwrap(), room));
+    let conn = Connection::open(folder.path().join("bare.db")).unwrap();
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         CREATE TABLE row (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;",
+    )
+    .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut holds, mut commits) = (Histogram::<u64>::new(3).unwrap(), Histogram::<u64>::new(3).unwrap());
+    let mut connection = runtime.block_on(client::Connection::open(server.address)).unwrap();
+    for number in 0..count * SEATS_PER_BUYER {
+        let mut request = Vec::new();
+        hold_request(&mut request, &buyers[number / SEATS_PER_BUYER], first.get() + i64::try_from(number).unwrap());
+        let sent = Instant::now();
+        assert_eq!(runtime.block_on(connection.ask(&request)).unwrap(), 201);
+        holds.saturating_record(u64::try_from(sent.elapsed().as_micros()).unwrap());
+        let started = Instant::now();
+        conn.execute("INSERT INTO row (text) VALUES (?1)", ("a row of about the same length as a reservation",)).unwrap();
+        commits.saturating_record(u64::try_from(started.elapsed().as_micros()).unwrap());
+    }
+    for quantile in [0.5, 0.99] {
+        let (hold, commit) = (holds.value_at_quantile(quantile), commits.value_at_quantile(quantile));
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
+        let ratio = hold as f64 / commit as f64;
+        println!("idle hold, p{:<3} {hold} us   one-row commit {commit} us   ratio {ratio:.2}", quantile * 100.0);
+    }
+}

@@ -1,0 +1,474 @@
+//! What every queue must do, as plain functions over the port. Each one starts with a queue without any room.
+
+use frontrow::{queue::Queue, queue::view::RoomView, store::Line};
+use frontrow_domain::{
+    command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
+    id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    model::Model,
+    money::Money,
+    queue::{Gate, Token, TokenStatus},
+    rules::Rules,
+    seat::{NewSeat, SeatLabel},
+    time::{Span, Time},
+    user::Caller,
+};
+use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
+
+const START: Time = Time::from_micros(1_900_000_000_000_000);
+const HOUSE: RoomId = RoomId::HOUSE;
+
+macro_rules! memory_queue {
+    ($($name:ident),* $(,)?) => {
+        mod memory_queue {
+            use frontrow::queue::memory::MemoryQueue;
+
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(&MemoryQueue::new()).await;
+                }
+            )*
+        }
+    };
+}
+
+memory_queue!(
+    a_room_that_was_not_laid_has_no_view,
+    places_are_exact_while_others_join_leave_and_get_their_turn,
+    a_token_issued_and_ended_in_one_batch_leaves_no_trace,
+    a_dormant_token_that_returns_is_at_the_head,
+    a_missed_turn_can_be_recalled,
+    the_silent_are_found_and_the_awake_are_not,
+    laying_a_room_counts_everybody_as_heard_of,
+    a_due_hold_is_handed_out_once,
+    a_hold_that_was_cancelled_or_paid_is_never_due,
+    settings_reach_the_view,
+    a_concerts_own_room_is_there_from_the_start,
+    a_laid_view_is_the_one_that_followed_every_change,
+    a_reader_on_another_thread_never_sees_its_place_rise,
+    a_line_that_may_move_wakes_its_worker,
+);
+
+/// A box office whose every change goes to the queue, as the engine would send it.
+struct Office<'a> {
+    queue: &'a dyn Queue,
+    model: Model,
+    rules: Rules,
+    now: Time,
+}
+
+impl<'a> Office<'a> {
+    /// One with an open house room for `max_active`, laid.
+    async fn open(queue: &'a dyn Queue, max_active: i64) -> Self {
+        let office = Self { queue, model: Model::new(max_active, START), rules: Rules::default(), now: START };
+        queue.lay(office.line()).await.unwrap();
+        office
+    }
+
+    fn run(&mut self, batch: Vec<(Caller, Command)>) -> Vec<Decision> {
+        let requests: Vec<_> =
+            batch.into_iter().map(|(caller, command)| Request { caller, command, idempotency: None }).collect();
+        let (answers, changes) = self.model.transact(self.now, self.rules, &requests);
+        self.queue.publish(&changes);
+        answers.into_iter().map(|answer| answer.decision).collect()
+    }
+
+    fn one(&mut self, caller: Caller, command: Command) -> Outcome {
+        self.run(vec![(caller, command)]).remove(0).unwrap()
+    }
+
+    fn join(&mut self, users: std::ops::RangeInclusive<i64>) {
+        self.run(users.map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE, concert_id: None })).collect());
+    }
+
+    fn leave(&mut self, user: i64) {
+        self.one(buyer(user), Command::LeaveQueue { token: at(user) });
+    }
+
+    fn activate(&mut self, user: i64) -> Outcome {
+        self.one(buyer(user), Command::ActivateToken { token: at(user) })
+    }
+
+    fn advance(&mut self, asleep: &[i64]) {
+        let asleep = asleep.iter().copied().map(Position).collect();
+        self.one(Caller::System, Command::AdvanceRoom { room_id: HOUSE, limit: 500, asleep });
+    }
+
+    fn set_room(&mut self, change: RoomChange) {
+        self.one(Caller::System, Command::SetRoom { room_id: HOUSE, change });
+    }
+
+    fn later(&mut self, by: Span) {
+        self.now = self.now.plus(by);
+    }
+
+    fn view(&self) -> Arc<RoomView> {
+        self.queue.view(HOUSE).unwrap()
+    }
+
+    fn status(&self, position: i64) -> TokenStatus {
+        self.view().place(Position(position)).status
+    }
+
+    fn ahead(&self, position: i64) -> i64 {
+        self.view().place(Position(position)).ahead
+    }
+
+    fn line(&self) -> Line {
+        let tokens = || self.model.tokens.values().filter(|token| token.id.room_id == HOUSE);
+        Line {
+            room: self.model.rooms[&HOUSE].clone(),
+            highest: self.model.highest.get(&HOUSE).copied().unwrap_or(Position(0)),
+            waiting: tokens().filter(|token| is_waiting(token)).map(|token| token.id.position).collect(),
+            others: tokens()
+                .filter(|token| !is_waiting(token) && token.status != TokenStatus::Ended)
+                .copied()
+                .collect(),
+            now: self.now,
+        }
+    }
+
+    /// A concert with two seats, the first user active, and both seats held by them.
+    fn hold_two_seats(&mut self) -> [ReservationId; 2] {
+        let concert = NewConcert {
+            title: "Title".into(),
+            artist: "Artist".into(),
+            venue: "Venue".into(),
+            time_zone: "Asia/Seoul".into(),
+            concert_date: jiff::civil::date(2035, 1, 1),
+            start_time: jiff::civil::time(19, 0, 0, 0),
+            end_time: jiff::civil::time(21, 0, 0, 0),
+            starts_at: self.now.plus(Span::from_secs(30 * 86_400)),
+            base_price: Money::new(1_000),
+            opens_at: self.now,
+            closes_at: self.now.plus(Span::from_secs(20 * 86_400)),
+            own_room_max_active: None,
+        };
+        self.one(Caller::System, Command::CreateConcert(concert));
+        let seats = (1..=2).map(new_seat).collect();
+        self.one(Caller::System, Command::AddSeats { concert_id: ConcertId::new(1), seats });
+        self.join(1..=1);
+        self.advance(&[]);
+        self.activate(1);
+        let seat_ids = vec![SeatId::new(1), SeatId::new(2)];
+        let Outcome::Held(held) = self.one(buyer(1), Command::Hold { token: at(1), seat_ids }) else {
+            panic!("both seats are free")
+        };
+        [held[0].reservation_id, held[1].reservation_id]
+    }
+}
+
+fn is_waiting(token: &Token) -> bool {
+    token.status == TokenStatus::Waiting
+}
+
+fn buyer(user: i64) -> Caller {
+    Caller::Buyer(user_id(user))
+}
+
+fn user_id(user: i64) -> UserId {
+    UserId(Uuid::from_u128(u128::from(user.unsigned_abs())))
+}
+
+fn at(position: i64) -> TokenId {
+    TokenId { room_id: HOUSE, position: Position(position) }
+}
+
+fn positions(of: &[i64]) -> Vec<Position> {
+    of.iter().copied().map(Position).collect()
+}
+
+pub(crate) async fn a_room_that_was_not_laid_has_no_view(queue: &dyn Queue) {
+    assert!(queue.view(HOUSE).is_none());
+    assert!(queue.rooms().is_empty());
+    Office::open(queue, 1).await;
+    assert!(queue.view(HOUSE).is_some());
+    assert!(queue.view(RoomId::new(7)).is_none());
+    assert_eq!(queue.rooms(), [HOUSE]);
+}
+
+pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 10).await;
+    for first in (1..=5_000).step_by(500) {
+        office.join(first..=first + 499);
+    }
+    assert_eq!(office.view().total_waiting(), 5_000);
+    assert_eq!((office.ahead(1), office.ahead(5_000)), (0, 4_999));
+
+    office.leave(2_000);
+    office.leave(4_000);
+    assert_eq!(office.status(2_000), TokenStatus::Ended);
+    assert_eq!([1_999, 2_001, 3_999, 4_001, 5_000].map(|at| office.ahead(at)), [1_998, 1_999, 3_997, 3_998, 4_997]);
+    assert_eq!(office.view().total_waiting(), 4_998);
+
+    office.advance(&[]);
+    assert_eq!(office.view().cursor(), Position(10));
+    assert_eq!([10, 11].map(|at| office.status(at)), [TokenStatus::Offered, TokenStatus::Waiting]);
+    assert_eq!([11, 2_001, 5_000].map(|at| office.ahead(at)), [0, 1_989, 4_987]);
+
+    office.leave(11);
+    office.activate(1);
+    assert_eq!(office.ahead(12), 0);
+    let view = office.view();
+    assert_eq!((view.active(), view.offered(), view.total_waiting()), (1, 9, 4_987));
+    assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.rules.idle_limit)));
+}
+
+pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 10).await;
+    let leave = Command::LeaveQueue { token: at(2) };
+    let mut batch: Vec<_> =
+        (1..=3).map(|user| (buyer(user), Command::IssueToken { room_id: HOUSE, concert_id: None })).collect();
+    batch.push((buyer(2), leave));
+    office.run(batch);
+    assert_eq!(office.status(2), TokenStatus::Ended);
+    assert_eq!((office.ahead(3), office.view().total_waiting()), (1, 2));
+}
+
+pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 2).await;
+    office.join(1..=10);
+    office.advance(&[1, 2]);
+    assert_eq!([1, 2].map(|at| office.status(at)), [TokenStatus::Dormant; 2]);
+    assert_eq!(
+        [3, 4, 5].map(|at| office.status(at)),
+        [TokenStatus::Offered, TokenStatus::Offered, TokenStatus::Waiting]
+    );
+    assert_eq!(office.view().total_waiting(), 6);
+
+    office.one(buyer(1), Command::WakeToken { token: at(1) });
+    assert_eq!((office.status(1), office.ahead(1), office.ahead(5)), (TokenStatus::Waiting, 0, 0));
+    assert_eq!(office.view().total_waiting(), 7);
+    assert_eq!(office.queue.asleep(HOUSE, 10, START), []);
+
+    office.leave(3);
+    office.advance(&[]);
+    assert_eq!((office.status(1), office.status(5)), (TokenStatus::Offered, TokenStatus::Waiting));
+    assert_eq!(office.view().total_waiting(), 6);
+}
+
+pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    office.join(1..=3);
+    office.advance(&[]);
+    office.later(office.rules.claim_window);
+    office.advance(&[]);
+    let claim_by = START.plus(office.rules.claim_window);
+    let place = office.view().place(Position(1));
+    assert_eq!((place.status, place.deadline), (TokenStatus::Missed, Some(claim_by.plus(office.rules.recall_window))));
+    assert_eq!(office.status(2), TokenStatus::Offered);
+
+    assert!(matches!(office.activate(1), Outcome::TurnPending(_)));
+    assert_eq!((office.status(1), office.ahead(1)), (TokenStatus::Waiting, 0));
+    office.leave(2);
+    office.advance(&[]);
+    assert_eq!((office.status(1), office.status(3)), (TokenStatus::Offered, TokenStatus::Waiting));
+}
+
+pub(crate) async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 0).await;
+    office.join(1..=20);
+    let later = START.plus(Span::from_secs(60));
+    assert_eq!(queue.asleep(HOUSE, 20, START), [], "who was just issued a token is awake");
+    assert_eq!(queue.asleep(HOUSE, 20, later).len(), 20);
+    for awake in [3, 5, 6, 9] {
+        queue.heard_of(at(awake), later);
+    }
+    assert_eq!(queue.asleep(HOUSE, 3, later), positions(&[1, 2, 4]), "three awake are enough");
+    assert_eq!(queue.asleep(HOUSE, 4, later), positions(&[1, 2, 4, 7, 8]));
+    office.leave(4);
+    office.leave(5);
+    assert_eq!(queue.asleep(HOUSE, 3, later), positions(&[1, 2, 7, 8]), "who has left is neither");
+    queue.heard_of(at(1_000_000_000_000), later);
+    assert_eq!(queue.asleep(RoomId::new(7), 3, later), []);
+}
+
+pub(crate) async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 0).await;
+    office.join(1..=20);
+    office.later(Span::from_secs(600));
+    assert_eq!(queue.asleep(HOUSE, 20, office.now).len(), 20);
+    queue.lay(office.line()).await.unwrap();
+    assert_eq!(queue.asleep(HOUSE, 20, office.now), []);
+}
+
+pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    let held = office.hold_two_seats();
+    let end = START.plus(office.rules.hold);
+    let before = end.minus(Span::from_micros(1));
+    assert_eq!(queue.take_due_holds(before, 10).await.unwrap(), []);
+    assert_eq!(queue.take_due_holds(end, 1).await.unwrap(), held[..1]);
+    assert_eq!(queue.take_due_holds(end, 10).await.unwrap(), held[1..]);
+    assert_eq!(queue.take_due_holds(end, 10).await.unwrap(), []);
+    queue.add_hold_deadlines(&[(end, held[0])]).await.unwrap();
+    assert_eq!(queue.take_due_holds(end, 10).await.unwrap(), held[..1]);
+}
+
+pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    let held = office.hold_two_seats();
+    office.one(buyer(1), Command::CancelReservation { reservation_id: held[0] });
+    let Some(charge) = charge(&mut office) else { panic!("the house charges points") };
+    assert!(charge >= Money::new(1_000));
+    office.one(buyer(1), Command::Pay { token: at(1), reservation_ids: vec![held[1]] });
+    let long_after = START.plus(Span::from_secs(86_400));
+    assert_eq!(queue.take_due_holds(long_after, 10).await.unwrap(), []);
+    assert_eq!((office.status(1), office.view().active()), (TokenStatus::Ended, 0), "paying ends the token");
+}
+
+fn charge(office: &mut Office<'_>) -> Option<Money> {
+    use frontrow_domain::user::{NewUser, Role};
+    let user = NewUser {
+        user_id: user_id(1),
+        name: "Name".into(),
+        email: "name@frontrow.example".into(),
+        password_hash: String::new(),
+        role: Role::Buyer,
+    };
+    office.one(Caller::Nobody, Command::Register(user));
+    let command = Command::Charge { user_id: user_id(1), amount: Money::new(5_000), reference: None };
+    match office.one(buyer(1), command) {
+        Outcome::Charged(entry) => Some(entry.amount),
+        _ => None,
+    }
+}
+
+pub(crate) async fn settings_reach_the_view(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 5).await;
+    let gate = Some(Gate::Paused);
+    office.set_room(RoomChange {
+        max_active: Some(7),
+        gate,
+        message: Some(Some("Soon.".into())),
+        ..Default::default()
+    });
+    let view = office.view();
+    assert_eq!((view.room().max_active, view.room().gate), (7, Gate::Paused));
+    assert_eq!(view.room().message.as_deref(), Some("Soon."));
+    assert_eq!(view.epoch(), office.model.rooms[&HOUSE].epoch);
+}
+
+pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    let room = frontrow_domain::queue::Room::new(RoomId::new(7), 3, START);
+    let mut changes = frontrow_domain::world::Changes { now: START, ..Default::default() };
+    changes.rooms.inserted.push(room);
+    queue.publish(&changes);
+    assert_eq!(queue.view(RoomId::new(7)).unwrap().room().max_active, 3);
+    assert_eq!(queue.rooms(), [HOUSE, RoomId::new(7)]);
+    office.join(1..=2);
+    assert_eq!(queue.view(RoomId::new(7)).unwrap().total_waiting(), 0, "the house's line is another");
+}
+
+pub(crate) async fn a_laid_view_is_the_one_that_followed_every_change(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 4).await;
+    let mut chance = 42_u64;
+    let mut pick = move |below: i64| {
+        // Knuth's linear congruential generator: the same steps in every run.
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from(chance >> 33).unwrap() % below
+    };
+    for round in 0..300 {
+        let user = pick(200) + 1;
+        office.later(Span::from_secs(pick(40)));
+        match pick(6) {
+            0 | 1 => office.join(user..=user + 5),
+            2 => office.advance(&[user, user + 1]),
+            kind => {
+                let Some(token) = office.model.tokens.values().nth(usize::try_from(user).unwrap()).copied() else {
+                    continue;
+                };
+                let command = match kind {
+                    3 => Command::LeaveQueue { token: token.id },
+                    4 => Command::ActivateToken { token: token.id },
+                    _ => Command::WakeToken { token: token.id },
+                };
+                office.run(vec![(Caller::Buyer(token.user_id), command)]);
+            }
+        }
+        let followed = office.view();
+        if round % 3 == 0 {
+            queue.lay(office.line()).await.unwrap();
+        }
+        let laid = office.view();
+        let numbers =
+            |view: &RoomView| (view.cursor(), view.tail(), view.active(), view.offered(), view.total_waiting());
+        assert_eq!(numbers(&followed), numbers(&laid));
+        for token in office.model.tokens.values() {
+            assert_eq!(followed.place(token.id.position), laid.place(token.id.position), "{:?}", token.id);
+            assert_eq!(laid.place(token.id.position).status, token.status);
+        }
+    }
+    assert!(office.model.tokens.len() > 200);
+}
+
+pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: &dyn Queue) {
+    const PLACE: i64 = 400;
+    let mut office = Office::open(queue, 0).await;
+    office.join(1..=PLACE);
+    let (started, has_started) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut last = i64::MAX;
+            loop {
+                let place = queue.view(HOUSE).unwrap().place(Position(PLACE));
+                if place.status != TokenStatus::Waiting {
+                    return last;
+                }
+                assert!(place.ahead <= last, "{} after {last}", place.ahead);
+                if last == i64::MAX {
+                    started.send(place.ahead).unwrap();
+                }
+                last = place.ahead;
+            }
+        });
+        assert_eq!(has_started.recv().unwrap(), PLACE - 1);
+        for user in 1..PLACE {
+            match user % 3 {
+                0 => office.leave(PLACE - user),
+                1 => {
+                    office.set_room(RoomChange { max_active: Some(user / 3), ..Default::default() });
+                    office.advance(&[user + 1]);
+                }
+                _ => office.join(PLACE + user..=PLACE + user),
+            }
+        }
+        office.leave(PLACE);
+        assert!(reader.join().unwrap() < PLACE);
+    });
+}
+
+/// Longer than any test may take.
+const LONG: Duration = Duration::from_hours(1);
+
+/// Whether the queue said that a line may move, rather than that time has passed.
+async fn told(queue: &dyn Queue) -> bool {
+    tokio::time::timeout(Duration::from_secs(20), queue.moved(LONG)).await.is_ok()
+}
+
+pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    assert!(told(queue).await, "a room was laid");
+    office.join(1..=2);
+    assert!(told(queue).await, "somebody came while a place was free");
+    office.advance(&[]);
+    office.activate(1);
+    office.join(3..=3);
+    let news = tokio::select! {
+        biased;
+        () = queue.moved(LONG) => true,
+        () = std::future::ready(()) => false,
+    };
+    assert!(!news, "the room is full");
+    office.leave(1);
+    assert!(told(queue).await, "a place came free");
+    office.set_room(RoomChange { max_active: Some(9), ..Default::default() });
+    assert!(told(queue).await, "a setting changed");
+}
+
+fn new_seat(seat_number: i32) -> NewSeat {
+    let label = SeatLabel { section: "Floor".into(), row: "A".into(), grade: "R".into() };
+    NewSeat { seat_number, price: Money::new(1_000), label }
+}
