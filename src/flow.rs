@@ -234,13 +234,12 @@ impl BoxOffice {
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, Stop> {
         let secret_hash: [u8; 32] = Sha256::digest(secret).into();
         let now = self.clock.now();
-        let session = match self.followers.sessions.get(&secret_hash, now) {
-            Some(session) => session,
-            None => {
-                let session = self.store.session(secret_hash).await?.ok_or(Stop::Unauthorized)?;
-                self.followers.sessions.put(session, now);
-                session
-            }
+        let session = if let Some(session) = self.followers.sessions.get(&secret_hash, now) {
+            session
+        } else {
+            let session = self.store.session(secret_hash).await?.ok_or(Stop::Unauthorized)?;
+            self.followers.sessions.put(session, now);
+            session
         };
         if now >= session.expires_at {
             return Err(Stop::Unauthorized);

@@ -36,7 +36,7 @@ pub struct App {
     pub limits: RateLimits,
     /// The key of programs that charge points for users.
     pub service_key: Option<Secret>,
-    /// The OpenAPI document.
+    /// The `OpenAPI` document.
     pub document: Bytes,
 }
 
@@ -80,14 +80,13 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(operator::audit))
 }
 
-/// The OpenAPI document.
+/// The `OpenAPI` document.
 #[must_use]
 pub fn api_document() -> Value {
     openapi::complete(&api().split_for_parts().1)
 }
 
 /// Every route of the server, without what surrounds each request.
-#[must_use]
 pub fn router(app: Shared) -> Router {
     let (routes, _) = api().split_for_parts();
     routes

@@ -73,12 +73,9 @@ impl Passwords {
     /// Too many wait.
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, PasswordError> {
         let decoy = Arc::clone(&self.decoy);
-        self.run(move || match hash {
-            Some(hash) => verify_now(&password, &hash),
-            None => {
-                verify_now(&password, &decoy);
-                false
-            }
+        self.run(move || {
+            let right = verify_now(&password, hash.as_deref().unwrap_or(&decoy));
+            right && hash.is_some()
         })
         .await
     }

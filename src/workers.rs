@@ -25,7 +25,7 @@ const RECOVER_TICK: Duration = Duration::from_secs(10);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often old rows are forgotten.
-const PRUNE_TICK: Duration = Duration::from_secs(600);
+const PRUNE_TICK: Duration = Duration::from_mins(10);
 /// How long kept answers are kept.
 const KEYS_KEPT: Span = Span::from_secs(7 * 86_400);
 

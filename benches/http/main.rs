@@ -18,6 +18,10 @@ use std::{
 };
 use world::{Buyer, Server, buyers, concert};
 
+/// The server's own allocator, for both sides of every comparison.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 const POSITION_CONNECTIONS: usize = 64;
@@ -57,9 +61,8 @@ fn run(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: Duration) -
 /// The body of one answer, for ever: a bare handler serves the same bytes.
 fn body_of(address: SocketAddr, path: &str) -> &'static [u8] {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let body = runtime.block_on(async {
-        reqwest::get(format!("http://{address}{path}")).await.unwrap().bytes().await.unwrap()
-    });
+    let body = runtime
+        .block_on(async { reqwest::get(format!("http://{address}{path}")).await.unwrap().bytes().await.unwrap() });
     Box::leak(body.to_vec().into_boxed_slice())
 }
 
@@ -219,7 +222,8 @@ fn idle() {
         assert_eq!(runtime.block_on(connection.ask(&request)).unwrap(), 201);
         holds.saturating_record(u64::try_from(sent.elapsed().as_micros()).unwrap());
         let started = Instant::now();
-        conn.execute("INSERT INTO row (text) VALUES (?1)", ("a row of about the same length as a reservation",)).unwrap();
+        conn.execute("INSERT INTO row (text) VALUES (?1)", ("a row of about the same length as a reservation",))
+            .unwrap();
         commits.saturating_record(u64::try_from(started.elapsed().as_micros()).unwrap());
     }
     for quantile in [0.5, 0.99] {

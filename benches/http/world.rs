@@ -57,9 +57,9 @@ impl Server {
     pub fn bare(body: &'static [u8]) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stop, mut stopped) = watch::channel(false);
-        let (address, done) = runtime.block_on(async {
-            let answer = || async move { ([("content-type", "application/json")], Bytes::from_static(body)) };
-            let take = |taken: axum::Json<serde_json::Value>| async move {
+        let (address, done) = runtime.block_on(async move {
+            let answer = move || async move { ([("content-type", "application/json")], Bytes::from_static(body)) };
+            let take = move |taken: axum::Json<serde_json::Value>| async move {
                 drop(taken);
                 ([("content-type", "application/json")], Bytes::from_static(body))
             };

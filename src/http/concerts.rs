@@ -77,7 +77,7 @@ pub(super) async fn list(
     let filter =
         ConcertFilter { text: query.text, venue: query.venue, from: query.from, to: query.to, status: query.status };
     let concerts = app.office.store.concerts(&filter, page).await?;
-    Ok(json(&next_page(concerts, page, |concert| concert.concert_id)))
+    Ok(json(&next_page(concerts, &page, |concert| concert.concert_id)))
 }
 
 /// A concert.

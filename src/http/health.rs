@@ -32,7 +32,7 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     (headers, app.office.metrics.render()).into_response()
 }
 
-/// The OpenAPI document.
+/// The `OpenAPI` document.
 pub(super) async fn document(State(app): State<Shared>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], app.document.clone()).into_response()
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document: made from the routes, completed with the errors that each of them can answer with.
+//! The `OpenAPI` document: made from the routes, completed with the errors that each of them can answer with.
 
 use crate::http::problem::{
     MEDIA_TYPE,

@@ -103,6 +103,7 @@ pub struct SetSeats {
 }
 
 /// What changes of a room; what is left out stays.
+#[expect(clippy::option_option, reason = "null takes a setting away, leaving it out keeps it")]
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoomPatch {
@@ -123,6 +124,7 @@ pub struct RoomPatch {
     message: Option<Option<String>>,
 }
 
+#[expect(clippy::option_option, reason = "null and left out are two things")]
 /// Tells a field that is null from one that is left out.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
@@ -376,7 +378,7 @@ pub(super) async fn users(
     }
     let page = page(query.limit, query.cursor);
     let rows = app.office.store.users(query.text.as_deref(), page).await?;
-    Ok(json(&next_page(rows, page, |row| row.user_id)))
+    Ok(json(&next_page(rows, &page, |row| row.user_id)))
 }
 
 /// Reservations of anybody, newest first.
@@ -390,7 +392,7 @@ pub(super) async fn reservations(
     let page = page(query.limit, query.cursor);
     let filter = ReservationFilter { user: query.user_id, concert: query.concert_id, status: query.status };
     let rows = app.office.reservations(&filter, page).await?;
-    Ok(json(&next_page(rows, page, |row| row.reservation_id)))
+    Ok(json(&next_page(rows, &page, |row| row.reservation_id)))
 }
 
 /// Payments of anybody, newest first.
@@ -404,7 +406,7 @@ pub(super) async fn payments(
     let page = page(query.limit, query.cursor);
     let filter = PaymentFilter { user: query.user_id, reservation: query.reservation_id, status: query.status };
     let rows = app.office.payments(&filter, page).await?;
-    Ok(json(&next_page(rows, page, |row| row.payment_id)))
+    Ok(json(&next_page(rows, &page, |row| row.payment_id)))
 }
 
 /// Cancels a pending reservation for its user.
@@ -449,5 +451,5 @@ pub(super) async fn audit(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let rows = app.office.store.audit(page).await?;
-    Ok(json(&next_page(rows, page, |row| row.audit_id)))
+    Ok(json(&next_page(rows, &page, |row| row.audit_id)))
 }

@@ -71,7 +71,7 @@ pub(super) async fn mine(
     let page = page(query.limit, query.cursor);
     let filter = PaymentFilter { user: Some(user_id), ..PaymentFilter::default() };
     let rows = app.office.payments(&filter, page).await?;
-    Ok(json(&next_page(rows, page, |row| row.payment_id)))
+    Ok(json(&next_page(rows, &page, |row| row.payment_id)))
 }
 
 /// A payment.

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A balance.
+#[expect(clippy::struct_field_names, reason = "the field is named as the API's readers know it")]
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Balance {
     /// Whose.
@@ -78,7 +79,7 @@ pub(super) async fn history(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let rows = app.office.history(user_id, page).await?;
-    Ok(json(&next_page(rows, page, |row| row.history_id)))
+    Ok(json(&next_page(rows, &page, |row| row.history_id)))
 }
 
 /// Charges points. Where the box office is open to it, users charge their own account; else an operator or the

@@ -63,7 +63,7 @@ pub fn page<K>(limit: Limit, cursor: Option<Cursor<K>>) -> Page<K> {
 }
 
 /// A page's rows, with the cursor of the next one where this one is full.
-pub fn next_page<T, K: Display>(items: Vec<T>, page: Page<K>, key: impl Fn(&T) -> K) -> List<T> {
+pub fn next_page<T, K: Display>(items: Vec<T>, page: &Page<K>, key: impl Fn(&T) -> K) -> List<T> {
     let full = u32::try_from(items.len()).is_ok_and(|len| len >= page.limit);
     let next_cursor = items.last().filter(|_| full).map(|last| Cursor(key(last)).to_string());
     List { items, next_cursor }
@@ -82,6 +82,7 @@ pub fn json<T: Serialize>(body: &T) -> Response {
 }
 
 /// The one row, or the list of them.
+#[must_use]
 pub fn one_or_list<T: Serialize>(items: Vec<T>, arity: Arity) -> Response {
     match (arity, items.as_slice()) {
         (Arity::One, [only]) => json(only),

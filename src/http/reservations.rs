@@ -71,7 +71,7 @@ pub(super) async fn mine(
     let page = page(query.limit, query.cursor);
     let filter = ReservationFilter { user: Some(user_id), ..ReservationFilter::default() };
     let rows = app.office.reservations(&filter, page).await?;
-    Ok(json(&next_page(rows, page, |row| row.reservation_id)))
+    Ok(json(&next_page(rows, &page, |row| row.reservation_id)))
 }
 
 /// A reservation.

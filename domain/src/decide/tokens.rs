@@ -20,8 +20,13 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
     }
     let old = world.places.get(&(user_id, room_id)).and_then(|id| world.token(*id));
     if let Some(old) = old.filter(can_expire) {
-        let token = old.lapsed(world.now, &world.rules);
+        let mut token = old.lapsed(world.now, &world.rules);
         if can_expire(&token) {
+            // Whoever asks again is there again.
+            if token.status == TokenStatus::Dormant {
+                token = token.waiting_again();
+                world.put_token(token);
+            }
             return Ok(Outcome::Joined { token, issue: Issue::Existing });
         }
         world.put_token(token);

@@ -17,8 +17,8 @@ const QUICK_CHECK_MAX: i64 = 32 * 1_024 * 1_024;
 const STATEMENTS_MAX: usize = 256;
 /// Negative means KiB: 64 MiB of pages, so that the upper levels of every index stay in memory.
 const CACHE_SIZE: i64 = -65_536;
-/// Pages in the log before it is copied into the file: copying seldom saves writing hot pages many times over.
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// Pages in the log (64 MiB) before it is copied into the file: copying seldom saves writing hot pages many times over.
+const CHECKPOINT_PAGES: i64 = 16_000;
 
 /// Opens the writing connection, creating the file where there is none.
 pub(super) fn open_writer(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
