@@ -13,6 +13,7 @@ use crate::{
     workers::{self, WorkerSettings},
 };
 use anyhow::Context as _;
+use axum::Router;
 use bytes::Bytes;
 use frontrow_domain::{points::PointKind, time::Span, world::Changes};
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
@@ -115,6 +116,13 @@ fn count(metrics: &Metrics, changes: &Changes) {
     }
 }
 
+/// Every route of a box office, with what surrounds each request.
+#[must_use = "a router serves nothing by itself"]
+pub fn router(app: Shared, config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Router {
+    let edge = observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout());
+    observe::observe(http::router(app), Arc::new(edge))
+}
+
 /// Serves until `stop` says true, then drains: no new requests, those in flight finish, what waits is committed.
 ///
 /// # Errors
@@ -129,9 +137,7 @@ pub async fn serve(
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app.office, settings, &workers_stop);
-    let edge =
-        Arc::new(observe::Edge::new(Arc::clone(&metrics), clock, config.body_timeout(), config.request_timeout()));
-    let router = observe::observe(http::router(app), edge);
+    let router = router(app, config, &metrics, clock);
     let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
     // The engine goes on until every command that was taken is committed and its last user is gone.
     let _ = stop_workers.send(true);

@@ -1,0 +1,337 @@
+//! Whether the sale kept its promises: the history of what buyers were told, held against the books of the server.
+//! Pure: the same history and books always give the same verdict.
+
+mod line;
+mod money;
+mod seats;
+mod traces;
+
+#[cfg(test)]
+mod cases;
+
+use crate::{
+    api::{AuditEntry, Payment, PointEntry, Reservation, SeatRow},
+    history::{Asked, Effect, History, Outcome, Replay},
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// What the server says after the sale.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Books {
+    /// The concert's seats.
+    pub(crate) seats: Vec<SeatRow>,
+    /// Whether the seats did not change while the reservations were read, so that both are of one moment.
+    pub(crate) settled: Settled,
+    /// Every reservation of the concert.
+    pub(crate) reservations: Vec<Reservation>,
+    /// Reservations up to this number are from before the run.
+    pub(crate) reservations_before: i64,
+    /// Payments of the run, by anybody.
+    pub(crate) payments: Vec<Payment>,
+    /// The buyers' accounts.
+    pub(crate) accounts: Vec<Account>,
+    /// The buyers' last tokens.
+    pub(crate) tokens: Vec<TokenRow>,
+    /// The operators' audit log of the run.
+    pub(crate) audit: Vec<AuditEntry>,
+    /// Acts of the run as an operator that must be in the audit log: action and how often.
+    pub(crate) operator_acts: BTreeMap<&'static str, u64>,
+    /// The highest cap that the room had during the run.
+    pub(crate) max_active: i64,
+}
+
+/// Whether two readings belong to one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// They do.
+    #[default]
+    OneMoment,
+    /// Something changed in between.
+    Moving,
+}
+
+/// A buyer's account.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    /// Whose: an index into the crowd.
+    pub(crate) buyer: usize,
+    /// Their id.
+    pub(crate) user_id: String,
+    /// Their balance in won.
+    pub(crate) balance: i64,
+    /// The version of the last entry before the run.
+    pub(crate) version_before: i64,
+    /// The balance before the run.
+    pub(crate) balance_before: i64,
+    /// The entries of the run, oldest first.
+    pub(crate) entries: Vec<PointEntry>,
+}
+
+/// A token after the sale.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenRow {
+    /// The opaque text.
+    pub(crate) token: String,
+    /// Its number.
+    pub(crate) position: i64,
+    /// Where it stands.
+    pub(crate) status: String,
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Breach {
+    /// Which promise.
+    pub(crate) rule: &'static str,
+    /// The particulars.
+    pub(crate) what: String,
+}
+
+/// The promises, as the report names them.
+pub(crate) const RULES: [(&str, &str); 21] = [
+    ("seat_sold_once", "no seat is sold twice"),
+    ("seat_held_once", "no seat is held by two at once"),
+    ("hold_lasts", "a hold lasts as long as it says"),
+    ("hold_ends", "an ended hold cannot be paid"),
+    ("all_or_nothing", "several seats are held all or none"),
+    ("seats_add_up", "seats and reservations agree"),
+    ("states_follow", "a reservation is in a state that its history explains"),
+    ("balance_never_negative", "no balance falls below zero"),
+    ("money_adds_up", "charges - payments + refunds = balance"),
+    ("versions_without_gaps", "a point history has no gaps"),
+    ("payments_match", "a payment matches its reservation and its point entries"),
+    ("acknowledged_present", "everything acknowledged is there"),
+    ("refused_absent", "nothing is there that was refused or never asked"),
+    ("replays_identical", "a repeated request gets the same answer"),
+    ("room_cap", "never more active than the room allows"),
+    ("order_kept", "who came before stands before"),
+    ("ahead_never_rises", "nobody moves back in line"),
+    ("one_place", "one place in line for one user"),
+    ("turn_needed", "no hold without a turn"),
+    ("operator_acts_logged", "what an operator does is in the audit log"),
+    ("no_server_error", "no answer but success, a documented refusal or 503"),
+];
+
+/// The answer of the audit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Verdict {
+    /// Broken promises.
+    pub(crate) breaches: Vec<Breach>,
+    /// How often each promise was put to the test.
+    pub(crate) looked: BTreeMap<&'static str, u64>,
+}
+
+impl Verdict {
+    /// Notes that a promise was put to the test; `broken` says how it broke, if it did.
+    fn note(&mut self, rule: &'static str, broken: Option<String>) {
+        *self.looked.entry(rule).or_default() += 1;
+        self.breaches.extend(broken.map(|what| Breach { rule, what }));
+    }
+}
+
+/// Audits a sale.
+pub(crate) fn audit(history: &History, books: &Books) -> Verdict {
+    let mut verdict = Verdict::default();
+    let index = Index::of(history, books);
+    seats::check(history, books, &index, &mut verdict);
+    money::check(history, books, &index, &mut verdict);
+    traces::check(history, books, &index, &mut verdict);
+    line::check(history, books, &mut verdict);
+    for replay in &history.replays {
+        let same = replay.first == replay.second;
+        verdict.note(
+            "replays_identical",
+            (!same).then(|| {
+                let show = |(status, body): &(u16, Vec<u8>)| format!("{status} {}", String::from_utf8_lossy(body));
+                let Replay { buyer, name, first, second, .. } = replay;
+                format!("buyer {buyer}, {name}: first {}, then {}", show(first), show(second))
+            }),
+        );
+    }
+    verdict.looked.insert("no_server_error", u64::try_from(history.ops.len()).unwrap_or(u64::MAX));
+    for fault in &history.faults {
+        verdict.note("no_server_error", Some(format!("{}: {} {}", fault.what, fault.status, fault.body)));
+    }
+    for (action, made) in &books.operator_acts {
+        let found = books.audit.iter().filter(|entry| entry.action == *action).count();
+        let found = u64::try_from(found).unwrap_or(0);
+        let missing = found < *made;
+        verdict.note(
+            "operator_acts_logged",
+            missing.then(|| format!("{made} × {action} were acknowledged, the audit log has {found}")),
+        );
+    }
+    verdict
+}
+
+/// What happened to a reservation as far as its buyer knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Known {
+    /// It was not asked for, or refused.
+    #[default]
+    No,
+    /// It may have happened.
+    Maybe,
+    /// It was acknowledged.
+    Yes,
+}
+
+impl Known {
+    const fn at_least(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
+            (Self::Maybe, _) | (_, Self::Maybe) => Self::Maybe,
+            _ => Self::No,
+        }
+    }
+}
+
+/// The life of an acknowledged reservation, with times from the crowd's clock.
+#[derive(Debug, Clone)]
+struct Life {
+    buyer: usize,
+    held: Reservation,
+    hold_sent: u64,
+    hold_received: u64,
+    paid: Known,
+    pay_sent: u64,
+    pay_received: u64,
+    cancelled: Known,
+    cancel_sent: u64,
+    refunded: Known,
+    refund_sent: u64,
+}
+
+/// The history by the things it is about.
+struct Index {
+    lives: BTreeMap<i64, Life>,
+    payments: BTreeMap<i64, (usize, Payment)>,
+    user_of: HashMap<usize, String>,
+    buyer_of: HashMap<String, usize>,
+}
+
+impl Index {
+    fn of(history: &History, books: &Books) -> Self {
+        let mut lives = BTreeMap::new();
+        let mut payments = BTreeMap::new();
+        for op in &history.ops {
+            match &op.outcome {
+                Outcome::Ok(Effect::Held(held)) => {
+                    for reservation in held {
+                        lives.insert(
+                            reservation.reservation_id,
+                            Life {
+                                buyer: op.buyer,
+                                held: reservation.clone(),
+                                hold_sent: op.sent,
+                                hold_received: op.received,
+                                paid: Known::No,
+                                pay_sent: u64::MAX,
+                                pay_received: u64::MAX,
+                                cancelled: Known::No,
+                                cancel_sent: u64::MAX,
+                                refunded: Known::No,
+                                refund_sent: u64::MAX,
+                            },
+                        );
+                    }
+                }
+                Outcome::Ok(Effect::Paid(paid)) => {
+                    for payment in paid {
+                        payments.insert(payment.payment_id, (op.buyer, payment.clone()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut index = Self {
+            lives,
+            payments,
+            user_of: books.accounts.iter().map(|account| (account.buyer, account.user_id.clone())).collect(),
+            buyer_of: books.accounts.iter().map(|account| (account.user_id.clone(), account.buyer)).collect(),
+        };
+        index.follow(history);
+        index
+    }
+
+    /// Adds to each reservation what its buyer then did with it.
+    fn follow(&mut self, history: &History) {
+        for op in &history.ops {
+            let known = match op.outcome {
+                Outcome::Ok(_) => Known::Yes,
+                Outcome::Unknown => Known::Maybe,
+                Outcome::Fail { .. } => continue,
+            };
+            match &op.asked {
+                Asked::Pay { reservations, .. } => {
+                    for id in reservations {
+                        if let Some(life) = self.lives.get_mut(id) {
+                            life.paid = life.paid.at_least(known);
+                            life.pay_sent = life.pay_sent.min(op.sent);
+                            life.pay_received = life.pay_received.min(op.received);
+                        }
+                    }
+                }
+                Asked::Cancel { reservation } => {
+                    if let Some(life) = self.lives.get_mut(reservation) {
+                        life.cancelled = life.cancelled.at_least(known);
+                        life.cancel_sent = life.cancel_sent.min(op.sent);
+                    }
+                }
+                Asked::Refund { payment } => {
+                    let reservation = self.payments.get(payment).map(|(_, payment)| payment.reservation_id);
+                    if let Some(life) = reservation.and_then(|id| self.lives.get_mut(&id)) {
+                        life.refunded = life.refunded.at_least(known);
+                        life.refund_sent = life.refund_sent.min(op.sent);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How often a situation came up that a sale must withstand.
+pub(crate) fn exercised(history: &History, books: &Books) -> BTreeMap<&'static str, u64> {
+    let index = Index::of(history, books);
+    let mut counts: BTreeMap<&'static str, u64> = [
+        "conflicts",
+        "lapsed_holds",
+        "replayed",
+        "refunds",
+        "cancelled",
+        "unknown",
+        "multi_seat_holds",
+        "hit_expired_hold",
+        "same_place_again",
+        "left_the_line",
+    ]
+    .into_iter()
+    .map(|name| (name, 0))
+    .collect();
+    let mut count = |name: &'static str| *counts.entry(name).or_default() += 1;
+    for op in &history.ops {
+        match (&op.asked, &op.outcome) {
+            (_, Outcome::Unknown) => count("unknown"),
+            (_, Outcome::Fail { code, .. }) if code == "seat_held" || code == "seat_sold" => count("conflicts"),
+            (_, Outcome::Fail { code, .. }) if code == "hold_expired" => count("hit_expired_hold"),
+            (_, Outcome::Ok(Effect::Held(held))) if held.len() > 1 => count("multi_seat_holds"),
+            (_, Outcome::Ok(Effect::Refunded(_))) => count("refunds"),
+            (_, Outcome::Ok(Effect::Cancelled(_))) => count("cancelled"),
+            (_, Outcome::Ok(Effect::Joined { fresh: false, .. })) => count("same_place_again"),
+            (Asked::Leave { .. }, Outcome::Ok(_)) => count("left_the_line"),
+            _ => {}
+        }
+    }
+    for replay in &history.replays {
+        if replay.marked {
+            count("replayed");
+        }
+    }
+    for row in &books.reservations {
+        if row.status == "expired" && index.lives.contains_key(&row.reservation_id) {
+            count("lapsed_holds");
+        }
+    }
+    counts
+}

@@ -1,0 +1,170 @@
+//! The waiting line: the cap, the order, and that nobody moves back.
+
+use super::{Books, Verdict};
+use crate::history::{Asked, Effect, History, Outcome};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+pub(super) fn check(history: &History, books: &Books, verdict: &mut Verdict) {
+    room_cap(history, books, verdict);
+    order_kept(history, verdict);
+    places(history, verdict);
+    one_place(history, books, verdict);
+    turn_needed(history, verdict);
+}
+
+/// A token is certainly active from the answer to its activation until its user may have ended it, or its time may
+/// have run out. As many as certainly overlap must fit the room.
+fn room_cap(history: &History, books: &Books, verdict: &mut Verdict) {
+    let mut ends: HashMap<&str, u64> = HashMap::new();
+    for op in &history.ops {
+        if let Asked::Pay { token, .. } | Asked::Leave { token } = &op.asked
+            && !matches!(op.outcome, Outcome::Fail { .. })
+        {
+            let end = ends.entry(token).or_insert(u64::MAX);
+            *end = (*end).min(op.sent);
+        }
+    }
+    let mut steps: Vec<(u64, i64)> = Vec::new();
+    let mut seen = HashSet::new();
+    for op in &history.ops {
+        let Asked::Activate { token } = &op.asked else { continue };
+        let Outcome::Ok(Effect::Activated { lasts }) = &op.outcome else { continue };
+        if !seen.insert(token.as_str()) {
+            continue;
+        }
+        let until = op.sent.saturating_add(*lasts).min(ends.get(token.as_str()).copied().unwrap_or(u64::MAX));
+        if op.received < until {
+            steps.push((op.received, 1));
+            steps.push((until, -1));
+        }
+    }
+    // At one instant ends come before beginnings: only what certainly overlaps counts.
+    steps.sort_unstable();
+    let (mut active, mut most, mut when) = (0_i64, 0_i64, 0);
+    for (at, step) in &steps {
+        active += step;
+        if active > most {
+            (most, when) = (active, *at);
+        }
+    }
+    if !steps.is_empty() {
+        verdict.note(
+            "room_cap",
+            (most > books.max_active).then(|| {
+                format!("{most} tokens were active {} ms into the sale, the cap is {}", when / 1_000, books.max_active)
+            }),
+        );
+    }
+}
+
+/// If one token's answer was there before another was asked for, it has the lower number.
+fn order_kept(history: &History, verdict: &mut Verdict) {
+    let mut joins: Vec<(u64, u64, i64, usize)> = history
+        .ops
+        .iter()
+        .filter_map(|op| match &op.outcome {
+            Outcome::Ok(Effect::Joined { position, fresh: true, .. }) => {
+                Some((op.sent, op.received, *position, op.buyer))
+            }
+            _ => None,
+        })
+        .collect();
+    let mut answered = joins.clone();
+    joins.sort_unstable();
+    answered.sort_unstable_by_key(|(_, received, ..)| *received);
+    let mut answered = answered.into_iter().peekable();
+    let mut highest: Option<(i64, usize)> = None;
+    for (sent, _, position, buyer) in joins {
+        while let Some((.., before, whose)) = answered.next_if(|(_, received, ..)| *received < sent) {
+            highest = highest.max(Some((before, whose)));
+        }
+        verdict.note(
+            "order_kept",
+            highest.filter(|(before, _)| *before >= position).map(|(before, whose)| {
+                format!("buyer {whose} had place {before} before buyer {buyer} asked and was given place {position}")
+            }),
+        );
+    }
+}
+
+fn places(history: &History, verdict: &mut Verdict) {
+    let mut last: HashMap<&str, (i64, i64)> = HashMap::new();
+    for sighting in &history.sightings {
+        let seen = last.insert(&sighting.token, (sighting.position, sighting.ahead));
+        let Some((position, ahead)) = seen else { continue };
+        let broken = if position != sighting.position {
+            Some(format!("buyer {}: place {position} became {}", sighting.buyer, sighting.position))
+        } else if sighting.ahead > ahead {
+            Some(format!(
+                "buyer {} at place {position}: {ahead} were ahead, then {} ({} ms into the sale)",
+                sighting.buyer,
+                sighting.ahead,
+                sighting.received / 1_000
+            ))
+        } else {
+            None
+        };
+        verdict.note("ahead_never_rises", broken);
+    }
+}
+
+fn one_place(history: &History, books: &Books, verdict: &mut Verdict) {
+    let mut numbers: HashMap<i64, &str> = HashMap::new();
+    let mut places: BTreeMap<usize, (&str, u64)> = BTreeMap::new();
+    let mut positions: HashMap<&str, i64> = HashMap::new();
+    let mut paid: HashSet<&str> = HashSet::new();
+    for op in &history.ops {
+        match (&op.asked, &op.outcome) {
+            (_, Outcome::Ok(Effect::Joined { token, position, fresh })) => {
+                positions.insert(token, *position);
+                let other = numbers.insert(*position, token).filter(|other| other != token);
+                let mut broken = other.map(|_| format!("two tokens have place {position}"));
+                if let Some((before, received)) = places.get(&op.buyer)
+                    && !fresh
+                    && before != token
+                    && *received < op.sent
+                {
+                    broken = Some(format!("buyer {} asked for their place again and got another", op.buyer));
+                }
+                verdict.note("one_place", broken);
+                places.insert(op.buyer, (token, op.received));
+            }
+            (Asked::Pay { token, .. }, Outcome::Ok(_)) => {
+                paid.insert(token);
+            }
+            _ => {}
+        }
+    }
+    for row in &books.tokens {
+        let mut broken = positions
+            .get(row.token.as_str())
+            .filter(|position| **position != row.position)
+            .map(|position| format!("the token of place {position} now says {}", row.position));
+        if paid.contains(row.token.as_str()) && row.status != "ended" {
+            broken = Some(format!("the token of place {} paid and is {}", row.position, row.status));
+        }
+        verdict.note("one_place", broken);
+    }
+}
+
+/// A hold is only given to a token that was activated, or may have been, before the hold was answered.
+fn turn_needed(history: &History, verdict: &mut Verdict) {
+    let mut activated: HashMap<&str, u64> = HashMap::new();
+    for op in &history.ops {
+        if let Asked::Activate { token } = &op.asked
+            && matches!(op.outcome, Outcome::Unknown | Outcome::Ok(Effect::Activated { .. }))
+        {
+            let first = activated.entry(token).or_insert(op.sent);
+            *first = (*first).min(op.sent);
+        }
+    }
+    for op in &history.ops {
+        if let (Asked::Hold { token, .. }, Outcome::Ok(_)) = (&op.asked, &op.outcome) {
+            let had_turn = activated.get(token.as_str()).is_some_and(|sent| *sent < op.received);
+            verdict.note(
+                "turn_needed",
+                (!had_turn).then(|| format!("buyer {} was given a hold without an active token", op.buyer)),
+            );
+        }
+    }
+}

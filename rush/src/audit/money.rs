@@ -1,0 +1,107 @@
+//! Money: no won is lost or invented, and every history can be added up.
+
+use super::{Account, Books, Index, Verdict};
+use crate::history::{Asked, Effect, History, Outcome};
+use std::collections::HashMap;
+
+pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &mut Verdict) {
+    let bounds = expected(history, index);
+    for account in &books.accounts {
+        versions(account, verdict);
+        let sum: i64 = account.entries.iter().map(|entry| entry.amount).sum();
+        let by_entries = account.balance_before.saturating_add(sum);
+        verdict.note(
+            "money_adds_up",
+            (by_entries != account.balance).then(|| {
+                format!(
+                    "buyer {}: the history adds up to {by_entries}, the balance is {}",
+                    account.buyer, account.balance
+                )
+            }),
+        );
+        let bound = bounds.get(&account.buyer).copied().unwrap_or_default();
+        let low = account.balance_before.saturating_add(bound.low);
+        let high = account.balance_before.saturating_add(bound.high);
+        verdict.note(
+            "money_adds_up",
+            (!(low..=high).contains(&account.balance)).then(|| {
+                let expected = if low == high { low.to_string() } else { format!("{low} to {high}") };
+                format!(
+                    "buyer {}: charges - payments + refunds make {expected}, the balance is {}",
+                    account.buyer, account.balance
+                )
+            }),
+        );
+    }
+}
+
+/// What the known requests make of a balance; requests of unknown outcome widen it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounds {
+    low: i64,
+    high: i64,
+}
+
+fn expected(history: &History, index: &Index) -> HashMap<usize, Bounds> {
+    let mut bounds: HashMap<usize, Bounds> = HashMap::new();
+    for op in &history.ops {
+        let amount = match &op.asked {
+            Asked::Charge { amount } => *amount,
+            Asked::Pay { reservations, .. } => reservations
+                .iter()
+                .filter_map(|id| index.lives.get(id))
+                .fold(0_i64, |sum, life| sum.saturating_sub(life.held.price)),
+            Asked::Refund { payment } => index.payments.get(payment).map_or(0, |(_, payment)| payment.amount),
+            _ => continue,
+        };
+        let amount = match &op.outcome {
+            Outcome::Ok(Effect::Charged(entry)) => entry.amount,
+            Outcome::Ok(Effect::Paid(payments)) => {
+                payments.iter().fold(0_i64, |sum, payment| sum.saturating_sub(payment.amount))
+            }
+            _ => amount,
+        };
+        let bound = bounds.entry(op.buyer).or_default();
+        match op.outcome {
+            Outcome::Ok(_) => {
+                bound.low = bound.low.saturating_add(amount);
+                bound.high = bound.high.saturating_add(amount);
+            }
+            Outcome::Unknown => {
+                bound.low = bound.low.saturating_add(amount.min(0));
+                bound.high = bound.high.saturating_add(amount.max(0));
+            }
+            Outcome::Fail { .. } => {}
+        }
+    }
+    bounds
+}
+
+fn versions(account: &Account, verdict: &mut Verdict) {
+    let mut version = account.version_before;
+    let mut balance = account.balance_before;
+    for entry in &account.entries {
+        let follows = entry.version == version.saturating_add(1);
+        verdict.note(
+            "versions_without_gaps",
+            (!follows).then(|| format!("buyer {}: version {version} is followed by {}", account.buyer, entry.version)),
+        );
+        let adds_up = entry.balance_after == balance.saturating_add(entry.amount);
+        verdict.note(
+            "money_adds_up",
+            (!adds_up).then(|| {
+                format!(
+                    "buyer {}: entry {} makes {} of {balance} and {}",
+                    account.buyer, entry.history_id, entry.balance_after, entry.amount
+                )
+            }),
+        );
+        verdict.note(
+            "balance_never_negative",
+            (entry.balance_after < 0)
+                .then(|| format!("buyer {}: the balance was {}", account.buyer, entry.balance_after)),
+        );
+        version = entry.version;
+        balance = entry.balance_after;
+    }
+}

@@ -1,0 +1,485 @@
+//! One buyer, from the line to the seat: a person who waits, looks, is too late, tries again, pays, or thinks better.
+
+use crate::{
+    api::{Payment, QueuePosition, QueueToken, Reservation, SeatMap, Session, micros_between, one_or_many},
+    ask::{Ask, Copies, Desk, Reply, code},
+    client::{Answer, Origin},
+    ending::Ending,
+    history::{Asked, Effect, Sighting},
+    options::SaleOptions,
+};
+use rand::{RngExt, rngs::StdRng};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// An account that a buyer uses.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    /// The address.
+    pub(crate) email: String,
+    /// The password.
+    pub(crate) password: String,
+    /// The user's id.
+    pub(crate) user_id: String,
+    /// The session's secret, once signed in.
+    pub(crate) session: Option<String>,
+    /// The version of the point history and the balance before the run.
+    pub(crate) before: (i64, i64),
+}
+
+/// What all buyers of a sale share.
+#[derive(Debug)]
+pub(crate) struct Sale {
+    /// How to ask.
+    pub(crate) desk: Desk,
+    /// The settings.
+    pub(crate) options: SaleOptions,
+    /// Of which concert.
+    pub(crate) concert_id: i64,
+    /// Whether no seat is left, as last seen.
+    pub(crate) sold_out: AtomicBool,
+    /// How many buyers have come.
+    pub(crate) arrived: AtomicU64,
+    /// How many are done.
+    pub(crate) done: AtomicU64,
+    /// Seats left to lapse.
+    pub(crate) lapses_begun: AtomicU64,
+}
+
+/// One buyer.
+#[derive(Debug)]
+pub(crate) struct Buyer {
+    /// Their number in the crowd.
+    pub(crate) index: usize,
+    /// Their account.
+    pub(crate) login: Login,
+    /// The token they had last.
+    pub(crate) token: Option<String>,
+    sale: Arc<Sale>,
+    rng: StdRng,
+    due: Instant,
+    visits: u32,
+}
+
+/// A step that may end the visit.
+type Step<T> = Result<T, Ending>;
+
+impl Buyer {
+    /// A buyer whose choices come from `rng`.
+    pub(crate) fn new(index: usize, login: Login, sale: Arc<Sale>, rng: StdRng) -> Self {
+        Self { index, login, token: None, sale, rng, due: Instant::now(), visits: 0 }
+    }
+
+    /// Comes at `arrival`, and again as long as there is reason to.
+    pub(crate) async fn run(mut self, arrival: Instant) -> (Self, Ending) {
+        self.due = arrival;
+        if self.until_due().await.is_err() {
+            return (self, Ending::TimeUp);
+        }
+        self.sale.arrived.fetch_add(1, Ordering::Relaxed);
+        let ending = loop {
+            let ending = self.visit().await.unwrap_or_else(|ending| ending);
+            self.visits += 1;
+            if !self.comes_back(ending) || self.rest(Duration::from_secs(1)).await.is_err() {
+                break ending;
+            }
+        };
+        self.sale.done.fetch_add(1, Ordering::Relaxed);
+        (self, ending)
+    }
+
+    fn comes_back(&self, ending: Ending) -> bool {
+        let wants_more =
+            matches!(ending, Ending::Refunded | Ending::Lapsed | Ending::NoSeat | Ending::TokenLost | Ending::NoAnswer);
+        let sold_out = self.sale.sold_out.load(Ordering::Relaxed);
+        // A refund frees a seat in a sale that looked sold out: whoever gave it back knows of it.
+        self.sale.options.sold_out && wants_more && (!sold_out || ending == Ending::Refunded)
+    }
+
+    /// Draws what the buyer does on a first visit; later visits are in earnest, so that a sale can sell out.
+    fn fancies(&mut self, share: f64) -> bool {
+        Desk::chance(&mut self.rng, share) && self.visits == 0
+    }
+
+    async fn visit(&mut self) -> Step<Ending> {
+        self.sign_in().await?;
+        let began = self.due;
+        let (abandon, lapse, cancel, refund) = {
+            let shares = &self.sale.options;
+            (shares.abandon, shares.lapse, shares.cancel, shares.refund)
+        };
+        let gives_up = self.fancies(abandon);
+        let lapses = self.fancies(lapse);
+        let mut cancels = self.fancies(cancel);
+        let refunds = self.fancies(refund);
+        let mut token = self.join().await?;
+        if Desk::chance(&mut self.rng, self.sale.options.duplicate) {
+            token = self.join().await?;
+        }
+        self.wait_for_turn(&token, gives_up).await?;
+        self.sale.desk.meter.waited(Instant::now().saturating_duration_since(began));
+        loop {
+            let held = match self.take_seats(&token.token).await {
+                Ok(held) => held,
+                Err(ending @ (Ending::NoSeat | Ending::TooManySeats)) => {
+                    self.leave(&token.token).await?;
+                    return Ok(ending);
+                }
+                Err(ending) => return Err(ending),
+            };
+            if lapses {
+                return self.let_lapse(&token.token, &held).await;
+            }
+            self.think().await?;
+            if cancels {
+                cancels = false;
+                for reservation in &held {
+                    self.cancel(reservation.reservation_id).await?;
+                }
+                continue;
+            }
+            let paid = match self.pay(&token.token, &held).await {
+                Ok(paid) => paid,
+                Err(Ending::NoPoints) => {
+                    self.leave(&token.token).await?;
+                    return Ok(Ending::NoPoints);
+                }
+                Err(ending) => return Err(ending),
+            };
+            if !refunds {
+                return Ok(Ending::Bought);
+            }
+            self.think().await?;
+            for payment in &paid {
+                self.refund(payment.payment_id).await?;
+            }
+            return Ok(Ending::Refunded);
+        }
+    }
+
+    async fn until_due(&self) -> Step<()> {
+        if self.due >= self.sale.desk.end {
+            sleep_until(self.sale.desk.end).await;
+            return Err(Ending::TimeUp);
+        }
+        sleep_until(self.due).await;
+        Ok(())
+    }
+
+    /// The next request is meant to be sent `time` after the last answer.
+    async fn rest(&mut self, time: Duration) -> Step<()> {
+        self.due += time;
+        self.until_due().await
+    }
+
+    /// A pause of a person: exponential around the mean, cut at five times of it.
+    async fn think(&mut self) -> Step<()> {
+        let mean = f64::from(self.sale.options.think) / 1_000.0;
+        let drawn = -(1.0 - self.rng.random::<f64>()).ln() * mean;
+        self.rest(Duration::try_from_secs_f64(drawn.min(mean * 5.0)).unwrap_or_default()).await
+    }
+
+    fn ask<'a>(&'a self, call: &'static str, method: &'static str, path: &'a str) -> Ask<'a> {
+        let session = self.login.session.as_deref();
+        Ask { call, method, path, session, token: None, body: None, due: self.due, origin: Origin::Shared }
+    }
+
+    fn answered(&mut self, reply: Reply) -> Step<Answer> {
+        let now = Instant::now();
+        self.due = now;
+        match reply {
+            Reply::Definite(answer) => Ok(answer),
+            Reply::None if now + Duration::from_millis(600) >= self.sale.desk.end => Err(Ending::TimeUp),
+            Reply::None => Err(Ending::NoAnswer),
+        }
+    }
+
+    fn copies(&mut self) -> Copies {
+        if !Desk::chance(&mut self.rng, self.sale.options.duplicate) {
+            Copies::One
+        } else if self.rng.random() {
+            Copies::Again
+        } else {
+            Copies::Together
+        }
+    }
+
+    async fn change(
+        &mut self,
+        mut ask: Change<'_>,
+        asked: Asked,
+        read: impl Fn(&Answer) -> Option<Effect>,
+    ) -> Step<Answer> {
+        let copies = if ask.call == "activate" { Copies::One } else { self.copies() };
+        let sale = Arc::clone(&self.sale);
+        let session = self.login.session.clone();
+        let ask = Ask {
+            call: ask.call,
+            method: ask.method,
+            path: ask.path,
+            session: session.as_deref(),
+            token: ask.token,
+            body: ask.body.take(),
+            due: self.due,
+            origin: Origin::Shared,
+        };
+        let reply = sale.desk.change(self.index, &ask, asked, copies, &mut self.rng, read).await;
+        self.answered(reply)
+    }
+
+    async fn sign_in(&mut self) -> Step<()> {
+        if self.login.session.is_some() {
+            return Ok(());
+        }
+        let body = json!({ "email": self.login.email, "password": self.login.password });
+        let origin = self.sale.options.origin(self.index);
+        let ask = Ask { body: Some(body), origin, ..self.ask("sign in", "POST", "/sessions") };
+        let reply = self.sale.desk.read(&ask).await;
+        let answer = self.answered(reply)?;
+        let session: Session = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
+        self.login.session = Some(session.session_token);
+        Ok(())
+    }
+
+    async fn join(&mut self) -> Step<QueueToken> {
+        let body = Some(json!({ "concert_id": self.sale.concert_id }));
+        let change = Change { call: "join", method: "POST", path: "/queue/tokens", token: None, body };
+        let answer = self
+            .change(change, Asked::Join, |answer| {
+                let token: QueueToken = serde_json::from_slice(&answer.body).ok()?;
+                let fresh = answer.status == 201;
+                Some(Effect::Joined { token: token.token, position: token.position, fresh })
+            })
+            .await?;
+        match code(&answer).as_str() {
+            "sale_not_open" | "sale_closed" => return Err(Ending::NotOnSale),
+            _ => {}
+        }
+        let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
+        self.token = Some(token.token.clone());
+        if let Some(place) = &token.queue {
+            self.saw(&token.token, place);
+        }
+        Ok(token)
+    }
+
+    fn saw(&self, token: &str, place: &QueuePosition) {
+        if matches!(place.status.as_str(), "waiting" | "dormant" | "offered") {
+            self.sale.desk.recorder.saw(Sighting {
+                token: token.to_owned(),
+                buyer: self.index,
+                received: self.sale.desk.mono.now(),
+                position: place.position,
+                ahead: place.ahead,
+            });
+        }
+    }
+
+    async fn wait_for_turn(&mut self, token: &QueueToken, gives_up: bool) -> Step<()> {
+        let path = format!("/queue/tokens/{}/position", token.token);
+        let mut status = token.status.clone();
+        let mut poll_after = token.queue.as_ref().map_or(1_000, |place| place.poll_after_ms);
+        let mut patience = self.rng.random_range(1..=3);
+        loop {
+            if gives_up {
+                if patience == 0 {
+                    if self.rng.random() {
+                        self.leave(&token.token).await?;
+                        return Err(Ending::LeftTheLine);
+                    }
+                    return Err(Ending::WentSilent);
+                }
+                patience -= 1;
+            }
+            match status.as_str() {
+                "active" => return Ok(()),
+                "ended" => return Err(Ending::TokenLost),
+                "offered" | "missed" if !gives_up => match self.activate(&token.token).await? {
+                    Turn::Active => return Ok(()),
+                    Turn::Kept(again) => self.rest(again).await?,
+                    Turn::Waiting => {}
+                },
+                _ => {
+                    if self.sale.options.sold_out && self.sale.sold_out.load(Ordering::Relaxed) {
+                        self.leave(&token.token).await?;
+                        return Err(Ending::NoSeat);
+                    }
+                }
+            }
+            self.rest(Duration::from_millis(poll_after.clamp(50, 60_000))).await?;
+            // The place in line may be asked for without a session: the token is enough.
+            let ask = Ask { session: None, ..self.ask("position", "GET", &path) };
+            let reply = self.sale.desk.read(&ask).await;
+            let answer = self.answered(reply)?;
+            let place: QueuePosition = serde_json::from_slice(&answer.body).map_err(|_| Ending::TokenLost)?;
+            self.saw(&token.token, &place);
+            poll_after = place.poll_after_ms;
+            status = place.status;
+        }
+    }
+
+    async fn activate(&mut self, token: &str) -> Step<Turn> {
+        let path = format!("/queue/tokens/{token}/activate");
+        let change = Change { call: "activate", method: "PATCH", path: &path, token: None, body: None };
+        let answer = self
+            .change(change, Asked::Activate { token: token.to_owned() }, |answer| {
+                let token: QueueToken = serde_json::from_slice(&answer.body).ok()?;
+                match (token.status.as_str(), token.activated_at, token.deadline) {
+                    ("active", Some(from), Some(until)) => {
+                        Some(Effect::Activated { lasts: micros_between(from, until) })
+                    }
+                    ("active", ..) => None,
+                    _ => Some(Effect::Done),
+                }
+            })
+            .await?;
+        match (answer.status, code(&answer).as_str()) {
+            (200..=299, _) => {
+                let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
+                if token.status == "active" {
+                    return Ok(Turn::Active);
+                }
+                let told = answer.retry_after.map(Duration::from_secs);
+                let poll = token.queue.map(|place| Duration::from_millis(place.poll_after_ms));
+                Ok(Turn::Kept(told.or(poll).unwrap_or(Duration::from_secs(1))))
+            }
+            (_, "token_waiting") => Ok(Turn::Waiting),
+            (_, "token_ended" | "token_invalid" | "not_found") => Err(Ending::TokenLost),
+            _ => Err(Ending::Refused),
+        }
+    }
+
+    async fn leave(&mut self, token: &str) -> Step<()> {
+        let path = format!("/queue/tokens/{token}");
+        let change = Change { call: "leave", method: "DELETE", path: &path, token: None, body: None };
+        self.change(change, Asked::Leave { token: token.to_owned() }, |_| Some(Effect::Done)).await.map(|_| ())
+    }
+
+    async fn take_seats(&mut self, token: &str) -> Step<Vec<Reservation>> {
+        let wanted = self.rng.random_range(self.sale.options.seats_each.clone());
+        for _ in 0..self.sale.options.tries.max(1) {
+            self.think().await?;
+            let map = self.seat_map().await?;
+            let counts = map.counts();
+            let free = usize::try_from(counts.available).unwrap_or(0);
+            if free == 0 {
+                if counts.held == 0 {
+                    return Err(Ending::NoSeat);
+                }
+                self.rest(Duration::from_secs(1)).await?;
+                continue;
+            }
+            let take = wanted.min(free);
+            let best = Desk::chance(&mut self.rng, self.sale.options.best);
+            let skip = if best { 0 } else { self.rng.random_range(0..=free - take) };
+            let seats = map.available(skip, take);
+            let body =
+                if let [only] = seats.as_slice() { json!({ "seat_id": only }) } else { json!({ "seat_ids": seats }) };
+            let change =
+                Change { call: "hold", method: "POST", path: "/reservations", token: Some(token), body: Some(body) };
+            let asked = Asked::Hold { token: token.to_owned(), seats };
+            let answer = self.change(change, asked, |answer| one_or_many(&answer.body).map(Effect::Held)).await?;
+            match (answer.status, code(&answer).as_str()) {
+                (200..=299, _) => {
+                    let held: Vec<Reservation> = one_or_many(&answer.body).ok_or(Ending::Refused)?;
+                    self.sale.desk.meter.held(self.sale.desk.mono.now(), held.len());
+                    return Ok(held);
+                }
+                (_, "seat_held" | "seat_sold" | "seat_blocked") => {}
+                (_, "too_many_seats") => return Err(Ending::TooManySeats),
+                (_, "sale_not_open" | "sale_closed") => return Err(Ending::NotOnSale),
+                (403, _) => return Err(Ending::TokenLost),
+                _ => return Err(Ending::Refused),
+            }
+        }
+        Err(Ending::NoSeat)
+    }
+
+    async fn seat_map(&mut self) -> Step<SeatMap> {
+        let path = format!("/concerts/{}/seats?form=compact", self.sale.concert_id);
+        let reply = self.sale.desk.read(&self.ask("seats", "GET", &path)).await;
+        let answer = self.answered(reply)?;
+        serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)
+    }
+
+    /// Does nothing until the hold has run out. Every other one then wants to pay after all, and must be told no.
+    async fn let_lapse(&mut self, token: &str, held: &[Reservation]) -> Step<Ending> {
+        self.sale.lapses_begun.fetch_add(u64::try_from(held.len()).unwrap_or(0), Ordering::Relaxed);
+        let longest = held.iter().map(Reservation::hold_micros).max().unwrap_or(0);
+        self.rest(Duration::from_micros(longest) + Duration::from_secs(1)).await?;
+        if self.rng.random() && self.pay(token, held).await.is_ok() {
+            return Ok(Ending::Bought);
+        }
+        Ok(Ending::Lapsed)
+    }
+
+    async fn cancel(&mut self, reservation: i64) -> Step<()> {
+        let path = format!("/reservations/{reservation}");
+        let change = Change { call: "cancel", method: "DELETE", path: &path, token: None, body: None };
+        self.change(change, Asked::Cancel { reservation }, |answer| {
+            serde_json::from_slice(&answer.body).ok().map(Effect::Cancelled)
+        })
+        .await
+        .map(|_| ())
+    }
+
+    async fn pay(&mut self, token: &str, held: &[Reservation]) -> Step<Vec<Payment>> {
+        let reservations: Vec<i64> = held.iter().map(|reservation| reservation.reservation_id).collect();
+        let body = if let [only] = reservations.as_slice() {
+            json!({ "reservation_id": only })
+        } else {
+            json!({ "reservation_ids": reservations })
+        };
+        let change = Change { call: "pay", method: "POST", path: "/payments", token: Some(token), body: Some(body) };
+        let asked = Asked::Pay { token: token.to_owned(), reservations };
+        let answer = self.change(change, asked, |answer| one_or_many(&answer.body).map(Effect::Paid)).await?;
+        match (answer.status, code(&answer).as_str()) {
+            (200..=299, _) => {
+                let paid: Vec<Payment> = one_or_many(&answer.body).ok_or(Ending::Refused)?;
+                self.sale.desk.meter.sold(self.sale.desk.mono.now(), paid.len());
+                Ok(paid)
+            }
+            (402, _) => Err(Ending::NoPoints),
+            (_, "hold_expired") => Err(Ending::Lapsed),
+            (_, "sale_closed") => Err(Ending::NotOnSale),
+            (403, _) => Err(Ending::TokenLost),
+            _ => Err(Ending::Refused),
+        }
+    }
+
+    async fn refund(&mut self, payment: i64) -> Step<()> {
+        let path = format!("/payments/{payment}/refund");
+        let change = Change { call: "refund", method: "POST", path: &path, token: None, body: None };
+        self.change(change, Asked::Refund { payment }, |answer| {
+            serde_json::from_slice(&answer.body).ok().map(Effect::Refunded)
+        })
+        .await
+        .map(|_| ())
+    }
+}
+
+/// A request that changes something, before the buyer's session and time are added.
+struct Change<'a> {
+    call: &'static str,
+    method: &'static str,
+    path: &'a str,
+    token: Option<&'a str>,
+    body: Option<serde_json::Value>,
+}
+
+/// How an activation went.
+enum Turn {
+    /// The token is active.
+    Active,
+    /// The turn is kept; ask again after this time.
+    Kept(Duration),
+    /// Not yet.
+    Waiting,
+}

@@ -1,0 +1,338 @@
+//! A whole sale: set up, open, watch, read the books, audit.
+
+use crate::{
+    api::{SeatCounts, SeatMap},
+    ask::Desk,
+    audit::{self, Books, Verdict},
+    books::{self, Visitor},
+    buyer::{Buyer, Sale},
+    client::{Connection, Pool},
+    clock::Mono,
+    ending::Ending,
+    history::{History, Recorder},
+    meter::{Measured, Meter, Sample},
+    operator::Caller,
+    options::SaleOptions,
+    progress::Progress,
+    setup::{self, Ready},
+    target::{Reach, Target},
+};
+use anyhow::{Context, Result};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
+
+/// Bound on setting up and on reading the books, each.
+const SIDE_WORK_MAX: Duration = Duration::from_hours(1);
+/// How often the room and the seats are looked at.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+/// How long buyers may take to stop after the end.
+const STOP_GRACE: Duration = Duration::from_secs(15);
+
+/// Everything known after a sale.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The settings.
+    pub(crate) options: SaleOptions,
+    /// The concert's number and title.
+    pub(crate) concert: (i64, String),
+    /// How long the sale ran.
+    pub(crate) took: Duration,
+    /// What was measured.
+    pub(crate) measured: Measured,
+    /// How visits ended.
+    pub(crate) endings: BTreeMap<Ending, u64>,
+    /// The seats at the end.
+    pub(crate) seats: SeatCounts,
+    /// The verdict.
+    pub(crate) verdict: Verdict,
+    /// What came up.
+    pub(crate) exercised: BTreeMap<&'static str, u64>,
+    /// What the verdict does not cover.
+    pub(crate) warnings: Vec<String>,
+    /// What the command after the sale said, and whether it succeeded.
+    pub(crate) check: Option<Check>,
+}
+
+/// A command that was run after the sale.
+#[derive(Debug)]
+pub(crate) struct Check {
+    /// The command.
+    pub(crate) command: String,
+    /// Its exit status; none when a signal ended it.
+    pub(crate) status: Option<i32>,
+    /// What it wrote.
+    pub(crate) output: String,
+}
+
+/// A desk for `target` whose clock is `mono`.
+pub(crate) fn desk(options: &SaleOptions, target: Target, mono: Mono, run: u64, lasts: Duration) -> Desk {
+    Desk {
+        pool: Pool::new(target, usize::try_from(options.connections).unwrap_or(1)),
+        mono,
+        recorder: Recorder::default(),
+        meter: Meter::since(mono.now()),
+        run,
+        timeout: Duration::from_millis(u64::from(options.timeout)),
+        end: Instant::now() + lasts,
+    }
+}
+
+/// A random number that no other run has, from the operating system.
+pub(crate) fn run_number() -> u64 {
+    rand::make_rng::<StdRng>().random()
+}
+
+/// Runs a sale.
+///
+/// # Errors
+/// It could not be set up, or the books could not be read.
+pub(crate) async fn run(options: SaleOptions) -> Result<Outcome> {
+    let reach = if options.server.i_own_this_server { Reach::Anywhere } else { Reach::Loopback };
+    let target = Target::parse(&options.server.url, reach)?;
+    Connection::open(&target).await.with_context(|| format!("{} does not answer", options.server.url))?;
+    let (mono, run) = (Mono::start(), run_number());
+    let prefix = options.ids.clone().unwrap_or_else(|| format!("rush-{run:016x}"));
+
+    let before = Arc::new(desk(&options, target.clone(), mono, run, SIDE_WORK_MAX));
+    let ready = setup::prepare(&before, &options, &prefix).await.context("the sale cannot be set up")?;
+    let mut history = before.recorder.take();
+
+    let lasts = Duration::from_secs(u64::from(options.duration));
+    let sale = Arc::new(Sale {
+        desk: desk(&options, target.clone(), mono, run, lasts),
+        concert_id: ready.concert.concert_id,
+        options,
+        sold_out: AtomicBool::new(false),
+        arrived: AtomicU64::new(0),
+        done: AtomicU64::new(0),
+        lapses_begun: AtomicU64::new(0),
+    });
+    let (visitors, endings, took) = open(&sale, &ready).await;
+    let measured = sale.desk.meter.take();
+    append(&mut history, sale.desk.recorder.take());
+
+    let after = Arc::new(desk(&sale.options, target, mono, run, SIDE_WORK_MAX));
+    let books = books::read(&after, &ready.operator, ready.concert.concert_id, ready.before, visitors.clone());
+    let mut books = books.await.context("the books cannot be read")?;
+    append(&mut history, after.recorder.take());
+    add_what_the_run_knows(&mut books, &sale.options, &ready, &measured);
+    let verdict = audit::audit(&history, &books);
+    let exercised = audit::exercised(&history, &books);
+    let warnings = warnings(&sale, &books, &exercised, &endings);
+    leave_lines(&after, &books, &visitors).await;
+    let check = match &sale.options.check {
+        Some(command) => Some(run_check(command).await?),
+        None => None,
+    };
+    Ok(Outcome {
+        options: sale.options.clone(),
+        concert: (ready.concert.concert_id, ready.concert.title),
+        took,
+        measured,
+        endings,
+        seats: final_counts(&books),
+        verdict,
+        exercised,
+        warnings,
+        check,
+    })
+}
+
+fn append(history: &mut History, more: History) {
+    history.ops.extend(more.ops);
+    history.sightings.extend(more.sightings);
+    history.replays.extend(more.replays);
+    history.faults.extend(more.faults);
+}
+
+/// Lets the buyers come, and watches until they are done or time is up.
+async fn open(sale: &Arc<Sale>, ready: &Ready) -> (Vec<Visitor>, BTreeMap<Ending, u64>, Duration) {
+    let opened = Instant::now();
+    let mut rng = StdRng::seed_from_u64(sale.options.seed);
+    let schedule = sale.options.arrivals.schedule(ready.logins.len(), &mut rng);
+    let mut buyers = JoinSet::new();
+    for (index, (login, after)) in ready.logins.iter().zip(schedule).enumerate() {
+        let own = StdRng::from_seed(rng.random());
+        let buyer = Buyer::new(index, login.clone(), Arc::clone(sale), own);
+        buyers.spawn(buyer.run(opened + after));
+    }
+    let watch = tokio::spawn(watch(Arc::clone(sale), ready.operator.clone(), ready.concert.room_id, opened));
+
+    let mut visitors: Vec<Option<Visitor>> = ready
+        .logins
+        .iter()
+        .enumerate()
+        .map(|(index, login)| Some(Visitor { index, login: login.clone(), token: None }))
+        .collect();
+    let mut endings: BTreeMap<Ending, u64> = BTreeMap::new();
+    let stop = sale.desk.end + STOP_GRACE;
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    loop {
+        tokio::select! {
+            done = timeout_at(stop, buyers.join_next()) => match done {
+                Ok(Some(Ok((buyer, ending)))) => {
+                    *endings.entry(ending).or_default() += 1;
+                    if let Some(slot) = visitors.get_mut(buyer.index) {
+                        *slot = Some(Visitor { index: buyer.index, login: buyer.login, token: buyer.token });
+                    }
+                }
+                Ok(Some(Err(_))) => {}
+                Ok(None) | Err(_) => break,
+            },
+            _ = &mut interrupted => break,
+        }
+    }
+    // Whoever is still asking is cut off: what they asked for last stays of unknown outcome.
+    let cut = u64::try_from(buyers.len()).unwrap_or(0);
+    if cut > 0 {
+        *endings.entry(Ending::TimeUp).or_default() += cut;
+        buyers.shutdown().await;
+    }
+    let took = opened.elapsed();
+    sleep(SAMPLE_EVERY).await;
+    watch.abort();
+    (visitors.into_iter().flatten().collect(), endings, took)
+}
+
+/// Looks at the room and the seats now and then, as an operator, and shows how it goes.
+async fn watch(sale: Arc<Sale>, operator: String, room_id: i64, opened: Instant) {
+    let side = desk(
+        &sale.options,
+        match Target::parse(&sale.options.server.url, Reach::Anywhere) {
+            Ok(target) => target,
+            Err(_) => return,
+        },
+        sale.desk.mono,
+        sale.desk.run,
+        SIDE_WORK_MAX,
+    );
+    let caller = Caller::new(&side, Some(operator));
+    let mut progress = Progress::new();
+    let path = format!("/concerts/{}/seats?form=compact", sale.concert_id);
+    let mut next = opened;
+    loop {
+        let (room, map) = tokio::join!(caller.room(room_id), caller.get::<SeatMap>(&path));
+        if let (Ok(room), Ok(map)) = (room, map) {
+            let seats = map.counts();
+            let at = crate::clock::micros(opened.elapsed());
+            sale.sold_out.store(seats.available + seats.held == 0, Ordering::Relaxed);
+            let (waiting, offered, active) = (room.waiting, room.offered, room.active);
+            sale.desk.meter.sample(Sample { at, waiting, offered, active, max_active: room.max_active, seats });
+            progress.show(|| {
+                let (requests, sold) = sale.desk.meter.totals();
+                let arrived = sale.arrived.load(Ordering::Relaxed);
+                let done = sale.done.load(Ordering::Relaxed);
+                format!(
+                    "{:>4} s  came {arrived}  done {done}  waiting {waiting}  active {active}/{}  \
+                     free {} held {} sold {}  bought {sold}  {requests} requests",
+                    at / 1_000_000,
+                    room.max_active,
+                    seats.available,
+                    seats.held,
+                    seats.sold
+                )
+            });
+        }
+        next = (next + SAMPLE_EVERY).max(Instant::now());
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Ready, measured: &Measured) {
+    let sampled = measured.samples.iter().map(|sample| sample.max_active).max().unwrap_or(0);
+    let logged = books
+        .audit
+        .iter()
+        .filter(|entry| entry.action == "room.set")
+        .filter_map(|entry| entry.detail.get("max_active").and_then(serde_json::Value::as_i64))
+        .max()
+        .unwrap_or(0);
+    books.max_active = sampled.max(ready.room.max_active).max(logged);
+    if ready.rooms_set > 0 {
+        books.operator_acts.insert("room.set", ready.rooms_set);
+    }
+    if options.charge_by == crate::options::ChargeBy::Operator && options.points > 0 {
+        books.operator_acts.insert("points.charge", u64::from(options.buyers));
+    }
+}
+
+fn warnings(
+    sale: &Sale,
+    books: &Books,
+    exercised: &BTreeMap<&'static str, u64>,
+    endings: &BTreeMap<Ending, u64>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let options = &sale.options;
+    let seen = |name: &str| exercised.get(name).copied().unwrap_or(0);
+    let ended = |ending: Ending| endings.get(&ending).copied().unwrap_or(0);
+    let asked = [
+        (options.lapse, seen("lapsed_holds"), "--lapse"),
+        (options.refund, seen("refunds"), "--refund"),
+        (options.cancel, seen("cancelled"), "--cancel"),
+        (options.abandon, ended(Ending::LeftTheLine) + ended(Ending::WentSilent), "--abandon"),
+        (options.duplicate, seen("replayed"), "--duplicate"),
+    ];
+    for (share, times, option) in asked {
+        if share > 0.0 && times == 0 {
+            warnings.push(format!("{option} {share} was asked for, but it never came to it: this is not tested"));
+        }
+    }
+    if *options.seats_each.end() > 1 && seen("multi_seat_holds") == 0 {
+        warnings.push("nobody held several seats at once: this is not tested".to_owned());
+    }
+    if seen("conflicts") == 0 {
+        warnings.push("no two buyers wanted the same seat at once: the race for a seat is not tested".to_owned());
+    }
+    let begun = sale.lapses_begun.load(Ordering::Relaxed);
+    let lapsed = seen("lapsed_holds");
+    if lapsed < begun {
+        warnings.push(format!("{begun} holds were left to lapse, {lapsed} did so before the end (see --duration)"));
+    }
+    if books.settled == audit::Settled::Moving {
+        warnings.push("seats kept changing while the books were read: seats_add_up was left out".to_owned());
+    }
+    warnings
+}
+
+fn final_counts(books: &Books) -> SeatCounts {
+    let mut counts = SeatCounts::default();
+    for seat in &books.seats {
+        match seat.status.as_str() {
+            "available" => counts.available += 1,
+            "held" => counts.held += 1,
+            "sold" => counts.sold += 1,
+            _ => counts.blocked += 1,
+        }
+    }
+    counts
+}
+
+async fn leave_lines(desk: &Desk, books: &Books, visitors: &[Visitor]) {
+    for row in books.tokens.iter().filter(|row| row.status != "ended") {
+        if let Some(visitor) = visitors.iter().find(|visitor| visitor.token.as_ref() == Some(&row.token)) {
+            books::leave_line(desk, visitor).await;
+        }
+    }
+}
+
+async fn run_check(command: &str) -> Result<Check> {
+    let text = command.to_owned();
+    let run = move || std::process::Command::new("sh").arg("-c").arg(text).output();
+    let output = tokio::task::spawn_blocking(run).await?.with_context(|| format!("{command} cannot be run"))?;
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Ok(Check { command: command.to_owned(), status: output.status.code(), output: text })
+}

@@ -1,0 +1,235 @@
+//! What every buyer asked and heard, with times from one monotonic clock. The audit reads nothing else of the sale.
+
+use crate::{
+    api::{Payment, PointEntry, Reservation},
+    clock::At,
+};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Points for the buyer.
+    Charge {
+        /// In won.
+        amount: i64,
+    },
+    /// A place in line.
+    Join,
+    /// The turn.
+    Activate {
+        /// Which token.
+        token: String,
+    },
+    /// Out of the line.
+    Leave {
+        /// Which token.
+        token: String,
+    },
+    /// Seats.
+    Hold {
+        /// With which token.
+        token: String,
+        /// Which seats.
+        seats: Vec<i64>,
+    },
+    /// To pay for held seats.
+    Pay {
+        /// With which token.
+        token: String,
+        /// For which reservations.
+        reservations: Vec<i64>,
+    },
+    /// To give a held seat up.
+    Cancel {
+        /// Which reservation.
+        reservation: i64,
+    },
+    /// The money back.
+    Refund {
+        /// Of which payment.
+        payment: i64,
+    },
+}
+
+impl Asked {
+    /// A word for reports.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Charge { .. } => "charge",
+            Self::Join => "join",
+            Self::Activate { .. } => "activate",
+            Self::Leave { .. } => "leave",
+            Self::Hold { .. } => "hold",
+            Self::Pay { .. } => "pay",
+            Self::Cancel { .. } => "cancel",
+            Self::Refund { .. } => "refund",
+        }
+    }
+}
+
+/// What an acknowledged request brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing to say, or a turn that is kept for later.
+    Done,
+    /// Points.
+    Charged(PointEntry),
+    /// A place in line.
+    Joined {
+        /// The token.
+        token: String,
+        /// Its number.
+        position: i64,
+        /// Whether it was issued now; else it is the place that the buyer had.
+        fresh: bool,
+    },
+    /// The token is active, for so many microseconds from its activation at least.
+    Activated {
+        /// How long at least.
+        lasts: u64,
+    },
+    /// Seats held.
+    Held(Vec<Reservation>),
+    /// Payments made.
+    Paid(Vec<Payment>),
+    /// A hold given up.
+    Cancelled(Reservation),
+    /// Money given back.
+    Refunded(Payment),
+}
+
+/// How a request ended, as far as its sender knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Acknowledged: it happened once, between send and receive.
+    Ok(Effect),
+    /// Refused: it had no effect and never will.
+    Fail {
+        /// The status.
+        status: u16,
+        /// The problem's code.
+        code: String,
+    },
+    /// No definite answer: it happened once or not at all, perhaps later.
+    Unknown,
+}
+
+/// One request, through all its retries under one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Op {
+    /// Whose: an index into the crowd.
+    pub(crate) buyer: usize,
+    /// What was asked.
+    pub(crate) asked: Asked,
+    /// When it was first sent.
+    pub(crate) sent: At,
+    /// When the definite answer was there; the end of time without one.
+    pub(crate) received: At,
+    /// What is known of it.
+    pub(crate) outcome: Outcome,
+}
+
+/// A buyer saw their place in line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    /// Of which token.
+    pub(crate) token: String,
+    /// Whose.
+    pub(crate) buyer: usize,
+    /// When the answer was there.
+    pub(crate) received: At,
+    /// The number that was told.
+    pub(crate) position: i64,
+    /// How many were said to be ahead.
+    pub(crate) ahead: i64,
+}
+
+/// The same key was used twice on purpose, and both answers came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replay {
+    /// Whose.
+    pub(crate) buyer: usize,
+    /// What was asked.
+    pub(crate) name: &'static str,
+    /// The first answer: status and body.
+    pub(crate) first: (u16, Vec<u8>),
+    /// The second answer.
+    pub(crate) second: (u16, Vec<u8>),
+    /// Whether one of them said that it was kept from before.
+    pub(crate) marked: bool,
+}
+
+/// An answer that no documented refusal explains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// What was asked.
+    pub(crate) what: String,
+    /// The status.
+    pub(crate) status: u16,
+    /// The beginning of the body.
+    pub(crate) body: String,
+}
+
+/// The history of a run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    /// Requests that change something, in the order of their sending.
+    pub(crate) ops: Vec<Op>,
+    /// Places seen, in the order of their answers.
+    pub(crate) sightings: Vec<Sighting>,
+    /// Keys used twice.
+    pub(crate) replays: Vec<Replay>,
+    /// Answers that should never be given.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Takes a history down while the crowd is at work.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder(Mutex<History>);
+
+impl Recorder {
+    fn lock(&self) -> MutexGuard<'_, History> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a request before it is sent. Until [`Recorder::finish`] its outcome is unknown.
+    pub(crate) fn begin(&self, buyer: usize, asked: Asked, sent: At) -> usize {
+        let mut history = self.lock();
+        history.ops.push(Op { buyer, asked, sent, received: At::MAX, outcome: Outcome::Unknown });
+        history.ops.len() - 1
+    }
+
+    /// Notes a definite answer.
+    pub(crate) fn finish(&self, index: usize, received: At, outcome: Outcome) {
+        if let Some(op) = self.lock().ops.get_mut(index) {
+            op.received = received;
+            op.outcome = outcome;
+        }
+    }
+
+    /// Notes a place seen.
+    pub(crate) fn saw(&self, sighting: Sighting) {
+        self.lock().sightings.push(sighting);
+    }
+
+    /// Notes a key used twice. Bodies of equal answers are not kept.
+    pub(crate) fn replayed(&self, mut replay: Replay) {
+        if replay.first == replay.second {
+            replay.first.1.clear();
+            replay.second.1.clear();
+        }
+        self.lock().replays.push(replay);
+    }
+
+    /// Notes an answer that should never be given.
+    pub(crate) fn fault(&self, what: String, status: u16, body: &[u8]) {
+        let body = String::from_utf8_lossy(body).chars().take(300).collect();
+        self.lock().faults.push(Fault { what, status, body });
+    }
+
+    /// The history so far; the recorder begins anew.
+    pub(crate) fn take(&self) -> History {
+        std::mem::take(&mut *self.lock())
+    }
+}

@@ -1,0 +1,191 @@
+//! Before the sale: the concert, the accounts, the points. None of it is measured as part of the sale.
+
+use crate::{
+    api::{AuditEntry, Concert, Items as List, Payment, PointEntry, Points, Reservation, Room, Session, User},
+    ask::{Ask, Copies, Desk, Reply, code},
+    buyer::Login,
+    client::Origin,
+    clock::wall_now,
+    concerts,
+    history::{Asked, Effect},
+    operator::Caller,
+    options::{ChargeBy, SaleOptions},
+    parallel::in_parallel,
+    progress::Progress,
+};
+use anyhow::{Context, Result, bail};
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Accounts that are set up at the same time: a password hash is a matter of the server's cores, not of connections.
+const WIDTH: usize = 8;
+/// How many the room of a new concert admits at once.
+const ROOM_CAP: i64 = 100;
+/// The password of every buyer of the crowd.
+pub(crate) const PASSWORD: &str = "front-row-crowd";
+
+/// What a sale starts from.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// The concert.
+    pub(crate) concert: Concert,
+    /// Its room.
+    pub(crate) room: Room,
+    /// The operator's session.
+    pub(crate) operator: String,
+    /// The buyers' accounts.
+    pub(crate) logins: Vec<Login>,
+    /// The last reservation, payment and audit line before the run.
+    pub(crate) before: Before,
+    /// Whether the room was set.
+    pub(crate) rooms_set: u64,
+}
+
+/// The newest rows before a run; what comes after them is the run's.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Before {
+    /// The newest reservation.
+    pub(crate) reservation: i64,
+    /// The newest payment.
+    pub(crate) payment: i64,
+    /// The newest audit line.
+    pub(crate) audit: i64,
+}
+
+/// Makes everything ready.
+///
+/// # Errors
+/// The server cannot be reached, nothing is on sale, or accounts cannot be made.
+pub(crate) async fn prepare(desk: &Arc<Desk>, options: &SaleOptions, prefix: &str) -> Result<Ready> {
+    let (operator, session) =
+        Caller::sign_in(desk, &options.server.operator_email, &options.server.operator_password, Origin::Shared)
+            .await?;
+    let concert = choose_concert(&operator, options).await?;
+    let before = newest(&operator).await?;
+    if let Some(max_active) = options.max_active {
+        let path = format!("/operator/rooms/{}", concert.room_id);
+        let _: serde_json::Value = operator.send("PATCH", &path, Some(json!({ "max_active": max_active }))).await?;
+    }
+    let room = operator.room(concert.room_id).await?;
+
+    let mut progress = Progress::new();
+    let total = usize::try_from(options.buyers).unwrap_or(usize::MAX);
+    let began = Instant::now();
+    let numbered: Vec<usize> = (0..total).collect();
+    let one = |index: usize| {
+        let (desk, options) = (Arc::clone(desk), options.clone());
+        let email = format!("{prefix}-{index}@crowd.example");
+        let operator = session.session_token.clone();
+        async move { set_up(&desk, &options, index, email, &operator).await }
+    };
+    let results = in_parallel(numbered, WIDTH, one, |done| {
+        progress.show(|| format!("Setting up buyers: {done} of {total}, {} s", began.elapsed().as_secs()));
+    })
+    .await;
+    progress.end(&format!("Setting up buyers: {total} of {total}, {:.1} s", began.elapsed().as_secs_f64()));
+    let logins = results.into_iter().collect::<Result<Vec<Login>>>()?;
+    let rooms_set = u64::from(options.max_active.is_some());
+    Ok(Ready { concert, room, operator: session.session_token, logins, before, rooms_set })
+}
+
+async fn choose_concert(operator: &Caller<'_>, options: &SaleOptions) -> Result<Concert> {
+    if let Some(seats) = options.new_concert {
+        let cap = options.max_active.unwrap_or(ROOM_CAP);
+        return Ok(concerts::make(operator, seats, Some(cap)).await?.0);
+    }
+    if let Some(id) = options.concert {
+        return operator.get(&format!("/concerts/{id}")).await;
+    }
+    let concerts: Vec<Concert> = operator.pages("/concerts", |_| false).await?;
+    let now = wall_now();
+    concerts
+        .into_iter()
+        .find(|concert| concert.status != "closed" && concert.opens_at <= now && now < concert.closes_at)
+        .context("no concert is on sale; give one with --concert")
+}
+
+async fn newest(operator: &Caller<'_>) -> Result<Before> {
+    let reservations: Vec<Reservation> = operator.get::<List<_>>("/operator/reservations?limit=1").await?.items;
+    let payments: Vec<Payment> = operator.get::<List<_>>("/operator/payments?limit=1").await?.items;
+    let audit: Vec<AuditEntry> = operator.get::<List<_>>("/operator/audit?limit=1").await?.items;
+    Ok(Before {
+        reservation: reservations.first().map_or(0, |row| row.reservation_id),
+        payment: payments.first().map_or(0, |row| row.payment_id),
+        audit: audit.first().map_or(0, |row| row.audit_id),
+    })
+}
+
+async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String, operator: &str) -> Result<Login> {
+    let origin = options.origin(index);
+    let nobody = Caller::new(desk, None).from(origin);
+    let body = json!({ "name": format!("Crowd {index}"), "email": email, "password": PASSWORD });
+    let answer = match nobody.try_send("POST", "/users", Some(body)).await {
+        Reply::Definite(answer) => answer,
+        Reply::None => bail!("{email} cannot be registered: no answer"),
+    };
+    let mut login =
+        Login { email, password: PASSWORD.to_owned(), user_id: String::new(), session: None, before: (0, 0) };
+    if answer.status < 300 {
+        let user: User = serde_json::from_slice(&answer.body).context("a user is expected")?;
+        login.user_id = user.user_id;
+    } else if code(&answer) != "email_taken" {
+        bail!("{} cannot be registered: {} {}", login.email, answer.status, String::from_utf8_lossy(&answer.body));
+    }
+    let is_old = login.user_id.is_empty();
+    if is_old || options.signed_in || (options.charge_by == ChargeBy::Buyer && options.points > 0) {
+        let (caller, session): (Caller<'_>, Session) =
+            Caller::sign_in(desk, &login.email, &login.password, origin).await?;
+        login.user_id = session.user.user_id;
+        if is_old {
+            login.before = account_before(&caller).await?;
+        }
+        login.session = Some(session.session_token);
+    }
+    if options.points > 0 {
+        charge(desk, options, index, &login, operator).await?;
+    }
+    Ok(login)
+}
+
+async fn account_before(caller: &Caller<'_>) -> Result<(i64, i64)> {
+    let newest: Vec<PointEntry> = caller.get::<List<_>>("/points/history?limit=1").await?.items;
+    let points: Points = caller.get("/points").await?;
+    Ok((newest.first().map_or(0, |entry| entry.version), points.balance))
+}
+
+async fn charge(desk: &Desk, options: &SaleOptions, index: usize, login: &Login, operator: &str) -> Result<()> {
+    let amount = options.points;
+    let (session, body) = match options.charge_by {
+        ChargeBy::Buyer => (login.session.as_deref(), json!({ "amount": amount })),
+        ChargeBy::Operator => {
+            let reference = format!("crowd-{:016x}-{index}", desk.run);
+            (Some(operator), json!({ "amount": amount, "user_id": login.user_id, "reference": reference }))
+        }
+    };
+    let ask = Ask {
+        call: "charge",
+        method: "POST",
+        path: "/points/charges",
+        session,
+        token: None,
+        body: Some(body),
+        due: Instant::now(),
+        origin: Origin::Shared,
+    };
+    let seed = options.seed.wrapping_add(u64::try_from(index).unwrap_or(0));
+    let mut rng = StdRng::seed_from_u64(seed);
+    let reply = desk
+        .change(index, &ask, Asked::Charge { amount }, Copies::One, &mut rng, |answer| {
+            serde_json::from_slice::<PointEntry>(&answer.body).ok().map(Effect::Charged)
+        })
+        .await;
+    match reply {
+        Reply::Definite(answer) if answer.status < 300 => Ok(()),
+        Reply::Definite(answer) => {
+            bail!("points cannot be charged: {} {}", answer.status, String::from_utf8_lossy(&answer.body))
+        }
+        Reply::None => bail!("points cannot be charged: no answer"),
+    }
+}
