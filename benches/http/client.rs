@@ -15,22 +15,22 @@ use tokio::{
 };
 
 /// What a load brought.
-pub struct Load {
+pub(crate) struct Load {
     /// Requests a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Latencies in microseconds.
-    pub latency: Histogram<u64>,
+    pub(crate) latency: Histogram<u64>,
     /// Answers by the first digit of their status.
-    pub by_class: [u64; 6],
+    pub(crate) by_class: [u64; 6],
 }
 
 /// Writes the next request of a connection into the buffer; false where it has no more.
-pub trait Requests: Send + 'static {
+pub(crate) trait Requests: Send + 'static {
     fn next(&mut self, request: &mut Vec<u8>) -> bool;
 }
 
 /// The same request over and over.
-pub struct Same(pub Vec<u8>);
+pub(crate) struct Same(pub(crate) Vec<u8>);
 
 impl Requests for Same {
     fn next(&mut self, request: &mut Vec<u8>) -> bool {
@@ -40,20 +40,20 @@ impl Requests for Same {
 }
 
 /// One connection.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub async fn open(address: SocketAddr) -> std::io::Result<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(64 * 1_024) })
     }
 
     /// Sends a request and reads its answer; returns the status.
-    pub async fn ask(&mut self, request: &[u8]) -> std::io::Result<u16> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> std::io::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let (head, body) = loop {
@@ -88,7 +88,7 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 }
 
 /// Keeps every connection busy for `length`, or until it has no more requests.
-pub async fn load(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: Duration) -> Load {
+pub(crate) async fn load(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: Duration) -> Load {
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
     for mut source in sources {

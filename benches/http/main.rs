@@ -3,6 +3,8 @@
 //! `cargo bench --bench http` runs everything; a name such as `holds` runs that part alone, and the word `alone` leaves
 //! the bare side away, for a profiler.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
+
 mod client;
 mod world;
 

@@ -23,9 +23,9 @@ use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 use uuid::Uuid;
 
 /// A server on its own runtime, so that the client's tasks and its own are never in one queue.
-pub struct Server {
-    pub address: SocketAddr,
-    pub office: Option<Arc<BoxOffice>>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) office: Option<Arc<BoxOffice>>,
     stop: watch::Sender<bool>,
     runtime: Option<Runtime>,
     done: Option<tokio::task::JoinHandle<()>>,
@@ -33,7 +33,7 @@ pub struct Server {
 
 impl Server {
     /// The real server over the data in `folder`.
-    pub fn real(folder: &Path, more: &[&str]) -> Self {
+    pub(crate) fn real(folder: &Path, more: &[&str]) -> Self {
         let runtime = Runtime::new().unwrap();
         let data = folder.to_str().unwrap();
         let args = ["frontrow", "serve", "--data", data, "--requests-per-second-per-user", "1000000"];
@@ -54,7 +54,7 @@ impl Server {
     }
 
     /// A bare axum server that answers every GET of `/` and every POST to it with `body`.
-    pub fn bare(body: &'static [u8]) -> Self {
+    pub(crate) fn bare(body: &'static [u8]) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stop, mut stopped) = watch::channel(false);
         let (address, done) = runtime.block_on(async move {
@@ -77,12 +77,12 @@ impl Server {
         Self { address, office: None, stop, runtime: Some(runtime), done: Some(done) }
     }
 
-    pub fn office(&self) -> &Arc<BoxOffice> {
+    pub(crate) fn office(&self) -> &Arc<BoxOffice> {
         self.office.as_ref().unwrap()
     }
 
     /// Runs `work` on the server's runtime.
-    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) fn run<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.as_ref().unwrap().block_on(work)
     }
 }
@@ -98,16 +98,16 @@ impl Drop for Server {
 }
 
 /// A buyer with a session and an active token.
-pub struct Buyer {
-    pub bearer: String,
-    pub token: String,
+pub(crate) struct Buyer {
+    pub(crate) bearer: String,
+    pub(crate) token: String,
 }
 
-pub fn user_id(number: u64) -> UserId {
+pub(crate) fn user_id(number: u64) -> UserId {
     UserId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)))
 }
 
-pub fn new_user(number: u64) -> NewUser {
+pub(crate) fn new_user(number: u64) -> NewUser {
     NewUser {
         user_id: user_id(number),
         name: "Buyer".to_owned(),
@@ -118,7 +118,7 @@ pub fn new_user(number: u64) -> NewUser {
 }
 
 /// Registers buyers, signs them in and makes their tokens active, without the passwords' cost.
-pub async fn buyers(office: &Arc<BoxOffice>, first: u64, count: u64, room_id: RoomId) -> Vec<Buyer> {
+pub(crate) async fn buyers(office: &Arc<BoxOffice>, first: u64, count: u64, room_id: RoomId) -> Vec<Buyer> {
     let mut buyers = Vec::new();
     let numbers: Vec<u64> = (first..first + count).collect();
     for part in numbers.chunks(400) {
@@ -166,7 +166,11 @@ async fn activate(office: &BoxOffice, caller: Caller, token: Token) -> Token {
 }
 
 /// A concert on sale with so many seats. Returns it with the first seat; the others' ids follow.
-pub async fn concert(office: &BoxOffice, seats: i32, own_room_max_active: Option<i64>) -> (ConcertId, RoomId, SeatId) {
+pub(crate) async fn concert(
+    office: &BoxOffice,
+    seats: i32,
+    own_room_max_active: Option<i64>,
+) -> (ConcertId, RoomId, SeatId) {
     let now: Time = office.clock.now();
     let draft = NewConcert {
         title: "Benchmark".to_owned(),
