@@ -47,6 +47,9 @@ fn main() {
     if wanted("idle") {
         idle();
     }
+    if wanted("million") {
+        million();
+    }
 }
 
 fn get(path: &str) -> Vec<u8> {
@@ -259,5 +262,93 @@ fn idle() {
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
         let ratio = hold as f64 / commit as f64;
         println!("idle hold, p{:<3} {hold} us   one-row commit {commit} us   ratio {ratio:.2}", quantile * 100.0);
+    }
+}
+
+/// A million waiting tokens: what they cost in memory, at a start, and to the answers.
+fn million() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let waiting = 1_000_000_u64;
+    let empty = Child::start(folder.path());
+    let few = empty.positions(1);
+    println!(
+        "nobody waiting               {} MB resident, position p50 {} us, p99 {} us",
+        empty.resident_mb(),
+        few.0,
+        few.1
+    );
+    drop(empty);
+    {
+        let server = Server::real(folder.path(), &[]);
+        let started = Instant::now();
+        server.run(world::join(server.office(), waiting));
+        eprintln!("{waiting} joined in {:.1} s", started.elapsed().as_secs_f64());
+    }
+    let full = Child::start(folder.path());
+    println!("a million waiting            ready {:.2} s after the start", full.ready_after.as_secs_f64());
+    let many = full.positions(waiting);
+    println!(
+        "                             {} MB resident, position p50 {} us, p99 {} us",
+        full.resident_mb(),
+        many.0,
+        many.1
+    );
+}
+
+/// The real binary with its default settings, but for a house room that lets nobody in.
+struct Child {
+    process: std::process::Child,
+    address: SocketAddr,
+    ready_after: Duration,
+    folder: std::path::PathBuf,
+}
+
+impl Child {
+    fn start(folder: &std::path::Path) -> Self {
+        use std::io::BufRead as _;
+        let started = Instant::now();
+        let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_frontrow"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--max-active", "1", "--data", folder.to_str().unwrap()])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = lines.next().unwrap().unwrap();
+        let address = line.rsplit("http://").next().unwrap().trim().parse().unwrap();
+        // It prints its address when it listens, and it listens when everything is laid.
+        let ready_after = started.elapsed();
+        Self { process, address, ready_after, folder: folder.to_owned() }
+    }
+
+    fn resident_mb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
+    }
+
+    /// The median and the 99th percentile of position reads all along the line, in microseconds.
+    fn positions(&self, waiting: u64) -> (u64, u64) {
+        let keyring = frontrow::queue::token::Keyring::load_or_create(
+            &self.folder.join("keys.toml"),
+            &frontrow::clock::Ids::from_seed(2),
+        )
+        .unwrap();
+        let sources = (0..16_u64).map(|number| {
+            let step = (waiting / 16).max(1);
+            let position = i64::try_from(1 + number * step).unwrap();
+            let token = keyring.sign(&world::token_at(position), 1);
+            Box::new(Same(get(&format!("/api/v1/queue/tokens/{token}/position")))) as Box<dyn Requests>
+        });
+        let load = run(self.address, sources.collect(), ROUND);
+        assert_eq!(load.by_class[2], load.latency.len(), "not all answers are 2xx: {:?}", load.by_class);
+        (load.latency.value_at_quantile(0.5), load.latency.value_at_quantile(0.99))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

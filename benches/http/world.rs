@@ -10,7 +10,7 @@ use frontrow::{
 };
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
-    id::{ConcertId, RoomId, SeatId, UserId},
+    id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
     money::Money,
     queue::Token,
     seat::{NewSeat, SeatLabel},
@@ -206,4 +206,30 @@ pub(crate) async fn concert(
         }
     }
     (concert.concert_id, concert.room_id, first.unwrap())
+}
+
+/// A token of the house room as its row stands.
+pub(crate) fn token_at(position: i64) -> Token {
+    let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+    Token::issued(id, user_id(u64::try_from(position).unwrap()), Time::from_micros(1_800_000_000_000_000))
+}
+
+/// Lets so many new users join the line of the house room.
+pub(crate) async fn join(office: &Arc<BoxOffice>, count: u64) {
+    let numbers: Vec<u64> = (1..=count).collect();
+    for part in numbers.chunks(2_000) {
+        let joining: Vec<_> = part
+            .iter()
+            .map(|number| {
+                let (office, number) = (Arc::clone(office), *number);
+                tokio::spawn(async move {
+                    office.operate(Caller::System, Command::Register(new_user(number)), None).await.unwrap();
+                    office.issue_token(Caller::Buyer(user_id(number)), None, None).await.unwrap();
+                })
+            })
+            .collect();
+        for task in joining {
+            task.await.unwrap();
+        }
+    }
 }
