@@ -3,7 +3,7 @@
 use crate::{
     clock::{Clock, Ids},
     config::Config,
-    engine::{Engine, EngineLimits},
+    engine::{Engine, EngineLimits, Follower},
     flow::{BoxOffice, Followers},
     http::{self, App, Shared, limit::RateLimits, listener, observe},
     passwords::Passwords,
@@ -13,6 +13,7 @@ use crate::{
     workers::{self, WorkerSettings},
 };
 use anyhow::Context as _;
+use async_trait::async_trait;
 use axum::Router;
 use bytes::Bytes;
 use frontrow_domain::{points::PointKind, time::Span, world::Changes};
@@ -58,24 +59,17 @@ pub async fn assemble(
     ids: Ids,
 ) -> anyhow::Result<Opened> {
     let metrics = Arc::new(Metrics::new());
-    for room in store.rooms().await? {
-        if let Some(line) = store.line(room.room_id).await? {
-            queue.lay(line).await?;
-        }
-    }
-    queue.add_hold_deadlines(&store.next_expiries(u32::MAX).await?).await?;
     let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret()))));
-    let on_commit = {
-        let (queue, followers, metrics) = (Arc::clone(&queue), Arc::clone(&followers), Arc::clone(&metrics));
-        Box::new(move |changes: &Changes| {
-            queue.publish(changes);
-            followers.publish(changes);
-            count(&metrics, changes);
-        })
-    };
+    let memory = Arc::new(Memory {
+        store: Arc::clone(&store),
+        queue: Arc::clone(&queue),
+        followers: Arc::clone(&followers),
+        metrics: Arc::clone(&metrics),
+    });
+    memory.lay().await?;
     let limits =
         EngineLimits { queue_len: usize::try_from(config.queue_len)?, batch_max: usize::try_from(config.batch_max)? };
-    let (engine, thread) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), on_commit)?;
+    let (engine, thread) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), memory)?;
     let office = Arc::new(BoxOffice {
         store,
         queue,
@@ -96,6 +90,41 @@ pub async fn assemble(
         document: Bytes::from(serde_json::to_vec(&http::api_document())?),
     });
     Ok(Opened { app, engine: thread, metrics, clock })
+}
+
+/// Everything in memory that follows the commits.
+struct Memory {
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    followers: Arc<Followers>,
+    metrics: Arc<Metrics>,
+}
+
+impl Memory {
+    /// Lays the lines and the holds' deadlines from their rows.
+    async fn lay(&self) -> anyhow::Result<()> {
+        for room in self.store.rooms().await? {
+            if let Some(line) = self.store.line(room.room_id).await? {
+                self.queue.lay(line).await?;
+            }
+        }
+        self.queue.add_hold_deadlines(&self.store.next_expiries(u32::MAX).await?).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Follower for Memory {
+    fn committed(&self, changes: &Changes) {
+        self.queue.publish(changes);
+        self.followers.publish(changes);
+        count(&self.metrics, changes);
+    }
+
+    async fn catch_up(&self) -> anyhow::Result<()> {
+        self.followers.forget();
+        self.lay().await
+    }
 }
 
 fn first_eight(secret: [u8; 32]) -> [u8; 8] {

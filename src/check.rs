@@ -201,10 +201,24 @@ fn check(conn: &Connection) -> rusqlite::Result<Report> {
     Ok(Report { findings, counts })
 }
 
+/// The cap that bound an activation at `at`. A change of the same moment may have come before it or after it in its
+/// batch, so the widest of those counts.
+fn cap_at(caps: &[(i64, i64)], at: i64) -> i64 {
+    let before = caps.iter().rev().find(|(since, _)| *since < at).map_or(0, |(_, cap)| *cap);
+    caps.iter().filter(|(since, _)| *since == at).map(|(_, cap)| *cap).fold(before, i64::max)
+}
+
 fn damage(conn: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut pragma = conn.prepare("PRAGMA quick_check(10)")?;
+    let mut pragma = conn.prepare("PRAGMA integrity_check(10)")?;
     let lines: Vec<String> = pragma.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    let mut damage: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
+    let mut pragma = conn.prepare("PRAGMA foreign_key_check")?;
+    let dangling = pragma.query_map((), |row| {
+        let (table, to): (String, String) = (row.get(0)?, row.get(2)?);
+        Ok(format!("a row of {table} refers to a row of {to} that is not there"))
+    })?;
+    damage.extend(dangling.collect::<rusqlite::Result<Vec<_>>>()?);
+    Ok(damage)
 }
 
 /// Follows each room through its journal: who became active when, who stopped, and what the cap was.
@@ -232,8 +246,7 @@ fn crowded(conn: &Connection) -> rusqlite::Result<Vec<String>> {
             (current, active) = (Some(room), 0);
         }
         active += change;
-        let in_force = caps.get(&room).and_then(|caps| caps.iter().rev().find(|(since, _)| *since <= at));
-        let cap = in_force.map_or(0, |(_, cap)| *cap);
+        let cap = caps.get(&room).map_or(0, |caps| cap_at(caps, at));
         if change > 0 && active > cap {
             breaches.push(format!("room {room} had {active} active at {at}, its cap was {cap}"));
         }

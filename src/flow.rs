@@ -23,7 +23,7 @@ use frontrow_domain::{
     money::Money,
     payment::Payment,
     points::{Point, PointEntry},
-    queue::{Token, TokenStatus},
+    queue::{Token, is_wake_due},
     refusal::{Refusal, Thing},
     reservation::Reservation,
     rules::Rules,
@@ -80,6 +80,13 @@ impl Followers {
     #[must_use]
     pub fn new(boot: u64) -> Self {
         Self { seat_maps: SeatMaps::new(boot), sessions: Sessions::default(), concerts: RwLock::default() }
+    }
+
+    /// Forgets everything, after something was committed that was not published here.
+    pub fn forget(&self) {
+        self.seat_maps.forget();
+        self.sessions.forget();
+        self.concerts.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Takes in what a committed batch changed.
@@ -237,8 +244,9 @@ impl BoxOffice {
         let session = if let Some(session) = self.followers.sessions.get(&secret_hash, now) {
             session
         } else {
+            let mark = self.followers.sessions.mark(&secret_hash);
             let session = self.store.session(secret_hash).await?.ok_or(Stop::Unauthorized)?;
-            self.followers.sessions.put(session, now);
+            self.followers.sessions.put_read(session, now, mark);
             session
         };
         if now >= session.expires_at {
@@ -303,12 +311,7 @@ impl BoxOffice {
         let now = self.clock.now();
         self.queue.heard_of(signed.id, now);
         let place = view.place(signed.id.position);
-        let idle = match (place.status, place.deadline) {
-            (TokenStatus::Active, Some(deadline)) => deadline.since(now).micros() < self.rules.idle_limit.micros() / 2,
-            (TokenStatus::Dormant, _) => true,
-            _ => false,
-        };
-        if idle {
+        if is_wake_due(place.status, place.activated_at, place.deadline, now, &self.rules) {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);
             self.engine.run_unwatched(Request { caller, command, idempotency: None });

@@ -152,13 +152,20 @@ impl SeatMaps {
             if current.as_ref().is_none_or(|(hall, _)| hall.concert_id != seat.concert_id) {
                 current = None;
                 let Some(hall) = halls.get(&seat.concert_id) else { continue };
+                let seats = hall.seats.lock().unwrap_or_else(PoisonError::into_inner);
+                // Under the lock: whoever renders sees a version together with its rows.
                 hall.version.fetch_add(1, Ordering::Relaxed);
-                current = Some((hall, hall.seats.lock().unwrap_or_else(PoisonError::into_inner)));
+                current = Some((hall, seats));
             }
             if let Some((_, seats)) = &mut current {
                 seats.put(seat, &changes.new_labels);
             }
         }
+    }
+
+    /// Forgets every map, so that the next look reads the store.
+    pub fn forget(&self) {
+        self.halls.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The map of a concert. The seats are read from the store the first time only.
@@ -175,7 +182,8 @@ impl SeatMaps {
         });
         let load = async || {
             let rows = store.seats(id).await?;
-            hall.seats.lock().unwrap_or_else(PoisonError::into_inner).fill(rows);
+            let mut seats = hall.seats.lock().unwrap_or_else(PoisonError::into_inner);
+            seats.fill(rows);
             hall.version.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };

@@ -18,7 +18,18 @@ const BELIEVED: Span = Span::from_secs(3_600);
 const SHARD_MAX: usize = 16_384;
 const SHARDS: usize = 16;
 
-type Shard = RwLock<HashMap<[u8; 32], (Session, Time)>>;
+type Shard = RwLock<Remembered>;
+
+#[derive(Debug, Default)]
+struct Remembered {
+    sessions: HashMap<[u8; 32], (Session, Time)>,
+    /// How many sessions have been closed here: what was read before a closing must not be remembered after it.
+    closings: u64,
+}
+
+/// When a session was looked up, in closings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
 
 /// Remembers sessions by the SHA-256 of their secret.
 #[derive(Debug, Default)]
@@ -37,29 +48,77 @@ impl Sessions {
     #[must_use]
     pub fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
         let shard = self.shard(secret_hash)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(secret_hash).filter(|(_, seen)| now < seen.plus(BELIEVED)).map(|(session, _)| *session)
+        shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(BELIEVED)).map(|(session, _)| *session)
     }
 
-    /// Remembers a session that was just looked up.
-    pub fn put(&self, session: Session, now: Time) {
+    /// Take this before a session is read from the store, and give it to [`Sessions::put_read`].
+    #[must_use]
+    pub fn mark(&self, secret_hash: &[u8; 32]) -> Mark {
+        let shard = self.shard(secret_hash);
+        Mark(shard.map_or(0, |shard| shard.read().unwrap_or_else(PoisonError::into_inner).closings))
+    }
+
+    /// Remembers a session that was read from the store, unless one was closed meanwhile: it may have been this one.
+    pub fn put_read(&self, session: Session, now: Time, mark: Mark) {
         if let Some(shard) = self.shard(&session.secret_hash) {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            if shard.len() >= SHARD_MAX {
-                shard.clear();
+            if shard.closings == mark.0 {
+                shard.put(session, now);
             }
-            shard.insert(session.secret_hash, (session, now));
+        }
+    }
+
+    /// Forgets every session, so that the next request reads the store.
+    pub fn forget(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.sessions.clear();
+            shard.closings += 1;
         }
     }
 
     /// Remembers what a committed batch has opened, and forgets what it has closed.
     pub fn publish(&self, changes: &Changes) {
         for opened in &changes.new_sessions {
-            self.put(*opened, changes.now);
+            if let Some(shard) = self.shard(&opened.secret_hash) {
+                shard.write().unwrap_or_else(PoisonError::into_inner).put(*opened, changes.now);
+            }
         }
         for closed in &changes.closed_sessions {
             if let Some(shard) = self.shard(closed) {
-                shard.write().unwrap_or_else(PoisonError::into_inner).remove(closed);
+                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+                shard.sessions.remove(closed);
+                shard.closings += 1;
             }
         }
+    }
+}
+
+impl Remembered {
+    fn put(&mut self, session: Session, now: Time) {
+        if self.sessions.len() >= SHARD_MAX {
+            self.sessions.clear();
+        }
+        self.sessions.insert(session.secret_hash, (session, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{id::UserId, user::Role};
+
+    #[test]
+    fn a_session_read_before_it_was_closed_is_not_remembered_after() {
+        let sessions = Sessions::default();
+        let now = Time::from_micros(1);
+        let user_id = UserId(uuid::Uuid::from_u128(1));
+        let session = Session { secret_hash: [7; 32], user_id, role: Role::Buyer, expires_at: Time::from_micros(9) };
+        let mark = sessions.mark(&session.secret_hash);
+        sessions.publish(&Changes { closed_sessions: vec![session.secret_hash], ..Changes::default() });
+        sessions.put_read(session, now, mark);
+        assert_eq!(sessions.get(&session.secret_hash, now), None);
+        sessions.put_read(session, now, sessions.mark(&session.secret_hash));
+        assert_eq!(sessions.get(&session.secret_hash, now), Some(session));
     }
 }

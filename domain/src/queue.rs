@@ -354,6 +354,27 @@ pub fn check_may_use(token: &Token, now: Time, rules: &Rules) -> Result<(), Refu
     }
 }
 
+/// Whether a sign of its user should wake the token: a dormant one always, an active one when half of its idle time
+/// is gone and renewing it would move its end. What would change nothing is not worth a command.
+#[must_use]
+pub fn is_wake_due(
+    status: TokenStatus,
+    activated_at: Option<Time>,
+    deadline: Option<Time>,
+    now: Time,
+    rules: &Rules,
+) -> bool {
+    match (status, activated_at, deadline) {
+        (TokenStatus::Dormant, ..) => true,
+        (TokenStatus::Active, Some(activated_at), Some(deadline)) => {
+            let idle_left = deadline.since(now).micros();
+            let renewed = now.plus(rules.idle_limit).min(activated_at.plus(rules.active_limit));
+            idle_left < rules.idle_limit.micros().saturating_div(2) && renewed > deadline
+        }
+        _ => false,
+    }
+}
+
 /// Whether a position is one that a line can have given (유효한순서여부).
 #[must_use]
 pub const fn is_valid_position(position: Position) -> bool {
@@ -460,6 +481,20 @@ mod tests {
             active = active.renewed(now, &rules);
         }
         assert_eq!(active.deadline, Some(START.plus(rules.active_limit)));
+    }
+
+    #[test]
+    fn a_token_is_woken_when_that_would_change_something() {
+        let rules = Rules::default();
+        let due = |token: &Token, now| is_wake_due(token.status, token.activated_at, token.deadline, now, &rules);
+        let active = token().activated(START, &rules);
+        let half = START.plus(Span::from_micros(rules.idle_limit.micros() / 2));
+        assert!(!due(&active, half));
+        assert!(due(&active, half.plus(Span::from_micros(1))));
+        let at_its_limit = Token { deadline: Some(START.plus(rules.active_limit)), ..active };
+        assert!(!due(&at_its_limit, START.plus(rules.active_limit).minus(Span::from_secs(1))));
+        assert!(due(&token().put_aside(START, &rules), START));
+        assert!(!due(&token(), START));
     }
 
     #[test]

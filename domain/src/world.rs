@@ -232,7 +232,7 @@ pub struct World {
     new_labels: HashMap<SeatId, SeatLabel>,
     history: Vec<PointEntry>,
     audit: Vec<AuditEntry>,
-    changed_caps: BTreeMap<RoomId, i64>,
+    changed_caps: Vec<(RoomId, i64)>,
 }
 
 impl World {
@@ -355,7 +355,7 @@ impl World {
 
     /// Notes that a room's cap is `max_active` from now on.
     pub fn note_cap(&mut self, room_id: RoomId, max_active: i64) {
-        self.changed_caps.insert(room_id, max_active);
+        self.changed_caps.push((room_id, max_active));
     }
 
     /// Keeps an answer under its idempotency key.
@@ -426,8 +426,8 @@ pub struct Changes {
     pub history: Vec<PointEntry>,
     /// Rooms.
     pub rooms: Saves<Room>,
-    /// Caps that hold from now on: what the audit of the books compares the active tokens with.
-    pub caps: BTreeMap<RoomId, i64>,
+    /// Caps that hold from now on, in order: what the audit of the books compares the active tokens with.
+    pub caps: Vec<(RoomId, i64)>,
     /// Tokens.
     pub tokens: Saves<Token>,
     /// New lines of the audit log.

@@ -30,6 +30,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tower::Service;
@@ -105,7 +106,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
-    let (drained, mut all_drained) = tokio::sync::mpsc::channel::<()>(1);
+    let mut connections = JoinSet::new();
     let server = Arc::new(Server { limits, metrics, http: builder(), closing: AtomicBool::new(false) });
     let mut back_off = BACK_OFF_MIN;
     let (close, closing) = watch::channel(false);
@@ -136,15 +137,18 @@ pub async fn serve(
             continue;
         };
         let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
-        tokio::spawn(until_done(connection, permit, drained.clone()));
+        // Those that are done make room in the set.
+        while connections.try_join_next().is_some() {}
+        connections.spawn(until_done(connection, permit));
     }
     drop(listener);
-    drop(drained);
     server.closing.store(true, Relaxed);
     // Nobody is left to hear it where no connection is open.
     let _ = close.send(true);
-    if timeout(limits.drain, all_drained.recv()).await.is_err() {
+    let all_done = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.drain, all_done).await.is_err() {
         tracing::warn!(drain_ms = limits.drain.as_millis(), "stopping with requests in flight");
+        connections.shutdown().await;
     }
     Ok(())
 }
@@ -169,12 +173,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Holds the place of a connection, and holds up the end of the server, until it is done.
-async fn until_done(
-    connection: impl Future<Output = ()>,
-    _permit: OwnedSemaphorePermit,
-    _drained: tokio::sync::mpsc::Sender<()>,
-) {
+/// Holds the place of a connection until it is done.
+async fn until_done(connection: impl Future<Output = ()>, _permit: OwnedSemaphorePermit) {
     connection.await;
 }
 

@@ -18,7 +18,7 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use gone::Gone;
-use live::Live;
+use live::{Entry, Live};
 use pace::Pace;
 use std::sync::{
     Arc,
@@ -68,6 +68,8 @@ pub struct Place {
     pub status: TokenStatus,
     /// How many living tokens wait in front of it; 0 unless it waits beyond the cursor.
     pub ahead: i64,
+    /// When it was activated.
+    pub activated_at: Option<Time>,
     /// What its state lasts until.
     pub deadline: Option<Time>,
 }
@@ -184,12 +186,13 @@ impl RoomView {
     #[must_use]
     pub fn place(&self, position: Position) -> Place {
         if let Some(entry) = self.live.get(position) {
-            return Place { status: entry.status, ahead: 0, deadline: entry.deadline };
+            let Entry { status, activated_at, deadline, .. } = *entry;
+            return Place { status, ahead: 0, activated_at, deadline };
         }
         if position <= self.room.cursor || self.gone.contains(position) {
-            return Place { status: TokenStatus::Ended, ahead: 0, deadline: None };
+            return Place { status: TokenStatus::Ended, ahead: 0, activated_at: None, deadline: None };
         }
-        Place { status: TokenStatus::Waiting, ahead: self.ahead(position), deadline: None }
+        Place { status: TokenStatus::Waiting, ahead: self.ahead(position), activated_at: None, deadline: None }
     }
 
     /// How many living tokens stand between the cursor and `position`: `(number − cursor) − gone(cursor, number) − 1`.

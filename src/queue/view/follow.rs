@@ -93,10 +93,10 @@ impl RoomView {
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();
         for position in returned {
-            known.put(Entry { position: *position, status: TokenStatus::Waiting, deadline: None });
+            known.put(Entry { position: *position, status: TokenStatus::Waiting, activated_at: None, deadline: None });
         }
         for token in &line.others {
-            known.put(Entry { position: token.id.position, status: token.status, deadline: token.deadline });
+            known.put(entry_of(token));
             view.count(token.status, 1);
         }
         view.live = Arc::new(known);
@@ -161,7 +161,7 @@ impl RoomView {
     fn take_token(&mut self, token: &Token, step: &mut Step) {
         let position = token.id.position;
         let beyond = position > self.room.cursor;
-        let entry = Entry { position, status: token.status, deadline: token.deadline };
+        let entry = entry_of(token);
         let in_live = match token.status {
             TokenStatus::Ended => false,
             TokenStatus::Waiting => !beyond,
@@ -241,4 +241,9 @@ struct Step {
     back: Vec<Position>,
     departed: i64,
     joined: i64,
+}
+
+fn entry_of(token: &Token) -> Entry {
+    let Token { id, status, activated_at, deadline, .. } = *token;
+    Entry { position: id.position, status, activated_at, deadline }
 }

@@ -13,6 +13,7 @@ const RUN: i64 = 32;
 pub(super) struct Entry {
     pub(super) position: Position,
     pub(super) status: TokenStatus,
+    pub(super) activated_at: Option<Time>,
     pub(super) deadline: Option<Time>,
 }
 

@@ -225,14 +225,17 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
     assert_eq!(view.poll_after_ms(&place, 7), view.poll_after_ms(&place, 7));
-    let offered = Place { status: TokenStatus::Offered, ahead: 0, deadline: None };
+    let offered = Place { status: TokenStatus::Offered, ahead: 0, activated_at: None, deadline: None };
     assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed) <= 1_500));
 }
 
 #[test]
 fn a_number_that_this_view_has_not_seen_yet_waits_behind_everybody() {
     let (_, view) = full_room(10);
-    assert_eq!(view.place(Position(15)), Place { status: TokenStatus::Waiting, ahead: 14, deadline: None });
+    assert_eq!(
+        view.place(Position(15)),
+        Place { status: TokenStatus::Waiting, ahead: 14, activated_at: None, deadline: None }
+    );
 }
 
 #[test]
