@@ -88,6 +88,7 @@ pub async fn assemble(
         rules: config.rules(),
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
         metrics: Arc::clone(&metrics),
+        laying: tokio::sync::Mutex::default(),
     });
     let app = Arc::new(App {
         office,

@@ -22,6 +22,8 @@ const SWEEP_TICK: Duration = Duration::from_millis(250);
 const SWEEP_MAX: u32 = 500;
 /// How often the store is asked for holds that the queue may not know of.
 const RECOVER_TICK: Duration = Duration::from_secs(10);
+/// How often the store is asked for rooms that another process made.
+const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often old rows are forgotten.
@@ -43,6 +45,7 @@ pub fn start(office: &Arc<BoxOffice>, settings: WorkerSettings, stop: &watch::Re
     workers.spawn(until(stop.clone(), move_lines(Arc::clone(office), settings)));
     workers.spawn(until(stop.clone(), sweep_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), recover_holds(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(until(stop.clone(), prune(Arc::clone(office))));
     workers
@@ -130,6 +133,16 @@ async fn recover_holds(office: Arc<BoxOffice>) {
             Err(error) => tracing::warn!(%error, "cannot look for holds that are over"),
         }
         tokio::time::sleep(RECOVER_TICK).await;
+    }
+}
+
+/// Finds rooms of concerts that were imported beside this process, so that operators see them and their gauges.
+async fn find_rooms(office: Arc<BoxOffice>) {
+    loop {
+        tokio::time::sleep(ROOMS_TICK).await;
+        if let Err(error) = office.lay_missing_rooms().await {
+            tracing::warn!(%error, "cannot look for rooms that another process made");
+        }
     }
 }
 

@@ -1,0 +1,58 @@
+//! The program's commands, alone and beside a server that runs.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+mod program;
+#[expect(dead_code, reason = "the tests of the API use the rest")]
+#[path = "api/support.rs"]
+mod support;
+
+use frontrow::clock::Clock;
+use program::{Process, command, succeeds};
+use std::path::Path;
+use support::{Client, PRICE, Server, items, settings};
+use tempfile::TempDir;
+
+/// A data folder with an operator and a buyer who are signed in, closed again.
+async fn prepared() -> (TempDir, Client, Client) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(folder.path(), &[]);
+    let server = Server::over(folder, config, Clock::System).await;
+    let operator = server.operator().await;
+    let buyer = server.buyer_with("buyer", PRICE).await;
+    (server.stop().await, operator, buyer)
+}
+
+/// Imports a concert that has a room of its own.
+fn import(folder: &Path) {
+    let file = folder.join("tour.json");
+    std::fs::write(&file, TOUR).unwrap();
+    let said = succeeds(command(folder, "concert import").arg(&file));
+    assert_eq!(said, "Concert 1: Midnight Tide in Busan with 3 seats.\n");
+}
+
+const TOUR: &str = r#"[{
+    "concert": {
+        "title": "Midnight Tide in Busan", "artist": "Midnight Tide", "venue": "Dalmaji Theatre, Busan",
+        "time_zone": "Asia/Seoul", "concert_date": "2999-12-31", "start_time": "20:00:00", "end_time": "22:00:00",
+        "base_price": 100000, "opens_at": "2026-01-01T00:00:00Z", "own_room_max_active": 5
+    },
+    "seats": [{ "range": { "from": 1, "to": 3, "grade": "R" } }]
+}]"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_concert_imported_beside_a_running_server_can_be_joined_and_bought_at_once() {
+    let (folder, operator, buyer) = prepared().await;
+    let process = Process::start(folder.path(), &[]);
+    let (operator, buyer) = (operator.at(process.address), buyer.at(process.address));
+    import(folder.path());
+    let token = buyer.enter(Some(1)).await;
+    let map = buyer.get("/concerts/1/seats").await.expect(200);
+    let seat = map["seats"][0]["seat_id"].as_i64().unwrap();
+    let reservation = buyer.hold(&token, seat).await.expect(201)["reservation_id"].as_i64().unwrap();
+    buyer.pay(&token, reservation).await.expect(201);
+    let rooms = operator.get("/operator/rooms").await.expect(200);
+    assert_eq!(items(&rooms)[1]["room_id"], 1);
+    process.kill();
+}
