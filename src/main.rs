@@ -2,12 +2,13 @@
 
 use anyhow::{Context as _, bail};
 use frontrow::{
-    app::{self, Opened},
+    app,
     catalog::ConcertFile,
     check,
     clock::{Clock, Ids},
     config::{Cli, Command, ConcertCommand, Config, LoadError, OperatorCommand},
     demo,
+    flow::BoxOffice,
     http::users::{checked_email, checked_password},
     telemetry,
 };
@@ -51,7 +52,7 @@ fn run() -> anyhow::Result<ExitCode> {
         match command {
             Command::Serve => serve(&config).await,
             Command::Migrate => {
-                app::open(&config, Clock::System, Ids::from_os()).await?;
+                app::close(app::open(&config, Clock::System, Ids::from_os()).await?).await;
                 println!("{} is up to date.", config.database_path().display());
                 Ok(())
             }
@@ -124,8 +125,10 @@ async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Pa
     let password = password.lines().next().unwrap_or_default().to_owned();
     let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
     let Ok(password) = checked_password(password) else { bail!("the password must have 10 to 200 characters") };
-    let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;
-    let user = app.office.register(name.to_owned(), email, password, Role::Operator).await?;
+    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let user = opened.app.office.register(name.to_owned(), email, password, Role::Operator).await;
+    app::close(opened).await;
+    let user = user?;
     println!("{} is an operator.", user.email);
     Ok(())
 }
@@ -134,9 +137,15 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let concerts: Vec<ConcertFile> =
         serde_json::from_str(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
-    let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;
+    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let imported = create_all(&opened.app.office, &concerts).await;
+    app::close(opened).await;
+    imported
+}
+
+async fn create_all(office: &BoxOffice, concerts: &[ConcertFile]) -> anyhow::Result<()> {
     for ConcertFile { concert, seats } in concerts {
-        let (created, count) = demo::create(&app.office, &concert, &seats).await?;
+        let (created, count) = demo::create(office, concert, seats).await?;
         println!("Concert {}: {} with {count} seats.", created.concert_id, created.title);
     }
     Ok(())

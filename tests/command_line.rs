@@ -56,3 +56,49 @@ async fn a_concert_imported_beside_a_running_server_can_be_joined_and_bought_at_
     assert_eq!(items(&rooms)[1]["room_id"], 1);
     process.kill();
 }
+
+/// What is in a copy of the database's file alone.
+fn rows_of_the_file_alone(folder: &Path, query: &str) -> i64 {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("frontrow.db");
+    std::fs::copy(folder.join("frontrow.db"), &copy).unwrap();
+    rusqlite::Connection::open(copy).unwrap().query_row(query, (), |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_stop_the_file_alone_is_the_whole_database() {
+    let (folder, _, buyer) = prepared().await;
+    import(folder.path());
+    let mut process = Process::start(folder.path(), &[]);
+    let buyer = buyer.at(process.address);
+    let token = buyer.enter(Some(1)).await;
+    for seat in 1..=3 {
+        buyer.hold(&token, seat).await.expect(201);
+    }
+    assert_eq!(rows_of_the_file_alone(folder.path(), "SELECT count(*) FROM reservation"), 0, "they are in the log");
+    process.terminate();
+    assert_eq!(process.ended().await.code(), Some(0));
+    assert!(!folder.path().join("frontrow.db-wal").exists(), "the log is gone");
+    assert_eq!(rows_of_the_file_alone(folder.path(), "SELECT count(*) FROM reservation"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_empties_the_log_though_another_program_has_the_file_open() {
+    let (folder, _, _) = prepared().await;
+    let mut process = Process::start(folder.path(), &[]);
+    import(folder.path());
+    let other = rusqlite::Connection::open(folder.path().join("frontrow.db")).unwrap();
+    other.query_row("SELECT count(*) FROM seat", (), |_| Ok(())).unwrap();
+    process.terminate();
+    assert_eq!(process.ended().await.code(), Some(0));
+    assert_eq!(std::fs::metadata(folder.path().join("frontrow.db-wal")).unwrap().len(), 0);
+    assert_eq!(rows_of_the_file_alone(folder.path(), "SELECT count(*) FROM seat"), 3);
+}
+
+#[test]
+fn a_command_leaves_no_log_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    import(folder.path());
+    assert!(!folder.path().join("frontrow.db-wal").exists());
+    assert_eq!(rows_of_the_file_alone(folder.path(), "SELECT count(*) FROM seat"), 3);
+}
