@@ -9,12 +9,16 @@ use frontrow::{
     config::{Cli, Command, ConcertCommand, Config, LoadError, OperatorCommand},
     demo,
     flow::BoxOffice,
-    http::users::{checked_email, checked_password},
+    http::{
+        listener,
+        users::{checked_email, checked_password},
+    },
+    lock::{self, FolderLock},
     telemetry,
 };
 use frontrow_domain::user::Role;
 use std::{io::Read as _, path::Path, process::ExitCode};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 /// glibc keeps the 19 MiB of every password hash in the arena of the thread that made it; this one gives them back.
 #[global_allocator]
@@ -52,6 +56,7 @@ fn run() -> anyhow::Result<ExitCode> {
         match command {
             Command::Serve => serve(&config).await,
             Command::Migrate => {
+                lock::check_beside(&config)?;
                 app::close(app::open(&config, Clock::System, Ids::from_os()).await?).await;
                 println!("{} is up to date.", config.database_path().display());
                 Ok(())
@@ -75,12 +80,12 @@ fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
+    let _alone = FolderLock::take(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     if config.demo {
         demo::load(&opened.app.office).await.context("cannot load the demo season")?;
     }
-    let socket =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
     println!("Frontrow serves http://{address}");
     println!("API docs:        http://{address}/docs");
@@ -125,6 +130,7 @@ async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Pa
     let password = password.lines().next().unwrap_or_default().to_owned();
     let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
     let Ok(password) = checked_password(password) else { bail!("the password must have 10 to 200 characters") };
+    lock::check_beside(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     let user = opened.app.office.register(name.to_owned(), email, password, Role::Operator).await;
     app::close(opened).await;
@@ -137,6 +143,7 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let concerts: Vec<ConcertFile> =
         serde_json::from_str(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
+    lock::check_beside(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     let imported = create_all(&opened.app.office, &concerts).await;
     app::close(opened).await;

@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod program;
 #[expect(dead_code, reason = "the tests of the API use the rest")]
 #[path = "api/support.rs"]
 mod support;
 
 use frontrow::clock::Clock;
-use program::{Process, command, succeeds};
+use program::{Process, assert_books_in_order, command, refused, succeeds};
 use std::path::Path;
 use support::{Client, PRICE, Server, items, settings};
 use tempfile::TempDir;
@@ -101,4 +100,19 @@ fn a_command_leaves_no_log_behind() {
     import(folder.path());
     assert!(!folder.path().join("frontrow.db-wal").exists());
     assert_eq!(rows_of_the_file_alone(folder.path(), "SELECT count(*) FROM seat"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_over_a_folder_is_refused_and_other_commands_are_not() {
+    let (folder, _, _) = prepared().await;
+    let process = Process::start(folder.path(), &[]);
+    let (status, said) = refused(command(folder.path(), "serve").args(["--listen", "127.0.0.1:0"])).await;
+    assert_eq!(status.code(), Some(2));
+    assert!(said.contains("a server runs over"), "{said}");
+    import(folder.path());
+    assert_books_in_order(folder.path());
+    assert!(succeeds(&mut command(folder.path(), "migrate")).ends_with("is up to date.\n"));
+    process.kill();
+    // The lock died with it.
+    Process::start(folder.path(), &[]).kill();
 }

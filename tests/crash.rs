@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod program;
 #[expect(dead_code, reason = "the tests of the API use the rest")]
 #[path = "api/support.rs"]
