@@ -137,7 +137,7 @@ pub async fn serve(
     let Opened { app, engine, metrics, clock } = opened;
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
     let (stop_workers, workers_stop) = watch::channel(false);
-    let mut workers = workers::start(&app.office, settings, &workers_stop);
+    let mut workers = workers::start(&app, settings, &workers_stop);
     let store = Arc::clone(&app.office.store);
     let router = router(app, config, &metrics, clock);
     let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
