@@ -16,7 +16,10 @@ use frontrow::{
     lock::{self, FolderLock},
     telemetry,
 };
-use frontrow_domain::user::Role;
+use frontrow_domain::{
+    command::Command::SetRole,
+    user::{Caller, Role},
+};
 use std::{io::Read as _, path::Path, process::ExitCode};
 use tokio::sync::watch;
 
@@ -120,23 +123,41 @@ async fn wait_for_signal() {
 }
 
 async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Path>) -> anyhow::Result<()> {
-    let password = if let Some(path) = file {
+    let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
+    lock::check_beside(config)?;
+    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let said = make_operator(&opened.app.office, email, name, file).await;
+    app::close(opened).await;
+    println!("{}", said?);
+    Ok(())
+}
+
+/// Makes an account an operator's, or a new account for one. Says which.
+async fn make_operator(office: &BoxOffice, email: String, name: &str, file: Option<&Path>) -> anyhow::Result<String> {
+    if let Some((user, _)) = office.store.credentials(&email).await? {
+        let command = SetRole { user_id: user.user_id, role: Role::Operator };
+        office.operate(Caller::System, command, None).await?;
+        return Ok(format!(
+            "{email} had an account and is an operator now, with the same name and password: sign in again."
+        ));
+    }
+    let Ok(password) = checked_password(read_password(file)?) else {
+        bail!("the password must have 10 to 200 characters")
+    };
+    let user = office.register(name.to_owned(), email, password, Role::Operator).await?;
+    Ok(format!("{} is an operator.", user.email))
+}
+
+/// The first line of a file, or of standard input.
+fn read_password(file: Option<&Path>) -> anyhow::Result<String> {
+    let text = if let Some(path) = file {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
     } else {
         let mut text = String::new();
         std::io::stdin().take(4_096).read_to_string(&mut text).context("cannot read the password")?;
         text
     };
-    let password = password.lines().next().unwrap_or_default().to_owned();
-    let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
-    let Ok(password) = checked_password(password) else { bail!("the password must have 10 to 200 characters") };
-    lock::check_beside(config)?;
-    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
-    let user = opened.app.office.register(name.to_owned(), email, password, Role::Operator).await;
-    app::close(opened).await;
-    let user = user?;
-    println!("{} is an operator.", user.email);
-    Ok(())
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {

@@ -51,7 +51,7 @@ impl Sessions {
         }
     }
 
-    /// Remembers what a committed batch has opened, and forgets what it has closed.
+    /// Remembers what a committed batch has opened, forgets what it has closed, and follows the roles.
     pub fn publish(&self, changes: &Changes) {
         for opened in &changes.new_sessions {
             self.put(*opened, changes.now);
@@ -59,6 +59,14 @@ impl Sessions {
         for closed in &changes.closed_sessions {
             if let Some(shard) = self.shard(closed) {
                 shard.write().unwrap_or_else(PoisonError::into_inner).remove(closed);
+            }
+        }
+        for user in &changes.users {
+            for shard in &self.shards {
+                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+                for (session, _) in shard.values_mut().filter(|(session, _)| session.user_id == user.user_id) {
+                    session.role = user.role;
+                }
             }
         }
     }

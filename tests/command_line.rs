@@ -116,3 +116,29 @@ async fn a_second_server_over_a_folder_is_refused_and_other_commands_are_not() {
     // The lock died with it.
     Process::start(folder.path(), &[]).kill();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_added_or_made_of_an_account_that_keeps_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), &[]);
+    let nobody = Client::of_nobody(reqwest::Client::new(), process.address);
+    let sign_in = async |email: &str, password: &str| {
+        let body = serde_json::json!({ "email": email, "password": password });
+        nobody.post("/sessions", &body).await
+    };
+    let account = serde_json::json!({ "name": "Minji", "email": "minji@example.com", "password": "first password" });
+    nobody.post("/users", &account).await.expect(201);
+    sign_in("minji@example.com", "first password").await.expect(201);
+    let password = folder.path().join("password.txt");
+    std::fs::write(&password, "second password\n").unwrap();
+    for (email, said) in [("minji@example.com", "had an account"), ("ops@example.com", "is an operator.")] {
+        let mut add = command(folder.path(), "operator add");
+        let told = succeeds(add.args(["--email", email, "--name", "Ops", "--password-file"]).arg(&password));
+        assert!(told.contains(said), "{told}");
+    }
+    for (email, password) in [("minji@example.com", "first password"), ("ops@example.com", "second password")] {
+        assert_eq!(sign_in(email, password).await.expect(201)["user"]["role"], "operator");
+    }
+    sign_in("minji@example.com", "second password").await.problem(401, "unauthorized");
+    process.kill();
+}
