@@ -82,6 +82,7 @@ pub async fn assemble(
         rules: config.rules(),
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
         metrics: Arc::clone(&metrics),
+        laying: tokio::sync::Mutex::default(),
     });
     let app = Arc::new(App {
         office,
@@ -165,7 +166,8 @@ pub async fn serve(
     let Opened { app, engine, metrics, clock } = opened;
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
     let (stop_workers, workers_stop) = watch::channel(false);
-    let mut workers = workers::start(&app.office, settings, &workers_stop);
+    let mut workers = workers::start(&app, settings, &workers_stop);
+    let store = Arc::clone(&app.office.store);
     let router = router(app, config, &metrics, clock);
     let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
     // The engine goes on until every command that was taken is committed and its last user is gone.
@@ -174,5 +176,16 @@ pub async fn serve(
     let ended = tokio::task::spawn_blocking(move || engine.join());
     let bound = Duration::from_secs(u64::from(config.drain_seconds));
     tokio::time::timeout(bound, ended).await.context("the last batches took too long")??.ok();
+    if let Err(error) = store.settle().await {
+        tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
+    }
     served.context("the server failed")
+}
+
+/// Takes a box office apart that served nobody: what was asked of it is committed, and the database is closed.
+pub async fn close(opened: Opened) {
+    let Opened { app, engine, .. } = opened;
+    drop(app);
+    // A panic of the engine has been reported where it happened.
+    let _ = tokio::task::spawn_blocking(move || engine.join()).await;
 }

@@ -89,7 +89,8 @@ Examples:
   pass show frontrow | frontrow operator add --email ops@example.com --name Ops
 
 The password is the first line of the file or of standard input; it is never an argument,
-where every other user of the machine could read it.")]
+where every other user of the machine could read it. An account that exists keeps its name and
+password, and they are not asked for; its user signs in again.")]
     Add {
         /// The address that the operator signs in with
         #[arg(long)]

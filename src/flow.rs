@@ -7,7 +7,7 @@ use crate::{
     engine::{Engine, Fault},
     passwords::{PasswordError, Passwords},
     queue::{
-        Queue,
+        Queue, QueueError,
         token::{Keyring, SignedToken},
         view::{Place, RoomView},
     },
@@ -62,6 +62,8 @@ pub struct BoxOffice {
     pub session_length: Span,
     /// Counts and times.
     pub metrics: Arc<Metrics>,
+    /// Held by whoever lays a room that another process made, so that its rows are read once.
+    pub laying: tokio::sync::Mutex<()>,
 }
 
 /// What an instance keeps in memory and brings up to date after each commit.
@@ -115,6 +117,9 @@ pub enum Stop {
     /// A read failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is shared about the lines could not be reached.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// Nobody has signed in, or not with what was sent.
     #[error("the caller is not signed in")]
     Unauthorized,
@@ -194,6 +199,9 @@ impl BoxOffice {
         command: Command,
         key: Option<Idempotency>,
     ) -> Result<Done<Outcome>, Stop> {
+        if let Command::SetRoom { room_id, .. } = &command {
+            self.view(*room_id).await?;
+        }
         self.run(caller, command, key).await
     }
 
@@ -281,9 +289,12 @@ impl BoxOffice {
             None => RoomId::HOUSE,
             Some(id) => self.concert(id).await?.room_id,
         };
+        self.view(room_id).await?;
         let done = self.run(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         match done.value {
-            Outcome::Joined { token, issue } => Ok(Done { value: (self.locate(token)?, issue), novelty: done.novelty }),
+            Outcome::Joined { token, issue } => {
+                Ok(Done { value: (self.locate(token).await?, issue), novelty: done.novelty })
+            }
             _ => Err(UNEXPECTED),
         }
     }
@@ -335,7 +346,7 @@ impl BoxOffice {
         let signed = self.verify_token(token)?;
         let missing = Refusal::NotFound { what: Thing::Token };
         let row = self.store.token(signed.id).await?.filter(|row| caller.may_act_for(row.user_id));
-        self.locate(row.ok_or(missing)?)
+        self.locate(row.ok_or(missing)?).await
     }
 
     /// The caller's tokens that have not ended.
@@ -343,7 +354,11 @@ impl BoxOffice {
     /// # Errors
     /// The store could not be read.
     pub async fn live_tokens(&self, user: UserId) -> Result<Vec<TokenPlace>, Stop> {
-        self.store.live_tokens(user).await?.into_iter().map(|token| self.locate(token)).collect()
+        let mut places = Vec::new();
+        for token in self.store.live_tokens(user).await? {
+            places.push(self.locate(token).await?);
+        }
+        Ok(places)
     }
 
     /// Claims a turn (사용자활성화).
@@ -360,7 +375,7 @@ impl BoxOffice {
         let done = self.run(caller, Command::ActivateToken { token }, key).await?;
         match done.value {
             Outcome::Token(token) | Outcome::TurnPending(token) => {
-                Ok(Done { value: self.locate(token)?, novelty: done.novelty })
+                Ok(Done { value: self.locate(token).await?, novelty: done.novelty })
             }
             _ => Err(UNEXPECTED),
         }
@@ -381,8 +396,39 @@ impl BoxOffice {
         self.queue.view(room).map(|view| view.active())
     }
 
-    fn locate(&self, token: Token) -> Result<TokenPlace, Stop> {
-        let view = self.queue.view(token.id.room_id).ok_or(Stop::Internal("a room has no view"))?;
+    /// A room's view. A room that another process made beside this one is laid first.
+    ///
+    /// Whoever gives the engine a command that changes a room asks for its view before: then no commit of the room
+    /// can pass by between the reading of its rows and the laying.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for a room that does not exist.
+    pub async fn view(&self, room: RoomId) -> Result<Arc<RoomView>, Stop> {
+        if let Some(view) = self.queue.view(room) {
+            return Ok(view);
+        }
+        let _laying = self.laying.lock().await;
+        if self.queue.view(room).is_none() {
+            let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: Thing::Room })?;
+            self.queue.lay_missing(line).await?;
+            tracing::info!(room = room.get(), "laid a room that another process made");
+        }
+        self.queue.view(room).ok_or(Stop::Internal("a room has no view"))
+    }
+
+    /// Lays the rooms that other processes made.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn lay_missing_rooms(&self) -> Result<(), Stop> {
+        for room in self.store.rooms().await? {
+            self.view(room.room_id).await?;
+        }
+        Ok(())
+    }
+
+    async fn locate(&self, token: Token) -> Result<TokenPlace, Stop> {
+        let view = self.view(token.id.room_id).await?;
         let place = Place { status: token.status, deadline: token.deadline, ..view.place(token.id.position) };
         let signed = self.keyring.sign(&token, view.epoch());
         Ok(TokenPlace { token, signed, place, view })

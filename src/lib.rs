@@ -11,6 +11,7 @@ pub mod demo;
 pub mod engine;
 pub mod flow;
 pub mod http;
+pub mod lock;
 pub mod passwords;
 pub mod queue;
 pub mod seatmap;

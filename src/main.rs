@@ -2,18 +2,26 @@
 
 use anyhow::{Context as _, bail};
 use frontrow::{
-    app::{self, Opened},
+    app,
     catalog::ConcertFile,
     check,
     clock::{Clock, Ids},
     config::{Cli, Command, ConcertCommand, Config, LoadError, OperatorCommand},
     demo,
-    http::users::{checked_email, checked_password},
+    flow::BoxOffice,
+    http::{
+        listener,
+        users::{checked_email, checked_password},
+    },
+    lock::{self, FolderLock},
     telemetry,
 };
-use frontrow_domain::user::Role;
+use frontrow_domain::{
+    command::Command::SetRole,
+    user::{Caller, Role},
+};
 use std::{io::Read as _, path::Path, process::ExitCode};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 /// glibc keeps the 19 MiB of every password hash in the arena of the thread that made it; this one gives them back.
 #[global_allocator]
@@ -51,7 +59,8 @@ fn run() -> anyhow::Result<ExitCode> {
         match command {
             Command::Serve => serve(&config).await,
             Command::Migrate => {
-                app::open(&config, Clock::System, Ids::from_os()).await?;
+                lock::check_beside(&config)?;
+                app::close(app::open(&config, Clock::System, Ids::from_os()).await?).await;
                 println!("{} is up to date.", config.database_path().display());
                 Ok(())
             }
@@ -74,12 +83,12 @@ fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
+    let _alone = FolderLock::take(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     if config.demo {
         demo::load(&opened.app.office).await.context("cannot load the demo season")?;
     }
-    let socket =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
     println!("Frontrow serves http://{address}");
     println!("API docs:        http://{address}/docs");
@@ -114,29 +123,57 @@ async fn wait_for_signal() {
 }
 
 async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Path>) -> anyhow::Result<()> {
-    let password = if let Some(path) = file {
+    let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
+    lock::check_beside(config)?;
+    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let said = make_operator(&opened.app.office, email, name, file).await;
+    app::close(opened).await;
+    println!("{}", said?);
+    Ok(())
+}
+
+/// Makes an account an operator's, or a new account for one. Says which.
+async fn make_operator(office: &BoxOffice, email: String, name: &str, file: Option<&Path>) -> anyhow::Result<String> {
+    if let Some((user, _)) = office.store.credentials(&email).await? {
+        let command = SetRole { user_id: user.user_id, role: Role::Operator };
+        office.operate(Caller::System, command, None).await?;
+        return Ok(format!(
+            "{email} had an account and is an operator now, with the same name and password: sign in again."
+        ));
+    }
+    let Ok(password) = checked_password(read_password(file)?) else {
+        bail!("the password must have 10 to 200 characters")
+    };
+    let user = office.register(name.to_owned(), email, password, Role::Operator).await?;
+    Ok(format!("{} is an operator.", user.email))
+}
+
+/// The first line of a file, or of standard input.
+fn read_password(file: Option<&Path>) -> anyhow::Result<String> {
+    let text = if let Some(path) = file {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
     } else {
         let mut text = String::new();
         std::io::stdin().take(4_096).read_to_string(&mut text).context("cannot read the password")?;
         text
     };
-    let password = password.lines().next().unwrap_or_default().to_owned();
-    let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
-    let Ok(password) = checked_password(password) else { bail!("the password must have 10 to 200 characters") };
-    let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;
-    let user = app.office.register(name.to_owned(), email, password, Role::Operator).await?;
-    println!("{} is an operator.", user.email);
-    Ok(())
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let concerts: Vec<ConcertFile> =
         serde_json::from_str(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
-    let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;
+    lock::check_beside(config)?;
+    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let imported = create_all(&opened.app.office, &concerts).await;
+    app::close(opened).await;
+    imported
+}
+
+async fn create_all(office: &BoxOffice, concerts: &[ConcertFile]) -> anyhow::Result<()> {
     for ConcertFile { concert, seats } in concerts {
-        let (created, count) = demo::create(&app.office, &concert, &seats).await?;
+        let (created, count) = demo::create(office, concert, seats).await?;
         println!("Concert {}: {} with {count} seats.", created.concert_id, created.title);
     }
     Ok(())

@@ -22,6 +22,10 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Lays a room anew from its rows, and everybody in it counts as just heard of.
     async fn lay(&self, line: crate::store::Line) -> Result<(), QueueError>;
 
+    /// Lays a room that another process made. One that is laid already stays as it is: it has followed the commits
+    /// since, and the rows may be older.
+    async fn lay_missing(&self, line: crate::store::Line) -> Result<(), QueueError>;
+
     /// Takes in what a committed batch changed. Called in the order of the commits; never waits for anybody.
     fn publish(&self, changes: &Changes);
 

@@ -77,7 +77,7 @@ impl Sessions {
         }
     }
 
-    /// Remembers what a committed batch has opened, and forgets what it has closed.
+    /// Remembers what a committed batch has opened, forgets what it has closed, and follows the roles.
     pub fn publish(&self, changes: &Changes) {
         for opened in &changes.new_sessions {
             if let Some(shard) = self.shard(&opened.secret_hash) {
@@ -89,6 +89,14 @@ impl Sessions {
                 let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
                 shard.sessions.remove(closed);
                 shard.closings += 1;
+            }
+        }
+        for user in &changes.users {
+            for shard in &self.shards {
+                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+                for (session, _) in shard.values_mut().filter(|(session, _)| session.user_id == user.user_id) {
+                    session.role = user.role;
+                }
             }
         }
     }

@@ -105,6 +105,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Forgets idempotency keys from before `keys_before` and sessions that ended before `sessions_before`, at most
     /// some thousands of each; returns how many rows went.
     async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError>;
+
+    /// Leaves everything where a copy would look for it. To be called last, when the server stops.
+    ///
+    /// # Errors
+    /// Nothing is lost; the next start finds it.
+    async fn settle(&self) -> Result<(), StoreError>;
 }
 
 /// A batch that is on disk.

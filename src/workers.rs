@@ -2,7 +2,11 @@
 //! what is too old. All of it only gives the engine commands that could be given at any time, so nothing is lost or
 //! wrong when a round is late or missing.
 
-use crate::{flow::BoxOffice, queue::Leadership};
+use crate::{
+    flow::BoxOffice,
+    http::{Shared, limit::RateLimits},
+    queue::Leadership,
+};
 use frontrow_domain::{
     command::{Command, Request},
     id::RoomId,
@@ -22,8 +26,12 @@ const SWEEP_TICK: Duration = Duration::from_millis(250);
 const SWEEP_MAX: u32 = 500;
 /// How often the store is asked for holds that the queue may not know of.
 const RECOVER_TICK: Duration = Duration::from_secs(10);
+/// How often the store is asked for rooms that another process made.
+const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
+/// How often those who have not asked for a while are forgotten by the rate limits.
+const LIMITS_TICK: Duration = Duration::from_mins(1);
 /// How often old rows are forgotten.
 const PRUNE_TICK: Duration = Duration::from_mins(10);
 /// How long kept answers are kept.
@@ -38,11 +46,15 @@ pub struct WorkerSettings {
 
 /// Starts the workers. They stop when `stop` says true.
 #[must_use]
-pub fn start(office: &Arc<BoxOffice>, settings: WorkerSettings, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+pub fn start(app: &Shared, settings: WorkerSettings, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+    let office = &app.office;
     let mut workers = JoinSet::new();
+    let shared = Arc::clone(app);
+    workers.spawn(until(stop.clone(), async move { sweep_limits(&shared.limits, LIMITS_TICK).await }));
     workers.spawn(until(stop.clone(), move_lines(Arc::clone(office), settings)));
     workers.spawn(until(stop.clone(), sweep_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), recover_holds(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(until(stop.clone(), prune(Arc::clone(office))));
     workers
@@ -133,6 +145,16 @@ async fn recover_holds(office: Arc<BoxOffice>) {
     }
 }
 
+/// Finds rooms of concerts that were imported beside this process, so that operators see them and their gauges.
+async fn find_rooms(office: Arc<BoxOffice>) {
+    loop {
+        tokio::time::sleep(ROOMS_TICK).await;
+        if let Err(error) = office.lay_missing_rooms().await {
+            tracing::warn!(%error, "cannot look for rooms that another process made");
+        }
+    }
+}
+
 async fn probe_store(office: Arc<BoxOffice>) {
     let mut rounds = 0_u32;
     loop {
@@ -150,6 +172,13 @@ async fn probe_store(office: Arc<BoxOffice>) {
     }
 }
 
+async fn sweep_limits(limits: &RateLimits, tick: Duration) {
+    loop {
+        tokio::time::sleep(tick).await;
+        limits.sweep();
+    }
+}
+
 async fn prune(office: Arc<BoxOffice>) {
     loop {
         let now: Time = office.clock.now();
@@ -164,5 +193,27 @@ async fn prune(office: Arc<BoxOffice>) {
             }
         }
         tokio::time::sleep(PRUNE_TICK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, RateLimits, sweep_limits};
+    use crate::config::Cli;
+    use frontrow_domain::id::UserId;
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn the_rate_limits_forget_who_has_not_asked_for_a_while() {
+        let config = Cli::load(["frontrow", "serve", "--requests-per-second-per-user", "100000"].map(Into::into));
+        let limits = RateLimits::new(&config.unwrap().config);
+        for user in 1..=100 {
+            limits.check_user(UserId(Uuid::from_u128(user))).unwrap();
+        }
+        assert!(limits.remembered() > 0);
+        tokio::select! {
+            () = sweep_limits(&limits, Duration::from_millis(1)) => {}
+            () = async { while limits.remembered() > 0 { tokio::task::yield_now().await } } => {}
+        }
     }
 }

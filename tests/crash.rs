@@ -2,124 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
+mod program;
 #[expect(dead_code, reason = "the tests of the API use the rest")]
 #[path = "api/support.rs"]
 mod support;
 
 use frontrow::clock::Clock;
 use frontrow_domain::time::Span;
+use program::{Process, assert_books_in_order, command, refused};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead, BufReader},
     net::SocketAddr,
-    path::Path,
-    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use support::{Answer, Call, Client, Hall, PRICE, Server, eventually, id, items, settings};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_frontrow");
-/// A start or a stop that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// More than anybody here can spend.
 const PLENTY: i64 = 10_000_000;
-
-/// `frontrow serve` in a process of its own.
-struct Process {
-    child: Child,
-    address: SocketAddr,
-    /// Kept open: a program whose output nobody reads any more would be told so.
-    _output: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(folder: &Path, flags: &[(&str, &str)]) -> Self {
-        let mut child = command(folder, "serve")
-            .args(["--listen", "127.0.0.1:0", "--charge-policy", "open"])
-            .args(["--requests-per-second-per-user", "100000", "--request-burst-per-user", "100000"])
-            .args(flags.iter().flat_map(|(name, value)| [name, value]))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("Frontrow serves http://").expect("the program says where it listens");
-        Self { address: address.parse().unwrap(), child, _output: output }
-    }
-
-    /// SIGKILL.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGTERM, and no waiting.
-    fn terminate(&self) {
-        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// Waits for the end.
-    async fn ended(&mut self) -> ExitStatus {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(started.elapsed() < PATIENCE, "the program does not end");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(folder: &Path, name: &str) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args([name, "--data"]).arg(folder);
-    command
-}
-
-/// Runs a command that must end by itself: its status and what it said.
-async fn refused(command: &mut Command) -> (ExitStatus, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if started.elapsed() > PATIENCE {
-            child.kill().unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let output = child.wait_with_output().unwrap();
-    (output.status, text(&output.stderr) + &text(&output.stdout))
-}
-
-/// `frontrow check` in a process of its own.
-fn check(folder: &Path) -> Output {
-    command(folder, "check").output().unwrap()
-}
-
-fn assert_books_in_order(folder: &Path) {
-    let output = check(folder);
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// A box office with a concert and buyers who have plenty of points, closed again.
 async fn prepared(seats: i32, buyers: usize, flags: &[(&str, &str)]) -> (TempDir, Hall, Vec<Client>) {

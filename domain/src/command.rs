@@ -52,6 +52,13 @@ pub struct KeptAnswer {
 pub enum Command {
     /// A user registers.
     Register(NewUser),
+    /// A user is given a role, by the box office alone. Their sessions follow.
+    SetRole {
+        /// Who.
+        user_id: UserId,
+        /// What they may do from now on.
+        role: Role,
+    },
     /// A user signs in; the secret was checked before.
     OpenSession(Session),
     /// A user signs out.
@@ -225,6 +232,8 @@ pub struct RoomChange {
 pub enum Outcome {
     /// The user who registered.
     Registered(User),
+    /// The user as they now are.
+    User(User),
     /// The session is open.
     SignedIn {
         /// Until when.
@@ -370,6 +379,7 @@ impl Keys {
                 self.emails.push(user.email.clone());
                 self.users.push(user.user_id);
             }
+            Command::SetRole { user_id, .. } => self.users.push(*user_id),
             Command::OpenSession(session) => self.users.push(session.user_id),
             Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
             Command::IssueToken { room_id, concert_id } => {

@@ -55,6 +55,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
     let caller = request.caller;
     match &request.command {
         Command::Register(user) => users::register(world, caller, user),
+        Command::SetRole { user_id, role } => users::set_role(world, caller, *user_id, *role),
         Command::OpenSession(session) => users::open_session(world, *session),
         Command::CloseSession { secret_hash } => Ok(users::close_session(world, *secret_hash)),
         Command::IssueToken { room_id, concert_id } => tokens::issue(world, caller, *room_id, *concert_id),

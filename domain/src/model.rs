@@ -245,6 +245,12 @@ impl Model {
         for closed in &changes.closed_sessions {
             self.sessions.remove(closed);
         }
+        for user in &changes.users {
+            self.users.insert(user.user_id, user.clone());
+            for session in self.sessions.values_mut().filter(|session| session.user_id == user.user_id) {
+                session.role = user.role;
+            }
+        }
         self.concerts.extend(changes.concerts.iter().map(|row| (row.concert_id, row.clone())));
         self.seats.extend(changes.seats.iter().map(|row| (row.seat_id, row.clone())));
         self.labels.extend(changes.new_labels.iter().map(|(id, label)| (*id, label.clone())));

@@ -376,6 +376,7 @@ impl World {
             highest: self.highest,
             kept: self.kept.into_saves().inserted,
             new_users: users,
+            users: self.users.into_saves().updated,
             new_sessions: self.new_sessions,
             closed_sessions: self.closed_sessions,
             concerts: self.concerts.into_saves(),
@@ -406,6 +407,8 @@ pub struct Changes {
     pub kept: Vec<KeptAnswer>,
     /// New users, with their password hashes.
     pub new_users: Vec<NewUser>,
+    /// Users with another role than before. Their sessions get it too.
+    pub users: Vec<User>,
     /// New sessions.
     pub new_sessions: Vec<Session>,
     /// Sessions that ended.
@@ -440,6 +443,7 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
             && self.new_users.is_empty()
+            && self.users.is_empty()
             && self.new_sessions.is_empty()
             && self.closed_sessions.is_empty()
             && self.concerts.is_empty()

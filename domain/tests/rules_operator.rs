@@ -5,7 +5,7 @@ mod support;
 use frontrow_domain::{
     command::{Command, ConcertChange, Outcome, RoomChange},
     concert::ConcertStatus,
-    id::{RoomId, SeatId},
+    id::{RoomId, SeatId, UserId},
     money::Money,
     queue::Gate,
     seat::{NewSeat, SeatLabel},
@@ -15,6 +15,7 @@ use support::{
     BOSS, CLOCK, DAY, HOUSE, JUNHO, MINJI, OWN, Office, S, SHOW, add_seats, at, block, cancel, charge, create_concert,
     free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
 };
+use uuid::Uuid;
 
 /// Every command of operators, in a form that is granted.
 fn commands() -> Vec<Command> {
@@ -252,4 +253,26 @@ fn a_session_has_the_role_of_its_user_whatever_it_asks_for() {
         (0, JUNHO, Command::CloseSession { secret_hash: [7; 32] }, "done"),
     ]);
     assert!(office.model.sessions.is_empty());
+}
+
+#[test]
+fn a_role_is_given_by_the_box_office_alone_and_sessions_follow() {
+    let mut office = Office::new();
+    let user_id = user(MINJI);
+    let session = Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at: at(DAY) };
+    office.ask(Caller::Nobody, Command::OpenSession(session)).unwrap();
+    let promote = Command::SetRole { user_id, role: Role::Operator };
+    for caller in [MINJI, BOSS, Caller::Service, Caller::Nobody] {
+        office.expect(caller, promote.clone(), "forbidden");
+    }
+    let unknown = Command::SetRole { user_id: UserId(Uuid::from_u128(1_000)), role: Role::Operator };
+    office.expect(CLOCK, unknown, "not_found");
+    let before = office.model.audit.len();
+    for _ in 0..2 {
+        let Ok(Outcome::User(user)) = office.ask(CLOCK, promote.clone()) else { panic!("it is granted") };
+        assert_eq!(user.role, Role::Operator);
+    }
+    assert_eq!(office.model.users[&user_id].role, Role::Operator);
+    assert_eq!(office.model.sessions[&[1; 32]].role, Role::Operator);
+    assert_eq!(office.model.audit[before..].len(), 1, "the second time there is nothing to do");
 }

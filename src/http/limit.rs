@@ -137,6 +137,12 @@ impl RateLimits {
         client_address(headers, peer, &self.trusted_proxies)
     }
 
+    /// How many users, accounts and addresses are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.requests.inner.len() + self.logins_by_account.inner.len() + self.logins_by_address.inner.len()
+    }
+
     /// Forgets everybody who is at rest. Call it once in a minute or so.
     pub fn sweep(&self) {
         self.requests.sweep();

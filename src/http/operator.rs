@@ -11,6 +11,7 @@ use crate::{
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
     },
+    queue::view::RoomView,
     store::{PaymentFilter, ReservationFilter},
 };
 use axum::{
@@ -24,7 +25,6 @@ use frontrow_domain::{
     id::{AuditId, ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, UserId},
     payment::{Payment, PaymentStatus},
     queue::{Gate, Room},
-    refusal::{Refusal, Thing},
     reservation::{Reservation, ReservationStatus},
     seat::SeatAction,
     time::Time,
@@ -308,15 +308,14 @@ async fn set_seats(
     Ok(replayed(json(&SetSeats { count }), done.novelty))
 }
 
-fn live_room(app: &Shared, id: RoomId) -> Option<LiveRoom> {
-    let view = app.office.queue.view(id)?;
-    Some(LiveRoom {
+fn live_room(view: &RoomView) -> LiveRoom {
+    LiveRoom {
         room: view.room().clone(),
         waiting: view.total_waiting(),
         offered: view.offered(),
         active: view.active(),
         highest: view.tail(),
-    })
+    }
 }
 
 /// Every waiting room with its numbers of this moment.
@@ -325,7 +324,7 @@ fn live_room(app: &Shared, id: RoomId) -> Option<LiveRoom> {
 pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) -> HttpResult<Response> {
     let mut ids = app.office.queue.rooms();
     ids.sort_unstable();
-    let items = ids.into_iter().filter_map(|id| live_room(&app, id)).collect();
+    let items = ids.into_iter().filter_map(|id| app.office.queue.view(id)).map(|view| live_room(&view)).collect();
     Ok(json(&List { items, next_cursor: None }))
 }
 
@@ -338,8 +337,7 @@ pub(super) async fn room(
     _operator: OperatorOnly,
     PathId(id): PathId<RoomId>,
 ) -> HttpResult<Response> {
-    let room = live_room(&app, id).ok_or(Refusal::NotFound { what: Thing::Room })?;
-    Ok(json(&room))
+    Ok(json(&live_room(&*app.office.view(id).await?)))
 }
 
 /// Changes a room: its cap, its rate, its gate, its message.

@@ -298,6 +298,7 @@ impl From<Stop> for Problem {
             Stop::Fault(Fault::OutcomeUnknown) => Self::new(&codes::OUTCOME_UNKNOWN),
             Stop::Fault(Fault::Internal) => Self::internal("the command could not be saved"),
             Stop::Store(error) => error.into(),
+            Stop::Queue(error) => StoreError::Unavailable(error.to_string()).into(),
             Stop::Unauthorized => Self::unauthorized(),
             Stop::WrongCredentials => Self::unauthorized().detail("The e-mail address or the password is wrong."),
             Stop::TooManySignIns => Self::overloaded().retry_after(5),

@@ -73,6 +73,12 @@ impl RoomCell {
     }
 }
 
+impl From<&Line> for RoomCell {
+    fn from(line: &Line) -> Self {
+        Self::new(RoomView::laid(line), &line.waiting, line.now)
+    }
+}
+
 impl MemoryQueue {
     /// A queue without any room.
     #[must_use]
@@ -96,7 +102,18 @@ impl MemoryQueue {
 #[async_trait]
 impl Queue for MemoryQueue {
     async fn lay(&self, line: Line) -> Result<(), QueueError> {
-        self.put_room(line.room.room_id, &Arc::new(RoomCell::new(RoomView::laid(&line), &line.waiting, line.now)));
+        self.put_room(line.room.room_id, &Arc::new(RoomCell::from(&line)));
+        self.moved.notify_one();
+        Ok(())
+    }
+
+    async fn lay_missing(&self, line: Line) -> Result<(), QueueError> {
+        let cell = Arc::new(RoomCell::from(&line));
+        self.rooms.rcu(|rooms| {
+            let mut rooms = HashMap::clone(rooms);
+            rooms.entry(line.room.room_id).or_insert_with(|| Arc::clone(&cell));
+            rooms
+        });
         self.moved.notify_one();
         Ok(())
     }

@@ -228,4 +228,8 @@ impl Store for MemoryStore {
         let after = model.kept.len().saturating_add(model.sessions.len());
         Ok(u64::try_from(before.saturating_sub(after)).unwrap_or(u64::MAX))
     }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -49,8 +49,9 @@ const BUSY: Duration = Duration::from_secs(2);
 /// The write-ahead log is flushed to the disk with every commit (`synchronous=FULL`), so an answer that was given
 /// outlives a power cut.
 pub struct SqliteStore {
-    writer: Option<Arc<Mutex<Writer>>>,
+    // Dropped before the writer: the last connection puts the log into the file, and a reader cannot.
     readers: Arc<Readers>,
+    writer: Option<Arc<Mutex<Writer>>>,
     clock: Clock,
     high_water: Arc<AtomicI64>,
 }
@@ -251,5 +252,10 @@ impl Store for SqliteStore {
 
     async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
         self.write(move |writer| writer.prune(keys_before, sessions_before)).await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.readers.close_idle();
+        self.write(|writer| writer.empty_log()).await
     }
 }

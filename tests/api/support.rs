@@ -170,12 +170,7 @@ impl Server {
 
     /// A client that has not signed in.
     pub(crate) fn nobody(&self) -> Client {
-        Client {
-            http: self.http.clone(),
-            root: format!("http://{}", self.address),
-            secret: None,
-            user: UserId(Uuid::nil()),
-        }
+        Client::of_nobody(self.http.clone(), self.address)
     }
 
     /// A client with this secret.
@@ -376,6 +371,11 @@ impl Answer {
 }
 
 impl Client {
+    /// A client of a server that has not signed in.
+    pub(crate) fn of_nobody(http: reqwest::Client, address: SocketAddr) -> Self {
+        Self { http, root: format!("http://{address}"), secret: None, user: UserId(Uuid::nil()) }
+    }
+
     /// The same client at a server that listens elsewhere.
     pub(crate) fn at(&self, address: SocketAddr) -> Self {
         Self { root: format!("http://{address}"), ..self.clone() }

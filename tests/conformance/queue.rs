@@ -35,6 +35,7 @@ macro_rules! memory_queue {
 
 memory_queue!(
     a_room_that_was_not_laid_has_no_view,
+    a_room_that_is_laid_already_is_not_laid_from_older_rows,
     places_are_exact_while_others_join_leave_and_get_their_turn,
     a_token_issued_and_ended_in_one_batch_leaves_no_trace,
     a_dormant_token_that_returns_is_at_the_head,
@@ -348,6 +349,19 @@ pub(crate) async fn settings_reach_the_view(queue: &dyn Queue) {
     assert_eq!((view.room().max_active, view.room().gate), (7, Gate::Paused));
     assert_eq!(view.room().message.as_deref(), Some("Soon."));
     assert_eq!(view.epoch(), office.model.rooms[&HOUSE].epoch);
+}
+
+pub(crate) async fn a_room_that_is_laid_already_is_not_laid_from_older_rows(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    let empty = |room_id| {
+        let room = frontrow_domain::queue::Room::new(room_id, 3, START);
+        Line { room, highest: Position(0), waiting: Vec::new(), others: Vec::new(), now: START }
+    };
+    queue.lay_missing(empty(RoomId::new(7))).await.unwrap();
+    assert_eq!(queue.view(RoomId::new(7)).unwrap().room().max_active, 3);
+    office.join(1..=2);
+    queue.lay_missing(empty(HOUSE)).await.unwrap();
+    assert_eq!(office.view().total_waiting(), 2);
 }
 
 pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Queue) {

@@ -72,6 +72,7 @@ macro_rules! conformance {
                 payments_are_filtered_and_paged,
                 the_history_is_paged_and_sums_to_the_balance,
                 the_audit_log_is_paged,
+                a_users_sessions_follow_their_role,
                 the_next_expiries_come_first,
                 live_tokens_of_a_user_come_by_room,
                 what_does_not_exist_is_none,

@@ -1,5 +1,6 @@
 use crate::{
     command::{Decision, Outcome},
+    id::UserId,
     refusal::{Refusal, Thing},
     user::{Caller, NewUser, Role, Session, User},
     world::World,
@@ -25,6 +26,23 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
         world.add_audit(None, "operator.add", format!("user {}", new.user_id), serde_json::json!({}));
     }
     Ok(Outcome::Registered(user))
+}
+
+pub(super) fn set_role(world: &mut World, caller: Caller, id: UserId, role: Role) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let Some(mut user) = world.users.get(id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::User });
+    };
+    if user.role != role {
+        user.role = role;
+        user.updated_at = world.now;
+        world.users.put(id, user.clone());
+        let detail = serde_json::json!({ "role": role });
+        world.add_audit(None, "user.role", format!("user {id}"), detail);
+    }
+    Ok(Outcome::User(user))
 }
 
 pub(super) fn open_session(world: &mut World, session: Session) -> Decision {

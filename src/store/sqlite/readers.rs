@@ -42,6 +42,11 @@ impl Readers {
         result.map_err(|error| StoreError::Unavailable(error.to_string()))?
     }
 
+    /// Closes the connections that nobody uses; the next read opens a new one.
+    pub(super) fn close_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn read_now<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let conn = match idle {

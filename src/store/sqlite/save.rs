@@ -81,6 +81,13 @@ fn save_users(conn: &Connection, changes: &Changes) -> Result<()> {
             delete.execute((secret_hash,))?;
         }
     }
+    for user in &changes.users {
+        let (id, role) = (user.user_id.0, user.role.word());
+        conn.prepare_cached("UPDATE \"user\" SET role = ?2, updated_at = ?3 WHERE user_id = ?1")?
+            .execute((id, role, user.updated_at.micros()))
+            .and_then(one)?;
+        conn.prepare_cached("UPDATE session SET role = ?2 WHERE user_id = ?1")?.execute((id, role))?;
+    }
     Ok(())
 }
 

@@ -134,6 +134,20 @@ impl Writer {
         })
     }
 
+    /// Copies all of the log into the file and empties it, so that the file alone is the whole database.
+    pub(super) fn empty_log(&mut self) -> Result<(), StoreError> {
+        self.guarded(|writer| {
+            let busy: bool = writer
+                .conn
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))
+                .map_err(error::of_work)?;
+            if busy {
+                return Err(StoreError::Unavailable("another program reads the database".to_owned()));
+            }
+            Ok(())
+        })
+    }
+
     /// Runs `work` and, where it fails, sees to it that nothing of it is left and the next batch starts clean.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {

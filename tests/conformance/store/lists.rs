@@ -8,7 +8,7 @@ use frontrow_domain::{
     payment::PaymentStatus,
     reservation::ReservationStatus,
     time::Span,
-    user::Caller,
+    user::{Caller, Role, Session},
 };
 use uuid::Uuid;
 
@@ -207,4 +207,14 @@ pub(super) async fn what_does_not_exist_is_none(office: &Fixture) {
     let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
     assert_eq!(store.token(token).await.unwrap(), None);
     assert_eq!(store.now().await.unwrap(), START.plus(Span::ZERO));
+}
+
+pub(super) async fn a_users_sessions_follow_their_role(office: &Fixture) {
+    let user_id = office.register().await;
+    let expires_at = START.plus(Span::from_secs(60));
+    let session = Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at };
+    office.ask(Caller::Nobody, Command::OpenSession(session)).await.unwrap();
+    office.ask(Caller::System, Command::SetRole { user_id, role: Role::Operator }).await.unwrap();
+    assert_eq!(office.store.user(user_id).await.unwrap().unwrap().role, Role::Operator);
+    assert_eq!(office.store.session([1; 32]).await.unwrap().unwrap().role, Role::Operator);
 }
