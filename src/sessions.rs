@@ -23,7 +23,7 @@ type Shard = RwLock<Remembered>;
 #[derive(Debug, Default)]
 struct Remembered {
     sessions: HashMap<[u8; 32], (Session, Time)>,
-    /// How many sessions have been closed here: what was read before a closing must not be remembered after it.
+    /// How many sessions have been closed or changed here: what was read before must not be remembered after it.
     closings: u64,
 }
 
@@ -58,7 +58,7 @@ impl Sessions {
         Mark(shard.map_or(0, |shard| shard.read().unwrap_or_else(PoisonError::into_inner).closings))
     }
 
-    /// Remembers a session that was read from the store, unless one was closed meanwhile: it may have been this one.
+    /// Remembers a session that was read from the store, unless one was closed or changed meanwhile: it may have been this one.
     pub fn put_read(&self, session: Session, now: Time, mark: Mark) {
         if let Some(shard) = self.shard(&session.secret_hash) {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -94,9 +94,10 @@ impl Sessions {
         for user in &changes.users {
             for shard in &self.shards {
                 let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                for (session, _) in shard.values_mut().filter(|(session, _)| session.user_id == user.user_id) {
+                for (session, _) in shard.sessions.values_mut().filter(|(session, _)| session.user_id == user.user_id) {
                     session.role = user.role;
                 }
+                shard.closings += 1;
             }
         }
     }
