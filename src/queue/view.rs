@@ -27,6 +27,8 @@ use std::sync::{
 
 /// The shortest and the longest time between two questions of a client, in milliseconds.
 const POLL_MS: std::ops::RangeInclusive<i64> = 1_500..=30_000;
+/// Whoever finds a free place will be offered it within a moment; there are no more of them than free places.
+const POLL_AT_ONCE_MS: i64 = 400;
 /// Who is offered a turn should learn of it soon.
 const POLL_OFFERED_MS: i64 = 1_200;
 /// Each living token in front allows this much more time between two questions, in milliseconds.
@@ -231,6 +233,10 @@ impl RoomView {
         }
     }
 
+    fn has_free_place(&self, place: &Place) -> bool {
+        matches!(self.estimated_wait(place.ahead), Estimate::Known { p50: Span::ZERO, .. })
+    }
+
     /// When the token's client should ask again, in milliseconds: often near the head, seldom at the back, and spread
     /// by `jitter_seed` so that clients do not come all at once. The same arguments give the same answer.
     #[must_use]
@@ -239,6 +245,7 @@ impl RoomView {
             TokenStatus::Offered => POLL_OFFERED_MS,
             TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
             TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),
+            TokenStatus::Waiting if self.has_free_place(place) => POLL_AT_ONCE_MS,
             TokenStatus::Waiting => {
                 let by_place = place.ahead.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
                 let by_wait = match self.estimated_wait(place.ahead) {
