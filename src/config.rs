@@ -65,6 +65,12 @@ Example:
     /// Manage concerts
     #[command(subcommand)]
     Concert(ConcertCommand),
+    /// Manage the keys that queue tokens are signed with
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Manage the waiting lines
+    #[command(subcommand)]
+    Line(LineCommand),
     /// Check the books: seats, reservations, payments and points must agree
     #[command(after_help = "\
 Example:
@@ -118,6 +124,34 @@ POST /api/v1/operator/concerts/{id}/seats takes.")]
         /// The file
         file: PathBuf,
     },
+}
+
+/// What to do about keys.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum KeysCommand {
+    /// Make a new key that signs from the next start on
+    #[command(after_help = "\
+Example:
+  frontrow keys rotate --data /var/lib/frontrow
+
+The three keys before it go on verifying, so nobody loses a place. A server that runs signs with
+the old key until it is restarted. After a leak rotate four times: then every old token is refused,
+and whoever joins again gets the same place.")]
+    Rotate,
+}
+
+/// What to do about lines.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum LineCommand {
+    /// Refuse every queue token that was signed before, after a backup was restored
+    #[command(after_help = "\
+Example:
+  frontrow line renew --data /var/lib/frontrow
+
+Places that were given after the backup will be given again, to others: the tokens of then must not
+be good for them. Who is in the backup keeps the place, and gets a new token by joining again.
+The server must be stopped.")]
+    Renew,
 }
 
 /// Every setting, each with its unit and default in its help.
