@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use frontrow::{
     app,
-    catalog::ConcertFile,
+    catalog::{self, ConcertFile},
     check,
     clock::{Clock, Ids},
     config::{Cli, Command, ConcertCommand, Config, KeysCommand, LineCommand, LoadError, OperatorCommand},
@@ -190,8 +190,8 @@ fn read_password(file: Option<&Path>) -> anyhow::Result<String> {
 
 async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let concerts: Vec<ConcertFile> =
-        serde_json::from_str(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
+    let concerts =
+        catalog::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
     lock::check_beside(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     let imported = create_all(&opened.app.office, &concerts).await;
