@@ -118,8 +118,26 @@ pub enum ConcertCommand {
 Example:
   frontrow concert import spring-tour.json
 
-The file has the fields of POST /api/v1/operator/concerts, and `seats`: a list of what
-POST /api/v1/operator/concerts/{id}/seats takes.")]
+The file is a list of concerts. `concert` is what POST /api/v1/operator/concerts takes, `seats` a
+list of what POST /api/v1/operator/concerts/{id}/seats takes:
+
+  [
+    {
+      \"concert\": {
+        \"title\": \"Midnight Tide in Busan\", \"artist\": \"Midnight Tide\", \"venue\": \"Dalmaji Theatre, Busan\",
+        \"time_zone\": \"Asia/Seoul\", \"concert_date\": \"2027-03-01\",
+        \"start_time\": \"20:00:00\", \"end_time\": \"22:30:00\",
+        \"base_price\": 120000, \"opens_at\": \"2027-02-01T11:00:00Z\", \"own_room_max_active\": 100
+      },
+      \"seats\": [
+        { \"range\": { \"from\": 1, \"to\": 50, \"section\": \"Floor\", \"row\": \"A\", \"grade\": \"VIP\", \"price\": 180000 } },
+        { \"seats\": [ { \"seat_number\": 51 }, { \"seat_number\": 53 } ] }
+      ]
+    }
+  ]
+
+closes_at, own_room_max_active, section, row, grade and price may be left out. It may be run beside
+a server.")]
     Import {
         /// The file
         file: PathBuf,
@@ -247,7 +265,7 @@ pub struct Config {
     )]
     pub balance_max: i64,
 
-    /// How many may be active in the house room at once, in users
+    /// How many may be active in the house room at once, in users. Counts only when the data folder is made: later change the room
     #[arg(
         long,
         env = "FRONTROW_MAX_ACTIVE",
