@@ -8,7 +8,11 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use jiff::{civil, tz::TimeZone};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::{fmt, marker::PhantomData};
 use utoipa::ToSchema;
 
 /// How many characters a name, title or venue may have.
@@ -30,6 +34,39 @@ impl BadField {
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
+}
+
+/// What is written as a JSON object. Serde alone would also read an array as the fields of a struct, in their order.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+/// For a field that is an object.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Object::deserialize(deserializer).map(|Object(value)| value)
+}
+
+/// For a field that is a list of objects.
+fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(Vec::<Object<T>>::deserialize(deserializer)?.into_iter().map(|Object(value)| value).collect())
 }
 
 /// A text without surrounding blanks, of 1 to `len_max` characters and no control characters.
@@ -122,9 +159,9 @@ impl ConcertDraft {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SeatsDraft {
     /// Numbers in a row, all alike.
-    Range(SeatRange),
+    Range(#[serde(deserialize_with = "object")] SeatRange),
     /// Seat by seat.
-    Seats(Vec<SeatDraft>),
+    Seats(#[serde(deserialize_with = "objects")] Vec<SeatDraft>),
 }
 
 /// Neighbouring seats.
@@ -223,9 +260,19 @@ fn checked_label(field: &str, section: &str, row: &str, grade: &str) -> Result<S
 #[serde(deny_unknown_fields)]
 pub struct ConcertFile {
     /// The concert.
+    #[serde(deserialize_with = "object")]
     pub concert: ConcertDraft,
     /// Its seats, in as many parts as it takes.
     pub seats: Vec<SeatsDraft>,
+}
+
+/// Reads a file to import: a JSON list of concerts.
+///
+/// # Errors
+/// The text is not such a list.
+pub fn read_file(text: &str) -> serde_json::Result<Vec<ConcertFile>> {
+    let concerts: Vec<Object<ConcertFile>> = serde_json::from_str(text)?;
+    Ok(concerts.into_iter().map(|Object(concert)| concert).collect())
 }
 
 /// A season of concerts that come after `now`, for a demonstration.
@@ -361,6 +408,28 @@ mod tests {
                 .map(|seat| seat.seat_number)
                 .collect();
             assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_list_is_never_read_as_the_fields_of_an_object() {
+        assert!(serde_json::from_str::<SeatsDraft>(r#"{"range":{"from":1,"to":50}}"#).is_ok());
+        assert!(serde_json::from_str::<SeatsDraft>(r#"{"seats":[{"seat_number":1}]}"#).is_ok());
+        for bad in [r#"{"range":[1,50,"","","",null]}"#, r#"{"seats":[[1,"","","",null]]}"#] {
+            let said = serde_json::from_str::<SeatsDraft>(bad).unwrap_err().to_string();
+            assert!(said.contains("expected an object"), "{said}");
+        }
+        let (draft, seats) = demo_season(Time::default()).remove(0);
+        let values = |value: &serde_json::Value| value.as_object().unwrap().values().cloned().collect::<Vec<_>>();
+        let (concert, seats) = (serde_json::to_value(draft).unwrap(), serde_json::to_value(seats).unwrap());
+        let good = serde_json::json!([{ "concert": concert, "seats": seats }]);
+        assert_eq!(read_file(&good.to_string()).unwrap().len(), 1);
+        for bad in [
+            serde_json::json!([[concert, seats]]),
+            serde_json::json!([{ "concert": values(&concert), "seats": seats }]),
+        ] {
+            let said = read_file(&bad.to_string()).unwrap_err().to_string();
+            assert!(said.contains("expected an object"), "{said}");
         }
     }
 

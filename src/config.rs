@@ -65,6 +65,12 @@ Example:
     /// Manage concerts
     #[command(subcommand)]
     Concert(ConcertCommand),
+    /// Manage the keys that queue tokens are signed with
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Manage the waiting lines
+    #[command(subcommand)]
+    Line(LineCommand),
     /// Check the books: seats, reservations, payments and points must agree
     #[command(after_help = "\
 Example:
@@ -112,12 +118,58 @@ pub enum ConcertCommand {
 Example:
   frontrow concert import spring-tour.json
 
-The file has the fields of POST /api/v1/operator/concerts, and `seats`: a list of what
-POST /api/v1/operator/concerts/{id}/seats takes.")]
+The file is a list of concerts. `concert` is what POST /api/v1/operator/concerts takes, `seats` a
+list of what POST /api/v1/operator/concerts/{id}/seats takes:
+
+  [
+    {
+      \"concert\": {
+        \"title\": \"Midnight Tide in Busan\", \"artist\": \"Midnight Tide\", \"venue\": \"Dalmaji Theatre, Busan\",
+        \"time_zone\": \"Asia/Seoul\", \"concert_date\": \"2027-03-01\",
+        \"start_time\": \"20:00:00\", \"end_time\": \"22:30:00\",
+        \"base_price\": 120000, \"opens_at\": \"2027-02-01T11:00:00Z\", \"own_room_max_active\": 100
+      },
+      \"seats\": [
+        { \"range\": { \"from\": 1, \"to\": 50, \"section\": \"Floor\", \"row\": \"A\", \"grade\": \"VIP\", \"price\": 180000 } },
+        { \"seats\": [ { \"seat_number\": 51 }, { \"seat_number\": 53 } ] }
+      ]
+    }
+  ]
+
+closes_at, own_room_max_active, section, row, grade and price may be left out. It may be run beside
+a server.")]
     Import {
         /// The file
         file: PathBuf,
     },
+}
+
+/// What to do about keys.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum KeysCommand {
+    /// Make a new key that signs from the next start on
+    #[command(after_help = "\
+Example:
+  frontrow keys rotate --data /var/lib/frontrow
+
+The three keys before it go on verifying, so nobody loses a place. A server that runs signs with
+the old key until it is restarted. After a leak rotate four times: then every old token is refused,
+and whoever joins again gets the same place.")]
+    Rotate,
+}
+
+/// What to do about lines.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum LineCommand {
+    /// Refuse every queue token that was signed before, after a backup was restored
+    #[command(after_help = "\
+Example:
+  frontrow line renew --data /var/lib/frontrow
+
+Places that were given after the backup will be given again, to others: the tokens of then must not
+be good for them. Who is in the backup keeps the place, and gets a new token by joining again.
+The server must be stopped.")]
+    Renew,
 }
 
 /// Every setting, each with its unit and default in its help.
@@ -213,7 +265,7 @@ pub struct Config {
     )]
     pub balance_max: i64,
 
-    /// How many may be active in the house room at once, in users
+    /// How many may be active in the house room at once, in users. Counts only when the data folder is made: later change the room
     #[arg(
         long,
         env = "FRONTROW_MAX_ACTIVE",

@@ -299,12 +299,19 @@ impl BoxOffice {
         }
     }
 
-    /// Checks a token's signature; no look-up.
+    /// Checks a token's signature and the epoch of its line, from memory.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where it is not one of ours.
+    /// [`Refusal::NotFound`] where it is not one of ours, or of a line that was renewed since.
     pub fn verify_token(&self, token: &str) -> Result<SignedToken, Refusal> {
-        self.keyring.verify(token).map_err(|_| Refusal::NotFound { what: Thing::Token })
+        self.verified(token).map(|(signed, _)| signed)
+    }
+
+    fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), Refusal> {
+        let missing = Refusal::NotFound { what: Thing::Token };
+        let Ok(signed) = self.keyring.verify(token) else { return Err(missing) };
+        let view = self.queue.view(signed.id.room_id).filter(|view| view.epoch() == signed.epoch);
+        view.map(|view| (signed, view)).ok_or(missing)
     }
 
     /// Where a token stands (현재순서조회), from memory: no store, no lock. Asking is the sign of life that keeps the
@@ -313,12 +320,7 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] where the token is not one of ours.
     pub fn position(&self, token: &str) -> Result<(SignedToken, Place, Arc<RoomView>), Refusal> {
-        let signed = self.verify_token(token)?;
-        let view = self
-            .queue
-            .view(signed.id.room_id)
-            .filter(|view| view.epoch() == signed.epoch)
-            .ok_or(Refusal::NotFound { what: Thing::Token })?;
+        let (signed, view) = self.verified(token)?;
         let now = self.clock.now();
         self.queue.heard_of(signed.id, now);
         let place = view.place(signed.id.position);

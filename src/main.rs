@@ -3,10 +3,10 @@
 use anyhow::{Context as _, bail};
 use frontrow::{
     app,
-    catalog::ConcertFile,
+    catalog::{self, ConcertFile},
     check,
     clock::{Clock, Ids},
-    config::{Cli, Command, ConcertCommand, Config, LoadError, OperatorCommand},
+    config::{Cli, Command, ConcertCommand, Config, KeysCommand, LineCommand, LoadError, OperatorCommand},
     demo,
     flow::BoxOffice,
     http::{
@@ -14,10 +14,11 @@ use frontrow::{
         users::{checked_email, checked_password},
     },
     lock::{self, FolderLock},
+    queue::token::Keyring,
     telemetry,
 };
 use frontrow_domain::{
-    command::Command::SetRole,
+    command::Command::{RenewLine, SetRole},
     user::{Caller, Role},
 };
 use std::{io::Read as _, path::Path, process::ExitCode};
@@ -51,7 +52,8 @@ fn run() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Command::Check => return check_books(&config),
-        Command::Serve | Command::Migrate | Command::Operator(_) | Command::Concert(_) => {}
+        Command::Keys(KeysCommand::Rotate) => return rotate_keys(&config),
+        Command::Serve | Command::Migrate | Command::Operator(_) | Command::Concert(_) | Command::Line(_) => {}
     }
     telemetry::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -68,7 +70,8 @@ fn run() -> anyhow::Result<ExitCode> {
                 add_operator(&config, &email, &name, password_file.as_deref()).await
             }
             Command::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
-            Command::Check | Command::Config => Ok(()),
+            Command::Line(LineCommand::Renew) => renew_lines(&config).await,
+            Command::Check | Command::Config | Command::Keys(_) => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -80,6 +83,31 @@ fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
     let report = runtime.block_on(check::run(&config.database_path()))?;
     print!("{report}");
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn rotate_keys(config: &Config) -> anyhow::Result<ExitCode> {
+    let path = config.key_path();
+    Keyring::rotate(&path, &Ids::from_os()).with_context(|| format!("cannot rotate the keys in {}", path.display()))?;
+    println!("{} has a new key, which signs from the next start on.", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn renew_lines(config: &Config) -> anyhow::Result<()> {
+    let _alone = FolderLock::take(config)?;
+    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let renewed = renew_all(&opened.app.office).await;
+    app::close(opened).await;
+    println!("{} lines are renewed: who joins again gets the same place with a new token.", renewed?);
+    Ok(())
+}
+
+/// Returns how many lines there are.
+async fn renew_all(office: &BoxOffice) -> anyhow::Result<usize> {
+    let rooms = office.store.rooms().await?;
+    for room in &rooms {
+        office.operate(Caller::System, RenewLine { room_id: room.room_id }, None).await?;
+    }
+    Ok(rooms.len())
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
@@ -162,8 +190,8 @@ fn read_password(file: Option<&Path>) -> anyhow::Result<String> {
 
 async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let concerts: Vec<ConcertFile> =
-        serde_json::from_str(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
+    let concerts =
+        catalog::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
     lock::check_beside(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     let imported = create_all(&opened.app.office, &concerts).await;

@@ -142,3 +142,47 @@ async fn an_operator_is_added_or_made_of_an_account_that_keeps_its_password() {
     sign_in("minji@example.com", "second password").await.problem(401, "unauthorized");
     process.kill();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewed_lines_refuse_old_tokens_and_keep_the_places() {
+    let (folder, _, buyer) = prepared().await;
+    let mut process = Process::start(folder.path(), &[]);
+    let first = buyer.at(process.address);
+    let old = first.enter(None).await;
+    let place = first.join(None).await["position"].clone();
+    let (status, said) = refused(&mut command(folder.path(), "line renew")).await;
+    assert!(!status.success() && said.contains("a server runs over"), "{said}");
+    process.terminate();
+    assert_eq!(process.ended().await.code(), Some(0));
+    assert!(succeeds(&mut command(folder.path(), "line renew")).starts_with("1 lines are renewed"));
+
+    let process = Process::start(folder.path(), &[]);
+    let buyer = buyer.at(process.address);
+    for path in [format!("/queue/tokens/{old}"), format!("/queue/tokens/{old}/position")] {
+        buyer.get(&path).await.problem(404, "not_found");
+    }
+    buyer.activate(&old).await.problem(404, "not_found");
+    buyer.delete(&format!("/queue/tokens/{old}")).await.problem(404, "not_found");
+    buyer.hold(&old, 1).await.problem(403, "token_invalid");
+    let again = buyer.join(None).await;
+    assert_eq!((&again["position"], &again["status"]), (&place, &serde_json::json!("active")));
+    assert_eq!(buyer.position(again["token"].as_str().unwrap()).await["status"], "active");
+    process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotated_keys_go_on_verifying_until_enough_new_ones_came() {
+    let (folder, _, buyer) = prepared().await;
+    let process = Process::start(folder.path(), &[]);
+    let token = buyer.at(process.address).enter(None).await;
+    process.kill();
+    for (rotations, status) in [(3, 200), (1, 404)] {
+        for _ in 0..rotations {
+            assert!(succeeds(&mut command(folder.path(), "keys rotate")).contains("has a new key"));
+        }
+        let process = Process::start(folder.path(), &[]);
+        let answer = buyer.at(process.address).get(&format!("/queue/tokens/{token}/position")).await;
+        assert_eq!(answer.status, status);
+        process.kill();
+    }
+}

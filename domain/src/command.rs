@@ -165,6 +165,12 @@ pub enum Command {
         /// What changes.
         change: RoomChange,
     },
+    /// A line gets a new epoch, by the box office alone: tokens that were signed before are refused. Places stay, and
+    /// whoever joins again gets the same one with a token of the new epoch.
+    RenewLine {
+        /// Which line.
+        room_id: RoomId,
+    },
 }
 
 /// A concert that an operator creates.
@@ -423,7 +429,7 @@ impl Keys {
                 self.seat_numbers.push((*concert_id, seats.iter().map(|seat| seat.seat_number).collect()));
             }
             Command::SetSeats { seat_ids, .. } => self.seats.extend(seat_ids),
-            Command::SetRoom { room_id, .. } => {
+            Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
                 self.rooms.push(*room_id);
             }
         }

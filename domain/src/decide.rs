@@ -76,5 +76,6 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::AddSeats { concert_id, seats } => operators::add_seats(world, caller, *concert_id, seats),
         Command::SetSeats { seat_ids, action } => operators::set_seats(world, caller, seat_ids, action),
         Command::SetRoom { room_id, change } => operators::set_room(world, caller, *room_id, change),
+        Command::RenewLine { room_id } => operators::renew_line(world, caller, *room_id),
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Outcome, RoomChange},
+    command::{Command, ConcertChange, Issue, Outcome, RoomChange},
     concert::ConcertStatus,
     id::{RoomId, SeatId, UserId},
     money::Money,
@@ -275,4 +275,24 @@ fn a_role_is_given_by_the_box_office_alone_and_sessions_follow() {
     assert_eq!(office.model.users[&user_id].role, Role::Operator);
     assert_eq!(office.model.sessions[&[1; 32]].role, Role::Operator);
     assert_eq!(office.model.audit[before..].len(), 1, "the second time there is nothing to do");
+}
+
+#[test]
+fn a_line_is_renewed_by_the_box_office_alone_and_places_stay() {
+    let mut office = Office::new();
+    let join = Command::IssueToken { room_id: HOUSE, concert_id: None };
+    let Ok(Outcome::Joined { token, .. }) = office.ask(MINJI, join.clone()) else { panic!("Minji joins") };
+    let renew = Command::RenewLine { room_id: HOUSE };
+    for caller in [MINJI, BOSS, Caller::Service, Caller::Nobody] {
+        office.expect(caller, renew.clone(), "forbidden");
+    }
+    office.expect(CLOCK, Command::RenewLine { room_id: RoomId::new(1_000) }, "not_found");
+    let (epoch, audited) = (office.model.rooms[&HOUSE].epoch, office.model.audit.len());
+    office.ask(CLOCK, renew).unwrap();
+    assert_eq!(office.model.rooms[&HOUSE].epoch, epoch + 1);
+    assert_eq!(
+        office.model.audit[audited..].iter().map(|line| line.action.as_str()).collect::<Vec<_>>(),
+        ["line.renew"]
+    );
+    assert_eq!(office.ask(MINJI, join), Ok(Outcome::Joined { token, issue: Issue::Existing }));
 }

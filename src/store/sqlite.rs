@@ -256,6 +256,6 @@ impl Store for SqliteStore {
 
     async fn settle(&self) -> Result<(), StoreError> {
         self.readers.close_idle();
-        self.write(|writer| writer.empty_log()).await
+        self.write(Writer::empty_log).await
     }
 }

@@ -92,6 +92,8 @@ async fn a_concert_that_cannot_be_names_its_field() {
     let path = format!("/operator{}/seats", hall.path());
     for (body, code, field) in [
         (json!({ "range": { "from": 0, "to": 5 } }), "invalid_field", Some("range")),
+        (json!({ "range": [2, 3] }), "invalid_field", Some("range")),
+        (json!({ "seats": [[2]] }), "invalid_field", Some("seats[0]")),
         (json!({ "range": { "from": 5, "to": 4 } }), "invalid_field", Some("range")),
         (json!({ "range": { "from": 1, "to": 100_001 } }), "invalid_field", Some("range")),
         (json!({ "range": { "from": 2, "to": 2_147_483_648_i64 } }), "invalid_field", Some("range.to")),

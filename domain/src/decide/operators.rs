@@ -204,3 +204,17 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
     world.add_audit(caller.user_id(), "room.set", format!("room {id}"), detail);
     Ok(Outcome::Room(room))
 }
+
+pub(super) fn renew_line(world: &mut World, caller: Caller, id: RoomId) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let Some(mut room) = world.rooms.get(id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Room });
+    };
+    room.epoch = room.epoch.saturating_add(1);
+    room.updated_at = world.now;
+    world.rooms.put(id, room.clone());
+    world.add_audit(None, "line.renew", format!("room {id}"), json!({ "epoch": room.epoch }));
+    Ok(Outcome::Room(room))
+}

@@ -22,6 +22,24 @@ const CHECKPOINT_PAGES: i64 = 16_000;
 
 /// Opens the writing connection, creating the file where there is none.
 pub(super) fn open_writer(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
+    open_writing(path, busy).map_err(|error| match (error, why_unwritable(path)) {
+        (StoreError::Unavailable(text), Some(why)) => StoreError::Unavailable(format!("{text}: {why}")),
+        (error, _) => error,
+    })
+}
+
+/// Why nothing can be made beside the file, where that is so: `SQLite` itself only says that it cannot open it.
+fn why_unwritable(path: &Path) -> Option<std::io::Error> {
+    let probe = path.with_extension("probe");
+    let error = std::fs::File::create_new(&probe).err();
+    if error.is_none() {
+        // What is left of it harms nobody.
+        let _ = std::fs::remove_file(&probe);
+    }
+    error
+}
+
+fn open_writing(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     check_version()?;
     create_private(path)?;
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy).map_err(error::of_work)?;
