@@ -58,14 +58,11 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // SQLite says no more than that it cannot open a file; the system says why.
-    let opened = match options.open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            std::fs::OpenOptions::new().write(true).open(path)
-        }
-        opened => opened,
-    };
-    opened.map(|_| ()).map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Unavailable(format!("{}: {error}", path.display()))),
+    }
 }
 
 /// Opens a connection that can only read.
