@@ -6,6 +6,10 @@ use crate::{money::Money, time::Span};
 pub const SEATS_PER_COMMAND_MAX: usize = 20;
 /// How many seats an operator may add or change in one command.
 pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
+/// The most that a room's `max_active` may be.
+pub const MAX_ACTIVE_MAX: i64 = 1_000_000;
+/// The most turns a minute that a room's rate may be.
+pub const ADMIT_PER_MINUTE_MAX: i64 = 1_000_000;
 /// How many tokens one advance of a line may offer a turn to.
 pub const OFFERS_PER_ADVANCE_MAX: u32 = 500;
 

@@ -8,6 +8,8 @@ use frontrow_domain::{
     id::{RoomId, SeatId},
     money::Money,
     queue::Gate,
+    refusal::Refusal,
+    rules::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX},
     seat::{NewSeat, SeatLabel},
     user::{Caller, NewUser, Role, Session},
 };
@@ -191,22 +193,24 @@ fn a_rooms_settings_have_bounds_and_change_alone() {
     let say = |message| set_room(HOUSE, RoomChange { message: Some(message), ..RoomChange::default() });
     office.run([
         (0, BOSS, set_cap(HOUSE, -1), "malformed"),
-        (0, BOSS, set_cap(HOUSE, 1_000_001), "malformed"),
+        (0, BOSS, set_cap(HOUSE, MAX_ACTIVE_MAX + 1), "malformed"),
         (0, BOSS, set_cap(HOUSE, 0), "room"),
-        (0, BOSS, set_cap(HOUSE, 1_000_000), "room"),
+        (0, BOSS, set_cap(HOUSE, MAX_ACTIVE_MAX), "room"),
         (0, BOSS, set_cap(RoomId::new(77), 1), "not_found"),
         (0, BOSS, rate(Some(0)), "malformed"),
-        (0, BOSS, rate(Some(1_000_001)), "malformed"),
+        (0, BOSS, rate(Some(ADMIT_PER_MINUTE_MAX + 1)), "malformed"),
         (0, BOSS, rate(Some(600)), "room"),
         (0, BOSS, say(Some("Soon.".to_owned())), "room"),
     ]);
     let room = office.room(HOUSE).clone();
-    assert_eq!((room.max_active, room.admit_per_minute, room.gate), (1_000_000, Some(600), Gate::Open));
+    assert_eq!((room.max_active, room.admit_per_minute, room.gate), (MAX_ACTIVE_MAX, Some(600), Gate::Open));
     assert_eq!(room.message.as_deref(), Some("Soon."));
+    let Err(Refusal::Malformed { reason }) = office.ask(BOSS, set_cap(HOUSE, MAX_ACTIVE_MAX + 1)) else { panic!() };
+    assert_eq!(reason, format!("max_active is from 0 to {MAX_ACTIVE_MAX}."));
     office.run([(S, BOSS, say(None), "room"), (S, BOSS, rate(None), "room")]);
     assert_eq!((office.room(HOUSE).message.clone(), office.room(HOUSE).admit_per_minute), (None, None));
     let caps: Vec<_> = office.model.caps.iter().filter(|(_, room, _)| *room == HOUSE).map(|(_, _, cap)| *cap).collect();
-    assert_eq!(caps, [3, 0, 1_000_000], "every cap is noted for the auditor");
+    assert_eq!(caps, [3, 0, MAX_ACTIVE_MAX], "every cap is noted for the auditor");
 }
 
 #[test]

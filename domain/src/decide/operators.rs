@@ -5,7 +5,7 @@ use crate::{
     money::Money,
     queue::Room,
     refusal::{Refusal, Thing},
-    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
+    rules::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX, SEATS_PER_OPERATOR_COMMAND_MAX},
     seat::{NewSeat, Seat, SeatAction, SeatStatus},
     user::Caller,
     world::World,
@@ -17,8 +17,8 @@ fn check_operator(caller: Caller) -> Result<(), Refusal> {
     if caller.runs_the_sale() { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
-fn malformed(reason: &str) -> Refusal {
-    Refusal::Malformed { reason: reason.to_owned() }
+fn malformed(reason: impl Into<String>) -> Refusal {
+    Refusal::Malformed { reason: reason.into() }
 }
 
 pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert) -> Decision {
@@ -98,7 +98,7 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
         return Err(Refusal::NotFound { what: Thing::Concert });
     }
     if seats.is_empty() || seats.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
-        return Err(malformed("Add 1 to 100000 seats."));
+        return Err(malformed(format!("Add 1 to {SEATS_PER_OPERATOR_COMMAND_MAX} seats.")));
     }
     let mut numbers = HashSet::with_capacity(seats.len());
     for seat in seats {
@@ -132,7 +132,7 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
 pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], action: &SeatAction) -> Decision {
     check_operator(caller)?;
     if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
-        return Err(malformed("Name 1 to 100000 seats."));
+        return Err(malformed(format!("Name 1 to {SEATS_PER_OPERATOR_COMMAND_MAX} seats.")));
     }
     let mut named = HashSet::with_capacity(seat_ids.len());
     for id in seat_ids {
@@ -170,7 +170,11 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
 }
 
 fn check_max_active(max_active: i64) -> Result<(), Refusal> {
-    if (0..=1_000_000).contains(&max_active) { Ok(()) } else { Err(malformed("max_active is from 0 to 1000000.")) }
+    if (0..=MAX_ACTIVE_MAX).contains(&max_active) {
+        Ok(())
+    } else {
+        Err(malformed(format!("max_active is from 0 to {MAX_ACTIVE_MAX}.")))
+    }
 }
 
 pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &RoomChange) -> Decision {
@@ -182,9 +186,9 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
         check_max_active(max_active)?;
     }
     if let Some(Some(per_minute)) = change.admit_per_minute
-        && !(1..=1_000_000).contains(&per_minute)
+        && !(1..=ADMIT_PER_MINUTE_MAX).contains(&per_minute)
     {
-        return Err(malformed("admit_per_minute is from 1 to 1000000."));
+        return Err(malformed(format!("admit_per_minute is from 1 to {ADMIT_PER_MINUTE_MAX}.")));
     }
     room.max_active = change.max_active.unwrap_or(room.max_active);
     room.admit_per_minute = change.admit_per_minute.unwrap_or(room.admit_per_minute);
