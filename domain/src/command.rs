@@ -125,7 +125,8 @@ pub enum Command {
         user_id: UserId,
         /// How much.
         amount: Money,
-        /// The payment provider's reference.
+        /// The payment provider's reference, used once for ever. Only operators, the service key and the box office
+        /// itself may name one.
         reference: Option<String>,
     },
     /// An operator creates a concert.

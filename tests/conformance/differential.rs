@@ -136,7 +136,7 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
         _ => Command::Charge {
             user_id,
             amount: Money::new(rng.random_range(1..=300_000)),
-            reference: rng.random_ratio(1, 2).then(|| format!("pg-{}", rng.random_range(0..20))),
+            reference: rng.random_ratio(1, 8).then(|| format!("pg-{}", rng.random_range(0..20))),
         },
     }
 }
@@ -152,7 +152,7 @@ fn hold(rng: &mut StdRng, token: TokenId) -> Command {
 }
 
 fn system(rng: &mut StdRng, number: usize) -> Command {
-    match rng.random_range(0..8) {
+    match rng.random_range(0..9) {
         0 => Command::ExpireHolds { reservation_ids: (0..4).map(|_| reservation(rng)).collect() },
         1 => {
             let secret_hash = [u8::try_from(number % 5).unwrap(); 32];
@@ -166,6 +166,11 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
             password_hash: String::new(),
             role: Role::Buyer,
         }),
+        4 => Command::Charge {
+            user_id: user(rng),
+            amount: Money::new(rng.random_range(1..=300_000)),
+            reference: Some(format!("pg-{}", rng.random_range(0..20))),
+        },
         _ => Command::AdvanceRoom {
             room_id: room(rng),
             limit: rng.random_range(1..=4),

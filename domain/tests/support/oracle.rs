@@ -166,7 +166,8 @@ impl Oracle {
                 Some(mine.is_some_and(|paid| !paid.refunded && in_time))
             }
             Command::Charge { user_id, amount, reference } => {
-                let allowed = caller.user_id() == Some(*user_id) || (runs && reference.is_some());
+                let own = caller.user_id() == Some(*user_id);
+                let allowed = if reference.is_some() { runs } else { own };
                 let new = reference.as_ref().is_none_or(|reference| !self.references.contains(reference));
                 let in_bounds = (self.rules.charge_min..=self.rules.charge_max).contains(amount);
                 let sum = self.balance(*user_id) + i128::from(amount.get());
