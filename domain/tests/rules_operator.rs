@@ -9,7 +9,7 @@ use frontrow_domain::{
     money::Money,
     queue::Gate,
     refusal::Refusal,
-    rules::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX},
+    rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX},
     seat::{NewSeat, SeatLabel},
     user::{Caller, NewUser, Role, Session},
 };
@@ -184,6 +184,25 @@ fn seats_are_blocked_all_or_nothing_and_once_each() {
     assert_eq!([1, 2, 3].map(|seat| office.letter(seat)), ['B', 'A', 'S']);
     let seat = &office.model.seats[&SeatId::new(1)];
     assert_eq!(seat.blocked_reason.as_deref(), Some("camera"));
+}
+
+#[test]
+fn the_log_names_seats_by_ranges_and_says_where_it_is_cut() {
+    let mut office = Office::new();
+    office.run([(0, BOSS, block(&[5, 1, 2, 3]), "seats_set")]);
+    let expected = serde_json::json!({ "count": 4, "seat_id_ranges": [[1, 3], [5, 5]], "reason": "camera" });
+    assert_eq!(office.model.audit.last().unwrap().detail, expected);
+
+    let every_other = AUDIT_RANGES_MAX + 2;
+    let last = i32::try_from(2 * every_other).unwrap();
+    office.run([(0, BOSS, add_seats(1, 1_001..=1_000 + last), "seats_added")]);
+    let first = office.model.seats.values().find(|seat| seat.seat_number == 1_001).unwrap().seat_id.get();
+    let seats: Vec<_> = (0..every_other).map(|at| first + 2 * i64::try_from(at).unwrap()).collect();
+    office.run([(0, BOSS, free(&seats), "seats_set")]);
+    let detail = &office.model.audit.last().unwrap().detail;
+    assert_eq!(detail["count"], every_other);
+    assert_eq!(detail["seat_id_ranges"].as_array().unwrap().len(), AUDIT_RANGES_MAX);
+    assert_eq!(detail["note"], "2 more ranges are left out");
 }
 
 #[test]

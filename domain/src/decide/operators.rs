@@ -5,7 +5,7 @@ use crate::{
     money::Money,
     queue::Room,
     refusal::{Refusal, Thing},
-    rules::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX, SEATS_PER_OPERATOR_COMMAND_MAX},
+    rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX, SEATS_PER_OPERATOR_COMMAND_MAX},
     seat::{NewSeat, Seat, SeatAction, SeatStatus},
     user::Caller,
     world::World,
@@ -161,12 +161,33 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
         world.seats.put(*id, seat);
     }
     let count = u32::try_from(seat_ids.len()).unwrap_or(u32::MAX);
-    let (name, detail) = match action {
-        SeatAction::Block { reason } => ("seats.block", json!({ "seat_ids": seat_ids, "reason": reason })),
-        SeatAction::Free => ("seats.free", json!({ "seat_ids": seat_ids })),
+    let mut detail = seats_detail(seat_ids);
+    let name = match action {
+        SeatAction::Block { reason } => {
+            detail["reason"] = json!(reason);
+            "seats.block"
+        }
+        SeatAction::Free => "seats.free",
     };
     world.add_audit(caller.user_id(), name, format!("{count} seats"), detail);
     Ok(Outcome::SeatsSet(count))
+}
+
+/// Seats for the audit log: how many, and their ids as ranges from the first to the last of neighbours.
+fn seats_detail(seat_ids: &[SeatId]) -> serde_json::Value {
+    let mut ids: Vec<i64> = seat_ids.iter().map(|id| id.get()).collect();
+    ids.sort_unstable();
+    let mut ranges: Vec<[i64; 2]> = ids
+        .chunk_by(|id, next| id.saturating_add(1) == *next)
+        .filter_map(|run| Some([*run.first()?, *run.last()?]))
+        .collect();
+    let left_out = ranges.len().saturating_sub(AUDIT_RANGES_MAX);
+    ranges.truncate(AUDIT_RANGES_MAX);
+    let mut detail = json!({ "count": ids.len(), "seat_id_ranges": ranges });
+    if left_out > 0 {
+        detail["note"] = json!(format!("{left_out} more ranges are left out"));
+    }
+    detail
 }
 
 fn check_max_active(max_active: i64) -> Result<(), Refusal> {
