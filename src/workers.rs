@@ -6,7 +6,6 @@ use crate::{flow::BoxOffice, queue::Leadership};
 use frontrow_domain::{
     command::{Command, Request},
     id::RoomId,
-    queue::Gate,
     rules::OFFERS_PER_ADVANCE_MAX,
     time::{Span, Time},
     user::Caller,
@@ -84,10 +83,8 @@ fn next_move(office: &BoxOffice, room_id: RoomId, settings: WorkerSettings) -> O
     let view = office.queue.view(room_id)?;
     let now = office.clock.now();
     let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
-    let free = (view.room().max_active - view.active()).max(0);
-    // What may be over-committed is the domain's to say; half as many again is its upper bound.
-    let wanted = (free + free / 2 - view.offered()).max(0);
-    let can_offer = view.room().gate == Gate::Open && wanted > 0 && view.total_waiting() > 0;
+    let wanted = view.room().most_turns(view.active(), view.offered());
+    let can_offer = wanted > 0 && view.total_waiting() > 0;
     if !due && !can_offer {
         return None;
     }
