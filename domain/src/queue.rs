@@ -59,7 +59,7 @@ pub struct Token {
     /// What its state lasts until: the claim of an offered, the recall of a missed, the end of a dormant or
     /// active token. None while waiting and when ended.
     pub deadline: Option<Time>,
-    /// When it ended (the brief's `expired_at`).
+    /// When it ended (the specification's `expired_at`).
     pub expired_at: Option<Time>,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
