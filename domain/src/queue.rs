@@ -255,6 +255,12 @@ impl Room {
         }
     }
 
+    /// How many tokens may be active at once (최대활성토큰수조회).
+    #[must_use]
+    pub const fn max_active_tokens(&self) -> i64 {
+        self.max_active
+    }
+
     /// Notes how a turn went: claimed, or not.
     pub fn note_turn(&mut self, turn: Turn) {
         let sample = match turn {
@@ -292,7 +298,7 @@ impl Room {
         if self.gate == Gate::Paused {
             return 0;
         }
-        let free = self.max_active.saturating_sub(active).max(0);
+        let free = self.max_active_tokens().saturating_sub(active).max(0);
         free.saturating_mul(over_ppm).saturating_div(ONE_PPM).saturating_sub(offered).max(0)
     }
 

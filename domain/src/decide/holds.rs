@@ -7,7 +7,6 @@ use crate::{
     reservation::{Reservation, ReservationStatus},
     rules::SEATS_PER_COMMAND_MAX,
     seat::{Seat, SeatStatus},
-    time::Time,
     user::Caller,
     world::World,
 };
@@ -32,7 +31,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     let mut reservations = Vec::with_capacity(seats.len());
     for mut seat in seats {
         if let Some(overdue) = seat.reservation_id {
-            close(world, overdue, ReservationStatus::Expired);
+            expire_overdue(world, overdue);
         }
         let reservation = Reservation {
             reservation_id: world.take_reservation_id(),
@@ -107,14 +106,11 @@ fn live_seats(world: &World, user_id: UserId, concert: &Concert) -> usize {
     })
 }
 
-/// Ends a reservation in `status`. The seat is the caller's to set.
-pub(super) fn close(world: &mut World, id: ReservationId, status: ReservationStatus) -> Option<Reservation> {
-    let mut reservation = world.reservations.get(id)?.clone();
-    let at: Time = if status == ReservationStatus::Expired { reservation.expires_at } else { world.now };
-    reservation.status = status;
-    reservation.closed_at = Some(at);
-    world.reservations.put(id, reservation.clone());
-    Some(reservation)
+/// Ends a reservation whose hold is over; any other stays. The seat is the caller's to set.
+pub(super) fn expire_overdue(world: &mut World, id: ReservationId) -> Option<Reservation> {
+    let expired = world.reservations.get(id)?.clone().expired(world.now)?;
+    world.reservations.put(id, expired.clone());
+    Some(expired)
 }
 
 /// Makes the seat free again if it still belongs to `reservation_id`.
@@ -133,18 +129,11 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> De
     let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Reservation });
     };
-    if reservation.status == ReservationStatus::Expired || reservation.is_overdue(world.now) {
-        return Err(Refusal::HoldExpired { expired_at: reservation.expires_at });
-    }
-    if reservation.status != ReservationStatus::Pending {
-        return Err(Refusal::ReservationNotPending);
-    }
-    free_seat(world, reservation.seat_id, id);
-    let Some(cancelled) = close(world, id, ReservationStatus::Cancelled) else {
-        return Err(Refusal::NotFound { what: Thing::Reservation });
-    };
+    let cancelled = reservation.cancelled(world.now)?;
+    world.reservations.put(id, cancelled.clone());
+    free_seat(world, cancelled.seat_id, id);
     if caller.runs_the_sale() {
-        let detail = serde_json::json!({ "user_id": reservation.user_id, "seat_id": reservation.seat_id });
+        let detail = serde_json::json!({ "user_id": cancelled.user_id, "seat_id": cancelled.seat_id });
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
     }
     Ok(Outcome::Cancelled(cancelled))
@@ -156,12 +145,8 @@ pub(super) fn expire(world: &mut World, caller: Caller, ids: &[ReservationId]) -
     }
     let mut swept = 0_u32;
     for id in ids {
-        let Some(seat_id) = world.reservations.get(*id).filter(|row| row.is_overdue(world.now)).map(|row| row.seat_id)
-        else {
-            continue;
-        };
-        free_seat(world, seat_id, *id);
-        close(world, *id, ReservationStatus::Expired);
+        let Some(expired) = expire_overdue(world, *id) else { continue };
+        free_seat(world, expired.seat_id, *id);
         swept = swept.saturating_add(1);
     }
     Ok(Outcome::HoldsExpired(swept))

@@ -1,6 +1,7 @@
 use crate::{
     command::{ConcertChange, Decision, NewConcert, Outcome, RoomChange},
     concert::{Concert, ConcertStatus},
+    decide::holds::expire_overdue,
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     queue::Room,
@@ -151,7 +152,7 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
     for id in seat_ids {
         let Some(mut seat) = world.seats.get(*id).cloned() else { continue };
         if let Some(overdue) = seat.reservation_id.take() {
-            super::holds::close(world, overdue, crate::reservation::ReservationStatus::Expired);
+            expire_overdue(world, overdue);
         }
         (seat.status, seat.blocked_reason) = match action {
             SeatAction::Block { reason } => (SeatStatus::Blocked, Some(reason.clone())),

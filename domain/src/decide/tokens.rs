@@ -55,7 +55,7 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
             let Some(mut room) = world.rooms.get(id.room_id).cloned() else {
                 return Err(Refusal::NotFound { what: Thing::Room });
             };
-            if !may_activate(&token, active, room.max_active, now) {
+            if !may_activate(&token, active, room.max_active_tokens(), now) {
                 let kept = token.offered(now, &rules);
                 world.put_token(kept);
                 return Ok(Outcome::TurnPending(kept));
