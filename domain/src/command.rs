@@ -114,7 +114,8 @@ pub enum Command {
         /// For which reservations, of one concert.
         reservation_ids: Vec<ReservationId>,
     },
-    /// A payment is given back (결제환불).
+    /// A payment is given back (결제환불). The seat is available again while the sale is open, and blocked when it is
+    /// over.
     Refund {
         /// Which payment.
         payment_id: PaymentId,

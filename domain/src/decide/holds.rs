@@ -6,7 +6,7 @@ use crate::{
     refusal::{Refusal, Thing},
     reservation::{Reservation, ReservationStatus},
     rules::SEATS_PER_COMMAND_MAX,
-    seat::{Seat, SeatStatus},
+    seat::{Seat, SeatAction, SeatStatus},
     user::Caller,
     world::World,
 };
@@ -113,16 +113,13 @@ pub(super) fn expire_overdue(world: &mut World, id: ReservationId) -> Option<Res
     Some(expired)
 }
 
-/// Makes the seat free again if it still belongs to `reservation_id`.
-pub(super) fn free_seat(world: &mut World, seat_id: SeatId, reservation_id: ReservationId) {
-    let Some(mut seat) = world.seats.get(seat_id).cloned() else { return };
+/// Takes the seat from `reservation_id` if it still belongs to it.
+pub(super) fn give_up_seat(world: &mut World, seat_id: SeatId, reservation_id: ReservationId, action: &SeatAction) {
+    let Some(seat) = world.seats.get(seat_id).cloned() else { return };
     if seat.reservation_id != Some(reservation_id) {
         return;
     }
-    seat.status = SeatStatus::Available;
-    seat.reservation_id = None;
-    seat.updated_at = world.now;
-    world.seats.put(seat_id, seat);
+    world.seats.put(seat_id, seat.set(action, world.now));
 }
 
 pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> Decision {
@@ -131,7 +128,7 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> De
     };
     let cancelled = reservation.cancelled(world.now)?;
     world.reservations.put(id, cancelled.clone());
-    free_seat(world, cancelled.seat_id, id);
+    give_up_seat(world, cancelled.seat_id, id, &SeatAction::Free);
     if caller.runs_the_sale() {
         let detail = serde_json::json!({ "user_id": cancelled.user_id, "seat_id": cancelled.seat_id });
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
@@ -146,7 +143,7 @@ pub(super) fn expire(world: &mut World, caller: Caller, ids: &[ReservationId]) -
     let mut swept = 0_u32;
     for id in ids {
         let Some(expired) = expire_overdue(world, *id) else { continue };
-        free_seat(world, expired.seat_id, *id);
+        give_up_seat(world, expired.seat_id, *id, &SeatAction::Free);
         swept = swept.saturating_add(1);
     }
     Ok(Outcome::HoldsExpired(swept))

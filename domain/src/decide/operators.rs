@@ -150,16 +150,11 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
         }
     }
     for id in seat_ids {
-        let Some(mut seat) = world.seats.get(*id).cloned() else { continue };
-        if let Some(overdue) = seat.reservation_id.take() {
+        let Some(seat) = world.seats.get(*id).cloned() else { continue };
+        if let Some(overdue) = seat.reservation_id {
             expire_overdue(world, overdue);
         }
-        (seat.status, seat.blocked_reason) = match action {
-            SeatAction::Block { reason } => (SeatStatus::Blocked, Some(reason.clone())),
-            SeatAction::Free => (SeatStatus::Available, None),
-        };
-        seat.updated_at = world.now;
-        world.seats.put(*id, seat);
+        world.seats.put(*id, seat.set(action, world.now));
     }
     let count = u32::try_from(seat_ids.len()).unwrap_or(u32::MAX);
     let mut detail = seats_detail(seat_ids);

@@ -2,7 +2,7 @@ use crate::{
     command::{Decision, Outcome},
     concert::ConcertStatus,
     decide::{
-        holds::free_seat,
+        holds::give_up_seat,
         points::{Movement, post},
         tokens::check_service,
     },
@@ -14,7 +14,7 @@ use crate::{
     refusal::{Refusal, Thing},
     reservation::Reservation,
     rules::SEATS_PER_COMMAND_MAX,
-    seat::SeatStatus,
+    seat::{REFUNDED_AFTER_SALE, SeatAction, SeatStatus},
     user::Caller,
     world::World,
 };
@@ -118,6 +118,7 @@ fn check_holds_seat(world: &World, reservation: &Reservation) -> Result<(), Refu
     if holds_the_seat { Ok(()) } else { Err(Refusal::ReservationNotPending) }
 }
 
+/// Returns the points, for good. The seat is free again while the sale is open, and blocked when it is over.
 pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decision {
     let Some(mut payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Payment });
@@ -141,11 +142,16 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
     let balance = world.points.get(payment.user_id).map_or(Money::ZERO, |point| point.amount);
     balance.checked_add(payment.amount).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
 
+    // A sale that opens again must not sell what was given back unseen: after it, an operator frees the seat.
+    let seat_goes = match concert.check_not_over(now) {
+        Ok(()) => SeatAction::Free,
+        Err(_) => SeatAction::Block { reason: REFUNDED_AFTER_SALE.to_owned() },
+    };
     payment.status = PaymentStatus::Refunded;
     payment.refunded_at = Some(now);
     world.payments.put(id, payment.clone());
     world.reservations.put(payment.reservation_id, refunded);
-    free_seat(world, reservation.seat_id, payment.reservation_id);
+    give_up_seat(world, reservation.seat_id, payment.reservation_id, &seat_goes);
     post(
         world,
         payment.user_id,

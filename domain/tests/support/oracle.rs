@@ -271,7 +271,9 @@ impl Oracle {
                 let paid = self.paid.get_mut(&payment_id.get()).expect("a known payment");
                 paid.refunded = true;
                 *self.balances.entry(paid.user).or_default() += paid.amount;
-                self.seats.get_mut(&paid.seat).expect("a known seat").owner = None;
+                let book = self.seats.get_mut(&paid.seat).expect("a known seat");
+                book.owner = None;
+                book.blocked = self.closed.contains(&book.concert) || now >= at(CLOSES);
             }
             (Command::Charge { user_id, amount, reference }, _) => {
                 *self.balances.entry(*user_id).or_default() += i128::from(amount.get());
