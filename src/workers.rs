@@ -4,9 +4,9 @@
 
 use crate::{flow::BoxOffice, queue::Leadership};
 use frontrow_domain::{
-    command::{Command, Request},
+    command::{Command, Outcome, Request},
     id::RoomId,
-    rules::OFFERS_PER_ADVANCE_MAX,
+    rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
     user::Caller,
 };
@@ -15,6 +15,8 @@ use tokio::{sync::watch, task::JoinSet};
 
 /// How long a line rests at most.
 const LINE_TICK: Duration = Duration::from_millis(100);
+/// How often in a row a line is moved before the other lines have their turn.
+const ADVANCES_MAX: u32 = 50;
 /// How often due holds are swept.
 const SWEEP_TICK: Duration = Duration::from_millis(250);
 /// How many holds one command sweeps.
@@ -54,10 +56,15 @@ async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) 
     }
 }
 
-async fn command(office: &BoxOffice, command: Command) {
+/// Gives a command. What it brought about, if it was decided and granted.
+async fn command(office: &BoxOffice, command: Command) -> Option<Outcome> {
     let request = Request { caller: Caller::System, command, idempotency: None };
-    if let Err(fault) = office.engine.run(request).await {
-        tracing::debug!(%fault, "a worker's command was not decided");
+    match office.engine.run(request).await {
+        Ok(answer) => answer.decision.ok(),
+        Err(fault) => {
+            tracing::debug!(%fault, "a worker's command was not decided");
+            None
+        }
     }
 }
 
@@ -66,14 +73,21 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
         office.queue.moved(LINE_TICK).await;
         for room in office.queue.rooms() {
             match office.queue.lead(room, Span::from_secs(3)).await {
-                Ok(Leadership::Leader) => {
-                    if let Some(advance) = next_move(&office, room, settings) {
-                        command(&office, advance).await;
-                    }
-                }
+                Ok(Leadership::Leader) => move_line(&office, room, settings).await,
                 Ok(Leadership::Follower) => {}
                 Err(error) => tracing::warn!(%error, "cannot tell who moves the line"),
             }
+        }
+    }
+}
+
+/// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
+async fn move_line(office: &BoxOffice, room: RoomId, settings: WorkerSettings) {
+    for _ in 0..ADVANCES_MAX {
+        let Some(advance) = next_move(office, room, settings) else { break };
+        match command(office, advance).await {
+            Some(Outcome::Advanced { offered, put_aside, lapsed }) if offered > 0 || put_aside > 0 || lapsed > 0 => {}
+            Some(_) | None => break,
         }
     }
 }
@@ -88,12 +102,12 @@ fn next_move(office: &BoxOffice, room_id: RoomId, settings: WorkerSettings) -> O
     if !due && !can_offer {
         return None;
     }
-    let offers = u32::try_from(wanted).unwrap_or(u32::MAX).min(OFFERS_PER_ADVANCE_MAX);
+    let offers = u32::try_from(wanted).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
     let asleep = match offers {
         0 => Vec::new(),
         _ => office.queue.asleep(room_id, offers, now.minus(settings.dormant_after)),
     };
-    let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX));
+    let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
     Some(Command::AdvanceRoom { room_id, limit, asleep })
 }
 
@@ -103,7 +117,9 @@ async fn sweep_holds(office: Arc<BoxOffice>) {
         loop {
             match office.queue.take_due_holds(office.clock.now(), SWEEP_MAX).await {
                 Ok(due) if due.is_empty() => break,
-                Ok(reservation_ids) => command(&office, Command::ExpireHolds { reservation_ids }).await,
+                Ok(reservation_ids) => {
+                    command(&office, Command::ExpireHolds { reservation_ids }).await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot take the holds that are due");
                     break;

@@ -9,6 +9,7 @@ use crate::{
     queue::{Gate, Room, Token},
     refusal::Refusal,
     reservation::Reservation,
+    rules::TOKENS_PER_ADVANCE_MAX,
     seat::{NewSeat, SeatAction},
     time::Time,
     user::{Caller, NewUser, Role, Session, User},
@@ -85,7 +86,8 @@ pub enum Command {
     AdvanceRoom {
         /// Which line.
         room_id: RoomId,
-        /// How many tokens at the head to look at, at most.
+        /// How many tokens at the head to look at, at most; never more than
+        /// [`TOKENS_PER_ADVANCE_MAX`](crate::rules::TOKENS_PER_ADVANCE_MAX).
         limit: u32,
         /// Those of them that nobody has been heard of.
         asleep: Vec<Position>,
@@ -249,6 +251,8 @@ pub enum Outcome {
     Advanced {
         /// How many turns were offered.
         offered: u32,
+        /// How many silent tokens were put aside.
+        put_aside: u32,
         /// How many tokens lapsed.
         lapsed: u32,
     },
@@ -329,7 +333,9 @@ pub struct Keys {
     pub rooms: Vec<RoomId>,
     /// Rooms whose active and offered tokens must be counted.
     pub counted: Vec<RoomId>,
-    /// Rooms that move: due tokens, and so many at the head.
+    /// Rooms that move: so many at the head, and of the due tokens at most
+    /// [`TOKENS_PER_ADVANCE_MAX`](crate::rules::TOKENS_PER_ADVANCE_MAX), by status (active, offered, missed, dormant)
+    /// and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
@@ -388,7 +394,7 @@ impl Keys {
             Command::AdvanceRoom { room_id, limit, .. } => {
                 self.rooms.push(*room_id);
                 self.counted.push(*room_id);
-                self.advanced.push((*room_id, *limit));
+                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
             }
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);
