@@ -193,6 +193,20 @@ pub struct NewConcert {
     pub own_room_max_active: Option<i64>,
 }
 
+/// When a concert starts, at the venue and as a moment. All of it changes together, so that two changes at once cannot
+/// leave a moment that belongs to neither.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConcertStart {
+    /// The venue's time zone, by its IANA name.
+    pub time_zone: String,
+    /// The date at the venue.
+    pub concert_date: civil::Date,
+    /// When it starts, at the venue.
+    pub start_time: civil::Time,
+    /// The moment it starts.
+    pub starts_at: Time,
+}
+
 /// What an operator changes of a concert; none leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConcertChange {
@@ -202,9 +216,15 @@ pub struct ConcertChange {
     pub artist: Option<String>,
     /// Where.
     pub venue: Option<String>,
+    /// When it starts.
+    pub start: Option<ConcertStart>,
+    /// When it ends, at the venue.
+    pub end_time: Option<civil::Time>,
+    /// What a new seat costs unless its grade says otherwise. Seats that are there keep their price.
+    pub base_price: Option<Money>,
     /// When the sale opens.
     pub opens_at: Option<Time>,
-    /// When the sale closes.
+    /// When the sale closes. It does not move with the start.
     pub closes_at: Option<Time>,
     /// Whether it is closed.
     pub status: Option<ConcertStatus>,

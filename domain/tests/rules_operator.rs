@@ -3,9 +3,9 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Outcome, RoomChange},
-    concert::ConcertStatus,
-    id::{RoomId, SeatId},
+    command::{Command, ConcertChange, ConcertStart, Outcome, RoomChange},
+    concert::{Concert, ConcertStatus},
+    id::{ConcertId, RoomId, SeatId},
     money::Money,
     queue::Gate,
     refusal::Refusal,
@@ -164,6 +164,50 @@ fn seat_numbers_are_unique_in_a_concert_and_seats_cost_something() {
     let Ok(Outcome::SeatsAdded { first_seat_id, count }) = office.ask(BOSS, add_seats(1, 30..=34)) else { panic!() };
     let numbers = (0..5).map(|more| office.model.seats[&SeatId::new(first_seat_id.get() + more)].seat_number);
     assert_eq!((count, numbers.collect::<Vec<_>>()), (5, vec![30, 31, 32, 33, 34]));
+}
+
+#[test]
+fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let moved = |starts_at| ConcertChange {
+        start: Some(ConcertStart {
+            time_zone: "Asia/Tokyo".to_owned(),
+            concert_date: jiff::civil::date(2027, 4, 1),
+            start_time: jiff::civil::time(18, 0, 0, 0),
+            starts_at,
+        }),
+        ..ConcertChange::default()
+    };
+    let repriced = |won| ConcertChange {
+        end_time: Some(jiff::civil::time(21, 0, 0, 0)),
+        base_price: Some(Money::new(won)),
+        ..ConcertChange::default()
+    };
+    let prices = |office: &Office| office.model.seats.values().map(|seat| seat.price).collect::<Vec<_>>();
+    let (before, seats) = (office.model.concerts[&ConcertId::new(1)].clone(), prices(&office));
+    office.run([
+        (0, MINJI, pay(token, &[1]), "paid"),
+        (0, BOSS, update_concert(1, repriced(-1)), "malformed"),
+        (S, BOSS, update_concert(1, repriced(0)), "concert"),
+        (S, BOSS, update_concert(1, moved(at(3 * DAY))), "concert"),
+    ]);
+    let detail = &office.model.audit.last().unwrap().detail;
+    assert_eq!(detail["start"]["concert_date"], "2027-04-01");
+    assert!(detail["base_price"].is_null());
+    let expected = Concert {
+        time_zone: "Asia/Tokyo".to_owned(),
+        concert_date: jiff::civil::date(2027, 4, 1),
+        start_time: jiff::civil::time(18, 0, 0, 0),
+        end_time: jiff::civil::time(21, 0, 0, 0),
+        starts_at: at(3 * DAY),
+        base_price: Money::ZERO,
+        updated_at: at(S),
+        ..before
+    };
+    assert_eq!(office.model.concerts[&ConcertId::new(1)], expected);
+    assert_eq!(prices(&office), seats);
+    // Refunds end with the new start.
+    office.run([(2 * DAY, MINJI, refund(1), "refund_too_late")]);
 }
 
 #[test]

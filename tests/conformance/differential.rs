@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 const USERS: u128 = 6;
 const COMMANDS: usize = 300;
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 24;
 
 fn user(rng: &mut StdRng) -> UserId {
     UserId(Uuid::from_u128(rng.random_range(1..=USERS)))
@@ -52,6 +52,7 @@ fn operator(rng: &mut StdRng) -> Command {
             concert_id: ConcertId::new(rng.random_range(1..=3)),
             change: ConcertChange {
                 status: Some(if rng.random_ratio(1, 4) { ConcertStatus::Closed } else { ConcertStatus::Scheduled }),
+                base_price: Some(Money::new(rng.random_range(-1..=5))),
                 ..Default::default()
             },
         },
@@ -175,7 +176,7 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
         _ => Command::AdvanceRoom {
             room_id: room(rng),
             limit: rng.random_range(1..=4),
-            asleep: (0..rng.random_range(0..3)).map(|_| Position(rng.random_range(1..=8))).collect(),
+            asleep: (0..rng.random_range(0..5)).map(|_| Position(rng.random_range(1..=24))).collect(),
         },
     }
 }

@@ -73,20 +73,33 @@ pub(super) fn update_concert(world: &mut World, caller: Caller, id: ConcertId, c
     let Some(mut concert) = world.concerts.get(id).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Concert });
     };
-    let ConcertChange { title, artist, venue, opens_at, closes_at, status } = change.clone();
+    let ConcertChange { title, artist, venue, start, end_time, base_price, opens_at, closes_at, status } =
+        change.clone();
     concert.title = title.unwrap_or(concert.title);
     concert.artist = artist.unwrap_or(concert.artist);
     concert.venue = venue.unwrap_or(concert.venue);
+    if let Some(start) = start {
+        concert.time_zone = start.time_zone;
+        concert.concert_date = start.concert_date;
+        concert.start_time = start.start_time;
+        concert.starts_at = start.starts_at;
+    }
+    concert.end_time = end_time.unwrap_or(concert.end_time);
+    concert.base_price = base_price.unwrap_or(concert.base_price);
     concert.opens_at = opens_at.unwrap_or(concert.opens_at);
     concert.closes_at = closes_at.unwrap_or(concert.closes_at);
     concert.status = status.unwrap_or(concert.status);
     if concert.opens_at >= concert.closes_at {
         return Err(malformed("The sale must open before it closes."));
     }
+    if concert.base_price < Money::ZERO {
+        return Err(malformed("A price is not negative."));
+    }
     concert.updated_at = world.now;
     world.concerts.put(id, concert.clone());
     let detail = json!({
         "title": change.title, "artist": change.artist, "venue": change.venue,
+        "start": change.start, "end_time": change.end_time, "base_price": change.base_price,
         "opens_at": change.opens_at, "closes_at": change.closes_at, "status": change.status,
     });
     world.add_audit(caller.user_id(), "concert.update", format!("concert {id}"), detail);
