@@ -1,7 +1,7 @@
 //! Concerts and seats as an operator writes them down, in a request or in a file to import.
 
 use frontrow_domain::{
-    command::NewConcert,
+    command::{ConcertStart, NewConcert},
     money::Money,
     rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::{NewSeat, SeatLabel},
@@ -123,32 +123,44 @@ pub struct ConcertDraft {
     pub own_room_max_active: Option<i64>,
 }
 
+/// The moment of a local time at the venue.
+///
+/// # Errors
+/// The time zone is unknown, or the moment is out of range.
+pub fn checked_start(
+    time_zone: String,
+    concert_date: civil::Date,
+    start_time: civil::Time,
+) -> Result<ConcertStart, BadField> {
+    let zone = TimeZone::get(&time_zone)
+        .map_err(|_| BadField::new("time_zone", "is not a time zone's IANA name, such as Asia/Seoul"))?;
+    let starts_at = concert_date
+        .to_datetime(start_time)
+        .to_zoned(zone)
+        .map_err(|_| BadField::new("concert_date", "is out of range"))?;
+    let starts_at = Time::from_micros(starts_at.timestamp().as_microsecond());
+    Ok(ConcertStart { time_zone, concert_date, start_time, starts_at })
+}
+
 impl ConcertDraft {
     /// The command's form of it: names trimmed, the local start as a moment.
     ///
     /// # Errors
     /// A text is empty or too long, or the time zone is unknown.
     pub fn check(&self) -> Result<NewConcert, BadField> {
-        let zone = TimeZone::get(&self.time_zone)
-            .map_err(|_| BadField::new("time_zone", "is not a time zone's IANA name, such as Asia/Seoul"))?;
-        let starts_at = self
-            .concert_date
-            .to_datetime(self.start_time)
-            .to_zoned(zone)
-            .map_err(|_| BadField::new("concert_date", "is out of range"))?;
-        let starts_at = Time::from_micros(starts_at.timestamp().as_microsecond());
+        let start = checked_start(self.time_zone.clone(), self.concert_date, self.start_time)?;
         Ok(NewConcert {
             title: checked_text("title", &self.title, NAME_LEN_MAX)?,
             artist: checked_text("artist", &self.artist, NAME_LEN_MAX)?,
             venue: checked_text("venue", &self.venue, NAME_LEN_MAX)?,
-            time_zone: self.time_zone.clone(),
-            concert_date: self.concert_date,
-            start_time: self.start_time,
+            time_zone: start.time_zone,
+            concert_date: start.concert_date,
+            start_time: start.start_time,
             end_time: self.end_time,
-            starts_at,
+            starts_at: start.starts_at,
             base_price: self.base_price,
             opens_at: self.opens_at,
-            closes_at: self.closes_at.unwrap_or(starts_at),
+            closes_at: self.closes_at.unwrap_or(start.starts_at),
             own_room_max_active: self.own_room_max_active,
         })
     }

@@ -318,8 +318,11 @@ mod tests {
             role: Role::Buyer,
         };
         let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
-        [(Caller::Nobody, Command::Register(user)), (Caller::Buyer(user_id), join)]
-            .map(|(caller, command)| Request { caller, command, idempotency: None })
+        [(Caller::Nobody, Command::Register(user)), (Caller::Buyer(user_id), join)].map(|(caller, command)| Request {
+            caller,
+            command,
+            idempotency: None,
+        })
     }
 
     #[tokio::test]

@@ -8,10 +8,9 @@ use crate::{
     queue::Leadership,
 };
 use frontrow_domain::{
-    command::{Command, Request},
+    command::{Command, Outcome, Request},
     id::RoomId,
-    queue::Gate,
-    rules::OFFERS_PER_ADVANCE_MAX,
+    rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
     user::Caller,
 };
@@ -20,6 +19,8 @@ use tokio::{sync::watch, task::JoinSet};
 
 /// How long a line rests at most.
 const LINE_TICK: Duration = Duration::from_millis(100);
+/// How often in a row a line is moved before the other lines have their turn.
+const ADVANCES_MAX: u32 = 50;
 /// How often due holds are swept.
 const SWEEP_TICK: Duration = Duration::from_millis(250);
 /// How many holds one command sweeps.
@@ -67,10 +68,15 @@ async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) 
     }
 }
 
-async fn command(office: &BoxOffice, command: Command) {
+/// Gives a command. What it brought about, if it was decided and granted.
+async fn command(office: &BoxOffice, command: Command) -> Option<Outcome> {
     let request = Request { caller: Caller::System, command, idempotency: None };
-    if let Err(fault) = office.engine.run(request).await {
-        tracing::debug!(%fault, "a worker's command was not decided");
+    match office.engine.run(request).await {
+        Ok(answer) => answer.decision.ok(),
+        Err(fault) => {
+            tracing::debug!(%fault, "a worker's command was not decided");
+            None
+        }
     }
 }
 
@@ -79,14 +85,21 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
         office.queue.moved(LINE_TICK).await;
         for room in office.queue.rooms() {
             match office.queue.lead(room, Span::from_secs(3)).await {
-                Ok(Leadership::Leader) => {
-                    if let Some(advance) = next_move(&office, room, settings) {
-                        command(&office, advance).await;
-                    }
-                }
+                Ok(Leadership::Leader) => move_line(&office, room, settings).await,
                 Ok(Leadership::Follower) => {}
                 Err(error) => tracing::warn!(%error, "cannot tell who moves the line"),
             }
+        }
+    }
+}
+
+/// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
+async fn move_line(office: &BoxOffice, room: RoomId, settings: WorkerSettings) {
+    for _ in 0..ADVANCES_MAX {
+        let Some(advance) = next_move(office, room, settings) else { break };
+        match command(office, advance).await {
+            Some(Outcome::Advanced { offered, put_aside, lapsed }) if offered > 0 || put_aside > 0 || lapsed > 0 => {}
+            Some(_) | None => break,
         }
     }
 }
@@ -96,34 +109,46 @@ fn next_move(office: &BoxOffice, room_id: RoomId, settings: WorkerSettings) -> O
     let view = office.queue.view(room_id)?;
     let now = office.clock.now();
     let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
-    let free = (view.room().max_active - view.active()).max(0);
-    // What may be over-committed is the domain's to say; half as many again is its upper bound.
-    let wanted = (free + free / 2 - view.offered()).max(0);
-    let can_offer = view.room().gate == Gate::Open && wanted > 0 && view.total_waiting() > 0;
+    let wanted = view.room().most_turns(view.active(), view.offered());
+    let can_offer = wanted > 0 && view.total_waiting() > 0;
     if !due && !can_offer {
         return None;
     }
-    let offers = u32::try_from(wanted).unwrap_or(u32::MAX).min(OFFERS_PER_ADVANCE_MAX);
+    let offers = u32::try_from(wanted).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
     let asleep = match offers {
         0 => Vec::new(),
         _ => office.queue.asleep(room_id, offers, now.minus(settings.dormant_after)),
     };
-    let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX));
+    let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
     Some(Command::AdvanceRoom { room_id, limit, asleep })
 }
 
 async fn sweep_holds(office: Arc<BoxOffice>) {
     loop {
         tokio::time::sleep(SWEEP_TICK).await;
-        loop {
-            match office.queue.take_due_holds(office.clock.now(), SWEEP_MAX).await {
-                Ok(due) if due.is_empty() => break,
-                Ok(reservation_ids) => command(&office, Command::ExpireHolds { reservation_ids }).await,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot take the holds that are due");
-                    break;
-                }
+        sweep_due(&office, SWEEP_MAX).await;
+    }
+}
+
+/// Sweeps the holds that the queue says are due, `most` a command.
+async fn sweep_due(office: &BoxOffice, most: u32) {
+    loop {
+        let now = office.clock.now();
+        let due = match office.queue.take_due_holds(now, most).await {
+            Ok(due) if due.is_empty() => break,
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take the holds that are due");
+                break;
             }
+        };
+        let taken: Vec<_> = due.iter().map(|id| (now, *id)).collect();
+        if command(office, Command::ExpireHolds { reservation_ids: due }).await.is_none() {
+            // The queue hands each out once: what was not swept must be there for the next round.
+            if let Err(error) = office.queue.add_hold_deadlines(&taken).await {
+                tracing::warn!(%error, "cannot put back the holds that are due");
+            }
+            break;
         }
     }
 }
@@ -131,16 +156,7 @@ async fn sweep_holds(office: Arc<BoxOffice>) {
 /// Finds holds that are over though no deadline said so: those of before a start, or lost on the way.
 async fn recover_holds(office: Arc<BoxOffice>) {
     loop {
-        let now = office.clock.now();
-        match office.store.next_expiries(SWEEP_MAX).await {
-            Ok(next) => {
-                let due: Vec<_> = next.iter().filter(|(ends, _)| *ends <= now).map(|(_, id)| *id).collect();
-                if !due.is_empty() {
-                    command(&office, Command::ExpireHolds { reservation_ids: due }).await;
-                }
-            }
-            Err(error) => tracing::warn!(%error, "cannot look for holds that are over"),
-        }
+        recover_due(&office, SWEEP_MAX).await;
         tokio::time::sleep(RECOVER_TICK).await;
     }
 }
@@ -151,6 +167,28 @@ async fn find_rooms(office: Arc<BoxOffice>) {
         tokio::time::sleep(ROOMS_TICK).await;
         if let Err(error) = office.lay_missing_rooms().await {
             tracing::warn!(%error, "cannot look for rooms that another process made");
+        }
+    }
+}
+
+/// Sweeps the holds that the store says are due, `most` a command, while it finds as many and they go.
+async fn recover_due(office: &BoxOffice, most: u32) {
+    loop {
+        let now = office.clock.now();
+        let due: Vec<_> = match office.store.next_expiries(most).await {
+            Ok(next) => next.iter().filter(|(ends, _)| *ends <= now).map(|(_, id)| *id).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for holds that are over");
+                break;
+            }
+        };
+        let full = u32::try_from(due.len()).is_ok_and(|len| len >= most);
+        if due.is_empty() {
+            break;
+        }
+        let swept = command(office, Command::ExpireHolds { reservation_ids: due }).await;
+        if !full || !matches!(swept, Some(Outcome::HoldsExpired(1..))) {
+            break;
         }
     }
 }
@@ -198,10 +236,140 @@ async fn prune(office: Arc<BoxOffice>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, RateLimits, sweep_limits};
-    use crate::config::Cli;
-    use frontrow_domain::id::UserId;
+    use super::*;
+    use crate::{
+        app,
+        clock::{Clock, Ids},
+        config::{Cli, Config},
+        queue::{memory::MemoryQueue, token::Keyring},
+        store::{Page, ReservationFilter, Store, memory::MemoryStore, sqlite::SqliteStore},
+    };
+    use frontrow_domain::{
+        id::{ConcertId, Position, ReservationId, SeatId, TokenId, UserId},
+        money::Money,
+        reservation::ReservationStatus,
+        rules::TOKENS_PER_ADVANCE_MAX,
+        seat::{NewSeat, SeatLabel},
+        user::{NewUser, Role},
+    };
+    use std::{ffi::OsString, path::Path};
     use uuid::Uuid;
+
+    const START: Time = Time::from_micros(1_800_000_000_000_000);
+    const SETTINGS: WorkerSettings = WorkerSettings { dormant_after: Span::from_secs(60) };
+
+    fn settings(folder: &Path, max_active: &str) -> Config {
+        let args = ["frontrow", "serve", "--max-seats-per-user", "10", "--max-active", max_active, "--data"];
+        Cli::load(args.into_iter().map(OsString::from).chain([folder.into()])).unwrap().config
+    }
+
+    async fn open(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Arc<BoxOffice> {
+        let ids = Ids::from_seed(1);
+        let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
+        let queue = Arc::new(MemoryQueue::new());
+        let opened = app::assemble(config, store, queue, keyring, clock, ids).await.unwrap();
+        Arc::clone(&opened.app.office)
+    }
+
+    async fn ask(office: &BoxOffice, caller: Caller, command: Command) -> Outcome {
+        let request = Request { caller, command, idempotency: None };
+        office.engine.run(request).await.unwrap().decision.unwrap()
+    }
+
+    async fn join(office: &BoxOffice, number: u128) -> Caller {
+        let user_id = UserId(Uuid::from_u128(number));
+        let (name, email) = ("Kim Minji".to_owned(), format!("{number}@example.com"));
+        let new = NewUser { user_id, name, email, password_hash: String::new(), role: Role::Buyer };
+        ask(office, Caller::System, Command::Register(new)).await;
+        let caller = Caller::Buyer(user_id);
+        ask(office, caller, Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }).await;
+        caller
+    }
+
+    /// Five seats held by one buyer.
+    async fn hold_five(office: &BoxOffice) {
+        let (draft, _) = crate::catalog::demo_season(START).remove(1);
+        ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await;
+        let seat = |seat_number| NewSeat { seat_number, price: Money::new(1), label: SeatLabel::default() };
+        let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };
+        ask(office, Caller::System, add).await;
+        let buyer = join(office, 1).await;
+        move_line(office, RoomId::HOUSE, SETTINGS).await;
+        let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        ask(office, buyer, Command::ActivateToken { token }).await;
+        let seat_ids = (1..=5).map(SeatId::new).collect();
+        ask(office, buyer, Command::Hold { token, seat_ids }).await;
+    }
+
+    async fn pending(office: &BoxOffice) -> Vec<ReservationId> {
+        let filter = ReservationFilter { status: Some(ReservationStatus::Pending), ..ReservationFilter::default() };
+        let rows = office.store.reservations(&filter, Page { after: None, limit: 100 }).await.unwrap();
+        rows.iter().map(|row| row.reservation_id).collect()
+    }
+
+    #[tokio::test]
+    async fn due_holds_that_could_not_be_swept_are_swept_in_the_next_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let (path, clock) = (config.database_path(), Clock::manual(START));
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 10).unwrap());
+        let office = open(&config, Arc::clone(&store) as _, clock.clone()).await;
+        hold_five(&office).await;
+        clock.advance(config.rules().hold);
+
+        store.set_busy_timeout(Duration::from_millis(10)).unwrap();
+        let locked = rusqlite::Connection::open(&path).unwrap();
+        locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+        sweep_due(&office, 2).await;
+        assert_eq!(pending(&office).await.len(), 5);
+        drop(locked);
+        sweep_due(&office, 2).await;
+        assert_eq!(pending(&office).await, []);
+    }
+
+    #[tokio::test]
+    async fn holds_that_the_queue_does_not_know_are_found_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        hold_five(&office).await;
+        recover_due(&office, 2).await;
+        assert_eq!(pending(&office).await.len(), 5, "no hold is over yet");
+        clock.advance(config.rules().hold);
+        assert_eq!(office.queue.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
+        sweep_due(&office, 2).await;
+        assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");
+        recover_due(&office, 2).await;
+        assert_eq!(pending(&office).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_line_moves_on_until_there_is_no_more_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "2000");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 2_000));
+        let office = open(&config, store, clock.clone()).await;
+        let all = i64::from(2 * TOKENS_PER_ADVANCE_MAX + 10);
+        for number in 1..=all {
+            join(&office, number.unsigned_abs().into()).await;
+        }
+        // All but the last ten have been silent for too long.
+        clock.advance(Span::from_secs(61));
+        for position in all - 9..=all {
+            let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+            office.queue.heard_of(token, clock.now());
+        }
+        move_line(&office, RoomId::HOUSE, SETTINGS).await;
+        let view = office.queue.view(RoomId::HOUSE).unwrap();
+        assert_eq!((view.offered(), view.total_waiting()), (10, 0));
+        clock.advance(config.rules().dormant_limit);
+        move_line(&office, RoomId::HOUSE, SETTINGS).await;
+        let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+        assert_eq!(line.others, []);
+    }
 
     #[tokio::test]
     async fn the_rate_limits_forget_who_has_not_asked_for_a_while() {

@@ -9,6 +9,7 @@ use crate::{
     queue::{Gate, Room, Token},
     refusal::Refusal,
     reservation::Reservation,
+    rules::TOKENS_PER_ADVANCE_MAX,
     seat::{NewSeat, SeatAction},
     time::Time,
     user::{Caller, NewUser, Role, Session, User},
@@ -92,7 +93,8 @@ pub enum Command {
     AdvanceRoom {
         /// Which line.
         room_id: RoomId,
-        /// How many tokens at the head to look at, at most.
+        /// How many tokens at the head to look at, at most; never more than
+        /// [`TOKENS_PER_ADVANCE_MAX`](crate::rules::TOKENS_PER_ADVANCE_MAX).
         limit: u32,
         /// Those of them that nobody has been heard of.
         asleep: Vec<Position>,
@@ -121,7 +123,8 @@ pub enum Command {
         /// For which reservations, of one concert.
         reservation_ids: Vec<ReservationId>,
     },
-    /// A payment is given back (결제환불).
+    /// A payment is given back (결제환불). The seat is available again while the sale is open, and blocked when it is
+    /// over.
     Refund {
         /// Which payment.
         payment_id: PaymentId,
@@ -132,7 +135,8 @@ pub enum Command {
         user_id: UserId,
         /// How much.
         amount: Money,
-        /// The payment provider's reference.
+        /// The payment provider's reference, used once for ever. Only operators, the service key and the box office
+        /// itself may name one.
         reference: Option<String>,
     },
     /// An operator creates a concert.
@@ -202,6 +206,20 @@ pub struct NewConcert {
     pub own_room_max_active: Option<i64>,
 }
 
+/// When a concert starts, at the venue and as a moment. All of it changes together, so that two changes at once cannot
+/// leave a moment that belongs to neither.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConcertStart {
+    /// The venue's time zone, by its IANA name.
+    pub time_zone: String,
+    /// The date at the venue.
+    pub concert_date: civil::Date,
+    /// When it starts, at the venue.
+    pub start_time: civil::Time,
+    /// The moment it starts.
+    pub starts_at: Time,
+}
+
 /// What an operator changes of a concert; none leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConcertChange {
@@ -211,9 +229,15 @@ pub struct ConcertChange {
     pub artist: Option<String>,
     /// Where.
     pub venue: Option<String>,
+    /// When it starts.
+    pub start: Option<ConcertStart>,
+    /// When it ends, at the venue.
+    pub end_time: Option<civil::Time>,
+    /// What a new seat costs unless its grade says otherwise. Seats that are there keep their price.
+    pub base_price: Option<Money>,
     /// When the sale opens.
     pub opens_at: Option<Time>,
-    /// When the sale closes.
+    /// When the sale closes. It does not move with the start.
     pub closes_at: Option<Time>,
     /// Whether it is closed.
     pub status: Option<ConcertStatus>,
@@ -262,6 +286,8 @@ pub enum Outcome {
     Advanced {
         /// How many turns were offered.
         offered: u32,
+        /// How many silent tokens were put aside.
+        put_aside: u32,
         /// How many tokens lapsed.
         lapsed: u32,
     },
@@ -342,7 +368,9 @@ pub struct Keys {
     pub rooms: Vec<RoomId>,
     /// Rooms whose active and offered tokens must be counted.
     pub counted: Vec<RoomId>,
-    /// Rooms that move: due tokens, and so many at the head.
+    /// Rooms that move: so many at the head, and of the due tokens at most
+    /// [`TOKENS_PER_ADVANCE_MAX`](crate::rules::TOKENS_PER_ADVANCE_MAX), by status (active, offered, missed, dormant)
+    /// and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
@@ -402,7 +430,7 @@ impl Keys {
             Command::AdvanceRoom { room_id, limit, .. } => {
                 self.rooms.push(*room_id);
                 self.counted.push(*room_id);
-                self.advanced.push((*room_id, *limit));
+                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
             }
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);

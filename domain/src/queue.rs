@@ -59,7 +59,7 @@ pub struct Token {
     /// What its state lasts until: the claim of an offered, the recall of a missed, the end of a dormant or
     /// active token. None while waiting and when ended.
     pub deadline: Option<Time>,
-    /// When it ended (the brief's `expired_at`).
+    /// When it ended (the specification's `expired_at`).
     pub expired_at: Option<Time>,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
@@ -255,6 +255,12 @@ impl Room {
         }
     }
 
+    /// How many tokens may be active at once (최대활성토큰수조회).
+    #[must_use]
+    pub const fn max_active_tokens(&self) -> i64 {
+        self.max_active
+    }
+
     /// Notes how a turn went: claimed, or not.
     pub fn note_turn(&mut self, turn: Turn) {
         let sample = match turn {
@@ -271,19 +277,29 @@ impl Room {
     #[must_use]
     pub fn turns_to_offer(&mut self, active: i64, offered: i64, now: Time) -> i64 {
         self.earn_credit(now);
-        if self.gate == Gate::Paused {
-            return 0;
-        }
-        let free = self.max_active.saturating_sub(active).max(0);
         let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
-        let over_ppm =
-            ONE_PPM.saturating_mul(ONE_PPM).checked_div(shows_ppm).unwrap_or(ONE_PPM).min(OVERCOMMIT_MAX_PPM);
-        let outstanding = free.saturating_mul(over_ppm).saturating_div(ONE_PPM);
-        let want = outstanding.saturating_sub(offered).max(0);
+        let over_ppm = ONE_PPM.saturating_mul(ONE_PPM).checked_div(shows_ppm).unwrap_or(ONE_PPM);
+        let want = self.turns_at(over_ppm.min(OVERCOMMIT_MAX_PPM), active, offered);
         match self.admit_per_minute {
             None => want,
             Some(_) => want.min(self.credit_ppm.saturating_div(ONE_PPM)),
         }
+    }
+
+    /// The most turns that [`Self::turns_to_offer`] can come to, whatever share of them is claimed and whatever the
+    /// rate allows: none means that an advance would offer nothing.
+    #[must_use]
+    pub fn most_turns(&self, active: i64, offered: i64) -> i64 {
+        self.turns_at(OVERCOMMIT_MAX_PPM, active, offered)
+    }
+
+    /// How many turns are missing where the outstanding ones are `over_ppm` of the free places.
+    fn turns_at(&self, over_ppm: i64, active: i64, offered: i64) -> i64 {
+        if self.gate == Gate::Paused {
+            return 0;
+        }
+        let free = self.max_active_tokens().saturating_sub(active).max(0);
+        free.saturating_mul(over_ppm).saturating_div(ONE_PPM).saturating_sub(offered).max(0)
     }
 
     /// Spends the credit of `turns` offered turns.
@@ -439,6 +455,21 @@ mod tests {
             room.note_turn(Turn::Unclaimed);
         }
         assert_eq!(room.turns_to_offer(0, 0, START), 15);
+    }
+
+    #[test]
+    fn the_most_turns_are_never_fewer_than_those_to_offer() {
+        let mut room = room();
+        for turn in 0..200 {
+            for (active, offered) in [(0, 0), (3, 2), (9, 1), (10, 0), (12, 4)] {
+                let most = room.most_turns(active, offered);
+                assert!(room.turns_to_offer(active, offered, START) <= most, "{turn}: {active}, {offered}");
+            }
+            room.note_turn(if turn < 150 { Turn::Unclaimed } else { Turn::Claimed });
+        }
+        assert_eq!([room.most_turns(0, 0), room.most_turns(7, 2), room.most_turns(12, 0)], [15, 2, 0]);
+        room.gate = Gate::Paused;
+        assert_eq!(room.most_turns(0, 0), 0);
     }
 
     #[test]

@@ -6,8 +6,15 @@ use crate::{money::Money, time::Span};
 pub const SEATS_PER_COMMAND_MAX: usize = 20;
 /// How many seats an operator may add or change in one command.
 pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
-/// How many tokens one advance of a line may offer a turn to.
-pub const OFFERS_PER_ADVANCE_MAX: u32 = 500;
+/// How many ranges of seat ids one line of the audit log may name.
+pub const AUDIT_RANGES_MAX: usize = 1_000;
+/// The most that a room's `max_active` may be.
+pub const MAX_ACTIVE_MAX: i64 = 1_000_000;
+/// The most turns a minute that a room's rate may be.
+pub const ADMIT_PER_MINUTE_MAX: i64 = 1_000_000;
+/// How many tokens one advance of a line may look at: so many at the head, and so many whose time is over. The next
+/// advance does the rest.
+pub const TOKENS_PER_ADVANCE_MAX: u32 = 500;
 
 /// Who may charge points to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Seats: available → held → sold, or blocked by an operator.
+//! Seats: available → held → sold, or blocked by an operator or by a refund after the sale.
 
 use crate::{
     id::{ConcertId, ReservationId, SeatId},
@@ -6,6 +6,9 @@ use crate::{
     time::Time,
 };
 use serde::{Deserialize, Serialize};
+
+/// Why a seat is blocked whose payment was given back when the sale was over.
+pub const REFUNDED_AFTER_SALE: &str = "refunded after the sale";
 
 /// What may be done with a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,7 +21,7 @@ pub enum SeatStatus {
     Held,
     /// Sold.
     Sold,
-    /// Taken off sale by an operator.
+    /// Taken off sale by an operator, or given back after the sale was over.
     Blocked,
 }
 
@@ -56,6 +59,20 @@ pub struct Seat {
     pub updated_at: Time,
 }
 
+impl Seat {
+    /// The seat off sale or on sale again, and nobody's.
+    #[must_use]
+    pub fn set(mut self, action: &SeatAction, now: Time) -> Self {
+        (self.status, self.blocked_reason) = match action {
+            SeatAction::Block { reason } => (SeatStatus::Blocked, Some(reason.clone())),
+            SeatAction::Free => (SeatStatus::Available, None),
+        };
+        self.reservation_id = None;
+        self.updated_at = now;
+        self
+    }
+}
+
 /// Where a seat is in the hall; no rule depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -82,14 +99,14 @@ pub struct NewSeat {
     pub label: SeatLabel,
 }
 
-/// What an operator does with seats.
+/// What becomes of a seat that nobody has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SeatAction {
-    /// Take them off sale.
+    /// It is taken off sale.
     Block {
         /// Why, for the audit log and the operators' map.
         reason: String,
     },
-    /// Put them on sale again.
+    /// It is put on sale again.
     Free,
 }

@@ -3,11 +3,13 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Issue, Outcome, RoomChange},
-    concert::ConcertStatus,
-    id::{RoomId, SeatId, UserId},
+    command::{Command, ConcertChange, ConcertStart, Issue, Outcome, RoomChange},
+    concert::{Concert, ConcertStatus},
+    id::{ConcertId, RoomId, SeatId, UserId},
     money::Money,
     queue::Gate,
+    refusal::Refusal,
+    rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX},
     seat::{NewSeat, SeatLabel},
     user::{Caller, NewUser, Role, Session},
 };
@@ -166,6 +168,50 @@ fn seat_numbers_are_unique_in_a_concert_and_seats_cost_something() {
 }
 
 #[test]
+fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let moved = |starts_at| ConcertChange {
+        start: Some(ConcertStart {
+            time_zone: "Asia/Tokyo".to_owned(),
+            concert_date: jiff::civil::date(2027, 4, 1),
+            start_time: jiff::civil::time(18, 0, 0, 0),
+            starts_at,
+        }),
+        ..ConcertChange::default()
+    };
+    let repriced = |won| ConcertChange {
+        end_time: Some(jiff::civil::time(21, 0, 0, 0)),
+        base_price: Some(Money::new(won)),
+        ..ConcertChange::default()
+    };
+    let prices = |office: &Office| office.model.seats.values().map(|seat| seat.price).collect::<Vec<_>>();
+    let (before, seats) = (office.model.concerts[&ConcertId::new(1)].clone(), prices(&office));
+    office.run([
+        (0, MINJI, pay(token, &[1]), "paid"),
+        (0, BOSS, update_concert(1, repriced(-1)), "malformed"),
+        (S, BOSS, update_concert(1, repriced(0)), "concert"),
+        (S, BOSS, update_concert(1, moved(at(3 * DAY))), "concert"),
+    ]);
+    let detail = &office.model.audit.last().unwrap().detail;
+    assert_eq!(detail["start"]["concert_date"], "2027-04-01");
+    assert!(detail["base_price"].is_null());
+    let expected = Concert {
+        time_zone: "Asia/Tokyo".to_owned(),
+        concert_date: jiff::civil::date(2027, 4, 1),
+        start_time: jiff::civil::time(18, 0, 0, 0),
+        end_time: jiff::civil::time(21, 0, 0, 0),
+        starts_at: at(3 * DAY),
+        base_price: Money::ZERO,
+        updated_at: at(S),
+        ..before
+    };
+    assert_eq!(office.model.concerts[&ConcertId::new(1)], expected);
+    assert_eq!(prices(&office), seats);
+    // Refunds end with the new start.
+    office.run([(2 * DAY, MINJI, refund(1), "refund_too_late")]);
+}
+
+#[test]
 fn seats_are_blocked_all_or_nothing_and_once_each() {
     let (mut office, token) = Office::with_hold(MINJI, &[3]);
     office.run([
@@ -186,28 +232,49 @@ fn seats_are_blocked_all_or_nothing_and_once_each() {
 }
 
 #[test]
+fn the_log_names_seats_by_ranges_and_says_where_it_is_cut() {
+    let mut office = Office::new();
+    office.run([(0, BOSS, block(&[5, 1, 2, 3]), "seats_set")]);
+    let expected = serde_json::json!({ "count": 4, "seat_id_ranges": [[1, 3], [5, 5]], "reason": "camera" });
+    assert_eq!(office.model.audit.last().unwrap().detail, expected);
+
+    let every_other = AUDIT_RANGES_MAX + 2;
+    let last = i32::try_from(2 * every_other).unwrap();
+    office.run([(0, BOSS, add_seats(1, 1_001..=1_000 + last), "seats_added")]);
+    let first = office.model.seats.values().find(|seat| seat.seat_number == 1_001).unwrap().seat_id.get();
+    let seats: Vec<_> = (0..every_other).map(|at| first + 2 * i64::try_from(at).unwrap()).collect();
+    office.run([(0, BOSS, free(&seats), "seats_set")]);
+    let detail = &office.model.audit.last().unwrap().detail;
+    assert_eq!(detail["count"], every_other);
+    assert_eq!(detail["seat_id_ranges"].as_array().unwrap().len(), AUDIT_RANGES_MAX);
+    assert_eq!(detail["note"], "2 more ranges are left out");
+}
+
+#[test]
 fn a_rooms_settings_have_bounds_and_change_alone() {
     let mut office = Office::new();
     let rate = |rate| set_room(HOUSE, RoomChange { admit_per_minute: Some(rate), ..RoomChange::default() });
     let say = |message| set_room(HOUSE, RoomChange { message: Some(message), ..RoomChange::default() });
     office.run([
         (0, BOSS, set_cap(HOUSE, -1), "malformed"),
-        (0, BOSS, set_cap(HOUSE, 1_000_001), "malformed"),
+        (0, BOSS, set_cap(HOUSE, MAX_ACTIVE_MAX + 1), "malformed"),
         (0, BOSS, set_cap(HOUSE, 0), "room"),
-        (0, BOSS, set_cap(HOUSE, 1_000_000), "room"),
+        (0, BOSS, set_cap(HOUSE, MAX_ACTIVE_MAX), "room"),
         (0, BOSS, set_cap(RoomId::new(77), 1), "not_found"),
         (0, BOSS, rate(Some(0)), "malformed"),
-        (0, BOSS, rate(Some(1_000_001)), "malformed"),
+        (0, BOSS, rate(Some(ADMIT_PER_MINUTE_MAX + 1)), "malformed"),
         (0, BOSS, rate(Some(600)), "room"),
         (0, BOSS, say(Some("Soon.".to_owned())), "room"),
     ]);
     let room = office.room(HOUSE).clone();
-    assert_eq!((room.max_active, room.admit_per_minute, room.gate), (1_000_000, Some(600), Gate::Open));
+    assert_eq!((room.max_active, room.admit_per_minute, room.gate), (MAX_ACTIVE_MAX, Some(600), Gate::Open));
     assert_eq!(room.message.as_deref(), Some("Soon."));
+    let Err(Refusal::Malformed { reason }) = office.ask(BOSS, set_cap(HOUSE, MAX_ACTIVE_MAX + 1)) else { panic!() };
+    assert_eq!(reason, format!("max_active is from 0 to {MAX_ACTIVE_MAX}."));
     office.run([(S, BOSS, say(None), "room"), (S, BOSS, rate(None), "room")]);
     assert_eq!((office.room(HOUSE).message.clone(), office.room(HOUSE).admit_per_minute), (None, None));
     let caps: Vec<_> = office.model.caps.iter().filter(|(_, room, _)| *room == HOUSE).map(|(_, _, cap)| *cap).collect();
-    assert_eq!(caps, [3, 0, 1_000_000], "every cap is noted for the auditor");
+    assert_eq!(caps, [3, 0, MAX_ACTIVE_MAX], "every cap is noted for the auditor");
 }
 
 #[test]

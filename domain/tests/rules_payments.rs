@@ -5,13 +5,14 @@ mod support;
 use frontrow_domain::{
     command::{ConcertChange, Outcome},
     concert::ConcertStatus,
-    id::{PaymentId, ReservationId},
+    id::{PaymentId, ReservationId, SeatId},
     money::Money,
     payment::PaymentStatus,
     points::PointKind,
     queue::EndReason,
     refusal::Refusal,
     reservation::ReservationStatus,
+    seat::REFUNDED_AFTER_SALE,
     user::Caller,
 };
 use support::{
@@ -236,23 +237,30 @@ fn refunds_end_a_day_before_the_concert_but_for_operators() {
 }
 
 #[test]
-fn a_refund_after_the_sale_frees_the_seat_for_a_sale_that_opens_again() {
+fn a_refund_after_the_sale_blocks_the_seat_until_an_operator_frees_it() {
     let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
     let later = ConcertChange { closes_at: Some(at(CLOSES + DAY)), ..ConcertChange::default() };
-    office.run([
-        (0, MINJI, pay(token, &[1, 2]), "paid"),
-        (CLOSES, MINJI, refund(1), "refunded"),
-        (CLOSES, BOSS, free(&[1]), "seats_set"),
-        (CLOSES, BOSS, update_concert(1, later), "concert"),
-    ]);
-    assert_eq!(office.letter(1), 'A');
+    office.run([(0, MINJI, pay(token, &[1, 2]), "paid"), (CLOSES, MINJI, refund(1), "refunded")]);
+    assert_eq!(office.letter(1), 'B');
+    let seat = &office.model.seats[&SeatId::new(1)];
+    assert_eq!((seat.blocked_reason.as_deref(), seat.reservation_id), (Some(REFUNDED_AFTER_SALE), None));
+    office.run([(CLOSES, BOSS, update_concert(1, later), "concert")]);
     let theirs = office.active(JUNHO, HOUSE);
     office.run([
+        (CLOSES, JUNHO, hold(theirs, &[1]), "seat_blocked"),
+        (CLOSES, BOSS, free(&[1]), "seats_set"),
         (CLOSES, JUNHO, hold(theirs, &[1]), "held"),
         (CLOSES, BOSS, update_concert(1, closed()), "concert"),
         (CLOSES, MINJI, refund(2), "refunded"),
     ]);
-    assert_eq!(office.letter(2), 'A');
+    assert_eq!(office.letter(2), 'B');
+}
+
+#[test]
+fn a_refund_in_the_last_moment_of_the_sale_frees_the_seat() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.run([(0, MINJI, pay(token, &[1]), "paid"), (CLOSES - 1, MINJI, refund(1), "refunded")]);
+    assert_eq!(office.letter(1), 'A');
 }
 
 #[test]

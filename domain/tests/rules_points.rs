@@ -33,7 +33,7 @@ fn users_charge_themselves_only_where_the_policy_is_open() {
     let others = ["charge_not_allowed"; 2];
     assert_eq!(
         charges_of_minji(ChargePolicy::Open),
-        [["charged"; 2], others, trusted, trusted, trusted, others].concat()
+        [["charged", "malformed"], others, trusted, trusted, trusted, others].concat()
     );
     assert_eq!(charges_of_minji(ChargePolicy::Operator), [others, others, trusted, trusted, trusted, others].concat());
 }
@@ -80,7 +80,8 @@ fn a_reference_is_used_once_for_ever_by_anybody() {
         (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 1")), "charged"),
         (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 1")), "reference_used"),
         (0, BOSS, charge(JUNHO, 2_000, Some("receipt 1")), "reference_used"),
-        (0, MINJI, charge(MINJI, 1_000, Some("receipt 1")), "reference_used"),
+        (0, MINJI, charge(MINJI, 1_000, Some("receipt 1")), "malformed"),
+        (0, MINJI, charge(MINJI, 1_000, Some("receipt 2")), "malformed"),
         (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 2")), "charged"),
     ]);
     let answers = office.batch(&[

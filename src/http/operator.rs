@@ -1,7 +1,7 @@
 //! What operators do: concerts, seats, rooms, and finding and undoing what buyers did.
 
 use crate::{
-    catalog::{ConcertDraft, SeatsDraft, checked_text},
+    catalog::{ConcertDraft, SeatsDraft, checked_start, checked_text},
     flow::Stop,
     http::{
         Shared,
@@ -23,6 +23,7 @@ use frontrow_domain::{
     command::{Command, ConcertChange, Outcome, RoomChange},
     concert::{Concert, ConcertStatus},
     id::{AuditId, ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, UserId},
+    money::Money,
     payment::{Payment, PaymentStatus},
     queue::{Gate, Room},
     reservation::{Reservation, ReservationStatus},
@@ -31,6 +32,7 @@ use frontrow_domain::{
     user::User,
     world::AuditEntry,
 };
+use jiff::civil;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -52,6 +54,25 @@ pub struct ConcertPatch {
     #[serde(default)]
     #[schema(max_length = 200)]
     venue: Option<String>,
+    /// The venue's time zone, by its IANA name.
+    #[serde(default)]
+    #[schema(example = "Asia/Seoul")]
+    time_zone: Option<String>,
+    /// The date at the venue.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "date", example = "2027-03-01")]
+    concert_date: Option<civil::Date>,
+    /// When it starts, at the venue. The sale's closing time does not move with it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "time", example = "20:00:00")]
+    start_time: Option<civil::Time>,
+    /// When it ends, at the venue.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "time", example = "22:30:00")]
+    end_time: Option<civil::Time>,
+    /// What a new seat costs unless it says otherwise. Seats that are there keep their price.
+    #[serde(default)]
+    base_price: Option<Money>,
     /// When the sale opens.
     #[serde(default)]
     opens_at: Option<Time>,
@@ -237,10 +258,22 @@ pub(super) async fn update_concert(
     let text = |field: &str, text: Option<String>| {
         text.map(|text| checked_text(field, &text, crate::catalog::NAME_LEN_MAX)).transpose()
     };
+    let (zone, date, time) = (body.time_zone, body.concert_date, body.start_time);
+    let start = if zone.is_some() || date.is_some() || time.is_some() {
+        // The moment depends on all three: what is left out is as it is now.
+        let now = app.office.concert(concert_id).await?;
+        let zone = zone.unwrap_or_else(|| now.time_zone.clone());
+        Some(checked_start(zone, date.unwrap_or(now.concert_date), time.unwrap_or(now.start_time))?)
+    } else {
+        None
+    };
     let change = ConcertChange {
         title: text("title", body.title)?,
         artist: text("artist", body.artist)?,
         venue: text("venue", body.venue)?,
+        start,
+        end_time: body.end_time,
+        base_price: body.base_price,
         opens_at: body.opens_at,
         closes_at: body.closes_at,
         status: body.status,

@@ -86,7 +86,8 @@ pub(super) async fn one(
     Ok(Json(app.office.payment(caller, id).await?))
 }
 
-/// Gives a payment back: the points return, the seat is free while the sale is open. Final.
+/// Gives a payment back: the points return, the seat is available again while the sale is open, and
+/// blocked when it is over. Final.
 #[utoipa::path(post, path = "/api/v1/payments/{payment_id}/refund", tag = "payments", operation_id = "refund",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
     responses((status = 200, description = "The refunded payment", body = Payment)))]

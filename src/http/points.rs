@@ -47,7 +47,8 @@ pub struct ChargeOrder {
     /// To whose account; the caller's where it is left out.
     #[serde(default)]
     user_id: Option<UserId>,
-    /// The payment provider's reference: unique for ever, 1 to 100 characters. Needed where the box office charges.
+    /// The payment provider's reference: unique for ever, 1 to 100 characters. An operator or the service key must send
+    /// it; a user who charges their own account must leave it out.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 100, example = "pg-20270301-000017")]
     reference: Option<String>,

@@ -13,6 +13,7 @@ use frontrow_domain::{
     id::{Position, ReservationId, RoomId, TokenId},
     queue::TokenStatus,
     reservation::ReservationStatus,
+    rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
     world::Changes,
 };
@@ -23,8 +24,6 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// How many places one search for the silent looks at, at most.
-const ASLEEP_LOOKS_MAX: usize = 100_000;
 /// How many places tell the share of those that are awake.
 const ALIVE_SAMPLE: i64 = 1_000;
 
@@ -180,7 +179,7 @@ impl Queue for MemoryQueue {
         }
         let mut asleep = Vec::new();
         let mut awake = 0;
-        for position in view.waiting_from_head(ASLEEP_LOOKS_MAX) {
+        for position in view.waiting_from_head(TOKENS_PER_ADVANCE_MAX as usize) {
             if awake >= limit {
                 break;
             }

@@ -126,6 +126,45 @@ async fn a_concert_that_cannot_be_names_its_field() {
 }
 
 #[tokio::test]
+async fn a_concert_is_moved_and_repriced() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let created = operator.post("/operator/concerts", &concert()).await.expect(201);
+    let path = format!("/operator/concerts/{}", id(&created, "concert_id"));
+    let later = operator.patch(&path, &json!({ "concert_date": "2027-03-08" })).await.expect(200);
+    assert_eq!((&later["starts_at"], &later["start_time"]), (&json!("2027-03-08T11:00:00Z"), &json!("20:00:00")));
+    assert_eq!(later["closes_at"], created["closes_at"], "the sale closes when it did");
+    let earlier = json!({ "start_time": "18:30:00", "end_time": "21:00:00", "base_price": 99_000 });
+    let earlier = operator.patch(&path, &earlier).await.expect(200);
+    assert_eq!((&earlier["starts_at"], &earlier["base_price"]), (&json!("2027-03-08T09:30:00Z"), &json!(99_000)));
+    let abroad = operator.patch(&path, &json!({ "time_zone": "Europe/Berlin", "venue": "Spreehalle" })).await;
+    assert_eq!(abroad.expect(200)["starts_at"], "2027-03-08T17:30:00Z");
+    let shown = operator.get(path.trim_start_matches("/operator")).await.expect(200);
+    for (field, value) in [
+        ("time_zone", json!("Europe/Berlin")),
+        ("concert_date", json!("2027-03-08")),
+        ("start_time", json!("18:30:00")),
+        ("end_time", json!("21:00:00")),
+        ("starts_at", json!("2027-03-08T17:30:00Z")),
+        ("base_price", json!(99_000)),
+    ] {
+        assert_eq!(shown[field], value, "{field}");
+    }
+    let log = operator.get("/operator/audit?limit=2").await.expect(200);
+    assert_eq!(items(&log)[0]["detail"]["start"]["time_zone"], "Europe/Berlin");
+    assert_eq!(items(&log)[1]["detail"]["base_price"], 99_000);
+    for (field, value) in
+        [("time_zone", json!("Mars/Olympus")), ("concert_date", json!("2027-02-30")), ("start_time", json!("25:00"))]
+    {
+        let refused = operator.patch(&path, &json!({ field: value })).await;
+        refused.problem_at(422, "invalid_field", field);
+    }
+    operator.patch(&path, &json!({ "base_price": -1 })).await.problem(422, "malformed");
+    operator.patch("/operator/concerts/999", &json!({ "start_time": "18:00:00" })).await.problem(404, "not_found");
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_concert_is_created_once_per_key() {
     let server = Server::start().await;
     let operator = server.operator().await;

@@ -47,6 +47,9 @@ async fn where_the_box_office_is_open_users_charge_themselves_and_nobody_else() 
     let foreign = json!({ "amount": 1, "user_id": other.user, "reference": "r-1" });
     buyer.post("/points/charges", &foreign).await.problem(403, "charge_not_allowed");
     assert_eq!(other.balance().await, 0);
+    // A buyer who could use up a reference could stand in the way of the provider's charge.
+    buyer.post("/points/charges", &json!({ "amount": 1, "reference": "pg-1" })).await.problem(422, "malformed");
+    assert_eq!(buyer.balance().await, 500);
     server.close().await;
 }
 

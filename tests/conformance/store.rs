@@ -34,6 +34,7 @@ macro_rules! conformance {
                 positions_rise_in_the_order_of_the_batch,
                 the_line_moves_in_order_and_a_turn_is_claimed_once,
                 overdue_tokens_lapse_when_the_line_moves,
+                one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest,
                 a_token_that_ended_frees_its_users_place,
                 a_room_with_a_small_cap_keeps_to_it,
                 the_line_of_an_unknown_room_is_none,

@@ -6,8 +6,7 @@ use crate::{
     refusal::{Refusal, Thing},
     reservation::{Reservation, ReservationStatus},
     rules::SEATS_PER_COMMAND_MAX,
-    seat::{Seat, SeatStatus},
-    time::Time,
+    seat::{Seat, SeatAction, SeatStatus},
     user::Caller,
     world::World,
 };
@@ -32,7 +31,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     let mut reservations = Vec::with_capacity(seats.len());
     for mut seat in seats {
         if let Some(overdue) = seat.reservation_id {
-            close(world, overdue, ReservationStatus::Expired);
+            expire_overdue(world, overdue);
         }
         let reservation = Reservation {
             reservation_id: world.take_reservation_id(),
@@ -107,44 +106,31 @@ fn live_seats(world: &World, user_id: UserId, concert: &Concert) -> usize {
     })
 }
 
-/// Ends a reservation in `status`. The seat is the caller's to set.
-pub(super) fn close(world: &mut World, id: ReservationId, status: ReservationStatus) -> Option<Reservation> {
-    let mut reservation = world.reservations.get(id)?.clone();
-    let at: Time = if status == ReservationStatus::Expired { reservation.expires_at } else { world.now };
-    reservation.status = status;
-    reservation.closed_at = Some(at);
-    world.reservations.put(id, reservation.clone());
-    Some(reservation)
+/// Ends a reservation whose hold is over; any other stays. The seat is the caller's to set.
+pub(super) fn expire_overdue(world: &mut World, id: ReservationId) -> Option<Reservation> {
+    let expired = world.reservations.get(id)?.clone().expired(world.now)?;
+    world.reservations.put(id, expired.clone());
+    Some(expired)
 }
 
-/// Makes the seat free again if it still belongs to `reservation_id`.
-pub(super) fn free_seat(world: &mut World, seat_id: SeatId, reservation_id: ReservationId) {
-    let Some(mut seat) = world.seats.get(seat_id).cloned() else { return };
+/// Takes the seat from `reservation_id` if it still belongs to it.
+pub(super) fn give_up_seat(world: &mut World, seat_id: SeatId, reservation_id: ReservationId, action: &SeatAction) {
+    let Some(seat) = world.seats.get(seat_id).cloned() else { return };
     if seat.reservation_id != Some(reservation_id) {
         return;
     }
-    seat.status = SeatStatus::Available;
-    seat.reservation_id = None;
-    seat.updated_at = world.now;
-    world.seats.put(seat_id, seat);
+    world.seats.put(seat_id, seat.set(action, world.now));
 }
 
 pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> Decision {
     let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Reservation });
     };
-    if reservation.status == ReservationStatus::Expired || reservation.is_overdue(world.now) {
-        return Err(Refusal::HoldExpired { expired_at: reservation.expires_at });
-    }
-    if reservation.status != ReservationStatus::Pending {
-        return Err(Refusal::ReservationNotPending);
-    }
-    free_seat(world, reservation.seat_id, id);
-    let Some(cancelled) = close(world, id, ReservationStatus::Cancelled) else {
-        return Err(Refusal::NotFound { what: Thing::Reservation });
-    };
+    let cancelled = reservation.cancelled(world.now)?;
+    world.reservations.put(id, cancelled.clone());
+    give_up_seat(world, cancelled.seat_id, id, &SeatAction::Free);
     if caller.runs_the_sale() {
-        let detail = serde_json::json!({ "user_id": reservation.user_id, "seat_id": reservation.seat_id });
+        let detail = serde_json::json!({ "user_id": cancelled.user_id, "seat_id": cancelled.seat_id });
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
     }
     Ok(Outcome::Cancelled(cancelled))
@@ -156,12 +142,8 @@ pub(super) fn expire(world: &mut World, caller: Caller, ids: &[ReservationId]) -
     }
     let mut swept = 0_u32;
     for id in ids {
-        let Some(seat_id) = world.reservations.get(*id).filter(|row| row.is_overdue(world.now)).map(|row| row.seat_id)
-        else {
-            continue;
-        };
-        free_seat(world, seat_id, *id);
-        close(world, *id, ReservationStatus::Expired);
+        let Some(expired) = expire_overdue(world, *id) else { continue };
+        give_up_seat(world, expired.seat_id, *id, &SeatAction::Free);
         swept = swept.saturating_add(1);
     }
     Ok(Outcome::HoldsExpired(swept))

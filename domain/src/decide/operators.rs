@@ -1,11 +1,12 @@
 use crate::{
     command::{ConcertChange, Decision, NewConcert, Outcome, RoomChange},
     concert::{Concert, ConcertStatus},
+    decide::holds::expire_overdue,
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     queue::Room,
     refusal::{Refusal, Thing},
-    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
+    rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX, SEATS_PER_OPERATOR_COMMAND_MAX},
     seat::{NewSeat, Seat, SeatAction, SeatStatus},
     user::Caller,
     world::World,
@@ -17,8 +18,8 @@ fn check_operator(caller: Caller) -> Result<(), Refusal> {
     if caller.runs_the_sale() { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
-fn malformed(reason: &str) -> Refusal {
-    Refusal::Malformed { reason: reason.to_owned() }
+fn malformed(reason: impl Into<String>) -> Refusal {
+    Refusal::Malformed { reason: reason.into() }
 }
 
 pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert) -> Decision {
@@ -72,20 +73,33 @@ pub(super) fn update_concert(world: &mut World, caller: Caller, id: ConcertId, c
     let Some(mut concert) = world.concerts.get(id).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Concert });
     };
-    let ConcertChange { title, artist, venue, opens_at, closes_at, status } = change.clone();
+    let ConcertChange { title, artist, venue, start, end_time, base_price, opens_at, closes_at, status } =
+        change.clone();
     concert.title = title.unwrap_or(concert.title);
     concert.artist = artist.unwrap_or(concert.artist);
     concert.venue = venue.unwrap_or(concert.venue);
+    if let Some(start) = start {
+        concert.time_zone = start.time_zone;
+        concert.concert_date = start.concert_date;
+        concert.start_time = start.start_time;
+        concert.starts_at = start.starts_at;
+    }
+    concert.end_time = end_time.unwrap_or(concert.end_time);
+    concert.base_price = base_price.unwrap_or(concert.base_price);
     concert.opens_at = opens_at.unwrap_or(concert.opens_at);
     concert.closes_at = closes_at.unwrap_or(concert.closes_at);
     concert.status = status.unwrap_or(concert.status);
     if concert.opens_at >= concert.closes_at {
         return Err(malformed("The sale must open before it closes."));
     }
+    if concert.base_price < Money::ZERO {
+        return Err(malformed("A price is not negative."));
+    }
     concert.updated_at = world.now;
     world.concerts.put(id, concert.clone());
     let detail = json!({
         "title": change.title, "artist": change.artist, "venue": change.venue,
+        "start": change.start, "end_time": change.end_time, "base_price": change.base_price,
         "opens_at": change.opens_at, "closes_at": change.closes_at, "status": change.status,
     });
     world.add_audit(caller.user_id(), "concert.update", format!("concert {id}"), detail);
@@ -98,7 +112,7 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
         return Err(Refusal::NotFound { what: Thing::Concert });
     }
     if seats.is_empty() || seats.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
-        return Err(malformed("Add 1 to 100000 seats."));
+        return Err(malformed(format!("Add 1 to {SEATS_PER_OPERATOR_COMMAND_MAX} seats.")));
     }
     let mut numbers = HashSet::with_capacity(seats.len());
     for seat in seats {
@@ -132,7 +146,7 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
 pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], action: &SeatAction) -> Decision {
     check_operator(caller)?;
     if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
-        return Err(malformed("Name 1 to 100000 seats."));
+        return Err(malformed(format!("Name 1 to {SEATS_PER_OPERATOR_COMMAND_MAX} seats.")));
     }
     let mut named = HashSet::with_capacity(seat_ids.len());
     for id in seat_ids {
@@ -149,28 +163,48 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
         }
     }
     for id in seat_ids {
-        let Some(mut seat) = world.seats.get(*id).cloned() else { continue };
-        if let Some(overdue) = seat.reservation_id.take() {
-            super::holds::close(world, overdue, crate::reservation::ReservationStatus::Expired);
+        let Some(seat) = world.seats.get(*id).cloned() else { continue };
+        if let Some(overdue) = seat.reservation_id {
+            expire_overdue(world, overdue);
         }
-        (seat.status, seat.blocked_reason) = match action {
-            SeatAction::Block { reason } => (SeatStatus::Blocked, Some(reason.clone())),
-            SeatAction::Free => (SeatStatus::Available, None),
-        };
-        seat.updated_at = world.now;
-        world.seats.put(*id, seat);
+        world.seats.put(*id, seat.set(action, world.now));
     }
     let count = u32::try_from(seat_ids.len()).unwrap_or(u32::MAX);
-    let (name, detail) = match action {
-        SeatAction::Block { reason } => ("seats.block", json!({ "seat_ids": seat_ids, "reason": reason })),
-        SeatAction::Free => ("seats.free", json!({ "seat_ids": seat_ids })),
+    let mut detail = seats_detail(seat_ids);
+    let name = match action {
+        SeatAction::Block { reason } => {
+            detail["reason"] = json!(reason);
+            "seats.block"
+        }
+        SeatAction::Free => "seats.free",
     };
     world.add_audit(caller.user_id(), name, format!("{count} seats"), detail);
     Ok(Outcome::SeatsSet(count))
 }
 
+/// Seats for the audit log: how many, and their ids as ranges from the first to the last of neighbours.
+fn seats_detail(seat_ids: &[SeatId]) -> serde_json::Value {
+    let mut ids: Vec<i64> = seat_ids.iter().map(|id| id.get()).collect();
+    ids.sort_unstable();
+    let mut ranges: Vec<[i64; 2]> = ids
+        .chunk_by(|id, next| id.saturating_add(1) == *next)
+        .filter_map(|run| Some([*run.first()?, *run.last()?]))
+        .collect();
+    let left_out = ranges.len().saturating_sub(AUDIT_RANGES_MAX);
+    ranges.truncate(AUDIT_RANGES_MAX);
+    let mut detail = json!({ "count": ids.len(), "seat_id_ranges": ranges });
+    if left_out > 0 {
+        detail["note"] = json!(format!("{left_out} more ranges are left out"));
+    }
+    detail
+}
+
 fn check_max_active(max_active: i64) -> Result<(), Refusal> {
-    if (0..=1_000_000).contains(&max_active) { Ok(()) } else { Err(malformed("max_active is from 0 to 1000000.")) }
+    if (0..=MAX_ACTIVE_MAX).contains(&max_active) {
+        Ok(())
+    } else {
+        Err(malformed(format!("max_active is from 0 to {MAX_ACTIVE_MAX}.")))
+    }
 }
 
 pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &RoomChange) -> Decision {
@@ -182,9 +216,9 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
         check_max_active(max_active)?;
     }
     if let Some(Some(per_minute)) = change.admit_per_minute
-        && !(1..=1_000_000).contains(&per_minute)
+        && !(1..=ADMIT_PER_MINUTE_MAX).contains(&per_minute)
     {
-        return Err(malformed("admit_per_minute is from 1 to 1000000."));
+        return Err(malformed(format!("admit_per_minute is from 1 to {ADMIT_PER_MINUTE_MAX}.")));
     }
     room.max_active = change.max_active.unwrap_or(room.max_active);
     room.admit_per_minute = change.admit_per_minute.unwrap_or(room.admit_per_minute);

@@ -2,7 +2,7 @@ use crate::{
     command::{Decision, Outcome},
     concert::ConcertStatus,
     decide::{
-        holds::{close, free_seat},
+        holds::give_up_seat,
         points::{Movement, post},
         tokens::check_service,
     },
@@ -12,9 +12,9 @@ use crate::{
     points::{PointKind, deducted},
     queue::EndReason,
     refusal::{Refusal, Thing},
-    reservation::{Reservation, ReservationStatus},
+    reservation::Reservation,
     rules::SEATS_PER_COMMAND_MAX,
-    seat::SeatStatus,
+    seat::{REFUNDED_AFTER_SALE, SeatAction, SeatStatus},
     user::Caller,
     world::World,
 };
@@ -35,9 +35,12 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
         return Err(Refusal::NotFound { what: Thing::Concert });
     };
     let mut price = Money::ZERO;
-    for reservation in &reservations {
-        check_payable(world, reservation)?;
+    let mut confirmed = Vec::with_capacity(reservations.len());
+    for reservation in reservations {
+        let reservation = reservation.confirmed(now)?;
+        check_holds_seat(world, &reservation)?;
         price = price.checked_add(reservation.price).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
+        confirmed.push(reservation);
     }
     // A hold outlives the closing time, so that its five minutes are never cut; but an operator who closes the
     // concert stops every sale.
@@ -48,8 +51,8 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
     deducted(balance, price)?;
 
-    let mut payments = Vec::with_capacity(reservations.len());
-    for mut reservation in reservations {
+    let mut payments = Vec::with_capacity(confirmed.len());
+    for reservation in confirmed {
         let payment = Payment {
             payment_id: world.take_payment_id(),
             user_id,
@@ -76,8 +79,6 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
             seat.updated_at = now;
             world.seats.put(seat.seat_id, seat);
         }
-        reservation.status = ReservationStatus::Confirmed;
-        reservation.confirmed_at = Some(now);
         world.reservations.put(reservation.reservation_id, reservation);
         world.payments.put(payment.payment_id, payment.clone());
         payments.push(payment);
@@ -108,21 +109,16 @@ fn own_reservations(world: &World, caller: Caller, ids: &[ReservationId]) -> Res
         .collect()
 }
 
-fn check_payable(world: &World, reservation: &Reservation) -> Result<(), Refusal> {
-    if reservation.status == ReservationStatus::Expired || reservation.is_overdue(world.now) {
-        return Err(Refusal::HoldExpired { expired_at: reservation.expires_at });
-    }
+/// A pending reservation pays for nothing where its seat is not its own.
+fn check_holds_seat(world: &World, reservation: &Reservation) -> Result<(), Refusal> {
     let holds_the_seat = world
         .seats
         .get(reservation.seat_id)
         .is_some_and(|seat| seat.reservation_id == Some(reservation.reservation_id) && seat.status == SeatStatus::Held);
-    if reservation.status == ReservationStatus::Pending && holds_the_seat {
-        Ok(())
-    } else {
-        Err(Refusal::ReservationNotPending)
-    }
+    if holds_the_seat { Ok(()) } else { Err(Refusal::ReservationNotPending) }
 }
 
+/// Returns the points, for good. The seat is free again while the sale is open, and blocked when it is over.
 pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decision {
     let Some(mut payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Payment });
@@ -142,14 +138,20 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
         return Err(Refusal::RefundTooLate { until });
     }
 
+    let Some(refunded) = reservation.clone().refunded(now) else { return Err(Refusal::AlreadyRefunded) };
     let balance = world.points.get(payment.user_id).map_or(Money::ZERO, |point| point.amount);
     balance.checked_add(payment.amount).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
 
+    // A sale that opens again must not sell what was given back unseen: after it, an operator frees the seat.
+    let seat_goes = match concert.check_not_over(now) {
+        Ok(()) => SeatAction::Free,
+        Err(_) => SeatAction::Block { reason: REFUNDED_AFTER_SALE.to_owned() },
+    };
     payment.status = PaymentStatus::Refunded;
     payment.refunded_at = Some(now);
     world.payments.put(id, payment.clone());
-    close(world, payment.reservation_id, ReservationStatus::Refunded);
-    free_seat(world, reservation.seat_id, payment.reservation_id);
+    world.reservations.put(payment.reservation_id, refunded);
+    give_up_seat(world, reservation.seat_id, payment.reservation_id, &seat_goes);
     post(
         world,
         payment.user_id,

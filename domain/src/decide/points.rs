@@ -21,6 +21,12 @@ pub(super) fn charge(
     if !trusted && !own {
         return Err(Refusal::ChargeNotAllowed);
     }
+    // References are used once for ever: a buyer who could name one could stand in the way of the provider's charge.
+    if !trusted && reference.is_some() {
+        return Err(Refusal::Malformed {
+            reason: "A reference is the payment provider's: leave it out when you charge your own account.".to_owned(),
+        });
+    }
     if !own && reference.is_none() {
         return Err(Refusal::Malformed {
             reason: "A charge for a user needs the payment provider's reference.".to_owned(),

@@ -3,7 +3,7 @@ use crate::{
     id::{ConcertId, Position, RoomId, TokenId},
     queue::{EndReason, Token, TokenStatus, Turn, can_expire, check_may_use, is_valid_position, may_activate},
     refusal::{Refusal, Thing},
-    rules::OFFERS_PER_ADVANCE_MAX,
+    rules::TOKENS_PER_ADVANCE_MAX,
     user::Caller,
     world::World,
 };
@@ -55,7 +55,7 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
             let Some(mut room) = world.rooms.get(id.room_id).cloned() else {
                 return Err(Refusal::NotFound { what: Thing::Room });
             };
-            if !may_activate(&token, active, room.max_active, now) {
+            if !may_activate(&token, active, room.max_active_tokens(), now) {
                 let kept = token.offered(now, &rules);
                 world.put_token(kept);
                 return Ok(Outcome::TurnPending(kept));
@@ -120,9 +120,9 @@ pub(super) fn advance(world: &mut World, caller: Caller, room_id: RoomId, limit:
     }
     let counts = world.counts.get(&room_id).copied().unwrap_or_default();
     let turns =
-        room.turns_to_offer(counts.active, counts.offered, now).min(i64::from(limit.min(OFFERS_PER_ADVANCE_MAX)));
+        room.turns_to_offer(counts.active, counts.offered, now).min(i64::from(limit.min(TOKENS_PER_ADVANCE_MAX)));
     let asleep: HashSet<Position> = asleep.iter().copied().collect();
-    let mut offered = 0_u32;
+    let (mut offered, mut put_aside) = (0_u32, 0_u32);
     for id in world.head.remove(&room_id).unwrap_or_default() {
         if i64::from(offered) >= turns {
             break;
@@ -131,6 +131,7 @@ pub(super) fn advance(world: &mut World, caller: Caller, room_id: RoomId, limit:
         room.cursor = room.cursor.max(id.position);
         if asleep.contains(&id.position) {
             world.put_token(token.put_aside(now, &rules));
+            put_aside = put_aside.saturating_add(1);
         } else {
             world.put_token(token.offered(now, &rules));
             offered = offered.saturating_add(1);
@@ -141,7 +142,7 @@ pub(super) fn advance(world: &mut World, caller: Caller, room_id: RoomId, limit:
     if offered > 0 || lapsed > 0 || world.rooms.get(room_id).is_some_and(|old| old.cursor != room.cursor) {
         world.rooms.put(room_id, room);
     }
-    Ok(Outcome::Advanced { offered, lapsed })
+    Ok(Outcome::Advanced { offered, put_aside, lapsed })
 }
 
 /// The caller's active token, good for `room_id`, or why it is not.

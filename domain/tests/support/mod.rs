@@ -188,7 +188,7 @@ pub(crate) fn name(decision: &Decision) -> String {
         Ok(Outcome::Joined { issue: Issue::New, .. }) => "new".to_owned(),
         Ok(Outcome::Joined { issue: Issue::Existing, .. }) => "existing".to_owned(),
         Ok(Outcome::Token(token)) => format!("{:?}", token.status).to_lowercase(),
-        Ok(Outcome::Advanced { offered, lapsed }) => format!("offered {offered}, lapsed {lapsed}"),
+        Ok(Outcome::Advanced { offered, lapsed, put_aside: _ }) => format!("offered {offered}, lapsed {lapsed}"),
         Ok(Outcome::HoldsExpired(count)) => format!("swept {count}"),
         Ok(outcome) => {
             let json = serde_json::to_value(outcome).expect("an outcome is JSON");

@@ -166,7 +166,8 @@ impl Oracle {
                 Some(mine.is_some_and(|paid| !paid.refunded && in_time))
             }
             Command::Charge { user_id, amount, reference } => {
-                let allowed = caller.user_id() == Some(*user_id) || (runs && reference.is_some());
+                let own = caller.user_id() == Some(*user_id);
+                let allowed = if reference.is_some() { runs } else { own };
                 let new = reference.as_ref().is_none_or(|reference| !self.references.contains(reference));
                 let in_bounds = (self.rules.charge_min..=self.rules.charge_max).contains(amount);
                 let sum = self.balance(*user_id) + i128::from(amount.get());
@@ -270,7 +271,9 @@ impl Oracle {
                 let paid = self.paid.get_mut(&payment_id.get()).expect("a known payment");
                 paid.refunded = true;
                 *self.balances.entry(paid.user).or_default() += paid.amount;
-                self.seats.get_mut(&paid.seat).expect("a known seat").owner = None;
+                let book = self.seats.get_mut(&paid.seat).expect("a known seat");
+                book.owner = None;
+                book.blocked = self.closed.contains(&book.concert) || now >= at(CLOSES);
             }
             (Command::Charge { user_id, amount, reference }, _) => {
                 *self.balances.entry(*user_id).or_default() += i128::from(amount.get());

@@ -9,6 +9,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     queue::TokenStatus,
     reservation::Reservation,
+    rules::TOKENS_PER_ADVANCE_MAX,
     time::Time,
     world::{RoomCounts, World},
 };
@@ -145,9 +146,11 @@ fn load_lines(conn: &Connection, world: &mut World, keys: &Keys, active: &mut Ha
             let mut due = conn.prepare_cached(concat!(
                 "SELECT ",
                 token_columns!(),
-                " FROM waiting_token WHERE room_id = ?1 AND status = ?2 AND deadline <= ?3"
+                " FROM waiting_token INDEXED BY token_by_deadline WHERE room_id = ?1 AND status = ?2",
+                " AND deadline <= ?3 ORDER BY deadline, position LIMIT ?4"
             ))?;
-            for token in due.query_map((room.get(), status.word(), world.now.micros()), rows::token)? {
+            let left = i64::from(TOKENS_PER_ADVANCE_MAX) - i64::try_from(due_ids.len()).unwrap_or(i64::MAX);
+            for token in due.query_map((room.get(), status.word(), world.now.micros(), left.max(0)), rows::token)? {
                 let token = token?;
                 if status == TokenStatus::Active {
                     active.insert(token.id);

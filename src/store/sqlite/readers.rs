@@ -8,10 +8,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// More would wait for the same disk and the same two or four cores.
 const READERS_MAX: usize = 4;
+/// How many reads may wait for a connection before more are turned away.
+const WAITING_MAX: usize = 512;
 
 /// Some read-only connections that take turns.
 #[derive(Debug)]
@@ -19,7 +21,8 @@ pub(super) struct Readers {
     path: PathBuf,
     busy: Duration,
     idle: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
+    waiting: Semaphore,
 }
 
 impl Readers {
@@ -27,19 +30,40 @@ impl Readers {
     pub(super) fn open(path: PathBuf, busy: Duration) -> Result<Self, StoreError> {
         let first = schema::open_reader(&path, busy)?;
         schema::check_current(&first)?;
-        Ok(Self { path, busy, idle: Mutex::new(vec![first]), turns: Semaphore::new(READERS_MAX) })
+        Ok(Self {
+            path,
+            busy,
+            idle: Mutex::new(vec![first]),
+            turns: Arc::new(Semaphore::new(READERS_MAX)),
+            waiting: Semaphore::new(WAITING_MAX),
+        })
     }
 
-    /// Runs `work` with a connection, on a thread that may block.
+    /// Runs `work` with a connection, on a thread that may block. Fails at once where too many wait already.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turn = self.turns.acquire().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let turn = self.turn().await?;
         let readers = Arc::clone(self);
-        let result = tokio::task::spawn_blocking(move || readers.read_now(work)).await;
-        drop(turn);
-        result.map_err(|error| StoreError::Unavailable(error.to_string()))?
+        // The turn goes with the work: a client that hangs up does not make room for one read more than allowed.
+        let read = tokio::task::spawn_blocking(move || {
+            let result = readers.read_now(work);
+            drop(turn);
+            result
+        });
+        read.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let turns = Arc::clone(&self.turns);
+        if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        let Ok(_waiting) = self.waiting.try_acquire() else {
+            return Err(StoreError::Unavailable("too many reads wait".to_owned()));
+        };
+        turns.acquire_owned().await.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// Closes the connections that nobody uses; the next read opens a new one.
@@ -59,5 +83,86 @@ impl Readers {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::time::Time;
+    use std::{sync::mpsc, task::Poll};
+
+    fn readers(folder: &tempfile::TempDir) -> Arc<Readers> {
+        let path = folder.path().join("frontrow.db");
+        let busy = Duration::from_secs(1);
+        let mut writer = schema::open_writer(&path, busy).unwrap();
+        schema::prepare(&mut writer, Time::default(), 1).unwrap();
+        Arc::new(Readers::open(path, busy).unwrap())
+    }
+
+    /// Starts a read that goes on until its sender is dropped. Returns when the read has begun.
+    async fn long_read(readers: &Arc<Readers>) -> (tokio::task::JoinHandle<Result<(), StoreError>>, mpsc::Sender<()>) {
+        let (end, ended) = mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let readers = Arc::clone(readers);
+        let reading = tokio::spawn(async move {
+            let work = move |_: &Connection| {
+                let _ = begin.send(());
+                let _ = ended.recv();
+                Ok(())
+            };
+            readers.read(work).await
+        });
+        begun.await.unwrap();
+        (reading, end)
+    }
+
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_keeps_its_turn_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder);
+        let mut ends = Vec::new();
+        for _ in 0..READERS_MAX {
+            let (reading, end) = long_read(&readers).await;
+            reading.abort();
+            assert!(reading.await.unwrap_err().is_cancelled());
+            ends.push(end);
+        }
+        assert_eq!(readers.turns.available_permits(), 0, "the reads go on");
+        ends.pop();
+        assert_eq!(readers.read(|conn| conn.query_row("SELECT 7", (), |row| row.get::<_, i64>(0))).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn more_reads_than_may_wait_are_turned_away_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder);
+        let mut running = Vec::new();
+        for _ in 0..READERS_MAX {
+            running.push(long_read(&readers).await);
+        }
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(readers.read(|_| Ok(())))).collect();
+        for read in &mut waiting {
+            assert!(matches!(poll_once(read.as_mut()).await, Poll::Pending));
+        }
+        let refused = readers.read(|_| Ok(())).await;
+        assert!(matches!(&refused, Err(StoreError::Unavailable(text)) if text == "too many reads wait"), "{refused:?}");
+        // One that gives up makes room for another one.
+        waiting.pop();
+        let mut next = Box::pin(readers.read(|_| Ok(())));
+        assert!(matches!(poll_once(next.as_mut()).await, Poll::Pending));
+        for (reading, end) in running {
+            drop(end);
+            reading.await.unwrap().unwrap();
+        }
+        for read in waiting {
+            read.await.unwrap();
+        }
+        next.await.unwrap();
+    }
+
+    /// Looks once whether the future is ready.
+    async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+        std::future::poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut future).poll(context))).await
     }
 }

@@ -163,7 +163,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
     for concert in &concerts.updated {
         conn.prepare_cached(
             "UPDATE concert SET title = ?2, artist = ?3, venue = ?4, opens_at = ?5, closes_at = ?6, status = ?7,
-                 updated_at = ?8
+                 updated_at = ?8, time_zone = ?9, concert_date = ?10, start_time = ?11, end_time = ?12,
+                 starts_at = ?13, base_price = ?14
              WHERE concert_id = ?1",
         )?
         .execute(params![
@@ -174,7 +175,13 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             concert.opens_at.micros(),
             concert.closes_at.micros(),
             concert.status.word(),
-            concert.updated_at.micros()
+            concert.updated_at.micros(),
+            concert.time_zone,
+            concert.concert_date.to_string(),
+            concert.start_time.to_string(),
+            concert.end_time.to_string(),
+            concert.starts_at.micros(),
+            concert.base_price.get()
         ])
         .and_then(one)?;
     }

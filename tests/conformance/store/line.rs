@@ -1,11 +1,13 @@
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
 use frontrow_domain::{
-    command::{Command, Issue, NewConcert, Outcome},
-    id::{ConcertId, Position, RoomId},
+    command::{Command, Issue, NewConcert, Outcome, RoomChange},
+    id::{ConcertId, Position, RoomId, TokenId, UserId},
     queue::{EndReason, Room, TokenStatus},
+    rules::TOKENS_PER_ADVANCE_MAX,
     time::Span,
     user::Caller,
 };
+use uuid::Uuid;
 
 pub(super) async fn a_new_box_office_has_the_house_room_and_its_own_time(office: &Fixture) {
     let house = Room::new(RoomId::HOUSE, HOUSE_MAX_ACTIVE, START);
@@ -84,7 +86,7 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
     let moved = office
         .ask(Caller::System, Command::AdvanceRoom { room_id: RoomId::HOUSE, limit: 10, asleep: Vec::new() })
         .await;
-    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, lapsed: 2 }));
+    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed: 2 }));
     let active = office.store.token(active).await.unwrap().unwrap();
     assert_eq!((active.status, active.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
     assert_eq!(active.expired_at, Some(START.plus(Span::from_secs(90))));
@@ -94,6 +96,47 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
     let again = office.ask(Caller::Buyer(second), Command::ActivateToken { token: offered }).await;
     assert!(matches!(again, Ok(Outcome::TurnPending(token)) if token.status == TokenStatus::Waiting), "{again:?}");
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().waiting, [offered.position]);
+}
+
+pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest(office: &Fixture) {
+    let most = i64::from(TOKENS_PER_ADVANCE_MAX);
+    let room_id = RoomId::HOUSE;
+    let wide = RoomChange { max_active: Some(2 * most), ..RoomChange::default() };
+    office.ask(Caller::System, Command::SetRoom { room_id, change: wide }).await.unwrap();
+    let users: Vec<_> = (1..=most + 120).map(|number| UserId(Uuid::from_u128(number.unsigned_abs().into()))).collect();
+    for user in &users {
+        office.register_as(*user, "Buyer", &format!("{user}@example.com")).await;
+    }
+    let join = |user: &UserId| request(Caller::Buyer(*user), Command::IssueToken { room_id, concert_id: None });
+    office.batch(users.iter().map(join).collect()).await;
+
+    let silent: Vec<_> = (1..=20).map(Position).collect();
+    let advance = async || {
+        let asleep = silent.clone();
+        match office.ask(Caller::System, Command::AdvanceRoom { room_id, limit: u32::MAX, asleep }).await {
+            Ok(Outcome::Advanced { offered, put_aside, lapsed }) => (offered, put_aside, lapsed),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(advance().await, (TOKENS_PER_ADVANCE_MAX - 20, 20, 0));
+    assert_eq!(advance().await, (120, 0, 0));
+    assert_eq!(advance().await, (0, 0, 0));
+
+    // Whoever keeps others waiting lapses first: the active, then the unclaimed turns in their order.
+    let last = TokenId { room_id, position: Position(most + 120) };
+    office.ask(Caller::Buyer(users[users.len() - 1]), Command::ActivateToken { token: last }).await.unwrap();
+    office.advance(100);
+    assert_eq!(advance().await, (0, 0, TOKENS_PER_ADVANCE_MAX));
+    let status = async |position: i64| {
+        let id = TokenId { room_id, position: Position(position) };
+        office.store.token(id).await.unwrap().unwrap().status
+    };
+    assert_eq!(status(last.position.0).await, TokenStatus::Ended);
+    // Positions 1 to 20 are dormant, so that of the others so many less the active one have lapsed.
+    assert_eq!(status(most + 19).await, TokenStatus::Missed);
+    assert_eq!(status(most + 20).await, TokenStatus::Offered);
+    assert_eq!(advance().await, (0, 0, 100));
+    assert_eq!(advance().await, (0, 0, 0));
 }
 
 pub(super) async fn a_token_that_ended_frees_its_users_place(office: &Fixture) {

@@ -1,7 +1,7 @@
 use crate::support::{Fixture, START, first, keyed, new_seat, request};
 use frontrow::store::{ConcertFilter, ReservationFilter};
 use frontrow_domain::{
-    command::{Command, ConcertChange, Outcome, RoomChange},
+    command::{Command, ConcertChange, ConcertStart, Outcome, RoomChange},
     concert::ConcertStatus,
     id::{RoomId, SeatId},
     money::Money,
@@ -237,12 +237,22 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     let later = START.plus(Span::from_secs(10));
     let change = ConcertChange {
         title: Some("The Second Night".to_owned()),
+        start: Some(ConcertStart {
+            time_zone: "Asia/Tokyo".to_owned(),
+            concert_date: jiff::civil::date(2027, 4, 2),
+            start_time: jiff::civil::time(19, 15, 0, 0),
+            starts_at: later.plus(Span::from_secs(90 * 86_400)),
+        }),
+        end_time: Some(jiff::civil::time(23, 0, 0, 0)),
+        base_price: Some(Money::new(77_000)),
         status: Some(ConcertStatus::Closed),
         ..Default::default()
     };
     let changed = office.ask(Caller::System, Command::UpdateConcert { concert_id: concert.concert_id, change }).await;
     let Ok(Outcome::Concert(changed)) = changed else { panic!("{changed:?}") };
     assert_eq!((changed.title.as_str(), changed.updated_at), ("The Second Night", later));
+    assert_eq!((changed.time_zone.as_str(), changed.base_price), ("Asia/Tokyo", Money::new(77_000)));
+    assert_eq!((changed.starts_at, changed.closes_at), (later.plus(Span::from_secs(90 * 86_400)), concert.closes_at));
     assert_eq!(office.store.concert(concert.concert_id).await.unwrap(), Some(changed));
 
     let change = RoomChange {
