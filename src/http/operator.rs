@@ -2,7 +2,7 @@
 
 use crate::{
     catalog::{ConcertDraft, SeatsDraft, checked_text},
-    flow::Stop,
+    flow::UNEXPECTED,
     http::{
         Shared,
         auth::OperatorOnly,
@@ -33,8 +33,6 @@ use frontrow_domain::{
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
-
-const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
 
 /// What changes of a concert; what is left out stays.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -314,7 +312,7 @@ fn live_room(app: &Shared, id: RoomId) -> Option<LiveRoom> {
         room: view.room().clone(),
         waiting: view.total_waiting(),
         offered: view.offered(),
-        active: view.active(),
+        active: app.office.active_tokens(id)?,
         highest: view.tail(),
     })
 }
