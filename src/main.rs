@@ -2,14 +2,13 @@
 
 use anyhow::{Context as _, bail};
 use frontrow::{
+    accounts::{checked_email, checked_password},
     app::{self, Opened},
     catalog::ConcertFile,
     check,
     clock::{Clock, Ids},
     config::{Cli, Command, ConcertCommand, Config, LoadError, OperatorCommand},
-    demo,
-    http::users::{checked_email, checked_password},
-    telemetry,
+    demo, season, telemetry,
 };
 use frontrow_domain::user::Role;
 use std::{io::Read as _, path::Path, process::ExitCode};
@@ -135,8 +134,7 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let concerts: Vec<ConcertFile> =
         serde_json::from_str(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
     let Opened { app, .. } = app::open(config, Clock::System, Ids::from_os()).await?;
-    for ConcertFile { concert, seats } in concerts {
-        let (created, count) = demo::create(&app.office, &concert, &seats).await?;
+    for (created, count) in season::import(&app.office, &concerts).await? {
         println!("Concert {}: {} with {count} seats.", created.concert_id, created.title);
     }
     Ok(())
