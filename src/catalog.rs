@@ -5,7 +5,7 @@ use frontrow_domain::{
     money::Money,
     rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::{NewSeat, SeatLabel},
-    time::{Span, Time},
+    time::Time,
 };
 use jiff::{civil, tz::TimeZone};
 use serde::{
@@ -287,139 +287,23 @@ pub fn read_file(text: &str) -> serde_json::Result<Vec<ConcertFile>> {
     Ok(concerts.into_iter().map(|Object(concert)| concert).collect())
 }
 
-/// A season of concerts that come after `now`, for a demonstration.
-#[must_use]
-pub fn demo_season(now: Time) -> Vec<(ConcertDraft, Vec<SeatsDraft>)> {
-    const DAY: i64 = 86_400;
-    // title, artist, venue, zone, days from now, start, base price, own room, opens in seconds
-    type Row = (&'static str, &'static str, &'static str, &'static str, i64, (i8, i8), i64, Option<i64>, i64);
-    let rows: [Row; 7] = [
-        (
-            "Midnight Tide: The First Night",
-            "Midnight Tide",
-            "Hangang Hall, Seoul",
-            "Asia/Seoul",
-            60,
-            (20, 0),
-            120_000,
-            Some(50),
-            -DAY,
-        ),
-        (
-            "Midnight Tide: The Last Night",
-            "Midnight Tide",
-            "Hangang Hall, Seoul",
-            "Asia/Seoul",
-            61,
-            (18, 0),
-            120_000,
-            None,
-            -DAY,
-        ),
-        (
-            "Paper Lanterns Acoustic",
-            "Paper Lanterns",
-            "Dalmaji Theatre, Busan",
-            "Asia/Seoul",
-            75,
-            (19, 30),
-            66_000,
-            None,
-            -DAY,
-        ),
-        (
-            "Glass Orchard in Winter",
-            "Glass Orchard",
-            "Seonbi Auditorium, Daegu",
-            "Asia/Seoul",
-            82,
-            (19, 0),
-            88_000,
-            None,
-            -DAY,
-        ),
-        ("Northern Relay", "Relay North", "Harbour Rooms, Incheon", "Asia/Seoul", 90, (20, 30), 77_000, None, -DAY),
-        (
-            "An Evening of Small Songs",
-            "Yoon Saebyeok Trio",
-            "Maru Studio, Jeonju",
-            "Asia/Seoul",
-            97,
-            (17, 0),
-            55_000,
-            None,
-            -DAY,
-        ),
-        (
-            "Comet Parade: Opening Week",
-            "Comet Parade",
-            "Hangang Hall, Seoul",
-            "Asia/Seoul",
-            120,
-            (20, 0),
-            132_000,
-            Some(50),
-            3 * DAY,
-        ),
-    ];
-    rows.into_iter()
-        .filter_map(|(title, artist, venue, time_zone, days, (hour, minute), base, own_room_max_active, opens)| {
-            let day = jiff::Timestamp::from_microsecond(now.plus(Span::from_secs(days * DAY)).micros()).ok()?;
-            let zone = TimeZone::get(time_zone).ok()?;
-            let start_time = civil::Time::new(hour, minute, 0, 0).ok()?;
-            let draft = ConcertDraft {
-                title: title.to_owned(),
-                artist: artist.to_owned(),
-                venue: venue.to_owned(),
-                time_zone: time_zone.to_owned(),
-                concert_date: day.to_zoned(zone).date(),
-                start_time,
-                end_time: start_time.saturating_add(jiff::Span::new().minutes(150)),
-                base_price: Money::new(base),
-                opens_at: now.plus(Span::from_secs(opens)),
-                closes_at: None,
-                own_room_max_active,
-            };
-            Some((draft, demo_hall(base)))
-        })
-        .collect()
-}
-
-/// Fifty seats in three grades.
-fn demo_hall(base: i64) -> Vec<SeatsDraft> {
-    [(1, 10, "A", "VIP", base * 3 / 2), (11, 30, "B", "R", base), (31, 50, "C", "S", base * 3 / 4)]
-        .into_iter()
-        .map(|(from, to, row, grade, price)| {
-            SeatsDraft::Range(SeatRange {
-                from,
-                to,
-                section: "Floor".to_owned(),
-                row: row.to_owned(),
-                grade: grade.to_owned(),
-                price: Some(Money::new(price)),
-            })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_demo_concert_is_a_valid_one_with_seats_1_to_50() {
-        let now = Time::from_micros(1_800_000_000_000_000);
-        let season = demo_season(now);
-        assert!(season.len() >= 6);
-        for (draft, parts) in season {
-            let concert = draft.check().unwrap();
-            assert!(concert.opens_at < concert.closes_at);
-            let numbers: Vec<_> = parts
-                .iter()
-                .flat_map(|part| part.check(concert.base_price).unwrap())
-                .map(|seat| seat.seat_number)
-                .collect();
-            assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
+    fn draft() -> ConcertDraft {
+        ConcertDraft {
+            title: "Northern Relay".to_owned(),
+            artist: "Relay North".to_owned(),
+            venue: "Harbour Rooms, Incheon".to_owned(),
+            time_zone: "Asia/Seoul".to_owned(),
+            concert_date: civil::date(2027, 3, 1),
+            start_time: civil::time(20, 0, 0, 0),
+            end_time: civil::time(22, 30, 0, 0),
+            base_price: Money::new(77_000),
+            opens_at: Time::default(),
+            closes_at: None,
+            own_room_max_active: None,
         }
     }
 
@@ -431,7 +315,7 @@ mod tests {
             let said = serde_json::from_str::<SeatsDraft>(bad).unwrap_err().to_string();
             assert!(said.contains("expected an object"), "{said}");
         }
-        let (draft, seats) = demo_season(Time::default()).remove(0);
+        let (draft, seats) = crate::demo::season(Time::default()).remove(0);
         let values = |value: &serde_json::Value| value.as_object().unwrap().values().cloned().collect::<Vec<_>>();
         let (concert, seats) = (serde_json::to_value(draft).unwrap(), serde_json::to_value(seats).unwrap());
         let good = serde_json::json!([{ "concert": concert, "seats": seats }]);
@@ -447,15 +331,13 @@ mod tests {
 
     #[test]
     fn a_start_is_local_to_the_venue() {
-        let (mut draft, _) = demo_season(Time::from_micros(1_800_000_000_000_000)).remove(0);
-        draft.concert_date = civil::date(2027, 3, 1);
-        let starts_at = draft.check().unwrap().starts_at;
+        let starts_at = draft().check().unwrap().starts_at;
         assert_eq!(starts_at.to_string(), "2027-03-01T11:00:00Z");
     }
 
     #[test]
     fn bad_drafts_name_their_field() {
-        let (draft, _) = demo_season(Time::default()).remove(0);
+        let draft = draft();
         let zone = ConcertDraft { time_zone: "Mars/Olympus".to_owned(), ..draft.clone() };
         assert_eq!(zone.check().unwrap_err().field, "time_zone");
         let title = ConcertDraft { title: "  ".to_owned(), ..draft };

@@ -24,7 +24,7 @@ pub const SERVICE_KEY_LEN_MIN: usize = 32;
     about = "A concert box office: a fair waiting line, seats never sold twice, payment in one transaction",
     after_help = "\
 Examples:
-  frontrow serve --demo                      try it: a concert on sale, two accounts, free points
+  frontrow serve --demo                      try it: seven concerts, two sign-ins, free points
   frontrow serve --data /var/lib/frontrow    run a box office
   FRONTROW_HOLD_SECONDS=600 frontrow config  what would apply, and where each setting comes from
 
@@ -194,7 +194,7 @@ pub struct Config {
     /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder]
     #[arg(long, env = "FRONTROW_KEY_FILE", value_name = "FILE", help_heading = "Where")]
     pub key_file: Option<PathBuf>,
-    /// Make a concert on sale and two accounts, and let users charge points to themselves. Not for real sales
+    /// Make seven concerts and six accounts, and let users charge points to themselves. Not for real sales
     #[arg(long, env = "FRONTROW_DEMO", help_heading = "Where")]
     pub demo: bool,
 

@@ -176,7 +176,8 @@ pub struct TokenPlace {
     pub view: Arc<RoomView>,
 }
 
-const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
+/// A command was answered with the outcome of another one.
+pub(crate) const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
 
 impl BoxOffice {
     /// Gives the engine a command.

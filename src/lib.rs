@@ -2,6 +2,7 @@
 //!
 //! Dependencies point one way: [`http`] → [`flow`] → [`engine`], [`queue`] → [`store`] → the domain.
 
+pub mod accounts;
 pub mod app;
 pub mod catalog;
 pub mod check;
@@ -14,6 +15,7 @@ pub mod http;
 pub mod lock;
 pub mod passwords;
 pub mod queue;
+pub mod season;
 pub mod seatmap;
 pub mod sessions;
 pub mod store;

@@ -2,20 +2,16 @@
 
 use anyhow::{Context as _, bail};
 use frontrow::{
-    app,
-    catalog::{self, ConcertFile},
-    check,
+    accounts::{checked_email, checked_password},
+    app, catalog, check,
     clock::{Clock, Ids},
     config::{Cli, Command, ConcertCommand, Config, KeysCommand, LineCommand, LoadError, OperatorCommand},
     demo,
     flow::BoxOffice,
-    http::{
-        listener,
-        users::{checked_email, checked_password},
-    },
+    http::listener,
     lock::{self, FolderLock},
     queue::token::Keyring,
-    telemetry,
+    season, telemetry,
 };
 use frontrow_domain::{
     command::Command::{RenewLine, SetRole},
@@ -194,14 +190,9 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
         catalog::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
     lock::check_beside(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
-    let imported = create_all(&opened.app.office, &concerts).await;
+    let imported = season::import(&opened.app.office, &concerts).await;
     app::close(opened).await;
-    imported
-}
-
-async fn create_all(office: &BoxOffice, concerts: &[ConcertFile]) -> anyhow::Result<()> {
-    for ConcertFile { concert, seats } in concerts {
-        let (created, count) = demo::create(office, concert, seats).await?;
+    for (created, count) in imported? {
         println!("Concert {}: {} with {count} seats.", created.concert_id, created.title);
     }
     Ok(())

@@ -288,7 +288,7 @@ mod tests {
 
     /// Five seats held by one buyer.
     async fn hold_five(office: &BoxOffice) {
-        let (draft, _) = crate::catalog::demo_season(START).remove(1);
+        let (draft, _) = crate::demo::season(START).remove(1);
         ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await;
         let seat = |seat_number| NewSeat { seat_number, price: Money::new(1), label: SeatLabel::default() };
         let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };

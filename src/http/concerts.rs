@@ -22,7 +22,7 @@ use frontrow_domain::{
     id::ConcertId,
 };
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which concerts.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -61,6 +61,18 @@ pub(super) struct MapQuery {
     form: Option<MapForm>,
 }
 
+/// The seat map, in the form that was asked for. It is written by the seat maps themselves; this is its shape.
+#[derive(ToSchema)]
+#[schema(as = SeatMap)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what the seat maps write")]
+pub(super) enum SeatMapBody {
+    /// An object for each seat.
+    Full(FullMap<'static>),
+    /// Blocks with a letter for each seat.
+    Compact(CompactMap<'static>),
+}
+
 /// Concerts that match, by number.
 #[utoipa::path(get, path = "/api/v1/concerts", tag = "concerts", operation_id = "concerts", security(()),
     params(ConcertQuery), responses((status = 200, description = "A page", body = List<Concert>)))]
@@ -91,9 +103,10 @@ pub(super) async fn one(State(app): State<Shared>, PathId(id): PathId<ConcertId>
 
 /// The seat map: at most a tenth of a second old. Send `If-None-Match` to hear 304 while nothing changed.
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}/seats", tag = "concerts", operation_id = "seats",
-    security(()), params(("concert_id" = ConcertId, Path, description = "The concert"), MapQuery),
+    security(()), params(("concert_id" = ConcertId, Path, description = "The concert"), MapQuery,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the map that the client has")),
     responses((status = 200, description = "The map, in the form that was asked for",
-            content((FullMap<'static> = "application/json"), (CompactMap<'static> = "application/json"))),
+            body = SeatMapBody),
         (status = 304, description = "Nothing changed")))]
 pub(super) async fn seats(
     State(app): State<Shared>,

@@ -1,9 +1,11 @@
 //! `/docs`: the API's reference and a place to try it, from `/openapi.json`, with nothing fetched from elsewhere.
 
-use crate::http::problem::{HttpResult, Problem, codes};
+use crate::http::{
+    extract::PathText,
+    problem::{HttpResult, Problem, codes},
+};
 use axum::{
     Json, Router,
-    extract::Path,
     http::{HeaderValue, header},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -27,7 +29,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/problems/{code}", get(problem))
 }
 
-async fn problem(Path(code): Path<String>) -> HttpResult<Json<Value>> {
+async fn problem(PathText(code): PathText) -> HttpResult<Json<Value>> {
     codes::find(&code).map(|definition| Json(explain(definition))).ok_or_else(|| Problem::new(&codes::NOT_FOUND))
 }
 

@@ -188,16 +188,34 @@ impl Key for UserId {
 #[derive(Debug, Clone, Copy)]
 pub struct PathId<T>(pub T);
 
+/// The text in the path of a call that has one, such as `/queue/tokens/{token}`.
+#[derive(Debug, Clone)]
+pub struct PathText(pub String);
+
+/// The name and the value of the one parameter in the path.
+async fn path_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> HttpResult<(String, String)> {
+    let params = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| Problem::invalid_parameter("path", "the path is not UTF-8"))?;
+    let (name, value) =
+        params.iter().next().ok_or_else(|| Problem::internal("a route without a parameter asks for one"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 impl<S: Send + Sync, T: Key> FromRequestParts<S> for PathId<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> HttpResult<Self> {
-        let params = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::invalid_parameter("path", "the path is not UTF-8"))?;
-        let (name, value) =
-            params.iter().next().ok_or_else(|| Problem::internal("a route without a parameter asks for one"))?;
-        T::from_text(value).map(Self).map_err(|reason| Problem::invalid_parameter(name.to_owned(), reason))
+        let (name, value) = path_parameter(parts, state).await?;
+        T::from_text(&value).map(Self).map_err(|reason| Problem::invalid_parameter(name, reason))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> HttpResult<Self> {
+        path_parameter(parts, state).await.map(|(_, value)| Self(value))
     }
 }
 

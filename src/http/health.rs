@@ -1,6 +1,6 @@
 //! What those who run the server ask: is it alive, is it ready, how is it doing.
 
-use crate::http::Shared;
+use crate::{http::Shared, telemetry::METRICS_MEDIA_TYPE};
 use axum::{
     extract::State,
     http::{StatusCode, header},
@@ -28,7 +28,7 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
             app.office.metrics.room(room, view.total_waiting(), view.offered(), view.active());
         }
     }
-    let headers = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    let headers = [(header::CONTENT_TYPE, METRICS_MEDIA_TYPE)];
     (headers, app.office.metrics.render()).into_response()
 }
 

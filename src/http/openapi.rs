@@ -1,4 +1,9 @@
-//! The `OpenAPI` document: made from the routes, completed with the errors that each of them can answer with.
+//! The `OpenAPI` document: made from the routes, completed with the errors that each of them can answer with, the
+//! headers of the answers, and examples.
+
+mod examples;
+mod headers;
+mod problems;
 
 use crate::http::problem::{
     MEDIA_TYPE,
@@ -135,7 +140,9 @@ pub(super) fn frame() -> OpenApi {
         "A concert box office: a fair waiting line, seats that are never sold twice, and payment in one transaction. \
          Join the line, poll your place, activate your turn, hold a seat, pay. Times are RFC 3339 in UTC, money is \
          whole won. Errors are `application/problem+json` with a stable `code`. Calls that change something take an \
-         `Idempotency-Key`: send the same key again after a time-out, and nothing happens twice."
+         `Idempotency-Key`: send the same key again after a time-out, and nothing happens twice. Registering, signing \
+         in, signing out and leaving a line take none, because they may be repeated as they are: leaving twice is \
+         leaving, signing in again gives another session, and registering again is answered `email_taken`."
             .to_owned(),
     );
     info.license = Some(License::new("MIT OR Apache-2.0"));
@@ -150,14 +157,30 @@ pub(super) fn complete(from_routes: &OpenApi) -> Value {
     document["components"]["securitySchemes"] = json!({
         "session": { "type": "http", "scheme": "bearer", "description": "The `session_token` of POST /sessions." }
     });
-    document["components"]["schemas"]["Problem"] = problem_schema();
+    document["components"]["schemas"]["Problem"] = problems::schema();
+    document["components"]["headers"] = headers::definitions();
+    document["tags"] = tags();
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return document };
     for item in paths.values_mut().filter_map(Value::as_object_mut) {
         for operation in item.values_mut() {
             complete_operation(operation);
         }
     }
+    examples::complete(&mut document);
     document
+}
+
+/// The parts of the API, in the order in which a buyer meets them.
+fn tags() -> Value {
+    json!([
+        { "name": "users", "description": "Register, sign in, sign out." },
+        { "name": "concerts", "description": "What is on sale, and the seat maps." },
+        { "name": "queue", "description": "The waiting line: join, poll, activate, leave." },
+        { "name": "reservations", "description": "Hold seats, and give them up." },
+        { "name": "payments", "description": "Pay for what is held, and get it back." },
+        { "name": "points", "description": "Balance, history, charges." },
+        { "name": "operator", "description": "Run the sale: concerts, seats, rooms, search, the audit log." }
+    ])
 }
 
 fn complete_operation(operation: &mut Value) {
@@ -187,11 +210,7 @@ fn complete_operation(operation: &mut Value) {
         let examples: serde_json::Map<_, _> = group
             .iter()
             .map(|(status, definition)| {
-                let value = json!({
-                    "type": format!("/problems/{}", definition.code), "title": definition.title,
-                    "status": status, "code": definition.code, "detail": definition.explanation,
-                    "request_id": "5f0e1c2d-00000000002a",
-                });
+                let value = problems::example(*status, definition);
                 (definition.code.to_owned(), json!({ "summary": definition.title, "value": value }))
             })
             .collect();
@@ -203,6 +222,25 @@ fn complete_operation(operation: &mut Value) {
             } }
         });
     }
+    if ["hold", "pay"].contains(&call.id) {
+        one_or_list(&mut operation["responses"]["201"]["content"]["application/json"]["schema"]);
+    }
+    let key = if call.parts.contains(&WITH_KEY) { headers::Key::Taken } else { headers::Key::Ignored };
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        let group = problems.iter().filter(|problem| problem.0.to_string() == *status);
+        let codes: Vec<_> = group.map(|(_, definition)| definition.code).collect();
+        let answering = headers::Answering { operation: call.id, key, status, codes: &codes };
+        response["headers"] = headers::of(answering);
+    }
+}
+
+/// The answer is the row itself where one was asked for by itself, else the list of them.
+fn one_or_list(schema: &mut Value) {
+    let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) else { return };
+    *schema = json!({ "oneOf": [
+        { "$ref": format!("#/components/schemas/{name}") },
+        { "$ref": format!("#/components/schemas/List_{name}") },
+    ] });
 }
 
 /// A status with its problem. A parameter that cannot be what it is has a field's code, and 400.
@@ -211,25 +249,6 @@ fn find(code: &str) -> Option<(u16, &'static Definition)> {
         BAD_PARAMETER => Some((400, &codes::INVALID_FIELD)),
         code => codes::find(code).map(|definition| (definition.status, definition)),
     }
-}
-
-fn problem_schema() -> Value {
-    let codes: Vec<_> = codes::ALL.iter().map(|definition| definition.code).collect();
-    json!({
-        "type": "object",
-        "description": "An error (RFC 9457). Some codes bring members of their own, such as `balance` and `price`.",
-        "required": ["type", "title", "status", "code", "detail"],
-        "properties": {
-            "type": { "type": "string", "description": "The code as a relative address.", "example": "/problems/seat_held" },
-            "title": { "type": "string", "description": "What kind of problem it is." },
-            "status": { "type": "integer", "description": "The HTTP status." },
-            "code": { "type": "string", "enum": codes, "description": "Stable; switch on this." },
-            "detail": { "type": "string", "description": "What is wrong in this case, for people." },
-            "request_id": { "type": "string", "description": "Name it when you ask for help." },
-            "field": { "type": "string", "description": "The field, parameter or header at fault." }
-        },
-        "additionalProperties": true
-    })
 }
 
 #[cfg(test)]
@@ -263,15 +282,132 @@ mod tests {
         }
     }
 
+    /// Calls `visit` with every object of the document and the way to it, but for what stands inside of examples.
+    fn walk(node: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
+        match node {
+            Value::Object(map) => {
+                visit(path, node);
+                for (name, inner) in map.iter().filter(|(name, _)| !["example", "examples"].contains(&name.as_str())) {
+                    walk(inner, &format!("{path}/{name}"), visit);
+                }
+            }
+            Value::Array(nodes) => {
+                for inner in nodes {
+                    walk(inner, path, visit);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn has_null(example: &Value) -> bool {
+        match example {
+            Value::Null => true,
+            Value::Array(items) => items.iter().any(has_null),
+            Value::Object(members) => members.values().any(has_null),
+            _ => false,
+        }
+    }
+
     #[test]
-    fn every_field_has_a_description() {
+    fn every_field_and_parameter_has_a_description_and_a_real_example() {
         let document = crate::http::api_document();
-        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
-            let Some(properties) = schema["properties"].as_object() else { continue };
-            for (field, property) in properties {
-                let described =
-                    property["description"].is_string() || property["$ref"].is_string() || property["oneOf"].is_array();
-                assert!(described, "{name}.{field} has no description: {property}");
+        let mut fields = 0;
+        walk(&document, "", &mut |path, node| {
+            for (field, property) in node["properties"].as_object().into_iter().flatten() {
+                fields += 1;
+                assert!(property["description"].is_string(), "{path}.{field} has no description: {property}");
+                assert!(!has_null(&property["example"]), "{path}.{field} has no example: {property}");
+            }
+            for parameter in node["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["description"].is_string(), "{path} has no description: {parameter}");
+                assert!(!has_null(&parameter["example"]), "{path} has no example: {parameter}");
+            }
+        });
+        assert!(fields > 100);
+    }
+
+    #[test]
+    fn every_body_has_an_example_and_every_answer_its_headers() {
+        let document = crate::http::api_document();
+        for item in document["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                let id = &operation["operationId"];
+                let responses = operation["responses"].as_object().unwrap();
+                for (status, answer) in responses.iter().chain([(&"body".to_owned(), &operation["requestBody"])]) {
+                    for media in answer["content"].as_object().into_iter().flat_map(|content| content.values()) {
+                        let several = media["examples"].as_object().is_some_and(|examples| !examples.is_empty());
+                        assert!(several || !has_null(&media["example"]), "{id} {status}: {media}");
+                    }
+                }
+                let names = |status: &str| -> Vec<_> {
+                    responses[status]["headers"].as_object().unwrap().keys().map(String::as_str).collect()
+                };
+                for status in responses.keys() {
+                    assert!(names(status).contains(&"X-Request-Id"), "{id} {status}");
+                    if ["202", "429", "503"].contains(&status.as_str()) {
+                        assert!(names(status).contains(&"Retry-After"), "{id} {status}");
+                    }
+                    if status == "401" {
+                        assert!(names(status).contains(&"WWW-Authenticate"), "{id}");
+                    }
+                }
+                match id.as_str().unwrap() {
+                    "seats" => assert!(names("200").contains(&"ETag") && names("304").contains(&"ETag")),
+                    "hold" => {
+                        assert!(names("409").contains(&"Retry-After"));
+                        assert!(names("201").contains(&"Idempotent-Replayed"));
+                        assert!(names("409").contains(&"Idempotent-Replayed"));
+                    }
+                    "pay" => assert!(!names("409").contains(&"Retry-After")),
+                    "register" => assert!(!names("201").contains(&"Idempotent-Replayed")),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = crate::http::api_document();
+        walk(&document, "", &mut |path, node| {
+            if let Some(reference) = node["$ref"].as_str() {
+                let target = document.pointer(reference.trim_start_matches('#'));
+                assert!(target.is_some_and(Value::is_object), "{path}: {reference}");
+            }
+        });
+    }
+
+    #[test]
+    fn hold_and_pay_answer_with_one_or_a_list() {
+        let document = crate::http::api_document();
+        for (path, one) in [("/api/v1/reservations", "Reservation"), ("/api/v1/payments", "Payment")] {
+            let media = &document["paths"][path]["post"]["responses"]["201"]["content"]["application/json"];
+            let shapes = media["schema"]["oneOf"].as_array().unwrap();
+            assert!(media["examples"]["one"]["value"]["status"].is_string(), "{path}");
+            assert!(media["examples"]["several"]["value"]["items"][0]["status"].is_string(), "{path}");
+            let names: Vec<_> = shapes.iter().map(|shape| shape["$ref"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(
+                names,
+                [format!("#/components/schemas/{one}"), format!("#/components/schemas/List_{one}")],
+                "{path}"
+            );
+        }
+        let joining = &document["paths"]["/api/v1/queue/tokens"]["post"]["requestBody"]["content"]["application/json"];
+        assert_eq!(joining["example"], json!({ "concert_id": 1 }), "a body that may be left out is one shape");
+        let shapes = document["components"]["schemas"]["SeatMap"]["oneOf"].as_array().unwrap();
+        assert_eq!(shapes.len(), 2, "a seat map has two forms");
+    }
+
+    #[test]
+    fn what_a_refusal_brings_is_in_the_schema_and_in_the_example_of_its_code() {
+        let document = crate::http::api_document();
+        let known = document["components"]["schemas"]["Problem"]["properties"].as_object().unwrap();
+        for (status, refusal) in crate::http::problem::tests::refusals() {
+            let example = problems::example(status, codes::find(refusal.code()).unwrap());
+            for member in serde_json::to_value(&refusal).unwrap().as_object().unwrap().keys() {
+                assert!(known.contains_key(member), "{}: {member}", refusal.code());
+                assert!(!example[member].is_null(), "{}: {member}: {example}", refusal.code());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     catalog::{ConcertDraft, SeatsDraft, checked_start, checked_text},
-    flow::Stop,
+    flow::UNEXPECTED,
     http::{
         Shared,
         auth::OperatorOnly,
@@ -35,8 +35,6 @@ use frontrow_domain::{
 use jiff::civil;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
-
-const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
 
 /// What changes of a concert; what is left out stays.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -341,12 +339,12 @@ async fn set_seats(
     Ok(replayed(json(&SetSeats { count }), done.novelty))
 }
 
-fn live_room(view: &RoomView) -> LiveRoom {
+fn live_room(view: &RoomView, active: i64) -> LiveRoom {
     LiveRoom {
         room: view.room().clone(),
         waiting: view.total_waiting(),
         offered: view.offered(),
-        active: view.active(),
+        active,
         highest: view.tail(),
     }
 }
@@ -357,7 +355,8 @@ fn live_room(view: &RoomView) -> LiveRoom {
 pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) -> HttpResult<Response> {
     let mut ids = app.office.queue.rooms();
     ids.sort_unstable();
-    let items = ids.into_iter().filter_map(|id| app.office.queue.view(id)).map(|view| live_room(&view)).collect();
+    let room = |id| Some(live_room(&*app.office.queue.view(id)?, app.office.active_tokens(id)?));
+    let items = ids.into_iter().filter_map(room).collect();
     Ok(json(&List { items, next_cursor: None }))
 }
 
@@ -370,7 +369,8 @@ pub(super) async fn room(
     _operator: OperatorOnly,
     PathId(id): PathId<RoomId>,
 ) -> HttpResult<Response> {
-    Ok(json(&live_room(&*app.office.view(id).await?)))
+    let view = app.office.view(id).await?;
+    Ok(json(&live_room(&view, app.office.active_tokens(id).unwrap_or_default())))
 }
 
 /// Changes a room: its cap, its rate, its gate, its message.

@@ -145,7 +145,7 @@ impl Problem {
     }
 
     /// The problem as JSON, for the request with this id.
-    fn to_json(&self, request_id: Option<&str>) -> Vec<u8> {
+    pub(in crate::http) fn to_json(&self, request_id: Option<&str>) -> Vec<u8> {
         let inner = &*self.0;
         let detail = match (&inner.detail, &inner.refusal) {
             (Some(detail), _) => Cow::Borrowed(&**detail),
@@ -336,12 +336,12 @@ pub fn method_not_allowed() -> Ready<Problem> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::http) mod tests {
     use super::{Problem, codes, seconds_until};
     use frontrow_domain::{id::SeatId, money::Money, refusal::Refusal, time::Time};
     use serde_json::{Value, json};
 
-    fn refusals() -> Vec<(u16, Refusal)> {
+    pub(in crate::http) fn refusals() -> Vec<(u16, Refusal)> {
         let (seat_id, at, max) = (SeatId::new(7), Time::from_micros(1_700_000_000_000_000), Money::new(9));
         vec![
             (404, Refusal::NotFound { what: frontrow_domain::refusal::Thing::Seat }),

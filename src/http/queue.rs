@@ -5,7 +5,7 @@ use crate::{
     http::{
         Shared,
         auth::SignedIn,
-        extract::OptionalJsonBody,
+        extract::{OptionalJsonBody, PathText},
         idempotency::IdempotencyKey,
         problem::HttpResult,
         reply::{List, json, replayed},
@@ -13,7 +13,7 @@ use crate::{
     queue::view::{Estimate, Place, RoomView},
 };
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -204,7 +204,7 @@ pub(super) async fn mine(State(app): State<Shared>, SignedIn { user_id, .. }: Si
 pub(super) async fn one(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
-    Path(token): Path<String>,
+    PathText(token): PathText,
 ) -> HttpResult<Response> {
     let place = app.office.token(caller, &token).await?;
     Ok(json(&token_body(&place, app.office.clock.now())))
@@ -214,7 +214,7 @@ pub(super) async fn one(
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/position", tag = "queue", operation_id = "position",
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
-pub(super) async fn position(State(app): State<Shared>, Path(token): Path<String>) -> HttpResult<Response> {
+pub(super) async fn position(State(app): State<Shared>, PathText(token): PathText) -> HttpResult<Response> {
     let (signed, place, view) = app.office.position(&token)?;
     Ok(json(&position_body(signed.id.position, place, &view, app.office.clock.now())))
 }
@@ -228,7 +228,7 @@ pub(super) async fn position(State(app): State<Shared>, Path(token): Path<String
 pub(super) async fn activate(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
-    Path(token): Path<String>,
+    PathText(token): PathText,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/queue/tokens/{token}/activate", &[&token], &())?;
@@ -249,7 +249,7 @@ pub(super) async fn activate(
 pub(super) async fn leave(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
-    Path(token): Path<String>,
+    PathText(token): PathText,
 ) -> HttpResult<StatusCode> {
     app.office.leave_queue(caller, &token).await?;
     Ok(StatusCode::NO_CONTENT)

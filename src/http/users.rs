@@ -1,6 +1,7 @@
 //! Users and sessions: register, sign in, sign out, me.
 
 use crate::{
+    accounts::{checked_email, checked_password},
     catalog::checked_text,
     http::{
         Shared,
@@ -55,35 +56,6 @@ pub struct OpenedSession {
     expires_at: Time,
     /// Who signed in.
     user: User,
-}
-
-/// An e-mail address in lower case.
-///
-/// # Errors
-/// It is not one.
-pub fn checked_email(email: &str) -> Result<String, Problem> {
-    let email = email.trim().to_lowercase();
-    let well_formed = email.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
-    });
-    let plain = email.len() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control());
-    if well_formed && plain && email.matches('@').count() == 1 {
-        Ok(email)
-    } else {
-        Err(Problem::invalid_field("email", "must be an e-mail address"))
-    }
-}
-
-/// A password that may be set.
-///
-/// # Errors
-/// It is too short or too long.
-pub fn checked_password(password: String) -> Result<String, Problem> {
-    if (10..=200).contains(&password.chars().count()) {
-        Ok(password)
-    } else {
-        Err(Problem::invalid_field("password", "must have 10 to 200 characters"))
-    }
 }
 
 /// Registers a buyer.

@@ -191,3 +191,20 @@ async fn every_problem_that_a_sale_meets_is_explained_under_its_type() {
     assert!(put.header("allow").is_some_and(|allowed| allowed.contains("POST")));
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_path_that_is_not_utf_8_is_a_problem() {
+    let server = Server::start().await;
+    let buyer = server.buyer("buyer").await;
+    for (method, path) in [
+        (Method::GET, "/api/v1/queue/tokens/%ff"),
+        (Method::GET, "/api/v1/queue/tokens/%ff/position"),
+        (Method::PATCH, "/api/v1/queue/tokens/%ff/activate"),
+        (Method::DELETE, "/api/v1/queue/tokens/%ff"),
+        (Method::GET, "/api/v1/concerts/%ff"),
+        (Method::GET, "/problems/%ff"),
+    ] {
+        buyer.call_at(method, path).send().await.problem_at(400, "invalid_field", "path");
+    }
+    buyer.call_at(Method::GET, "/problems/no_such_code").send().await.problem(404, "not_found");
+}

@@ -4,6 +4,7 @@
 
 mod access;
 mod concerts;
+mod demo;
 mod errors;
 mod flows;
 mod health;
@@ -12,6 +13,7 @@ mod payments;
 mod points;
 mod queue;
 mod reservations;
+mod season;
 mod sessions;
 mod support;
 mod trouble;

@@ -7,9 +7,9 @@ use frontrow::{
     check,
     clock::{Clock, Ids},
     config::{Cli, Config},
-    demo,
     http::App,
     queue::{memory::MemoryQueue, token::Keyring},
+    season,
     store::sqlite::SqliteStore,
 };
 use frontrow_domain::{
@@ -232,7 +232,7 @@ impl Server {
     pub(crate) async fn hall_like(&self, seats: i32, change: impl FnOnce(&mut ConcertDraft)) -> Hall {
         let mut draft = draft();
         change(&mut draft);
-        let (concert, _) = demo::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
+        let (concert, _) = season::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
         let rows = self.app().office.store.seats(concert.concert_id).await.unwrap();
         Hall { concert, seats: rows.iter().map(|(seat, _)| seat.seat_id.get()).collect() }
     }

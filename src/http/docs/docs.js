@@ -14,6 +14,11 @@ function el(name, attributes = {}, ...children) {
   return element;
 }
 
+/** Text with `code` between backticks, as elements. */
+function prose(text) {
+  return (text ?? "").split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+}
+
 function resolve(node) {
   let seen = 0;
   while (node?.$ref && seen++ < 10) {
@@ -59,7 +64,7 @@ function schemaView(schema, depth = 0, path = []) {
     const about = [inner.description ?? value.description, boundsOf(inner)].filter(Boolean).join(" · ");
     const required = known.required?.includes(field);
     list.append(el("li", {}, el("code", { class: required ? "required" : "" }, field), " ",
-      el("span", { class: "type" }, typeOf(value)), about ? ` ${about}` : "", schemaView(value, depth + 1, path)));
+      el("span", { class: "type" }, typeOf(value)), " ", ...prose(about), schemaView(value, depth + 1, path)));
   }
   return list.children.length ? list : null;
 }
@@ -86,28 +91,37 @@ function contentOf(node) {
   const [type, media] = Object.entries(node?.content ?? {})[0] ?? [];
   if (!media) return null;
   const example = media.example ?? Object.values(media.examples ?? {})[0]?.value ?? exampleOf(media.schema ?? {});
-  return { type, schema: media.schema ?? {}, example };
+  const examples = Object.entries(media.examples ?? {}).map(([name, one]) => [name, one.value]);
+  return { type, schema: media.schema ?? {}, example, examples: examples.length ? examples : [["Example", example]] };
 }
 
 function contentView(content) {
   if (!content) return null;
   return el("div", {}, el("p", { class: "type" }, `${content.type}: ${typeOf(content.schema)}`), schemaView(content.schema),
-    el("details", {}, el("summary", {}, "Example"), el("pre", {}, JSON.stringify(content.example, null, 2))));
+    ...content.examples.map(([name, value]) =>
+      el("details", {}, el("summary", {}, name), el("pre", {}, JSON.stringify(value, null, 2)))));
 }
 
 function parametersView(parameters) {
   if (!parameters.length) return null;
   const rows = parameters.map((one) => el("tr", {},
     el("td", {}, el("code", { class: one.required ? "required" : "" }, one.name)), el("td", {}, one.in),
-    el("td", {}, typeOf(one.schema ?? {})), el("td", {}, [one.description, boundsOf(resolve(one.schema))].filter(Boolean).join(" · "))));
+    el("td", {}, typeOf(one.schema ?? {})), el("td", {}, ...prose([one.description, boundsOf(resolve(one.schema))].filter(Boolean).join(" · ")))));
   return el("section", {}, el("h3", {}, "Parameters"), el("table", {}, ...rows));
+}
+
+function headersView(headers) {
+  const rows = Object.entries(headers ?? {}).map(([name, raw]) => el("tr", {},
+    el("td", {}, el("code", {}, name)), el("td", {}, ...prose(resolve(raw).description))));
+  return rows.length ? el("table", {}, ...rows) : null;
 }
 
 function responsesView(responses) {
   const section = el("section", {}, el("h3", {}, "Answers"));
   for (const [status, raw] of Object.entries(responses ?? {})) {
     const answer = resolve(raw);
-    section.append(el("details", {}, el("summary", {}, el("b", {}, status), ` ${answer.description ?? ""}`), contentView(contentOf(answer))));
+    section.append(el("details", {}, el("summary", {}, el("b", {}, status), " ", ...prose(answer.description)),
+      headersView(answer.headers), contentView(contentOf(answer))));
   }
   return section;
 }
@@ -165,8 +179,8 @@ function operationView(method, path, operation, shared) {
   const body = contentOf(resolve(operation.requestBody));
   const id = `${method}-${path}`;
   return el("details", { class: "operation", id },
-    el("summary", {}, el("span", { class: `method ${method}` }, method.toUpperCase()), el("code", {}, path), ` ${operation.summary ?? ""}`),
-    operation.description ? el("p", {}, operation.description) : null,
+    el("summary", {}, el("span", { class: `method ${method}` }, method.toUpperCase()), el("code", {}, path), " ", ...prose(operation.summary)),
+    operation.description ? el("p", {}, ...prose(operation.description)) : null,
     parametersView(parameters),
     body ? el("section", {}, el("h3", {}, "Body"), contentView(body)) : null,
     responsesView(operation.responses),
@@ -177,7 +191,7 @@ async function problemsView() {
   const answer = await fetch("/problems");
   if (!answer.ok) return null;
   const rows = (await answer.json()).items.map((one) => el("tr", { id: `problem-${one.code}` },
-    el("td", {}, el("code", {}, one.code)), el("td", {}, String(one.status)), el("td", {}, el("b", {}, one.title), ` ${one.explanation}`)));
+    el("td", {}, el("code", {}, one.code)), el("td", {}, String(one.status)), el("td", {}, el("b", {}, one.title), " ", ...prose(one.explanation))));
   return el("section", {}, el("h2", { id: "problems" }, "Problems"), el("table", {}, ...rows));
 }
 
@@ -186,7 +200,7 @@ async function show() {
   if (!answer.ok) throw new Error(`/openapi.json answered ${answer.status}`);
   api = await answer.json();
   document.getElementById("title").textContent = `${api.info?.title ?? "API"} ${api.info?.version ?? ""}`;
-  document.getElementById("about").textContent = api.info?.description ?? "";
+  document.getElementById("about").replaceChildren(...prose(api.info?.description));
   const groups = new Map((api.tags ?? []).map((tag) => [tag.name, { about: tag.description, operations: [] }]));
   for (const [path, item] of Object.entries(api.paths ?? {})) {
     for (const method of METHODS.filter((one) => item[one])) {
@@ -201,9 +215,9 @@ async function show() {
   for (const [tag, { about, operations }] of groups) {
     if (!operations.length) continue;
     const links = operations.map(([method, path]) => el("li", {}, el("a", { href: `#${method}-${path}` },
-      el("span", { class: `method ${method}` }, method.toUpperCase()), path)));
+      el("span", { class: `method ${method}` }, method.toUpperCase()), path.replace(/^\/api\/v1/, ""))));
     index.append(el("h3", {}, tag), el("ul", {}, ...links));
-    main.append(el("h2", {}, tag), ...(about ? [el("p", {}, about)] : []), ...operations.map((one) => operationView(...one)));
+    main.append(el("h2", {}, tag), ...(about ? [el("p", {}, ...prose(about))] : []), ...operations.map((one) => operationView(...one)));
   }
   const problems = await problemsView();
   if (problems) main.append(problems);

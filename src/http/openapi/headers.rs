@@ -1,0 +1,89 @@
+//! The headers of the answers.
+
+use serde_json::{Map, Value, json};
+
+/// Every header that an answer may have, by its name.
+pub(super) fn definitions() -> Value {
+    json!({
+        "X-Request-Id": {
+            "description": "The request's id: the client's own, if it sent a good one. Name it when you ask for help.",
+            "required": true,
+            "schema": { "type": "string", "maxLength": 64 },
+            "example": "5f0e1c2d-00000000002a"
+        },
+        "Idempotent-Replayed": {
+            "description": "`true` where this is the first answer to the same Idempotency-Key, given again.",
+            "schema": { "type": "string", "enum": ["true"] },
+            "example": "true"
+        },
+        "Retry-After": {
+            "description": "After how many seconds it is worth asking again. With 409 it is there for `seat_held`, \
+                `sale_not_open` and `turn_not_yet`.",
+            "schema": { "type": "integer", "minimum": 1, "maximum": 3600 },
+            "example": 2
+        },
+        "WWW-Authenticate": {
+            "description": "How to sign in: with a bearer token.",
+            "required": true,
+            "schema": { "type": "string", "enum": ["Bearer"] },
+            "example": "Bearer"
+        },
+        "ETag": {
+            "description": "Changes whenever the seat map does. Send it as `If-None-Match`.",
+            "required": true,
+            "schema": { "type": "string" },
+            "example": "\"5f0e1c2d-42\""
+        }
+    })
+}
+
+/// What decides which headers an answer has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answering<'a> {
+    /// The operation.
+    pub(super) operation: &'a str,
+    /// Whether it takes an idempotency key.
+    pub(super) key: Key,
+    /// The status.
+    pub(super) status: &'a str,
+    /// The codes of the problems with this status.
+    pub(super) codes: &'a [&'a str],
+}
+
+/// Whether a call takes an idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// It takes one.
+    Taken,
+    /// It does not.
+    Ignored,
+}
+
+/// The headers of an answer, as references to their definitions.
+pub(super) fn of(answer: Answering<'_>) -> Value {
+    let mut headers = Map::new();
+    let mut add = |name: &str| {
+        headers.insert(name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+    };
+    add("X-Request-Id");
+    let may_wait = ["seat_held", "sale_not_open", "turn_not_yet"];
+    match answer.status {
+        "202" | "429" | "503" => add("Retry-After"),
+        "401" => add("WWW-Authenticate"),
+        "409" if answer.codes.iter().any(|code| may_wait.contains(code)) => add("Retry-After"),
+        _ => {}
+    }
+    // What changed nothing by rule is not kept: a turn that is not yet there, and everything but sales and money.
+    let kept = match answer.status {
+        "200" | "201" | "402" => true,
+        "409" => answer.codes.iter().any(|code| !["turn_not_yet", "token_ended"].contains(code)),
+        _ => false,
+    };
+    if answer.key == Key::Taken && kept {
+        add("Idempotent-Replayed");
+    }
+    if answer.operation == "seats" && ["200", "304"].contains(&answer.status) {
+        add("ETag");
+    }
+    Value::Object(headers)
+}

@@ -1,0 +1,100 @@
+//! Errors in the document: their schema, and an example of each code with its own members.
+
+use crate::http::problem::{
+    Problem,
+    codes::{self, Definition},
+};
+use axum::http::StatusCode;
+use frontrow_domain::{
+    id::SeatId,
+    money::Money,
+    refusal::{Refusal, Thing},
+    time::Time,
+};
+use serde_json::{Value, json};
+
+/// The moment of the examples: 2027-03-01T11:00:00Z.
+const MOMENT: Time = Time::from_micros(1_803_898_800_000_000);
+
+/// The refusals that bring members of their own.
+fn refusals() -> Vec<Refusal> {
+    let seat_id = SeatId::new(42);
+    vec![
+        Refusal::NotFound { what: Thing::Seat },
+        Refusal::SaleNotOpen { opens_at: MOMENT },
+        Refusal::SeatHeld { seat_id, held_until: MOMENT },
+        Refusal::SeatSold { seat_id },
+        Refusal::SeatBlocked { seat_id },
+        Refusal::SeatInUse { seat_id },
+        Refusal::SeatNumberTaken { seat_number: 17 },
+        Refusal::TooManySeats { limit: 4 },
+        Refusal::HoldExpired { expired_at: MOMENT },
+        Refusal::InsufficientPoints { balance: Money::new(50_000), price: Money::new(120_000) },
+        Refusal::RefundTooLate { until: MOMENT },
+        Refusal::AmountOutOfBounds { min: Money::new(1), max: Money::new(10_000_000) },
+        Refusal::BalanceTooLarge { max: Money::new(1_000_000_000) },
+        Refusal::Malformed { reason: "One request names 1 to 20 seats.".to_owned() },
+    ]
+}
+
+/// The problem as a client would read it.
+pub(super) fn example(status: u16, definition: &'static Definition) -> Value {
+    let problem = match refusals().into_iter().find(|refusal| refusal.code() == definition.code) {
+        Some(refusal) => Problem::from(refusal),
+        None => Problem::new(definition),
+    };
+    let problem = match (definition.code, status) {
+        ("invalid_field", 400) => problem.field("limit").detail("a limit is a whole number from 1 to 100"),
+        ("invalid_field", _) => {
+            problem.field("seat_ids[1]").detail("an id is a whole number from 1 to 9007199254740991")
+        }
+        _ => problem,
+    };
+    let problem = problem.status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    serde_json::from_slice(&problem.to_json(Some("5f0e1c2d-00000000002a"))).unwrap_or(Value::Null)
+}
+
+/// The schema of every problem.
+pub(super) fn schema() -> Value {
+    let codes: Vec<_> = codes::ALL.iter().map(|definition| definition.code).collect();
+    json!({
+        "type": "object",
+        "description": "An error (RFC 9457). Some codes bring members of their own, such as `balance` and `price`.",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": { "type": "string", "description": "The code as a relative address.", "example": "/problems/seat_held" },
+            "title": { "type": "string", "description": "What kind of problem it is.", "example": "The seat is held" },
+            "status": { "type": "integer", "description": "The HTTP status.", "example": 409 },
+            "code": { "type": "string", "enum": codes, "description": "Stable; switch on this.", "example": "seat_held" },
+            "detail": { "type": "string", "description": "What is wrong in this case, for people.", "example": "Seat 42 is held." },
+            "request_id": { "type": "string", "description": "Name it when you ask for help.", "example": "5f0e1c2d-00000000002a" },
+            "field": { "type": "string", "description": "`invalid_field`: the field, parameter or header at fault.", "example": "seat_ids[1]" },
+            "reason": { "type": "string", "description": "`malformed`: what is wrong.", "example": "One request names 1 to 20 seats." },
+            "what": { "type": "string", "enum": ["user", "concert", "room", "token", "seat", "reservation", "payment"],
+                "description": "`not_found`: what was looked for.", "example": "seat" },
+            "seat_id": { "$ref": "#/components/schemas/SeatId",
+                "description": "`seat_held`, `seat_sold`, `seat_blocked`, `seat_in_use`: the first such seat.", "example": 42 },
+            "held_until": { "$ref": "#/components/schemas/Time",
+                "description": "`seat_held`: when the hold ends unless it is paid.", "example": MOMENT },
+            "opens_at": { "$ref": "#/components/schemas/Time",
+                "description": "`sale_not_open`: when the sale opens.", "example": MOMENT },
+            "expired_at": { "$ref": "#/components/schemas/Time",
+                "description": "`hold_expired`: when the hold ended.", "example": MOMENT },
+            "until": { "$ref": "#/components/schemas/Time",
+                "description": "`refund_too_late`: until when a refund was possible.", "example": MOMENT },
+            "balance": { "$ref": "#/components/schemas/Money",
+                "description": "`insufficient_points`: what the user has.", "example": 50_000 },
+            "price": { "$ref": "#/components/schemas/Money",
+                "description": "`insufficient_points`: what the seats cost together.", "example": 120_000 },
+            "min": { "$ref": "#/components/schemas/Money",
+                "description": "`amount_out_of_bounds`: the least.", "example": 1 },
+            "max": { "$ref": "#/components/schemas/Money",
+                "description": "`amount_out_of_bounds`, `balance_too_large`: the most.", "example": 10_000_000 },
+            "limit": { "type": "integer", "minimum": 1,
+                "description": "`too_many_seats`: how many seats one user may have in a concert.", "example": 4 },
+            "seat_number": { "type": "integer", "minimum": 1,
+                "description": "`seat_number_taken`: the first such number.", "example": 17 }
+        },
+        "additionalProperties": true
+    })
+}
