@@ -33,7 +33,7 @@ struct State {
 enum Event {
     Asks {
         caller: Caller,
-        command: Command,
+        command: Box<Command>,
         key: Option<u8>,
     },
     /// The clock goes to the moment at which all holds are over, or one microsecond before it.
@@ -43,7 +43,7 @@ enum Event {
 }
 
 fn asks(caller: Caller, command: Command) -> Event {
-    Event::Asks { caller, command, key: None }
+    Event::Asks { caller, command: Box::new(command), key: None }
 }
 
 fn events(state: &State, tokens: [TokenId; 2]) -> Vec<Event> {
@@ -62,7 +62,7 @@ fn events(state: &State, tokens: [TokenId; 2]) -> Vec<Event> {
             let id = row.reservation_id.get();
             // One of the two repeats with a key, the other without.
             let key = if caller == MINJI { u8::try_from(id).ok() } else { None };
-            events.push(Event::Asks { caller, command: pay(token, &[id]), key });
+            events.push(Event::Asks { caller, command: Box::new(pay(token, &[id])), key });
             events.push(asks(caller, cancel(id)));
         }
         let both: Vec<_> = mine().take(2).map(|row| row.reservation_id.get()).collect();
@@ -107,7 +107,7 @@ fn next(state: &State, rules: Rules, event: &Event) -> (State, String) {
         }
         Event::Asks { caller, command, key } => {
             let idempotency = key.map(|key| Idempotency { key: [key; 32], fingerprint: [0; 32] });
-            let request = Request { caller: *caller, command: command.clone(), idempotency };
+            let request = Request { caller: *caller, command: Command::clone(command), idempotency };
             let (answers, _) = after.model.transact(after.now, rules, std::slice::from_ref(&request));
             after.oracle.hear(&request, &answers[0], after.now);
             if answers[0].decision.is_err() {

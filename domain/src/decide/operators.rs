@@ -11,7 +11,7 @@ use crate::{
     user::Caller,
     world::World,
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
 fn check_operator(caller: Caller) -> Result<(), Refusal> {
@@ -173,17 +173,17 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
     let mut detail = seats_detail(seat_ids);
     let name = match action {
         SeatAction::Block { reason } => {
-            detail["reason"] = json!(reason);
+            detail.insert("reason".to_owned(), json!(reason));
             "seats.block"
         }
         SeatAction::Free => "seats.free",
     };
-    world.add_audit(caller.user_id(), name, format!("{count} seats"), detail);
+    world.add_audit(caller.user_id(), name, format!("{count} seats"), Value::Object(detail));
     Ok(Outcome::SeatsSet(count))
 }
 
 /// Seats for the audit log: how many, and their ids as ranges from the first to the last of neighbours.
-fn seats_detail(seat_ids: &[SeatId]) -> serde_json::Value {
+fn seats_detail(seat_ids: &[SeatId]) -> Map<String, Value> {
     let mut ids: Vec<i64> = seat_ids.iter().map(|id| id.get()).collect();
     ids.sort_unstable();
     let mut ranges: Vec<[i64; 2]> = ids
@@ -192,9 +192,10 @@ fn seats_detail(seat_ids: &[SeatId]) -> serde_json::Value {
         .collect();
     let left_out = ranges.len().saturating_sub(AUDIT_RANGES_MAX);
     ranges.truncate(AUDIT_RANGES_MAX);
-    let mut detail = json!({ "count": ids.len(), "seat_id_ranges": ranges });
+    let mut detail =
+        Map::from_iter([("count".to_owned(), json!(ids.len())), ("seat_id_ranges".to_owned(), json!(ranges))]);
     if left_out > 0 {
-        detail["note"] = json!(format!("{left_out} more ranges are left out"));
+        detail.insert("note".to_owned(), json!(format!("{left_out} more ranges are left out")));
     }
     detail
 }

@@ -103,7 +103,7 @@ mod tests {
     /// Starts a read that goes on until its sender is dropped. Returns when the read has begun.
     async fn long_read(readers: &Arc<Readers>) -> (tokio::task::JoinHandle<Result<(), StoreError>>, mpsc::Sender<()>) {
         let (end, ended) = mpsc::channel::<()>();
-        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (begin, reads) = tokio::sync::oneshot::channel();
         let readers = Arc::clone(readers);
         let reading = tokio::spawn(async move {
             let work = move |_: &Connection| {
@@ -113,7 +113,7 @@ mod tests {
             };
             readers.read(work).await
         });
-        begun.await.unwrap();
+        reads.await.unwrap();
         (reading, end)
     }
 
