@@ -192,22 +192,28 @@ pub struct PathId<T>(pub T);
 #[derive(Debug, Clone)]
 pub struct PathText(pub String);
 
-/// The name and the value of the one parameter in the path.
-async fn path_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> HttpResult<(String, String)> {
+/// Reads the one parameter in the path: its name and its value.
+async fn path_parameter<S: Send + Sync, T>(
+    parts: &mut Parts,
+    state: &S,
+    read: impl FnOnce(&str, &str) -> HttpResult<T>,
+) -> HttpResult<T> {
     let params = RawPathParams::from_request_parts(parts, state)
         .await
         .map_err(|_| Problem::invalid_parameter("path", "the path is not UTF-8"))?;
     let (name, value) =
         params.iter().next().ok_or_else(|| Problem::internal("a route without a parameter asks for one"))?;
-    Ok((name.to_owned(), value.to_owned()))
+    read(name, value)
 }
 
 impl<S: Send + Sync, T: Key> FromRequestParts<S> for PathId<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> HttpResult<Self> {
-        let (name, value) = path_parameter(parts, state).await?;
-        T::from_text(&value).map(Self).map_err(|reason| Problem::invalid_parameter(name, reason))
+        let id = |name: &str, value: &str| {
+            T::from_text(value).map_err(|reason| Problem::invalid_parameter(name.to_owned(), reason))
+        };
+        path_parameter(parts, state, id).await.map(Self)
     }
 }
 
@@ -215,7 +221,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> HttpResult<Self> {
-        path_parameter(parts, state).await.map(|(_, value)| Self(value))
+        path_parameter(parts, state, |_, value| Ok(Self(value.to_owned()))).await
     }
 }
 
