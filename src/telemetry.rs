@@ -103,7 +103,7 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections turned away because there were too many.
     pub connections_refused: Counter,
-    /// Requests that are being served.
+    /// Requests that wait for the engine or the database.
     pub in_flight: Gauge,
     /// Commands in one engine batch.
     pub batch_len: Histogram,
@@ -188,7 +188,11 @@ impl Metrics {
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
         registry.register("connections", "Open client connections", self.connections.clone());
         registry.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
-        registry.register("http_requests_in_flight", "Requests being served", self.in_flight.clone());
+        registry.register(
+            "http_requests_in_flight",
+            "Requests that wait for the engine or the database",
+            self.in_flight.clone(),
+        );
         registry.register("batch_len", "Commands in one batch", self.batch_len.clone());
         registry.register_with_unit("commit", "One batch's transaction", Unit::Seconds, self.commit_seconds.clone());
         registry.register("holds", "Seats held", self.holds.clone());
@@ -203,10 +207,13 @@ impl Metrics {
     /// Counts one request. `route` is the template, never the path that a client sent. After a route's first request
     /// this takes no lock.
     pub fn request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
-        let metrics = match self.routes.load().get(route) {
-            Some(found) => Arc::clone(found),
-            None => self.add_route(route),
-        };
+        match self.routes.load().get(route) {
+            Some(metrics) => self.count(metrics, method, status, took),
+            None => self.count(&self.add_route(route), method, status, took),
+        }
+    }
+
+    fn count(&self, metrics: &RouteMetrics, method: &Method, status: StatusCode, took: Duration) {
         let method_slot = method_slot(method);
         let by_method = metrics.methods[method_slot].get_or_init(|| {
             let labels = RouteLabels { method: METHODS[method_slot], route: metrics.route.clone() };
