@@ -301,7 +301,7 @@ async fn a_stop_finishes_what_is_in_flight_and_exits_with_0() {
     let watcher = clients[0].at(process.address);
     eventually("all four are in flight", async || {
         let metrics = watcher.call_at(Method::GET, "/metrics").send().await.text();
-        metrics.contains("frontrow_http_requests_in_flight 5").then_some(())
+        metrics.contains("frontrow_http_requests_in_flight 4").then_some(())
     })
     .await;
     process.terminate();
