@@ -17,7 +17,11 @@ use frontrow_domain::{
     command::Command::{RenewLine, SetRole},
     user::{Caller, Role},
 };
-use std::{io::Read as _, path::Path, process::ExitCode};
+use std::{
+    io::{Read as _, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 use tokio::sync::watch;
 
 /// glibc keeps the 19 MiB of every password hash in the arena of the thread that made it; this one gives them back.
@@ -106,6 +110,11 @@ async fn renew_all(office: &BoxOffice) -> anyhow::Result<usize> {
     Ok(rooms.len())
 }
 
+/// Prints a line. Whoever reads the output may stop reading it; that is no reason to stop the sale.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let _alone = FolderLock::take(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
@@ -114,10 +123,10 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
-    println!("Frontrow serves http://{address}");
-    println!("API docs:        http://{address}/docs");
+    say(&format!("Frontrow serves http://{address}"));
+    say(&format!("API docs:        http://{address}/docs"));
     if config.demo {
-        println!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD);
+        say(&format!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD));
     }
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {

@@ -315,6 +315,8 @@ impl Child {
             .unwrap();
         let mut lines = std::io::BufReader::new(process.stdout.take().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
+        // Read to the end, or the child would write into a pipe that nobody reads.
+        std::thread::spawn(move || lines.count());
         let address = line.rsplit("http://").next().unwrap().trim().parse().unwrap();
         // It prints its address when it listens, and it listens when everything is laid.
         let ready_after = started.elapsed();
