@@ -94,7 +94,7 @@ pub enum Command {
         /// Which line.
         room_id: RoomId,
         /// How many tokens at the head to look at, at most; never more than
-        /// [`TOKENS_PER_ADVANCE_MAX`](crate::rules::TOKENS_PER_ADVANCE_MAX).
+        /// [`TOKENS_PER_ADVANCE_MAX`].
         limit: u32,
         /// Those of them that nobody has been heard of.
         asleep: Vec<Position>,
@@ -369,7 +369,7 @@ pub struct Keys {
     /// Rooms whose active and offered tokens must be counted.
     pub counted: Vec<RoomId>,
     /// Rooms that move: so many at the head, and of the due tokens at most
-    /// [`TOKENS_PER_ADVANCE_MAX`](crate::rules::TOKENS_PER_ADVANCE_MAX), by status (active, offered, missed, dormant)
+    /// [`TOKENS_PER_ADVANCE_MAX`], by status (active, offered, missed, dormant)
     /// and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
     /// Tokens by id.
