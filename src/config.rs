@@ -1,9 +1,10 @@
 //! Every setting of the server: from flags, the environment and a TOML file, in this order; then the default.
 
+mod cli;
 mod load;
 
 use crate::{http::limit::AddressRange, telemetry::LogFormat};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
     rules::{ChargePolicy, Rules},
@@ -11,166 +12,11 @@ use frontrow_domain::{
 };
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand};
 pub use load::{LoadError, Setting};
 
 /// How short the service key may be, in characters.
 pub const SERVICE_KEY_LEN_MIN: usize = 32;
-
-/// The command line.
-#[derive(Debug, Parser)]
-#[command(
-    name = "frontrow",
-    version,
-    about = "A concert box office: a fair waiting line, seats never sold twice, payment in one transaction",
-    after_help = "\
-Examples:
-  frontrow serve --demo                      try it: seven concerts, two sign-ins, free points
-  frontrow serve --data /var/lib/frontrow    run a box office
-  FRONTROW_HOLD_SECONDS=600 frontrow config  what would apply, and where each setting comes from
-
-Every option can also be set in the environment (FRONTROW_ and its name) or in a TOML file
-(--config FILE; the option's name with underscores). A flag beats the environment, which beats the file.
-`frontrow --help` lists them all, `-h` the ones to begin with."
-)]
-pub struct Cli {
-    /// The settings.
-    #[command(flatten)]
-    pub config: Config,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What the program is asked to do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the box office until it is told to stop
-    #[command(after_help = "\
-Examples:
-  frontrow serve --demo
-  frontrow serve --listen 0.0.0.0:8080 --data /var/lib/frontrow --service-key-file /etc/frontrow/service.key
-
-SIGTERM or Ctrl-C stops it: requests that are in flight are finished first (--drain-seconds).")]
-    Serve,
-    /// Bring the database up to this version's schema, or say that it is
-    #[command(after_help = "\
-Example:
-  frontrow migrate --data /var/lib/frontrow
-
-`serve` does the same when it starts. A database of a newer version is left alone and refused.")]
-    Migrate,
-    /// Manage those who run the sale
-    #[command(subcommand)]
-    Operator(OperatorCommand),
-    /// Manage concerts
-    #[command(subcommand)]
-    Concert(ConcertCommand),
-    /// Manage the keys that queue tokens are signed with
-    #[command(subcommand)]
-    Keys(KeysCommand),
-    /// Manage the waiting lines
-    #[command(subcommand)]
-    Line(LineCommand),
-    /// Check the books: seats, reservations, payments and points must agree
-    #[command(after_help = "\
-Example:
-  frontrow check --data /var/lib/frontrow
-
-Exits with 0 where everything agrees, and with 1 and a list where it does not. Changes nothing.")]
-    Check,
-    /// Print every setting, its value and where it comes from; secrets are masked
-    #[command(after_help = "\
-Example:
-  frontrow config --config /etc/frontrow.toml")]
-    Config,
-}
-
-/// What to do about operators.
-#[derive(Debug, Subcommand)]
-pub enum OperatorCommand {
-    /// Add an operator, or make an account one
-    #[command(after_help = "\
-Examples:
-  frontrow operator add --email ops@example.com --name Ops --password-file password.txt
-  pass show frontrow | frontrow operator add --email ops@example.com --name Ops
-
-The password is the first line of the file or of standard input; it is never an argument,
-where every other user of the machine could read it. An account that exists keeps its name and
-password, and they are not asked for; its user signs in again.")]
-    Add {
-        /// The address that the operator signs in with
-        #[arg(long)]
-        email: String,
-        /// The operator's name
-        #[arg(long)]
-        name: String,
-        /// File whose first line is the password [default: standard input]
-        #[arg(long, value_name = "FILE")]
-        password_file: Option<PathBuf>,
-    },
-}
-
-/// What to do about concerts.
-#[derive(Debug, Subcommand)]
-pub enum ConcertCommand {
-    /// Add a concert and its seats from a JSON file
-    #[command(after_help = "\
-Example:
-  frontrow concert import spring-tour.json
-
-The file is a list of concerts. `concert` is what POST /api/v1/operator/concerts takes, `seats` a
-list of what POST /api/v1/operator/concerts/{id}/seats takes:
-
-  [
-    {
-      \"concert\": {
-        \"title\": \"Midnight Tide in Busan\", \"artist\": \"Midnight Tide\", \"venue\": \"Dalmaji Theatre, Busan\",
-        \"time_zone\": \"Asia/Seoul\", \"concert_date\": \"2027-03-01\",
-        \"start_time\": \"20:00:00\", \"end_time\": \"22:30:00\",
-        \"base_price\": 120000, \"opens_at\": \"2027-02-01T11:00:00Z\", \"own_room_max_active\": 100
-      },
-      \"seats\": [
-        { \"range\": { \"from\": 1, \"to\": 50, \"section\": \"Floor\", \"row\": \"A\", \"grade\": \"VIP\", \"price\": 180000 } },
-        { \"seats\": [ { \"seat_number\": 51 }, { \"seat_number\": 53 } ] }
-      ]
-    }
-  ]
-
-closes_at, own_room_max_active, section, row, grade and price may be left out. It may be run beside
-a server.")]
-    Import {
-        /// The file
-        file: PathBuf,
-    },
-}
-
-/// What to do about keys.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum KeysCommand {
-    /// Make a new key that signs from the next start on
-    #[command(after_help = "\
-Example:
-  frontrow keys rotate --data /var/lib/frontrow
-
-The three keys before it go on verifying, so nobody loses a place. A server that runs signs with
-the old key until it is restarted. After a leak rotate four times: then every old token is refused,
-and whoever joins again gets the same place.")]
-    Rotate,
-}
-
-/// What to do about lines.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum LineCommand {
-    /// Refuse every queue token that was signed before, after a backup was restored
-    #[command(after_help = "\
-Example:
-  frontrow line renew --data /var/lib/frontrow
-
-Places that were given after the backup will be given again, to others: the tokens of then must not
-be good for them. Who is in the backup keeps the place, and gets a new token by joining again.
-The server must be stopped.")]
-    Renew,
-}
 
 /// Every setting, each with its unit and default in its help.
 #[derive(Debug, Clone, Args)]
