@@ -8,7 +8,7 @@ use crate::{
     http::{self, App, Shared, limit::RateLimits, listener, observe},
     passwords::Passwords,
     queue::{Queue, memory::MemoryQueue, token::Keyring},
-    store::{Store, sqlite::SqliteStore},
+    store::{Sharing, Store, sqlite::SqliteStore},
     telemetry::Metrics,
     workers::{self, WorkerSettings},
 };
@@ -20,12 +20,15 @@ use frontrow_domain::{points::PointKind, time::Span, world::Changes};
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 
+/// How many batches may be under way at once where several instances share the database.
+const LANES: usize = 4;
+
 /// A box office that is ready to serve.
 #[derive(Debug)]
 pub struct Opened {
     /// What the handlers share.
     pub app: Shared,
-    engine: JoinHandle<()>,
+    engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -67,9 +70,15 @@ pub async fn assemble(
         metrics: Arc::clone(&metrics),
     });
     memory.lay().await?;
-    let limits =
-        EngineLimits { queue_len: usize::try_from(config.queue_len)?, batch_max: usize::try_from(config.batch_max)? };
-    let (engine, thread) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), memory)?;
+    let limits = EngineLimits {
+        queue_len: usize::try_from(config.queue_len)?,
+        batch_max: usize::try_from(config.batch_max)?,
+        lanes: match store.sharing() {
+            Sharing::Alone => 1,
+            Sharing::Shared => LANES,
+        },
+    };
+    let (engine, threads) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), memory)?;
     let office = Arc::new(BoxOffice {
         store,
         queue,
@@ -90,7 +99,7 @@ pub async fn assemble(
         service_key: config.load_service_key()?,
         document: Bytes::from(serde_json::to_vec(&http::api_document())?),
     });
-    Ok(Opened { app, engine: thread, metrics, clock })
+    Ok(Opened { app, engine: threads, metrics, clock })
 }
 
 /// Everything in memory that follows the commits.
@@ -173,9 +182,9 @@ pub async fn serve(
     // The engine goes on until every command that was taken is committed and its last user is gone.
     let _ = stop_workers.send(true);
     while workers.join_next().await.is_some() {}
-    let ended = tokio::task::spawn_blocking(move || engine.join());
+    let ended = tokio::task::spawn_blocking(move || join(engine));
     let bound = Duration::from_secs(u64::from(config.drain_seconds));
-    tokio::time::timeout(bound, ended).await.context("the last batches took too long")??.ok();
+    tokio::time::timeout(bound, ended).await.context("the last batches took too long")??;
     if let Err(error) = store.settle().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
     }
@@ -186,6 +195,12 @@ pub async fn serve(
 pub async fn close(opened: Opened) {
     let Opened { app, engine, .. } = opened;
     drop(app);
-    // A panic of the engine has been reported where it happened.
-    let _ = tokio::task::spawn_blocking(move || engine.join()).await;
+    let _ = tokio::task::spawn_blocking(move || join(engine)).await;
+}
+
+/// Waits for the lanes to end. A panic of one has been reported where it happened.
+fn join(lanes: Vec<JoinHandle<()>>) {
+    for lane in lanes {
+        let _ = lane.join();
+    }
 }

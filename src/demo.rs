@@ -96,7 +96,12 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
         charge(office, fan.user_id, &format!("demo-fan-{number}")).await?;
         let caller = Caller::Buyer(fan.user_id);
         let token = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0.token.id;
-        let advance = Command::AdvanceRoom { room_id: token.room_id, limit: 1, asleep: Vec::new() };
+        let advance = Command::AdvanceRoom {
+            room_id: token.room_id,
+            fence: frontrow_domain::queue::Fence(0),
+            limit: 1,
+            asleep: Vec::new(),
+        };
         office.operate(Caller::System, advance, None).await?;
         office.operate(caller, Command::ActivateToken { token }, None).await?;
         let mut reservations = pending(office, fan.user_id, concert).await?;

@@ -3,18 +3,22 @@
 //! A batch never waits to fill: it takes whatever has arrived while the last transaction was in flight. An idle
 //! command costs one transaction; under load the batches grow by themselves.
 
+mod lane;
+
 use crate::{
-    store::{Committed, Store, StoreError},
+    store::{Store, StoreError},
     telemetry::Metrics,
 };
 use async_trait::async_trait;
 use frontrow_domain::{
-    command::{Answer, Request},
+    command::{Answer, Command, Request},
+    id::{RoomId, UserId},
     world::Changes,
 };
+use lane::Lane;
 use std::{
+    hash::{DefaultHasher, Hash, Hasher as _},
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -30,7 +34,8 @@ const QUEUED_MAX: Duration = Duration::from_secs(5);
 /// What is kept in memory beside the store and follows the commits.
 #[async_trait]
 pub trait Follower: Send + Sync + 'static {
-    /// Told what each committed batch changed, in the order of the commits and before anybody has an answer.
+    /// Told what each committed batch changed, before anybody has an answer: in the order of the commits where there
+    /// is one lane, in any order between the lanes where there are several.
     fn committed(&self, changes: &Changes);
 
     /// Told that something may have been committed unseen: what is kept in memory must be read again.
@@ -64,12 +69,14 @@ pub struct EngineLimits {
     pub queue_len: usize,
     /// Commands in one transaction.
     pub batch_max: usize,
+    /// How many batches may be under way at once. One where the store has one writer.
+    pub lanes: usize,
 }
 
 /// The way to a store that changes something.
 #[derive(Debug)]
 pub struct Engine {
-    jobs: mpsc::Sender<Job>,
+    lanes: Vec<mpsc::Sender<Job>>,
     healthy: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
 }
@@ -84,28 +91,34 @@ struct Job {
 }
 
 impl Engine {
-    /// Starts the thread that runs the batches. It ends when the engine is dropped and all that waits is done.
+    /// Starts the threads that run the batches, one a lane. They end when the engine is dropped and all that waits is
+    /// done.
     ///
     /// # Errors
-    /// The thread could not be started.
+    /// A thread could not be started.
     pub fn start(
         store: Arc<dyn Store>,
         limits: EngineLimits,
         metrics: Arc<Metrics>,
         follower: Arc<dyn Follower>,
-    ) -> io::Result<(Self, JoinHandle<()>)> {
-        let (jobs, queue) = mpsc::channel(limits.queue_len);
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let healthy = Arc::new(AtomicBool::new(true));
-        let lane = Lane {
-            store,
-            metrics: Arc::clone(&metrics),
-            follower,
-            healthy: Arc::clone(&healthy),
-            batch_max: limits.batch_max,
-        };
-        let runtime = tokio::runtime::Handle::current();
-        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || lane.run(queue, &runtime))?;
-        Ok((Self { jobs, healthy, metrics }, thread))
+        let (mut lanes, mut threads) = (Vec::new(), Vec::new());
+        for _ in 0..limits.lanes.max(1) {
+            let (jobs, queue) = mpsc::channel(limits.queue_len);
+            let lane = Lane {
+                store: Arc::clone(&store),
+                metrics: Arc::clone(&metrics),
+                follower: Arc::clone(&follower),
+                healthy: Arc::clone(&healthy),
+                batch_max: limits.batch_max,
+            };
+            let runtime = tokio::runtime::Handle::current();
+            let thread = std::thread::Builder::new().name("engine".to_owned());
+            threads.push(thread.spawn(move || lane.run(queue, &runtime))?);
+            lanes.push(jobs);
+        }
+        Ok((Self { lanes, healthy, metrics }, threads))
     }
 
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
@@ -114,8 +127,7 @@ impl Engine {
     /// A [`Fault`]; refusals are answers.
     pub async fn run(&self, request: Request) -> Result<Answer, Fault> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { request, queued_at: Instant::now(), reply };
-        if self.jobs.try_send(job).is_err() {
+        if self.send(Job { request, queued_at: Instant::now(), reply }).is_err() {
             self.metrics.overloads.inc();
             return Err(Fault::Overloaded);
         }
@@ -125,9 +137,15 @@ impl Engine {
     /// Has a command decided without waiting for the answer; dropped when too much waits already.
     pub fn run_unwatched(&self, request: Request) {
         let (reply, _) = oneshot::channel();
-        if self.jobs.try_send(Job { request, queued_at: Instant::now(), reply }).is_err() {
+        if self.send(Job { request, queued_at: Instant::now(), reply }).is_err() {
             tracing::debug!("an unwatched command was dropped: the engine's queue is full");
         }
+    }
+
+    fn send(&self, job: Job) -> Result<(), Fault> {
+        let lane = lane_of(&job.request, self.lanes.len());
+        let jobs = self.lanes.get(lane).ok_or(Fault::Internal)?;
+        jobs.try_send(job).map_err(|_| Fault::Overloaded)
     }
 
     /// Whether the last transaction worked.
@@ -142,137 +160,40 @@ impl Engine {
     }
 }
 
-/// Whether what is kept in memory has seen every commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Footing {
-    Sure,
-    InDoubt,
+/// What a command is queued behind: commands of one home are decided in the order in which they came.
+#[derive(Debug, Hash)]
+enum Home {
+    /// The line of a room.
+    Line(RoomId),
+    /// The seats of the concerts of a room.
+    Sale(RoomId),
+    /// Whatever a user does outside of a room.
+    User(Option<UserId>),
 }
 
-struct Lane {
-    store: Arc<dyn Store>,
-    metrics: Arc<Metrics>,
-    follower: Arc<dyn Follower>,
-    healthy: Arc<AtomicBool>,
-    batch_max: usize,
-}
-
-impl Lane {
-    fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &tokio::runtime::Handle) {
-        let mut jobs = Vec::with_capacity(self.batch_max);
-        let mut footing = Footing::Sure;
-        while queue.blocking_recv_many(&mut jobs, self.batch_max) > 0 {
-            if footing == Footing::InDoubt {
-                footing = self.catch_up(runtime);
-            }
-            let (requests, replies) = self.admit(&mut jobs);
-            if requests.is_empty() {
-                continue;
-            }
-            // A panic is a bug in what is decided or saved. Its batch learns that the outcome is unknown, since every
-            // reply is dropped; the engine goes on, once memory and store agree again.
-            let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.settle(requests.into(), replies))));
-            match settled {
-                Ok(Footing::Sure) => {}
-                Ok(Footing::InDoubt) => footing = Footing::InDoubt,
-                Err(_) => {
-                    tracing::error!("the engine panicked in a batch");
-                    footing = Footing::InDoubt;
-                }
-            }
-        }
+/// Which of `lanes` a command takes. A hot room has a lane for its line and a lane for its sale, so that neither waits
+/// for the other, and the other rooms are spread over the rest. The lanes only tell who waits for whom: what two of
+/// them may not do at once, the store's locks see to.
+fn lane_of(request: &Request, lanes: usize) -> usize {
+    if lanes <= 1 {
+        return 0;
     }
-
-    fn catch_up(&self, runtime: &tokio::runtime::Handle) -> Footing {
-        match runtime.block_on(self.follower.catch_up()) {
-            Ok(()) => {
-                tracing::info!("memory was read anew from the store");
-                Footing::Sure
-            }
-            Err(error) => {
-                tracing::error!(%error, "memory cannot be read anew from the store");
-                Footing::InDoubt
-            }
+    let home = match &request.command {
+        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => Home::Line(*room_id),
+        Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
+        Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
+            Home::Sale(token.room_id)
         }
-    }
-
-    fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<Reply>) {
-        let mut requests = Vec::with_capacity(jobs.len());
-        let mut replies = Vec::with_capacity(jobs.len());
-        for job in jobs.drain(..) {
-            if job.queued_at.elapsed() > QUEUED_MAX {
-                self.metrics.overloads.inc();
-                let _ = job.reply.send(Err(Fault::Overloaded));
-            } else {
-                requests.push(job.request);
-                replies.push(job.reply);
-            }
-        }
-        (requests, replies)
-    }
-
-    /// Runs a batch. Where a row of it breaks a constraint it is halved until only the command at fault fails.
-    async fn settle(&self, batch: Arc<[Request]>, replies: Vec<Reply>) -> Footing {
-        let mut footing = Footing::Sure;
-        let mut parts = vec![(batch, replies)];
-        while let Some((batch, mut replies)) = parts.pop() {
-            let started = Instant::now();
-            match self.store.transact(Arc::clone(&batch)).await {
-                Ok(Committed { answers, changes }) => {
-                    self.metrics.batch_len.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
-                    self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                    self.healthy.store(true, Ordering::Relaxed);
-                    self.follower.committed(&changes);
-                    Self::answer(replies.into_iter().zip(answers));
-                }
-                Err(StoreError::Conflict(_)) if batch.len() > 1 => {
-                    let (front, back) = batch.split_at(batch.len() / 2);
-                    let back_replies = replies.split_off(front.len());
-                    parts.push((back.into(), back_replies));
-                    parts.push((front.into(), replies));
-                }
-                Err(error) => {
-                    let fault = self.note_error(&error);
-                    if fault == Fault::OutcomeUnknown {
-                        footing = Footing::InDoubt;
-                    }
-                    for reply in replies {
-                        let _ = reply.send(Err(fault));
-                    }
-                }
-            }
-        }
-        footing
-    }
-
-    /// Answers from a task of the runtime: a wake-up there costs a push to a queue, from this thread it would cost a
-    /// call to the kernel for each of them.
-    fn answer(mut answers: impl ExactSizeIterator<Item = (Reply, Answer)> + Send + 'static) {
-        if answers.len() <= 1 {
-            if let Some((reply, answer)) = answers.next() {
-                let _ = reply.send(Ok(answer));
-            }
-            return;
-        }
-        tokio::spawn(async move {
-            for (reply, answer) in answers {
-                let _ = reply.send(Ok(answer));
-            }
-        });
-    }
-
-    fn note_error(&self, error: &StoreError) -> Fault {
-        let fault = match error {
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Fault::Unavailable,
-            StoreError::Unknown(_) => Fault::OutcomeUnknown,
-            StoreError::Conflict(_) => Fault::Internal,
-        };
-        self.metrics.store_error(error);
-        if fault != Fault::Internal {
-            self.healthy.store(false, Ordering::Relaxed);
-        }
-        tracing::error!(%error, "a batch was not saved");
-        fault
+        _ => Home::User(request.caller.user_id()),
+    };
+    let mut hasher = DefaultHasher::new();
+    home.hash(&mut hasher);
+    let hash = usize::try_from(hasher.finish() >> 1).unwrap_or(0);
+    // The lines have the first half of the lanes and the sales the other.
+    let lines = lanes / 2;
+    match home {
+        Home::Line(_) => hash % lines,
+        Home::Sale(_) | Home::User(_) => lines + hash % (lanes - lines),
     }
 }
 
@@ -281,8 +202,6 @@ mod tests {
     use super::*;
     use crate::{clock::Clock, store::memory::MemoryStore};
     use frontrow_domain::{
-        command::Command,
-        id::RoomId,
         rules::Rules,
         time::Time,
         user::{Caller, NewUser, Role},
@@ -329,14 +248,16 @@ mod tests {
     async fn after_a_panic_the_outcome_is_unknown_memory_catches_up_and_the_engine_goes_on() {
         let store = Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
         let follower = Arc::new(Stumbling::default());
-        let limits = EngineLimits { queue_len: 8, batch_max: 8 };
+        let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
         let metrics = Arc::new(Metrics::new());
-        let (engine, thread) = Engine::start(store, limits, metrics, Arc::clone(&follower) as _).unwrap();
+        let (engine, threads) = Engine::start(store, limits, metrics, Arc::clone(&follower) as _).unwrap();
         let [register, join] = join(1);
         assert_eq!(engine.run(register).await.unwrap_err(), Fault::OutcomeUnknown);
         assert!(engine.run(join).await.unwrap().decision.is_ok());
         assert_eq!(follower.caught_up.load(Ordering::SeqCst), 1);
         drop(engine);
-        thread.join().unwrap();
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 }

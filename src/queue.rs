@@ -8,6 +8,7 @@ pub mod view;
 use async_trait::async_trait;
 use frontrow_domain::{
     id::{Position, ReservationId, RoomId, TokenId},
+    queue::{Fence, Token},
     time::{Span, Time},
     world::Changes,
 };
@@ -49,8 +50,18 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Puts hold deadlines here that were not published, such as those found in the store at start.
     async fn add_hold_deadlines(&self, holds: &[(Time, ReservationId)]) -> Result<(), QueueError>;
 
-    /// Whether this instance moves the room's line for the next `term`. In one process it always does.
-    async fn lead(&self, room: RoomId, term: Span) -> Result<Leadership, QueueError>;
+    /// Whether this instance moves the room's line for the next `term`. In one process it always does. A leader's
+    /// number is at least `fence`, the highest that the room's row is known to have.
+    async fn lead(&self, room: RoomId, fence: Fence, term: Span) -> Result<Leadership, QueueError>;
+
+    /// The shared copy of a token that this instance's view does not have; none where nothing is shared.
+    async fn token(&self, id: TokenId) -> Result<Option<Token>, QueueError>;
+
+    /// Whether what instances share can be reached.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check(&self) -> Result<(), QueueError>;
 
     /// Waits until something happened that may let a line move, at most `longest`.
     async fn moved(&self, longest: std::time::Duration);
@@ -59,8 +70,8 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 /// Whether an instance moves a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leadership {
-    /// It does.
-    Leader,
+    /// It does, under this number.
+    Leader(Fence),
     /// Another one does.
     Follower,
 }

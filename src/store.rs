@@ -15,7 +15,7 @@ use frontrow_domain::{
     queue::{Room, Token},
     reservation::{Reservation, ReservationStatus},
     seat::{Seat, SeatLabel},
-    time::Time,
+    time::{Span, Time},
     user::{Session, User},
     world::{AuditEntry, Changes},
 };
@@ -65,6 +65,15 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Everything of a room that its view is laid from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;
 
+    /// Everything of a room but those who wait beyond its cursor: what tells in a moment how the line stands.
+    async fn glance(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        let line = self.line(room).await?;
+        Ok(line.map(|mut line| {
+            line.waiting.retain(|position| *position <= line.room.cursor);
+            line
+        }))
+    }
+
     /// Concerts that match, by number.
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError>;
 
@@ -73,6 +82,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The seats of a concert with their places in the hall, by seat number.
     async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError>;
+
+    /// The seats of a concert that changed at `since` or after it, with the store's clock. Where several instances
+    /// share the database, a change may become visible up to [`LATE_MAX`] after the moment it bears.
+    async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
+        let now = self.now().await?;
+        let seats = self.seats(concert).await?.into_iter().map(|(seat, _)| seat);
+        Ok((seats.filter(|seat| seat.updated_at >= since).collect(), now))
+    }
 
     /// A reservation.
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError>;
@@ -102,6 +119,16 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The operators' audit log, newest first.
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// Whether other instances change this database too, so that what is kept in memory must be looked up again.
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
+    }
+
+    /// Which box office this is: the same for all instances that share a database, and of no other.
+    async fn office(&self) -> Result<uuid::Uuid, StoreError> {
+        Ok(uuid::Uuid::nil())
+    }
+
     /// Forgets idempotency keys from before `keys_before` and sessions that ended before `sessions_before`, at most
     /// some thousands of each; returns how many rows went.
     async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError>;
@@ -111,6 +138,19 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Nothing is lost; the next start finds it.
     async fn settle(&self) -> Result<(), StoreError>;
+}
+
+/// How much later than the moment it bears a change may become visible to other instances: no transaction lives
+/// longer.
+pub const LATE_MAX: Span = Span::from_secs(10);
+
+/// Who changes a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// This process, and at times the command line.
+    Alone,
+    /// Any number of equal instances.
+    Shared,
 }
 
 /// A batch that is on disk.

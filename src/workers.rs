@@ -10,6 +10,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::RoomId,
+    queue::Fence,
     rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
     user::Caller,
@@ -19,6 +20,8 @@ use tokio::{sync::watch, task::JoinSet};
 
 /// How long a line rests at most.
 const LINE_TICK: Duration = Duration::from_millis(100);
+/// How long an instance moves a line before it must ask again.
+const LEASE: Span = Span::from_secs(2);
 /// How often in a row a line is moved before the other lines have their turn.
 const ADVANCES_MAX: u32 = 50;
 /// How often due holds are swept.
@@ -84,8 +87,9 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
     loop {
         office.queue.moved(LINE_TICK).await;
         for room in office.queue.rooms() {
-            match office.queue.lead(room, Span::from_secs(3)).await {
-                Ok(Leadership::Leader) => move_line(&office, room, settings).await,
+            let fence = office.queue.view(room).map_or(Fence(0), |view| view.room().fence);
+            match office.queue.lead(room, fence, LEASE).await {
+                Ok(Leadership::Leader(fence)) => move_line(&office, room, fence, settings).await,
                 Ok(Leadership::Follower) => {}
                 Err(error) => tracing::warn!(%error, "cannot tell who moves the line"),
             }
@@ -94,9 +98,9 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
 }
 
 /// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
-async fn move_line(office: &BoxOffice, room: RoomId, settings: WorkerSettings) {
+async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence, settings: WorkerSettings) {
     for _ in 0..ADVANCES_MAX {
-        let Some(advance) = next_move(office, room, settings) else { break };
+        let Some(advance) = next_move(office, room, fence, settings) else { break };
         match command(office, advance).await {
             Some(Outcome::Advanced { offered, put_aside, lapsed }) if offered > 0 || put_aside > 0 || lapsed > 0 => {}
             Some(_) | None => break,
@@ -105,7 +109,7 @@ async fn move_line(office: &BoxOffice, room: RoomId, settings: WorkerSettings) {
 }
 
 /// The command that moves a line, if anything may move.
-fn next_move(office: &BoxOffice, room_id: RoomId, settings: WorkerSettings) -> Option<Command> {
+fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence, settings: WorkerSettings) -> Option<Command> {
     let view = office.queue.view(room_id)?;
     let now = office.clock.now();
     let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
@@ -120,7 +124,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId, settings: WorkerSettings) -> O
         _ => office.queue.asleep(room_id, offers, now.minus(settings.dormant_after)),
     };
     let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
-    Some(Command::AdvanceRoom { room_id, limit, asleep })
+    Some(Command::AdvanceRoom { room_id, fence, limit, asleep })
 }
 
 async fn sweep_holds(office: Arc<BoxOffice>) {
@@ -294,7 +298,7 @@ mod tests {
         let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };
         ask(office, Caller::System, add).await;
         let buyer = join(office, 1).await;
-        move_line(office, RoomId::HOUSE, SETTINGS).await;
+        move_line(office, RoomId::HOUSE, Fence(0), SETTINGS).await;
         let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
         ask(office, buyer, Command::ActivateToken { token }).await;
         let seat_ids = (1..=5).map(SeatId::new).collect();
@@ -362,11 +366,11 @@ mod tests {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
             office.queue.heard_of(token, clock.now());
         }
-        move_line(&office, RoomId::HOUSE, SETTINGS).await;
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await;
         let view = office.queue.view(RoomId::HOUSE).unwrap();
         assert_eq!((view.offered(), view.total_waiting()), (10, 0));
         clock.advance(config.rules().dormant_limit);
-        move_line(&office, RoomId::HOUSE, SETTINGS).await;
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await;
         let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
         assert_eq!(line.others, []);
     }

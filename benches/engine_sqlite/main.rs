@@ -235,7 +235,12 @@ fn line(runtime: &Runtime, folder: &Path) -> Result<()> {
         let line = runtime.block_on(store.line(RoomId::HOUSE))?.context("no house room")?;
         println!("line of {}: {:?}", line.waiting.len(), start.elapsed());
     }
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, limit: 500, asleep: Vec::new() };
+    let advance = Command::AdvanceRoom {
+        room_id: RoomId::HOUSE,
+        fence: frontrow_domain::queue::Fence(0),
+        limit: 500,
+        asleep: Vec::new(),
+    };
     for _ in 0..3 {
         let request = Request { caller: Caller::System, command: advance.clone(), idempotency: None };
         let start = Instant::now();

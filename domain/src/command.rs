@@ -6,7 +6,7 @@ use crate::{
     money::Money,
     payment::Payment,
     points::PointEntry,
-    queue::{Gate, Room, Token},
+    queue::{Fence, Gate, Room, Token},
     refusal::Refusal,
     reservation::Reservation,
     rules::TOKENS_PER_ADVANCE_MAX,
@@ -16,6 +16,7 @@ use crate::{
 };
 use jiff::civil;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A command with who gives it and the key that makes it safe to repeat.
 #[derive(Debug, Clone)]
@@ -26,6 +27,27 @@ pub struct Request {
     pub command: Command,
     /// The key under which the answer is kept.
     pub idempotency: Option<Idempotency>,
+}
+
+impl Request {
+    /// Whether giving the command again does no harm where nobody knows whether it was done: its key makes the
+    /// second time an answer from memory, or it asks for a state and not for a step.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        self.idempotency.is_some()
+            || matches!(
+                self.command,
+                Command::CloseSession { .. }
+                    | Command::OpenSession(_)
+                    | Command::IssueToken { .. }
+                    | Command::ActivateToken { .. }
+                    | Command::LeaveQueue { .. }
+                    | Command::WakeToken { .. }
+                    | Command::AdvanceRoom { .. }
+                    | Command::ExpireHolds { .. }
+                    | Command::SetRole { .. }
+            )
+    }
 }
 
 /// A hashed idempotency key with the fingerprint of the request that used it.
@@ -93,6 +115,8 @@ pub enum Command {
     AdvanceRoom {
         /// Which line.
         room_id: RoomId,
+        /// Which leader says so.
+        fence: Fence,
         /// How many tokens at the head to look at, at most; never more than
         /// [`TOKENS_PER_ADVANCE_MAX`].
         limit: u32,
@@ -291,6 +315,11 @@ pub enum Outcome {
         /// How many tokens lapsed.
         lapsed: u32,
     },
+    /// The line did not move: a later leader has moved it since.
+    Superseded {
+        /// That leader's number.
+        fence: i64,
+    },
     /// The seats are held.
     Held(Vec<Reservation>),
     /// The reservation is cancelled.
@@ -392,6 +421,33 @@ pub struct Keys {
     pub references: Vec<String>,
     /// Concerts and numbers of seats that may exist.
     pub seat_numbers: Vec<(ConcertId, Vec<i32>)>,
+    /// How many new rows there may be at most.
+    pub demand: Demand,
+}
+
+/// How many numbers a batch takes at most: what a store with many writers reserves for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Positions, by room.
+    pub positions: BTreeMap<RoomId, usize>,
+    /// Ids of concerts.
+    pub concerts: usize,
+    /// Ids of seats, without gaps.
+    pub seats: usize,
+    /// Ids of reservations.
+    pub reservations: usize,
+    /// Ids of payments.
+    pub payments: usize,
+    /// Ids of point accounts.
+    pub points: usize,
+    /// Ids of history entries.
+    pub history: usize,
+    /// Ids of audit lines.
+    pub audit: usize,
+}
+
+fn raise(count: &mut usize, by: usize) {
+    *count = count.saturating_add(by);
 }
 
 impl Keys {
@@ -412,14 +468,19 @@ impl Keys {
             Command::Register(user) => {
                 self.emails.push(user.email.clone());
                 self.users.push(user.user_id);
+                raise(&mut self.demand.audit, 1);
             }
-            Command::SetRole { user_id, .. } => self.users.push(*user_id),
+            Command::SetRole { user_id, .. } => {
+                self.users.push(*user_id);
+                raise(&mut self.demand.audit, 1);
+            }
             Command::OpenSession(session) => self.users.push(session.user_id),
             Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
             Command::IssueToken { room_id, concert_id } => {
                 self.rooms.push(*room_id);
                 self.concerts.extend(concert_id);
                 self.places.extend(caller.map(|user| (user, *room_id)));
+                raise(self.demand.positions.entry(*room_id).or_default(), 1);
             }
             Command::ActivateToken { token } => {
                 self.rooms.push(token.room_id);
@@ -436,29 +497,54 @@ impl Keys {
                 self.tokens.push(*token);
                 self.seats.extend(seat_ids);
                 self.holdings.extend(caller.zip(seat_ids.first().copied()));
+                raise(&mut self.demand.reservations, seat_ids.len());
             }
-            Command::CancelReservation { reservation_id } => self.reservations.push(*reservation_id),
+            Command::CancelReservation { reservation_id } => {
+                self.reservations.push(*reservation_id);
+                raise(&mut self.demand.audit, 1);
+            }
             Command::ExpireHolds { reservation_ids } => self.reservations.extend(reservation_ids),
             Command::Pay { token, reservation_ids } => {
                 self.tokens.push(*token);
                 self.reservations.extend(reservation_ids);
                 self.points.extend(caller);
+                raise(&mut self.demand.payments, reservation_ids.len());
+                raise(&mut self.demand.history, reservation_ids.len());
             }
-            Command::Refund { payment_id } => self.payments.push(*payment_id),
+            Command::Refund { payment_id } => {
+                self.payments.push(*payment_id);
+                raise(&mut self.demand.history, 1);
+                raise(&mut self.demand.audit, 1);
+            }
             Command::Charge { user_id, reference, .. } => {
                 self.users.push(*user_id);
                 self.points.push(*user_id);
                 self.references.extend(reference.clone());
+                raise(&mut self.demand.points, 1);
+                raise(&mut self.demand.history, 1);
+                raise(&mut self.demand.audit, 1);
             }
-            Command::CreateConcert(_) => {}
-            Command::UpdateConcert { concert_id, .. } => self.concerts.push(*concert_id),
+            Command::CreateConcert(_) => {
+                raise(&mut self.demand.concerts, 1);
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::UpdateConcert { concert_id, .. } => {
+                self.concerts.push(*concert_id);
+                raise(&mut self.demand.audit, 1);
+            }
             Command::AddSeats { concert_id, seats } => {
                 self.concerts.push(*concert_id);
                 self.seat_numbers.push((*concert_id, seats.iter().map(|seat| seat.seat_number).collect()));
+                raise(&mut self.demand.seats, seats.len());
+                raise(&mut self.demand.audit, 1);
             }
-            Command::SetSeats { seat_ids, .. } => self.seats.extend(seat_ids),
+            Command::SetSeats { seat_ids, .. } => {
+                self.seats.extend(seat_ids);
+                raise(&mut self.demand.audit, 1);
+            }
             Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
                 self.rooms.push(*room_id);
+                raise(&mut self.demand.audit, 1);
             }
         }
     }

@@ -62,7 +62,9 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
-        Command::AdvanceRoom { room_id, limit, asleep } => tokens::advance(world, caller, *room_id, *limit, asleep),
+        Command::AdvanceRoom { room_id, fence, limit, asleep } => {
+            tokens::advance(world, caller, *room_id, *fence, *limit, asleep)
+        }
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
         Command::CancelReservation { reservation_id } => holds::cancel(world, caller, *reservation_id),
         Command::ExpireHolds { reservation_ids } => holds::expire(world, caller, reservation_ids),

@@ -196,6 +196,11 @@ pub enum Gate {
     Paused,
 }
 
+/// Numbers the leaders of a line, each higher than those before it. A leader that was replaced and does not know it
+/// is told apart from the one that replaced it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Fence(pub i64);
+
 /// A waiting room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -225,6 +230,9 @@ pub struct Room {
     /// Up to when the rate's credit was counted.
     #[serde(skip)]
     pub credit_at: Time,
+    /// The leader that moved the line last: one with a lower number moves it no more.
+    #[serde(skip)]
+    pub fence: Fence,
     /// When a setting last changed.
     pub updated_at: Time,
 }
@@ -251,6 +259,7 @@ impl Room {
             no_show_ppm: 0,
             credit_ppm: 0,
             credit_at: now,
+            fence: Fence(0),
             updated_at: now,
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     user::{NewUser, Session, User},
 };
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::Hash,
 };
 
@@ -130,35 +130,66 @@ pub struct RoomCounts {
     pub offered: i64,
 }
 
-/// The ids that the next rows get. A store hands them out; gaps are allowed.
+/// Numbers for new rows, in the order in which they are taken: counted up by a store that has one writer, reserved
+/// before by a store that has many.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NextIds {
-    /// The next concert's.
-    pub concert: i64,
-    /// The next seat's.
-    pub seat: i64,
-    /// The next reservation's.
-    pub reservation: i64,
-    /// The next payment's.
-    pub payment: i64,
-    /// The next point account's.
-    pub point: i64,
-    /// The next history entry's.
-    pub history: i64,
-    /// The next audit line's.
-    pub audit: i64,
+pub struct Numbers {
+    reserved: VecDeque<i64>,
+    then: i64,
 }
 
-impl Default for NextIds {
-    fn default() -> Self {
-        Self { concert: 1, seat: 1, reservation: 1, payment: 1, point: 1, history: 1, audit: 1 }
+impl Numbers {
+    /// All numbers from `first` on.
+    #[must_use]
+    pub const fn counted_from(first: i64) -> Self {
+        Self { reserved: VecDeque::new(), then: first }
+    }
+
+    /// These numbers, at least as many as [`Demand`](crate::command::Demand) asks for.
+    #[must_use]
+    pub fn reserved(numbers: Vec<i64>) -> Self {
+        // Beyond them is the end: what is decided with such a number breaks a constraint and is not saved.
+        Self { reserved: numbers.into(), then: i64::MAX }
+    }
+
+    /// The number that comes next.
+    #[must_use]
+    pub fn peek(&self) -> i64 {
+        self.reserved.front().copied().unwrap_or(self.then)
+    }
+
+    fn take(&mut self) -> i64 {
+        self.reserved.pop_front().unwrap_or_else(|| {
+            let number = self.then;
+            self.then = number.saturating_add(1);
+            number
+        })
     }
 }
 
-fn take(next: &mut i64) -> i64 {
-    let id = *next;
-    *next = next.saturating_add(1);
-    id
+impl Default for Numbers {
+    fn default() -> Self {
+        Self::counted_from(1)
+    }
+}
+
+/// The ids that the next rows get. A store hands them out; gaps are allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NextIds {
+    /// The next concert's.
+    pub concert: Numbers,
+    /// The next seats': without gaps, since a block of seats is named by its first.
+    pub seat: Numbers,
+    /// The next reservation's.
+    pub reservation: Numbers,
+    /// The next payment's.
+    pub payment: Numbers,
+    /// The next point account's.
+    pub point: Numbers,
+    /// The next history entry's.
+    pub history: Numbers,
+    /// The next audit line's.
+    pub audit: Numbers,
 }
 
 /// One thing that an operator did.
@@ -193,6 +224,9 @@ pub struct World {
     pub next_ids: NextIds,
     /// The highest position given in each room that issues (최대순서조회).
     pub highest: BTreeMap<RoomId, Position>,
+    /// Positions that were reserved for this batch, ascending, in the rooms of a store that has many writers. They
+    /// are taken instead of the highest plus one.
+    pub positions: BTreeMap<RoomId, VecDeque<Position>>,
     /// Answers kept under idempotency keys.
     pub kept: Table<[u8; 32], KeptAnswer>,
     /// Users by id.
@@ -273,8 +307,11 @@ impl World {
         self.tokens.put(token.id, token);
     }
 
-    /// The next position of a room, from the highest so far.
+    /// The next position of a room: the first of the reserved ones, or the highest so far plus one.
     pub fn take_position(&mut self, room_id: RoomId) -> Position {
+        if let Some(position) = self.positions.get_mut(&room_id).and_then(VecDeque::pop_front) {
+            return position;
+        }
         let highest = self.highest.entry(room_id).or_insert(Position(0));
         *highest = next_position(*highest);
         *highest
@@ -282,32 +319,32 @@ impl World {
 
     /// The next concert's id.
     pub fn take_concert_id(&mut self) -> ConcertId {
-        ConcertId::new(take(&mut self.next_ids.concert))
+        ConcertId::new(self.next_ids.concert.take())
     }
 
     /// The next seat's id.
     pub fn take_seat_id(&mut self) -> SeatId {
-        SeatId::new(take(&mut self.next_ids.seat))
+        SeatId::new(self.next_ids.seat.take())
     }
 
     /// The next reservation's id.
     pub fn take_reservation_id(&mut self) -> ReservationId {
-        ReservationId::new(take(&mut self.next_ids.reservation))
+        ReservationId::new(self.next_ids.reservation.take())
     }
 
     /// The next payment's id.
     pub fn take_payment_id(&mut self) -> PaymentId {
-        PaymentId::new(take(&mut self.next_ids.payment))
+        PaymentId::new(self.next_ids.payment.take())
     }
 
     /// The next point account's id.
     pub fn take_point_id(&mut self) -> PointId {
-        PointId::new(take(&mut self.next_ids.point))
+        PointId::new(self.next_ids.point.take())
     }
 
     /// The next history entry's id.
     pub fn take_history_id(&mut self) -> HistoryId {
-        HistoryId::new(take(&mut self.next_ids.history))
+        HistoryId::new(self.next_ids.history.take())
     }
 
     /// Adds a user.
@@ -342,7 +379,7 @@ impl World {
 
     /// Adds a line to the audit log.
     pub fn add_audit(&mut self, actor: Option<UserId>, action: &str, object: String, detail: serde_json::Value) {
-        let audit_id = AuditId::new(take(&mut self.next_ids.audit));
+        let audit_id = AuditId::new(self.next_ids.audit.take());
         self.audit.push(AuditEntry {
             audit_id,
             actor,
@@ -370,10 +407,15 @@ impl World {
         let now = self.now;
         let mut users = self.new_users;
         users.sort_by_key(|user| user.user_id);
+        let unused = self
+            .positions
+            .into_iter()
+            .flat_map(|(room_id, positions)| positions.into_iter().map(move |position| TokenId { room_id, position }));
         Changes {
             now,
             next_ids: self.next_ids,
             highest: self.highest,
+            unused: unused.collect(),
             kept: self.kept.into_saves().inserted,
             new_users: users,
             users: self.users.into_saves().updated,
@@ -403,6 +445,8 @@ pub struct Changes {
     pub next_ids: NextIds,
     /// The highest position given in each room that issued.
     pub highest: BTreeMap<RoomId, Position>,
+    /// Positions that were reserved and that nobody got, by place: nobody will ever stand there. Nothing to save.
+    pub unused: Vec<TokenId>,
     /// New kept answers.
     pub kept: Vec<KeptAnswer>,
     /// New users, with their password hashes.

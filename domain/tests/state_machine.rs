@@ -169,7 +169,7 @@ impl Machine {
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
                 let nod = |id: &&TokenId| *asleep > 200 && (id.position.0 + i64::from(*asleep)) % 3 == 0;
                 let asleep: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
-                (CLOCK, Command::AdvanceRoom { room_id, limit: 10, asleep })
+                (CLOCK, Command::AdvanceRoom { room_id, fence: frontrow_domain::queue::Fence(0), limit: 10, asleep })
             }
             Wish::Hold { user, seats, odd } => {
                 let room = if seats.first().is_some_and(|seat| *seat > 6) { OWN } else { HOUSE };

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_domain::{
     id::{Position, ReservationId, RoomId, TokenId},
-    queue::TokenStatus,
+    queue::{Fence, Token, TokenStatus},
     reservation::ReservationStatus,
     rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
@@ -210,8 +210,16 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
-    async fn lead(&self, _room: RoomId, _term: Span) -> Result<Leadership, QueueError> {
-        Ok(Leadership::Leader)
+    async fn lead(&self, _room: RoomId, fence: Fence, _term: Span) -> Result<Leadership, QueueError> {
+        Ok(Leadership::Leader(fence))
+    }
+
+    async fn token(&self, _id: TokenId) -> Result<Option<Token>, QueueError> {
+        Ok(None)
+    }
+
+    fn check(&self) -> Result<(), QueueError> {
+        Ok(())
     }
 
     /// Made for one waiter: a move is told to one of them, and kept for the next if nobody waits.

@@ -14,8 +14,10 @@ pub struct Migration {
 }
 
 /// The steps of the `SQLite` schema.
-pub const SQLITE: &[Migration] =
-    &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/sqlite/0001_box_office.sql") }];
+pub const SQLITE: &[Migration] = &[
+    Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/sqlite/0001_box_office.sql") },
+    Migration { version: 2, name: "fence", sql: include_str!("../../migrations/sqlite/0002_fence.sql") },
+];
 
 /// The version that a database has after all of `steps`; 0 without any.
 #[must_use]

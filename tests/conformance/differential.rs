@@ -7,7 +7,7 @@ use frontrow_domain::{
     concert::ConcertStatus,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
-    queue::{Gate, Token, TokenStatus},
+    queue::{Fence, Gate, Token, TokenStatus},
     reservation::ReservationStatus,
     rules::Rules,
     seat::SeatAction,
@@ -174,6 +174,7 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
             reference: Some(format!("pg-{}", rng.random_range(0..20))),
         },
         _ => Command::AdvanceRoom {
+            fence: Fence(0),
             room_id: room(rng),
             limit: rng.random_range(1..=4),
             asleep: (0..rng.random_range(0..5)).map(|_| Position(rng.random_range(1..=24))).collect(),

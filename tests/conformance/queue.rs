@@ -6,7 +6,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
     money::Money,
-    queue::{Gate, Token, TokenStatus},
+    queue::{Fence, Gate, Token, TokenStatus},
     rules::Rules,
     seat::{NewSeat, SeatLabel},
     time::{Span, Time},
@@ -93,7 +93,7 @@ impl<'a> Office<'a> {
 
     fn advance(&mut self, asleep: &[i64]) {
         let asleep = asleep.iter().copied().map(Position).collect();
-        self.one(Caller::System, Command::AdvanceRoom { room_id: HOUSE, limit: 500, asleep });
+        self.one(Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 500, asleep });
     }
 
     fn set_room(&mut self, change: RoomChange) {

@@ -10,7 +10,7 @@ use frontrow_domain::{
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
-    queue::Token,
+    queue::{Fence, Token},
     reservation::Reservation,
     rules::Rules,
     seat::{NewSeat, SeatLabel},
@@ -121,7 +121,9 @@ impl Fixture {
     }
 
     pub(crate) async fn advance_line(&self, room_id: RoomId, limit: u32) {
-        self.ask(Caller::System, Command::AdvanceRoom { room_id, limit, asleep: Vec::new() }).await.unwrap();
+        self.ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit, asleep: Vec::new() })
+            .await
+            .unwrap();
     }
 
     /// An active token of the house room.

@@ -123,7 +123,7 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
             return Err(Refusal::SeatNumberTaken { seat_number: seat.seat_number });
         }
     }
-    let first_seat_id = SeatId::new(world.next_ids.seat);
+    let first_seat_id = SeatId::new(world.next_ids.seat.peek());
     for new in seats {
         let seat = Seat {
             seat_id: world.take_seat_id(),

@@ -1,7 +1,9 @@
 use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
-    queue::{EndReason, Token, TokenStatus, Turn, can_expire, check_may_use, is_valid_position, may_activate},
+    queue::{
+        EndReason, Fence, Room, Token, TokenStatus, Turn, can_expire, check_may_use, is_valid_position, may_activate,
+    },
     refusal::{Refusal, Thing},
     rules::TOKENS_PER_ADVANCE_MAX,
     user::Caller,
@@ -101,7 +103,14 @@ pub(super) fn wake(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     Ok(Outcome::Token(token))
 }
 
-pub(super) fn advance(world: &mut World, caller: Caller, room_id: RoomId, limit: u32, asleep: &[Position]) -> Decision {
+pub(super) fn advance(
+    world: &mut World,
+    caller: Caller,
+    room_id: RoomId,
+    fence: Fence,
+    limit: u32,
+    asleep: &[Position],
+) -> Decision {
     if caller != Caller::System {
         return Err(Refusal::Forbidden);
     }
@@ -109,6 +118,10 @@ pub(super) fn advance(world: &mut World, caller: Caller, room_id: RoomId, limit:
     let Some(mut room) = world.rooms.get(room_id).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Room });
     };
+    if fence < room.fence {
+        return Ok(Outcome::Superseded { fence: room.fence.0 });
+    }
+    room.fence = fence;
     let mut lapsed = 0_u32;
     for id in world.due.remove(&room_id).unwrap_or_default() {
         let Some(token) = world.token(id).filter(|token| token.is_overdue(now)) else { continue };
@@ -139,7 +152,8 @@ pub(super) fn advance(world: &mut World, caller: Caller, room_id: RoomId, limit:
     }
     room.spend_credit(i64::from(offered));
     // Credit alone changes with every look at the clock; it is saved with the turns it paid for.
-    if offered > 0 || lapsed > 0 || world.rooms.get(room_id).is_some_and(|old| old.cursor != room.cursor) {
+    let is_other = |old: &Room| old.cursor != room.cursor || old.fence != room.fence;
+    if offered > 0 || lapsed > 0 || world.rooms.get(room_id).is_some_and(is_other) {
         world.rooms.put(room_id, room);
     }
     Ok(Outcome::Advanced { offered, put_aside, lapsed })

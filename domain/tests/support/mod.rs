@@ -11,7 +11,7 @@ use frontrow_domain::{
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
     money::Money,
-    queue::{Room, Token, TokenStatus},
+    queue::{Fence, Room, Token, TokenStatus},
     rules::Rules,
     seat::{NewSeat, SeatAction, SeatLabel},
     time::{Span, Time},
@@ -300,7 +300,12 @@ pub(crate) fn advance(room_id: RoomId) -> Command {
 }
 
 pub(crate) fn advance_past(room_id: RoomId, asleep: &[i64]) -> Command {
-    Command::AdvanceRoom { room_id, limit: 100, asleep: asleep.iter().copied().map(Position).collect() }
+    Command::AdvanceRoom {
+        room_id,
+        fence: Fence(0),
+        limit: 100,
+        asleep: asleep.iter().copied().map(Position).collect(),
+    }
 }
 
 pub(crate) fn hold(token: TokenId, seats: &[i64]) -> Command {

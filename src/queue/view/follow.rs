@@ -8,7 +8,7 @@ use super::{
 };
 use crate::store::Line;
 use frontrow_domain::{
-    id::{Position, RoomId},
+    id::{Position, RoomId, TokenId},
     queue::{Gate, Room, Token, TokenStatus},
     time::Time,
     world::Changes,
@@ -32,6 +32,8 @@ pub struct Delta<'a> {
     pub updated: &'a [Token],
     /// Tokens that are new, by place.
     pub inserted: &'a [Token],
+    /// Numbers that nobody got and nobody will get, by place.
+    pub unused: &'a [TokenId],
 }
 
 /// What a change of a view calls for.
@@ -46,7 +48,7 @@ pub struct Effects {
 /// What a batch changed, room by room.
 #[must_use]
 pub fn deltas(changes: &Changes) -> BTreeMap<RoomId, Delta<'_>> {
-    let empty = Delta { now: changes.now, room: None, updated: &[], inserted: &[] };
+    let empty = Delta { now: changes.now, room: None, updated: &[], inserted: &[], unused: &[] };
     let mut deltas = BTreeMap::new();
     for room in changes.rooms.iter() {
         deltas.entry(room.room_id).or_insert(empty).room = Some(room);
@@ -57,6 +59,9 @@ pub fn deltas(changes: &Changes) -> BTreeMap<RoomId, Delta<'_>> {
     }
     for tokens in changes.tokens.inserted.chunk_by(same_room) {
         deltas.entry(tokens[0].id.room_id).or_insert(empty).inserted = tokens;
+    }
+    for unused in changes.unused.chunk_by(|one, other| one.room_id == other.room_id) {
+        deltas.entry(unused[0].room_id).or_insert(empty).unused = unused;
     }
     deltas
 }
@@ -117,6 +122,8 @@ impl RoomView {
         for token in delta.updated.iter().chain(delta.inserted) {
             self.take_token(token, &mut step);
         }
+        let cursor = self.room.cursor;
+        step.gone.extend(delta.unused.iter().map(|unused| unused.position).filter(|position| *position > cursor));
         if !(step.gone.is_empty() && step.back.is_empty()) {
             Arc::make_mut(&mut self.gone).change(&step.gone, &step.back);
         }
@@ -136,12 +143,14 @@ impl RoomView {
         let tail = self.tail();
         delta.room.is_none()
             && delta.updated.is_empty()
+            && delta.unused.is_empty()
             && delta.inserted.iter().all(|token| token.status == TokenStatus::Waiting && token.id.position > tail)
     }
 
     fn raise_tail(&self, delta: &Delta<'_>) {
-        if let Some(last) = delta.inserted.last() {
-            self.tail.fetch_max(last.id.position.0, Ordering::AcqRel);
+        let last = delta.inserted.last().map(|token| token.id).max(delta.unused.last().copied());
+        if let Some(last) = last {
+            self.tail.fetch_max(last.position.0, Ordering::AcqRel);
         }
     }
 

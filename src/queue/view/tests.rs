@@ -56,7 +56,15 @@ fn request(model: &Model, event: &Event) -> Option<Request> {
         Event::Wake(user) => (caller(*user), Command::WakeToken { token: own(*user)? }),
         Event::Advance(asleep) => {
             let asleep = asleep.iter().copied().map(Position).collect();
-            (Caller::System, Command::AdvanceRoom { room_id: RoomId::HOUSE, limit: 10, asleep })
+            (
+                Caller::System,
+                Command::AdvanceRoom {
+                    room_id: RoomId::HOUSE,
+                    fence: frontrow_domain::queue::Fence(0),
+                    limit: 10,
+                    asleep,
+                },
+            )
         }
         Event::SetCap(cap) => (Caller::System, set(RoomChange { max_active: Some(*cap), ..RoomChange::default() })),
         Event::Pause(closed) => {
@@ -253,7 +261,7 @@ fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
     let late = model.tokens.remove(&id).unwrap();
     let mut view = RoomView::laid(&line(&model, START));
     assert_eq!(view.place(Position(5)).ahead, 3);
-    view.follow(&Delta { now: START, room: None, updated: &[], inserted: &[late] });
+    view.follow(&Delta { now: START, room: None, updated: &[], inserted: &[late], unused: &[] });
     assert_eq!(view.place(Position(4)).status, TokenStatus::Waiting);
     assert_eq!(view.place(Position(5)).ahead, 4);
     assert_eq!(view.total_waiting(), 10);

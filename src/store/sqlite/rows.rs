@@ -6,7 +6,7 @@ use frontrow_domain::{
     money::Money,
     payment::{Payment, PaymentStatus},
     points::{Point, PointEntry, PointKind},
-    queue::{EndReason, Gate, Room, Token, TokenStatus},
+    queue::{EndReason, Fence, Gate, Room, Token, TokenStatus},
     reservation::{Reservation, ReservationStatus},
     seat::{Seat, SeatLabel, SeatStatus},
     time::Time,
@@ -123,7 +123,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session> {
 macro_rules! room_columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
-         updated_at"
+         updated_at, fence"
     };
 }
 
@@ -140,6 +140,7 @@ pub(super) fn room(row: &Row<'_>) -> Result<Room> {
         credit_ppm: row.get(8)?,
         credit_at: time(row, 9)?,
         updated_at: time(row, 10)?,
+        fence: Fence(row.get(11)?),
     })
 }
 

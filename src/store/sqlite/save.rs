@@ -118,7 +118,7 @@ fn save_rooms(conn: &Connection, changes: &Changes, highest: &BTreeMap<RoomId, P
 fn update_room(conn: &Connection, room: &Room) -> Result<()> {
     conn.prepare_cached(
         "UPDATE room SET max_active = ?2, admit_per_minute = ?3, gate = ?4, message = ?5, cursor = ?6, epoch = ?7,
-             no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11
+             no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12
          WHERE room_id = ?1",
     )?
     .execute(params![
@@ -132,7 +132,8 @@ fn update_room(conn: &Connection, room: &Room) -> Result<()> {
         room.no_show_ppm,
         room.credit_ppm,
         room.credit_at.micros(),
-        room.updated_at.micros()
+        room.updated_at.micros(),
+        room.fence.0
     ])
     .and_then(one)
 }
@@ -140,8 +141,8 @@ fn update_room(conn: &Connection, room: &Room) -> Result<()> {
 pub(super) fn insert_room(conn: &Connection, room: &Room) -> Result<()> {
     conn.prepare_cached(
         "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
-             credit_ppm, credit_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             credit_ppm, credit_at, updated_at, fence)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         room.room_id.get(),
@@ -154,7 +155,8 @@ pub(super) fn insert_room(conn: &Connection, room: &Room) -> Result<()> {
         room.no_show_ppm,
         room.credit_ppm,
         room.credit_at.micros(),
-        room.updated_at.micros()
+        room.updated_at.micros(),
+        room.fence.0
     ])
     .and_then(one)
 }

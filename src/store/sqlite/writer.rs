@@ -11,7 +11,7 @@ use frontrow_domain::{
     id::{Position, RoomId},
     rules::Rules,
     time::Time,
-    world::{NextIds, World},
+    world::{NextIds, Numbers, World},
 };
 use rusqlite::{Connection, Result};
 use std::{
@@ -193,14 +193,15 @@ impl Writer {
     fn read_counters(&mut self) -> Result<()> {
         let conn = &self.conn;
         let next = |sql: &str| conn.prepare_cached(sql)?.query_row((), |row| row.get(0));
+        let from = |sql: &str| next(sql).map(Numbers::counted_from);
         self.next_ids = NextIds {
-            concert: next("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
-            seat: next("SELECT coalesce(max(seat_id), 0) + 1 FROM seat")?,
-            reservation: next("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
-            payment: next("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
-            point: next("SELECT coalesce(max(point_id), 0) + 1 FROM point")?,
-            history: next("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
-            audit: next("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
+            concert: from("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
+            seat: from("SELECT coalesce(max(seat_id), 0) + 1 FROM seat")?,
+            reservation: from("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
+            payment: from("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
+            point: from("SELECT coalesce(max(point_id), 0) + 1 FROM point")?,
+            history: from("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
+            audit: from("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
         };
         let high_water: i64 = next("SELECT high_water FROM clock WHERE id = 1")?;
         self.high_water.fetch_max(high_water, Ordering::SeqCst);

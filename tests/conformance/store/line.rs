@@ -2,7 +2,7 @@ use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    queue::{EndReason, Room, TokenStatus},
+    queue::{EndReason, Fence, Room, TokenStatus},
     rules::TOKENS_PER_ADVANCE_MAX,
     time::Span,
     user::Caller,
@@ -84,7 +84,10 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
     office.advance_line(RoomId::HOUSE, 10).await;
     office.advance(100);
     let moved = office
-        .ask(Caller::System, Command::AdvanceRoom { room_id: RoomId::HOUSE, limit: 10, asleep: Vec::new() })
+        .ask(
+            Caller::System,
+            Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, asleep: Vec::new() },
+        )
         .await;
     assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed: 2 }));
     let active = office.store.token(active).await.unwrap().unwrap();
@@ -113,7 +116,10 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
     let silent: Vec<_> = (1..=20).map(Position).collect();
     let advance = async || {
         let asleep = silent.clone();
-        match office.ask(Caller::System, Command::AdvanceRoom { room_id, limit: u32::MAX, asleep }).await {
+        match office
+            .ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit: u32::MAX, asleep })
+            .await
+        {
             Ok(Outcome::Advanced { offered, put_aside, lapsed }) => (offered, put_aside, lapsed),
             other => panic!("{other:?}"),
         }

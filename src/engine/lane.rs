@@ -1,0 +1,186 @@
+//! One lane: a thread that runs batches one after the other.
+
+use super::{Fault, Follower, Job, QUEUED_MAX, Reply};
+use crate::{
+    store::{Committed, Store, StoreError},
+    telemetry::Metrics,
+};
+use frontrow_domain::command::{Answer, Request};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::mpsc;
+
+/// How often a batch is given again whose outcome nobody knows.
+const REPEATS_MAX: u32 = 2;
+
+/// Whether what is kept in memory has seen every commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Footing {
+    Sure,
+    InDoubt,
+}
+
+pub(super) struct Lane {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) follower: Arc<dyn Follower>,
+    pub(super) healthy: Arc<AtomicBool>,
+    pub(super) batch_max: usize,
+}
+
+/// A batch, or a part of one.
+struct Part {
+    batch: Arc<[Request]>,
+    replies: Vec<Reply>,
+    /// How often it has been given again.
+    repeats: u32,
+}
+
+impl Lane {
+    pub(super) fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &tokio::runtime::Handle) {
+        let mut jobs = Vec::with_capacity(self.batch_max);
+        let mut footing = Footing::Sure;
+        while queue.blocking_recv_many(&mut jobs, self.batch_max) > 0 {
+            if footing == Footing::InDoubt {
+                footing = self.catch_up(runtime);
+            }
+            let (requests, replies) = self.admit(&mut jobs);
+            if requests.is_empty() {
+                continue;
+            }
+            // A panic is a bug in what is decided or saved. Its batch learns that the outcome is unknown, since every
+            // reply is dropped; the engine goes on, once memory and store agree again.
+            let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.settle(requests.into(), replies))));
+            match settled {
+                Ok(Footing::Sure) => {}
+                Ok(Footing::InDoubt) => footing = Footing::InDoubt,
+                Err(_) => {
+                    tracing::error!("the engine panicked in a batch");
+                    footing = Footing::InDoubt;
+                }
+            }
+        }
+    }
+
+    fn catch_up(&self, runtime: &tokio::runtime::Handle) -> Footing {
+        match runtime.block_on(self.follower.catch_up()) {
+            Ok(()) => {
+                tracing::info!("memory was read anew from the store");
+                Footing::Sure
+            }
+            Err(error) => {
+                tracing::error!(%error, "memory cannot be read anew from the store");
+                Footing::InDoubt
+            }
+        }
+    }
+
+    fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<Reply>) {
+        let mut requests = Vec::with_capacity(jobs.len());
+        let mut replies = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            if job.queued_at.elapsed() > QUEUED_MAX {
+                self.metrics.overloads.inc();
+                let _ = job.reply.send(Err(Fault::Overloaded));
+            } else {
+                requests.push(job.request);
+                replies.push(job.reply);
+            }
+        }
+        (requests, replies)
+    }
+
+    /// Runs a batch. Where a row of it breaks a constraint it is halved until only the command at fault fails. Where
+    /// nobody knows whether it was committed, what may be repeated is given again: its idempotency key, or the state
+    /// that it asks for, sees to it that it is done once.
+    async fn settle(&self, batch: Arc<[Request]>, replies: Vec<Reply>) -> Footing {
+        let mut footing = Footing::Sure;
+        let mut parts = vec![Part { batch, replies, repeats: 0 }];
+        while let Some(Part { batch, mut replies, repeats }) = parts.pop() {
+            let started = Instant::now();
+            match self.store.transact(Arc::clone(&batch)).await {
+                Ok(Committed { answers, changes }) => {
+                    self.metrics.batch_len.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+                    self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+                    self.healthy.store(true, Ordering::Relaxed);
+                    self.follower.committed(&changes);
+                    Self::answer(replies.into_iter().zip(answers));
+                }
+                Err(StoreError::Conflict(_)) if batch.len() > 1 => {
+                    let (front, back) = batch.split_at(batch.len() / 2);
+                    let back_replies = replies.split_off(front.len());
+                    parts.push(Part { batch: back.into(), replies: back_replies, repeats });
+                    parts.push(Part { batch: front.into(), replies, repeats });
+                }
+                Err(error) => {
+                    let fault = self.note_error(&error);
+                    if fault == Fault::OutcomeUnknown {
+                        footing = Footing::InDoubt;
+                        parts.extend(Self::to_repeat(&batch, &mut replies, repeats));
+                    }
+                    for reply in replies {
+                        let _ = reply.send(Err(fault));
+                    }
+                }
+            }
+        }
+        footing
+    }
+
+    /// What of a batch may be given again; takes its replies.
+    fn to_repeat(batch: &[Request], replies: &mut Vec<Reply>, repeats: u32) -> Option<Part> {
+        if repeats >= REPEATS_MAX {
+            return None;
+        }
+        let mut again = Part { batch: Arc::new([]), replies: Vec::new(), repeats: repeats + 1 };
+        let mut requests = Vec::with_capacity(batch.len());
+        let mut lost = Vec::new();
+        for (request, reply) in batch.iter().zip(replies.drain(..)) {
+            if request.is_repeatable() {
+                requests.push(request.clone());
+                again.replies.push(reply);
+            } else {
+                lost.push(reply);
+            }
+        }
+        *replies = lost;
+        again.batch = requests.into();
+        (!again.replies.is_empty()).then_some(again)
+    }
+
+    /// Answers from a task of the runtime: a wake-up there costs a push to a queue, from this thread it would cost a
+    /// call to the kernel for each of them.
+    fn answer(mut answers: impl ExactSizeIterator<Item = (Reply, Answer)> + Send + 'static) {
+        if answers.len() <= 1 {
+            if let Some((reply, answer)) = answers.next() {
+                let _ = reply.send(Ok(answer));
+            }
+            return;
+        }
+        tokio::spawn(async move {
+            for (reply, answer) in answers {
+                let _ = reply.send(Ok(answer));
+            }
+        });
+    }
+
+    fn note_error(&self, error: &StoreError) -> Fault {
+        let fault = match error {
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Fault::Unavailable,
+            StoreError::Unknown(_) => Fault::OutcomeUnknown,
+            StoreError::Conflict(_) => Fault::Internal,
+        };
+        self.metrics.store_error(error);
+        if fault != Fault::Internal {
+            self.healthy.store(false, Ordering::Relaxed);
+        }
+        tracing::error!(%error, "a batch was not saved");
+        fault
+    }
+}
