@@ -63,12 +63,12 @@ pub async fn assemble(
 ) -> anyhow::Result<Opened> {
     let metrics = Arc::new(Metrics::new());
     let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret()))));
-    let memory = Arc::new(Memory {
+    let memory = Memory {
         store: Arc::clone(&store),
         queue: Arc::clone(&queue),
         followers: Arc::clone(&followers),
         metrics: Arc::clone(&metrics),
-    });
+    };
     memory.lay().await?;
     let limits = EngineLimits {
         queue_len: usize::try_from(config.queue_len)?,
@@ -78,7 +78,7 @@ pub async fn assemble(
             Sharing::Shared => LANES,
         },
     };
-    let (engine, threads) = Engine::start(Arc::clone(&store), limits, Arc::clone(&metrics), memory)?;
+    let (engine, threads) = Engine::start(&store, limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
     let office = Arc::new(BoxOffice {
         store,
         queue,

@@ -97,19 +97,19 @@ impl Engine {
     /// # Errors
     /// A thread could not be started.
     pub fn start(
-        store: Arc<dyn Store>,
+        store: &Arc<dyn Store>,
         limits: EngineLimits,
         metrics: Arc<Metrics>,
-        follower: Arc<dyn Follower>,
+        follower: &Arc<dyn Follower>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let healthy = Arc::new(AtomicBool::new(true));
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..limits.lanes.max(1) {
             let (jobs, queue) = mpsc::channel(limits.queue_len);
             let lane = Lane {
-                store: Arc::clone(&store),
+                store: Arc::clone(store),
                 metrics: Arc::clone(&metrics),
-                follower: Arc::clone(&follower),
+                follower: Arc::clone(follower),
                 healthy: Arc::clone(&healthy),
                 batch_max: limits.batch_max,
             };
@@ -190,10 +190,10 @@ fn lane_of(request: &Request, lanes: usize) -> usize {
     home.hash(&mut hasher);
     let hash = usize::try_from(hasher.finish() >> 1).unwrap_or(0);
     // The lines have the first half of the lanes and the sales the other.
-    let lines = lanes / 2;
+    let half = lanes / 2;
     match home {
-        Home::Line(_) => hash % lines,
-        Home::Sale(_) | Home::User(_) => lines + hash % (lanes - lines),
+        Home::Line(_) => hash % half,
+        Home::Sale(_) | Home::User(_) => half + hash % (lanes - half),
     }
 }
 
@@ -246,11 +246,12 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_panic_the_outcome_is_unknown_memory_catches_up_and_the_engine_goes_on() {
-        let store = Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
+        let store: Arc<dyn Store> =
+            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
         let follower = Arc::new(Stumbling::default());
         let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
         let metrics = Arc::new(Metrics::new());
-        let (engine, threads) = Engine::start(store, limits, metrics, Arc::clone(&follower) as _).unwrap();
+        let (engine, threads) = Engine::start(&store, limits, metrics, &(Arc::clone(&follower) as _)).unwrap();
         let [register, join] = join(1);
         assert_eq!(engine.run(register).await.unwrap_err(), Fault::OutcomeUnknown);
         assert!(engine.run(join).await.unwrap().decision.is_ok());
