@@ -3,6 +3,7 @@
 mod filter;
 pub mod memory;
 pub mod migrate;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;

@@ -1,0 +1,7 @@
+//! The store in `PostgreSQL`: any number of instances share one database.
+
+mod connect;
+mod error;
+mod tls;
+
+pub use connect::{Settings, Statements};
