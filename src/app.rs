@@ -62,7 +62,7 @@ pub async fn assemble(
     ids: Ids,
 ) -> anyhow::Result<Opened> {
     let metrics = Arc::new(Metrics::new());
-    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret()))));
+    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
     let memory = Memory {
         store: Arc::clone(&store),
         queue: Arc::clone(&queue),
