@@ -1,27 +1,33 @@
 //! Puts a box office together from its settings, serves it, and takes it apart again.
 
+mod memory;
+mod open;
+
+pub use open::open;
+
 use crate::{
     clock::{Clock, Ids},
     config::Config,
-    engine::{Engine, EngineLimits, Follower},
+    engine::{Engine, EngineLimits},
     flow::{BoxOffice, Followers},
     http::{self, App, Shared, limit::RateLimits, listener, observe},
     passwords::Passwords,
-    queue::{Queue, memory::MemoryQueue, token::Keyring},
-    store::{Sharing, Store, sqlite::SqliteStore},
+    queue::{Queue, token::Keyring},
+    store::{Sharing, Store},
     telemetry::Metrics,
     workers::{self, WorkerSettings},
 };
 use anyhow::Context as _;
-use async_trait::async_trait;
 use axum::Router;
 use bytes::Bytes;
-use frontrow_domain::{points::PointKind, time::Span, world::Changes};
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use frontrow_domain::time::Span;
+use memory::Memory;
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    thread::JoinHandle,
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::watch};
-
-/// How many batches may be under way at once where several instances share the database.
-const LANES: usize = 4;
 
 /// A box office that is ready to serve.
 #[derive(Debug)]
@@ -31,22 +37,6 @@ pub struct Opened {
     engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,
     clock: Clock,
-}
-
-/// Opens the box office of one machine: `SQLite` in the data folder, lines in memory.
-///
-/// # Errors
-/// The data folder or the database cannot be used.
-pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
-    let path = config.database_path();
-    let store = SqliteStore::open(&path, clock.clone(), config.rules(), i64::from(config.max_active))
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    let keys = config.key_path();
-    let keyring = Keyring::load_or_create(&keys, &ids)
-        .with_context(|| format!("cannot use the token keys in {}", keys.display()))?;
-    assemble(config, Arc::new(store), Arc::new(MemoryQueue::new()), keyring, clock, ids).await
 }
 
 /// Puts a box office together from its parts, and lays the lines from their rows.
@@ -73,9 +63,10 @@ pub async fn assemble(
     let limits = EngineLimits {
         queue_len: usize::try_from(config.queue_len)?,
         batch_max: usize::try_from(config.batch_max)?,
-        lanes: match store.sharing() {
-            Sharing::Alone => 1,
-            Sharing::Shared => LANES,
+        // Several lanes tell their commits in any order: that is for a queue that can put them right.
+        lanes: match (store.sharing(), queue.sharing()) {
+            (Sharing::Shared, Sharing::Shared) => usize::try_from(config.servers.database_lanes)?,
+            _ => 1,
         },
     };
     let (engine, threads) = Engine::start(&store, limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
@@ -91,6 +82,7 @@ pub async fn assemble(
         rules: config.rules(),
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
         metrics: Arc::clone(&metrics),
+        clock_skew: AtomicI64::new(0),
         laying: tokio::sync::Mutex::default(),
     });
     let app = Arc::new(App {
@@ -102,57 +94,12 @@ pub async fn assemble(
     Ok(Opened { app, engine: threads, metrics, clock })
 }
 
-/// Everything in memory that follows the commits.
-struct Memory {
-    store: Arc<dyn Store>,
-    queue: Arc<dyn Queue>,
-    followers: Arc<Followers>,
-    metrics: Arc<Metrics>,
-}
-
-impl Memory {
-    /// Lays the lines and the holds' deadlines from their rows.
-    async fn lay(&self) -> anyhow::Result<()> {
-        for room in self.store.rooms().await? {
-            if let Some(line) = self.store.line(room.room_id).await? {
-                self.queue.lay(line).await?;
-            }
-        }
-        self.queue.add_hold_deadlines(&self.store.next_expiries(u32::MAX).await?).await?;
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Follower for Memory {
-    fn committed(&self, changes: &Changes) {
-        self.queue.publish(changes);
-        self.followers.publish(changes);
-        count(&self.metrics, changes);
-    }
-
-    async fn catch_up(&self) -> anyhow::Result<()> {
-        self.followers.forget();
-        self.lay().await
-    }
-}
-
 fn first_eight(secret: [u8; 32]) -> [u8; 8] {
     let mut first = [0; 8];
     for (to, from) in first.iter_mut().zip(secret) {
         *to = from;
     }
     first
-}
-
-fn count(metrics: &Metrics, changes: &Changes) {
-    let len = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-    metrics.holds.inc_by(len(changes.reservations.inserted.len()));
-    metrics.sales.inc_by(len(changes.payments.inserted.len()));
-    metrics.refunds.inc_by(len(changes.payments.updated.len()));
-    for entry in changes.history.iter().filter(|entry| entry.kind == PointKind::Charge) {
-        metrics.points_charged.inc_by(entry.amount.get().unsigned_abs());
-    }
 }
 
 /// Every route of a box office, with what surrounds each request.

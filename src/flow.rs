@@ -4,6 +4,7 @@
 
 mod accounts;
 pub mod concerts;
+mod health;
 mod line;
 
 use crate::{
@@ -36,7 +37,7 @@ use frontrow_domain::{
     user::{Caller, User},
     world::Changes,
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicI64};
 
 /// Everything that a running box office consists of.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub struct BoxOffice {
     pub session_length: Span,
     /// Counts and times.
     pub metrics: Arc<Metrics>,
+    /// How far the database's clock is ahead of this machine's, in microseconds, when it was last compared.
+    pub clock_skew: AtomicI64,
     /// Held by whoever lays a room that another process made, so that its rows are read once.
     pub laying: tokio::sync::Mutex<()>,
 }
