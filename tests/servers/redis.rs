@@ -1,6 +1,8 @@
 //! Redis servers of a test's own, on free ports in temporary folders. Each one is stopped by its process id when its
 //! value is dropped. The calls here block: they are for tests, where nothing else has to go on meanwhile.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot start its server has failed")]
+
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use std::{
     fs,
