@@ -176,12 +176,18 @@ impl Link {
         matches!(self.shared.server, Server::Cluster(_))
     }
 
+    /// What commands are sent over: see [`Way`].
+    #[must_use]
+    pub fn way(&self) -> Way {
+        Way(Arc::clone(&self.shared))
+    }
+
     /// One command.
     ///
     /// # Errors
     /// Redis is away, or refused the command.
     pub async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, QueueError> {
-        self.shared.with(async |mut connection| cmd.query_async(&mut connection).await).await
+        cmd.query_async(&mut self.way()).await.map_err(|error| error_of(&error))
     }
 
     /// Several commands in one round trip. In a cluster, all their keys have one tag.
@@ -189,7 +195,7 @@ impl Link {
     /// # Errors
     /// Redis is away, or refused a command; others of them may have been done.
     pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
-        self.shared.with(async |mut connection| pipeline.query_async(&mut connection).await).await
+        pipeline.query_async(&mut self.way()).await.map_err(|error| error_of(&error))
     }
 
     /// A script by its hash; loaded again where the server has lost it. Made by `script.key(..).arg(..)`.
@@ -197,7 +203,7 @@ impl Link {
     /// # Errors
     /// Redis is away, or the script failed.
     pub async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, QueueError> {
-        self.shared.with(async |mut connection| call.invoke_async(&mut connection).await).await
+        call.invoke_async(&mut self.way()).await.map_err(|error| error_of(&error))
     }
 
     /// A connection of its own for commands that wait in the server, at most `longest`.
@@ -205,9 +211,7 @@ impl Link {
     /// # Errors
     /// Redis is away.
     pub async fn blocking(&self, longest: Duration) -> Result<Blocking, QueueError> {
-        let Some(generation) = self.shared.live.load().as_ref().map(|live| live.generation) else {
-            return Err(self.shared.away());
-        };
+        let generation = self.shared.live().map_err(|error| error_of(&error))?.generation;
         let within = longest + BLOCKING_MORE;
         match self.shared.make(within).await {
             Ok(connection) => Ok(Blocking { connection, shared: Arc::clone(&self.shared), generation, within }),
@@ -223,6 +227,57 @@ impl Link {
         if let Some(live) = self.shared.live.load_full() {
             self.shared.lose(live.generation, &RedisError::from((ErrorKind::Io, "distrusted", why.to_owned())));
         }
+    }
+}
+
+/// The connection that is in use at the moment of a call, with the time-out; fails at once while Redis is away.
+/// Copies share it.
+#[derive(Clone)]
+pub struct Way(Arc<Shared>);
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Way").field(&*self.0.reach.borrow()).finish()
+    }
+}
+
+impl ConnectionLike for Way {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let live = self.0.live()?;
+            let mut connection = live.connection.clone();
+            let answer = limited(self.0.settings.response_timeout, connection.req_packed_command(cmd)).await;
+            let answer = self.0.noted(live.generation, answer)?;
+            if let Value::ServerError(error) = &answer {
+                self.0.note(live.generation, &RedisError::from(error.clone()));
+            }
+            Ok(answer)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let live = self.0.live()?;
+            let mut connection = live.connection.clone();
+            let answers = connection.req_packed_commands(pipeline, offset, count);
+            let answers = limited(self.0.settings.response_timeout, answers).await;
+            let answers = self.0.noted(live.generation, answers)?;
+            for answer in &answers {
+                if let Value::ServerError(error) = answer {
+                    self.0.note(live.generation, &RedisError::from(error.clone()));
+                }
+            }
+            Ok(answers)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.0.live.load().as_ref().map_or(0, |live| live.connection.get_db())
     }
 }
 
@@ -243,9 +298,7 @@ impl Blocking {
         match limited(self.within, cmd.query_async(&mut self.connection)).await {
             Ok(value) => Ok(value),
             Err(error) => {
-                if is_away(&error) {
-                    self.shared.lose(self.generation, &error);
-                }
+                self.shared.note(self.generation, &error);
                 Err(error_of(&error))
             }
         }
@@ -271,23 +324,24 @@ async fn keep(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    fn away(&self) -> QueueError {
-        match &*self.reach.borrow() {
-            Reach::Away(why) => QueueError(format!("Redis is away: {why}")),
-            Reach::Up(_) => QueueError("Redis was lost just now".into()),
-        }
+    fn live(&self) -> Result<Arc<Live>, RedisError> {
+        self.live.load_full().ok_or_else(|| {
+            let why = match &*self.reach.borrow() {
+                Reach::Away(why) => why.clone(),
+                Reach::Up(_) => "lost just now".into(),
+            };
+            RedisError::from((ErrorKind::Io, "Redis is away", why))
+        })
     }
 
-    async fn with<T>(&self, call: impl AsyncFnOnce(Connection) -> Result<T, RedisError>) -> Result<T, QueueError> {
-        let Some(live) = self.live.load_full() else { return Err(self.away()) };
-        match limited(self.settings.response_timeout, call(live.connection.clone())).await {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                if is_away(&error) {
-                    self.lose(live.generation, &error);
-                }
-                Err(error_of(&error))
-            }
+    /// The answer, after noting what its error says about the server.
+    fn noted<T>(&self, generation: u64, answer: Result<T, RedisError>) -> Result<T, RedisError> {
+        answer.inspect_err(|error| self.note(generation, error))
+    }
+
+    fn note(&self, generation: u64, error: &RedisError) {
+        if is_away(error) {
+            self.lose(generation, error);
         }
     }
 
