@@ -1,7 +1,7 @@
 //! Budgets that all instances share, for what is costly and nobody has signed in for. An instance counts by itself
 //! first; this keeps a client from having one budget an instance.
 
-use super::keys::Keys;
+use super::{keys::Keys, link::Way};
 use redis::{RedisResult, Script, aio::ConnectionLike};
 use sha2::{Digest, Sha256};
 use std::{sync::LazyLock, time::Duration};
@@ -30,6 +30,33 @@ impl Budget<'_> {
         let digest = Sha256::digest(text);
         let short = digest.iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
         keys.alone(format_args!("limit:{kind}:{short:032x}"))
+    }
+}
+
+/// The budgets of one box office.
+#[derive(Debug, Clone)]
+pub struct SharedLimits {
+    way: Way,
+    keys: Keys,
+}
+
+impl SharedLimits {
+    /// Budgets under these keys.
+    #[must_use]
+    pub const fn new(way: Way, keys: Keys) -> Self {
+        Self { way, keys }
+    }
+
+    /// Counts one try against a budget of `per_minute` that refills evenly. How long to wait if there is nothing left.
+    /// Where Redis cannot be asked, which is known within the time-out of the way to it, nobody has to wait.
+    pub async fn spend(&self, budget: Budget<'_>, per_minute: u32) -> Option<Duration> {
+        match spend(&mut self.way.clone(), &self.keys, budget, per_minute).await {
+            Ok(wait) => wait,
+            Err(error) => {
+                tracing::debug!(%error, "a shared budget could not be asked for");
+                None
+            }
+        }
     }
 }
 

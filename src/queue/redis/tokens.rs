@@ -23,10 +23,13 @@ const AT_ONCE: usize = 128;
 
 static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("tokens_put.lua")));
 
-/// What changed about tokens, by hash and place in it: the latest copy, or none of a token that has ended.
+/// By place in a hash the latest copy, or none of a token that has ended.
+type Entries = BTreeMap<i64, Option<Vec<u8>>>;
+
+/// What changed about tokens, by hash.
 #[derive(Debug, Clone, Default)]
 pub struct TokenChanges {
-    hashes: BTreeMap<(RoomId, i64), BTreeMap<i64, Option<Vec<u8>>>>,
+    hashes: BTreeMap<(RoomId, i64), Entries>,
 }
 
 impl TokenChanges {
