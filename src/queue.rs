@@ -2,6 +2,7 @@
 //! store before anybody sees it here, and all of this can be laid anew from the rows.
 
 pub mod memory;
+pub mod redis;
 pub mod token;
 pub mod view;
 
