@@ -1,0 +1,3 @@
+//! The store in `PostgreSQL`: any number of instances share one database.
+
+mod rows;
