@@ -23,10 +23,10 @@ END $$;
 
 -- Stops a batch of which an update did not find all its rows: the commit is sent together with the update, so the
 -- program could not stop it any more.
-CREATE FUNCTION all_found(found bigint, wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION all_found(updated bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF found <> wanted THEN
-        RAISE EXCEPTION 'an update found % of % rows', found, wanted USING ERRCODE = 'integrity_constraint_violation';
+    IF updated <> expected THEN
+        RAISE EXCEPTION 'an update found % of % rows', updated, expected USING ERRCODE = 'integrity_constraint_violation';
     END IF;
 END $$;
 
