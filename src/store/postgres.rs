@@ -2,6 +2,12 @@
 
 mod connect;
 mod error;
+mod load;
+mod pipeline;
+mod rows;
+mod save;
 mod tls;
+mod transact;
+mod wanted;
 
 pub use connect::{Settings, Statements};
