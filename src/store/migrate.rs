@@ -20,11 +20,8 @@ pub const SQLITE: &[Migration] = &[
 ];
 
 /// The steps of the `PostgreSQL` schema.
-pub const POSTGRES: &[Migration] = &[Migration {
-    version: 1,
-    name: "box_office",
-    sql: include_str!("../../migrations/postgres/0001_box_office.sql"),
-}];
+pub const POSTGRES: &[Migration] =
+    &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/postgres/0001_box_office.sql") }];
 
 /// The version that a database has after all of `steps`; 0 without any.
 #[must_use]

@@ -56,8 +56,7 @@ const CONTENT: Statement = Statement {
     types: &[],
 };
 
-const VERSION: Statement =
-    Statement { sql: "SELECT coalesce(max(version), 0) FROM frontrow_schema", types: &[] };
+const VERSION: Statement = Statement { sql: "SELECT coalesce(max(version), 0) FROM frontrow_schema", types: &[] };
 
 const LOCK: Statement = Statement { sql: "SELECT pg_try_advisory_xact_lock($1)", types: &[Type::INT8] };
 
@@ -229,14 +228,13 @@ async fn step_on(session: &Session<'_>) -> Result<Result<Progress, StoreError>, 
         return Ok(Err(StoreError::Unavailable("search_path names no schema that exists".to_owned())));
     };
     if let (false, Some(table)) = (ours, table) {
-        let text = format!("schema {schema} has another program's tables ({table}): give Frontrow a database of its own");
+        let text =
+            format!("schema {schema} has another program's tables ({table}): give Frontrow a database of its own");
         return Ok(Err(StoreError::Corrupt(text)));
     }
     // A step over many rows takes the time it takes. The time-out for locks stays.
     session.batch("SET LOCAL statement_timeout = 0").await?;
-    session
-        .batch("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'")
-        .await?;
+    session.batch("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'").await?;
     if !ours {
         session.batch(VERSIONS).await?;
     }
