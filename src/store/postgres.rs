@@ -2,6 +2,7 @@
 
 mod connect;
 mod error;
+pub mod keys;
 mod lists;
 mod pipeline;
 mod reads;
@@ -9,6 +10,7 @@ mod rows;
 mod schema;
 mod search;
 mod tls;
+pub mod tool;
 
 pub use connect::{Settings, Statements};
 
