@@ -3,7 +3,7 @@
 mod memory;
 mod open;
 
-pub use open::open;
+pub use open::{open, postgres_settings};
 
 use crate::{
     clock::{Clock, Ids},
@@ -27,7 +27,7 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 /// A box office that is ready to serve.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Opened {
     engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,
     clock: Clock,
+    /// What goes on as long as the box office is open.
+    tasks: JoinSet<()>,
 }
 
 /// Puts a box office together from its parts, and lays the lines from their rows.
@@ -91,7 +93,7 @@ pub async fn assemble(
         service_key: config.load_service_key()?,
         document: Bytes::from(serde_json::to_vec(&http::api_document())?),
     });
-    Ok(Opened { app, engine: threads, metrics, clock })
+    Ok(Opened { app, engine: threads, metrics, clock, tasks: JoinSet::new() })
 }
 
 fn first_eight(secret: [u8; 32]) -> [u8; 8] {
@@ -119,7 +121,7 @@ pub async fn serve(
     socket: TcpListener,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Opened { app, engine, metrics, clock } = opened;
+    let Opened { app, engine, metrics, clock, tasks } = opened;
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app, settings, &workers_stop);
@@ -132,6 +134,7 @@ pub async fn serve(
     let ended = tokio::task::spawn_blocking(move || join(engine));
     let bound = Duration::from_secs(u64::from(config.drain_seconds));
     tokio::time::timeout(bound, ended).await.context("the last batches took too long")??;
+    drop(tasks);
     if let Err(error) = store.settle().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
     }
@@ -140,7 +143,8 @@ pub async fn serve(
 
 /// Takes a box office apart that served nobody: what was asked of it is committed, and the database is closed.
 pub async fn close(opened: Opened) {
-    let Opened { app, engine, .. } = opened;
+    let Opened { app, engine, tasks, .. } = opened;
+    drop(tasks);
     drop(app);
     let _ = tokio::task::spawn_blocking(move || join(engine)).await;
 }

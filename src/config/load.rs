@@ -1,7 +1,7 @@
 //! Puts flags, environment and file together. The file's values become the defaults of the command line, so that there
 //! is one way to read a setting and one place that knows its type.
 
-use super::{Cli, Config, servers::masked};
+use super::{Cli, Config, Database, servers::masked};
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use frontrow_domain::rules::ChargePolicy;
 use std::{
@@ -83,8 +83,15 @@ impl Config {
             ChargePolicy::Open => "open",
             ChargePolicy::Operator => "operator",
         };
-        let key_file = self.key_path().display().to_string();
-        for (name, value) in [("charge_policy", policy.to_owned()), ("key_file", key_file)] {
+        let key_file = match (&self.key_file, self.database()) {
+            (None, Database::Postgres(_)) => "in the database".to_owned(),
+            _ => self.key_path().display().to_string(),
+        };
+        let url = match self.database() {
+            Database::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Database::Postgres(url) => url.to_string(),
+        };
+        for (name, value) in [("charge_policy", policy.to_owned()), ("key_file", key_file), ("database_url", url)] {
             if let Some(setting) = self.settings.iter_mut().find(|setting| setting.name == name) {
                 setting.value = value;
             }
