@@ -2,10 +2,12 @@
 
 mod connect;
 mod error;
+mod fill;
 mod load;
 mod pipeline;
 mod rows;
 mod save;
+mod statements;
 mod tls;
 mod transact;
 mod wanted;
