@@ -148,7 +148,7 @@ impl Settings {
             .bounds()
             .iter()
             .map(|(name, bound)| format!("SET {name} = {}; ", bound.as_millis()))
-            .chain(["SET synchronous_commit = on; SET jit = off; ".to_owned()])
+            .chain(["SET jit = off; ".to_owned()])
             .collect();
         // Settings that not every version or platform has.
         for (name, value) in [("transaction_timeout", TRANSACTION), ("client_connection_check_interval", CLIENT_CHECK)]
@@ -166,7 +166,7 @@ impl Settings {
             for (name, bound) in self.bounds() {
                 let _ = write!(sql, "; SET LOCAL {name} = {}", bound.as_millis());
             }
-            sql.push_str("; SET LOCAL synchronous_commit = on; SET LOCAL jit = off");
+            sql.push_str("; SET LOCAL jit = off");
         }
         sql
     }

@@ -15,12 +15,11 @@ use super::{
     connect::{Session, Statement},
     pipeline::Pipeline,
     rows::{
-        self, concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
+        concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
         token_columns, user_columns,
     },
     wanted::{UserLock, Wanted},
 };
-use frontrow_domain::{time::Time, world::World};
 use tokio_postgres::{
     Error, Row,
     types::{ToSql, Type},
@@ -234,14 +233,10 @@ const KEPT: Statement = Statement {
     sql: "SELECT key, fingerprint, answer, created_at FROM idempotency WHERE key = ANY($1)",
     types: &[Type::BYTEA_ARRAY],
 };
-const EMAILS: Statement = Statement {
-    sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)",
-    types: &[Type::TEXT_ARRAY],
-};
-const REFERENCES: Statement = Statement {
-    sql: "SELECT reference FROM point_history WHERE reference = ANY($1)",
-    types: &[Type::TEXT_ARRAY],
-};
+const EMAILS: Statement =
+    Statement { sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)", types: &[Type::TEXT_ARRAY] };
+const REFERENCES: Statement =
+    Statement { sql: "SELECT reference FROM point_history WHERE reference = ANY($1)", types: &[Type::TEXT_ARRAY] };
 const SEAT_NUMBERS: Statement = Statement {
     sql: "SELECT s.concert_id, s.seat_number FROM unnest($1, $2) AS k (concert_id, seat_number)
           JOIN seat AS s ON s.concert_id = k.concert_id AND s.seat_number = k.seat_number",
@@ -297,18 +292,13 @@ pub(super) struct Loads<'a> {
 }
 
 impl<'a> Loads<'a> {
-    fn add<const N: usize>(
-        &mut self,
-        kind: Load,
-        statement: &'static Statement,
-        params: [&'a (dyn ToSql + Sync); N],
-    ) {
+    fn add<const N: usize>(&mut self, kind: Load, statement: &'static Statement, params: [&'a (dyn ToSql + Sync); N]) {
         let session = self.session;
         self.kinds.push(kind);
         self.pipeline.add(statement, async move { session.query(statement, &params).await });
     }
 
-    /// What `wanted` asks for, at the time `now` where a test says what time it is.
+    /// What `wanted` asks for.
     pub(super) fn of(session: &'a Session<'a>, wanted: &'a Wanted, numbers: &'a Numbers) -> Self {
         let mut loads = Self { session, pipeline: Pipeline::new(), kinds: vec![Load::Begin] };
         loads.pipeline.add_text(async { session.begin().await.map(|()| Vec::new()) });
@@ -450,12 +440,12 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn of(wanted: &Wanted, now: Option<Time>) -> Self {
+    pub(super) fn of(wanted: &Wanted, given: Option<i64>) -> Self {
         let demand = &wanted.demand;
         let counts =
             [demand.reservations, demand.payments, demand.history, demand.points, demand.audit, demand.concerts];
         Self {
-            now: now.map(Time::micros),
+            now: given,
             seats: i64::try_from(demand.seats).unwrap_or(i64::MAX),
             ids: counts.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
         }

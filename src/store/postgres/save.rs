@@ -60,11 +60,7 @@ struct Saves<'a> {
 ///
 /// # Errors
 /// A statement could not be prepared: nothing was sent.
-pub(super) async fn save(
-    session: &Session<'_>,
-    changes: &Changes,
-    active: &HashSet<TokenId>,
-) -> Result<Saved, Error> {
+pub(super) async fn save(session: &Session<'_>, changes: &Changes, active: &HashSet<TokenId>) -> Result<Saved, Error> {
     let mut saves = Saves { session, changes, pipeline: Pipeline::new() };
     saves.users();
     saves.rooms();
@@ -426,22 +422,8 @@ impl Rows<'_, Concert> {
         let created: Vec<i64> = column(self.rows, |row| row.created_at.micros());
         let updated: Vec<i64> = column(self.rows, |row| row.updated_at.micros());
         let params: Vec<&(dyn ToSql + Sync)> = vec![
-            &ids,
-            &titles,
-            &artists,
-            &venues,
-            &zones,
-            &dates,
-            &starts,
-            &ends,
-            &moments,
-            &prices,
-            &openings,
-            &closings,
-            &rooms,
-            &statuses,
-            &created,
-            &updated,
+            &ids, &titles, &artists, &venues, &zones, &dates, &starts, &ends, &moments, &prices, &openings, &closings,
+            &rooms, &statuses, &created, &updated,
         ];
         self.run_checked(params).await
     }
@@ -460,10 +442,8 @@ impl Rows<'_, Reservation> {
         let ends: Vec<i64> = column(self.rows, |row| row.expires_at.micros());
         let confirmed: Vec<Option<i64>> = column(self.rows, |row| micros(row.confirmed_at));
         let closed: Vec<Option<i64>> = column(self.rows, |row| micros(row.closed_at));
-        self.run(&[
-            &ids, &users, &concerts, &seats, &numbers, &prices, &statuses, &created, &ends, &confirmed, &closed,
-        ])
-        .await
+        self.run(&[&ids, &users, &concerts, &seats, &numbers, &prices, &statuses, &created, &ends, &confirmed, &closed])
+            .await
     }
 }
 

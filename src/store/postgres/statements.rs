@@ -62,10 +62,8 @@ pub(super) const INSERT_ROOMS: Statement = Statement {
     types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, IDS, IDS],
 };
 
-pub(super) const SET_POSITION: Statement = Statement {
-    sql: "SELECT setval(('room_position_' || $1)::regclass, $2)",
-    types: &[NUMBER, NUMBER],
-};
+pub(super) const SET_POSITION: Statement =
+    Statement { sql: "SELECT setval(('room_position_' || $1)::regclass, $2)", types: &[NUMBER, NUMBER] };
 
 pub(super) const INSERT_CAPS: Statement = Statement {
     sql: "INSERT INTO room_cap (room_id, max_active, since) SELECT k.*, $3 FROM unnest($1, $2) AS k",
@@ -83,9 +81,7 @@ pub(super) const UPDATE_CONCERTS: Statement = Statement {
                   closes_at, room_id, status, created_at, updated_at)
               WHERE c.concert_id = k.id RETURNING 1
           ) SELECT all_found(count(*), $17) FROM done",
-    types: &[
-        IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, NUMBER,
-    ],
+    types: &[IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, NUMBER],
 };
 
 pub(super) const INSERT_CONCERTS: Statement = Statement {

@@ -9,14 +9,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::store::{Committed, StoreError};
-use frontrow_domain::{
-    command::Request,
-    decide::decide_all,
-    id::TokenId,
-    rules::Rules,
-    time::Time,
-    world::World,
-};
+use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, rules::Rules, world::World};
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -37,8 +30,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// Decides batches, each on a connection of its own.
 #[derive(Debug)]
 pub(super) struct Transactor {
-    pub(super) pool: Pool,
-    pub(super) rules: Rules,
+    pool: Pool,
+    rules: Rules,
     /// Positions that were reserved for tries that failed: nobody has them. The next batch that is committed says so.
     orphans: Mutex<Vec<TokenId>>,
 }
@@ -63,15 +56,18 @@ impl Transactor {
         Self { pool, rules, orphans: Mutex::new(Vec::new()) }
     }
 
-    /// Loads, decides, saves and commits a batch. `now` is the time where a test says what time it is.
-    pub(super) async fn transact(&self, batch: &[Request], now: Option<Time>) -> Result<Committed, StoreError> {
+    /// Loads, decides, saves and commits a batch. `given` says what time it is, in microseconds, where a test does.
+    pub(super) async fn transact(
+        &self,
+        batch: &[Request],
+        given: impl Fn() -> Option<i64> + Sync,
+    ) -> Result<Committed, StoreError> {
         let wanted = Wanted::of(batch);
-        let numbers = Numbers::of(&wanted, now);
         let started = Instant::now();
         let mut pause = PAUSE;
         let mut tries = 1;
         loop {
-            match self.attempt(batch, &wanted, &numbers).await {
+            match self.attempt(batch, &wanted, &Numbers::of(&wanted, given())).await {
                 Ok(mut committed) => {
                     committed.changes.unused.append(&mut self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
                     return Ok(committed);
@@ -85,6 +81,11 @@ impl Transactor {
                 Err(Failure::Again(failure) | Failure::Final(failure)) => return Err(failure),
             }
         }
+    }
+
+    /// Closes what is not in use, and makes no new connection.
+    pub(super) fn close(&self) {
+        self.pool.close();
     }
 
     async fn attempt(&self, batch: &[Request], wanted: &Wanted, numbers: &Numbers) -> Result<Committed, Failure> {
