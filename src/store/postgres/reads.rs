@@ -1,6 +1,7 @@
 //! What is read outside a batch: each function one consistent look at the database.
 
 use super::{
+    Times,
     connect::{Params, Pool, Session, Settings, Statement},
     error::{self, Cause},
     pipeline::Pipeline,
@@ -9,10 +10,7 @@ use super::{
         token_columns, user_columns,
     },
 };
-use crate::{
-    clock::Clock,
-    store::{Line, StoreError},
-};
+use crate::store::{Line, StoreError};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -179,7 +177,7 @@ pub(super) const STATEMENTS: &[(&str, Statement)] = &[
 pub(super) struct Reads {
     primary: Pool,
     replica: Option<Pool>,
-    clock: Clock,
+    times: Times,
 }
 
 impl Reads {
@@ -187,8 +185,8 @@ impl Reads {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the settings are of no use.
-    pub(super) fn open(settings: &Settings, clock: Clock) -> Result<Self, StoreError> {
-        Ok(Self { primary: settings.reader_pool()?, replica: settings.replica_pool()?, clock })
+    pub(super) fn open(settings: &Settings, times: Times) -> Result<Self, StoreError> {
+        Ok(Self { primary: settings.reader_pool()?, replica: settings.replica_pool()?, times })
     }
 
     /// Those that see what has just been written.
@@ -206,10 +204,7 @@ impl Reads {
 
     /// The time that a test gives.
     fn given(&self) -> Option<i64> {
-        match &self.clock {
-            Clock::System => None,
-            Clock::Manual(_) => Some(self.clock.now().micros()),
-        }
+        self.times.given()
     }
 
     /// The row that there is, or none.
