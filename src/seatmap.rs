@@ -74,7 +74,7 @@ impl SeatMaps {
             let mut halls = self.halls.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(halls.entry(id).or_insert_with(|| Arc::new(Hall::new(id, self.boot, self.sharing))))
         });
-        hall.bring_up_to_date(store).await?;
+        hall.bring_up_to_date(&store).await?;
         Ok(hall.map(form))
     }
 }

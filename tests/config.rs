@@ -138,6 +138,61 @@ fn everything_that_contradicts_itself_is_said_at_once() {
 }
 
 #[test]
+fn addresses_show_no_password_wherever_they_come_from() {
+    let file = file("redis_url = 'redis://:s3cret-two@cache'\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_frontrow"))
+        .args(["config", "--database-replica-url", "postgres://app:s3cret-three@replica/frontrow", "--config"])
+        .arg(file.path())
+        .env("FRONTROW_DATABASE_URL", "postgres://app:s3cret-one@db/frontrow")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    for shown in ["postgres://app:********@db/frontrow", "postgres://app:********@replica", "redis://:********@cache"] {
+        assert!(text.contains(shown), "{shown} is not in {text}");
+    }
+    assert!(text.contains("in the database"), "{text}");
+    let help = Command::new(env!("CARGO_BIN_EXE_frontrow"))
+        .args(["serve", "--help", "--config"])
+        .arg(file.path())
+        .env("FRONTROW_DATABASE_URL", "postgres://app:s3cret-one@db/frontrow")
+        .output()
+        .unwrap();
+    let config = load(&["serve", "--database-url", "postgres://app:s3cret-one@db/frontrow"]).unwrap();
+    for said in [text, String::from_utf8(help.stdout).unwrap(), format!("{config:?}")] {
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+}
+
+#[test]
+fn servers_that_do_not_fit_together_are_refused() {
+    let postgres = "--database-url=postgres://app:s3cret@db/frontrow";
+    for (args, expected) in [
+        (vec!["--redis-url=redis://cache"], "redis_url needs a database_url of PostgreSQL"),
+        (vec!["--database-url=sqlite:box.db", "--redis-url=redis://cache"], "redis_url needs"),
+        (vec!["--database-url=sqlite:"], "database_url must be"),
+        (vec!["--database-url=host=db password=s3cret"], "database_url must be"),
+        (vec!["--database-replica-url=postgres://replica/x"], "database_replica_url needs"),
+        (vec![postgres, "--redis-url=memcached://cache"], "redis_url must begin"),
+        (vec![postgres, "--database-statement-timeout-ms=7000"], "database_statement_timeout_ms"),
+        (vec![postgres, "--database-lock-timeout-ms=4000"], "database_lock_timeout_ms"),
+        (vec![postgres, "--redis-ca-file=ca.pem"], "redis_ca_file needs a redis_url"),
+    ] {
+        let config = load(&[&["serve"], args.as_slice()].concat()).unwrap();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains("s3cret"), "{args:?}: {error}");
+    }
+    for redis in
+        ["redis://a", "rediss://a", "redis+sentinel://a,b/0?master=m", "redis://a,redis://b", "redis-cluster://a"]
+    {
+        load(&["serve", postgres, &format!("--redis-url={redis}")]).unwrap().validate().unwrap();
+    }
+    let elsewhere = load(&["serve", "--database-url=sqlite:/srv/box.db"]).unwrap();
+    elsewhere.validate().unwrap();
+    assert_eq!(elsewhere.database_path(), std::path::Path::new("/srv/box.db"));
+}
+
+#[test]
 fn a_demo_lets_users_charge_unless_it_is_told_otherwise() {
     let demo = load(&["serve", "--demo"]).unwrap();
     assert_eq!(demo.effective_charge_policy(), ChargePolicy::Open);

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::store::{LATE_MAX, Sharing, Store, StoreError};
 use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
 use bytes::Bytes;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
@@ -75,6 +76,29 @@ pub(super) struct Row {
 struct Seats {
     rows: Vec<Row>,
     index: HashMap<SeatId, usize>,
+}
+
+/// What a hall asks of the store.
+#[async_trait]
+pub(super) trait Source: Sync {
+    async fn now(&self) -> Result<Time, StoreError>;
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError>;
+    async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError>;
+}
+
+#[async_trait]
+impl Source for &dyn Store {
+    async fn now(&self) -> Result<Time, StoreError> {
+        Store::now(*self).await
+    }
+
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+        Store::seats(*self, concert).await
+    }
+
+    async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
+        Store::changed_seats(*self, concert, since).await
+    }
 }
 
 /// What is to be done with rows that were read.
@@ -180,7 +204,7 @@ impl Hall {
     }
 
     /// Reads the store, unless what is here is good enough, or what somebody else is reading just now will be.
-    pub(super) async fn bring_up_to_date(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(super) async fn bring_up_to_date(&self, store: &impl Source) -> Result<(), StoreError> {
         let asked = Instant::now();
         if self.is_good_at(asked) {
             return Ok(());
@@ -216,7 +240,7 @@ impl Hall {
     }
 
     /// Reads every seat. The store's clock from before.
-    async fn read_all(&self, store: &dyn Store) -> Result<Time, StoreError> {
+    async fn read_all(&self, store: &impl Source) -> Result<Time, StoreError> {
         let now = match self.sharing {
             Sharing::Alone => Time::default(),
             Sharing::Shared => store.now().await?,
@@ -228,7 +252,7 @@ impl Hall {
     }
 
     /// Reads the seats that may have changed unseen since a reading at `since`. The store's clock now.
-    async fn read_changed(&self, store: &dyn Store, since: Time) -> Result<Time, StoreError> {
+    async fn read_changed(&self, store: &impl Source, since: Time) -> Result<Time, StoreError> {
         let seen = self.version.load(Ordering::Acquire);
         let (rows, now) = store.changed_seats(self.concert_id, since.minus(LATE_MAX)).await?;
         let taken = self.take(rows.into_iter().map(|seat| (seat, None)), seen);
@@ -317,3 +341,6 @@ impl Hall {
         SeatMap { body: Bytes::from(body), etag }
     }
 }
+
+#[cfg(test)]
+mod tests;

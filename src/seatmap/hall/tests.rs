@@ -1,0 +1,198 @@
+//! How often the store is read, and which of two rows wins.
+
+use super::*;
+use async_trait::async_trait;
+use frontrow_domain::{money::Money, seat::SeatStatus};
+use std::sync::atomic::AtomicUsize;
+
+const CONCERT: ConcertId = ConcertId::new(1);
+
+/// A store of one concert that counts how often it is asked.
+#[derive(Default)]
+struct Counted {
+    rows: Mutex<Vec<Seat>>,
+    /// Everything and what changed.
+    reads: [AtomicUsize; 2],
+    fails: std::sync::atomic::AtomicBool,
+}
+
+impl Counted {
+    fn put(&self, seat: Seat) {
+        let mut rows = self.rows.lock().unwrap();
+        rows.retain(|row| row.seat_id != seat.seat_id);
+        rows.push(seat);
+    }
+
+    fn reads(&self) -> [usize; 2] {
+        self.reads.each_ref().map(|reads| reads.load(Ordering::SeqCst))
+    }
+
+    fn answer(&self, read: usize) -> Result<Vec<Seat>, StoreError> {
+        self.reads[read].fetch_add(1, Ordering::SeqCst);
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("away".to_owned()));
+        }
+        Ok(self.rows.lock().unwrap().clone())
+    }
+}
+
+#[async_trait]
+impl Source for Counted {
+    async fn now(&self) -> Result<Time, StoreError> {
+        Ok(Time::from_micros(100_000_000))
+    }
+
+    async fn seats(&self, _: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+        Ok(self.answer(0)?.into_iter().map(|seat| (seat, SeatLabel::default())).collect())
+    }
+
+    async fn changed_seats(&self, _: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
+        assert_eq!(since, self.now().await?.minus(LATE_MAX), "changes may become visible late");
+        let rows = self.answer(1)?;
+        Ok((rows.into_iter().filter(|seat| seat.updated_at >= since).collect(), self.now().await?))
+    }
+}
+
+fn seat(number: i32, status: SeatStatus, at: i64) -> Seat {
+    Seat {
+        seat_id: SeatId::new(number.into()),
+        concert_id: CONCERT,
+        seat_number: number,
+        price: Money::new(1),
+        status,
+        reservation_id: None,
+        blocked_reason: None,
+        updated_at: Time::from_micros(at),
+    }
+}
+
+async fn looked_at(sharing: Sharing, store: &Counted) -> Arc<Hall> {
+    let hall = Arc::new(Hall::new(CONCERT, 1, sharing));
+    hall.bring_up_to_date(store).await.unwrap();
+    hall
+}
+
+/// As if a tenth of a second had passed.
+fn grow_old(hall: &Hall) {
+    hall.read_at.store(0, Ordering::SeqCst);
+}
+
+fn letters(hall: &Hall) -> String {
+    hall.seats().rows.iter().map(|row| char::from(row.seat.status.letter())).collect()
+}
+
+#[tokio::test]
+async fn however_many_look_at_once_one_of_them_reads_and_while_nobody_looks_none_does() {
+    let store = Arc::new(Counted::default());
+    store.put(seat(1, SeatStatus::Available, 1));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    assert_eq!(store.reads(), [1, 0]);
+    for round in 1..=3 {
+        grow_old(&hall);
+        assert_eq!(store.reads(), [1, round - 1], "nobody looks");
+        // All of them have asked before the first one reads.
+        let held = hall.reading.lock().await;
+        let viewers: Vec<_> = (0..1_000)
+            .map(|_| {
+                let (hall, store) = (Arc::clone(&hall), Arc::clone(&store));
+                tokio::spawn(async move { hall.bring_up_to_date(&*store).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        drop(held);
+        for viewer in viewers {
+            viewer.await.unwrap().unwrap();
+        }
+        assert_eq!(store.reads(), [1, round]);
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_alone_reads_once() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    let hall = looked_at(Sharing::Alone, &store).await;
+    for _ in 0..10 {
+        hall.bring_up_to_date(&store).await.unwrap();
+    }
+    assert_eq!(store.reads(), [1, 0]);
+}
+
+#[tokio::test]
+async fn a_map_is_good_for_a_tenth_of_a_second() {
+    let store = Counted::default();
+    let hall = looked_at(Sharing::Shared, &store).await;
+    let read_at = hall.read_at().unwrap();
+    assert!(hall.is_good_at(read_at + AGE_MAX - Duration::from_micros(1)));
+    assert!(!hall.is_good_at(read_at + AGE_MAX));
+}
+
+#[tokio::test]
+async fn what_others_change_and_add_is_seen_with_the_next_reading() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    let before = hall.map(MapForm::Compact);
+    store.put(seat(1, SeatStatus::Held, 99_000_000));
+    store.put(seat(2, SeatStatus::Available, 99_000_000));
+    grow_old(&hall);
+    hall.bring_up_to_date(&store).await.unwrap();
+    assert_eq!(letters(&hall), "HA");
+    assert_eq!(store.reads(), [2, 1], "the place of a new seat is read too");
+    let after = hall.map(MapForm::Compact);
+    assert_ne!(before.etag, after.etag);
+    grow_old(&hall);
+    hall.bring_up_to_date(&store).await.unwrap();
+    assert!(Arc::ptr_eq(&after, &hall.map(MapForm::Compact)), "nothing changed, nothing is written again");
+    let another = looked_at(Sharing::Shared, &store).await.map(MapForm::Compact);
+    assert_eq!((&after.etag, &after.body), (&another.etag, &another.body), "instances write the same");
+}
+
+#[tokio::test]
+async fn of_two_commits_told_in_the_wrong_order_the_later_one_stays() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    hall.publish(&[seat(1, SeatStatus::Sold, 30)], &HashMap::new());
+    hall.publish(&[seat(1, SeatStatus::Held, 20)], &HashMap::new());
+    assert_eq!(letters(&hall), "S");
+}
+
+#[tokio::test]
+async fn a_row_that_was_read_before_a_commit_of_this_process_does_not_undo_it() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    let seen = hall.version.load(Ordering::SeqCst);
+    hall.publish(&[seat(1, SeatStatus::Held, 20)], &HashMap::new());
+    hall.take(std::iter::once((seat(1, SeatStatus::Available, 1), None)), seen);
+    assert_eq!(letters(&hall), "H");
+    hall.take(std::iter::once((seat(1, SeatStatus::Sold, 30), None)), seen);
+    assert_eq!(letters(&hall), "S", "another instance changed it after that");
+    // What the store says now counts, even where its clock went back.
+    let seen = hall.version.load(Ordering::SeqCst);
+    hall.take(std::iter::once((seat(1, SeatStatus::Available, 10), None)), seen);
+    assert_eq!(letters(&hall), "A");
+}
+
+#[tokio::test]
+async fn a_store_in_trouble_is_asked_once_by_all_who_wait() {
+    let store = Arc::new(Counted::default());
+    store.fails.store(true, Ordering::SeqCst);
+    let hall = Arc::new(Hall::new(CONCERT, 1, Sharing::Alone));
+    let held = hall.reading.lock().await;
+    let viewers: Vec<_> = (0..100)
+        .map(|_| {
+            let (hall, store) = (Arc::clone(&hall), Arc::clone(&store));
+            tokio::spawn(async move { hall.bring_up_to_date(&*store).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    drop(held);
+    for viewer in viewers {
+        assert!(viewer.await.unwrap().is_err());
+    }
+    assert_eq!(store.reads(), [1, 0]);
+    store.fails.store(false, Ordering::SeqCst);
+    hall.bring_up_to_date(&*store).await.unwrap();
+}

@@ -1,0 +1,47 @@
+//! Several instances over one PostgreSQL and one Redis: what they share, how they start, how a box office gets there.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod moving;
+mod sharing;
+mod starting;
+mod tools;
+
+#[expect(dead_code, reason = "the tests of the program use the rest")]
+#[path = "../program/mod.rs"]
+mod program;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../servers/mod.rs"]
+mod servers;
+#[expect(dead_code, reason = "the tests of the API use the rest")]
+#[path = "../api/support.rs"]
+mod support;
+
+use frontrow::{check, clock::Clock, config::Config};
+use frontrow_domain::time::Time;
+use servers::postgres::Database;
+use support::{Hall, Server, settings};
+
+/// The Redis that the run shares. Each database has names of its own in it.
+fn redis() -> String {
+    std::env::var("FRONTROW_TEST_REDIS").expect("FRONTROW_TEST_REDIS names the Redis of the run")
+}
+
+/// An instance over this database, in this process.
+async fn instance(database: &Database) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [("--database-url", database.url()), ("--redis-url", redis())];
+    let flags = flags.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let config = settings(folder.path(), &flags);
+    Server::over(folder, config, Clock::System).await
+}
+
+/// A concert that is on sale by the real clock.
+async fn hall(server: &Server, seats: i32) -> Hall {
+    server.hall_like(seats, |draft| draft.opens_at = Time::default()).await
+}
+
+async fn assert_books_in_order(config: &Config) {
+    let report = check::run(config).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}

@@ -1,0 +1,61 @@
+//! The command line beside instances that run.
+
+use super::{assert_books_in_order, instance, redis};
+use crate::{
+    program::{command, succeeds},
+    servers::postgres::Database,
+    support::{eventually, items},
+};
+use std::process::Command;
+
+const TOUR: &str = r#"[{
+    "concert": {
+        "title": "Midnight Tide in Busan", "artist": "Midnight Tide", "venue": "Dalmaji Theatre, Busan",
+        "time_zone": "Asia/Seoul", "concert_date": "2999-12-31", "start_time": "20:00:00", "end_time": "22:00:00",
+        "base_price": 100000, "opens_at": "2026-01-01T00:00:00Z", "own_room_max_active": 5
+    },
+    "seats": [{ "range": { "from": 1, "to": 3, "grade": "R" } }]
+}]"#;
+
+fn tool(folder: &std::path::Path, name: &str, database: &Database) -> Command {
+    let mut command = command(folder, name);
+    command.args(["--database-url", &database.url(), "--redis-url", &redis()]);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_command_line_does_is_known_at_once_where_instances_run() {
+    let database = Database::new().await;
+    let server = instance(&database).await;
+    let folder = tempfile::tempdir().unwrap();
+    let buyer = server.buyer("buyer").await;
+    let file = folder.path().join("tour.json");
+    std::fs::write(&file, TOUR).unwrap();
+    succeeds(tool(folder.path(), "concert import", &database).arg(&file));
+    let token = buyer.enter(Some(1)).await;
+    let seats = buyer.get("/concerts/1/seats").await.expect(200);
+    buyer.hold(&token, seats["seats"][2]["seat_id"].as_i64().unwrap()).await.expect(201);
+
+    let mut add = tool(folder.path(), "operator add", &database);
+    succeeds(add.args(["--email", "buyer@example.com", "--name", "Ops"]));
+    eventually("the buyer is an operator", async || {
+        let rooms = buyer.get("/operator/rooms").await;
+        (rooms.status == 200).then(|| items(&rooms.json()).len())
+    })
+    .await;
+
+    succeeds(&mut tool(folder.path(), "keys rotate", &database));
+    assert_eq!(buyer.position(&token).await["status"], "active", "an old key goes on verifying");
+    succeeds(&mut tool(folder.path(), "migrate", &database));
+    assert!(succeeds(&mut tool(folder.path(), "check", &database)).ends_with("The books are in order.\n"));
+
+    succeeds(&mut tool(folder.path(), "line renew", &database));
+    eventually("the old token is refused", async || {
+        (buyer.get(&format!("/queue/tokens/{token}/position")).await.status == 404).then_some(())
+    })
+    .await;
+    let again = buyer.join(Some(1)).await;
+    assert_eq!((&again["position"], &again["status"]), (&1.into(), &"active".into()));
+    assert_books_in_order(&server.config).await;
+    server.stop().await;
+}
