@@ -1,5 +1,6 @@
 //! The store in `PostgreSQL`: any number of instances share one database.
 
+mod clock;
 mod connect;
 mod error;
 mod lists;

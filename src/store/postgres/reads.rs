@@ -1,6 +1,7 @@
 //! What is read outside a batch: each function one consistent look at the database.
 
 use super::{
+    clock::{given, now},
     connect::{Params, Pool, Session, Settings, Statement},
     error::{self, Cause},
     pipeline::Pipeline,
@@ -32,14 +33,6 @@ const TRIES: usize = 3;
 
 /// How a row becomes a value.
 pub(super) type Decode<T> = fn(&Row) -> Result<T, Error>;
-
-/// The server's clock in microseconds, unless a test gives the time. Of a transaction its start: what is read with it
-/// is not older.
-macro_rules! now {
-    ($given:literal) => {
-        concat!("coalesce(", $given, ", (extract(epoch FROM now()) * 1000000)::bigint)")
-    };
-}
 
 const NOW: Statement = Statement { sql: concat!("SELECT ", now!("$1")), types: &[Type::INT8] };
 
@@ -204,14 +197,6 @@ impl Reads {
         }
     }
 
-    /// The time that a test gives.
-    fn given(&self) -> Option<i64> {
-        match &self.clock {
-            Clock::System => None,
-            Clock::Manual(_) => Some(self.clock.now().micros()),
-        }
-    }
-
     /// The row that there is, or none.
     async fn find<T>(
         &self,
@@ -251,7 +236,7 @@ impl Reads {
     }
 
     pub(super) async fn now(&self) -> Result<Time, StoreError> {
-        match self.given() {
+        match given(&self.clock) {
             Some(micros) => Ok(Time::from_micros(micros)),
             None => self.find(&NOW, &[&None::<i64>], |row| time(row, 0)).await?.ok_or_else(no_row),
         }
@@ -299,7 +284,7 @@ impl Reads {
 
     pub(super) async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
         // The time first: what changes in between is found now and once more the next time.
-        let (given, concert, since) = (self.given(), concert.get(), since.micros());
+        let (given, concert, since) = (given(&self.clock), concert.get(), since.micros());
         let keys: [(&Statement, Params<'_>); 2] = [(&NOW, &[&given]), (&CHANGED_SEATS, &[&concert, &since])];
         let mut results = together(&self.primary, &keys, Moment::Each).await?.into_iter();
         let (now, seats) = (results.next().unwrap_or_default(), results.next().unwrap_or_default());
@@ -326,7 +311,7 @@ impl Reads {
 
     /// A room, those who wait as `waiting` finds them, and the other tokens: one moment of the database.
     async fn look_at(&self, id: RoomId, waiting: &Statement) -> Result<Option<Line>, StoreError> {
-        let (given, id) = (self.given(), id.get());
+        let (given, id) = (given(&self.clock), id.get());
         let keys: [(&Statement, Params<'_>); 3] =
             [(&STANDING, &[&id, &given]), (waiting, &[&id]), (&NEITHER_WAITING_NOR_ENDED, &[&id])];
         let results = together(&self.primary, &keys, Moment::One).await?;
