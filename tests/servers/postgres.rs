@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// A server that has not started or stopped by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -259,8 +259,11 @@ impl Server {
         let started = Instant::now();
         self.spawn();
         loop {
-            if try_connect(&self.url("postgres")).await.is_ok() {
-                return;
+            match try_connect(&self.url("postgres")).await {
+                Ok(_) => return,
+                // It speaks, and refuses one without encryption.
+                Err(error) if error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => return,
+                Err(_) => {}
             }
             assert!(started.elapsed() < PATIENCE, "the server does not start: {}", self.log());
             if self.process.as_mut().is_none_or(|process| process.try_wait().unwrap().is_some()) {
@@ -289,7 +292,8 @@ impl Server {
     /// The postmaster and its children.
     fn processes(&self) -> Vec<u32> {
         let postmaster = self.process.as_ref().unwrap().id();
-        let listed = Command::new("ps").args(["--no-headers", "-o", "pid", "--ppid"]).arg(postmaster.to_string()).output();
+        let listed =
+            Command::new("ps").args(["--no-headers", "-o", "pid", "--ppid"]).arg(postmaster.to_string()).output();
         let children = String::from_utf8(listed.unwrap().stdout).unwrap();
         let children = children.split_whitespace().map(|number| number.parse().unwrap());
         std::iter::once(postmaster).chain(children).collect()
