@@ -1,7 +1,7 @@
 //! What is read outside a batch: each function one consistent look at the database.
 
 use super::{
-    clock::{given, now},
+    Times,
     connect::{Params, Pool, Session, Settings, Statement},
     error::{self, Cause},
     pipeline::Pipeline,
@@ -10,10 +10,7 @@ use super::{
         token_columns, user_columns,
     },
 };
-use crate::{
-    clock::Clock,
-    store::{Line, StoreError},
-};
+use crate::store::{Line, StoreError};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -33,6 +30,14 @@ const TRIES: usize = 3;
 
 /// How a row becomes a value.
 pub(super) type Decode<T> = fn(&Row) -> Result<T, Error>;
+
+/// The server's clock in microseconds, unless a test gives the time. Of a transaction its start: what is read with it
+/// is not older.
+macro_rules! now {
+    ($given:literal) => {
+        concat!("coalesce(", $given, ", (extract(epoch FROM now()) * 1000000)::bigint)")
+    };
+}
 
 const NOW: Statement = Statement { sql: concat!("SELECT ", now!("$1")), types: &[Type::INT8] };
 
@@ -172,7 +177,7 @@ pub(super) const STATEMENTS: &[(&str, Statement)] = &[
 pub(super) struct Reads {
     primary: Pool,
     replica: Option<Pool>,
-    clock: Clock,
+    times: Times,
 }
 
 impl Reads {
@@ -180,8 +185,8 @@ impl Reads {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the settings are of no use.
-    pub(super) fn open(settings: &Settings, clock: Clock) -> Result<Self, StoreError> {
-        Ok(Self { primary: settings.reader_pool()?, replica: settings.replica_pool()?, clock })
+    pub(super) fn open(settings: &Settings, times: Times) -> Result<Self, StoreError> {
+        Ok(Self { primary: settings.reader_pool()?, replica: settings.replica_pool()?, times })
     }
 
     /// Those that see what has just been written.
@@ -195,6 +200,11 @@ impl Reads {
         if let Some(replica) = &self.replica {
             replica.close();
         }
+    }
+
+    /// The time that a test gives.
+    fn given(&self) -> Option<i64> {
+        self.times.given()
     }
 
     /// The row that there is, or none.
@@ -236,7 +246,7 @@ impl Reads {
     }
 
     pub(super) async fn now(&self) -> Result<Time, StoreError> {
-        match given(&self.clock) {
+        match self.given() {
             Some(micros) => Ok(Time::from_micros(micros)),
             None => self.find(&NOW, &[&None::<i64>], |row| time(row, 0)).await?.ok_or_else(no_row),
         }
@@ -284,7 +294,7 @@ impl Reads {
 
     pub(super) async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
         // The time first: what changes in between is found now and once more the next time.
-        let (given, concert, since) = (given(&self.clock), concert.get(), since.micros());
+        let (given, concert, since) = (self.given(), concert.get(), since.micros());
         let keys: [(&Statement, Params<'_>); 2] = [(&NOW, &[&given]), (&CHANGED_SEATS, &[&concert, &since])];
         let mut results = together(&self.primary, &keys, Moment::Each).await?.into_iter();
         let (now, seats) = (results.next().unwrap_or_default(), results.next().unwrap_or_default());
@@ -311,7 +321,7 @@ impl Reads {
 
     /// A room, those who wait as `waiting` finds them, and the other tokens: one moment of the database.
     async fn look_at(&self, id: RoomId, waiting: &Statement) -> Result<Option<Line>, StoreError> {
-        let (given, id) = (given(&self.clock), id.get());
+        let (given, id) = (self.given(), id.get());
         let keys: [(&Statement, Params<'_>); 3] =
             [(&STANDING, &[&id, &given]), (waiting, &[&id]), (&NEITHER_WAITING_NOR_ENDED, &[&id])];
         let results = together(&self.primary, &keys, Moment::One).await?;

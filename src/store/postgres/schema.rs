@@ -1,7 +1,6 @@
 //! The database before its first use: whether it can be trusted, and its tables.
 
 use super::{
-    clock::{given, now},
     connect::{Params, Pool, Session, Statement},
     error,
 };
@@ -64,42 +63,25 @@ const APPLIED: Statement =
 
 const OFFICE: Statement = Statement { sql: "SELECT office_id FROM office", types: &[] };
 
-const NEW_OFFICE: Statement = Statement {
-    sql: concat!("INSERT INTO office (created_at) VALUES (", now!("$1"), ") ON CONFLICT DO NOTHING"),
-    types: &[Type::INT8],
-};
+const NEW_OFFICE: Statement =
+    Statement { sql: "INSERT INTO office (created_at) VALUES ($1) ON CONFLICT DO NOTHING", types: &[Type::INT8] };
 
 /// The house room, and the cap that it begins with.
 const NEW_HOUSE: Statement = Statement {
-    sql: concat!(
-        "WITH house AS (",
-        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence, ",
-        "updated_at) VALUES ($1, $2, 'open', 0, 1, 0, 0, ",
-        now!("$3"),
-        ", 0, ",
-        now!("$3"),
-        ") ON CONFLICT DO NOTHING RETURNING room_id, max_active, updated_at) ",
-        "INSERT INTO room_cap (room_id, max_active, since) SELECT room_id, max_active, updated_at FROM house"
-    ),
+    sql: "WITH house AS (
+              INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence,
+                                updated_at)
+              VALUES ($1, $2, 'open', 0, 1, 0, 0, $3, 0, $3) ON CONFLICT DO NOTHING
+              RETURNING room_id, max_active, updated_at)
+          INSERT INTO room_cap (room_id, max_active, since) SELECT room_id, max_active, updated_at FROM house",
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
-
-/// Makes sure of the server, brings the tables up to date, and puts in what every box office begins with. Returns the
-/// office's id.
-///
-/// # Errors
-/// As [`check`] and [`migrate`].
-pub(super) async fn prepare(pool: &Pool, clock: &Clock, house_max_active: i64) -> Result<Uuid, StoreError> {
-    check(pool, clock).await?;
-    migrate(pool).await?;
-    seed(pool, clock, house_max_active).await
-}
 
 /// Looks whether the server keeps what it has acknowledged, can be written to, and agrees about the time.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] with what is wrong and what to do.
-async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> {
+pub(super) async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> {
     let session = pool.get().await?;
     // The moment that the server saw lies between these two.
     let before = clock.now();
@@ -275,22 +257,24 @@ async fn number(session: &Session<'_>, statement: &Statement) -> Result<i64, tok
 }
 
 /// Puts in the office's id and the house room where they are missing. Returns the id.
-async fn seed(pool: &Pool, clock: &Clock, house_max_active: i64) -> Result<Uuid, StoreError> {
+///
+/// # Errors
+/// As for every statement.
+pub(super) async fn seed(pool: &Pool, now: Time, house_max_active: i64) -> Result<Uuid, StoreError> {
     let session = pool.get().await?;
-    let office = seed_on(&session, clock, house_max_active).await.map_err(|failure| error::of_work(&failure))?;
+    let office = seed_on(&session, now, house_max_active).await.map_err(|failure| error::of_work(&failure))?;
     session.finish();
     office.ok_or_else(|| StoreError::Corrupt("the table \"office\" has no row".to_owned()))
 }
 
 async fn seed_on(
     session: &Session<'_>,
-    clock: &Clock,
+    now: Time,
     house_max_active: i64,
 ) -> Result<Option<Uuid>, tokio_postgres::Error> {
-    let now = given(clock);
     session.begin().await?;
-    session.execute(&NEW_OFFICE, &[&now]).await?;
-    session.execute(&NEW_HOUSE, &[&RoomId::HOUSE.get(), &house_max_active, &now]).await?;
+    session.execute(&NEW_OFFICE, &[&now.micros()]).await?;
+    session.execute(&NEW_HOUSE, &[&RoomId::HOUSE.get(), &house_max_active, &now.micros()]).await?;
     let office = session.query_opt(&OFFICE, &[]).await?.map(|row| row.try_get(0)).transpose()?;
     session.commit().await?;
     Ok(office)
