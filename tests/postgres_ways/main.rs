@@ -5,5 +5,7 @@
 #[path = "../servers/mod.rs"]
 mod servers;
 
+mod pgbouncer;
+mod sale;
 mod start;
 mod tls;

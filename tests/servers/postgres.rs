@@ -9,6 +9,7 @@ use frontrow::{
     },
 };
 use std::{
+    ffi::OsStr,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -41,7 +42,8 @@ pub(crate) async fn connect(url: &str) -> Client {
     try_connect(url).await.unwrap()
 }
 
-async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+/// The same where it may fail.
+pub(crate) async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -87,6 +89,11 @@ impl Database {
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         with_database(&self.server, &self.name)
+    }
+
+    /// Its name on the server.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// A connection to it.
@@ -311,14 +318,9 @@ impl Server {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// One of its programs, as the user that it runs as. It is killed when the thread that started it ends.
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]);
-        if is_root() {
-            command.arg(format!("--reuid={}", user())).arg(format!("--regid={}", group())).arg("--clear-groups");
-        }
-        command.arg("--").arg(self.programs.join(name)).current_dir(self.home());
+        let mut command = as_its_user(self.programs.join(name));
+        command.current_dir(self.home());
         command
     }
 
@@ -335,6 +337,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A program as the user that the server runs as. It is killed when the thread that started it ends.
+pub(crate) fn as_its_user(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if is_root() {
+        command.arg(format!("--reuid={}", user())).arg(format!("--regid={}", group())).arg("--clear-groups");
+    }
+    command.arg("--").arg(program);
+    command
 }
 
 fn is_root() -> bool {
@@ -355,7 +368,7 @@ fn group() -> String {
 
 // Not every binary uses everything.
 const _: () = {
-    let _ = (Database::new, Database::empty, Database::url, Database::client);
+    let _ = (Database::new, Database::empty, Database::url, Database::name, Database::client);
     let _ = (Server::start, Server::replica, Server::port, Server::write, Server::stop, Server::log);
     let _ = (Server::pause, Server::resume, Server::promote, Server::client);
 };
