@@ -6,6 +6,8 @@
 mod servers;
 
 mod pgbouncer;
+mod plans;
+mod replica;
 mod sale;
 mod start;
 mod tls;

@@ -35,7 +35,7 @@ async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
     let ids = Ids::from_seed(7);
     let (concert, seats) = concert(&*one, i32::try_from(BUYERS).unwrap()).await;
     let users = buyers(&*two, &ids, BUYERS).await;
-    let tokens = activate(&*one, &users).await;
+    let tokens = activate(&*one, concert, &users).await;
     let mut buying = Vec::new();
     for (number, part) in (0..BUYERS).collect::<Vec<_>>().chunks(5).enumerate() {
         let store = if number % 2 == 0 { Arc::clone(&one) } else { Arc::clone(&two) };
@@ -49,7 +49,7 @@ async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
             for user in users {
                 assert_eq!(store.point(user).await.unwrap().unwrap().version, 2);
                 assert_eq!(store.history(user, Page { after: None, limit: 10 }).await.unwrap().len(), 2);
-                store.glance(RoomId::HOUSE).await.unwrap().unwrap();
+                store.glance(RoomId::of_concert(concert)).await.unwrap().unwrap();
             }
         }));
     }
@@ -58,7 +58,7 @@ async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
     }
     let sold = two.seats(concert).await.unwrap();
     assert!(sold.iter().all(|(seat, _)| seat.status == SeatStatus::Sold), "{sold:?}");
-    let line = two.line(RoomId::HOUSE).await.unwrap().unwrap();
+    let line = two.line(RoomId::of_concert(concert)).await.unwrap().unwrap();
     assert_eq!((line.waiting.len(), line.others.len()), (0, 0));
     assert_eq!(one.changed_seats(concert, START.plus(Span::from_secs(1))).await.unwrap(), (Vec::new(), START));
     assert_eq!(one.changed_seats(concert, START).await.unwrap().0.len(), BUYERS);

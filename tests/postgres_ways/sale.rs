@@ -33,7 +33,7 @@ pub(crate) async fn ask(store: &dyn Store, commands: Vec<(Caller, Command)>) -> 
     answers.into_iter().map(|answer| answer.decision.unwrap()).collect()
 }
 
-/// A concert with so many seats.
+/// A concert with so many seats, and a room of its own for as many.
 pub(crate) async fn concert(store: &dyn Store, seats: i32) -> (ConcertId, Vec<SeatId>) {
     let new = NewConcert {
         title: "Midnight Tide: The First Night".to_owned(),
@@ -47,7 +47,7 @@ pub(crate) async fn concert(store: &dyn Store, seats: i32) -> (ConcertId, Vec<Se
         base_price: Money::new(90_000),
         opens_at: START,
         closes_at: START.plus(Span::from_secs(44 * 86_400)),
-        own_room_max_active: None,
+        own_room_max_active: Some(i64::from(seats)),
     };
     let outcomes = ask(store, vec![(Caller::System, Command::CreateConcert(new))]).await;
     let [Outcome::Concert(concert)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
@@ -81,17 +81,23 @@ pub(crate) async fn buyers(store: &dyn Store, ids: &Ids, count: usize) -> Vec<Us
     users
 }
 
-/// Their active tokens in the house room.
-pub(crate) async fn activate(store: &dyn Store, users: &[UserId]) -> Vec<TokenId> {
-    let house = RoomId::HOUSE;
-    let join = |&user: &UserId| (Caller::Buyer(user), Command::IssueToken { room_id: house, concert_id: None });
+/// Their tokens in a room.
+pub(crate) async fn join(store: &dyn Store, room_id: RoomId, users: &[UserId]) -> Vec<TokenId> {
+    let concert_id = room_id.concert();
+    let join = |&user: &UserId| (Caller::Buyer(user), Command::IssueToken { room_id, concert_id });
     let outcomes = ask(store, users.iter().map(join).collect()).await;
     let token = |outcome: &Outcome| match outcome {
         Outcome::Joined { token, .. } => token.id,
         other => panic!("{other:?}"),
     };
-    let tokens: Vec<_> = outcomes.iter().map(token).collect();
-    let advance = Command::AdvanceRoom { room_id: house, fence: Fence(0), limit: 10_000, asleep: Vec::new() };
+    outcomes.iter().map(token).collect()
+}
+
+/// Their active tokens in a concert's own room, which has place for all of them.
+pub(crate) async fn activate(store: &dyn Store, concert: ConcertId, users: &[UserId]) -> Vec<TokenId> {
+    let room_id = RoomId::of_concert(concert);
+    let tokens = join(store, room_id, users).await;
+    let advance = Command::AdvanceRoom { room_id, fence: Fence(0), limit: 10_000, asleep: Vec::new() };
     ask(store, vec![(Caller::System, advance)]).await;
     let activate =
         |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::ActivateToken { token: *token });

@@ -1,10 +1,14 @@
 //! Which databases are refused, and how a new one is built by several instances at once.
 
 use crate::servers::postgres::{Database, Server, programs, shared_url};
-use frontrow::store::{
-    StoreError, migrate,
-    postgres::{self, Settings, Statements},
+use frontrow::{
+    clock::Clock,
+    store::{
+        Store, StoreError, migrate,
+        postgres::{self, PostgresStore, Settings, Statements},
+    },
 };
+use frontrow_domain::rules::Rules;
 
 #[track_caller]
 fn assert_says<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &[&str]) {
@@ -148,4 +152,47 @@ async fn a_wrong_password_is_told_and_not_shown() {
 async fn another_version_of_the_server_can_be_named() {
     let server = Server::start_with(&programs(), "max_connections = 20").await;
     postgres::migrate(&Settings::new(&server.url("postgres"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_could_lose_an_acknowledged_sale_is_refused() {
+    let mut server = Server::start().await;
+    let open = async |server: &Server, database: &str| {
+        let settings = Settings::new(&server.url(database));
+        PostgresStore::open(&settings, Clock::System, Rules::default(), 1).await
+    };
+    let latin = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
+    server.client().await.batch_execute(latin).await.unwrap();
+    assert_says(open(&server, "latin").await, &["LATIN1", "UTF8"]);
+    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+        server.append("postgresql.conf", &format!("{setting} = off\n"));
+        server.stop();
+        server.start_again().await;
+        assert_says(open(&server, "postgres").await, &[setting, "is off"]);
+        server.append("postgresql.conf", &format!("{setting} = on\n"));
+    }
+    server.stop();
+    server.start_again().await;
+    open(&server, "postgres").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_open_a_new_database_at_once_share_one_office() {
+    let database = Database::new().await;
+    let mut opening = Vec::new();
+    for house_max_active in 1..=6 {
+        let settings = Settings::new(&database.url());
+        opening.push(tokio::spawn(async move {
+            let store =
+                PostgresStore::open(&settings, Clock::System, Rules::default(), house_max_active).await.unwrap();
+            (store.office().await.unwrap(), store.rooms().await.unwrap())
+        }));
+    }
+    let mut seen = Vec::new();
+    for instance in opening {
+        seen.push(instance.await.unwrap());
+    }
+    assert!(!seen[0].0.is_nil());
+    assert_eq!(seen[0].1.len(), 1);
+    assert!(seen.iter().all(|other| *other == seen[0]), "{seen:?}");
 }
