@@ -5,5 +5,7 @@
 mod differential;
 mod queue;
 mod sqlite;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod store;
 mod support;
