@@ -9,8 +9,7 @@ mod leaders;
 mod lease;
 mod limits;
 mod places;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../servers/mod.rs"]
+#[path = "../servers/redis.rs"]
 mod servers;
 mod tokens;
 
@@ -22,7 +21,7 @@ use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
     time::Time,
 };
-use servers::redis::RedisServer;
+use servers::RedisServer;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
