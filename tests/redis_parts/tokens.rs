@@ -62,7 +62,7 @@ async fn an_older_copy_does_not_replace_a_later_one() {
 async fn a_waiter_costs_less_than_fifty_bytes() {
     let pair = Pair::start().await;
     let (one, keys) = (pair.one.way(), keys());
-    let used = || pair.server.info("memory", "used_memory_dataset").parse::<f64>().unwrap();
+    let used = || pair.server.info("memory", "used_memory").parse::<f64>().unwrap();
     let all = 100_000_u32;
     let before = used();
     for first in (1..=i64::from(all)).step_by(500) {
