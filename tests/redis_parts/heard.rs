@@ -32,14 +32,14 @@ impl Instance {
     /// One with a line of this many, who all count as heard of at the start.
     async fn start(link: Link, waiting: i64) -> Self {
         let queue = MemoryQueue::new();
-        let line = Line {
+        let laid = Line {
             room: Model::new(0, START).rooms[&HOUSE].clone(),
             highest: Position(waiting),
             waiting: (1..=waiting).map(Position).collect(),
             others: Vec::new(),
             now: START,
         };
-        queue.lay(line).await.unwrap();
+        queue.lay(laid).await.unwrap();
         Self { queue, heartbeats: Heartbeats::new(keys(), SILENCE, Duration::ZERO), link }
     }
 

@@ -71,12 +71,12 @@ async fn of_many_takers_each_due_hold_goes_to_one() {
     holds::publish(&mut pair.one.way(), &keys(), &due((1..=all).map(|id| (id, id)))).await.unwrap();
     let mut takers = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let taker = link(vec![pair.server.url()]).await;
+        let way = link(vec![pair.server.url()]).await;
         takers.spawn(async move {
             let mut taken = Vec::new();
             // Were they handed out again and again, this would not end by itself.
             while taken.len() <= 5_000 {
-                let more = holds::take_due(&mut taker.way(), &keys(), after(5_000), 37).await.unwrap();
+                let more = holds::take_due(&mut way.way(), &keys(), after(5_000), 37).await.unwrap();
                 if more.is_empty() {
                     break;
                 }
