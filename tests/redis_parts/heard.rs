@@ -1,23 +1,28 @@
 //! Heartbeats: who polls at one instance is not silent for another.
 
-use crate::{HOUSE, Pair, START, at, keys, link, until};
+use crate::{HOUSE, Pair, START, at, instance, keys, link, servers::RedisServer, until, user};
 use frontrow::{
+    clock::Clock,
     queue::{
         Queue,
         memory::MemoryQueue,
         redis::{
+            RedisQueue, Settings,
             heard::{Heartbeats, Near},
             link::Link,
         },
     },
-    store::Line,
+    store::{Line, Store, memory::MemoryStore},
 };
 use frontrow_domain::{
+    command::{Command, Request},
     id::Position,
     model::Model,
+    rules::Rules,
     time::{Span, Time},
+    user::Caller,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const SILENCE: Span = Span::from_secs(60);
 
@@ -89,6 +94,41 @@ async fn who_polls_at_another_instance_is_awake_and_the_silent_are_not() {
     assert_eq!(leader.asleep(now), silent);
     assert_eq!(leader.asleep(after(159)), silent);
     assert_eq!(leader.asleep(after(166)).len(), 20, "who was heard of once is not awake for ever");
+}
+
+/// The same through the whole queues of two instances, by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
+    let server = RedisServer::start();
+    let clock = Clock::manual(START);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 0));
+    for number in 1..=20 {
+        let command = Command::IssueToken { room_id: HOUSE, concert_id: None };
+        let request = Request { caller: Caller::Buyer(user(number)), command, idempotency: None };
+        store.transact([request].into()).await.unwrap();
+    }
+    let mut settings = Settings::new(vec![server.url()]);
+    settings.silence = SILENCE;
+    settings.settles_in = Duration::from_millis(100);
+    let start = async |number| {
+        let notices = tokio::sync::mpsc::channel(1).0;
+        let (office, own) = (instance(9), instance(number));
+        let queue = RedisQueue::start(settings.clone(), Arc::clone(&store), office, own, clock.clone(), notices);
+        let queue = queue.await.unwrap();
+        queue.lay_missing(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
+        queue
+    };
+    let (leader, other) = (start(1).await, start(2).await);
+    clock.advance(Span::from_secs(100));
+    let now = clock.now();
+    let polls = [2, 3, 17];
+    let silent: Vec<_> = (1..=20).map(Position).filter(|position| !polls.contains(&position.0)).collect();
+    until("the leader to know who is silent", async || {
+        polls.iter().for_each(|position| other.heard_of(at(*position), now));
+        let asleep = leader.asleep(HOUSE, 100, now.minus(SILENCE));
+        (asleep == silent).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
