@@ -9,7 +9,5 @@ mod queue;
 mod servers;
 mod shared_redis;
 mod sqlite;
-#[path = "../servers/mod.rs"]
-mod servers;
 mod store;
 mod support;
