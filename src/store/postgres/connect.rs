@@ -45,7 +45,7 @@ pub enum Statements {
     #[default]
     Named,
     /// Parsed anew each time, with nothing left behind on the connection: for a pooler that gives each transaction
-    /// another connection, such as PgBouncer in transaction mode.
+    /// another connection, such as `PgBouncer` in transaction mode.
     Unnamed,
 }
 
