@@ -4,8 +4,8 @@
 
 mod differential;
 mod queue;
-mod sqlite;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod sqlite;
 mod store;
 mod support;

@@ -55,6 +55,10 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 const TRANSACTION: Duration = Duration::from_secs(9);
 /// How often the server looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
+/// How the lanes' statements are planned: once, and by looking rows up in indexes. Each of them names its rows by key.
+/// A plan made while a table was small, or that no one has analyzed since, would read the whole table.
+const LANE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                          SET enable_hashjoin = off; SET enable_mergejoin = off; ";
 /// What the network may keep silent before a connection counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How long after its `statement_timeout` the server's answer is still waited for.
@@ -103,17 +107,18 @@ impl Settings {
 
     /// Connections for the lanes.
     pub(super) fn lane_pool(&self) -> Result<Pool, StoreError> {
-        Pool::open(self, &self.url, self.lanes, TargetSessionAttrs::ReadWrite)
+        let session = (self.statements == Statements::Named).then(|| format!("{}{LANE_PLANS}", self.session()));
+        Pool::open(self, &self.url, self.lanes, TargetSessionAttrs::ReadWrite, session)
     }
 
     /// Connections for reads that must see what has just been written.
     pub(super) fn reader_pool(&self) -> Result<Pool, StoreError> {
-        Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite)
+        Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite, self.named_session())
     }
 
     /// Connections to the copy, where there is one.
     pub(super) fn replica_pool(&self) -> Result<Option<Pool>, StoreError> {
-        let open = |url: &String| Pool::open(self, url, self.readers, TargetSessionAttrs::Any);
+        let open = |url: &String| Pool::open(self, url, self.readers, TargetSessionAttrs::Any, self.named_session());
         self.replica_url.as_ref().map(open).transpose()
     }
 
@@ -140,6 +145,11 @@ impl Settings {
             ("lock_timeout", self.lock_timeout),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
         ]
+    }
+
+    /// What is set once on a connection, where it is the program's own.
+    fn named_session(&self) -> Option<String> {
+        (self.statements == Statements::Named).then(|| self.session())
     }
 
     /// What is set once on a connection that is the program's own.
@@ -278,16 +288,20 @@ impl std::fmt::Debug for Pool {
 
 impl Pool {
     /// Prepares the making of at most `size` connections; the first is made when it is needed.
-    fn open(settings: &Settings, url: &str, size: usize, wanted: TargetSessionAttrs) -> Result<Self, StoreError> {
+    fn open(
+        settings: &Settings,
+        url: &str,
+        size: usize,
+        wanted: TargetSessionAttrs,
+        session: Option<String>,
+    ) -> Result<Self, StoreError> {
         let mut target = settings.target(url)?;
         if target.config.get_target_session_attrs() == TargetSessionAttrs::Any {
             target.config.target_session_attrs(wanted);
         }
         let ca_file = settings.ca_file.as_deref().or(target.ca_file.as_deref());
-        let maker = Maker {
-            tls: target.is_encrypted().then(|| tls::connector(target.check, ca_file)).transpose()?,
-            session: (settings.statements == Statements::Named).then(|| settings.session()),
-        };
+        let maker =
+            Maker { tls: target.is_encrypted().then(|| tls::connector(target.check, ca_file)).transpose()?, session };
         let name = target.name();
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(target.config, maker, recycling);
