@@ -3,6 +3,7 @@
 mod connect;
 mod error;
 mod fill;
+mod known;
 mod lists;
 mod load;
 mod pipeline;
