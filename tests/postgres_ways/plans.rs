@@ -29,7 +29,7 @@ use uuid::Uuid;
 /// How many rows each large table has.
 const ROWS: i64 = 200_000;
 /// How often each statement runs on a connection: after five times the server considers one plan for all values.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 6;
 /// A statement may throw away so many rows that it has found; a search for text any number.
 const REMOVED_MAX: u64 = 10_000;
 
