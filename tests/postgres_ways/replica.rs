@@ -108,9 +108,9 @@ async fn reads_go_on_after_a_restart_without_an_error() {
             assert!(look.await.unwrap().is_some());
         }
         if clean {
-            server.stop()
+            server.stop();
         } else {
-            server.kill()
+            server.kill();
         }
         let away = store.user(users[0]).await;
         assert!(matches!(&away, Err(StoreError::Unavailable(_))), "{away:?}");
