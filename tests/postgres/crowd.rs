@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// Two box offices that are one.
 pub(crate) struct Two {
     pub(crate) one: Fixture,
-    pub(crate) two: Fixture,
+    pub(crate) other: Fixture,
     /// Sees everything and takes part in nothing.
     pub(crate) admin: Client,
     // Dropped last.
@@ -43,7 +43,7 @@ impl Two {
             let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await;
             Fixture::new(clock, Arc::new(store.unwrap()), None)
         };
-        Self { one: open().await, two: open().await, admin: database.client().await, database }
+        Self { one: open().await, other: open().await, admin: database.client().await, database }
     }
 
     /// A connection in a transaction that has run `sql`: what it locks stays locked until it is told otherwise.

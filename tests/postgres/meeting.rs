@@ -15,6 +15,7 @@ use frontrow_domain::{
     user::Caller,
 };
 
+const USERS: u128 = 2_000;
 const BLOCK_TOKENS: &str = "LOCK TABLE waiting_token IN SHARE MODE";
 const BLOCK_RESERVATIONS: &str = "LOCK TABLE reservation IN SHARE MODE";
 const BLOCK_POINTS: &str = "LOCK TABLE point IN SHARE MODE";
@@ -33,7 +34,7 @@ async fn a_user_who_joins_through_both_has_one_place() {
     let user = office.one.register().await;
     // Both see no token and give one; both are about to save it.
     let obstacle = office.stand_in_the_way(BLOCK_TOKENS).await;
-    let given = [&office.one, &office.two].map(|one| give(one, vec![request(Caller::Buyer(user), join())]));
+    let given = [&office.one, &office.other].map(|one| give(one, vec![request(Caller::Buyer(user), join())]));
     office.wait_for_waiters(2).await;
     obstacle.step_aside().await;
     let mut tokens = Vec::new();
@@ -62,15 +63,18 @@ async fn a_user_who_joins_through_both_has_one_place() {
 #[tokio::test]
 async fn many_users_who_join_through_both_in_opposite_order_have_one_place_each() {
     let office = Two::open().await;
-    let mut users = Vec::new();
-    for _ in 0..30 {
-        users.push(office.one.register().await);
-    }
+    // So many that the two surely meet in the middle of it.
+    let users: Vec<_> = (1..=USERS).map(|number| UserId(uuid::Uuid::from_u128(number))).collect();
+    let sql = format!(
+        "INSERT INTO \"user\" SELECT lpad(to_hex(n), 32, '0')::uuid, '', n, '', 'buyer', 0, 0
+         FROM generate_series(1, {USERS}) AS n"
+    );
+    office.admin.batch_execute(&sql).await.unwrap();
     let batch = |users: &mut dyn Iterator<Item = &UserId>| -> Vec<_> {
         users.map(|user| request(Caller::Buyer(*user), join())).collect()
     };
     let obstacle = office.stand_in_the_way(BLOCK_TOKENS).await;
-    let given = [give(&office.one, batch(&mut users.iter())), give(&office.two, batch(&mut users.iter().rev()))];
+    let given = [give(&office.one, batch(&mut users.iter())), give(&office.other, batch(&mut users.iter().rev()))];
     office.wait_for_waiters(2).await;
     obstacle.step_aside().await;
     let mut new = 0;
@@ -83,7 +87,7 @@ async fn many_users_who_join_through_both_in_opposite_order_have_one_place_each(
         }
     }
     assert_eq!(new, users.len());
-    assert_eq!(office.number("SELECT count(*) FROM waiting_token").await, 30);
+    assert_eq!(office.number("SELECT count(*) FROM waiting_token").await, i64::try_from(USERS).unwrap());
     assert_eq!(deadlocks(&office).await, 0);
 }
 
@@ -101,7 +105,7 @@ async fn one_seat_wanted_through_both_has_one_holder() {
     let obstacle = office.stand_in_the_way(BLOCK_RESERVATIONS).await;
     let given = [
         give(&office.one, vec![request(Caller::Buyer(first), hold(tokens[0], &[seat]))]),
-        give(&office.two, vec![request(Caller::Buyer(second), hold(tokens[1], &[seat]))]),
+        give(&office.other, vec![request(Caller::Buyer(second), hold(tokens[1], &[seat]))]),
     ];
     office.wait_for_waiters(2).await;
     obstacle.step_aside().await;
@@ -127,7 +131,7 @@ async fn a_users_limit_of_seats_holds_through_both() {
     let obstacle = office.stand_in_the_way(BLOCK_RESERVATIONS).await;
     let given = [
         give(&office.one, vec![request(Caller::Buyer(user), hold(token, &seats[..4]))]),
-        give(&office.two, vec![request(Caller::Buyer(user), hold(token, &seats[4..]))]),
+        give(&office.other, vec![request(Caller::Buyer(user), hold(token, &seats[4..]))]),
     ];
     office.wait_for_waiters(2).await;
     obstacle.step_aside().await;
@@ -150,7 +154,8 @@ async fn one_key_through_both_has_one_effect_and_one_answer() {
     let charge = Command::Charge { user_id: user, amount: Money::new(700), reference: None };
     // The account is new, so that no lock of a row keeps them apart.
     let obstacle = office.stand_in_the_way(BLOCK_POINTS).await;
-    let given = [&office.one, &office.two].map(|one| give(one, vec![keyed(Caller::Buyer(user), charge.clone(), 1, 1)]));
+    let given =
+        [&office.one, &office.other].map(|one| give(one, vec![keyed(Caller::Buyer(user), charge.clone(), 1, 1)]));
     office.wait_for_waiters(2).await;
     obstacle.step_aside().await;
     let mut answers = Vec::new();
@@ -161,7 +166,7 @@ async fn one_key_through_both_has_one_effect_and_one_answer() {
     assert!(answers[0].decision.is_ok());
     answers.sort_by_key(|answer| answer.novelty == Novelty::Replayed);
     assert_eq!([answers[0].novelty, answers[1].novelty], [Novelty::Fresh, Novelty::Replayed]);
-    assert_eq!(office.two.store.point(user).await.unwrap().unwrap().amount, Money::new(700));
+    assert_eq!(office.other.store.point(user).await.unwrap().unwrap().amount, Money::new(700));
 }
 
 /// Users with a turn each, in a house room that has since shrunk to `max_active`.
@@ -184,7 +189,7 @@ async fn claims_through_both_never_exceed_the_cap() {
     let obstacle = office.stand_in_the_way(BLOCK_TOKENS).await;
     let given: Vec<_> = turns
         .iter()
-        .zip([&office.one, &office.two].into_iter().cycle())
+        .zip([&office.one, &office.other].into_iter().cycle())
         .map(|((user, token), one)| {
             give(one, vec![request(Caller::Buyer(*user), Command::ActivateToken { token: *token })])
         })
@@ -215,17 +220,17 @@ async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     assert!(matches!(claimed, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
     let idle = Rules::default().idle_limit.micros();
     // The turn must outlive the other's idle time: it is told to wait, which renews it.
-    office.two.clock.advance(Span::from_secs(50));
-    assert!(matches!(office.two.ask(Caller::Buyer(comes), claim(offered)).await, Ok(Outcome::TurnPending(_))));
+    office.other.clock.advance(Span::from_secs(50));
+    assert!(matches!(office.other.ask(Caller::Buyer(comes), claim(offered)).await, Ok(Outcome::TurnPending(_))));
     office.one.clock.advance(Span::from_micros(idle - 1));
-    office.two.clock.advance(Span::from_micros(idle + 1 - 50_000_000));
+    office.other.clock.advance(Span::from_micros(idle + 1 - 50_000_000));
 
     // The renewal has its lock, has looked at the clock and has decided; its commit waits for the obstacle.
     let obstacle =
         office.stand_in_the_way(&format!("INSERT INTO idempotency VALUES ('\\x{}', '', '', 0)", "01".repeat(32))).await;
     let renewal = give(&office.one, vec![keyed(Caller::Buyer(stays), Command::WakeToken { token: active }, 1, 1)]);
     office.wait_for_waiters(1).await;
-    let other = give(&office.two, vec![request(Caller::Buyer(comes), claim(offered))]);
+    let other = give(&office.other, vec![request(Caller::Buyer(comes), claim(offered))]);
     // Without the guard the claim would be through before the renewal.
     let claims = async {
         while !other.is_finished() && office.number(WAITING).await < 2 {
@@ -261,7 +266,7 @@ async fn batches_that_name_the_same_rows_in_opposite_order_do_not_deadlock() {
             .map(|((user, token), seat)| request(Caller::Buyer(*user), hold(*token, &[*seat])))
             .collect();
         let backwards = holds.iter().rev().cloned().collect();
-        let given = [give(&office.one, holds), give(&office.two, backwards)];
+        let given = [give(&office.one, holds), give(&office.other, backwards)];
         let mut held = Vec::new();
         for given in given {
             for answer in given.await.unwrap().unwrap().answers {
@@ -279,7 +284,7 @@ async fn batches_that_name_the_same_rows_in_opposite_order_do_not_deadlock() {
             })
             .collect();
         let backwards = cancels.iter().rev().cloned().collect();
-        let given = [give(&office.one, cancels), give(&office.two, backwards)];
+        let given = [give(&office.one, cancels), give(&office.other, backwards)];
         for given in given {
             given.await.unwrap().unwrap();
         }

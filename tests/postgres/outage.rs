@@ -101,7 +101,7 @@ async fn a_connection_that_ends_in_its_commit_leaves_the_outcome_unknown() {
     assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{outcome:?}");
     obstacle.step_aside().await;
     // The key settles it, whatever had become of it.
-    let (answers, _) = office.two.batch(vec![again.clone()]).await;
+    let (answers, _) = office.other.batch(vec![again.clone()]).await;
     assert!(matches!(answers[0].decision, Ok(Outcome::Held(_))));
     let (replayed, _) = office.one.batch(vec![again]).await;
     assert_eq!((replayed[0].novelty, &replayed[0].decision), (Novelty::Replayed, &answers[0].decision));
