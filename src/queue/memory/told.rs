@@ -75,7 +75,7 @@ impl MemoryQueue {
                 let confirmed = next.confirmed.clone().unwrap_or_else(|| self.confirmed());
                 let view = RoomView::laid(line).going_on_from(&next.view);
                 let cell = Arc::new(Self::told_cell(view, &line.waiting, line.now, order, confirmed));
-                take_since(&cell, room, since());
+                take_since(&cell, &mut lock(&cell.next), room, &since());
                 next.is_replaced = true;
                 self.put_room(room, &cell);
                 cell
@@ -88,7 +88,7 @@ impl MemoryQueue {
                 let mut next = lock(&cell.next);
                 self.put_missing_room(room, &cell);
                 let changes = since();
-                take_since_in(&cell, &mut next, room, &changes);
+                take_since(&cell, &mut next, room, &changes);
                 drop(next);
                 cell
             }
@@ -194,11 +194,7 @@ pub(in crate::queue) enum Lay {
     IfMissing,
 }
 
-fn take_since(cell: &RoomCell, room: RoomId, since: Vec<Changes>) {
-    take_since_in(cell, &mut lock(&cell.next), room, &since);
-}
-
-fn take_since_in(cell: &RoomCell, next: &mut MutexGuard<'_, Next>, room: RoomId, since: &[Changes]) {
+fn take_since(cell: &RoomCell, next: &mut MutexGuard<'_, Next>, room: RoomId, since: &[Changes]) {
     for changes in since {
         if let Some(delta) = deltas(changes).get(&room) {
             take_delta(cell, next, delta, Source::Told);

@@ -153,7 +153,7 @@ impl Lines {
         match frame.body {
             Body::Gap(rooms) if rooms.is_empty() => self.want_all(),
             Body::Gap(rooms) => self.want(rooms),
-            Body::Told(told) => self.take_told(told),
+            Body::Told(told) => self.take_told(*told),
         }
     }
 

@@ -147,10 +147,10 @@ async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> 
     let holds = HoldChanges { due, over: Vec::new() };
     holds::publish(&mut link.way(), keys, &holds).await.map_err(redis)?;
     for room in lines.store.rooms().await.map_err(store)? {
-        let Some(line) = lines.store.glance(room.room_id).await.map_err(store)? else { continue };
+        let Some(rows) = lines.store.glance(room.room_id).await.map_err(store)? else { continue };
         let mut changes = TokenChanges::default();
-        for token in &line.others {
-            changes.follow(token, line.now);
+        for token in &rows.others {
+            changes.follow(token, rows.now);
         }
         tokens::publish(&link.way(), keys, changes).await.map_err(redis)?;
     }
