@@ -35,7 +35,9 @@ pub(super) struct Wanted {
 impl Lines {
     /// All lines are to be laid anew, and what caches know may be wrong.
     pub(super) fn want_all(&self) {
-        super::lock(&self.wanted).all = true;
+        if !std::mem::replace(&mut super::lock(&self.wanted).all, true) {
+            self.notify(Notice::Laid);
+        }
         self.wanted_news.notify_one();
     }
 
@@ -65,8 +67,6 @@ impl Lines {
                 if rooms.is_empty() && !wanted.all {
                     break;
                 }
-                // What caches missed is as missing for the time until they are told.
-                self.notify(Notice::Laid);
                 let mut failed = BTreeSet::new();
                 for room in rooms {
                     if let Err(error) = self.lay_room(room).await {
