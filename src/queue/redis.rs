@@ -314,7 +314,9 @@ impl RedisQueue {
         // A commit may be on its way for so long.
         let from = line.now.minus(LATE_MAX);
         self.lines.lays.fetch_add(1, Ordering::Relaxed);
-        self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from));
+        for (token, now) in self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from)) {
+            self.lines.doubt(token, now);
+        }
         if let Err(error) = self.lines.exchange(&self.link.way(), room).await {
             tracing::debug!(%error, "cannot tell who was heard of");
         }

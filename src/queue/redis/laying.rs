@@ -88,7 +88,9 @@ impl Lines {
         let begun = self.recent.count();
         if let Some(line) = self.store.line(room).await? {
             self.lays.fetch_add(1, Ordering::Relaxed);
-            self.memory.lay_told(&line, Lay::Anew, || self.recent.since(begun));
+            for (token, now) in self.memory.lay_told(&line, Lay::Anew, || self.recent.since(begun)) {
+                self.doubt(token, now);
+            }
             tracing::info!(room = room.get(), "laid a line anew");
         }
         Ok(())
