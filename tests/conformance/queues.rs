@@ -55,14 +55,12 @@ macro_rules! every_queue {
 
 /// The run's server, or one of the test's own where none is named.
 pub(crate) fn server() -> (Option<RedisServer>, Vec<String>) {
-    match std::env::var("FRONTROW_TEST_REDIS") {
-        Ok(url) => (None, vec![url]),
-        Err(_) => {
-            let server = RedisServer::start();
-            let urls = vec![server.url()];
-            (Some(server), urls)
-        }
+    if let Ok(url) = std::env::var("FRONTROW_TEST_REDIS") {
+        return (None, vec![url]);
     }
+    let server = RedisServer::start();
+    let urls = vec![server.url()];
+    (Some(server), urls)
 }
 
 /// One box office's part of a Redis.
