@@ -35,11 +35,11 @@ pub(crate) async fn run(url: &str, buyers: &[i64], batch: usize) -> Result<Rates
         .query_one("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", &[])
         .await?
         .get(0);
-    let ids = Ids::from_seed(3);
+    let ids = Ids::from_seed(buyers[0].unsigned_abs());
     let batches: Vec<Batch> = buyers
         .chunks(batch)
         .scan(0_i64, |last, chunk| {
-            let first = *last + 1;
+            let first = *last + 1 + (chunk[0]*1_000_000);
             *last += i64::try_from(chunk.len()).unwrap_or(0);
             Some(Batch::new(chunk, first, &ids))
         })
@@ -102,7 +102,7 @@ async fn holds(client: &Client, batches: &[Batch], now: i64, count: usize) -> Re
         .prepare(
             "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status,
                  created_at, expires_at)
-             SELECT id, u, 1, seat, number, 1000, 'pending', $5, $5 + 300000000
+             SELECT id, u, 1, seat, number, 1000, 'pending', $5::bigint, $5::bigint + 300000000
              FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::integer[]) r(id, u, seat, number)",
         )
         .await?;
@@ -114,7 +114,7 @@ async fn holds(client: &Client, batches: &[Batch], now: i64, count: usize) -> Re
         .await?;
     let lift = client
         .prepare(
-            "UPDATE waiting_token t SET active_until = active_until + $2
+            "UPDATE waiting_token t SET active_until = active_until + $2::bigint
              FROM unnest($1::bigint[]) u(place) WHERE t.room_id = 1 AND t.position = u.place",
         )
         .await?;

@@ -61,6 +61,9 @@ impl Postgres {
         for setting in SETTINGS.iter().chain(more) {
             server.args(["-c", setting]);
         }
+        for setting in std::env::var("PG_SETTINGS").unwrap_or_default().split_whitespace() {
+            server.args(["-c", setting]);
+        }
         let process = server.stdout(Stdio::null()).stderr(log_file(folder.path())?).spawn()?;
         let server = Self { process, port, _folder: folder };
         server.wait_until_ready(&binaries)?;
