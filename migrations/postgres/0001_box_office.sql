@@ -21,6 +21,19 @@ BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 
+-- Stops a batch of which an update did not find all its rows: the commit is sent together with the update, so the
+-- program could not stop it any more.
+CREATE FUNCTION all_found(updated bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF updated <> expected THEN
+        RAISE EXCEPTION 'an update found % of % rows', updated, expected USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+END $$;
+
+-- The clock of the box office, in microseconds.
+CREATE FUNCTION clock_micros() RETURNS bigint LANGUAGE sql VOLATILE
+RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+
 -- Which box office this is: one row, written when it is opened for the first time.
 CREATE TABLE office (
     one        boolean NOT NULL DEFAULT true CONSTRAINT office_is_one_row PRIMARY KEY CHECK (one),
