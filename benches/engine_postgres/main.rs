@@ -4,6 +4,7 @@
 //! `cargo bench --bench engine_postgres` runs them in turn and prints the ratios; `-- sweep` finds the best pool of
 //! the usual way.
 
+mod ours;
 mod plain;
 mod usual_way;
 
@@ -28,6 +29,14 @@ const BUYERS: i64 = 40_000;
 /// How many of them go the usual way in a round.
 const USUAL_BUYERS: usize = 8_000;
 const PLAN: Plan = Plan { concerts: 1, buyers: BUYERS, seats: BUYERS };
+/// How many rounds are run, each way in turn.
+const ROUNDS: usize = 5;
+/// Callers at once.
+const CALLERS: usize = 256;
+/// The lanes of an instance.
+const LANES: usize = 4;
+/// The best pools of the usual way, by the sweep.
+const CONNECTIONS: usize = 32;
 
 /// Operations a second.
 #[derive(Debug, Clone, Copy)]
@@ -38,18 +47,129 @@ pub(crate) struct Rates {
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let asked = |name: &str| std::env::args().any(|arg| arg == name);
     runtime.block_on(async {
         let server = Postgres::start(None, &[])?;
         prepare(&server).await?;
-        if std::env::args().any(|arg| arg == "parallel") { return parallel(&server).await; }
-        if std::env::args().any(|arg| arg == "sweep") { sweep(&server).await } else { plain_only(&server).await }
+        if asked("sweep") {
+            sweep(&server).await
+        } else if asked("parallel") {
+            parallel(&server).await
+        } else if asked("plain") {
+            plain_only(&server).await
+        } else if asked("ours") {
+            ours_only(&server).await
+        } else {
+            compare(&server).await
+        }
     })
 }
 
 async fn prepare(server: &Postgres) -> Result<()> {
     server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
-    server.execute(TEMPLATE, &[include_str!("../../migrations/postgres/0001_box_office.sql")]).await?;
-    hall::fill(&server.url(TEMPLATE), PLAN).await
+    let url = server.url(TEMPLATE);
+    drop(ours::open(&url, 1).await?);
+    hall::fill(&url, PLAN).await
+}
+
+/// A way to sell, by name.
+#[derive(Clone, Copy)]
+enum Way {
+    Usual(Pace),
+    Plain,
+    Batches(usize),
+    Engine(usize),
+}
+
+impl Way {
+    const ALL: [Self; 8] = [
+        Self::Plain,
+        Self::Batches(20),
+        Self::Batches(200),
+        Self::Batches(500),
+        Self::Engine(CALLERS),
+        Self::Engine(4 * CALLERS),
+        Self::Usual(Pace::OneByOne),
+        Self::Usual(Pace::Pipelined),
+    ];
+
+    fn name(self) -> String {
+        match self {
+            Self::Usual(Pace::OneByOne) => format!("the usual way, {CALLERS} callers, {CONNECTIONS} connections"),
+            Self::Usual(Pace::Pipelined) => "the same, statements pipelined".to_owned(),
+            Self::Plain => "a plain loop, batches of 200".to_owned(),
+            Self::Batches(batch) => format!("the store, batches of {batch}"),
+            Self::Engine(callers) => format!("the engine, {callers} callers, {LANES} lanes"),
+        }
+    }
+
+    async fn run(self, url: &str, buyers: &[i64]) -> Result<Rates> {
+        match self {
+            Self::Usual(pace) => {
+                let setup = Setup { connections: CONNECTIONS, callers: CALLERS, pace };
+                usual_way::run(url, PLAN, buyers.get(..USUAL_BUYERS).unwrap_or(buyers), setup).await
+            }
+            Self::Plain => plain::run(url, buyers, 200).await,
+            Self::Batches(batch) => ours::batches(url, PLAN, buyers, batch).await,
+            Self::Engine(callers) => {
+                let instance = ours::Instance::open(url, LANES).await?;
+                let rates = instance.sell(PLAN, buyers, callers).await?;
+                instance.close().await?;
+                Ok(rates)
+            }
+        }
+    }
+}
+
+/// Every way in turn, each in a fresh copy of the same box office, and what each is of the others in its round.
+async fn compare(server: &Postgres) -> Result<()> {
+    let mut all: Vec<Vec<Rates>> = vec![Vec::new(); Way::ALL.len()];
+    for round in 0..ROUNDS {
+        let buyers = shuffled(u64::try_from(round)?);
+        for turn in 0..Way::ALL.len() {
+            // Each round begins with another, so that none always follows the same one.
+            let index = (turn + round * 3) % Way::ALL.len();
+            let url = server.copy("round").await?;
+            let rates = Way::ALL[index].run(&url, &buyers).await?;
+            eprintln!("{:<48} {:>8.0} holds/s {:>8.0} payments/s", Way::ALL[index].name(), rates.holds, rates.payments);
+            all[index].push(rates);
+        }
+    }
+    let (plain, usual) = (0, 6);
+    println!("{:<48} {:^42} {:^42}", "", "holds", "payments");
+    for (index, way) in Way::ALL.iter().enumerate() {
+        print!("{:<48}", way.name());
+        for pick in [|rates: &Rates| rates.holds, |rates: &Rates| rates.payments] {
+            let rates: Vec<f64> = all[index].iter().map(pick).collect();
+            let of = |other: usize| spread(all[index].iter().zip(&all[other]).map(|(own, its)| pick(own) / pick(its)));
+            print!(" {:>8.0}/s {} of plain {} of usual", median(rates), of(plain), of(usual));
+        }
+        println!();
+    }
+    Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn spread(values: impl Iterator<Item = f64>) -> String {
+    let values: Vec<f64> = values.collect();
+    let (least, most) = (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
+    format!("{:.2} ({least:.2} to {most:.2})", median(values))
+}
+
+async fn ours_only(server: &Postgres) -> Result<()> {
+    for way in [Way::Batches(200), Way::Engine(CALLERS), Way::Plain] {
+        let url = server.copy("round").await?;
+        let rates = way.run(&url, &shuffled(1)).await?;
+        println!("{:<48} {:.0} holds/s, {:.0} payments/s", way.name(), rates.holds, rates.payments);
+        if std::env::var("PG_SETTINGS").is_ok_and(|set| set.contains("pg_stat_statements")) {
+            statements(&url).await?;
+        }
+    }
+    Ok(())
 }
 
 fn shuffled(round: u64) -> Vec<i64> {
