@@ -3,6 +3,7 @@
 mod connect;
 mod error;
 mod fill;
+pub mod keys;
 mod lists;
 mod load;
 mod pipeline;
@@ -13,6 +14,7 @@ mod schema;
 mod search;
 mod statements;
 mod tls;
+pub mod tool;
 mod transact;
 mod upkeep;
 mod wanted;

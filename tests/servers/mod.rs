@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub(crate) mod postgres;
+pub(crate) mod redis;
 
 use std::{
     net::{Ipv4Addr, TcpListener},

@@ -289,7 +289,8 @@ impl Server {
     /// The postmaster and its children.
     fn processes(&self) -> Vec<u32> {
         let postmaster = self.process.as_ref().unwrap().id();
-        let listed = Command::new("ps").args(["--no-headers", "-o", "pid", "--ppid"]).arg(postmaster.to_string()).output();
+        let listed =
+            Command::new("ps").args(["--no-headers", "-o", "pid", "--ppid"]).arg(postmaster.to_string()).output();
         let children = String::from_utf8(listed.unwrap().stdout).unwrap();
         let children = children.split_whitespace().map(|number| number.parse().unwrap());
         std::iter::once(postmaster).chain(children).collect()

@@ -449,6 +449,11 @@ impl Session<'_> {
         drop(self.connection.take());
     }
 
+    /// The driver's own client, for what no statement of the program can say.
+    pub(super) fn client(&self) -> &Client {
+        self.connection()
+    }
+
     fn connection(&self) -> &Object {
         self.connection.as_ref().unwrap_or_else(|| unreachable!("a session has its connection until it ends"))
     }
