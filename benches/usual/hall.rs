@@ -314,3 +314,28 @@ pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
     }
     Ok(())
 }
+
+/// Lets so many new users wait in the house room, which lets nobody in. Their numbers follow `after`.
+///
+/// # Errors
+/// A statement failed.
+pub(crate) async fn fill_line(url: &str, after: i64, waiting: i64) -> Result<()> {
+    let client = connect(url).await?;
+    let uuid = format!("('01900000-0000-7000-8000-' || lpad(to_hex(n + {after}), 12, '0'))::uuid");
+    let statements = [
+        "UPDATE room SET gate = 'paused' WHERE room_id = 0".to_owned(),
+        format!("SELECT setval('room_position_0', {waiting})"),
+        format!(
+            "INSERT INTO \"user\" SELECT {uuid}, 'Kim Minji', n || '@waiting.example', '-', 'buyer', 0, 0
+             FROM generate_series(1, {waiting}) n"
+        ),
+        format!(
+            "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at)
+             SELECT 0, n, {uuid}, 'waiting', 0 FROM generate_series(1, {waiting}) n"
+        ),
+    ];
+    for statement in &statements {
+        client.batch_execute(statement).await.with_context(|| statement.clone())?;
+    }
+    Ok(())
+}
