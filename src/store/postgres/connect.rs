@@ -59,6 +59,12 @@ const CLIENT_CHECK: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How long after its `statement_timeout` the server's answer is still waited for.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
+/// How the server plans. Every statement finds its rows by an index; a server without statistics would rather read a
+/// small table from end to end, and go on doing so while it grows. That holds for foreign keys too.
+const PLANNING: [(&str, &str); 2] = [("jit", "off"), ("enable_seqscan", "off")];
+/// A connection makes its plans anew after this many transactions, and whenever their number has doubled: the tables
+/// may have grown, and a plan for an empty one is a bad plan for a full one.
+const PLANS_KEPT: usize = 1_024;
 /// Where a URL names no port.
 const PORT_DEFAULT: u16 = 5432;
 
@@ -148,7 +154,7 @@ impl Settings {
             .bounds()
             .iter()
             .map(|(name, bound)| format!("SET {name} = {}; ", bound.as_millis()))
-            .chain(["SET jit = off; ".to_owned()])
+            .chain(PLANNING.map(|(name, value)| format!("SET {name} = {value}; ")))
             .collect();
         // Settings that not every version or platform has.
         for (name, value) in [("transaction_timeout", TRANSACTION), ("client_connection_check_interval", CLIENT_CHECK)]
@@ -166,7 +172,9 @@ impl Settings {
             for (name, bound) in self.bounds() {
                 let _ = write!(sql, "; SET LOCAL {name} = {}", bound.as_millis());
             }
-            sql.push_str("; SET LOCAL jit = off");
+            for (name, value) in PLANNING {
+                let _ = write!(sql, "; SET LOCAL {name} = {value}");
+            }
         }
         sql
     }
@@ -431,6 +439,10 @@ impl Session<'_> {
 
     /// Begins a transaction that writes, bounded in time. Sent when it is first polled.
     pub(super) async fn begin(&self) -> Result<(), Error> {
+        let transactions = Object::metrics(self.connection()).recycle_count;
+        if transactions.is_power_of_two() || transactions.is_multiple_of(PLANS_KEPT) {
+            return self.batch(&format!("DISCARD PLANS; {}", self.pool.begin)).await;
+        }
         self.batch(&self.pool.begin).await
     }
 

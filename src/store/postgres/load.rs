@@ -164,9 +164,11 @@ const LOCK_SEATS_OF_RESERVATIONS: Statement = Statement {
         seat_columns!(),
         " FROM seat WHERE seat_id = ANY (ARRAY(
              SELECT unnest($1)
-             UNION SELECT r.seat_id FROM reservation AS r WHERE r.reservation_id = ANY($2)
-             UNION SELECT r.seat_id FROM payment AS p JOIN reservation AS r USING (reservation_id)
-                   WHERE p.payment_id = ANY($3)
+             UNION SELECT r.seat_id FROM unnest($2) AS k (id), LATERAL (
+                 SELECT seat_id FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
+             UNION SELECT r.seat_id FROM unnest($3) AS k (id), LATERAL (
+                 SELECT reservation_id FROM payment WHERE payment_id = k.id OFFSET 0) AS p, LATERAL (
+                 SELECT seat_id FROM reservation WHERE reservation_id = p.reservation_id OFFSET 0) AS r
          )) ORDER BY seat_id FOR NO KEY UPDATE"
     ),
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
@@ -209,18 +211,24 @@ const CONCERTS_OF_RESERVATIONS: Statement = Statement {
 };
 /// Reservations of three kinds: those that have the seats, those that are named, and the live ones of users. Not
 /// locked: a reservation changes only under the lock on its seat, which is held.
+///
+/// Each key is looked up by itself. Asked for all at once, a server without statistics takes the live reservations
+/// for few and looks through all of them.
 const RESERVATIONS: Statement = Statement {
     sql: concat!(
-        "SELECT ",
+        "SELECT r.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE seat_id = ANY($1) AND closed_at IS NULL UNION ALL SELECT ",
+        " FROM reservation WHERE seat_id = k.id AND closed_at IS NULL OFFSET 0) AS r
+         UNION ALL SELECT r.* FROM unnest($2) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE user_id = ANY($2) AND closed_at IS NULL UNION ALL SELECT ",
+        " FROM reservation WHERE user_id = k.id AND closed_at IS NULL OFFSET 0) AS r
+         UNION ALL SELECT r.* FROM unnest($3) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE reservation_id = ANY($3) UNION ALL SELECT ",
+        " FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
+         UNION ALL SELECT r.* FROM unnest($4) AS k (id), LATERAL (
+             SELECT reservation_id AS paid FROM payment WHERE payment_id = k.id OFFSET 0) AS p, LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE reservation_id = ANY (ARRAY(
-             SELECT p.reservation_id FROM payment AS p WHERE p.payment_id = ANY($4)))"
+        " FROM reservation WHERE reservation_id = p.paid OFFSET 0) AS r"
     ),
     types: &[Type::INT8_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
