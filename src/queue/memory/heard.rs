@@ -66,14 +66,17 @@ impl Heard {
         self.note(position, now);
     }
 
-    /// Notes that a user was heard of, unless it is known already or of later. One store at most; nothing where no room
-    /// was made.
+    /// Notes that a user was heard of. One store; nothing where no room was made.
     pub(super) fn note(&self, position: Position, now: Time) {
-        let now = seconds(now);
-        if let Some(slot) = slot(&self.chunks.load(), position)
-            && slot.load(Ordering::Relaxed) < now
-        {
-            slot.store(now, Ordering::Relaxed);
+        if let Some(slot) = slot(&self.chunks.load(), position) {
+            slot.store(seconds(now), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a user was heard of at a moment that may be before the last time.
+    pub(super) fn note_later(&self, position: Position, at: Time) {
+        if let Some(slot) = slot(&self.chunks.load(), position) {
+            slot.fetch_max(seconds(at), Ordering::Relaxed);
         }
     }
 
@@ -124,7 +127,7 @@ mod tests {
         assert!(heard.reader(at(10)).is_awake(FAR));
         assert!(!heard.reader(at(11)).is_awake(FAR));
         heard.note(FAR, at(11));
-        heard.note(FAR, at(9));
+        heard.note_later(FAR, at(9));
         assert!(heard.reader(at(11)).is_awake(FAR));
     }
 

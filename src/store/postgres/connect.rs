@@ -53,15 +53,15 @@ pub enum Statements {
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 /// A whole transaction, where the server can tell (from version 17 on): below [`crate::store::LATE_MAX`].
 const TRANSACTION: Duration = Duration::from_secs(9);
+/// What the planner must leave. Every statement finds some rows among many by an index, row by row; a planner that
+/// knows little of the tables, as after they have grown, would at times rather read all of them.
+const PLANNER: [&str; 4] = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"];
 /// How often the server looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
 /// What the network may keep silent before a connection counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How long after its `statement_timeout` the server's answer is still waited for.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
-/// How the server plans. Every statement finds its rows by an index; a server without statistics would rather read a
-/// small table from end to end, and go on doing so while it grows. That holds for foreign keys too.
-const PLANNING: [(&str, &str); 2] = [("jit", "off"), ("enable_seqscan", "off")];
 /// A connection makes its plans anew after this many transactions, and whenever their number has doubled: the tables
 /// may have grown, and a plan for an empty one is a bad plan for a full one.
 const PLANS_KEPT: usize = 1_024;
@@ -154,7 +154,7 @@ impl Settings {
             .bounds()
             .iter()
             .map(|(name, bound)| format!("SET {name} = {}; ", bound.as_millis()))
-            .chain(PLANNING.map(|(name, value)| format!("SET {name} = {value}; ")))
+            .chain(PLANNER.iter().map(|name| format!("SET {name} = off; ")))
             .collect();
         // Settings that not every version or platform has.
         for (name, value) in [("transaction_timeout", TRANSACTION), ("client_connection_check_interval", CLIENT_CHECK)]
@@ -172,8 +172,8 @@ impl Settings {
             for (name, bound) in self.bounds() {
                 let _ = write!(sql, "; SET LOCAL {name} = {}", bound.as_millis());
             }
-            for (name, value) in PLANNING {
-                let _ = write!(sql, "; SET LOCAL {name} = {value}");
+            for name in PLANNER {
+                let _ = write!(sql, "; SET LOCAL {name} = off");
             }
         }
         sql
