@@ -55,10 +55,10 @@ fn main() -> Result<()> {
             sweep(&server).await
         } else if asked("parallel") {
             parallel(&server).await
-        } else if asked("plain") {
-            plain_only(&server).await
-        } else if asked("ours") {
-            ours_only(&server).await
+        } else if asked("lanes") {
+            lanes(&server).await
+        } else if asked("profile") {
+            profile(&server).await
         } else {
             compare(&server).await
         }
@@ -160,14 +160,31 @@ fn spread(values: impl Iterator<Item = f64>) -> String {
     format!("{:.2} ({least:.2} to {most:.2})", median(values))
 }
 
-async fn ours_only(server: &Postgres) -> Result<()> {
-    for way in [Way::Batches(200), Way::Engine(CALLERS), Way::Plain] {
+/// The engine with more and fewer lanes: one hot sale.
+async fn lanes(server: &Postgres) -> Result<()> {
+    for callers in [CALLERS, 4 * CALLERS] {
+        for lanes in [1, 2, 4, 8, 16] {
+            let url = server.copy("round").await?;
+            let instance = ours::Instance::open(&url, lanes).await?;
+            let rates = instance.sell(PLAN, &shuffled(1), callers).await?;
+            instance.close().await?;
+            println!(
+                "{lanes:>2} lanes, {callers} callers: {:.0} holds/s, {:.0} payments/s",
+                rates.holds, rates.payments
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Each way once, and where the database's time went: for finding out why. Wants `pg_stat_statements` in
+/// `PG_SETTINGS`.
+async fn profile(server: &Postgres) -> Result<()> {
+    for way in [Way::Plain, Way::Batches(200), Way::Engine(CALLERS)] {
         let url = server.copy("round").await?;
         let rates = way.run(&url, &shuffled(1)).await?;
         println!("{:<48} {:.0} holds/s, {:.0} payments/s", way.name(), rates.holds, rates.payments);
-        if std::env::var("PG_SETTINGS").is_ok_and(|set| set.contains("pg_stat_statements")) {
-            statements(&url).await?;
-        }
+        statements(&url).await?;
     }
     Ok(())
 }
@@ -207,18 +224,6 @@ async fn parallel(server: &Postgres) -> Result<()> {
             payments += rates.payments;
         }
         println!("{ways} connections: {holds:.0} {payments:.0} in {:?}", started.elapsed());
-    }
-    Ok(())
-}
-
-async fn plain_only(server: &Postgres) -> Result<()> {
-    for batch in [20, 200, 500] {
-        let url = server.copy("round").await?;
-        let rates = plain::run(&url, &shuffled(1), batch).await?;
-        println!("plain {batch}: {:.0} holds/s, {:.0} payments/s", rates.holds, rates.payments);
-        if std::env::var("PG_SETTINGS").is_ok_and(|set| set.contains("pg_stat_statements")) {
-            statements(&url).await?;
-        }
     }
     Ok(())
 }

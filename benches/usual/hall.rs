@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
 /// What the server runs with, beside its defaults. Commits are durable.
@@ -221,12 +221,27 @@ impl Drop for Redis {
     }
 }
 
+/// What the planner must leave on every connection, as on the store's own: without statistics of a new table it would
+/// read all of it.
+pub(crate) const PLANNER: &str =
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+
+/// How to connect.
+///
+/// # Errors
+/// It is not a URL.
+pub(crate) fn config(url: &str) -> Result<Config> {
+    let mut config: Config = url.parse()?;
+    config.options(PLANNER);
+    Ok(config)
+}
+
 /// A connection.
 ///
 /// # Errors
 /// The server is not there.
 pub(crate) async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    let (client, connection) = config(url)?.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }

@@ -5,6 +5,7 @@
 //! them finds its rows by a unique index. The rules are those of the box office, as far as a hold and a payment need
 //! them.
 
+use crate::hall;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use frontrow_domain::{
     command::Idempotency,
@@ -117,7 +118,7 @@ impl UsualWay {
     /// The address cannot be read.
     pub(crate) fn connect(url: &str, connections: usize, pace: Pace) -> anyhow::Result<Self> {
         let manager =
-            Manager::from_config(url.parse()?, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+            Manager::from_config(hall::config(url)?, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         Ok(Self { pool: Pool::builder(manager).max_size(connections).build()?, pace })
     }
 
