@@ -1,11 +1,12 @@
 //! The box office on `PostgreSQL` and Redis beside the usual way, over HTTP; and how it grows.
 //!
 //! `cargo bench --bench cluster` runs everything; a name runs that part alone: `holds`, `positions`, `crowd`,
-//! `growth`, `sweep`. Every server runs in a process of its own, on the same processors as the client.
+//! `growth`, `rooms`, `sweep`. Every server runs in a process of its own, on the same processors as the client.
 
 mod crowd;
 mod growth;
 mod http;
+mod rooms;
 
 #[path = "../http/client.rs"]
 mod client;
@@ -68,6 +69,9 @@ async fn parts(args: &[String]) -> Result<()> {
     }
     if wanted("growth") {
         growth::run().await?;
+    }
+    if wanted("rooms") {
+        rooms::run().await?;
     }
     Ok(())
 }
