@@ -182,6 +182,8 @@ pub(crate) struct History {
     pub(crate) replays: Vec<Replay>,
     /// Answers that should never be given.
     pub(crate) faults: Vec<Fault>,
+    /// Requests that were given up though there was time: repeat after repeat brought no definite answer.
+    pub(crate) given_up: Vec<String>,
 }
 
 /// Takes a history down while the crowd is at work.
@@ -226,6 +228,11 @@ impl Recorder {
     pub(crate) fn fault(&self, what: String, status: u16, body: &[u8]) {
         let body = String::from_utf8_lossy(body).chars().take(300).collect();
         self.lock().faults.push(Fault { what, status, body });
+    }
+
+    /// Notes a request that was given up.
+    pub(crate) fn gave_up(&self, what: String) {
+        self.lock().given_up.push(what);
     }
 
     /// The history so far; the recorder begins anew.
