@@ -42,7 +42,12 @@ else
 fi
 
 step "HAProxy"
-if have haproxy; then haproxy -c -f compose/haproxy.cfg; else missing "haproxy is not there"; fi
+if have haproxy; then
+  sed "s#/usr/local/etc/haproxy/#$PWD/compose/#" compose/haproxy.cfg >"$work/haproxy.cfg"
+  haproxy -c -f "$work/haproxy.cfg"
+else
+  missing "haproxy is not there"
+fi
 
 step "Kubernetes"
 if have kubernetes-validate; then
