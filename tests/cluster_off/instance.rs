@@ -178,6 +178,9 @@ fn adapted(config: &str, shipped: &Path, port: u16, instances: &[Instance]) -> S
             servers += 1;
         } else if line.trim() == "bind :8080" {
             let _ = writeln!(adapted, "    bind 127.0.0.1:{port}");
+        } else if line.trim() == "maxconn 20000" {
+            // Within the usual limit of open files.
+            let _ = writeln!(adapted, "    maxconn 1000");
         } else {
             let _ = writeln!(adapted, "{line}");
         }
