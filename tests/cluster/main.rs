@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
+mod backup;
 mod books;
 mod instance;
+mod office;
 mod sale;
 #[path = "../servers/mod.rs"]
 mod servers;
