@@ -1,27 +1,33 @@
 //! Puts a box office together from its settings, serves it, and takes it apart again.
 
+mod memory;
+mod open;
+
+pub use open::{open, postgres_settings};
+
 use crate::{
     clock::{Clock, Ids},
     config::Config,
-    engine::{Engine, EngineLimits, Follower},
+    engine::{Engine, EngineLimits},
     flow::{BoxOffice, Followers},
     http::{self, App, Shared, limit::RateLimits, listener, observe},
     passwords::Passwords,
-    queue::{Queue, memory::MemoryQueue, token::Keyring},
-    store::{Sharing, Store, sqlite::SqliteStore},
+    queue::{Queue, token::Keyring},
+    store::{Sharing, Store},
     telemetry::Metrics,
     workers::{self, WorkerSettings},
 };
 use anyhow::Context as _;
-use async_trait::async_trait;
 use axum::Router;
 use bytes::Bytes;
-use frontrow_domain::{points::PointKind, time::Span, world::Changes};
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
-
-/// How many batches may be under way at once where several instances share the database.
-const LANES: usize = 4;
+use frontrow_domain::time::Span;
+use memory::Memory;
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 /// A box office that is ready to serve.
 #[derive(Debug)]
@@ -31,22 +37,8 @@ pub struct Opened {
     engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,
     clock: Clock,
-}
-
-/// Opens the box office of one machine: `SQLite` in the data folder, lines in memory.
-///
-/// # Errors
-/// The data folder or the database cannot be used.
-pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
-    let path = config.database_path();
-    let store = SqliteStore::open(&path, clock.clone(), config.rules(), i64::from(config.max_active))
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    let keys = config.key_path();
-    let keyring = Keyring::load_or_create(&keys, &ids)
-        .with_context(|| format!("cannot use the token keys in {}", keys.display()))?;
-    assemble(config, Arc::new(store), Arc::new(MemoryQueue::new()), keyring, clock, ids).await
+    /// What goes on as long as the box office is open.
+    tasks: JoinSet<()>,
 }
 
 /// Puts a box office together from its parts, and lays the lines from their rows.
@@ -62,7 +54,7 @@ pub async fn assemble(
     ids: Ids,
 ) -> anyhow::Result<Opened> {
     let metrics = Arc::new(Metrics::new());
-    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret()))));
+    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
     let memory = Memory {
         store: Arc::clone(&store),
         queue: Arc::clone(&queue),
@@ -73,9 +65,10 @@ pub async fn assemble(
     let limits = EngineLimits {
         queue_len: usize::try_from(config.queue_len)?,
         batch_max: usize::try_from(config.batch_max)?,
-        lanes: match store.sharing() {
-            Sharing::Alone => 1,
-            Sharing::Shared => LANES,
+        // Several lanes tell their commits in any order: that is for a queue that can put them right.
+        lanes: match (store.sharing(), queue.sharing()) {
+            (Sharing::Shared, Sharing::Shared) => usize::try_from(config.servers.database_lanes)?,
+            _ => 1,
         },
     };
     let (engine, threads) = Engine::start(&store, limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
@@ -91,6 +84,7 @@ pub async fn assemble(
         rules: config.rules(),
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
         metrics: Arc::clone(&metrics),
+        clock_skew: AtomicI64::new(0),
         laying: tokio::sync::Mutex::default(),
     });
     let app = Arc::new(App {
@@ -99,42 +93,7 @@ pub async fn assemble(
         service_key: config.load_service_key()?,
         document: Bytes::from(serde_json::to_vec(&http::api_document())?),
     });
-    Ok(Opened { app, engine: threads, metrics, clock })
-}
-
-/// Everything in memory that follows the commits.
-struct Memory {
-    store: Arc<dyn Store>,
-    queue: Arc<dyn Queue>,
-    followers: Arc<Followers>,
-    metrics: Arc<Metrics>,
-}
-
-impl Memory {
-    /// Lays the lines and the holds' deadlines from their rows.
-    async fn lay(&self) -> anyhow::Result<()> {
-        for room in self.store.rooms().await? {
-            if let Some(line) = self.store.line(room.room_id).await? {
-                self.queue.lay(line).await?;
-            }
-        }
-        self.queue.add_hold_deadlines(&self.store.next_expiries(u32::MAX).await?).await?;
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Follower for Memory {
-    fn committed(&self, changes: &Changes) {
-        self.queue.publish(changes);
-        self.followers.publish(changes);
-        count(&self.metrics, changes);
-    }
-
-    async fn catch_up(&self) -> anyhow::Result<()> {
-        self.followers.forget();
-        self.lay().await
-    }
+    Ok(Opened { app, engine: threads, metrics, clock, tasks: JoinSet::new() })
 }
 
 fn first_eight(secret: [u8; 32]) -> [u8; 8] {
@@ -143,16 +102,6 @@ fn first_eight(secret: [u8; 32]) -> [u8; 8] {
         *to = from;
     }
     first
-}
-
-fn count(metrics: &Metrics, changes: &Changes) {
-    let len = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-    metrics.holds.inc_by(len(changes.reservations.inserted.len()));
-    metrics.sales.inc_by(len(changes.payments.inserted.len()));
-    metrics.refunds.inc_by(len(changes.payments.updated.len()));
-    for entry in changes.history.iter().filter(|entry| entry.kind == PointKind::Charge) {
-        metrics.points_charged.inc_by(entry.amount.get().unsigned_abs());
-    }
 }
 
 /// Every route of a box office, with what surrounds each request.
@@ -172,7 +121,7 @@ pub async fn serve(
     socket: TcpListener,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Opened { app, engine, metrics, clock } = opened;
+    let Opened { app, engine, metrics, clock, tasks } = opened;
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app, settings, &workers_stop);
@@ -185,6 +134,7 @@ pub async fn serve(
     let ended = tokio::task::spawn_blocking(move || join(engine));
     let bound = Duration::from_secs(u64::from(config.drain_seconds));
     tokio::time::timeout(bound, ended).await.context("the last batches took too long")??;
+    drop(tasks);
     if let Err(error) = store.settle().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
     }
@@ -193,7 +143,8 @@ pub async fn serve(
 
 /// Takes a box office apart that served nobody: what was asked of it is committed, and the database is closed.
 pub async fn close(opened: Opened) {
-    let Opened { app, engine, .. } = opened;
+    let Opened { app, engine, tasks, .. } = opened;
+    drop(tasks);
     drop(app);
     let _ = tokio::task::spawn_blocking(move || join(engine)).await;
 }

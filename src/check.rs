@@ -1,9 +1,9 @@
 //! `frontrow check`: reads the books in one snapshot and says what is wrong with them.
 
-use crate::store::sqlite::SqliteStore;
+use crate::{config::Config, store::sqlite::SqliteStore};
 use anyhow::Context as _;
 use rusqlite::Connection;
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt};
 
 /// How many rows that break an invariant are named.
 const NAMED_MAX: usize = 10;
@@ -173,11 +173,12 @@ const COUNTS: &[(&str, &str)] = &[
     ("history entries", "SELECT count(*) FROM point_history"),
 ];
 
-/// Checks the books at `path`, which may be in use. Changes nothing.
+/// Checks the books that the settings name, which may be in use. Changes nothing.
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn run(path: &Path) -> anyhow::Result<Report> {
+pub async fn run(config: &Config) -> anyhow::Result<Report> {
+    let path = &config.database_path();
     let store =
         SqliteStore::open_read_only(path).with_context(|| format!("cannot read the books in {}", path.display()))?;
     Ok(store.read(check).await?)

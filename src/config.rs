@@ -2,6 +2,7 @@
 
 mod cli;
 mod load;
+mod servers;
 
 use crate::{http::limit::AddressRange, telemetry::LogFormat};
 use clap::{Args, ValueEnum};
@@ -14,6 +15,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand};
 pub use load::{LoadError, Setting};
+pub use servers::{Database, ServerUrl, Servers, Switch};
 
 /// How short the service key may be, in characters.
 pub const SERVICE_KEY_LEN_MIN: usize = 32;
@@ -37,12 +39,16 @@ pub struct Config {
     /// Folder of the database and the keys; made if it is not there
     #[arg(long, env = "FRONTROW_DATA", default_value = "./data", value_name = "DIR", help_heading = "Where")]
     pub data: PathBuf,
-    /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder]
+    /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder; in PostgreSQL, if that is the database]
     #[arg(long, env = "FRONTROW_KEY_FILE", value_name = "FILE", help_heading = "Where")]
     pub key_file: Option<PathBuf>,
     /// Make seven concerts and six accounts, and let users charge points to themselves. Not for real sales
     #[arg(long, env = "FRONTROW_DEMO", help_heading = "Where")]
     pub demo: bool,
+
+    /// The database and Redis.
+    #[command(flatten)]
+    pub servers: Servers,
 
     /// How long a hold lasts, in seconds
     #[arg(
@@ -176,7 +182,14 @@ pub struct Config {
     pub active_limit_seconds: u32,
 
     /// The service key itself, at least 32 characters; prefer --service-key-file
-    #[arg(long, env = "FRONTROW_SERVICE_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Access")]
+    #[arg(
+        long,
+        env = "FRONTROW_SERVICE_KEY",
+        hide_env_values = true,
+        hide_default_value = true,
+        value_name = "KEY",
+        help_heading = "Access"
+    )]
     pub service_key: Option<Secret>,
     /// File whose first line is the service key, with which a payment provider's program charges points
     #[arg(long, env = "FRONTROW_SERVICE_KEY_FILE", value_name = "FILE", help_heading = "Access")]
@@ -364,12 +377,6 @@ impl Config {
         }
     }
 
-    /// The file of the database.
-    #[must_use]
-    pub fn database_path(&self) -> PathBuf {
-        self.data.join("frontrow.db")
-    }
-
     /// The file of the keys that tokens are signed with.
     #[must_use]
     pub fn key_path(&self) -> PathBuf {
@@ -466,6 +473,7 @@ impl Config {
             self.service_key.is_none() || self.service_key_file.is_none(),
             "service_key and service_key_file are both set: keep one",
         );
+        wrong.extend(self.servers.mistakes());
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
             wrong.push(format!("log is not a filter: {error}"));
         }

@@ -3,6 +3,9 @@
 //! Each function here is one thing a caller can ask. It gives the engine a command, or reads; it decides nothing.
 
 mod accounts;
+pub mod concerts;
+mod health;
+mod line;
 
 use crate::{
     clock::{Clock, Ids},
@@ -10,22 +13,23 @@ use crate::{
     passwords::{PasswordError, Passwords},
     queue::{
         Queue, QueueError,
-        token::{Keyring, SignedToken},
+        token::Keyring,
         view::{Place, RoomView},
     },
     seatmap::{MapForm, SeatMap, SeatMaps},
     sessions::Sessions,
-    store::{Page, PaymentFilter, ReservationFilter, Store, StoreError},
+    store::{Page, PaymentFilter, ReservationFilter, Sharing, Store, StoreError},
     telemetry::Metrics,
 };
+use concerts::Concerts;
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Novelty, Outcome, Request},
     concert::Concert,
-    id::{ConcertId, HistoryId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{ConcertId, HistoryId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
     points::{Point, PointEntry},
-    queue::{Token, is_wake_due},
+    queue::Token,
     refusal::{Refusal, Thing},
     reservation::Reservation,
     rules::Rules,
@@ -33,10 +37,7 @@ use frontrow_domain::{
     user::{Caller, User},
     world::Changes,
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::sync::{Arc, atomic::AtomicI64};
 
 /// Everything that a running box office consists of.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub struct BoxOffice {
     pub session_length: Span,
     /// Counts and times.
     pub metrics: Arc<Metrics>,
+    /// How far the database's clock is ahead of this machine's, in microseconds, when it was last compared.
+    pub clock_skew: AtomicI64,
     /// Held by whoever lays a room that another process made, so that its rows are read once.
     pub laying: tokio::sync::Mutex<()>,
 }
@@ -75,31 +78,38 @@ pub struct Followers {
     /// Sessions.
     pub sessions: Sessions,
     /// Concerts that somebody has asked for.
-    pub concerts: RwLock<HashMap<ConcertId, Arc<Concert>>>,
+    pub concerts: Concerts,
 }
 
 impl Followers {
-    /// Nothing in memory yet.
+    /// Nothing in memory yet. `sharing` says who changes the store.
     #[must_use]
-    pub fn new(boot: u64) -> Self {
-        Self { seat_maps: SeatMaps::new(boot), sessions: Sessions::default(), concerts: RwLock::default() }
+    pub fn new(boot: u64, sharing: Sharing) -> Self {
+        Self {
+            seat_maps: SeatMaps::new(boot, sharing),
+            sessions: Sessions::new(sharing),
+            concerts: Concerts::new(sharing),
+        }
     }
 
     /// Forgets everything, after something was committed that was not published here.
     pub fn forget(&self) {
         self.seat_maps.forget();
+        self.forget_hearsay();
+    }
+
+    /// Forgets what other instances change and tell, after something that they told was lost. The seat maps look it
+    /// up themselves.
+    pub fn forget_hearsay(&self) {
         self.sessions.forget();
-        self.concerts.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.concerts.forget();
     }
 
     /// Takes in what a committed batch changed.
     pub fn publish(&self, changes: &Changes) {
         self.seat_maps.publish(changes);
         self.sessions.publish(changes);
-        if !changes.concerts.is_empty() {
-            let mut concerts = self.concerts.write().unwrap_or_else(PoisonError::into_inner);
-            concerts.extend(changes.concerts.iter().map(|row| (row.concert_id, Arc::new(row.clone()))));
-        }
+        self.concerts.publish(changes);
     }
 }
 
@@ -207,171 +217,13 @@ impl BoxOffice {
         self.run(caller, command, key).await
     }
 
-    /// The caller's place in the line of a concert's room, or of the house room (대기토큰발급).
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] for an unknown concert, [`Refusal::SaleClosed`] for one whose sale is over.
-    pub async fn issue_token(
-        &self,
-        caller: Caller,
-        concert_id: Option<ConcertId>,
-        key: Option<Idempotency>,
-    ) -> Result<Done<(TokenPlace, frontrow_domain::command::Issue)>, Stop> {
-        let room_id = match concert_id {
-            None => RoomId::HOUSE,
-            Some(id) => self.concert(id).await?.room_id,
-        };
-        self.view(room_id).await?;
-        let done = self.run(caller, Command::IssueToken { room_id, concert_id }, key).await?;
-        match done.value {
-            Outcome::Joined { token, issue } => {
-                Ok(Done { value: (self.locate(token).await?, issue), novelty: done.novelty })
-            }
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// Checks a token's signature and the epoch of its line, from memory.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] where it is not one of ours, or of a line that was renewed since.
-    pub fn verify_token(&self, token: &str) -> Result<SignedToken, Refusal> {
-        self.verified(token).map(|(signed, _)| signed)
-    }
-
-    fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), Refusal> {
-        let missing = Refusal::NotFound { what: Thing::Token };
-        let Ok(signed) = self.keyring.verify(token) else { return Err(missing) };
-        let view = self.queue.view(signed.id.room_id).filter(|view| view.epoch() == signed.epoch);
-        view.map(|view| (signed, view)).ok_or(missing)
-    }
-
-    /// Where a token stands (현재순서조회), from memory: no store, no lock. Asking is the sign of life that keeps the
-    /// place awake.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] where the token is not one of ours.
-    pub fn position(&self, token: &str) -> Result<(SignedToken, Place, Arc<RoomView>), Refusal> {
-        let (signed, view) = self.verified(token)?;
-        let now = self.clock.now();
-        self.queue.heard_of(signed.id, now);
-        let place = view.place(signed.id.position);
-        if is_wake_due(place.status, place.activated_at, place.deadline, now, &self.rules) {
-            let command = Command::WakeToken { token: signed.id };
-            let caller = Caller::Buyer(signed.user_id);
-            self.engine.run_unwatched(Request { caller, command, idempotency: None });
-        }
-        Ok((signed, place, view))
-    }
-
-    /// A token's row with its place, for its own user.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] where it is not the caller's.
-    pub async fn token(&self, caller: Caller, token: &str) -> Result<TokenPlace, Stop> {
-        let signed = self.verify_token(token)?;
-        let missing = Refusal::NotFound { what: Thing::Token };
-        let row = self.store.token(signed.id).await?.filter(|row| caller.may_act_for(row.user_id));
-        self.locate(row.ok_or(missing)?).await
-    }
-
-    /// The caller's tokens that have not ended.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn live_tokens(&self, user: UserId) -> Result<Vec<TokenPlace>, Stop> {
-        let mut places = Vec::new();
-        for token in self.store.live_tokens(user).await? {
-            places.push(self.locate(token).await?);
-        }
-        Ok(places)
-    }
-
-    /// Claims a turn (사용자활성화).
-    ///
-    /// # Errors
-    /// [`Refusal::TurnNotYet`] before the turn, [`Refusal::TokenEnded`] after the end.
-    pub async fn activate_token(
-        &self,
-        caller: Caller,
-        token: &str,
-        key: Option<Idempotency>,
-    ) -> Result<Done<TokenPlace>, Stop> {
-        let token = self.verify_token(token)?.id;
-        let done = self.run(caller, Command::ActivateToken { token }, key).await?;
-        match done.value {
-            Outcome::Token(token) | Outcome::TurnPending(token) => {
-                Ok(Done { value: self.locate(token).await?, novelty: done.novelty })
-            }
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// Leaves the line (토큰만료).
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] where the token is not the caller's.
-    pub async fn leave_queue(&self, caller: Caller, token: &str) -> Result<(), Stop> {
-        let token = self.verify_token(token)?.id;
-        self.run(caller, Command::LeaveQueue { token }, None).await.map(|_| ())
-    }
-
-    /// How many tokens are active in a room (활성토큰수조회); none for a room that does not exist.
-    #[must_use]
-    pub fn active_tokens(&self, room: RoomId) -> Option<i64> {
-        self.queue.view(room).map(|view| view.active())
-    }
-
-    /// A room's view. A room that another process made beside this one is laid first.
-    ///
-    /// Whoever gives the engine a command that changes a room asks for its view before: then no commit of the room
-    /// can pass by between the reading of its rows and the laying.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] for a room that does not exist.
-    pub async fn view(&self, room: RoomId) -> Result<Arc<RoomView>, Stop> {
-        if let Some(view) = self.queue.view(room) {
-            return Ok(view);
-        }
-        let _laying = self.laying.lock().await;
-        if self.queue.view(room).is_none() {
-            let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: Thing::Room })?;
-            self.queue.lay_missing(line).await?;
-            tracing::info!(room = room.get(), "laid a room that another process made");
-        }
-        self.queue.view(room).ok_or(Stop::Internal("a room has no view"))
-    }
-
-    /// Lays the rooms that other processes made.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn lay_missing_rooms(&self) -> Result<(), Stop> {
-        for room in self.store.rooms().await? {
-            self.view(room.room_id).await?;
-        }
-        Ok(())
-    }
-
-    async fn locate(&self, token: Token) -> Result<TokenPlace, Stop> {
-        let view = self.view(token.id.room_id).await?;
-        let place = Place { status: token.status, deadline: token.deadline, ..view.place(token.id.position) };
-        let signed = self.keyring.sign(&token, view.epoch());
-        Ok(TokenPlace { token, signed, place, view })
-    }
-
     /// A concert, from memory after the first time.
     ///
     /// # Errors
     /// [`Refusal::NotFound`].
     pub async fn concert(&self, id: ConcertId) -> Result<Arc<Concert>, Stop> {
-        let known = self.followers.concerts.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        if let Some(concert) = known {
-            return Ok(concert);
-        }
-        let read = self.store.concert(id).await?.ok_or(Refusal::NotFound { what: Thing::Concert })?;
-        let mut concerts = self.followers.concerts.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(concerts.entry(id).or_insert_with(|| Arc::new(read))))
+        let found = self.followers.concerts.get(&*self.store, id).await?;
+        Ok(found.ok_or(Refusal::NotFound { what: Thing::Concert })?)
     }
 
     /// The seat map of a concert.

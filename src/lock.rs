@@ -1,37 +1,54 @@
-//! Keeps a data folder to one server at a time.
+//! Keeps a `SQLite` database to one server at a time.
 
-use crate::{config::Config, store::sqlite::SqliteStore};
+use crate::{
+    config::{Config, Database},
+    store::sqlite::SqliteStore,
+};
 use anyhow::{Context as _, bail};
 use std::{
     fs::{File, TryLockError},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-/// The right to serve from a data folder. The system takes it back when the process ends, however it ends.
+/// The right to serve from the folder of a `SQLite` file. The system takes it back when the process ends, however it ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
-fn path(config: &Config) -> PathBuf {
-    config.data.join("serve.lock")
+/// Beside the database: whoever names the same file by another setting must find it.
+fn path(database: &Path) -> PathBuf {
+    database.with_file_name("serve.lock")
 }
 
 impl FolderLock {
-    /// Takes the lock of the data folder, which is made where it is not there.
+    /// Takes the lock of the folder of a `SQLite` database, which is made where it is not there. A database that
+    /// instances share needs none.
     ///
     /// # Errors
     /// A server runs over the folder, or the folder cannot be used.
-    pub fn take(config: &Config) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.data)
-            .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
-        let path = path(config);
+    pub fn take(config: &Config) -> anyhow::Result<Option<Self>> {
+        match config.database() {
+            Database::Sqlite(database) => Self::take_beside(&database).map(Some),
+            Database::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// The same for the `SQLite` file at `database`.
+    ///
+    /// # Errors
+    /// A server runs over the folder, or the folder cannot be used.
+    pub fn take_beside(database: &Path) -> anyhow::Result<Self> {
+        let path = path(database);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create the data folder {}", folder.display()))?;
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
         if is_locked(&file)? {
             bail!(
                 "a server runs over {} already (it holds {}): stop it first, or use another --data",
-                config.data.display(),
+                folder.display(),
                 path.display()
             );
         }
@@ -54,12 +71,14 @@ fn is_locked(file: &File) -> anyhow::Result<bool> {
 /// # Errors
 /// A server runs, and the schema is older than this program.
 pub fn check_beside(config: &Config) -> anyhow::Result<()> {
+    // Instances that share a database may run in several versions.
+    let Database::Sqlite(database) = config.database() else { return Ok(()) };
     // The file is not made here: the command may run as another user than the server.
-    if let Ok(file) = File::open(path(config))
+    if let Ok(file) = File::open(path(&database))
         && is_locked(&file)?
     {
-        SqliteStore::open_read_only(&config.database_path()).with_context(|| {
-            format!("a server runs over {}: stop it to bring its database up to date", config.data.display())
+        SqliteStore::open_read_only(&database).with_context(|| {
+            format!("a server runs over {}: stop it to bring its database up to date", database.display())
         })?;
     }
     Ok(())

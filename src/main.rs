@@ -5,13 +5,15 @@ use frontrow::{
     accounts::{checked_email, checked_password},
     app, catalog, check,
     clock::{Clock, Ids},
-    config::{Cli, Command, ConcertCommand, Config, KeysCommand, LineCommand, LoadError, OperatorCommand},
+    config::{Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand},
     demo,
     flow::BoxOffice,
     http::listener,
     lock::{self, FolderLock},
     queue::token::Keyring,
-    season, telemetry,
+    season,
+    store::postgres::{keys::TokenKeys, tool::Tool},
+    telemetry,
 };
 use frontrow_domain::{
     command::Command::{RenewLine, SetRole},
@@ -60,12 +62,7 @@ fn run() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::Serve => serve(&config).await,
-            Command::Migrate => {
-                lock::check_beside(&config)?;
-                app::close(app::open(&config, Clock::System, Ids::from_os()).await?).await;
-                println!("{} is up to date.", config.database_path().display());
-                Ok(())
-            }
+            Command::Migrate => migrate(&config).await,
             Command::Operator(OperatorCommand::Add { email, name, password_file }) => {
                 add_operator(&config, &email, &name, password_file.as_deref()).await
             }
@@ -79,13 +76,38 @@ fn run() -> anyhow::Result<ExitCode> {
 
 /// Exit code 0 where the books are in order, 1 with a list where they are not.
 fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let report = runtime.block_on(check::run(&config.database_path()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(check::run(config))?;
     print!("{report}");
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    match config.database() {
+        Database::Sqlite(path) => {
+            lock::check_beside(config)?;
+            app::close(app::open(config, Clock::System, Ids::from_os()).await?).await;
+            println!("{} is up to date.", path.display());
+        }
+        Database::Postgres(url) => {
+            let tool = Tool::new(&app::postgres_settings(config, &url))?;
+            tool.migrate().await?;
+            println!("{} is up to date.", tool.name());
+        }
+    }
+    Ok(())
+}
+
 fn rotate_keys(config: &Config) -> anyhow::Result<ExitCode> {
+    if let Database::Postgres(url) = config.database()
+        && config.key_file.is_none()
+    {
+        let keys = TokenKeys::new(&app::postgres_settings(config, &url))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(keys.rotate(&Ids::from_os())).context("cannot rotate the keys in the database")?;
+        println!("The database has a new key: all instances know it in seconds, and sign with it in a minute.");
+        return Ok(ExitCode::SUCCESS);
+    }
     let path = config.key_path();
     Keyring::rotate(&path, &Ids::from_os()).with_context(|| format!("cannot rotate the keys in {}", path.display()))?;
     println!("{} has a new key, which signs from the next start on.", path.display());

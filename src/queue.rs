@@ -2,9 +2,11 @@
 //! store before anybody sees it here, and all of this can be laid anew from the rows.
 
 pub mod memory;
+pub mod redis;
 pub mod token;
 pub mod view;
 
+use crate::store::Sharing;
 use async_trait::async_trait;
 use frontrow_domain::{
     id::{Position, ReservationId, RoomId, TokenId},
@@ -63,8 +65,29 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Why not.
     fn check(&self) -> Result<(), QueueError>;
 
+    /// Whether it hears of what other instances commit, and takes commits in any order.
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
+    }
+
+    /// How what instances share does; none where nothing is shared.
+    fn vitals(&self) -> Option<Vitals> {
+        None
+    }
+
     /// Waits until something happened that may let a line move, at most `longest`.
     async fn moved(&self, longest: std::time::Duration);
+}
+
+/// How what instances share does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vitals {
+    /// Why it cannot be reached; none while it can.
+    pub away: Option<String>,
+    /// How long ago this instance last looked what the others changed.
+    pub frame_lag: std::time::Duration,
+    /// How often this instance has laid its lines anew from the rows.
+    pub lays: u64,
 }
 
 /// Whether an instance moves a line.

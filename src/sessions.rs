@@ -1,8 +1,10 @@
 //! Signed-in sessions, remembered for a moment so that a request costs no look-up.
 
+use crate::store::Sharing;
 use frontrow_domain::{
+    id::UserId,
     time::{Span, Time},
-    user::Session,
+    user::{Role, Session},
     world::Changes,
 };
 use std::{
@@ -11,9 +13,11 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-/// How long a session is believed before it is looked up again. This process sees every sign-out at once; an hour
-/// bounds the harm of one that came from elsewhere.
-const BELIEVED: Span = Span::from_secs(3_600);
+/// How long a session is believed before it is looked up again where this process sees every sign-out: an hour bounds
+/// the harm of one that came from elsewhere.
+const BELIEVED_ALONE: Span = Span::from_secs(3_600);
+/// The same where other instances sign users out too. They tell, but what they tell may be lost.
+const BELIEVED_SHARED: Span = Span::from_secs(30);
 /// How many sessions a shard remembers before it forgets them all.
 const SHARD_MAX: usize = 16_384;
 const SHARDS: usize = 16;
@@ -32,13 +36,24 @@ struct Remembered {
 pub struct Mark(u64);
 
 /// Remembers sessions by the SHA-256 of their secret.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     shards: [Shard; SHARDS],
     spread: RandomState,
+    believed: Span,
 }
 
 impl Sessions {
+    /// Remembers nothing yet. `sharing` says who signs users out.
+    #[must_use]
+    pub fn new(sharing: Sharing) -> Self {
+        let believed = match sharing {
+            Sharing::Alone => BELIEVED_ALONE,
+            Sharing::Shared => BELIEVED_SHARED,
+        };
+        Self { shards: Default::default(), spread: RandomState::new(), believed }
+    }
+
     fn shard(&self, secret_hash: &[u8; 32]) -> Option<&Shard> {
         let hash = usize::try_from(self.spread.hash_one(secret_hash) % 16).unwrap_or(0);
         self.shards.get(hash)
@@ -48,7 +63,7 @@ impl Sessions {
     #[must_use]
     pub fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
         let shard = self.shard(secret_hash)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(BELIEVED)).map(|(session, _)| *session)
+        shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(self.believed)).map(|(session, _)| *session)
     }
 
     /// Take this before a session is read from the store, and give it to [`Sessions::put_read`].
@@ -85,20 +100,30 @@ impl Sessions {
             }
         }
         for closed in &changes.closed_sessions {
-            if let Some(shard) = self.shard(closed) {
-                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                shard.sessions.remove(closed);
-                shard.closings += 1;
-            }
+            self.close(closed);
         }
         for user in &changes.users {
-            for shard in &self.shards {
-                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                for (session, _) in shard.sessions.values_mut().filter(|(session, _)| session.user_id == user.user_id) {
-                    session.role = user.role;
-                }
-                shard.closings += 1;
+            self.set_role(user.user_id, user.role);
+        }
+    }
+
+    /// Forgets a session that has ended, here or at another instance.
+    pub fn close(&self, secret_hash: &[u8; 32]) {
+        if let Some(shard) = self.shard(secret_hash) {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.sessions.remove(secret_hash);
+            shard.closings += 1;
+        }
+    }
+
+    /// Gives every session of a user the role that the user has now.
+    pub fn set_role(&self, user: UserId, role: Role) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            for (session, _) in shard.sessions.values_mut().filter(|(session, _)| session.user_id == user) {
+                session.role = role;
             }
+            shard.closings += 1;
         }
     }
 }
@@ -115,11 +140,9 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrow_domain::{id::UserId, user::Role};
-
     #[test]
     fn a_session_read_before_it_was_closed_is_not_remembered_after() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::new(Sharing::Alone);
         let now = Time::from_micros(1);
         let user_id = UserId(uuid::Uuid::from_u128(1));
         let session = Session { secret_hash: [7; 32], user_id, role: Role::Buyer, expires_at: Time::from_micros(9) };
@@ -129,5 +152,23 @@ mod tests {
         assert_eq!(sessions.get(&session.secret_hash, now), None);
         sessions.put_read(session, now, sessions.mark(&session.secret_hash));
         assert_eq!(sessions.get(&session.secret_hash, now), Some(session));
+    }
+
+    #[test]
+    fn where_others_sign_users_out_too_a_session_is_looked_up_again_after_half_a_minute() {
+        let start = Time::from_micros(1);
+        let user_id = UserId(uuid::Uuid::from_u128(1));
+        let expires_at = start.plus(Span::from_secs(9_999));
+        let session = Session { secret_hash: [7; 32], user_id, role: Role::Buyer, expires_at };
+        for (sharing, after_half_a_minute) in [(Sharing::Alone, Some(session)), (Sharing::Shared, None)] {
+            let sessions = Sessions::new(sharing);
+            sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });
+            let at = |seconds| sessions.get(&session.secret_hash, start.plus(Span::from_secs(seconds)));
+            assert_eq!((at(29), at(30)), (Some(session), after_half_a_minute));
+            sessions.set_role(user_id, Role::Operator);
+            assert_eq!(at(1).unwrap().role, Role::Operator);
+            sessions.close(&session.secret_hash);
+            assert_eq!(at(1), None);
+        }
     }
 }

@@ -3,7 +3,9 @@
 mod filter;
 pub mod memory;
 pub mod migrate;
+pub mod postgres;
 pub mod sqlite;
+mod words;
 
 use async_trait::async_trait;
 use frontrow_domain::{

@@ -2,10 +2,10 @@
 
 mod latency;
 
-use crate::store::StoreError;
+use crate::{queue::Vitals, store::StoreError};
 use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
-use frontrow_domain::id::RoomId;
+use frontrow_domain::{id::RoomId, time::Span};
 use latency::Latency;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -15,7 +15,7 @@ use prometheus_client::{
 use std::{
     collections::HashMap,
     io::IsTerminal,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -83,9 +83,29 @@ struct KindLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoomLabel {
+    room: i64,
+}
+
+/// For what there is only where instances share something.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabel {
+    server: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RoomLabels {
     room: i64,
     status: &'static str,
+}
+
+/// Whether an instance moves a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leads {
+    /// This one does.
+    Yes,
+    /// Another one does.
+    No,
 }
 
 /// Every number that the server counts. Owned by the application, so that two of them fit in one process.
@@ -99,6 +119,11 @@ pub struct Metrics {
     refusals: Family<CodeLabel, Counter>,
     store_errors: Family<KindLabel, Counter>,
     rooms: Family<RoomLabels, Gauge>,
+    leaders: Family<RoomLabel, Gauge>,
+    servers_up: Family<ServerLabel, Gauge>,
+    frame_lag: Family<ServerLabel, Gauge<f64, AtomicU64>>,
+    lays: Family<ServerLabel, Gauge>,
+    clock_skew: Family<ServerLabel, Gauge<f64, AtomicU64>>,
     /// Open client connections.
     pub connections: Gauge,
     /// Connections turned away because there were too many.
@@ -157,6 +182,11 @@ impl Metrics {
             refusals: Family::default(),
             store_errors: Family::default(),
             rooms: Family::default(),
+            leaders: Family::default(),
+            servers_up: Family::default(),
+            frame_lag: Family::default(),
+            lays: Family::default(),
+            clock_skew: Family::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             in_flight: Gauge::default(),
@@ -186,6 +216,21 @@ impl Metrics {
         registry.register("problems", "Answers that are problems, by code", self.refusals.clone());
         registry.register("store_errors", "Failures of the database, by kind", self.store_errors.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
+        registry.register("room_leader", "1 where this instance moves the room's line", self.leaders.clone());
+        registry.register("server_up", "1 while the server can be reached", self.servers_up.clone());
+        registry.register_with_unit(
+            "frame_lag",
+            "How long ago this instance last heard what the others changed",
+            Unit::Seconds,
+            self.frame_lag.clone(),
+        );
+        registry.register("lays", "How often the lines were laid anew from the rows", self.lays.clone());
+        registry.register_with_unit(
+            "clock_skew",
+            "How far the server's clock is ahead of this machine's",
+            Unit::Seconds,
+            self.clock_skew.clone(),
+        );
         registry.register("connections", "Open client connections", self.connections.clone());
         registry.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
         registry.register(
@@ -265,6 +310,26 @@ impl Metrics {
         for (status, count) in [("waiting", waiting), ("offered", offered), ("active", active)] {
             self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
         }
+    }
+
+    /// Says whether this instance moves a room's line.
+    pub fn leader(&self, room: RoomId, leads: Leads) {
+        self.leaders.get_or_create(&RoomLabel { room: room.get() }).set(i64::from(leads == Leads::Yes));
+    }
+
+    /// Says how the shared queue does.
+    pub fn vitals(&self, vitals: &Vitals) {
+        let redis = ServerLabel { server: "redis" };
+        self.servers_up.get_or_create(&redis).set(i64::from(vitals.away.is_none()));
+        self.frame_lag.get_or_create(&redis).set(vitals.frame_lag.as_secs_f64());
+        self.lays.get_or_create(&redis).set(i64::try_from(vitals.lays).unwrap_or(i64::MAX));
+    }
+
+    /// Says how far the database's clock is ahead of this machine's.
+    pub fn clock_skew(&self, ahead: Span) {
+        let database = ServerLabel { server: "database" };
+        let millis = i32::try_from(ahead.millis()).unwrap_or(i32::MAX);
+        self.clock_skew.get_or_create(&database).set(f64::from(millis) / 1_000.0);
     }
 
     /// Everything in the `OpenMetrics` text format, as `/metrics` answers it.

@@ -6,6 +6,8 @@ use crate::{
     flow::BoxOffice,
     http::{Shared, limit::RateLimits},
     queue::Leadership,
+    store::Sharing,
+    telemetry::Leads,
 };
 use frontrow_domain::{
     command::{Command, Outcome, Request},
@@ -71,6 +73,12 @@ async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) 
     }
 }
 
+/// Sleeps for about `tick`, a quarter more or less, so that instances that started together do not keep step.
+async fn rest(office: &BoxOffice, tick: Duration) {
+    let [random, ..] = office.ids.secret();
+    tokio::time::sleep(tick.mul_f64(0.75 + f64::from(random) / 512.0)).await;
+}
+
 /// Gives a command. What it brought about, if it was decided and granted.
 async fn command(office: &BoxOffice, command: Command) -> Option<Outcome> {
     let request = Request { caller: Caller::System, command, idempotency: None };
@@ -89,8 +97,11 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
         for room in office.queue.rooms() {
             let fence = office.queue.view(room).map_or(Fence(0), |view| view.room().fence);
             match office.queue.lead(room, fence, LEASE).await {
-                Ok(Leadership::Leader(fence)) => move_line(&office, room, fence, settings).await,
-                Ok(Leadership::Follower) => {}
+                Ok(Leadership::Leader(fence)) => {
+                    office.metrics.leader(room, Leads::Yes);
+                    move_line(&office, room, fence, settings).await;
+                }
+                Ok(Leadership::Follower) => office.metrics.leader(room, Leads::No),
                 Err(error) => tracing::warn!(%error, "cannot tell who moves the line"),
             }
         }
@@ -161,14 +172,14 @@ async fn sweep_due(office: &BoxOffice, most: u32) {
 async fn recover_holds(office: Arc<BoxOffice>) {
     loop {
         recover_due(&office, SWEEP_MAX).await;
-        tokio::time::sleep(RECOVER_TICK).await;
+        rest(&office, RECOVER_TICK).await;
     }
 }
 
 /// Finds rooms of concerts that were imported beside this process, so that operators see them and their gauges.
 async fn find_rooms(office: Arc<BoxOffice>) {
     loop {
-        tokio::time::sleep(ROOMS_TICK).await;
+        rest(&office, ROOMS_TICK).await;
         if let Err(error) = office.lay_missing_rooms().await {
             tracing::warn!(%error, "cannot look for rooms that another process made");
         }
@@ -200,8 +211,6 @@ async fn recover_due(office: &BoxOffice, most: u32) {
 async fn probe_store(office: Arc<BoxOffice>) {
     let mut rounds = 0_u32;
     loop {
-        tokio::time::sleep(PROBE_TICK).await;
-        rounds = rounds.wrapping_add(1);
         if !office.engine.is_healthy() || rounds.is_multiple_of(10) {
             let probe = office.store.check_writable().await;
             if let Err(error) = &probe {
@@ -209,8 +218,13 @@ async fn probe_store(office: Arc<BoxOffice>) {
             } else if !office.engine.is_healthy() {
                 tracing::info!("the store can be written again");
             }
+            if probe.is_ok() && office.store.sharing() == Sharing::Shared {
+                office.compare_clocks().await;
+            }
             office.engine.note_health(&probe);
         }
+        rounds = rounds.wrapping_add(1);
+        tokio::time::sleep(PROBE_TICK).await;
     }
 }
 
@@ -234,7 +248,7 @@ async fn prune(office: Arc<BoxOffice>) {
                 }
             }
         }
-        tokio::time::sleep(PRUNE_TICK).await;
+        rest(&office, PRUNE_TICK).await;
     }
 }
 

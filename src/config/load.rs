@@ -1,7 +1,7 @@
 //! Puts flags, environment and file together. The file's values become the defaults of the command line, so that there
 //! is one way to read a setting and one place that knows its type.
 
-use super::{Cli, Config};
+use super::{Cli, Config, Database, servers::masked};
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use frontrow_domain::rules::ChargePolicy;
 use std::{
@@ -11,11 +11,13 @@ use std::{
 };
 
 /// The options that `-h` shows; `--help` shows all.
-const TO_BEGIN_WITH: [&str; 5] = ["config_file", "listen", "data", "demo", "max_active"];
+const TO_BEGIN_WITH: [&str; 7] = ["config_file", "listen", "data", "demo", "database_url", "redis_url", "max_active"];
 /// The option that a file cannot set.
 const CONFIG_FILE: &str = "config_file";
 /// The option whose value is never shown.
 const SECRET: &str = "service_key";
+/// The options that are addresses, whose passwords are never shown.
+const URLS: [&str; 3] = ["database_url", "database_replica_url", "redis_url"];
 
 /// A setting as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +83,15 @@ impl Config {
             ChargePolicy::Open => "open",
             ChargePolicy::Operator => "operator",
         };
-        let key_file = self.key_path().display().to_string();
-        for (name, value) in [("charge_policy", policy.to_owned()), ("key_file", key_file)] {
+        let key_file = match (&self.key_file, self.database()) {
+            (None, Database::Postgres(_)) => "in the database".to_owned(),
+            _ => self.key_path().display().to_string(),
+        };
+        let url = match self.database() {
+            Database::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Database::Postgres(url) => url.to_string(),
+        };
+        for (name, value) in [("charge_policy", policy.to_owned()), ("key_file", key_file), ("database_url", url)] {
             if let Some(setting) = self.settings.iter_mut().find(|setting| setting.name == name) {
                 setting.value = value;
             }
@@ -181,7 +190,12 @@ fn setting(arg: &Arg, matches: &ArgMatches, in_file: &[String], file: Option<&Pa
         _ if in_file.iter().any(|known| known == name) => file.unwrap_or(Path::new("file")).display().to_string(),
         _ => "default".to_owned(),
     };
-    let value = if name == SECRET && !values.is_empty() { "********".to_owned() } else { values.join(",") };
+    let value = match values.join(",") {
+        value if value.is_empty() => value,
+        _ if name == SECRET => "********".to_owned(),
+        value if URLS.contains(&name) => masked(&value),
+        value => value,
+    };
     Setting { name: name.to_owned(), value, origin, help: arg.get_help().map(ToString::to_string).unwrap_or_default() }
 }
 

@@ -12,24 +12,32 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// 200 while the store can be written, 503 while it cannot.
+/// 200 while the store can be written and agrees about the time, 503 with the reason while not. Redis away is no
+/// reason: buyers go on. It is said all the same.
 pub(super) async fn ready(State(app): State<Shared>) -> Response {
-    if app.office.engine.is_healthy() {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database cannot be written\n").into_response()
+    let office = &app.office;
+    if let Err(reason) = office.check_ready() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response();
+    }
+    match office.queue.vitals().and_then(|vitals| vitals.away) {
+        None => "ready\n".into_response(),
+        Some(reason) => format!("ready, without Redis: {}\n", reason.replace('\n', " ")).into_response(),
     }
 }
 
 /// The metrics, as Prometheus reads them.
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
-    for room in app.office.queue.rooms() {
-        if let Some(view) = app.office.queue.view(room) {
-            app.office.metrics.room(room, view.total_waiting(), view.offered(), view.active());
+    let office = &app.office;
+    for room in office.queue.rooms() {
+        if let Some(view) = office.queue.view(room) {
+            office.metrics.room(room, view.total_waiting(), view.offered(), view.active());
         }
     }
+    if let Some(vitals) = office.queue.vitals() {
+        office.metrics.vitals(&vitals);
+    }
     let headers = [(header::CONTENT_TYPE, METRICS_MEDIA_TYPE)];
-    (headers, app.office.metrics.render()).into_response()
+    (headers, office.metrics.render()).into_response()
 }
 
 /// The `OpenAPI` document.

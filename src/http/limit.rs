@@ -3,6 +3,7 @@
 use crate::{
     config::Config,
     http::problem::{HttpResult, Problem, codes},
+    queue::redis::limits::{Budget, SharedLimits},
 };
 use axum::http::HeaderMap;
 use frontrow_domain::id::UserId;
@@ -13,6 +14,7 @@ use std::{
     num::NonZeroU32,
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 /// How many keys one limiter remembers before it forgets those that are at rest.
@@ -81,12 +83,16 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[AddressR
     client
 }
 
-/// The limits of one server.
+/// The limits of one server. What is costly and asked for by nobody in particular has one budget for all servers too,
+/// as long as they can agree on it.
 #[derive(Debug)]
 pub struct RateLimits {
     requests: Limiter<UserId>,
     logins_by_account: Limiter<String>,
     logins_by_address: Limiter<IpAddr>,
+    per_minute_per_account: u32,
+    per_minute_per_address: u32,
+    shared: Option<SharedLimits>,
     trusted_proxies: Vec<AddressRange>,
 }
 
@@ -102,8 +108,18 @@ impl RateLimits {
             ),
             logins_by_account: Limiter::new(per_minute(config.login_per_minute_per_account)),
             logins_by_address: Limiter::new(per_minute(config.login_per_minute_per_address)),
+            per_minute_per_account: config.login_per_minute_per_account,
+            per_minute_per_address: config.login_per_minute_per_address,
+            shared: None,
             trusted_proxies: config.trusted_proxies.clone(),
         }
+    }
+
+    /// The same limits with budgets that other servers spend from too.
+    #[must_use]
+    pub fn shared_by(mut self, shared: SharedLimits) -> Self {
+        self.shared = Some(shared);
+        self
     }
 
     /// Counts a request of this user.
@@ -118,17 +134,27 @@ impl RateLimits {
     ///
     /// # Errors
     /// 429 with `Retry-After`.
-    pub fn check_login(&self, email: &str, client: IpAddr) -> HttpResult<()> {
-        self.check_address(client)?;
-        self.logins_by_account.check(&email.to_lowercase())
+    pub async fn check_login(&self, email: &str, client: IpAddr) -> HttpResult<()> {
+        self.check_address(client).await?;
+        let email = email.to_lowercase();
+        self.logins_by_account.check(&email)?;
+        self.check_shared(Budget::Account(&email), self.per_minute_per_account).await
     }
 
     /// Counts a registration, or anything else that nobody has signed in for and that costs much.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
-    pub fn check_address(&self, client: IpAddr) -> HttpResult<()> {
-        self.logins_by_address.check(&network_of(client))
+    pub async fn check_address(&self, client: IpAddr) -> HttpResult<()> {
+        let network = network_of(client);
+        self.logins_by_address.check(&network)?;
+        self.check_shared(Budget::Address(network), self.per_minute_per_address).await
+    }
+
+    /// Comes after this server's own limit, which keeps most of a flood from the other servers' way.
+    async fn check_shared(&self, budget: Budget<'_>, per_minute: u32) -> HttpResult<()> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.spend(budget, per_minute).await.map_or(Ok(()), |wait| Err(try_again_after(wait)))
     }
 
     /// The address of the client behind the trusted proxies.
@@ -159,6 +185,10 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+fn try_again_after(wait: Duration) -> Problem {
+    Problem::new(&codes::RATE_LIMITED).retry_after(wait.as_secs().saturating_add(1))
+}
+
 fn at_least_one(count: u32) -> NonZeroU32 {
     NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }
@@ -180,10 +210,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         if checks.is_multiple_of(CHECKS_PER_LOOK) && self.inner.len() > KEYS_MAX {
             self.sweep();
         }
-        self.inner.check_key(key).map_err(|until| {
-            let wait = until.wait_time_from(self.clock.now());
-            Problem::new(&codes::RATE_LIMITED).retry_after(wait.as_secs().saturating_add(1))
-        })
+        self.inner.check_key(key).map_err(|until| try_again_after(until.wait_time_from(self.clock.now())))
     }
 
     fn sweep(&self) {

@@ -66,7 +66,7 @@ pub(super) async fn register(
     ClientAddress(address): ClientAddress,
     JsonBody(body): JsonBody<Registration>,
 ) -> HttpResult<(StatusCode, Json<User>)> {
-    app.limits.check_address(address)?;
+    app.limits.check_address(address).await?;
     let name = checked_text("name", &body.name, 100)?;
     let email = checked_email(&body.email)?;
     let password = checked_password(body.password)?;
@@ -86,7 +86,7 @@ pub(super) async fn sign_in(
     if body.password.chars().count() > 200 {
         return Err(Problem::invalid_field("password", "must have at most 200 characters"));
     }
-    app.limits.check_login(&email, address)?;
+    app.limits.check_login(&email, address).await?;
     let result = app.office.sign_in(&email, body.password).await;
     let outcomes = &app.office.metrics;
     if result.is_ok() { &outcomes.sign_ins_ok } else { &outcomes.sign_ins_failed }.inc();

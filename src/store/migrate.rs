@@ -19,6 +19,10 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 2, name: "fence", sql: include_str!("../../migrations/sqlite/0002_fence.sql") },
 ];
 
+/// The steps of the `PostgreSQL` schema.
+pub const POSTGRES: &[Migration] =
+    &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/postgres/0001_box_office.sql") }];
+
 /// The version that a database has after all of `steps`; 0 without any.
 #[must_use]
 pub fn latest(steps: &[Migration]) -> i64 {
@@ -62,8 +66,8 @@ mod tests {
 
     #[test]
     fn the_released_steps_are_numbered_without_gaps() {
-        for (step, number) in SQLITE.iter().zip(1..) {
-            assert_eq!(step.version, number);
+        for steps in [SQLITE, POSTGRES] {
+            assert!(steps.iter().map(|step| step.version).eq(1..=latest(steps)));
         }
     }
 }

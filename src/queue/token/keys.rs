@@ -2,6 +2,7 @@
 
 use super::Key;
 use crate::clock::Ids;
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,
@@ -9,6 +10,7 @@ use std::{
     io::Write as _,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
 };
 
 /// How many keys a rotation leaves: tokens signed with an older one are refused from then on.
@@ -19,11 +21,26 @@ const FILE_MODE: u32 = 0o600;
 const FILE_HEAD: &str = "# Keys that sign queue tokens. Secret: whoever has them can forge a place in line.\n\
     # `signing` names the key for new tokens; the others still verify old ones.\n";
 
-/// The keys of a box office: one signs, all of them verify.
+/// The keys of a box office: one signs, all of them verify. They may change while it is used.
 #[derive(Clone)]
 pub struct Keyring {
+    ring: Arc<ArcSwap<Ring>>,
+}
+
+/// The keys at one moment.
+pub(super) struct Ring {
     keys: Vec<Key>,
     signing: usize,
+}
+
+impl Ring {
+    pub(super) fn signing(&self) -> &Key {
+        &self.keys[self.signing]
+    }
+
+    pub(super) fn key(&self, id: u8) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id == id)
+    }
 }
 
 /// The keys cannot be used.
@@ -52,7 +69,12 @@ impl Keyring {
             .iter()
             .position(|key| key.id == signing)
             .ok_or(KeyError::Content("`signing` names a key that is not there"))?;
-        Ok(Self { keys, signing })
+        Ok(Self { ring: Arc::new(ArcSwap::from_pointee(Ring { keys, signing })) })
+    }
+
+    /// Signs and verifies with the keys of `other` from now on. Every clone of this keyring does.
+    pub fn adopt(&self, other: &Self) {
+        self.ring.store(other.ring.load_full());
     }
 
     /// The keyring in the file at `path`. Where there is none, one with a new key is made, for the owner's eyes only.
@@ -83,19 +105,16 @@ impl Keyring {
         file.keyring()
     }
 
-    pub(super) fn signing(&self) -> &Key {
-        &self.keys[self.signing]
-    }
-
-    pub(super) fn key(&self, id: u8) -> Option<&Key> {
-        self.keys.iter().find(|key| key.id == id)
+    pub(super) fn ring(&self) -> arc_swap::Guard<Arc<Ring>> {
+        self.ring.load()
     }
 }
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ids: Vec<_> = self.keys.iter().map(|key| key.id).collect();
-        f.debug_struct("Keyring").field("ids", &ids).field("signing", &self.signing().id).finish_non_exhaustive()
+        let ring = self.ring();
+        let ids: Vec<_> = ring.keys.iter().map(|key| key.id).collect();
+        f.debug_struct("Keyring").field("ids", &ids).field("signing", &ring.signing().id).finish_non_exhaustive()
     }
 }
 
@@ -235,7 +254,7 @@ mod tests {
         let key = |id: u8| format!("[[key]]\nid = {id}\nsecret = \"{secret}\"\n");
         fs::write(&path, format!("signing = 254\n{}{}", key(254), key(0))).unwrap();
         for expected in [255, 1, 2] {
-            assert_eq!(Keyring::rotate(&path, &ids).unwrap().signing().id, expected);
+            assert_eq!(Keyring::rotate(&path, &ids).unwrap().ring().signing().id, expected);
         }
     }
 
@@ -257,6 +276,17 @@ mod tests {
             let error = Keyring::load_or_create(&path, &Ids::from_seed(1)).unwrap_err();
             assert!(!format!("{error} {error:?}").contains(&secret[..16]), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_keyring_takes_over_other_keys_wherever_it_is_used() {
+        let ring = Keyring::from_secrets(&[(1, [1; 32])], 1).unwrap();
+        let (used, old) = (ring.clone(), ring.sign(&token(), 1));
+        ring.adopt(&Keyring::from_secrets(&[(2, [2; 32]), (1, [1; 32])], 2).unwrap());
+        assert_ne!(used.sign(&token(), 1), old);
+        assert!(used.verify(&old).is_ok());
+        ring.adopt(&Keyring::from_secrets(&[(2, [2; 32])], 2).unwrap());
+        assert!(used.verify(&old).is_err());
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! Rows and the domain's values: one function a table to read, one word an enum value to write.
 
+pub(super) use crate::store::words::Word;
 use frontrow_domain::{
-    concert::{Concert, ConcertStatus},
+    concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
-    payment::{Payment, PaymentStatus},
-    points::{Point, PointEntry, PointKind},
-    queue::{EndReason, Fence, Gate, Room, Token, TokenStatus},
-    reservation::{Reservation, ReservationStatus},
-    seat::{Seat, SeatLabel, SeatStatus},
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{EndReason, Fence, Room, Token},
+    reservation::Reservation,
+    seat::{Seat, SeatLabel},
     time::Time,
-    user::{Role, Session, User},
+    user::{Session, User},
     world::AuditEntry,
 };
 use rusqlite::{
@@ -18,47 +19,6 @@ use rusqlite::{
     types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
 };
 use std::str::FromStr;
-
-/// An enum that is stored as a word.
-pub(super) trait Word: Copy {
-    /// The word of this value.
-    fn word(self) -> &'static str;
-    /// The value of a word.
-    fn of_word(word: &str) -> Option<Self>;
-}
-
-macro_rules! words {
-    ($type:ident: $($variant:ident = $word:literal),+) => {
-        impl Word for $type {
-            fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-
-            fn of_word(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-words!(Role: Buyer = "buyer", Operator = "operator");
-words!(Gate: Open = "open", Paused = "paused");
-words!(ConcertStatus: Scheduled = "scheduled", Closed = "closed");
-words!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
-words!(PaymentStatus: Completed = "completed", Refunded = "refunded");
-words!(PointKind: Charge = "charge", Use = "use", Refund = "refund");
-words!(EndReason: Paid = "paid", Left = "left", Expired = "expired");
-words!(TokenStatus:
-    Waiting = "waiting", Dormant = "dormant", Offered = "offered", Missed = "missed", Active = "active",
-    Ended = "ended");
-words!(ReservationStatus:
-    Pending = "pending", Confirmed = "confirmed", Cancelled = "cancelled", Expired = "expired",
-    Refunded = "refunded");
 
 /// A column that holds the word of a `T`.
 struct Of<T>(T);

@@ -1,0 +1,276 @@
+-- The tables of a box office.
+--
+-- Instants are microseconds since 1970-01-01T00:00:00Z, money is whole won.
+-- The constraints make the impossible impossible even where a rule has a bug: one live reservation per seat,
+-- one payment per reservation, one live token per user and room, no negative balance, a history that only grows.
+--
+-- What is updated all the time (seats, points, rooms, the deadlines of active tokens) stands in no index, and its
+-- pages keep room, so that an update writes one row and no index (a "heap-only" update).
+
+-- Ids. A batch reserves as many as it may need; gaps are allowed but for seats, whose takers hold a lock.
+CREATE SEQUENCE concert_ids;
+CREATE SEQUENCE seat_ids;
+CREATE SEQUENCE reservation_ids;
+CREATE SEQUENCE payment_ids;
+CREATE SEQUENCE point_ids;
+CREATE SEQUENCE history_ids;
+CREATE SEQUENCE audit_ids;
+
+CREATE FUNCTION is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+-- Stops a batch of which an update did not find all its rows: the commit is sent together with the update, so the
+-- program could not stop it any more.
+CREATE FUNCTION all_found(updated bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF updated <> expected THEN
+        RAISE EXCEPTION 'an update found % of % rows', updated, expected USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+END $$;
+
+-- The clock of the box office, in microseconds.
+CREATE FUNCTION clock_micros() RETURNS bigint LANGUAGE sql VOLATILE
+RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+
+-- Which box office this is: one row, written when it is opened for the first time.
+CREATE TABLE office (
+    one        boolean NOT NULL DEFAULT true CONSTRAINT office_is_one_row PRIMARY KEY CHECK (one),
+    office_id  uuid    NOT NULL DEFAULT gen_random_uuid(),
+    created_at bigint  NOT NULL
+);
+
+-- The keys that sign queue tokens, the same for all instances. The one that signs is that with the latest
+-- `signs_from` that has come; a new one lets some time pass first, so that all instances know it by then.
+CREATE TABLE token_key (
+    key_id     smallint NOT NULL PRIMARY KEY CONSTRAINT token_key_id_is_a_byte CHECK (key_id BETWEEN 0 AND 255),
+    secret     bytea    NOT NULL CONSTRAINT token_key_secret_is_32_bytes CHECK (octet_length(secret) = 32),
+    created_at bigint   NOT NULL,
+    signs_from bigint   NOT NULL,
+    -- From then on it verifies no more.
+    retired_at bigint
+);
+
+CREATE TABLE "user" (
+    user_id       uuid   NOT NULL PRIMARY KEY,
+    name          text   NOT NULL,
+    email         text   NOT NULL CONSTRAINT user_email_unique UNIQUE,
+    password_hash text   NOT NULL,
+    role          text   NOT NULL CONSTRAINT user_role CHECK (role IN ('buyer', 'operator')),
+    created_at    bigint NOT NULL,
+    updated_at    bigint NOT NULL
+);
+
+CREATE TABLE session (
+    secret_hash bytea  NOT NULL PRIMARY KEY CONSTRAINT session_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
+    user_id     uuid   NOT NULL REFERENCES "user" (user_id),
+    role        text   NOT NULL CONSTRAINT session_role CHECK (role IN ('buyer', 'operator')),
+    expires_at  bigint NOT NULL
+);
+
+CREATE INDEX session_by_end ON session (expires_at);
+CREATE INDEX session_by_user ON session (user_id);
+
+-- A waiting room: 0 is the house room, any other number is that of the concert whose own room it is.
+CREATE TABLE room (
+    room_id          bigint NOT NULL PRIMARY KEY,
+    max_active       bigint NOT NULL CONSTRAINT room_max_active CHECK (max_active >= 0),
+    admit_per_minute bigint CONSTRAINT room_admit_per_minute CHECK (admit_per_minute > 0),
+    gate             text   NOT NULL CONSTRAINT room_gate CHECK (gate IN ('open', 'paused')),
+    message          text,
+    cursor           bigint NOT NULL,
+    epoch            bigint NOT NULL,
+    no_show_ppm      bigint NOT NULL,
+    credit_ppm       bigint NOT NULL,
+    credit_at        bigint NOT NULL,
+    -- The number of the leader that moved the line last.
+    fence            bigint NOT NULL,
+    updated_at       bigint NOT NULL
+) WITH (fillfactor = 20);
+
+-- A room gives its positions from a sequence of its own, room_position_<room_id>: nothing is locked to join a line,
+-- and no position is ever given twice. pg_sequence_last_value() tells the highest one given.
+CREATE FUNCTION room_gets_positions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE SEQUENCE %I', 'room_position_' || NEW.room_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER room_gets_positions AFTER INSERT ON room FOR EACH ROW EXECUTE FUNCTION room_gets_positions();
+
+-- The caps that rooms have had, and from when: the audit of the books compares the active tokens with them.
+CREATE TABLE room_cap (
+    room_id    bigint NOT NULL REFERENCES room (room_id),
+    max_active bigint NOT NULL,
+    since      bigint NOT NULL
+);
+
+CREATE TRIGGER room_cap_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON room_cap
+EXECUTE FUNCTION is_append_only();
+
+CREATE TABLE waiting_token (
+    room_id      bigint NOT NULL REFERENCES room (room_id),
+    position     bigint NOT NULL CONSTRAINT token_position CHECK (position >= 1),
+    user_id      uuid   NOT NULL REFERENCES "user" (user_id),
+    status       text   NOT NULL CONSTRAINT token_status CHECK (
+        status IN ('waiting', 'offered', 'active', 'dormant', 'missed', 'ended')),
+    issued_at    bigint NOT NULL,
+    activated_at bigint,
+    -- What the state lasts until, if it is offered, missed or dormant.
+    deadline     bigint CONSTRAINT token_deadline CHECK (
+        (deadline IS NOT NULL) = (status IN ('offered', 'dormant', 'missed'))),
+    -- What the state lasts until, if it is active. Apart from the other deadlines because it moves with every hold
+    -- and every sign of life, and must not take an index along.
+    active_until bigint CONSTRAINT token_active_until CHECK ((active_until IS NOT NULL) = (status = 'active')),
+    expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
+    end_reason   text   CONSTRAINT token_end_reason CHECK (end_reason IN ('paid', 'left', 'expired')),
+    PRIMARY KEY (room_id, position)
+) WITH (fillfactor = 70);
+
+-- One live token per user and room; also finds the live tokens of a user.
+CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, room_id) WHERE status <> 'ended';
+-- The head of a line, and the whole line when a view is laid.
+CREATE INDEX token_in_line ON waiting_token (room_id, position) WHERE status = 'waiting';
+-- The active tokens, which are at most as many as the room's cap.
+CREATE INDEX token_active ON waiting_token (room_id, position) WHERE status = 'active';
+-- The other tokens with a deadline: counts the offered, finds the due.
+CREATE INDEX token_by_deadline ON waiting_token (room_id, status, deadline) WHERE deadline IS NOT NULL;
+
+-- The column "token": SELECT w.token FROM waiting_token AS w.
+CREATE FUNCTION token(w waiting_token) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN w.room_id || '-' || w.position;
+
+CREATE TABLE concert (
+    concert_id   bigint NOT NULL DEFAULT nextval('concert_ids') PRIMARY KEY,
+    title        text   NOT NULL,
+    artist       text   NOT NULL,
+    venue        text   NOT NULL,
+    time_zone    text   NOT NULL,
+    -- Local to the venue: yyyy-mm-dd, hh:mm:ss.
+    concert_date text   COLLATE "C" NOT NULL,
+    start_time   text   COLLATE "C" NOT NULL,
+    end_time     text   COLLATE "C" NOT NULL,
+    starts_at    bigint NOT NULL,
+    base_price   bigint NOT NULL CONSTRAINT concert_base_price CHECK (base_price >= 0),
+    opens_at     bigint NOT NULL,
+    closes_at    bigint NOT NULL CONSTRAINT concert_opens_before_it_closes CHECK (opens_at < closes_at),
+    room_id      bigint NOT NULL REFERENCES room (room_id)
+        CONSTRAINT concert_room CHECK (room_id IN (0, concert_id)),
+    status       text   NOT NULL CONSTRAINT concert_status CHECK (status IN ('scheduled', 'closed')),
+    created_at   bigint NOT NULL,
+    updated_at   bigint NOT NULL
+);
+
+CREATE TABLE seat (
+    seat_id        bigint  NOT NULL DEFAULT nextval('seat_ids') PRIMARY KEY,
+    concert_id     bigint  NOT NULL REFERENCES concert (concert_id),
+    seat_number    integer NOT NULL CONSTRAINT seat_number_from_one CHECK (seat_number >= 1),
+    price          bigint  NOT NULL CONSTRAINT seat_price CHECK (price > 0),
+    status         text    NOT NULL CONSTRAINT seat_status CHECK (status IN ('available', 'held', 'sold', 'blocked')),
+    -- The reservation that has the seat. No foreign key: the two tables would refer to each other.
+    reservation_id bigint  CONSTRAINT seat_reservation CHECK (
+        (reservation_id IS NOT NULL) = (status IN ('held', 'sold'))),
+    blocked_reason text,
+    section        text    NOT NULL,
+    "row"          text    NOT NULL,
+    grade          text    NOT NULL,
+    created_at     bigint  NOT NULL,
+    updated_at     bigint  NOT NULL,
+    CONSTRAINT seat_number_unique UNIQUE (concert_id, seat_number),
+    -- What a reservation refers to: its seat, and that seat's concert with it.
+    CONSTRAINT seat_of_concert UNIQUE (seat_id, concert_id)
+) WITH (fillfactor = 50);
+
+CREATE TABLE reservation (
+    reservation_id bigint  NOT NULL DEFAULT nextval('reservation_ids') PRIMARY KEY,
+    user_id        uuid    NOT NULL REFERENCES "user" (user_id),
+    concert_id     bigint  NOT NULL,
+    seat_id        bigint  NOT NULL,
+    seat_number    integer NOT NULL,
+    price          bigint  NOT NULL CONSTRAINT reservation_price CHECK (price > 0),
+    status         text    NOT NULL CONSTRAINT reservation_status CHECK (
+        status IN ('pending', 'confirmed', 'cancelled', 'expired', 'refunded')),
+    created_at     bigint  NOT NULL,
+    expires_at     bigint  NOT NULL,
+    confirmed_at   bigint  CONSTRAINT reservation_confirmed_at CHECK (
+        (confirmed_at IS NOT NULL) = (status IN ('confirmed', 'refunded'))),
+    closed_at      bigint  CONSTRAINT reservation_closed_at CHECK (
+        (closed_at IS NULL) = (status IN ('pending', 'confirmed'))),
+    CONSTRAINT reservation_seat FOREIGN KEY (seat_id, concert_id) REFERENCES seat (seat_id, concert_id)
+) WITH (fillfactor = 80);
+
+-- A live reservation is one without an end.
+CREATE UNIQUE INDEX one_live_reservation_per_seat ON reservation (seat_id) WHERE closed_at IS NULL;
+-- A user's reservations; the live ones are those without an end, so that a long history costs a hold nothing.
+CREATE INDEX reservation_by_user ON reservation (user_id, closed_at);
+CREATE INDEX reservation_by_expiry ON reservation (expires_at, reservation_id) WHERE status = 'pending';
+
+CREATE TABLE payment (
+    payment_id     bigint NOT NULL DEFAULT nextval('payment_ids') PRIMARY KEY,
+    user_id        uuid   NOT NULL REFERENCES "user" (user_id),
+    -- A reservation is paid once or never: a refunded one cannot be paid again.
+    reservation_id bigint NOT NULL CONSTRAINT one_payment_per_reservation UNIQUE REFERENCES reservation (reservation_id),
+    amount         bigint NOT NULL CONSTRAINT payment_amount CHECK (amount > 0),
+    status         text   NOT NULL CONSTRAINT payment_status CHECK (status IN ('completed', 'refunded')),
+    paid_at        bigint NOT NULL,
+    refunded_at    bigint CONSTRAINT payment_refunded_at CHECK ((refunded_at IS NOT NULL) = (status = 'refunded')),
+    created_at     bigint NOT NULL
+);
+
+CREATE INDEX payment_by_user ON payment (user_id, payment_id);
+
+CREATE TABLE point (
+    point_id     bigint NOT NULL DEFAULT nextval('point_ids') PRIMARY KEY,
+    user_id      uuid   NOT NULL CONSTRAINT one_account_per_user UNIQUE REFERENCES "user" (user_id),
+    amount       bigint NOT NULL CONSTRAINT balance_is_not_negative CHECK (amount >= 0),
+    version      bigint NOT NULL CONSTRAINT point_version CHECK (version >= 1),
+    last_updated bigint NOT NULL,
+    created_at   bigint NOT NULL
+) WITH (fillfactor = 70);
+
+CREATE TABLE point_history (
+    history_id    bigint NOT NULL DEFAULT nextval('history_ids') PRIMARY KEY,
+    -- An entry belongs to an account, and an account to a user.
+    user_id       uuid   NOT NULL REFERENCES point (user_id),
+    amount        bigint NOT NULL,
+    type          text   NOT NULL CONSTRAINT history_type CHECK (type IN ('use', 'charge', 'refund')),
+    description   text   NOT NULL,
+    balance_after bigint NOT NULL CONSTRAINT history_balance_is_not_negative CHECK (balance_after >= 0),
+    version       bigint NOT NULL CONSTRAINT history_version CHECK (version >= 1),
+    payment_id    bigint REFERENCES payment (payment_id)
+        CONSTRAINT history_payment CHECK ((payment_id IS NULL) = (type = 'charge')),
+    reference     text,
+    created_at    bigint NOT NULL,
+    CONSTRAINT history_sign CHECK (amount <> 0 AND (amount < 0) = (type = 'use')),
+    CONSTRAINT one_entry_per_version UNIQUE (user_id, version)
+);
+
+CREATE UNIQUE INDEX one_entry_per_payment_and_type ON point_history (payment_id, type) WHERE payment_id IS NOT NULL;
+CREATE UNIQUE INDEX one_charge_per_reference ON point_history (reference) WHERE reference IS NOT NULL;
+
+CREATE TRIGGER point_history_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON point_history
+EXECUTE FUNCTION is_append_only();
+
+-- Answers kept under idempotency keys.
+CREATE TABLE idempotency (
+    key         bytea  NOT NULL CONSTRAINT idempotency_key_unique PRIMARY KEY,
+    fingerprint bytea  NOT NULL,
+    answer      text   NOT NULL,
+    created_at  bigint NOT NULL
+);
+
+-- The oldest are pruned from the front.
+CREATE INDEX idempotency_by_time ON idempotency (created_at);
+
+-- The actor has no foreign key: the log outlives everything it speaks of.
+CREATE TABLE audit_log (
+    audit_id   bigint NOT NULL DEFAULT nextval('audit_ids') PRIMARY KEY,
+    actor      uuid,
+    action     text   NOT NULL,
+    object     text   NOT NULL,
+    detail     jsonb  NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+EXECUTE FUNCTION is_append_only();

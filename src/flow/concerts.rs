@@ -1,0 +1,107 @@
+//! Concerts in memory, so that a request for a seat costs no look-up of its concert.
+
+use crate::store::{Sharing, Store, StoreError};
+use frontrow_domain::{concert::Concert, id::ConcertId, world::Changes};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::Mutex;
+
+/// How long a concert is believed where other instances change concerts too. They tell, but what they tell may be
+/// lost.
+const BELIEVED: Duration = Duration::from_secs(5);
+/// How many reads of the store may be under way at once.
+const READING: usize = 16;
+
+/// The concerts that somebody has asked for.
+#[derive(Debug)]
+pub struct Concerts {
+    sharing: Sharing,
+    known: RwLock<HashMap<ConcertId, Known>>,
+    /// Held by whoever reads a concert, so that many who ask at once cost one read.
+    reading: [Mutex<()>; READING],
+    /// How often concerts were forgotten: what was read before must not be remembered after.
+    forgotten: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    concert: Arc<Concert>,
+    since: Instant,
+}
+
+impl Concerts {
+    /// Knows none yet. `sharing` says who changes them.
+    #[must_use]
+    pub fn new(sharing: Sharing) -> Self {
+        Self { sharing, known: RwLock::default(), reading: Default::default(), forgotten: AtomicU64::new(0) }
+    }
+
+    fn known(&self, id: ConcertId) -> Option<Arc<Concert>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let good = |known: &&Known| self.sharing == Sharing::Alone || known.since.elapsed() < BELIEVED;
+        known.get(&id).filter(good).map(|known| Arc::clone(&known.concert))
+    }
+
+    /// A concert; none where there is no such.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn get(&self, store: &dyn Store, id: ConcertId) -> Result<Option<Arc<Concert>>, StoreError> {
+        if let Some(concert) = self.known(id) {
+            return Ok(Some(concert));
+        }
+        let slot = usize::try_from(id.get().unsigned_abs()).unwrap_or(0) % READING;
+        let _reading = match self.reading.get(slot) {
+            Some(reading) => Some(reading.lock().await),
+            None => None,
+        };
+        if let Some(concert) = self.known(id) {
+            return Ok(Some(concert));
+        }
+        let (since, forgotten) = (Instant::now(), self.forgotten.load(Ordering::Acquire));
+        let Some(read) = store.concert(id).await?.map(Arc::new) else { return Ok(None) };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // A commit of this process may have come in while the row was on its way.
+        let came_in = |known: &&Known| known.since >= since && known.concert.updated_at > read.updated_at;
+        if let Some(newer) = known.get(&id).filter(came_in) {
+            return Ok(Some(Arc::clone(&newer.concert)));
+        }
+        if self.forgotten.load(Ordering::Acquire) == forgotten {
+            known.insert(id, Known { concert: Arc::clone(&read), since });
+        }
+        Ok(Some(read))
+    }
+
+    /// Takes in what a committed batch changed.
+    pub fn publish(&self, changes: &Changes) {
+        if changes.concerts.is_empty() {
+            return;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for row in changes.concerts.iter() {
+            if known.get(&row.concert_id).is_none_or(|known| known.concert.updated_at <= row.updated_at) {
+                known.insert(row.concert_id, Known { concert: Arc::new(row.clone()), since: Instant::now() });
+            }
+        }
+    }
+
+    /// Forgets a concert that another instance has changed.
+    pub fn drop_one(&self, id: ConcertId) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::Release);
+        known.remove(&id);
+    }
+
+    /// Forgets every concert.
+    pub fn forget(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::Release);
+        known.clear();
+    }
+}

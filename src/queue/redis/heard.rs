@@ -1,0 +1,222 @@
+//! Who was heard of anywhere. A client asks a different instance each time, so what one instance heard says little about
+//! who is silent. Near the head of each line, where that decides, every instance tells the others which places it heard
+//! of and hears which ones they did: a bit a place, in chunks, a key for each chunk and each few seconds.
+//!
+//! Every instance reads, not just the one that leads, so that one that takes over knows who is there.
+
+mod beats;
+
+use super::{keys::Keys, script::Shared};
+use beats::Beats;
+use frontrow_domain::{
+    id::{Position, RoomId, TokenId},
+    time::{Span, Time},
+};
+use redis::{RedisResult, Script};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How many places beyond the cursor are told of.
+pub const NEAR_HEAD: i64 = 131_072;
+/// How many places share a key: 2 KiB.
+const CHUNK: i64 = 16_384;
+/// The stretch of time that shares a key. What was heard in it counts as heard at its end.
+const WINDOW: Span = Span::from_secs(5);
+/// Windows are kept this much longer than anybody may be silent.
+const KEPT_LONGER: Span = Span::from_secs(30);
+/// How many chunks behind the cursor are told of: those of tokens that wait though it has passed them.
+const PASSED_MAX: usize = 64;
+/// What was exchanged this long ago says nothing about who is silent now.
+const GOOD_FOR: Duration = Duration::from_secs(8);
+
+static TELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("heard_tell.lua")));
+
+/// What this instance heard and has not told, and what it has been told.
+#[derive(Debug)]
+pub struct Heartbeats {
+    keys: Keys,
+    silence: Span,
+    settles_in: Duration,
+    beats: Beats,
+    /// For each room when the exchange began to work without a break, and when it last did.
+    exchanged: Mutex<HashMap<RoomId, Exchanged>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Exchanged {
+    began: Instant,
+    last: Instant,
+    /// Windows before this one have been read.
+    read_to: i64,
+}
+
+/// The line to exchange heartbeats of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Near<'a> {
+    /// Which room.
+    pub room: RoomId,
+    /// The highest number that was offered a turn: who comes after it is told of.
+    pub cursor: Position,
+    /// The highest number given: nobody comes after it.
+    pub tail: Position,
+    /// The tokens that wait though the cursor has passed them, ascending.
+    pub returned: &'a [Position],
+}
+
+impl Near<'_> {
+    /// The chunks that those who may be offered a turn soon are in.
+    fn chunks(&self) -> BTreeSet<i64> {
+        let (first, last) = (self.cursor.0 + 1, self.tail.0.min(self.cursor.0 + NEAR_HEAD));
+        let beyond = chunk_of(Position(first))..=chunk_of(Position(last.max(first)));
+        let passed: BTreeSet<i64> = self.returned.iter().map(|position| chunk_of(*position)).take(PASSED_MAX).collect();
+        beyond.chain(passed).collect()
+    }
+}
+
+fn chunk_of(position: Position) -> i64 {
+    position.0.div_euclid(CHUNK)
+}
+
+impl Heartbeats {
+    /// For an instance that has heard nobody. Whoever is silent for `silence` may be passed over; nobody is called
+    /// silent before the others had `settles_in` to tell whom they heard of.
+    #[must_use]
+    pub fn new(keys: Keys, silence: Span, settles_in: Duration) -> Self {
+        Self { keys, silence, settles_in, beats: Beats::default(), exchanged: Mutex::default() }
+    }
+
+    fn exchanged(&self) -> MutexGuard<'_, HashMap<RoomId, Exchanged>> {
+        self.exchanged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that this instance heard of a token's user, to be told later. No lock, and no matter how often.
+    pub fn note(&self, token: TokenId) {
+        self.beats.note(token.room_id, token.position);
+    }
+
+    /// Tells whom this instance heard of, and hears whom the others did: `heard` is called for each place and the moment
+    /// that it counts as heard of. `now` is this instance's clock; the clocks of instances may differ by seconds.
+    ///
+    /// # Errors
+    /// Redis could not be reached or refused. What was not told is told the next time.
+    pub async fn exchange(
+        &self,
+        connection: &impl Shared,
+        near: Near<'_>,
+        now: Time,
+        heard: impl FnMut(TokenId, Time),
+    ) -> RedisResult<()> {
+        let chunks = near.chunks();
+        self.beats.cover(near.room, &chunks);
+        let exchanged = match self.tell(connection, near.room, now).await {
+            Ok(()) => self.hear(connection, near.room, &chunks, now, heard).await,
+            Err(error) => Err(error),
+        };
+        let at = Instant::now();
+        let mut all = self.exchanged();
+        match exchanged {
+            Ok(read_to) => {
+                let known = all.entry(near.room).or_insert(Exchanged { began: at, last: at, read_to });
+                (known.last, known.read_to) = (at, read_to);
+                Ok(())
+            }
+            Err(error) => {
+                all.remove(&near.room);
+                Err(error)
+            }
+        }
+    }
+
+    async fn tell(&self, connection: &impl Shared, room: RoomId, now: Time) -> RedisResult<()> {
+        let told = self.beats.take(room);
+        if told.is_empty() {
+            return Ok(());
+        }
+        let window = window_of(now);
+        let mut call = TELL.key(self.keys.room(room, "heard:scratch"));
+        call.arg(self.silence.millis().saturating_add(KEPT_LONGER.millis()));
+        for (chunk, bits) in &told {
+            call.key(self.key(room, window, *chunk)).arg(bits.as_slice());
+        }
+        let result = call.invoke_async::<()>(&mut connection.clone()).await;
+        if result.is_err() {
+            self.beats.put_back(room, &told);
+        }
+        result
+    }
+
+    /// Reads the windows that may have changed since the last time: up to which one.
+    async fn hear(
+        &self,
+        connection: &impl Shared,
+        room: RoomId,
+        chunks: &BTreeSet<i64>,
+        now: Time,
+        mut heard: impl FnMut(TokenId, Time),
+    ) -> RedisResult<i64> {
+        let newest = window_of(now);
+        let oldest = window_of(now.minus(self.silence));
+        let from = self.exchanged().get(&room).map_or(oldest, |known| known.read_to.max(oldest));
+        let mut connection = connection.clone();
+        let mut seen = vec![Vec::new(); chunks.len()];
+        // The others' clocks may be behind, or ahead. The newest comes first: it is what counts.
+        for window in (from - 1..=newest + 1).rev() {
+            let mut get = redis::cmd("MGET");
+            for chunk in chunks {
+                get.arg(self.key(room, window, *chunk));
+            }
+            let bits: Vec<Option<Vec<u8>>> = get.query_async(&mut connection).await?;
+            let at = Time::from_micros((window + 1) * WINDOW.micros()).min(now);
+            for ((chunk, bits), seen) in chunks.iter().zip(bits).zip(&mut seen) {
+                let bits = without(bits.unwrap_or_default(), seen);
+                for position in positions(*chunk, &bits) {
+                    heard(TokenId { room_id: room, position }, at);
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    fn key(&self, room: RoomId, window: i64, chunk: i64) -> String {
+        self.keys.room(room, format_args!("heard:{window}:{chunk}"))
+    }
+
+    /// Whether what is known of `room` suffices to call anybody silent: the exchange has worked for a while, so that
+    /// the others had time to tell whom they heard of.
+    #[must_use]
+    pub fn can_tell(&self, room: RoomId) -> bool {
+        let known = self.exchanged().get(&room).copied();
+        known.is_some_and(|known| {
+            known.last.duration_since(known.began) >= self.settles_in && known.last.elapsed() <= GOOD_FOR
+        })
+    }
+
+    /// Forgets what it was told: Redis is another one now, or has lost what it knew.
+    pub fn forget(&self) {
+        self.exchanged().clear();
+    }
+}
+
+fn window_of(at: Time) -> i64 {
+    at.micros().div_euclid(WINDOW.micros())
+}
+
+/// The bits that are new, which are then among those seen.
+fn without(mut bits: Vec<u8>, seen: &mut Vec<u8>) -> Vec<u8> {
+    seen.resize(seen.len().max(bits.len()), 0);
+    for (bits, seen) in bits.iter_mut().zip(seen) {
+        *bits &= !*seen;
+        *seen |= *bits;
+    }
+    bits
+}
+
+/// The places whose bits are set, in Redis's order of bits: the highest bit of a byte comes first.
+fn positions(chunk: i64, bits: &[u8]) -> impl Iterator<Item = Position> {
+    (0_i64..).zip(bits).filter(|(_, byte)| **byte != 0).flat_map(move |(at, byte)| {
+        (0_i64..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| Position(chunk * CHUNK + at * 8 + bit))
+    })
+}

@@ -1,0 +1,38 @@
+//! What the keys are called. Those of a room share a tag, and those of the office another, so that on a cluster every
+//! script finds all its keys on one node.
+
+use frontrow_domain::id::RoomId;
+use std::{fmt::Display, sync::Arc};
+use uuid::Uuid;
+
+/// The names of one box office's keys. Two offices on one Redis do not meet.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    prefix: Arc<str>,
+}
+
+impl Keys {
+    /// The names for the office with this number.
+    #[must_use]
+    pub fn new(office: Uuid) -> Self {
+        Self { prefix: format!("fr:{}:", office.simple()).into() }
+    }
+
+    /// A key of the whole office.
+    #[must_use]
+    pub fn office(&self, part: &str) -> String {
+        format!("{}{{office}}:{part}", self.prefix)
+    }
+
+    /// A key of one room.
+    #[must_use]
+    pub fn room(&self, room: RoomId, part: impl Display) -> String {
+        format!("{}{{r{room}}}:{part}", self.prefix)
+    }
+
+    /// A key that no other key has to be near.
+    #[must_use]
+    pub fn alone(&self, part: impl Display) -> String {
+        format!("{}{part}", self.prefix)
+    }
+}

@@ -1,0 +1,13 @@
+-- Counts one try against a budget that refills evenly.
+-- KEYS[1] when the budget would be full again, in microseconds; ARGV[1] how long one try takes to refill, ARGV[2] how
+-- much of that the budget holds, both in microseconds
+-- Answers 0, or after how many microseconds to try again.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + tonumber(ARGV[1])
+local wait = full - tonumber(ARGV[2]) - now
+if wait > 0 then
+    return wait
+end
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+return 0

@@ -1,0 +1,467 @@
+//! The way to Redis: commands that answer or fail within a set time, and at once while it is known to be away.
+
+use super::{
+    super::QueueError,
+    tls::{self, Server},
+};
+use arc_swap::ArcSwapOption;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, ScriptInvocation,
+    ServerErrorKind, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cluster::ClusterClient,
+    cluster_async::ClusterConnection,
+};
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+
+/// How long after a try to reach Redis the next one begins.
+const RETRY: Duration = Duration::from_millis(250);
+/// How much longer than its own time-out a blocking read may take.
+const BLOCKING_MORE: Duration = Duration::from_millis(500);
+
+/// Where Redis is, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct LinkSettings {
+    /// One `redis://` or `rediss://`; one `redis+sentinel://host:port,host:port/db?master=name` (`rediss+sentinel` for
+    /// TLS to the servers); or the nodes of a cluster, as several of the first kind or one with `redis-cluster://`.
+    pub urls: Vec<String>,
+    /// A file with the certificates, in PEM, of those who sign the servers' certificates; none for the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long making a connection may take.
+    pub connect_timeout: Duration,
+    /// How long the answer to a command may take.
+    pub response_timeout: Duration,
+}
+
+impl LinkSettings {
+    /// The usual time-outs.
+    #[must_use]
+    pub fn new(urls: Vec<String>) -> Self {
+        Self {
+            urls,
+            ca_file: None,
+            connect_timeout: Duration::from_secs(1),
+            response_timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+/// A connection, to one server or to a cluster.
+#[derive(Clone)]
+enum Connection {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(connection) => connection.req_packed_command(cmd),
+            Self::Cluster(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+/// A connection that is in use.
+struct Live {
+    connection: Connection,
+    generation: u64,
+}
+
+/// Whether Redis can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// It can, over the connection with this number; each new one has a higher number.
+    Up(u64),
+    /// It cannot, for this reason.
+    Away(String),
+}
+
+struct Shared {
+    server: Server,
+    settings: LinkSettings,
+    live: ArcSwapOption<Live>,
+    reach: watch::Sender<Reach>,
+    broken: Notify,
+    generations: AtomicU64,
+}
+
+/// The connections of an instance to Redis. A call fails within the response time-out, and at once while Redis is
+/// away; one task tries to reach it again.
+pub struct Link {
+    shared: Arc<Shared>,
+    keeper: tokio::task::AbortHandle,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("reach", &*self.shared.reach.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+impl Link {
+    /// Connects. A server that cannot be reached now is tried again later.
+    ///
+    /// # Errors
+    /// The settings are wrong, or the server refuses what they say: a password, a database number.
+    pub async fn open(settings: LinkSettings) -> Result<Self, QueueError> {
+        let server = tls::parse(&settings)?;
+        let (reach, _) = watch::channel(Reach::Away("not connected yet".into()));
+        let shared = Arc::new(Shared {
+            server,
+            settings,
+            live: ArcSwapOption::empty(),
+            reach,
+            broken: Notify::new(),
+            generations: AtomicU64::new(0),
+        });
+        if let Err(error) = shared.connect().await
+            && is_for_ever(&error)
+        {
+            return Err(error_of(&error));
+        }
+        let keeper = tokio::spawn(keep(Arc::clone(&shared))).abort_handle();
+        Ok(Self { shared, keeper })
+    }
+
+    /// Whether Redis can be reached, and news of that.
+    #[must_use]
+    pub fn reach(&self) -> watch::Receiver<Reach> {
+        self.shared.reach.subscribe()
+    }
+
+    /// Whether Redis could be reached the last time.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.shared.live.load().is_some()
+    }
+
+    /// Whether it is a cluster: then all keys of a pipeline must have one tag.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.shared.server, Server::Cluster(_))
+    }
+
+    /// What commands are sent over: see [`Way`].
+    #[must_use]
+    pub fn way(&self) -> Way {
+        Way(Arc::clone(&self.shared))
+    }
+
+    /// One command.
+    ///
+    /// # Errors
+    /// Redis is away, or refused the command.
+    pub async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, QueueError> {
+        cmd.query_async(&mut self.way()).await.map_err(|error| error_of(&error))
+    }
+
+    /// Several commands in one round trip. In a cluster, all their keys have one tag.
+    ///
+    /// # Errors
+    /// Redis is away, or refused a command; others of them may have been done.
+    pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
+        pipeline.query_async(&mut self.way()).await.map_err(|error| error_of(&error))
+    }
+
+    /// A script by its hash; loaded again where the server has lost it. Made by `script.key(..).arg(..)`.
+    ///
+    /// # Errors
+    /// Redis is away, or the script failed.
+    pub async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, QueueError> {
+        call.invoke_async(&mut self.way()).await.map_err(|error| error_of(&error))
+    }
+
+    /// A connection of its own for commands that wait in the server, at most `longest`.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn blocking(&self, longest: Duration) -> Result<Blocking, QueueError> {
+        let generation = self.shared.live().map_err(|error| error_of(&error))?.generation;
+        let within = longest + BLOCKING_MORE;
+        match self.shared.make(within).await {
+            Ok(connection) => Ok(Blocking { connection, shared: Arc::clone(&self.shared), generation, within }),
+            Err(error) => {
+                self.shared.lose(generation, &error);
+                Err(error_of(&error))
+            }
+        }
+    }
+
+    /// Takes the server for lost, because it is not the one that it should be.
+    pub fn distrust(&self, why: &str) {
+        if let Some(live) = self.shared.live.load_full() {
+            self.shared.lose(live.generation, &RedisError::from((ErrorKind::Io, "distrusted", why.to_owned())));
+        }
+    }
+}
+
+/// The connection that is in use at the moment of a call, with the time-out; fails at once while Redis is away.
+/// Copies share it.
+#[derive(Clone)]
+pub struct Way(Arc<Shared>);
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Way").field(&*self.0.reach.borrow()).finish()
+    }
+}
+
+impl ConnectionLike for Way {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let live = self.0.live()?;
+            let mut connection = live.connection.clone();
+            let answer = limited(self.0.settings.response_timeout, connection.req_packed_command(cmd)).await;
+            let answer = self.0.noted(live.generation, answer)?;
+            if let Value::ServerError(error) = &answer {
+                self.0.note(live.generation, &RedisError::from(error.clone()));
+            }
+            Ok(answer)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let live = self.0.live()?;
+            let mut connection = live.connection.clone();
+            let answers = connection.req_packed_commands(pipeline, offset, count);
+            let answers = limited(self.0.settings.response_timeout, answers).await;
+            let answers = self.0.noted(live.generation, answers)?;
+            for answer in &answers {
+                if let Value::ServerError(error) = answer {
+                    self.0.note(live.generation, &RedisError::from(error.clone()));
+                }
+            }
+            Ok(answers)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.0.live.load().as_ref().map_or(0, |live| live.connection.get_db())
+    }
+}
+
+/// A connection that one reader waits on.
+pub struct Blocking {
+    connection: Connection,
+    shared: Arc<Shared>,
+    generation: u64,
+    within: Duration,
+}
+
+impl Blocking {
+    /// One command.
+    ///
+    /// # Errors
+    /// Redis is away or refused the command. The connection is of no use any more.
+    pub async fn run<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, QueueError> {
+        match limited(self.within, cmd.query_async(&mut self.connection)).await {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.shared.note(self.generation, &error);
+                Err(error_of(&error))
+            }
+        }
+    }
+}
+
+/// Makes the connection again whenever it is lost.
+async fn keep(shared: Arc<Shared>) {
+    loop {
+        if shared.live.load().is_some() {
+            shared.broken.notified().await;
+            continue;
+        }
+        match shared.connect().await {
+            Ok(()) => tracing::info!("reached Redis"),
+            Err(error) => {
+                tracing::debug!(%error, "cannot reach Redis");
+                shared.reach.send_replace(Reach::Away(error.to_string()));
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn live(&self) -> Result<Arc<Live>, RedisError> {
+        self.live.load_full().ok_or_else(|| {
+            let why = match &*self.reach.borrow() {
+                Reach::Away(why) => why.clone(),
+                Reach::Up(_) => "lost just now".into(),
+            };
+            RedisError::from((ErrorKind::Io, "Redis is away", why))
+        })
+    }
+
+    /// The answer, after noting what its error says about the server.
+    fn noted<T>(&self, generation: u64, answer: Result<T, RedisError>) -> Result<T, RedisError> {
+        answer.inspect_err(|error| self.note(generation, error))
+    }
+
+    fn note(&self, generation: u64, error: &RedisError) {
+        if is_away(error) {
+            self.lose(generation, error);
+        }
+    }
+
+    /// Notes that a connection is of no use, unless a newer one took its place.
+    fn lose(&self, generation: u64, error: &RedisError) {
+        let lost = self.live.rcu(|live| match live {
+            Some(live) if live.generation == generation => None,
+            other => other.clone(),
+        });
+        if lost.is_some_and(|live| live.generation == generation) {
+            tracing::warn!(%error, "lost Redis");
+            self.reach.send_replace(Reach::Away(error.to_string()));
+            self.broken.notify_one();
+        }
+    }
+
+    async fn connect(&self) -> Result<(), RedisError> {
+        let mut connection = self.make(self.settings.response_timeout).await?;
+        let ping = redis::cmd("PING");
+        limited(self.settings.response_timeout, ping.query_async::<String>(&mut connection)).await?;
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        self.live.store(Some(Arc::new(Live { connection, generation })));
+        self.reach.send_replace(Reach::Up(generation));
+        Ok(())
+    }
+
+    async fn make(&self, response_timeout: Duration) -> Result<Connection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.settings.connect_timeout))
+            .set_response_timeout(Some(response_timeout));
+        // The time for a handshake that never ends: the driver's own limit is on parts of it.
+        let longest = self.settings.connect_timeout + self.settings.response_timeout;
+        match &self.server {
+            Server::One(client) => {
+                let connection = client.get_multiplexed_async_connection_with_config(&config);
+                Ok(Connection::One(limited(longest, connection).await?))
+            }
+            Server::Sentinel(sentinels) => {
+                let client = sentinels.master(&config, longest).await?;
+                let connection = client.get_multiplexed_async_connection_with_config(&config);
+                Ok(Connection::One(limited(longest, connection).await?))
+            }
+            Server::Cluster(nodes) => {
+                let builder = ClusterClient::builder(nodes.addresses.iter().cloned())
+                    .connection_timeout(self.settings.connect_timeout)
+                    .response_timeout(response_timeout)
+                    .retries(2);
+                let builder = match &nodes.certificates {
+                    Some(certificates) => builder.certs(certificates.clone()),
+                    None => builder,
+                };
+                let client = builder.build()?;
+                Ok(Connection::Cluster(limited(longest, client.get_async_connection()).await?))
+            }
+        }
+    }
+}
+
+/// What comes of a call, or an error when it takes too long.
+pub(super) async fn limited<T>(
+    longest: Duration,
+    call: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    match tokio::time::timeout(longest, call).await {
+        Ok(done) => done,
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}
+
+/// Whether the error says that the server, rather than the command, is in trouble.
+fn is_away(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Io
+        | ErrorKind::Parse
+        | ErrorKind::AuthenticationFailed
+        | ErrorKind::ClusterConnectionNotFound
+        | ErrorKind::MasterNameNotFoundBySentinel => true,
+        ErrorKind::Server(kind) => matches!(
+            kind,
+            ServerErrorKind::BusyLoading
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ReadOnly
+                | ServerErrorKind::ClusterDown
+        ),
+        _ => false,
+    }
+}
+
+/// Whether waiting will not cure it.
+fn is_for_ever(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidClientConfig
+            | ErrorKind::AuthenticationFailed
+            | ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
+    )
+}
+
+/// The error as the port tells it. A password is in none of them.
+pub(super) fn error_of(error: &RedisError) -> QueueError {
+    QueueError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[tokio::test]
+    async fn an_address_that_is_none_is_refused_and_a_server_that_is_away_is_not() {
+        let wrong = Link::open(LinkSettings::new(vec!["postgres://localhost".into()])).await;
+        assert!(wrong.is_err());
+        let unnamed = Link::open(LinkSettings::new(vec!["redis+sentinel://localhost:26379/0".into()])).await;
+        assert!(unnamed.unwrap_err().0.contains("?master="));
+        let away = Link::open(LinkSettings::new(vec!["redis://127.0.0.1:1/".into()])).await.unwrap();
+        assert!(!away.is_up());
+        let ping = redis::cmd("PING");
+        let call = away.run::<String>(&ping);
+        is_send(&call);
+        assert!(call.await.unwrap_err().0.contains("away"));
+    }
+}

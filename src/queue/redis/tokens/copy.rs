@@ -1,0 +1,125 @@
+//! A live token in 25 to 49 bytes: the moment the copy is of, state, user, and those times that differ from it.
+
+use frontrow_domain::{
+    id::{TokenId, UserId},
+    queue::{Token, TokenStatus},
+    time::Time,
+};
+use uuid::Uuid;
+
+/// This format, in the high bits of the byte that says what follows. What has another one is not read.
+const FORMAT: u8 = 1 << 6;
+const FORMAT_BITS: u8 = 0b1100_0000;
+const STATUS_BITS: u8 = 0b0000_0111;
+/// The token was not issued at the moment that the copy is of.
+const HAS_ISSUED: u8 = 1 << 3;
+const HAS_ACTIVATED: u8 = 1 << 4;
+const HAS_DEADLINE: u8 = 1 << 5;
+
+const fn number_of(status: TokenStatus) -> u8 {
+    match status {
+        TokenStatus::Waiting => 0,
+        TokenStatus::Dormant => 1,
+        TokenStatus::Offered => 2,
+        TokenStatus::Missed => 3,
+        TokenStatus::Active => 4,
+        TokenStatus::Ended => 5,
+    }
+}
+
+/// No copy of an ended token is kept.
+const fn status_of(number: u8) -> Option<TokenStatus> {
+    Some(match number {
+        0 => TokenStatus::Waiting,
+        1 => TokenStatus::Dormant,
+        2 => TokenStatus::Offered,
+        3 => TokenStatus::Missed,
+        4 => TokenStatus::Active,
+        _ => return None,
+    })
+}
+
+/// A copy of a token as it was at `at`.
+pub(super) fn write(token: &Token, at: Time) -> Vec<u8> {
+    let issued_at = Some(token.issued_at).filter(|issued_at| *issued_at != at);
+    let times = [(issued_at, HAS_ISSUED), (token.activated_at, HAS_ACTIVATED), (token.deadline, HAS_DEADLINE)];
+    let has = times.iter().filter(|(time, _)| time.is_some()).fold(0, |has, (_, flag)| has | flag);
+    let mut bytes = at.micros().to_be_bytes().to_vec();
+    bytes.push(FORMAT | has | number_of(token.status));
+    bytes.extend_from_slice(token.user_id.0.as_bytes());
+    for time in times.iter().filter_map(|(time, _)| *time) {
+        bytes.extend_from_slice(&time.micros().to_be_bytes());
+    }
+    bytes
+}
+
+/// The token that a copy is of; none for bytes that are no copy.
+pub(super) fn read(mut bytes: &[u8], id: TokenId) -> Option<Token> {
+    let at = time(&mut bytes)?;
+    let (head, mut rest) = bytes.split_first()?;
+    if head & FORMAT_BITS != FORMAT {
+        return None;
+    }
+    let user_id = UserId(Uuid::from_bytes(*rest.split_off(..16)?.as_array()?));
+    let mut when = |flag| if head & flag == 0 { Some(None) } else { time(&mut rest).map(Some) };
+    let issued_at = when(HAS_ISSUED)?.unwrap_or(at);
+    let (activated_at, deadline) = (when(HAS_ACTIVATED)?, when(HAS_DEADLINE)?);
+    let mut token = Token::issued(id, user_id, issued_at);
+    (token.status, token.activated_at, token.deadline) = (status_of(head & STATUS_BITS)?, activated_at, deadline);
+    rest.is_empty().then_some(token)
+}
+
+fn time(bytes: &mut &[u8]) -> Option<Time> {
+    Some(Time::from_micros(i64::from_be_bytes(*bytes.split_off(..8)?.as_array()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{
+        id::{Position, RoomId},
+        queue::EndReason,
+        rules::Rules,
+        time::Span,
+    };
+
+    const AT: Time = Time::from_micros(1_900_000_000_000_000);
+    const ID: TokenId = TokenId { room_id: RoomId::HOUSE, position: Position(7) };
+
+    #[test]
+    fn a_live_token_reads_as_it_was_written() {
+        let rules = Rules::default();
+        let later = AT.plus(Span::from_secs(9));
+        let issued = Token::issued(ID, UserId(Uuid::from_u128(42)), AT);
+        let offered = issued.offered(AT, &rules);
+        let tokens = [
+            issued,
+            offered,
+            offered.activated(later, &rules),
+            issued.put_aside(later, &rules),
+            offered.lapsed(later, &rules),
+        ];
+        for token in tokens {
+            for at in [AT, later] {
+                assert_eq!(read(&write(&token, at), ID), Some(token));
+            }
+        }
+        assert_eq!(write(&issued, AT).len(), 25);
+    }
+
+    #[test]
+    fn what_is_no_copy_is_not_read() {
+        let token = Token::issued(ID, UserId(Uuid::from_u128(42)), AT);
+        let copy = write(&token, AT);
+        for len in 0..copy.len() {
+            assert_eq!(read(&copy[..len], ID), None);
+        }
+        let mut longer = copy.clone();
+        longer.push(0);
+        assert_eq!(read(&longer, ID), None);
+        let mut other_format = copy;
+        other_format[8] ^= FORMAT_BITS;
+        assert_eq!(read(&other_format, ID), None);
+        assert_eq!(read(&write(&token.ended(AT, EndReason::Left), AT), ID), None);
+    }
+}

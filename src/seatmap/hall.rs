@@ -1,0 +1,319 @@
+//! The seats of one concert in memory.
+
+use super::{
+    MapForm, SeatMap,
+    forms::{compact, full},
+};
+use crate::store::{LATE_MAX, Sharing, Store, StoreError};
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use frontrow_domain::{
+    id::{ConcertId, SeatId},
+    seat::{Seat, SeatLabel},
+    time::Time,
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// A map whose rendering takes longer than this may be served a little old.
+const RENDER_CHEAP: Duration = Duration::from_millis(1);
+/// How old a map may be.
+const AGE_MAX: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(super) struct Hall {
+    concert_id: ConcertId,
+    boot: u64,
+    sharing: Sharing,
+    /// Counts what has changed here.
+    version: AtomicU64,
+    seats: Mutex<Seats>,
+    full: ArcSwapOption<Rendered>,
+    compact: ArcSwapOption<Rendered>,
+    born: Instant,
+    /// When the last reading that worked began, in microseconds since `born` and one more; 0 before the first.
+    read_at: AtomicU64,
+    /// Held by whoever reads the store.
+    reading: tokio::sync::Mutex<Option<Reading>>,
+}
+
+/// The last reading of the store.
+#[derive(Debug)]
+struct Reading {
+    began: Instant,
+    /// The store's clock when the last one that worked looked.
+    since: Option<Time>,
+    failed: Option<StoreError>,
+}
+
+#[derive(Debug)]
+struct Rendered {
+    map: Arc<SeatMap>,
+    version: u64,
+    /// The moment that it shows.
+    as_of: Instant,
+    cost: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) seat: Seat,
+    pub(super) label: SeatLabel,
+    /// The version in which a commit of this process changed it last.
+    touched: u64,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    rows: Vec<Row>,
+    index: HashMap<SeatId, usize>,
+}
+
+/// What is to be done with rows that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    All,
+    /// Seats are among them that nobody knows the places of.
+    SomeUnknown,
+}
+
+impl Seats {
+    /// Takes in what a commit of this process changed, unless a later one is known: commits of several lanes may be
+    /// told in any order.
+    fn put(&mut self, seat: &Seat, labels: &HashMap<SeatId, SeatLabel>, version: u64) {
+        match self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
+            Some(row) => {
+                if seat.updated_at >= row.seat.updated_at {
+                    row.seat.clone_from(seat);
+                }
+                row.touched = version;
+            }
+            None => {
+                let label = labels.get(&seat.seat_id).cloned().unwrap_or_default();
+                self.add(Row { seat: seat.clone(), label, touched: version });
+            }
+        }
+    }
+
+    fn add(&mut self, row: Row) {
+        self.index.insert(row.seat.seat_id, self.rows.len());
+        self.rows.push(row);
+    }
+
+    /// Takes in a row that was read by a query that began at version `seen`. What was changed here since may be newer
+    /// than the row; then the later moment tells. Whether anything is different now.
+    fn take(&mut self, seat: Seat, label: Option<SeatLabel>, seen: u64) -> Option<bool> {
+        let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) else {
+            let label = label?;
+            self.add(Row { seat, label, touched: 0 });
+            return Some(true);
+        };
+        let mut changed = false;
+        if let Some(label) = label.filter(|label| *label != row.label) {
+            row.label = label;
+            changed = true;
+        }
+        if (row.touched <= seen || seat.updated_at > row.seat.updated_at) && row.seat != seat {
+            row.seat = seat;
+            changed = true;
+        }
+        Some(changed)
+    }
+
+    fn sort(&mut self) {
+        if !self.rows.is_sorted_by_key(|row| row.seat.seat_number) {
+            self.rows.sort_by_key(|row| row.seat.seat_number);
+            self.index = self.rows.iter().enumerate().map(|(at, row)| (row.seat.seat_id, at)).collect();
+        }
+    }
+}
+
+impl Hall {
+    pub(super) fn new(concert_id: ConcertId, boot: u64, sharing: Sharing) -> Self {
+        Self {
+            concert_id,
+            boot,
+            sharing,
+            version: AtomicU64::new(0),
+            seats: Mutex::default(),
+            full: ArcSwapOption::empty(),
+            compact: ArcSwapOption::empty(),
+            born: Instant::now(),
+            read_at: AtomicU64::new(0),
+            reading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in seats of this concert that a commit of this process changed.
+    pub(super) fn publish(&self, changed: &[Seat], labels: &HashMap<SeatId, SeatLabel>) {
+        let mut seats = self.seats();
+        // Under the lock: whoever renders sees a version together with its rows.
+        let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
+        for seat in changed {
+            seats.put(seat, labels, version);
+        }
+    }
+
+    /// The moment at which the last reading that worked began.
+    fn read_at(&self) -> Option<Instant> {
+        let micros = self.read_at.load(Ordering::Acquire).checked_sub(1)?;
+        self.born.checked_add(Duration::from_micros(micros))
+    }
+
+    fn is_good_at(&self, asked: Instant) -> bool {
+        self.read_at().is_some_and(|read_at| match self.sharing {
+            Sharing::Alone => true,
+            Sharing::Shared => asked.saturating_duration_since(read_at) < AGE_MAX,
+        })
+    }
+
+    /// Reads the store, unless what is here is good enough, or what somebody else is reading just now will be.
+    pub(super) async fn bring_up_to_date(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        if self.is_good_at(asked) {
+            return Ok(());
+        }
+        let mut last = self.reading.lock().await;
+        if self.is_good_at(asked) {
+            return Ok(());
+        }
+        // Whoever waited while a reading failed does not try again: a database in trouble is asked once.
+        if let Some(Reading { began, failed: Some(failed), .. }) = &*last
+            && *began >= asked
+        {
+            return Err(failed.clone());
+        }
+        let began = Instant::now();
+        let since = last.as_ref().and_then(|last| last.since);
+        let read = match since {
+            Some(since) => self.read_changed(store, since).await,
+            None => self.read_all(store).await,
+        };
+        match read {
+            Ok(now) => {
+                *last = Some(Reading { began, since: Some(now), failed: None });
+                let micros = began.saturating_duration_since(self.born).as_micros();
+                self.read_at.store(u64::try_from(micros).unwrap_or(u64::MAX - 1) + 1, Ordering::Release);
+                Ok(())
+            }
+            Err(error) => {
+                *last = Some(Reading { began, since, failed: Some(error.clone()) });
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads every seat. The store's clock from before.
+    async fn read_all(&self, store: &dyn Store) -> Result<Time, StoreError> {
+        let now = match self.sharing {
+            Sharing::Alone => Time::default(),
+            Sharing::Shared => store.now().await?,
+        };
+        let seen = self.version.load(Ordering::Acquire);
+        let rows = store.seats(self.concert_id).await?;
+        self.take(rows.into_iter().map(|(seat, label)| (seat, Some(label))), seen);
+        Ok(now)
+    }
+
+    /// Reads the seats that may have changed unseen since a reading at `since`. The store's clock now.
+    async fn read_changed(&self, store: &dyn Store, since: Time) -> Result<Time, StoreError> {
+        let seen = self.version.load(Ordering::Acquire);
+        let (rows, now) = store.changed_seats(self.concert_id, since.minus(LATE_MAX)).await?;
+        let taken = self.take(rows.into_iter().map(|seat| (seat, None)), seen);
+        // After the store's clock went back, as it may with another server, moments do not tell what is new.
+        if taken == Taken::SomeUnknown || now < since {
+            return self.read_all(store).await;
+        }
+        Ok(now)
+    }
+
+    fn take(&self, rows: impl Iterator<Item = (Seat, Option<SeatLabel>)>, seen: u64) -> Taken {
+        let mut seats = self.seats();
+        let (mut taken, mut changed) = (Taken::All, false);
+        for (seat, label) in rows {
+            match seats.take(seat, label, seen) {
+                Some(different) => changed |= different,
+                None => taken = Taken::SomeUnknown,
+            }
+        }
+        seats.sort();
+        if changed {
+            self.version.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    pub(super) fn map(&self, form: MapForm) -> Arc<SeatMap> {
+        let slot = match form {
+            MapForm::Full => &self.full,
+            MapForm::Compact => &self.compact,
+        };
+        let fresh_enough = |known: &Rendered| {
+            known.version == self.version.load(Ordering::Relaxed)
+                || (known.cost > RENDER_CHEAP && known.as_of.elapsed() < AGE_MAX)
+        };
+        if let Some(known) = &*slot.load()
+            && fresh_enough(known)
+        {
+            return Arc::clone(&known.map);
+        }
+        let mut seats = self.seats();
+        if let Some(known) = slot.load_full()
+            && fresh_enough(&known)
+        {
+            return Arc::clone(&known.map);
+        }
+        seats.sort();
+        let started = Instant::now();
+        let version = self.version.load(Ordering::Relaxed);
+        let as_of = match self.sharing {
+            Sharing::Alone => started,
+            Sharing::Shared => self.read_at().unwrap_or(started),
+        };
+        let map = Arc::new(self.render(form, version, &seats.rows));
+        slot.store(Some(Arc::new(Rendered { map: Arc::clone(&map), version, as_of, cost: started.elapsed() })));
+        map
+    }
+
+    fn render(&self, form: MapForm, version: u64, rows: &[Row]) -> SeatMap {
+        // What all instances write of the same rows must be the same, tag and all: a client may meet any of them.
+        let shown = match self.sharing {
+            Sharing::Alone => version,
+            Sharing::Shared => {
+                rows.iter().map(|row| row.seat.updated_at.micros()).max().map_or(0, |at| u64::try_from(at).unwrap_or(0))
+            }
+        };
+        let body = match form {
+            MapForm::Full => serde_json::to_vec(&full(self.concert_id, shown, rows)),
+            MapForm::Compact => serde_json::to_vec(&compact(self.concert_id, shown, rows)),
+        };
+        let body = body.unwrap_or_default();
+        let id = self.concert_id;
+        let etag = match self.sharing {
+            Sharing::Alone => format!("\"{id}-{:x}-{version}-{form:?}\"", self.boot),
+            Sharing::Shared => {
+                let hash = Sha256::digest(&body);
+                let mut tag = format!("\"{id}-");
+                for byte in &hash[..12] {
+                    // Writing to a string cannot fail.
+                    let _ = write!(tag, "{byte:02x}");
+                }
+                tag.push('"');
+                tag
+            }
+        };
+        SeatMap { body: Bytes::from(body), etag }
+    }
+}

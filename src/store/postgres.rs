@@ -1,0 +1,243 @@
+//! The store in `PostgreSQL`: any number of instances share one database.
+
+mod connect;
+mod error;
+mod fill;
+pub mod keys;
+mod lists;
+mod load;
+mod pipeline;
+mod reads;
+mod rows;
+mod save;
+mod schema;
+mod search;
+mod statements;
+mod tls;
+pub mod tool;
+mod transact;
+mod upkeep;
+mod wanted;
+
+pub use connect::{Settings, Statements};
+
+use crate::{
+    clock::Clock,
+    store::{
+        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Sharing, Store, StoreError,
+        postgres::{reads::Reads, transact::Transactor},
+    },
+};
+use async_trait::async_trait;
+use frontrow_domain::{
+    command::Request,
+    concert::Concert,
+    id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, RoomId, TokenId, UserId},
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{Room, Token},
+    reservation::Reservation,
+    rules::Rules,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{Session, User},
+    world::AuditEntry,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+use uuid::Uuid;
+
+/// Brings the tables of a database up to date and does nothing else.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where the database is newer than this program or another program's;
+/// [`StoreError::Unavailable`] where the server cannot be reached or another instance takes too long.
+pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
+    settings.check()?;
+    schema::migrate(&settings.reader_pool()?).await
+}
+
+/// What time it is: the database says so, for all instances alike, or a test does.
+#[derive(Debug, Clone)]
+struct Times {
+    clock: Clock,
+    /// A clock that a test sets back does not set the store back.
+    high_water: Arc<AtomicI64>,
+}
+
+impl Times {
+    fn new(clock: Clock) -> Self {
+        Self { clock, high_water: Arc::new(AtomicI64::new(i64::MIN)) }
+    }
+
+    /// The time that a test gives, in microseconds; none where the database's clock is asked.
+    fn given(&self) -> Option<i64> {
+        match self.clock {
+            Clock::System => None,
+            Clock::Manual(_) => {
+                let now = self.clock.now().micros();
+                Some(self.high_water.fetch_max(now, Ordering::SeqCst).max(now))
+            }
+        }
+    }
+}
+
+/// A box office in a `PostgreSQL` database that any number of instances share.
+///
+/// An answer that was given has been flushed to the server's disk, and to that of its synchronous standbys where the
+/// server has any.
+#[derive(Debug)]
+pub struct PostgresStore {
+    transactor: Transactor,
+    reads: Reads,
+    times: Times,
+    office: Uuid,
+}
+
+impl PostgresStore {
+    /// Opens the box office, bringing its schema up to date. A new one gets a house room for `house_max_active`
+    /// active tokens; an existing one keeps its own. With [`Clock::System`] it is the database's clock that decides;
+    /// `clock` is only compared with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the server cannot be reached or is not one to be trusted with a sale, or the
+    /// settings are of no use; [`StoreError::Corrupt`] where the database is newer than this program or another
+    /// program's.
+    pub async fn open(
+        settings: &Settings,
+        clock: Clock,
+        rules: Rules,
+        house_max_active: i64,
+    ) -> Result<Self, StoreError> {
+        settings.check()?;
+        let times = Times::new(clock.clone());
+        let reads = Reads::open(settings, times.clone())?;
+        schema::check(reads.primary(), &clock).await?;
+        schema::migrate(reads.primary()).await?;
+        let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
+        Ok(Self { transactor: Transactor::new(settings.lane_pool()?, rules), reads, times, office })
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
+        self.transactor.transact(&batch, || self.times.given()).await
+    }
+
+    async fn now(&self) -> Result<Time, StoreError> {
+        self.reads.now().await
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        upkeep::check_writable(self.reads.primary()).await
+    }
+
+    async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
+        self.reads.credentials(email).await
+    }
+
+    async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
+        self.reads.session(secret_hash).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.reads.user(id).await
+    }
+
+    async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
+        self.reads.users(text, page).await
+    }
+
+    async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
+        self.reads.rooms().await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
+        self.reads.token(id).await
+    }
+
+    async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
+        self.reads.live_tokens(user).await
+    }
+
+    async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        self.reads.line(room).await
+    }
+
+    async fn glance(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        self.reads.glance(room).await
+    }
+
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        self.reads.concerts(filter, page).await
+    }
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        self.reads.concert(id).await
+    }
+
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+        self.reads.seats(concert).await
+    }
+
+    async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
+        self.reads.changed_seats(concert, since).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        self.reads.reservation(id).await
+    }
+
+    async fn reservations(
+        &self,
+        filter: &ReservationFilter,
+        page: Page<ReservationId>,
+    ) -> Result<Vec<Reservation>, StoreError> {
+        self.reads.reservations(filter, page).await
+    }
+
+    async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+        self.reads.next_expiries(limit).await
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.reads.payment(id).await
+    }
+
+    async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
+        self.reads.payments(filter, page).await
+    }
+
+    async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
+        self.reads.point(user).await
+    }
+
+    async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
+        self.reads.history(user, page).await
+    }
+
+    async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+        self.reads.audit(page).await
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Shared
+    }
+
+    async fn office(&self) -> Result<Uuid, StoreError> {
+        Ok(self.office)
+    }
+
+    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
+        upkeep::prune(self.reads.primary(), keys_before, sessions_before).await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.transactor.close();
+        self.reads.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! Puts loaded rows into the world that a batch is decided in.
+
+use super::{
+    load::Load,
+    rows::{self, Hash, time, user_id},
+    wanted::Wanted,
+};
+use frontrow_domain::{
+    command::{Idempotency, KeptAnswer},
+    id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    queue::{Token, TokenStatus, can_expire},
+    rules::{Rules, TOKENS_PER_ADVANCE_MAX},
+    time::Time,
+    world::{NextIds, Numbers, RoomCounts, World},
+};
+use std::collections::{HashMap, HashSet};
+use tokio_postgres::{Error, Row};
+
+/// A world, and what of it must be remembered to save it.
+pub(super) struct Filled {
+    pub(super) world: World,
+    /// The tokens that were active before the batch.
+    pub(super) active: HashSet<TokenId>,
+}
+
+/// A token, and whether it came as one of the head of its line.
+type Loaded = (Token, bool);
+
+/// The world of `loads`.
+pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) -> Result<Filled, Error> {
+    let mut world = World::new(Time::default(), rules, NextIds::default());
+    let mut tokens: Vec<Loaded> = Vec::new();
+    for (kind, rows) in loads {
+        for row in rows {
+            match kind {
+                Load::Tokens => tokens.push((rows::token(row)?, row.try_get(9)?)),
+                Load::Clock => set_clock(&mut world, row)?,
+                _ => put(&mut world, *kind, row)?,
+            }
+        }
+    }
+    let mut active = HashSet::new();
+    for (token, _) in &tokens {
+        if token.status == TokenStatus::Active {
+            active.insert(token.id);
+        }
+        world.load_token(*token);
+    }
+    fill_places(&mut world, &tokens, wanted);
+    fill_lines(&mut world, &tokens, wanted);
+    fill_holdings(&mut world, wanted);
+    Ok(Filled { world, active })
+}
+
+fn put(world: &mut World, kind: Load, row: &Row) -> Result<(), Error> {
+    match kind {
+        Load::Users => {
+            let user = rows::user(row)?;
+            world.users.load(user.user_id, user);
+        }
+        Load::Rooms => {
+            let room = rows::room(row)?;
+            world.rooms.load(room.room_id, room);
+        }
+        Load::Joined => {
+            let room = rows::room(row)?;
+            let positions: Vec<i64> = row.try_get(12)?;
+            world.positions.insert(room.room_id, positions.into_iter().map(Position).collect());
+            world.rooms.load(room.room_id, room);
+        }
+        Load::Points => {
+            let point = rows::point(row)?;
+            world.points.load(point.user_id, point);
+        }
+        Load::Seats => {
+            let seat = rows::seat(row)?;
+            world.seats.load(seat.seat_id, seat);
+        }
+        Load::Concerts => {
+            let concert = rows::concert(row)?;
+            world.concerts.load(concert.concert_id, concert);
+        }
+        Load::Reservations => {
+            let reservation = rows::reservation(row)?;
+            world.reservations.load(reservation.reservation_id, reservation);
+        }
+        Load::Payments => {
+            let payment = rows::payment(row)?;
+            world.payments.load(payment.payment_id, payment);
+        }
+        Load::Kept => {
+            let [key, fingerprint] = [row.try_get::<_, Hash>(0)?.0, row.try_get::<_, Hash>(1)?.0];
+            let idempotency = Idempotency { key, fingerprint };
+            world.kept.load(key, KeptAnswer { idempotency, answer: row.try_get(2)?, created_at: time(row, 3)? });
+        }
+        Load::Emails => {
+            world.emails.insert(row.try_get(0)?, user_id(row, 1)?);
+        }
+        Load::References => {
+            world.references.insert(row.try_get(0)?);
+        }
+        Load::SeatNumbers => {
+            world.seat_numbers.insert((ConcertId::new(row.try_get(0)?), row.try_get(1)?));
+        }
+        Load::SeatIds => world.next_ids.seat = Numbers::counted_from(row.try_get(0)?),
+        Load::Counts => {
+            let counts = RoomCounts { active: row.try_get(1)?, offered: row.try_get(2)? };
+            world.counts.insert(RoomId::new(row.try_get(0)?), counts);
+            world.now = time(row, 3)?;
+        }
+        Load::Begin | Load::Tokens | Load::Clock => {}
+    }
+    Ok(())
+}
+
+fn set_clock(world: &mut World, row: &Row) -> Result<(), Error> {
+    world.now = time(row, 0)?;
+    let ids = |column: usize| row.try_get(column).map(Numbers::reserved);
+    world.next_ids.reservation = ids(1)?;
+    world.next_ids.payment = ids(2)?;
+    world.next_ids.history = ids(3)?;
+    world.next_ids.point = ids(4)?;
+    world.next_ids.audit = ids(5)?;
+    world.next_ids.concert = ids(6)?;
+    Ok(())
+}
+
+fn fill_places(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
+    if wanted.place_users.is_empty() {
+        return;
+    }
+    let places = wanted.places();
+    for (token, _) in tokens {
+        let place = (token.user_id, token.id.room_id);
+        // It may have ended between the look-up and the lock.
+        if can_expire(token) && places.contains(&place) {
+            world.places.insert(place, token.id);
+        }
+    }
+}
+
+/// Which of the due tokens come first where there are more than one advance looks at: those that keep others waiting.
+const fn lapse_rank(status: TokenStatus) -> u8 {
+    match status {
+        TokenStatus::Active => 0,
+        TokenStatus::Offered => 1,
+        TokenStatus::Missed => 2,
+        TokenStatus::Dormant => 3,
+        TokenStatus::Waiting | TokenStatus::Ended => 4,
+    }
+}
+
+fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
+    let tokens_max = usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX);
+    for room in &wanted.advanced {
+        let room = RoomId::new(*room);
+        let of_room = || tokens.iter().filter(|(token, _)| token.id.room_id == room);
+        let mut due: Vec<&Token> =
+            of_room().map(|(token, _)| token).filter(|token| token.is_overdue(world.now)).collect();
+        due.sort_unstable_by_key(|token| (lapse_rank(token.status), token.deadline, token.id));
+        due.truncate(tokens_max);
+        // The order decides how the room's no-show share moves, so it is that of the line.
+        due.sort_unstable_by_key(|token| token.id);
+        // Who stood at the head and has left it while the lock was waited for is passed over.
+        let mut head: Vec<TokenId> = of_room()
+            .filter(|(token, is_head)| *is_head && token.status == TokenStatus::Waiting)
+            .map(|(token, _)| token.id)
+            .collect();
+        head.sort_unstable();
+        world.due.insert(room, due.iter().map(|token| token.id).collect());
+        world.head.insert(room, head);
+    }
+}
+
+fn fill_holdings(world: &mut World, wanted: &Wanted) {
+    if wanted.holders.is_empty() {
+        return;
+    }
+    let mut live: HashMap<(UserId, ConcertId), Vec<ReservationId>> = HashMap::new();
+    for (user, seat) in &wanted.keys.holdings {
+        if let Some(concert) = world.seats.get(SeatId::new(seat.get())).map(|seat| seat.concert_id) {
+            live.entry((*user, concert)).or_default();
+        }
+    }
+    for reservation in world.reservations.iter().filter(|row| row.is_live(world.now)) {
+        if let Some(ids) = live.get_mut(&(reservation.user_id, reservation.concert_id)) {
+            ids.push(reservation.reservation_id);
+        }
+    }
+    for ids in live.values_mut() {
+        ids.sort_unstable();
+    }
+    world.holdings = live;
+}

@@ -1,0 +1,146 @@
+//! The keys that sign queue tokens, kept in the database where all instances find them.
+
+use super::{connect::Settings, error, tool::Tool};
+use crate::{
+    clock::Ids,
+    queue::token::{KeyError, Keyring},
+    store::StoreError,
+};
+use frontrow_domain::time::Span;
+use tokio_postgres::types::Type;
+
+/// How many keys a rotation leaves: tokens signed with an older one are refused from then on.
+const KEYS_KEPT: i64 = 4;
+/// How long after it was made a key begins to sign: by then every instance has it and verifies what others sign.
+const SIGNS_AFTER: Span = Span::from_secs(60);
+
+/// The newest first. The first that may sign by now does; where none may, the oldest.
+const KEYS: &str = "SELECT key_id, secret, signs_from <= micros
+    FROM token_key, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros) AS clock
+    WHERE retired_at IS NULL OR retired_at > micros
+    ORDER BY signs_from DESC, created_at DESC, key_id DESC";
+
+/// Nobody else makes a key meanwhile; everybody reads on.
+const LOCK: &str = "LOCK TABLE token_key IN SHARE ROW EXCLUSIVE MODE";
+
+/// A key with this number and secret. The first signs at once, since nobody has another.
+const ADD: &str = "INSERT INTO token_key (key_id, secret, created_at, signs_from)
+    SELECT $1::int8, $2::bytea, micros,
+        CASE WHEN EXISTS (SELECT FROM token_key WHERE retired_at IS NULL) THEN micros + $3::int8 ELSE micros END
+    FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros) AS clock";
+
+const RETIRE: &str = "UPDATE token_key SET retired_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+    WHERE retired_at IS NULL AND key_id NOT IN (
+        SELECT key_id FROM token_key WHERE retired_at IS NULL
+        ORDER BY signs_from DESC, created_at DESC, key_id DESC LIMIT $1)";
+
+/// The keys of the box office in a database.
+#[derive(Debug)]
+pub struct TokenKeys {
+    tool: Tool,
+}
+
+/// Why the keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What stands in it.
+    #[error(transparent)]
+    Content(#[from] KeyError),
+}
+
+impl TokenKeys {
+    /// The keys in the database that the settings name. It has its tables already.
+    ///
+    /// # Errors
+    /// The settings cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, StoreError> {
+        Ok(Self { tool: Tool::new(settings)? })
+    }
+
+    /// The keys as they are now; none before the first was made.
+    ///
+    /// # Errors
+    /// The database is away, or what it says makes no keyring.
+    pub async fn load(&self) -> Result<Option<Keyring>, KeysError> {
+        let work = self.tool.begin("READ COMMITTED READ ONLY").await?;
+        let rows = work.client().query_typed(KEYS, &[]).await.map_err(|failure| error::of_work(&failure))?;
+        work.commit().await?;
+        let mut secrets = Vec::with_capacity(rows.len());
+        let mut signing = None;
+        for row in rows {
+            let read = || Ok((row.try_get::<_, i16>(0)?, row.try_get::<_, Vec<u8>>(1)?, row.try_get::<_, bool>(2)?));
+            let (id, secret, may_sign) = read().map_err(|failure| error::of_work(&failure))?;
+            let (Ok(id), Ok(secret)) = (u8::try_from(id), secret.try_into()) else {
+                return Err(KeyError::Content("a key in the database has the wrong size").into());
+            };
+            secrets.push((id, secret));
+            if may_sign && signing.is_none() {
+                signing = Some(id);
+            }
+        }
+        let Some((oldest, _)) = secrets.last() else { return Ok(None) };
+        Ok(Some(Keyring::from_secrets(&secrets, signing.unwrap_or(*oldest))?))
+    }
+
+    /// The keys, with a first one where there is none yet. Of instances that start together one makes it.
+    ///
+    /// # Errors
+    /// As [`TokenKeys::load`].
+    pub async fn load_or_create(&self, ids: &Ids) -> Result<Keyring, KeysError> {
+        if let Some(keyring) = self.load().await? {
+            return Ok(keyring);
+        }
+        self.change(Change::First, ids).await?;
+        Ok(self.load().await?.ok_or(KeyError::Content("the database has no key"))?)
+    }
+
+    /// Makes a key that signs a minute from now, when every instance has it. The newest of the old ones go on
+    /// verifying.
+    ///
+    /// # Errors
+    /// As [`TokenKeys::load`].
+    pub async fn rotate(&self, ids: &Ids) -> Result<(), KeysError> {
+        self.change(Change::Next, ids).await
+    }
+
+    async fn change(&self, change: Change, ids: &Ids) -> Result<(), KeysError> {
+        let work = self.tool.begin("READ COMMITTED READ WRITE").await?;
+        let done = async {
+            let client = work.client();
+            client.batch_execute(LOCK).await?;
+            let known = client
+                .query_typed("SELECT key_id FROM token_key WHERE retired_at IS NULL ORDER BY signs_from DESC", &[])
+                .await?;
+            let known: Vec<i16> = known.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+            if change == Change::First && !known.is_empty() {
+                return Ok(());
+            }
+            let mut id = known.first().map_or(1, |newest| (newest + 1) % 256);
+            while known.contains(&id) {
+                id = (id + 1) % 256;
+            }
+            let id = i64::from(id);
+            client.execute_typed("DELETE FROM token_key WHERE key_id = $1", &[(&id, Type::INT8)]).await?;
+            let secret = ids.secret().to_vec();
+            let after = SIGNS_AFTER.micros();
+            client.execute_typed(ADD, &[(&id, Type::INT8), (&secret, Type::BYTEA), (&after, Type::INT8)]).await?;
+            client.execute_typed(RETIRE, &[(&KEYS_KEPT, Type::INT8)]).await?;
+            Ok(())
+        };
+        let done: Result<(), tokio_postgres::Error> = done.await;
+        done.map_err(|failure| error::of_work(&failure))?;
+        Ok(work.commit().await?)
+    }
+}
+
+/// What kind of key is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// The first, where there is none.
+    First,
+    /// One more.
+    Next,
+}

@@ -1,0 +1,264 @@
+//! Lists and histories, page by page: each page begins where the last one ended, by key.
+
+use super::{
+    connect::Statement,
+    reads::{Decode, Reads},
+    rows::{self, audit_columns, concert_columns, history_columns, payment_columns, reservation_columns, user_columns},
+    search::{certain_part, may_contain},
+};
+use crate::store::{ConcertFilter, Page, PaymentFilter, ReservationFilter, StoreError, filter::contains, words::Word};
+use frontrow_domain::{
+    concert::Concert,
+    id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, UserId},
+    payment::Payment,
+    points::PointEntry,
+    reservation::Reservation,
+    user::User,
+    world::AuditEntry,
+};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+/// How many rows a search looks at before it asks for more. What the server cannot tell apart it sends.
+const SEARCH_ROWS: u32 = 1_000;
+
+const USERS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM \"user\" WHERE user_id < $1 AND (",
+        may_contain!("name", "$2"),
+        " OR ",
+        may_contain!("email", "$2"),
+        ") ORDER BY user_id DESC LIMIT $3"
+    ),
+    types: &[Type::UUID, Type::TEXT, Type::INT8],
+};
+
+const CONCERTS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        concert_columns!(),
+        " FROM concert WHERE concert_id > $1 AND (",
+        may_contain!("artist", "$2"),
+        " OR ",
+        may_contain!("title", "$2"),
+        ") AND ",
+        may_contain!("venue", "$3"),
+        " AND ($4::text IS NULL OR concert_date >= $4) AND ($5::text IS NULL OR concert_date <= $5)",
+        " AND ($6::text IS NULL OR status = $6) ORDER BY concert_id LIMIT $7"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
+};
+
+const RESERVATIONS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        reservation_columns!(),
+        " FROM reservation WHERE reservation_id < $1 AND ($2::text IS NULL OR status = $2)",
+        " ORDER BY reservation_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8],
+};
+
+const RESERVATIONS_OF_CONCERT: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        reservation_columns!(),
+        " FROM reservation WHERE concert_id = $4 AND reservation_id < $1 AND ($2::text IS NULL OR status = $2)",
+        " ORDER BY reservation_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8],
+};
+
+/// A user has few reservations: finding all and sorting them is quicker than looking for them among everybody's,
+/// which the planner would do where it knows little of the table.
+const RESERVATIONS_OF_USER: Statement = Statement {
+    sql: concat!(
+        "WITH own AS MATERIALIZED (SELECT * FROM reservation WHERE user_id = $4) SELECT ",
+        reservation_columns!(),
+        " FROM own WHERE reservation_id < $1 AND ($2::text IS NULL OR status = $2)",
+        " AND ($5::bigint IS NULL OR concert_id = $5) ORDER BY reservation_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8, Type::UUID, Type::INT8],
+};
+
+const PAYMENTS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        payment_columns!(),
+        " FROM payment WHERE payment_id < $1 AND ($2::text IS NULL OR status = $2)",
+        " ORDER BY payment_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8],
+};
+
+const PAYMENTS_OF_USER: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        payment_columns!(),
+        " FROM payment WHERE user_id = $4 AND payment_id < $1 AND ($2::text IS NULL OR status = $2)",
+        " ORDER BY payment_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8, Type::UUID],
+};
+
+/// A reservation has one payment or none: there is nothing to sort, and no other index to try.
+const PAYMENTS_OF_RESERVATION: Statement = Statement {
+    sql: concat!(
+        "WITH its AS MATERIALIZED (SELECT * FROM payment WHERE reservation_id = $4) SELECT ",
+        payment_columns!(),
+        " FROM its WHERE payment_id < $1 AND ($2::text IS NULL OR status = $2)",
+        " AND ($5::uuid IS NULL OR user_id = $5) ORDER BY payment_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8, Type::UUID],
+};
+
+/// A user's versions rise with the ids, and the index is on the versions. A key that is another user's still marks a
+/// place.
+const HISTORY: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        history_columns!(),
+        " FROM point_history WHERE user_id = $1 AND history_id < $2 AND version <= coalesce(",
+        "(SELECT last.version FROM point_history AS last WHERE last.history_id = $2 AND last.user_id = $1), ",
+        "9223372036854775807) ORDER BY version DESC LIMIT $3"
+    ),
+    types: &[Type::UUID, Type::INT8, Type::INT8],
+};
+
+const AUDIT: Statement = Statement {
+    sql: concat!("SELECT ", audit_columns!(), " FROM audit_log WHERE audit_id < $1 ORDER BY audit_id DESC LIMIT $2"),
+    types: &[Type::INT8, Type::INT8],
+};
+
+/// The statements here, by name: a test shows their plans.
+pub(super) const STATEMENTS: &[(&str, Statement)] = &[
+    ("users", USERS),
+    ("concerts", CONCERTS),
+    ("reservations", RESERVATIONS),
+    ("reservations of a concert", RESERVATIONS_OF_CONCERT),
+    ("reservations of a user", RESERVATIONS_OF_USER),
+    ("payments", PAYMENTS),
+    ("payments of a user", PAYMENTS_OF_USER),
+    ("payments of a reservation", PAYMENTS_OF_RESERVATION),
+    ("history", HISTORY),
+    ("audit", AUDIT),
+];
+
+impl Reads {
+    pub(super) async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
+        let wanted = text.map(str::to_lowercase).unwrap_or_default();
+        let part = certain_part(&wanted);
+        let matches = |user: &User| contains(&user.name, &wanted) || contains(&user.email, &wanted);
+        let rows = rows_at_once(page.limit, part == wanted);
+        // No user's id is the highest that there could be: it has no version.
+        let mut after = page.after.map_or(Uuid::max(), |after| after.0);
+        let mut found = Vec::new();
+        loop {
+            let more = self.list_somewhere(&USERS, &[&after, &part, &i64::from(rows)], rows::user).await?;
+            let read = more.len();
+            after = more.last().map_or(after, |user| user.user_id.0);
+            found.extend(more.into_iter().filter(matches));
+            if is_enough(&mut found, page.limit) || read < size(rows) {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(super) async fn concerts(
+        &self,
+        filter: &ConcertFilter,
+        page: Page<ConcertId>,
+    ) -> Result<Vec<Concert>, StoreError> {
+        let wanted = filter.in_lower_case();
+        let (text, venue) = (wanted.text.as_deref().unwrap_or_default(), wanted.venue.as_deref().unwrap_or_default());
+        let (text_part, venue_part) = (certain_part(text), certain_part(venue));
+        let (from, to) = (wanted.from.map(|date| date.to_string()), wanted.to.map(|date| date.to_string()));
+        let status = wanted.status.map(Word::word);
+        let rows = rows_at_once(page.limit, text == text_part && venue == venue_part);
+        let mut after = page.after.map_or(i64::MIN, ConcertId::get);
+        let mut found = Vec::new();
+        loop {
+            let more = self
+                .list_somewhere(
+                    &CONCERTS,
+                    &[&after, &text_part, &venue_part, &from, &to, &status, &i64::from(rows)],
+                    rows::concert,
+                )
+                .await?;
+            let read = more.len();
+            after = more.last().map_or(after, |concert| concert.concert_id.get());
+            found.extend(more.into_iter().filter(|concert| wanted.matches(concert)));
+            if is_enough(&mut found, page.limit) || read < size(rows) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A user's own come from the primary: they have just made one and look for it.
+    pub(super) async fn reservations(
+        &self,
+        filter: &ReservationFilter,
+        page: Page<ReservationId>,
+    ) -> Result<Vec<Reservation>, StoreError> {
+        let after = page.after.map_or(i64::MAX, ReservationId::get);
+        let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
+        let concert = filter.concert.map(ConcertId::get);
+        let decode: Decode<_> = rows::reservation;
+        match (filter.user, concert) {
+            (Some(user), _) => {
+                self.list(&RESERVATIONS_OF_USER, &[&after, &status, &limit, &user.0, &concert], decode).await
+            }
+            (None, Some(concert)) => {
+                self.list_somewhere(&RESERVATIONS_OF_CONCERT, &[&after, &status, &limit, &concert], decode).await
+            }
+            (None, None) => self.list_somewhere(&RESERVATIONS, &[&after, &status, &limit], decode).await,
+        }
+    }
+
+    /// A user's own come from the primary, as does that of a reservation.
+    pub(super) async fn payments(
+        &self,
+        filter: &PaymentFilter,
+        page: Page<PaymentId>,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let after = page.after.map_or(i64::MAX, PaymentId::get);
+        let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
+        let user: Option<Uuid> = filter.user.map(|user| user.0);
+        let decode: Decode<_> = rows::payment;
+        match (filter.reservation, user) {
+            (Some(reservation), _) => {
+                let keys: super::connect::Params<'_> = &[&after, &status, &limit, &reservation.get(), &user];
+                self.list(&PAYMENTS_OF_RESERVATION, keys, decode).await
+            }
+            (None, Some(user)) => self.list(&PAYMENTS_OF_USER, &[&after, &status, &limit, &user], decode).await,
+            (None, None) => self.list_somewhere(&PAYMENTS, &[&after, &status, &limit], decode).await,
+        }
+    }
+
+    pub(super) async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
+        let after = page.after.map_or(i64::MAX, HistoryId::get);
+        self.list(&HISTORY, &[&user.0, &after, &i64::from(page.limit)], rows::history).await
+    }
+
+    pub(super) async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+        let after = page.after.map_or(i64::MAX, AuditId::get);
+        self.list_somewhere(&AUDIT, &[&after, &i64::from(page.limit)], rows::audit).await
+    }
+}
+
+/// How many rows to ask for: as many as are wanted where the server leaves nothing to look at.
+fn rows_at_once(limit: u32, exact: bool) -> u32 {
+    if exact { limit } else { limit.max(SEARCH_ROWS) }
+}
+
+fn size(rows: u32) -> usize {
+    usize::try_from(rows).unwrap_or(usize::MAX)
+}
+
+/// Whether a page is full; what is beyond it goes.
+fn is_enough<T>(found: &mut Vec<T>, limit: u32) -> bool {
+    found.truncate(size(limit));
+    found.len() == size(limit)
+}

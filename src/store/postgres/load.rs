@@ -1,0 +1,453 @@
+//! Loads the rows that a batch names, and what hangs on them, in one round trip: the same as `Model::load` of the
+//! domain does.
+//!
+//! The server runs the statements one after the other, and each sees what was committed when it began (READ
+//! COMMITTED). So the order is all:
+//!
+//! 1. Rows that may change are locked table by table in one order for all batches (user, room, token, point, seat,
+//!    concert), and by ascending key in each. Two batches can wait for each other, but never in a circle.
+//! 2. Only then comes what is read without a lock: whoever has just let go of a lock has committed, and what they
+//!    wrote is seen. A reservation and a payment are covered by the lock on their seat, a user's live reservations
+//!    by the lock on their token, the active tokens of a room by the lock on the room.
+//! 3. The clock is read last, with the numbers for new rows and the counts that depend on it.
+
+use super::{
+    connect::{Session, Statement},
+    pipeline::Pipeline,
+    rows::{
+        concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
+        token_columns, user_columns,
+    },
+    wanted::{UserLock, Wanted},
+};
+use tokio_postgres::{
+    Error, Row,
+    types::{ToSql, Type},
+};
+
+/// How long before its end an active token is locked where the active are counted. A token whose time runs out may
+/// be renewed at the last moment by a batch that looked at the clock before: it must not be counted as overdue
+/// while that batch commits. Nothing that is not locked can end within this time of the statement that locks.
+pub(super) const COUNT_MARGIN_MICROS: i64 = 1_000_000;
+
+/// Which rows a statement loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    Begin,
+    Users,
+    Rooms,
+    Tokens,
+    Points,
+    Seats,
+    Concerts,
+    Reservations,
+    Payments,
+    Kept,
+    Emails,
+    References,
+    SeatNumbers,
+    Joined,
+    SeatIds,
+    Clock,
+    Counts,
+}
+
+const LOCK_USERS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM \"user\" WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"
+    ),
+    types: &[Type::UUID_ARRAY],
+};
+const SHARE_USERS: Statement = Statement {
+    sql: concat!("SELECT ", user_columns!(), " FROM \"user\" WHERE user_id = ANY($1) ORDER BY user_id FOR SHARE"),
+    types: &[Type::UUID_ARRAY],
+};
+const USERS: Statement = Statement {
+    sql: concat!("SELECT ", user_columns!(), " FROM \"user\" WHERE user_id = ANY($1)"),
+    types: &[Type::UUID_ARRAY],
+};
+const LOCK_ROOMS: Statement = Statement {
+    sql: concat!("SELECT ", room_columns!(), " FROM room WHERE room_id = ANY($1) ORDER BY room_id FOR NO KEY UPDATE"),
+    types: &[Type::INT8_ARRAY],
+};
+const LOCK_TOKENS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        token_columns!(),
+        ", false FROM unnest($1, $2) AS k (room_id, position)
+         JOIN waiting_token AS w ON w.room_id = k.room_id AND w.position = k.position
+         ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
+    ),
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+const LOCK_PLACES: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        token_columns!(),
+        ", false FROM unnest($1, $2) AS k (user_id, room_id)
+         JOIN waiting_token AS w ON w.user_id = k.user_id AND w.room_id = k.room_id AND w.status <> 'ended'
+         ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
+    ),
+    types: &[Type::UUID_ARRAY, Type::INT8_ARRAY],
+};
+/// Tokens by every way at once, so that all of them are locked in one order. Where the active are counted, those
+/// that may end soon are locked; where the line moves, the first of the due by status, and the head.
+const LOCK_LINES: Statement = Statement {
+    sql: concat!(
+        "WITH soon AS MATERIALIZED (SELECT coalesce($7, clock_micros()) + $8 AS at), wanted AS (
+             SELECT k.room_id, k.position, false AS head FROM unnest($1, $2) AS k (room_id, position)
+             UNION ALL
+             SELECT t.room_id, t.position, false FROM unnest($3, $4) AS k (user_id, room_id)
+             JOIN waiting_token AS t ON t.user_id = k.user_id AND t.room_id = k.room_id AND t.status <> 'ended'
+             UNION ALL
+             SELECT t.room_id, t.position, false FROM soon, unnest($5) AS k (room_id)
+             JOIN waiting_token AS t ON t.room_id = k.room_id AND t.status = 'active'
+             WHERE t.active_until <= soon.at
+             UNION ALL
+             SELECT t.room_id, t.position, false FROM soon, unnest($6) AS k (room_id),
+             unnest(ARRAY['offered', 'missed', 'dormant']) AS s (status), LATERAL (
+                 SELECT d.room_id, d.position FROM waiting_token AS d
+                 WHERE d.room_id = k.room_id AND d.status = s.status AND d.deadline <= soon.at
+                 ORDER BY d.deadline, d.position LIMIT $9
+             ) AS t
+             UNION ALL
+             SELECT t.room_id, t.position, true FROM unnest($6, $10) AS k (room_id, head), LATERAL (
+                 SELECT h.room_id, h.position FROM waiting_token AS h
+                 WHERE h.room_id = k.room_id AND h.status = 'waiting' ORDER BY h.position LIMIT k.head
+             ) AS t
+         )
+         SELECT ",
+        token_columns!(),
+        ", k.head FROM (
+             SELECT room_id, position, bool_or(head) AS head FROM wanted GROUP BY room_id, position
+         ) AS k JOIN waiting_token AS w ON w.room_id = k.room_id AND w.position = k.position
+         ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
+    ),
+    types: &[
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::UUID_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8_ARRAY,
+    ],
+};
+const LOCK_POINTS: Statement = Statement {
+    sql: concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"),
+    types: &[Type::UUID_ARRAY],
+};
+/// With the accounts of those who made the payments.
+const LOCK_POINTS_OF_PAYMENTS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        point_columns!(),
+        " FROM point WHERE user_id = ANY (ARRAY(
+             SELECT unnest($1) UNION SELECT p.user_id FROM payment AS p WHERE p.payment_id = ANY($2)
+         )) ORDER BY user_id FOR NO KEY UPDATE"
+    ),
+    types: &[Type::UUID_ARRAY, Type::INT8_ARRAY],
+};
+const LOCK_SEATS: Statement = Statement {
+    sql: concat!("SELECT ", seat_columns!(), " FROM seat WHERE seat_id = ANY($1) ORDER BY seat_id FOR NO KEY UPDATE"),
+    types: &[Type::INT8_ARRAY],
+};
+/// With the seats of reservations and of payments' reservations: which seat that is never changes.
+const LOCK_SEATS_OF_RESERVATIONS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        seat_columns!(),
+        " FROM seat WHERE seat_id = ANY (ARRAY(
+             SELECT unnest($1)
+             UNION SELECT r.seat_id FROM reservation AS r WHERE r.reservation_id = ANY($2)
+             UNION SELECT r.seat_id FROM payment AS p JOIN reservation AS r USING (reservation_id)
+                   WHERE p.payment_id = ANY($3)
+         )) ORDER BY seat_id FOR NO KEY UPDATE"
+    ),
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+const LOCK_CONCERTS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        concert_columns!(),
+        " FROM concert WHERE concert_id = ANY($1) ORDER BY concert_id FOR NO KEY UPDATE"
+    ),
+    types: &[Type::INT8_ARRAY],
+};
+const CONCERTS: Statement = Statement {
+    sql: concat!("SELECT ", concert_columns!(), " FROM concert WHERE concert_id = ANY($1)"),
+    types: &[Type::INT8_ARRAY],
+};
+const CONCERTS_OF_SEATS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        concert_columns!(),
+        " FROM concert WHERE concert_id = ANY (ARRAY(
+             SELECT unnest($1) UNION SELECT s.concert_id FROM seat AS s WHERE s.seat_id = ANY($2)
+         ))"
+    ),
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+const CONCERTS_OF_RESERVATIONS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        concert_columns!(),
+        " FROM concert WHERE concert_id = ANY (ARRAY(
+             SELECT unnest($1)
+             UNION SELECT s.concert_id FROM seat AS s WHERE s.seat_id = ANY($2)
+             UNION SELECT r.concert_id FROM reservation AS r WHERE r.reservation_id = ANY($3)
+             UNION SELECT r.concert_id FROM payment AS p JOIN reservation AS r USING (reservation_id)
+                   WHERE p.payment_id = ANY($4)
+         ))"
+    ),
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+/// Reservations of three kinds: those that have the seats, those that are named, and the live ones of users. Not
+/// locked: a reservation changes only under the lock on its seat, which is held.
+const RESERVATIONS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        reservation_columns!(),
+        " FROM reservation WHERE seat_id = ANY($1) AND closed_at IS NULL UNION ALL SELECT ",
+        reservation_columns!(),
+        " FROM reservation WHERE user_id = ANY($2) AND closed_at IS NULL UNION ALL SELECT ",
+        reservation_columns!(),
+        " FROM reservation WHERE reservation_id = ANY($3) UNION ALL SELECT ",
+        reservation_columns!(),
+        " FROM reservation WHERE reservation_id = ANY (ARRAY(
+             SELECT p.reservation_id FROM payment AS p WHERE p.payment_id = ANY($4)))"
+    ),
+    types: &[Type::INT8_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+/// Not locked: a payment changes only under the lock on its reservation's seat, which is held.
+const PAYMENTS: Statement = Statement {
+    sql: concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id = ANY($1)"),
+    types: &[Type::INT8_ARRAY],
+};
+const KEPT: Statement = Statement {
+    sql: "SELECT key, fingerprint, answer, created_at FROM idempotency WHERE key = ANY($1)",
+    types: &[Type::BYTEA_ARRAY],
+};
+const EMAILS: Statement =
+    Statement { sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)", types: &[Type::TEXT_ARRAY] };
+const REFERENCES: Statement =
+    Statement { sql: "SELECT reference FROM point_history WHERE reference = ANY($1)", types: &[Type::TEXT_ARRAY] };
+const SEAT_NUMBERS: Statement = Statement {
+    sql: "SELECT s.concert_id, s.seat_number FROM unnest($1, $2) AS k (concert_id, seat_number)
+          JOIN seat AS s ON s.concert_id = k.concert_id AND s.seat_number = k.seat_number",
+    types: &[Type::INT8_ARRAY, Type::INT4_ARRAY],
+};
+/// Rooms with positions for those who join. Nothing is locked for it: the numbers come from the room's sequence.
+const JOINED_ROOMS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        room_columns!(),
+        ", ARRAY(SELECT nextval(r.positions) FROM generate_series(1, r.joins)) FROM (
+             SELECT room.*, k.joins, ('room_position_' || room.room_id)::regclass AS positions
+             FROM unnest($1, $2) AS k (id, joins) JOIN room ON room.room_id = k.id OFFSET 0
+         ) AS r"
+    ),
+    types: &[Type::INT8_ARRAY, Type::INT4_ARRAY],
+};
+/// The first of so many neighbouring seat ids. All takers wait for one lock, so that no other takes one of them.
+const SEAT_IDS: Statement = Statement {
+    sql: "SELECT setval('seat_ids', nextval('seat_ids') + $1 - 1) - $1 + 1
+          FROM (SELECT pg_advisory_xact_lock('seat_ids'::regclass::oid::bigint) OFFSET 0) AS locked",
+    types: &[Type::INT8],
+};
+/// The clock, and ids for new rows.
+const CLOCK: Statement = Statement {
+    sql: "SELECT coalesce($1, clock_micros()),
+              ARRAY(SELECT nextval('reservation_ids') FROM generate_series(1, $2)),
+              ARRAY(SELECT nextval('payment_ids') FROM generate_series(1, $3)),
+              ARRAY(SELECT nextval('history_ids') FROM generate_series(1, $4)),
+              ARRAY(SELECT nextval('point_ids') FROM generate_series(1, $5)),
+              ARRAY(SELECT nextval('audit_ids') FROM generate_series(1, $6)),
+              ARRAY(SELECT nextval('concert_ids') FROM generate_series(1, $7))",
+    types: &[Type::INT8, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4],
+};
+/// The clock once more, and how many are active and offered by it.
+const COUNTS: Statement = Statement {
+    sql: "WITH clock AS MATERIALIZED (SELECT coalesce($1, clock_micros()) AS now)
+          SELECT k.room_id,
+              (SELECT count(*) FROM waiting_token AS w
+               WHERE w.room_id = k.room_id AND w.status = 'active' AND w.active_until > clock.now),
+              (SELECT count(*) FROM waiting_token AS w
+               WHERE w.room_id = k.room_id AND w.status = 'offered' AND w.deadline > clock.now),
+              clock.now
+          FROM clock, unnest($2) AS k (room_id)",
+    types: &[Type::INT8, Type::INT8_ARRAY],
+};
+
+/// The statements of one load, and which rows each brings.
+pub(super) struct Loads<'a> {
+    session: &'a Session<'a>,
+    pipeline: Pipeline<'a, Vec<Row>>,
+    kinds: Vec<Load>,
+}
+
+impl<'a> Loads<'a> {
+    fn add<const N: usize>(&mut self, kind: Load, statement: &'static Statement, params: [&'a (dyn ToSql + Sync); N]) {
+        let session = self.session;
+        self.kinds.push(kind);
+        self.pipeline.add(statement, async move { session.query(statement, &params).await });
+    }
+
+    /// What `wanted` asks for.
+    pub(super) fn of(session: &'a Session<'a>, wanted: &'a Wanted, numbers: &'a Numbers) -> Self {
+        let mut loads = Self { session, pipeline: Pipeline::new(), kinds: vec![Load::Begin] };
+        loads.pipeline.add_text(async { session.begin().await.map(|()| Vec::new()) });
+        loads.add_locks(wanted, numbers);
+        loads.add_reads(wanted);
+        loads.add_numbers(wanted, numbers);
+        loads
+    }
+
+    fn add_locks(&mut self, wanted: &'a Wanted, numbers: &'a Numbers) {
+        if !wanted.locked_users.is_empty() {
+            let statement = if wanted.user_lock == UserLock::Update { &LOCK_USERS } else { &SHARE_USERS };
+            self.add(Load::Users, statement, [&wanted.locked_users]);
+        }
+        if !wanted.locked_rooms.is_empty() {
+            self.add(Load::Rooms, &LOCK_ROOMS, [&wanted.locked_rooms]);
+        }
+        self.add_tokens(wanted, numbers);
+        if !wanted.payments.is_empty() {
+            self.add(Load::Points, &LOCK_POINTS_OF_PAYMENTS, [&wanted.points, &wanted.payments]);
+        } else if !wanted.points.is_empty() {
+            self.add(Load::Points, &LOCK_POINTS, [&wanted.points]);
+        }
+        if !(wanted.reservations.is_empty() && wanted.payments.is_empty()) {
+            let params: [&(dyn ToSql + Sync); 3] = [&wanted.seats, &wanted.reservations, &wanted.payments];
+            self.add(Load::Seats, &LOCK_SEATS_OF_RESERVATIONS, params);
+        } else if !wanted.seats.is_empty() {
+            self.add(Load::Seats, &LOCK_SEATS, [&wanted.seats]);
+        }
+        if !wanted.locked_concerts.is_empty() {
+            self.add(Load::Concerts, &LOCK_CONCERTS, [&wanted.locked_concerts]);
+        }
+    }
+
+    fn add_tokens(&mut self, wanted: &'a Wanted, numbers: &'a Numbers) {
+        let named = !wanted.token_rooms.is_empty();
+        let placed = !wanted.place_users.is_empty();
+        if !wanted.counted.is_empty() || (named && placed) {
+            self.add(
+                Load::Tokens,
+                &LOCK_LINES,
+                [
+                    &wanted.token_rooms,
+                    &wanted.token_positions,
+                    &wanted.place_users,
+                    &wanted.place_rooms,
+                    &wanted.counted,
+                    &wanted.advanced,
+                    &numbers.now,
+                    &COUNT_MARGIN_MICROS,
+                    &DUE_MAX,
+                    &wanted.head_limits,
+                ],
+            );
+        } else if named {
+            self.add(Load::Tokens, &LOCK_TOKENS, [&wanted.token_rooms, &wanted.token_positions]);
+        } else if placed {
+            self.add(Load::Tokens, &LOCK_PLACES, [&wanted.place_users, &wanted.place_rooms]);
+        }
+    }
+
+    fn add_reads(&mut self, wanted: &'a Wanted) {
+        if !(wanted.reservations.is_empty() && wanted.payments.is_empty()) {
+            self.add(
+                Load::Concerts,
+                &CONCERTS_OF_RESERVATIONS,
+                [&wanted.concerts, &wanted.seats, &wanted.reservations, &wanted.payments],
+            );
+        } else if !wanted.seats.is_empty() {
+            self.add(Load::Concerts, &CONCERTS_OF_SEATS, [&wanted.concerts, &wanted.seats]);
+        } else if !wanted.concerts.is_empty() {
+            self.add(Load::Concerts, &CONCERTS, [&wanted.concerts]);
+        }
+        if wanted.has_seats() {
+            self.add(
+                Load::Reservations,
+                &RESERVATIONS,
+                [&wanted.seats, &wanted.holders, &wanted.reservations, &wanted.payments],
+            );
+        }
+        if !wanted.payments.is_empty() {
+            self.add(Load::Payments, &PAYMENTS, [&wanted.payments]);
+        }
+        if !wanted.users.is_empty() {
+            self.add(Load::Users, &USERS, [&wanted.users]);
+        }
+        if !wanted.emails.is_empty() {
+            self.add(Load::Emails, &EMAILS, [&wanted.emails]);
+        }
+        if !wanted.references.is_empty() {
+            self.add(Load::References, &REFERENCES, [&wanted.references]);
+        }
+        if !wanted.seat_numbers.is_empty() {
+            self.add(Load::SeatNumbers, &SEAT_NUMBERS, [&wanted.numbered_concerts, &wanted.seat_numbers]);
+        }
+    }
+
+    fn add_numbers(&mut self, wanted: &'a Wanted, numbers: &'a Numbers) {
+        if !wanted.kept.is_empty() {
+            let session = self.session;
+            self.kinds.push(Load::Kept);
+            self.pipeline.add(&KEPT, async move {
+                let keys: Vec<&[u8]> = wanted.kept.iter().map(<[u8; 32]>::as_slice).collect();
+                session.query(&KEPT, &[&keys]).await
+            });
+        }
+        if !wanted.joined_rooms.is_empty() {
+            self.add(Load::Joined, &JOINED_ROOMS, [&wanted.joined_rooms, &wanted.joins]);
+        }
+        if numbers.seats > 0 {
+            self.add(Load::SeatIds, &SEAT_IDS, [&numbers.seats]);
+        }
+        let [reservations, payments, history, points, audit, concerts] = &numbers.ids;
+        self.add(Load::Clock, &CLOCK, [&numbers.now, reservations, payments, history, points, audit, concerts]);
+        if !wanted.counted.is_empty() {
+            self.add(Load::Counts, &COUNTS, [&numbers.now, &wanted.counted]);
+        }
+    }
+
+    /// Runs them. The rows of each, in order.
+    ///
+    /// # Errors
+    /// The first that failed.
+    pub(super) async fn run(self) -> Result<Vec<(Load, Vec<Row>)>, Error> {
+        let results = self.pipeline.run(self.session).await?;
+        self.kinds.into_iter().zip(results).map(|(kind, rows)| Ok((kind, rows?))).collect()
+    }
+}
+
+/// How many due tokens of each status are looked at.
+const DUE_MAX: i64 = frontrow_domain::rules::TOKENS_PER_ADVANCE_MAX as i64;
+
+/// Parameters that are not arrays of keys.
+pub(super) struct Numbers {
+    /// The time, where a test says what time it is.
+    pub(super) now: Option<i64>,
+    seats: i64,
+    ids: [i32; 6],
+}
+
+impl Numbers {
+    pub(super) fn of(wanted: &Wanted, given: Option<i64>) -> Self {
+        let demand = &wanted.demand;
+        let counts =
+            [demand.reservations, demand.payments, demand.history, demand.points, demand.audit, demand.concerts];
+        Self {
+            now: given,
+            seats: i64::try_from(demand.seats).unwrap_or(i64::MAX),
+            ids: counts.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Statements that go to the server together, in one round trip.
+
+use super::connect::{Session, Statement};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio_postgres::Error;
+
+type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+enum Slot<'a, T> {
+    Open(Step<'a, T>),
+    Done(Result<T, Error>),
+}
+
+/// Statements in the order in which the server is to run them.
+pub(super) struct Pipeline<'a, T> {
+    statements: Vec<Statement>,
+    slots: Vec<Slot<'a, T>>,
+}
+
+impl<'a, T: Unpin> Pipeline<'a, T> {
+    pub(super) const fn new() -> Self {
+        Self { statements: Vec::new(), slots: Vec::new() }
+    }
+
+    /// Adds a prepared statement. `step` sends it when it is first polled.
+    pub(super) fn add(&mut self, statement: &Statement, step: impl Future<Output = Result<T, Error>> + Send + 'a) {
+        self.statements.push(*statement);
+        self.add_text(step);
+    }
+
+    /// Adds statements of plain text.
+    pub(super) fn add_text(&mut self, step: impl Future<Output = Result<T, Error>> + Send + 'a) {
+        self.slots.push(Slot::Open(Box::pin(step)));
+    }
+
+    /// How many statements there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Sends everything and waits for every answer. Nothing of the server's order is lost: a statement that this
+    /// connection does not know yet is prepared before the first is sent.
+    ///
+    /// # Errors
+    /// What preparing failed with; then nothing was sent.
+    pub(super) async fn run(mut self, session: &Session<'_>) -> Result<Vec<Result<T, Error>>, Error> {
+        session.prepare(&self.statements).await?;
+        poll_fn(|context| self.poll(context)).await;
+        let done = |slot| match slot {
+            Slot::Done(result) => Some(result),
+            Slot::Open(_) => None,
+        };
+        Ok(self.slots.into_iter().filter_map(done).collect())
+    }
+
+    /// Polls in order, so that the first round sends the statements in that order. Answers come in it too: behind
+    /// one that is open every other is.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = Poll::Ready(());
+        for slot in &mut self.slots {
+            if let Slot::Open(step) = slot {
+                match step.as_mut().poll(context) {
+                    Poll::Ready(result) => *slot = Slot::Done(result),
+                    Poll::Pending => state = Poll::Pending,
+                }
+            }
+        }
+        state
+    }
+}

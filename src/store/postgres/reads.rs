@@ -1,0 +1,416 @@
+//! What is read outside a batch: each function one consistent look at the database.
+
+use super::{
+    Times,
+    connect::{Params, Pool, Session, Settings, Statement},
+    error::{self, Cause},
+    pipeline::Pipeline,
+    rows::{
+        self, concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns, time,
+        token_columns, user_columns,
+    },
+};
+use crate::store::{Line, StoreError};
+use frontrow_domain::{
+    concert::Concert,
+    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    payment::Payment,
+    points::Point,
+    queue::{Room, Token},
+    reservation::Reservation,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    user::{self, User},
+};
+use tokio_postgres::{Error, Row, types::Type};
+
+/// How often a read is begun when its connection turns out to be broken: after a restart of the server every one in
+/// the pool may be.
+const TRIES: usize = 3;
+
+/// How a row becomes a value.
+pub(super) type Decode<T> = fn(&Row) -> Result<T, Error>;
+
+/// The server's clock in microseconds, unless a test gives the time. Of a transaction its start: what is read with it
+/// is not older.
+macro_rules! now {
+    ($given:literal) => {
+        concat!("coalesce(", $given, ", (extract(epoch FROM now()) * 1000000)::bigint)")
+    };
+}
+
+const NOW: Statement = Statement { sql: concat!("SELECT ", now!("$1")), types: &[Type::INT8] };
+
+const CREDENTIALS: Statement = Statement {
+    sql: concat!("SELECT ", user_columns!(), ", password_hash FROM \"user\" WHERE email = $1"),
+    types: &[Type::TEXT],
+};
+
+const SESSION: Statement = Statement {
+    sql: "SELECT secret_hash, user_id, role, expires_at FROM session WHERE secret_hash = $1",
+    types: &[Type::BYTEA],
+};
+
+const USER: Statement =
+    Statement { sql: concat!("SELECT ", user_columns!(), " FROM \"user\" WHERE user_id = $1"), types: &[Type::UUID] };
+
+const ROOMS: Statement =
+    Statement { sql: concat!("SELECT ", room_columns!(), " FROM room ORDER BY room_id"), types: &[] };
+
+const TOKEN: Statement = Statement {
+    sql: concat!("SELECT ", token_columns!(), " FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = $2"),
+    types: &[Type::INT8, Type::INT8],
+};
+
+const LIVE_TOKENS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        token_columns!(),
+        " FROM waiting_token AS w WHERE w.user_id = $1 AND w.status <> 'ended' ORDER BY w.room_id"
+    ),
+    types: &[Type::UUID],
+};
+
+/// A room with the highest position given and the time.
+const STANDING: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        room_columns!(),
+        ", coalesce((SELECT max(w.position) FROM waiting_token AS w WHERE w.room_id = $1), 0), ",
+        now!("$2"),
+        " FROM room WHERE room_id = $1"
+    ),
+    types: &[Type::INT8, Type::INT8],
+};
+
+/// One value: a million rows would cost a million times a row's frame.
+const WAITING: Statement = Statement {
+    sql: "SELECT coalesce(array_agg(line.position), '{}') FROM (
+              SELECT w.position FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting'
+              ORDER BY w.position) AS line",
+    types: &[Type::INT8],
+};
+
+const WAITING_BEHIND_THE_CURSOR: Statement = Statement {
+    sql: "SELECT coalesce(array_agg(line.position), '{}') FROM (
+              SELECT w.position FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting'
+                  AND w.position <= (SELECT room.cursor FROM room WHERE room.room_id = $1)
+              ORDER BY w.position) AS line",
+    types: &[Type::INT8],
+};
+
+const NEITHER_WAITING_NOR_ENDED: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        token_columns!(),
+        " FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'active' UNION ALL SELECT ",
+        token_columns!(),
+        " FROM waiting_token AS w WHERE w.room_id = $1 AND w.deadline IS NOT NULL ORDER BY 2"
+    ),
+    types: &[Type::INT8],
+};
+
+const CONCERT: Statement = Statement {
+    sql: concat!("SELECT ", concert_columns!(), " FROM concert WHERE concert_id = $1"),
+    types: &[Type::INT8],
+};
+
+const SEATS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        seat_columns!(),
+        ", section, \"row\", grade FROM seat WHERE concert_id = $1 ORDER BY seat_number"
+    ),
+    types: &[Type::INT8],
+};
+
+const CHANGED_SEATS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        seat_columns!(),
+        " FROM seat WHERE concert_id = $1 AND updated_at >= $2 ORDER BY seat_number"
+    ),
+    types: &[Type::INT8, Type::INT8],
+};
+
+const RESERVATION: Statement = Statement {
+    sql: concat!("SELECT ", reservation_columns!(), " FROM reservation WHERE reservation_id = $1"),
+    types: &[Type::INT8],
+};
+
+const NEXT_EXPIRIES: Statement = Statement {
+    sql: "SELECT expires_at, reservation_id FROM reservation WHERE status = 'pending'
+          ORDER BY expires_at, reservation_id LIMIT $1",
+    types: &[Type::INT8],
+};
+
+const PAYMENT: Statement = Statement {
+    sql: concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id = $1"),
+    types: &[Type::INT8],
+};
+
+const POINT: Statement =
+    Statement { sql: concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = $1"), types: &[Type::UUID] };
+
+/// The statements here that look into large tables, by name: a test shows their plans.
+pub(super) const STATEMENTS: &[(&str, Statement)] = &[
+    ("credentials", CREDENTIALS),
+    ("session", SESSION),
+    ("user", USER),
+    ("token", TOKEN),
+    ("live tokens", LIVE_TOKENS),
+    ("standing", STANDING),
+    ("waiting", WAITING),
+    ("waiting behind the cursor", WAITING_BEHIND_THE_CURSOR),
+    ("neither waiting nor ended", NEITHER_WAITING_NOR_ENDED),
+    ("concert", CONCERT),
+    ("seats", SEATS),
+    ("changed seats", CHANGED_SEATS),
+    ("reservation", RESERVATION),
+    ("next expiries", NEXT_EXPIRIES),
+    ("payment", PAYMENT),
+    ("point", POINT),
+];
+
+/// The connections that read.
+#[derive(Debug)]
+pub(super) struct Reads {
+    primary: Pool,
+    replica: Option<Pool>,
+    times: Times,
+}
+
+impl Reads {
+    /// Connections are made when they are needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the settings are of no use.
+    pub(super) fn open(settings: &Settings, times: Times) -> Result<Self, StoreError> {
+        Ok(Self { primary: settings.reader_pool()?, replica: settings.replica_pool()?, times })
+    }
+
+    /// Those that see what has just been written.
+    pub(super) const fn primary(&self) -> &Pool {
+        &self.primary
+    }
+
+    /// Closes what is not in use, and makes no new connection.
+    pub(super) fn close(&self) {
+        self.primary.close();
+        if let Some(replica) = &self.replica {
+            replica.close();
+        }
+    }
+
+    /// The time that a test gives.
+    fn given(&self) -> Option<i64> {
+        self.times.given()
+    }
+
+    /// The row that there is, or none.
+    async fn find<T>(
+        &self,
+        statement: &Statement,
+        key: Params<'_>,
+        decode: Decode<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let rows = rows_of(&self.primary, statement, key).await?;
+        rows.first().map(decode).transpose().map_err(|failure| error::of_work(&failure))
+    }
+
+    /// Every row.
+    pub(super) async fn list<T>(
+        &self,
+        statement: &Statement,
+        keys: Params<'_>,
+        decode: Decode<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        decoded(&rows_of(&self.primary, statement, keys).await?, decode)
+    }
+
+    /// Every row, as the copy knows them where there is one: for lists that may be a little behind. Where the copy is
+    /// away, the primary answers.
+    pub(super) async fn list_somewhere<T>(
+        &self,
+        statement: &Statement,
+        keys: Params<'_>,
+        decode: Decode<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        if let Some(replica) = &self.replica {
+            match rows_of(replica, statement, keys).await {
+                Ok(rows) => return decoded(&rows, decode),
+                Err(failure) => tracing::warn!(error = %failure, "the replica does not answer: the primary does"),
+            }
+        }
+        self.list(statement, keys, decode).await
+    }
+
+    pub(super) async fn now(&self) -> Result<Time, StoreError> {
+        match self.given() {
+            Some(micros) => Ok(Time::from_micros(micros)),
+            None => self.find(&NOW, &[&None::<i64>], |row| time(row, 0)).await?.ok_or_else(no_row),
+        }
+    }
+
+    pub(super) async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
+        self.find(&CREDENTIALS, &[&email], |row| Ok((rows::user(row)?, row.try_get(6)?))).await
+    }
+
+    pub(super) async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<user::Session>, StoreError> {
+        self.find(&SESSION, &[&secret_hash.as_slice()], rows::session).await
+    }
+
+    pub(super) async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.find(&USER, &[&id.0], rows::user).await
+    }
+
+    pub(super) async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
+        self.list(&ROOMS, &[], rows::room).await
+    }
+
+    pub(super) async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
+        self.find(&TOKEN, &[&id.room_id.get(), &id.position.0], rows::token).await
+    }
+
+    pub(super) async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
+        self.list(&LIVE_TOKENS, &[&user.0], rows::token).await
+    }
+
+    pub(super) async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        self.look_at(room, &WAITING).await
+    }
+
+    pub(super) async fn glance(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        self.look_at(room, &WAITING_BEHIND_THE_CURSOR).await
+    }
+
+    pub(super) async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        self.find(&CONCERT, &[&id.get()], rows::concert).await
+    }
+
+    pub(super) async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+        self.list(&SEATS, &[&concert.get()], rows::labelled_seat).await
+    }
+
+    pub(super) async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
+        // The time first: what changes in between is found now and once more the next time.
+        let (given, concert, since) = (self.given(), concert.get(), since.micros());
+        let keys: [(&Statement, Params<'_>); 2] = [(&NOW, &[&given]), (&CHANGED_SEATS, &[&concert, &since])];
+        let mut results = together(&self.primary, &keys, Moment::Each).await?.into_iter();
+        let (now, seats) = (results.next().unwrap_or_default(), results.next().unwrap_or_default());
+        let now = decoded(&now, |row| time(row, 0))?.pop().ok_or_else(no_row)?;
+        Ok((decoded(&seats, rows::seat)?, now))
+    }
+
+    pub(super) async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        self.find(&RESERVATION, &[&id.get()], rows::reservation).await
+    }
+
+    pub(super) async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+        let decode: Decode<_> = |row| Ok((time(row, 0)?, ReservationId::new(row.try_get(1)?)));
+        self.list(&NEXT_EXPIRIES, &[&i64::from(limit)], decode).await
+    }
+
+    pub(super) async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.find(&PAYMENT, &[&id.get()], rows::payment).await
+    }
+
+    pub(super) async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
+        self.find(&POINT, &[&user.0], rows::point).await
+    }
+
+    /// A room, those who wait as `waiting` finds them, and the other tokens: one moment of the database.
+    async fn look_at(&self, id: RoomId, waiting: &Statement) -> Result<Option<Line>, StoreError> {
+        let (given, id) = (self.given(), id.get());
+        let keys: [(&Statement, Params<'_>); 3] =
+            [(&STANDING, &[&id, &given]), (waiting, &[&id]), (&NEITHER_WAITING_NOR_ENDED, &[&id])];
+        let results = together(&self.primary, &keys, Moment::One).await?;
+        let [standing, waiting, others] = results.as_slice() else { return Err(no_row()) };
+        let standing_of: Decode<_> = |row| Ok((rows::room(row)?, Position(row.try_get(12)?), time(row, 13)?));
+        let Some((room, highest, now)) = decoded(standing, standing_of)?.pop() else { return Ok(None) };
+        let waiting = decoded(waiting, |row| row.try_get::<_, Vec<i64>>(0))?.pop().ok_or_else(no_row)?;
+        let waiting = waiting.into_iter().map(Position).collect();
+        Ok(Some(Line { room, highest, waiting, others: decoded(others, rows::token)?, now }))
+    }
+}
+
+fn no_row() -> StoreError {
+    StoreError::Corrupt("a statement that always gives a row gave none".to_owned())
+}
+
+pub(super) fn decoded<T>(rows: &[Row], decode: Decode<T>) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(decode).collect::<Result<_, _>>().map_err(|failure| error::of_work(&failure))
+}
+
+/// Whether several statements see the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    One,
+    Each,
+}
+
+/// Runs one statement, on another connection where the first is broken.
+pub(super) async fn rows_of(pool: &Pool, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let session = pool.get().await?;
+        let answer = tokio::time::timeout(pool.answer_timeout(), session.query(statement, params)).await;
+        match answer {
+            Ok(Ok(rows)) => {
+                session.finish();
+                return Ok(rows);
+            }
+            Ok(Err(failure)) if error::cause(&failure) == Cause::Lost && tries < TRIES => {}
+            Ok(Err(failure)) => return Err(error::of_work(&failure)),
+            Err(_) => return Err(no_answer(pool)),
+        }
+    }
+}
+
+/// Runs several statements in one round trip, on another connection where the first is broken.
+async fn together(
+    pool: &Pool,
+    statements: &[(&Statement, Params<'_>)],
+    moment: Moment,
+) -> Result<Vec<Vec<Row>>, StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let session = pool.get().await?;
+        let answer = tokio::time::timeout(pool.answer_timeout(), pipelined(&session, statements, moment)).await;
+        match answer {
+            Ok(Ok(results)) => {
+                session.finish();
+                return Ok(results);
+            }
+            Ok(Err(failure)) if error::cause(&failure) == Cause::Lost && tries < TRIES => {}
+            Ok(Err(failure)) => return Err(error::of_work(&failure)),
+            Err(_) => return Err(no_answer(pool)),
+        }
+    }
+}
+
+async fn pipelined(
+    session: &Session<'_>,
+    statements: &[(&Statement, Params<'_>)],
+    moment: Moment,
+) -> Result<Vec<Vec<Row>>, Error> {
+    let mut pipeline = Pipeline::new();
+    if moment == Moment::One {
+        pipeline.add_text(async { session.begin_snapshot().await.map(|()| Vec::new()) });
+    }
+    for (statement, params) in statements {
+        pipeline.add(statement, session.query(statement, params));
+    }
+    if moment == Moment::One {
+        pipeline.add_text(async { session.commit().await.map(|()| Vec::new()) });
+    }
+    let results = pipeline.run(session).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let first = usize::from(moment == Moment::One);
+    Ok(results.into_iter().skip(first).take(statements.len()).collect())
+}
+
+fn no_answer(pool: &Pool) -> StoreError {
+    StoreError::Unavailable(format!("{}: no answer in time", pool.name()))
+}

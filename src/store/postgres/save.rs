@@ -1,0 +1,490 @@
+//! Saves what a batch changed and commits it, in one round trip.
+//!
+//! Of each table the updates come before the inserts, but for points: their history refers to new accounts and is
+//! checked more cheaply before the old ones change. New rows come in the order of the key that is unique among all
+//! instances, so that two that insert the same keys cannot wait for each other in a circle.
+//!
+//! The commit goes with the changes. After one that failed it rolls back, so a commit whose changes all succeeded
+//! is a commit.
+
+use super::{
+    connect::{Params, Session, Statement},
+    pipeline::Pipeline,
+    statements as sql,
+};
+use crate::store::words::Word;
+use frontrow_domain::{
+    concert::Concert,
+    id::{PaymentId, ReservationId, TokenId},
+    payment::Payment,
+    points::{Point, PointEntry},
+    queue::{Room, Token, TokenStatus},
+    reservation::Reservation,
+    seat::{Seat, SeatLabel},
+    time::Time,
+    world::Changes,
+};
+use std::collections::{BTreeMap, HashSet};
+use tokio_postgres::{Error, types::ToSql};
+use uuid::Uuid;
+
+/// What the server answered to a save.
+pub(super) struct Saved {
+    /// Of each change.
+    pub(super) changes: Vec<Result<u64, Error>>,
+    /// Of the commit.
+    pub(super) commit: Result<u64, Error>,
+}
+
+/// One value of each row, as an array for the server.
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+fn count<R>(rows: &[R]) -> i64 {
+    i64::try_from(rows.len()).unwrap_or(i64::MAX)
+}
+
+fn micros(time: Option<Time>) -> Option<i64> {
+    time.map(Time::micros)
+}
+
+/// The changes of one batch on their way to the server.
+struct Saves<'a> {
+    session: &'a Session<'a>,
+    changes: &'a Changes,
+    pipeline: Pipeline<'a, u64>,
+}
+
+/// Writes all of `changes` and commits. `active` are the tokens that were active before the batch.
+///
+/// # Errors
+/// A statement could not be prepared: nothing was sent.
+pub(super) async fn save(session: &Session<'_>, changes: &Changes, active: &HashSet<TokenId>) -> Result<Saved, Error> {
+    let mut saves = Saves { session, changes, pipeline: Pipeline::new() };
+    saves.users();
+    saves.rooms();
+    saves.concerts();
+    saves.new_seats();
+    saves.reservations();
+    saves.payments();
+    saves.points();
+    saves.old_seats();
+    saves.tokens(active);
+    saves.logs();
+    saves.pipeline.add_text(async { session.commit().await.map(|()| 0) });
+    let mut results = saves.pipeline.run(session).await?;
+    let commit = results.pop().unwrap_or(Ok(0));
+    Ok(Saved { changes: results, commit })
+}
+
+impl<'a> Saves<'a> {
+    /// Adds a statement for `rows`, unless there are none.
+    fn add<R, F>(&mut self, statement: &'static Statement, rows: &'a [R], send: impl FnOnce(Rows<'a, R>) -> F)
+    where
+        F: Future<Output = Result<u64, Error>> + Send + 'a,
+    {
+        if !rows.is_empty() {
+            self.pipeline.add(statement, send(Rows { session: self.session, statement, rows }));
+        }
+    }
+
+    fn users(&mut self) {
+        let changes = self.changes;
+        let now = changes.now.micros();
+        if !changes.new_users.is_empty() {
+            let session = self.session;
+            self.pipeline.add(&sql::INSERT_USERS, async move {
+                let mut rows: Vec<_> = changes.new_users.iter().collect();
+                rows.sort_unstable_by_key(|row| &row.email);
+                let ids: Vec<Uuid> = column(&rows, |row| row.user_id.0);
+                let names: Vec<&str> = column(&rows, |row| row.name.as_str());
+                let emails: Vec<&str> = column(&rows, |row| row.email.as_str());
+                let hashes: Vec<&str> = column(&rows, |row| row.password_hash.as_str());
+                let roles: Vec<&str> = column(&rows, |row| row.role.word());
+                session.execute(&sql::INSERT_USERS, &[&ids, &names, &emails, &hashes, &roles, &now]).await
+            });
+        }
+        if !changes.new_sessions.is_empty() {
+            let session = self.session;
+            self.pipeline.add(&sql::UPSERT_SESSIONS, async move {
+                // A secret that opens twice in one batch opens as the later one says.
+                let rows: BTreeMap<_, _> = changes.new_sessions.iter().map(|row| (row.secret_hash, row)).collect();
+                let rows: Vec<_> = rows.into_values().collect();
+                let hashes: Vec<&[u8]> = column(&rows, |row| row.secret_hash.as_slice());
+                let users: Vec<Uuid> = column(&rows, |row| row.user_id.0);
+                let roles: Vec<&str> = column(&rows, |row| row.role.word());
+                let ends: Vec<i64> = column(&rows, |row| row.expires_at.micros());
+                session.execute(&sql::UPSERT_SESSIONS, &[&hashes, &users, &roles, &ends]).await
+            });
+        }
+        self.add(&sql::DELETE_SESSIONS, &changes.closed_sessions, |save| async move {
+            let hashes: Vec<&[u8]> = column(save.rows, <[u8; 32]>::as_slice);
+            save.run(&[&hashes]).await
+        });
+        for statement in [&sql::UPDATE_USERS, &sql::UPDATE_SESSIONS] {
+            self.add(statement, &changes.users, |save| async move {
+                let ids: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+                let roles: Vec<&str> = column(save.rows, |row| row.role.word());
+                if save.statement.types.len() == 2 {
+                    return save.run(&[&ids, &roles]).await;
+                }
+                let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
+                save.run(&[&ids, &roles, &times, &count(save.rows)]).await
+            });
+        }
+    }
+
+    fn rooms(&mut self) {
+        let changes = self.changes;
+        self.add(&sql::UPDATE_ROOMS, &changes.rooms.updated, Rows::<Room>::rooms);
+        self.add(&sql::INSERT_ROOMS, &changes.rooms.inserted, Rows::<Room>::rooms);
+        // The sequence of a new room begins behind those who joined it in the batch that made it.
+        for room in &changes.rooms.inserted {
+            if let Some(highest) = changes.highest.get(&room.room_id).filter(|highest| highest.0 > 0) {
+                let session = self.session;
+                self.pipeline.add(&sql::SET_POSITION, async move {
+                    session.execute(&sql::SET_POSITION, &[&room.room_id.get(), &highest.0]).await
+                });
+            }
+        }
+        self.add(&sql::INSERT_CAPS, &changes.caps, move |save| async move {
+            let rooms: Vec<i64> = column(save.rows, |(room, _)| room.get());
+            let caps: Vec<i64> = column(save.rows, |(_, cap)| *cap);
+            save.run(&[&rooms, &caps, &changes.now.micros()]).await
+        });
+    }
+
+    fn concerts(&mut self) {
+        let concerts = &self.changes.concerts;
+        self.add(&sql::UPDATE_CONCERTS, &concerts.updated, Rows::<Concert>::concerts);
+        self.add(&sql::INSERT_CONCERTS, &concerts.inserted, Rows::<Concert>::concerts);
+    }
+
+    fn new_seats(&mut self) {
+        let changes = self.changes;
+        self.add(&sql::INSERT_SEATS, &changes.seats.inserted, |save| async move {
+            let none = SeatLabel::default();
+            let label = |row: &Seat| changes.new_labels.get(&row.seat_id).unwrap_or(&none);
+            let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
+            let concerts: Vec<i64> = column(save.rows, |row| row.concert_id.get());
+            let numbers: Vec<i32> = column(save.rows, |row| row.seat_number);
+            let prices: Vec<i64> = column(save.rows, |row| row.price.get());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
+            let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason.as_deref());
+            let sections: Vec<&str> = column(save.rows, |row| label(row).section.as_str());
+            let rows: Vec<&str> = column(save.rows, |row| label(row).row.as_str());
+            let grades: Vec<&str> = column(save.rows, |row| label(row).grade.as_str());
+            let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
+            save.run(&[
+                &ids,
+                &concerts,
+                &numbers,
+                &prices,
+                &statuses,
+                &reservations,
+                &reasons,
+                &sections,
+                &rows,
+                &grades,
+                &times,
+            ])
+            .await
+        });
+    }
+
+    fn old_seats(&mut self) {
+        self.add(&sql::UPDATE_SEATS, &self.changes.seats.updated, |save| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
+            let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason.as_deref());
+            let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
+            save.run(&[&ids, &statuses, &reservations, &reasons, &times, &count(save.rows)]).await
+        });
+    }
+
+    fn reservations(&mut self) {
+        let reservations = &self.changes.reservations;
+        self.add(&sql::UPDATE_RESERVATIONS, &reservations.updated, |save| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let confirmed: Vec<Option<i64>> = column(save.rows, |row| micros(row.confirmed_at));
+            let closed: Vec<Option<i64>> = column(save.rows, |row| micros(row.closed_at));
+            save.run(&[&ids, &statuses, &confirmed, &closed, &count(save.rows)]).await
+        });
+        self.add(&sql::INSERT_RESERVATIONS, &reservations.inserted, Rows::<Reservation>::new_reservations);
+    }
+
+    fn payments(&mut self) {
+        let payments = &self.changes.payments;
+        self.add(&sql::UPDATE_PAYMENTS, &payments.updated, |save| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.payment_id.get());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let refunded: Vec<Option<i64>> = column(save.rows, |row| micros(row.refunded_at));
+            save.run(&[&ids, &statuses, &refunded, &count(save.rows)]).await
+        });
+        self.add(&sql::INSERT_PAYMENTS, &payments.inserted, |save: Rows<'a, Payment>| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.payment_id.get());
+            let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+            let reservations: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
+            let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let paid: Vec<i64> = column(save.rows, |row| row.paid_at.micros());
+            let refunded: Vec<Option<i64>> = column(save.rows, |row| micros(row.refunded_at));
+            let created: Vec<i64> = column(save.rows, |row| row.created_at.micros());
+            save.run(&[&ids, &users, &reservations, &amounts, &statuses, &paid, &refunded, &created]).await
+        });
+    }
+
+    fn points(&mut self) {
+        let points = &self.changes.points;
+        self.add(&sql::INSERT_POINTS, &points.inserted, |save: Rows<'a, Point>| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
+            let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+            let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
+            let versions: Vec<i64> = column(save.rows, |row| row.version);
+            let updated: Vec<i64> = column(save.rows, |row| row.last_updated.micros());
+            let created: Vec<i64> = column(save.rows, |row| row.created_at.micros());
+            save.run(&[&ids, &users, &amounts, &versions, &updated, &created]).await
+        });
+        self.add(&sql::INSERT_HISTORY, &self.changes.history, Rows::<PointEntry>::history);
+        self.add(&sql::UPDATE_POINTS, &points.updated, |save| async move {
+            let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+            let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
+            let versions: Vec<i64> = column(save.rows, |row| row.version);
+            let updated: Vec<i64> = column(save.rows, |row| row.last_updated.micros());
+            save.run(&[&users, &amounts, &versions, &updated, &count(save.rows)]).await
+        });
+    }
+
+    fn tokens(&mut self, active: &HashSet<TokenId>) {
+        let changes = self.changes;
+        // Of a token that stays active only the end can change: that touches no index.
+        let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
+        let (renewed, changed): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
+        let session = self.session;
+        if !renewed.is_empty() {
+            self.pipeline.add(&sql::RENEW_TOKENS, async move {
+                let rooms: Vec<i64> = column(&renewed, |row| row.id.room_id.get());
+                let positions: Vec<i64> = column(&renewed, |row| row.id.position.0);
+                let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline));
+                session.execute(&sql::RENEW_TOKENS, &[&rooms, &positions, &ends, &count(&renewed)]).await
+            });
+        }
+        if !changed.is_empty() {
+            self.pipeline.add(&sql::UPDATE_TOKENS, async move {
+                let rooms: Vec<i64> = column(&changed, |row| row.id.room_id.get());
+                let positions: Vec<i64> = column(&changed, |row| row.id.position.0);
+                let columns = TokenColumns::of(&changed);
+                let TokenColumns { statuses, activated, deadlines, active_until, expired, reasons } = &columns;
+                session
+                    .execute(
+                        &sql::UPDATE_TOKENS,
+                        &[
+                            &rooms,
+                            &positions,
+                            statuses,
+                            activated,
+                            deadlines,
+                            active_until,
+                            expired,
+                            reasons,
+                            &count(&changed),
+                        ],
+                    )
+                    .await
+            });
+        }
+        if !changes.tokens.inserted.is_empty() {
+            self.pipeline.add(&sql::INSERT_TOKENS, async move {
+                let mut new: Vec<&Token> = changes.tokens.inserted.iter().collect();
+                new.sort_unstable_by_key(|row| (row.user_id, row.id));
+                let rooms: Vec<i64> = column(&new, |row| row.id.room_id.get());
+                let positions: Vec<i64> = column(&new, |row| row.id.position.0);
+                let users: Vec<Uuid> = column(&new, |row| row.user_id.0);
+                let issued: Vec<i64> = column(&new, |row| row.issued_at.micros());
+                let columns = TokenColumns::of(&new);
+                let TokenColumns { statuses, activated, deadlines, active_until, expired, reasons } = &columns;
+                session
+                    .execute(
+                        &sql::INSERT_TOKENS,
+                        &[
+                            &rooms,
+                            &positions,
+                            &users,
+                            &issued,
+                            statuses,
+                            activated,
+                            deadlines,
+                            active_until,
+                            expired,
+                            reasons,
+                        ],
+                    )
+                    .await
+            });
+        }
+    }
+
+    fn logs(&mut self) {
+        self.add(&sql::INSERT_AUDIT, &self.changes.audit, |save| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.audit_id.get());
+            let actors: Vec<Option<Uuid>> = column(save.rows, |row| row.actor.map(|user| user.0));
+            let actions: Vec<&str> = column(save.rows, |row| row.action.as_str());
+            let objects: Vec<&str> = column(save.rows, |row| row.object.as_str());
+            let details: Vec<String> = column(save.rows, |row| row.detail.to_string());
+            let times: Vec<i64> = column(save.rows, |row| row.created_at.micros());
+            save.run(&[&ids, &actors, &actions, &objects, &details, &times]).await
+        });
+        // They are in the order of their keys already.
+        self.add(&sql::INSERT_KEPT, &self.changes.kept, |save| async move {
+            let keys: Vec<&[u8]> = column(save.rows, |row| row.idempotency.key.as_slice());
+            let fingerprints: Vec<&[u8]> = column(save.rows, |row| row.idempotency.fingerprint.as_slice());
+            let answers: Vec<&str> = column(save.rows, |row| row.answer.as_str());
+            let times: Vec<i64> = column(save.rows, |row| row.created_at.micros());
+            save.run(&[&keys, &fingerprints, &answers, &times]).await
+        });
+    }
+}
+
+/// Rows of one table on their way into one statement.
+struct Rows<'a, R> {
+    session: &'a Session<'a>,
+    statement: &'static Statement,
+    rows: &'a [R],
+}
+
+impl<R> Rows<'_, R> {
+    async fn run(&self, params: Params<'_>) -> Result<u64, Error> {
+        self.session.execute(self.statement, params).await
+    }
+
+    /// As [`Self::run`], for an update that also takes how many rows it must find, and for the insert that does not.
+    async fn run_checked<'p>(&'p self, mut params: Vec<&'p (dyn ToSql + Sync)>) -> Result<u64, Error> {
+        let expected = count(self.rows);
+        if self.statement.types.len() > params.len() {
+            params.push(&expected);
+        }
+        self.run(&params).await
+    }
+}
+
+impl Rows<'_, Room> {
+    async fn rooms(self) -> Result<u64, Error> {
+        let ids: Vec<i64> = column(self.rows, |row| row.room_id.get());
+        let caps: Vec<i64> = column(self.rows, |row| row.max_active);
+        let rates: Vec<Option<i64>> = column(self.rows, |row| row.admit_per_minute);
+        let gates: Vec<&str> = column(self.rows, |row| row.gate.word());
+        let messages: Vec<Option<&str>> = column(self.rows, |row| row.message.as_deref());
+        let cursors: Vec<i64> = column(self.rows, |row| row.cursor.0);
+        let epochs: Vec<i64> = column(self.rows, |row| row.epoch);
+        let no_shows: Vec<i64> = column(self.rows, |row| row.no_show_ppm);
+        let credits: Vec<i64> = column(self.rows, |row| row.credit_ppm);
+        let credit_times: Vec<i64> = column(self.rows, |row| row.credit_at.micros());
+        let fences: Vec<i64> = column(self.rows, |row| row.fence.0);
+        let times: Vec<i64> = column(self.rows, |row| row.updated_at.micros());
+        let params: Vec<&(dyn ToSql + Sync)> = vec![
+            &ids,
+            &caps,
+            &rates,
+            &gates,
+            &messages,
+            &cursors,
+            &epochs,
+            &no_shows,
+            &credits,
+            &credit_times,
+            &fences,
+            &times,
+        ];
+        self.run_checked(params).await
+    }
+}
+
+impl Rows<'_, Concert> {
+    async fn concerts(self) -> Result<u64, Error> {
+        let ids: Vec<i64> = column(self.rows, |row| row.concert_id.get());
+        let titles: Vec<&str> = column(self.rows, |row| row.title.as_str());
+        let artists: Vec<&str> = column(self.rows, |row| row.artist.as_str());
+        let venues: Vec<&str> = column(self.rows, |row| row.venue.as_str());
+        let zones: Vec<&str> = column(self.rows, |row| row.time_zone.as_str());
+        let dates: Vec<String> = column(self.rows, |row| row.concert_date.to_string());
+        let starts: Vec<String> = column(self.rows, |row| row.start_time.to_string());
+        let ends: Vec<String> = column(self.rows, |row| row.end_time.to_string());
+        let moments: Vec<i64> = column(self.rows, |row| row.starts_at.micros());
+        let prices: Vec<i64> = column(self.rows, |row| row.base_price.get());
+        let openings: Vec<i64> = column(self.rows, |row| row.opens_at.micros());
+        let closings: Vec<i64> = column(self.rows, |row| row.closes_at.micros());
+        let rooms: Vec<i64> = column(self.rows, |row| row.room_id.get());
+        let statuses: Vec<&str> = column(self.rows, |row| row.status.word());
+        let created: Vec<i64> = column(self.rows, |row| row.created_at.micros());
+        let updated: Vec<i64> = column(self.rows, |row| row.updated_at.micros());
+        let params: Vec<&(dyn ToSql + Sync)> = vec![
+            &ids, &titles, &artists, &venues, &zones, &dates, &starts, &ends, &moments, &prices, &openings, &closings,
+            &rooms, &statuses, &created, &updated,
+        ];
+        self.run_checked(params).await
+    }
+}
+
+impl Rows<'_, Reservation> {
+    async fn new_reservations(self) -> Result<u64, Error> {
+        let ids: Vec<i64> = column(self.rows, |row| row.reservation_id.get());
+        let users: Vec<Uuid> = column(self.rows, |row| row.user_id.0);
+        let concerts: Vec<i64> = column(self.rows, |row| row.concert_id.get());
+        let seats: Vec<i64> = column(self.rows, |row| row.seat_id.get());
+        let numbers: Vec<i32> = column(self.rows, |row| row.seat_number);
+        let prices: Vec<i64> = column(self.rows, |row| row.price.get());
+        let statuses: Vec<&str> = column(self.rows, |row| row.status.word());
+        let created: Vec<i64> = column(self.rows, |row| row.created_at.micros());
+        let ends: Vec<i64> = column(self.rows, |row| row.expires_at.micros());
+        let confirmed: Vec<Option<i64>> = column(self.rows, |row| micros(row.confirmed_at));
+        let closed: Vec<Option<i64>> = column(self.rows, |row| micros(row.closed_at));
+        self.run(&[&ids, &users, &concerts, &seats, &numbers, &prices, &statuses, &created, &ends, &confirmed, &closed])
+            .await
+    }
+}
+
+impl Rows<'_, PointEntry> {
+    async fn history(self) -> Result<u64, Error> {
+        let mut rows: Vec<&PointEntry> = self.rows.iter().collect();
+        rows.sort_by(|a, b| a.reference.cmp(&b.reference));
+        let ids: Vec<i64> = column(&rows, |row| row.history_id.get());
+        let users: Vec<Uuid> = column(&rows, |row| row.user_id.0);
+        let amounts: Vec<i64> = column(&rows, |row| row.amount.get());
+        let kinds: Vec<&str> = column(&rows, |row| row.kind.word());
+        let texts: Vec<&str> = column(&rows, |row| row.description.as_str());
+        let balances: Vec<i64> = column(&rows, |row| row.balance_after.get());
+        let versions: Vec<i64> = column(&rows, |row| row.version);
+        let payments: Vec<Option<i64>> = column(&rows, |row| row.payment_id.map(PaymentId::get));
+        let references: Vec<Option<&str>> = column(&rows, |row| row.reference.as_deref());
+        let times: Vec<i64> = column(&rows, |row| row.created_at.micros());
+        self.run(&[&ids, &users, &amounts, &kinds, &texts, &balances, &versions, &payments, &references, &times]).await
+    }
+}
+
+/// The columns of tokens that both a new and a changed one has.
+struct TokenColumns {
+    statuses: Vec<&'static str>,
+    activated: Vec<Option<i64>>,
+    deadlines: Vec<Option<i64>>,
+    active_until: Vec<Option<i64>>,
+    expired: Vec<Option<i64>>,
+    reasons: Vec<Option<&'static str>>,
+}
+
+impl TokenColumns {
+    fn of(rows: &[&Token]) -> Self {
+        let active = |row: &Token| row.status == TokenStatus::Active;
+        Self {
+            statuses: column(rows, |row| row.status.word()),
+            activated: column(rows, |row| micros(row.activated_at)),
+            deadlines: column(rows, |row| micros(row.deadline.filter(|_| !active(row)))),
+            active_until: column(rows, |row| micros(row.deadline.filter(|_| active(row)))),
+            expired: column(rows, |row| micros(row.expired_at)),
+            reasons: column(rows, |row| row.end_reason.map(Word::word)),
+        }
+    }
+}

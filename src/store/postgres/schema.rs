@@ -1,0 +1,338 @@
+//! The database before its first use: whether it can be trusted, and its tables.
+
+use super::{
+    connect::{Pool, Session},
+    error,
+};
+use crate::{
+    clock::Clock,
+    store::{StoreError, migrate},
+};
+use frontrow_domain::{id::RoomId, time::Time};
+use std::time::{Duration, Instant};
+use tokio_postgres::{Row, types::Type};
+use uuid::Uuid;
+
+use super::connect::Statement;
+
+/// What the statements are written for.
+const VERSION_MIN: i32 = 150_000;
+/// Clocks that differ by more than this are wrong in a way that somebody must look at: what users are told about
+/// time comes from both.
+const SKEW_MAX: Duration = Duration::from_secs(60);
+/// "FROWSCHM": whoever changes the tables has this lock.
+const MIGRATION_LOCK: i64 = 0x4652_4f57_5343_484d;
+/// How long another instance may take with the tables before this one gives up.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(120);
+/// The first wait for another instance, and the longest. They double.
+const WAIT_MIN: Duration = Duration::from_millis(20);
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// The versions stand in a table of their own, one row a step.
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS frontrow_schema (
+    version    bigint      NOT NULL PRIMARY KEY,
+    name       text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)";
+
+const SERVER: Statement = Statement {
+    sql: "SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS release,
+              pg_is_in_recovery() AS replica, current_setting('transaction_read_only') = 'on' AS read_only,
+              current_setting('fsync') = 'on' AS fsync, current_setting('full_page_writes') = 'on' AS full_page_writes,
+              current_setting('synchronous_commit') <> 'off' AS synchronous_commit,
+              getdatabaseencoding()::text AS encoding,
+              (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros",
+    types: &[],
+};
+
+/// What is in the schema that tables are made in: whether the table of versions is, and a table of somebody else's.
+const CONTENT: Statement = Statement {
+    sql: "SELECT to_regclass(quote_ident(current_schema()) || '.frontrow_schema') IS NOT NULL,
+              (SELECT min(relname)::text FROM pg_class AS c
+               WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+                   AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid
+                                   AND deptype = 'e')),
+              current_schema()::text",
+    types: &[],
+};
+
+const VERSION: Statement = Statement { sql: "SELECT coalesce(max(version), 0) FROM frontrow_schema", types: &[] };
+
+const LOCK: Statement = Statement { sql: "SELECT pg_try_advisory_xact_lock($1)", types: &[Type::INT8] };
+
+const APPLIED: Statement =
+    Statement { sql: "INSERT INTO frontrow_schema (version, name) VALUES ($1, $2)", types: &[Type::INT8, Type::TEXT] };
+
+const OFFICE: Statement = Statement { sql: "SELECT office_id FROM office", types: &[] };
+
+const NEW_OFFICE: Statement =
+    Statement { sql: "INSERT INTO office (created_at) VALUES ($1) ON CONFLICT DO NOTHING", types: &[Type::INT8] };
+
+/// The house room, and the cap that it begins with.
+const NEW_HOUSE: Statement = Statement {
+    sql: "WITH house AS (
+              INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence,
+                                updated_at)
+              VALUES ($1, $2, 'open', 0, 1, 0, 0, $3, 0, $3) ON CONFLICT DO NOTHING
+              RETURNING room_id, max_active, updated_at)
+          INSERT INTO room_cap (room_id, max_active, since) SELECT room_id, max_active, updated_at FROM house",
+    types: &[Type::INT8, Type::INT8, Type::INT8],
+};
+
+/// Looks whether the server keeps what it has acknowledged, can be written to, and agrees about the time.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] with what is wrong and what to do.
+pub(super) async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> {
+    let session = pool.get().await?;
+    // The moment that the server saw lies between these two.
+    let before = clock.now();
+    let rows = session.query(&SERVER, &[]).await.map_err(|failure| error::of_work(&failure))?;
+    let after = clock.now();
+    session.finish();
+    let row = rows.first().ok_or_else(|| StoreError::Unavailable("the server tells nothing of itself".to_owned()))?;
+    let server = Server::of(row).map_err(|failure| error::of_work(&failure))?;
+    let trusted = server.check().and_then(|()| match clock {
+        Clock::System => check_skew(server.now, before, after),
+        Clock::Manual(_) => Ok(()),
+    });
+    trusted.map_err(|text| StoreError::Unavailable(format!("{}: {text}", pool.name())))
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone)]
+struct Server {
+    version: i32,
+    release: String,
+    replica: bool,
+    read_only: bool,
+    fsync: bool,
+    full_page_writes: bool,
+    synchronous_commit: bool,
+    encoding: String,
+    now: Time,
+}
+
+impl Server {
+    fn of(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            version: row.try_get("version")?,
+            release: row.try_get("release")?,
+            replica: row.try_get("replica")?,
+            read_only: row.try_get("read_only")?,
+            fsync: row.try_get("fsync")?,
+            full_page_writes: row.try_get("full_page_writes")?,
+            synchronous_commit: row.try_get("synchronous_commit")?,
+            encoding: row.try_get("encoding")?,
+            now: Time::from_micros(row.try_get("micros")?),
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let lost = "what was acknowledged could be lost with a power cut";
+        if self.version < VERSION_MIN {
+            return Err(format!("PostgreSQL {} is too old: 15 or newer is needed", self.release));
+        }
+        if self.replica || self.read_only {
+            return Err("it is a replica or read-only: the primary is needed".to_owned());
+        }
+        if !self.fsync {
+            return Err(format!("fsync is off: {lost}"));
+        }
+        if !self.full_page_writes {
+            return Err(format!("full_page_writes is off: {lost}"));
+        }
+        if !self.synchronous_commit {
+            return Err(format!("synchronous_commit is off: {lost}"));
+        }
+        if self.encoding != "UTF8" {
+            return Err(format!("its encoding is {}: make a database with ENCODING 'UTF8'", self.encoding));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a server whose clock cannot be this machine's.
+fn check_skew(server: Time, before: Time, after: Time) -> Result<(), String> {
+    let ahead = server.micros().saturating_sub(after.micros());
+    let behind = before.micros().saturating_sub(server.micros());
+    let (skew, word) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
+    let skew = Duration::from_micros(u64::try_from(skew).unwrap_or(0));
+    if skew > SKEW_MAX {
+        let secs = skew.as_secs();
+        return Err(format!("its clock is {secs} s {word} this machine's: both need a time service"));
+    }
+    Ok(())
+}
+
+/// Brings the tables up to date. Any number of instances may do so at once: one does it, the others wait and find it
+/// done.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where the database is newer than this program or another program's;
+/// [`StoreError::Unavailable`] where the server is away or another instance takes too long.
+pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
+    let started = Instant::now();
+    let mut wait = WAIT_MIN;
+    loop {
+        match step(pool).await {
+            Ok(Progress::Done) => return Ok(()),
+            Ok(Progress::More) => wait = WAIT_MIN,
+            Ok(Progress::Busy) if started.elapsed() < MIGRATION_PATIENCE => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(WAIT_MAX);
+            }
+            Ok(Progress::Busy) => {
+                let text = format!("{}: another instance is still changing the tables", pool.name());
+                return Err(StoreError::Unavailable(text));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// How far the tables are.
+enum Progress {
+    Done,
+    More,
+    Busy,
+}
+
+/// One step, in one transaction with the note that it is done.
+async fn step(pool: &Pool) -> Result<Progress, StoreError> {
+    let session = pool.get().await?;
+    match step_on(&session).await {
+        Ok(Ok(progress)) => {
+            // A commit that fails is looked at again from the start: the version tells whether it happened.
+            session.commit().await.map_err(|failure| error::of_work(&failure))?;
+            session.finish();
+            Ok(progress)
+        }
+        Ok(Err(refused)) => Err(refused),
+        // Waiting for a table that running instances use must not hold them up: after the lock time-out, again.
+        Err(failure) if error::cause(&failure) == error::Cause::Contended => Ok(Progress::Busy),
+        Err(failure) => Err(error::of_work(&failure)),
+    }
+}
+
+async fn step_on(session: &Session<'_>) -> Result<Result<Progress, StoreError>, tokio_postgres::Error> {
+    session.begin().await?;
+    if !flag(session, &LOCK, &[&MIGRATION_LOCK]).await? {
+        return Ok(Ok(Progress::Busy));
+    }
+    let content = session.query(&CONTENT, &[]).await?;
+    let Some(content) = content.first() else { return Ok(Ok(Progress::Busy)) };
+    let (ours, table, schema): (bool, Option<String>, Option<String>) =
+        (content.try_get(0)?, content.try_get(1)?, content.try_get(2)?);
+    let Some(schema) = schema else {
+        return Ok(Err(StoreError::Unavailable("search_path names no schema that exists".to_owned())));
+    };
+    if let (false, Some(table)) = (ours, table) {
+        let text =
+            format!("schema {schema} has another program's tables ({table}): give Frontrow a database of its own");
+        return Ok(Err(StoreError::Corrupt(text)));
+    }
+    // A step over many rows takes the time it takes. The time-out for locks stays.
+    session.batch("SET LOCAL statement_timeout = 0").await?;
+    session.batch("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'").await?;
+    if !ours {
+        session.batch(VERSIONS).await?;
+    }
+    let version = number(session, &VERSION).await?;
+    let mut pending = match migrate::pending(migrate::POSTGRES, version) {
+        Ok(pending) => pending,
+        Err(newer) => return Ok(Err(newer)),
+    };
+    let Some(step) = pending.next() else { return Ok(Ok(Progress::Done)) };
+    tracing::info!(schema.version = step.version, schema.step = step.name, "changing the database's tables");
+    session.batch(step.sql).await?;
+    session.execute(&APPLIED, &[&step.version, &step.name]).await?;
+    Ok(Ok(if pending.next().is_some() { Progress::More } else { Progress::Done }))
+}
+
+async fn flag(
+    session: &Session<'_>,
+    statement: &Statement,
+    params: super::connect::Params<'_>,
+) -> Result<bool, tokio_postgres::Error> {
+    session.query_opt(statement, params).await?.map_or(Ok(false), |row| row.try_get(0))
+}
+
+async fn number(session: &Session<'_>, statement: &Statement) -> Result<i64, tokio_postgres::Error> {
+    session.query_opt(statement, &[]).await?.map_or(Ok(0), |row| row.try_get(0))
+}
+
+/// Puts in the office's id and the house room where they are missing. Returns the id.
+///
+/// # Errors
+/// As for every statement.
+pub(super) async fn seed(pool: &Pool, now: Time, house_max_active: i64) -> Result<Uuid, StoreError> {
+    let session = pool.get().await?;
+    let office = seed_on(&session, now, house_max_active).await.map_err(|failure| error::of_work(&failure))?;
+    session.finish();
+    office.ok_or_else(|| StoreError::Corrupt("the table \"office\" has no row".to_owned()))
+}
+
+async fn seed_on(
+    session: &Session<'_>,
+    now: Time,
+    house_max_active: i64,
+) -> Result<Option<Uuid>, tokio_postgres::Error> {
+    session.begin().await?;
+    session.execute(&NEW_OFFICE, &[&now.micros()]).await?;
+    session.execute(&NEW_HOUSE, &[&RoomId::HOUSE.get(), &house_max_active, &now.micros()]).await?;
+    let office = session.query_opt(&OFFICE, &[]).await?.map(|row| row.try_get(0)).transpose()?;
+    session.commit().await?;
+    Ok(office)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::time::Span;
+
+    fn good() -> Server {
+        Server {
+            version: 150_004,
+            release: "15.4".to_owned(),
+            replica: false,
+            read_only: false,
+            fsync: true,
+            full_page_writes: true,
+            synchronous_commit: true,
+            encoding: "UTF8".to_owned(),
+            now: Time::default(),
+        }
+    }
+
+    #[test]
+    fn a_server_that_could_lose_what_it_acknowledged_is_refused() {
+        assert_eq!(good().check(), Ok(()));
+        for (bad, word) in [
+            (Server { version: 140_010, release: "14.10".to_owned(), ..good() }, "14.10"),
+            (Server { replica: true, ..good() }, "replica"),
+            (Server { read_only: true, ..good() }, "read-only"),
+            (Server { fsync: false, ..good() }, "fsync"),
+            (Server { full_page_writes: false, ..good() }, "full_page_writes"),
+            (Server { synchronous_commit: false, ..good() }, "synchronous_commit"),
+            (Server { encoding: "SQL_ASCII".to_owned(), ..good() }, "SQL_ASCII"),
+        ] {
+            let text = bad.check().unwrap_err();
+            assert!(text.contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_minutes_off_is_refused() {
+        let at = |secs| Time::default().plus(Span::from_secs(secs));
+        assert_eq!(check_skew(at(1_000), at(1_000), at(1_001)), Ok(()));
+        assert_eq!(check_skew(at(1_060), at(1_000), at(1_000)), Ok(()));
+        assert_eq!(check_skew(at(940), at(1_000), at(1_000)), Ok(()));
+        // A slow answer is not the clock's fault.
+        assert_eq!(check_skew(at(1_100), at(1_000), at(1_200)), Ok(()));
+        let ahead = check_skew(at(1_062), at(1_000), at(1_001)).unwrap_err();
+        assert!(ahead.contains("61 s ahead of"), "{ahead}");
+        let behind = check_skew(at(800), at(1_000), at(1_001)).unwrap_err();
+        assert!(behind.contains("200 s behind"), "{behind}");
+    }
+}

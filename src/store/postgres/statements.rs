@@ -1,0 +1,201 @@
+//! The statements that save. Each takes one array a column, however many rows there are.
+//!
+//! An update tells `all_found` how many rows it touched: the commit is on its way already, and only an error of the
+//! server can still stop it.
+
+use super::connect::Statement;
+use tokio_postgres::types::Type;
+
+const IDS: Type = Type::INT8_ARRAY;
+const NUMBERS: Type = Type::INT4_ARRAY;
+const TEXTS: Type = Type::TEXT_ARRAY;
+const UUIDS: Type = Type::UUID_ARRAY;
+const BYTES: Type = Type::BYTEA_ARRAY;
+const NUMBER: Type = Type::INT8;
+
+pub(super) const INSERT_USERS: Statement = Statement {
+    sql: "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+          SELECT k.*, $6, $6 FROM unnest($1, $2, $3, $4, $5) AS k",
+    types: &[UUIDS, TEXTS, TEXTS, TEXTS, TEXTS, NUMBER],
+};
+
+pub(super) const UPSERT_SESSIONS: Statement = Statement {
+    sql: "INSERT INTO session (secret_hash, user_id, role, expires_at) SELECT * FROM unnest($1, $2, $3, $4)
+          ON CONFLICT (secret_hash) DO UPDATE
+          SET user_id = excluded.user_id, role = excluded.role, expires_at = excluded.expires_at",
+    types: &[BYTES, UUIDS, TEXTS, IDS],
+};
+
+pub(super) const DELETE_SESSIONS: Statement =
+    Statement { sql: "DELETE FROM session WHERE secret_hash = ANY($1)", types: &[BYTES] };
+
+pub(super) const UPDATE_USERS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE \"user\" AS u SET role = k.role, updated_at = k.updated_at
+              FROM unnest($1, $2, $3) AS k (id, role, updated_at) WHERE u.user_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $4) FROM done",
+    types: &[UUIDS, TEXTS, IDS, NUMBER],
+};
+
+/// A user may have any number of sessions.
+pub(super) const UPDATE_SESSIONS: Statement = Statement {
+    sql: "UPDATE session AS s SET role = k.role FROM unnest($1, $2) AS k (id, role) WHERE s.user_id = k.id",
+    types: &[UUIDS, TEXTS],
+};
+
+pub(super) const UPDATE_ROOMS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE room AS r SET max_active = k.max_active, admit_per_minute = k.admit_per_minute, gate = k.gate,
+                  message = k.message, cursor = k.cursor, epoch = k.epoch, no_show_ppm = k.no_show_ppm,
+                  credit_ppm = k.credit_ppm, credit_at = k.credit_at, fence = k.fence, updated_at = k.updated_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS k (id, max_active, admit_per_minute,
+                  gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence, updated_at)
+              WHERE r.room_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $13) FROM done",
+    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, NUMBER],
+};
+
+pub(super) const INSERT_ROOMS: Statement = Statement {
+    sql: "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
+              credit_ppm, credit_at, fence, updated_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, IDS, IDS],
+};
+
+pub(super) const SET_POSITION: Statement =
+    Statement { sql: "SELECT setval(('room_position_' || $1)::regclass, $2)", types: &[NUMBER, NUMBER] };
+
+pub(super) const INSERT_CAPS: Statement = Statement {
+    sql: "INSERT INTO room_cap (room_id, max_active, since) SELECT k.*, $3 FROM unnest($1, $2) AS k",
+    types: &[IDS, IDS, NUMBER],
+};
+
+pub(super) const UPDATE_CONCERTS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE concert AS c SET title = k.title, artist = k.artist, venue = k.venue, time_zone = k.time_zone,
+                  concert_date = k.concert_date, start_time = k.start_time, end_time = k.end_time,
+                  starts_at = k.starts_at, base_price = k.base_price, opens_at = k.opens_at, closes_at = k.closes_at,
+                  status = k.status, updated_at = k.updated_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS k (id, title,
+                  artist, venue, time_zone, concert_date, start_time, end_time, starts_at, base_price, opens_at,
+                  closes_at, room_id, status, created_at, updated_at)
+              WHERE c.concert_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $17) FROM done",
+    types: &[IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, NUMBER],
+};
+
+pub(super) const INSERT_CONCERTS: Statement = Statement {
+    sql: "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time,
+              starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    types: &[IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS],
+};
+
+pub(super) const INSERT_SEATS: Statement = Statement {
+    sql: "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section,
+              \"row\", grade, created_at, updated_at)
+          SELECT k.*, k.created_at FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS k (seat_id, concert_id,
+              seat_number, price, status, reservation_id, blocked_reason, section, \"row\", grade, created_at)",
+    types: &[IDS, IDS, NUMBERS, IDS, TEXTS, IDS, TEXTS, TEXTS, TEXTS, TEXTS, IDS],
+};
+
+pub(super) const UPDATE_SEATS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE seat AS s SET status = k.status, reservation_id = k.reservation_id,
+                  blocked_reason = k.blocked_reason, updated_at = k.updated_at
+              FROM unnest($1, $2, $3, $4, $5) AS k (id, status, reservation_id, blocked_reason, updated_at)
+              WHERE s.seat_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $6) FROM done",
+    types: &[IDS, TEXTS, IDS, TEXTS, IDS, NUMBER],
+};
+
+pub(super) const UPDATE_RESERVATIONS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE reservation AS r SET status = k.status, confirmed_at = k.confirmed_at, closed_at = k.closed_at
+              FROM unnest($1, $2, $3, $4) AS k (id, status, confirmed_at, closed_at)
+              WHERE r.reservation_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $5) FROM done",
+    types: &[IDS, TEXTS, IDS, IDS, NUMBER],
+};
+
+pub(super) const INSERT_RESERVATIONS: Statement = Statement {
+    sql: "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status,
+              created_at, expires_at, confirmed_at, closed_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    types: &[IDS, UUIDS, IDS, IDS, NUMBERS, IDS, TEXTS, IDS, IDS, IDS, IDS],
+};
+
+pub(super) const UPDATE_PAYMENTS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE payment AS p SET status = k.status, refunded_at = k.refunded_at
+              FROM unnest($1, $2, $3) AS k (id, status, refunded_at) WHERE p.payment_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $4) FROM done",
+    types: &[IDS, TEXTS, IDS, NUMBER],
+};
+
+pub(super) const INSERT_PAYMENTS: Statement = Statement {
+    sql: "INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, paid_at, refunded_at, created_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
+    types: &[IDS, UUIDS, IDS, IDS, TEXTS, IDS, IDS, IDS],
+};
+
+pub(super) const INSERT_POINTS: Statement = Statement {
+    sql: "INSERT INTO point (point_id, user_id, amount, version, last_updated, created_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
+    types: &[IDS, UUIDS, IDS, IDS, IDS, IDS],
+};
+
+pub(super) const UPDATE_POINTS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE point AS p SET amount = k.amount, version = k.version, last_updated = k.last_updated
+              FROM unnest($1, $2, $3, $4) AS k (id, amount, version, last_updated)
+              WHERE p.user_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $5) FROM done",
+    types: &[UUIDS, IDS, IDS, IDS, NUMBER],
+};
+
+pub(super) const INSERT_HISTORY: Statement = Statement {
+    sql: "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version,
+              payment_id, reference, created_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    types: &[IDS, UUIDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, TEXTS, IDS],
+};
+
+pub(super) const RENEW_TOKENS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE waiting_token AS w SET active_until = k.active_until
+              FROM unnest($1, $2, $3) AS k (room_id, position, active_until)
+              WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
+          ) SELECT all_found(count(*), $4) FROM done",
+    types: &[IDS, IDS, IDS, NUMBER],
+};
+
+pub(super) const UPDATE_TOKENS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE waiting_token AS w SET status = k.status, activated_at = k.activated_at, deadline = k.deadline,
+                  active_until = k.active_until, expired_at = k.expired_at, end_reason = k.end_reason
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS k (room_id, position, status, activated_at, deadline,
+                  active_until, expired_at, end_reason)
+              WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
+          ) SELECT all_found(count(*), $9) FROM done",
+    types: &[IDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, NUMBER],
+};
+
+pub(super) const INSERT_TOKENS: Statement = Statement {
+    sql: "INSERT INTO waiting_token (room_id, position, user_id, issued_at, status, activated_at, deadline,
+              active_until, expired_at, end_reason)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    types: &[IDS, IDS, UUIDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS],
+};
+
+pub(super) const INSERT_AUDIT: Statement = Statement {
+    sql: "INSERT INTO audit_log (audit_id, actor, action, object, detail, created_at)
+          SELECT k.id, k.actor, k.action, k.object, k.detail::jsonb, k.created_at
+          FROM unnest($1, $2, $3, $4, $5, $6) AS k (id, actor, action, object, detail, created_at)",
+    types: &[IDS, UUIDS, TEXTS, TEXTS, TEXTS, IDS],
+};
+
+pub(super) const INSERT_KEPT: Statement = Statement {
+    sql: "INSERT INTO idempotency (key, fingerprint, answer, created_at) SELECT * FROM unnest($1, $2, $3, $4)",
+    types: &[BYTES, BYTES, TEXTS, IDS],
+};

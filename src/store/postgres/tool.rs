@@ -1,0 +1,114 @@
+//! A connection for the tools of the command line: they read or write everything in one transaction, for as long as
+//! that takes.
+
+use super::{
+    connect::{Pool, Session, Settings},
+    error, schema,
+};
+use crate::store::StoreError;
+use tokio_postgres::{Client, Error};
+
+/// What keeps a sale moving would end a tool's work. Not every version has every setting.
+const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
+    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
+
+/// A way to a database for work that is no part of a sale.
+#[derive(Debug)]
+pub struct Tool {
+    pool: Pool,
+}
+
+/// A transaction of a tool. Nothing of it stays unless it is committed.
+pub struct Work<'a> {
+    session: Session<'a>,
+}
+
+impl std::fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Work")
+    }
+}
+
+impl Tool {
+    /// Prepares the way. The server is called when it is needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the settings cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, StoreError> {
+        settings.check()?;
+        Ok(Self { pool: Settings { lanes: 1, ..settings.clone() }.lane_pool()? })
+    }
+
+    /// Brings the tables up to date, and puts nothing in them.
+    ///
+    /// # Errors
+    /// As for a store that is opened.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        schema::migrate(&self.pool).await
+    }
+
+    /// Checks that the database is one of ours, with the tables of this version.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where it is not.
+    pub async fn check_current(&self) -> Result<(), StoreError> {
+        let work = self.begin("REPEATABLE READ READ ONLY").await?;
+        let known = "SELECT to_regclass('frontrow_schema') IS NOT NULL";
+        let rows = work.client().query_typed(known, &[]).await.map_err(|failure| error::of_work(&failure))?;
+        if !rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
+            return Err(StoreError::Corrupt("there is no box office in it".to_owned()));
+        }
+        let version = "SELECT coalesce(max(version), 0) FROM frontrow_schema";
+        let rows = work.client().query_typed(version, &[]).await.map_err(|failure| error::of_work(&failure))?;
+        let version: i64 = rows.first().map_or(0, |row| row.try_get(0).unwrap_or(0));
+        let steps = crate::store::migrate::POSTGRES;
+        match crate::store::migrate::pending(steps, version)?.count() {
+            0 => Ok(()),
+            _ => Err(StoreError::Corrupt(format!(
+                "its schema has version {version}, this program needs {}: run `frontrow migrate`",
+                crate::store::migrate::latest(steps)
+            ))),
+        }
+    }
+
+    /// Begins a transaction of this kind, without bounds in time.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn begin(&self, kind: &str) -> Result<Work<'_>, StoreError> {
+        let session = self.pool.get().await?;
+        let begun = session.batch(&format!("BEGIN ISOLATION LEVEL {kind}; {UNBOUNDED}")).await;
+        begun.map_err(|failure| error::of_work(&failure))?;
+        Ok(Work { session })
+    }
+
+    /// The server and the database, for a human.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.pool.name()
+    }
+}
+
+impl Work<'_> {
+    /// What the statements are sent with. They must leave nothing prepared behind: the connection may be a pooler's.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.session.client()
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// The server refused, or its answer was lost.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.session.commit().await.map_err(|failure| error::of_work(&failure))?;
+        self.session.finish();
+        Ok(())
+    }
+}
+
+/// What a failure of a statement means, without anything that must not be shown.
+#[must_use]
+pub fn failure(error: &Error) -> StoreError {
+    error::of_work(error)
+}

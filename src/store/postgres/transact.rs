@@ -1,0 +1,190 @@
+//! One batch, one transaction, two round trips: load, decide, save. And what is done where that fails.
+
+use super::{
+    connect::{Pool, Session},
+    error::{self, Cause},
+    fill::{Filled, fill},
+    load::{COUNT_MARGIN_MICROS, Loads, Numbers},
+    save::{Saved, save},
+    wanted::Wanted,
+};
+use crate::store::{Committed, StoreError};
+use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, rules::Rules, world::World};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Error;
+
+/// How long a batch is tried again where the server is away or others are in the way. Long enough for a restart of
+/// the server's connections, short enough that the caller still waits.
+const TRY_FOR: Duration = Duration::from_secs(5);
+/// How often a batch is tried at most.
+const TRIES_MAX: u32 = 10;
+/// The first pause before another try, doubled each time.
+const PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Decides batches, each on a connection of its own.
+#[derive(Debug)]
+pub(super) struct Transactor {
+    pool: Pool,
+    rules: Rules,
+    /// Positions that were reserved for tries that failed: nobody has them. The next batch that is committed says so.
+    orphans: Mutex<Vec<TokenId>>,
+}
+
+/// Why a try failed.
+enum Failure {
+    /// The same batch may pass when it is loaded and decided again.
+    Again(StoreError),
+    Final(StoreError),
+}
+
+impl Failure {
+    /// Of anything before the commit was sent.
+    fn of_work(failure: &Error) -> Self {
+        let store_error = error::of_work(failure);
+        if error::is_retryable(failure) { Self::Again(store_error) } else { Self::Final(store_error) }
+    }
+}
+
+impl Transactor {
+    pub(super) const fn new(pool: Pool, rules: Rules) -> Self {
+        Self { pool, rules, orphans: Mutex::new(Vec::new()) }
+    }
+
+    /// Loads, decides, saves and commits a batch. `given` says what time it is, in microseconds, where a test does.
+    pub(super) async fn transact(
+        &self,
+        batch: &[Request],
+        given: impl Fn() -> Option<i64> + Sync,
+    ) -> Result<Committed, StoreError> {
+        let wanted = Wanted::of(batch);
+        let started = Instant::now();
+        let mut pause = PAUSE;
+        let mut tries = 1;
+        loop {
+            match self.attempt(batch, &wanted, &Numbers::of(&wanted, given())).await {
+                Ok(mut committed) => {
+                    committed.changes.unused.append(&mut self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
+                    return Ok(committed);
+                }
+                Err(Failure::Again(failure)) if tries < TRIES_MAX && started.elapsed() < TRY_FOR => {
+                    tracing::debug!(error = %failure, tries, "a batch is tried again");
+                    tries += 1;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(Failure::Again(failure) | Failure::Final(failure)) => return Err(failure),
+            }
+        }
+    }
+
+    /// Closes what is not in use, and makes no new connection.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
+    async fn attempt(&self, batch: &[Request], wanted: &Wanted, numbers: &Numbers) -> Result<Committed, Failure> {
+        let session = self.pool.get().await.map_err(|failure| match failure {
+            StoreError::Unavailable(_) => Failure::Again(failure),
+            other => Failure::Final(other),
+        })?;
+        let started = Instant::now();
+        let loads = match timeout(self.pool.answer_timeout(), Loads::of(&session, wanted, numbers).run()).await {
+            Ok(Ok(loads)) => loads,
+            Ok(Err(failure)) => return Err(give_up(session, &failure).await),
+            Err(_) => return Err(Failure::Again(silent())),
+        };
+        let Filled { mut world, active } = match fill(&loads, wanted, self.rules) {
+            Ok(filled) => filled,
+            Err(failure) => return Err(give_up(session, &failure).await),
+        };
+        drop(loads);
+        let margin = Duration::from_micros(COUNT_MARGIN_MICROS.unsigned_abs());
+        if !wanted.counted.is_empty() && started.elapsed() >= margin {
+            self.note_orphans(world);
+            roll_back(session).await;
+            return Err(Failure::Again(StoreError::Unavailable("counting the active tokens took too long".to_owned())));
+        }
+        let answers = decide_all(&mut world, batch);
+        let changes = world.into_changes();
+        if changes.is_empty() {
+            roll_back(session).await;
+            return Ok(Committed { answers, changes });
+        }
+        let saved = match timeout(self.pool.answer_timeout(), save(&session, &changes, &active)).await {
+            Ok(Ok(saved)) => saved,
+            Ok(Err(failure)) => {
+                self.orphan(positions(&changes));
+                return Err(give_up(session, &failure).await);
+            }
+            Err(_) => return Err(Failure::Final(StoreError::Unknown("the database did not answer".to_owned()))),
+        };
+        match outcome(&saved) {
+            Ok(()) => {
+                session.finish();
+                Ok(Committed { answers, changes })
+            }
+            Err(Failure::Final(StoreError::Unknown(text))) => Err(Failure::Final(StoreError::Unknown(text))),
+            Err(failure) => {
+                self.orphan(positions(&changes));
+                if saved.commit.is_ok() {
+                    session.finish();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn note_orphans(&self, world: World) {
+        self.orphan(world.into_changes().unused);
+    }
+
+    fn orphan(&self, mut positions: Vec<TokenId>) {
+        self.orphans.lock().unwrap_or_else(PoisonError::into_inner).append(&mut positions);
+    }
+}
+
+/// The positions that a batch took or was offered.
+fn positions(changes: &frontrow_domain::world::Changes) -> Vec<TokenId> {
+    let new = changes.tokens.inserted.iter().map(|token| token.id);
+    changes.unused.iter().copied().chain(new).collect()
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
+}
+
+/// What became of a save. The server answers in order: an error of its own before the commit means that the commit
+/// rolled back. A connection that broke before anything else failed leaves open how far the server came.
+fn outcome(saved: &Saved) -> Result<(), Failure> {
+    let failed = saved.changes.iter().find_map(|result| result.as_ref().err());
+    match (failed, &saved.commit) {
+        (Some(failure), _) if failure.as_db_error().is_some() => Err(Failure::of_work(failure)),
+        (Some(failure), _) => Err(Failure::Final(StoreError::Unknown(error::text(failure)))),
+        (None, Err(failure)) => match error::of_commit(failure) {
+            unknown @ StoreError::Unknown(_) => Err(Failure::Final(unknown)),
+            _ => Err(Failure::of_work(failure)),
+        },
+        (None, Ok(_)) => Ok(()),
+    }
+}
+
+/// Ends a transaction of which nothing was saved.
+async fn roll_back(session: Session<'_>) {
+    if session.batch("ROLLBACK").await.is_ok() {
+        session.finish();
+    }
+}
+
+/// Ends a transaction that failed. A connection that is of no use any more is closed instead.
+async fn give_up(session: Session<'_>, failure: &Error) -> Failure {
+    if error::cause(failure) != Cause::Lost {
+        roll_back(session).await;
+    }
+    Failure::of_work(failure)
+}

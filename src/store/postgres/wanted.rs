@@ -1,0 +1,148 @@
+//! What a batch wants from the database, as the sorted arrays that its statements take.
+
+use frontrow_domain::{
+    command::{Command, Demand, Keys, Request},
+    id::{ConcertId, RoomId, UserId},
+    rules::TOKENS_PER_ADVANCE_MAX,
+};
+use std::collections::{BTreeMap, HashSet};
+use uuid::Uuid;
+
+/// How a row of a user is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UserLock {
+    /// Nobody's role may change meanwhile: a session gets the role.
+    Share,
+    /// The role changes.
+    Update,
+}
+
+/// The keys of a batch, by the statement that uses them. Each list ascends, so that rows are locked in one order.
+pub(super) struct Wanted {
+    pub(super) user_lock: UserLock,
+    pub(super) locked_users: Vec<Uuid>,
+    pub(super) users: Vec<Uuid>,
+    pub(super) emails: Vec<String>,
+    pub(super) references: Vec<String>,
+    /// SHA-256 of idempotency keys.
+    pub(super) kept: Vec<[u8; 32]>,
+    pub(super) locked_rooms: Vec<i64>,
+    /// Rooms that are only joined, and those that are joined and locked, with how many positions.
+    pub(super) joined_rooms: Vec<i64>,
+    pub(super) joins: Vec<i32>,
+    pub(super) counted: Vec<i64>,
+    pub(super) advanced: Vec<i64>,
+    pub(super) head_limits: Vec<i64>,
+    pub(super) token_rooms: Vec<i64>,
+    pub(super) token_positions: Vec<i64>,
+    pub(super) place_users: Vec<Uuid>,
+    pub(super) place_rooms: Vec<i64>,
+    pub(super) points: Vec<Uuid>,
+    pub(super) payments: Vec<i64>,
+    pub(super) reservations: Vec<i64>,
+    pub(super) seats: Vec<i64>,
+    /// Users whose live reservations count.
+    pub(super) holders: Vec<Uuid>,
+    pub(super) locked_concerts: Vec<i64>,
+    pub(super) concerts: Vec<i64>,
+    pub(super) numbered_concerts: Vec<i64>,
+    pub(super) seat_numbers: Vec<i32>,
+    pub(super) demand: Demand,
+    /// As the rules name them.
+    pub(super) keys: Keys,
+}
+
+fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+impl Wanted {
+    pub(super) fn of(batch: &[Request]) -> Self {
+        let keys = Keys::of(batch);
+        let changed = Changed::of(batch);
+        let tokens = sorted(keys.tokens.iter().map(|id| (id.room_id.get(), id.position.0)));
+        let places = sorted(keys.places.iter().map(|(user, room)| (user.0, room.get())));
+        let counted = sorted(keys.counted.iter().map(|room| room.get()));
+        let locked_rooms = sorted(counted.iter().copied().chain(changed.rooms));
+        // Where a room is named twice, the last limit holds, as in the model.
+        let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
+        let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
+        joins.retain(|_, count| *count > 0);
+        let numbered = || keys.seat_numbers.iter().flat_map(|(id, all)| all.iter().map(move |number| (*id, *number)));
+        let numbers = sorted(numbered());
+        let locked_concerts = sorted(changed.concerts.into_iter());
+        let is_unlocked = |id: &i64| locked_concerts.binary_search(id).is_err();
+        Self {
+            user_lock: changed.user_lock,
+            locked_users: sorted(changed.users.into_iter()),
+            users: sorted(keys.users.iter().map(|user| user.0)),
+            emails: sorted(keys.emails.iter().cloned()),
+            references: sorted(keys.references.iter().cloned()),
+            kept: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
+            joined_rooms: joins.keys().map(|room| room.get()).collect(),
+            joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
+            advanced: advanced.keys().map(|room| room.get()).collect(),
+            head_limits: advanced.values().map(|limit| i64::from((*limit).min(TOKENS_PER_ADVANCE_MAX))).collect(),
+            token_rooms: tokens.iter().map(|(room, _)| *room).collect(),
+            token_positions: tokens.iter().map(|(_, position)| *position).collect(),
+            place_users: places.iter().map(|(user, _)| *user).collect(),
+            place_rooms: places.iter().map(|(_, room)| *room).collect(),
+            points: sorted(keys.points.iter().map(|user| user.0)),
+            payments: sorted(keys.payments.iter().map(|id| id.get())),
+            reservations: sorted(keys.reservations.iter().map(|id| id.get())),
+            seats: sorted(keys.seats.iter().map(|id| id.get())),
+            holders: sorted(keys.holdings.iter().map(|(user, _)| user.0)),
+            concerts: sorted(keys.concerts.iter().map(|id| id.get()).filter(is_unlocked)),
+            numbered_concerts: numbers.iter().map(|(id, _)| ConcertId::get(*id)).collect(),
+            seat_numbers: numbers.iter().map(|(_, number)| *number).collect(),
+            demand: keys.demand.clone(),
+            counted,
+            locked_rooms,
+            locked_concerts,
+            keys,
+        }
+    }
+
+    /// Whether any seat is loaded, and with it its concert.
+    pub(super) fn has_seats(&self) -> bool {
+        !(self.seats.is_empty() && self.reservations.is_empty() && self.payments.is_empty())
+    }
+
+    /// The users and rooms whose live token is asked for.
+    pub(super) fn places(&self) -> HashSet<(UserId, RoomId)> {
+        self.keys.places.iter().copied().collect()
+    }
+}
+
+/// What the commands change apart from the sale: rows that the keys name without saying whether they change.
+struct Changed {
+    user_lock: UserLock,
+    users: Vec<Uuid>,
+    rooms: Vec<i64>,
+    concerts: Vec<i64>,
+}
+
+impl Changed {
+    fn of(batch: &[Request]) -> Self {
+        let mut changed =
+            Self { user_lock: UserLock::Share, users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
+        for request in batch {
+            match &request.command {
+                Command::SetRole { user_id, .. } => {
+                    changed.user_lock = UserLock::Update;
+                    changed.users.push(user_id.0);
+                }
+                Command::OpenSession(session) => changed.users.push(session.user_id.0),
+                Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
+                Command::UpdateConcert { concert_id, .. } | Command::AddSeats { concert_id, .. } => {
+                    changed.concerts.push(concert_id.get());
+                }
+                _ => {}
+            }
+        }
+        changed
+    }
+}

@@ -1,0 +1,345 @@
+//! Redis servers of a test's own, on free ports in temporary folders. Each one is stopped by its process id when its
+//! value is dropped. The calls here block: they are for tests, where nothing else has to go on meanwhile.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot start its server has failed")]
+
+use redis::{Client, Connection, FromRedisValue, RedisResult};
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long a server may take until it answers, or a cluster until it agrees.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long one command may take.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Ports below those that the system gives to outgoing connections, so that a server finds its own again.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// The name that sentinels know the primary by.
+pub(crate) const SENTINEL_NAME: &str = "frontrow";
+const SLOTS: u32 = 16_384;
+
+/// A Redis server.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    child: Option<Child>,
+    port: u16,
+    folder: TempDir,
+    args: Vec<String>,
+}
+
+impl RedisServer {
+    /// An empty server that keeps nothing on disk unless told to.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One with more arguments, such as `["--maxmemory", "100mb"]`.
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        let args = [&["--save", "", "--appendonly", "no"], args].concat();
+        loop {
+            let mut server = Self::stopped(&args);
+            if server.try_run() {
+                return server;
+            }
+        }
+    }
+
+    fn stopped(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let own = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir", path(folder.path())].map(str::to_owned);
+        let args = own.into_iter().chain(args.iter().map(|arg| (*arg).to_owned())).collect();
+        Self { child: None, port, folder, args }
+    }
+
+    /// Starts the process and waits until it answers. False if it ended, as when somebody took the port meanwhile.
+    fn try_run(&mut self) -> bool {
+        let child = Command::new("redis-server")
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed");
+        self.child = Some(child);
+        let from = Instant::now();
+        while from.elapsed() < PATIENCE {
+            if self.child.as_mut().unwrap().try_wait().unwrap().is_some() {
+                self.child = None;
+                return false;
+            }
+            if self.try_ask::<String>(&["PING"]).is_ok() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("redis-server on port {} does not answer", self.port);
+    }
+
+    /// Where it listens, on the loopback address.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where clients find it.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A new connection.
+    pub(crate) fn connection(&self) -> RedisResult<Connection> {
+        let connection = Client::open(self.url())?.get_connection_with_timeout(COMMAND_TIMEOUT)?;
+        connection.set_read_timeout(Some(COMMAND_TIMEOUT))?;
+        Ok(connection)
+    }
+
+    fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        redis::cmd(words[0]).arg(&words[1..]).query(&mut self.connection()?)
+    }
+
+    /// What it answers to a command.
+    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_ask(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// One line of what INFO says, such as `used_memory` of section `memory`.
+    pub(crate) fn info(&self, section: &str, name: &str) -> String {
+        let text: String = self.ask(&["INFO", section]);
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("{section} has no {name}")).trim().to_owned()
+    }
+
+    /// Ends it at once, as `kill -9` does. Connections are cut.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts it again on its port, with what its last snapshot holds. Kills it first if it runs.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let from = Instant::now();
+        while !self.try_run() {
+            assert!(from.elapsed() < PATIENCE, "port {} is taken", self.port);
+        }
+    }
+
+    /// Starts it again on its port, with nothing. Kills it first if it runs.
+    pub(crate) fn restart_empty(&mut self) {
+        self.kill();
+        let snapshot = self.folder.path().join("dump.rdb");
+        if snapshot.exists() {
+            fs::remove_file(snapshot).unwrap();
+        }
+        self.restart();
+    }
+
+    /// Writes all it has to disk: a restart brings back this, without what came later.
+    pub(crate) fn snapshot(&self) {
+        let _: String = self.ask(&["SAVE"]);
+    }
+
+    /// Forgets all it has.
+    pub(crate) fn flush(&self) {
+        let _: String = self.ask(&["FLUSHALL"]);
+    }
+
+    /// Stops it without a word: connections stay open and nobody answers.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a paused one go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("the server runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Another server that copies this one. It is in step when this returns.
+    pub(crate) fn replica(&self) -> Self {
+        let replica = Self::start_with(&["--repl-diskless-sync-delay", "0", "--replica-priority", "1"]);
+        replica.follow(self);
+        replica
+    }
+
+    /// Forgets what it has and copies `primary` from now on. It is in step when this returns.
+    pub(crate) fn follow(&self, primary: &Self) {
+        let _: String = self.ask(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
+        let _: String = primary.ask(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
+        let _: String = self.ask(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+        wait("the replica to be in step", || self.info("replication", "master_link_status") == "up");
+    }
+
+    /// Makes a replica a primary that nobody copies yet. What it had not copied by now is lost.
+    pub(crate) fn promote(&self) {
+        let _: String = self.ask(&["REPLICAOF", "NO", "ONE"]);
+        wait("the replica to be a primary", || self.info("replication", "role") == "master");
+    }
+
+    /// Adds a user with these rules, such as `["on", ">secret", "~*", "+@all", "-@scripting"]`.
+    pub(crate) fn add_user(&self, name: &str, rules: &[&str]) {
+        let _: String = self.ask(&[&["ACL", "SETUSER", name], rules].concat());
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Three primaries that share the keys, and no replica.
+#[derive(Debug)]
+pub(crate) struct RedisCluster {
+    /// The nodes.
+    pub(crate) nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Three empty nodes that agree on who has which slot.
+    pub(crate) fn start() -> Self {
+        let start = |bus: u16| {
+            RedisServer::start_with(&[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                "2000",
+                "--cluster-port",
+                &bus.to_string(),
+            ])
+        };
+        let buses = [free_port(), free_port(), free_port()];
+        let cluster = Self { nodes: buses.map(start).into() };
+        let share = SLOTS.div_ceil(3);
+        for (number, node) in (0_u32..).zip(&cluster.nodes) {
+            let (first, last) = (number * share, ((number + 1) * share).min(SLOTS) - 1);
+            let _: String = node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
+            let _: String = node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+        }
+        for (node, bus) in cluster.nodes.iter().zip(buses).skip(1) {
+            let (port, bus) = (node.port.to_string(), bus.to_string());
+            let _: String = cluster.nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+        }
+        cluster.wait();
+        cluster
+    }
+
+    /// Waits until all nodes know each other and every slot is served.
+    pub(crate) fn wait(&self) {
+        wait("the cluster to agree", || {
+            self.nodes.iter().all(|node| {
+                let text: String = node.ask(&["CLUSTER", "INFO"]);
+                let shards: Vec<redis::Value> = node.ask(&["CLUSTER", "SLOTS"]);
+                text.contains("cluster_state:ok") && text.contains("cluster_size:3") && shards.len() == 3
+            })
+        });
+    }
+
+    /// Where clients find the nodes, each one.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(RedisServer::url).collect()
+    }
+}
+
+/// A primary, a replica, and one sentinel that suffices to promote the replica.
+#[derive(Debug)]
+pub(crate) struct RedisSentinel {
+    /// Who is the primary at first.
+    pub(crate) primary: RedisServer,
+    /// Who copies it at first.
+    pub(crate) replica: RedisServer,
+    /// Who watches both.
+    pub(crate) sentinel: RedisServer,
+}
+
+impl RedisSentinel {
+    /// All three, knowing of each other.
+    pub(crate) fn start() -> Self {
+        let primary = RedisServer::start();
+        let replica = primary.replica();
+        let sentinel = start_sentinel(&primary);
+        let group = Self { primary, replica, sentinel };
+        wait("the sentinel to know the replica", || {
+            let replicas: Vec<redis::Value> = group.sentinel.ask(&["SENTINEL", "REPLICAS", SENTINEL_NAME]);
+            replicas.len() == 1
+        });
+        group
+    }
+
+    /// Where clients find the sentinel, and the name to ask it for.
+    pub(crate) fn url(&self) -> String {
+        format!("redis+sentinel://127.0.0.1:{}?master={SENTINEL_NAME}", self.sentinel.port)
+    }
+
+    /// The port of whom the sentinel calls the primary.
+    pub(crate) fn primary_port(&self) -> u16 {
+        let address: (String, u16) = self.sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SENTINEL_NAME]);
+        address.1
+    }
+
+    /// Waits until the sentinel has made the replica the primary.
+    pub(crate) fn wait_promoted(&self) {
+        wait("the replica to be promoted", || {
+            self.primary_port() == self.replica.port && self.replica.info("replication", "role") == "master"
+        });
+    }
+}
+
+/// A sentinel that calls `primary` lost when it is silent for half a second.
+fn start_sentinel(primary: &RedisServer) -> RedisServer {
+    loop {
+        let mut sentinel = RedisServer::stopped(&[]);
+        let config = sentinel.folder.path().join("sentinel.conf");
+        let text = format!(
+            "port {}\nbind 127.0.0.1\ndir {}\nsentinel monitor {SENTINEL_NAME} 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds {SENTINEL_NAME} 500\nsentinel failover-timeout {SENTINEL_NAME} 3000\n",
+            sentinel.port,
+            path(sentinel.folder.path()),
+            primary.port,
+        );
+        fs::write(&config, text).unwrap();
+        sentinel.args = vec![path(&config).to_owned(), "--sentinel".to_owned()];
+        if sentinel.try_run() {
+            return sentinel;
+        }
+    }
+}
+
+/// Waits until `is_so`, for a bounded time.
+pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    let from = Instant::now();
+    while !is_so() {
+        assert!(from.elapsed() < PATIENCE, "waited too long for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port that nobody listens on. Several test programs look at the same time, so they start at different ones.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let len = PORTS.end - PORTS.start;
+    let spread = u16::try_from(std::process::id() % 1_000).unwrap() * 12;
+    loop {
+        let port = PORTS.start + (spread + NEXT.fetch_add(1, Ordering::Relaxed)) % len;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
