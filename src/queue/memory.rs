@@ -1,10 +1,13 @@
-//! The queue of a box office that is one process.
+//! The queue of a box office that is one process; and the lines of one instance of many, which hears of the others'
+//! changes.
 
 mod heard;
+mod order;
+mod told;
 
 use super::{
     Leadership, Queue, QueueError,
-    view::{Delta, RoomView, deltas},
+    view::{Confirmed, Delta, RoomView, deltas},
 };
 use crate::store::Line;
 use arc_swap::ArcSwap;
@@ -18,9 +21,10 @@ use frontrow_domain::{
     world::Changes,
 };
 use heard::Heard;
+use order::Order;
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
 };
 use tokio::sync::Notify;
 
@@ -33,6 +37,8 @@ pub struct MemoryQueue {
     rooms: ArcSwap<HashMap<RoomId, Arc<RoomCell>>>,
     holds: Mutex<BTreeSet<(Time, ReservationId)>>,
     moved: Notify,
+    /// When all lines were last known to be the newest; none where no other instance changes them.
+    confirmed: Option<Arc<AtomicI64>>,
 }
 
 /// A room: what readers see, and what the writer moves on.
@@ -40,7 +46,18 @@ pub struct MemoryQueue {
 struct RoomCell {
     view: ArcSwap<RoomView>,
     heard: Heard,
-    next: Mutex<RoomView>,
+    next: Mutex<Next>,
+}
+
+/// What the writer of a room has.
+#[derive(Debug)]
+struct Next {
+    view: RoomView,
+    /// What tells the order of the changes that other instances tell of.
+    order: Option<Order>,
+    confirmed: Option<Confirmed>,
+    /// Another cell has taken this one's place.
+    is_replaced: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -51,12 +68,16 @@ impl RoomCell {
     fn new(view: RoomView, waiting: &[Position], now: Time) -> Self {
         let heard = Heard::default();
         heard.lay(waiting, now);
-        Self { view: ArcSwap::from_pointee(view.clone()), heard, next: Mutex::new(view) }
+        let next = Next { view: view.clone(), order: None, confirmed: None, is_replaced: false };
+        Self { view: ArcSwap::from_pointee(view), heard, next: Mutex::new(next) }
     }
 
     /// Takes in a change; whether the line may be able to move.
     fn follow(&self, delta: &Delta<'_>) -> bool {
-        let mut next = lock(&self.next);
+        self.follow_in(&mut lock(&self.next).view, delta)
+    }
+
+    fn follow_in(&self, next: &mut RoomView, delta: &Delta<'_>) -> bool {
         for token in delta.updated.iter().chain(delta.inserted) {
             if token.status == TokenStatus::Waiting {
                 self.heard.cover(token.id.position, delta.now);
@@ -93,6 +114,18 @@ impl MemoryQueue {
         });
     }
 
+    fn put_missing_room(&self, room: RoomId, cell: &Arc<RoomCell>) {
+        self.rooms.rcu(|rooms| {
+            let mut rooms = HashMap::clone(rooms);
+            rooms.entry(room).or_insert_with(|| Arc::clone(cell));
+            rooms
+        });
+    }
+
+    fn wake(&self) {
+        self.moved.notify_one();
+    }
+
     fn cell(&self, room: RoomId) -> Option<Arc<RoomCell>> {
         self.rooms.load().get(&room).map(Arc::clone)
     }
@@ -102,18 +135,13 @@ impl MemoryQueue {
 impl Queue for MemoryQueue {
     async fn lay(&self, line: Line) -> Result<(), QueueError> {
         self.put_room(line.room.room_id, &Arc::new(RoomCell::from(&line)));
-        self.moved.notify_one();
+        self.wake();
         Ok(())
     }
 
     async fn lay_missing(&self, line: Line) -> Result<(), QueueError> {
-        let cell = Arc::new(RoomCell::from(&line));
-        self.rooms.rcu(|rooms| {
-            let mut rooms = HashMap::clone(rooms);
-            rooms.entry(line.room.room_id).or_insert_with(|| Arc::clone(&cell));
-            rooms
-        });
-        self.moved.notify_one();
+        self.put_missing_room(line.room.room_id, &Arc::new(RoomCell::from(&line)));
+        self.wake();
         Ok(())
     }
 
@@ -142,7 +170,7 @@ impl Queue for MemoryQueue {
             }
         }
         if may_move {
-            self.moved.notify_one();
+            self.wake();
         }
     }
 

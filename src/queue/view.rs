@@ -60,7 +60,35 @@ pub struct RoomView {
     /// The share of those in line that were heard of lately, in millionths. Shared like the tail.
     alive_ppm: Arc<AtomicI64>,
     /// When this was last known to be the newest; none for a view that takes in every commit as it happens.
-    refreshed_at: Option<Time>,
+    confirmed: Option<Confirmed>,
+}
+
+/// When a line that is refreshed from elsewhere was last known to be the newest. Copies share it, so that nothing need
+/// be published to confirm what has not changed.
+#[derive(Debug, Clone)]
+pub struct Confirmed {
+    /// Microseconds since the epoch, of all lines of the instance.
+    all: Arc<AtomicI64>,
+    /// The same, of this line alone.
+    own: Arc<AtomicI64>,
+}
+
+impl Confirmed {
+    /// For a line that is confirmed together with others: `all` holds microseconds since the epoch.
+    #[must_use]
+    pub fn with(all: Arc<AtomicI64>) -> Self {
+        Self { all, own: Arc::default() }
+    }
+
+    /// Notes that this line was the newest at `at`.
+    pub fn note(&self, at: Time) {
+        self.own.fetch_max(at.micros(), Ordering::Relaxed);
+    }
+
+    /// When it was last known to be the newest.
+    fn last(&self) -> Time {
+        Time::from_micros(self.all.load(Ordering::Relaxed).max(self.own.load(Ordering::Relaxed)))
+    }
 }
 
 /// Where a token stands in a view.
@@ -168,7 +196,7 @@ impl RoomView {
     /// The moment this view is true of: `now`, unless it is refreshed from elsewhere.
     #[must_use]
     pub fn as_of(&self, now: Time) -> Time {
-        self.refreshed_at.unwrap_or(now)
+        self.confirmed.as_ref().map_or(now, |confirmed| confirmed.last().min(now))
     }
 
     /// Whether the view may be behind by more than a second.
@@ -177,11 +205,34 @@ impl RoomView {
         now.since(self.as_of(now)) > STALE_AFTER
     }
 
-    /// The same view, known to be the newest at `at`: for lines that are refreshed from elsewhere.
+    /// The same view of a line that is refreshed from elsewhere.
     #[must_use]
-    pub fn refreshed_at(mut self, at: Time) -> Self {
-        self.refreshed_at = Some(at);
+    pub fn confirmed_by(mut self, confirmed: Confirmed) -> Self {
+        self.confirmed = Some(confirmed);
         self
+    }
+
+    /// The same view of a line that was laid anew, with what the rows do not tell: the pace, and who is awake.
+    #[must_use]
+    pub fn going_on_from(mut self, before: &Self) -> Self {
+        self.pace = before.pace;
+        self.alive_ppm = Arc::clone(&before.alive_ppm);
+        self
+    }
+
+    /// Whether the number is beyond the cursor and has left the line.
+    pub(super) fn has_gone(&self, position: Position) -> bool {
+        position > self.room.cursor && self.gone.contains(position)
+    }
+
+    /// Whether the token is neither ended nor in line beyond the cursor.
+    pub(super) fn is_live(&self, position: Position) -> bool {
+        self.live.get(position).is_some()
+    }
+
+    /// The tokens that are neither ended nor in line beyond the cursor.
+    pub(super) fn live_positions(&self) -> impl Iterator<Item = Position> {
+        self.live.positions()
     }
 
     /// Where a token of this line and epoch stands. A number above the tail waits: this view may be behind its issue.

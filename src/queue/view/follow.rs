@@ -34,6 +34,16 @@ pub struct Delta<'a> {
     pub inserted: &'a [Token],
     /// Numbers that nobody got and nobody will get, by place.
     pub unused: &'a [TokenId],
+    /// The highest number that is known to have been given, beside those.
+    pub highest: Position,
+}
+
+impl Delta<'_> {
+    /// A change at `now` that changes nothing.
+    #[must_use]
+    pub const fn none(now: Time) -> Self {
+        Self { now, room: None, updated: &[], inserted: &[], unused: &[], highest: Position(0) }
+    }
 }
 
 /// What a change of a view calls for.
@@ -48,7 +58,7 @@ pub struct Effects {
 /// What a batch changed, room by room.
 #[must_use]
 pub fn deltas(changes: &Changes) -> BTreeMap<RoomId, Delta<'_>> {
-    let empty = Delta { now: changes.now, room: None, updated: &[], inserted: &[], unused: &[] };
+    let empty = Delta::none(changes.now);
     let mut deltas = BTreeMap::new();
     for room in changes.rooms.iter() {
         deltas.entry(room.room_id).or_insert(empty).room = Some(room);
@@ -81,7 +91,7 @@ impl RoomView {
             offered: 0,
             pace: Pace::default(),
             alive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
-            refreshed_at: None,
+            confirmed: None,
         }
     }
 
@@ -112,7 +122,7 @@ impl RoomView {
     pub fn follow(&mut self, delta: &Delta<'_>) -> Effects {
         if self.is_plain_issue(delta) {
             self.raise_tail(delta);
-            return Effects { must_publish: false, may_move: self.may_have_places() };
+            return Effects { must_publish: false, may_move: !delta.inserted.is_empty() && self.may_have_places() };
         }
         let (active, offered) = (self.active, self.offered);
         let mut may_move = self.take_room(delta.room);
@@ -149,9 +159,8 @@ impl RoomView {
 
     fn raise_tail(&self, delta: &Delta<'_>) {
         let last = delta.inserted.last().map(|token| token.id).max(delta.unused.last().copied());
-        if let Some(last) = last {
-            self.tail.fetch_max(last.position.0, Ordering::AcqRel);
-        }
+        let last = last.map_or(delta.highest, |last| last.position.max(delta.highest));
+        self.tail.fetch_max(last.0, Ordering::AcqRel);
     }
 
     /// Takes in the room's row. The cursor never goes back. Whether a setting changed that may let the line move.

@@ -59,6 +59,11 @@ impl Live {
         Some(Arc::make_mut(shard).remove(at))
     }
 
+    /// The places, in no order.
+    pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
+        self.shards.iter().flat_map(|shard| shard.iter()).map(|entry| entry.position)
+    }
+
     /// The first deadline of all.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| entry.deadline).min()

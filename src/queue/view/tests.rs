@@ -261,7 +261,7 @@ fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
     let late = model.tokens.remove(&id).unwrap();
     let mut view = RoomView::laid(&line(&model, START));
     assert_eq!(view.place(Position(5)).ahead, 3);
-    view.follow(&Delta { now: START, room: None, updated: &[], inserted: &[late], unused: &[] });
+    view.follow(&Delta { inserted: &[late], ..Delta::none(START) });
     assert_eq!(view.place(Position(4)).status, TokenStatus::Waiting);
     assert_eq!(view.place(Position(5)).ahead, 4);
     assert_eq!(view.total_waiting(), 10);
@@ -271,8 +271,14 @@ fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
 fn a_view_is_stale_a_second_after_its_last_refresh() {
     let (_, view) = full_room(1);
     assert!(!view.is_stale(START.plus(Span::from_secs(60))));
-    let view = view.refreshed_at(START);
+    let all = Arc::new(AtomicI64::new(0));
+    let confirmed = Confirmed::with(Arc::clone(&all));
+    let view = view.confirmed_by(confirmed.clone());
+    assert!(view.is_stale(START));
+    all.store(START.micros(), Ordering::Relaxed);
     assert!(!view.is_stale(START.plus(Span::from_millis(1_000))));
     assert!(view.is_stale(START.plus(Span::from_millis(1_001))));
     assert_eq!(view.as_of(START.plus(Span::from_secs(2))), START);
+    confirmed.note(START.plus(Span::from_secs(2)));
+    assert!(!view.is_stale(START.plus(Span::from_secs(3))));
 }

@@ -1,0 +1,245 @@
+//! The order of what several instances tell of a line. Their changes come late, twice and in any order; the rows'
+//! own clock says which of two changes of a token is the later one.
+
+use crate::{
+    queue::view::{Delta, RoomView},
+    store::Line,
+};
+use frontrow_domain::{
+    id::{Position, TokenId, UserId},
+    queue::{Room, Token, TokenStatus},
+    time::{Span, Time},
+};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+};
+
+/// Changes are compared with those that were decided up to this long before or after them. Whatever comes later than
+/// this was announced as missing, and the line was laid anew.
+const REMEMBERED: Span = Span::from_secs(30);
+
+/// Where a change comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::queue) enum Source {
+    /// This instance committed it a moment ago.
+    Own,
+    /// It was told, or is told again.
+    Told,
+}
+
+/// The last change of a token that was taken in.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// When it was decided.
+    now: Time,
+    /// The how many-th delta it came with.
+    delta: u64,
+}
+
+/// What was taken in lately.
+#[derive(Debug, Default)]
+pub(in crate::queue) struct Order {
+    young: HashMap<Position, Seen>,
+    old: HashMap<Position, Seen>,
+    /// Since when changes are among the young.
+    since: Time,
+    newest: Time,
+    deltas: u64,
+    /// Who came to wait beyond the cursor lately: when, from which place, to which.
+    joined: VecDeque<(Time, Position, Position)>,
+}
+
+/// What of a change is news.
+pub(in crate::queue) struct News<'a> {
+    pub(in crate::queue) room: Option<&'a Room>,
+    pub(in crate::queue) updated: Cow<'a, [Token]>,
+    pub(in crate::queue) inserted: Cow<'a, [Token]>,
+    pub(in crate::queue) unused: &'a [TokenId],
+    pub(in crate::queue) highest: Position,
+    /// Tokens that are told to wait although they were gone when the rows were read: either their batch was committed
+    /// after that, or they have left since and that was not heard of. The store knows.
+    pub(in crate::queue) doubtful: Vec<TokenId>,
+}
+
+impl Order {
+    /// That of a line whose rows were read at `now`.
+    pub(in crate::queue) fn laid_at(now: Time) -> Self {
+        Self { since: now, newest: now, ..Self::default() }
+    }
+
+    /// How many deltas have been taken in.
+    pub(in crate::queue) const fn deltas(&self) -> u64 {
+        self.deltas
+    }
+
+    fn seen(&self, position: Position) -> Option<Seen> {
+        self.young.get(&position).or_else(|| self.old.get(&position)).copied()
+    }
+
+    /// Whether a change of the token came after `deltas` had been taken in.
+    pub(in crate::queue) fn changed_since(&self, position: Position, deltas: u64) -> bool {
+        self.seen(position).is_some_and(|seen| seen.delta > deltas)
+    }
+
+    /// Passes on what is news, and remembers it.
+    pub(in crate::queue) fn admit<'a>(&mut self, view: &RoomView, delta: &Delta<'a>, source: Source) -> News<'a> {
+        self.deltas += 1;
+        self.age(delta.now);
+        let highest = highest(delta);
+        let mut doubtful = Vec::new();
+        if delta.now < self.newest.minus(REMEMBERED) {
+            let none: &[Token] = &[];
+            return News { room: None, updated: none.into(), inserted: none.into(), unused: &[], highest, doubtful };
+        }
+        let room = delta.room.filter(|room| !is_older(room, view.room()));
+        let cursor = room.map_or(view.cursor(), |room| room.cursor.max(view.cursor()));
+        let mut updated = self.later(delta.updated, |order, token| order.take(token, cursor, delta.now));
+        let inserted = self.later(delta.inserted, |order, token| {
+            let position = token.id.position;
+            if token.status != TokenStatus::Waiting {
+                return order.take(token, cursor, delta.now);
+            }
+            let is_behind = order.seen(position).is_some_and(|seen| seen.now > delta.now);
+            // A token's issue comes before anything else that happens to it.
+            if is_behind || view.is_live(position) {
+                return false;
+            }
+            if source == Source::Told && (position <= cursor || view.has_gone(position)) {
+                doubtful.push(token.id);
+                return false;
+            }
+            if position > cursor {
+                // Told once: it needs no remembering.
+                order.note_joined(position, delta.now);
+                return true;
+            }
+            order.take(token, cursor, delta.now)
+        });
+        if cursor > view.cursor() {
+            self.keep_passed(view, cursor, &mut updated);
+        }
+        News { room, updated, inserted, unused: delta.unused, highest, doubtful }
+    }
+
+    /// Whoever joined and was passed by the cursor without a word joined too late to be seen by whoever moved it, and
+    /// is at the head now.
+    fn keep_passed(&self, view: &RoomView, cursor: Position, updated: &mut Cow<'_, [Token]>) {
+        let passed = view.cursor().0 + 1..=cursor.0;
+        let mut kept = HashSet::new();
+        for (now, first, last) in &self.joined {
+            for position in (first.0.max(*passed.start())..=last.0.min(*passed.end())).map(Position) {
+                let is_last = self.seen(position).is_none_or(|seen| seen.now <= *now);
+                if is_last && !view.has_gone(position) && !view.is_live(position) {
+                    kept.insert(position);
+                }
+            }
+        }
+        if kept.is_empty() {
+            return;
+        }
+        for token in updated.iter() {
+            kept.remove(&token.id.position);
+        }
+        let room_id = view.room().room_id;
+        let waiting = kept.into_iter().map(|position| stub(TokenId { room_id, position }, TokenStatus::Waiting));
+        updated.to_mut().extend(waiting);
+        updated.to_mut().sort_unstable_by_key(|token| token.id);
+    }
+
+    fn note_joined(&mut self, position: Position, now: Time) {
+        match self.joined.back_mut() {
+            Some((at, _, last)) if *at == now && last.0 + 1 == position.0 => *last = position,
+            Some(_) | None => self.joined.push_back((now, position, position)),
+        }
+    }
+
+    fn later<'a>(
+        &mut self,
+        tokens: &'a [Token],
+        mut is_later: impl FnMut(&mut Self, &Token) -> bool,
+    ) -> Cow<'a, [Token]> {
+        let Some(first) = tokens.iter().position(|token| !is_later(self, token)) else { return tokens.into() };
+        let mut kept = tokens[..first].to_vec();
+        kept.extend(tokens[first + 1..].iter().filter(|token| is_later(self, token)));
+        kept.into()
+    }
+
+    /// Whether the change is not older than the last one of the token; then it is remembered as the last one.
+    fn take(&mut self, token: &Token, cursor: Position, now: Time) -> bool {
+        if self.seen(token.id.position).is_some_and(|seen| seen.now > now) {
+            return false;
+        }
+        if token.status == TokenStatus::Waiting && token.id.position > cursor {
+            self.note_joined(token.id.position, now);
+        }
+        self.young.insert(token.id.position, Seen { now, delta: self.deltas });
+        true
+    }
+
+    fn age(&mut self, now: Time) {
+        self.newest = self.newest.max(now);
+        if self.newest.since(self.since) > REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+            self.since = self.newest;
+            let oldest = self.newest.minus(REMEMBERED);
+            self.joined.retain(|(now, ..)| *now >= oldest);
+        }
+    }
+
+    /// What a look at the rows says that the view does not have: the room's row, and tokens by place. The look began
+    /// when `begun` deltas had been taken in: what was told of a token since then is not older than the look.
+    pub(in crate::queue) fn compare<'a>(
+        &mut self,
+        view: &RoomView,
+        line: &'a Line,
+        begun: u64,
+    ) -> (Option<&'a Room>, Vec<Token>) {
+        self.age(line.now);
+        let room = Some(&line.room).filter(|room| *room != view.room() && !is_older(room, view.room()));
+        let room_id = line.room.room_id;
+        let waiting = line.waiting.iter().map(|position| {
+            let position = *position;
+            stub(TokenId { room_id, position }, TokenStatus::Waiting)
+        });
+        let rows: BTreeMap<Position, Token> =
+            waiting.chain(line.others.iter().copied()).map(|token| (token.id.position, token)).collect();
+        let mut news = Vec::new();
+        for (position, token) in &rows {
+            let place = view.place(*position);
+            let is_known = view.is_live(*position)
+                && (place.status, place.activated_at, place.deadline)
+                    == (token.status, token.activated_at, token.deadline);
+            if !is_known && !self.changed_since(*position, begun) {
+                news.push(*token);
+            }
+        }
+        for position in view.live_positions() {
+            if !rows.contains_key(&position) && !self.changed_since(position, begun) {
+                news.push(stub(TokenId { room_id, position }, TokenStatus::Ended));
+            }
+        }
+        news.sort_unstable_by_key(|token| token.id);
+        (room, news)
+    }
+}
+
+/// A token of which no more is known than what a view keeps.
+fn stub(id: TokenId, status: TokenStatus) -> Token {
+    Token { status, ..Token::issued(id, UserId(uuid::Uuid::nil()), Time::default()) }
+}
+
+fn highest(delta: &Delta<'_>) -> Position {
+    let tokens = [delta.updated.last(), delta.inserted.last()].into_iter().flatten().map(|token| token.id.position);
+    tokens.chain(delta.unused.last().map(|unused| unused.position)).fold(delta.highest, Position::max)
+}
+
+/// Whether one version of a room's row is older than another. Each of these only grows within an epoch.
+fn is_older(one: &Room, other: &Room) -> bool {
+    one.epoch < other.epoch
+        || (one.epoch == other.epoch
+            && (one.fence < other.fence
+                || one.cursor < other.cursor
+                || one.credit_at < other.credit_at
+                || one.updated_at < other.updated_at))
+}

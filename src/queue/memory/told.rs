@@ -1,0 +1,223 @@
+//! The lines of one instance of many: they take in what other instances tell, in whatever order it comes, and what a
+//! look at the rows shows.
+
+use super::{
+    MemoryQueue, Next, RoomCell, lock,
+    order::{Order, Source},
+};
+use crate::{
+    queue::{
+        Queue,
+        view::{Confirmed, Delta, RoomView, deltas},
+    },
+    store::Line,
+};
+use frontrow_domain::{
+    id::{Position, RoomId, TokenId},
+    queue::{Room, Token},
+    time::Time,
+    world::Changes,
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicI64},
+    time::Duration,
+};
+
+/// What came of a change that another instance told of.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::queue) enum Taken {
+    /// It was taken in, but for these tokens: see [`News::doubtful`](super::order::News::doubtful).
+    In(Vec<TokenId>),
+    /// The room has not been laid.
+    Unknown,
+}
+
+/// What came of a look at the rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::queue) enum Looked {
+    /// The view agrees with it now.
+    Followed,
+    /// The line must be laid anew.
+    MustLay,
+}
+
+impl Next {
+    fn told(view: RoomView, order: Order, confirmed: Confirmed) -> Self {
+        Self { view, order: Some(order), confirmed: Some(confirmed), is_replaced: false }
+    }
+}
+
+impl MemoryQueue {
+    /// The lines of one instance of many. `confirmed` holds when they were all known to be the newest, in microseconds
+    /// since the epoch.
+    pub(in crate::queue) fn told(confirmed: Arc<AtomicI64>) -> Self {
+        Self { confirmed: Some(confirmed), ..Self::default() }
+    }
+
+    fn confirmed(&self) -> Confirmed {
+        Confirmed::with(self.confirmed.clone().unwrap_or_default())
+    }
+
+    fn told_cell(view: RoomView, waiting: &[Position], now: Time, order: Order, confirmed: Confirmed) -> RoomCell {
+        let mut cell = RoomCell::new(view.confirmed_by(confirmed.clone()), waiting, now);
+        let view = RoomView::clone(&cell.view.load());
+        cell.next = Mutex::new(Next::told(view, order, confirmed));
+        cell
+    }
+
+    /// Lays a line. What was told of it since its rows were read is in `since`, in the order in which it came. Unless
+    /// `replaces`, a line that is there stays as it is.
+    pub(in crate::queue) fn lay_told(&self, line: &Line, lay: Lay, since: impl FnOnce() -> Vec<Changes>) {
+        let room = line.room.room_id;
+        let old = self.cell(room);
+        let cell = match (&old, lay) {
+            (Some(_), Lay::IfMissing) => return,
+            (Some(old), Lay::Anew) => {
+                let mut next = lock(&old.next);
+                let order = next.order.take().unwrap_or_else(|| Order::laid_at(line.now));
+                let confirmed = next.confirmed.clone().unwrap_or_else(|| self.confirmed());
+                let view = RoomView::laid(line).going_on_from(&next.view);
+                let cell = Arc::new(Self::told_cell(view, &line.waiting, line.now, order, confirmed));
+                take_since(&cell, room, since());
+                next.is_replaced = true;
+                self.put_room(room, &cell);
+                cell
+            }
+            (None, _) => {
+                let order = Order::laid_at(line.now);
+                let view = RoomView::laid(line);
+                let cell = Arc::new(Self::told_cell(view, &line.waiting, line.now, order, self.confirmed()));
+                // What is told from now on waits until the rest has been taken in.
+                let mut next = lock(&cell.next);
+                self.put_missing_room(room, &cell);
+                let changes = since();
+                take_since_in(&cell, &mut next, room, &changes);
+                drop(next);
+                cell
+            }
+        };
+        drop(cell);
+        self.wake();
+    }
+
+    /// Puts a room here that is new, so that all that is in it comes with it.
+    pub(in crate::queue) fn put_new(&self, room: &Room, now: Time) {
+        let order = Order::laid_at(now);
+        let cell = Self::told_cell(RoomView::empty(room), &[], now, order, self.confirmed());
+        self.put_missing_room(room.room_id, &Arc::new(cell));
+    }
+
+    /// Calls `change` with the writer's side of the room's cell; none for a room not laid.
+    fn with_next<T>(
+        &self,
+        room: RoomId,
+        mut change: impl FnMut(&RoomCell, &mut MutexGuard<'_, Next>) -> T,
+    ) -> Option<T> {
+        loop {
+            let cell = self.cell(room)?;
+            let mut next = lock(&cell.next);
+            if !next.is_replaced {
+                return Some(change(&cell, &mut next));
+            }
+        }
+    }
+
+    /// Takes in a change of one room.
+    pub(in crate::queue) fn take_in(&self, room: RoomId, delta: &Delta<'_>, source: Source) -> Taken {
+        let taken = self.with_next(room, |cell, next| take_delta(cell, next, delta, source));
+        match taken {
+            None => Taken::Unknown,
+            Some((may_move, doubtful)) => {
+                if may_move {
+                    self.wake();
+                }
+                Taken::In(doubtful)
+            }
+        }
+    }
+
+    /// How many deltas the room has taken in: to be asked before a look at its rows begins.
+    pub(in crate::queue) fn deltas_of(&self, room: RoomId) -> Option<u64> {
+        self.with_next(room, |_, next| next.order.as_ref().map_or(0, Order::deltas))
+    }
+
+    /// Takes in a look at the rows that began at `at`, by this instance's clock, when `begun` deltas had been taken in.
+    pub(in crate::queue) fn look(&self, line: &Line, begun: u64, at: Time) -> Looked {
+        let looked = self.with_next(line.room.room_id, |cell, next| {
+            if line.room.epoch != next.view.epoch() {
+                return (Looked::MustLay, false);
+            }
+            if let Some(confirmed) = &next.confirmed {
+                confirmed.note(at);
+            }
+            let Next { view, order: Some(order), .. } = &mut **next else { return (Looked::Followed, false) };
+            let (room, updated) = order.compare(view, line, begun);
+            if room.is_none() && updated.is_empty() && line.highest <= view.tail() {
+                return (Looked::Followed, false);
+            }
+            let delta = Delta { room, updated: &updated, highest: line.highest, ..Delta::none(line.now) };
+            (Looked::Followed, cell.follow_in(view, &delta))
+        });
+        match looked {
+            None => Looked::MustLay,
+            Some((looked, may_move)) => {
+                if may_move {
+                    self.wake();
+                }
+                looked
+            }
+        }
+    }
+
+    /// Takes in a token's row as the store has it, which was changed at `now` or later.
+    pub(in crate::queue) fn settle(&self, token: &Token, now: Time) {
+        let token = std::slice::from_ref(token);
+        self.take_in(token[0].id.room_id, &Delta { inserted: token, ..Delta::none(now) }, Source::Own);
+    }
+
+    /// Waits until a line may move, at most `longest`.
+    pub(in crate::queue) async fn may_move(&self, longest: Duration) {
+        self.moved(longest).await;
+    }
+}
+
+/// Whether laying takes the place of a line that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::queue) enum Lay {
+    /// It does.
+    Anew,
+    /// It does not.
+    IfMissing,
+}
+
+fn take_since(cell: &RoomCell, room: RoomId, since: Vec<Changes>) {
+    take_since_in(cell, &mut lock(&cell.next), room, &since);
+}
+
+fn take_since_in(cell: &RoomCell, next: &mut MutexGuard<'_, Next>, room: RoomId, since: &[Changes]) {
+    for changes in since {
+        if let Some(delta) = deltas(changes).get(&room) {
+            take_delta(cell, next, delta, Source::Told);
+        }
+    }
+}
+
+fn take_delta(
+    cell: &RoomCell,
+    next: &mut MutexGuard<'_, Next>,
+    delta: &Delta<'_>,
+    source: Source,
+) -> (bool, Vec<TokenId>) {
+    let Next { view, order, .. } = &mut **next;
+    let Some(order) = order else { return (cell.follow_in(view, delta), Vec::new()) };
+    let news = order.admit(view, delta, source);
+    let delta = Delta {
+        now: delta.now,
+        room: news.room,
+        updated: &news.updated,
+        inserted: &news.inserted,
+        unused: news.unused,
+        highest: news.highest,
+    };
+    (cell.follow_in(view, &delta), news.doubtful)
+}
