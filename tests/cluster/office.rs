@@ -16,7 +16,7 @@ const PASSWORD: &str = "front-row-cluster";
 /// The database that PostgreSQL has from the beginning.
 pub(crate) const DATABASE: &str = "postgres";
 /// So many payments more show that the sale goes on.
-const GOES_ON: i64 = 6;
+const GOES_ON: i64 = 25;
 
 /// Everything that a sale over several instances needs.
 pub(crate) struct Office {
@@ -126,6 +126,7 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         ("--idle-seconds", "30"),
         ("--active-limit-seconds", "60"),
         ("--drain-seconds", "10"),
+        ("--log", "warn,frontrow::http=error"),
         ("--login-per-minute-per-address", "100000"),
     ];
     flags.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()
