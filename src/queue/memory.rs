@@ -20,6 +20,9 @@ use frontrow_domain::{
     time::{Span, Time},
     world::Changes,
 };
+pub(super) use order::Source;
+pub(super) use told::{Lay, Looked, Taken};
+
 use heard::Heard;
 use order::Order;
 use std::{

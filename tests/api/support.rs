@@ -159,12 +159,12 @@ impl Server {
         self.check_books().await;
         let database = self.database();
         let _folder = self.stop().await;
-        let report = check::run(&database).await.unwrap();
+        let report = check::sqlite::run(&database).await.unwrap();
         assert!(report.is_clean(), "{report}");
     }
 
     pub(crate) async fn check_books(&self) {
-        let report = check::run(&self.database()).await.unwrap();
+        let report = check::sqlite::run(&self.database()).await.unwrap();
         assert!(report.is_clean(), "{report}");
     }
 

@@ -77,6 +77,13 @@ impl Heard {
         }
     }
 
+    /// Notes that a user was heard of at a moment that may be before the last time.
+    pub(super) fn note_later(&self, position: Position, at: Time) {
+        if let Some(slot) = slot(&self.chunks.load(), position) {
+            slot.fetch_max(seconds(at), Ordering::Relaxed);
+        }
+    }
+
     /// Drops the chunks that the cursor has passed on its way from `before` to `cursor` and where none of `returned`,
     /// which is ascending, waits. For the writer alone.
     pub(super) fn drop_passed(&self, before: Position, cursor: Position, returned: &[Position]) {

@@ -18,10 +18,7 @@ use frontrow_domain::{
     time::Time,
     world::Changes,
 };
-use std::{
-    sync::{Arc, Mutex, MutexGuard, atomic::AtomicI64},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, atomic::AtomicI64};
 
 /// What came of a change that another instance told of.
 #[derive(Debug, PartialEq, Eq)]
@@ -175,9 +172,16 @@ impl MemoryQueue {
         self.take_in(token[0].id.room_id, &Delta { inserted: token, ..Delta::none(now) }, Source::Own);
     }
 
-    /// Waits until a line may move, at most `longest`.
-    pub(in crate::queue) async fn may_move(&self, longest: Duration) {
-        self.moved(longest).await;
+    /// The rooms that have been laid, by number.
+    pub(in crate::queue) fn room_ids(&self) -> Vec<RoomId> {
+        self.rooms()
+    }
+
+    /// Notes that another instance heard of a token's user at `at`, which may be before this one did.
+    pub(in crate::queue) fn heard_later(&self, token: TokenId, at: Time) {
+        if let Some(cell) = self.cell(token.room_id) {
+            cell.heard.note_later(token.position, at);
+        }
     }
 }
 

@@ -305,6 +305,14 @@ impl Blocking {
     }
 }
 
+impl Blocking {
+    /// Whether commands still go to the server that this connection was made to.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.shared.live.load().as_ref().is_some_and(|live| live.generation == self.generation)
+    }
+}
+
 /// Makes the connection again whenever it is lost.
 async fn keep(shared: Arc<Shared>) {
     loop {

@@ -6,7 +6,7 @@ use super::{
     error, schema,
 };
 use crate::store::StoreError;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row};
 
 /// What keeps a sale moving would end a tool's work. Not every version has every setting.
 const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
@@ -111,4 +111,38 @@ impl Work<'_> {
 #[must_use]
 pub fn failure(error: &Error) -> StoreError {
     error::of_work(error)
+}
+
+/// How many rows are fetched at once.
+const PART: usize = 10_000;
+
+/// The rows of a query, part by part, however many there are. Lives in a transaction.
+pub struct Cursor<'a> {
+    client: &'a Client,
+    fetch: String,
+}
+
+impl std::fmt::Debug for Cursor<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cursor").field("fetch", &self.fetch).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Cursor<'a> {
+    /// Runs a query under a name that no other cursor of the transaction has.
+    ///
+    /// # Errors
+    /// The query is wrong, or the server is away.
+    pub async fn open(client: &'a Client, name: &str, query: &str) -> Result<Self, Error> {
+        client.batch_execute(&format!("DECLARE {name} NO SCROLL CURSOR FOR {query}")).await?;
+        Ok(Self { client, fetch: format!("FETCH {PART} FROM {name}") })
+    }
+
+    /// The rows that come next; none at the end.
+    ///
+    /// # Errors
+    /// The server is away.
+    pub async fn next_part(&mut self) -> Result<Vec<Row>, Error> {
+        self.client.query_typed(&self.fetch, &[]).await
+    }
 }

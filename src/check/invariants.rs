@@ -1,0 +1,124 @@
+//! What must be true of the books, whichever database they are in.
+
+/// Each query names the rows that break its invariant, in words that both databases know. `{user}` is a user's id as
+/// text, `{slack}` how many microseconds positions may be out of the order of issue.
+pub(super) const INVARIANTS: &[(&str, &str)] = &[
+    (
+        "a seat has at most one live reservation",
+        "SELECT 'seat ' || seat_id || ' has ' || count(*) || ' live reservations' FROM reservation
+         WHERE status IN ('pending', 'confirmed') GROUP BY seat_id HAVING count(*) > 1",
+    ),
+    (
+        "a seat was never sold to two at the same time",
+        "SELECT 'seat ' || a.seat_id || ': reservations ' || a.reservation_id || ' and ' || b.reservation_id
+         FROM reservation a JOIN reservation b ON a.seat_id = b.seat_id AND a.reservation_id < b.reservation_id
+         WHERE a.confirmed_at IS NOT NULL AND b.confirmed_at IS NOT NULL
+           AND b.confirmed_at < coalesce(a.closed_at, 9223372036854775807)
+           AND a.confirmed_at < coalesce(b.closed_at, 9223372036854775807)",
+    ),
+    (
+        "no two holds of a seat overlap",
+        "SELECT 'seat ' || seat_id || ': reservation ' || reservation_id || ' began before the one in front ended'
+         FROM (SELECT seat_id, reservation_id, created_at,
+                   lag(coalesce(closed_at, 9223372036854775807)) OVER (PARTITION BY seat_id
+                       ORDER BY created_at, reservation_id) AS freed_at
+               FROM reservation) AS holds
+         WHERE freed_at > created_at",
+    ),
+    (
+        "a held or sold seat belongs to the reservation it names, and no other seat to any",
+        "SELECT 'seat ' || s.seat_id || ' is ' || s.status || ', its reservation ' || coalesce(r.status, 'missing')
+         FROM seat s LEFT JOIN reservation r ON r.reservation_id = s.reservation_id AND r.seat_id = s.seat_id
+         WHERE (s.status = 'held' AND r.status IS DISTINCT FROM 'pending')
+            OR (s.status = 'sold' AND r.status IS DISTINCT FROM 'confirmed')
+            OR (s.status IN ('available', 'blocked') AND s.reservation_id IS NOT NULL)
+         UNION ALL
+         SELECT 'reservation ' || r.reservation_id || ' is ' || r.status || ' without its seat'
+         FROM reservation r JOIN seat s USING (seat_id)
+         WHERE r.status IN ('pending', 'confirmed') AND s.reservation_id IS DISTINCT FROM r.reservation_id",
+    ),
+    (
+        "every confirmed or refunded reservation has one payment of its price, and every payment such a reservation",
+        "SELECT 'reservation ' || r.reservation_id || ' is ' || r.status || ', its payment '
+             || coalesce(p.status || ' of ' || p.amount, 'missing')
+         FROM reservation r LEFT JOIN payment p USING (reservation_id)
+         WHERE r.status IN ('confirmed', 'refunded')
+           AND (p.payment_id IS NULL OR p.amount <> r.price OR p.user_id <> r.user_id
+                OR (r.status = 'confirmed') <> (p.status = 'completed'))
+         UNION ALL
+         SELECT 'payment ' || p.payment_id || ' is for a reservation that is ' || coalesce(r.status, 'missing')
+         FROM payment p LEFT JOIN reservation r USING (reservation_id)
+         WHERE r.status IS NULL OR r.status NOT IN ('confirmed', 'refunded')",
+    ),
+    (
+        "no reservation was paid after its hold ended",
+        "SELECT 'reservation ' || reservation_id || ' ended at ' || expires_at || ' and was paid at ' || confirmed_at
+         FROM reservation WHERE confirmed_at >= expires_at",
+    ),
+    (
+        "a balance is the sum of its history and not negative",
+        "SELECT 'user ' || {user} || ' has ' || coalesce(CAST(balance AS TEXT), 'no account') || ', the history says ' || total
+         FROM (SELECT user_id, max(amount) AS balance, sum(entry) AS total FROM (
+                   SELECT user_id, amount, 0 AS entry FROM point
+                   UNION ALL SELECT user_id, NULL, amount FROM point_history) AS entries GROUP BY user_id) AS accounts
+         WHERE balance IS DISTINCT FROM total OR balance < 0",
+    ),
+    (
+        "a history counts its entries without gaps, each with the balance after it",
+        "SELECT 'user ' || {user} || ', entry ' || history_id
+         FROM (SELECT user_id, history_id, version, balance_after,
+                   sum(amount) OVER line AS total, row_number() OVER line AS place
+               FROM point_history WINDOW line AS (PARTITION BY user_id ORDER BY version)) AS entries
+         WHERE version <> place OR balance_after <> total",
+    ),
+    (
+        "every payment has one use of its amount, every refunded one a refund, and nothing else has any",
+        "SELECT 'payment ' || payment_id || ' of ' || amount || ' is ' || status
+             || ': used ' || used || ', refunded ' || refunded
+         FROM (SELECT p.payment_id, p.amount, p.status,
+                   coalesce(-sum(CASE WHEN h.type = 'use' AND h.user_id = p.user_id THEN h.amount END), 0) AS used,
+                   coalesce(sum(CASE WHEN h.type = 'refund' AND h.user_id = p.user_id THEN h.amount END), 0) AS refunded
+               FROM payment p LEFT JOIN point_history h USING (payment_id) GROUP BY p.payment_id) AS payments
+         WHERE used <> amount OR refunded <> (CASE WHEN status = 'refunded' THEN amount ELSE 0 END)",
+    ),
+    (
+        "all points together are charges minus payments plus refunds",
+        "SELECT 'balances ' || balances || ', movements ' || movements
+         FROM (SELECT (SELECT coalesce(sum(amount), 0) FROM point) AS balances,
+                   (SELECT coalesce(sum(amount), 0) FROM point_history WHERE type = 'charge')
+                   - (SELECT coalesce(sum(amount), 0) FROM payment)
+                   + (SELECT coalesce(sum(amount), 0) FROM payment WHERE status = 'refunded') AS movements) AS books
+         WHERE balances <> movements",
+    ),
+    (
+        "a user has at most one live token in a room",
+        "SELECT 'user ' || {user} || ' in room ' || room_id FROM waiting_token WHERE status <> 'ended'
+         GROUP BY user_id, room_id HAVING count(*) > 1",
+    ),
+    (
+        "positions are in the order of issue",
+        "SELECT 'room ' || room_id || ', position ' || position || ' was issued before one in front of it'
+         FROM (SELECT room_id, position, issued_at, max(issued_at) OVER (
+                   PARTITION BY room_id ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS front
+               FROM waiting_token) AS line
+         WHERE issued_at < front - {slack}",
+    ),
+    (
+        "a token was issued, activated and ended in this order",
+        "SELECT 'token ' || room_id || '-' || position FROM waiting_token
+         WHERE activated_at < issued_at OR expired_at < activated_at OR expired_at < issued_at
+            OR (status = 'active' AND activated_at IS NULL) OR (end_reason = 'paid' AND activated_at IS NULL)",
+    ),
+];
+
+pub(super) const COUNTS: &[(&str, &str)] = &[
+    ("users", "SELECT count(*) FROM \"user\""),
+    ("seats", "SELECT count(*) FROM seat"),
+    ("sold", "SELECT count(*) FROM seat WHERE status = 'sold'"),
+    ("held", "SELECT count(*) FROM seat WHERE status = 'held'"),
+    ("reservations", "SELECT count(*) FROM reservation"),
+    ("payments", "SELECT count(*) FROM payment"),
+    ("refunds", "SELECT count(*) FROM payment WHERE status = 'refunded'"),
+    ("tokens", "SELECT count(*) FROM waiting_token"),
+    ("history entries", "SELECT count(*) FROM point_history"),
+];

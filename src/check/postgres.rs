@@ -1,0 +1,133 @@
+//! The books in a `PostgreSQL` database.
+
+use super::{
+    Finding, Journal, Report,
+    invariants::{COUNTS, INVARIANTS},
+};
+use crate::store::{
+    LATE_MAX, StoreError,
+    postgres::{
+        Settings,
+        tool::{Cursor, Tool, failure},
+    },
+};
+use anyhow::Context as _;
+use tokio_postgres::{Client, Error};
+
+/// What only this database can say of itself.
+const OWN: &[(&str, &str)] = &[
+    (
+        "every constraint, index and trigger is in force",
+        "SELECT 'constraint ' || conname || ' of ' || conrelid::regclass FROM pg_constraint
+         WHERE NOT convalidated AND connamespace = current_schema()::regnamespace
+         UNION ALL
+         SELECT 'index ' || indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+         WHERE NOT (indisvalid AND indisready) AND relnamespace = current_schema()::regnamespace
+         UNION ALL
+         SELECT 'trigger ' || tgname || ' of ' || tgrelid::regclass FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+         WHERE tgenabled = 'D' AND relnamespace = current_schema()::regnamespace",
+    ),
+    (
+        "no position is above the highest given",
+        "SELECT 'room ' || room_id || ' has given ' || coalesce(last_value::text, 'none') || ' and has position ' || highest
+         FROM (SELECT room_id, max(position) AS highest FROM waiting_token GROUP BY room_id) AS line
+             LEFT JOIN pg_sequences ON sequencename = 'room_position_' || room_id AND schemaname = current_schema()
+         WHERE highest > coalesce(last_value, 0)",
+    ),
+    (
+        "no id is above the highest given",
+        "SELECT kind || ' ' || highest || ' is there, given are ' || coalesce(last_value::text, 'none')
+         FROM (SELECT 'concert' AS kind, max(concert_id) AS highest FROM concert
+               UNION ALL SELECT 'seat', max(seat_id) FROM seat
+               UNION ALL SELECT 'reservation', max(reservation_id) FROM reservation
+               UNION ALL SELECT 'payment', max(payment_id) FROM payment
+               UNION ALL SELECT 'point', max(point_id) FROM point
+               UNION ALL SELECT 'history', max(history_id) FROM point_history
+               UNION ALL SELECT 'audit', max(audit_id) FROM audit_log) AS ids
+             LEFT JOIN pg_sequences ON sequencename = kind || '_ids' AND schemaname = current_schema()
+         WHERE highest > coalesce(last_value, 0)",
+    ),
+];
+
+/// For each foreign key the rows that refer to nothing: a backup that was restored with its triggers off has them.
+const FOREIGN_KEYS: &str = "SELECT conname::text, format(
+        'SELECT count(*) FROM %s AS one WHERE %s AND NOT EXISTS (SELECT FROM %s AS other WHERE %s)',
+        conrelid::regclass,
+        (SELECT string_agg(format('one.%I IS NOT NULL', attname), ' AND ') FROM pg_attribute
+         WHERE attrelid = conrelid AND attnum = ANY (conkey)),
+        confrelid::regclass,
+        (SELECT string_agg(format('one.%I = other.%I', a.attname, b.attname), ' AND ')
+         FROM unnest(conkey, confkey) AS pair (from_key, to_key)
+             JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = from_key
+             JOIN pg_attribute b ON b.attrelid = confrelid AND b.attnum = to_key))
+    FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace ORDER BY conname";
+
+/// Checks the books, which may be in use. Changes nothing.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
+    let tool = Tool::new(settings)?;
+    let context = || format!("cannot read the books in {}", tool.name());
+    tool.check_current().await.with_context(context)?;
+    // One snapshot for all: what is sold while the check runs must not look like a breach.
+    let snapshot = tool.begin("REPEATABLE READ READ ONLY").await.with_context(context)?;
+    let report = check(snapshot.client()).await.map_err(|error| failure(&error)).with_context(context)?;
+    snapshot.commit().await?;
+    Ok(report)
+}
+
+async fn check(client: &Client) -> Result<Report, Error> {
+    // A position is taken before the clock is read, by batches that run at the same time: those may be out of order by
+    // as much as one of them lasts.
+    let slack = LATE_MAX.micros().to_string();
+    let mut findings = vec![dangling(client).await?];
+    for (invariant, query) in OWN.iter().chain(INVARIANTS) {
+        let query = query.replace("{user}", "user_id::text").replace("{slack}", &slack);
+        let rows = client.query_typed(&query, &[]).await?;
+        let breaches = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        findings.push(Finding { invariant, breaches });
+    }
+    findings.push(crowded(client).await?);
+    let mut counts = Vec::with_capacity(COUNTS.len());
+    for (what, query) in COUNTS {
+        counts.push((*what, client.query_typed(query, &[]).await?.first().map_or(Ok(0), |row| row.try_get(0))?));
+    }
+    Ok(Report { findings, counts })
+}
+
+async fn dangling(client: &Client) -> Result<Finding, Error> {
+    let mut breaches = Vec::new();
+    for row in client.query_typed(FOREIGN_KEYS, &[]).await? {
+        let (name, query): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let count: i64 = client.query_typed(&query, &[]).await?.first().map_or(Ok(0), |row| row.try_get(0))?;
+        if count > 0 {
+            breaches.push(format!("{count} rows refer to rows that are not there ({name})"));
+        }
+    }
+    Ok(Finding { invariant: "every row that another refers to is there", breaches })
+}
+
+async fn crowded(client: &Client) -> Result<Finding, Error> {
+    let mut journal = Journal::default();
+    let caps = "SELECT room_id, since, max_active FROM room_cap ORDER BY room_id, since, ctid";
+    for row in client.query_typed(caps, &[]).await? {
+        journal.cap(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    }
+    let changes = "SELECT room_id, at, change FROM (
+             SELECT room_id, activated_at AS at, 1::bigint AS change FROM waiting_token WHERE activated_at IS NOT NULL
+             UNION ALL
+             SELECT room_id, coalesce(expired_at, active_until), -1 FROM waiting_token WHERE activated_at IS NOT NULL
+         ) AS journal ORDER BY room_id, at, change";
+    // As many rows as tokens ever were: they are looked at part by part.
+    let mut rows = Cursor::open(client, "journal", changes).await?;
+    loop {
+        let part = rows.next_part().await?;
+        if part.is_empty() {
+            return Ok(journal.finding());
+        }
+        for row in part {
+            journal.change(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The books in a `SQLite` file.
+
+use super::{
+    Finding, Journal, Report,
+    invariants::{COUNTS, INVARIANTS},
+};
+use crate::store::sqlite::SqliteStore;
+use anyhow::Context as _;
+use rusqlite::Connection;
+use std::path::Path;
+
+/// There is one writer: what is issued later stands further back.
+const SLACK: &str = "0";
+
+const GIVEN: (&str, &str) = (
+    "no position is above the highest given",
+    "SELECT 'room ' || r.room_id || ' has given ' || r.last_position || ' and has position ' || max(t.position)
+     FROM room r JOIN waiting_token t USING (room_id) GROUP BY r.room_id HAVING max(t.position) > r.last_position",
+);
+
+/// Checks the books at `path`, which may be in use. Changes nothing.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn run(path: &Path) -> anyhow::Result<Report> {
+    let store =
+        SqliteStore::open_read_only(path).with_context(|| format!("cannot read the books in {}", path.display()))?;
+    Ok(store.read(check).await?)
+}
+
+fn check(conn: &Connection) -> rusqlite::Result<Report> {
+    // One snapshot for all: what is sold while the check runs must not look like a breach.
+    let snapshot = conn.unchecked_transaction()?;
+    let mut findings = vec![Finding { invariant: "the file is not damaged", breaches: damage(&snapshot)? }];
+    for (invariant, query) in INVARIANTS.iter().chain([&GIVEN]) {
+        let query = query.replace("{user}", "hex(user_id)").replace("{slack}", SLACK);
+        let mut query = snapshot.prepare(&query)?;
+        let breaches = query.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        findings.push(Finding { invariant, breaches });
+    }
+    findings.push(crowded(&snapshot)?);
+    let count = |(what, query): &(&'static str, &str)| Ok((*what, snapshot.query_row(query, (), |row| row.get(0))?));
+    let counts = COUNTS.iter().map(count).collect::<rusqlite::Result<_>>()?;
+    Ok(Report { findings, counts })
+}
+
+fn damage(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut pragma = conn.prepare("PRAGMA integrity_check(10)")?;
+    let lines: Vec<String> = pragma.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut damage: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
+    let mut pragma = conn.prepare("PRAGMA foreign_key_check")?;
+    let dangling = pragma.query_map((), |row| {
+        let (table, to): (String, String) = (row.get(0)?, row.get(2)?);
+        Ok(format!("a row of {table} refers to a row of {to} that is not there"))
+    })?;
+    damage.extend(dangling.collect::<rusqlite::Result<Vec<_>>>()?);
+    Ok(damage)
+}
+
+fn crowded(conn: &Connection) -> rusqlite::Result<Finding> {
+    let mut journal = Journal::default();
+    let mut query = conn.prepare("SELECT room_id, since, max_active FROM room_cap ORDER BY room_id, since, rowid")?;
+    let mut rows = query.query(())?;
+    while let Some(row) = rows.next()? {
+        journal.cap(row.get(0)?, row.get(1)?, row.get(2)?);
+    }
+    let mut query = conn.prepare(
+        "SELECT room_id, at, change FROM (
+             SELECT room_id, activated_at AS at, 1 AS change FROM waiting_token WHERE activated_at IS NOT NULL
+             UNION ALL
+             SELECT room_id, coalesce(expired_at, deadline), -1 FROM waiting_token WHERE activated_at IS NOT NULL)
+         ORDER BY room_id, at, change",
+    )?;
+    let mut rows = query.query(())?;
+    while let Some(row) = rows.next()? {
+        journal.change(row.get(0)?, row.get(1)?, row.get(2)?);
+    }
+    Ok(journal.finding())
+}

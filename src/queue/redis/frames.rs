@@ -1,0 +1,451 @@
+//! What an instance tells the others of a batch: what their views and caches need and no more. Runs of neighbours in
+//! the same state are told as one, so that a batch of issues is some twenty bytes.
+
+use frontrow_domain::{
+    id::{ConcertId, Position, RoomId, TokenId, UserId},
+    queue::{Fence, Gate, Room, Token, TokenStatus},
+    time::{Span, Time},
+    user::Role,
+    world::Changes,
+};
+use uuid::Uuid;
+
+/// The shape that this version of the program writes, and the only one that it reads.
+const VERSION: u8 = 1;
+/// Version, instance, number of the frame.
+const HEAD: usize = 1 + 16 + 8;
+/// No frame says anything of more tokens than this: more than a batch can change.
+const TOKENS_MAX: u64 = 1 << 20;
+
+/// What is told.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Body {
+    /// What a batch changed.
+    Told(Told),
+    /// Something was changed and not told, in these rooms and maybe elsewhere: look at the rows.
+    Gap(Vec<RoomId>),
+}
+
+/// What a batch changed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    /// Rooms, tokens, numbers that nobody got, sessions that ended. Of a token's row there is what a view needs.
+    pub(super) changes: Changes,
+    /// Users with another role.
+    pub(super) roles: Vec<(UserId, Role)>,
+    /// Concerts that are new or have changed.
+    pub(super) concerts: Vec<ConcertId>,
+}
+
+impl PartialEq for Told {
+    fn eq(&self, other: &Self) -> bool {
+        let rows = |told: &Self| {
+            let Changes { now, rooms, tokens, unused, closed_sessions, .. } = told.changes.clone();
+            (now, rooms.updated, rooms.inserted, tokens.updated, tokens.inserted, unused, closed_sessions)
+        };
+        rows(self) == rows(other) && self.roles == other.roles && self.concerts == other.concerts
+    }
+}
+
+/// A frame as another instance reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Frame {
+    /// Who tells.
+    pub(super) instance: Uuid,
+    /// The how many-th frame of this instance it is.
+    pub(super) number: u64,
+    /// What is told.
+    pub(super) body: Body,
+}
+
+/// Why a frame cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// Another version of the program wrote it.
+    #[error("a frame of version {0}, which this version of the program does not know")]
+    Version(u8),
+    /// It is not a frame.
+    #[error("a frame that is none")]
+    Broken,
+}
+
+/// What is to be told of a batch, with room for its number; none where nobody else needs to know.
+pub(super) fn of_changes(instance: Uuid, changes: &Changes) -> Option<Vec<u8>> {
+    let is_silent = changes.rooms.is_empty()
+        && changes.tokens.is_empty()
+        && changes.unused.is_empty()
+        && changes.closed_sessions.is_empty()
+        && changes.users.is_empty()
+        && changes.concerts.is_empty();
+    if is_silent {
+        return None;
+    }
+    let mut to = Writer::new(instance, 0);
+    to.signed(changes.now.micros());
+    for (mark, rooms) in [(0, &changes.rooms.updated), (1, &changes.rooms.inserted)] {
+        for room in rooms {
+            to.byte(1);
+            to.byte(mark);
+            to.room(room);
+        }
+    }
+    for (kind, tokens) in [(2, &changes.tokens.updated), (3, &changes.tokens.inserted)] {
+        for tokens in tokens.chunk_by(|one, other| one.id.room_id == other.id.room_id) {
+            to.byte(kind);
+            to.tokens(tokens, changes.now);
+        }
+    }
+    for unused in changes.unused.chunk_by(|one, other| one.room_id == other.room_id) {
+        to.byte(4);
+        to.signed(unused[0].room_id.get());
+        let runs: Vec<_> =
+            unused.chunk_by(|one, other| one.position.0.checked_add(1) == Some(other.position.0)).collect();
+        to.count(runs.len());
+        let mut next = 0;
+        for run in runs {
+            to.signed(run[0].position.0.saturating_sub(next));
+            to.count(run.len());
+            next = run[run.len() - 1].position.0.saturating_add(1);
+        }
+    }
+    for session in &changes.closed_sessions {
+        to.byte(5);
+        to.bytes.extend_from_slice(session);
+    }
+    for user in &changes.users {
+        to.byte(6);
+        to.bytes.extend_from_slice(user.user_id.0.as_bytes());
+        to.byte(match user.role {
+            Role::Buyer => 0,
+            Role::Operator => 1,
+        });
+    }
+    for concert in changes.concerts.iter() {
+        to.byte(7);
+        to.signed(concert.concert_id.get());
+    }
+    Some(to.bytes)
+}
+
+/// The frame that says that something was not told.
+pub(super) fn of_gap(instance: Uuid, rooms: &[RoomId]) -> Vec<u8> {
+    let mut to = Writer::new(instance, 1);
+    to.count(rooms.len());
+    for room in rooms {
+        to.signed(room.get());
+    }
+    to.bytes
+}
+
+/// Puts the frame's number in.
+pub(super) fn put_number(frame: &mut [u8], number: u64) {
+    if let Some(place) = frame.get_mut(HEAD - 8..HEAD) {
+        place.copy_from_slice(&number.to_be_bytes());
+    }
+}
+
+/// Reads a frame.
+pub(super) fn read(bytes: &[u8]) -> Result<Frame, Unreadable> {
+    match bytes.first() {
+        Some(&VERSION) => Reader { bytes: bytes.get(1..).unwrap_or_default() }.frame().ok_or(Unreadable::Broken),
+        Some(other) => Err(Unreadable::Version(*other)),
+        None => Err(Unreadable::Broken),
+    }
+}
+
+/// What a token's state is, apart from its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State {
+    status: TokenStatus,
+    activated_at: Option<Time>,
+    deadline: Option<Time>,
+}
+
+impl State {
+    const fn of(token: &Token) -> Self {
+        Self { status: token.status, activated_at: token.activated_at, deadline: token.deadline }
+    }
+}
+
+const SAME: u8 = 0x08;
+const HAS_ACTIVATED: u8 = 0x10;
+const HAS_DEADLINE: u8 = 0x20;
+const STATUSES: [TokenStatus; 6] = [
+    TokenStatus::Waiting,
+    TokenStatus::Dormant,
+    TokenStatus::Offered,
+    TokenStatus::Missed,
+    TokenStatus::Active,
+    TokenStatus::Ended,
+];
+
+const fn status_bits(status: TokenStatus) -> u8 {
+    match status {
+        TokenStatus::Waiting => 0,
+        TokenStatus::Dormant => 1,
+        TokenStatus::Offered => 2,
+        TokenStatus::Missed => 3,
+        TokenStatus::Active => 4,
+        TokenStatus::Ended => 5,
+    }
+}
+
+struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn new(instance: Uuid, kind: u8) -> Self {
+        let mut bytes = Vec::with_capacity(128);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(instance.as_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        bytes.push(kind);
+        Self { bytes }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.bytes.push(byte);
+    }
+
+    /// Seven bits a byte, the lowest first.
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes.push(u8::try_from(number & 0x7f).unwrap_or(0) | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(u8::try_from(number).unwrap_or(0));
+    }
+
+    fn count(&mut self, count: usize) {
+        self.number(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// Small numbers of both signs are short.
+    fn signed(&mut self, number: i64) {
+        self.number((number.cast_unsigned() << 1) ^ (number >> 63).cast_unsigned());
+    }
+
+    fn time(&mut self, at: Time, now: Time) {
+        self.signed(at.micros().wrapping_sub(now.micros()));
+    }
+
+    fn room(&mut self, room: &Room) {
+        self.signed(room.room_id.get());
+        self.signed(room.max_active);
+        match room.admit_per_minute {
+            None => self.byte(0),
+            Some(rate) => {
+                self.byte(1);
+                self.signed(rate);
+            }
+        }
+        self.byte(match room.gate {
+            Gate::Open => 0,
+            Gate::Paused => 1,
+        });
+        match &room.message {
+            None => self.byte(0),
+            Some(text) => {
+                self.byte(1);
+                self.count(text.len());
+                self.bytes.extend_from_slice(text.as_bytes());
+            }
+        }
+        for number in [
+            room.cursor.0,
+            room.epoch,
+            room.no_show_ppm,
+            room.credit_ppm,
+            room.credit_at.micros(),
+            room.fence.0,
+            room.updated_at.micros(),
+        ] {
+            self.signed(number);
+        }
+    }
+
+    fn tokens(&mut self, tokens: &[Token], now: Time) {
+        self.signed(tokens[0].id.room_id.get());
+        let is_run = |one: &Token, other: &Token| {
+            one.id.position.0.checked_add(1) == Some(other.id.position.0) && State::of(one) == State::of(other)
+        };
+        self.count(tokens.chunk_by(is_run).count());
+        let mut next = 0;
+        let mut last = None;
+        for run in tokens.chunk_by(is_run) {
+            let first = run[0].id.position.0;
+            self.signed(first.saturating_sub(next));
+            self.count(run.len());
+            next = run[run.len() - 1].id.position.0.saturating_add(1);
+            let state = State::of(&run[0]);
+            if last == Some(state) {
+                self.byte(SAME);
+                continue;
+            }
+            last = Some(state);
+            let activated = if state.activated_at.is_some() { HAS_ACTIVATED } else { 0 };
+            let deadline = if state.deadline.is_some() { HAS_DEADLINE } else { 0 };
+            self.byte(status_bits(state.status) | activated | deadline);
+            for at in [state.activated_at, state.deadline].into_iter().flatten() {
+                self.time(at, now);
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.bytes.split_first_chunk()?;
+        self.bytes = rest;
+        Some(*taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take().map(|[byte]| byte)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn signed(&mut self) -> Option<i64> {
+        let number = self.number()?;
+        Some((number >> 1).cast_signed() ^ -((number & 1).cast_signed()))
+    }
+
+    fn time(&mut self, now: Time) -> Option<Time> {
+        Some(now.plus(Span::from_micros(self.signed()?)))
+    }
+
+    fn frame(mut self) -> Option<Frame> {
+        let instance = Uuid::from_bytes(self.take()?);
+        let number = u64::from_be_bytes(self.take()?);
+        let body = match self.byte()? {
+            0 => Body::Told(self.told()?),
+            1 => {
+                let count = self.number()?;
+                let rooms = (0..count).map(|_| self.signed().map(RoomId::new)).collect::<Option<_>>()?;
+                Body::Gap(rooms)
+            }
+            _ => return None,
+        };
+        Some(Frame { instance, number, body })
+    }
+
+    fn told(&mut self) -> Option<Told> {
+        let mut told = Told::default();
+        let now = Time::from_micros(self.signed()?);
+        told.changes.now = now;
+        let mut budget = TOKENS_MAX;
+        while let Some(kind) = self.byte() {
+            let Changes { rooms, tokens, unused, closed_sessions, .. } = &mut told.changes;
+            match kind {
+                1 => {
+                    let to = if self.byte()? == 1 { &mut rooms.inserted } else { &mut rooms.updated };
+                    to.push(self.room()?);
+                }
+                2 => self.tokens(now, &mut budget, &mut tokens.updated)?,
+                3 => self.tokens(now, &mut budget, &mut tokens.inserted)?,
+                4 => {
+                    let room_id = RoomId::new(self.signed()?);
+                    let mut next = 0;
+                    for _ in 0..self.number()? {
+                        let run = self.run(&mut next, &mut budget)?;
+                        unused.extend(run.map(|position| TokenId { room_id, position: Position(position) }));
+                    }
+                }
+                5 => closed_sessions.push(self.take()?),
+                6 => {
+                    let user = UserId(Uuid::from_bytes(self.take()?));
+                    let role = match self.byte()? {
+                        0 => Role::Buyer,
+                        1 => Role::Operator,
+                        _ => return None,
+                    };
+                    told.roles.push((user, role));
+                }
+                7 => told.concerts.push(ConcertId::new(self.signed()?)),
+                _ => return None,
+            }
+        }
+        Some(told)
+    }
+
+    /// The places of a run, which begins some way after the one before.
+    fn run(&mut self, next: &mut i64, budget: &mut u64) -> Option<std::ops::Range<i64>> {
+        let first = next.checked_add(self.signed()?)?;
+        let count = self.number()?;
+        *budget = budget.checked_sub(count)?;
+        *next = first.checked_add(i64::try_from(count).ok()?)?;
+        Some(first..*next)
+    }
+
+    fn tokens(&mut self, now: Time, budget: &mut u64, to: &mut Vec<Token>) -> Option<()> {
+        let room_id = RoomId::new(self.signed()?);
+        let runs = self.number()?;
+        let mut next = 0_i64;
+        let mut state = State { status: TokenStatus::Waiting, activated_at: None, deadline: None };
+        for _ in 0..runs {
+            let run = self.run(&mut next, budget)?;
+            let flags = self.byte()?;
+            if flags != SAME {
+                let status = *STATUSES.get(usize::from(flags & 0x07))?;
+                let activated_at = if flags & HAS_ACTIVATED == 0 { None } else { Some(self.time(now)?) };
+                let deadline = if flags & HAS_DEADLINE == 0 { None } else { Some(self.time(now)?) };
+                state = State { status, activated_at, deadline };
+            }
+            to.extend(run.map(|position| {
+                let id = TokenId { room_id, position: Position(position) };
+                let State { status, activated_at, deadline } = state;
+                Token { status, activated_at, deadline, ..Token::issued(id, UserId(Uuid::nil()), now) }
+            }));
+        }
+        Some(())
+    }
+
+    fn room(&mut self) -> Option<Room> {
+        let room_id = RoomId::new(self.signed()?);
+        let max_active = self.signed()?;
+        let admit_per_minute = if self.byte()? == 0 { None } else { Some(self.signed()?) };
+        let gate = match self.byte()? {
+            0 => Gate::Open,
+            1 => Gate::Paused,
+            _ => return None,
+        };
+        let message = if self.byte()? == 0 {
+            None
+        } else {
+            let length = usize::try_from(self.number()?).ok()?;
+            let (text, rest) = self.bytes.split_at_checked(length)?;
+            self.bytes = rest;
+            Some(String::from_utf8(text.to_vec()).ok()?)
+        };
+        Some(Room {
+            room_id,
+            max_active,
+            admit_per_minute,
+            gate,
+            message,
+            cursor: Position(self.signed()?),
+            epoch: self.signed()?,
+            no_show_ppm: self.signed()?,
+            credit_ppm: self.signed()?,
+            credit_at: Time::from_micros(self.signed()?),
+            fence: Fence(self.signed()?),
+            updated_at: Time::from_micros(self.signed()?),
+        })
+    }
+}

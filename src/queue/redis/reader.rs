@@ -1,0 +1,185 @@
+//! Hears what the others tell: a blocking read of the stream of frames over a connection of its own. Whatever shows
+//! that something was missed makes the lines be laid anew.
+
+use super::{
+    Lines, Notice,
+    frames::{self, Body, Frame, Told},
+    link::{Blocking, Link, Reach},
+    publisher::stream,
+};
+use crate::queue::{
+    QueueError,
+    memory::{Source, Taken},
+    view::deltas,
+};
+use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// How long a read waits for a frame. Each answer confirms the views, so it is well below what makes them stale.
+const BLOCK_MS: u64 = 200;
+const BLOCK: Duration = Duration::from_millis(BLOCK_MS);
+/// How many frames a read brings at most.
+const AT_ONCE: usize = 256;
+/// How long after a failure the next try begins.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// A wish that the reader go on from the stream's end as it is now; answered when it does.
+pub(super) type FromEnd = oneshot::Sender<()>;
+
+/// The reading side of an instance.
+pub(super) struct Reader {
+    pub(super) lines: Arc<Lines>,
+    pub(super) link: Arc<Link>,
+    /// The last entry that was read; none before the stream's end was asked for.
+    pub(super) last: Option<String>,
+    pub(super) numbers: HashMap<Uuid, u64>,
+}
+
+impl Reader {
+    /// Goes to the stream's end, before any line is laid.
+    pub(super) async fn begin(&mut self) -> Result<(), QueueError> {
+        let mut connection = self.link.blocking(BLOCK).await?;
+        let key = stream(&self.lines.keys);
+        self.skip_to_end(&mut connection, &key).await
+    }
+
+    /// Reads for ever.
+    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<FromEnd>) {
+        let mut reach = self.link.reach();
+        loop {
+            if reach.wait_for(|reach| matches!(reach, Reach::Up(_))).await.is_err() {
+                return;
+            }
+            if let Ok(connection) = self.link.blocking(BLOCK).await
+                && let Err(error) = self.read(connection, &mut wishes).await
+            {
+                tracing::debug!(%error, "the stream of frames cannot be read");
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Reads until the connection is lost, or no longer the one in use.
+    async fn read(&mut self, mut connection: Blocking, wishes: &mut mpsc::Receiver<FromEnd>) -> Result<(), QueueError> {
+        let key = stream(&self.lines.keys);
+        match self.last.clone() {
+            None => self.skip_to_end(&mut connection, &key).await?,
+            Some(last) => {
+                let first: StreamRangeReply =
+                    connection.run(redis::cmd("XRANGE").arg(&key).arg("-").arg("+").arg("COUNT").arg(1)).await?;
+                if first.ids.first().is_some_and(|first| is_after(&first.id, &last)) && last != BEGINNING {
+                    tracing::warn!("frames were dropped before they were read");
+                    self.skip_to_end(&mut connection, &key).await?;
+                    self.lines.want_all();
+                }
+            }
+        }
+        while connection.is_current() {
+            while let Ok(wish) = wishes.try_recv() {
+                self.skip_to_end(&mut connection, &key).await?;
+                // Whoever has stopped waiting asks again.
+                let _ = wish.send(());
+            }
+            let last = self.last.clone().unwrap_or_else(|| BEGINNING.into());
+            let mut read = redis::cmd("XREAD");
+            read.arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(BLOCK_MS);
+            read.arg("STREAMS").arg(&key).arg(last);
+            let news: Option<StreamReadReply> = connection.run(&read).await?;
+            let entries = news.into_iter().flat_map(|news| news.keys).flat_map(|key| key.ids);
+            let mut count = 0;
+            for entry in entries {
+                count += 1;
+                self.take(&entry);
+                self.last = Some(entry.id);
+            }
+            if count < AT_ONCE {
+                // Nothing older is on its way to here.
+                self.lines.confirmed.fetch_max(self.lines.clock.now().micros(), Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn skip_to_end(&mut self, connection: &mut Blocking, key: &str) -> Result<(), QueueError> {
+        let last: StreamRangeReply =
+            connection.run(redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1)).await?;
+        self.last = Some(last.ids.into_iter().next().map_or_else(|| BEGINNING.into(), |last| last.id));
+        Ok(())
+    }
+
+    fn take(&mut self, entry: &StreamId) {
+        let Some(bytes) = entry.get::<Vec<u8>>("f") else { return };
+        match frames::read(&bytes) {
+            Ok(frame) if frame.instance == self.lines.instance => {}
+            Ok(frame) => {
+                let last = self.numbers.entry(frame.instance).or_insert(frame.number);
+                if frame.number > last.saturating_add(1) {
+                    tracing::warn!(instance = %frame.instance, "frames are missing");
+                    self.lines.want_all();
+                }
+                *last = frame.number.max(*last);
+                self.lines.recent.push(bytes.into());
+                self.lines.take(frame);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a frame cannot be read");
+                self.lines.want_all();
+            }
+        }
+    }
+}
+
+/// What is before any entry.
+const BEGINNING: &str = "0-0";
+
+fn parts(id: &str) -> (u64, u64) {
+    let (millis, number) = id.split_once('-').unwrap_or((id, "0"));
+    (millis.parse().unwrap_or(0), number.parse().unwrap_or(0))
+}
+
+fn is_after(one: &str, other: &str) -> bool {
+    parts(one) > parts(other)
+}
+
+impl Lines {
+    /// Takes in what another instance told.
+    pub(super) fn take(&self, frame: Frame) {
+        match frame.body {
+            Body::Gap(rooms) if rooms.is_empty() => self.want_all(),
+            Body::Gap(rooms) => self.want(rooms),
+            Body::Told(told) => self.take_told(told),
+        }
+    }
+
+    fn take_told(&self, told: Told) {
+        let changes = &told.changes;
+        for room in &changes.rooms.inserted {
+            self.memory.put_new(room, changes.now);
+        }
+        for (room, delta) in deltas(changes) {
+            match self.memory.take_in(room, &delta, Source::Told) {
+                Taken::Unknown => self.want([room]),
+                Taken::In(doubtful) => {
+                    for token in doubtful {
+                        self.doubt(token, changes.now);
+                    }
+                }
+            }
+        }
+        for session in &changes.closed_sessions {
+            self.notify(Notice::SessionClosed(*session));
+        }
+        for (user, role) in told.roles {
+            self.notify(Notice::RoleSet(user, role));
+        }
+        for concert in told.concerts {
+            self.notify(Notice::ConcertChanged(concert));
+        }
+    }
+}

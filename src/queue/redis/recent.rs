@@ -1,0 +1,80 @@
+//! The frames of the last seconds, this instance's own and the others': what a line that is laid from its rows takes
+//! in after them.
+
+use super::frames::{self, Body};
+use frontrow_domain::{time::Time, world::Changes};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Longer than reading the rows of a line takes, and than a commit may be on its way.
+const KEPT: Duration = Duration::from_secs(20);
+/// No more than this is kept: 64 MiB.
+const BYTES_MAX: usize = 64 << 20;
+
+/// Frames in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    frames: VecDeque<(Instant, Arc<[u8]>)>,
+    bytes: usize,
+    /// How many came before the first that is kept.
+    before: u64,
+}
+
+impl Recent {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a frame.
+    pub(super) fn push(&self, frame: Arc<[u8]>) {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        kept.bytes += frame.len();
+        kept.frames.push_back((now, frame));
+        while let Some((at, first)) = kept.frames.front()
+            && (now.duration_since(*at) > KEPT || kept.bytes > BYTES_MAX)
+        {
+            let bytes = first.len();
+            kept.frames.pop_front();
+            kept.bytes -= bytes;
+            kept.before += 1;
+        }
+    }
+
+    /// How many frames have come.
+    pub(super) fn count(&self) -> u64 {
+        let kept = self.kept();
+        kept.before + u64::try_from(kept.frames.len()).unwrap_or(0)
+    }
+
+    /// What was told after the first `count` frames.
+    pub(super) fn since(&self, count: u64) -> Vec<Changes> {
+        let frames: Vec<_> = {
+            let kept = self.kept();
+            let skip = usize::try_from(count.saturating_sub(kept.before)).unwrap_or(usize::MAX);
+            kept.frames.iter().skip(skip).map(|(_, frame)| Arc::clone(frame)).collect()
+        };
+        frames
+            .iter()
+            .filter_map(|frame| match frames::read(frame) {
+                Ok(frames::Frame { body: Body::Told(told), .. }) => Some(told.changes),
+                Ok(_) | Err(_) => None,
+            })
+            .collect()
+    }
+
+    /// What was decided at `from` or later.
+    pub(super) fn decided_since(&self, from: Time) -> Vec<Changes> {
+        let mut told = self.since(0);
+        told.retain(|changes| changes.now >= from);
+        told
+    }
+}
