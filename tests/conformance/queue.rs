@@ -18,7 +18,8 @@ use uuid::Uuid;
 const START: Time = Time::from_micros(1_900_000_000_000_000);
 const HOUSE: RoomId = RoomId::HOUSE;
 
-macro_rules! memory_queue {
+/// Runs every test on each queue.
+macro_rules! every_queue {
     ($($name:ident),* $(,)?) => {
         mod memory_queue {
             use frontrow::queue::memory::MemoryQueue;
@@ -30,10 +31,31 @@ macro_rules! memory_queue {
                 }
             )*
         }
+
+        mod redis_queue {
+            use crate::shared_redis::Namespace;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let (_server, urls) = crate::shared_redis::server();
+                    super::$name(&*Namespace::new(urls).alone().await).await;
+                }
+            )*
+        }
+
+        /// All of them on one cluster: what is done in a row takes one start of three servers.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_cluster_of_three_nodes_is_as_good_as_one_server() {
+            use crate::{servers::redis::RedisCluster, shared_redis::Namespace};
+
+            let cluster = RedisCluster::start();
+            $($name(&*Namespace::new(cluster.urls()).alone().await).await;)*
+        }
     };
 }
 
-memory_queue!(
+every_queue!(
     a_room_that_was_not_laid_has_no_view,
     a_room_that_is_laid_already_is_not_laid_from_older_rows,
     places_are_exact_while_others_join_leave_and_get_their_turn,
