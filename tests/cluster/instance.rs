@@ -50,6 +50,11 @@ impl Instance {
         wait_for(&format!("{ready} to be ready"), async || is_ok(&ready).await).await;
     }
 
+    /// Starts as this version's program from now on.
+    pub(crate) fn become_this_version(&mut self) {
+        self.program = PathBuf::from(PROGRAM);
+    }
+
     fn spawn(&mut self) {
         self.starts += 1;
         let log = File::create(self.folder.path().join(format!("log-{}", self.starts))).unwrap();
@@ -195,7 +200,6 @@ pub(crate) async fn is_ok(address: &str) -> bool {
 }
 
 /// Waits until `is_so`, for a bounded time.
-#[track_caller]
 pub(crate) async fn wait_for(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !is_so().await {

@@ -7,6 +7,6 @@ mod books;
 mod instance;
 mod office;
 mod sale;
-mod scratch;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod versions;

@@ -7,7 +7,10 @@ use crate::{
 use frontrow_rush::Sold;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::process::{Command, Output, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
@@ -29,18 +32,19 @@ pub(crate) struct Office {
 
 impl Office {
     /// So many instances over new servers, with an operator.
-    pub(crate) async fn open(instances: usize) -> Self {
-        Self::open_over(postgres::Server::start().await, instances).await
+    pub(crate) async fn open(count: usize) -> Self {
+        Self::open_with(Path::new(PROGRAM), count).await
     }
 
-    /// The same over this PostgreSQL.
-    pub(crate) async fn open_over(postgres: postgres::Server, count: usize) -> Self {
+    /// The same with another build of the program.
+    pub(crate) async fn open_with(program: &Path, count: usize) -> Self {
+        let postgres = postgres::Server::start().await;
         let redis = RedisServer::start();
         let flags = flags(&postgres.url(DATABASE), &redis.url());
         operator_add(&flags);
         let mut instances = Vec::new();
         for _ in 0..count {
-            instances.push(Instance::start(&flags).await);
+            instances.push(Instance::start_program(program, &flags).await);
         }
         let proxy = Proxy::start(&instances).await;
         Self { proxy, instances, postgres, redis }

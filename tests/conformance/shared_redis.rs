@@ -61,6 +61,8 @@ impl Namespace {
         // Nobody listens: notices are dropped.
         let (notices, _) = mpsc::channel::<Notice>(1);
         let instance = self.ids.uuid(START);
-        RedisQueue::start(self.settings.clone(), store, self.office, instance, self.clock.clone(), notices).await.unwrap()
+        RedisQueue::start(self.settings.clone(), store, self.office, instance, self.clock.clone(), notices)
+            .await
+            .unwrap()
     }
 }
