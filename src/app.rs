@@ -53,6 +53,18 @@ pub async fn assemble(
     clock: Clock,
     ids: Ids,
 ) -> anyhow::Result<Opened> {
+    assemble_with(config, store, queue, keyring, clock, ids, RateLimits::new(config)).await
+}
+
+async fn assemble_with(
+    config: &Config,
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    keyring: Keyring,
+    clock: Clock,
+    ids: Ids,
+    limits: RateLimits,
+) -> anyhow::Result<Opened> {
     let metrics = Arc::new(Metrics::new());
     let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
     let memory = Memory {
@@ -62,7 +74,7 @@ pub async fn assemble(
         metrics: Arc::clone(&metrics),
     };
     memory.lay().await?;
-    let limits = EngineLimits {
+    let engine_limits = EngineLimits {
         queue_len: usize::try_from(config.queue_len)?,
         batch_max: usize::try_from(config.batch_max)?,
         // Several lanes tell their commits in any order: that is for a queue that can put them right.
@@ -71,7 +83,7 @@ pub async fn assemble(
             _ => 1,
         },
     };
-    let (engine, threads) = Engine::start(&store, limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
+    let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
     let office = Arc::new(BoxOffice {
         store,
         queue,
@@ -89,7 +101,7 @@ pub async fn assemble(
     });
     let app = Arc::new(App {
         office,
-        limits: RateLimits::new(config),
+        limits,
         service_key: config.load_service_key()?,
         document: Bytes::from(serde_json::to_vec(&http::api_document())?),
     });
@@ -125,7 +137,7 @@ pub async fn serve(
     let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app, settings, &workers_stop);
-    let store = Arc::clone(&app.office.store);
+    let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));
     let router = router(app, config, &metrics, clock);
     let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
     // The engine goes on until every command that was taken is committed and its last user is gone.
@@ -135,6 +147,7 @@ pub async fn serve(
     let bound = Duration::from_secs(u64::from(config.drain_seconds));
     tokio::time::timeout(bound, ended).await.context("the last batches took too long")??;
     drop(tasks);
+    queue.settle().await;
     if let Err(error) = store.settle().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
     }
@@ -144,9 +157,11 @@ pub async fn serve(
 /// Takes a box office apart that served nobody: what was asked of it is committed, and the database is closed.
 pub async fn close(opened: Opened) {
     let Opened { app, engine, tasks, .. } = opened;
+    let queue = Arc::clone(&app.office.queue);
     drop(tasks);
     drop(app);
     let _ = tokio::task::spawn_blocking(move || join(engine)).await;
+    queue.settle().await;
 }
 
 /// Waits for the lanes to end. A panic of one has been reported where it happened.

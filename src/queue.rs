@@ -75,6 +75,10 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Tells the others what they have not been told yet, and gives up what they would wait for. To be called last,
+    /// when the server stops.
+    async fn settle(&self) {}
+
     /// Waits until something happened that may let a line move, at most `longest`.
     async fn moved(&self, longest: std::time::Duration);
 }

@@ -1,20 +1,33 @@
 //! Which database and which queue a box office gets.
 
-use super::{Opened, assemble};
+use super::{Opened, assemble, assemble_with};
 use crate::{
     clock::{Clock, Ids},
     config::{Config, Database, ServerUrl, Switch},
-    queue::{memory::MemoryQueue, token::Keyring},
+    flow::Followers,
+    http::limit::RateLimits,
+    queue::{
+        Queue,
+        memory::MemoryQueue,
+        redis::{self, Notice, RedisQueue, limits::SharedLimits},
+        token::Keyring,
+    },
     store::{
+        Store,
         postgres::{PostgresStore, Settings, Statements, keys::TokenKeys},
         sqlite::SqliteStore,
     },
 };
 use anyhow::Context as _;
+use frontrow_domain::time::Span;
 use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
 
 /// How often an instance looks for keys that were made elsewhere. Much shorter than the time after which those sign.
 const KEYS_TICK: Duration = Duration::from_secs(10);
+
+/// How many notices of other instances may wait.
+const NOTICES_MAX: usize = 4_096;
 
 /// Opens the box office that the settings name.
 ///
@@ -52,12 +65,29 @@ async fn open_shared(config: &Config, url: &ServerUrl, clock: Clock, ids: Ids) -
         Some(keys) => keys.load_or_create(&ids).await.context("cannot use the token keys in the database")?,
         None => keys_in_file(config, &ids)?,
     };
-    tracing::warn!("without Redis, this must be the only instance over its database");
-    let queue = Arc::new(MemoryQueue::new());
-    let mut opened = assemble(config, store, queue, keyring.clone(), clock, ids).await?;
-    if let Some(keys) = keys {
-        opened.tasks.spawn(follow_keys(keys, keyring));
+    let Some(redis) = &config.servers.redis_url else {
+        tracing::warn!("without redis_url this must be the only instance over its database");
+        let queue = Arc::new(MemoryQueue::new());
+        let mut opened = assemble(config, store, queue, keyring.clone(), clock, ids).await?;
+        opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
+        return Ok(opened);
+    };
+    let (notices, heard) = mpsc::channel(NOTICES_MAX);
+    let instance = ids.uuid(clock.now());
+    let office = store.office().await?;
+    let settings = redis_settings(config, redis);
+    let queue = RedisQueue::start(settings, Arc::clone(&store) as _, office, instance, clock.clone(), notices)
+        .await
+        .context("cannot use Redis")?;
+    let shared = SharedLimits::new(queue.way(), queue.keys().clone());
+    let limits = RateLimits::new(config).shared_by(shared);
+    if let Err(error) = queue.check() {
+        tracing::warn!(%error, "starting without Redis: it is used as soon as it is there");
     }
+    let mut opened = assemble_with(config, store, queue, keyring.clone(), clock, ids, limits).await?;
+    tracing::info!(%office, %instance, "one of the instances over this database");
+    opened.tasks.spawn(follow_notices(heard, Arc::clone(&opened.app.office.followers)));
+    opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
     Ok(opened)
 }
 
@@ -83,6 +113,32 @@ pub fn postgres_settings(config: &Config, url: &ServerUrl) -> Settings {
         },
         replica_url: servers.database_replica_url.as_ref().map(|url| url.expose().to_owned()),
         ..Settings::new(url.expose())
+    }
+}
+
+/// How Redis at `url` is used.
+fn redis_settings(config: &Config, url: &ServerUrl) -> redis::Settings {
+    // The hosts of a sentinel's address are one address.
+    let urls = match url.expose() {
+        one if one.contains("sentinel://") => vec![one.to_owned()],
+        several => several.split(',').map(|one| one.trim().to_owned()).collect(),
+    };
+    redis::Settings {
+        ca_file: config.servers.redis_ca_file.clone(),
+        silence: Span::from_secs(config.dormant_after_seconds.into()),
+        ..redis::Settings::new(urls)
+    }
+}
+
+/// Takes in what other instances tell of sessions, roles and concerts.
+async fn follow_notices(mut heard: mpsc::Receiver<Notice>, followers: Arc<Followers>) {
+    while let Some(notice) = heard.recv().await {
+        match notice {
+            Notice::SessionClosed(secret_hash) => followers.sessions.close(&secret_hash),
+            Notice::RoleSet(user, role) => followers.sessions.set_role(user, role),
+            Notice::ConcertChanged(concert) => followers.concerts.drop_one(concert),
+            Notice::Laid => followers.forget_hearsay(),
+        }
     }
 }
 

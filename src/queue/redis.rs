@@ -18,13 +18,13 @@ pub mod tokens;
 mod watch;
 
 use super::{
-    Leadership, Queue, QueueError,
+    Leadership, Queue, QueueError, Vitals,
     memory::{Lay, MemoryQueue, Source},
     view::{RoomView, deltas},
 };
 use crate::{
     clock::{Clock, Ids},
-    store::{LATE_MAX, Line, Store},
+    store::{LATE_MAX, Line, Sharing, Store},
 };
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -48,7 +48,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -147,6 +147,8 @@ struct Lines {
     has_missed_notice: AtomicBool,
     leases: Leases,
     heartbeats: Heartbeats,
+    /// How often a line was laid.
+    lays: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -225,6 +227,7 @@ impl RedisQueue {
             has_missed_notice: AtomicBool::new(false),
             leases: Leases::new(keys.clone(), instance),
             heartbeats: Heartbeats::new(keys.clone(), settings.silence, settings.settles_in),
+            lays: AtomicU64::new(0),
         });
         let spoilt = Arc::new(Notify::new());
         let (from_end, wishes) = mpsc::channel(1);
@@ -273,8 +276,7 @@ impl RedisQueue {
         self.publisher.dropped.load(Ordering::Relaxed)
     }
 
-    /// Gives up the lines that this instance leads, so that others need not wait for its terms to end. To be called
-    /// last, when the server stops.
+    /// Gives up the lines that this instance leads, so that others need not wait for its terms to end.
     pub async fn release(&self) {
         if let Err(error) = self.lines.leases.release(&self.link.way()).await {
             tracing::debug!(%error, "the leases end by themselves");
@@ -299,6 +301,7 @@ impl RedisQueue {
         let room = line.room.room_id;
         // A commit may be on its way for so long.
         let from = line.now.minus(LATE_MAX);
+        self.lines.lays.fetch_add(1, Ordering::Relaxed);
         self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from));
         if let Err(error) = self.lines.exchange(&self.link.way(), room).await {
             tracing::debug!(%error, "cannot tell who was heard of");
@@ -398,6 +401,30 @@ impl Queue for RedisQueue {
         match &*self.reach.borrow() {
             Reach::Up(_) => Ok(()),
             Reach::Away(why) => Err(QueueError(format!("Redis is away: {why}"))),
+        }
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Shared
+    }
+
+    fn vitals(&self) -> Option<Vitals> {
+        let confirmed = Time::from_micros(self.lines.confirmed.load(Ordering::Relaxed));
+        let lag = self.lines.clock.now().micros().saturating_sub(confirmed.micros());
+        Some(Vitals {
+            away: match &*self.reach.borrow() {
+                Reach::Up(_) => None,
+                Reach::Away(why) => Some(why.clone()),
+            },
+            frame_lag: Duration::from_micros(u64::try_from(lag).unwrap_or(0)),
+            lays: self.lines.lays.load(Ordering::Relaxed),
+        })
+    }
+
+    async fn settle(&self) {
+        if self.link.is_up() {
+            self.publisher.flush().await;
+            self.release().await;
         }
     }
 

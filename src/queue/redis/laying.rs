@@ -12,7 +12,7 @@ use frontrow_domain::{
 };
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -87,6 +87,7 @@ impl Lines {
     async fn lay_room(&self, room: RoomId) -> Result<(), StoreError> {
         let begun = self.recent.count();
         if let Some(line) = self.store.line(room).await? {
+            self.lays.fetch_add(1, Ordering::Relaxed);
             self.memory.lay_told(&line, Lay::Anew, || self.recent.since(begun));
             tracing::info!(room = room.get(), "laid a line anew");
         }
