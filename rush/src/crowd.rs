@@ -272,6 +272,7 @@ fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Read
         .filter_map(|entry| entry.detail.get("max_active").and_then(serde_json::Value::as_i64))
         .max()
         .unwrap_or(0);
+    books.view_lag = i64::from(options.view_lag) * 1_000;
     books.max_active = sampled.max(ready.room.max_active).max(logged);
     if ready.rooms_set > 0 {
         books.operator_acts.insert("room.set", ready.rooms_set);

@@ -143,6 +143,8 @@ pub(crate) struct Sighting {
     pub(crate) position: i64,
     /// How many were said to be ahead.
     pub(crate) ahead: i64,
+    /// The moment of which that was said to be true, on the server's clock, in microseconds.
+    pub(crate) as_of: i64,
 }
 
 /// The same key was used twice on purpose, and both answers came.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
+    time::Instant,
 };
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -72,9 +73,10 @@ impl Office {
     /// Waits until some more is sold: whatever was done to the office, the sale goes on.
     pub(crate) async fn goes_on(&self, after: &str) {
         let before = self.sold().await.unwrap();
-        let until = before + GOES_ON;
+        let (until, started) = (before + GOES_ON, Instant::now());
         wait_for(&format!("payments after: {after}"), async || self.sold().await.is_some_and(|sold| sold >= until))
             .await;
+        eprintln!("{after}: {GOES_ON} more payments within {:?}", started.elapsed());
     }
 
     /// A concert in the house room, made over HTTP.
@@ -190,7 +192,7 @@ pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert) -> Jo
         args.extend(["--buyers", &buyers, "--seed", &seed, "--seats-each", "1..2", "--signed-in", "--sold-out"]);
         args.extend(["--arrivals", "spike:10", "--duration", "100", "--timeout", "5000", "--think", "400"]);
         args.extend(["--lapse", "0.03", "--cancel", "0.05", "--refund", "0.05", "--abandon", "0.05"]);
-        args.extend(["--connections", "128", "--duplicate", "0.05"]);
+        args.extend(["--connections", "128", "--duplicate", "0.05", "--view-lag", "2000"]);
         args.extend(concert.iter().map(String::as_str));
         frontrow_rush::sale(&args).await.unwrap()
     })

@@ -30,6 +30,7 @@ async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks(
         sales.push(crowd.await.unwrap());
     }
     for sold in &sales {
+        eprintln!("{}", sold.report);
         assert_kept(sold, SEATS);
     }
     everything_told_is_there(&office.client().await.unwrap(), &sales).await;
