@@ -225,3 +225,6 @@ fn take_delta(
     };
     (cell.follow_in(view, &delta), news.doubtful)
 }
+
+#[cfg(test)]
+mod tests;
