@@ -203,6 +203,8 @@ CREATE TABLE reservation (
 CREATE UNIQUE INDEX one_live_reservation_per_seat ON reservation (seat_id) WHERE closed_at IS NULL;
 -- A user's reservations; the live ones are those without an end, so that a long history costs a hold nothing.
 CREATE INDEX reservation_by_user ON reservation (user_id, closed_at);
+-- A concert's reservations, newest first.
+CREATE INDEX reservation_by_concert ON reservation (concert_id, reservation_id);
 CREATE INDEX reservation_by_expiry ON reservation (expires_at, reservation_id) WHERE status = 'pending';
 
 CREATE TABLE payment (

@@ -9,5 +9,7 @@ mod queue;
 mod servers;
 mod shared_redis;
 mod sqlite;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod store;
 mod support;

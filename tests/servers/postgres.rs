@@ -9,13 +9,14 @@ use frontrow::{
     },
 };
 use std::{
+    ffi::OsStr,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// A server that has not started or stopped by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,7 +42,8 @@ pub(crate) async fn connect(url: &str) -> Client {
     try_connect(url).await.unwrap()
 }
 
-async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+/// The same where it may fail.
+pub(crate) async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -87,6 +89,11 @@ impl Database {
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         with_database(&self.server, &self.name)
+    }
+
+    /// Its name on the server.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// A connection to it.
@@ -259,8 +266,11 @@ impl Server {
         let started = Instant::now();
         self.spawn();
         loop {
-            if try_connect(&self.url("postgres")).await.is_ok() {
-                return;
+            match try_connect(&self.url("postgres")).await {
+                Ok(_) => return,
+                // It speaks, and refuses one without encryption.
+                Err(error) if error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => return,
+                Err(_) => {}
             }
             assert!(started.elapsed() < PATIENCE, "the server does not start: {}", self.log());
             if self.process.as_mut().is_none_or(|process| process.try_wait().unwrap().is_some()) {
@@ -308,14 +318,9 @@ impl Server {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// One of its programs, as the user that it runs as. It is killed when the thread that started it ends.
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]);
-        if is_root() {
-            command.arg(format!("--reuid={}", user())).arg(format!("--regid={}", group())).arg("--clear-groups");
-        }
-        command.arg("--").arg(self.programs.join(name)).current_dir(self.home());
+        let mut command = as_its_user(self.programs.join(name));
+        command.current_dir(self.home());
         command
     }
 
@@ -332,6 +337,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A program as the user that the server runs as. It is killed when the thread that started it ends.
+pub(crate) fn as_its_user(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if is_root() {
+        command.arg(format!("--reuid={}", user())).arg(format!("--regid={}", group())).arg("--clear-groups");
+    }
+    command.arg("--").arg(program);
+    command
 }
 
 fn is_root() -> bool {
@@ -352,7 +368,7 @@ fn group() -> String {
 
 // Not every binary uses everything.
 const _: () = {
-    let _ = (Database::new, Database::empty, Database::url, Database::client);
+    let _ = (Database::new, Database::empty, Database::url, Database::name, Database::client);
     let _ = (Server::start, Server::replica, Server::port, Server::write, Server::stop, Server::log);
     let _ = (Server::pause, Server::resume, Server::promote, Server::client);
 };

@@ -53,6 +53,9 @@ pub enum Statements {
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 /// A whole transaction, where the server can tell (from version 17 on): below [`crate::store::LATE_MAX`].
 const TRANSACTION: Duration = Duration::from_secs(9);
+/// What the planner must leave. Every statement finds some rows among many by an index, row by row; a planner that
+/// knows little of the tables, as after they have grown, would at times rather read all of them.
+const PLANNER: [&str; 4] = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"];
 /// How often the server looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
 /// What the network may keep silent before a connection counts as lost.
@@ -148,7 +151,7 @@ impl Settings {
             .bounds()
             .iter()
             .map(|(name, bound)| format!("SET {name} = {}; ", bound.as_millis()))
-            .chain(["SET jit = off; ".to_owned()])
+            .chain(PLANNER.iter().map(|name| format!("SET {name} = off; ")))
             .collect();
         // Settings that not every version or platform has.
         for (name, value) in [("transaction_timeout", TRANSACTION), ("client_connection_check_interval", CLIENT_CHECK)]
@@ -166,7 +169,9 @@ impl Settings {
             for (name, bound) in self.bounds() {
                 let _ = write!(sql, "; SET LOCAL {name} = {}", bound.as_millis());
             }
-            sql.push_str("; SET LOCAL jit = off");
+            for name in PLANNER {
+                let _ = write!(sql, "; SET LOCAL {name} = off");
+            }
         }
         sql
     }

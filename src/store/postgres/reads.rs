@@ -152,26 +152,6 @@ const PAYMENT: Statement = Statement {
 const POINT: Statement =
     Statement { sql: concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = $1"), types: &[Type::UUID] };
 
-/// The statements here that look into large tables, by name: a test shows their plans.
-pub(super) const STATEMENTS: &[(&str, Statement)] = &[
-    ("credentials", CREDENTIALS),
-    ("session", SESSION),
-    ("user", USER),
-    ("token", TOKEN),
-    ("live tokens", LIVE_TOKENS),
-    ("standing", STANDING),
-    ("waiting", WAITING),
-    ("waiting behind the cursor", WAITING_BEHIND_THE_CURSOR),
-    ("neither waiting nor ended", NEITHER_WAITING_NOR_ENDED),
-    ("concert", CONCERT),
-    ("seats", SEATS),
-    ("changed seats", CHANGED_SEATS),
-    ("reservation", RESERVATION),
-    ("next expiries", NEXT_EXPIRIES),
-    ("payment", PAYMENT),
-    ("point", POINT),
-];
-
 /// The connections that read.
 #[derive(Debug)]
 pub(super) struct Reads {

@@ -1,7 +1,7 @@
 //! The database before its first use: whether it can be trusted, and its tables.
 
 use super::{
-    connect::{Pool, Session},
+    connect::{Params, Pool, Session, Statement},
     error,
 };
 use crate::{
@@ -15,8 +15,6 @@ use frontrow_domain::{id::RoomId, time::Time};
 use std::time::{Duration, Instant};
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
-
-use super::connect::Statement;
 
 /// What the statements are written for.
 const VERSION_MIN: i32 = 150_000;
@@ -240,6 +238,9 @@ async fn step_on(
     }
     // A step over many rows takes the time it takes. The time-out for locks stays.
     session.batch("SET LOCAL statement_timeout = 0").await?;
+    session
+        .batch("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
+        .await?;
     session.batch("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'").await?;
     if !ours {
         session.batch(VERSIONS).await?;
@@ -256,11 +257,7 @@ async fn step_on(
     Ok(Ok(if pending.next().is_some() { Progress::More } else { Progress::Done }))
 }
 
-async fn flag(
-    session: &Session<'_>,
-    statement: &Statement,
-    params: super::connect::Params<'_>,
-) -> Result<bool, tokio_postgres::Error> {
+async fn flag(session: &Session<'_>, statement: &Statement, params: Params<'_>) -> Result<bool, tokio_postgres::Error> {
     session.query_opt(statement, params).await?.map_or(Ok(false), |row| row.try_get(0))
 }
 

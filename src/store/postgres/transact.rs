@@ -69,7 +69,11 @@ impl Transactor {
         loop {
             match self.attempt(batch, &wanted, &Numbers::of(&wanted, given())).await {
                 Ok(mut committed) => {
-                    committed.changes.unused.append(&mut self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
+                    let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
+                    if !orphans.is_empty() {
+                        committed.changes.unused.append(&mut orphans);
+                        committed.changes.unused.sort_unstable();
+                    }
                     return Ok(committed);
                 }
                 Err(Failure::Again(failure)) if tries < TRIES_MAX && started.elapsed() < TRY_FOR => {

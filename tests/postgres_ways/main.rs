@@ -1,0 +1,13 @@
+//! The ways to a PostgreSQL: how it is found, trusted, encrypted, shared through a pooler, and read beside a copy.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../servers/mod.rs"]
+mod servers;
+
+mod pgbouncer;
+mod plans;
+mod replica;
+mod sale;
+mod start;
+mod tls;
