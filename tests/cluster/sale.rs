@@ -54,6 +54,7 @@ async fn break_things(office: &mut Office) {
 
     office.redis.kill();
     office.goes_on("Redis is gone").await;
+    office.goes_on("Redis is gone for longer").await;
     office.redis.restart_empty();
     office.goes_on("Redis is back, and empty").await;
 
@@ -63,6 +64,7 @@ async fn break_things(office: &mut Office) {
 
     office.redis.pause();
     office.goes_on("Redis is silent").await;
+    office.goes_on("Redis is silent for longer").await;
     office.redis.resume();
     office.goes_on("Redis speaks again").await;
 }
