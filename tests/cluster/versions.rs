@@ -11,7 +11,7 @@ use frontrow::store::{
 use std::path::PathBuf;
 
 const SEATS: u32 = 80;
-const BUYERS: u32 = 60;
+const BUYERS: u32 = 50;
 
 /// What a next version may do to tables that are in use: add what this version does not know, on the tables that are
 /// written all the time. Written as a real one would be.

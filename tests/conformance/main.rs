@@ -7,9 +7,9 @@ mod queue;
 #[expect(dead_code, reason = "other tests stop, pause and break the servers")]
 #[path = "../servers/mod.rs"]
 mod servers;
-mod shared_redis;
-mod sqlite;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod shared_redis;
+mod sqlite;
 mod store;
 mod support;
