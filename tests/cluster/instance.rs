@@ -200,10 +200,15 @@ pub(crate) async fn is_ok(address: &str) -> bool {
 }
 
 /// Waits until `is_so`, for a bounded time.
-pub(crate) async fn wait_for(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_for(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    wait_longer(what, PATIENCE, is_so).await;
+}
+
+/// The same with another bound.
+pub(crate) async fn wait_longer(what: &str, bound: Duration, mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !is_so().await {
-        assert!(started.elapsed() < PATIENCE, "waited too long for {what}");
+        assert!(started.elapsed() < bound, "waited too long for {what}");
         tokio::time::sleep(LOOK).await;
     }
 }

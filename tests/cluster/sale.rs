@@ -6,9 +6,9 @@ use crate::{
 };
 
 /// Seats of each concert.
-const SEATS: u32 = 150;
+const SEATS: u32 = 110;
 /// Buyers of each concert: more than there are seats for.
-const BUYERS: u32 = 120;
+const BUYERS: u32 = 95;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks() {
