@@ -2,11 +2,11 @@
 
 use crate::{
     books::everything_told_is_there,
-    instance::Instance,
+    instance::{Instance, PROGRAM, wait_for},
     office::{Concert, DATABASE, Office, assert_kept, check, crowd, flags, succeeds},
     servers::{postgres, run},
 };
-use std::{collections::HashSet, process::Command};
+use std::{collections::HashSet, path::Path, process::Command};
 use tokio_postgres::Client;
 
 const SEATS: u32 = 60;
@@ -50,4 +50,36 @@ async fn a_dump_made_during_a_sale_is_restored_and_sells() {
     assert_kept(&sold, SEATS);
     everything_told_is_there(&postgres::connect(&restored).await, &[sold]).await;
     check(&restored);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_base_backup_and_the_archived_log_bring_everything_back() {
+    let archive = crate::servers::folder();
+    // The server runs as another user than the test.
+    run(Command::new("chmod").arg("777").arg(archive.path()));
+    let keep = format!("archive_mode = on\narchive_command = 'cp %p {}/%f'\n", archive.path().display());
+    let postgres = postgres::Server::start_with(&postgres::programs(), &keep).await;
+    let mut office = Office::open_over(postgres, Path::new(PROGRAM), 1).await;
+    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS));
+    office.begins().await;
+    let copy = office.postgres.base_backup();
+    let sold = sale.await.unwrap();
+    assert_kept(&sold, SEATS);
+    let client = office.client().await.unwrap();
+    let last: String = client.query_one("SELECT pg_walfile_name(pg_switch_wal())", &[]).await.unwrap().get(0);
+    wait_for("the log to be archived", async || {
+        std::fs::metadata(archive.path().join(&last)).is_ok_and(|file| file.len() == 16 << 20)
+    })
+    .await;
+    office.instances[0].kill();
+    office.postgres.kill();
+
+    office.postgres = copy.recovered(archive.path()).await;
+    office.check();
+    everything_told_is_there(&office.client().await.unwrap(), &[sold]).await;
+    let flags = flags(&office.postgres.url(DATABASE), &office.redis.url());
+    office.instances[0] = Instance::start(&flags).await;
+    let sold = crowd(office.instances[0].address(""), 2, BUYERS, Concert::New(SEATS)).await.unwrap();
+    assert_kept(&sold, SEATS);
+    office.check();
 }

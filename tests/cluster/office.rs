@@ -41,7 +41,11 @@ impl Office {
 
     /// The same with another build of the program.
     pub(crate) async fn open_with(program: &Path, count: usize) -> Self {
-        let postgres = postgres::Server::start().await;
+        Self::open_over(postgres::Server::start().await, program, count).await
+    }
+
+    /// The same over this PostgreSQL.
+    pub(crate) async fn open_over(postgres: postgres::Server, program: &Path, count: usize) -> Self {
         let redis = RedisServer::start();
         let flags = flags(&postgres.url(DATABASE), &redis.url());
         operator_add(&flags);
