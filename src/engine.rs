@@ -202,6 +202,7 @@ mod tests {
     use super::*;
     use crate::{clock::Clock, store::memory::MemoryStore};
     use frontrow_domain::{
+        id::{Position, TokenId},
         rules::Rules,
         time::Time,
         user::{Caller, NewUser, Role},
@@ -260,5 +261,34 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_line_and_its_sale_have_lanes_of_their_own_and_one_user_keeps_to_one() {
+        let of = |command, lanes| {
+            lane_of(
+                &Request { caller: Caller::Buyer(UserId(uuid::Uuid::from_u128(1))), command, idempotency: None },
+                lanes,
+            )
+        };
+        let cancel = |id| Command::CancelReservation { reservation_id: frontrow_domain::id::ReservationId::new(id) };
+        for number in 0..100 {
+            let room_id = RoomId::new(number);
+            let token = TokenId { room_id, position: Position(1) };
+            let line = of(Command::ActivateToken { token }, 4);
+            assert!(line < 2);
+            assert_eq!(of(Command::IssueToken { room_id, concert_id: None }, 4), line);
+            let sale = of(Command::Hold { token, seat_ids: Vec::new() }, 4);
+            assert!((2..4).contains(&sale));
+            assert_eq!(of(Command::Pay { token, reservation_ids: Vec::new() }, 4), sale);
+            assert_eq!(of(cancel(number), 4), of(cancel(1), 4));
+            assert_eq!(of(Command::Hold { token, seat_ids: Vec::new() }, 1), 0);
+        }
+        let used: std::collections::HashSet<_> = (0..100)
+            .map(|number| {
+                of(Command::WakeToken { token: TokenId { room_id: RoomId::new(number), position: Position(1) } }, 8)
+            })
+            .collect();
+        assert_eq!(used.len(), 4, "the rooms are spread over the lanes of the sales");
     }
 }

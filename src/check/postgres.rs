@@ -5,7 +5,7 @@ use super::{
     invariants::{COUNTS, INVARIANTS},
 };
 use crate::store::{
-    LATE_MAX, StoreError,
+    LATE_MAX,
     postgres::{
         Settings,
         tool::{Cursor, Tool, failure},

@@ -9,7 +9,7 @@ use crate::{
 use std::{collections::HashSet, path::Path, process::Command};
 use tokio_postgres::Client;
 
-const SEATS: u32 = 60;
+const SEATS: u32 = 44;
 const BUYERS: u32 = 40;
 
 async fn payments(client: &Client) -> HashSet<(i64, i64)> {

@@ -10,7 +10,7 @@ use frontrow::store::{
 };
 use std::path::PathBuf;
 
-const SEATS: u32 = 80;
+const SEATS: u32 = 56;
 const BUYERS: u32 = 50;
 
 /// What a next version may do to tables that are in use: add what this version does not know, on the tables that are

@@ -7,8 +7,6 @@ mod queue;
 #[expect(dead_code, reason = "other tests stop, pause and break the servers")]
 #[path = "../servers/mod.rs"]
 mod servers;
-#[path = "../servers/mod.rs"]
-mod servers;
 mod shared_redis;
 mod sqlite;
 mod store;

@@ -268,6 +268,23 @@ fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
 }
 
 #[test]
+fn a_number_that_nobody_got_is_nobody_in_line() {
+    let (model, mut view) = full_room(10);
+    let id = |position| TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+    let next = frontrow_domain::queue::Token { id: id(13), ..model.tokens[&id(10)] };
+    view.follow(&Delta {
+        now: START,
+        room: None,
+        updated: &[],
+        inserted: &[next],
+        unused: &[id(11), id(12), id(14)],
+        highest: Position(0),
+    });
+    assert_eq!((view.place(Position(13)).ahead, view.total_waiting()), (10, 11));
+    assert_eq!(view.place(Position(15)).ahead, 11);
+}
+
+#[test]
 fn a_view_is_stale_a_second_after_its_last_refresh() {
     let (_, view) = full_room(1);
     assert!(!view.is_stale(START.plus(Span::from_secs(60))));
