@@ -199,6 +199,31 @@ impl Server {
         replica.started().await
     }
 
+    /// A base backup of this server, which does not run yet.
+    pub(crate) fn base_backup(&self) -> Self {
+        let copy = Self::new(&self.programs);
+        let mut backup = copy.program("pg_basebackup");
+        backup.arg("--pgdata").arg(copy.data()).arg("--checkpoint=fast");
+        run(backup.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port.to_string()));
+        copy.append("postgresql.conf", &format!("unix_socket_directories = '{}'\n", copy.home().display()));
+        copy
+    }
+
+    /// Starts a base backup, and brings it up to the end of the log that is archived in this folder.
+    pub(crate) async fn recovered(self, archive: &Path) -> Self {
+        let restore = format!("archive_mode = off\nrestore_command = 'cp {}/%f %p'\n", archive.display());
+        self.append("postgresql.conf", &restore);
+        self.write("recovery.signal", "");
+        let server = self.started().await;
+        let started = Instant::now();
+        let client = server.client().await;
+        while client.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap().get(0) {
+            assert!(started.elapsed() < PATIENCE, "the recovery does not end: {}", server.log());
+            tokio::time::sleep(POLL).await;
+        }
+        server
+    }
+
     fn new(programs: &Path) -> Self {
         let folder = folder();
         let server = Self { programs: programs.to_owned(), folder, port: free_port(), process: None };
@@ -372,5 +397,5 @@ fn group() -> String {
 const _: () = {
     let _ = (Database::new, Database::empty, Database::url, Database::name, Database::client);
     let _ = (Server::start, Server::replica, Server::port, Server::write, Server::stop, Server::log);
-    let _ = (Server::pause, Server::resume, Server::promote, Server::client);
+    let _ = (Server::pause, Server::resume, Server::promote, Server::client, Server::base_backup, Server::recovered);
 };

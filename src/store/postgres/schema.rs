@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    store::{StoreError, migrate},
+    store::{
+        StoreError,
+        migrate::{self, Migration},
+    },
 };
 use frontrow_domain::{id::RoomId, time::Time};
 use std::time::{Duration, Instant};
@@ -157,11 +160,11 @@ fn check_skew(server: Time, before: Time, after: Time) -> Result<(), String> {
 /// # Errors
 /// [`StoreError::Corrupt`] where the database is newer than this program or another program's;
 /// [`StoreError::Unavailable`] where the server is away or another instance takes too long.
-pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
+pub(super) async fn migrate(pool: &Pool, steps: &[Migration]) -> Result<(), StoreError> {
     let started = Instant::now();
     let mut wait = WAIT_MIN;
     loop {
-        match step(pool).await {
+        match step(pool, steps).await {
             Ok(Progress::Done) => return Ok(()),
             Ok(Progress::More) => wait = WAIT_MIN,
             Ok(Progress::Busy) if started.elapsed() < MIGRATION_PATIENCE => {
@@ -185,9 +188,9 @@ enum Progress {
 }
 
 /// One step, in one transaction with the note that it is done.
-async fn step(pool: &Pool) -> Result<Progress, StoreError> {
+async fn step(pool: &Pool, steps: &[Migration]) -> Result<Progress, StoreError> {
     let session = pool.get().await?;
-    match step_on(&session).await {
+    match step_on(&session, steps).await {
         Ok(Ok(progress)) => {
             // A commit that fails is looked at again from the start: the version tells whether it happened.
             session.commit().await.map_err(|failure| error::of_work(&failure))?;
@@ -201,7 +204,10 @@ async fn step(pool: &Pool) -> Result<Progress, StoreError> {
     }
 }
 
-async fn step_on(session: &Session<'_>) -> Result<Result<Progress, StoreError>, tokio_postgres::Error> {
+async fn step_on(
+    session: &Session<'_>,
+    steps: &[Migration],
+) -> Result<Result<Progress, StoreError>, tokio_postgres::Error> {
     session.begin().await?;
     if !flag(session, &LOCK, &[&MIGRATION_LOCK]).await? {
         return Ok(Ok(Progress::Busy));
@@ -228,7 +234,7 @@ async fn step_on(session: &Session<'_>) -> Result<Result<Progress, StoreError>, 
         session.batch(VERSIONS).await?;
     }
     let version = number(session, &VERSION).await?;
-    let mut pending = match migrate::pending(migrate::POSTGRES, version) {
+    let mut pending = match migrate::pending(steps, version) {
         Ok(pending) => pending,
         Err(newer) => return Ok(Err(newer)),
     };
