@@ -8,6 +8,7 @@ mod crowd;
 mod guards;
 mod meeting;
 mod outage;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../servers/mod.rs"]
 mod servers;
 #[expect(dead_code, reason = "the other test binary uses the rest of it")]
