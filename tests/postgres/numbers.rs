@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// Two in line, and a number drawn between them.
 async fn two_and_a_gap() -> Two {
     let office = Two::open().await;
-    let users = [office.one.register().await, office.other.register().await];
+    let users = [office.one.register().await, office.one.register().await];
     office.one.join(users[0], RoomId::HOUSE).await;
     assert_eq!(office.number("SELECT nextval('room_position_0')").await, 2);
     assert_eq!(office.other.join(users[1], RoomId::HOUSE).await.id.position, Position(3));
