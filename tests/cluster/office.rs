@@ -187,9 +187,22 @@ pub(crate) enum Concert {
     New(u32),
 }
 
-/// Lets a crowd loose: buyers who do everything that buyers do, until the concert is sold out.
-pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert) -> JoinHandle<Sold> {
+/// How a crowd behaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Manners {
+    /// They do everything that buyers do: change their minds, give up, go silent, come too late.
+    All,
+    /// They come to buy.
+    Plain,
+}
+
+/// Lets a crowd loose, until the concert is sold out.
+pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manners: Manners) -> JoinHandle<Sold> {
     let (seed, buyers) = (seed.to_string(), buyers.to_string());
+    let manners: &[&str] = match manners {
+        Manners::All => &["--lapse", "0.03", "--cancel", "0.05", "--refund", "0.05", "--abandon", "0.05"],
+        Manners::Plain => &[],
+    };
     let concert = match concert {
         Concert::Known(id) => ["--concert".to_owned(), id.to_string()].to_vec(),
         Concert::New(seats) => ["--new-concert", &seats.to_string(), "--max-active", "12"].map(str::to_owned).to_vec(),
@@ -198,7 +211,7 @@ pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert) -> Jo
         let mut args = vec!["--url", &url, "--operator-email", OPERATOR, "--operator-password", PASSWORD];
         args.extend(["--buyers", &buyers, "--seed", &seed, "--seats-each", "1..2", "--signed-in", "--sold-out"]);
         args.extend(["--arrivals", "spike:10", "--duration", "100", "--timeout", "5000", "--think", "400"]);
-        args.extend(["--lapse", "0.03", "--cancel", "0.05", "--refund", "0.05", "--abandon", "0.05"]);
+        args.extend(manners);
         args.extend(["--connections", "128", "--duplicate", "0.05", "--view-lag", "2000"]);
         args.extend(concert.iter().map(String::as_str));
         frontrow_rush::sale(&args).await.unwrap()
