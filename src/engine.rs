@@ -171,29 +171,34 @@ enum Home {
     User(Option<UserId>),
 }
 
-/// Which of `lanes` a command takes. A hot room has a lane for its line and a lane for its sale, so that neither waits
+/// Which of `lanes` a command takes. A hot room has a lane for its line and lanes for its sale, so that neither waits
 /// for the other, and the other rooms are spread over the rest. The lanes only tell who waits for whom: what two of
 /// them may not do at once, the store's locks see to.
+///
+/// A sale is shared out by token over half of the lanes that sales have: one batch at a time keeps a server busy on
+/// one processor only, and all lanes would leave none to the sales that are not hot.
 fn lane_of(request: &Request, lanes: usize) -> usize {
     if lanes <= 1 {
         return 0;
     }
-    let home = match &request.command {
-        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => Home::Line(*room_id),
-        Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
+    let (home, share) = match &request.command {
+        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => (Home::Line(*room_id), 0),
+        Command::ActivateToken { token } | Command::LeaveQueue { token } => (Home::Line(token.room_id), 0),
         Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
-            Home::Sale(token.room_id)
+            (Home::Sale(token.room_id), token.position.0.unsigned_abs())
         }
-        _ => Home::User(request.caller.user_id()),
+        _ => (Home::User(request.caller.user_id()), 0),
     };
     let mut hasher = DefaultHasher::new();
     home.hash(&mut hasher);
     let hash = usize::try_from(hasher.finish() >> 1).unwrap_or(0);
     // The lines have the first half of the lanes and the sales the other.
     let half = lanes / 2;
+    let sales = lanes - half;
+    let shares = sales.div_ceil(2);
     match home {
         Home::Line(_) => hash % half,
-        Home::Sale(_) | Home::User(_) => half + hash % (lanes - half),
+        Home::Sale(_) | Home::User(_) => half + (hash + usize::try_from(share).unwrap_or(0) % shares) % sales,
     }
 }
 

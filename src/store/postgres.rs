@@ -4,6 +4,7 @@ mod connect;
 mod error;
 mod fill;
 pub mod keys;
+mod known;
 mod lists;
 mod load;
 mod pipeline;

@@ -1,4 +1,4 @@
-//! PostgreSQL: a database of its own for each test, and servers that a test may kill.
+//! `PostgreSQL`: a database of its own for each test, and servers that a test may kill.
 
 use super::{folder, free_port, run, signal};
 use frontrow::{
@@ -80,8 +80,8 @@ impl Database {
     }
 
     async fn create(admin: &Client, server: &str, how: &str) -> Self {
-        let random: String = Ids::from_os().secret()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("test_{random}");
+        let [a, b, c, d, ..] = Ids::from_os().secret();
+        let name = format!("test_{:08x}", u32::from_be_bytes([a, b, c, d]));
         admin.batch_execute(&format!("CREATE DATABASE {name} {how}")).await.unwrap();
         Self { server: server.to_owned(), name }
     }
@@ -122,7 +122,9 @@ impl Drop for Database {
 /// The name of a migrated database without a row, made by whoever comes first.
 async fn template(admin: &Client, server: &str) -> String {
     let mut hash = DefaultHasher::new();
-    migrate::POSTGRES.iter().for_each(|step| step.sql.hash(&mut hash));
+    for step in migrate::POSTGRES {
+        step.sql.hash(&mut hash);
+    }
     let name = format!("frontrow_template_{:016x}", hash.finish());
     let made = async || {
         let row = admin.query_opt("SELECT datistemplate FROM pg_database WHERE datname = $1", &[&name]).await.unwrap();

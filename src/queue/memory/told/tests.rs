@@ -40,11 +40,15 @@ fn lines() -> MemoryQueue {
 fn tell(queue: &MemoryQueue, changes: &Changes, model: &Model) {
     for (room, delta) in deltas(changes) {
         let Taken::In(doubtful) = queue.take_in(room, &delta, Source::Told) else { panic!("the house is laid") };
-        for id in doubtful {
-            let token = &model.tokens[&id];
-            if token.status != TokenStatus::Ended {
-                queue.settle(token, changes.now);
-            }
+        settle(queue, doubtful.into_iter().map(|id| (id, changes.now)).collect(), model);
+    }
+}
+
+fn settle(queue: &MemoryQueue, doubtful: Vec<(TokenId, Time)>, model: &Model) {
+    for (id, now) in doubtful {
+        let token = &model.tokens[&id];
+        if token.status != TokenStatus::Ended {
+            queue.settle(token, now);
         }
     }
 }
@@ -103,7 +107,8 @@ proptest! {
         let mut aheads = std::collections::BTreeMap::new();
         for at in 0..=all.len() {
             if at == laid_at {
-                queue.lay_told(&rows, Lay::Anew, || all[read_at..laid_at].to_vec());
+                let doubtful = queue.lay_told(&rows, Lay::Anew, || all[read_at..laid_at].to_vec());
+                settle(&queue, doubtful, &model);
             }
             if let Some(changes) = all.get(at)
                 && !missed.contains(&at)
@@ -152,6 +157,16 @@ proptest! {
         prop_assert_eq!(view.returned(), rows.returned());
         for position in rows.live_positions() {
             prop_assert_eq!(view.place(position), rows.place(position), "{}", position);
+        }
+        // What was missed comes after all.
+        let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status == TokenStatus::Ended;
+        for late in missed {
+            let before = queue.view(HOUSE).unwrap();
+            tell(&queue, &all[late], &model);
+            let after = queue.view(HOUSE).unwrap();
+            for at in (1..=before.tail().0).filter(|at| has_ended(&before, *at) && has_ended(&rows, *at)) {
+                prop_assert!(has_ended(&after, at), "{at} came back");
+            }
         }
     }
 }
