@@ -140,7 +140,7 @@ impl Proxy {
         let path = folder.path().join("haproxy.cfg");
         std::fs::write(&path, config).unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        let child = Command::new("haproxy")
+        let child = Command::new(haproxy())
             .arg("-db")
             .arg("-f")
             .arg(&path)
@@ -170,6 +170,12 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where Debian puts it, which is not in everybody's path; else wherever it is.
+fn haproxy() -> &'static Path {
+    let debian = Path::new("/usr/sbin/haproxy");
+    if debian.exists() { debian } else { Path::new("haproxy") }
 }
 
 /// The shipped settings with the addresses of this machine: the port, the instances, the folder of the error's text.
