@@ -78,6 +78,16 @@ impl Instance {
         }
     }
 
+    /// Stops it where it stands, in the middle of whatever it does. Its connections stay open.
+    pub(crate) fn pause(&self) {
+        signal("STOP", self.child.as_ref().unwrap().id());
+    }
+
+    /// Lets a paused one go on, as if no time had passed.
+    pub(crate) fn resume(&self) {
+        signal("CONT", self.child.as_ref().unwrap().id());
+    }
+
     /// SIGTERM, and its end.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();

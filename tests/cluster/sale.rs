@@ -72,6 +72,13 @@ async fn break_things(office: &mut Office) {
     office.instances[1].start_again().await;
     office.goes_on("an instance was restarted").await;
 
+    office.instances[2].pause();
+    office.goes_on("an instance hangs").await;
+    office.goes_on("an instance hangs for longer").await;
+    // It may believe that it leads, and finish what it had begun.
+    office.instances[2].resume();
+    office.goes_on("the instance goes on").await;
+
     office.postgres.stop();
     office.postgres.start_again().await;
     office.goes_on("PostgreSQL was restarted").await;
