@@ -3,6 +3,7 @@
 # Needs Rust and a C compiler; installs cargo-nextest and cargo-deny with cargo where they are missing, and the servers
 # that the tests run against with apt-get: as root, or with sudo where that asks for no password. Each run starts its
 # own PostgreSQL and Redis (scripts/test-servers.sh); those of the system are left alone.
+# Where FRONTROW_TEST_POSTGRES_BIN names the folder of another PostgreSQL's programs, the store is tested on that, too.
 # The tests come last, so that the output ends with their summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +27,7 @@ cargo deny --version
 step "servers for the tests"
 # The program that a package is there for, and the package.
 wanted_packages() {
-  [ -n "${FRONTROW_TEST_POSTGRES_BIN:-}" ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
   command -v redis-server >/dev/null || echo redis-server
   PATH=$PATH:/usr/sbin
   command -v haproxy >/dev/null || echo haproxy
@@ -66,6 +67,13 @@ if timeout "$ADVISORY_FETCH_SECONDS" cargo deny --locked fetch db; then
   cargo deny --locked check --disable-fetch advisories
 else
   echo "NOT CHECKED: the advisory database could not be fetched."
+fi
+
+other_postgres=${FRONTROW_TEST_POSTGRES_BIN:-}
+unset FRONTROW_TEST_POSTGRES_BIN
+if [ -n "$other_postgres" ]; then
+  step "the store on $("$other_postgres/postgres" --version)"
+  FRONTROW_TEST_POSTGRES_BIN=$other_postgres cargo nextest run --locked --test conformance -E 'test(postgres)'
 fi
 
 step "tests"

@@ -20,4 +20,5 @@ pub mod seatmap;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod transfer;
 pub mod workers;

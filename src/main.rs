@@ -5,7 +5,9 @@ use frontrow::{
     accounts::{checked_email, checked_password},
     app, catalog, check,
     clock::{Clock, Ids},
-    config::{Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand},
+    config::{
+        Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand, ServerUrl,
+    },
     demo,
     flow::BoxOffice,
     http::listener,
@@ -13,7 +15,7 @@ use frontrow::{
     queue::token::Keyring,
     season,
     store::postgres::{keys::TokenKeys, tool::Tool},
-    telemetry,
+    telemetry, transfer,
 };
 use frontrow_domain::{
     command::Command::{RenewLine, SetRole},
@@ -55,14 +57,15 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Check => return check_books(&config),
         Command::Keys(KeysCommand::Rotate) => return rotate_keys(&config),
-        Command::Serve | Command::Migrate | Command::Operator(_) | Command::Concert(_) | Command::Line(_) => {}
+        Command::Serve | Command::Migrate { .. } | Command::Operator(_) | Command::Concert(_) | Command::Line(_) => {}
     }
     telemetry::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
             Command::Serve => serve(&config).await,
-            Command::Migrate => migrate(&config).await,
+            Command::Migrate { from: Some(from), to } => move_house(&config, &from, to).await,
+            Command::Migrate { .. } => migrate(&config).await,
             Command::Operator(OperatorCommand::Add { email, name, password_file }) => {
                 add_operator(&config, &email, &name, password_file.as_deref()).await
             }
@@ -95,6 +98,19 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
             println!("{} is up to date.", tool.name());
         }
     }
+    Ok(())
+}
+
+/// Moves a box office from a `SQLite` file into a `PostgreSQL` database.
+async fn move_house(config: &Config, from: &ServerUrl, to: Option<ServerUrl>) -> anyhow::Result<()> {
+    let Some(file) = from.sqlite_file() else { bail!("--from must be sqlite:FILE") };
+    let Some(to) = to.or_else(|| config.servers.database_url.clone()).filter(ServerUrl::is_postgres) else {
+        bail!("--to must be postgres://USER:PASSWORD@HOST/NAME")
+    };
+    let keys = config.key_file.clone().unwrap_or_else(|| file.with_file_name("keys.toml"));
+    let moved = transfer::run(&file, &keys, &app::postgres_settings(config, &to)).await?;
+    print!("{moved}");
+    println!("Start the servers with --database-url now, and keep the file until you are sure.");
     Ok(())
 }
 

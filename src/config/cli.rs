@@ -1,6 +1,6 @@
 //! What the program can be asked to do, with the help that teaches it.
 
-use super::Config;
+use super::{Config, ServerUrl};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -44,9 +44,21 @@ SIGTERM or Ctrl-C stops it: requests that are in flight are finished first (--dr
     #[command(after_help = "\
 Example:
   frontrow migrate --data /var/lib/frontrow
+  frontrow migrate --from sqlite:/var/lib/frontrow/frontrow.db --database-url postgres://app@db/frontrow
 
-`serve` does the same when it starts. A database of a newer version is left alone and refused.")]
-    Migrate,
+`serve` does the same when it starts. A database of a newer version is left alone and refused.
+
+With --from it moves a box office from a SQLite file into an empty PostgreSQL database: every token,
+payment, history entry, session and kept answer, and the keys that sign tokens (--key-file, or
+keys.toml beside the file), in one transaction, and compares every row. Stop the server first.")]
+    Migrate {
+        /// Move the box office that is in this file: sqlite:FILE
+        #[arg(long, value_name = "URL")]
+        from: Option<ServerUrl>,
+        /// Into this empty database: postgres://… [default: database_url, which shows no password to others]
+        #[arg(long, value_name = "URL", requires = "from")]
+        to: Option<ServerUrl>,
+    },
     /// Manage those who run the sale
     #[command(subcommand)]
     Operator(OperatorCommand),

@@ -119,12 +119,22 @@ impl ServerUrl {
         &self.0
     }
 
+    /// The file that it names, if it is `sqlite:FILE`.
+    #[must_use]
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        let path = self.0.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        (!path.is_empty()).then(|| PathBuf::from(path))
+    }
+
     /// The part before the colon.
     fn scheme(&self) -> &str {
         self.0.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
-    fn is_postgres(&self) -> bool {
+    /// Whether it names a `PostgreSQL` database.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
         matches!(self.scheme(), "postgres" | "postgresql") && self.0.contains("://")
     }
 }
@@ -192,8 +202,8 @@ impl Config {
     pub fn database(&self) -> Database {
         match &self.servers.database_url {
             None => Database::Sqlite(self.data.join("frontrow.db")),
-            Some(url) => match url.0.strip_prefix("sqlite:") {
-                Some(path) => Database::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
+            Some(url) => match url.sqlite_file() {
+                Some(path) => Database::Sqlite(path),
                 None => Database::Postgres(url.clone()),
             },
         }
@@ -233,9 +243,9 @@ impl Servers {
             }
         };
         let on_postgres = self.database_url.as_ref().is_some_and(ServerUrl::is_postgres);
-        let file = self.database_url.as_ref().and_then(|url| url.0.strip_prefix("sqlite:"));
+        let file = self.database_url.as_ref().and_then(ServerUrl::sqlite_file);
         must(
-            self.database_url.is_none() || on_postgres || file.is_some_and(|file| !file.is_empty()),
+            self.database_url.is_none() || on_postgres || file.is_some(),
             "database_url must be postgres://USER:PASSWORD@HOST/NAME or sqlite:FILE",
         );
         must(

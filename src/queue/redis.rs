@@ -203,8 +203,11 @@ impl RedisQueue {
         notices: mpsc::Sender<Notice>,
     ) -> Result<Arc<Self>, QueueError> {
         let link = Arc::new(Link::open(settings.link()).await?);
-        if link.is_up() {
-            script::probe_scripting(&mut link.way()).await.map_err(|error| QueueError(error.to_string()))?;
+        if link.is_up()
+            && let Err(error) = script::probe_scripting(&mut link.way()).await
+            && link.is_up()
+        {
+            return Err(QueueError(error.to_string()));
         }
         let keys = Keys::new(office);
         let confirmed = Arc::new(AtomicI64::new(0));
@@ -239,11 +242,20 @@ impl RedisQueue {
             ids: Ids::from_os(),
             nonce: None,
         };
-        let mut reader =
-            Reader { lines: Arc::clone(&lines), link: Arc::clone(&link), last: None, numbers: HashMap::new() };
-        if link.is_up() {
-            watch.begin().await?;
-            reader.begin().await?;
+        let mut reader = Reader {
+            lines: Arc::clone(&lines),
+            link: Arc::clone(&link),
+            last: None,
+            numbers: HashMap::new(),
+            has_unread: false,
+            laid_for_unread: None,
+        };
+        if link.is_up()
+            && let Err(error) = begin(&mut watch, &mut reader).await
+            && link.is_up()
+        {
+            // It is there and refuses, which waiting does not cure.
+            return Err(error);
         }
         let telling = Telling { publisher: Arc::clone(&publisher), link: Arc::clone(&link), keys, spoilt };
         let mut tasks = JoinSet::new();
@@ -302,11 +314,19 @@ impl RedisQueue {
         // A commit may be on its way for so long.
         let from = line.now.minus(LATE_MAX);
         self.lines.lays.fetch_add(1, Ordering::Relaxed);
-        self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from));
+        for (token, now) in self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from)) {
+            self.lines.doubt(token, now);
+        }
         if let Err(error) = self.lines.exchange(&self.link.way(), room).await {
             tracing::debug!(%error, "cannot tell who was heard of");
         }
     }
+}
+
+/// What is to be known before any line is laid.
+async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError> {
+    watch.begin().await?;
+    reader.begin().await
 }
 
 async fn exchange_for_ever(lines: Arc<Lines>, link: Arc<Link>) {

@@ -18,43 +18,6 @@ use uuid::Uuid;
 const START: Time = Time::from_micros(1_900_000_000_000_000);
 const HOUSE: RoomId = RoomId::HOUSE;
 
-/// Runs every test on each queue.
-macro_rules! every_queue {
-    ($($name:ident),* $(,)?) => {
-        mod memory_queue {
-            use frontrow::queue::memory::MemoryQueue;
-
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    super::$name(&MemoryQueue::new()).await;
-                }
-            )*
-        }
-
-        mod redis_queue {
-            use crate::shared_redis::Namespace;
-
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let (_server, urls) = crate::shared_redis::server();
-                    super::$name(&*Namespace::new(urls).alone().await).await;
-                }
-            )*
-        }
-
-        /// All of them on one cluster: what is done in a row takes one start of three servers.
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn a_cluster_of_three_nodes_is_as_good_as_one_server() {
-            use crate::{servers::redis::RedisCluster, shared_redis::Namespace};
-
-            let cluster = RedisCluster::start();
-            $($name(&*Namespace::new(cluster.urls()).alone().await).await;)*
-        }
-    };
-}
-
 every_queue!(
     a_room_that_was_not_laid_has_no_view,
     a_room_that_is_laid_already_is_not_laid_from_older_rows,

@@ -1,4 +1,4 @@
-//! The ways to a PostgreSQL: how it is found, trusted, encrypted, shared through a pooler, and read beside a copy.
+//! The ways to a `PostgreSQL`: how it is found, trusted, encrypted, shared through a pooler, and read beside a copy.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -9,5 +9,6 @@ mod pgbouncer;
 mod plans;
 mod replica;
 mod sale;
+mod search;
 mod start;
 mod tls;

@@ -2,7 +2,7 @@
 
 use crate::{
     sale::{START, activate, buyers, concert, hold, open, pay},
-    servers::postgres::Server,
+    servers::postgres::{Database, Server, connect},
 };
 use frontrow::{
     clock::{Clock, Ids},
@@ -13,7 +13,7 @@ use frontrow::{
 };
 use frontrow_domain::{
     command::{Command, Request},
-    id::UserId,
+    id::{RoomId, UserId},
     money::Money,
     rules::Rules,
     user::Caller,
@@ -108,9 +108,9 @@ async fn reads_go_on_after_a_restart_without_an_error() {
             assert!(look.await.unwrap().is_some());
         }
         if clean {
-            server.stop()
+            server.stop();
         } else {
-            server.kill()
+            server.kill();
         }
         let away = store.user(users[0]).await;
         assert!(matches!(&away, Err(StoreError::Unavailable(_))), "{away:?}");
@@ -124,6 +124,29 @@ async fn reads_go_on_after_a_restart_without_an_error() {
         assert!(charged.answers[0].decision.is_ok());
         assert_eq!(store.point(users[0]).await.unwrap().unwrap().version, version + 1);
     }
+}
+
+/// On one thread, which is busy while the server ends the connections: the store cannot know before it uses them.
+#[tokio::test]
+async fn a_read_whose_connection_has_ended_unnoticed_goes_on_with_another() {
+    let database = Database::new().await;
+    let store = open(&Settings::new(&database.url()), &Clock::System).await;
+    let users = buyers(&store, &Ids::from_seed(7), 1).await;
+    assert!(store.user(users[0]).await.unwrap().is_some());
+    let url = database.url();
+    let ending = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let sql = "WITH its AS MATERIALIZED (
+                           SELECT pid FROM pg_stat_activity
+                           WHERE datname = current_database() AND application_name = 'frontrow')
+                       SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 10000)) FROM its";
+            connect(&url).await.query_one(sql, &[]).await.unwrap().get::<_, i64>(0)
+        })
+    });
+    assert!(ending.join().unwrap() > 0);
+    assert!(store.user(users[0]).await.unwrap().is_some());
+    store.line(RoomId::HOUSE).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

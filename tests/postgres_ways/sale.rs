@@ -117,7 +117,7 @@ pub(crate) async fn hold(
     };
     let outcomes = ask(store, users.iter().zip(tokens).zip(seats).map(hold).collect()).await;
     let reservation = |outcome: &Outcome| match outcome {
-        Outcome::Held(held) => held[0].reservation_id,
+        Outcome::Held(reservations) => reservations[0].reservation_id,
         other => panic!("{other:?}"),
     };
     outcomes.iter().map(reservation).collect()

@@ -124,7 +124,9 @@ async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
     let polls = [2, 3, 17];
     let silent: Vec<_> = (1..=20).map(Position).filter(|position| !polls.contains(&position.0)).collect();
     until("the leader to know who is silent", async || {
-        polls.iter().for_each(|position| other.heard_of(at(*position), now));
+        for position in polls {
+            other.heard_of(at(position), now);
+        }
         let asleep = leader.asleep(HOUSE, 100, now.minus(SILENCE));
         (asleep == silent).then_some(())
     })

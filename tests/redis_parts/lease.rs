@@ -129,7 +129,7 @@ async fn a_leader_leads_to_the_end_of_its_term_without_redis() {
     let mut pair = Pair::start().await;
     let (one, other) = (leases(1), leases(2));
     let (way, other_way) = (pair.one.way(), pair.other.way());
-    assert_eq!(one.lead(&way, HOUSE, NONE, Span::from_secs(4)).await.unwrap(), leader(1));
+    assert_eq!(one.lead(&way, HOUSE, NONE, Span::from_secs(6)).await.unwrap(), leader(1));
     pair.server.kill();
     until("the other to know", async || other.lead(&other_way, HOUSE, NONE, LONG).await.err()).await;
     assert_eq!(one.lead(&way, HOUSE, NONE, LONG).await.unwrap(), leader(1));

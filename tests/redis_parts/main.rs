@@ -9,6 +9,7 @@ mod leaders;
 mod lease;
 mod limits;
 mod places;
+mod promoted;
 #[path = "../servers/redis.rs"]
 mod servers;
 mod tokens;

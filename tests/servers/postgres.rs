@@ -1,4 +1,4 @@
-//! PostgreSQL: a database of its own for each test, and servers that a test may kill.
+//! `PostgreSQL`: a database of its own for each test, and servers that a test may kill.
 
 use super::{folder, free_port, run, signal};
 use frontrow::{
@@ -80,8 +80,8 @@ impl Database {
     }
 
     async fn create(admin: &Client, server: &str, how: &str) -> Self {
-        let random: String = Ids::from_os().secret()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("test_{random}");
+        let [a, b, c, d, ..] = Ids::from_os().secret();
+        let name = format!("test_{:08x}", u32::from_be_bytes([a, b, c, d]));
         admin.batch_execute(&format!("CREATE DATABASE {name} {how}")).await.unwrap();
         Self { server: server.to_owned(), name }
     }
@@ -122,7 +122,9 @@ impl Drop for Database {
 /// The name of a migrated database without a row, made by whoever comes first.
 async fn template(admin: &Client, server: &str) -> String {
     let mut hash = DefaultHasher::new();
-    migrate::POSTGRES.iter().for_each(|step| step.sql.hash(&mut hash));
+    for step in migrate::POSTGRES {
+        step.sql.hash(&mut hash);
+    }
     let name = format!("frontrow_template_{:016x}", hash.finish());
     let made = async || {
         let row = admin.query_opt("SELECT datistemplate FROM pg_database WHERE datname = $1", &[&name]).await.unwrap();
@@ -195,6 +197,31 @@ impl Server {
         run(copy.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port.to_string()));
         replica.append("postgresql.conf", &format!("unix_socket_directories = '{}'\n", replica.home().display()));
         replica.started().await
+    }
+
+    /// A base backup of this server, which does not run yet.
+    pub(crate) fn base_backup(&self) -> Self {
+        let copy = Self::new(&self.programs);
+        let mut backup = copy.program("pg_basebackup");
+        backup.arg("--pgdata").arg(copy.data()).arg("--checkpoint=fast");
+        run(backup.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port.to_string()));
+        copy.append("postgresql.conf", &format!("unix_socket_directories = '{}'\n", copy.home().display()));
+        copy
+    }
+
+    /// Starts a base backup, and brings it up to the end of the log that is archived in this folder.
+    pub(crate) async fn recovered(self, archive: &Path) -> Self {
+        let restore = format!("archive_mode = off\nrestore_command = 'cp {}/%f %p'\n", archive.display());
+        self.append("postgresql.conf", &restore);
+        self.write("recovery.signal", "");
+        let server = self.started().await;
+        let started = Instant::now();
+        let client = server.client().await;
+        while client.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap().get(0) {
+            assert!(started.elapsed() < PATIENCE, "the recovery does not end: {}", server.log());
+            tokio::time::sleep(POLL).await;
+        }
+        server
     }
 
     fn new(programs: &Path) -> Self {
@@ -370,5 +397,5 @@ fn group() -> String {
 const _: () = {
     let _ = (Database::new, Database::empty, Database::url, Database::name, Database::client);
     let _ = (Server::start, Server::replica, Server::port, Server::write, Server::stop, Server::log);
-    let _ = (Server::pause, Server::resume, Server::promote, Server::client);
+    let _ = (Server::pause, Server::resume, Server::promote, Server::client, Server::base_backup, Server::recovered);
 };

@@ -82,8 +82,15 @@ impl Order {
         self.seen(position).is_some_and(|seen| seen.delta > deltas)
     }
 
-    /// Passes on what is news, and remembers it.
-    pub(in crate::queue) fn admit<'a>(&mut self, view: &RoomView, delta: &Delta<'a>, source: Source) -> News<'a> {
+    /// Passes on what is news, and remembers it. `known` is the view that says who has ended for sure: the one that was
+    /// laid from the rows, while what was told meanwhile is told again.
+    pub(in crate::queue) fn admit<'a>(
+        &mut self,
+        view: &RoomView,
+        known: &RoomView,
+        delta: &Delta<'a>,
+        source: Source,
+    ) -> News<'a> {
         self.deltas += 1;
         self.age(delta.now);
         let highest = highest(delta);
@@ -97,8 +104,11 @@ impl Order {
         let mut updated = self.later(delta.updated, |order, token| {
             let position = token.id.position;
             let is_alive = token.status != TokenStatus::Ended;
-            if source == Source::Told && is_alive && order.seen(position).is_none() && has_ended(view, position) {
-                doubtful.push(token.id);
+            if source == Source::Told && is_alive && has_ended(known, position) {
+                // Even where an earlier change of it was heard of: a look at the rows may have shown its end since.
+                if order.seen(position).is_none_or(|seen| seen.now <= delta.now) {
+                    doubtful.push(token.id);
+                }
                 return false;
             }
             order.take(token, cursor, delta.now)

@@ -35,7 +35,9 @@ pub(super) struct Wanted {
 impl Lines {
     /// All lines are to be laid anew, and what caches know may be wrong.
     pub(super) fn want_all(&self) {
-        super::lock(&self.wanted).all = true;
+        if !std::mem::replace(&mut super::lock(&self.wanted).all, true) {
+            self.notify(Notice::Laid);
+        }
         self.wanted_news.notify_one();
     }
 
@@ -65,8 +67,6 @@ impl Lines {
                 if rooms.is_empty() && !wanted.all {
                     break;
                 }
-                // What caches missed is as missing for the time until they are told.
-                self.notify(Notice::Laid);
                 let mut failed = BTreeSet::new();
                 for room in rooms {
                     if let Err(error) = self.lay_room(room).await {
@@ -88,7 +88,9 @@ impl Lines {
         let begun = self.recent.count();
         if let Some(line) = self.store.line(room).await? {
             self.lays.fetch_add(1, Ordering::Relaxed);
-            self.memory.lay_told(&line, Lay::Anew, || self.recent.since(begun));
+            for (token, now) in self.memory.lay_told(&line, Lay::Anew, || self.recent.since(begun)) {
+                self.doubt(token, now);
+            }
             tracing::info!(room = room.get(), "laid a line anew");
         }
         Ok(())

@@ -88,6 +88,17 @@ impl Keyring {
         KeyFile::read(path)?.keyring()
     }
 
+    /// The ids and secrets in the file at `path`, the one that signs first.
+    ///
+    /// # Errors
+    /// As for loading.
+    pub fn secrets(path: &Path) -> Result<Vec<(u8, [u8; 32])>, KeyError> {
+        let file = KeyFile::read(path)?;
+        let mut secrets = file.secrets()?;
+        secrets.sort_by_key(|(id, _)| *id != file.signing);
+        Ok(secrets)
+    }
+
     /// Puts a new key in the file at `path` that signs from now on. The newest of the old ones go on verifying.
     ///
     /// # Errors
@@ -166,13 +177,14 @@ impl KeyFile {
         toml::from_str(&fs::read_to_string(path)?).map_err(|_| KeyError::Content("it is not a key file in TOML"))
     }
 
+    fn secrets(&self) -> Result<Vec<(u8, [u8; 32])>, KeyError> {
+        let secret = |key: &StoredKey| key.secret().map(|secret| (key.id, secret));
+        let secrets = self.keys.iter().map(secret).collect::<Option<_>>();
+        secrets.ok_or(KeyError::Content("a secret is not 64 hexadecimal digits"))
+    }
+
     fn keyring(&self) -> Result<Keyring, KeyError> {
-        let mut secrets = Vec::with_capacity(self.keys.len());
-        for key in &self.keys {
-            let secret = key.secret().ok_or(KeyError::Content("a secret is not 64 hexadecimal digits"))?;
-            secrets.push((key.id, secret));
-        }
-        Keyring::from_secrets(&secrets, self.signing)
+        Keyring::from_secrets(&self.secrets()?, self.signing)
     }
 
     /// Writes a file that was not there. One that somebody else wrote meanwhile stays.

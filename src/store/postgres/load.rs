@@ -82,6 +82,16 @@ const LOCK_TOKENS: Statement = Statement {
     ),
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
+/// As [`LOCK_TOKENS`], where all are of one room: in the order of the index, without a sort.
+const LOCK_TOKENS_OF_ROOM: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        token_columns!(),
+        ", false FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = ANY($2)
+         ORDER BY w.room_id, w.position FOR NO KEY UPDATE"
+    ),
+    types: &[Type::INT8, Type::INT8_ARRAY],
+};
 const LOCK_PLACES: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -330,11 +340,12 @@ impl<'a> Loads<'a> {
         } else if !wanted.points.is_empty() {
             self.add(Load::Points, &LOCK_POINTS, [&wanted.points]);
         }
-        if !(wanted.reservations.is_empty() && wanted.payments.is_empty()) {
-            let params: [&(dyn ToSql + Sync); 3] = [&wanted.seats, &wanted.reservations, &wanted.payments];
+        if !(wanted.unknown_reservations.is_empty() && wanted.payments.is_empty()) {
+            let params: [&(dyn ToSql + Sync); 3] =
+                [&wanted.locked_seats, &wanted.unknown_reservations, &wanted.payments];
             self.add(Load::Seats, &LOCK_SEATS_OF_RESERVATIONS, params);
-        } else if !wanted.seats.is_empty() {
-            self.add(Load::Seats, &LOCK_SEATS, [&wanted.seats]);
+        } else if !wanted.locked_seats.is_empty() {
+            self.add(Load::Seats, &LOCK_SEATS, [&wanted.locked_seats]);
         }
         if !wanted.locked_concerts.is_empty() {
             self.add(Load::Concerts, &LOCK_CONCERTS, [&wanted.locked_concerts]);
@@ -361,6 +372,8 @@ impl<'a> Loads<'a> {
                     &wanted.head_limits,
                 ],
             );
+        } else if let (true, Some(room)) = (named, &wanted.token_room) {
+            self.add(Load::Tokens, &LOCK_TOKENS_OF_ROOM, [room, &wanted.token_positions]);
         } else if named {
             self.add(Load::Tokens, &LOCK_TOKENS, [&wanted.token_rooms, &wanted.token_positions]);
         } else if placed {
@@ -369,14 +382,14 @@ impl<'a> Loads<'a> {
     }
 
     fn add_reads(&mut self, wanted: &'a Wanted) {
-        if !(wanted.reservations.is_empty() && wanted.payments.is_empty()) {
+        if !(wanted.unknown_reservations.is_empty() && wanted.payments.is_empty()) {
             self.add(
                 Load::Concerts,
                 &CONCERTS_OF_RESERVATIONS,
-                [&wanted.concerts, &wanted.seats, &wanted.reservations, &wanted.payments],
+                [&wanted.concerts, &wanted.unknown_seats, &wanted.unknown_reservations, &wanted.payments],
             );
-        } else if !wanted.seats.is_empty() {
-            self.add(Load::Concerts, &CONCERTS_OF_SEATS, [&wanted.concerts, &wanted.seats]);
+        } else if !wanted.unknown_seats.is_empty() {
+            self.add(Load::Concerts, &CONCERTS_OF_SEATS, [&wanted.concerts, &wanted.unknown_seats]);
         } else if !wanted.concerts.is_empty() {
             self.add(Load::Concerts, &CONCERTS, [&wanted.concerts]);
         }

@@ -1,4 +1,4 @@
-//! Redis queues on the test run's server, each test in a namespace of its own.
+//! The queues that every test runs on: the one in memory, and Redis with a namespace for each test.
 
 use crate::servers::redis::RedisServer;
 use frontrow::{
@@ -16,16 +16,51 @@ use uuid::Uuid;
 
 const START: Time = Time::from_micros(1_900_000_000_000_000);
 
+/// Runs every test on each queue.
+macro_rules! every_queue {
+    ($($name:ident),* $(,)?) => {
+        mod memory_queue {
+            use frontrow::queue::memory::MemoryQueue;
+
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    crate::queue::$name(&MemoryQueue::new()).await;
+                }
+            )*
+        }
+
+        mod redis_queue {
+            use crate::queues::Namespace;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let (_server, urls) = crate::queues::server();
+                    crate::queue::$name(&*Namespace::new(urls).alone().await).await;
+                }
+            )*
+        }
+
+        /// All of them on one cluster: what is done in a row takes one start of three servers.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_cluster_of_three_nodes_is_as_good_as_one_server() {
+            use crate::{servers::redis::RedisCluster, queues::Namespace};
+
+            let cluster = RedisCluster::start();
+            $(crate::queue::$name(&*Namespace::new(cluster.urls()).alone().await).await;)*
+        }
+    };
+}
+
 /// The run's server, or one of the test's own where none is named.
 pub(crate) fn server() -> (Option<RedisServer>, Vec<String>) {
-    match std::env::var("FRONTROW_TEST_REDIS") {
-        Ok(url) => (None, vec![url]),
-        Err(_) => {
-            let server = RedisServer::start();
-            let urls = vec![server.url()];
-            (Some(server), urls)
-        }
+    if let Ok(url) = std::env::var("FRONTROW_TEST_REDIS") {
+        return (None, vec![url]);
     }
+    let server = RedisServer::start();
+    let urls = vec![server.url()];
+    (Some(server), urls)
 }
 
 /// One box office's part of a Redis.

@@ -1,0 +1,74 @@
+//! The rows of a `SQLite` file, table by table and part by part.
+
+use super::tables::{TABLES, Table};
+use crate::store::{StoreError, sqlite::SqliteStore};
+use rusqlite::Connection;
+use std::sync::Arc;
+use tokio::{
+    sync::mpsc::{self, Receiver, Sender},
+    task::JoinHandle,
+};
+
+/// How many rows are handed over at once.
+const PART: usize = 2_000;
+/// How many parts may wait.
+const WAITING: usize = 4;
+
+/// Rows of one table, each with its values as text.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) table: &'static Table,
+    pub(super) rows: Vec<Vec<Option<String>>>,
+}
+
+/// All rows of all tables, one part after another, as they were at one moment.
+#[derive(Debug)]
+pub(super) struct Parts {
+    parts: Receiver<Part>,
+    reading: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Parts {
+    /// Starts to read; `order` says in which order a table is.
+    pub(super) fn start(source: &Arc<SqliteStore>, order: fn(&Table) -> &'static str) -> Self {
+        let (sender, parts) = mpsc::channel(WAITING);
+        let source = Arc::clone(source);
+        let reading = tokio::spawn(async move { source.read(move |conn| pour(conn, order, &sender)).await });
+        Self { parts, reading }
+    }
+
+    /// The next part; none at the end, or where reading failed.
+    pub(super) async fn next(&mut self) -> Option<Part> {
+        self.parts.recv().await
+    }
+
+    /// Whether all was read.
+    ///
+    /// # Errors
+    /// The file could not be read to its end.
+    pub(super) async fn end(self) -> Result<(), StoreError> {
+        drop(self.parts);
+        self.reading.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+}
+
+fn pour(conn: &Connection, order: fn(&Table) -> &'static str, parts: &Sender<Part>) -> rusqlite::Result<()> {
+    let moment = conn.unchecked_transaction()?;
+    for table in TABLES {
+        let columns: Vec<_> = table.columns.iter().map(super::tables::Column::in_sqlite).collect();
+        let query = format!("SELECT {} FROM \"{}\" ORDER BY {}", columns.join(", "), table.name, order(table));
+        let mut query = moment.prepare(&query)?;
+        let mut found = query.query(())?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            rows.push((0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?);
+            if rows.len() == PART && parts.blocking_send(Part { table, rows: std::mem::take(&mut rows) }).is_err() {
+                return Ok(());
+            }
+        }
+        if !rows.is_empty() && parts.blocking_send(Part { table, rows }).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

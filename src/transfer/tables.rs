@@ -1,0 +1,283 @@
+//! What is moved: every table with its columns, in an order in which no row refers to one that is not there yet.
+
+/// A table as both databases have it.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [Column],
+    /// The order in which rows are compared: a key of the table, in both databases alike.
+    pub(super) key: &'static str,
+    /// The order in which they are copied: that of `SQLite`.
+    pub(super) copied_by: &'static str,
+}
+
+/// A column, and how its values are written as text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// How `SQLite` says it, where it has no column of that name and meaning.
+    pub(super) source: Option<&'static str>,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Number,
+    Text,
+    Uuid,
+    Bytes,
+    Json,
+}
+
+impl Column {
+    /// The value as text, in the words of `SQLite`.
+    pub(super) fn in_sqlite(&self) -> String {
+        let Self { name, kind, source } = self;
+        let value = source.map_or_else(|| format!("\"{name}\""), |source| format!("({source})"));
+        match kind {
+            Kind::Number => format!("CAST({value} AS TEXT)"),
+            Kind::Text | Kind::Json => value,
+            Kind::Uuid | Kind::Bytes => format!("CASE WHEN {value} IS NOT NULL THEN lower(hex({value})) END"),
+        }
+    }
+
+    /// The same in the words of `PostgreSQL`.
+    pub(super) fn in_postgres(&self) -> String {
+        let Self { name, kind, .. } = self;
+        match kind {
+            Kind::Number | Kind::Json => format!("\"{name}\"::text"),
+            Kind::Text => format!("\"{name}\""),
+            Kind::Uuid => format!("replace(\"{name}\"::text, '-', '')"),
+            Kind::Bytes => format!("encode(\"{name}\", 'hex')"),
+        }
+    }
+
+    /// The value of this column from the text in `place`, in the words of `PostgreSQL`.
+    pub(super) fn from_text(&self, place: &str) -> String {
+        match self.kind {
+            Kind::Number => format!("{place}::bigint"),
+            Kind::Text => place.to_owned(),
+            Kind::Uuid => format!("{place}::uuid"),
+            Kind::Bytes => format!("decode({place}, 'hex')"),
+            Kind::Json => format!("{place}::jsonb"),
+        }
+    }
+}
+
+const fn column(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind, source: None }
+}
+
+const fn number(name: &'static str) -> Column {
+    column(name, Kind::Number)
+}
+
+const fn text(name: &'static str) -> Column {
+    column(name, Kind::Text)
+}
+
+const USER_ID: Column = column("user_id", Kind::Uuid);
+
+const fn table(name: &'static str, key: &'static str, columns: &'static [Column]) -> Table {
+    Table { name, columns, key, copied_by: key }
+}
+
+/// Every table. Not here: the clock, which `PostgreSQL` has itself, and the sequences, which follow from the rows.
+pub(super) const TABLES: &[Table] = &[
+    table(
+        "user",
+        "user_id",
+        &[
+            USER_ID,
+            text("name"),
+            text("email"),
+            text("password_hash"),
+            text("role"),
+            number("created_at"),
+            number("updated_at"),
+        ],
+    ),
+    table("session", "secret_hash", &[column("secret_hash", Kind::Bytes), USER_ID, text("role"), number("expires_at")]),
+    table(
+        "room",
+        "room_id",
+        &[
+            number("room_id"),
+            number("max_active"),
+            number("admit_per_minute"),
+            text("gate"),
+            text("message"),
+            number("cursor"),
+            number("epoch"),
+            number("no_show_ppm"),
+            number("credit_ppm"),
+            number("credit_at"),
+            number("fence"),
+            number("updated_at"),
+        ],
+    ),
+    Table {
+        name: "room_cap",
+        columns: &[number("room_id"), number("max_active"), number("since")],
+        key: "room_id, since, max_active",
+        copied_by: "rowid",
+    },
+    table(
+        "waiting_token",
+        "room_id, position",
+        &[
+            number("room_id"),
+            number("position"),
+            USER_ID,
+            text("status"),
+            number("issued_at"),
+            number("activated_at"),
+            Column {
+                name: "deadline",
+                kind: Kind::Number,
+                source: Some("CASE WHEN status <> 'active' THEN deadline END"),
+            },
+            Column {
+                name: "active_until",
+                kind: Kind::Number,
+                source: Some("CASE WHEN status = 'active' THEN deadline END"),
+            },
+            number("expired_at"),
+            text("end_reason"),
+        ],
+    ),
+    table(
+        "concert",
+        "concert_id",
+        &[
+            number("concert_id"),
+            text("title"),
+            text("artist"),
+            text("venue"),
+            text("time_zone"),
+            text("concert_date"),
+            text("start_time"),
+            text("end_time"),
+            number("starts_at"),
+            number("base_price"),
+            number("opens_at"),
+            number("closes_at"),
+            number("room_id"),
+            text("status"),
+            number("created_at"),
+            number("updated_at"),
+        ],
+    ),
+    table(
+        "seat",
+        "seat_id",
+        &[
+            number("seat_id"),
+            number("concert_id"),
+            number("seat_number"),
+            number("price"),
+            text("status"),
+            number("reservation_id"),
+            text("blocked_reason"),
+            text("section"),
+            text("row"),
+            text("grade"),
+            number("created_at"),
+            number("updated_at"),
+        ],
+    ),
+    table(
+        "reservation",
+        "reservation_id",
+        &[
+            number("reservation_id"),
+            USER_ID,
+            number("concert_id"),
+            number("seat_id"),
+            number("seat_number"),
+            number("price"),
+            text("status"),
+            number("created_at"),
+            number("expires_at"),
+            number("confirmed_at"),
+            number("closed_at"),
+        ],
+    ),
+    table(
+        "payment",
+        "payment_id",
+        &[
+            number("payment_id"),
+            USER_ID,
+            number("reservation_id"),
+            number("amount"),
+            text("status"),
+            number("paid_at"),
+            number("refunded_at"),
+            number("created_at"),
+        ],
+    ),
+    table(
+        "point",
+        "point_id",
+        &[
+            number("point_id"),
+            USER_ID,
+            number("amount"),
+            number("version"),
+            number("last_updated"),
+            number("created_at"),
+        ],
+    ),
+    table(
+        "point_history",
+        "history_id",
+        &[
+            number("history_id"),
+            USER_ID,
+            number("amount"),
+            text("type"),
+            text("description"),
+            number("balance_after"),
+            number("version"),
+            number("payment_id"),
+            text("reference"),
+            number("created_at"),
+        ],
+    ),
+    Table {
+        name: "idempotency",
+        columns: &[
+            column("key", Kind::Bytes),
+            column("fingerprint", Kind::Bytes),
+            text("answer"),
+            number("created_at"),
+        ],
+        key: "\"key\"",
+        copied_by: "id",
+    },
+    table(
+        "audit_log",
+        "audit_id",
+        &[
+            number("audit_id"),
+            column("actor", Kind::Uuid),
+            text("action"),
+            text("object"),
+            column("detail", Kind::Json),
+            number("created_at"),
+        ],
+    ),
+];
+
+/// The sequences that give ids, and where the highest that was given stands.
+pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
+    ("concert_ids", "concert", "concert_id"),
+    ("seat_ids", "seat", "seat_id"),
+    ("reservation_ids", "reservation", "reservation_id"),
+    ("payment_ids", "payment", "payment_id"),
+    ("point_ids", "point", "point_id"),
+    ("history_ids", "point_history", "history_id"),
+    ("audit_ids", "audit_log", "audit_id"),
+];
