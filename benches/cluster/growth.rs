@@ -18,7 +18,7 @@ const CONCERTS: i64 = 4;
 const BUYERS: i64 = 40_000;
 const PLAN: Plan = Plan { concerts: CONCERTS, buyers: BUYERS / CONCERTS, seats: BUYERS / CONCERTS };
 const CALLERS: usize = 256;
-const LANES: usize = 4;
+const LANES: usize = 8;
 const ROUNDS: usize = 3;
 
 /// Where processes run.

@@ -34,7 +34,7 @@ const ROUNDS: usize = 5;
 /// Callers at once.
 const CALLERS: usize = 256;
 /// The lanes of an instance.
-const LANES: usize = 4;
+const LANES: usize = 8;
 /// The best pools of the usual way, by the sweep.
 const CONNECTIONS: usize = 32;
 

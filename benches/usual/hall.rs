@@ -145,9 +145,12 @@ fn server_command(program: &Path, pinned: Option<&str>) -> Result<Command> {
     if let Some(processors) = pinned {
         words.extend(["taskset", "-c", processors].map(str::to_owned));
     }
+    // It ends with this process, however that ends.
+    words.extend(["setpriv", "--pdeathsig", "KILL"].map(str::to_owned));
     if is_root()? {
-        words.extend(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned));
+        words.extend(["--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned));
     }
+    words.push("--".to_owned());
     words.push(program.display().to_string());
     let mut words = words.into_iter();
     let mut command = Command::new(words.next().context("no command")?);
@@ -191,7 +194,8 @@ impl Redis {
     /// There is no `redis-server`, or it does not start.
     pub(crate) fn start() -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut process = Command::new("redis-server")
+        let mut process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", "redis-server"])
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::piped())
             .spawn()

@@ -7,6 +7,7 @@ mod cost;
 mod crowd;
 mod guards;
 mod meeting;
+mod numbers;
 mod outage;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../servers/mod.rs"]

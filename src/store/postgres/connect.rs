@@ -73,13 +73,13 @@ const PLANS_KEPT: usize = 1_024;
 const PORT_DEFAULT: u16 = 5432;
 
 impl Settings {
-    /// What fits a server of its own that instances share: four lanes, eight readers, named statements.
+    /// What fits a server of its own that instances share: eight lanes, eight readers, named statements.
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
             ca_file: None,
-            lanes: 4,
+            lanes: 8,
             readers: 8,
             statement_timeout: Duration::from_secs(4),
             lock_timeout: Duration::from_secs(2),
