@@ -1,4 +1,4 @@
-//! Backups of PostgreSQL made during a sale, and what is restored from them.
+//! Backups of `PostgreSQL` made during a sale, and what is restored from them.
 
 use crate::{
     books::everything_told_is_there,

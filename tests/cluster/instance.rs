@@ -134,7 +134,7 @@ impl Drop for Instance {
     }
 }
 
-/// HAProxy with the settings that are shipped, in front of these instances.
+/// `HAProxy` with the settings that are shipped, in front of these instances.
 pub(crate) struct Proxy {
     child: Child,
     port: u16,

@@ -1,4 +1,4 @@
-//! A box office of several instances over one PostgreSQL and one Redis, behind HAProxy.
+//! A box office of several instances over one `PostgreSQL` and one Redis, behind `HAProxy`.
 
 use crate::{
     instance::{Instance, PROGRAM, Proxy, wait_for, wait_longer},
@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 
 const OPERATOR: &str = "operator@frontrow.example";
 const PASSWORD: &str = "front-row-cluster";
-/// The database that PostgreSQL has from the beginning.
+/// The database that `PostgreSQL` has from the beginning.
 pub(crate) const DATABASE: &str = "postgres";
 /// So long the buyers' registration may take, on a machine that others use too.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(90);
@@ -47,7 +47,7 @@ impl Office {
         Self::open_over(postgres::Server::start().await, program, count).await
     }
 
-    /// The same over this PostgreSQL.
+    /// The same over this `PostgreSQL`.
     pub(crate) async fn open_over(postgres: postgres::Server, program: &Path, count: usize) -> Self {
         let redis = RedisServer::start();
         let flags = flags(&postgres.url(DATABASE), &redis.url());
