@@ -74,7 +74,6 @@ CONF
     postgres_port=$(a_port)
     if run_postgres "$POSTGRES_BIN/pg_ctl" --pgdata="$data" --log="$log" --wait --timeout="$START_SECONDS" --silent \
       --options="-p $postgres_port" start >/dev/null 2>&1; then
-      postgres_pid=$(head -n 1 "$data/postmaster.pid")
       return 0
     fi
     grep -q "Address already in use" "$log" || break
@@ -91,7 +90,6 @@ start_redis() {
       --dir "$folder/redis" --logfile "$folder/redis/log" --pidfile "$folder/redis/pid" --daemonize yes) >/dev/null
     for _ in $(seq 100); do
       if grep -q "Ready to accept connections" "$folder/redis/log" 2>/dev/null && [ -s "$folder/redis/pid" ]; then
-        redis_pid=$(cat "$folder/redis/pid")
         return 0
       fi
       grep -q "Address already in use\|Failed listening" "$folder/redis/log" 2>/dev/null && break
@@ -102,36 +100,38 @@ start_redis() {
   return 1
 }
 
-postgres_pid= redis_pid=
 stop() {
+  local postgres redis
+  postgres=$(head -n 1 "$folder/postgres/data/postmaster.pid" 2>/dev/null || true)
+  redis=$(cat "$folder/redis/pid" 2>/dev/null || true)
   # SIGQUIT: at once, nothing of it is kept.
-  [ -z "$postgres_pid" ] || kill -QUIT "$postgres_pid" 2>/dev/null || true
-  [ -z "$redis_pid" ] || kill -KILL "$redis_pid" 2>/dev/null || true
+  [ -z "$postgres" ] || kill -QUIT "$postgres" 2>/dev/null || true
+  [ -z "$redis" ] || kill -KILL "$redis" 2>/dev/null || true
   for _ in $(seq 100); do
-    [ -n "$postgres_pid" ] && kill -0 "$postgres_pid" 2>/dev/null || break
+    [ -n "$postgres" ] && kill -0 "$postgres" 2>/dev/null || break
     sleep 0.05
   done
   rm -rf "$folder"
 }
-trap 'stop; fail "the servers did not start"' ERR
-
-start_postgres
-start_redis
-trap - ERR
 
 # When the run's process began: its number may be given to another one later.
 began() { cut -d ' ' -f 22 "/proc/$RUN_PID/stat" 2>/dev/null || true; }
-run_began=$(began)
 
 watch() {
   trap '' INT TERM HUP
-  while kill -0 "$RUN_PID" 2>/dev/null && [ "$(began)" = "$run_began" ]; do sleep 0.5; done
+  while [ -d "$folder" ] && kill -0 "$RUN_PID" 2>/dev/null && [ "$(began)" = "$run_began" ]; do sleep 0.5; done
   stop
 }
+run_began=$(began)
 export -f watch stop began
-export RUN_PID run_began folder postgres_pid redis_pid
-# In a session of its own: it must outlive what ends the run.
+export RUN_PID run_began folder
+# In a session of its own: it must outlive what ends the run. It watches from before the first server.
 setsid bash -c watch </dev/null >/dev/null 2>&1 &
+
+trap 'stop; fail "the servers did not start"' ERR
+start_postgres
+start_redis
+trap - ERR
 
 cat >>"${NEXTEST_ENV:-/dev/stdout}" <<ENV
 FRONTROW_TEST_POSTGRES=postgres://postgres@127.0.0.1:$postgres_port/postgres

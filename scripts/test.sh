@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is taken: format, lints, documentation, dependencies, tests.
-# Needs Rust and a C compiler; installs cargo-nextest and cargo-deny with cargo where they are missing.
+# Needs Rust and a C compiler; installs cargo-nextest and cargo-deny with cargo where they are missing, and the servers
+# that the tests run against with apt-get: as root, or with sudo where that asks for no password. Each run starts its
+# own PostgreSQL and Redis (scripts/test-servers.sh); those of the system are left alone.
+# Where FRONTROW_TEST_POSTGRES_BIN names the folder of another PostgreSQL's programs, the store is tested on that, too.
 # The tests come last, so that the output ends with their summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +24,30 @@ cargo --version
 cargo nextest --version | head -n 1
 cargo deny --version
 
+step "servers for the tests"
+# The program that a package is there for, and the package.
+wanted_packages() {
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
+  command -v redis-server >/dev/null || echo redis-server
+  PATH=$PATH:/usr/sbin
+  command -v haproxy >/dev/null || echo haproxy
+  command -v pgbouncer >/dev/null || echo pgbouncer
+  command -v openssl >/dev/null || echo openssl
+  command -v sqlite3 >/dev/null || echo sqlite3
+}
+mapfile -t missing < <(wanted_packages)
+if [ "${#missing[@]}" -gt 0 ]; then
+  as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+  if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
+    echo "MISSING: ${missing[*]}. Install these packages (apt-get install ${missing[*]}) and start again." >&2
+    exit 1
+  fi
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+redis-server --version
+
 step "format"
 cargo fmt --all --check
 
@@ -33,6 +60,9 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 step "examples in the documentation"
 cargo test --workspace --doc --locked
 
+step "deployment files"
+scripts/check-deploy.sh
+
 step "dependencies: bans, licences, sources"
 cargo deny --locked check bans licenses sources
 
@@ -41,6 +71,13 @@ if timeout "$ADVISORY_FETCH_SECONDS" cargo deny --locked fetch db; then
   cargo deny --locked check --disable-fetch advisories
 else
   echo "NOT CHECKED: the advisory database could not be fetched."
+fi
+
+other_postgres=${FRONTROW_TEST_POSTGRES_BIN:-}
+unset FRONTROW_TEST_POSTGRES_BIN
+if [ -n "$other_postgres" ]; then
+  step "the store on $("$other_postgres/postgres" --version)"
+  FRONTROW_TEST_POSTGRES_BIN=$other_postgres cargo nextest run --locked --test conformance -E 'test(postgres)'
 fi
 
 step "tests"

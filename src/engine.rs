@@ -171,29 +171,34 @@ enum Home {
     User(Option<UserId>),
 }
 
-/// Which of `lanes` a command takes. A hot room has a lane for its line and a lane for its sale, so that neither waits
+/// Which of `lanes` a command takes. A hot room has a lane for its line and lanes for its sale, so that neither waits
 /// for the other, and the other rooms are spread over the rest. The lanes only tell who waits for whom: what two of
 /// them may not do at once, the store's locks see to.
+///
+/// A sale is shared out by token over half of the lanes that sales have: one batch at a time keeps a server busy on
+/// one processor only, and all lanes would leave none to the sales that are not hot.
 fn lane_of(request: &Request, lanes: usize) -> usize {
     if lanes <= 1 {
         return 0;
     }
-    let home = match &request.command {
-        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => Home::Line(*room_id),
-        Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
+    let (home, share) = match &request.command {
+        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => (Home::Line(*room_id), 0),
+        Command::ActivateToken { token } | Command::LeaveQueue { token } => (Home::Line(token.room_id), 0),
         Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
-            Home::Sale(token.room_id)
+            (Home::Sale(token.room_id), token.position.0.unsigned_abs())
         }
-        _ => Home::User(request.caller.user_id()),
+        _ => (Home::User(request.caller.user_id()), 0),
     };
     let mut hasher = DefaultHasher::new();
     home.hash(&mut hasher);
     let hash = usize::try_from(hasher.finish() >> 1).unwrap_or(0);
     // The lines have the first half of the lanes and the sales the other.
     let half = lanes / 2;
+    let sales = lanes - half;
+    let shares = sales.div_ceil(2);
     match home {
         Home::Line(_) => hash % half,
-        Home::Sale(_) | Home::User(_) => half + hash % (lanes - half),
+        Home::Sale(_) | Home::User(_) => half + (hash + usize::try_from(share).unwrap_or(0) % shares) % sales,
     }
 }
 
@@ -202,6 +207,7 @@ mod tests {
     use super::*;
     use crate::{clock::Clock, store::memory::MemoryStore};
     use frontrow_domain::{
+        id::{Position, TokenId},
         rules::Rules,
         time::Time,
         user::{Caller, NewUser, Role},
@@ -260,5 +266,34 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_line_and_its_sale_have_lanes_of_their_own_and_one_user_keeps_to_one() {
+        let of = |command, lanes| {
+            lane_of(
+                &Request { caller: Caller::Buyer(UserId(uuid::Uuid::from_u128(1))), command, idempotency: None },
+                lanes,
+            )
+        };
+        let cancel = |id| Command::CancelReservation { reservation_id: frontrow_domain::id::ReservationId::new(id) };
+        for number in 0..100 {
+            let room_id = RoomId::new(number);
+            let token = TokenId { room_id, position: Position(1) };
+            let line = of(Command::ActivateToken { token }, 4);
+            assert!(line < 2);
+            assert_eq!(of(Command::IssueToken { room_id, concert_id: None }, 4), line);
+            let sale = of(Command::Hold { token, seat_ids: Vec::new() }, 4);
+            assert!((2..4).contains(&sale));
+            assert_eq!(of(Command::Pay { token, reservation_ids: Vec::new() }, 4), sale);
+            assert_eq!(of(cancel(number), 4), of(cancel(1), 4));
+            assert_eq!(of(Command::Hold { token, seat_ids: Vec::new() }, 1), 0);
+        }
+        let used: std::collections::HashSet<_> = (0..100)
+            .map(|number| {
+                of(Command::WakeToken { token: TokenId { room_id: RoomId::new(number), position: Position(1) } }, 8)
+            })
+            .collect();
+        assert_eq!(used.len(), 4, "the rooms are spread over the lanes of the sales");
     }
 }

@@ -309,12 +309,11 @@ impl World {
 
     /// The next position of a room: the first of the reserved ones, or the highest so far plus one.
     pub fn take_position(&mut self, room_id: RoomId) -> Position {
-        if let Some(position) = self.positions.get_mut(&room_id).and_then(VecDeque::pop_front) {
-            return position;
-        }
+        let reserved = self.positions.get_mut(&room_id).and_then(VecDeque::pop_front);
         let highest = self.highest.entry(room_id).or_insert(Position(0));
-        *highest = next_position(*highest);
-        *highest
+        let position = reserved.unwrap_or_else(|| next_position(*highest));
+        *highest = position.max(*highest);
+        position
     }
 
     /// The next concert's id.

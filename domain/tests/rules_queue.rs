@@ -3,15 +3,16 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Issue, Outcome, RoomChange},
+    command::{Command, ConcertChange, Issue, Keys, Outcome, Request, RoomChange},
     concert::ConcertStatus,
+    decide::decide_all,
     id::{ConcertId, Position, RoomId},
     queue::{EndReason, Gate, TokenStatus},
     user::Caller,
 };
 use support::{
-    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, advance, advance_past, at,
-    hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, advance, advance_as,
+    advance_past, at, hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
 };
 
 #[test]
@@ -45,6 +46,47 @@ fn positions_rise_by_one_and_are_never_given_again() {
     let places: Vec<_> = office.model.tokens.keys().map(|id| id.position.0).collect();
     assert_eq!(places, [1, 2, 3]);
     assert_eq!(office.token(token_id(HOUSE, 2)).end_reason, Some(EndReason::Left));
+}
+
+#[test]
+fn a_leader_that_was_replaced_moves_the_line_no_more() {
+    let mut office = Office::new();
+    office.run([
+        (0, BOSS, set_cap(HOUSE, 1), "room"),
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, JUNHO, issue(HOUSE), "new"),
+        (S, CLOCK, advance_as(7, HOUSE), "offered 1, lapsed 0"),
+        (S, MINJI, leave(token_id(HOUSE, 1)), "ended"),
+        (S, CLOCK, advance_as(6, HOUSE), "superseded by 7"),
+        (S, CLOCK, advance_as(7, HOUSE), "offered 1, lapsed 0"),
+        // A leader takes the line over by moving it, even where nothing is to be moved.
+        (2 * S, CLOCK, advance_as(8, HOUSE), "offered 0, lapsed 0"),
+        (2 * S, JUNHO, leave(token_id(HOUSE, 2)), "ended"),
+        (2 * S, SORA, issue(HOUSE), "new"),
+        (2 * S, CLOCK, advance_as(7, HOUSE), "superseded by 8"),
+    ]);
+    assert_eq!(office.status(token_id(HOUSE, 3)), TokenStatus::Waiting);
+}
+
+#[test]
+fn reserved_positions_are_given_in_order_and_what_is_left_of_them_is_named() {
+    let office = Office::new();
+    let requests: Vec<_> = [MINJI, MINJI, JUNHO]
+        .into_iter()
+        .map(|caller| Request { caller, command: issue(HOUSE), idempotency: None })
+        .collect();
+    let mut world = office.model.load(at(0), office.rules, &Keys::of(&requests));
+    world.positions.insert(HOUSE, [5, 6, 9].map(Position).into());
+    let answers = decide_all(&mut world, &requests);
+    let given: Vec<_> = answers
+        .iter()
+        .map(|answer| match &answer.decision {
+            Ok(Outcome::Joined { token, .. }) => token.id.position.0,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(given, [5, 5, 6]);
+    assert_eq!(world.into_changes().unused, [token_id(HOUSE, 9)]);
 }
 
 #[test]

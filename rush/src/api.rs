@@ -68,6 +68,8 @@ pub(crate) struct QueuePosition {
     /// When to ask again, in milliseconds.
     #[serde(default)]
     pub(crate) poll_after_ms: u64,
+    /// The moment of which this is true, at least.
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 /// A queue token.

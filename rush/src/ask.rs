@@ -241,6 +241,7 @@ impl Desk {
             }
             sleep_until(again).await;
         }
+        self.recorder.gave_up(format!("{} {}", ask.method, ask.path));
         None
     }
 

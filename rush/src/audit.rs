@@ -38,6 +38,8 @@ pub(crate) struct Books {
     pub(crate) operator_acts: BTreeMap<&'static str, u64>,
     /// The highest cap that the room had during the run.
     pub(crate) max_active: i64,
+    /// What answers about the line may be apart, in microseconds.
+    pub(crate) view_lag: i64,
 }
 
 /// Whether two readings belong to one moment.

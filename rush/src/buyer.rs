@@ -278,6 +278,7 @@ impl Buyer {
                 received: self.sale.desk.mono.now(),
                 position: place.position,
                 ahead: place.ahead,
+                as_of: place.as_of.map_or(0, jiff::Timestamp::as_microsecond),
             });
         }
     }

@@ -26,6 +26,11 @@ impl Mono {
     pub(crate) fn at(self, instant: Instant) -> At {
         micros(instant.saturating_duration_since(self.origin))
     }
+
+    /// The instant so many microseconds after the run's beginning; none for the end of time.
+    pub(crate) fn instant(self, at: At) -> Option<Instant> {
+        self.origin.checked_add(std::time::Duration::from_micros(at)).filter(|_| at < At::MAX)
+    }
 }
 
 /// Whole microseconds of a duration.

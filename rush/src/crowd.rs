@@ -56,6 +56,14 @@ pub(crate) struct Outcome {
     pub(crate) seats: SeatCounts,
     /// The verdict.
     pub(crate) verdict: Verdict,
+    /// What buyers asked and heard.
+    pub(crate) history: History,
+    /// The clock of the history.
+    pub(crate) mono: Mono,
+    /// The room that the buyers waited in.
+    pub(crate) room_id: i64,
+    /// The buyers' ids.
+    pub(crate) user_ids: Vec<String>,
     /// What came up.
     pub(crate) exercised: BTreeMap<&'static str, u64>,
     /// What the verdict does not cover.
@@ -136,6 +144,10 @@ pub(crate) async fn run(options: SaleOptions) -> Result<Outcome> {
         None => None,
     };
     Ok(Outcome {
+        user_ids: ready.logins.iter().map(|login| login.user_id.clone()).collect(),
+        room_id: ready.concert.room_id,
+        mono,
+        history,
         options: sale.options.clone(),
         concert: (ready.concert.concert_id, ready.concert.title),
         took,
@@ -154,6 +166,7 @@ fn append(history: &mut History, more: History) {
     history.sightings.extend(more.sightings);
     history.replays.extend(more.replays);
     history.faults.extend(more.faults);
+    history.given_up.extend(more.given_up);
 }
 
 /// Lets the buyers come, and watches until they are done or time is up.
@@ -259,6 +272,7 @@ fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Read
         .filter_map(|entry| entry.detail.get("max_active").and_then(serde_json::Value::as_i64))
         .max()
         .unwrap_or(0);
+    books.view_lag = i64::from(options.view_lag) * 1_000;
     books.max_active = sampled.max(ready.room.max_active).max(logged);
     if ready.rooms_set > 0 {
         books.operator_acts.insert("room.set", ready.rooms_set);

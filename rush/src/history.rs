@@ -143,6 +143,8 @@ pub(crate) struct Sighting {
     pub(crate) position: i64,
     /// How many were said to be ahead.
     pub(crate) ahead: i64,
+    /// The moment of which that was said to be true, on the server's clock, in microseconds.
+    pub(crate) as_of: i64,
 }
 
 /// The same key was used twice on purpose, and both answers came.
@@ -182,6 +184,8 @@ pub(crate) struct History {
     pub(crate) replays: Vec<Replay>,
     /// Answers that should never be given.
     pub(crate) faults: Vec<Fault>,
+    /// Requests that were given up though there was time: repeat after repeat brought no definite answer.
+    pub(crate) given_up: Vec<String>,
 }
 
 /// Takes a history down while the crowd is at work.
@@ -226,6 +230,11 @@ impl Recorder {
     pub(crate) fn fault(&self, what: String, status: u16, body: &[u8]) {
         let body = String::from_utf8_lossy(body).chars().take(300).collect();
         self.lock().faults.push(Fault { what, status, body });
+    }
+
+    /// Notes a request that was given up.
+    pub(crate) fn gave_up(&self, what: String) {
+        self.lock().given_up.push(what);
     }
 
     /// The history so far; the recorder begins anew.

@@ -126,6 +126,10 @@ pub(crate) struct SaleOptions {
     /// How often a buyer looks for another seat before going home.
     #[arg(long, default_value_t = 30)]
     pub(crate) tries: u32,
+    /// What answers of several instances about the line may be apart, in milliseconds: places are compared where one is
+    /// newer by so much. 0 is for one instance, where nobody moves back from one answer to the next.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    pub(crate) view_lag: u32,
     /// Set the room's cap on active tokens first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) max_active: Option<i64>,

@@ -36,7 +36,7 @@ pub struct Servers {
     )]
     pub database_replica_url: Option<ServerUrl>,
     /// How many transactions one instance runs at once, each on its own connection
-    #[arg(long, env = "FRONTROW_DATABASE_LANES", default_value_t = 4, value_name = "COUNT", help_heading = "Servers")]
+    #[arg(long, env = "FRONTROW_DATABASE_LANES", default_value_t = 8, value_name = "COUNT", help_heading = "Servers")]
     pub database_lanes: u32,
     /// How many connections one instance reads with
     #[arg(

@@ -184,3 +184,48 @@ impl Lane {
         fault
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{
+        command::{Command, Idempotency},
+        id::{PaymentId, RoomId},
+        user::Caller,
+    };
+    use tokio::sync::oneshot;
+
+    fn refund(idempotency: Option<Idempotency>) -> Request {
+        let command = Command::Refund { payment_id: PaymentId::new(1) };
+        Request { caller: Caller::System, command, idempotency }
+    }
+
+    fn replies(count: usize) -> (Vec<Reply>, Vec<oneshot::Receiver<Result<Answer, Fault>>>) {
+        (0..count).map(|_| oneshot::channel()).unzip()
+    }
+
+    #[test]
+    fn only_what_is_done_once_however_often_it_is_given_is_given_again() {
+        let key = Idempotency { key: [1; 32], fingerprint: [2; 32] };
+        let join = Request {
+            caller: Caller::System,
+            command: Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None },
+            idempotency: None,
+        };
+        let batch = [refund(None), refund(Some(key)), join];
+        let (mut replies, mut answers) = replies(3);
+        let again = Lane::to_repeat(&batch, &mut replies, 0).unwrap();
+        let keys: Vec<_> = again.batch.iter().map(|request| request.idempotency).collect();
+        assert_eq!((keys, replies.len()), (vec![Some(key), None], 1));
+        replies.remove(0).send(Err(Fault::OutcomeUnknown)).unwrap();
+        assert_eq!(answers[0].try_recv(), Ok(Err(Fault::OutcomeUnknown)));
+    }
+
+    #[test]
+    fn a_batch_is_given_again_so_often_and_then_its_outcome_is_unknown() {
+        let batch = [refund(Some(Idempotency { key: [1; 32], fingerprint: [2; 32] }))];
+        let (mut replies, _answers) = replies(1);
+        assert!(Lane::to_repeat(&batch, &mut replies, REPEATS_MAX).is_none());
+        assert_eq!(replies.len(), 1);
+    }
+}

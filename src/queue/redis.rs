@@ -86,6 +86,8 @@ pub struct Settings {
     pub silence: Span,
     /// Nobody is called silent before the others had this long to tell whom they heard of.
     pub settles_in: Duration,
+    /// After how long a number that had no row when its line was laid, and has none still, is nobody's.
+    pub unsettled_for: Duration,
 }
 
 impl Settings {
@@ -102,6 +104,7 @@ impl Settings {
             glance_away_every: Duration::from_millis(900),
             silence: Span::from_secs(90),
             settles_in: Duration::from_secs(5),
+            unsettled_for: Duration::from_micros(LATE_MAX.micros().unsigned_abs()) + Duration::from_secs(1),
         }
     }
 
@@ -149,6 +152,7 @@ struct Lines {
     heartbeats: Heartbeats,
     /// How often a line was laid.
     lays: AtomicU64,
+    unsettled_for: Duration,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -203,8 +207,11 @@ impl RedisQueue {
         notices: mpsc::Sender<Notice>,
     ) -> Result<Arc<Self>, QueueError> {
         let link = Arc::new(Link::open(settings.link()).await?);
-        if link.is_up() {
-            script::probe_scripting(&mut link.way()).await.map_err(|error| QueueError(error.to_string()))?;
+        if link.is_up()
+            && let Err(error) = script::probe_scripting(&mut link.way()).await
+            && link.is_up()
+        {
+            return Err(QueueError(error.to_string()));
         }
         let keys = Keys::new(office);
         let confirmed = Arc::new(AtomicI64::new(0));
@@ -228,6 +235,7 @@ impl RedisQueue {
             leases: Leases::new(keys.clone(), instance),
             heartbeats: Heartbeats::new(keys.clone(), settings.silence, settings.settles_in),
             lays: AtomicU64::new(0),
+            unsettled_for: settings.unsettled_for,
         });
         let spoilt = Arc::new(Notify::new());
         let (from_end, wishes) = mpsc::channel(1);
@@ -239,11 +247,20 @@ impl RedisQueue {
             ids: Ids::from_os(),
             nonce: None,
         };
-        let mut reader =
-            Reader { lines: Arc::clone(&lines), link: Arc::clone(&link), last: None, numbers: HashMap::new() };
-        if link.is_up() {
-            watch.begin().await?;
-            reader.begin().await?;
+        let mut reader = Reader {
+            lines: Arc::clone(&lines),
+            link: Arc::clone(&link),
+            last: None,
+            numbers: HashMap::new(),
+            has_unread: false,
+            laid_for_unread: None,
+        };
+        if link.is_up()
+            && let Err(error) = begin(&mut watch, &mut reader).await
+            && link.is_up()
+        {
+            // It is there and refuses, which waiting does not cure.
+            return Err(error);
         }
         let telling = Telling { publisher: Arc::clone(&publisher), link: Arc::clone(&link), keys, spoilt };
         let mut tasks = JoinSet::new();
@@ -302,11 +319,20 @@ impl RedisQueue {
         // A commit may be on its way for so long.
         let from = line.now.minus(LATE_MAX);
         self.lines.lays.fetch_add(1, Ordering::Relaxed);
-        self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from));
+        for (token, now) in self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from)) {
+            self.lines.doubt(token, now);
+        }
+        self.lines.settle_numbers(line);
         if let Err(error) = self.lines.exchange(&self.link.way(), room).await {
             tracing::debug!(%error, "cannot tell who was heard of");
         }
     }
+}
+
+/// What is to be known before any line is laid.
+async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError> {
+    watch.begin().await?;
+    reader.begin().await
 }
 
 async fn exchange_for_ever(lines: Arc<Lines>, link: Arc<Link>) {

@@ -8,7 +8,7 @@ mod gone;
 mod live;
 mod pace;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use follow::{Delta, Effects, deltas};
 

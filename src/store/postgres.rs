@@ -4,6 +4,7 @@ mod connect;
 mod error;
 mod fill;
 pub mod keys;
+mod known;
 mod lists;
 mod load;
 mod pipeline;
@@ -25,6 +26,7 @@ use crate::{
     clock::Clock,
     store::{
         Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Sharing, Store, StoreError,
+        migrate::{self, Migration},
         postgres::{reads::Reads, transact::Transactor},
     },
 };
@@ -55,8 +57,16 @@ use uuid::Uuid;
 /// [`StoreError::Corrupt`] where the database is newer than this program or another program's;
 /// [`StoreError::Unavailable`] where the server cannot be reached or another instance takes too long.
 pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
+    migrate_to(settings, migrate::POSTGRES).await
+}
+
+/// The same with other steps than this version's: those of a next one, to see that this one goes on beside it.
+///
+/// # Errors
+/// As for [`migrate`].
+pub async fn migrate_to(settings: &Settings, steps: &[Migration]) -> Result<(), StoreError> {
     settings.check()?;
-    schema::migrate(&settings.reader_pool()?).await
+    schema::migrate(&settings.reader_pool()?, steps).await
 }
 
 /// What time it is: the database says so, for all instances alike, or a test does.
@@ -115,7 +125,7 @@ impl PostgresStore {
         let times = Times::new(clock.clone());
         let reads = Reads::open(settings, times.clone())?;
         schema::check(reads.primary(), &clock).await?;
-        schema::migrate(reads.primary()).await?;
+        schema::migrate(reads.primary(), migrate::POSTGRES).await?;
         let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
         Ok(Self { transactor: Transactor::new(settings.lane_pool()?, rules), reads, times, office })
     }

@@ -3,7 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod differential;
+#[macro_use]
+mod queues;
 mod queue;
+#[expect(dead_code, reason = "other tests stop, pause and break the servers")]
+#[path = "../servers/mod.rs"]
+mod servers;
 mod sqlite;
 mod store;
 mod support;

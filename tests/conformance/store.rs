@@ -99,3 +99,11 @@ mod on_memory {
 mod on_sqlite {
     conformance!(crate::store::sqlite);
 }
+
+async fn postgres() -> Fixture {
+    Fixture::postgres().await
+}
+
+mod on_postgres {
+    conformance!(crate::store::postgres);
+}

@@ -1,8 +1,13 @@
 //! A box office to test, with the steps of a sale as short calls.
 
+use crate::servers::postgres::Database;
 use frontrow::{
     clock::{Clock, Ids},
-    store::{Page, Store, sqlite::SqliteStore},
+    store::{
+        Page, Store,
+        postgres::{PostgresStore, Settings},
+        sqlite::SqliteStore,
+    },
 };
 use frontrow_domain::{
     command::{Answer, Command, Decision, Idempotency, NewConcert, Outcome, Request},
@@ -39,11 +44,13 @@ pub(crate) struct Fixture {
     pub(crate) ids: Ids,
     /// Keeps the store's folder until the test ends.
     pub(crate) folder: Option<TempDir>,
+    /// Keeps the store's database until the test ends.
+    pub(crate) database: Option<Database>,
 }
 
 impl Fixture {
     pub(crate) fn new(clock: Clock, store: Arc<dyn Store>, folder: Option<TempDir>) -> Self {
-        Self { store, clock, ids: Ids::from_seed(7), folder }
+        Self { store, clock, ids: Ids::from_seed(7), folder, database: None }
     }
 
     /// A box office in a new `SQLite` file.
@@ -52,6 +59,41 @@ impl Fixture {
         let clock = Clock::manual(START);
         let store = open_sqlite(&folder.path().join("frontrow.db"), &clock);
         Self::new(clock, Arc::new(store), Some(folder))
+    }
+
+    /// A box office in a new `PostgreSQL` database.
+    pub(crate) async fn postgres() -> Self {
+        let database = Database::new().await;
+        let clock = Clock::manual(START);
+        let store = open_postgres(&database, &clock).await;
+        Self { database: Some(database), ..Self::new(clock, Arc::new(store), None) }
+    }
+
+    /// Takes back the numbers that a store with many writers reserved and did not use, so that the next ones are
+    /// those of a store with one writer. Does nothing to any other store.
+    pub(crate) async fn close_gaps(&self) {
+        let Some(database) = &self.database else { return };
+        let tables = [
+            ("concert_ids", "concert_id", "concert"),
+            ("seat_ids", "seat_id", "seat"),
+            ("reservation_ids", "reservation_id", "reservation"),
+            ("payment_ids", "payment_id", "payment"),
+            ("point_ids", "point_id", "point"),
+            ("history_ids", "history_id", "point_history"),
+            ("audit_ids", "audit_id", "audit_log"),
+        ];
+        let mut sql: String = tables
+            .iter()
+            .map(|(ids, id, table)| {
+                format!("SELECT setval('{ids}', greatest(max({id}), 1), max({id}) IS NOT NULL) FROM {table};")
+            })
+            .collect();
+        sql.push_str(
+            "SELECT setval(('room_position_' || r.room_id)::regclass, greatest(max(w.position), 1),
+                 max(w.position) IS NOT NULL)
+             FROM room AS r LEFT JOIN waiting_token AS w USING (room_id) GROUP BY r.room_id",
+        );
+        database.client().await.batch_execute(&sql).await.unwrap();
     }
 
     /// Where its `SQLite` file is.
@@ -179,6 +221,11 @@ pub(crate) struct Sale {
 
 pub(crate) fn open_sqlite(path: &Path, clock: &Clock) -> SqliteStore {
     SqliteStore::open(path, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).unwrap()
+}
+
+pub(crate) async fn open_postgres(database: &Database, clock: &Clock) -> PostgresStore {
+    let settings = Settings { lanes: 2, readers: 2, ..Settings::new(&database.url()) };
+    PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap()
 }
 
 pub(crate) fn request(caller: Caller, command: Command) -> Request {

@@ -1,6 +1,6 @@
 //! The private servers do what the other tests ask of them.
 
-use crate::servers::redis::{RedisCluster, RedisSentinel, RedisServer};
+use crate::servers::{RedisCluster, RedisSentinel, RedisServer};
 
 #[test]
 fn a_killed_server_comes_back_with_its_snapshot_or_with_nothing() {

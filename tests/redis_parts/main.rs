@@ -1,7 +1,88 @@
 //! The parts of the Redis queue against real servers.
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../servers/mod.rs"]
-mod servers;
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod harness;
+mod heard;
+mod holds;
+mod leaders;
+mod lease;
+mod limits;
+mod places;
+mod promoted;
+#[path = "../servers/redis.rs"]
+mod servers;
+mod tokens;
+
+use frontrow::queue::redis::{
+    keys::Keys,
+    link::{Link, LinkSettings},
+};
+use frontrow_domain::{
+    id::{Position, RoomId, TokenId, UserId},
+    time::Time,
+};
+use servers::RedisServer;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+const START: Time = Time::from_micros(1_900_000_000_000_000);
+const HOUSE: RoomId = RoomId::HOUSE;
+/// How long anything may take that happens by itself.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A server of the test's own, and two instances' ways to it.
+struct Pair {
+    server: RedisServer,
+    one: Link,
+    other: Link,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let server = RedisServer::start();
+        let urls = vec![server.url()];
+        Self { one: link(urls.clone()).await, other: link(urls).await, server }
+    }
+
+    /// How often this command was called, as the server counts it.
+    fn calls(&self, command: &str) -> u64 {
+        let text: String = self.server.ask(&["INFO", "commandstats"]);
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+    }
+}
+
+async fn link(urls: Vec<String>) -> Link {
+    let link = Link::open(LinkSettings::new(urls)).await.unwrap();
+    assert!(link.is_up(), "{link:?}");
+    link
+}
+
+fn keys() -> Keys {
+    Keys::new(Uuid::from_u128(0xf00d))
+}
+
+fn instance(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn user(number: i64) -> UserId {
+    UserId(Uuid::from_u128(number.unsigned_abs().into()))
+}
+
+fn at(position: i64) -> TokenId {
+    TokenId { room_id: HOUSE, position: Position(position) }
+}
+
+/// Asks until the answer is there, for a bounded time.
+async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let from = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(from.elapsed() < PATIENCE, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

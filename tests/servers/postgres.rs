@@ -1,4 +1,4 @@
-//! PostgreSQL: a database of its own for each test, and servers that a test may kill.
+//! `PostgreSQL`: a database of its own for each test, and servers that a test may kill.
 
 use super::{folder, free_port, run, signal};
 use frontrow::{
@@ -9,13 +9,14 @@ use frontrow::{
     },
 };
 use std::{
+    ffi::OsStr,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// A server that has not started or stopped by then never will.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,7 +42,8 @@ pub(crate) async fn connect(url: &str) -> Client {
     try_connect(url).await.unwrap()
 }
 
-async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+/// The same where it may fail.
+pub(crate) async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -78,8 +80,8 @@ impl Database {
     }
 
     async fn create(admin: &Client, server: &str, how: &str) -> Self {
-        let random: String = Ids::from_os().secret()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("test_{random}");
+        let [a, b, c, d, ..] = Ids::from_os().secret();
+        let name = format!("test_{:08x}", u32::from_be_bytes([a, b, c, d]));
         admin.batch_execute(&format!("CREATE DATABASE {name} {how}")).await.unwrap();
         Self { server: server.to_owned(), name }
     }
@@ -87,6 +89,11 @@ impl Database {
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         with_database(&self.server, &self.name)
+    }
+
+    /// Its name on the server.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// A connection to it.
@@ -115,7 +122,9 @@ impl Drop for Database {
 /// The name of a migrated database without a row, made by whoever comes first.
 async fn template(admin: &Client, server: &str) -> String {
     let mut hash = DefaultHasher::new();
-    migrate::POSTGRES.iter().for_each(|step| step.sql.hash(&mut hash));
+    for step in migrate::POSTGRES {
+        step.sql.hash(&mut hash);
+    }
     let name = format!("frontrow_template_{:016x}", hash.finish());
     let made = async || {
         let row = admin.query_opt("SELECT datistemplate FROM pg_database WHERE datname = $1", &[&name]).await.unwrap();
@@ -190,6 +199,31 @@ impl Server {
         replica.started().await
     }
 
+    /// A base backup of this server, which does not run yet.
+    pub(crate) fn base_backup(&self) -> Self {
+        let copy = Self::new(&self.programs);
+        let mut backup = copy.program("pg_basebackup");
+        backup.arg("--pgdata").arg(copy.data()).arg("--checkpoint=fast");
+        run(backup.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port.to_string()));
+        copy.append("postgresql.conf", &format!("unix_socket_directories = '{}'\n", copy.home().display()));
+        copy
+    }
+
+    /// Starts a base backup, and brings it up to the end of the log that is archived in this folder.
+    pub(crate) async fn recovered(self, archive: &Path) -> Self {
+        let restore = format!("archive_mode = off\nrestore_command = 'cp {}/%f %p'\n", archive.display());
+        self.append("postgresql.conf", &restore);
+        self.write("recovery.signal", "");
+        let server = self.started().await;
+        let started = Instant::now();
+        let client = server.client().await;
+        while client.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap().get(0) {
+            assert!(started.elapsed() < PATIENCE, "the recovery does not end: {}", server.log());
+            tokio::time::sleep(POLL).await;
+        }
+        server
+    }
+
     fn new(programs: &Path) -> Self {
         let folder = folder();
         let server = Self { programs: programs.to_owned(), folder, port: free_port(), process: None };
@@ -259,8 +293,11 @@ impl Server {
         let started = Instant::now();
         self.spawn();
         loop {
-            if try_connect(&self.url("postgres")).await.is_ok() {
-                return;
+            match try_connect(&self.url("postgres")).await {
+                Ok(_) => return,
+                // It speaks, and refuses one without encryption.
+                Err(error) if error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => return,
+                Err(_) => {}
             }
             assert!(started.elapsed() < PATIENCE, "the server does not start: {}", self.log());
             if self.process.as_mut().is_none_or(|process| process.try_wait().unwrap().is_some()) {
@@ -308,14 +345,9 @@ impl Server {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// One of its programs, as the user that it runs as. It is killed when the thread that started it ends.
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]);
-        if is_root() {
-            command.arg(format!("--reuid={}", user())).arg(format!("--regid={}", group())).arg("--clear-groups");
-        }
-        command.arg("--").arg(self.programs.join(name)).current_dir(self.home());
+        let mut command = as_its_user(self.programs.join(name));
+        command.current_dir(self.home());
         command
     }
 
@@ -332,6 +364,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A program as the user that the server runs as. It is killed when the thread that started it ends.
+pub(crate) fn as_its_user(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]);
+    if is_root() {
+        command.arg(format!("--reuid={}", user())).arg(format!("--regid={}", group())).arg("--clear-groups");
+    }
+    command.arg("--").arg(program);
+    command
 }
 
 fn is_root() -> bool {
@@ -352,7 +395,7 @@ fn group() -> String {
 
 // Not every binary uses everything.
 const _: () = {
-    let _ = (Database::new, Database::empty, Database::url, Database::client);
+    let _ = (Database::new, Database::empty, Database::url, Database::name, Database::client);
     let _ = (Server::start, Server::replica, Server::port, Server::write, Server::stop, Server::log);
-    let _ = (Server::pause, Server::resume, Server::promote, Server::client);
+    let _ = (Server::pause, Server::resume, Server::promote, Server::client, Server::base_backup, Server::recovered);
 };

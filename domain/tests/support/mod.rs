@@ -188,6 +188,7 @@ pub(crate) fn name(decision: &Decision) -> String {
         Ok(Outcome::Joined { issue: Issue::New, .. }) => "new".to_owned(),
         Ok(Outcome::Joined { issue: Issue::Existing, .. }) => "existing".to_owned(),
         Ok(Outcome::Token(token)) => format!("{:?}", token.status).to_lowercase(),
+        Ok(Outcome::Superseded { fence }) => format!("superseded by {fence}"),
         Ok(Outcome::Advanced { offered, lapsed, put_aside: _ }) => format!("offered {offered}, lapsed {lapsed}"),
         Ok(Outcome::HoldsExpired(count)) => format!("swept {count}"),
         Ok(outcome) => {
@@ -297,6 +298,10 @@ pub(crate) fn wake(token: TokenId) -> Command {
 
 pub(crate) fn advance(room_id: RoomId) -> Command {
     advance_past(room_id, &[])
+}
+
+pub(crate) fn advance_as(fence: i64, room_id: RoomId) -> Command {
+    Command::AdvanceRoom { room_id, fence: Fence(fence), limit: 100, asleep: Vec::new() }
 }
 
 pub(crate) fn advance_past(room_id: RoomId, asleep: &[i64]) -> Command {

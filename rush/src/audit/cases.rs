@@ -107,7 +107,7 @@ fn good() -> (History, Books) {
     let sightings = [2, 1, 1]
         .into_iter()
         .zip(2_310..)
-        .map(|(ahead, received)| Sighting { token: token(2), buyer: 2, received, position: 3, ahead })
+        .map(|(ahead, received)| Sighting { token: token(2), buyer: 2, received, position: 3, ahead, as_of: 0 })
         .collect();
     let history = History { ops, sightings, ..History::default() };
     let seat = |seat_id, status: &str| SeatRow { seat_id, status: status.to_owned() };
@@ -338,6 +338,22 @@ fn a_later_comer_with_a_lower_number_is_caught() {
 fn a_buyer_who_moves_back_is_caught() {
     caught("ahead_never_rises", |history, _| history.sightings[2].ahead = 4);
     caught("ahead_never_rises", |history, _| history.sightings[2].position = 4);
+}
+
+#[test]
+fn answers_of_several_instances_may_be_apart_by_so_much_and_no_more() {
+    let (mut history, mut books) = good();
+    books.view_lag = 1_000;
+    history.sightings[2].ahead = 2;
+    history.sightings[1].as_of = 5_000;
+    history.sightings[2].as_of = 5_999;
+    assert_eq!(audit(&history, &books).breaches, []);
+    caught("ahead_never_rises", |history, books| {
+        books.view_lag = 1_000;
+        history.sightings[2].ahead = 2;
+        history.sightings[1].as_of = 5_000;
+        history.sightings[2].as_of = 6_000;
+    });
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The waiting line: the cap, the order, and that nobody moves back.
 
 use super::{Books, Verdict};
-use crate::history::{Asked, Effect, History, Outcome};
+use crate::history::{Asked, Effect, History, Outcome, Sighting};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) fn check(history: &History, books: &Books, verdict: &mut Verdict) {
     room_cap(history, books, verdict);
     order_kept(history, verdict);
-    places(history, verdict);
+    places(history, books.view_lag, verdict);
     one_place(history, books, verdict);
     turn_needed(history, verdict);
 }
@@ -87,24 +87,34 @@ fn order_kept(history: &History, verdict: &mut Verdict) {
     }
 }
 
-fn places(history: &History, verdict: &mut Verdict) {
-    let mut last: HashMap<&str, (i64, i64)> = HashMap::new();
+/// Nobody's number changes, and nobody has more in front than an answer said that was true `lag` before.
+fn places(history: &History, lag: i64, verdict: &mut Verdict) {
+    let mut seen: HashMap<&str, Vec<&Sighting>> = HashMap::new();
     for sighting in &history.sightings {
-        let seen = last.insert(&sighting.token, (sighting.position, sighting.ahead));
-        let Some((position, ahead)) = seen else { continue };
-        let broken = if position != sighting.position {
-            Some(format!("buyer {}: place {position} became {}", sighting.buyer, sighting.position))
-        } else if sighting.ahead > ahead {
-            Some(format!(
-                "buyer {} at place {position}: {ahead} were ahead, then {} ({} ms into the sale)",
+        let before = seen.entry(&sighting.token).or_default();
+        let other = before.last().filter(|last| last.position != sighting.position);
+        let older = before.iter().filter(|older| lag == 0 || sighting.as_of.saturating_sub(older.as_of) >= lag);
+        let least = older.map(|older| older.ahead).min();
+        let moved_back = least.filter(|least| sighting.ahead > *least).map(|ahead| {
+            format!(
+                "buyer {} at place {}: {ahead} were ahead, then {} ({} ms into the sale)",
                 sighting.buyer,
+                sighting.position,
                 sighting.ahead,
                 sighting.received / 1_000
-            ))
-        } else {
-            None
+            )
+        });
+        let broken = match other {
+            Some(other) => {
+                Some(format!("buyer {}: place {} became {}", sighting.buyer, other.position, sighting.position))
+            }
+            None => moved_back,
         };
-        verdict.note("ahead_never_rises", broken);
+        let compared = !before.is_empty();
+        before.push(sighting);
+        if compared {
+            verdict.note("ahead_never_rises", broken);
+        }
     }
 }
 

@@ -66,14 +66,10 @@ impl Heard {
         self.note(position, now);
     }
 
-    /// Notes that a user was heard of, unless it is known already or of later. One store at most; nothing where no room
-    /// was made.
+    /// Notes that a user was heard of. One store; nothing where no room was made.
     pub(super) fn note(&self, position: Position, now: Time) {
-        let now = seconds(now);
-        if let Some(slot) = slot(&self.chunks.load(), position)
-            && slot.load(Ordering::Relaxed) < now
-        {
-            slot.store(now, Ordering::Relaxed);
+        if let Some(slot) = slot(&self.chunks.load(), position) {
+            slot.store(seconds(now), Ordering::Relaxed);
         }
     }
 
@@ -131,7 +127,7 @@ mod tests {
         assert!(heard.reader(at(10)).is_awake(FAR));
         assert!(!heard.reader(at(11)).is_awake(FAR));
         heard.note(FAR, at(11));
-        heard.note(FAR, at(9));
+        heard.note_later(FAR, at(9));
         assert!(heard.reader(at(11)).is_awake(FAR));
     }
 

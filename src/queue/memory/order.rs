@@ -57,8 +57,8 @@ pub(in crate::queue) struct News<'a> {
     pub(in crate::queue) inserted: Cow<'a, [Token]>,
     pub(in crate::queue) unused: &'a [TokenId],
     pub(in crate::queue) highest: Position,
-    /// Tokens that are told to wait although they were gone when the rows were read: either their batch was committed
-    /// after that, or they have left since and that was not heard of. The store knows.
+    /// Tokens that are told to live although the view says that they have ended: either what it says is told before
+    /// what comes first, or they have ended since and this was told late. The store knows.
     pub(in crate::queue) doubtful: Vec<TokenId>,
 }
 
@@ -82,8 +82,15 @@ impl Order {
         self.seen(position).is_some_and(|seen| seen.delta > deltas)
     }
 
-    /// Passes on what is news, and remembers it.
-    pub(in crate::queue) fn admit<'a>(&mut self, view: &RoomView, delta: &Delta<'a>, source: Source) -> News<'a> {
+    /// Passes on what is news, and remembers it. `known` is the view that says who has ended for sure: the one that was
+    /// laid from the rows, while what was told meanwhile is told again.
+    pub(in crate::queue) fn admit<'a>(
+        &mut self,
+        view: &RoomView,
+        known: &RoomView,
+        delta: &Delta<'a>,
+        source: Source,
+    ) -> News<'a> {
         self.deltas += 1;
         self.age(delta.now);
         let highest = highest(delta);
@@ -94,7 +101,18 @@ impl Order {
         }
         let room = delta.room.filter(|room| !is_older(room, view.room()));
         let cursor = room.map_or(view.cursor(), |room| room.cursor.max(view.cursor()));
-        let mut updated = self.later(delta.updated, |order, token| order.take(token, cursor, delta.now));
+        let mut updated = self.later(delta.updated, |order, token| {
+            let position = token.id.position;
+            let is_alive = token.status != TokenStatus::Ended;
+            if source == Source::Told && is_alive && has_ended(known, position) {
+                // Even where an earlier change of it was heard of: a look at the rows may have shown its end since.
+                if order.seen(position).is_none_or(|seen| seen.now <= delta.now) {
+                    doubtful.push(token.id);
+                }
+                return false;
+            }
+            order.take(token, cursor, delta.now)
+        });
         let inserted = self.later(delta.inserted, |order, token| {
             let position = token.id.position;
             if token.status != TokenStatus::Waiting {
@@ -105,7 +123,7 @@ impl Order {
             if is_behind || view.is_live(position) {
                 return false;
             }
-            if source == Source::Told && (position <= cursor || view.has_gone(position)) {
+            if source == Source::Told && (position <= cursor || has_ended(view, position)) {
                 doubtful.push(token.id);
                 return false;
             }
@@ -232,6 +250,11 @@ fn stub(id: TokenId, status: TokenStatus) -> Token {
 fn highest(delta: &Delta<'_>) -> Position {
     let tokens = [delta.updated.last(), delta.inserted.last()].into_iter().flatten().map(|token| token.id.position);
     tokens.chain(delta.unused.last().map(|unused| unused.position)).fold(delta.highest, Position::max)
+}
+
+/// Whether the view says that the token has ended.
+fn has_ended(view: &RoomView, position: Position) -> bool {
+    !view.is_live(position) && (position <= view.cursor() || view.has_gone(position))
 }
 
 /// Whether one version of a room's row is older than another. Each of these only grows within an epoch.

@@ -64,21 +64,27 @@ impl MemoryQueue {
 
     /// Lays a line. What was told of it since its rows were read is in `since`, in the order in which it came. Unless
     /// `replaces`, a line that is there stays as it is.
-    pub(in crate::queue) fn lay_told(&self, line: &Line, lay: Lay, since: impl FnOnce() -> Vec<Changes>) {
+    /// Returns the tokens in doubt, with the moment of what was told of them.
+    pub(in crate::queue) fn lay_told(
+        &self,
+        line: &Line,
+        lay: Lay,
+        since: impl FnOnce() -> Vec<Changes>,
+    ) -> Vec<(TokenId, Time)> {
         let room = line.room.room_id;
         let old = self.cell(room);
-        let cell = match (&old, lay) {
-            (Some(_), Lay::IfMissing) => return,
+        let doubtful = match (&old, lay) {
+            (Some(_), Lay::IfMissing) => return Vec::new(),
             (Some(old), Lay::Anew) => {
                 let mut next = lock(&old.next);
                 let order = next.order.take().unwrap_or_else(|| Order::laid_at(line.now));
                 let confirmed = next.confirmed.clone().unwrap_or_else(|| self.confirmed());
                 let view = RoomView::laid(line).going_on_from(&next.view);
                 let cell = Arc::new(Self::told_cell(view, &line.waiting, line.now, order, confirmed));
-                take_since(&cell, room, since());
+                let doubtful = take_since(&cell, &mut lock(&cell.next), room, &since());
                 next.is_replaced = true;
                 self.put_room(room, &cell);
-                cell
+                doubtful
             }
             (None, _) => {
                 let order = Order::laid_at(line.now);
@@ -87,14 +93,11 @@ impl MemoryQueue {
                 // What is told from now on waits until the rest has been taken in.
                 let mut next = lock(&cell.next);
                 self.put_missing_room(room, &cell);
-                let changes = since();
-                take_since_in(&cell, &mut next, room, &changes);
-                drop(next);
-                cell
+                take_since(&cell, &mut next, room, &since())
             }
         };
-        drop(cell);
         self.wake();
+        doubtful
     }
 
     /// Puts a room here that is new, so that all that is in it comes with it.
@@ -121,7 +124,7 @@ impl MemoryQueue {
 
     /// Takes in a change of one room.
     pub(in crate::queue) fn take_in(&self, room: RoomId, delta: &Delta<'_>, source: Source) -> Taken {
-        let taken = self.with_next(room, |cell, next| take_delta(cell, next, delta, source));
+        let taken = self.with_next(room, |cell, next| take_delta(cell, next, None, delta, source));
         match taken {
             None => Taken::Unknown,
             Some((may_move, doubtful)) => {
@@ -194,27 +197,35 @@ pub(in crate::queue) enum Lay {
     IfMissing,
 }
 
-fn take_since(cell: &RoomCell, room: RoomId, since: Vec<Changes>) {
-    take_since_in(cell, &mut lock(&cell.next), room, &since);
-}
-
-fn take_since_in(cell: &RoomCell, next: &mut MutexGuard<'_, Next>, room: RoomId, since: &[Changes]) {
+/// Takes in what was told of a line since its rows were read. Returns the tokens in doubt.
+fn take_since(
+    cell: &RoomCell,
+    next: &mut MutexGuard<'_, Next>,
+    room: RoomId,
+    since: &[Changes],
+) -> Vec<(TokenId, Time)> {
+    let laid = next.view.clone();
+    let mut all = Vec::new();
     for changes in since {
         if let Some(delta) = deltas(changes).get(&room) {
-            take_delta(cell, next, delta, Source::Told);
+            let (_, doubtful) = take_delta(cell, next, Some(&laid), delta, Source::Told);
+            all.extend(doubtful.into_iter().map(|id| (id, changes.now)));
         }
     }
+    all
 }
 
+/// Takes in a change: whether the line may move, and the tokens in doubt.
 fn take_delta(
     cell: &RoomCell,
     next: &mut MutexGuard<'_, Next>,
+    laid: Option<&RoomView>,
     delta: &Delta<'_>,
     source: Source,
 ) -> (bool, Vec<TokenId>) {
     let Next { view, order, .. } = &mut **next;
     let Some(order) = order else { return (cell.follow_in(view, delta), Vec::new()) };
-    let news = order.admit(view, delta, source);
+    let news = order.admit(view, laid.unwrap_or(view), delta, source);
     let delta = Delta {
         now: delta.now,
         room: news.room,
@@ -225,3 +236,6 @@ fn take_delta(
     };
     (cell.follow_in(view, &delta), news.doubtful)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ const TOKENS_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Body {
     /// What a batch changed.
-    Told(Told),
+    Told(Box<Told>),
     /// Something was changed and not told, in these rooms and maybe elsewhere: look at the rows.
     Gap(Vec<RoomId>),
 }
@@ -334,7 +334,7 @@ impl Reader<'_> {
         let instance = Uuid::from_bytes(self.take()?);
         let number = u64::from_be_bytes(self.take()?);
         let body = match self.byte()? {
-            0 => Body::Told(self.told()?),
+            0 => Body::Told(Box::new(self.told()?)),
             1 => {
                 let count = self.number()?;
                 let rooms = (0..count).map(|_| self.signed().map(RoomId::new)).collect::<Option<_>>()?;
@@ -449,3 +449,6 @@ impl Reader<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

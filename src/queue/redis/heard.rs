@@ -160,17 +160,20 @@ impl Heartbeats {
         let newest = window_of(now);
         let oldest = window_of(now.minus(self.silence));
         let from = self.exchanged().get(&room).map_or(oldest, |known| known.read_to.max(oldest));
-        let mut connection = connection.clone();
-        let mut seen = vec![Vec::new(); chunks.len()];
         // The others' clocks may be behind, or ahead. The newest comes first: it is what counts.
-        for window in (from - 1..=newest + 1).rev() {
-            let mut get = redis::cmd("MGET");
+        let windows: Vec<i64> = (from - 1..=newest + 1).rev().collect();
+        let mut get = redis::cmd("MGET");
+        for window in &windows {
             for chunk in chunks {
-                get.arg(self.key(room, window, *chunk));
+                get.arg(self.key(room, *window, *chunk));
             }
-            let bits: Vec<Option<Vec<u8>>> = get.query_async(&mut connection).await?;
+        }
+        let found: Vec<Option<Vec<u8>>> = get.query_async(&mut connection.clone()).await?;
+        let mut found = found.into_iter();
+        let mut seen = vec![Vec::new(); chunks.len()];
+        for window in windows {
             let at = Time::from_micros((window + 1) * WINDOW.micros()).min(now);
-            for ((chunk, bits), seen) in chunks.iter().zip(bits).zip(&mut seen) {
+            for ((chunk, seen), bits) in chunks.iter().zip(&mut seen).zip(&mut found) {
                 let bits = without(bits.unwrap_or_default(), seen);
                 for position in positions(*chunk, &bits) {
                     heard(TokenId { room_id: room, position }, at);

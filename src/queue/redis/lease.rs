@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// A follower asks again after this at the latest, so that a line whose leader died is not without one for long.
-const FOLLOW_AT_MOST: Duration = Duration::from_millis(500);
+const FOLLOW_AT_MOST: Duration = Duration::from_secs(1);
 /// A follower asks again after this at the earliest.
 const FOLLOW_AT_LEAST: Duration = Duration::from_millis(50);
 /// A leader that got no answer asks again after this.

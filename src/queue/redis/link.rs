@@ -149,10 +149,11 @@ impl Link {
             broken: Notify::new(),
             generations: AtomicU64::new(0),
         });
-        if let Err(error) = shared.connect().await
-            && is_for_ever(&error)
-        {
-            return Err(error_of(&error));
+        if let Err(error) = shared.connect().await {
+            if is_for_ever(&error) {
+                return Err(error_of(&error));
+            }
+            shared.reach.send_replace(Reach::Away(error.to_string()));
         }
         let keeper = tokio::spawn(keep(Arc::clone(&shared))).abort_handle();
         Ok(Self { shared, keeper })

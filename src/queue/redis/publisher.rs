@@ -260,16 +260,13 @@ impl Telling {
         }
         let mut bytes = 0;
         while told && (rest.peek().is_some() || !pipeline.is_empty()) {
-            match rest.next_if(|_| bytes < BYTES_AT_ONCE) {
-                Some(frame) => {
-                    bytes += frame.len();
-                    self.add(&mut pipeline, &frame);
-                }
-                None => {
-                    told = self.send(&pipeline).await.is_ok();
-                    pipeline = redis::Pipeline::new();
-                    bytes = 0;
-                }
+            if let Some(frame) = rest.next_if(|_| bytes < BYTES_AT_ONCE) {
+                bytes += frame.len();
+                self.add(&mut pipeline, &frame);
+            } else {
+                told = self.send(&pipeline).await.is_ok();
+                pipeline = redis::Pipeline::new();
+                bytes = 0;
             }
         }
         if !told {

@@ -16,7 +16,7 @@ use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -26,6 +26,8 @@ const BLOCK_MS: u64 = 200;
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS);
 /// How many frames a read brings at most.
 const AT_ONCE: usize = 256;
+/// Where another version's frames cannot be read, the rows are read this often instead.
+const UNREAD_EVERY: Duration = Duration::from_secs(5);
 /// How long after a failure the next try begins.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -39,6 +41,9 @@ pub(super) struct Reader {
     /// The last entry that was read; none before the stream's end was asked for.
     pub(super) last: Option<String>,
     pub(super) numbers: HashMap<Uuid, u64>,
+    /// There were frames that could not be read since the lines were laid for that reason.
+    pub(super) has_unread: bool,
+    pub(super) laid_for_unread: Option<Instant>,
 }
 
 impl Reader {
@@ -98,6 +103,11 @@ impl Reader {
                 self.take(&entry);
                 self.last = Some(entry.id);
             }
+            if self.has_unread && self.laid_for_unread.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
+                tracing::warn!("another version of the program tells what this one does not understand");
+                (self.has_unread, self.laid_for_unread) = (false, Some(Instant::now()));
+                self.lines.want_all();
+            }
             if count < AT_ONCE {
                 // Nothing older is on its way to here.
                 self.lines.confirmed.fetch_max(self.lines.clock.now().micros(), Ordering::Relaxed);
@@ -128,8 +138,8 @@ impl Reader {
                 self.lines.take(frame);
             }
             Err(error) => {
-                tracing::warn!(%error, "a frame cannot be read");
-                self.lines.want_all();
+                tracing::debug!(%error, "a frame cannot be read");
+                self.has_unread = true;
             }
         }
     }
@@ -152,8 +162,12 @@ impl Lines {
     pub(super) fn take(&self, frame: Frame) {
         match frame.body {
             Body::Gap(rooms) if rooms.is_empty() => self.want_all(),
-            Body::Gap(rooms) => self.want(rooms),
-            Body::Told(told) => self.take_told(told),
+            Body::Gap(rooms) => {
+                self.want(rooms);
+                // What else was not told may concern caches.
+                self.notify(Notice::Laid);
+            }
+            Body::Told(told) => self.take_told(*told),
         }
     }
 

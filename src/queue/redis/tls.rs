@@ -15,7 +15,7 @@ pub(super) enum Server {
     /// One server.
     One(Box<Client>),
     /// Whatever the sentinels say.
-    Sentinel(Sentinels),
+    Sentinel(Box<Sentinels>),
     /// The nodes of a cluster.
     Cluster(Nodes),
 }
@@ -53,7 +53,8 @@ pub(super) fn parse(settings: &LinkSettings) -> Result<Server, QueueError> {
         [] => Err(wrong("no address of Redis was given")),
         [url] => match url.split_once("://") {
             Some((scheme @ ("redis+sentinel" | "rediss+sentinel"), rest)) => {
-                sentinels(scheme.starts_with("rediss"), rest, certificates).map(Server::Sentinel)
+                sentinels(scheme.starts_with("rediss"), rest, certificates)
+                    .map(|sentinels| Server::Sentinel(Box::new(sentinels)))
             }
             Some(("redis-cluster", rest)) => cluster("redis", rest, certificates),
             Some(("rediss-cluster", rest)) => cluster("rediss", rest, certificates),

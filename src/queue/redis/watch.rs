@@ -1,5 +1,8 @@
 //! Sees to it that Redis is the one that it was. One that was emptied, restarted or replaced is told by its marker and
 //! its run id: then one instance lays in it what it should carry, and each one lays its lines anew.
+//!
+//! In a cluster this is the node that has what the office has once, the frames among it. The others have what each
+//! room has: leases, heartbeats and copies of tokens, which make themselves anew.
 
 use super::{
     Lines,
@@ -88,8 +91,7 @@ impl Watch {
         if self.nonce.as_ref() != Some(&mark.nonce) {
             // What is told from here on is read; what was told before is in the rows.
             let (done, wait) = oneshot::channel();
-            if self.from_end.send(done).await.is_err()
-                || !matches!(tokio::time::timeout(READER, wait).await, Ok(Ok(())))
+            if self.from_end.try_send(done).is_err() || !matches!(tokio::time::timeout(READER, wait).await, Ok(Ok(())))
             {
                 return Err(QueueError("the reader does not go on".into()));
             }
@@ -147,10 +149,10 @@ async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> 
     let holds = HoldChanges { due, over: Vec::new() };
     holds::publish(&mut link.way(), keys, &holds).await.map_err(redis)?;
     for room in lines.store.rooms().await.map_err(store)? {
-        let Some(line) = lines.store.glance(room.room_id).await.map_err(store)? else { continue };
+        let Some(rows) = lines.store.glance(room.room_id).await.map_err(store)? else { continue };
         let mut changes = TokenChanges::default();
-        for token in &line.others {
-            changes.follow(token, line.now);
+        for token in &rows.others {
+            changes.follow(token, rows.now);
         }
         tokens::publish(&link.way(), keys, changes).await.map_err(redis)?;
     }

@@ -12,11 +12,11 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-const START: Time = Time::from_micros(1_900_000_000_000_000);
+pub(in crate::queue) const START: Time = Time::from_micros(1_900_000_000_000_000);
 
 /// What may happen to a line. Numbers pick a user.
 #[derive(Debug, Clone)]
-enum Event {
+pub(in crate::queue) enum Event {
     Join(u8),
     Leave(u8),
     Activate(u8),
@@ -27,7 +27,7 @@ enum Event {
     Later(i64),
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(in crate::queue) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => any::<u8>().prop_map(Event::Join),
         2 => any::<u8>().prop_map(Event::Leave),
@@ -44,7 +44,7 @@ fn caller(user: u8) -> Caller {
     Caller::Buyer(UserId(Uuid::from_u128(u128::from(user % 64) + 1)))
 }
 
-fn request(model: &Model, event: &Event) -> Option<Request> {
+pub(in crate::queue) fn request(model: &Model, event: &Event) -> Option<Request> {
     let own = |user: u8| {
         let user_id = caller(user).user_id();
         model.tokens.values().rev().find(|token| Some(token.user_id) == user_id).map(|token| token.id)
@@ -80,7 +80,7 @@ const fn set(change: RoomChange) -> Command {
     Command::SetRoom { room_id: RoomId::HOUSE, change }
 }
 
-fn line(model: &Model, now: Time) -> Line {
+pub(in crate::queue) fn line(model: &Model, now: Time) -> Line {
     Line {
         room: model.rooms[&RoomId::HOUSE].clone(),
         highest: model.highest.get(&RoomId::HOUSE).copied().unwrap_or(Position(0)),
@@ -90,6 +90,7 @@ fn line(model: &Model, now: Time) -> Line {
             .filter(|token| token.status == TokenStatus::Waiting)
             .map(|token| token.id.position)
             .collect(),
+        unsettled: Vec::new(),
         others: model
             .tokens
             .values()
@@ -265,6 +266,23 @@ fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
     assert_eq!(view.place(Position(4)).status, TokenStatus::Waiting);
     assert_eq!(view.place(Position(5)).ahead, 4);
     assert_eq!(view.total_waiting(), 10);
+}
+
+#[test]
+fn a_number_that_nobody_got_is_nobody_in_line() {
+    let (model, mut view) = full_room(10);
+    let id = |position| TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+    let next = frontrow_domain::queue::Token { id: id(13), ..model.tokens[&id(10)] };
+    view.follow(&Delta {
+        now: START,
+        room: None,
+        updated: &[],
+        inserted: &[next],
+        unused: &[id(11), id(12), id(14)],
+        highest: Position(0),
+    });
+    assert_eq!((view.place(Position(13)).ahead, view.total_waiting()), (10, 11));
+    assert_eq!(view.place(Position(15)).ahead, 11);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub enum Statements {
     #[default]
     Named,
     /// Parsed anew each time, with nothing left behind on the connection: for a pooler that gives each transaction
-    /// another connection, such as PgBouncer in transaction mode.
+    /// another connection, such as `PgBouncer` in transaction mode.
     Unnamed,
 }
 
@@ -55,21 +55,31 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 const TRANSACTION: Duration = Duration::from_secs(9);
 /// How often the server looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
+/// How the lanes' statements are planned: once for all values, since each names its rows by key.
+const LANE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; ";
 /// What the network may keep silent before a connection counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How long after its `statement_timeout` the server's answer is still waited for.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
+/// How the server plans. Every statement finds some rows among many by an index, row by row; a server that knows
+/// little of the tables, as while they grow, would at times rather read them from end to end. That holds for foreign
+/// keys too.
+const PLANNING: [(&str, &str); 4] =
+    [("jit", "off"), ("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+/// A connection makes its plans anew after this many transactions, and whenever their number has doubled: the tables
+/// may have grown, and a plan for an empty one is a bad plan for a full one.
+const PLANS_KEPT: usize = 1_024;
 /// Where a URL names no port.
 const PORT_DEFAULT: u16 = 5432;
 
 impl Settings {
-    /// What fits a server of its own that instances share: four lanes, eight readers, named statements.
+    /// What fits a server of its own that instances share: eight lanes, eight readers, named statements.
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
             ca_file: None,
-            lanes: 4,
+            lanes: 8,
             readers: 8,
             statement_timeout: Duration::from_secs(4),
             lock_timeout: Duration::from_secs(2),
@@ -103,17 +113,18 @@ impl Settings {
 
     /// Connections for the lanes.
     pub(super) fn lane_pool(&self) -> Result<Pool, StoreError> {
-        Pool::open(self, &self.url, self.lanes, TargetSessionAttrs::ReadWrite)
+        let session = (self.statements == Statements::Named).then(|| format!("{}{LANE_PLANS}", self.session()));
+        Pool::open(self, &self.url, self.lanes, TargetSessionAttrs::ReadWrite, session)
     }
 
     /// Connections for reads that must see what has just been written.
     pub(super) fn reader_pool(&self) -> Result<Pool, StoreError> {
-        Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite)
+        Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite, self.named_session())
     }
 
     /// Connections to the copy, where there is one.
     pub(super) fn replica_pool(&self) -> Result<Option<Pool>, StoreError> {
-        let open = |url: &String| Pool::open(self, url, self.readers, TargetSessionAttrs::Any);
+        let open = |url: &String| Pool::open(self, url, self.readers, TargetSessionAttrs::Any, self.named_session());
         self.replica_url.as_ref().map(open).transpose()
     }
 
@@ -142,13 +153,18 @@ impl Settings {
         ]
     }
 
+    /// What is set once on a connection, where it is the program's own.
+    fn named_session(&self) -> Option<String> {
+        (self.statements == Statements::Named).then(|| self.session())
+    }
+
     /// What is set once on a connection that is the program's own.
     fn session(&self) -> String {
         let mut sql: String = self
             .bounds()
             .iter()
             .map(|(name, bound)| format!("SET {name} = {}; ", bound.as_millis()))
-            .chain(["SET jit = off; ".to_owned()])
+            .chain(PLANNING.map(|(name, value)| format!("SET {name} = {value}; ")))
             .collect();
         // Settings that not every version or platform has.
         for (name, value) in [("transaction_timeout", TRANSACTION), ("client_connection_check_interval", CLIENT_CHECK)]
@@ -166,7 +182,9 @@ impl Settings {
             for (name, bound) in self.bounds() {
                 let _ = write!(sql, "; SET LOCAL {name} = {}", bound.as_millis());
             }
-            sql.push_str("; SET LOCAL jit = off");
+            for (name, value) in PLANNING {
+                let _ = write!(sql, "; SET LOCAL {name} = {value}");
+            }
         }
         sql
     }
@@ -278,16 +296,20 @@ impl std::fmt::Debug for Pool {
 
 impl Pool {
     /// Prepares the making of at most `size` connections; the first is made when it is needed.
-    fn open(settings: &Settings, url: &str, size: usize, wanted: TargetSessionAttrs) -> Result<Self, StoreError> {
+    fn open(
+        settings: &Settings,
+        url: &str,
+        size: usize,
+        wanted: TargetSessionAttrs,
+        session: Option<String>,
+    ) -> Result<Self, StoreError> {
         let mut target = settings.target(url)?;
         if target.config.get_target_session_attrs() == TargetSessionAttrs::Any {
             target.config.target_session_attrs(wanted);
         }
         let ca_file = settings.ca_file.as_deref().or(target.ca_file.as_deref());
-        let maker = Maker {
-            tls: target.is_encrypted().then(|| tls::connector(target.check, ca_file)).transpose()?,
-            session: (settings.statements == Statements::Named).then(|| settings.session()),
-        };
+        let maker =
+            Maker { tls: target.is_encrypted().then(|| tls::connector(target.check, ca_file)).transpose()?, session };
         let name = target.name();
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(target.config, maker, recycling);
@@ -431,6 +453,10 @@ impl Session<'_> {
 
     /// Begins a transaction that writes, bounded in time. Sent when it is first polled.
     pub(super) async fn begin(&self) -> Result<(), Error> {
+        let transactions = Object::metrics(self.connection()).recycle_count;
+        if transactions.is_power_of_two() || transactions.is_multiple_of(PLANS_KEPT) {
+            return self.batch(&format!("DISCARD PLANS; {}", self.pool.begin)).await;
+        }
         self.batch(&self.pool.begin).await
     }
 

@@ -52,6 +52,14 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
     Ok(Filled { world, active })
 }
 
+/// Whether every named reservation came with its seat, and every seat with its concert. What was remembered of them
+/// is wrong otherwise.
+pub(super) fn is_whole(world: &World, wanted: &Wanted) -> bool {
+    let of_reservations = || wanted.keys.reservations.iter().filter_map(|id| world.reservations.get(*id));
+    of_reservations().all(|row| world.seats.contains(row.seat_id))
+        && world.seats.iter().all(|seat| world.concerts.contains(seat.concert_id))
+}
+
 fn put(world: &mut World, kind: Load, row: &Row) -> Result<(), Error> {
     match kind {
         Load::Users => {

@@ -132,20 +132,6 @@ const AUDIT: Statement = Statement {
     types: &[Type::INT8, Type::INT8],
 };
 
-/// The statements here, by name: a test shows their plans.
-pub(super) const STATEMENTS: &[(&str, Statement)] = &[
-    ("users", USERS),
-    ("concerts", CONCERTS),
-    ("reservations", RESERVATIONS),
-    ("reservations of a concert", RESERVATIONS_OF_CONCERT),
-    ("reservations of a user", RESERVATIONS_OF_USER),
-    ("payments", PAYMENTS),
-    ("payments of a user", PAYMENTS_OF_USER),
-    ("payments of a reservation", PAYMENTS_OF_RESERVATION),
-    ("history", HISTORY),
-    ("audit", AUDIT),
-];
-
 impl Reads {
     pub(super) async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
         let wanted = text.map(str::to_lowercase).unwrap_or_default();

@@ -82,6 +82,16 @@ const LOCK_TOKENS: Statement = Statement {
     ),
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
+/// As [`LOCK_TOKENS`], where all are of one room: in the order of the index, without a sort.
+const LOCK_TOKENS_OF_ROOM: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        token_columns!(),
+        ", false FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = ANY($2)
+         ORDER BY w.room_id, w.position FOR NO KEY UPDATE"
+    ),
+    types: &[Type::INT8, Type::INT8_ARRAY],
+};
 const LOCK_PLACES: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -164,9 +174,11 @@ const LOCK_SEATS_OF_RESERVATIONS: Statement = Statement {
         seat_columns!(),
         " FROM seat WHERE seat_id = ANY (ARRAY(
              SELECT unnest($1)
-             UNION SELECT r.seat_id FROM reservation AS r WHERE r.reservation_id = ANY($2)
-             UNION SELECT r.seat_id FROM payment AS p JOIN reservation AS r USING (reservation_id)
-                   WHERE p.payment_id = ANY($3)
+             UNION SELECT r.seat_id FROM unnest($2) AS k (id), LATERAL (
+                 SELECT seat_id FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
+             UNION SELECT r.seat_id FROM unnest($3) AS k (id), LATERAL (
+                 SELECT reservation_id FROM payment WHERE payment_id = k.id OFFSET 0) AS p, LATERAL (
+                 SELECT seat_id FROM reservation WHERE reservation_id = p.reservation_id OFFSET 0) AS r
          )) ORDER BY seat_id FOR NO KEY UPDATE"
     ),
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
@@ -209,18 +221,24 @@ const CONCERTS_OF_RESERVATIONS: Statement = Statement {
 };
 /// Reservations of three kinds: those that have the seats, those that are named, and the live ones of users. Not
 /// locked: a reservation changes only under the lock on its seat, which is held.
+///
+/// Each key is looked up by itself. Asked for all at once, a server without statistics takes the live reservations
+/// for few and looks through all of them.
 const RESERVATIONS: Statement = Statement {
     sql: concat!(
-        "SELECT ",
+        "SELECT r.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE seat_id = ANY($1) AND closed_at IS NULL UNION ALL SELECT ",
+        " FROM reservation WHERE seat_id = k.id AND closed_at IS NULL OFFSET 0) AS r
+         UNION ALL SELECT r.* FROM unnest($2) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE user_id = ANY($2) AND closed_at IS NULL UNION ALL SELECT ",
+        " FROM reservation WHERE user_id = k.id AND closed_at IS NULL OFFSET 0) AS r
+         UNION ALL SELECT r.* FROM unnest($3) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE reservation_id = ANY($3) UNION ALL SELECT ",
+        " FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
+         UNION ALL SELECT r.* FROM unnest($4) AS k (id), LATERAL (
+             SELECT reservation_id AS paid FROM payment WHERE payment_id = k.id OFFSET 0) AS p, LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE reservation_id = ANY (ARRAY(
-             SELECT p.reservation_id FROM payment AS p WHERE p.payment_id = ANY($4)))"
+        " FROM reservation WHERE reservation_id = p.paid OFFSET 0) AS r"
     ),
     types: &[Type::INT8_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
@@ -322,11 +340,12 @@ impl<'a> Loads<'a> {
         } else if !wanted.points.is_empty() {
             self.add(Load::Points, &LOCK_POINTS, [&wanted.points]);
         }
-        if !(wanted.reservations.is_empty() && wanted.payments.is_empty()) {
-            let params: [&(dyn ToSql + Sync); 3] = [&wanted.seats, &wanted.reservations, &wanted.payments];
+        if !(wanted.unknown_reservations.is_empty() && wanted.payments.is_empty()) {
+            let params: [&(dyn ToSql + Sync); 3] =
+                [&wanted.locked_seats, &wanted.unknown_reservations, &wanted.payments];
             self.add(Load::Seats, &LOCK_SEATS_OF_RESERVATIONS, params);
-        } else if !wanted.seats.is_empty() {
-            self.add(Load::Seats, &LOCK_SEATS, [&wanted.seats]);
+        } else if !wanted.locked_seats.is_empty() {
+            self.add(Load::Seats, &LOCK_SEATS, [&wanted.locked_seats]);
         }
         if !wanted.locked_concerts.is_empty() {
             self.add(Load::Concerts, &LOCK_CONCERTS, [&wanted.locked_concerts]);
@@ -353,6 +372,8 @@ impl<'a> Loads<'a> {
                     &wanted.head_limits,
                 ],
             );
+        } else if let (true, Some(room)) = (named, &wanted.token_room) {
+            self.add(Load::Tokens, &LOCK_TOKENS_OF_ROOM, [room, &wanted.token_positions]);
         } else if named {
             self.add(Load::Tokens, &LOCK_TOKENS, [&wanted.token_rooms, &wanted.token_positions]);
         } else if placed {
@@ -361,14 +382,14 @@ impl<'a> Loads<'a> {
     }
 
     fn add_reads(&mut self, wanted: &'a Wanted) {
-        if !(wanted.reservations.is_empty() && wanted.payments.is_empty()) {
+        if !(wanted.unknown_reservations.is_empty() && wanted.payments.is_empty()) {
             self.add(
                 Load::Concerts,
                 &CONCERTS_OF_RESERVATIONS,
-                [&wanted.concerts, &wanted.seats, &wanted.reservations, &wanted.payments],
+                [&wanted.concerts, &wanted.unknown_seats, &wanted.unknown_reservations, &wanted.payments],
             );
-        } else if !wanted.seats.is_empty() {
-            self.add(Load::Concerts, &CONCERTS_OF_SEATS, [&wanted.concerts, &wanted.seats]);
+        } else if !wanted.unknown_seats.is_empty() {
+            self.add(Load::Concerts, &CONCERTS_OF_SEATS, [&wanted.concerts, &wanted.unknown_seats]);
         } else if !wanted.concerts.is_empty() {
             self.add(Load::Concerts, &CONCERTS, [&wanted.concerts]);
         }

@@ -37,11 +37,6 @@ impl<'a, T: Unpin> Pipeline<'a, T> {
         self.slots.push(Slot::Open(Box::pin(step)));
     }
 
-    /// How many statements there are.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Sends everything and waits for every answer. Nothing of the server's order is lost: a statement that this
     /// connection does not know yet is prepared before the first is sent.
     ///

@@ -80,12 +80,12 @@ pub(super) async fn save(session: &Session<'_>, changes: &Changes, active: &Hash
 
 impl<'a> Saves<'a> {
     /// Adds a statement for `rows`, unless there are none.
-    fn add<R, F>(&mut self, statement: &'static Statement, rows: &'a [R], send: impl FnOnce(Rows<'a, R>) -> F)
+    fn add<R, F>(&mut self, statement: &'static Statement, rows: &'a [R], send: impl FnOnce(Step<'a, R>) -> F)
     where
         F: Future<Output = Result<u64, Error>> + Send + 'a,
     {
         if !rows.is_empty() {
-            self.pipeline.add(statement, send(Rows { session: self.session, statement, rows }));
+            self.pipeline.add(statement, send(Step { session: self.session, statement, rows }));
         }
     }
 
@@ -137,8 +137,8 @@ impl<'a> Saves<'a> {
 
     fn rooms(&mut self) {
         let changes = self.changes;
-        self.add(&sql::UPDATE_ROOMS, &changes.rooms.updated, Rows::<Room>::rooms);
-        self.add(&sql::INSERT_ROOMS, &changes.rooms.inserted, Rows::<Room>::rooms);
+        self.add(&sql::UPDATE_ROOMS, &changes.rooms.updated, Step::<Room>::rooms);
+        self.add(&sql::INSERT_ROOMS, &changes.rooms.inserted, Step::<Room>::rooms);
         // The sequence of a new room begins behind those who joined it in the batch that made it.
         for room in &changes.rooms.inserted {
             if let Some(highest) = changes.highest.get(&room.room_id).filter(|highest| highest.0 > 0) {
@@ -157,8 +157,8 @@ impl<'a> Saves<'a> {
 
     fn concerts(&mut self) {
         let concerts = &self.changes.concerts;
-        self.add(&sql::UPDATE_CONCERTS, &concerts.updated, Rows::<Concert>::concerts);
-        self.add(&sql::INSERT_CONCERTS, &concerts.inserted, Rows::<Concert>::concerts);
+        self.add(&sql::UPDATE_CONCERTS, &concerts.updated, Step::<Concert>::concerts);
+        self.add(&sql::INSERT_CONCERTS, &concerts.inserted, Step::<Concert>::concerts);
     }
 
     fn new_seats(&mut self) {
@@ -214,7 +214,7 @@ impl<'a> Saves<'a> {
             let closed: Vec<Option<i64>> = column(save.rows, |row| micros(row.closed_at));
             save.run(&[&ids, &statuses, &confirmed, &closed, &count(save.rows)]).await
         });
-        self.add(&sql::INSERT_RESERVATIONS, &reservations.inserted, Rows::<Reservation>::new_reservations);
+        self.add(&sql::INSERT_RESERVATIONS, &reservations.inserted, Step::<Reservation>::new_reservations);
     }
 
     fn payments(&mut self) {
@@ -225,7 +225,7 @@ impl<'a> Saves<'a> {
             let refunded: Vec<Option<i64>> = column(save.rows, |row| micros(row.refunded_at));
             save.run(&[&ids, &statuses, &refunded, &count(save.rows)]).await
         });
-        self.add(&sql::INSERT_PAYMENTS, &payments.inserted, |save: Rows<'a, Payment>| async move {
+        self.add(&sql::INSERT_PAYMENTS, &payments.inserted, |save: Step<'a, Payment>| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.payment_id.get());
             let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
             let reservations: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
@@ -240,7 +240,7 @@ impl<'a> Saves<'a> {
 
     fn points(&mut self) {
         let points = &self.changes.points;
-        self.add(&sql::INSERT_POINTS, &points.inserted, |save: Rows<'a, Point>| async move {
+        self.add(&sql::INSERT_POINTS, &points.inserted, |save: Step<'a, Point>| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
             let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
@@ -249,7 +249,7 @@ impl<'a> Saves<'a> {
             let created: Vec<i64> = column(save.rows, |row| row.created_at.micros());
             save.run(&[&ids, &users, &amounts, &versions, &updated, &created]).await
         });
-        self.add(&sql::INSERT_HISTORY, &self.changes.history, Rows::<PointEntry>::history);
+        self.add(&sql::INSERT_HISTORY, &self.changes.history, Step::<PointEntry>::history);
         self.add(&sql::UPDATE_POINTS, &points.updated, |save| async move {
             let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
             let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
@@ -263,7 +263,7 @@ impl<'a> Saves<'a> {
         let changes = self.changes;
         // Of a token that stays active only the end can change: that touches no index.
         let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
-        let (renewed, changed): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
+        let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
         let session = self.session;
         if !renewed.is_empty() {
             self.pipeline.add(&sql::RENEW_TOKENS, async move {
@@ -273,11 +273,11 @@ impl<'a> Saves<'a> {
                 session.execute(&sql::RENEW_TOKENS, &[&rooms, &positions, &ends, &count(&renewed)]).await
             });
         }
-        if !changed.is_empty() {
+        if !others.is_empty() {
             self.pipeline.add(&sql::UPDATE_TOKENS, async move {
-                let rooms: Vec<i64> = column(&changed, |row| row.id.room_id.get());
-                let positions: Vec<i64> = column(&changed, |row| row.id.position.0);
-                let columns = TokenColumns::of(&changed);
+                let rooms: Vec<i64> = column(&others, |row| row.id.room_id.get());
+                let positions: Vec<i64> = column(&others, |row| row.id.position.0);
+                let columns = TokenColumns::of(&others);
                 let TokenColumns { statuses, activated, deadlines, active_until, expired, reasons } = &columns;
                 session
                     .execute(
@@ -291,7 +291,7 @@ impl<'a> Saves<'a> {
                             active_until,
                             expired,
                             reasons,
-                            &count(&changed),
+                            &count(&others),
                         ],
                     )
                     .await
@@ -350,13 +350,13 @@ impl<'a> Saves<'a> {
 }
 
 /// Rows of one table on their way into one statement.
-struct Rows<'a, R> {
+struct Step<'a, R> {
     session: &'a Session<'a>,
     statement: &'static Statement,
     rows: &'a [R],
 }
 
-impl<R> Rows<'_, R> {
+impl<R> Step<'_, R> {
     async fn run(&self, params: Params<'_>) -> Result<u64, Error> {
         self.session.execute(self.statement, params).await
     }
@@ -371,7 +371,7 @@ impl<R> Rows<'_, R> {
     }
 }
 
-impl Rows<'_, Room> {
+impl Step<'_, Room> {
     async fn rooms(self) -> Result<u64, Error> {
         let ids: Vec<i64> = column(self.rows, |row| row.room_id.get());
         let caps: Vec<i64> = column(self.rows, |row| row.max_active);
@@ -403,7 +403,7 @@ impl Rows<'_, Room> {
     }
 }
 
-impl Rows<'_, Concert> {
+impl Step<'_, Concert> {
     async fn concerts(self) -> Result<u64, Error> {
         let ids: Vec<i64> = column(self.rows, |row| row.concert_id.get());
         let titles: Vec<&str> = column(self.rows, |row| row.title.as_str());
@@ -429,7 +429,7 @@ impl Rows<'_, Concert> {
     }
 }
 
-impl Rows<'_, Reservation> {
+impl Step<'_, Reservation> {
     async fn new_reservations(self) -> Result<u64, Error> {
         let ids: Vec<i64> = column(self.rows, |row| row.reservation_id.get());
         let users: Vec<Uuid> = column(self.rows, |row| row.user_id.0);
@@ -447,7 +447,7 @@ impl Rows<'_, Reservation> {
     }
 }
 
-impl Rows<'_, PointEntry> {
+impl Step<'_, PointEntry> {
     async fn history(self) -> Result<u64, Error> {
         let mut rows: Vec<&PointEntry> = self.rows.iter().collect();
         rows.sort_by(|a, b| a.reference.cmp(&b.reference));

@@ -44,7 +44,7 @@ impl Tool {
     /// # Errors
     /// As for a store that is opened.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        schema::migrate(&self.pool).await
+        schema::migrate(&self.pool, crate::store::migrate::POSTGRES).await
     }
 
     /// Checks that the database is one of ours, with the tables of this version.

@@ -3,7 +3,8 @@
 use super::{
     connect::{Pool, Session},
     error::{self, Cause},
-    fill::{Filled, fill},
+    fill::{Filled, fill, is_whole},
+    known::Known,
     load::{COUNT_MARGIN_MICROS, Loads, Numbers},
     save::{Saved, save},
     wanted::Wanted,
@@ -11,7 +12,7 @@ use super::{
 use crate::store::{Committed, StoreError};
 use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, rules::Rules, world::World};
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::time::{sleep, timeout};
@@ -34,6 +35,7 @@ pub(super) struct Transactor {
     rules: Rules,
     /// Positions that were reserved for tries that failed: nobody has them. The next batch that is committed says so.
     orphans: Mutex<Vec<TokenId>>,
+    known: Mutex<Known>,
 }
 
 /// Why a try failed.
@@ -52,8 +54,8 @@ impl Failure {
 }
 
 impl Transactor {
-    pub(super) const fn new(pool: Pool, rules: Rules) -> Self {
-        Self { pool, rules, orphans: Mutex::new(Vec::new()) }
+    pub(super) fn new(pool: Pool, rules: Rules) -> Self {
+        Self { pool, rules, orphans: Mutex::default(), known: Mutex::default() }
     }
 
     /// Loads, decides, saves and commits a batch. `given` says what time it is, in microseconds, where a test does.
@@ -62,14 +64,18 @@ impl Transactor {
         batch: &[Request],
         given: impl Fn() -> Option<i64> + Sync,
     ) -> Result<Committed, StoreError> {
-        let wanted = Wanted::of(batch);
         let started = Instant::now();
         let mut pause = PAUSE;
         let mut tries = 1;
         loop {
+            let wanted = Wanted::of(batch, &self.known());
             match self.attempt(batch, &wanted, &Numbers::of(&wanted, given())).await {
                 Ok(mut committed) => {
-                    committed.changes.unused.append(&mut self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
+                    let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
+                    if !orphans.is_empty() {
+                        committed.changes.unused.append(&mut orphans);
+                        committed.changes.unused.sort_unstable();
+                    }
                     return Ok(committed);
                 }
                 Err(Failure::Again(failure)) if tries < TRIES_MAX && started.elapsed() < TRY_FOR => {
@@ -104,6 +110,15 @@ impl Transactor {
             Err(failure) => return Err(give_up(session, &failure).await),
         };
         drop(loads);
+        if !is_whole(&world, wanted) {
+            self.known().forget();
+            self.note_orphans(world);
+            roll_back(session).await;
+            return Err(Failure::Again(StoreError::Unavailable(
+                "the database knows other rows than before".to_owned(),
+            )));
+        }
+        self.known().learn(&world);
         let margin = Duration::from_micros(COUNT_MARGIN_MICROS.unsigned_abs());
         if !wanted.counted.is_empty() && started.elapsed() >= margin {
             self.note_orphans(world);
@@ -127,6 +142,7 @@ impl Transactor {
         match outcome(&saved) {
             Ok(()) => {
                 session.finish();
+                self.known().learn_new(&changes.reservations);
                 Ok(Committed { answers, changes })
             }
             Err(Failure::Final(StoreError::Unknown(text))) => Err(Failure::Final(StoreError::Unknown(text))),
@@ -138,6 +154,10 @@ impl Transactor {
                 Err(failure)
             }
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_orphans(&self, world: World) {

@@ -1,5 +1,6 @@
 //! What a batch wants from the database, as the sorted arrays that its statements take.
 
+use super::known::Known;
 use frontrow_domain::{
     command::{Command, Demand, Keys, Request},
     id::{ConcertId, RoomId, UserId},
@@ -34,6 +35,8 @@ pub(super) struct Wanted {
     pub(super) advanced: Vec<i64>,
     pub(super) head_limits: Vec<i64>,
     pub(super) token_rooms: Vec<i64>,
+    /// The room of all named tokens, where it is one.
+    pub(super) token_room: Option<i64>,
     pub(super) token_positions: Vec<i64>,
     pub(super) place_users: Vec<Uuid>,
     pub(super) place_rooms: Vec<i64>,
@@ -41,6 +44,11 @@ pub(super) struct Wanted {
     pub(super) payments: Vec<i64>,
     pub(super) reservations: Vec<i64>,
     pub(super) seats: Vec<i64>,
+    /// The seats to lock: those that are named, and those of reservations that are known.
+    pub(super) locked_seats: Vec<i64>,
+    /// Reservations whose seat is not known, and seats whose concert is not.
+    pub(super) unknown_reservations: Vec<i64>,
+    pub(super) unknown_seats: Vec<i64>,
     /// Users whose live reservations count.
     pub(super) holders: Vec<Uuid>,
     pub(super) locked_concerts: Vec<i64>,
@@ -59,8 +67,17 @@ fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
+fn one_of(tokens: &[(i64, i64)]) -> Option<i64> {
+    let (first, last) = (tokens.first()?.0, tokens.last()?.0);
+    (first == last).then_some(first)
+}
+
+fn without(values: &[i64], is_out: impl Fn(i64) -> bool) -> Vec<i64> {
+    values.iter().copied().filter(|value| !is_out(*value)).collect()
+}
+
 impl Wanted {
-    pub(super) fn of(batch: &[Request]) -> Self {
+    pub(super) fn of(batch: &[Request], known: &Known) -> Self {
         let keys = Keys::of(batch);
         let changed = Changed::of(batch);
         let tokens = sorted(keys.tokens.iter().map(|id| (id.room_id.get(), id.position.0)));
@@ -75,6 +92,12 @@ impl Wanted {
         let numbers = sorted(numbered());
         let locked_concerts = sorted(changed.concerts.into_iter());
         let is_unlocked = |id: &i64| locked_concerts.binary_search(id).is_err();
+        let seats = sorted(keys.seats.iter().map(|id| id.get()));
+        let reservations = sorted(keys.reservations.iter().map(|id| id.get()));
+        let reserved = || reservations.iter().filter_map(|id| known.reserved(*id));
+        let concerts = keys.concerts.iter().map(|id| id.get());
+        let concerts = concerts.chain(seats.iter().filter_map(|seat| known.concert(*seat)));
+        let concerts = concerts.chain(reserved().map(|reserved| reserved.concert));
         Self {
             user_lock: changed.user_lock,
             locked_users: sorted(changed.users.into_iter()),
@@ -86,21 +109,25 @@ impl Wanted {
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
             advanced: advanced.keys().map(|room| room.get()).collect(),
             head_limits: advanced.values().map(|limit| i64::from((*limit).min(TOKENS_PER_ADVANCE_MAX))).collect(),
+            token_room: one_of(&tokens),
             token_rooms: tokens.iter().map(|(room, _)| *room).collect(),
             token_positions: tokens.iter().map(|(_, position)| *position).collect(),
             place_users: places.iter().map(|(user, _)| *user).collect(),
             place_rooms: places.iter().map(|(_, room)| *room).collect(),
             points: sorted(keys.points.iter().map(|user| user.0)),
             payments: sorted(keys.payments.iter().map(|id| id.get())),
-            reservations: sorted(keys.reservations.iter().map(|id| id.get())),
-            seats: sorted(keys.seats.iter().map(|id| id.get())),
+            locked_seats: sorted(seats.iter().copied().chain(reserved().map(|reserved| reserved.seat))),
+            unknown_reservations: without(&reservations, |id| known.reserved(id).is_some()),
+            unknown_seats: without(&seats, |id| known.concert(id).is_some()),
             holders: sorted(keys.holdings.iter().map(|(user, _)| user.0)),
-            concerts: sorted(keys.concerts.iter().map(|id| id.get()).filter(is_unlocked)),
+            concerts: sorted(concerts.filter(is_unlocked)),
             numbered_concerts: numbers.iter().map(|(id, _)| ConcertId::get(*id)).collect(),
             seat_numbers: numbers.iter().map(|(_, number)| *number).collect(),
             demand: keys.demand.clone(),
             counted,
             locked_rooms,
+            seats,
+            reservations,
             locked_concerts,
             keys,
         }

@@ -1,0 +1,111 @@
+//! Ten thousand buyers, each on a connection of their own, ask for one of the same fifty seats at once.
+
+use crate::{
+    client::Connection,
+    hall::{Plan, Postgres, Redis},
+    http::{self, Buyer, Serving, Side},
+    median, spread,
+};
+use anyhow::{Result, ensure};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+const BUYERS: i64 = 10_000;
+const SEATS: usize = 50;
+const PLAN: Plan = Plan { concerts: 1, buyers: BUYERS, seats: 50 };
+const ROUNDS: u64 = 5;
+/// Longer than any server here lets a request take.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// What became of a crowd, in milliseconds from the start.
+struct Outcome {
+    /// When the last seat was held.
+    sold_out: f64,
+    /// When all but one in a hundred had their answer.
+    p99: f64,
+    /// When everybody had it.
+    all: f64,
+    /// Answers that were neither a hold nor a refusal.
+    troubled: usize,
+}
+
+/// Both sides in turn.
+///
+/// # Errors
+/// A server is gone, or a seat was held twice.
+pub(crate) async fn run(connections: usize) -> Result<()> {
+    let (server, redis) = (Postgres::start(None, &[])?, Redis::start()?);
+    let keyring = http::prepare(&server, PLAN).await?;
+    let buyers = http::buyers(&keyring, PLAN);
+    let (mut ours, mut usual) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        for turn in 0..2 {
+            let side = if (round + turn) % 2 == 0 { Side::Ours } else { Side::Usual };
+            let database = server.copy("round").await?;
+            let serving = Serving::start(side, &database, &redis.url(), connections)?;
+            let outcome = rush(&serving, &buyers, round).await?;
+            eprintln!(
+                "{side:?}: sold out after {:.0} ms, p99 {:.0} ms, all answered after {:.0} ms, {} answers of other kinds",
+                outcome.sold_out, outcome.p99, outcome.all, outcome.troubled
+            );
+            if side == Side::Ours { ours.push(outcome) } else { usual.push(outcome) }
+        }
+    }
+    for (name, pick) in [
+        ("sold out", (|outcome| outcome.sold_out) as fn(&Outcome) -> f64),
+        ("p99 of the answers", |outcome| outcome.p99),
+        ("all answered", |outcome| outcome.all),
+    ] {
+        let (own, its): (Vec<f64>, Vec<f64>) = (ours.iter().map(pick).collect(), usual.iter().map(pick).collect());
+        let ratio = spread(own.iter().zip(&its).map(|(own, its)| own / its));
+        println!("{name:<20} ours {:>6.0} ms   the usual way {:>6.0} ms   ratio {ratio}", median(own), median(its));
+    }
+    let troubled = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| outcome.troubled).sum::<usize>();
+    println!("answers of other kinds: ours {}, the usual way {}", troubled(&ours), troubled(&usual));
+    Ok(())
+}
+
+async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, round: u64) -> Result<Outcome> {
+    let mut rng = StdRng::seed_from_u64(round);
+    let (go, went) = watch::channel(None::<Instant>);
+    let mut tasks = JoinSet::new();
+    for number in 0..buyers.len() {
+        // The sessions are looked up before the rush, as they are where buyers wait in line first.
+        let mut connection = Connection::open(serving.address).await?;
+        let (buyers, seat, mut went) = (Arc::clone(buyers), rng.random_range(1..=SEATS), went.clone());
+        tasks.spawn(async move {
+            let mut request = Vec::new();
+            http::hold_request(&mut request, &buyers[number], number, seat);
+            let started = went.wait_for(Option::is_some).await?.unwrap_or_else(Instant::now);
+            let status = timeout(ANSWER_MAX, connection.ask(&request)).await??;
+            anyhow::Ok((status, started.elapsed()))
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    go.send(Some(Instant::now()))?;
+    let (mut held, mut answered, mut troubled) = (Vec::new(), Vec::new(), 0);
+    while let Some(answer) = tasks.join_next().await {
+        let Ok((status, took)) = answer? else {
+            troubled += 1;
+            continue;
+        };
+        answered.push(took.as_secs_f64() * 1e3);
+        match status {
+            201 => held.push(took.as_secs_f64() * 1e3),
+            409 => {}
+            _ => troubled += 1,
+        }
+    }
+    ensure!(held.len() <= SEATS, "{} seats were held of {SEATS}", held.len());
+    ensure!(troubled > 0 || held.len() == SEATS, "only {} seats were held", held.len());
+    held.sort_by(f64::total_cmp);
+    answered.sort_by(f64::total_cmp);
+    let last = |times: &[f64]| times.last().copied().unwrap_or_default();
+    let p99 = answered.get(answered.len() * 99 / 100).copied().unwrap_or_default();
+    Ok(Outcome { sold_out: last(&held), p99, all: last(&answered), troubled })
+}

@@ -1,0 +1,206 @@
+//! What a line costs in Redis: memory a waiter, work a token, bytes of a frame, and how soon another instance knows.
+
+use crate::hall::Redis;
+use anyhow::{Context as _, Result, ensure};
+use frontrow::{
+    clock::{Clock, Ids},
+    queue::{
+        Queue as _,
+        redis::{RedisQueue, Settings},
+    },
+    store::{Store, memory::MemoryStore},
+};
+use frontrow_domain::{
+    command::{Command, Request},
+    id::{RoomId, UserId},
+    rules::Rules,
+    user::{Caller, NewUser, Role},
+    world::Changes,
+};
+use redis::{FromRedisValue, aio::MultiplexedConnection};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// The most that the engine decides at once.
+const BATCH: i64 = 500;
+/// How long the other instance may take until it knows everything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Prints a line for each length.
+///
+/// # Errors
+/// Redis is gone.
+pub(crate) async fn run() -> Result<()> {
+    for waiting in [1_000, 100_000, 1_000_000] {
+        measure(waiting).await?;
+    }
+    Ok(())
+}
+
+async fn measure(waiting: i64) -> Result<()> {
+    let redis = Redis::start()?;
+    let mut asked = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
+    let memory = MemoryStore::new(Clock::System, Rules::default(), 0);
+    let batches = join(&memory, waiting).await?;
+    let store: Arc<dyn Store> = Arc::new(memory);
+    let office = Uuid::from_u128(7);
+    let (first, _first_notices) = instance(&redis, &store, office, 1).await?;
+    let (other, _other_notices) = instance(&redis, &store, office, 2).await?;
+    for queue in [&first, &other] {
+        // Both begin with an empty line: what the other learns it learns from the frames.
+        let mut line = store.line(RoomId::HOUSE).await?.context("no house room")?;
+        line.waiting.clear();
+        line.highest = frontrow_domain::id::Position(0);
+        queue.lay(line).await?;
+    }
+    let (used, busy) = (info(&mut asked, "used_memory:").await?, cpu(&mut asked).await?);
+    let started = Instant::now();
+    for changes in &batches {
+        first.publish(changes);
+        // As an engine would: it does not publish faster than it commits.
+        tokio::task::yield_now().await;
+        if first.untold() > 0 {
+            break;
+        }
+        while other_is_behind(&other, changes, 64 * BATCH) {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+            ensure!(started.elapsed() < PATIENCE, "the other instance does not follow");
+        }
+    }
+    ensure!(first.untold() == 0, "frames were lost");
+    while waits(&other) < waiting {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+        ensure!(started.elapsed() < PATIENCE, "the other instance does not follow");
+    }
+    let took = started.elapsed();
+    // What is still on its way to Redis beside the frames.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (used, busy) = (info(&mut asked, "used_memory:").await? - used, cpu(&mut asked).await? - busy);
+    let stream: String = named(&mut asked, "*frames*").await?;
+    let frames: i64 = ask(&mut asked, &["XLEN", &stream]).await?;
+    let stream_memory: i64 = ask(&mut asked, &["MEMORY", "USAGE", &stream, "SAMPLES", "0"]).await?;
+    let bytes = payload(&mut asked, &stream).await?;
+    let usual = usual_memory(&mut asked, waiting).await?;
+    let each = |total: i64, count: i64| total / count.max(1);
+    println!(
+        "{waiting:>9} waiting: {:>4} B of Redis a waiter beside {:.1} MB of frames (a sorted set: {usual} B); {:.2} us of \
+         Redis a token; {frames} frames of {} B ({} B a token); told in {:.2} s, {:.1} us a token",
+        each(used - stream_memory, waiting),
+        float(stream_memory) / 1e6,
+        busy * 1e6 / float(waiting),
+        each(bytes, frames),
+        each(bytes, waiting),
+        took.as_secs_f64(),
+        took.as_secs_f64() * 1e6 / float(waiting),
+    );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number for people to read")]
+fn float(number: i64) -> f64 {
+    number as f64
+}
+
+fn waits(queue: &RedisQueue) -> i64 {
+    queue.view(RoomId::HOUSE).map_or(0, |view| view.total_waiting())
+}
+
+fn other_is_behind(other: &RedisQueue, changes: &Changes, by: i64) -> bool {
+    let last = changes.tokens.inserted.last().map_or(0, |token| token.id.position.0);
+    waits(other) + by < last
+}
+
+async fn instance(
+    redis: &Redis,
+    store: &Arc<dyn Store>,
+    office: Uuid,
+    number: u128,
+) -> Result<(Arc<RedisQueue>, mpsc::Receiver<frontrow::queue::redis::Notice>)> {
+    let (notices, heard) = mpsc::channel(1_024);
+    let settings = Settings::new(vec![redis.url()]);
+    let queue =
+        RedisQueue::start(settings, Arc::clone(store), office, Uuid::from_u128(number), Clock::System, notices).await?;
+    Ok((queue, heard))
+}
+
+/// Lets so many users join the line. What each batch changed.
+async fn join(store: &MemoryStore, waiting: i64) -> Result<Vec<Changes>> {
+    let mut batches = Vec::new();
+    let ids = Ids::from_seed(1);
+    for first in (1..=waiting).step_by(usize::try_from(BATCH)?) {
+        let users: Vec<UserId> = (first..(first + BATCH).min(waiting + 1))
+            .map(|number| UserId(ids.uuid(frontrow_domain::time::Time::from_micros(1_000 * number))))
+            .collect();
+        let request = |caller, command| Request { caller, command, idempotency: None };
+        let register = |user_id: &UserId| {
+            let user = NewUser {
+                user_id: *user_id,
+                name: "Minji".to_owned(),
+                email: format!("{}@example.com", user_id.0),
+                password_hash: "-".to_owned(),
+                role: Role::Buyer,
+            };
+            request(Caller::System, Command::Register(user))
+        };
+        let join = |user_id: &UserId| {
+            request(Caller::Buyer(*user_id), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None })
+        };
+        store.transact(users.iter().map(register).collect()).await?;
+        batches.push(store.transact(users.iter().map(join).collect()).await?.changes);
+    }
+    Ok(batches)
+}
+
+async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, words: &[&str]) -> Result<T> {
+    let (name, rest) = words.split_first().context("no command")?;
+    Ok(redis::cmd(name).arg(rest).query_async(connection).await?)
+}
+
+async fn info(connection: &mut MultiplexedConnection, name: &str) -> Result<i64> {
+    let text: String = ask(connection, &["INFO", "memory"]).await?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)).context("INFO does not say")?;
+    Ok(value.trim().parse()?)
+}
+
+/// Seconds of processor that the server has used.
+async fn cpu(connection: &mut MultiplexedConnection) -> Result<f64> {
+    let text: String = ask(connection, &["INFO", "cpu"]).await?;
+    let mut sum = 0.0;
+    for name in ["used_cpu_sys:", "used_cpu_user:"] {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).context("INFO does not say")?;
+        sum += value.trim().parse::<f64>()?;
+    }
+    Ok(sum)
+}
+
+async fn named(connection: &mut MultiplexedConnection, pattern: &str) -> Result<String> {
+    let found: Vec<String> = ask(connection, &["KEYS", pattern]).await?;
+    found.into_iter().next().context("no such key")
+}
+
+/// How many bytes the frames carry.
+async fn payload(connection: &mut MultiplexedConnection, stream: &str) -> Result<i64> {
+    let entries: Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)> = ask(connection, &["XRANGE", stream, "-", "+"]).await?;
+    let bytes =
+        entries.iter().flat_map(|(_, fields)| fields).map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    Ok(i64::try_from(bytes)?)
+}
+
+/// What a waiter takes in the usual way's sorted set.
+async fn usual_memory(connection: &mut MultiplexedConnection, waiting: i64) -> Result<i64> {
+    let places: Vec<i64> = (1..=waiting).collect();
+    for part in places.chunks(1_000) {
+        let mut add = redis::cmd("ZADD");
+        add.arg("usual:line");
+        part.iter().for_each(|place| {
+            add.arg(*place).arg(*place);
+        });
+        add.query_async::<()>(connection).await?;
+    }
+    let used: i64 = ask(connection, &["MEMORY", "USAGE", "usual:line", "SAMPLES", "0"]).await?;
+    Ok(used / waiting)
+}

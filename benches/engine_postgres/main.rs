@@ -1,0 +1,261 @@
+//! The `PostgreSQL` store beside the usual way of one transaction a request, and beside a plain pipelined loop that
+//! makes the same row changes and decides nothing.
+//!
+//! `cargo bench --bench engine_postgres` runs them in turn and prints the ratios; `-- sweep` finds the best pool of
+//! the usual way.
+
+mod ours;
+mod plain;
+mod usual_way;
+
+#[path = "../usual/hall.rs"]
+mod hall;
+#[path = "../usual/way.rs"]
+mod way;
+
+use anyhow::Result;
+use hall::{Plan, Postgres, TEMPLATE};
+use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use std::time::Duration;
+use usual_way::Setup;
+use way::Pace;
+
+/// The server's own allocator, for every way.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many buyers there are: as many hold and pay in a round, fewer where that would take too long.
+const BUYERS: i64 = 40_000;
+/// How many of them go the usual way in a round.
+const USUAL_BUYERS: usize = 8_000;
+const PLAN: Plan = Plan { concerts: 1, buyers: BUYERS, seats: BUYERS };
+/// How many rounds are run, each way in turn.
+const ROUNDS: usize = 5;
+/// Callers at once.
+const CALLERS: usize = 256;
+/// The lanes of an instance.
+const LANES: usize = 8;
+/// The best pools of the usual way, by the sweep.
+const CONNECTIONS: usize = 32;
+
+/// Operations a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    pub(crate) holds: f64,
+    pub(crate) payments: f64,
+}
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let asked = |name: &str| std::env::args().any(|arg| arg == name);
+    runtime.block_on(async {
+        let server = Postgres::start(None, &[])?;
+        prepare(&server).await?;
+        if asked("sweep") {
+            sweep(&server).await
+        } else if asked("parallel") {
+            parallel(&server).await
+        } else if asked("lanes") {
+            lanes(&server).await
+        } else if asked("profile") {
+            profile(&server).await
+        } else {
+            compare(&server).await
+        }
+    })
+}
+
+async fn prepare(server: &Postgres) -> Result<()> {
+    server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
+    let url = server.url(TEMPLATE);
+    drop(ours::open(&url, 1).await?);
+    hall::fill(&url, PLAN).await
+}
+
+/// A way to sell, by name.
+#[derive(Clone, Copy)]
+enum Way {
+    Usual(Pace),
+    Plain,
+    Batches(usize),
+    Engine(usize),
+}
+
+impl Way {
+    const ALL: [Self; 8] = [
+        Self::Plain,
+        Self::Batches(20),
+        Self::Batches(200),
+        Self::Batches(500),
+        Self::Engine(CALLERS),
+        Self::Engine(4 * CALLERS),
+        Self::Usual(Pace::OneByOne),
+        Self::Usual(Pace::Pipelined),
+    ];
+
+    fn name(self) -> String {
+        match self {
+            Self::Usual(Pace::OneByOne) => format!("the usual way, {CALLERS} callers, {CONNECTIONS} connections"),
+            Self::Usual(Pace::Pipelined) => "the same, statements pipelined".to_owned(),
+            Self::Plain => "a plain loop, batches of 200".to_owned(),
+            Self::Batches(batch) => format!("the store, batches of {batch}"),
+            Self::Engine(callers) => format!("the engine, {callers} callers, {LANES} lanes"),
+        }
+    }
+
+    async fn run(self, url: &str, buyers: &[i64]) -> Result<Rates> {
+        match self {
+            Self::Usual(pace) => {
+                let setup = Setup { connections: CONNECTIONS, callers: CALLERS, pace };
+                usual_way::run(url, PLAN, buyers.get(..USUAL_BUYERS).unwrap_or(buyers), setup).await
+            }
+            Self::Plain => plain::run(url, buyers, 200).await,
+            Self::Batches(batch) => ours::batches(url, PLAN, buyers, batch).await,
+            Self::Engine(callers) => {
+                let instance = ours::Instance::open(url, LANES).await?;
+                let rates = instance.sell(PLAN, buyers, callers).await?;
+                instance.close().await?;
+                Ok(rates)
+            }
+        }
+    }
+}
+
+/// Every way in turn, each in a fresh copy of the same box office, and what each is of the others in its round.
+async fn compare(server: &Postgres) -> Result<()> {
+    let mut all: Vec<Vec<Rates>> = vec![Vec::new(); Way::ALL.len()];
+    for round in 0..ROUNDS {
+        let buyers = shuffled(u64::try_from(round)?);
+        for turn in 0..Way::ALL.len() {
+            // Each round begins with another, so that none always follows the same one.
+            let index = (turn + round * 3) % Way::ALL.len();
+            let url = server.copy("round").await?;
+            let rates = Way::ALL[index].run(&url, &buyers).await?;
+            eprintln!("{:<48} {:>8.0} holds/s {:>8.0} payments/s", Way::ALL[index].name(), rates.holds, rates.payments);
+            all[index].push(rates);
+        }
+    }
+    let (plain, usual) = (0, 6);
+    println!("{:<48} {:^42} {:^42}", "", "holds", "payments");
+    for (index, way) in Way::ALL.iter().enumerate() {
+        print!("{:<48}", way.name());
+        for pick in [|rates: &Rates| rates.holds, |rates: &Rates| rates.payments] {
+            let rates: Vec<f64> = all[index].iter().map(pick).collect();
+            let of = |other: usize| spread(all[index].iter().zip(&all[other]).map(|(own, its)| pick(own) / pick(its)));
+            print!(" {:>8.0}/s {} of plain {} of usual", median(rates), of(plain), of(usual));
+        }
+        println!();
+    }
+    Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn spread(values: impl Iterator<Item = f64>) -> String {
+    let values: Vec<f64> = values.collect();
+    let (least, most) = (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
+    format!("{:.2} ({least:.2} to {most:.2})", median(values))
+}
+
+/// The engine with more and fewer lanes: one hot sale.
+async fn lanes(server: &Postgres) -> Result<()> {
+    for callers in [CALLERS, 4 * CALLERS] {
+        for lanes in [1, 2, 4, 8, 16] {
+            let url = server.copy("round").await?;
+            let instance = ours::Instance::open(&url, lanes).await?;
+            let rates = instance.sell(PLAN, &shuffled(1), callers).await?;
+            instance.close().await?;
+            println!(
+                "{lanes:>2} lanes, {callers} callers: {:.0} holds/s, {:.0} payments/s",
+                rates.holds, rates.payments
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Each way once, and where the database's time went: for finding out why. Wants `pg_stat_statements` in
+/// `PG_SETTINGS`.
+async fn profile(server: &Postgres) -> Result<()> {
+    for way in [Way::Plain, Way::Batches(200), Way::Engine(CALLERS)] {
+        let url = server.copy("round").await?;
+        let rates = way.run(&url, &shuffled(1)).await?;
+        println!("{:<48} {:.0} holds/s, {:.0} payments/s", way.name(), rates.holds, rates.payments);
+        statements(&url).await?;
+    }
+    Ok(())
+}
+
+fn shuffled(round: u64) -> Vec<i64> {
+    let mut buyers: Vec<i64> = (1..=BUYERS).collect();
+    buyers.shuffle(&mut StdRng::seed_from_u64(round));
+    buyers
+}
+
+async fn sweep(server: &Postgres) -> Result<()> {
+    for pace in [Pace::OneByOne, Pace::Pipelined] {
+        for connections in [2, 4, 8, 16, 32, 64, 128] {
+            let url = server.copy("round").await?;
+            let setup = Setup { connections, callers: 256, pace };
+            let rates = usual_way::run(&url, PLAN, &shuffled(1)[..USUAL_BUYERS], setup).await?;
+            println!(
+                "{pace:?}, {connections} connections: {:.0} holds/s, {:.0} payments/s",
+                rates.holds, rates.payments
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn parallel(server: &Postgres) -> Result<()> {
+    for ways in [1_usize, 2, 3, 4, 1, 2, 3, 4] {
+        let url = server.copy("round").await?;
+        let buyers = shuffled(1);
+        let started = std::time::Instant::now();
+        let mut tasks = tokio::task::JoinSet::new();
+        for part in buyers.chunks(buyers.len().div_ceil(ways)) {
+            let (url, part) = (url.clone(), part.to_vec());
+            tasks.spawn(async move { plain::run(&url, &part, 200).await });
+        }
+        let (mut holds, mut payments) = (0.0, 0.0);
+        while let Some(done) = tasks.join_next().await {
+            let rates = done??;
+            holds += rates.holds;
+            payments += rates.payments;
+        }
+        println!("{ways} connections: {holds:.0} {payments:.0} in {:?}", started.elapsed());
+    }
+    Ok(())
+}
+
+/// Where the database's time went, by statement: those of foreign keys too.
+async fn statements(url: &str) -> Result<()> {
+    let client = hall::connect(url).await?;
+    client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await?;
+    let rows = client
+        .query(
+            "SELECT toplevel, calls, rows, total_exec_time, wal_bytes::bigint, left(regexp_replace(query, '\\s+', ' ', 'g'), 110)
+             FROM pg_stat_statements WHERE total_exec_time > 5 ORDER BY total_exec_time DESC LIMIT 24",
+            &[],
+        )
+        .await?;
+    for row in rows {
+        let (top, calls, rows, time): (bool, i64, i64, f64) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (wal, text): (i64, &str) = (row.get(4), row.get(5));
+        println!(
+            "{} {calls:>7} calls {rows:>7} rows {time:>8.1} ms {:>6.1} us/row {wal:>10} B  {text}",
+            if top { ' ' } else { '+' },
+            time * 1000.0 / (rows.max(1) as f64)
+        );
+    }
+    client.batch_execute("SELECT pg_stat_statements_reset()").await?;
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+pub(crate) fn per_second(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}

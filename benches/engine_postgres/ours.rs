@@ -1,0 +1,206 @@
+//! The store itself: batches given to it as they are, and batches that the engine forms from many callers.
+
+use crate::{Rates, hall, hall::Plan, per_second};
+use anyhow::{Context as _, Result, anyhow, bail};
+use async_trait::async_trait;
+use frontrow::{
+    clock::{Clock, Ids},
+    engine::{Engine, EngineLimits, Follower},
+    store::{
+        Store,
+        postgres::{PostgresStore, Settings},
+    },
+    telemetry::Metrics,
+};
+use frontrow_domain::{
+    command::{Answer, Command, Idempotency, Outcome, Request},
+    id::{ReservationId, SeatId},
+    rules::Rules,
+    time::Span,
+    user::Caller,
+    world::Changes,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+use tokio::task::JoinSet;
+
+/// Longer than the benchmark takes: the buyers were admitted when the template was made.
+const RULES_ACTIVE: Span = Span::from_secs(86_400);
+
+/// Opens the box office with so many lanes.
+///
+/// # Errors
+/// The server is gone.
+pub(crate) async fn open(url: &str, lanes: usize) -> Result<PostgresStore> {
+    let settings = Settings { lanes, ..Settings::new(url) };
+    let rules = Rules { active_limit: RULES_ACTIVE, idle_limit: RULES_ACTIVE, ..Rules::default() };
+    Ok(PostgresStore::open(&settings, Clock::System, rules, 1_000_000).await?)
+}
+
+fn request(plan: Plan, buyer: i64, ids: &Ids, what: What) -> Request {
+    let token = hall::token_id(plan, buyer);
+    let command = match what {
+        What::Hold => Command::Hold { token, seat_ids: vec![SeatId::new(buyer)] },
+        What::Pay(reservation) => Command::Pay { token, reservation_ids: vec![reservation] },
+    };
+    let idempotency = Some(Idempotency { key: ids.secret(), fingerprint: ids.secret() });
+    Request { caller: Caller::Buyer(hall::user_id(buyer)), command, idempotency }
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Hold,
+    Pay(ReservationId),
+}
+
+fn reservation_of(answer: &Answer) -> Result<ReservationId> {
+    match &answer.decision {
+        Ok(Outcome::Held(reservations)) => Ok(reservations.first().context("no reservation")?.reservation_id),
+        other => bail!("a hold was answered with {other:?}"),
+    }
+}
+
+fn must_be_paid(answer: &Answer) -> Result<()> {
+    match &answer.decision {
+        Ok(Outcome::Paid(_)) => Ok(()),
+        other => bail!("a payment was answered with {other:?}"),
+    }
+}
+
+/// Holds and payments per second of the buyers with these numbers, in batches of `batch`, one after the other.
+///
+/// # Errors
+/// The server is gone, or somebody was refused.
+pub(crate) async fn batches(url: &str, plan: Plan, buyers: &[i64], batch: usize) -> Result<Rates> {
+    let store = open(url, 1).await?;
+    let ids = Ids::from_seed(5);
+    let (warm, buyers) = buyers.split_at(batch.min(buyers.len() / 2));
+    let of = |chunk: &[(i64, What)]| -> Arc<[Request]> {
+        chunk.iter().map(|(buyer, what)| request(plan, *buyer, &ids, *what)).collect()
+    };
+    let holds = |buyers: &[i64]| -> Vec<Arc<[Request]>> {
+        let holds: Vec<_> = buyers.iter().map(|buyer| (*buyer, What::Hold)).collect();
+        holds.chunks(batch).map(of).collect()
+    };
+    run(&store, &holds(warm)).await?;
+    let given = holds(buyers);
+    let started = Instant::now();
+    let answers = run(&store, &given).await?;
+    let held = per_second(buyers.len(), started.elapsed());
+    let mut paying = Vec::with_capacity(buyers.len());
+    for (buyer, answer) in buyers.iter().zip(&answers) {
+        paying.push((*buyer, What::Pay(reservation_of(answer)?)));
+    }
+    let given: Vec<_> = paying.chunks(batch).map(of).collect();
+    let started = Instant::now();
+    let answers = run(&store, &given).await?;
+    let paid = per_second(buyers.len(), started.elapsed());
+    answers.iter().try_for_each(must_be_paid)?;
+    store.settle().await?;
+    Ok(Rates { holds: held, payments: paid })
+}
+
+async fn run(store: &PostgresStore, batches: &[Arc<[Request]>]) -> Result<Vec<Answer>> {
+    let mut answers = Vec::new();
+    for batch in batches {
+        answers.extend(store.transact(Arc::clone(batch)).await?.answers);
+    }
+    Ok(answers)
+}
+
+/// An instance without HTTP: the engine over a store.
+pub(crate) struct Instance {
+    engine: Arc<Engine>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+/// Nothing is kept in memory here.
+struct Nobody;
+
+#[async_trait]
+impl Follower for Nobody {
+    fn committed(&self, _: &Changes) {}
+
+    async fn catch_up(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Instance {
+    /// Opens the box office with so many lanes.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) async fn open(url: &str, lanes: usize) -> Result<Self> {
+        let store: Arc<dyn Store> = Arc::new(open(url, lanes).await?);
+        let limits = EngineLimits { queue_len: 65_536, batch_max: 500, lanes };
+        let (engine, threads) =
+            Engine::start(&store, limits, Arc::new(Metrics::new()), &(Arc::new(Nobody) as Arc<dyn Follower>))?;
+        Ok(Self { engine: Arc::new(engine), threads })
+    }
+
+    /// Holds and payments per second of the buyers with these numbers, from so many callers that each wait for their
+    /// answer before they ask again.
+    ///
+    /// # Errors
+    /// The server is gone, or somebody was refused.
+    pub(crate) async fn sell(&self, plan: Plan, buyers: &[i64], callers: usize) -> Result<Rates> {
+        let (warm, buyers) = buyers.split_at(1_000.min(buyers.len() / 2));
+        let hold = |buyers: &[i64]| buyers.iter().map(|buyer| (*buyer, What::Hold)).collect::<Vec<_>>();
+        self.all(plan, hold(warm), callers, 6).await?;
+        let given = hold(buyers);
+        let started = Instant::now();
+        let held = self.all(plan, given, callers, 7).await?;
+        let holds = per_second(buyers.len(), started.elapsed());
+        let mut paying = Vec::with_capacity(held.len());
+        for (buyer, answer) in &held {
+            paying.push((*buyer, What::Pay(reservation_of(answer)?)));
+        }
+        let started = Instant::now();
+        let paid = self.all(plan, paying, callers, 8).await?;
+        let payments = per_second(buyers.len(), started.elapsed());
+        paid.iter().try_for_each(|(_, answer)| must_be_paid(answer))?;
+        Ok(Rates { holds, payments })
+    }
+
+    async fn all(&self, plan: Plan, given: Vec<(i64, What)>, callers: usize, seed: u64) -> Result<Vec<(i64, Answer)>> {
+        let (given, next): (Arc<[(i64, What)]>, _) = (given.into(), Arc::new(AtomicUsize::new(0)));
+        let ids = Ids::from_seed(seed);
+        let mut tasks = JoinSet::new();
+        for _ in 0..callers {
+            let (engine, given) = (Arc::clone(&self.engine), Arc::clone(&given));
+            let (next, ids) = (Arc::clone(&next), ids.clone());
+            tasks.spawn(async move {
+                let mut answers = Vec::new();
+                while let Some((buyer, what)) = given.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let answer = engine.run(request(plan, *buyer, &ids, *what)).await;
+                    answers.push((*buyer, answer.map_err(|fault| anyhow!("a command failed: {fault}"))?));
+                }
+                anyhow::Ok(answers)
+            });
+        }
+        let mut all = Vec::with_capacity(given.len());
+        while let Some(answers) = tasks.join_next().await {
+            all.extend(answers??);
+        }
+        Ok(all)
+    }
+
+    /// Ends its threads.
+    ///
+    /// # Errors
+    /// A thread panicked.
+    pub(crate) async fn close(self) -> Result<()> {
+        drop(self.engine);
+        let threads = self.threads;
+        tokio::task::spawn_blocking(move || {
+            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a lane panicked")))
+        })
+        .await?
+    }
+}

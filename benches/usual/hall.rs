@@ -1,0 +1,359 @@
+//! A private `PostgreSQL` with a box office in it: concerts, seats, buyers with active tokens and points.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use frontrow_domain::id::{Position, RoomId, TokenId, UserId};
+use std::{
+    io::Read as _,
+    net::TcpListener,
+    os::unix::fs::{MetadataExt as _, chown},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio_postgres::{Client, Config, NoTls};
+use uuid::Uuid;
+
+/// What the server runs with, beside its defaults. Commits are durable.
+pub(crate) const SETTINGS: [&str; 8] = [
+    "fsync=on",
+    "synchronous_commit=on",
+    "full_page_writes=on",
+    "shared_buffers=1GB",
+    "max_wal_size=4GB",
+    "max_connections=300",
+    "unix_socket_directories=",
+    "listen_addresses=127.0.0.1",
+];
+/// How long the server may take to start.
+const START_MAX: Duration = Duration::from_secs(30);
+/// The database that the rounds' databases are copies of.
+pub(crate) const TEMPLATE: &str = "box_office";
+
+/// A `PostgreSQL` server of our own, in a temporary folder. It ends with the value.
+pub(crate) struct Postgres {
+    process: Child,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Postgres {
+    /// Starts one. `pinned` is the list of processors it runs on, as `taskset` takes it; `more` are further settings.
+    ///
+    /// # Errors
+    /// There is no `PostgreSQL` on the machine, or it does not start.
+    pub(crate) fn start(pinned: Option<&str>, more: &[&str]) -> Result<Self> {
+        let binaries = binaries()?;
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).context("a folder for PostgreSQL")?;
+        let data = folder.path().join("data");
+        if is_root()? {
+            chown(folder.path(), Some(postgres_id("-u")?), Some(postgres_id("-g")?))?;
+        }
+        let made = server_command(&binaries.join("initdb"), None)?
+            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(made.success(), "initdb failed");
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut server = server_command(&binaries.join("postgres"), pinned)?;
+        server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
+        for setting in SETTINGS.iter().chain(more) {
+            server.args(["-c", setting]);
+        }
+        for setting in std::env::var("PG_SETTINGS").unwrap_or_default().split_whitespace() {
+            server.args(["-c", setting]);
+        }
+        let process = server.stdout(Stdio::null()).stderr(log_file(folder.path())?).spawn()?;
+        let server = Self { process, port, _folder: folder };
+        server.wait_until_ready(&binaries)?;
+        Ok(server)
+    }
+
+    fn wait_until_ready(&self, binaries: &Path) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let ready = Command::new(binaries.join("pg_isready"))
+                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+                .status()?;
+            if ready.success() {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < START_MAX, "PostgreSQL does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The address of one of its databases.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The process of the server.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Runs statements outside of a transaction.
+    ///
+    /// # Errors
+    /// One of them failed.
+    pub(crate) async fn execute(&self, database: &str, statements: &[&str]) -> Result<()> {
+        let client = connect(&self.url(database)).await?;
+        for statement in statements {
+            client.batch_execute(statement).await.with_context(|| (*statement).to_owned())?;
+        }
+        Ok(())
+    }
+
+    /// A fresh copy of the template under this name, with everything on disk, so that no round pays for another's
+    /// writes.
+    ///
+    /// # Errors
+    /// The template is in use, or is not there.
+    pub(crate) async fn copy(&self, name: &str) -> Result<String> {
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY = file_copy");
+        self.execute("postgres", &[&drop, &create, "CHECKPOINT"]).await?;
+        Ok(self.url(name))
+    }
+
+    /// Removes a copy.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) async fn drop(&self, name: &str) -> Result<()> {
+        self.execute("postgres", &[&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")]).await
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // An immediate shutdown: what it holds is thrown away with the folder.
+        let _ = Command::new("kill").args(["-QUIT", &self.process.id().to_string()]).status();
+        let _ = self.process.wait();
+    }
+}
+
+fn log_file(folder: &Path) -> Result<std::fs::File> {
+    Ok(std::fs::File::create(folder.join("log"))?)
+}
+
+/// A command that runs as the user `postgres` where we are root, which the server refuses to be.
+fn server_command(program: &Path, pinned: Option<&str>) -> Result<Command> {
+    let mut words: Vec<String> = Vec::new();
+    if let Some(processors) = pinned {
+        words.extend(["taskset", "-c", processors].map(str::to_owned));
+    }
+    // It ends with this process, however that ends.
+    words.extend(["setpriv", "--pdeathsig", "KILL"].map(str::to_owned));
+    if is_root()? {
+        words.extend(["--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned));
+    }
+    words.push("--".to_owned());
+    words.push(program.display().to_string());
+    let mut words = words.into_iter();
+    let mut command = Command::new(words.next().context("no command")?);
+    command.args(words);
+    Ok(command)
+}
+
+fn is_root() -> Result<bool> {
+    Ok(std::fs::metadata("/proc/self")?.uid() == 0)
+}
+
+fn postgres_id(which: &str) -> Result<u32> {
+    let found = Command::new("id").args([which, "postgres"]).output()?;
+    String::from_utf8(found.stdout)?.trim().parse().context("there is no user postgres")
+}
+
+/// The newest `PostgreSQL` of Debian's packages, or that in `PG_BIN`.
+fn binaries() -> Result<PathBuf> {
+    if let Ok(folder) = std::env::var("PG_BIN") {
+        return Ok(folder.into());
+    }
+    let folders = (15..=18).rev().map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")));
+    for folder in folders {
+        if folder.join("postgres").exists() {
+            return Ok(folder);
+        }
+    }
+    bail!("there is no PostgreSQL 15 to 18 in /usr/lib/postgresql; set PG_BIN")
+}
+
+/// A `Redis` server of our own, without a disk. It ends with the value.
+pub(crate) struct Redis {
+    process: Child,
+    port: u16,
+}
+
+impl Redis {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// There is no `redis-server`, or it does not start.
+    pub(crate) fn start() -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", "redis-server"])
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("redis-server")?;
+        let mut output = process.stdout.take().context("no output")?;
+        let mut text = String::new();
+        let mut buffer = [0; 1_024];
+        while !text.contains("Ready to accept connections") {
+            let read = output.read(&mut buffer)?;
+            ensure!(read > 0, "redis-server does not start: {text}");
+            text.push_str(&String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()));
+        }
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        Ok(Self { process, port })
+    }
+
+    /// Its address.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What the planner must leave on every connection, as on the store's own: without statistics of a new table it would
+/// read all of it.
+pub(crate) const PLANNER: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+
+/// How to connect.
+///
+/// # Errors
+/// It is not a URL.
+pub(crate) fn config(url: &str) -> Result<Config> {
+    let mut config: Config = url.parse()?;
+    config.options(PLANNER);
+    Ok(config)
+}
+
+/// A connection.
+///
+/// # Errors
+/// The server is not there.
+pub(crate) async fn connect(url: &str) -> Result<Client> {
+    let (client, connection) = config(url)?.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// How many concerts, each with a room of its own.
+    pub(crate) concerts: i64,
+    /// How many buyers each has, with an active token each and the points for every seat.
+    pub(crate) buyers: i64,
+    /// How many seats each has.
+    pub(crate) seats: i64,
+}
+
+/// The user with this number.
+pub(crate) fn user_id(number: i64) -> UserId {
+    UserId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(number.unsigned_abs())))
+}
+
+/// The active token of a buyer: those of the first concert are 1 to `buyers`, and so on.
+pub(crate) fn token_id(plan: Plan, buyer: i64) -> TokenId {
+    let concert = (buyer - 1).div_euclid(plan.buyers) + 1;
+    TokenId { room_id: RoomId::new(concert), position: Position(buyer - (concert - 1) * plan.buyers) }
+}
+
+/// Fills an empty box office, in which the migrations have run.
+///
+/// # Errors
+/// A statement failed.
+pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
+    let client = connect(url).await?;
+    let day = "86400000000::bigint";
+    let now = "(extract(epoch FROM date_trunc('second', now())) * 1000000)::bigint";
+    let Plan { concerts, buyers, seats } = plan;
+    let all = concerts * buyers;
+    let uuid = "('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid";
+    let statements = [
+        format!(
+            "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence,
+                 updated_at)
+             SELECT n, 1000000, 'open', {buyers}, 1, 0, 0, {now}, 0, {now} FROM generate_series(1, {concerts}) n"
+        ),
+        format!("SELECT setval('room_position_' || n, {buyers}) FROM generate_series(1, {concerts}) n"),
+        format!(
+            "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time,
+                 starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
+             SELECT nextval('concert_ids'), 'Midnight Tide', 'Midnight Tide', 'Hangang Hall, Seoul', 'Asia/Seoul',
+                 '2099-03-01', '20:00:00', '22:30:00', {now} + 90 * {day}, 1000, {now} - {day}, {now} + 80 * {day}, n,
+                 'scheduled', {now}, {now}
+             FROM generate_series(1, {concerts}) n"
+        ),
+        format!(
+            "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", grade, created_at,
+                 updated_at)
+             SELECT nextval('seat_ids'), (n - 1) / {seats} + 1, (n - 1) % {seats} + 1, 1000, 'available', 'Floor',
+                 'A', 'VIP', {now}, {now}
+             FROM generate_series(1, {concerts} * {seats}) n"
+        ),
+        format!(
+            "INSERT INTO \"user\" SELECT {uuid}, 'Kim Minji', n || '@example.com',
+                 '$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uWJ7cVkPcsFYzTjSjO3mIa0Vv1yXbX8JAkZ5u1Y4pRs',
+                 'buyer', {now}, {now}
+             FROM generate_series(1, {all}) n"
+        ),
+        format!(
+            "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, active_until)
+             SELECT (n - 1) / {buyers} + 1, (n - 1) % {buyers} + 1, {uuid}, 'active', {now}, {now}, {now} + {day}
+             FROM generate_series(1, {all}) n"
+        ),
+        format!(
+            "INSERT INTO point SELECT nextval('point_ids'), {uuid}, 1000000, 1, {now}, {now}
+             FROM generate_series(1, {all}) n"
+        ),
+        format!(
+            "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version,
+                 created_at)
+             SELECT nextval('history_ids'), {uuid}, 1000000, 'charge', '', 1000000, 1, {now}
+             FROM generate_series(1, {all}) n"
+        ),
+        "VACUUM ANALYZE".to_owned(),
+    ];
+    for statement in &statements {
+        client.batch_execute(statement).await.with_context(|| statement.clone())?;
+    }
+    Ok(())
+}
+
+/// Lets so many new users wait in the house room, which lets nobody in. Their numbers follow `after`.
+///
+/// # Errors
+/// A statement failed.
+pub(crate) async fn fill_line(url: &str, after: i64, waiting: i64) -> Result<()> {
+    let client = connect(url).await?;
+    let uuid = format!("('01900000-0000-7000-8000-' || lpad(to_hex(n + {after}), 12, '0'))::uuid");
+    let statements = [
+        "UPDATE room SET gate = 'paused' WHERE room_id = 0".to_owned(),
+        format!("SELECT setval('room_position_0', {waiting})"),
+        format!(
+            "INSERT INTO \"user\" SELECT {uuid}, 'Kim Minji', n || '@waiting.example', '-', 'buyer', 0, 0
+             FROM generate_series(1, {waiting}) n"
+        ),
+        format!(
+            "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at)
+             SELECT 0, n, {uuid}, 'waiting', 0 FROM generate_series(1, {waiting}) n"
+        ),
+    ];
+    for statement in &statements {
+        client.batch_execute(statement).await.with_context(|| statement.clone())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! The usual way behind HTTP: the server's own listener, edge, sign-in and parsing, and another way to the database.
+//! Positions are asked of Redis with `ZRANK`.
+
+use crate::way::{Pace, Stop, UsualWay};
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use frontrow::{
+    app,
+    clock::{Clock, Ids},
+    config::Cli,
+    http::{
+        Shared,
+        auth::{QueueToken, SignedIn},
+        extract::{JsonBody, PathText},
+        idempotency::IdempotencyKey,
+        listener, observe,
+        problem::{HttpResult, Problem},
+    },
+    telemetry::Metrics,
+};
+use frontrow_domain::id::{RoomId, SeatId};
+use redis::aio::MultiplexedConnection;
+use serde::{Deserialize, Serialize};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio::{net::TcpListener, sync::watch};
+
+/// The sorted set that a room's line is.
+pub(crate) fn line_key(room: RoomId) -> String {
+    format!("usual:line:{}", room.get())
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Desk {
+    app: Shared,
+    way: UsualWay,
+    redis: Arc<[MultiplexedConnection]>,
+    turn: Arc<AtomicUsize>,
+}
+
+impl axum::extract::FromRef<Desk> for Shared {
+    fn from_ref(desk: &Desk) -> Self {
+        Self::clone(&desk.app)
+    }
+}
+
+/// Where everything is.
+pub(crate) struct Places<'a> {
+    pub(crate) database: &'a str,
+    pub(crate) redis: &'a str,
+    /// A folder for what the settings ask one for.
+    pub(crate) data: &'a str,
+    /// Connections to the database.
+    pub(crate) connections: usize,
+}
+
+/// Serves until the process ends, and prints its address as the server does.
+///
+/// # Errors
+/// A server is gone.
+pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
+    let args = ["frontrow", "serve", "--data", places.data, "--database-url", places.database];
+    let config = Cli::load(args.iter().chain(flags).map(|arg| (*arg).into()))?.config;
+    // Sessions and signatures are checked as the server checks them, from its memory.
+    let opened = app::open(&config, Clock::System, Ids::from_os()).await?;
+    let client = redis::Client::open(places.redis)?;
+    let mut redis = Vec::new();
+    for _ in 0..4 {
+        redis.push(client.get_multiplexed_async_connection().await?);
+    }
+    let desk = Desk {
+        app: Arc::clone(&opened.app),
+        way: UsualWay::connect(places.database, places.connections, Pace::OneByOne)?,
+        redis: redis.into(),
+        turn: Arc::new(AtomicUsize::new(0)),
+    };
+    let router = Router::new()
+        .route("/api/v1/reservations", post(hold))
+        .route("/api/v1/queue/tokens/{token}/position", get(position))
+        .with_state(desk);
+    let metrics = Arc::new(Metrics::new());
+    let edge = observe::Edge::new(Arc::clone(&metrics), Clock::System, config.body_timeout(), config.request_timeout());
+    let router = observe::observe(router, Arc::new(edge));
+    let socket = TcpListener::bind("127.0.0.1:0").await?;
+    println!("the usual way listens on http://{}", socket.local_addr()?);
+    let (_never, stop) = watch::channel(false);
+    listener::serve(socket, router, listener::Limits::new(&config), stop, metrics).await.context("the server failed")
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    seat_id: SeatId,
+}
+
+async fn hold(
+    State(desk): State<Desk>,
+    SignedIn { caller, user_id }: SignedIn,
+    QueueToken(token): QueueToken,
+    key: IdempotencyKey,
+    JsonBody(wish): JsonBody<Wish>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/reservations", &[], &wish)?;
+    let key = key.ok_or_else(|| Problem::invalid_parameter("Idempotency-Key", "A hold needs a key here."))?;
+    // A client that goes away must not leave half a transaction on a connection of the pool.
+    let done = tokio::spawn(async move { desk.way.hold(user_id, token, wish.seat_id, key).await }).await;
+    Ok(match done.map_err(Problem::internal)? {
+        Ok(body) => answer(StatusCode::CREATED, "application/json", body),
+        Err(Stop::Refused(code)) => {
+            let body = format!("{{\"status\":409,\"code\":\"{code}\"}}");
+            answer(StatusCode::CONFLICT, "application/problem+json", body)
+        }
+        Err(Stop::Failed(text)) => return Err(Problem::internal(text)),
+    })
+}
+
+#[derive(Serialize)]
+struct PositionBody {
+    status: &'static str,
+    position: i64,
+    ahead: i64,
+    estimated_wait: WaitBody,
+    deadline: Option<i64>,
+    poll_after_ms: i64,
+    message: Option<String>,
+    as_of: frontrow_domain::time::Time,
+    stale: bool,
+}
+
+#[derive(Serialize)]
+struct WaitBody {
+    known: bool,
+    reason: &'static str,
+}
+
+async fn position(State(desk): State<Desk>, PathText(token): PathText) -> HttpResult<Response> {
+    let signed = desk.app.office.verify_token(&token).map_err(Problem::from)?;
+    let turn = desk.turn.fetch_add(1, Ordering::Relaxed) % desk.redis.len();
+    let mut redis = desk.redis.get(turn).cloned().ok_or_else(|| Problem::internal("no connection"))?;
+    let rank: Option<i64> = redis::cmd("ZRANK")
+        .arg(line_key(signed.id.room_id))
+        .arg(signed.id.position.0)
+        .query_async(&mut redis)
+        .await
+        .map_err(Problem::internal)?;
+    let body = PositionBody {
+        status: "waiting",
+        position: signed.id.position.0,
+        ahead: rank.unwrap_or_default(),
+        estimated_wait: WaitBody { known: false, reason: "measuring" },
+        deadline: None,
+        poll_after_ms: 30_000,
+        message: None,
+        as_of: desk.app.office.clock.now(),
+        stale: false,
+    };
+    let body = serde_json::to_string(&body).map_err(Problem::internal)?;
+    Ok(answer(StatusCode::OK, "application/json", body))
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, kind)], Body::from(body)).into_response()
+}

@@ -1,0 +1,109 @@
+//! The crowd: drives a running box office over HTTP as buyers would, measures it from the outside, and audits the sale.
+//!
+//! Read [`crowd`] for the course of a sale, [`buyer`] for what one buyer does, [`audit`] for what is checked. The
+//! program is [`run`]; tests that need a crowd beside other things call [`sale`].
+
+mod api;
+mod arrivals;
+mod ask;
+mod audit;
+mod bench;
+mod books;
+mod buyer;
+mod client;
+mod clock;
+mod concerts;
+mod crowd;
+mod ending;
+mod history;
+mod meter;
+mod operator;
+mod options;
+mod parallel;
+mod progress;
+mod report;
+mod setup;
+mod svg;
+mod target;
+mod told;
+
+pub use told::{Place, Sold, Told};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use options::{Bench, Cli, Mode, SaleOptions};
+use std::process::ExitCode;
+
+/// A promise was broken.
+const BREACH: u8 = 1;
+/// The run could not be made.
+const UNUSABLE: u8 = 2;
+
+/// The program: does what the command line says, and prints what came of it.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("frontrow-rush: {error:#}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+/// Runs one sale and audits it, in the runtime of the caller. `args` are those of the command line, without the
+/// program's name. Nothing is printed but how it goes, and no files are written.
+///
+/// # Errors
+/// The arguments are wrong, the sale cannot be set up, or its books cannot be read.
+pub async fn sale(args: &[&str]) -> Result<Sold> {
+    let cli = Cli::try_parse_from(std::iter::once("frontrow-rush").chain(args.iter().copied()))?;
+    let outcome = crowd::run(cli.sale).await?;
+    Ok(told::sold(&outcome))
+}
+
+fn start(cli: Cli) -> Result<ExitCode> {
+    let threads = match &cli.mode {
+        None => cli.sale.server.threads,
+        Some(Mode::Bench(bench)) => match &bench.what {
+            Bench::Get { load, .. }
+            | Bench::Positions { load, .. }
+            | Bench::Seatmap { load, .. }
+            | Bench::Holds { load, .. } => load.server.threads,
+        },
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::from(threads))
+        .enable_all()
+        .build()
+        .context("no threads")?;
+    match cli.mode {
+        None => runtime.block_on(run_sale(cli.sale)),
+        Some(Mode::Bench(bench)) => {
+            runtime.block_on(bench::run(&bench.what))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn run_sale(options: SaleOptions) -> Result<ExitCode> {
+    let outcome = crowd::run(options).await?;
+    let text = report::text(&outcome);
+    println!("{text}");
+    let options = &outcome.options;
+    if let Some(path) = &options.text {
+        write(path, &text)?;
+    }
+    if let Some(path) = &options.server.json {
+        write(path, &format!("{:#}\n", report::json(&outcome)))?;
+    }
+    if let Some(path) = &options.svg {
+        write(path, &svg::draw(&svg::Picture::of(&outcome)))?;
+    }
+    Ok(if report::is_clean(&outcome) { ExitCode::SUCCESS } else { ExitCode::from(BREACH) })
+}
+
+fn write(path: &std::path::Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}

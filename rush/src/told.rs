@@ -1,0 +1,106 @@
+//! What a sale came to, for programs that compare it with more than this crowd can see.
+
+use crate::{
+    crowd::Outcome,
+    history::{Effect, Outcome as Answered},
+    report,
+};
+use std::{collections::BTreeMap, time::Instant};
+
+/// What a sale came to.
+#[derive(Debug)]
+pub struct Sold {
+    /// The concert's number.
+    pub concert_id: i64,
+    /// The room that its buyers waited in.
+    pub room_id: i64,
+    /// The report for people, with every breach.
+    pub report: String,
+    /// Whether every promise was kept.
+    pub is_clean: bool,
+    /// How many seats were sold.
+    pub seats_sold: u64,
+    /// How many seats were held, or free.
+    pub seats_left: u64,
+    /// How visits ended, and how many.
+    pub endings: BTreeMap<&'static str, u64>,
+    /// Requests that were given up: repeat after repeat brought no definite answer.
+    pub given_up: Vec<String>,
+    /// Everything that buyers were told was done.
+    pub told: Told,
+}
+
+/// Everything that buyers were told was done.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Places in line that were given.
+    pub places: Vec<Place>,
+    /// Reservations: number, user, seat.
+    pub reservations: Vec<(i64, String, i64)>,
+    /// Payments: number, user, amount in won.
+    pub payments: Vec<(i64, String, i64)>,
+    /// Charges: the entry's number in the history, user, amount in won.
+    pub charges: Vec<(i64, String, i64)>,
+}
+
+/// A place in line that was given.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Whose.
+    pub user_id: String,
+    /// Its number.
+    pub position: i64,
+    /// Whether it was given now; else it is the one that the user had.
+    pub is_new: bool,
+    /// When it was first asked for.
+    pub asked: Instant,
+    /// When the answer was there.
+    pub answered: Instant,
+}
+
+/// What of an outcome others may want to know.
+pub(crate) fn sold(outcome: &Outcome) -> Sold {
+    let seats = outcome.seats;
+    Sold {
+        concert_id: outcome.concert.0,
+        room_id: outcome.room_id,
+        report: report::text(outcome),
+        is_clean: report::is_clean(outcome),
+        seats_sold: seats.sold,
+        seats_left: seats.held + seats.available,
+        endings: outcome.endings.iter().map(|(ending, count)| (ending.name(), *count)).collect(),
+        given_up: outcome.history.given_up.clone(),
+        told: told(outcome),
+    }
+}
+
+fn told(outcome: &Outcome) -> Told {
+    let mut told = Told::default();
+    for op in &outcome.history.ops {
+        let Answered::Ok(effect) = &op.outcome else { continue };
+        let user_id = outcome.user_ids.get(op.buyer).cloned().unwrap_or_default();
+        match effect {
+            Effect::Joined { position, fresh, .. } => {
+                let moments = (outcome.mono.instant(op.sent), outcome.mono.instant(op.received));
+                if let (Some(asked), Some(answered)) = moments {
+                    told.places.push(Place {
+                        user_id,
+                        position: *position,
+                        is_new: *fresh,
+                        asked: asked.into_std(),
+                        answered: answered.into_std(),
+                    });
+                }
+            }
+            Effect::Held(held) => {
+                told.reservations.extend(held.iter().map(|row| (row.reservation_id, user_id.clone(), row.seat_id)));
+            }
+            Effect::Paid(paid) => {
+                told.payments.extend(paid.iter().map(|row| (row.payment_id, user_id.clone(), row.amount)));
+            }
+            Effect::Charged(entry) => told.charges.push((entry.history_id, user_id, entry.amount)),
+            Effect::Done | Effect::Activated { .. } | Effect::Cancelled(_) | Effect::Refunded(_) => {}
+        }
+    }
+    told
+}

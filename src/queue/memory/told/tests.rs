@@ -1,0 +1,172 @@
+use super::*;
+use crate::queue::view::tests::{Event, START, event, line, request};
+use frontrow_domain::{model::Model, queue::TokenStatus, rules::Rules, time::Span};
+use proptest::prelude::*;
+
+const HOUSE: RoomId = RoomId::HOUSE;
+
+/// Windows so short that turns lapse under way.
+fn rules() -> Rules {
+    Rules {
+        claim_window: Span::from_millis(20),
+        recall_window: Span::from_millis(40),
+        dormant_limit: Span::from_millis(60),
+        idle_limit: Span::from_millis(50),
+        ..Rules::default()
+    }
+}
+
+/// What a line went through: the changes in the order of their commits, and the rows before and after.
+fn history(batches: &[Vec<Event>]) -> (Line, Vec<Changes>, Model, Time) {
+    let mut model = Model::new(3, START);
+    let before = line(&model, START);
+    let mut now = START;
+    let mut all = Vec::new();
+    for batch in batches {
+        // Two changes of a row are never of the same moment: the later one waited for the other's lock.
+        now = now.plus(Span::from_millis(5));
+        let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
+        let (_, changes) = model.transact(now, rules(), &requests);
+        all.push(changes);
+    }
+    (before, all, model, now)
+}
+
+fn lines() -> MemoryQueue {
+    MemoryQueue::told(Arc::new(AtomicI64::new(0)))
+}
+
+/// Takes in a change as from another instance; the store, which is ahead of it, settles doubts.
+fn tell(queue: &MemoryQueue, changes: &Changes, model: &Model) {
+    for (room, delta) in deltas(changes) {
+        let Taken::In(doubtful) = queue.take_in(room, &delta, Source::Told) else { panic!("the house is laid") };
+        settle(queue, doubtful.into_iter().map(|id| (id, changes.now)).collect(), model);
+    }
+}
+
+fn settle(queue: &MemoryQueue, doubtful: Vec<(TokenId, Time)>, model: &Model) {
+    for (id, now) in doubtful {
+        let token = &model.tokens[&id];
+        if token.status != TokenStatus::Ended {
+            queue.settle(token, now);
+        }
+    }
+}
+
+fn assert_same(view: &RoomView, rows: &RoomView) {
+    let numbers = |view: &RoomView| (view.cursor(), view.tail(), view.active(), view.offered(), view.total_waiting());
+    assert_eq!(numbers(view), numbers(rows));
+    assert_eq!(view.returned(), rows.returned());
+    for position in (1..=rows.tail().0).map(Position) {
+        assert_eq!(view.place(position), rows.place(position), "{position}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn changes_that_come_late_or_twice_or_swapped_leave_the_same_view(
+        batches in prop::collection::vec(prop::collection::vec(event(), 1..6), 1..40),
+        swaps in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..30),
+        repeats in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..10),
+    ) {
+        let (before, all, model, now) = history(&batches);
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        for (one, other) in swaps {
+            order.swap(one.index(all.len()), other.index(all.len()));
+        }
+        for (what, after) in repeats {
+            order.insert(after.index(order.len() + 1), what.index(all.len()));
+        }
+        let queue = lines();
+        queue.lay_told(&before, Lay::Anew, Vec::new);
+        for at in order {
+            tell(&queue, &all[at], &model);
+        }
+        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::laid(&line(&model, now)));
+    }
+
+    #[test]
+    fn a_line_laid_under_way_takes_in_what_was_told_meanwhile_and_no_place_rises(
+        batches in prop::collection::vec(prop::collection::vec(event(), 1..6), 2..40),
+        read_at in any::<prop::sample::Index>(),
+        laid_after in 0..10_usize,
+        missed in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+    ) {
+        let (before, all, model, now) = history(&batches);
+        let read_at = read_at.index(all.len());
+        let rows = {
+            let (_, _, model, now) = history(&batches[..read_at]);
+            line(&model, now)
+        };
+        let laid_at = (read_at + laid_after).min(all.len());
+        let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < read_at).collect();
+        let queue = lines();
+        queue.lay_told(&before, Lay::Anew, Vec::new);
+        let mut aheads = std::collections::BTreeMap::new();
+        for at in 0..=all.len() {
+            if at == laid_at {
+                let doubtful = queue.lay_told(&rows, Lay::Anew, || all[read_at..laid_at].to_vec());
+                settle(&queue, doubtful, &model);
+            }
+            if let Some(changes) = all.get(at)
+                && !missed.contains(&at)
+            {
+                tell(&queue, changes, &model);
+            }
+            let view = queue.view(HOUSE).unwrap();
+            for position in (1..=view.tail().0).map(Position) {
+                let place = view.place(position);
+                if place.status == TokenStatus::Waiting
+                    && let Some(before) = aheads.insert(position, place.ahead)
+                {
+                    prop_assert!(place.ahead <= before, "{position} rose from {before} to {}", place.ahead);
+                }
+            }
+        }
+        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::laid(&line(&model, now)));
+    }
+
+    #[test]
+    fn a_look_at_the_rows_heals_what_is_not_in_line_and_spoils_nothing(
+        batches in prop::collection::vec(prop::collection::vec(event(), 1..6), 1..40),
+        missed in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        told_during in 0..5_usize,
+    ) {
+        let (before, all, model, now) = history(&batches);
+        let during = all.len().saturating_sub(told_during);
+        let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < during).collect();
+        let queue = lines();
+        queue.lay_told(&before, Lay::Anew, Vec::new);
+        for (at, changes) in all[..during].iter().enumerate() {
+            if !missed.contains(&at) {
+                tell(&queue, changes, &model);
+            }
+        }
+        let begun = queue.deltas_of(HOUSE).unwrap();
+        let (_, _, seen, seen_at) = history(&batches[..during]);
+        let mut glance = line(&seen, seen_at);
+        glance.waiting.retain(|position| *position <= glance.room.cursor);
+        for changes in &all[during..] {
+            tell(&queue, changes, &model);
+        }
+        prop_assert_eq!(queue.look(&glance, begun, now), Looked::Followed);
+        let (view, rows) = (queue.view(HOUSE).unwrap(), RoomView::laid(&line(&model, now)));
+        prop_assert_eq!((view.cursor(), view.active(), view.offered()), (rows.cursor(), rows.active(), rows.offered()));
+        prop_assert_eq!(view.returned(), rows.returned());
+        for position in rows.live_positions() {
+            prop_assert_eq!(view.place(position), rows.place(position), "{}", position);
+        }
+        // What was missed comes after all.
+        let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status == TokenStatus::Ended;
+        for late in missed {
+            let before = queue.view(HOUSE).unwrap();
+            tell(&queue, &all[late], &model);
+            let after = queue.view(HOUSE).unwrap();
+            for at in (1..=before.tail().0).filter(|at| has_ended(&before, *at) && has_ended(&rows, *at)) {
+                prop_assert!(has_ended(&after, at), "{at} came back");
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+use super::*;
+use crate::queue::view::tests::{START, event, request};
+use frontrow_domain::{model::Model, queue::EndReason, rules::Rules};
+use proptest::prelude::*;
+
+const INSTANCE: Uuid = Uuid::from_u128(9);
+
+/// What a view needs of a token.
+fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
+    let bare = |token: &Token| {
+        let Token { id, status, activated_at, deadline, .. } = *token;
+        Token { status, activated_at, deadline, ..Token::issued(id, UserId(Uuid::nil()), now) }
+    };
+    tokens.iter().map(bare).collect()
+}
+
+fn told(changes: &Changes) -> Option<Box<Told>> {
+    let frame = read(&of_changes(INSTANCE, changes)?).unwrap();
+    assert_eq!((frame.instance, frame.number), (INSTANCE, 0));
+    match frame.body {
+        Body::Told(told) => Some(told),
+        Body::Gap(_) => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        batches in prop::collection::vec(prop::collection::vec(event(), 1..8), 1..20),
+        session in any::<[u8; 32]>(),
+        unused in prop::collection::btree_set(1..500_i64, 0..20),
+    ) {
+        let mut model = Model::new(3, START);
+        let mut now = START;
+        for batch in batches {
+            now = now.plus(Span::from_millis(700));
+            let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
+            let (_, mut changes) = model.transact(now, Rules::default(), &requests);
+            changes.closed_sessions.push(session);
+            let id = |position: &i64| TokenId { room_id: RoomId::HOUSE, position: Position(*position) };
+            changes.unused = unused.iter().map(id).collect();
+            let read = told(&changes).unwrap().changes;
+            prop_assert_eq!(read.now, changes.now);
+            prop_assert_eq!(read.rooms.updated, changes.rooms.updated);
+            prop_assert_eq!(read.tokens.updated, bare(&changes.tokens.updated, now));
+            prop_assert_eq!(read.tokens.inserted, bare(&changes.tokens.inserted, now));
+            prop_assert_eq!(read.unused, changes.unused);
+            prop_assert_eq!(read.closed_sessions, changes.closed_sessions);
+        }
+    }
+
+    #[test]
+    fn no_bytes_bring_the_reader_down(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..100_usize) {
+        let mut changes = Changes { now: START, ..Changes::default() };
+        changes.tokens.inserted = (1..=50).map(|at| token(at, TokenStatus::Waiting)).collect();
+        let mut frame = of_changes(INSTANCE, &changes).unwrap();
+        frame.truncate(cut);
+        frame.extend(bytes);
+        // Whatever it is, it is read or refused.
+        let _ = read(&frame);
+    }
+}
+
+fn token(position: i64, status: TokenStatus) -> Token {
+    let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+    Token { status, ..Token::issued(id, UserId(Uuid::nil()), START) }
+}
+
+#[test]
+fn a_batch_is_told_in_few_bytes() {
+    let mut issues = Changes { now: START, ..Changes::default() };
+    issues.tokens.inserted = (900_001..=900_500).map(|at| token(at, TokenStatus::Waiting)).collect();
+    let rules = Rules::default();
+    let mut claims = Changes { now: START, ..Changes::default() };
+    let activated = |at: i64| token(at, TokenStatus::Offered).activated(START, &rules);
+    claims.tokens.updated = (0..500).map(|at| activated(700_000 + at)).collect();
+    let mut scattered = claims.clone();
+    scattered.tokens.updated = (0..500).map(|at| activated(700_000 + at * 3)).collect();
+    let mut ended = claims.clone();
+    let end = |at: i64| token(700_000 + at * 3, TokenStatus::Active).ended(START, EndReason::Paid);
+    ended.tokens.updated = (0..500).map(end).collect();
+    let bytes = |changes: &Changes| of_changes(INSTANCE, changes).unwrap().len();
+    let sizes = [&issues, &claims, &scattered, &ended].map(bytes);
+    assert!(sizes[0] < 64 && sizes[1] < 64 && sizes[2] < 1_600 && sizes[3] < 1_600, "{sizes:?}");
+}
+
+#[test]
+fn what_concerns_nobody_else_is_not_told() {
+    assert_eq!(of_changes(INSTANCE, &Changes { now: START, ..Changes::default() }), None);
+}
+
+#[test]
+fn a_gap_names_its_rooms_and_other_versions_are_refused() {
+    let rooms = vec![RoomId::HOUSE, RoomId::new(7)];
+    let mut frame = of_gap(INSTANCE, &rooms);
+    put_number(&mut frame, 12);
+    assert_eq!(read(&frame), Ok(Frame { instance: INSTANCE, number: 12, body: Body::Gap(rooms) }));
+    frame[0] = 2;
+    assert_eq!(read(&frame), Err(Unreadable::Version(2)));
+    assert_eq!(read(&[]), Err(Unreadable::Broken));
+}

@@ -1,0 +1,107 @@
+//! Four concerts are sold out at once while everything that may break does.
+
+use crate::{
+    books::{everything_told_is_there, order_was_kept},
+    office::{Concert, Manners, Office, assert_kept, crowd},
+};
+use std::{collections::BTreeSet, path::Path};
+
+/// No metric, but a database in an example.
+const DATABASE_OF_DOCS: &str = "frontrow_restored";
+/// It is not there before something fails that an instance cannot put right by itself.
+const WITH_THE_FIRST_FAILURE: [&str; 1] = ["frontrow_store_errors_total"];
+/// Seats of each concert.
+const SEATS: u32 = 110;
+/// Buyers of each concert: more than there are seats for.
+const BUYERS: u32 = 95;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks() {
+    let mut office = Office::open(3).await;
+    let mut concerts = [Concert::New(SEATS); 4];
+    for concert in &mut concerts[..2] {
+        *concert = Concert::Known(office.concert_in_the_house_room(SEATS).await);
+    }
+    let url = office.proxy.url();
+    let crowds: Vec<_> =
+        (1..).zip(concerts).map(|(seed, concert)| crowd(url.clone(), seed, BUYERS, concert, Manners::All)).collect();
+
+    office.begins().await;
+    break_things(&mut office).await;
+    let unfinished = crowds.iter().filter(|crowd| !crowd.is_finished()).count();
+    assert!(unfinished > 0, "the sale was over before everything had broken");
+
+    let mut sales = Vec::new();
+    for crowd in crowds {
+        sales.push(crowd.await.unwrap());
+    }
+    for sold in &sales {
+        eprintln!("{}", sold.report);
+        assert_kept(sold, SEATS);
+    }
+    everything_told_is_there(&office.client().await.unwrap(), &sales).await;
+    let compared = order_was_kept(&sales);
+    assert!(compared >= 2 * BUYERS as usize, "{compared} places are too few to tell anything");
+    office.check();
+    alerts_and_pages_name_metrics_that_exist(&office).await;
+}
+
+/// What the alerts and the operators' pages call by name is there.
+async fn alerts_and_pages_name_metrics_that_exist(office: &Office) {
+    let mut metrics = String::new();
+    for instance in &office.instances {
+        metrics += &reqwest::get(instance.address("/metrics")).await.unwrap().text().await.unwrap();
+    }
+    for file in ["deploy/prometheus/frontrow.rules.yaml", "docs/operations.md", "docs/cluster.md"] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let names: BTreeSet<_> =
+            words.filter(|word| word.starts_with("frontrow_") && *word != DATABASE_OF_DOCS).collect();
+        assert!(!names.is_empty(), "{file}");
+        for name in names {
+            let is_there = metrics.contains(&format!("\n{name}")) || WITH_THE_FIRST_FAILURE.contains(&name);
+            assert!(is_there, "{file}: there is no {name}");
+        }
+    }
+}
+
+async fn break_things(office: &mut Office) {
+    let leader = office.leader(None).await;
+    office.instances[leader].kill();
+    office.leader(Some(leader)).await;
+    office.goes_on("an instance was killed").await;
+    office.instances[leader].start_again().await;
+    let other = (leader + 1) % office.instances.len();
+    let status = office.instances[other].stop().await;
+    assert_eq!(status.code(), Some(0), "an instance that is told to stop ends in good order");
+    office.instances[other].start_again().await;
+    office.goes_on("an instance was restarted").await;
+
+    let leader = office.leader(None).await;
+    office.instances[leader].pause();
+    office.leader(Some(leader)).await;
+    office.goes_on("an instance hangs").await;
+    // It believes that it leads, and finishes what it had begun.
+    office.instances[leader].resume();
+    office.goes_on("the instance goes on").await;
+
+    office.postgres.stop();
+    office.postgres.start_again().await;
+    office.goes_on("PostgreSQL was restarted").await;
+
+    office.redis.kill();
+    office.goes_on("Redis is gone").await;
+    office.goes_on("Redis is gone for longer").await;
+    office.redis.restart_empty();
+    office.goes_on("Redis is back, and empty").await;
+
+    office.postgres.kill();
+    office.postgres.start_again().await;
+    office.goes_on("PostgreSQL was killed").await;
+
+    office.redis.pause();
+    office.goes_on("Redis is silent").await;
+    office.goes_on("Redis is silent for longer").await;
+    office.redis.resume();
+    office.goes_on("Redis speaks again").await;
+}

@@ -1,0 +1,106 @@
+//! Two instances over one database, and a third connection that stands in their way.
+
+use crate::{
+    servers::postgres::Database,
+    support::{Fixture, HOUSE_MAX_ACTIVE, START},
+};
+use frontrow::{
+    clock::Clock,
+    store::{
+        Committed, StoreError,
+        postgres::{PostgresStore, Settings},
+    },
+};
+use frontrow_domain::{command::Request, rules::Rules};
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+
+/// What has not happened by then never will.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
+
+/// Two box offices that are one.
+pub(crate) struct Two {
+    pub(crate) one: Fixture,
+    pub(crate) other: Fixture,
+    /// Sees everything and takes part in nothing.
+    pub(crate) admin: Client,
+    // Dropped last.
+    pub(crate) database: Database,
+}
+
+impl Two {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(Settings::new).await
+    }
+
+    pub(crate) async fn open_with(settings: impl Fn(&str) -> Settings) -> Self {
+        let database = Database::new().await;
+        let settings = Settings { lanes: 8, readers: 2, ..settings(&database.url()) };
+        let open = async || {
+            let clock = Clock::manual(START);
+            let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await;
+            Fixture::new(clock, Arc::new(store.unwrap()), None)
+        };
+        Self { one: open().await, other: open().await, admin: database.client().await, database }
+    }
+
+    /// A connection in a transaction that has run `sql`: what it locks stays locked until it is told otherwise.
+    pub(crate) async fn stand_in_the_way(&self, sql: &str) -> Obstacle {
+        let client = self.database.client().await;
+        client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+        Obstacle(client)
+    }
+
+    /// Waits until so many connections of the database wait for a lock.
+    pub(crate) async fn wait_for_waiters(&self, count: i64) {
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.wait_until(sql, count).await;
+    }
+
+    /// Waits until `sql` gives at least `count`.
+    pub(crate) async fn wait_until(&self, sql: &str, count: i64) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while self.admin.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) < count {
+                tokio::time::sleep(POLL).await;
+            }
+        });
+        waited.await.unwrap_or_else(|_| panic!("{sql} never gave {count}"));
+    }
+
+    /// A number that the database tells.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        self.admin.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Ends every connection of the instances that matches, as an operator or a fail-over would.
+    pub(crate) async fn kill(&self, condition: &str) -> u64 {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'frontrow' AND {condition}"
+        );
+        self.admin.execute(&sql, &[]).await.unwrap()
+    }
+}
+
+/// A transaction that holds what it has locked.
+pub(crate) struct Obstacle(Client);
+
+impl Obstacle {
+    pub(crate) async fn step_aside(self) {
+        self.0.batch_execute("ROLLBACK").await.unwrap();
+    }
+}
+
+/// Gives a batch to an instance and goes on meanwhile.
+pub(crate) fn give(office: &Fixture, batch: Vec<Request>) -> JoinHandle<Result<Committed, StoreError>> {
+    let store = Arc::clone(&office.store);
+    tokio::spawn(async move { store.transact(batch.into()).await })
+}
+
+/// The only answer of a batch of one.
+pub(crate) async fn answer(given: JoinHandle<Result<Committed, StoreError>>) -> frontrow_domain::command::Answer {
+    given.await.unwrap().unwrap().answers.remove(0)
+}

@@ -1,0 +1,137 @@
+//! Connections that end and locks that are not to be had.
+
+use crate::{
+    crowd::{Two, answer, give},
+    support::{keyed, request},
+};
+use frontrow::store::{StoreError, postgres::Settings};
+use frontrow_domain::{
+    command::{Command, Novelty, Outcome},
+    id::{SeatId, TokenId, UserId},
+    user::Caller,
+};
+use std::time::Duration;
+
+struct Buyer {
+    user: UserId,
+    token: TokenId,
+    seat: SeatId,
+}
+
+impl Buyer {
+    async fn of(office: &Two) -> Self {
+        let concert = office.one.concert().await;
+        let seat = office.one.seats(concert.concert_id, 1).await[0];
+        let user = office.one.register().await;
+        Self { user, token: office.one.activate(user).await, seat }
+    }
+
+    fn hold(&self) -> Command {
+        Command::Hold { token: self.token, seat_ids: vec![self.seat] }
+    }
+}
+
+async fn reservations(office: &Two) -> i64 {
+    office.number("SELECT count(*) FROM reservation").await
+}
+
+#[tokio::test]
+async fn connections_that_ended_in_the_pool_are_replaced_unseen() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    assert!(office.kill("true").await > 0);
+    office
+        .wait_until(
+            "SELECT (count(*) = 0)::int::bigint FROM pg_stat_activity
+                       WHERE datname = current_database() AND application_name = 'frontrow'",
+            1,
+        )
+        .await;
+    let held = office.one.ask(Caller::Buyer(buyer.user), buyer.hold()).await;
+    assert!(matches!(held, Ok(Outcome::Held(_))), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_while_it_waits_to_load_is_no_loss() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    let obstacle = office.stand_in_the_way("SELECT FROM seat FOR UPDATE").await;
+    let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
+    office.wait_for_waiters(1).await;
+    assert_eq!(office.kill("wait_event_type = 'Lock'").await, 1);
+    obstacle.step_aside().await;
+    assert!(matches!(answer(given).await.decision, Ok(Outcome::Held(_))));
+    assert_eq!(reservations(&office).await, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_while_it_saves_has_one_effect() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    let obstacle = office.stand_in_the_way("LOCK TABLE reservation IN SHARE MODE").await;
+    let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
+    office.wait_for_waiters(1).await;
+    assert_eq!(office.kill("wait_event_type = 'Lock'").await, 1);
+    obstacle.step_aside().await;
+    assert!(matches!(answer(given).await.decision, Ok(Outcome::Held(_))));
+    assert_eq!(reservations(&office).await, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_in_its_commit_leaves_the_outcome_unknown() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    // The commit itself waits for an advisory lock.
+    office
+        .admin
+        .batch_execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM pg_advisory_xact_lock(77); RETURN NULL; END $$;
+             CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON reservation DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION slow()",
+        )
+        .await
+        .unwrap();
+    let obstacle = office.stand_in_the_way("SELECT pg_advisory_xact_lock(77)").await;
+    let again = keyed(Caller::Buyer(buyer.user), buyer.hold(), 1, 1);
+    let given = give(&office.one, vec![again.clone()]);
+    office.wait_for_waiters(1).await;
+    assert_eq!(office.kill("wait_event_type = 'Lock'").await, 1);
+    let outcome = given.await.unwrap();
+    assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{outcome:?}");
+    obstacle.step_aside().await;
+    // The key settles it, whatever had become of it.
+    let (answers, _) = office.other.batch(vec![again.clone()]).await;
+    assert!(matches!(answers[0].decision, Ok(Outcome::Held(_))));
+    let (replayed, _) = office.one.batch(vec![again]).await;
+    assert_eq!((replayed[0].novelty, &replayed[0].decision), (Novelty::Replayed, &answers[0].decision));
+    assert_eq!(reservations(&office).await, 1);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_to_be_had_is_given_up_and_nothing_is_saved() {
+    let impatient = |url: &str| Settings { lock_timeout: Duration::from_millis(50), ..Settings::new(url) };
+    let office = Two::open_with(impatient).await;
+    let buyer = Buyer::of(&office).await;
+    let obstacle = office.stand_in_the_way("SELECT FROM seat FOR UPDATE").await;
+    let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
+    let outcome = given.await.unwrap();
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    obstacle.step_aside().await;
+    assert_eq!(reservations(&office).await, 0);
+    let held = office.one.ask(Caller::Buyer(buyer.user), buyer.hold()).await;
+    assert!(matches!(held, Ok(Outcome::Held(_))), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_lock_that_comes_free_in_time_is_waited_for() {
+    let impatient = |url: &str| Settings { lock_timeout: Duration::from_millis(50), ..Settings::new(url) };
+    let office = Two::open_with(impatient).await;
+    let buyer = Buyer::of(&office).await;
+    let obstacle = office.stand_in_the_way("SELECT FROM seat FOR UPDATE").await;
+    let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
+    // It has been refused the lock at least once.
+    office.wait_until("SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()", 1).await;
+    obstacle.step_aside().await;
+    assert!(matches!(answer(given).await.decision, Ok(Outcome::Held(_))));
+}

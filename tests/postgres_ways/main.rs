@@ -1,0 +1,15 @@
+//! The ways to a `PostgreSQL`: how it is found, trusted, encrypted, shared through a pooler, and read beside a copy.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../servers/mod.rs"]
+mod servers;
+
+mod pgbouncer;
+mod plans;
+mod replica;
+mod sale;
+mod search;
+mod start;
+mod tls;

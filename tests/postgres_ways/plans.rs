@@ -1,0 +1,271 @@
+//! What the server does to answer: over tables of a grown box office, every statement finds its rows by an index,
+//! whether the tables have been analyzed or not, and whether the plan is made for the values or for all values.
+//!
+//! The server itself tells, by its module `auto_explain`: of everything that the store really sends, the statements
+//! that check the foreign keys included.
+
+use crate::{
+    sale::{START, activate, ask, buyers, concert, hold, join, open, pay},
+    servers::postgres::{Server, programs},
+};
+use frontrow::{
+    clock::{Clock, Ids},
+    store::{
+        ConcertFilter, Page, PaymentFilter, ReservationFilter, Store,
+        postgres::{self, Settings, Statements},
+    },
+};
+use frontrow_domain::{
+    command::{Command, Outcome},
+    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    queue::Fence,
+    reservation::ReservationStatus,
+    time::Span,
+    user::{Caller, Role, Session},
+};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// How many rows each large table has.
+const ROWS: i64 = 200_000;
+/// How often each statement runs on a connection: after five times the server considers one plan for all values.
+const ROUNDS: usize = 6;
+/// A statement may throw away so many rows that it has found; a search for text any number.
+const REMOVED_MAX: u64 = 10_000;
+
+const SETTINGS: &str = "
+autovacuum = off
+fsync = on
+shared_buffers = 256MB
+max_wal_size = 4GB
+session_preload_libraries = 'auto_explain'
+auto_explain.log_min_duration = 0
+auto_explain.log_analyze = on
+auto_explain.log_timing = off
+auto_explain.log_nested_statements = on
+log_min_messages = warning
+";
+
+/// Large tables, with the constraints but without the triggers, which would look up every foreign key.
+const FILL: &str = "
+SET session_replication_role = replica;
+SET auto_explain.log_min_duration = -1;
+CREATE FUNCTION someone(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+    RETURN ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid;
+INSERT INTO \"user\" SELECT someone(n), 'Kim ' || n, n || '@example.com', '$argon2id$', 'buyer', T0, T0
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 60000000 + n
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0, T0, NULL, NULL, T0, 'paid'
+    FROM generate_series(1, ROWS / 2) AS n;
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'active', T0, T0, NULL, T0 + 600000000, NULL, NULL
+    FROM generate_series(ROWS / 2 + 1, ROWS / 2 + 800) AS n;
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0, NULL, NULL, NULL, NULL, NULL
+    FROM generate_series(ROWS / 2 + 801, ROWS) AS n;
+SELECT setval('room_position_0', ROWS);
+UPDATE room SET cursor = ROWS / 2 + 800;
+INSERT INTO concert SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00',
+        '22:00:00', T0 + 3000000000000, 1000, T0, T0 + 2000000000000, 0, 'scheduled', T0, T0
+    FROM generate_series(1, ROWS / 50) AS n;
+INSERT INTO seat SELECT n, (n - 1) / 50 + 1, (n - 1) % 50 + 1, 1000, 'sold', n, NULL, 'Floor', 'A', 'VIP', T0, T0
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO reservation SELECT n, someone(n), (n - 1) / 50 + 1, n, (n - 1) % 50 + 1, 1000, 'confirmed', T0, T0, T0, NULL
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO payment SELECT n, someone(n), n, 1000, 'completed', T0, NULL, T0 FROM generate_series(1, ROWS) AS n;
+INSERT INTO point SELECT n, someone(n), 5000, 2, T0, T0 FROM generate_series(1, ROWS) AS n;
+INSERT INTO point_history SELECT 2 * n - 1, someone(n), 6000, 'charge', 'x', 6000, 1, NULL, 'ref ' || n, T0
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO point_history SELECT 2 * n, someone(n), -1000, 'use', 'x', 5000, 2, n, NULL, T0
+    FROM generate_series(1, ROWS) AS n;
+INSERT INTO idempotency (key, fingerprint, answer, created_at)
+    SELECT sha256(n::text::bytea), sha256('x'), '{}', T0 - 3600000000 + n FROM generate_series(1, ROWS) AS n;
+INSERT INTO audit_log SELECT n, NULL, 'room.set', 'room 0', '{}', T0 FROM generate_series(1, ROWS) AS n;
+SELECT setval('concert_ids', ROWS), setval('seat_ids', ROWS), setval('reservation_ids', ROWS),
+    setval('payment_ids', ROWS), setval('point_ids', ROWS), setval('history_ids', 2 * ROWS), setval('audit_ids', ROWS);
+RESET session_replication_role;
+";
+
+const LARGE: [&str; 11] = [
+    "user",
+    "session",
+    "waiting_token",
+    "concert",
+    "seat",
+    "reservation",
+    "payment",
+    "point",
+    "point_history",
+    "idempotency",
+    "audit_log",
+];
+
+/// Parts of statements, and the index that each must go by.
+const INDEXES: [(&str, &str); 12] = [
+    ("WHERE email = $1", "user_email_unique"),
+    ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
+    ("FROM concert WHERE concert_id > $1", "concert_pkey"),
+    ("FROM reservation WHERE reservation_id < $1", "reservation_pkey"),
+    ("FROM reservation WHERE user_id = $4", "reservation_by_user"),
+    ("FROM reservation WHERE concert_id = $4", "reservation_by_concert"),
+    ("FROM reservation WHERE status = 'pending'", "reservation_by_expiry"),
+    ("FROM payment WHERE payment_id < $1", "payment_pkey"),
+    ("FROM payment WHERE user_id = $4", "payment_by_user"),
+    ("FROM payment WHERE reservation_id = $4", "one_payment_per_reservation"),
+    ("FROM point_history WHERE user_id = $1", "one_entry_per_version"),
+    ("FROM audit_log WHERE audit_id < $1", "audit_log_pkey"),
+];
+
+fn someone(n: u64) -> UserId {
+    UserId(format!("00000000-0000-7000-8000-{n:012x}").parse::<Uuid>().unwrap())
+}
+
+/// Every read of the store.
+async fn read_everything(store: &dyn Store) {
+    let (user, house) = (someone(150_000), RoomId::HOUSE);
+    let reservation = ReservationId::new(150_000);
+    store.credentials("150000@example.com").await.unwrap().unwrap();
+    store.session([7; 32]).await.unwrap();
+    store.user(user).await.unwrap().unwrap();
+    store.rooms().await.unwrap();
+    store.token(TokenId { room_id: house, position: Position(150_000) }).await.unwrap().unwrap();
+    assert_eq!(store.live_tokens(user).await.unwrap().len(), 1);
+    assert!(store.line(house).await.unwrap().unwrap().waiting.len() > 90_000);
+    assert!(store.glance(house).await.unwrap().unwrap().others.len() >= 800);
+    store.concert(ConcertId::new(3_000)).await.unwrap().unwrap();
+    assert_eq!(store.seats(ConcertId::new(3_000)).await.unwrap().len(), 50);
+    store.changed_seats(ConcertId::new(3_000), START).await.unwrap();
+    store.reservation(reservation).await.unwrap().unwrap();
+    store.next_expiries(100).await.unwrap();
+    store.payment(PaymentId::new(150_000)).await.unwrap().unwrap();
+    store.point(user).await.unwrap().unwrap();
+    for after in [None, Some(UserId(Uuid::max())), Some(someone(100_000))] {
+        assert_eq!(store.users(None, Page { after, limit: 50 }).await.unwrap().len(), 50);
+        store.users(Some("KIM 7777"), Page { after, limit: 50 }).await.unwrap();
+    }
+    let all = ConcertFilter::default();
+    let text = ConcertFilter { text: Some("concert 39".to_owned()), venue: Some("hall".to_owned()), ..all.clone() };
+    for filter in [all, text] {
+        for after in [None, Some(ConcertId::new(2_000))] {
+            store.concerts(&filter, Page { after, limit: 50 }).await.unwrap();
+        }
+    }
+    let (concert, status) = (Some(ConcertId::new(3_000)), Some(ReservationStatus::Confirmed));
+    for (user, concert, status) in [
+        (None, None, None),
+        (None, None, status),
+        (Some(user), None, None),
+        (None, concert, None),
+        (None, concert, status),
+        (Some(user), concert, status),
+    ] {
+        let filter = ReservationFilter { user, concert, status };
+        for after in [None, Some(reservation)] {
+            store.reservations(&filter, Page { after, limit: 50 }).await.unwrap();
+        }
+    }
+    for (user, reservation) in [(None, None), (Some(user), None), (None, Some(reservation))] {
+        let filter = PaymentFilter { user, reservation, status: None };
+        for after in [None, Some(PaymentId::new(180_000))] {
+            store.payments(&filter, Page { after, limit: 50 }).await.unwrap();
+        }
+    }
+    let history = store.history(user, Page { after: None, limit: 1 }).await.unwrap();
+    store.history(user, Page { after: Some(history[0].history_id), limit: 50 }).await.unwrap();
+    store.audit(Page { after: None, limit: 50 }).await.unwrap();
+    store.prune(START.plus(Span::from_secs(-7_200)), START).await.unwrap();
+}
+
+/// A sale of everything that the engine decides often.
+async fn sell(store: &dyn Store, ids: &Ids) {
+    let (concert, seats) = concert(store, 20).await;
+    let users = buyers(store, ids, 20).await;
+    let session = |(number, &user_id): (usize, &UserId)| {
+        let mut secret_hash = [0; 32];
+        secret_hash[..16].copy_from_slice(user_id.0.as_bytes());
+        secret_hash[31] = u8::try_from(number).unwrap();
+        let expires_at = START.plus(Span::from_secs(60));
+        (Caller::Nobody, Command::OpenSession(Session { secret_hash, user_id, role: Role::Buyer, expires_at }))
+    };
+    ask(store, users.iter().enumerate().map(session).collect()).await;
+    let waiting = join(store, RoomId::HOUSE, &users).await;
+    let leave = |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::LeaveQueue { token: *token });
+    ask(store, users.iter().zip(&waiting).map(leave).collect()).await;
+    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, asleep: Vec::new() };
+    ask(store, vec![(Caller::System, advance)]).await;
+    let tokens = activate(store, concert, &users).await;
+    let wake = |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::WakeToken { token: *token });
+    ask(store, users.iter().zip(&tokens).map(wake).collect()).await;
+    let held = hold(store, &users, &tokens, &seats).await;
+    let expire = Command::ExpireHolds { reservation_ids: held.clone() };
+    ask(store, vec![(Caller::System, expire)]).await;
+    let cancel = Command::CancelReservation { reservation_id: held[0] };
+    ask(store, vec![(Caller::Buyer(users[0]), cancel)]).await;
+    pay(store, &users[1..], &tokens[1..], &held[1..]).await;
+    let filter = PaymentFilter { user: Some(users[1]), ..Default::default() };
+    let payment_id = store.payments(&filter, Page { after: None, limit: 1 }).await.unwrap()[0].payment_id;
+    let outcomes = ask(store, vec![(Caller::Buyer(users[1]), Command::Refund { payment_id })]).await;
+    assert!(matches!(outcomes.as_slice(), [Outcome::Refunded { .. }]), "{outcomes:?}");
+}
+
+/// What is wrong with a plan: nothing, where it goes by an index.
+fn fault(plan: &str) -> Option<String> {
+    let scans = |table: &&&str| {
+        [format!("Seq Scan on {table} "), format!("Seq Scan on \"{table}\" ")].iter().any(|scan| plan.contains(scan))
+    };
+    if let Some(table) = LARGE.iter().find(scans) {
+        return Some(format!("reads all of {table}"));
+    }
+    let removed = |line: &str| line.trim().strip_prefix("Rows Removed by Filter: ")?.parse::<u64>().ok();
+    let removed = plan.lines().filter_map(removed).max().unwrap_or(0);
+    if removed > REMOVED_MAX && !plan.contains("strpos") {
+        return Some(format!("finds {removed} rows too many"));
+    }
+    let wrong = INDEXES.iter().find(|(part, index)| plan.contains(part) && !plan.contains(index));
+    wrong.map(|(_, index)| format!("does not go by {index}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_goes_by_an_index() {
+    let server = Server::start_with(&programs(), SETTINGS).await;
+    let clock = Clock::manual(START);
+    let url = server.url("postgres");
+    postgres::migrate(&Settings::new(&url)).await.unwrap();
+    drop(open(&Settings::new(&url), &clock).await);
+    let fill = FILL.replace("ROWS", &ROWS.to_string()).replace("T0", &START.micros().to_string());
+    let client = server.client().await;
+    client.batch_execute(&fill).await.unwrap();
+    let ids = Ids::from_seed(7);
+    // As after a quick growth, and as on any other day.
+    for analyze in ["", "VACUUM ANALYZE"] {
+        client.batch_execute(analyze).await.unwrap();
+        let before = server.log().len();
+        for statements in [Statements::Named, Statements::Unnamed] {
+            let settings = Settings { lanes: 1, readers: 1, statements, ..Settings::new(&url) };
+            let store = open(&settings, &clock).await;
+            for _ in 0..if statements == Statements::Named { ROUNDS } else { 1 } {
+                sell(&store, &ids).await;
+                read_everything(&store).await;
+            }
+        }
+        assert_no_faults(&server.log().split_off(before));
+    }
+}
+
+/// Looks at every plan in a server's log.
+#[track_caller]
+fn assert_no_faults(log: &str) {
+    let plans: Vec<&str> = log.split("LOG:  duration: ").skip(1).collect();
+    for (part, _) in INDEXES {
+        let count = plans.iter().filter(|plan| plan.contains(part)).count();
+        assert!(count > 1, "{part}: {count} plans of {}", plans.len());
+    }
+    let mut faults = BTreeMap::new();
+    for plan in plans {
+        if let Some(fault) = fault(plan) {
+            let query = plan.lines().nth(1).unwrap_or_default();
+            faults.entry(query).or_insert(format!("{fault}\n{plan}\n"));
+        }
+    }
+    let faults: Vec<String> = faults.into_values().collect();
+    assert!(faults.is_empty(), "{}", faults.concat());
+}

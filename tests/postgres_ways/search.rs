@@ -1,0 +1,104 @@
+//! Text is found as every other store finds it, in any script and any case.
+
+use crate::{sale::START, servers::postgres::Database};
+use frontrow::{
+    clock::Clock,
+    store::{
+        ConcertFilter, Page, Store,
+        memory::MemoryStore,
+        postgres::{PostgresStore, Settings},
+    },
+};
+use frontrow_domain::{
+    command::{Command, NewConcert, Request},
+    id::UserId,
+    money::Money,
+    rules::Rules,
+    time::Span,
+    user::{Caller, NewUser, Role},
+};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// The third has the Kelvin sign; the fourth a capital I with a dot, whose lower case is two characters.
+const NAMES: [&str; 9] = [
+    "Kim Minji",
+    "Émile ZOLA",
+    "\u{212a}elvin",
+    "\u{130}stanbul",
+    "ΣΊΣΥΦΟΣ",
+    "Straße",
+    "김민지",
+    "100%_\\x",
+    "ǅEMAL ОЛЕГ",
+];
+
+/// Every part of up to four characters of a text, as it is, in lower case and in upper case.
+fn parts(text: &str) -> BTreeSet<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let mut parts = BTreeSet::new();
+    for length in 1..=4 {
+        for part in characters.windows(length) {
+            let part: String = part.iter().collect();
+            parts.extend([part.to_lowercase(), part.to_uppercase(), part]);
+        }
+    }
+    parts
+}
+
+fn commands() -> Vec<Request> {
+    let mut commands = Vec::new();
+    for (number, name) in (1..).zip(NAMES) {
+        commands.push(Command::Register(NewUser {
+            user_id: UserId(Uuid::from_u128(number)),
+            name: name.to_owned(),
+            email: format!("{number}@example.com"),
+            password_hash: "$argon2id$".to_owned(),
+            role: Role::Buyer,
+        }));
+        commands.push(Command::CreateConcert(NewConcert {
+            title: name.to_owned(),
+            artist: "Midnight Tide".to_owned(),
+            venue: name.chars().rev().collect(),
+            time_zone: "Asia/Seoul".to_owned(),
+            concert_date: jiff::civil::date(2027, 3, 1),
+            start_time: jiff::civil::time(20, 0, 0, 0),
+            end_time: jiff::civil::time(22, 30, 0, 0),
+            starts_at: START.plus(Span::from_secs(45 * 86_400)),
+            base_price: Money::new(90_000),
+            opens_at: START,
+            closes_at: START.plus(Span::from_secs(44 * 86_400)),
+            own_room_max_active: None,
+        }));
+    }
+    let request = |command| Request { caller: Caller::System, command, idempotency: None };
+    commands.into_iter().map(request).collect()
+}
+
+#[tokio::test]
+async fn text_is_found_as_the_store_in_memory_finds_it() {
+    let clock = Clock::manual(START);
+    let database = Database::new().await;
+    let settings = Settings { lanes: 1, readers: 1, ..Settings::new(&database.url()) };
+    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), 1).await.unwrap();
+    let oracle = MemoryStore::new(clock, Rules::default(), 1);
+    for store in [&store as &dyn Store, &oracle] {
+        let answers = store.transact(commands().into()).await.unwrap().answers;
+        assert!(answers.iter().all(|answer| answer.decision.is_ok()), "{answers:?}");
+    }
+    let page = |limit| Page { after: None, limit };
+    for part in NAMES.iter().flat_map(|name| parts(name)).collect::<BTreeSet<_>>() {
+        for limit in [1, 50] {
+            let found = store.users(Some(&part), page(limit)).await.unwrap();
+            assert_eq!(found, oracle.users(Some(&part), page(limit)).await.unwrap(), "{part:?}");
+        }
+        for filter in [
+            ConcertFilter { text: Some(part.clone()), ..Default::default() },
+            ConcertFilter { venue: Some(part.clone()), ..Default::default() },
+        ] {
+            let found = store.concerts(&filter, Page { after: None, limit: 50 }).await.unwrap();
+            let expected = oracle.concerts(&filter, Page { after: None, limit: 50 }).await.unwrap();
+            assert_eq!(found, expected, "{filter:?}");
+        }
+    }
+}

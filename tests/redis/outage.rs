@@ -1,0 +1,193 @@
+//! Instances whose Redis is killed, paused, emptied or replaced by an older copy: order is kept, places never rise,
+//! nobody who has left comes back, and within seconds of its return all views are what the rows say.
+
+use crate::{
+    office::{HEALED_WITHIN, HOUSE, Office, at, buyer, until},
+    servers::redis::{RedisCluster, RedisSentinel, RedisServer},
+};
+use frontrow::{
+    queue::{Leadership, Queue, redis::Notice},
+    store::Store,
+};
+use frontrow_domain::{
+    command::Command,
+    id::Position,
+    queue::{Fence, TokenStatus},
+    time::{Span, Time},
+};
+use std::time::{Duration, Instant};
+
+/// While Redis is away, the views go on from the rows.
+const WITHOUT_REDIS: Duration = Duration::from_secs(10);
+
+/// Two instances with a crowd in line.
+async fn crowd(urls: Vec<String>) -> Office {
+    let mut office = Office::open(urls, 2, 12).await;
+    office.join(0, 60).await;
+    office.join(1, 60).await;
+    office.churn(40).await;
+    office.agree(HEALED_WITHIN).await;
+    office
+}
+
+/// What must work without Redis: the line moves, and both instances show it.
+async fn goes_on(office: &mut Office) {
+    office.wait_reach(false).await;
+    office.churn(40).await;
+    let cursor = office.store.line(HOUSE).await.unwrap().unwrap().room.cursor;
+    for instance in 0..2 {
+        until("the views to go on", || office.view(instance).cursor() == cursor).await;
+        let queue = &office.instances[instance].queue;
+        assert!(queue.asleep(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "nobody is put aside");
+        let from = Instant::now();
+        while queue.lead(HOUSE, Fence(0), Span::from_secs(2)).await.unwrap() == Leadership::Follower {
+            assert!(from.elapsed() < WITHOUT_REDIS, "somebody must move the line");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let looked = Instant::now();
+        while office.view(instance).is_stale(office.clock.now()) {
+            assert!(looked.elapsed() < WITHOUT_REDIS, "the views are refreshed from the rows");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_killed_and_comes_back_empty_is_laid_anew() {
+    let mut server = RedisServer::start();
+    let mut office = crowd(vec![server.url()]).await;
+    let watch = office.watch();
+    server.kill();
+    goes_on(&mut office).await;
+    server.restart_empty();
+    office.agree(HEALED_WITHIN).await;
+    office.wait_reach(true).await;
+    office.churn(40).await;
+    office.agree(HEALED_WITHIN).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_paused_hangs_nobody_and_what_it_missed_is_announced() {
+    let server = RedisServer::start();
+    let mut office = crowd(vec![server.url()]).await;
+    let watch = office.watch();
+    server.pause();
+    let begun = Instant::now();
+    office.churn(10).await;
+    // Whoever publishes does not wait for a server that does not answer.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    goes_on(&mut office).await;
+    // In line, so that no glance shows that they have left.
+    let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
+    for place in waiting.iter().rev().take(10) {
+        office.leave(0, place.0).await;
+    }
+    server.resume();
+    // Nothing more is committed: only the announcement can tell.
+    office.agree(HEALED_WITHIN).await;
+    office.churn(40).await;
+    office.agree(HEALED_WITHIN).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_emptied_under_way_is_laid_anew() {
+    let server = RedisServer::start();
+    let mut office = crowd(vec![server.url()]).await;
+    let watch = office.watch();
+    for _ in 0..3 {
+        office.churn(20).await;
+        server.flush();
+        office.churn(20).await;
+    }
+    office.agree(HEALED_WITHIN).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_just_before_redis_was_emptied_is_read_from_the_rows() {
+    let server = RedisServer::start();
+    let mut office = crowd(vec![server.url()]).await;
+    while office.instances[1].notices.lock().unwrap().try_recv().is_ok() {}
+    // Told to nobody, as if Redis had lost it with the rest.
+    let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
+    let last = *waiting.last().unwrap();
+    let user = office.store.token(at(last.0)).await.unwrap().unwrap().user_id;
+    let leave = Command::LeaveQueue { token: at(last.0) };
+    office.commit_untold(vec![(frontrow_domain::user::Caller::Buyer(user), leave)]).await;
+    server.flush();
+    office.agree(HEALED_WITHIN).await;
+    assert_eq!(office.view(1).place(last).status, TokenStatus::Ended);
+    let heard = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok());
+    assert!(heard.into_iter().any(|notice| notice == Notice::Laid), "caches are told as well");
+    office.churn(20).await;
+    office.agree(HEALED_WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_comes_back_with_older_data_resurrects_nobody() {
+    let mut server = RedisServer::start();
+    let mut office = crowd(vec![server.url()]).await;
+    let watch = office.watch();
+    server.snapshot();
+    office.churn(60).await;
+    server.kill();
+    office.churn(20).await;
+    server.restart();
+    office.churn(20).await;
+    office.agree(HEALED_WITHIN).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_had_fallen_behind_may_take_over() {
+    let group = RedisSentinel::start();
+    let mut office = crowd(vec![group.url()]).await;
+    let watch = office.watch();
+    // The replica copies no more, so that it has none of what comes now.
+    group.replica.pause();
+    office.churn(60).await;
+    group.primary.pause();
+    group.replica.resume();
+    office.churn(10).await;
+    group.wait_promoted();
+    office.churn(10).await;
+    office.wait_reach(true).await;
+    office.agree(Duration::from_secs(10)).await;
+    // The old primary goes on for a moment without knowing that it is none any more.
+    group.primary.resume();
+    office.churn(40).await;
+    office.agree(Duration::from_secs(10)).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_follow_each_other_over_a_cluster() {
+    let cluster = RedisCluster::start();
+    let mut office = crowd(cluster.urls()).await;
+    let watch = office.watch();
+    office.churn(100).await;
+    office.agree(HEALED_WITHIN).await;
+    for node in &cluster.nodes {
+        node.flush();
+    }
+    office.churn(20).await;
+    office.agree(HEALED_WITHIN).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_starts_while_redis_is_away() {
+    let mut server = RedisServer::start();
+    server.kill();
+    let mut office = Office::open(vec![server.url()], 2, 12).await;
+    assert!(office.instances[0].queue.check().is_err());
+    office.join(0, 60).await;
+    office.commit(0, vec![Office::advance()]).await;
+    office.commit(0, vec![(buyer(50), Command::LeaveQueue { token: at(50) })]).await;
+    server.restart_empty();
+    office.wait_reach(true).await;
+    office.agree(HEALED_WITHIN).await;
+    assert_eq!(office.view(1).place(Position(50)).status, TokenStatus::Ended);
+}

@@ -1,0 +1,179 @@
+//! Instances with a Redis that is well.
+
+use crate::{
+    office::{HEALED_WITHIN, HOUSE, Office, at, buyer, until},
+    servers::redis::RedisServer,
+};
+use frontrow::{
+    queue::{Leadership, Queue, redis::Notice},
+    store::Store,
+};
+use frontrow_domain::{
+    command::Command,
+    id::{Position, UserId},
+    queue::{Fence, TokenStatus},
+    time::{Span, Time},
+    user::{Role, User},
+    world::Changes,
+};
+use std::time::Duration;
+use uuid::Uuid;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_instance_commits_the_other_shows() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let watch = office.watch();
+    office.join(0, 100).await;
+    office.agree(HEALED_WITHIN).await;
+    office.leave(1, 50).await;
+    office.commit(0, vec![Office::advance()]).await;
+    office.agree(HEALED_WITHIN).await;
+    assert_eq!(office.view(1).place(Position(1)).status, TokenStatus::Offered);
+    office.churn(300).await;
+    office.agree(HEALED_WITHIN).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_line_does_not_look_stale() {
+    let server = RedisServer::start();
+    let office = Office::open(vec![server.url()], 1, 10).await;
+    until("a first round trip", || !office.view(0).is_stale(office.clock.now())).await;
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = office.clock.now();
+        assert!(!office.view(0).is_stale(now), "as of {} at {now}", office.view(0).as_of(now));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_of_another_instance_wakes_this_ones_worker() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let second = std::sync::Arc::clone(&office.instances[1].queue);
+    // The laying of the room.
+    second.moved(Duration::from_secs(20)).await;
+    let woken = tokio::spawn(async move { second.moved(Duration::from_hours(1)).await });
+    office.join(0, 1).await;
+    tokio::time::timeout(Duration::from_secs(20), woken).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_roles_and_concerts_are_told() {
+    let server = RedisServer::start();
+    let office = Office::open(vec![server.url()], 2, 10).await;
+    let user_id = UserId(Uuid::from_u128(7));
+    let user = User {
+        user_id,
+        name: "Name".into(),
+        email: "name@frontrow.example".into(),
+        role: Role::Operator,
+        created_at: office.clock.now(),
+        updated_at: office.clock.now(),
+    };
+    let changes =
+        Changes { now: office.clock.now(), closed_sessions: vec![[3; 32]], users: vec![user], ..Changes::default() };
+    office.instances[0].queue.publish(&changes);
+    let mut heard = Vec::new();
+    until("the notices", || {
+        while let Ok(notice) = office.instances[1].notices.lock().unwrap().try_recv() {
+            heard.push(notice);
+        }
+        heard.len() >= 2
+    })
+    .await;
+    assert_eq!(heard, [Notice::SessionClosed([3; 32]), Notice::RoleSet(user_id, Role::Operator)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_starts_late_shows_the_line_as_it_is() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 1, 10).await;
+    office.join(0, 50).await;
+    office.churn(50).await;
+    office.start_instance().await;
+    office.churn(50).await;
+    office.agree(HEALED_WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_told_heals_by_a_look_at_the_rows() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    office.join(0, 50).await;
+    office.agree(HEALED_WITHIN).await;
+    office.commit_untold(vec![Office::advance()]).await;
+    let user = office.store.token(at(1)).await.unwrap().unwrap().user_id;
+    let activate = Command::ActivateToken { token: at(1) };
+    office.commit_untold(vec![(frontrow_domain::user::Caller::Buyer(user), activate)]).await;
+    // Lines that nothing is told of are looked at less often.
+    office.join(0, 1).await;
+    office.agree(Duration::from_secs(20)).await;
+    let leave = Command::LeaveQueue { token: at(2) };
+    office.commit_untold(vec![(buyer(2), leave)]).await;
+    office.join(1, 1).await;
+    office.agree(Duration::from_secs(20)).await;
+    assert_eq!(office.view(0).place(Position(2)).status, TokenStatus::Ended);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_instance_leads_and_another_takes_over() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    let term = Span::from_secs(2);
+    let lead = async |office: &Office, instance: usize| {
+        office.instances[instance].queue.lead(HOUSE, Fence(0), term).await.unwrap()
+    };
+    let Leadership::Leader(first) = lead(&office, 0).await else { panic!("nobody else asks") };
+    assert_eq!(lead(&office, 1).await, Leadership::Follower);
+    office.instances.remove(0);
+    let mut next = Leadership::Follower;
+    for _ in 0..600 {
+        next = lead(&office, 0).await;
+        if next != Leadership::Follower {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(matches!(next, Leadership::Leader(fence) if fence > first), "{next:?} after {first:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_of_another_version_is_skipped_and_the_lines_are_laid_anew() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    office.join(0, 20).await;
+    office.agree(HEALED_WITHIN).await;
+    // In line, so that no glance shows it.
+    office.commit_untold(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
+    let keys: Vec<String> = server.ask(&["KEYS", "*frames"]);
+    let _: String = server.ask(&["XADD", &keys[0], "*", "f", "\u{7f}news of a later version"]);
+    office.agree(HEALED_WITHIN).await;
+    assert_eq!(office.view(0).place(Position(15)).status, TokenStatus::Ended);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holds_are_taken_once_by_any_instance_and_tokens_are_found() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    office.join(0, 3).await;
+    let queue = &office.instances[1].queue;
+    let mut found = None;
+    for _ in 0..500 {
+        found = queue.token(at(2)).await.unwrap();
+        if found.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(found.unwrap().user_id, UserId(Uuid::from_u128(2)));
+    let holds: Vec<_> =
+        (1..=100).map(|id| (Time::from_micros(id), frontrow_domain::id::ReservationId::new(id))).collect();
+    queue.add_hold_deadlines(&holds).await.unwrap();
+    // Told by the second instance before it takes any itself.
+    let mut taken = queue.take_due_holds(Time::from_micros(1_000), 30).await.unwrap();
+    taken.extend(office.instances[0].queue.take_due_holds(Time::from_micros(1_000), 100).await.unwrap());
+    taken.sort_unstable();
+    assert_eq!(taken, holds.iter().map(|(_, id)| *id).collect::<Vec<_>>());
+}

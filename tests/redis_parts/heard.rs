@@ -1,0 +1,219 @@
+//! Heartbeats: who polls at one instance is not silent for another.
+
+use crate::{HOUSE, Pair, START, at, instance, keys, link, servers::RedisServer, until, user};
+use frontrow::{
+    clock::Clock,
+    queue::{
+        Queue,
+        memory::MemoryQueue,
+        redis::{
+            RedisQueue, Settings,
+            heard::{Heartbeats, Near},
+            link::Link,
+        },
+    },
+    store::{Line, Store, memory::MemoryStore},
+};
+use frontrow_domain::{
+    command::{Command, Request},
+    id::Position,
+    model::Model,
+    rules::Rules,
+    time::{Span, Time},
+    user::Caller,
+};
+use std::{sync::Arc, time::Duration};
+
+const SILENCE: Span = Span::from_secs(60);
+
+/// An instance: its views and what it tells of whom it heard.
+struct Instance {
+    queue: MemoryQueue,
+    heartbeats: Heartbeats,
+    link: Link,
+}
+
+impl Instance {
+    /// One with a line of this many, who all count as heard of at the start.
+    async fn start(link: Link, waiting: i64) -> Self {
+        let queue = MemoryQueue::new();
+        let laid = Line {
+            room: Model::new(0, START).rooms[&HOUSE].clone(),
+            highest: Position(waiting),
+            waiting: (1..=waiting).map(Position).collect(),
+            unsettled: Vec::new(),
+            others: Vec::new(),
+            now: START,
+        };
+        queue.lay(laid).await.unwrap();
+        Self { queue, heartbeats: Heartbeats::new(keys(), SILENCE, Duration::ZERO), link }
+    }
+
+    fn poll(&self, position: i64, now: Time) {
+        self.queue.heard_of(at(position), now);
+        self.heartbeats.note(at(position));
+    }
+
+    async fn exchange(&self, now: Time) -> redis::RedisResult<()> {
+        let view = self.queue.view(HOUSE).unwrap();
+        let near = Near { room: HOUSE, cursor: view.cursor(), tail: view.tail(), returned: view.returned() };
+        self.heartbeats.exchange(&self.link.way(), near, now, |token, at| self.queue.heard_of(token, at)).await
+    }
+
+    fn asleep(&self, now: Time) -> Vec<i64> {
+        self.queue.asleep(HOUSE, 500, now.minus(SILENCE)).iter().map(|position| position.0).collect()
+    }
+}
+
+fn after(seconds: i64) -> Time {
+    START.plus(Span::from_secs(seconds))
+}
+
+#[tokio::test]
+async fn who_polls_at_another_instance_is_awake_and_the_silent_are_not() {
+    let pair = Pair::start().await;
+    let third = link(vec![pair.server.url()]).await;
+    let leader = Instance::start(pair.one, 20).await;
+    let others = [Instance::start(pair.other, 20).await, Instance::start(third, 20).await];
+    // The first exchange makes room for what is noted later.
+    for instance in others.iter().chain([&leader]) {
+        instance.exchange(after(1)).await.unwrap();
+    }
+    let now = after(100);
+    for position in [2, 3, 17] {
+        others[0].poll(position, now);
+    }
+    for position in [3, 9] {
+        others[1].poll(position, now);
+    }
+    leader.poll(1, now);
+    assert_eq!(leader.asleep(now).len(), 19, "it has heard of one itself");
+    for instance in others.iter().chain([&leader]) {
+        instance.exchange(now).await.unwrap();
+    }
+    let silent: Vec<_> = (1..=20).filter(|position| ![1, 2, 3, 9, 17].contains(position)).collect();
+    assert_eq!(leader.asleep(now), silent);
+    assert_eq!(leader.asleep(after(159)), silent);
+    assert_eq!(leader.asleep(after(166)).len(), 20, "who was heard of once is not awake for ever");
+}
+
+/// The same through the whole queues of two instances, by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
+    let server = RedisServer::start();
+    let clock = Clock::manual(START);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 0));
+    for number in 1..=20 {
+        let command = Command::IssueToken { room_id: HOUSE, concert_id: None };
+        let request = Request { caller: Caller::Buyer(user(number)), command, idempotency: None };
+        store.transact([request].into()).await.unwrap();
+    }
+    let mut settings = Settings::new(vec![server.url()]);
+    settings.silence = SILENCE;
+    settings.settles_in = Duration::from_millis(100);
+    let start = async |number| {
+        let notices = tokio::sync::mpsc::channel(1).0;
+        let (office, own) = (instance(9), instance(number));
+        let queue = RedisQueue::start(settings.clone(), Arc::clone(&store), office, own, clock.clone(), notices);
+        let queue = queue.await.unwrap();
+        queue.lay_missing(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
+        queue
+    };
+    let (leader, other) = (start(1).await, start(2).await);
+    clock.advance(Span::from_secs(100));
+    let now = clock.now();
+    let polls = [2, 3, 17];
+    let silent: Vec<_> = (1..=20).map(Position).filter(|position| !polls.contains(&position.0)).collect();
+    until("the leader to know who is silent", async || {
+        for position in polls {
+            other.heard_of(at(position), now);
+        }
+        let asleep = leader.asleep(HOUSE, 100, now.minus(SILENCE));
+        (asleep == silent).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_takes_over_knows_who_was_heard_of_before_it_came() {
+    let pair = Pair::start().await;
+    let first = Instance::start(pair.one, 40_000).await;
+    first.exchange(after(1)).await.unwrap();
+    for position in 1..=40_000 {
+        first.poll(position, after(100));
+    }
+    first.exchange(after(100)).await.unwrap();
+    first.poll(7, after(130));
+    first.exchange(after(130)).await.unwrap();
+    let late = Instance::start(pair.other, 40_000).await;
+    late.exchange(after(140)).await.unwrap();
+    assert_eq!(late.asleep(after(140)), [0_i64; 0]);
+    assert_eq!(late.asleep(after(166))[..7], [1, 2, 3, 4, 5, 6, 8]);
+    // All of it goes by itself.
+    let kept: Vec<String> = pair.server.ask(&["KEYS", "*heard*"]);
+    assert_eq!(kept.len(), 4, "three chunks in one window, one in another: {kept:?}");
+    for key in kept {
+        assert!((1..=90_000).contains(&pair.server.ask::<i64>(&["PTTL", &key])));
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_told_is_told_later_and_meanwhile_nobody_is_called_silent() {
+    let mut pair = Pair::start().await;
+    let leader = Instance::start(pair.one, 20).await;
+    let other = Instance::start(pair.other, 20).await;
+    leader.exchange(after(1)).await.unwrap();
+    other.exchange(after(1)).await.unwrap();
+    assert!(leader.heartbeats.can_tell(HOUSE));
+    other.poll(5, after(100));
+    pair.server.kill();
+    until("both to know", async || {
+        let failed = leader.exchange(after(100)).await.is_err() && other.exchange(after(100)).await.is_err();
+        failed.then_some(())
+    })
+    .await;
+    assert!(!leader.heartbeats.can_tell(HOUSE));
+    pair.server.restart_empty();
+    until("both to be back", async || {
+        let done = other.exchange(after(101)).await.is_ok() && leader.exchange(after(101)).await.is_ok();
+        done.then_some(())
+    })
+    .await;
+    assert!(!leader.asleep(after(101)).contains(&5));
+    assert!(leader.heartbeats.can_tell(HOUSE));
+}
+
+#[tokio::test]
+async fn nobody_is_called_silent_before_the_others_had_time_to_tell() {
+    let pair = Pair::start().await;
+    let heartbeats = Heartbeats::new(keys(), SILENCE, Duration::from_millis(300));
+    let near = Near { room: HOUSE, cursor: Position(0), tail: Position(9), returned: &[] };
+    assert!(!heartbeats.can_tell(HOUSE));
+    heartbeats.exchange(&pair.one.way(), near, START, |_, _| ()).await.unwrap();
+    assert!(!heartbeats.can_tell(HOUSE));
+    until("the others to have had time", async || {
+        heartbeats.exchange(&pair.one.way(), near, START, |_, _| ()).await.unwrap();
+        heartbeats.can_tell(HOUSE).then_some(())
+    })
+    .await;
+    heartbeats.forget();
+    assert!(!heartbeats.can_tell(HOUSE));
+}
+
+#[tokio::test]
+async fn who_waits_behind_the_cursor_is_told_of_too() {
+    let pair = Pair::start().await;
+    let near = |returned| Near { room: HOUSE, cursor: Position(500_000), tail: Position(600_000), returned };
+    let returned = [Position(3), Position(40_000)];
+    let (one, other) =
+        (Heartbeats::new(keys(), SILENCE, Duration::ZERO), Heartbeats::new(keys(), SILENCE, Duration::ZERO));
+    one.exchange(&pair.one.way(), near(&returned), START, |_, _| ()).await.unwrap();
+    for position in [3, 40_000, 90_000, 500_001, 599_999] {
+        one.note(at(position));
+    }
+    one.exchange(&pair.one.way(), near(&returned), START, |_, _| ()).await.unwrap();
+    let mut heard = Vec::new();
+    other.exchange(&pair.other.way(), near(&returned), START, |token, _| heard.push(token)).await.unwrap();
+    heard.sort_unstable();
+    assert_eq!(heard, [3, 40_000, 500_001, 599_999].map(at));
+}

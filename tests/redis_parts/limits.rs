@@ -1,0 +1,107 @@
+//! Budgets of accounts and addresses that two instances spend from.
+
+use crate::{Pair, keys, until};
+use frontrow::{
+    config::Cli,
+    http::limit::RateLimits,
+    queue::redis::limits::{self, Budget, SharedLimits},
+};
+use std::net::IpAddr;
+
+const ADDRESS: &str = "192.0.2.7";
+
+fn limits(shared: Option<SharedLimits>) -> RateLimits {
+    let args = ["frontrow", "serve", "--login-per-minute-per-account", "3", "--login-per-minute-per-address", "5"];
+    let limits = RateLimits::new(&Cli::load(args.map(Into::into)).unwrap().config);
+    match shared {
+        Some(shared) => limits.shared_by(shared),
+        None => limits,
+    }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn two_instances_spend_from_one_budget() {
+    let pair = Pair::start().await;
+    let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
+    let other = limits(Some(SharedLimits::new(pair.other.way(), keys())));
+    one.check_login("Minji@example.com", address("192.0.2.1")).await.unwrap();
+    other.check_login("minji@example.com", address("192.0.2.2")).await.unwrap();
+    one.check_login("minji@EXAMPLE.com", address("192.0.2.3")).await.unwrap();
+    let refused = other.check_login("minji@example.com", address("192.0.2.4")).await.unwrap_err();
+    assert_eq!(refused.code(), "rate_limited");
+    other.check_login("haerin@example.com", address("192.0.2.4")).await.unwrap();
+
+    for limits in [&one, &other, &one, &other, &one] {
+        limits.check_address(address(ADDRESS)).await.unwrap();
+    }
+    assert!(other.check_address(address(ADDRESS)).await.is_err());
+    // One household has many addresses of the newer kind.
+    for (limits, host) in [(&one, 1), (&other, 2), (&one, 3), (&other, 4), (&one, 5)] {
+        limits.check_address(address(&format!("2001:db8::{host}"))).await.unwrap();
+    }
+    assert!(other.check_address(address("2001:db8::6")).await.is_err());
+}
+
+#[tokio::test]
+async fn without_redis_each_instance_still_has_its_own_limit() {
+    let mut pair = Pair::start().await;
+    let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
+    pair.server.kill();
+    for _ in 0..5 {
+        one.check_address(address(ADDRESS)).await.unwrap();
+    }
+    assert!(one.check_address(address(ADDRESS)).await.is_err());
+    pair.server.restart_empty();
+    until("Redis to be back", async || pair.one.is_up().then_some(())).await;
+    one.check_address(address("192.0.2.9")).await.unwrap();
+    assert_eq!(pair.server.ask::<i64>(&["DBSIZE"]), 1);
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_answer_keeps_nobody_waiting_for_long() {
+    let pair = Pair::start().await;
+    let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
+    pair.server.pause();
+    // The first one waits for the time-out of the way to it; the rest know.
+    for _ in 0..5 {
+        one.check_address(address(ADDRESS)).await.unwrap();
+    }
+    assert!(one.check_address(address(ADDRESS)).await.is_err());
+    pair.server.resume();
+}
+
+#[tokio::test]
+async fn a_budget_refills_and_leaves_nothing_behind() {
+    let pair = Pair::start().await;
+    let (mut way, keys) = (pair.one.way(), keys());
+    let budget = Budget::Account("minji@example.com");
+    let mut spent = 0_u32;
+    while limits::spend(&mut way, &keys, budget, 60).await.unwrap().is_none() {
+        spent += 1;
+        assert!(spent < 10_000, "nothing is ever refused");
+    }
+    assert!(spent >= 60, "{spent}");
+    let wait = limits::spend(&mut way, &keys, budget, 60).await.unwrap();
+    assert!(wait.is_none_or(|wait| wait.as_micros() <= 1_000_000), "{wait:?}");
+    let again = until("the budget to refill", async || {
+        let refused = limits::spend(&mut way, &keys, budget, 60).await.unwrap();
+        refused.is_none().then_some(())
+    });
+    again.await;
+    let names: Vec<String> = pair.server.ask(&["KEYS", "*"]);
+    assert!(names.iter().all(|name| !name.contains("minji")), "{names:?}");
+    assert!((1..=60_000).contains(&pair.server.ask::<i64>(&["PTTL", &names[0]])));
+}
+
+#[tokio::test]
+async fn one_machine_has_the_limits_that_it_always_had() {
+    let alone = limits(None);
+    for _ in 0..3 {
+        alone.check_login("minji@example.com", address(ADDRESS)).await.unwrap();
+    }
+    assert!(alone.check_login("minji@example.com", address(ADDRESS)).await.is_err());
+}
