@@ -170,7 +170,9 @@ impl Instance {
 
     async fn all(&self, plan: Plan, given: Vec<(i64, What)>, callers: usize, seed: u64) -> Result<Vec<(i64, Answer)>> {
         let (given, next): (Arc<[(i64, What)]>, _) = (given.into(), Arc::new(AtomicUsize::new(0)));
-        let ids = Ids::from_seed(seed);
+        // Instances beside each other must not use the same keys.
+        let first = given.first().map_or(0, |(buyer, _)| buyer.unsigned_abs());
+        let ids = Ids::from_seed(seed + 10 * first);
         let mut tasks = JoinSet::new();
         for _ in 0..callers {
             let (engine, given) = (Arc::clone(&self.engine), Arc::clone(&given));
