@@ -66,8 +66,14 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
     let highest = waiting * 10 / 9;
     let mut room = Room::new(RoomId::HOUSE, 1_000, START);
     let present: Vec<_> = (1..=highest).filter(|at| at % 10 != 3).map(Position).collect();
-    let line =
-        Line { room: room.clone(), highest: Position(highest), waiting: present, others: Vec::new(), now: START };
+    let line = Line {
+        room: room.clone(),
+        highest: Position(highest),
+        waiting: present,
+        unsettled: Vec::new(),
+        others: Vec::new(),
+        now: START,
+    };
     let queue = MemoryQueue::new();
     let before = resident_bytes();
     let laying = Instant::now();

@@ -20,6 +20,13 @@ if have python3 && python3 -m venv "$work/tools" 2>/dev/null &&
   PATH="$work/tools/bin:$PATH"
 fi
 
+have promtool || {
+  # Out of its package, without the server that it comes with.
+  (cd "$work" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb prometheus) >/dev/null 2>&1 || true
+  PATH="$PATH:$work/prometheus/usr/bin"
+}
+PATH="$PATH:/usr/sbin"
+
 step "Dockerfile"
 if have hadolint; then
   hadolint Dockerfile

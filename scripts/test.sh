@@ -33,6 +33,7 @@ wanted_packages() {
   command -v haproxy >/dev/null || echo haproxy
   command -v pgbouncer >/dev/null || echo pgbouncer
   command -v openssl >/dev/null || echo openssl
+  command -v sqlite3 >/dev/null || echo sqlite3
 }
 mapfile -t missing < <(wanted_packages)
 if [ "${#missing[@]}" -gt 0 ]; then
@@ -58,6 +59,9 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 step "examples in the documentation"
 cargo test --workspace --doc --locked
+
+step "deployment files"
+scripts/check-deploy.sh
 
 step "dependencies: bans, licences, sources"
 cargo deny --locked check bans licenses sources

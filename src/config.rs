@@ -39,7 +39,7 @@ pub struct Config {
     /// Folder of the database and the keys; made if it is not there
     #[arg(long, env = "FRONTROW_DATA", default_value = "./data", value_name = "DIR", help_heading = "Where")]
     pub data: PathBuf,
-    /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder; in PostgreSQL, if that is the database]
+    /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder; in the database, if that is `PostgreSQL`]
     #[arg(long, env = "FRONTROW_KEY_FILE", value_name = "FILE", help_heading = "Where")]
     pub key_file: Option<PathBuf>,
     /// Make seven concerts and six accounts, and let users charge points to themselves. Not for real sales

@@ -173,6 +173,10 @@ pub struct Line {
     pub highest: Position,
     /// The positions of all waiting tokens, ascending.
     pub waiting: Vec<Position>,
+    /// Numbers below the highest that have no row, ascending, where a batch that drew one may still commit: given
+    /// within the last [`LATE_MAX`], as far as their neighbours tell. They count as waiting, so that no place rises
+    /// when they come.
+    pub unsettled: Vec<Position>,
     /// The tokens that are neither waiting nor ended.
     pub others: Vec<Token>,
     /// The store's clock when the rows were read.

@@ -132,7 +132,7 @@ fn list(columns: &[Column], write: impl Fn(usize, &Column) -> String) -> String 
 
 fn insert(Table { name, columns, .. }: &Table) -> String {
     let names = list(columns, |_, column| format!("\"{}\"", column.name));
-    let values = list(columns, |at, column| column.from_text(&format!("c{at}")));
+    let values = list(columns, |at, column| column.value_of(&format!("c{at}")));
     let arrays = list(columns, |at, _| format!("${}::text[]", at + 1));
     let places = list(columns, |at, _| format!("c{at}"));
     format!("INSERT INTO \"{name}\" ({names}) SELECT {values} FROM unnest({arrays}) AS part ({places})")
@@ -185,13 +185,10 @@ async fn compare(source: &Arc<SqliteStore>, client: &Client) -> anyhow::Result<V
         let mut count = 0_u64;
         while let Some(Part { table: of, rows }) = part.take_if(|part| part.table.name == table.name) {
             for row in rows {
-                let arrived = match there.next() {
-                    Some(arrived) => Some(arrived),
-                    None => {
-                        there = said(cursor.next_part().await)?.into_iter();
-                        there.next()
-                    }
-                };
+                if there.as_slice().is_empty() {
+                    there = said(cursor.next_part().await)?.into_iter();
+                }
+                let arrived = there.next();
                 count += 1;
                 let same = arrived.is_some_and(|arrived| is_same(of.columns, &row, &arrived));
                 ensure!(same, "row {count} of the table {} is not in the copy as it was", of.name);

@@ -167,10 +167,8 @@ pub(crate) struct Buyer {
 }
 
 pub(crate) fn buyers(keyring: &Keyring, plan: Plan) -> Arc<Vec<Buyer>> {
-    let buyers = (1..=plan.concerts * plan.buyers).map(|number| Buyer {
-        bearer: bearer(number),
-        token: signed(keyring, hall::token_id(plan, number), number),
-    });
+    let buyers = (1..=plan.concerts * plan.buyers)
+        .map(|number| Buyer { bearer: bearer(number), token: signed(keyring, hall::token_id(plan, number), number) });
     Arc::new(buyers.collect())
 }
 
@@ -231,7 +229,8 @@ struct Sides {
 
 impl Sides {
     fn add(&mut self, load: &Load) {
-        let millis = |quantile: f64| f64::from(u32::try_from(load.latency.value_at_quantile(quantile)).unwrap_or(0)) / 1e3;
+        let millis =
+            |quantile: f64| f64::from(u32::try_from(load.latency.value_at_quantile(quantile)).unwrap_or(0)) / 1e3;
         self.rates.push(load.rate);
         self.p50.push(millis(0.5));
         self.p99.push(millis(0.99));

@@ -170,7 +170,8 @@ async fn named(connection: &mut MultiplexedConnection, pattern: &str) -> Result<
 /// How many bytes the frames carry.
 async fn payload(connection: &mut MultiplexedConnection, stream: &str) -> Result<i64> {
     let entries: Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)> = ask(connection, &["XRANGE", stream, "-", "+"]).await?;
-    let bytes = entries.iter().flat_map(|(_, fields)| fields).map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let bytes =
+        entries.iter().flat_map(|(_, fields)| fields).map(|(name, value)| name.len() + value.len()).sum::<usize>();
     Ok(i64::try_from(bytes)?)
 }
 

@@ -201,7 +201,10 @@ async fn sweep(server: &Postgres) -> Result<()> {
             let url = server.copy("round").await?;
             let setup = Setup { connections, callers: 256, pace };
             let rates = usual_way::run(&url, PLAN, &shuffled(1)[..USUAL_BUYERS], setup).await?;
-            println!("{pace:?}, {connections} connections: {:.0} holds/s, {:.0} payments/s", rates.holds, rates.payments);
+            println!(
+                "{pace:?}, {connections} connections: {:.0} holds/s, {:.0} payments/s",
+                rates.holds, rates.payments
+            );
         }
     }
     Ok(())
@@ -242,7 +245,11 @@ async fn statements(url: &str) -> Result<()> {
     for row in rows {
         let (top, calls, rows, time): (bool, i64, i64, f64) = (row.get(0), row.get(1), row.get(2), row.get(3));
         let (wal, text): (i64, &str) = (row.get(4), row.get(5));
-        println!("{} {calls:>7} calls {rows:>7} rows {time:>8.1} ms {:>6.1} us/row {wal:>10} B  {text}", if top {' '} else {'+'}, time * 1000.0 / (rows.max(1) as f64));
+        println!(
+            "{} {calls:>7} calls {rows:>7} rows {time:>8.1} ms {:>6.1} us/row {wal:>10} B  {text}",
+            if top { ' ' } else { '+' },
+            time * 1000.0 / (rows.max(1) as f64)
+        );
     }
     client.batch_execute("SELECT pg_stat_statements_reset()").await?;
     Ok(())

@@ -31,15 +31,13 @@ const KEEP: &str = "INSERT INTO idempotency (key, fingerprint, answer, created_a
 /// The server is gone, or a row is not as it should be.
 pub(crate) async fn run(url: &str, buyers: &[i64], batch: usize) -> Result<Rates> {
     let client = hall::connect(url).await?;
-    let now: i64 = client
-        .query_one("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", &[])
-        .await?
-        .get(0);
+    let now: i64 =
+        client.query_one("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", &[]).await?.get(0);
     let ids = Ids::from_seed(buyers[0].unsigned_abs());
     let batches: Vec<Batch> = buyers
         .chunks(batch)
         .scan(0_i64, |last, chunk| {
-            let first = *last + 1 + (chunk[0]*1_000_000);
+            let first = *last + 1 + (chunk[0] * 1_000_000);
             *last += i64::try_from(chunk.len()).unwrap_or(0);
             Some(Batch::new(chunk, first, &ids))
         })
@@ -121,11 +119,8 @@ async fn holds(client: &Client, batches: &[Batch], now: i64, count: usize) -> Re
     let keep = client.prepare(KEEP).await?;
     let started = Instant::now();
     for batch in batches {
-        let ((), locked, found) = try_join!(
-            begin(client),
-            lock(client, &tokens, [&batch.numbers]),
-            lock(client, &seats, [&batch.numbers])
-        )?;
+        let ((), locked, found) =
+            try_join!(begin(client), lock(client, &tokens, [&batch.numbers]), lock(client, &seats, [&batch.numbers]))?;
         let rows = batch.numbers.len();
         ensure!((locked, found) == (rows, rows), "rows are missing");
         let reservations: Columns<'_, 5> = [&batch.ids, &batch.users, &batch.numbers, &batch.seat_numbers, &now];

@@ -227,8 +227,7 @@ impl Drop for Redis {
 
 /// What the planner must leave on every connection, as on the store's own: without statistics of a new table it would
 /// read all of it.
-pub(crate) const PLANNER: &str =
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+pub(crate) const PLANNER: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
 /// How to connect.
 ///

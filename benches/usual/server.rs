@@ -89,8 +89,7 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
         .route("/api/v1/queue/tokens/{token}/position", get(position))
         .with_state(desk);
     let metrics = Arc::new(Metrics::new());
-    let edge =
-        observe::Edge::new(Arc::clone(&metrics), Clock::System, config.body_timeout(), config.request_timeout());
+    let edge = observe::Edge::new(Arc::clone(&metrics), Clock::System, config.body_timeout(), config.request_timeout());
     let router = observe::observe(router, Arc::new(edge));
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     println!("the usual way listens on http://{}", socket.local_addr()?);

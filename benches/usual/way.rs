@@ -164,7 +164,11 @@ async fn settle(client: &Object, key: &Idempotency, done: Result<String, Stop>) 
     }
     let kept = client.prepare_cached(KEPT).await?;
     let row = client.query_one(&kept, &[&key.key.as_slice()]).await?;
-    if row.get::<_, &[u8]>(0) == key.fingerprint { Ok(row.get(1)) } else { Err(Stop::Refused("idempotency_key_reused")) }
+    if row.get::<_, &[u8]>(0) == key.fingerprint {
+        Ok(row.get(1))
+    } else {
+        Err(Stop::Refused("idempotency_key_reused"))
+    }
 }
 
 /// The key's row was there before: its first request was done.

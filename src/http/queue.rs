@@ -72,7 +72,8 @@ pub struct PositionBody {
     status: TokenStatus,
     /// The place in the line. It never changes.
     position: Position,
-    /// How many living tokens stand in front of it. It never rises.
+    /// How many living tokens stand in front of it. It never rises, but that one of many instances may be a moment behind
+    /// another.
     #[schema(example = 41)]
     ahead: i64,
     /// How many wait in the room.

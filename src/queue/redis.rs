@@ -86,6 +86,8 @@ pub struct Settings {
     pub silence: Span,
     /// Nobody is called silent before the others had this long to tell whom they heard of.
     pub settles_in: Duration,
+    /// After how long a number that had no row when its line was laid, and has none still, is nobody's.
+    pub unsettled_for: Duration,
 }
 
 impl Settings {
@@ -102,6 +104,7 @@ impl Settings {
             glance_away_every: Duration::from_millis(900),
             silence: Span::from_secs(90),
             settles_in: Duration::from_secs(5),
+            unsettled_for: Duration::from_micros(LATE_MAX.micros().unsigned_abs()) + Duration::from_secs(1),
         }
     }
 
@@ -149,6 +152,7 @@ struct Lines {
     heartbeats: Heartbeats,
     /// How often a line was laid.
     lays: AtomicU64,
+    unsettled_for: Duration,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -231,6 +235,7 @@ impl RedisQueue {
             leases: Leases::new(keys.clone(), instance),
             heartbeats: Heartbeats::new(keys.clone(), settings.silence, settings.settles_in),
             lays: AtomicU64::new(0),
+            unsettled_for: settings.unsettled_for,
         });
         let spoilt = Arc::new(Notify::new());
         let (from_end, wishes) = mpsc::channel(1);
@@ -317,6 +322,7 @@ impl RedisQueue {
         for (token, now) in self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from)) {
             self.lines.doubt(token, now);
         }
+        self.lines.settle_numbers(line);
         if let Err(error) = self.lines.exchange(&self.link.way(), room).await {
             tracing::debug!(%error, "cannot tell who was heard of");
         }

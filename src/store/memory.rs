@@ -149,6 +149,7 @@ impl Store for MemoryStore {
             room: row.clone(),
             highest: model.highest.get(&room).copied().unwrap_or(Position(0)),
             waiting: waiting.map(|token| token.id.position).collect(),
+            unsettled: Vec::new(),
             others: others.copied().collect(),
             now,
         }))

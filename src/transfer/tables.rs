@@ -54,7 +54,7 @@ impl Column {
     }
 
     /// The value of this column from the text in `place`, in the words of `PostgreSQL`.
-    pub(super) fn from_text(&self, place: &str) -> String {
+    pub(super) fn value_of(&self, place: &str) -> String {
         match self.kind {
             Kind::Number => format!("{place}::bigint"),
             Kind::Text => place.to_owned(),

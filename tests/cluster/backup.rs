@@ -1,15 +1,15 @@
-//! Backups of PostgreSQL made during a sale, and what is restored from them.
+//! Backups of `PostgreSQL` made during a sale, and what is restored from them.
 
 use crate::{
     books::everything_told_is_there,
     instance::{Instance, PROGRAM, wait_for},
-    office::{Concert, DATABASE, Office, assert_kept, check, crowd, flags, succeeds},
+    office::{Concert, DATABASE, Manners, Office, assert_kept, check, crowd, flags, succeeds},
     servers::{postgres, run},
 };
 use std::{collections::HashSet, path::Path, process::Command};
 use tokio_postgres::Client;
 
-const SEATS: u32 = 44;
+const SEATS: u32 = 54;
 const BUYERS: u32 = 40;
 
 async fn payments(client: &Client) -> HashSet<(i64, i64)> {
@@ -20,7 +20,7 @@ async fn payments(client: &Client) -> HashSet<(i64, i64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_made_during_a_sale_is_restored_and_sells() {
     let mut office = Office::open(1).await;
-    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS));
+    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS), Manners::Plain);
     office.begins().await;
     let client = office.client().await.unwrap();
     let before = payments(&client).await;
@@ -46,7 +46,7 @@ async fn a_dump_made_during_a_sale_is_restored_and_sells() {
     let flags = flags(&restored, &office.redis.url());
     office.instances[0] = Instance::start(&flags).await;
     let url = office.instances[0].address("");
-    let sold = crowd(url, 2, BUYERS, Concert::Known(sold.concert_id)).await.unwrap();
+    let sold = crowd(url, 2, BUYERS, Concert::Known(sold.concert_id), Manners::Plain).await.unwrap();
     assert_kept(&sold, SEATS);
     everything_told_is_there(&postgres::connect(&restored).await, &[sold]).await;
     check(&restored);
@@ -60,7 +60,7 @@ async fn a_base_backup_and_the_archived_log_bring_everything_back() {
     let keep = format!("archive_mode = on\narchive_command = 'cp %p {}/%f'\n", archive.path().display());
     let postgres = postgres::Server::start_with(&postgres::programs(), &keep).await;
     let mut office = Office::open_over(postgres, Path::new(PROGRAM), 1).await;
-    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS));
+    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS), Manners::Plain);
     office.begins().await;
     let copy = office.postgres.base_backup();
     let sold = sale.await.unwrap();
@@ -79,7 +79,7 @@ async fn a_base_backup_and_the_archived_log_bring_everything_back() {
     everything_told_is_there(&office.client().await.unwrap(), &[sold]).await;
     let flags = flags(&office.postgres.url(DATABASE), &office.redis.url());
     office.instances[0] = Instance::start(&flags).await;
-    let sold = crowd(office.instances[0].address(""), 2, BUYERS, Concert::New(SEATS)).await.unwrap();
+    let sold = crowd(office.instances[0].address(""), 2, BUYERS, Concert::New(SEATS), Manners::Plain).await.unwrap();
     assert_kept(&sold, SEATS);
     office.check();
 }

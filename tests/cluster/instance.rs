@@ -78,6 +78,16 @@ impl Instance {
         }
     }
 
+    /// Stops it where it stands, in the middle of whatever it does. Its connections stay open.
+    pub(crate) fn pause(&self) {
+        signal("STOP", self.child.as_ref().unwrap().id());
+    }
+
+    /// Lets a paused one go on, as if no time had passed.
+    pub(crate) fn resume(&self) {
+        signal("CONT", self.child.as_ref().unwrap().id());
+    }
+
     /// SIGTERM, and its end.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
@@ -124,7 +134,7 @@ impl Drop for Instance {
     }
 }
 
-/// HAProxy with the settings that are shipped, in front of these instances.
+/// `HAProxy` with the settings that are shipped, in front of these instances.
 pub(crate) struct Proxy {
     child: Child,
     port: u16,
@@ -140,7 +150,7 @@ impl Proxy {
         let path = folder.path().join("haproxy.cfg");
         std::fs::write(&path, config).unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        let child = Command::new("haproxy")
+        let child = Command::new(haproxy())
             .arg("-db")
             .arg("-f")
             .arg(&path)
@@ -170,6 +180,12 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where Debian puts it, which is not in everybody's path; else wherever it is.
+fn haproxy() -> &'static Path {
+    let debian = Path::new("/usr/sbin/haproxy");
+    if debian.exists() { debian } else { Path::new("haproxy") }
 }
 
 /// The shipped settings with the addresses of this machine: the port, the instances, the folder of the error's text.

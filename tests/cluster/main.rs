@@ -1,4 +1,4 @@
-//! Many instances of the real program behind HAProxy, over one PostgreSQL and one Redis, while parts of it break.
+//! Many instances of the real program behind `HAProxy`, over one `PostgreSQL` and one Redis, while parts of it break.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
@@ -7,6 +7,7 @@ mod books;
 mod instance;
 mod office;
 mod sale;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../servers/mod.rs"]
 mod servers;
 mod versions;

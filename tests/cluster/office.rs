@@ -1,4 +1,4 @@
-//! A box office of several instances over one PostgreSQL and one Redis, behind HAProxy.
+//! A box office of several instances over one `PostgreSQL` and one Redis, behind `HAProxy`.
 
 use crate::{
     instance::{Instance, PROGRAM, Proxy, wait_for, wait_longer},
@@ -17,10 +17,13 @@ use tokio_postgres::Client;
 
 const OPERATOR: &str = "operator@frontrow.example";
 const PASSWORD: &str = "front-row-cluster";
-/// The database that PostgreSQL has from the beginning.
+/// The database that `PostgreSQL` has from the beginning.
 pub(crate) const DATABASE: &str = "postgres";
 /// So long the buyers' registration may take, on a machine that others use too.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(90);
+/// Within this time another instance takes a dead one's lines over, and some more for a machine that is busy.
+const LEADS_WITHIN: Duration = Duration::from_secs(6);
+const LOOK: Duration = Duration::from_millis(50);
 /// So many payments more show that the sale goes on.
 const GOES_ON: i64 = 20;
 
@@ -44,7 +47,7 @@ impl Office {
         Self::open_over(postgres::Server::start().await, program, count).await
     }
 
-    /// The same over this PostgreSQL.
+    /// The same over this `PostgreSQL`.
     pub(crate) async fn open_over(postgres: postgres::Server, program: &Path, count: usize) -> Self {
         let redis = RedisServer::start();
         let flags = flags(&postgres.url(DATABASE), &redis.url());
@@ -86,6 +89,20 @@ impl Office {
         eprintln!("{after}: {GOES_ON} more payments within {:?}", started.elapsed());
     }
 
+    /// Which instance moves the line of the house room, but for this one.
+    pub(crate) async fn leader(&self, but: Option<usize>) -> usize {
+        let started = Instant::now();
+        loop {
+            for (number, instance) in self.instances.iter().enumerate().filter(|(number, _)| Some(*number) != but) {
+                if metrics(instance).await.is_some_and(|text| text.contains("frontrow_room_leader{room=\"0\"} 1\n")) {
+                    return number;
+                }
+            }
+            assert!(started.elapsed() < LEADS_WITHIN, "nobody moves the line of the house room");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// A concert in the house room, made over HTTP.
     pub(crate) async fn concert_in_the_house_room(&self, seats: u32) -> i64 {
         let nobody = Caller { url: self.proxy.url(), session: None };
@@ -106,6 +123,12 @@ impl Office {
     pub(crate) fn check(&self) {
         check(&self.postgres.url(DATABASE));
     }
+}
+
+/// What an instance says of itself; none where it says nothing.
+async fn metrics(instance: &Instance) -> Option<String> {
+    let answer = reqwest::Client::new().get(instance.address("/metrics")).timeout(Duration::from_millis(500)).send();
+    answer.await.ok()?.text().await.ok()
 }
 
 struct Caller {
@@ -187,9 +210,22 @@ pub(crate) enum Concert {
     New(u32),
 }
 
-/// Lets a crowd loose: buyers who do everything that buyers do, until the concert is sold out.
-pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert) -> JoinHandle<Sold> {
+/// How a crowd behaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Manners {
+    /// They do everything that buyers do: change their minds, give up, go silent, come too late.
+    All,
+    /// They come to buy.
+    Plain,
+}
+
+/// Lets a crowd loose, until the concert is sold out.
+pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manners: Manners) -> JoinHandle<Sold> {
     let (seed, buyers) = (seed.to_string(), buyers.to_string());
+    let manners: &[&str] = match manners {
+        Manners::All => &["--lapse", "0.03", "--cancel", "0.05", "--refund", "0.05", "--abandon", "0.05"],
+        Manners::Plain => &[],
+    };
     let concert = match concert {
         Concert::Known(id) => ["--concert".to_owned(), id.to_string()].to_vec(),
         Concert::New(seats) => ["--new-concert", &seats.to_string(), "--max-active", "12"].map(str::to_owned).to_vec(),
@@ -198,7 +234,7 @@ pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert) -> Jo
         let mut args = vec!["--url", &url, "--operator-email", OPERATOR, "--operator-password", PASSWORD];
         args.extend(["--buyers", &buyers, "--seed", &seed, "--seats-each", "1..2", "--signed-in", "--sold-out"]);
         args.extend(["--arrivals", "spike:10", "--duration", "100", "--timeout", "5000", "--think", "400"]);
-        args.extend(["--lapse", "0.03", "--cancel", "0.05", "--refund", "0.05", "--abandon", "0.05"]);
+        args.extend(manners);
         args.extend(["--connections", "128", "--duplicate", "0.05", "--view-lag", "2000"]);
         args.extend(concert.iter().map(String::as_str));
         frontrow_rush::sale(&args).await.unwrap()

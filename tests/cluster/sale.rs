@@ -2,9 +2,14 @@
 
 use crate::{
     books::{everything_told_is_there, order_was_kept},
-    office::{Concert, Office, assert_kept, crowd},
+    office::{Concert, Manners, Office, assert_kept, crowd},
 };
+use std::{collections::BTreeSet, path::Path};
 
+/// No metric, but a database in an example.
+const DATABASE_OF_DOCS: &str = "frontrow_restored";
+/// It is not there before something fails that an instance cannot put right by itself.
+const WITH_THE_FIRST_FAILURE: [&str; 1] = ["frontrow_store_errors_total"];
 /// Seats of each concert.
 const SEATS: u32 = 110;
 /// Buyers of each concert: more than there are seats for.
@@ -18,7 +23,8 @@ async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks(
         *concert = Concert::Known(office.concert_in_the_house_room(SEATS).await);
     }
     let url = office.proxy.url();
-    let crowds: Vec<_> = (1..).zip(concerts).map(|(seed, concert)| crowd(url.clone(), seed, BUYERS, concert)).collect();
+    let crowds: Vec<_> =
+        (1..).zip(concerts).map(|(seed, concert)| crowd(url.clone(), seed, BUYERS, concert, Manners::All)).collect();
 
     office.begins().await;
     break_things(&mut office).await;
@@ -37,16 +43,47 @@ async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks(
     let compared = order_was_kept(&sales);
     assert!(compared >= 2 * BUYERS as usize, "{compared} places are too few to tell anything");
     office.check();
+    alerts_and_pages_name_metrics_that_exist(&office).await;
+}
+
+/// What the alerts and the operators' pages call by name is there.
+async fn alerts_and_pages_name_metrics_that_exist(office: &Office) {
+    let mut metrics = String::new();
+    for instance in &office.instances {
+        metrics += &reqwest::get(instance.address("/metrics")).await.unwrap().text().await.unwrap();
+    }
+    for file in ["deploy/prometheus/frontrow.rules.yaml", "docs/operations.md", "docs/cluster.md"] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let names: BTreeSet<_> =
+            words.filter(|word| word.starts_with("frontrow_") && *word != DATABASE_OF_DOCS).collect();
+        assert!(!names.is_empty(), "{file}");
+        for name in names {
+            let is_there = metrics.contains(&format!("\n{name}")) || WITH_THE_FIRST_FAILURE.contains(&name);
+            assert!(is_there, "{file}: there is no {name}");
+        }
+    }
 }
 
 async fn break_things(office: &mut Office) {
-    office.instances[0].kill();
+    let leader = office.leader(None).await;
+    office.instances[leader].kill();
+    office.leader(Some(leader)).await;
     office.goes_on("an instance was killed").await;
-    office.instances[0].start_again().await;
-    let status = office.instances[1].stop().await;
+    office.instances[leader].start_again().await;
+    let other = (leader + 1) % office.instances.len();
+    let status = office.instances[other].stop().await;
     assert_eq!(status.code(), Some(0), "an instance that is told to stop ends in good order");
-    office.instances[1].start_again().await;
+    office.instances[other].start_again().await;
     office.goes_on("an instance was restarted").await;
+
+    let leader = office.leader(None).await;
+    office.instances[leader].pause();
+    office.leader(Some(leader)).await;
+    office.goes_on("an instance hangs").await;
+    // It believes that it leads, and finishes what it had begun.
+    office.instances[leader].resume();
+    office.goes_on("the instance goes on").await;
 
     office.postgres.stop();
     office.postgres.start_again().await;

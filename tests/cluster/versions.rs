@@ -2,7 +2,7 @@
 
 use crate::{
     books::everything_told_is_there,
-    office::{Concert, DATABASE, Office, assert_kept, crowd, flags, run},
+    office::{Concert, DATABASE, Manners, Office, assert_kept, crowd, flags, run},
 };
 use frontrow::store::{
     migrate::{self, Migration},
@@ -10,7 +10,7 @@ use frontrow::store::{
 };
 use std::path::PathBuf;
 
-const SEATS: u32 = 56;
+const SEATS: u32 = 64;
 const BUYERS: u32 = 50;
 
 /// What a next version may do to tables that are in use: add what this version does not know, on the tables that are
@@ -36,13 +36,13 @@ fn next_steps() -> Vec<Migration> {
 async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
     let mut office = Office::open(2).await;
     let url = office.postgres.url(DATABASE);
-    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS));
+    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS), Manners::Plain);
     office.begins().await;
 
     // The next version's instances start: all at once, and one of them changes the tables.
     let (settings, steps) = (Settings::new(&url), next_steps());
     let (first, second) = tokio::join!(migrate_to(&settings, &steps), migrate_to(&settings, &steps));
-    (first.unwrap(), second.unwrap());
+    first.and(second).unwrap();
     let client = office.client().await.unwrap();
     let added = client.query("SELECT invited_by FROM waiting_token LIMIT 1", &[]).await.unwrap();
     assert_eq!(added.len(), 1);
@@ -64,7 +64,7 @@ async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_are_replaced_one_after_the_other_during_a_sale() {
     let mut office = Office::open_with(&before(), 2).await;
-    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS));
+    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS), Manners::Plain);
     office.begins().await;
     for instance in &mut office.instances {
         assert_eq!(instance.stop().await.code(), Some(0));

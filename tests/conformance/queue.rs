@@ -107,6 +107,7 @@ impl<'a> Office<'a> {
             room: self.model.rooms[&HOUSE].clone(),
             highest: self.model.highest.get(&HOUSE).copied().unwrap_or(Position(0)),
             waiting: tokens().filter(|token| is_waiting(token)).map(|token| token.id.position).collect(),
+            unsettled: Vec::new(),
             others: tokens()
                 .filter(|token| !is_waiting(token) && token.status != TokenStatus::Ended)
                 .copied()
@@ -340,7 +341,7 @@ pub(crate) async fn a_room_that_is_laid_already_is_not_laid_from_older_rows(queu
     let mut office = Office::open(queue, 1).await;
     let empty = |room_id| {
         let room = frontrow_domain::queue::Room::new(room_id, 3, START);
-        Line { room, highest: Position(0), waiting: Vec::new(), others: Vec::new(), now: START }
+        Line { room, highest: Position(0), waiting: Vec::new(), unsettled: Vec::new(), others: Vec::new(), now: START }
     };
     queue.lay_missing(empty(RoomId::new(7))).await.unwrap();
     assert_eq!(queue.view(RoomId::new(7)).unwrap().room().max_active, 3);

@@ -7,7 +7,9 @@ mod cost;
 mod crowd;
 mod guards;
 mod meeting;
+mod numbers;
 mod outage;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../servers/mod.rs"]
 mod servers;
 #[expect(dead_code, reason = "the other test binary uses the rest of it")]

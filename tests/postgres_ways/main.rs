@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../servers/mod.rs"]
 mod servers;
 

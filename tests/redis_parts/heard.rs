@@ -41,6 +41,7 @@ impl Instance {
             room: Model::new(0, START).rooms[&HOUSE].clone(),
             highest: Position(waiting),
             waiting: (1..=waiting).map(Position).collect(),
+            unsettled: Vec::new(),
             others: Vec::new(),
             now: START,
         };

@@ -95,18 +95,20 @@ fn places(history: &History, lag: i64, verdict: &mut Verdict) {
         let other = before.last().filter(|last| last.position != sighting.position);
         let older = before.iter().filter(|older| lag == 0 || sighting.as_of.saturating_sub(older.as_of) >= lag);
         let least = older.map(|older| older.ahead).min();
-        let broken = if let Some(other) = other {
-            Some(format!("buyer {}: place {} became {}", sighting.buyer, other.position, sighting.position))
-        } else if let Some(ahead) = least.filter(|least| sighting.ahead > *least) {
-            Some(format!(
+        let moved_back = least.filter(|least| sighting.ahead > *least).map(|ahead| {
+            format!(
                 "buyer {} at place {}: {ahead} were ahead, then {} ({} ms into the sale)",
                 sighting.buyer,
                 sighting.position,
                 sighting.ahead,
                 sighting.received / 1_000
-            ))
-        } else {
-            None
+            )
+        });
+        let broken = match other {
+            Some(other) => {
+                Some(format!("buyer {}: place {} became {}", sighting.buyer, other.position, sighting.position))
+            }
+            None => moved_back,
         };
         let compared = !before.is_empty();
         before.push(sighting);

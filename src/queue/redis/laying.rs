@@ -3,8 +3,11 @@
 
 use super::{Lines, Notice, Settings, link::Link};
 use crate::{
-    queue::memory::{Lay, Looked},
-    store::StoreError,
+    queue::{
+        memory::{Lay, Looked, Source},
+        view::Delta,
+    },
+    store::{Line, StoreError},
 };
 use frontrow_domain::{
     id::{RoomId, TokenId},
@@ -84,16 +87,37 @@ impl Lines {
         }
     }
 
-    async fn lay_room(&self, room: RoomId) -> Result<(), StoreError> {
+    async fn lay_room(self: &Arc<Self>, room: RoomId) -> Result<(), StoreError> {
         let begun = self.recent.count();
         if let Some(line) = self.store.line(room).await? {
             self.lays.fetch_add(1, Ordering::Relaxed);
             for (token, now) in self.memory.lay_told(&line, Lay::Anew, || self.recent.since(begun)) {
                 self.doubt(token, now);
             }
+            self.settle_numbers(&line);
             tracing::info!(room = room.get(), "laid a line anew");
         }
         Ok(())
+    }
+
+    /// Sees to it that numbers which were drawn and never used count for nobody, once no batch can bring them any more.
+    pub(super) fn settle_numbers(self: &Arc<Self>, line: &Line) {
+        if line.unsettled.is_empty() {
+            return;
+        }
+        let (lines, room, after) = (Arc::downgrade(self), line.room.room_id, self.unsettled_for);
+        let before: BTreeSet<_> = line.unsettled.iter().copied().collect();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(after).await;
+                let Some(lines) = lines.upgrade() else { return };
+                let Ok(Some(now)) = lines.store.line(room).await else { continue };
+                let nobodys = now.unsettled.iter().filter(|position| before.contains(position));
+                let unused: Vec<_> = nobodys.map(|position| TokenId { room_id: room, position: *position }).collect();
+                lines.memory.take_in(room, &Delta { unused: &unused, ..Delta::none(now.now) }, Source::Own);
+                return;
+            }
+        });
     }
 
     /// Asks the store about tokens in doubt, for ever.

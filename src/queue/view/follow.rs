@@ -95,7 +95,7 @@ impl RoomView {
         }
     }
 
-    /// The view of a line as its rows have it. Numbers beyond the cursor that are not waiting have gone.
+    /// The view of a line as its rows have it. Numbers beyond the cursor that neither wait nor may still come have gone.
     #[must_use]
     pub fn laid(line: &Line) -> Self {
         let mut view = Self::empty(&line.room);
@@ -103,7 +103,10 @@ impl RoomView {
         view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
         let passed = line.waiting.partition_point(|position| *position <= cursor);
         let (returned, beyond) = line.waiting.split_at(passed);
-        view.gone = Arc::new(Gone::all_but(Position(cursor.0 + 1), line.highest, beyond));
+        let mut present = beyond.to_vec();
+        present.extend(line.unsettled.iter().filter(|position| **position > cursor));
+        present.sort_unstable();
+        view.gone = Arc::new(Gone::all_but(Position(cursor.0 + 1), line.highest, &present));
         view.gone_to_cursor = view.gone.rank(Position(cursor.0 + 1));
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();

@@ -90,6 +90,7 @@ pub(in crate::queue) fn line(model: &Model, now: Time) -> Line {
             .filter(|token| token.status == TokenStatus::Waiting)
             .map(|token| token.id.position)
             .collect(),
+        unsettled: Vec::new(),
         others: model
             .tokens
             .values()

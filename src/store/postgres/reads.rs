@@ -10,7 +10,7 @@ use super::{
         token_columns, user_columns,
     },
 };
-use crate::store::{Line, StoreError};
+use crate::store::{LATE_MAX, Line, StoreError};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -89,6 +89,19 @@ const WAITING: Statement = Statement {
               SELECT w.position FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting'
               ORDER BY w.position) AS line",
     types: &[Type::INT8],
+};
+
+/// Numbers without a row that are younger than the last token older than `$3`.
+const UNSETTLED: Statement = Statement {
+    sql: concat!(
+        "SELECT coalesce(array_agg(number ORDER BY number), '{}') FROM generate_series(
+             coalesce((SELECT w.position FROM waiting_token AS w WHERE w.room_id = $1 AND w.issued_at < ",
+        now!("$2"),
+        " - $3 ORDER BY w.position DESC LIMIT 1), 0) + 1,
+             coalesce((SELECT max(w.position) FROM waiting_token AS w WHERE w.room_id = $1), 0)) AS number
+         WHERE NOT EXISTS (SELECT FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = number)"
+    ),
+    types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
 const WAITING_BEHIND_THE_CURSOR: Statement = Statement {
@@ -257,11 +270,11 @@ impl Reads {
     }
 
     pub(super) async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
-        self.look_at(room, &WAITING).await
+        self.look_at(room, &WAITING, Unsettled::Sought).await
     }
 
     pub(super) async fn glance(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
-        self.look_at(room, &WAITING_BEHIND_THE_CURSOR).await
+        self.look_at(room, &WAITING_BEHIND_THE_CURSOR, Unsettled::Left).await
     }
 
     pub(super) async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
@@ -299,19 +312,38 @@ impl Reads {
         self.find(&POINT, &[&user.0], rows::point).await
     }
 
-    /// A room, those who wait as `waiting` finds them, and the other tokens: one moment of the database.
-    async fn look_at(&self, id: RoomId, waiting: &Statement) -> Result<Option<Line>, StoreError> {
-        let (given, id) = (self.given(), id.get());
-        let keys: [(&Statement, Params<'_>); 3] =
-            [(&STANDING, &[&id, &given]), (waiting, &[&id]), (&NEITHER_WAITING_NOR_ENDED, &[&id])];
-        let results = together(&self.primary, &keys, Moment::One).await?;
-        let [standing, waiting, others] = results.as_slice() else { return Err(no_row()) };
+    /// A room, those who wait as `waiting` finds them, and the other tokens: one moment of the database. With the
+    /// numbers that are unsettled, where those are sought.
+    async fn look_at(&self, id: RoomId, waiting: &Statement, sought: Unsettled) -> Result<Option<Line>, StoreError> {
+        let (given, id, late) = (self.given(), id.get(), LATE_MAX.micros());
+        let keys: [(&Statement, Params<'_>); 4] = [
+            (&STANDING, &[&id, &given]),
+            (waiting, &[&id]),
+            (&NEITHER_WAITING_NOR_ENDED, &[&id]),
+            (&UNSETTLED, &[&id, &given, &late]),
+        ];
+        let wanted = if sought == Unsettled::Sought { keys.as_slice() } else { &keys[..3] };
+        let results = together(&self.primary, wanted, Moment::One).await?;
+        let [standing, waiting, others, unsettled @ ..] = results.as_slice() else { return Err(no_row()) };
         let standing_of: Decode<_> = |row| Ok((rows::room(row)?, Position(row.try_get(12)?), time(row, 13)?));
         let Some((room, highest, now)) = decoded(standing, standing_of)?.pop() else { return Ok(None) };
-        let waiting = decoded(waiting, |row| row.try_get::<_, Vec<i64>>(0))?.pop().ok_or_else(no_row)?;
-        let waiting = waiting.into_iter().map(Position).collect();
-        Ok(Some(Line { room, highest, waiting, others: decoded(others, rows::token)?, now }))
+        let waiting = positions(waiting)?.ok_or_else(no_row)?;
+        let unsettled = unsettled.first().map(|rows| positions(rows)).transpose()?.flatten().unwrap_or_default();
+        Ok(Some(Line { room, highest, waiting, unsettled, others: decoded(others, rows::token)?, now }))
     }
+}
+
+/// Whether a look at a line tells the numbers that may still come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unsettled {
+    Sought,
+    Left,
+}
+
+/// The positions in the one value of the one row.
+fn positions(rows: &[Row]) -> Result<Option<Vec<Position>>, StoreError> {
+    let values = decoded(rows, |row| row.try_get::<_, Vec<i64>>(0))?.pop();
+    Ok(values.map(|values| values.into_iter().map(Position).collect()))
 }
 
 fn no_row() -> StoreError {

@@ -132,7 +132,7 @@ pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) ->
         rows::token,
     )?;
     let now = now().max(Time::from_micros(high_water(&snapshot)?));
-    Ok(Some(Line { room, highest, waiting, others, now }))
+    Ok(Some(Line { room, highest, waiting, unsettled: Vec::new(), others, now }))
 }
 
 pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>> {
