@@ -28,7 +28,7 @@ use std::time::Duration;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The best pool of the usual way, by the sweep.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 16;
 
 /// Operations a second.
 #[derive(Debug, Clone, Copy)]
