@@ -314,6 +314,17 @@ pub(crate) async fn sweep(server: &Postgres, redis: &Redis, keyring: &Keyring) -
     Ok(())
 }
 
+/// Seconds of processor that Redis has used.
+pub(crate) async fn cpu(redis: &mut redis::aio::MultiplexedConnection) -> Result<f64> {
+    let text: String = redis::cmd("INFO").arg("cpu").query_async(redis).await?;
+    let mut sum = 0.0;
+    for name in ["used_cpu_sys:", "used_cpu_user:"] {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).context("INFO does not say")?;
+        sum += value.trim().parse::<f64>()?;
+    }
+    Ok(sum)
+}
+
 /// Position reads over 256 connections, in turn.
 ///
 /// # Errors
@@ -348,9 +359,11 @@ pub(crate) async fn positions(server: &Postgres, redis: &Redis, keyring: &Keyrin
             let sources = (0..CONNECTIONS).map(|number| {
                 Box::new(Positions { paths: Arc::clone(&paths), next: number * 31 }) as Box<dyn Requests>
             });
+            let busy = cpu(&mut line).await?;
             let load = load(address, sources.collect(), ROUND).await;
             all_done(&load)?;
-            eprintln!("{side:?}: {:.0} positions/s", load.rate);
+            let busy = (cpu(&mut line).await? - busy) / ROUND.as_secs_f64();
+            eprintln!("{side:?}: {:.0} positions/s, Redis busy {:.0}% of a processor", load.rate, busy * 100.0);
             if side == Side::Ours { ours.add(&load) } else { usual.add(&load) }
         }
     }

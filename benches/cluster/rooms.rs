@@ -1,6 +1,6 @@
 //! What a line costs in Redis: memory a waiter, work a token, bytes of a frame, and how soon another instance knows.
 
-use crate::hall::Redis;
+use crate::{hall::Redis, http::cpu};
 use anyhow::{Context as _, Result, ensure};
 use frontrow::{
     clock::{Clock, Ids},
@@ -149,17 +149,6 @@ async fn info(connection: &mut MultiplexedConnection, name: &str) -> Result<i64>
     let text: String = ask(connection, &["INFO", "memory"]).await?;
     let value = text.lines().find_map(|line| line.strip_prefix(name)).context("INFO does not say")?;
     Ok(value.trim().parse()?)
-}
-
-/// Seconds of processor that the server has used.
-async fn cpu(connection: &mut MultiplexedConnection) -> Result<f64> {
-    let text: String = ask(connection, &["INFO", "cpu"]).await?;
-    let mut sum = 0.0;
-    for name in ["used_cpu_sys:", "used_cpu_user:"] {
-        let value = text.lines().find_map(|line| line.strip_prefix(name)).context("INFO does not say")?;
-        sum += value.trim().parse::<f64>()?;
-    }
-    Ok(sum)
 }
 
 async fn named(connection: &mut MultiplexedConnection, pattern: &str) -> Result<String> {

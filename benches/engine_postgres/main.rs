@@ -6,6 +6,7 @@
 
 mod ours;
 mod plain;
+mod plan;
 mod usual_way;
 
 #[path = "../usual/hall.rs"]
@@ -53,6 +54,8 @@ fn main() -> Result<()> {
         prepare(&server).await?;
         if asked("sweep") {
             sweep(&server).await
+        } else if asked("plan") {
+            plan::run(&server).await
         } else if asked("lanes") {
             lanes(&server).await
         } else if asked("profile") {

@@ -193,6 +193,31 @@ impl Instance {
         Ok(all)
     }
 
+    /// Gives every one of these from so many callers at once; all must be done. How many a second.
+    ///
+    /// # Errors
+    /// The server is gone, or one was refused.
+    pub(crate) async fn give(&self, commands: Vec<(Caller, Command)>, callers: usize) -> Result<f64> {
+        let (commands, next) = (Arc::<[(Caller, Command)]>::from(commands), Arc::new(AtomicUsize::new(0)));
+        let started = Instant::now();
+        let mut tasks = JoinSet::new();
+        for _ in 0..callers {
+            let (engine, commands, next) = (Arc::clone(&self.engine), Arc::clone(&commands), Arc::clone(&next));
+            tasks.spawn(async move {
+                while let Some((caller, command)) = commands.get(next.fetch_add(1, Ordering::Relaxed)).cloned() {
+                    let answer = engine.run(Request { caller, command, idempotency: None }).await;
+                    let answer = answer.map_err(|fault| anyhow!("a command failed: {fault}"))?;
+                    answer.decision.map_err(|refusal| anyhow!("a command was refused: {refusal:?}"))?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done??;
+        }
+        Ok(per_second(commands.len(), started.elapsed()))
+    }
+
     /// Ends its threads.
     ///
     /// # Errors
