@@ -131,14 +131,14 @@ fn bearer(number: i64) -> String {
 ///
 /// # Errors
 /// The database is gone.
-pub(crate) async fn prepare(server: &Postgres, plan: Plan) -> Result<Keyring> {
+pub(crate) async fn prepare(server: &Postgres, plan: Plan, waiting: i64) -> Result<Keyring> {
     server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
     let url = server.url(TEMPLATE);
     let settings = Settings::new(&url);
     drop(PostgresStore::open(&settings, Clock::System, Rules::default(), 0).await?);
     let keyring = TokenKeys::new(&settings)?.load_or_create(&Ids::from_os()).await?;
     hall::fill(&url, plan).await?;
-    hall::fill_line(&url, plan.concerts * plan.buyers, WAITING).await?;
+    hall::fill_line(&url, plan.concerts * plan.buyers, waiting).await?;
     let client = hall::connect(&url).await?;
     let numbers: Vec<i64> = (1..=plan.concerts * plan.buyers).collect();
     for part in numbers.chunks(10_000) {
@@ -325,6 +325,24 @@ pub(crate) async fn cpu(redis: &mut redis::aio::MultiplexedConnection) -> Result
     Ok(sum)
 }
 
+/// How many bytes go over the wire for one position, both ways, without what TCP adds.
+///
+/// # Errors
+/// The server is gone.
+pub(crate) async fn answer_len(address: SocketAddr, keyring: &Keyring, place: i64) -> Result<usize> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let id = TokenId { room_id: RoomId::HOUSE, position: Position(place) };
+    let token = signed(keyring, id, 1 + place);
+    let request =
+        format!("GET /api/v1/queue/tokens/{token}/position HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    Ok(request.len() + answer.len())
+}
+
 /// Position reads over 256 connections, in turn.
 ///
 /// # Errors
@@ -341,9 +359,9 @@ pub(crate) async fn positions(server: &Postgres, redis: &Redis, keyring: &Keyrin
     for part in places.chunks(1_000) {
         let mut add = redis::cmd("ZADD");
         add.arg(server::line_key(RoomId::HOUSE));
-        part.iter().for_each(|place| {
+        for place in part {
             add.arg(*place).arg(*place);
-        });
+        }
         add.query_async::<()>(&mut line).await?;
     }
     let database = server.copy("positions").await?;

@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// The most that the engine decides at once.
 const BATCH: i64 = 500;
 /// How long the other instance may take until it knows everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Prints a line for each length.
 ///
@@ -156,9 +156,12 @@ async fn named(connection: &mut MultiplexedConnection, pattern: &str) -> Result<
     found.into_iter().next().context("no such key")
 }
 
+/// A name and a value of an entry.
+type Field = (Vec<u8>, Vec<u8>);
+
 /// How many bytes the frames carry.
 async fn payload(connection: &mut MultiplexedConnection, stream: &str) -> Result<i64> {
-    let entries: Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)> = ask(connection, &["XRANGE", stream, "-", "+"]).await?;
+    let entries: Vec<(String, Vec<Field>)> = ask(connection, &["XRANGE", stream, "-", "+"]).await?;
     let bytes =
         entries.iter().flat_map(|(_, fields)| fields).map(|(name, value)| name.len() + value.len()).sum::<usize>();
     Ok(i64::try_from(bytes)?)
@@ -170,9 +173,9 @@ async fn usual_memory(connection: &mut MultiplexedConnection, waiting: i64) -> R
     for part in places.chunks(1_000) {
         let mut add = redis::cmd("ZADD");
         add.arg("usual:line");
-        part.iter().for_each(|place| {
+        for place in part {
             add.arg(*place).arg(*place);
-        });
+        }
         add.query_async::<()>(connection).await?;
     }
     let used: i64 = ask(connection, &["MEMORY", "USAGE", "usual:line", "SAMPLES", "0"]).await?;

@@ -9,6 +9,7 @@ mod plain;
 mod plan;
 mod usual_way;
 
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../usual/hall.rs"]
 mod hall;
 #[path = "../usual/way.rs"]
@@ -226,20 +227,15 @@ async fn sweep(server: &Postgres) -> Result<()> {
 async fn statements(url: &str) -> Result<()> {
     let client = hall::connect(url).await?;
     client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await?;
-    let rows = client
-        .query(
-            "SELECT toplevel, calls, rows, total_exec_time, wal_bytes::bigint, left(regexp_replace(query, '\\s+', ' ', 'g'), 110)
-             FROM pg_stat_statements WHERE total_exec_time > 5 ORDER BY total_exec_time DESC LIMIT 24",
-            &[],
-        )
-        .await?;
-    for row in rows {
-        let (top, calls, rows, time): (bool, i64, i64, f64) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        let (wal, text): (i64, &str) = (row.get(4), row.get(5));
+    let query = "SELECT toplevel, calls, rows, total_exec_time, 1000 * total_exec_time / greatest(rows, 1),
+            wal_bytes::int8, left(regexp_replace(query, '\\s+', ' ', 'g'), 110)
+        FROM pg_stat_statements WHERE total_exec_time > 5 ORDER BY total_exec_time DESC LIMIT 24";
+    for row in client.query(query, &[]).await? {
+        let (top, calls, rows, millis): (bool, i64, i64, f64) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (each, log, text): (f64, i64, &str) = (row.get(4), row.get(5), row.get(6));
+        let mark = if top { ' ' } else { '+' };
         println!(
-            "{} {calls:>7} calls {rows:>7} rows {time:>8.1} ms {:>6.1} us/row {wal:>10} B  {text}",
-            if top { ' ' } else { '+' },
-            time * 1000.0 / (rows.max(1) as f64)
+            "{mark} {calls:>7} calls {rows:>7} rows {millis:>8.1} ms {each:>6.1} us/row {log:>10} B of log  {text}"
         );
     }
     client.batch_execute("SELECT pg_stat_statements_reset()").await?;

@@ -155,10 +155,10 @@ impl Instance {
         self.all(plan, hold(warm), callers, 6).await?;
         let given = hold(buyers);
         let started = Instant::now();
-        let held = self.all(plan, given, callers, 7).await?;
+        let answers = self.all(plan, given, callers, 7).await?;
         let holds = per_second(buyers.len(), started.elapsed());
-        let mut paying = Vec::with_capacity(held.len());
-        for (buyer, answer) in &held {
+        let mut paying = Vec::with_capacity(answers.len());
+        for (buyer, answer) in &answers {
             paying.push((*buyer, What::Pay(reservation_of(answer)?)));
         }
         let started = Instant::now();

@@ -89,11 +89,6 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The process of the server.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Runs statements outside of a transaction.
     ///
     /// # Errors
@@ -116,14 +111,6 @@ impl Postgres {
         let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY = file_copy");
         self.execute("postgres", &[&drop, &create, "CHECKPOINT"]).await?;
         Ok(self.url(name))
-    }
-
-    /// Removes a copy.
-    ///
-    /// # Errors
-    /// The server is gone.
-    pub(crate) async fn drop(&self, name: &str) -> Result<()> {
-        self.execute("postgres", &[&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")]).await
     }
 }
 

@@ -164,7 +164,6 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     let buyers = 4_000;
     let (concert, seats) = sale::concert(&store, buyers).await;
     let users = sale::buyers(&store, &ids, seats.len()).await;
-    let client = database.client().await;
     let mut tokens = Vec::new();
     for part in users.chunks(500) {
         tokens.extend(sale::activate(&store, concert, part).await);
@@ -178,9 +177,9 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
         sale::pay(&store, users, tokens, &reservations).await;
         looked_at.push(blocks(&observer, database.name()).await - before);
     }
-    // The least: what else goes on in the server does not count.
-    let least = |batches: &[i64]| batches.iter().copied().min().unwrap();
-    let (first, last) = (least(&looked_at[20..40]), least(&looked_at[looked_at.len() - 20..]));
+    // The fewest: what else goes on in the server does not count.
+    let fewest = |batches: &[i64]| batches.iter().copied().min().unwrap();
+    let (first, last) = (fewest(&looked_at[20..40]), fewest(&looked_at[looked_at.len() - 20..]));
     println!("blocks looked at by 20 holds and payments: {first} at the 30th batch, {last} at the 190th");
     assert!(last < first * 2, "{looked_at:?}");
 }
@@ -199,15 +198,13 @@ async fn a_position_asks_nobody() {
     let ids = Ids::from_seed(3);
     let users = sale::buyers(&counted.store, &ids, BATCH).await;
     let (_, changes) = counted.ask(joins(&users), &ids).await;
-    let store: Arc<dyn Store> = Arc::new(frontrow::store::memory::MemoryStore::new(
-        Clock::manual(sale::START),
-        Rules::default(),
-        1_000,
-    ));
+    let store: Arc<dyn Store> =
+        Arc::new(frontrow::store::memory::MemoryStore::new(Clock::manual(sale::START), Rules::default(), 1_000));
     let (notices, _heard) = tokio::sync::mpsc::channel(16);
     let clock = Clock::manual(sale::START);
     let settings = RedisSettings::new(vec![redis.url()]);
-    let queue = RedisQueue::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
+    let queue =
+        RedisQueue::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
     let line = counted.store.line(RoomId::HOUSE).await.unwrap().unwrap();
     queue.lay(line).await.unwrap();
     let told = commands(&redis);
@@ -227,7 +224,10 @@ async fn a_position_asks_nobody() {
         })
         .await;
     let after = commands(&redis);
-    println!("{reads} positions: {trips} round trips, {statements} statements, Redis was asked {} times", after.1 - before.1);
+    println!(
+        "{reads} positions: {trips} round trips, {statements} statements, Redis was asked {} times",
+        after.1 - before.1
+    );
     assert_eq!((trips, statements), (0, 0));
     // The instance speaks with Redis all the time, for itself: some times a second, however many ask.
     assert!(after.1 - before.1 < reads / 1_000, "{before:?} {after:?}");
