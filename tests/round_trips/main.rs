@@ -229,8 +229,8 @@ async fn a_position_asks_nobody() {
         after.1 - before.1
     );
     assert_eq!((trips, statements), (0, 0));
-    // The instance speaks with Redis all the time, for itself: some times a second, however many ask.
-    assert!(after.1 - before.1 < reads / 1_000, "{before:?} {after:?}");
+    // The instance speaks with Redis all the time, for itself and of all it has heard of: not for each who asks.
+    assert!(after.1 - before.1 < reads / 100, "{before:?} {after:?}");
 }
 
 /// How often something was told to all instances, and how many commands there were, without those of this test.
