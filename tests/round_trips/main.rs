@@ -168,6 +168,8 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     for part in users.chunks(500) {
         tokens.extend(sale::activate(&store, concert, part).await);
     }
+    // What the server knows from now on: nobody has a reservation.
+    database.client().await.batch_execute("VACUUM ANALYZE").await.unwrap();
     let observer = server.client().await;
     observer.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
     let mut looked_at = Vec::new();
@@ -181,7 +183,7 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     let fewest = |batches: &[i64]| batches.iter().copied().min().unwrap();
     let (first, last) = (fewest(&looked_at[20..40]), fewest(&looked_at[looked_at.len() - 20..]));
     println!("blocks looked at by 20 holds and payments: {first} at the 30th batch, {last} at the 190th");
-    assert!(last < first * 2, "{looked_at:?}");
+    assert!(last * 10 <= first * 11, "{looked_at:?}");
 }
 
 /// Blocks that the server has looked at in a database, those of foreign keys included.
