@@ -1,6 +1,6 @@
 //! The crowd: drives a running box office over HTTP as buyers would, measures it from the outside, and audits the sale.
 //!
-//! Read [`crowd`] for the course of a sale, [`buyer`] for what one buyer does, [`audit`] for what is checked. The
+//! Read `crowd.rs` for the course of a sale, `buyer.rs` for what one buyer does, `audit.rs` for what is checked. The
 //! program is [`run`]; tests that need a crowd beside other things call [`sale`].
 
 mod api;

@@ -63,7 +63,7 @@ pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
 /// The same with other steps than this version's: those of a next one, to see that this one goes on beside it.
 ///
 /// # Errors
-/// As for [`migrate`].
+/// As for [`migrate()`].
 pub async fn migrate_to(settings: &Settings, steps: &[Migration]) -> Result<(), StoreError> {
     settings.check()?;
     schema::migrate(&settings.reader_pool()?, steps).await
