@@ -199,15 +199,13 @@ async fn a_position_asks_nobody() {
     let ids = Ids::from_seed(3);
     let users = sale::buyers(&counted.store, &ids, BATCH).await;
     let (_, changes) = counted.ask(joins(&users), &ids).await;
-    let store: Arc<dyn Store> = Arc::new(frontrow::store::memory::MemoryStore::new(
-        Clock::manual(sale::START),
-        Rules::default(),
-        1_000,
-    ));
+    let store: Arc<dyn Store> =
+        Arc::new(frontrow::store::memory::MemoryStore::new(Clock::manual(sale::START), Rules::default(), 1_000));
     let (notices, _heard) = tokio::sync::mpsc::channel(16);
     let clock = Clock::manual(sale::START);
     let settings = RedisSettings::new(vec![redis.url()]);
-    let queue = RedisQueue::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
+    let queue =
+        RedisQueue::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
     let line = counted.store.line(RoomId::HOUSE).await.unwrap().unwrap();
     queue.lay(line).await.unwrap();
     let told = commands(&redis);
@@ -227,7 +225,10 @@ async fn a_position_asks_nobody() {
         })
         .await;
     let after = commands(&redis);
-    println!("{reads} positions: {trips} round trips, {statements} statements, Redis was asked {} times", after.1 - before.1);
+    println!(
+        "{reads} positions: {trips} round trips, {statements} statements, Redis was asked {} times",
+        after.1 - before.1
+    );
     assert_eq!((trips, statements), (0, 0));
     // The instance speaks with Redis all the time, for itself: some times a second, however many ask.
     assert!(after.1 - before.1 < reads / 1_000, "{before:?} {after:?}");
