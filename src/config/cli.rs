@@ -55,7 +55,7 @@ keys.toml beside the file), in one transaction, and compares every row. Stop the
         /// Move the box office that is in this file: sqlite:FILE
         #[arg(long, value_name = "URL")]
         from: Option<ServerUrl>,
-        /// Into this empty database: postgres://… [default: database_url, which shows no password to others]
+        /// Into this empty database: postgres://… [default: --database-url, which as a variable shows no password]
         #[arg(long, value_name = "URL", requires = "from")]
         to: Option<ServerUrl>,
     },

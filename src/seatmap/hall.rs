@@ -113,17 +113,14 @@ impl Seats {
     /// Takes in what a commit of this process changed, unless a later one is known: commits of several lanes may be
     /// told in any order.
     fn put(&mut self, seat: &Seat, labels: &HashMap<SeatId, SeatLabel>, version: u64) {
-        match self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
-            Some(row) => {
-                if seat.updated_at >= row.seat.updated_at {
-                    row.seat.clone_from(seat);
-                }
-                row.touched = version;
+        if let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
+            if seat.updated_at >= row.seat.updated_at {
+                row.seat.clone_from(seat);
             }
-            None => {
-                let label = labels.get(&seat.seat_id).cloned().unwrap_or_default();
-                self.add(Row { seat: seat.clone(), label, touched: version });
-            }
+            row.touched = version;
+        } else {
+            let label = labels.get(&seat.seat_id).cloned().unwrap_or_default();
+            self.add(Row { seat: seat.clone(), label, touched: version });
         }
     }
 
