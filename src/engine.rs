@@ -296,4 +296,22 @@ mod tests {
             .collect();
         assert_eq!(used.len(), 4, "the rooms are spread over the lanes of the sales");
     }
+
+    #[test]
+    fn a_hot_sale_takes_half_of_the_lanes_that_sales_have_and_each_token_keeps_to_one() {
+        for (lanes, expected) in [(1, 1), (2, 1), (4, 1), (8, 2), (16, 4)] {
+            let of = |position, command: fn(TokenId) -> Command| {
+                let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+                lane_of(&Request { caller: Caller::System, command: command(token), idempotency: None }, lanes)
+            };
+            let used: std::collections::HashSet<_> = (1..100)
+                .map(|position| {
+                    let lane = of(position, |token| Command::Hold { token, seat_ids: Vec::new() });
+                    assert_eq!(of(position, |token| Command::Pay { token, reservation_ids: Vec::new() }), lane);
+                    lane
+                })
+                .collect();
+            assert_eq!(used.len(), expected, "{lanes} lanes");
+        }
+    }
 }

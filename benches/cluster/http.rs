@@ -131,14 +131,14 @@ fn bearer(number: i64) -> String {
 ///
 /// # Errors
 /// The database is gone.
-pub(crate) async fn prepare(server: &Postgres, plan: Plan) -> Result<Keyring> {
+pub(crate) async fn prepare(server: &Postgres, plan: Plan, waiting: i64) -> Result<Keyring> {
     server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
     let url = server.url(TEMPLATE);
     let settings = Settings::new(&url);
     drop(PostgresStore::open(&settings, Clock::System, Rules::default(), 0).await?);
     let keyring = TokenKeys::new(&settings)?.load_or_create(&Ids::from_os()).await?;
     hall::fill(&url, plan).await?;
-    hall::fill_line(&url, plan.concerts * plan.buyers, WAITING).await?;
+    hall::fill_line(&url, plan.concerts * plan.buyers, waiting).await?;
     let client = hall::connect(&url).await?;
     let numbers: Vec<i64> = (1..=plan.concerts * plan.buyers).collect();
     for part in numbers.chunks(10_000) {
@@ -314,6 +314,35 @@ pub(crate) async fn sweep(server: &Postgres, redis: &Redis, keyring: &Keyring) -
     Ok(())
 }
 
+/// Seconds of processor that Redis has used.
+pub(crate) async fn cpu(redis: &mut redis::aio::MultiplexedConnection) -> Result<f64> {
+    let text: String = redis::cmd("INFO").arg("cpu").query_async(redis).await?;
+    let mut sum = 0.0;
+    for name in ["used_cpu_sys:", "used_cpu_user:"] {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).context("INFO does not say")?;
+        sum += value.trim().parse::<f64>()?;
+    }
+    Ok(sum)
+}
+
+/// How many bytes go over the wire for one position, both ways, without what TCP adds.
+///
+/// # Errors
+/// The server is gone.
+pub(crate) async fn answer_len(address: SocketAddr, keyring: &Keyring, place: i64) -> Result<usize> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let id = TokenId { room_id: RoomId::HOUSE, position: Position(place) };
+    let token = signed(keyring, id, 1 + place);
+    let request =
+        format!("GET /api/v1/queue/tokens/{token}/position HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    Ok(request.len() + answer.len())
+}
+
 /// Position reads over 256 connections, in turn.
 ///
 /// # Errors
@@ -330,9 +359,9 @@ pub(crate) async fn positions(server: &Postgres, redis: &Redis, keyring: &Keyrin
     for part in places.chunks(1_000) {
         let mut add = redis::cmd("ZADD");
         add.arg(server::line_key(RoomId::HOUSE));
-        part.iter().for_each(|place| {
+        for place in part {
             add.arg(*place).arg(*place);
-        });
+        }
         add.query_async::<()>(&mut line).await?;
     }
     let database = server.copy("positions").await?;
@@ -348,9 +377,11 @@ pub(crate) async fn positions(server: &Postgres, redis: &Redis, keyring: &Keyrin
             let sources = (0..CONNECTIONS).map(|number| {
                 Box::new(Positions { paths: Arc::clone(&paths), next: number * 31 }) as Box<dyn Requests>
             });
+            let busy = cpu(&mut line).await?;
             let load = load(address, sources.collect(), ROUND).await;
             all_done(&load)?;
-            eprintln!("{side:?}: {:.0} positions/s", load.rate);
+            let busy = (cpu(&mut line).await? - busy) / ROUND.as_secs_f64();
+            eprintln!("{side:?}: {:.0} positions/s, Redis busy {:.0}% of a processor", load.rate, busy * 100.0);
             if side == Side::Ours { ours.add(&load) } else { usual.add(&load) }
         }
     }

@@ -1,21 +1,27 @@
 //! The box office on `PostgreSQL` and Redis beside the usual way, over HTTP; and how it grows.
 //!
 //! `cargo bench --bench cluster` runs everything; a name runs that part alone: `holds`, `positions`, `crowd`,
-//! `growth`, `rooms`, `sweep`. Every server runs in a process of its own, on the same processors as the client.
+//! `growth`, `rooms`, `million`,
+//! `sweep`. Every server runs in a process of its own, on the same processors as the client.
 
 mod crowd;
 mod growth;
 mod http;
+mod million;
 mod rooms;
 
+#[expect(clippy::unwrap_used, reason = "a client that cannot go on stops")]
 #[path = "../http/client.rs"]
 mod client;
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../usual/hall.rs"]
 mod hall;
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../engine_postgres/ours.rs"]
 mod ours;
 #[path = "../usual/server.rs"]
 mod server;
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../usual/way.rs"]
 mod way;
 
@@ -28,7 +34,7 @@ use std::time::Duration;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The best pool of the usual way, by the sweep.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 16;
 
 /// Operations a second.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +59,7 @@ async fn parts(args: &[String]) -> Result<()> {
     let wanted = |name: &str| (args.is_empty() && name != "sweep") || args.iter().any(|arg| arg == name);
     if ["holds", "positions", "sweep"].into_iter().any(wanted) {
         let (server, redis) = (Postgres::start(None, &[])?, Redis::start()?);
-        let keyring = http::prepare(&server, http::PLAN).await?;
+        let keyring = http::prepare(&server, http::PLAN, http::WAITING).await?;
         if wanted("sweep") {
             http::sweep(&server, &redis, &keyring).await?;
         }
@@ -72,6 +78,9 @@ async fn parts(args: &[String]) -> Result<()> {
     }
     if wanted("rooms") {
         rooms::run().await?;
+    }
+    if wanted("million") {
+        million::run().await?;
     }
     Ok(())
 }

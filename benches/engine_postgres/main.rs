@@ -6,8 +6,10 @@
 
 mod ours;
 mod plain;
+mod plan;
 mod usual_way;
 
+#[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../usual/hall.rs"]
 mod hall;
 #[path = "../usual/way.rs"]
@@ -36,7 +38,7 @@ const CALLERS: usize = 256;
 /// The lanes of an instance.
 const LANES: usize = 8;
 /// The best pools of the usual way, by the sweep.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 16;
 
 /// Operations a second.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +55,8 @@ fn main() -> Result<()> {
         prepare(&server).await?;
         if asked("sweep") {
             sweep(&server).await
-        } else if asked("parallel") {
-            parallel(&server).await
+        } else if asked("plan") {
+            plan::run(&server).await
         } else if asked("lanes") {
             lanes(&server).await
         } else if asked("profile") {
@@ -76,13 +78,15 @@ async fn prepare(server: &Postgres) -> Result<()> {
 #[derive(Clone, Copy)]
 enum Way {
     Usual(Pace),
+    /// One by one, with the foreign keys declared.
+    UsualDeclared,
     Plain,
     Batches(usize),
     Engine(usize),
 }
 
 impl Way {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Plain,
         Self::Batches(20),
         Self::Batches(200),
@@ -90,6 +94,7 @@ impl Way {
         Self::Engine(CALLERS),
         Self::Engine(4 * CALLERS),
         Self::Usual(Pace::OneByOne),
+        Self::UsualDeclared,
         Self::Usual(Pace::Pipelined),
     ];
 
@@ -97,6 +102,7 @@ impl Way {
         match self {
             Self::Usual(Pace::OneByOne) => format!("the usual way, {CALLERS} callers, {CONNECTIONS} connections"),
             Self::Usual(Pace::Pipelined) => "the same, statements pipelined".to_owned(),
+            Self::UsualDeclared => "the same, foreign keys declared".to_owned(),
             Self::Plain => "a plain loop, batches of 200".to_owned(),
             Self::Batches(batch) => format!("the store, batches of {batch}"),
             Self::Engine(callers) => format!("the engine, {callers} callers, {LANES} lanes"),
@@ -105,7 +111,11 @@ impl Way {
 
     async fn run(self, url: &str, buyers: &[i64]) -> Result<Rates> {
         match self {
-            Self::Usual(pace) => {
+            Self::Usual(_) | Self::UsualDeclared => {
+                let pace = if let Self::Usual(pace) = self { pace } else { Pace::OneByOne };
+                if matches!(self, Self::UsualDeclared) {
+                    hall::connect(url).await?.batch_execute(hall::DECLARED).await?;
+                }
                 let setup = Setup { connections: CONNECTIONS, callers: CALLERS, pace };
                 usual_way::run(url, PLAN, buyers.get(..USUAL_BUYERS).unwrap_or(buyers), setup).await
             }
@@ -196,37 +206,19 @@ fn shuffled(round: u64) -> Vec<i64> {
 }
 
 async fn sweep(server: &Postgres) -> Result<()> {
-    for pace in [Pace::OneByOne, Pace::Pipelined] {
-        for connections in [2, 4, 8, 16, 32, 64, 128] {
-            let url = server.copy("round").await?;
-            let setup = Setup { connections, callers: 256, pace };
-            let rates = usual_way::run(&url, PLAN, &shuffled(1)[..USUAL_BUYERS], setup).await?;
-            println!(
-                "{pace:?}, {connections} connections: {:.0} holds/s, {:.0} payments/s",
-                rates.holds, rates.payments
-            );
+    for (references, changes) in [("triggers", ""), ("foreign keys", hall::DECLARED)] {
+        for pace in [Pace::OneByOne, Pace::Pipelined] {
+            for connections in [8, 16, 32, 64] {
+                let url = server.copy("round").await?;
+                server.execute("round", &[changes, "CHECKPOINT"]).await?;
+                let setup = Setup { connections, callers: CALLERS, pace };
+                let rates = usual_way::run(&url, PLAN, &shuffled(1)[..USUAL_BUYERS], setup).await?;
+                println!(
+                    "{references}, {pace:?}, {connections} connections: {:.0} holds/s, {:.0} payments/s",
+                    rates.holds, rates.payments
+                );
+            }
         }
-    }
-    Ok(())
-}
-
-async fn parallel(server: &Postgres) -> Result<()> {
-    for ways in [1_usize, 2, 3, 4, 1, 2, 3, 4] {
-        let url = server.copy("round").await?;
-        let buyers = shuffled(1);
-        let started = std::time::Instant::now();
-        let mut tasks = tokio::task::JoinSet::new();
-        for part in buyers.chunks(buyers.len().div_ceil(ways)) {
-            let (url, part) = (url.clone(), part.to_vec());
-            tasks.spawn(async move { plain::run(&url, &part, 200).await });
-        }
-        let (mut holds, mut payments) = (0.0, 0.0);
-        while let Some(done) = tasks.join_next().await {
-            let rates = done??;
-            holds += rates.holds;
-            payments += rates.payments;
-        }
-        println!("{ways} connections: {holds:.0} {payments:.0} in {:?}", started.elapsed());
     }
     Ok(())
 }
@@ -235,20 +227,15 @@ async fn parallel(server: &Postgres) -> Result<()> {
 async fn statements(url: &str) -> Result<()> {
     let client = hall::connect(url).await?;
     client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await?;
-    let rows = client
-        .query(
-            "SELECT toplevel, calls, rows, total_exec_time, wal_bytes::bigint, left(regexp_replace(query, '\\s+', ' ', 'g'), 110)
-             FROM pg_stat_statements WHERE total_exec_time > 5 ORDER BY total_exec_time DESC LIMIT 24",
-            &[],
-        )
-        .await?;
-    for row in rows {
-        let (top, calls, rows, time): (bool, i64, i64, f64) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        let (wal, text): (i64, &str) = (row.get(4), row.get(5));
+    let query = "SELECT toplevel, calls, rows, total_exec_time, 1000 * total_exec_time / greatest(rows, 1),
+            wal_bytes::int8, left(regexp_replace(query, '\\s+', ' ', 'g'), 110)
+        FROM pg_stat_statements WHERE total_exec_time > 5 ORDER BY total_exec_time DESC LIMIT 24";
+    for row in client.query(query, &[]).await? {
+        let (top, calls, rows, millis): (bool, i64, i64, f64) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (each, log, text): (f64, i64, &str) = (row.get(4), row.get(5), row.get(6));
+        let mark = if top { ' ' } else { '+' };
         println!(
-            "{} {calls:>7} calls {rows:>7} rows {time:>8.1} ms {:>6.1} us/row {wal:>10} B  {text}",
-            if top { ' ' } else { '+' },
-            time * 1000.0 / (rows.max(1) as f64)
+            "{mark} {calls:>7} calls {rows:>7} rows {millis:>8.1} ms {each:>6.1} us/row {log:>10} B of log  {text}"
         );
     }
     client.batch_execute("SELECT pg_stat_statements_reset()").await?;

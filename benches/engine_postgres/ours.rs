@@ -155,10 +155,10 @@ impl Instance {
         self.all(plan, hold(warm), callers, 6).await?;
         let given = hold(buyers);
         let started = Instant::now();
-        let held = self.all(plan, given, callers, 7).await?;
+        let answers = self.all(plan, given, callers, 7).await?;
         let holds = per_second(buyers.len(), started.elapsed());
-        let mut paying = Vec::with_capacity(held.len());
-        for (buyer, answer) in &held {
+        let mut paying = Vec::with_capacity(answers.len());
+        for (buyer, answer) in &answers {
             paying.push((*buyer, What::Pay(reservation_of(answer)?)));
         }
         let started = Instant::now();
@@ -170,7 +170,9 @@ impl Instance {
 
     async fn all(&self, plan: Plan, given: Vec<(i64, What)>, callers: usize, seed: u64) -> Result<Vec<(i64, Answer)>> {
         let (given, next): (Arc<[(i64, What)]>, _) = (given.into(), Arc::new(AtomicUsize::new(0)));
-        let ids = Ids::from_seed(seed);
+        // Instances beside each other must not use the same keys.
+        let first = given.first().map_or(0, |(buyer, _)| buyer.unsigned_abs());
+        let ids = Ids::from_seed(seed + 10 * first);
         let mut tasks = JoinSet::new();
         for _ in 0..callers {
             let (engine, given) = (Arc::clone(&self.engine), Arc::clone(&given));
@@ -189,6 +191,31 @@ impl Instance {
             all.extend(answers??);
         }
         Ok(all)
+    }
+
+    /// Gives every one of these from so many callers at once; all must be done. How many a second.
+    ///
+    /// # Errors
+    /// The server is gone, or one was refused.
+    pub(crate) async fn give(&self, commands: Vec<(Caller, Command)>, callers: usize) -> Result<f64> {
+        let (commands, next) = (Arc::<[(Caller, Command)]>::from(commands), Arc::new(AtomicUsize::new(0)));
+        let started = Instant::now();
+        let mut tasks = JoinSet::new();
+        for _ in 0..callers {
+            let (engine, commands, next) = (Arc::clone(&self.engine), Arc::clone(&commands), Arc::clone(&next));
+            tasks.spawn(async move {
+                while let Some((caller, command)) = commands.get(next.fetch_add(1, Ordering::Relaxed)).cloned() {
+                    let answer = engine.run(Request { caller, command, idempotency: None }).await;
+                    let answer = answer.map_err(|fault| anyhow!("a command failed: {fault}"))?;
+                    answer.decision.map_err(|refusal| anyhow!("a command was refused: {refusal:?}"))?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done??;
+        }
+        Ok(per_second(commands.len(), started.elapsed()))
     }
 
     /// Ends its threads.

@@ -68,7 +68,7 @@ async fn hold_all(
                 let key = Idempotency { key: ids.secret(), fingerprint: ids.secret() };
                 let (user, token) = (hall::user_id(*buyer), hall::token_id(plan, *buyer));
                 let answer = way.hold(user, token, SeatId::new(*buyer), key).await;
-                let answer = answer.map_err(|stop| anyhow!("a hold was stopped: {stop:?}"))?;
+                let answer = answer.map_err(|stop| anyhow!("a hold was stopped: {stop}"))?;
                 let answer: serde_json::Value = serde_json::from_str(&answer)?;
                 held.push((*buyer, ReservationId::new(answer["reservation_id"].as_i64().unwrap_or_default())));
             }
@@ -92,7 +92,7 @@ async fn pay_all(way: &UsualWay, plan: Plan, reservations: &Arc<[(i64, Reservati
                 let key = Idempotency { key: ids.secret(), fingerprint: ids.secret() };
                 let (user, token) = (hall::user_id(*buyer), hall::token_id(plan, *buyer));
                 let answer = way.pay(user, token, *reservation, key).await;
-                answer.map_err(|stop| anyhow!("a payment was stopped: {stop:?}"))?;
+                answer.map_err(|stop| anyhow!("a payment was stopped: {stop}"))?;
             }
             anyhow::Ok(())
         });

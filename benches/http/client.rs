@@ -29,16 +29,6 @@ pub(crate) trait Requests: Send + 'static {
     fn next(&mut self, request: &mut Vec<u8>) -> bool;
 }
 
-/// The same request over and over.
-pub(crate) struct Same(pub(crate) Vec<u8>);
-
-impl Requests for Same {
-    fn next(&mut self, request: &mut Vec<u8>) -> bool {
-        request.extend_from_slice(&self.0);
-        true
-    }
-}
-
 /// One connection.
 pub(crate) struct Connection {
     stream: TcpStream,

@@ -8,7 +8,7 @@
 mod client;
 mod world;
 
-use client::{Load, Requests, Same, load};
+use client::{Load, Requests, load};
 use hdrhistogram::Histogram;
 use rusqlite::Connection;
 use std::{
@@ -49,6 +49,16 @@ fn main() {
     }
     if wanted("million") {
         million();
+    }
+}
+
+/// The same request over and over.
+struct Same(Vec<u8>);
+
+impl Requests for Same {
+    fn next(&mut self, request: &mut Vec<u8>) -> bool {
+        request.extend_from_slice(&self.0);
+        true
     }
 }
 

@@ -30,11 +30,13 @@ pub(crate) enum Pace {
 }
 
 /// Why a request was not done.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
     /// A rule says no. The word is the code that the client sees.
+    #[error("refused: {0}")]
     Refused(&'static str),
     /// The database could not.
+    #[error("failed: {0}")]
     Failed(String),
 }
 
@@ -222,10 +224,10 @@ async fn hold(
     seat: SeatId,
     key: &Idempotency,
 ) -> Result<String, Stop> {
-    let (room, place, seat_id) = (token.room_id.get(), token.position.0, seat.get());
+    let (room, number, seat_id) = (token.room_id.get(), token.position.0, seat.get());
     let [by_token, by_seat, reserve, hold_seat, lift_token, keep] =
         prepared(client, [TOKEN, SEAT, RESERVE, HOLD_SEAT, LIFT_TOKEN, KEEP]).await?;
-    let (token_keys, seat_keys) = (params![room, place], params![seat_id, user.0]);
+    let (token_keys, seat_keys) = (params![room, number], params![seat_id, user.0]);
     let ((), token_row, seat_row) = send!(
         pace,
         client.batch_execute("BEGIN"),
@@ -252,18 +254,18 @@ async fn hold(
     }
     refuse_unless(seat_row.get::<_, i64>(10) < MAX_SEATS_PER_USER, "too_many_seats")?;
 
-    let (concert, number, price): (i64, i32, i64) = (seat_row.get(0), seat_row.get(1), seat_row.get(2));
+    let (concert, seat_number, price): (i64, i32, i64) = (seat_row.get(0), seat_row.get(1), seat_row.get(2));
     let until = now + HOLD;
     let answer = format!(
         "{{\"reservation_id\":{id},\"user_id\":\"{}\",\"concert_id\":{concert},\"seat_id\":{seat_id},\
-         \"seat_number\":{number},\"price\":{price},\"status\":\"pending\",\"created_at\":\"{}\",\
+         \"seat_number\":{seat_number},\"price\":{price},\"status\":\"pending\",\"created_at\":\"{}\",\
          \"expires_at\":\"{}\",\"confirmed_at\":null,\"closed_at\":null}}",
         user.0,
         Time::from_micros(now),
         Time::from_micros(until),
     );
-    let reservation = params![id, user.0, concert, seat_id, number, price, now, until];
-    let (seat, lifted) = (params![seat_id, id, now], params![room, place, until + PAY_GRACE]);
+    let reservation = params![id, user.0, concert, seat_id, seat_number, price, now, until];
+    let (seat, lifted) = (params![seat_id, id, now], params![room, number, until + PAY_GRACE]);
     let kept = params![now, key.key.as_slice(), key.fingerprint.as_slice(), answer];
     send!(
         pace,
@@ -293,11 +295,11 @@ async fn pay(
     reservation: ReservationId,
     key: &Idempotency,
 ) -> Result<String, Stop> {
-    let (room, place, reservation) = (token.room_id.get(), token.position.0, reservation.get());
+    let (room, position, reservation) = (token.room_id.get(), token.position.0, reservation.get());
     let [by_token, by_account, by_reservation] = prepared(client, [TOKEN, ACCOUNT, RESERVATION]).await?;
     let [store, note, deduct, sell, confirm, end_token, keep] =
         prepared(client, [PAY, NOTE, DEDUCT, SELL_SEAT, CONFIRM, END_TOKEN, KEEP]).await?;
-    let (token_keys, account_keys, reservation_keys) = (params![room, place], params![user.0], params![reservation]);
+    let (token_keys, account_keys, reservation_keys) = (params![room, position], params![user.0], params![reservation]);
     let ((), token_row, account, row) = send!(
         pace,
         client.batch_execute("BEGIN"),
@@ -331,7 +333,7 @@ async fn pay(
     let payment = params![id, user.0, reservation, price, now];
     let entry = params![history, user.0, -price, description, left, version, id, now];
     let (point, sold) = (params![user.0, left, version, now], params![seat, now]);
-    let (confirmed, ended) = (params![reservation, now], params![room, place, now]);
+    let (confirmed, ended) = (params![reservation, now], params![room, position, now]);
     let kept = params![now, key.key.as_slice(), key.fingerprint.as_slice(), answer];
     send!(
         pace,

@@ -82,17 +82,13 @@ impl Fixture {
             ("history_ids", "history_id", "point_history"),
             ("audit_ids", "audit_id", "audit_log"),
         ];
-        let mut sql: String = tables
-            .iter()
-            .map(|(ids, id, table)| {
-                format!("SELECT setval('{ids}', greatest(max({id}), 1), max({id}) IS NOT NULL) FROM {table};")
-            })
-            .collect();
-        sql.push_str(
-            "SELECT setval(('room_position_' || r.room_id)::regclass, greatest(max(w.position), 1),
+        let ids = tables.map(|(ids, id, table)| {
+            format!("SELECT setval('{ids}', greatest(max({id}), 1), max({id}) IS NOT NULL) FROM {table}")
+        });
+        let positions = "SELECT setval(('room_position_' || r.room_id)::regclass, greatest(max(w.position), 1),
                  max(w.position) IS NOT NULL)
-             FROM room AS r LEFT JOIN waiting_token AS w USING (room_id) GROUP BY r.room_id",
-        );
+             FROM room AS r LEFT JOIN waiting_token AS w USING (room_id) GROUP BY r.room_id";
+        let sql = [&ids.join(";"), positions].join(";");
         database.client().await.batch_execute(&sql).await.unwrap();
     }
 

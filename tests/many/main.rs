@@ -1,4 +1,4 @@
-//! Several instances over one PostgreSQL and one Redis: what they share, how they start, how a box office gets there.
+//! Several instances over one `PostgreSQL` and one Redis: what they share, how they start, how a box office gets there.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! A box office moves from SQLite to PostgreSQL.
+//! A box office moves from `SQLite` to `PostgreSQL`.
 
 use super::{assert_books_in_order, hall, instance};
 use crate::{

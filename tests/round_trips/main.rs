@@ -164,11 +164,12 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     let buyers = 4_000;
     let (concert, seats) = sale::concert(&store, buyers).await;
     let users = sale::buyers(&store, &ids, seats.len()).await;
-    let client = database.client().await;
     let mut tokens = Vec::new();
     for part in users.chunks(500) {
         tokens.extend(sale::activate(&store, concert, part).await);
     }
+    // What the server knows from now on: nobody has a reservation.
+    database.client().await.batch_execute("VACUUM ANALYZE").await.unwrap();
     let observer = server.client().await;
     observer.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
     let mut looked_at = Vec::new();
@@ -178,11 +179,11 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
         sale::pay(&store, users, tokens, &reservations).await;
         looked_at.push(blocks(&observer, database.name()).await - before);
     }
-    // The least: what else goes on in the server does not count.
-    let least = |batches: &[i64]| batches.iter().copied().min().unwrap();
-    let (first, last) = (least(&looked_at[20..40]), least(&looked_at[looked_at.len() - 20..]));
+    // The fewest: what else goes on in the server does not count.
+    let fewest = |batches: &[i64]| batches.iter().copied().min().unwrap();
+    let (first, last) = (fewest(&looked_at[20..40]), fewest(&looked_at[looked_at.len() - 20..]));
     println!("blocks looked at by 20 holds and payments: {first} at the 30th batch, {last} at the 190th");
-    assert!(last < first * 2, "{looked_at:?}");
+    assert!(last * 10 <= first * 11, "{looked_at:?}");
 }
 
 /// Blocks that the server has looked at in a database, those of foreign keys included.
@@ -230,8 +231,8 @@ async fn a_position_asks_nobody() {
         after.1 - before.1
     );
     assert_eq!((trips, statements), (0, 0));
-    // The instance speaks with Redis all the time, for itself: some times a second, however many ask.
-    assert!(after.1 - before.1 < reads / 1_000, "{before:?} {after:?}");
+    // The instance speaks with Redis all the time, for itself and of all it has heard of: not for each who asks.
+    assert!(after.1 - before.1 < reads / 100, "{before:?} {after:?}");
 }
 
 /// How often something was told to all instances, and how many commands there were, without those of this test.

@@ -1,4 +1,4 @@
-//! A proxy to PostgreSQL that counts: how often the client waits for the server, and how many statements it sends.
+//! A proxy to `PostgreSQL` that counts: how often the client waits for the server, and how many statements it sends.
 
 use std::{
     sync::{

@@ -68,7 +68,7 @@ const PLANNING: [(&str, &str); 4] =
     [("jit", "off"), ("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 /// A connection makes its plans anew after this many transactions, and whenever their number has doubled: the tables
 /// may have grown, and a plan for an empty one is a bad plan for a full one.
-const PLANS_KEPT: usize = 1_024;
+const PLANS_KEPT: usize = 256;
 /// Where a URL names no port.
 const PORT_DEFAULT: u16 = 5432;
 
