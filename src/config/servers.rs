@@ -11,7 +11,6 @@ const STATEMENT_TIMEOUT_MS_MAX: u32 = 6_000;
 /// The settings of the servers that a box office leans on.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
-#[expect(clippy::doc_markdown, reason = "the text is the help of the options")]
 pub struct Servers {
     /// The database.
     #[arg(
