@@ -1,4 +1,4 @@
-//! `frontrow check` over PostgreSQL: it finds what neither rules nor constraints could have let through.
+//! `frontrow check` over `PostgreSQL`: it finds what neither rules nor constraints could have let through.
 
 use super::{hall, instance};
 use crate::{servers::postgres::Database, support::PRICE};
