@@ -3,7 +3,7 @@
 mod memory;
 mod open;
 
-pub use open::{open, postgres_settings};
+pub use open::{open, open_for_tool, postgres_settings};
 
 use crate::{
     clock::{Clock, Ids},
@@ -53,27 +53,38 @@ pub async fn assemble(
     clock: Clock,
     ids: Ids,
 ) -> anyhow::Result<Opened> {
-    assemble_with(config, store, queue, keyring, clock, ids, RateLimits::new(config)).await
+    let limits = RateLimits::new(config);
+    assemble_with(config, Parts { store, queue, keyring, clock, ids, limits, laying: Laying::AtOnce }).await
 }
 
-async fn assemble_with(
-    config: &Config,
+/// What a box office is put together from.
+struct Parts {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,
     keyring: Keyring,
     clock: Clock,
     ids: Ids,
     limits: RateLimits,
-) -> anyhow::Result<Opened> {
+    laying: Laying,
+}
+
+/// When the lines are laid from their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Laying {
+    /// Before anything else.
+    AtOnce,
+    /// Each when somebody asks for it.
+    WhenAsked,
+}
+
+async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> {
+    let Parts { store, queue, keyring, clock, ids, limits, laying } = parts;
     let metrics = Arc::new(Metrics::new());
     let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
-    let memory = Memory {
-        store: Arc::clone(&store),
-        queue: Arc::clone(&queue),
-        followers: Arc::clone(&followers),
-        metrics: Arc::clone(&metrics),
-    };
-    memory.lay().await?;
+    let memory = Memory::new(&store, &queue, &followers, &metrics);
+    if laying == Laying::AtOnce {
+        memory.lay().await?;
+    }
     let engine_limits = EngineLimits {
         queue_len: usize::try_from(config.queue_len)?,
         batch_max: usize::try_from(config.batch_max)?,

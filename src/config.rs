@@ -1,5 +1,4 @@
 //! Every setting of the server: from flags, the environment and a TOML file, in this order; then the default.
-
 mod cli;
 mod load;
 mod servers;
@@ -305,7 +304,7 @@ pub struct Config {
     #[arg(long, env = "FRONTROW_LOG_FORMAT", default_value = "auto", value_name = "FORMAT", help_heading = "Logs")]
     pub log_format: LogFormat,
 
-    /// Every option with its value and origin.
+    /// Every option with its origin.
     #[arg(skip)]
     pub settings: Vec<Setting>,
 }

@@ -89,7 +89,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     match config.database() {
         Database::Sqlite(path) => {
             lock::check_beside(config)?;
-            app::close(app::open(config, Clock::System, Ids::from_os()).await?).await;
+            app::close(app::open_for_tool(config, Clock::System, Ids::from_os()).await?).await;
             println!("{} is up to date.", path.display());
         }
         Database::Postgres(url) => {
@@ -132,7 +132,7 @@ fn rotate_keys(config: &Config) -> anyhow::Result<ExitCode> {
 
 async fn renew_lines(config: &Config) -> anyhow::Result<()> {
     let _alone = FolderLock::take(config)?;
-    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let renewed = renew_all(&opened.app.office).await;
     app::close(opened).await;
     println!("{} lines are renewed: who joins again gets the same place with a new token.", renewed?);
@@ -196,7 +196,7 @@ async fn wait_for_signal() {
 async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
     lock::check_beside(config)?;
-    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let said = make_operator(&opened.app.office, email, name, file).await;
     app::close(opened).await;
     println!("{}", said?);
@@ -236,7 +236,7 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let concerts =
         catalog::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
     lock::check_beside(config)?;
-    let opened = app::open(config, Clock::System, Ids::from_os()).await?;
+    let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let imported = season::import(&opened.app.office, &concerts).await;
     app::close(opened).await;
     for (created, count) in imported? {

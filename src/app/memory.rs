@@ -3,17 +3,35 @@
 use crate::{engine::Follower, flow::Followers, queue::Queue, store::Store, telemetry::Metrics};
 use async_trait::async_trait;
 use frontrow_domain::{points::PointKind, world::Changes};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
+use tokio::sync::Mutex;
 
 /// Everything in memory that follows the commits.
 pub(super) struct Memory {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) queue: Arc<dyn Queue>,
-    pub(super) followers: Arc<Followers>,
-    pub(super) metrics: Arc<Metrics>,
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    followers: Arc<Followers>,
+    metrics: Arc<Metrics>,
+    /// When the last catching up that worked began. Held by the lane that catches up.
+    caught_up: Mutex<Option<Instant>>,
 }
 
 impl Memory {
+    pub(super) fn new(
+        store: &Arc<dyn Store>,
+        queue: &Arc<dyn Queue>,
+        followers: &Arc<Followers>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        Self {
+            store: Arc::clone(store),
+            queue: Arc::clone(queue),
+            followers: Arc::clone(followers),
+            metrics: Arc::clone(metrics),
+            caught_up: Mutex::default(),
+        }
+    }
+
     /// Lays the lines and the holds' deadlines from their rows.
     pub(super) async fn lay(&self) -> anyhow::Result<()> {
         for room in self.store.rooms().await? {
@@ -34,9 +52,18 @@ impl Follower for Memory {
         count(&self.metrics, changes);
     }
 
+    /// After a fail-over every lane is in doubt: one of them reads for all that have asked by then.
     async fn catch_up(&self) -> anyhow::Result<()> {
+        let asked = Instant::now();
+        let mut caught_up = self.caught_up.lock().await;
+        if caught_up.is_some_and(|began| began >= asked) {
+            return Ok(());
+        }
+        let began = Instant::now();
         self.followers.forget();
-        self.lay().await
+        self.lay().await?;
+        *caught_up = Some(began);
+        Ok(())
     }
 }
 
@@ -47,5 +74,43 @@ fn count(metrics: &Metrics, changes: &Changes) {
     metrics.refunds.inc_by(len(changes.payments.updated.len()));
     for entry in changes.history.iter().filter(|entry| entry.kind == PointKind::Charge) {
         metrics.points_charged.inc_by(entry.amount.get().unsigned_abs());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        queue::memory::MemoryQueue,
+        store::{Sharing, memory::MemoryStore},
+    };
+    use frontrow_domain::{id::RoomId, rules::Rules, time::Time};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn of_lanes_that_are_in_doubt_together_one_reads_the_rows() {
+        let store: Arc<dyn Store> =
+            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new());
+        let (followers, metrics) = (Arc::new(Followers::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
+        let memory = Memory::new(&store, &queue, &followers, &metrics);
+        let view = || queue.view(RoomId::HOUSE).unwrap();
+        memory.catch_up().await.unwrap();
+        let held = memory.caught_up.lock().await;
+        let (mut first, mut second) = (Box::pin(memory.catch_up()), Box::pin(memory.catch_up()));
+        for lane in [&mut first, &mut second] {
+            let waits = tokio::time::timeout(Duration::ZERO, lane).await;
+            assert!(waits.is_err(), "the lane has asked and waits");
+        }
+        let before = view();
+        drop(held);
+        first.await.unwrap();
+        let laid = view();
+        assert!(!Arc::ptr_eq(&laid, &before));
+        second.await.unwrap();
+        assert!(Arc::ptr_eq(&view(), &laid), "the first has read for both");
+        memory.catch_up().await.unwrap();
+        assert!(!Arc::ptr_eq(&view(), &laid), "whoever asks later has it read again");
     }
 }

@@ -1,6 +1,6 @@
 //! Which database and which queue a box office gets.
 
-use super::{Opened, assemble, assemble_with};
+use super::{Laying, Opened, Parts, assemble_with};
 use crate::{
     clock::{Clock, Ids},
     config::{Config, Database, ServerUrl, Switch},
@@ -34,24 +34,43 @@ const NOTICES_MAX: usize = 4_096;
 /// # Errors
 /// The data folder, the database or Redis cannot be used.
 pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
+    open_with(config, clock, ids, Laying::AtOnce).await
+}
+
+/// Opens the box office for a command that needs no line: however many wait, none is read.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_for_tool(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
+    open_with(config, clock, ids, Laying::WhenAsked).await
+}
+
+async fn open_with(config: &Config, clock: Clock, ids: Ids, laying: Laying) -> anyhow::Result<Opened> {
     match config.database() {
-        Database::Sqlite(path) => open_alone(config, &path, clock, ids).await,
-        Database::Postgres(url) => open_shared(config, &url, clock, ids).await,
+        Database::Sqlite(path) => open_alone(config, &path, clock, ids, laying).await,
+        Database::Postgres(url) => open_shared(config, &url, clock, ids, laying).await,
     }
 }
 
 /// One machine: `SQLite`, and the lines in memory.
-async fn open_alone(config: &Config, path: &Path, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
+async fn open_alone(config: &Config, path: &Path, clock: Clock, ids: Ids, laying: Laying) -> anyhow::Result<Opened> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
     let store = SqliteStore::open(path, clock.clone(), config.rules(), i64::from(config.max_active))
         .with_context(|| format!("cannot open {}", path.display()))?;
     let keyring = keys_in_file(config, &ids)?;
-    assemble(config, Arc::new(store), Arc::new(MemoryQueue::new()), keyring, clock, ids).await
+    let (store, queue, limits) = (Arc::new(store), Arc::new(MemoryQueue::new()), RateLimits::new(config));
+    assemble_with(config, Parts { store, queue, keyring, clock, ids, limits, laying }).await
 }
 
 /// One of any number of instances: `PostgreSQL`, and Redis where there are several.
-async fn open_shared(config: &Config, url: &ServerUrl, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
+async fn open_shared(
+    config: &Config,
+    url: &ServerUrl,
+    clock: Clock,
+    ids: Ids,
+    laying: Laying,
+) -> anyhow::Result<Opened> {
     let settings = postgres_settings(config, url);
     let store = PostgresStore::open(&settings, clock.clone(), config.rules(), i64::from(config.max_active))
         .await
@@ -67,8 +86,9 @@ async fn open_shared(config: &Config, url: &ServerUrl, clock: Clock, ids: Ids) -
     };
     let Some(redis) = &config.servers.redis_url else {
         tracing::warn!("without redis_url this must be the only instance over its database");
-        let queue = Arc::new(MemoryQueue::new());
-        let mut opened = assemble(config, store, queue, keyring.clone(), clock, ids).await?;
+        let (queue, limits) = (Arc::new(MemoryQueue::new()), RateLimits::new(config));
+        let parts = Parts { store, queue, keyring: keyring.clone(), clock, ids, limits, laying };
+        let mut opened = assemble_with(config, parts).await?;
         opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
         return Ok(opened);
     };
@@ -84,7 +104,8 @@ async fn open_shared(config: &Config, url: &ServerUrl, clock: Clock, ids: Ids) -
     if let Err(error) = queue.check() {
         tracing::warn!(%error, "starting without Redis: it is used as soon as it is there");
     }
-    let mut opened = assemble_with(config, store, queue, keyring.clone(), clock, ids, limits).await?;
+    let parts = Parts { store, queue, keyring: keyring.clone(), clock, ids, limits, laying };
+    let mut opened = assemble_with(config, parts).await?;
     tracing::info!(%office, %instance, "one of the instances over this database");
     opened.tasks.spawn(follow_notices(heard, Arc::clone(&opened.app.office.followers)));
     opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));

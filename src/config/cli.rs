@@ -153,7 +153,8 @@ Example:
   frontrow keys rotate --data /var/lib/frontrow
 
 The three keys before it go on verifying, so nobody loses a place. A server that runs signs with
-the old key until it is restarted. After a leak rotate four times: then every old token is refused,
+the old key until it is restarted. Keys in PostgreSQL (where no --key-file is named) need no restart:
+every instance takes the new key up in seconds and signs with it from a minute on. After a leak rotate four times: then every old token is refused,
 and whoever joins again gets the same place.")]
     Rotate,
 }
@@ -168,6 +169,7 @@ Example:
 
 Places that were given after the backup will be given again, to others: the tokens of then must not
 be good for them. Who is in the backup keeps the place, and gets a new token by joining again.
-The server must be stopped.")]
+A server over a SQLite file must be stopped; instances that share Redis learn of it in seconds, and
+one without Redis must be restarted.")]
     Renew,
 }

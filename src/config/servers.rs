@@ -11,11 +11,11 @@ const STATEMENT_TIMEOUT_MS_MAX: u32 = 6_000;
 /// The settings of the servers that a box office leans on.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
-#[expect(clippy::doc_markdown, reason = "the text is the help of the options")]
 pub struct Servers {
-    /// The database: postgres://USER:PASSWORD@HOST/NAME, or sqlite:FILE [default: frontrow.db in the data folder]
+    /// The database.
     #[arg(
         long,
+        help = "The database: postgres://USER:PASSWORD@HOST/NAME, or sqlite:FILE [default: frontrow.db in the data folder]",
         env = "FRONTROW_DATABASE_URL",
         hide_env_values = true,
         hide_default_value = true,
@@ -23,7 +23,7 @@ pub struct Servers {
         help_heading = "Servers"
     )]
     pub database_url: Option<ServerUrl>,
-    /// File of the certificates that may sign `PostgreSQL`'s, in PEM [default: the system's]
+    /// File of the certificates that may sign the database's, in PEM [default: the system's]
     #[arg(long, env = "FRONTROW_DATABASE_CA_FILE", value_name = "FILE", help_heading = "Servers")]
     pub database_ca_file: Option<PathBuf>,
     /// A read replica of the database, for lists and histories, which may be a moment old
@@ -66,7 +66,7 @@ pub struct Servers {
         help_heading = "Servers"
     )]
     pub database_lock_timeout_ms: u32,
-    /// Whether statements are prepared once a connection; off behind `PgBouncer` in transaction mode
+    /// Whether statements are prepared once a connection; off behind a pooler that shares connections by transaction
     #[arg(
         long,
         env = "FRONTROW_DATABASE_PREPARED_STATEMENTS",
@@ -75,10 +75,11 @@ pub struct Servers {
         help_heading = "Servers"
     )]
     pub database_prepared_statements: Switch,
-    /// Redis, which several instances share: redis://HOST, redis+sentinel://HOST,HOST?master=NAME, or the nodes of a
-    /// cluster with commas; rediss for TLS
+    /// Redis, which several instances share.
     #[arg(
         long,
+        help = "Redis, which several instances share: redis://HOST, redis+sentinel://HOST,HOST?master=NAME, or the nodes \
+                of a cluster with commas; rediss for TLS",
         env = "FRONTROW_REDIS_URL",
         hide_env_values = true,
         hide_default_value = true,

@@ -6,6 +6,16 @@ use crate::{
     servers::postgres::Database,
     support::{eventually, items},
 };
+use frontrow::{
+    clock::Ids,
+    queue::token::Keyring,
+    store::postgres::{Settings, keys::TokenKeys},
+};
+use frontrow_domain::{
+    id::{Position, RoomId, TokenId, UserId},
+    queue::Token,
+    time::Time,
+};
 use std::process::Command;
 
 const TOUR: &str = r#"[{
@@ -58,4 +68,40 @@ async fn what_the_command_line_does_is_known_at_once_where_instances_run() {
     assert_eq!((&again["position"], &again["status"]), (&1.into(), &"active".into()));
     assert_books_in_order(&server.config).await;
     server.stop().await;
+}
+
+fn signed(ring: &Keyring) -> String {
+    let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+    ring.sign(&Token::issued(id, UserId(uuid::Uuid::nil()), Time::from_micros(1)), 1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_share_their_keys_and_a_new_one_signs_when_all_have_it() {
+    let database = Database::new().await;
+    let keys = TokenKeys::new(&Settings::new(&database.url())).unwrap();
+    let others = TokenKeys::new(&Settings::new(&database.url())).unwrap();
+    let ids = Ids::from_os();
+    assert!(keys.load().await.unwrap().is_none());
+    let (one, two) = tokio::join!(keys.load_or_create(&ids), others.load_or_create(&ids));
+    let first = signed(&one.unwrap());
+    assert!(two.unwrap().verify(&first).is_ok(), "who comes second takes the first one's key");
+
+    keys.rotate(&ids).await.unwrap();
+    let ring = others.load().await.unwrap().unwrap();
+    assert_eq!(signed(&ring), first, "not all instances may have the new key yet");
+    // The minute passes.
+    let client = database.client().await;
+    client.batch_execute("UPDATE token_key SET signs_from = signs_from - 60000000").await.unwrap();
+    let old = ring;
+    let ring = others.load().await.unwrap().unwrap();
+    let second = signed(&ring);
+    assert_ne!(second, first);
+    assert!(old.verify(&second).is_ok(), "an instance that has not looked again knows the key already");
+    for _ in 0..3 {
+        assert!(keys.load().await.unwrap().unwrap().verify(&first).is_ok());
+        keys.rotate(&ids).await.unwrap();
+    }
+    let ring = keys.load().await.unwrap().unwrap();
+    assert!(ring.verify(&first).is_err(), "after four rotations the first is retired");
+    assert!(ring.verify(&second).is_ok());
 }

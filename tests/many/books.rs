@@ -1,0 +1,78 @@
+//! `frontrow check` over `PostgreSQL`: it finds what neither rules nor constraints could have let through.
+
+use super::{hall, instance};
+use crate::{servers::postgres::Database, support::PRICE};
+use frontrow::check;
+
+/// What is done to the books with every guard off, what undoes it, and the invariant that it breaks.
+const DAMAGES: &[(&str, &str, &str)] = &[
+    (
+        "UPDATE seat SET status = 'available', reservation_id = NULL WHERE seat_id = 1",
+        "UPDATE seat SET status = 'sold', reservation_id = 1 WHERE seat_id = 1",
+        "a held or sold seat belongs to the reservation it names, and no other seat to any",
+    ),
+    (
+        "UPDATE point SET amount = amount + 1",
+        "UPDATE point SET amount = amount - 1",
+        "a balance is the sum of its history and not negative",
+    ),
+    (
+        "UPDATE payment SET user_id = gen_random_uuid()",
+        "UPDATE payment SET user_id = (SELECT user_id FROM reservation)",
+        "every row that another refers to is there",
+    ),
+    (
+        "UPDATE waiting_token SET issued_at = issued_at - 20000000 WHERE position = 2",
+        "UPDATE waiting_token SET issued_at = issued_at + 20000000 WHERE position = 2",
+        "positions are in the order of issue",
+    ),
+    (
+        "UPDATE room_cap SET max_active = 0",
+        "UPDATE room_cap SET max_active = 100",
+        "no more tokens were ever active in a room than its cap at the time",
+    ),
+    (
+        "SELECT setval('reservation_ids', 1, false)",
+        "SELECT setval('reservation_ids', 1000)",
+        "no id is above the highest given",
+    ),
+    (
+        "SELECT setval('room_position_0', 1)",
+        "SELECT setval('room_position_0', 1000)",
+        "no position is above the highest given",
+    ),
+    (
+        "ALTER TABLE point_history DISABLE TRIGGER USER",
+        "ALTER TABLE point_history ENABLE TRIGGER USER",
+        "every constraint, index and trigger is in force",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_names_the_invariant_that_does_not_hold() {
+    let database = Database::new().await;
+    let server = instance(&database).await;
+    let hall = hall(&server, 1).await;
+    server.buyer_with("first", PRICE).await.buy(hall.seats[0]).await;
+    server.buyer("second").await.join(None).await;
+    let config = server.config.clone();
+    server.stop().await;
+    let client = database.client().await;
+    client.batch_execute("SET session_replication_role = replica").await.unwrap();
+    let broken = async || {
+        let report = check::run(&config).await.unwrap();
+        let text = report.to_string();
+        let names = text.lines().filter_map(|line| line.strip_prefix("BROKEN  ")).map(str::to_owned);
+        names.collect::<Vec<_>>()
+    };
+    assert!(broken().await.is_empty());
+    for (damage, repair, invariant) in DAMAGES {
+        client.batch_execute(damage).await.unwrap();
+        assert!(broken().await.iter().any(|name| name == invariant), "{damage}");
+        client.batch_execute(repair).await.unwrap();
+        assert!(broken().await.is_empty(), "{repair}");
+    }
+    // Two batches at the same time may take numbers and moments in another order.
+    client.batch_execute("UPDATE waiting_token SET issued_at = issued_at - 5000000 WHERE position = 2").await.unwrap();
+    assert!(broken().await.is_empty());
+}
