@@ -135,20 +135,26 @@ impl Order {
             order.take(token, cursor, delta.now)
         });
         if cursor > view.cursor() {
-            self.keep_passed(view, cursor, &mut updated);
+            self.keep_passed(view, cursor, &mut updated, |_, _| true);
         }
         News { room, updated, inserted, unused: delta.unused, highest, doubtful }
     }
 
     /// Whoever joined and was passed by the cursor without a word joined too late to be seen by whoever moved it, and
-    /// is at the head now.
-    fn keep_passed(&self, view: &RoomView, cursor: Position, updated: &mut Cow<'_, [Token]>) {
+    /// is at the head now: those at a position, decided at a time, that `may_wait`.
+    fn keep_passed(
+        &self,
+        view: &RoomView,
+        cursor: Position,
+        updated: &mut Cow<'_, [Token]>,
+        may_wait: impl Fn(Position, Time) -> bool,
+    ) {
         let passed = view.cursor().0 + 1..=cursor.0;
         let mut kept = HashSet::new();
         for (now, first, last) in &self.joined {
             for position in (first.0.max(*passed.start())..=last.0.min(*passed.end())).map(Position) {
                 let is_last = self.seen(position).is_none_or(|seen| seen.now <= *now);
-                if is_last && !view.has_gone(position) && !view.is_live(position) {
+                if is_last && !view.has_gone(position) && !view.is_live(position) && may_wait(position, *now) {
                     kept.insert(position);
                 }
             }
@@ -238,7 +244,15 @@ impl Order {
             }
         }
         news.sort_unstable_by_key(|token| token.id);
-        (room, news)
+        let Some(cursor) = room.map(|room| room.cursor).filter(|cursor| *cursor > view.cursor()) else {
+            return (room, news);
+        };
+        // Whom the rows do not show as waiting has ended, unless their word came after the rows were read.
+        let mut news = Cow::from(news);
+        self.keep_passed(view, cursor, &mut news, |position, now| {
+            now > line.now || self.changed_since(position, begun)
+        });
+        (room, news.into_owned())
     }
 }
 

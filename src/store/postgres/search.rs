@@ -26,8 +26,8 @@ pub(super) use may_contain;
 
 /// Whether the character is the lower case of nothing but itself, ASCII and [`FOLDED`] apart.
 fn is_certain(c: char) -> bool {
-    // The dot is what is left of a dotted capital I.
-    c.is_ascii() || (c != '\u{307}' && c.to_uppercase().eq([c]) && c.to_lowercase().eq([c]))
+    // A text of the database has no NUL in it, and the server takes none. The dot is what is left of a dotted capital I.
+    c != '\0' && (c.is_ascii() || (c != '\u{307}' && c.to_uppercase().eq([c]) && c.to_lowercase().eq([c])))
 }
 
 #[cfg(test)]

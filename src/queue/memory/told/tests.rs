@@ -62,6 +62,33 @@ fn assert_same(view: &RoomView, rows: &RoomView) {
     }
 }
 
+/// What is told while a look is under way, of somebody whom the look's cursor passes.
+#[test]
+fn who_waits_again_while_a_look_is_under_way_is_at_the_head() {
+    let batches = [
+        vec![Event::Join(34)],
+        vec![Event::Join(0)],
+        vec![Event::Advance(Vec::new())],
+        vec![Event::Join(0)],
+        vec![Event::Join(0)],
+        vec![Event::Join(0)],
+        vec![Event::Activate(34)],
+    ];
+    let (before, all, model, now) = history(&batches);
+    let queue = lines();
+    queue.lay_told(&before, Lay::Anew, Vec::new);
+    for at in [0, 1, 3, 4, 5] {
+        tell(&queue, &all[at], &model);
+    }
+    let begun = queue.deltas_of(HOUSE).unwrap();
+    let (_, _, seen, seen_at) = history(&batches[..6]);
+    let mut glance = line(&seen, seen_at);
+    glance.waiting.retain(|position| *position <= glance.room.cursor);
+    tell(&queue, &all[6], &model);
+    assert_eq!(queue.look(&glance, begun, now), Looked::Followed);
+    assert_eq!(queue.view(HOUSE).unwrap().returned(), [Position(1)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
