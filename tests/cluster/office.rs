@@ -213,7 +213,8 @@ pub(crate) enum Concert {
 /// How a crowd behaves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Manners {
-    /// They do everything that buyers do: change their minds, give up, go silent, come too late.
+    /// They do everything that buyers do: change their minds, give up, go silent, come too late. For a sale during
+    /// which Redis is away.
     All,
     /// They come to buy.
     Plain,
@@ -223,8 +224,11 @@ pub(crate) enum Manners {
 pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manners: Manners) -> JoinHandle<Sold> {
     let (seed, buyers) = (seed.to_string(), buyers.to_string());
     let manners: &[&str] = match manners {
-        Manners::All => &["--lapse", "0.03", "--cancel", "0.05", "--refund", "0.05", "--abandon", "0.05"],
-        Manners::Plain => &[],
+        // Redis is away for some seconds, and who left the line meanwhile is known everywhere five seconds after that.
+        Manners::All => {
+            &["--lapse", "0.03", "--cancel", "0.05", "--refund", "0.05", "--abandon", "0.05", "--view-lag", "10000"]
+        }
+        Manners::Plain => &["--view-lag", "2000"],
     };
     let concert = match concert {
         Concert::Known(id) => ["--concert".to_owned(), id.to_string()].to_vec(),
@@ -235,7 +239,7 @@ pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manne
         args.extend(["--buyers", &buyers, "--seed", &seed, "--seats-each", "1..2", "--signed-in", "--sold-out"]);
         args.extend(["--arrivals", "spike:10", "--duration", "100", "--timeout", "5000", "--think", "400"]);
         args.extend(manners);
-        args.extend(["--connections", "128", "--duplicate", "0.05", "--view-lag", "2000"]);
+        args.extend(["--connections", "128", "--duplicate", "0.05"]);
         args.extend(concert.iter().map(String::as_str));
         frontrow_rush::sale(&args).await.unwrap()
     })
