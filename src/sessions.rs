@@ -116,6 +116,15 @@ impl Sessions {
         }
     }
 
+    /// Forgets every session of a user, so that the next request reads the store.
+    pub fn forget_user(&self, user: UserId) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.sessions.retain(|_, (session, _)| session.user_id != user);
+            shard.closings += 1;
+        }
+    }
+
     /// Gives every session of a user the role that the user has now.
     pub fn set_role(&self, user: UserId, role: Role) {
         for shard in &self.shards {
@@ -169,6 +178,12 @@ mod tests {
             assert_eq!(at(1).unwrap().role, Role::Operator);
             sessions.close(&session.secret_hash);
             assert_eq!(at(1), None);
+            sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });
+            let mark = sessions.mark(&session.secret_hash);
+            sessions.forget_user(user_id);
+            assert_eq!(at(1), None);
+            sessions.put_read(session, start, mark);
+            assert_eq!(at(1), None, "it was read before the role changed");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! wrong when a round is late or missing.
 
 use crate::{
+    engine::Fault,
     flow::BoxOffice,
     http::{Shared, limit::RateLimits},
     queue::Leadership,
@@ -14,16 +15,23 @@ use frontrow_domain::{
     id::RoomId,
     queue::Fence,
     rules::TOKENS_PER_ADVANCE_MAX,
-    time::{Span, Time},
+    time::Span,
     user::Caller,
 };
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{sync::watch, task::JoinSet};
 
 /// How long a line rests at most.
 const LINE_TICK: Duration = Duration::from_millis(100);
 /// How long an instance moves a line before it must ask again.
 const LEASE: Span = Span::from_secs(2);
+/// For how long an instance that could not move a line leaves it to others: its lease ends, and another has it.
+const GIVEN_UP: Duration = Duration::from_secs(4);
 /// How often in a row a line is moved before the other lines have their turn.
 const ADVANCES_MAX: u32 = 50;
 /// How often due holds are swept.
@@ -81,25 +89,36 @@ async fn rest(office: &BoxOffice, tick: Duration) {
 
 /// Gives a command. What it brought about, if it was decided and granted.
 async fn command(office: &BoxOffice, command: Command) -> Option<Outcome> {
+    try_command(office, command).await.ok().flatten()
+}
+
+/// Gives a command. What it brought about, if it was granted.
+async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outcome>, Fault> {
     let request = Request { caller: Caller::System, command, idempotency: None };
-    match office.engine.run(request).await {
-        Ok(answer) => answer.decision.ok(),
-        Err(fault) => {
-            tracing::debug!(%fault, "a worker's command was not decided");
-            None
-        }
-    }
+    let answer = office.engine.run(request).await;
+    let answer = answer.inspect_err(|fault| tracing::debug!(%fault, "a worker's command was not decided"))?;
+    Ok(answer.decision.ok())
 }
 
 async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
+    let mut given_up: HashMap<RoomId, Instant> = HashMap::new();
     loop {
         office.queue.moved(LINE_TICK).await;
         for room in office.queue.rooms() {
+            if given_up.get(&room).is_some_and(|since| since.elapsed() < GIVEN_UP) {
+                continue;
+            }
+            given_up.remove(&room);
             let fence = office.queue.view(room).map_or(Fence(0), |view| view.room().fence);
             match office.queue.lead(room, fence, LEASE).await {
                 Ok(Leadership::Leader(fence)) => {
                     office.metrics.leader(room, Leads::Yes);
-                    move_line(&office, room, fence, settings).await;
+                    let moved = move_line(&office, room, fence, settings).await;
+                    // Whoever leads and cannot move the line would keep it from those who can.
+                    if moved.is_err() && office.queue.sharing() == Sharing::Shared {
+                        given_up.insert(room, Instant::now());
+                        office.metrics.leader(room, Leads::No);
+                    }
                 }
                 Ok(Leadership::Follower) => office.metrics.leader(room, Leads::No),
                 Err(error) => tracing::warn!(%error, "cannot tell who moves the line"),
@@ -109,14 +128,15 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
 }
 
 /// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
-async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence, settings: WorkerSettings) {
+async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence, settings: WorkerSettings) -> Result<(), Fault> {
     for _ in 0..ADVANCES_MAX {
         let Some(advance) = next_move(office, room, fence, settings) else { break };
-        match command(office, advance).await {
+        match try_command(office, advance).await? {
             Some(Outcome::Advanced { offered, put_aside, lapsed }) if offered > 0 || put_aside > 0 || lapsed > 0 => {}
             Some(_) | None => break,
         }
     }
+    Ok(())
 }
 
 /// The command that moves a line, if anything may move.
@@ -237,7 +257,11 @@ async fn sweep_limits(limits: &RateLimits, tick: Duration) {
 
 async fn prune(office: Arc<BoxOffice>) {
     loop {
-        let now: Time = office.clock.now();
+        // The store's own time: an instance whose clock is wrong must forget nothing that is young.
+        let Ok(now) = office.store.now().await else {
+            rest(&office, PRUNE_TICK).await;
+            continue;
+        };
         loop {
             match office.store.prune(now.minus(KEYS_KEPT), now).await {
                 Ok(0) => break,
@@ -268,6 +292,7 @@ mod tests {
         reservation::ReservationStatus,
         rules::TOKENS_PER_ADVANCE_MAX,
         seat::{NewSeat, SeatLabel},
+        time::Time,
         user::{NewUser, Role},
     };
     use std::{ffi::OsString, path::Path};
@@ -312,7 +337,7 @@ mod tests {
         let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };
         ask(office, Caller::System, add).await;
         let buyer = join(office, 1).await;
-        move_line(office, RoomId::HOUSE, Fence(0), SETTINGS).await;
+        move_line(office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
         let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
         ask(office, buyer, Command::ActivateToken { token }).await;
         let seat_ids = (1..=5).map(SeatId::new).collect();
@@ -380,11 +405,11 @@ mod tests {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
             office.queue.heard_of(token, clock.now());
         }
-        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await;
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
         let view = office.queue.view(RoomId::HOUSE).unwrap();
         assert_eq!((view.offered(), view.total_waiting()), (10, 0));
         clock.advance(config.rules().dormant_limit);
-        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await;
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
         let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
         assert_eq!(line.others, []);
     }

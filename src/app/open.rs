@@ -156,7 +156,7 @@ async fn follow_notices(mut heard: mpsc::Receiver<Notice>, followers: Arc<Follow
     while let Some(notice) = heard.recv().await {
         match notice {
             Notice::SessionClosed(secret_hash) => followers.sessions.close(&secret_hash),
-            Notice::RoleSet(user, role) => followers.sessions.set_role(user, role),
+            Notice::RoleSet(user) => followers.sessions.forget_user(user),
             Notice::ConcertChanged(concert) => followers.concerts.drop_one(concert),
             Notice::Laid => followers.forget_hearsay(),
         }

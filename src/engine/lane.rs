@@ -42,6 +42,12 @@ struct Part {
     repeats: u32,
 }
 
+/// What is said of a batch that was given again: whatever became of the repetition, the first time may have been
+/// committed.
+const fn of_repeat(fault: Fault, repeats: u32) -> Fault {
+    if repeats > 0 { Fault::OutcomeUnknown } else { fault }
+}
+
 impl Lane {
     pub(super) fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &tokio::runtime::Handle) {
         let mut jobs = Vec::with_capacity(self.batch_max);
@@ -119,7 +125,7 @@ impl Lane {
                     parts.push(Part { batch: front.into(), replies, repeats });
                 }
                 Err(error) => {
-                    let fault = self.note_error(&error);
+                    let fault = of_repeat(self.note_error(&error), repeats);
                     if fault == Fault::OutcomeUnknown {
                         footing = Footing::InDoubt;
                         parts.extend(Self::to_repeat(&batch, &mut replies, repeats));
@@ -219,6 +225,14 @@ mod tests {
         assert_eq!((keys, replies.len()), (vec![Some(key), None], 1));
         replies.remove(0).send(Err(Fault::OutcomeUnknown)).unwrap();
         assert_eq!(answers[0].try_recv(), Ok(Err(Fault::OutcomeUnknown)));
+    }
+
+    #[test]
+    fn a_repetition_that_fails_leaves_the_outcome_unknown() {
+        for fault in [Fault::Unavailable, Fault::Internal, Fault::OutcomeUnknown] {
+            assert_eq!(of_repeat(fault, 0), fault);
+            assert_eq!(of_repeat(fault, 1), Fault::OutcomeUnknown);
+        }
     }
 
     #[test]

@@ -31,7 +31,6 @@ use frontrow_domain::{
     id::{ConcertId, Position, ReservationId, RoomId, TokenId, UserId},
     queue::{Fence, Token},
     time::{Span, Time},
-    user::Role,
     world::Changes,
 };
 use heard::{Heartbeats, Near};
@@ -123,8 +122,8 @@ impl Settings {
 pub enum Notice {
     /// The session with this hash ended.
     SessionClosed([u8; 32]),
-    /// The user has another role.
-    RoleSet(UserId, Role),
+    /// The user has another role: which one, the store says.
+    RoleSet(UserId),
     /// The concert is new or has changed.
     ConcertChanged(ConcertId),
     /// Some of these may have been missed: nothing that is kept in memory is sure any more.

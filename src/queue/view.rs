@@ -182,6 +182,12 @@ impl RoomView {
         beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
     }
 
+    /// Whether nobody waits, has a turn or is active.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total_waiting() == 0 && self.active == 0 && self.offered == 0
+    }
+
     /// The share of those in line that were heard of lately, in millionths.
     #[must_use]
     pub fn alive_ppm(&self) -> i64 {

@@ -29,6 +29,9 @@ const RENDER_CHEAP: Duration = Duration::from_millis(1);
 /// How old a map may be.
 const AGE_MAX: Duration = Duration::from_millis(100);
 
+/// How often every seat is read anew where other instances change them too.
+const WHOLE_EVERY: Duration = Duration::from_secs(30);
+
 #[derive(Debug)]
 pub(super) struct Hall {
     concert_id: ConcertId,
@@ -52,6 +55,8 @@ struct Reading {
     began: Instant,
     /// The store's clock when the last one that worked looked.
     since: Option<Time>,
+    /// When the last one that worked and read every seat began.
+    whole: Option<Instant>,
     failed: Option<StoreError>,
 }
 
@@ -218,19 +223,23 @@ impl Hall {
         }
         let began = Instant::now();
         let since = last.as_ref().and_then(|last| last.since);
-        let read = match since {
+        // A commit that took longer than it may is not among the changes: from time to time every seat is read.
+        let whole = last.as_ref().and_then(|last| last.whole).filter(|whole| whole.elapsed() < WHOLE_EVERY);
+        let is_whole = whole.is_none();
+        let read = match since.filter(|_| !is_whole) {
             Some(since) => self.read_changed(store, since).await,
             None => self.read_all(store).await,
         };
         match read {
             Ok(now) => {
-                *last = Some(Reading { began, since: Some(now), failed: None });
+                let whole = if is_whole { Some(began) } else { whole };
+                *last = Some(Reading { began, since: Some(now), whole, failed: None });
                 let micros = began.saturating_duration_since(self.born).as_micros();
                 self.read_at.store(u64::try_from(micros).unwrap_or(u64::MAX - 1) + 1, Ordering::Release);
                 Ok(())
             }
             Err(error) => {
-                *last = Some(Reading { began, since, failed: Some(error.clone()) });
+                *last = Some(Reading { began, since, whole, failed: Some(error.clone()) });
                 Err(error)
             }
         }

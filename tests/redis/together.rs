@@ -83,7 +83,7 @@ async fn sessions_roles_and_concerts_are_told() {
         heard.len() >= 2
     })
     .await;
-    assert_eq!(heard, [Notice::SessionClosed([3; 32]), Notice::RoleSet(user_id, Role::Operator)]);
+    assert_eq!(heard, [Notice::SessionClosed([3; 32]), Notice::RoleSet(user_id)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

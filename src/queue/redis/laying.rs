@@ -4,10 +4,11 @@
 use super::{Lines, Notice, Settings, link::Link};
 use crate::{
     queue::{
+        Queue as _,
         memory::{Lay, Looked, Source},
         view::Delta,
     },
-    store::{Line, StoreError},
+    store::{LATE_MAX, Line, StoreError},
 };
 use frontrow_domain::{
     id::{RoomId, TokenId},
@@ -26,7 +27,7 @@ const RETRY: Duration = Duration::from_millis(300);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many lines are looked at in the store at once.
 const AT_ONCE: usize = 4;
-/// A line that nothing was told of is looked at this many times less often.
+/// An empty line that nothing was told of is looked at this many times less often.
 const QUIET_LESS: u64 = 8;
 /// Lines that are to be laid.
 #[derive(Debug, Default)]
@@ -91,7 +92,9 @@ impl Lines {
         let begun = self.recent.count();
         if let Some(line) = self.store.line(room).await? {
             self.lays.fetch_add(1, Ordering::Relaxed);
-            for (token, now) in self.memory.lay_told(&line, Lay::Anew, || self.recent.since(begun)) {
+            // What was decided so lately may not be in the rows, nor that a number is nobody's.
+            let from = line.now.minus(LATE_MAX);
+            for (token, now) in self.memory.lay_told(&line, Lay::Anew, || self.recent.told_since(begun, from)) {
                 self.doubt(token, now);
             }
             self.settle_numbers(&line);
@@ -152,7 +155,8 @@ impl Lines {
         let mut looks = JoinSet::new();
         for room in self.memory.room_ids() {
             let Some(begun) = self.memory.deltas_of(room) else { continue };
-            let is_quiet = quiet.insert(room, begun) == Some(begun);
+            let is_empty = self.memory.view(room).is_none_or(|view| view.is_empty());
+            let is_quiet = quiet.insert(room, begun) == Some(begun) && is_empty;
             let turn = round.wrapping_add(room.get().unsigned_abs()) % QUIET_LESS;
             if is_up && is_quiet && turn != 0 {
                 continue;

@@ -189,8 +189,8 @@ impl Lines {
         for session in &changes.closed_sessions {
             self.notify(Notice::SessionClosed(*session));
         }
-        for (user, role) in told.roles {
-            self.notify(Notice::RoleSet(user, role));
+        for (user, _) in told.roles {
+            self.notify(Notice::RoleSet(user));
         }
         for concert in told.concerts {
             self.notify(Notice::ConcertChanged(concert));

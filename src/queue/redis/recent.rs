@@ -73,8 +73,19 @@ impl Recent {
 
     /// What was decided at `from` or later.
     pub(super) fn decided_since(&self, from: Time) -> Vec<Changes> {
+        self.told_since(u64::MAX, from)
+    }
+
+    /// What was told after the first `count` frames, and what was decided at `from` or after it.
+    pub(super) fn told_since(&self, count: u64, from: Time) -> Vec<Changes> {
         let mut told = self.since(0);
-        told.retain(|changes| changes.now >= from);
+        let later = self.since(count).len();
+        let first = told.len().saturating_sub(later);
+        let mut at = 0;
+        told.retain(|changes| {
+            at += 1;
+            at > first || changes.now >= from
+        });
         told
     }
 }

@@ -63,6 +63,12 @@ pub(super) fn is_retryable(error: &Error) -> bool {
     matches!(cause(error), Cause::Lost | Cause::Contended | Cause::Taken)
 }
 
+/// Whether it is the server's own answer to a statement. What a pooler says when it has lost the server (class 08) tells
+/// nothing of how far the server came.
+pub(super) fn is_the_servers(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|db| !db.code().code().starts_with("08"))
+}
+
 /// Of anything before the commit was sent: nothing was saved.
 pub(super) fn of_work(error: &Error) -> StoreError {
     let text = text(error);

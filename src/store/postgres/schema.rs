@@ -12,6 +12,7 @@ use crate::{
     },
 };
 use frontrow_domain::{id::RoomId, time::Time};
+use sha2::{Digest as _, Sha256};
 use std::time::{Duration, Instant};
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
@@ -64,7 +65,12 @@ const LOCK: Statement = Statement { sql: "SELECT pg_try_advisory_xact_lock($1)",
 const APPLIED: Statement =
     Statement { sql: "INSERT INTO frontrow_schema (version, name) VALUES ($1, $2)", types: &[Type::INT8, Type::TEXT] };
 
-const OFFICE: Statement = Statement { sql: "SELECT office_id FROM office", types: &[] };
+/// With the server's and the database's own numbers: a copy of a box office in another database is another one.
+const OFFICE: Statement = Statement {
+    sql: "SELECT office_id, (SELECT system_identifier FROM pg_control_system()),
+              (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) FROM office",
+    types: &[],
+};
 
 const NEW_OFFICE: Statement =
     Statement { sql: "INSERT INTO office (created_at) VALUES ($1) ON CONFLICT DO NOTHING", types: &[Type::INT8] };
@@ -272,9 +278,23 @@ async fn seed_on(
     session.begin().await?;
     session.execute(&NEW_OFFICE, &[&now.micros()]).await?;
     session.execute(&NEW_HOUSE, &[&RoomId::HOUSE.get(), &house_max_active, &now.micros()]).await?;
-    let office = session.query_opt(&OFFICE, &[]).await?.map(|row| row.try_get(0)).transpose()?;
+    let office = session.query_opt(&OFFICE, &[]).await?;
     session.commit().await?;
-    Ok(office)
+    office.map(|row| Ok(office_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).transpose()
+}
+
+/// Which box office this is: the same for all instances over one database, and for a standby of it.
+fn office_of(office: Uuid, system: i64, database: i64) -> Uuid {
+    let digest = Sha256::new()
+        .chain_update(office)
+        .chain_update(system.to_be_bytes())
+        .chain_update(database.to_be_bytes())
+        .finalize();
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(digest) {
+        *to = from;
+    }
+    Uuid::from_bytes(id)
 }
 
 #[cfg(test)]

@@ -180,11 +180,12 @@ fn silent() -> StoreError {
 }
 
 /// What became of a save. The server answers in order: an error of its own before the commit means that the commit
-/// rolled back. A connection that broke before anything else failed leaves open how far the server came.
+/// rolled back. A connection that broke before anything else failed leaves open how far the server came, and so does a
+/// pooler that says so of its own.
 fn outcome(saved: &Saved) -> Result<(), Failure> {
     let failed = saved.changes.iter().find_map(|result| result.as_ref().err());
     match (failed, &saved.commit) {
-        (Some(failure), _) if failure.as_db_error().is_some() => Err(Failure::of_work(failure)),
+        (Some(failure), _) if error::is_the_servers(failure) => Err(Failure::of_work(failure)),
         (Some(failure), _) => Err(Failure::Final(StoreError::Unknown(error::text(failure)))),
         (None, Err(failure)) => match error::of_commit(failure) {
             unknown @ StoreError::Unknown(_) => Err(Failure::Final(unknown)),

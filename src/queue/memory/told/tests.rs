@@ -89,6 +89,31 @@ fn who_waits_again_while_a_look_is_under_way_is_at_the_head() {
     assert_eq!(queue.view(HOUSE).unwrap().returned(), [Position(1)]);
 }
 
+#[test]
+fn a_number_told_as_nobodys_stays_nobodys_when_the_line_is_laid_anew() {
+    let room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
+    let queue = lines();
+    let laid = |highest, waiting: &[i64], unsettled: &[i64], now| Line {
+        room: room.clone(),
+        highest: Position(highest),
+        waiting: waiting.iter().copied().map(Position).collect(),
+        unsettled: unsettled.iter().copied().map(Position).collect(),
+        others: Vec::new(),
+        now,
+    };
+    queue.lay_told(&laid(0, &[], &[], START), Lay::Anew, Vec::new);
+    let id = |position| TokenId { room_id: HOUSE, position: Position(position) };
+    let token = |position| Token::issued(id(position), frontrow_domain::id::UserId(uuid::Uuid::nil()), START);
+    let mut told = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
+    told.tokens.inserted = vec![token(1), token(4)];
+    queue.take_in(HOUSE, &deltas(&told)[&HOUSE], Source::Told);
+    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
+    // The rows alone do not know whether a batch may still bring them.
+    let rows = laid(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
+    queue.lay_told(&rows, Lay::Anew, || vec![told.clone()]);
+    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
