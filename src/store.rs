@@ -4,6 +4,7 @@ mod filter;
 pub mod memory;
 pub mod migrate;
 pub mod postgres;
+mod rows;
 pub mod sqlite;
 mod words;
 
