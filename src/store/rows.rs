@@ -1,0 +1,230 @@
+//! Rows and the domain's values: one text for every database, since the columns come in one order and only the
+//! drivers' types differ.
+
+macro_rules! user_columns {
+    () => {
+        "user_id, name, email, role, created_at, updated_at"
+    };
+}
+
+macro_rules! room_columns {
+    () => {
+        "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
+         updated_at, fence"
+    };
+}
+
+macro_rules! concert_columns {
+    () => {
+        "concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at, base_price, \
+         opens_at, closes_at, room_id, status, created_at, updated_at"
+    };
+}
+
+macro_rules! seat_columns {
+    () => {
+        "seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, updated_at"
+    };
+}
+
+macro_rules! reservation_columns {
+    () => {
+        "reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at, expires_at, \
+         confirmed_at, closed_at"
+    };
+}
+
+macro_rules! payment_columns {
+    () => {
+        "payment_id, user_id, reservation_id, amount, status, paid_at, refunded_at, created_at"
+    };
+}
+
+macro_rules! point_columns {
+    () => {
+        "point_id, user_id, amount, version, last_updated, created_at"
+    };
+}
+
+macro_rules! history_columns {
+    () => {
+        "history_id, user_id, amount, type, description, balance_after, version, payment_id, reference, created_at"
+    };
+}
+
+/// One function a table that reads a row of its columns. `$get` is the driver's way to read a column; `Of` and `Text`,
+/// which stand beside the call, are its columns that hold a word and a text to parse.
+macro_rules! readers {
+    ($row:ty, $error:ty, $get:ident) => {
+        fn word<T: Word>(row: &$row, column: usize) -> Result<T, $error> {
+            row.$get::<_, Of<T>>(column).map(|Of(value)| value)
+        }
+
+        pub(super) fn time(row: &$row, column: usize) -> Result<Time, $error> {
+            row.$get(column).map(Time::from_micros)
+        }
+
+        fn time_or_none(row: &$row, column: usize) -> Result<Option<Time>, $error> {
+            Ok(row.$get::<_, Option<i64>>(column)?.map(Time::from_micros))
+        }
+
+        fn money(row: &$row, column: usize) -> Result<Money, $error> {
+            row.$get(column).map(Money::new)
+        }
+
+        pub(super) fn user_id(row: &$row, column: usize) -> Result<UserId, $error> {
+            row.$get(column).map(UserId)
+        }
+
+        pub(super) fn user(row: &$row) -> Result<User, $error> {
+            Ok(User {
+                user_id: user_id(row, 0)?,
+                name: row.$get(1)?,
+                email: row.$get(2)?,
+                role: word(row, 3)?,
+                created_at: time(row, 4)?,
+                updated_at: time(row, 5)?,
+            })
+        }
+
+        pub(super) fn room(row: &$row) -> Result<Room, $error> {
+            Ok(Room {
+                room_id: RoomId::new(row.$get(0)?),
+                max_active: row.$get(1)?,
+                admit_per_minute: row.$get(2)?,
+                gate: word(row, 3)?,
+                message: row.$get(4)?,
+                cursor: Position(row.$get(5)?),
+                epoch: row.$get(6)?,
+                no_show_ppm: row.$get(7)?,
+                credit_ppm: row.$get(8)?,
+                credit_at: time(row, 9)?,
+                updated_at: time(row, 10)?,
+                fence: Fence(row.$get(11)?),
+            })
+        }
+
+        pub(super) fn token(row: &$row) -> Result<Token, $error> {
+            Ok(Token {
+                id: TokenId { room_id: RoomId::new(row.$get(0)?), position: Position(row.$get(1)?) },
+                user_id: user_id(row, 2)?,
+                status: word(row, 3)?,
+                issued_at: time(row, 4)?,
+                activated_at: time_or_none(row, 5)?,
+                deadline: time_or_none(row, 6)?,
+                expired_at: time_or_none(row, 7)?,
+                end_reason: row.$get::<_, Option<Of<_>>>(8)?.map(|Of(reason)| reason),
+            })
+        }
+
+        pub(super) fn concert(row: &$row) -> Result<Concert, $error> {
+            Ok(Concert {
+                concert_id: ConcertId::new(row.$get(0)?),
+                title: row.$get(1)?,
+                artist: row.$get(2)?,
+                venue: row.$get(3)?,
+                time_zone: row.$get(4)?,
+                concert_date: row.$get::<_, Text<_>>(5)?.0,
+                start_time: row.$get::<_, Text<_>>(6)?.0,
+                end_time: row.$get::<_, Text<_>>(7)?.0,
+                starts_at: time(row, 8)?,
+                base_price: money(row, 9)?,
+                opens_at: time(row, 10)?,
+                closes_at: time(row, 11)?,
+                room_id: RoomId::new(row.$get(12)?),
+                status: word(row, 13)?,
+                created_at: time(row, 14)?,
+                updated_at: time(row, 15)?,
+            })
+        }
+
+        pub(super) fn seat(row: &$row) -> Result<Seat, $error> {
+            Ok(Seat {
+                seat_id: SeatId::new(row.$get(0)?),
+                concert_id: ConcertId::new(row.$get(1)?),
+                seat_number: row.$get(2)?,
+                price: money(row, 3)?,
+                status: word(row, 4)?,
+                reservation_id: row.$get::<_, Option<i64>>(5)?.map(ReservationId::new),
+                blocked_reason: row.$get(6)?,
+                updated_at: time(row, 7)?,
+            })
+        }
+
+        /// A row of `seat_columns!()` followed by section, row and grade.
+        pub(super) fn labelled_seat(row: &$row) -> Result<(Seat, SeatLabel), $error> {
+            Ok((seat(row)?, SeatLabel { section: row.$get(8)?, row: row.$get(9)?, grade: row.$get(10)? }))
+        }
+
+        pub(super) fn reservation(row: &$row) -> Result<Reservation, $error> {
+            Ok(Reservation {
+                reservation_id: ReservationId::new(row.$get(0)?),
+                user_id: user_id(row, 1)?,
+                concert_id: ConcertId::new(row.$get(2)?),
+                seat_id: SeatId::new(row.$get(3)?),
+                seat_number: row.$get(4)?,
+                price: money(row, 5)?,
+                status: word(row, 6)?,
+                created_at: time(row, 7)?,
+                expires_at: time(row, 8)?,
+                confirmed_at: time_or_none(row, 9)?,
+                closed_at: time_or_none(row, 10)?,
+            })
+        }
+
+        pub(super) fn payment(row: &$row) -> Result<Payment, $error> {
+            Ok(Payment {
+                payment_id: PaymentId::new(row.$get(0)?),
+                user_id: user_id(row, 1)?,
+                reservation_id: ReservationId::new(row.$get(2)?),
+                amount: money(row, 3)?,
+                status: word(row, 4)?,
+                paid_at: time(row, 5)?,
+                refunded_at: time_or_none(row, 6)?,
+                created_at: time(row, 7)?,
+            })
+        }
+
+        pub(super) fn point(row: &$row) -> Result<Point, $error> {
+            Ok(Point {
+                point_id: PointId::new(row.$get(0)?),
+                user_id: user_id(row, 1)?,
+                amount: money(row, 2)?,
+                version: row.$get(3)?,
+                last_updated: time(row, 4)?,
+                created_at: time(row, 5)?,
+            })
+        }
+
+        pub(super) fn history(row: &$row) -> Result<PointEntry, $error> {
+            Ok(PointEntry {
+                history_id: HistoryId::new(row.$get(0)?),
+                user_id: user_id(row, 1)?,
+                amount: money(row, 2)?,
+                kind: word(row, 3)?,
+                description: row.$get(4)?,
+                balance_after: money(row, 5)?,
+                version: row.$get(6)?,
+                payment_id: row.$get::<_, Option<i64>>(7)?.map(PaymentId::new),
+                reference: row.$get(8)?,
+                created_at: time(row, 9)?,
+            })
+        }
+
+        pub(super) fn audit(row: &$row) -> Result<AuditEntry, $error> {
+            Ok(AuditEntry {
+                audit_id: AuditId::new(row.$get(0)?),
+                actor: row.$get::<_, Option<uuid::Uuid>>(1)?.map(UserId),
+                action: row.$get(2)?,
+                object: row.$get(3)?,
+                detail: row.$get::<_, Text<serde_json::Value>>(4)?.0,
+                created_at: time(row, 5)?,
+            })
+        }
+    };
+}
+
+pub(super) use {
+    concert_columns, history_columns, payment_columns, point_columns, readers, reservation_columns, room_columns,
+    seat_columns, user_columns,
+};
