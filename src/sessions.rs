@@ -4,7 +4,7 @@ use crate::store::Sharing;
 use frontrow_domain::{
     id::UserId,
     time::{Span, Time},
-    user::{Role, Session},
+    user::Session,
     world::Changes,
 };
 use std::{
@@ -92,7 +92,8 @@ impl Sessions {
         }
     }
 
-    /// Remembers what a committed batch has opened, forgets what it has closed, and follows the roles.
+    /// Remembers what a committed batch has opened, and forgets what it has closed or given another
+    /// role.
     pub fn publish(&self, changes: &Changes) {
         for opened in &changes.new_sessions {
             if let Some(shard) = self.shard(&opened.secret_hash) {
@@ -103,7 +104,7 @@ impl Sessions {
             self.close(closed);
         }
         for user in &changes.users {
-            self.set_role(user.user_id, user.role);
+            self.forget_user(user.user_id);
         }
     }
 
@@ -124,17 +125,6 @@ impl Sessions {
             shard.closings += 1;
         }
     }
-
-    /// Gives every session of a user the role that the user has now.
-    pub fn set_role(&self, user: UserId, role: Role) {
-        for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            for (session, _) in shard.sessions.values_mut().filter(|(session, _)| session.user_id == user) {
-                session.role = role;
-            }
-            shard.closings += 1;
-        }
-    }
 }
 
 impl Remembered {
@@ -149,6 +139,8 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use frontrow_domain::user::Role;
     #[test]
     fn a_session_read_before_it_was_closed_is_not_remembered_after() {
         let sessions = Sessions::new(Sharing::Alone);
@@ -174,8 +166,6 @@ mod tests {
             sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });
             let at = |seconds| sessions.get(&session.secret_hash, start.plus(Span::from_secs(seconds)));
             assert_eq!((at(29), at(30)), (Some(session), after_half_a_minute));
-            sessions.set_role(user_id, Role::Operator);
-            assert_eq!(at(1).unwrap().role, Role::Operator);
             sessions.close(&session.secret_hash);
             assert_eq!(at(1), None);
             sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });

@@ -31,14 +31,7 @@ fn import(folder: &Path) {
     assert_eq!(said, "Concert 1: Midnight Tide in Busan with 3 seats.\n");
 }
 
-const TOUR: &str = r#"[{
-    "concert": {
-        "title": "Midnight Tide in Busan", "artist": "Midnight Tide", "venue": "Dalmaji Theatre, Busan",
-        "time_zone": "Asia/Seoul", "concert_date": "2999-12-31", "start_time": "20:00:00", "end_time": "22:00:00",
-        "base_price": 100000, "opens_at": "2026-01-01T00:00:00Z", "own_room_max_active": 5
-    },
-    "seats": [{ "range": { "from": 1, "to": 3, "grade": "R" } }]
-}]"#;
+const TOUR: &str = include_str!("program/tour.json");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_concert_imported_beside_a_running_server_can_be_joined_and_bought_at_once() {

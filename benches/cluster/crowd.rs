@@ -2,9 +2,9 @@
 
 use crate::{
     client::Connection,
+    figures::{median, spread},
     hall::{Plan, Postgres, Redis},
     http::{self, Buyer, Serving, Side},
-    median, spread,
 };
 use anyhow::{Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};

@@ -2,8 +2,8 @@
 //! database.
 
 use crate::{
+    figures::median,
     hall::{self, Plan, Postgres, TEMPLATE},
-    median,
     ours::{self, Instance},
 };
 use anyhow::{Context as _, Result, ensure};

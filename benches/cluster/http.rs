@@ -2,8 +2,9 @@
 
 use crate::{
     client::{Load, Requests, load},
+    figures::{median, spread},
     hall::{self, Plan, Postgres, Redis, TEMPLATE},
-    median, server, spread,
+    server,
 };
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;

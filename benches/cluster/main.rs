@@ -13,6 +13,8 @@ mod rooms;
 #[expect(clippy::unwrap_used, reason = "a client that cannot go on stops")]
 #[path = "../http/client.rs"]
 mod client;
+#[path = "../usual/figures.rs"]
+mod figures;
 #[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../usual/hall.rs"]
 mod hall;
@@ -83,18 +85,6 @@ async fn parts(args: &[String]) -> Result<()> {
         million::run().await?;
     }
     Ok(())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// The median, with the least and the most.
-fn spread(values: impl Iterator<Item = f64>) -> String {
-    let values: Vec<f64> = values.collect();
-    let (least, most) = (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
-    format!("{:.2} ({least:.2} to {most:.2})", median(values))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]

@@ -9,6 +9,8 @@ mod plain;
 mod plan;
 mod usual_way;
 
+#[path = "../usual/figures.rs"]
+mod figures;
 #[expect(dead_code, reason = "other benchmarks use the rest")]
 #[path = "../usual/hall.rs"]
 mod hall;
@@ -16,6 +18,7 @@ mod hall;
 mod way;
 
 use anyhow::Result;
+use figures::{median, spread};
 use hall::{Plan, Postgres, TEMPLATE};
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use std::time::Duration;
@@ -157,17 +160,6 @@ async fn compare(server: &Postgres) -> Result<()> {
         println!();
     }
     Ok(())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-fn spread(values: impl Iterator<Item = f64>) -> String {
-    let values: Vec<f64> = values.collect();
-    let (least, most) = (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
-    format!("{:.2} ({least:.2} to {most:.2})", median(values))
 }
 
 /// The engine with more and fewer lanes: one hot sale.

@@ -7,9 +7,9 @@ use crate::{
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     payment::Payment,
     points::{Point, PointEntry},
-    queue::{Room, Token, TokenStatus, can_expire},
+    queue::{Room, Token, TokenStatus, can_expire, first_due},
     reservation::Reservation,
-    rules::{Rules, TOKENS_PER_ADVANCE_MAX},
+    rules::Rules,
     seat::{Seat, SeatLabel},
     time::Time,
     user::{Session, User},
@@ -56,17 +56,6 @@ pub struct Model {
     pub tokens: BTreeMap<TokenId, Token>,
     /// The audit log, oldest first.
     pub audit: Vec<AuditEntry>,
-}
-
-/// Which of the due tokens come first where there are more than one advance looks at: those that keep others waiting.
-const fn lapse_rank(status: TokenStatus) -> u8 {
-    match status {
-        TokenStatus::Active => 0,
-        TokenStatus::Offered => 1,
-        TokenStatus::Missed => 2,
-        TokenStatus::Dormant => 3,
-        TokenStatus::Waiting | TokenStatus::Ended => 4,
-    }
 }
 
 impl Model {
@@ -152,11 +141,7 @@ impl Model {
         }
         for (room, limit) in &keys.advanced {
             let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
-            let mut due: Vec<_> = tokens().filter(|token| token.is_overdue(world.now)).copied().collect();
-            due.sort_by_key(|token| (lapse_rank(token.status), token.deadline, token.id));
-            due.truncate(usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX));
-            // The order decides how the room's no-show share moves, so it is that of the line.
-            due.sort_by_key(|token| token.id);
+            let due = first_due(tokens().filter(|token| token.is_overdue(world.now)).copied().collect());
             let waiting = tokens().filter(|token| token.status == TokenStatus::Waiting);
             let head: Vec<_> = waiting.take(usize::try_from(*limit).unwrap_or(usize::MAX)).copied().collect();
             world.due.insert(*room, due.iter().map(|token| token.id).collect());

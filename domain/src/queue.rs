@@ -6,7 +6,7 @@
 use crate::{
     id::{Position, RoomId, TokenId, UserId},
     refusal::Refusal,
-    rules::Rules,
+    rules::{Rules, TOKENS_PER_ADVANCE_MAX},
     time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
@@ -338,6 +338,22 @@ pub enum Turn {
     Claimed,
     /// The window passed.
     Unclaimed,
+}
+
+/// The states that lapse, in the order in which an advance looks at them: those that keep others waiting come first.
+pub const LAPSE_ORDER: [TokenStatus; 4] =
+    [TokenStatus::Active, TokenStatus::Offered, TokenStatus::Missed, TokenStatus::Dormant];
+
+/// The tokens, all of them overdue, that one advance looks at: at most [`TOKENS_PER_ADVANCE_MAX`], by
+/// [`LAPSE_ORDER`], deadline and place. They come in the order of the line, which decides how the room's no-show share
+/// moves.
+#[must_use]
+pub fn first_due(mut overdue: Vec<Token>) -> Vec<Token> {
+    let rank = |status| LAPSE_ORDER.iter().position(|lapses| *lapses == status).unwrap_or(LAPSE_ORDER.len());
+    overdue.sort_unstable_by_key(|token| (rank(token.status), token.deadline, token.id));
+    overdue.truncate(usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX));
+    overdue.sort_unstable_by_key(|token| token.id);
+    overdue
 }
 
 /// The next position from the highest so far (다음순서생성).

@@ -84,13 +84,14 @@ impl BoxOffice {
             return Err(missing.into());
         }
         let place = view.place(signed.id.position);
-        if place.status != TokenStatus::Ended {
+        let is_behind = signed.id.position > view.tail();
+        if !is_behind && place.status != TokenStatus::Ended {
             let issued = Token::issued(signed.id, signed.user_id, signed.issued_at);
             let Place { status, activated_at, deadline, .. } = place;
             return self.locate(Token { status, activated_at, deadline, ..issued }).await;
         }
-        // A view that reaches further knows that it has ended, but not how. What is shared may be out of reach.
-        let shared = if signed.id.position > view.tail() { self.queue.token(signed.id).await.ok() } else { None };
+        // A view that reaches as far knows that it has ended, but not how. What is shared may be out of reach.
+        let shared = if is_behind { self.queue.token(signed.id).await.ok() } else { None };
         let row = match shared.flatten() {
             Some(row) => Some(row),
             None => self.store.token(signed.id).await?,

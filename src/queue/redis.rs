@@ -13,6 +13,7 @@ mod publisher;
 mod reader;
 mod recent;
 pub mod script;
+mod status;
 mod tls;
 pub mod tokens;
 mod watch;

@@ -18,14 +18,7 @@ use frontrow_domain::{
 };
 use std::process::Command;
 
-const TOUR: &str = r#"[{
-    "concert": {
-        "title": "Midnight Tide in Busan", "artist": "Midnight Tide", "venue": "Dalmaji Theatre, Busan",
-        "time_zone": "Asia/Seoul", "concert_date": "2999-12-31", "start_time": "20:00:00", "end_time": "22:00:00",
-        "base_price": 100000, "opens_at": "2026-01-01T00:00:00Z", "own_room_max_active": 5
-    },
-    "seats": [{ "range": { "from": 1, "to": 3, "grade": "R" } }]
-}]"#;
+const TOUR: &str = include_str!("../program/tour.json");
 
 fn tool(folder: &std::path::Path, name: &str, database: &Database) -> Command {
     let mut command = command(folder, name);

@@ -53,22 +53,19 @@ async fn connections_that_ended_in_the_pool_are_replaced_unseen() {
 
 #[tokio::test]
 async fn a_connection_that_ends_while_it_waits_to_load_is_no_loss() {
-    let office = Two::open().await;
-    let buyer = Buyer::of(&office).await;
-    let obstacle = office.stand_in_the_way("SELECT FROM seat FOR UPDATE").await;
-    let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
-    office.wait_for_waiters(1).await;
-    assert_eq!(office.kill("wait_event_type = 'Lock'").await, 1);
-    obstacle.step_aside().await;
-    assert!(matches!(answer(given).await.decision, Ok(Outcome::Held(_))));
-    assert_eq!(reservations(&office).await, 1);
+    assert_held_once_though_killed_behind("SELECT FROM seat FOR UPDATE").await;
 }
 
 #[tokio::test]
 async fn a_connection_that_ends_while_it_saves_has_one_effect() {
+    assert_held_once_though_killed_behind("LOCK TABLE reservation IN SHARE MODE").await;
+}
+
+/// A hold whose connection is killed while it waits behind `obstacle`.
+async fn assert_held_once_though_killed_behind(obstacle: &str) {
     let office = Two::open().await;
     let buyer = Buyer::of(&office).await;
-    let obstacle = office.stand_in_the_way("LOCK TABLE reservation IN SHARE MODE").await;
+    let obstacle = office.stand_in_the_way(obstacle).await;
     let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
     office.wait_for_waiters(1).await;
     assert_eq!(office.kill("wait_event_type = 'Lock'").await, 1);

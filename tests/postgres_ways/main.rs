@@ -12,4 +12,7 @@ mod replica;
 mod sale;
 mod search;
 mod start;
+#[expect(dead_code, reason = "the conformance suite uses the rest")]
+#[path = "../conformance/support.rs"]
+mod support;
 mod tls;

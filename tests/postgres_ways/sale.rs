@@ -1,5 +1,7 @@
 //! A small sale, from the empty database to paid seats.
 
+pub(crate) use crate::support::START;
+use crate::support::{new_concert, new_seat};
 use frontrow::{
     clock::{Clock, Ids},
     store::{
@@ -13,13 +15,9 @@ use frontrow_domain::{
     money::Money,
     queue::Fence,
     rules::Rules,
-    seat::{NewSeat, SeatLabel},
-    time::{Span, Time},
+    seat::NewSeat,
     user::{Caller, NewUser, Role},
 };
-
-/// 2027-01-15T08:00:00Z.
-pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
 
 pub(crate) async fn open(settings: &Settings, clock: &Clock) -> PostgresStore {
     PostgresStore::open(settings, clock.clone(), Rules::default(), 1_000).await.unwrap()
@@ -35,25 +33,11 @@ pub(crate) async fn ask(store: &dyn Store, commands: Vec<(Caller, Command)>) -> 
 
 /// A concert with so many seats, and a room of its own for as many.
 pub(crate) async fn concert(store: &dyn Store, seats: i32) -> (ConcertId, Vec<SeatId>) {
-    let new = NewConcert {
-        title: "Midnight Tide: The First Night".to_owned(),
-        artist: "Midnight Tide".to_owned(),
-        venue: "Hangang Hall, Seoul".to_owned(),
-        time_zone: "Asia/Seoul".to_owned(),
-        concert_date: jiff::civil::date(2027, 3, 1),
-        start_time: jiff::civil::time(20, 0, 0, 0),
-        end_time: jiff::civil::time(22, 30, 0, 0),
-        starts_at: START.plus(Span::from_secs(45 * 86_400)),
-        base_price: Money::new(90_000),
-        opens_at: START,
-        closes_at: START.plus(Span::from_secs(44 * 86_400)),
-        own_room_max_active: Some(i64::from(seats)),
-    };
+    let new = NewConcert { own_room_max_active: Some(i64::from(seats)), ..new_concert() };
     let outcomes = ask(store, vec![(Caller::System, Command::CreateConcert(new))]).await;
     let [Outcome::Concert(concert)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
     let concert_id = concert.concert_id;
-    let label = SeatLabel { section: "Floor".to_owned(), row: "A".to_owned(), grade: "VIP".to_owned() };
-    let seat = |seat_number| NewSeat { seat_number, price: Money::new(100), label: label.clone() };
+    let seat = |seat_number| NewSeat { price: Money::new(100), ..new_seat(seat_number) };
     let command = Command::AddSeats { concert_id, seats: (1..=seats).map(seat).collect() };
     let outcomes = ask(store, vec![(Caller::System, command)]).await;
     let [Outcome::SeatsAdded { first_seat_id, .. }] = outcomes.as_slice() else { panic!("{outcomes:?}") };

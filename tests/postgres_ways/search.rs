@@ -1,6 +1,9 @@
 //! Text is found as every other store finds it, in any script and any case.
 
-use crate::{sale::START, servers::postgres::Database};
+use crate::{
+    servers::postgres::Database,
+    support::{START, new_concert},
+};
 use frontrow::{
     clock::Clock,
     store::{
@@ -12,9 +15,7 @@ use frontrow::{
 use frontrow_domain::{
     command::{Command, NewConcert, Request},
     id::UserId,
-    money::Money,
     rules::Rules,
-    time::Span,
     user::{Caller, NewUser, Role},
 };
 use std::collections::BTreeSet;
@@ -58,17 +59,8 @@ fn commands() -> Vec<Request> {
         }));
         commands.push(Command::CreateConcert(NewConcert {
             title: name.to_owned(),
-            artist: "Midnight Tide".to_owned(),
             venue: name.chars().rev().collect(),
-            time_zone: "Asia/Seoul".to_owned(),
-            concert_date: jiff::civil::date(2027, 3, 1),
-            start_time: jiff::civil::time(20, 0, 0, 0),
-            end_time: jiff::civil::time(22, 30, 0, 0),
-            starts_at: START.plus(Span::from_secs(45 * 86_400)),
-            base_price: Money::new(90_000),
-            opens_at: START,
-            closes_at: START.plus(Span::from_secs(44 * 86_400)),
-            own_room_max_active: None,
+            ..new_concert()
         }));
     }
     let request = |command| Request { caller: Caller::System, command, idempotency: None };

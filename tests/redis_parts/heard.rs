@@ -1,13 +1,13 @@
 //! Heartbeats: who polls at one instance is not silent for another.
 
-use crate::{HOUSE, Pair, START, at, instance, keys, link, servers::RedisServer, until, user};
+use crate::{HOUSE, Pair, START, at, keys, link, queue_over, servers::RedisServer, until, user};
 use frontrow::{
     clock::Clock,
     queue::{
         Queue,
         memory::MemoryQueue,
         redis::{
-            RedisQueue, Settings,
+            Settings,
             heard::{Heartbeats, Near},
             link::Link,
         },
@@ -111,14 +111,7 @@ async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
     let mut settings = Settings::new(vec![server.url()]);
     settings.silence = SILENCE;
     settings.settles_in = Duration::from_millis(100);
-    let start = async |number| {
-        let notices = tokio::sync::mpsc::channel(1).0;
-        let (office, own) = (instance(9), instance(number));
-        let queue = RedisQueue::start(settings.clone(), Arc::clone(&store), office, own, clock.clone(), notices);
-        let queue = queue.await.unwrap();
-        queue.lay_missing(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
-        queue
-    };
+    let start = |number| queue_over(&store, &settings, &clock, number);
     let (leader, other) = (start(1).await, start(2).await);
     clock.advance(Span::from_secs(100));
     let now = clock.now();

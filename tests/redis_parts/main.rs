@@ -14,16 +14,27 @@ mod promoted;
 mod servers;
 mod tokens;
 
-use frontrow::queue::redis::{
-    keys::Keys,
-    link::{Link, LinkSettings},
+use frontrow::{
+    clock::Clock,
+    queue::{
+        Queue as _,
+        redis::{
+            RedisQueue, Settings,
+            keys::Keys,
+            link::{Link, LinkSettings},
+        },
+    },
+    store::Store,
 };
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
     time::Time,
 };
 use servers::RedisServer;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 const START: Time = Time::from_micros(1_900_000_000_000_000);
@@ -73,6 +84,16 @@ fn user(number: i64) -> UserId {
 
 fn at(position: i64) -> TokenId {
     TokenId { room_id: HOUSE, position: Position(position) }
+}
+
+/// The queue of an instance over this store, laid.
+async fn queue_over(store: &Arc<dyn Store>, settings: &Settings, clock: &Clock, number: u128) -> Arc<RedisQueue> {
+    let notices = tokio::sync::mpsc::channel(1).0;
+    let (office, own) = (instance(9), instance(number));
+    let queue =
+        RedisQueue::start(settings.clone(), Arc::clone(store), office, own, clock.clone(), notices).await.unwrap();
+    queue.lay_missing(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
+    queue
 }
 
 /// Asks until the answer is there, for a bounded time.

@@ -1,6 +1,6 @@
 //! Two instances behind a sentinel: their queues go on with the replica that was promoted.
 
-use crate::{HOUSE, START, instance, servers::RedisSentinel, until, user};
+use crate::{HOUSE, START, queue_over, servers::RedisSentinel, until, user};
 use frontrow::{
     clock::Clock,
     queue::{
@@ -35,14 +35,7 @@ impl Office {
         // What one instance does reaches the other through Redis, not through the rows.
         settings.glance_every = Duration::from_hours(1);
         settings.glance_away_every = Duration::from_hours(1);
-        let start = async |number| {
-            let notices = tokio::sync::mpsc::channel(1).0;
-            let (office, own) = (instance(9), instance(number));
-            let queue = RedisQueue::start(settings.clone(), Arc::clone(&store), office, own, clock.clone(), notices);
-            let queue = queue.await.unwrap();
-            queue.lay_missing(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
-            queue
-        };
+        let start = |number| queue_over(&store, &settings, &clock, number);
         let queues = [start(1).await, start(2).await];
         Self { store, queues }
     }

@@ -11,6 +11,9 @@ mod sale;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../servers/mod.rs"]
 mod servers;
+#[expect(dead_code, reason = "the conformance suite uses the rest")]
+#[path = "../conformance/support.rs"]
+mod support;
 
 use frontrow::{
     clock::{Clock, Ids},

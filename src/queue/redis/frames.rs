@@ -1,11 +1,11 @@
 //! What an instance tells the others of a batch: what their views and caches need and no more. Runs of neighbours in
 //! the same state are told as one, so that a batch of issues is some twenty bytes.
 
+use super::status;
 use frontrow_domain::{
     id::{ConcertId, Position, RoomId, TokenId, UserId},
     queue::{Fence, Gate, Room, Token, TokenStatus},
     time::{Span, Time},
-    user::Role,
     world::Changes,
 };
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub(super) struct Told {
     /// Rooms, tokens, numbers that nobody got, sessions that ended. Of a token's row there is what a view needs.
     pub(super) changes: Changes,
     /// Users with another role.
-    pub(super) roles: Vec<(UserId, Role)>,
+    pub(super) roles: Vec<UserId>,
     /// Concerts that are new or have changed.
     pub(super) concerts: Vec<ConcertId>,
 }
@@ -115,10 +115,6 @@ pub(super) fn of_changes(instance: Uuid, changes: &Changes) -> Option<Vec<u8>> {
     for user in &changes.users {
         to.byte(6);
         to.bytes.extend_from_slice(user.user_id.0.as_bytes());
-        to.byte(match user.role {
-            Role::Buyer => 0,
-            Role::Operator => 1,
-        });
     }
     for concert in changes.concerts.iter() {
         to.byte(7);
@@ -170,26 +166,6 @@ impl State {
 const SAME: u8 = 0x08;
 const HAS_ACTIVATED: u8 = 0x10;
 const HAS_DEADLINE: u8 = 0x20;
-const STATUSES: [TokenStatus; 6] = [
-    TokenStatus::Waiting,
-    TokenStatus::Dormant,
-    TokenStatus::Offered,
-    TokenStatus::Missed,
-    TokenStatus::Active,
-    TokenStatus::Ended,
-];
-
-const fn status_bits(status: TokenStatus) -> u8 {
-    match status {
-        TokenStatus::Waiting => 0,
-        TokenStatus::Dormant => 1,
-        TokenStatus::Offered => 2,
-        TokenStatus::Missed => 3,
-        TokenStatus::Active => 4,
-        TokenStatus::Ended => 5,
-    }
-}
-
 struct Writer {
     bytes: Vec<u8>,
 }
@@ -286,7 +262,7 @@ impl Writer {
             last = Some(state);
             let activated = if state.activated_at.is_some() { HAS_ACTIVATED } else { 0 };
             let deadline = if state.deadline.is_some() { HAS_DEADLINE } else { 0 };
-            self.byte(status_bits(state.status) | activated | deadline);
+            self.byte(status::number_of(state.status) | activated | deadline);
             for at in [state.activated_at, state.deadline].into_iter().flatten() {
                 self.time(at, now);
             }
@@ -368,15 +344,7 @@ impl Reader<'_> {
                     }
                 }
                 5 => closed_sessions.push(self.take()?),
-                6 => {
-                    let user = UserId(Uuid::from_bytes(self.take()?));
-                    let role = match self.byte()? {
-                        0 => Role::Buyer,
-                        1 => Role::Operator,
-                        _ => return None,
-                    };
-                    told.roles.push((user, role));
-                }
+                6 => told.roles.push(UserId(Uuid::from_bytes(self.take()?))),
                 7 => told.concerts.push(ConcertId::new(self.signed()?)),
                 _ => return None,
             }
@@ -402,7 +370,7 @@ impl Reader<'_> {
             let run = self.run(&mut next, budget)?;
             let flags = self.byte()?;
             if flags != SAME {
-                let status = *STATUSES.get(usize::from(flags & 0x07))?;
+                let status = status::status_of(flags & status::BITS)?;
                 let activated_at = if flags & HAS_ACTIVATED == 0 { None } else { Some(self.time(now)?) };
                 let deadline = if flags & HAS_DEADLINE == 0 { None } else { Some(self.time(now)?) };
                 state = State { status, activated_at, deadline };

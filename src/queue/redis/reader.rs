@@ -189,7 +189,7 @@ impl Lines {
         for session in &changes.closed_sessions {
             self.notify(Notice::SessionClosed(*session));
         }
-        for (user, _) in told.roles {
+        for user in told.roles {
             self.notify(Notice::RoleSet(user));
         }
         for concert in told.concerts {

@@ -81,6 +81,19 @@ fn letters(hall: &Hall) -> String {
     hall.seats().rows.iter().map(|row| char::from(row.seat.status.letter())).collect()
 }
 
+/// So many who look at once.
+fn viewers(
+    count: usize,
+    hall: &Arc<Hall>,
+    store: &Arc<Counted>,
+) -> Vec<tokio::task::JoinHandle<Result<(), StoreError>>> {
+    let look = |_| {
+        let (hall, store) = (Arc::clone(hall), Arc::clone(store));
+        tokio::spawn(async move { hall.bring_up_to_date(&*store).await })
+    };
+    (0..count).map(look).collect()
+}
+
 #[tokio::test]
 async fn however_many_look_at_once_one_of_them_reads_and_while_nobody_looks_none_does() {
     let store = Arc::new(Counted::default());
@@ -92,12 +105,7 @@ async fn however_many_look_at_once_one_of_them_reads_and_while_nobody_looks_none
         assert_eq!(store.reads(), [1, round - 1], "nobody looks");
         // All of them have asked before the first one reads.
         let held = hall.reading.lock().await;
-        let viewers: Vec<_> = (0..1_000)
-            .map(|_| {
-                let (hall, store) = (Arc::clone(&hall), Arc::clone(&store));
-                tokio::spawn(async move { hall.bring_up_to_date(&*store).await })
-            })
-            .collect();
+        let viewers = viewers(1_000, &hall, &store);
         tokio::task::yield_now().await;
         drop(held);
         for viewer in viewers {
@@ -181,12 +189,7 @@ async fn a_store_in_trouble_is_asked_once_by_all_who_wait() {
     store.fails.store(true, Ordering::SeqCst);
     let hall = Arc::new(Hall::new(CONCERT, 1, Sharing::Alone));
     let held = hall.reading.lock().await;
-    let viewers: Vec<_> = (0..100)
-        .map(|_| {
-            let (hall, store) = (Arc::clone(&hall), Arc::clone(&store));
-            tokio::spawn(async move { hall.bring_up_to_date(&*store).await })
-        })
-        .collect();
+    let viewers = viewers(100, &hall, &store);
     tokio::task::yield_now().await;
     drop(held);
     for viewer in viewers {

@@ -8,8 +8,8 @@ use super::{
 use frontrow_domain::{
     command::{Idempotency, KeptAnswer},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    queue::{Token, TokenStatus, can_expire},
-    rules::{Rules, TOKENS_PER_ADVANCE_MAX},
+    queue::{Token, TokenStatus, can_expire, first_due},
+    rules::Rules,
     time::Time,
     world::{NextIds, Numbers, RoomCounts, World},
 };
@@ -147,28 +147,11 @@ fn fill_places(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
     }
 }
 
-/// Which of the due tokens come first where there are more than one advance looks at: those that keep others waiting.
-const fn lapse_rank(status: TokenStatus) -> u8 {
-    match status {
-        TokenStatus::Active => 0,
-        TokenStatus::Offered => 1,
-        TokenStatus::Missed => 2,
-        TokenStatus::Dormant => 3,
-        TokenStatus::Waiting | TokenStatus::Ended => 4,
-    }
-}
-
 fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
-    let tokens_max = usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX);
     for room in &wanted.advanced {
         let room = RoomId::new(*room);
         let of_room = || tokens.iter().filter(|(token, _)| token.id.room_id == room);
-        let mut due: Vec<&Token> =
-            of_room().map(|(token, _)| token).filter(|token| token.is_overdue(world.now)).collect();
-        due.sort_unstable_by_key(|token| (lapse_rank(token.status), token.deadline, token.id));
-        due.truncate(tokens_max);
-        // The order decides how the room's no-show share moves, so it is that of the line.
-        due.sort_unstable_by_key(|token| token.id);
+        let due = first_due(of_room().map(|(token, _)| *token).filter(|token| token.is_overdue(world.now)).collect());
         // Who stood at the head and has left it while the lock was waited for is passed over.
         let mut head: Vec<TokenId> = of_room()
             .filter(|(token, is_head)| *is_head && token.status == TokenStatus::Waiting)

@@ -7,7 +7,7 @@ use super::rows::{
 use frontrow_domain::{
     command::{Idempotency, KeptAnswer, Keys},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    queue::TokenStatus,
+    queue::{LAPSE_ORDER, TokenStatus},
     reservation::Reservation,
     rules::TOKENS_PER_ADVANCE_MAX,
     time::Time,
@@ -142,7 +142,7 @@ fn load_lines(conn: &Connection, world: &mut World, keys: &Keys, active: &mut Ha
     }
     for (room, limit) in &keys.advanced {
         let mut due_ids = Vec::new();
-        for status in [TokenStatus::Active, TokenStatus::Offered, TokenStatus::Missed, TokenStatus::Dormant] {
+        for status in LAPSE_ORDER {
             let mut due = conn.prepare_cached(concat!(
                 "SELECT ",
                 token_columns!(),

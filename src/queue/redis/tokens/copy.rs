@@ -1,5 +1,6 @@
 //! A live token in 25 to 49 bytes: the moment the copy is of, state, user, and those times that differ from it.
 
+use super::super::status;
 use frontrow_domain::{
     id::{TokenId, UserId},
     queue::{Token, TokenStatus},
@@ -10,34 +11,10 @@ use uuid::Uuid;
 /// This format, in the high bits of the byte that says what follows. What has another one is not read.
 const FORMAT: u8 = 1 << 6;
 const FORMAT_BITS: u8 = 0b1100_0000;
-const STATUS_BITS: u8 = 0b0000_0111;
 /// The token was not issued at the moment that the copy is of.
 const HAS_ISSUED: u8 = 1 << 3;
 const HAS_ACTIVATED: u8 = 1 << 4;
 const HAS_DEADLINE: u8 = 1 << 5;
-
-const fn number_of(status: TokenStatus) -> u8 {
-    match status {
-        TokenStatus::Waiting => 0,
-        TokenStatus::Dormant => 1,
-        TokenStatus::Offered => 2,
-        TokenStatus::Missed => 3,
-        TokenStatus::Active => 4,
-        TokenStatus::Ended => 5,
-    }
-}
-
-/// No copy of an ended token is kept.
-const fn status_of(number: u8) -> Option<TokenStatus> {
-    Some(match number {
-        0 => TokenStatus::Waiting,
-        1 => TokenStatus::Dormant,
-        2 => TokenStatus::Offered,
-        3 => TokenStatus::Missed,
-        4 => TokenStatus::Active,
-        _ => return None,
-    })
-}
 
 /// A copy of a token as it was at `at`.
 pub(super) fn write(token: &Token, at: Time) -> Vec<u8> {
@@ -45,7 +22,7 @@ pub(super) fn write(token: &Token, at: Time) -> Vec<u8> {
     let times = [(issued_at, HAS_ISSUED), (token.activated_at, HAS_ACTIVATED), (token.deadline, HAS_DEADLINE)];
     let has = times.iter().filter(|(time, _)| time.is_some()).fold(0, |has, (_, flag)| has | flag);
     let mut bytes = at.micros().to_be_bytes().to_vec();
-    bytes.push(FORMAT | has | number_of(token.status));
+    bytes.push(FORMAT | has | status::number_of(token.status));
     bytes.extend_from_slice(token.user_id.0.as_bytes());
     for time in times.iter().filter_map(|(time, _)| *time) {
         bytes.extend_from_slice(&time.micros().to_be_bytes());
@@ -65,7 +42,11 @@ pub(super) fn read(mut bytes: &[u8], id: TokenId) -> Option<Token> {
     let issued_at = when(HAS_ISSUED)?.unwrap_or(at);
     let (activated_at, deadline) = (when(HAS_ACTIVATED)?, when(HAS_DEADLINE)?);
     let mut token = Token::issued(id, user_id, issued_at);
-    (token.status, token.activated_at, token.deadline) = (status_of(head & STATUS_BITS)?, activated_at, deadline);
+    (token.status, token.activated_at, token.deadline) = (
+        status::status_of(head & status::BITS).filter(|status| *status != TokenStatus::Ended)?,
+        activated_at,
+        deadline,
+    );
     rest.is_empty().then_some(token)
 }
 
