@@ -42,6 +42,34 @@ impl Clock {
     }
 }
 
+/// Two clocks are further apart than they may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the database's clock is {seconds} seconds {word} this machine's: both need a time service")]
+pub struct ClocksApart {
+    seconds: i64,
+    word: &'static str,
+}
+
+/// How far the database's clock, which was read between `before` and `after`, is ahead of this machine's. Within the
+/// two it agrees: a slow answer is not the clock's fault.
+#[must_use]
+pub fn skew(database: Time, before: Time, after: Time) -> Span {
+    let nearest = database.clamp(before, after.max(before));
+    Span::from_micros(database.micros().saturating_sub(nearest.micros()))
+}
+
+/// Refuses clocks that are more than `most` apart.
+///
+/// # Errors
+/// How far they are.
+pub fn check_skew(skew: Span, most: Span) -> Result<(), ClocksApart> {
+    if skew.micros().unsigned_abs() <= most.micros().unsigned_abs() {
+        return Ok(());
+    }
+    let word = if skew.micros() > 0 { "ahead of" } else { "behind" };
+    Err(ClocksApart { seconds: skew.millis().abs() / 1_000, word })
+}
+
 /// Gives out random ids and secrets; from a seed, the same ones each time.
 #[derive(Debug, Clone)]
 pub struct Ids(Arc<Mutex<StdRng>>);
@@ -71,5 +99,26 @@ impl Ids {
         let millis = u64::try_from(now.micros() / 1_000).unwrap_or(0);
         let random: [u8; 10] = self.0.lock().unwrap_or_else(PoisonError::into_inner).random();
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_may_be_so_far_apart_and_a_slow_answer_is_not_the_clocks_fault() {
+        let at = |seconds| Time::default().plus(Span::from_secs(seconds));
+        let said = |database, before, after| {
+            let refused = check_skew(skew(at(database), at(before), at(after)), Span::from_secs(60));
+            refused.map_err(|apart| apart.to_string())
+        };
+        for (database, before, after) in
+            [(1_000, 1_000, 1_001), (1_060, 1_000, 1_000), (940, 1_000, 1_000), (1_100, 1_000, 1_200)]
+        {
+            assert_eq!(said(database, before, after), Ok(()));
+        }
+        assert!(said(1_062, 1_000, 1_001).unwrap_err().contains("61 seconds ahead of"));
+        assert!(said(800, 1_000, 1_001).unwrap_err().contains("200 seconds behind"));
     }
 }

@@ -371,6 +371,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_instance_whose_clock_is_minutes_off_is_not_ready_until_it_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let (here, there) = (Clock::manual(START), Clock::manual(START.plus(Span::from_secs(120))));
+        let store = Arc::new(MemoryStore::new(there, config.rules(), 10));
+        let office = open(&config, store, here.clone()).await;
+        office.compare_clocks().await;
+        let reason = office.check_ready().unwrap_err().to_string();
+        assert!(reason.contains("120 seconds ahead of"), "{reason}");
+        here.advance(Span::from_secs(100));
+        office.compare_clocks().await;
+        assert_eq!(office.check_ready(), Ok(()));
+    }
+
+    #[tokio::test]
     async fn holds_that_the_queue_does_not_know_are_found_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
         let config = settings(folder.path(), "10");

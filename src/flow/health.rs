@@ -1,6 +1,7 @@
 //! Whether an instance can do its work.
 
 use super::BoxOffice;
+use crate::clock::{ClocksApart, check_skew, skew};
 use frontrow_domain::time::Span;
 use std::sync::atomic::Ordering;
 
@@ -14,8 +15,8 @@ pub enum NotReady {
     #[error("the database cannot be written")]
     Database,
     /// The clocks disagree.
-    #[error("the database's clock is {0} seconds {1} this machine's: both need a time service")]
-    Clock(i64, &'static str),
+    #[error(transparent)]
+    Clock(#[from] ClocksApart),
 }
 
 impl BoxOffice {
@@ -27,52 +28,18 @@ impl BoxOffice {
         if !self.engine.is_healthy() {
             return Err(NotReady::Database);
         }
-        check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)))
+        Ok(check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)), SKEW_MAX)?)
     }
 
     /// Asks the database what time it is, and notes how far that is from this machine's clock.
     pub async fn compare_clocks(&self) {
         let before = self.clock.now();
         let Ok(there) = self.store.now().await else { return };
-        let after = self.clock.now();
-        // The moment that the server saw lies between the two; within them it agrees.
-        let skew = if there > after {
-            there.micros().saturating_sub(after.micros())
-        } else if there < before {
-            there.micros().saturating_sub(before.micros())
-        } else {
-            0
-        };
-        let was = check_skew(Span::from_micros(self.clock_skew.swap(skew, Ordering::Relaxed)));
-        self.metrics.clock_skew(Span::from_micros(skew));
-        if let (Ok(()), Err(reason)) = (was, check_skew(Span::from_micros(skew))) {
+        let skew = skew(there, before, self.clock.now());
+        let was = Span::from_micros(self.clock_skew.swap(skew.micros(), Ordering::Relaxed));
+        self.metrics.clock_skew(skew);
+        if let (Ok(()), Err(reason)) = (check_skew(was, SKEW_MAX), check_skew(skew, SKEW_MAX)) {
             tracing::error!(%reason, "not ready");
-        }
-    }
-}
-
-fn check_skew(skew: Span) -> Result<(), NotReady> {
-    if skew.micros().unsigned_abs() <= SKEW_MAX.micros().unsigned_abs() {
-        return Ok(());
-    }
-    let word = if skew.micros() > 0 { "ahead of" } else { "behind" };
-    Err(NotReady::Clock(skew.millis().abs() / 1_000, word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_may_be_half_a_minute_off() {
-        for (seconds, expected) in [
-            (0, Ok(())),
-            (30, Ok(())),
-            (-30, Ok(())),
-            (31, Err(NotReady::Clock(31, "ahead of"))),
-            (-90, Err(NotReady::Clock(90, "behind"))),
-        ] {
-            assert_eq!(check_skew(Span::from_secs(seconds)), expected);
         }
     }
 }

@@ -30,11 +30,16 @@ fn redis() -> String {
 
 /// An instance over this database, in this process.
 async fn instance(database: &Database) -> Server {
+    instance_at(database.url(), Clock::System).await
+}
+
+/// The same by a URL of one's own, with a clock of one's own.
+async fn instance_at(url: String, clock: Clock) -> Server {
     let folder = tempfile::tempdir().unwrap();
-    let flags = [("--database-url", database.url()), ("--redis-url", redis())];
+    let flags = [("--database-url", url), ("--redis-url", redis())];
     let flags = flags.each_ref().map(|(name, value)| (*name, value.as_str()));
     let config = settings(folder.path(), &flags);
-    Server::over(folder, config, Clock::System).await
+    Server::over(folder, config, clock).await
 }
 
 /// A concert that is on sale by the real clock.

@@ -1,10 +1,11 @@
 //! A buyer meets another instance with every request and does not notice.
 
-use super::{assert_books_in_order, hall, instance};
+use super::{assert_books_in_order, hall, instance, instance_at};
 use crate::{
     servers::postgres::Database,
-    support::{PRICE, eventually, id},
+    support::{PRICE, Server, eventually, id},
 };
+use frontrow::clock::Clock;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,14 +69,37 @@ async fn a_change_at_one_instance_is_known_at_the_others() {
     two.stop().await;
 }
 
+/// Whether the instance moves the line of the house room.
+async fn leads(server: &Server) -> bool {
+    let text = server.nobody().call_at(reqwest::Method::GET, "/metrics").send().await.text();
+    text.contains("frontrow_room_leader{room=\"0\"} 1\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_has_lost_its_database_leaves_the_line_to_another() {
+    let database = Database::new().await;
+    let admin = database.client().await;
+    let role = format!("cut_{}", database.name());
+    admin.batch_execute(&format!("CREATE ROLE {role} LOGIN SUPERUSER")).await.unwrap();
+    let one = instance_at(database.url().replace("postgres@", &format!("{role}@")), Clock::System).await;
+    eventually("the first one leads", async || leads(&one).await.then_some(())).await;
+    let two = instance(&database).await;
+    let cut = format!(
+        "ALTER ROLE {role} NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+    );
+    admin.batch_execute(&cut).await.unwrap();
+    let buyer = two.buyer("buyer").await;
+    buyer.enter(None).await;
+    assert!(!leads(&one).await && leads(&two).await);
+    one.stop().await;
+    two.stop().await;
+    admin.batch_execute(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}")).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_has_one_leader_and_another_one_when_that_stops() {
     let database = Database::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
-    let leads = async |server: &crate::support::Server| {
-        let text = server.nobody().call_at(reqwest::Method::GET, "/metrics").send().await.text();
-        text.contains("frontrow_room_leader{room=\"0\"} 1\n")
-    };
     let first_leads = eventually("one of them leads", async || match (leads(&one).await, leads(&two).await) {
         (true, false) => Some(true),
         (false, true) => Some(false),

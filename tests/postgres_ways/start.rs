@@ -196,3 +196,23 @@ async fn instances_that_open_a_new_database_at_once_share_one_office() {
     assert_eq!(seen[0].1.len(), 1);
     assert!(seen.iter().all(|other| *other == seen[0]), "{seen:?}");
 }
+
+#[tokio::test]
+async fn instances_over_one_database_are_one_box_office_and_a_copy_of_it_is_another() {
+    let database = Database::new().await;
+    let office = async |url: String| {
+        let store = PostgresStore::open(&Settings::new(&url), Clock::System, Rules::default(), 1).await.unwrap();
+        let office = store.office().await.unwrap();
+        store.settle().await.unwrap();
+        office
+    };
+    let of_one = office(database.url()).await;
+    assert_eq!(office(database.url()).await, of_one);
+    let copy = format!("{}_copy", database.name());
+    let admin = Database::empty().await;
+    let admin = admin.client().await;
+    admin.batch_execute(&format!("CREATE DATABASE {copy} TEMPLATE {}", database.name())).await.unwrap();
+    let of_copy = office(database.url().replace(database.name(), &copy)).await;
+    admin.batch_execute(&format!("DROP DATABASE {copy} WITH (FORCE)")).await.unwrap();
+    assert_ne!(of_copy, of_one, "it has names of its own in Redis");
+}
