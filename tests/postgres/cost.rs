@@ -216,3 +216,45 @@ async fn the_server_counts_as_many_statements() {
     assert_eq!(office.number(most).await, 1);
     assert!(all <= 16, "{all}");
 }
+
+/// Updates of a table, and those among them that wrote no index.
+async fn updates(office: &Two, table: &str) -> (i64, i64) {
+    let of = |column: &str| format!("SELECT {column} FROM pg_stat_user_tables WHERE relname = '{table}'");
+    (office.number(&of("n_tup_upd")).await, office.number(&of("n_tup_hot_upd")).await)
+}
+
+/// A payment changes a reservation and a balance, neither of which stands in an index by what changes.
+#[tokio::test]
+async fn a_payment_writes_no_index_for_what_it_updates() {
+    let office = Two::open().await;
+    let buyers = buyers(&office.one, BATCH).await;
+    let holds = buyers.iter().enumerate().map(|(number, (user, token, seat))| {
+        let command = Command::Hold { token: *token, seat_ids: vec![*seat] };
+        keyed(Caller::Buyer(*user), command, key(number), 1)
+    });
+    let (held, _) = office.one.batch(holds.collect()).await;
+    let pays =
+        held.iter().zip(&buyers).enumerate().map(|(number, (answer, (user, token, _)))| match &answer.decision {
+            Ok(Outcome::Held(rows)) => {
+                let command = Command::Pay { token: *token, reservation_ids: vec![rows[0].reservation_id] };
+                keyed(Caller::Buyer(*user), command, key(BATCH + number), 1)
+            }
+            other => panic!("{other:?}"),
+        });
+    let (paid, _) = office.one.batch(pays.collect()).await;
+    assert!(paid.iter().all(|answer| matches!(answer.decision, Ok(Outcome::Paid(_)))));
+    // A connection that ends hands in what it has counted.
+    office.kill("true").await;
+    let batch = i64::try_from(BATCH).unwrap();
+    for (table, expected) in [("reservation", batch), ("point", batch)] {
+        let mut seen = (0, 0);
+        for _ in 0..200 {
+            seen = updates(&office, table).await;
+            if seen.0 >= expected {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        assert_eq!(seen, (expected, expected), "{table}");
+    }
+}

@@ -107,7 +107,7 @@ const INDEXES: [(&str, &str); 12] = [
     ("FROM reservation WHERE reservation_id < $1", "reservation_pkey"),
     ("FROM reservation WHERE user_id = $4", "reservation_by_user"),
     ("FROM reservation WHERE concert_id = $4", "reservation_by_concert"),
-    ("FROM reservation WHERE status = 'pending'", "reservation_by_expiry"),
+    ("(expires_at, reservation_id) > ($1, $2)", "reservation_by_expiry"),
     ("FROM payment WHERE payment_id < $1", "payment_pkey"),
     ("FROM payment WHERE user_id = $4", "payment_by_user"),
     ("FROM payment WHERE reservation_id = $4", "one_payment_per_reservation"),

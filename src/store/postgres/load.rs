@@ -224,12 +224,12 @@ const CONCERTS_OF_RESERVATIONS: Statement = Statement {
 ///
 /// Each key is looked up by itself. Asked for all at once, a server without statistics takes the live reservations
 /// for few and looks through all of them. So that it never does, the live ones of seats and those of users are told
-/// apart from the others by different columns: each finds one index only.
+/// apart from the others in different words: each finds one index only.
 const RESERVATIONS: Statement = Statement {
     sql: concat!(
         "SELECT r.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE seat_id = k.id AND status IN ('pending', 'confirmed') OFFSET 0) AS r
+        " FROM reservation WHERE seat_id = k.id AND coalesce(closed_at, -1) = -1 OFFSET 0) AS r
          UNION ALL SELECT r.* FROM unnest($2) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
         " FROM reservation WHERE user_id = k.id AND closed_at IS NULL OFFSET 0) AS r

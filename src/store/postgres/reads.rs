@@ -22,6 +22,10 @@ use frontrow_domain::{
     time::Time,
     user::{self, User},
 };
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tokio_postgres::{Error, Row, types::Type};
 
 /// How often a read is begun when its connection turns out to be broken: after a restart of the server every one in
@@ -151,11 +155,20 @@ const RESERVATION: Statement = Statement {
     types: &[Type::INT8],
 };
 
+/// The next live reservations by the ends of their holds, and whether each is pending: those that are paid stand in
+/// the same index, so that a payment need not touch it.
 const NEXT_EXPIRIES: Statement = Statement {
-    sql: "SELECT expires_at, reservation_id FROM reservation WHERE status = 'pending'
-          ORDER BY expires_at, reservation_id LIMIT $1",
-    types: &[Type::INT8],
+    sql: "SELECT expires_at, reservation_id, status = 'pending' FROM reservation
+          WHERE coalesce(closed_at, -2) = -2 AND (expires_at, reservation_id) > ($1, $2)
+          ORDER BY expires_at, reservation_id LIMIT $3",
+    types: &[Type::INT8, Type::INT8, Type::INT8],
 };
+
+/// How many live reservations are looked at in one query for the pending ones.
+const EXPIRIES_PAGE: u16 = 2_000;
+/// For how long it is believed that holds with earlier ends are settled: a server that took over may have lost how
+/// one was.
+const SETTLED_FOR: Duration = Duration::from_hours(1);
 
 const PAYMENT: Statement = Statement {
     sql: concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id = $1"),
@@ -171,6 +184,27 @@ pub(super) struct Reads {
     primary: Pool,
     replica: Option<Pool>,
     times: Times,
+    settled: Settled,
+}
+
+/// Before when no hold that is pending ends.
+#[derive(Debug, Default)]
+struct Settled(Mutex<Option<(Time, Instant)>>);
+
+impl Settled {
+    /// The moment; the beginning of time where nobody has looked for a while.
+    fn until(&self) -> Time {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.filter(|(_, since)| since.elapsed() < SETTLED_FOR).map_or(Time::from_micros(i64::MIN), |(until, _)| until)
+    }
+
+    /// Notes that all that end before `until` are settled.
+    fn note(&self, until: Time) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since =
+            known.filter(|(_, since)| since.elapsed() < SETTLED_FOR).map_or_else(Instant::now, |(_, since)| since);
+        *known = Some((until, since));
+    }
 }
 
 impl Reads {
@@ -179,7 +213,12 @@ impl Reads {
     /// # Errors
     /// [`StoreError::Unavailable`] where the settings are of no use.
     pub(super) fn open(settings: &Settings, times: Times) -> Result<Self, StoreError> {
-        Ok(Self { primary: settings.reader_pool()?, replica: settings.replica_pool()?, times })
+        Ok(Self {
+            primary: settings.reader_pool()?,
+            replica: settings.replica_pool()?,
+            times,
+            settled: Settled::default(),
+        })
     }
 
     /// Those that see what has just been written.
@@ -299,9 +338,32 @@ impl Reads {
         self.find(&RESERVATION, &[&id.get()], rows::reservation).await
     }
 
+    /// The pending reservations that end first. All live ones are looked at in the order of their ends, from where the
+    /// last call found the first that was not settled.
+    ///
+    /// No hold is made that ends before it begins, and none becomes visible later than [`LATE_MAX`] after it began: so
+    /// none can appear before what was settled that long ago.
     pub(super) async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
-        let decode: Decode<_> = |row| Ok((time(row, 0)?, ReservationId::new(row.try_get(1)?)));
-        self.list(&NEXT_EXPIRIES, &[&i64::from(limit)], decode).await
+        let decode: Decode<(Time, ReservationId, bool)> =
+            |row| Ok((time(row, 0)?, ReservationId::new(row.try_get(1)?), row.try_get(2)?));
+        let sure = self.now().await?.minus(LATE_MAX);
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut pending = Vec::new();
+        let mut after = (self.settled.until().micros(), i64::MIN);
+        loop {
+            let rows = self.list(&NEXT_EXPIRIES, &[&after.0, &after.1, &i64::from(EXPIRIES_PAGE)], decode).await?;
+            pending.extend(rows.iter().filter(|row| row.2).map(|(ends, id, _)| (*ends, *id)));
+            match rows.last() {
+                Some((ends, id, _)) if rows.len() == usize::from(EXPIRIES_PAGE) && pending.len() < wanted => {
+                    after = (ends.micros(), id.get());
+                }
+                _ => break,
+            }
+        }
+        let first = pending.first().map_or(sure, |(ends, _)| sure.min(*ends));
+        self.settled.note(first);
+        pending.truncate(wanted);
+        Ok(pending)
     }
 
     pub(super) async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {

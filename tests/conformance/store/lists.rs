@@ -166,11 +166,12 @@ pub(super) async fn the_audit_log_is_paged(office: &Fixture) {
 
 pub(super) async fn the_next_expiries_come_first(office: &Fixture) {
     let concert = office.concert().await.concert_id;
-    let seats = office.seats(concert, 3).await;
+    let seats = office.seats(concert, 4).await;
+    let (seats, later) = (&seats[..3], seats[3]);
     let user = office.register().await;
     let token = office.activate(user).await;
     let mut ends = Vec::new();
-    for seat in &seats {
+    for seat in seats {
         let held = office.hold(user, token, *seat).await;
         ends.push((held.expires_at, held.reservation_id));
         office.advance(10);
@@ -180,6 +181,12 @@ pub(super) async fn the_next_expiries_come_first(office: &Fixture) {
     assert_eq!(office.store.next_expiries(1).await.unwrap(), [ends[0]]);
     office.advance(1_000);
     assert_eq!(office.store.next_expiries(10).await.unwrap(), [ends[0], ends[2]]);
+    let over = Command::ExpireHolds { reservation_ids: vec![ends[0].1, ends[2].1] };
+    office.ask(Caller::System, over).await.unwrap();
+    assert_eq!(office.store.next_expiries(10).await.unwrap(), []);
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, later).await;
+    assert_eq!(office.store.next_expiries(10).await.unwrap(), [(held.expires_at, held.reservation_id)]);
 }
 
 pub(super) async fn live_tokens_of_a_user_come_by_room(office: &Fixture) {
