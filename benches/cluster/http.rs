@@ -1,7 +1,7 @@
 //! One instance over HTTP beside the usual way: holds, positions, and a crowd that wants the same few seats.
 
 use crate::{
-    client::{Load, Requests, load},
+    client::{Load, Requests, load, load_at},
     figures::{median, spread},
     hall::{self, Plan, Postgres, Redis, TEMPLATE},
     server,
@@ -62,6 +62,7 @@ const FLAGS: [&str; 14] = [
 pub(crate) enum Side {
     Ours,
     Usual,
+    Bare,
 }
 
 /// A server in a process of its own.
@@ -89,6 +90,11 @@ impl Serving {
             Side::Usual => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args(["usual-server", database, redis, folder, &connections.to_string()]);
+                command
+            }
+            Side::Bare => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.args(["bare-server", POSITION_BODY]);
                 command
             }
         };
@@ -122,6 +128,17 @@ pub(crate) async fn usual_server(args: &[String]) -> Result<()> {
     let [database, redis, data, connections] = args else { anyhow::bail!("four arguments are needed") };
     let places = server::Places { database, redis, data, connections: connections.parse()? };
     server::serve(&places, &FLAGS).await
+}
+
+/// A position as the server answers it.
+const POSITION_BODY: &str = r#"{"status":"waiting","position":54321,"ahead":54320,"estimated_wait":{"known":false,"reason":"measuring"},"deadline":null,"poll_after_ms":30000,"message":null,"as_of":"2027-01-15T08:00:00.123456Z","stale":false}"#;
+
+/// The bare handler's server, in the process that [`Serving::start`] made.
+///
+/// # Errors
+/// The server failed.
+pub(crate) async fn bare_server(args: &[String]) -> Result<()> {
+    server::serve_bare(args.first().context("the answer is missing")?).await
 }
 
 fn bearer(number: i64) -> String {
@@ -344,48 +361,117 @@ pub(crate) async fn answer_len(address: SocketAddr, keyring: &Keyring, place: i6
     Ok(request.len() + answer.len())
 }
 
-/// Position reads over 256 connections, in turn.
+/// Lays a line in Redis the usual way: a sorted set, and a hash for each token.
+async fn lay_usual_line(line: &mut redis::aio::MultiplexedConnection) -> Result<()> {
+    let room = RoomId::HOUSE;
+    let places: Vec<i64> = (1..=WAITING).collect();
+    for part in places.chunks(1_000) {
+        let mut lay = redis::pipe();
+        for place in part {
+            let user = hall::user_id(*place).0.to_string();
+            lay.cmd("ZADD").arg(server::line_key(room)).arg(*place).arg(*place).ignore();
+            lay.cmd("HSET").arg(server::token_key(room, *place)).arg("user_id").arg(user).arg("status").arg("waiting");
+        }
+        lay.query_async::<redis::Value>(line).await?;
+    }
+    Ok(())
+}
+
+/// Who answers positions, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Ours,
+    /// `ZRANK` alone.
+    Rank,
+    /// The token, the rank and the number of the active.
+    LookedUp,
+    /// A handler that does nothing.
+    Bare,
+}
+
+impl Reader {
+    const ALL: [Self; 4] = [Self::Ours, Self::Rank, Self::LookedUp, Self::Bare];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Rank => "ZRANK",
+            Self::LookedUp => "token, ZRANK, active",
+            Self::Bare => "a bare handler",
+        }
+    }
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::LookedUp => "looked-up",
+            Self::Ours | Self::Rank | Self::Bare => "tokens",
+        }
+    }
+}
+
+/// The requests of one reader, all along the line.
+fn position_paths(keyring: &Keyring, reader: Reader) -> Arc<Vec<Vec<u8>>> {
+    let first = PLAN.concerts * PLAN.buyers;
+    let path = |place: i64| {
+        let token = signed(keyring, TokenId { room_id: RoomId::HOUSE, position: Position(place) }, first + place);
+        let folder = reader.path();
+        format!("GET /api/v1/queue/{folder}/{token}/position HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
+    };
+    Arc::new((1..=WAITING).step_by(10).map(path).collect())
+}
+
+fn sources(paths: &Arc<Vec<Vec<u8>>>) -> Vec<Box<dyn Requests>> {
+    let source = |number: usize| Box::new(Positions { paths: Arc::clone(paths), next: number * 31 });
+    (0..CONNECTIONS).map(|number| source(number) as Box<dyn Requests>).collect()
+}
+
+/// Position reads over 256 connections, in turn: each reader at its own best rate, then ours at the rate that was the
+/// best of `ZRANK`.
 ///
 /// # Errors
 /// A server is gone, or an answer is not what it should be.
 pub(crate) async fn positions(server: &Postgres, redis: &Redis, keyring: &Keyring, connections: usize) -> Result<()> {
-    let first = PLAN.concerts * PLAN.buyers;
-    let path = |place: i64| {
-        let token = signed(keyring, TokenId { room_id: RoomId::HOUSE, position: Position(place) }, first + place);
-        format!("GET /api/v1/queue/tokens/{token}/position HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
-    };
-    let paths: Arc<Vec<Vec<u8>>> = Arc::new((1..=WAITING).step_by(10).map(path).collect());
     let mut line = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
-    let places: Vec<i64> = (1..=WAITING).collect();
-    for part in places.chunks(1_000) {
-        let mut add = redis::cmd("ZADD");
-        add.arg(server::line_key(RoomId::HOUSE));
-        for place in part {
-            add.arg(*place).arg(*place);
-        }
-        add.query_async::<()>(&mut line).await?;
-    }
+    lay_usual_line(&mut line).await?;
     let database = server.copy("positions").await?;
-    let sides = [Side::Ours, Side::Usual];
-    let serving = sides.map(|side| Serving::start(side, &database, &redis.url(), connections));
-    let [ours_serving, usual_serving] = serving;
-    let (ours_serving, usual_serving) = (ours_serving?, usual_serving?);
-    let (mut ours, mut usual) = (Sides::default(), Sides::default());
+    let [ours, usual, bare] =
+        [Side::Ours, Side::Usual, Side::Bare].map(|side| Serving::start(side, &database, &redis.url(), connections));
+    let (ours, usual, bare) = (ours?, usual?, bare?);
+    let address = |reader| match reader {
+        Reader::Ours => ours.address,
+        Reader::Rank | Reader::LookedUp => usual.address,
+        Reader::Bare => bare.address,
+    };
+    let paths = Reader::ALL.map(|reader| position_paths(keyring, reader));
+    let mut sides: [Sides; 4] = std::array::from_fn(|_| Sides::default());
+    let mut paced = Sides::default();
     for round in 0..ROUNDS {
-        for turn in 0..2 {
-            let side = if (round + turn) % 2 == 0 { Side::Ours } else { Side::Usual };
-            let address = if side == Side::Ours { ours_serving.address } else { usual_serving.address };
-            let sources = (0..CONNECTIONS).map(|number| {
-                Box::new(Positions { paths: Arc::clone(&paths), next: number * 31 }) as Box<dyn Requests>
-            });
+        let mut best_rank = 0.0;
+        for turn in 0..Reader::ALL.len() {
+            let index = (round + turn) % Reader::ALL.len();
+            let reader = Reader::ALL[index];
             let busy = cpu(&mut line).await?;
-            let load = load(address, sources.collect(), ROUND).await;
+            let load = load(address(reader), sources(&paths[index]), ROUND).await;
             all_done(&load)?;
             let busy = (cpu(&mut line).await? - busy) / ROUND.as_secs_f64();
-            eprintln!("{side:?}: {:.0} positions/s, Redis busy {:.0}% of a processor", load.rate, busy * 100.0);
-            if side == Side::Ours { ours.add(&load) } else { usual.add(&load) }
+            let name = reader.name();
+            eprintln!("{name}: {:.0} positions/s, Redis busy {:.0}% of a processor", load.rate, busy * 100.0);
+            if reader == Reader::Rank {
+                best_rank = load.rate;
+            }
+            sides[index].add(&load);
         }
+        let interval = Duration::from_secs_f64(f64::from(u16::try_from(CONNECTIONS)?) / best_rank);
+        let load = load_at(ours.address, sources(&paths[0]), ROUND, Some(interval)).await;
+        all_done(&load)?;
+        eprintln!("ours, no faster than ZRANK: {:.0} positions/s", load.rate);
+        paced.add(&load);
     }
-    print("positions", &ours, &usual);
+    let [ours, rank, looked_up, bare] = &sides;
+    print("positions", ours, rank);
+    print("token read", ours, looked_up);
+    print("at its rate", &paced, rank);
+    let ceiling = spread(bare.rates.iter().zip(&rank.rates).map(|(own, its)| own / its));
+    println!("a bare handler {:.0}/s: {ceiling} of ZRANK's rate", median(bare.rates.clone()));
     Ok(())
 }

@@ -51,6 +51,7 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         match args.split_first() {
             Some((first, rest)) if first == "usual-server" => http::usual_server(rest).await,
+            Some((first, rest)) if first == "bare-server" => http::bare_server(rest).await,
             Some((first, rest)) if first == growth::CHILD => growth::child(rest).await,
             _ => parts(&args).await,
         }

@@ -79,6 +79,17 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 
 /// Keeps every connection busy for `length`, or until it has no more requests.
 pub(crate) async fn load(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: Duration) -> Load {
+    load_at(address, sources, length, None).await
+}
+
+/// The same, where each connection asks once an `interval`. A request that is late since the one before took long
+/// counts from when it was due.
+pub(crate) async fn load_at(
+    address: SocketAddr,
+    sources: Vec<Box<dyn Requests>>,
+    length: Duration,
+    interval: Option<Duration>,
+) -> Load {
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
     for mut source in sources {
@@ -88,12 +99,22 @@ pub(crate) async fn load(address: SocketAddr, sources: Vec<Box<dyn Requests>>, l
             let mut latency = Histogram::<u64>::new(3).unwrap();
             let mut by_class = [0_u64; 6];
             let mut request = Vec::with_capacity(1_024);
+            let mut due = Instant::now();
             while !stop.load(Ordering::Relaxed) {
                 request.clear();
                 if !source.next(&mut request) {
                     break;
                 }
-                let sent = Instant::now();
+                let mut sent = Instant::now();
+                if let Some(interval) = interval {
+                    if due > sent {
+                        tokio::time::sleep_until(due.into()).await;
+                        sent = Instant::now();
+                    } else {
+                        sent = due;
+                    }
+                    due += interval;
+                }
                 let status = connection.ask(&request).await.unwrap();
                 latency.record(u64::try_from(sent.elapsed().as_micros()).unwrap()).unwrap();
                 by_class[usize::from(status / 100).min(5)] += 1;

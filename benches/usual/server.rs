@@ -39,6 +39,16 @@ pub(crate) fn line_key(room: RoomId) -> String {
     format!("usual:line:{}", room.get())
 }
 
+/// What is kept of a token: its user and its state.
+pub(crate) fn token_key(room: RoomId, place: i64) -> String {
+    format!("usual:token:{}:{place}", room.get())
+}
+
+/// The set of a room's active tokens.
+pub(crate) fn active_key(room: RoomId) -> String {
+    format!("usual:active:{}", room.get())
+}
+
 /// What the handlers share.
 #[derive(Clone)]
 struct Desk {
@@ -87,6 +97,7 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
     let router = Router::new()
         .route("/api/v1/reservations", post(hold))
         .route("/api/v1/queue/tokens/{token}/position", get(position))
+        .route("/api/v1/queue/looked-up/{token}/position", get(looked_up))
         .with_state(desk);
     let metrics = Arc::new(Metrics::new());
     let edge = observe::Edge::new(Arc::clone(&metrics), Clock::System, config.body_timeout(), config.request_timeout());
@@ -143,29 +154,76 @@ struct WaitBody {
     reason: &'static str,
 }
 
+/// One command: the rank. The signature tells the rest.
 async fn position(State(desk): State<Desk>, PathText(token): PathText) -> HttpResult<Response> {
     let signed = desk.app.office.verify_token(&token).map_err(Problem::from)?;
-    let turn = desk.turn.fetch_add(1, Ordering::Relaxed) % desk.redis.len();
-    let mut redis = desk.redis.get(turn).cloned().ok_or_else(|| Problem::internal("no connection"))?;
     let rank: Option<i64> = redis::cmd("ZRANK")
         .arg(line_key(signed.id.room_id))
         .arg(signed.id.position.0)
-        .query_async(&mut redis)
+        .query_async(&mut desk.connection()?)
         .await
         .map_err(Problem::internal)?;
-    let body = PositionBody {
-        status: "waiting",
-        position: signed.id.position.0,
-        ahead: rank.unwrap_or_default(),
-        estimated_wait: WaitBody { known: false, reason: "measuring" },
-        deadline: None,
-        poll_after_ms: 30_000,
-        message: None,
-        as_of: desk.app.office.clock.now(),
-        stale: false,
-    };
-    let body = serde_json::to_string(&body).map_err(Problem::internal)?;
-    Ok(answer(StatusCode::OK, "application/json", body))
+    desk.answer(signed.id.position.0, rank)
+}
+
+/// As the brief describes it: the token is read from Redis, and the wait reckoned from the rank and from how many are
+/// active. Three commands in one round trip.
+async fn looked_up(State(desk): State<Desk>, PathText(token): PathText) -> HttpResult<Response> {
+    let signed = desk.app.office.verify_token(&token).map_err(Problem::from)?;
+    let (room, place) = (signed.id.room_id, signed.id.position.0);
+    let (kept, rank, active): ((Option<String>, Option<String>), Option<i64>, i64) = redis::pipe()
+        .cmd("HMGET")
+        .arg(token_key(room, place))
+        .arg("user_id")
+        .arg("status")
+        .cmd("ZRANK")
+        .arg(line_key(room))
+        .arg(place)
+        .cmd("SCARD")
+        .arg(active_key(room))
+        .query_async(&mut desk.connection()?)
+        .await
+        .map_err(Problem::internal)?;
+    if kept.1.as_deref() != Some("waiting") || active < 0 {
+        return Err(Problem::internal("the token is not kept"));
+    }
+    desk.answer(place, rank)
+}
+
+impl Desk {
+    fn connection(&self) -> HttpResult<MultiplexedConnection> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.redis.len();
+        self.redis.get(turn).cloned().ok_or_else(|| Problem::internal("no connection"))
+    }
+
+    fn answer(&self, position: i64, rank: Option<i64>) -> HttpResult<Response> {
+        let body = PositionBody {
+            status: "waiting",
+            position,
+            ahead: rank.unwrap_or_default(),
+            estimated_wait: WaitBody { known: false, reason: "measuring" },
+            deadline: None,
+            poll_after_ms: 30_000,
+            message: None,
+            as_of: self.app.office.clock.now(),
+            stale: false,
+        };
+        let body = serde_json::to_string(&body).map_err(Problem::internal)?;
+        Ok(answer(StatusCode::OK, "application/json", body))
+    }
+}
+
+/// A handler that does nothing, behind nothing: what HTTP and the client alone leave of the machine.
+///
+/// # Errors
+/// The server failed.
+pub(crate) async fn serve_bare(body: &str) -> Result<()> {
+    let body: &'static str = body.to_owned().leak();
+    let router: Router =
+        Router::new().fallback(move || async move { ([(header::CONTENT_TYPE, "application/json")], body) });
+    let socket = TcpListener::bind("127.0.0.1:0").await?;
+    println!("a bare handler listens on http://{}", socket.local_addr()?);
+    Ok(axum::serve(socket, router).await?)
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
