@@ -108,12 +108,14 @@ impl Settings {
         }
     }
 
-    fn link(&self) -> LinkSettings {
+    fn link(&self, keys: &Keys) -> LinkSettings {
         LinkSettings {
             urls: self.urls.clone(),
             ca_file: self.ca_file.clone(),
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
+            // Near the frames: what matters is whether they are taken.
+            probe: keys.office("probe"),
         }
     }
 }
@@ -206,14 +208,14 @@ impl RedisQueue {
         clock: Clock,
         notices: mpsc::Sender<Notice>,
     ) -> Result<Arc<Self>, QueueError> {
-        let link = Arc::new(Link::open(settings.link()).await?);
+        let keys = Keys::new(office);
+        let link = Arc::new(Link::open(settings.link(&keys)).await?);
         if link.is_up()
             && let Err(error) = script::probe_scripting(&mut link.way()).await
             && link.is_up()
         {
             return Err(QueueError(error.to_string()));
         }
-        let keys = Keys::new(office);
         let confirmed = Arc::new(AtomicI64::new(0));
         let recent = Arc::new(Recent::default());
         let (publisher, parcels) = Publisher::new(instance, Arc::clone(&recent));

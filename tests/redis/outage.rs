@@ -1,4 +1,4 @@
-//! Instances whose Redis is killed, paused, emptied or replaced by an older copy: order is kept, places never rise,
+//! Instances whose Redis is killed, paused, full, emptied or replaced by an older copy: order is kept, places never rise,
 //! nobody who has left comes back, and within seconds of its return all views are what the rows say.
 
 use crate::{
@@ -28,6 +28,17 @@ async fn crowd(urls: Vec<String>) -> Office {
     office.churn(40).await;
     office.agree(HEALED_WITHIN).await;
     office
+}
+
+/// From now on the server refuses every write that may need memory.
+fn fill(server: &RedisServer) {
+    server.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+}
+
+/// It takes writes again.
+fn relieve(server: &RedisServer) {
+    server.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
 }
 
 /// What must work without Redis: the line moves, and both instances show it.
@@ -89,6 +100,62 @@ async fn a_redis_that_was_paused_hangs_nobody_and_what_it_missed_is_announced() 
     office.churn(40).await;
     office.agree(HEALED_WITHIN).await;
     watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_full_counts_as_away_until_it_takes_writes_again() {
+    let server = RedisServer::start();
+    let mut office = crowd(vec![server.url()]).await;
+    let watch = office.watch();
+    fill(&server);
+    // Nothing is told meanwhile, so each instance finds out by itself.
+    office.wait_reach(false).await;
+    for instance in &office.instances {
+        let why = instance.queue.check().unwrap_err();
+        assert!(why.0.contains("OOM"), "{why}");
+        assert!(instance.queue.vitals().unwrap().away.is_some());
+    }
+    goes_on(&mut office).await;
+    // In line, so that no glance shows that they have left.
+    let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
+    for place in waiting.iter().rev().take(10) {
+        office.leave(0, place.0).await;
+    }
+    relieve(&server);
+    office.wait_reach(true).await;
+    // Nothing more is committed: only the announcement can tell.
+    office.agree(HEALED_WITHIN).await;
+    office.churn(40).await;
+    office.agree(HEALED_WITHIN).await;
+    watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_a_full_redis_refused_is_seen_elsewhere_from_the_rows() {
+    let server = RedisServer::start();
+    let office = crowd(vec![server.url()]).await;
+    fill(&server);
+    // The frame is refused before anybody has looked whether writes are taken.
+    let answers = office.commit(0, vec![Office::advance()]).await;
+    assert!(answers[0].decision.is_ok(), "{answers:?}");
+    let cursor = office.store.line(HOUSE).await.unwrap().unwrap().room.cursor;
+    until("the other instance to see it", || office.view(1).cursor() == cursor).await;
+    office.wait_reach(false).await;
+    relieve(&server);
+    office.wait_reach(true).await;
+    office.agree(HEALED_WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_starts_while_redis_is_full() {
+    let server = RedisServer::start();
+    fill(&server);
+    let mut office = Office::open(vec![server.url()], 2, 12).await;
+    assert!(office.instances[0].queue.check().unwrap_err().0.contains("OOM"));
+    office.join(0, 20).await;
+    relieve(&server);
+    office.wait_reach(true).await;
+    office.agree(HEALED_WITHIN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,6 @@
-//! The way to Redis: commands that answer or fail within a set time, and at once while it is known to be away.
+//! The way to Redis: commands that answer or fail within a set time, and at once while it is known to be away. One that
+//! answers and takes no writes, because its memory is full, counts as away: what is told over it would be lost, and
+//! whoever only reads would never know.
 
 use super::{
     super::QueueError,
@@ -25,6 +27,8 @@ use tokio::sync::{Notify, watch};
 
 /// How long after a try to reach Redis the next one begins.
 const RETRY: Duration = Duration::from_millis(250);
+/// How often a write is tried. Views that follow frames are wrongly called fresh for this long at most.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How much longer than its own time-out a blocking read may take.
 const BLOCKING_MORE: Duration = Duration::from_millis(500);
 
@@ -40,10 +44,12 @@ pub struct LinkSettings {
     pub connect_timeout: Duration,
     /// How long the answer to a command may take.
     pub response_timeout: Duration,
+    /// The key that nothing is written to, to see whether the server takes writes. In a cluster, its node is watched.
+    pub probe: String,
 }
 
 impl LinkSettings {
-    /// The usual time-outs.
+    /// The usual time-outs, and a key that all box offices share.
     #[must_use]
     pub fn new(urls: Vec<String>) -> Self {
         Self {
@@ -51,6 +57,7 @@ impl LinkSettings {
             ca_file: None,
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_millis(500),
+            probe: "fr:probe".into(),
         }
     }
 }
@@ -96,7 +103,7 @@ struct Live {
     generation: u64,
 }
 
-/// Whether Redis can be reached.
+/// Whether Redis can be reached, and takes writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
     /// It can, over the connection with this number; each new one has a higher number.
@@ -110,7 +117,8 @@ struct Shared {
     settings: LinkSettings,
     live: ArcSwapOption<Live>,
     reach: watch::Sender<Reach>,
-    broken: Notify,
+    /// The connection was lost, or is to be tried.
+    doubted: Notify,
     generations: AtomicU64,
 }
 
@@ -146,7 +154,7 @@ impl Link {
             settings,
             live: ArcSwapOption::empty(),
             reach,
-            broken: Notify::new(),
+            doubted: Notify::new(),
             generations: AtomicU64::new(0),
         });
         if let Err(error) = shared.connect().await {
@@ -221,6 +229,11 @@ impl Link {
                 Err(error_of(&error))
             }
         }
+    }
+
+    /// Calls for a write to be tried now: one was refused.
+    pub fn doubt(&self) {
+        self.shared.doubted.notify_one();
     }
 
     /// Takes the server for lost, because it is not the one that it should be.
@@ -314,11 +327,17 @@ impl Blocking {
     }
 }
 
-/// Makes the connection again whenever it is lost.
+/// Makes the connection again whenever it is lost, and gives it up where it takes no writes.
 async fn keep(shared: Arc<Shared>) {
     loop {
         if shared.live.load().is_some() {
-            shared.broken.notified().await;
+            // Without news it is time for the next probe.
+            let _ = tokio::time::timeout(PROBE_EVERY, shared.doubted.notified()).await;
+            if let Some(live) = shared.live.load_full()
+                && let Err(error) = shared.probe(&mut live.connection.clone()).await
+            {
+                shared.lose(live.generation, &error);
+            }
             continue;
         }
         match shared.connect().await {
@@ -363,18 +382,25 @@ impl Shared {
         if lost.is_some_and(|live| live.generation == generation) {
             tracing::warn!(%error, "lost Redis");
             self.reach.send_replace(Reach::Away(error.to_string()));
-            self.broken.notify_one();
+            self.doubted.notify_one();
         }
     }
 
     async fn connect(&self) -> Result<(), RedisError> {
         let mut connection = self.make(self.settings.response_timeout).await?;
-        let ping = redis::cmd("PING");
-        limited(self.settings.response_timeout, ping.query_async::<String>(&mut connection)).await?;
+        self.probe(&mut connection).await?;
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         self.live.store(Some(Arc::new(Live { connection, generation })));
         self.reach.send_replace(Reach::Up(generation));
         Ok(())
+    }
+
+    /// Whether the server takes writes. The error says why it does not.
+    async fn probe(&self, connection: &mut Connection) -> Result<(), RedisError> {
+        // Refused as any write that may need memory, and leaves nothing behind.
+        let mut write = redis::cmd("SETRANGE");
+        write.arg(&self.settings.probe).arg(0).arg("");
+        limited(self.settings.response_timeout, write.query_async(connection)).await
     }
 
     async fn make(&self, response_timeout: Duration) -> Result<Connection, RedisError> {

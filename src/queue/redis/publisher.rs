@@ -293,10 +293,10 @@ impl Telling {
     }
 
     async fn send(&self, pipeline: &redis::Pipeline) -> Result<(), QueueError> {
-        self.link
-            .run_pipeline::<()>(pipeline)
-            .await
-            .inspect_err(|error| tracing::debug!(%error, "frames were not told"))
+        self.link.run_pipeline::<()>(pipeline).await.inspect_err(|error| {
+            tracing::debug!(%error, "frames were not told");
+            self.link.doubt();
+        })
     }
 
     /// Brings Redis's tokens and deadlines up to date. What fails is tried again: telling it twice does no harm.
