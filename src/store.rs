@@ -65,6 +65,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The tokens of a user that have not ended, by room.
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError>;
 
+    /// Those who wait in a room, by position.
+    async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError>;
+
     /// Everything of a room that its view is laid from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;
 

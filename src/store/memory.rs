@@ -137,6 +137,19 @@ impl Store for MemoryStore {
         Ok(self.state().model.tokens.values().filter(live).copied().collect())
     }
 
+    async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
+        let model = &self.state().model;
+        let wanted = |token: &&Token| {
+            token.id.room_id == room
+                && token.status == TokenStatus::Waiting
+                && page.after.is_none_or(|after| token.id.position > after)
+        };
+        let mut waiting: Vec<_> = model.tokens.values().filter(wanted).copied().collect();
+        waiting.sort_by_key(|token| token.id);
+        waiting.truncate(limit(page.limit));
+        Ok(waiting)
+    }
+
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let mut state = self.state();
         let now = state.now(&self.clock);

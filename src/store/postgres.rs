@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use frontrow_domain::{
     command::Request,
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     payment::Payment,
     points::{Point, PointEntry},
     queue::{Room, Token},
@@ -171,6 +171,10 @@ impl Store for PostgresStore {
 
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
         self.reads.live_tokens(user).await
+    }
+
+    async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
+        self.reads.waiting_tokens(room, page).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {

@@ -76,6 +76,7 @@ macro_rules! conformance {
                 a_users_sessions_follow_their_role,
                 the_next_expiries_come_first,
                 live_tokens_of_a_user_come_by_room,
+                those_who_wait_come_by_position_and_are_paged,
                 what_does_not_exist_is_none,
             },
         }

@@ -173,6 +173,28 @@ async fn a_redis_that_was_emptied_under_way_is_laid_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tokens_of_those_who_wait_are_laid_in_a_redis_that_was_emptied() {
+    let server = RedisServer::start();
+    let mut office = crowd(vec![server.url()]).await;
+    // More than are laid at a time.
+    office.join(0, 10_100).await;
+    office.agree(HEALED_WITHIN).await;
+    let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
+    // Whatever was on its way to Redis is there before it is emptied.
+    office.instances[0].queue.settle().await;
+    server.flush();
+    for position in [waiting[0], waiting[waiting.len() / 2], waiting[waiting.len() - 1]] {
+        let row = office.store.token(at(position.0)).await.unwrap();
+        let from = Instant::now();
+        while office.instances[1].queue.token(at(position.0)).await.unwrap() != row {
+            assert!(from.elapsed() < Duration::from_secs(20), "the copy of {position} is not laid");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    office.agree(HEALED_WITHIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_told_just_before_redis_was_emptied_is_read_from_the_rows() {
     let server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;

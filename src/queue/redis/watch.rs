@@ -12,7 +12,8 @@ use super::{
     reader::FromEnd,
     tokens::{self, TokenChanges},
 };
-use crate::{clock::Ids, queue::QueueError};
+use crate::{clock::Ids, queue::QueueError, store::Page};
+use frontrow_domain::id::RoomId;
 use redis::Script;
 use std::{
     sync::{Arc, LazyLock},
@@ -28,6 +29,8 @@ const READER: Duration = Duration::from_secs(2);
 const LOCK_MS: u64 = 30_000;
 /// How many deadlines are laid, those that end first. The sweep finds others in the store.
 const DEADLINES_MAX: u32 = 1_000_000;
+/// How many of those who wait are read and laid at a time.
+const WAITING_AT_ONCE: u32 = 10_000;
 
 static MARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("mark.lua")));
 static MARKED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("marked.lua")));
@@ -55,6 +58,10 @@ pub(super) struct Watch {
 
 fn marker(keys: &Keys) -> String {
     keys.office("marker")
+}
+
+fn lock_of(keys: &Keys) -> String {
+    keys.office("marker:lock")
 }
 
 impl Watch {
@@ -109,7 +116,7 @@ impl Watch {
     async fn mark(&self) -> Result<Mark, QueueError> {
         let keys = &self.lines.keys;
         let mut call = MARK.key(marker(keys));
-        call.key(keys.office("marker:lock"));
+        call.key(lock_of(keys));
         call.arg(self.ids.uuid(self.lines.clock.now()).simple().to_string());
         call.arg(self.lines.instance.simple().to_string()).arg(LOCK_MS);
         let (nonce, role, ours): (String, String, i64) = self.link.script(&call).await?;
@@ -148,7 +155,8 @@ async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> 
     let due = lines.store.next_expiries(DEADLINES_MAX).await.map_err(store)?;
     let holds = HoldChanges { due, over: Vec::new() };
     holds::publish(&mut link.way(), keys, &holds).await.map_err(redis)?;
-    for room in lines.store.rooms().await.map_err(store)? {
+    let rooms = lines.store.rooms().await.map_err(store)?;
+    for room in &rooms {
         let Some(rows) = lines.store.glance(room.room_id).await.map_err(store)? else { continue };
         let mut changes = TokenChanges::default();
         for token in &rows.others {
@@ -156,7 +164,29 @@ async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> 
         }
         tokens::publish(&link.way(), keys, changes).await.map_err(redis)?;
     }
+    for room in &rooms {
+        lay_waiting(lines, link, room.room_id).await?;
+    }
     link.script::<()>(MARKED.key(marker(keys)).arg(nonce)).await?;
     tracing::info!("laid deadlines and tokens in Redis");
     Ok(())
+}
+
+/// Lays the copies of those who wait, after all others: there may be millions of them.
+async fn lay_waiting(lines: &Lines, link: &Link, room: RoomId) -> Result<(), QueueError> {
+    let mut after = None;
+    loop {
+        // As long as this goes on, nobody else needs to begin.
+        link.run::<()>(redis::cmd("PEXPIRE").arg(lock_of(&lines.keys)).arg(LOCK_MS)).await?;
+        let page = Page { after, limit: WAITING_AT_ONCE };
+        let waiting = lines.store.waiting_tokens(room, page).await.map_err(|error| QueueError(error.to_string()))?;
+        let Some(last) = waiting.last() else { return Ok(()) };
+        after = Some(last.id.position);
+        let mut changes = TokenChanges::default();
+        for token in &waiting {
+            // Of the oldest moment there is: what was told meanwhile is later and stays.
+            changes.follow(token, token.issued_at);
+        }
+        tokens::publish(&link.way(), &lines.keys, changes).await.map_err(|error| QueueError(error.to_string()))?;
+    }
 }

@@ -10,7 +10,7 @@ use super::{
         token_columns, user_columns,
     },
 };
-use crate::store::{LATE_MAX, Line, StoreError};
+use crate::store::{LATE_MAX, Line, Page, StoreError};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -73,6 +73,16 @@ const LIVE_TOKENS: Statement = Statement {
         " FROM waiting_token AS w WHERE w.user_id = $1 AND w.status <> 'ended' ORDER BY w.room_id"
     ),
     types: &[Type::UUID],
+};
+
+const WAITING_TOKENS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        token_columns!(),
+        " FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting' AND w.position > $2",
+        " ORDER BY w.position LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
 /// A room with the highest position given and the time.
@@ -306,6 +316,11 @@ impl Reads {
 
     pub(super) async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
         self.list(&LIVE_TOKENS, &[&user.0], rows::token).await
+    }
+
+    pub(super) async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
+        let after = page.after.map_or(0, |after| after.0);
+        self.list(&WAITING_TOKENS, &[&room.get(), &after, &i64::from(page.limit)], rows::token).await
     }
 
     pub(super) async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {

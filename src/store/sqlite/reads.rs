@@ -101,6 +101,20 @@ pub(super) fn live_tokens(conn: &Connection, user: UserId) -> Result<Vec<Token>>
     )
 }
 
+pub(super) fn waiting_tokens(conn: &Connection, room: RoomId, page: Page<Position>) -> Result<Vec<Token>> {
+    list(
+        conn,
+        concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM waiting_token INDEXED BY token_in_line WHERE room_id = ?1 AND status = 'waiting' AND position > ?2",
+            " ORDER BY position LIMIT ?3"
+        ),
+        (room.get(), page.after.map_or(0, |after| after.0), page.limit),
+        rows::token,
+    )
+}
+
 pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) -> Result<Option<Line>> {
     // One snapshot: what a batch changed is seen in all of the line or in nothing of it.
     let snapshot = conn.unchecked_transaction()?;

@@ -201,6 +201,26 @@ pub(super) async fn live_tokens_of_a_user_come_by_room(office: &Fixture) {
     assert_eq!(office.store.live_tokens(user).await.unwrap(), [there]);
 }
 
+pub(super) async fn those_who_wait_come_by_position_and_are_paged(office: &Fixture) {
+    let own_room = NewConcert { own_room_max_active: Some(5), ..new_concert() };
+    let room = office.concert_like(own_room).await.room_id;
+    let served = office.activate(office.register().await).await;
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let user = office.register().await;
+        office.join(user, room).await;
+        waiting.push(office.join(user, RoomId::HOUSE).await);
+        office.advance(1);
+    }
+    let left = waiting.remove(1);
+    office.ask(Caller::Buyer(left.user_id), Command::LeaveQueue { token: left.id }).await.unwrap();
+    let page = async |after, limit| office.store.waiting_tokens(RoomId::HOUSE, Page { after, limit }).await.unwrap();
+    assert_eq!(page(None, 10).await, waiting, "nobody of another room, nobody who left, nor {served:?}");
+    assert_eq!(page(None, 2).await, waiting[..2]);
+    assert_eq!(page(Some(waiting[1].id.position), 2).await, waiting[2..]);
+    assert_eq!(page(Some(waiting[2].id.position), 2).await, []);
+}
+
 pub(super) async fn what_does_not_exist_is_none(office: &Fixture) {
     let store = &office.store;
     let nobody = UserId(Uuid::from_u128(1));
