@@ -14,8 +14,8 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role, Session},
 };
 use support::{
-    BOSS, CLOCK, DAY, HOUSE, JUNHO, MINJI, OWN, Office, S, SHOW, add_seats, at, block, cancel, charge, create_concert,
-    free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
+    BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, add_seats, at, block, cancel, charge,
+    create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
 };
 use uuid::Uuid;
 
@@ -273,6 +273,9 @@ fn a_rooms_settings_have_bounds_and_change_alone() {
     assert_eq!(reason, format!("max_active is from 0 to {MAX_ACTIVE_MAX}."));
     office.run([(S, BOSS, say(None), "room"), (S, BOSS, rate(None), "room")]);
     assert_eq!((office.room(HOUSE).message.clone(), office.room(HOUSE).admit_per_minute), (None, None));
+    let before = office.room(HOUSE).updated_at;
+    office.run([(-MIN, BOSS, say(Some("Again.".to_owned())), "room")]);
+    assert!(office.room(HOUSE).updated_at > before, "the later version stays the later one though the clock went back");
     let caps: Vec<_> = office.model.caps.iter().filter(|(_, room, _)| *room == HOUSE).map(|(_, _, cap)| *cap).collect();
     assert_eq!(caps, [3, 0, MAX_ACTIVE_MAX], "every cap is noted for the auditor");
 }

@@ -75,16 +75,16 @@ impl Lane {
     }
 
     fn catch_up(&self, runtime: &tokio::runtime::Handle) -> Footing {
-        match runtime.block_on(self.follower.catch_up()) {
-            Ok(()) => {
+        // A panic here is a bug of the same kind as one in a batch, and must not end the lane either.
+        match catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.follower.catch_up()))) {
+            Ok(Ok(())) => {
                 tracing::info!("memory was read anew from the store");
-                Footing::Sure
+                return Footing::Sure;
             }
-            Err(error) => {
-                tracing::error!(%error, "memory cannot be read anew from the store");
-                Footing::InDoubt
-            }
+            Ok(Err(error)) => tracing::error!(%error, "memory cannot be read anew from the store"),
+            Err(_) => tracing::error!("the engine panicked while memory was read anew from the store"),
         }
+        Footing::InDoubt
     }
 
     fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<Reply>) {

@@ -8,7 +8,8 @@ use frontrow::{
         postgres::{self, PostgresStore, Settings, Statements},
     },
 };
-use frontrow_domain::rules::Rules;
+use frontrow_domain::{rules::Rules, time::Time};
+use std::time::Duration;
 
 #[track_caller]
 fn assert_says<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &[&str]) {
@@ -215,4 +216,29 @@ async fn instances_over_one_database_are_one_box_office_and_a_copy_of_it_is_anot
     let of_copy = office(database.url().replace(database.name(), &copy)).await;
     admin.batch_execute(&format!("DROP DATABASE {copy} WITH (FORCE)")).await.unwrap();
     assert_ne!(of_copy, of_one, "it has names of its own in Redis");
+}
+
+#[tokio::test]
+async fn a_server_that_is_frozen_is_given_up_and_found_again() {
+    let server = Server::start().await;
+    let settings = Settings {
+        statement_timeout: Duration::from_millis(200),
+        lock_timeout: Duration::from_millis(100),
+        connect_timeout: Duration::from_millis(500),
+        ..Settings::new(&server.url("postgres"))
+    };
+    let store = PostgresStore::open(&settings, Clock::System, Rules::default(), 1).await.unwrap();
+    // Each of those that follow finds a connection that worked a moment ago.
+    let (one, two, three) = tokio::join!(store.check_writable(), store.check_writable(), store.check_writable());
+    one.and(two).and(three).unwrap();
+    server.pause();
+    let given_up = tokio::time::timeout(Duration::from_mins(1), async {
+        let past = Time::from_micros(0);
+        let prune = store.prune(past, past).await.unwrap_err();
+        [prune, store.check_writable().await.unwrap_err(), store.now().await.unwrap_err()]
+    });
+    let given_up = given_up.await.expect("it is not waited for for ever");
+    server.resume();
+    assert!(given_up.iter().all(|error| matches!(error, StoreError::Unavailable(_))), "{given_up:?}");
+    store.check_writable().await.unwrap();
 }

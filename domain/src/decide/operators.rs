@@ -8,6 +8,7 @@ use crate::{
     refusal::{Refusal, Thing},
     rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX, SEATS_PER_OPERATOR_COMMAND_MAX},
     seat::{NewSeat, Seat, SeatAction, SeatStatus},
+    time::Span,
     user::Caller,
     world::World,
 };
@@ -227,7 +228,8 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
     if let Some(message) = &change.message {
         room.message.clone_from(message);
     }
-    room.updated_at = world.now;
+    // Of two versions the later is believed, so a database whose clock has gone back must not make this one the earlier.
+    room.updated_at = world.now.max(room.updated_at.plus(Span::from_micros(1)));
     if change.max_active.is_some() {
         world.note_cap(id, room.max_active);
     }

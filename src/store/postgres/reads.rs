@@ -457,6 +457,17 @@ pub(super) async fn rows_of(pool: &Pool, statement: &Statement, params: Params<'
     }
 }
 
+/// An answer, unless it does not come in time: a server that is frozen keeps its connections and says nothing.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] where it did not come; else what the server said.
+pub(super) async fn in_time<T>(pool: &Pool, answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(pool.answer_timeout(), answer).await {
+        Ok(result) => result.map_err(|failure| error::of_work(&failure)),
+        Err(_) => Err(no_answer(pool)),
+    }
+}
+
 /// Runs several statements in one round trip, on another connection where the first is broken.
 async fn together(
     pool: &Pool,

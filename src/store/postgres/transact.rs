@@ -99,21 +99,21 @@ impl Transactor {
             StoreError::Unavailable(_) => Failure::Again(failure),
             other => Failure::Final(other),
         })?;
-        let started = Instant::now();
-        let loads = match timeout(self.pool.answer_timeout(), Loads::of(&session, wanted, numbers).run()).await {
+        let (started, patience) = (Instant::now(), self.pool.answer_timeout());
+        let loads = match timeout(patience, Loads::of(&session, wanted, numbers).run()).await {
             Ok(Ok(loads)) => loads,
-            Ok(Err(failure)) => return Err(give_up(session, &failure).await),
+            Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
         };
         let Filled { mut world, active } = match fill(&loads, wanted, self.rules) {
             Ok(filled) => filled,
-            Err(failure) => return Err(give_up(session, &failure).await),
+            Err(failure) => return Err(give_up(session, &failure, patience).await),
         };
         drop(loads);
         if !is_whole(&world, wanted) {
             self.known().forget();
             self.note_orphans(world);
-            roll_back(session).await;
+            roll_back(session, patience).await;
             return Err(Failure::Again(StoreError::Unavailable(
                 "the database knows other rows than before".to_owned(),
             )));
@@ -122,20 +122,20 @@ impl Transactor {
         let margin = Duration::from_micros(COUNT_MARGIN_MICROS.unsigned_abs());
         if !wanted.counted.is_empty() && started.elapsed() >= margin {
             self.note_orphans(world);
-            roll_back(session).await;
+            roll_back(session, patience).await;
             return Err(Failure::Again(StoreError::Unavailable("counting the active tokens took too long".to_owned())));
         }
         let answers = decide_all(&mut world, batch);
         let changes = world.into_changes();
         if changes.is_empty() {
-            roll_back(session).await;
+            roll_back(session, patience).await;
             return Ok(Committed { answers, changes });
         }
-        let saved = match timeout(self.pool.answer_timeout(), save(&session, &changes, &active)).await {
+        let saved = match timeout(patience, save(&session, &changes, &active)).await {
             Ok(Ok(saved)) => saved,
             Ok(Err(failure)) => {
                 self.orphan(positions(&changes));
-                return Err(give_up(session, &failure).await);
+                return Err(give_up(session, &failure, patience).await);
             }
             Err(_) => return Err(Failure::Final(StoreError::Unknown("the database did not answer".to_owned()))),
         };
@@ -195,17 +195,18 @@ fn outcome(saved: &Saved) -> Result<(), Failure> {
     }
 }
 
-/// Ends a transaction of which nothing was saved.
-async fn roll_back(session: Session<'_>) {
-    if session.batch("ROLLBACK").await.is_ok() {
+/// Ends a transaction of which nothing was saved. A connection that does not say so in time is closed, which ends it
+/// too.
+async fn roll_back(session: Session<'_>, patience: Duration) {
+    if let Ok(Ok(())) = timeout(patience, session.batch("ROLLBACK")).await {
         session.finish();
     }
 }
 
 /// Ends a transaction that failed. A connection that is of no use any more is closed instead.
-async fn give_up(session: Session<'_>, failure: &Error) -> Failure {
+async fn give_up(session: Session<'_>, failure: &Error, patience: Duration) -> Failure {
     if error::cause(failure) != Cause::Lost {
-        roll_back(session).await;
+        roll_back(session, patience).await;
     }
     Failure::of_work(failure)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     connect::{Pool, Statement},
-    error,
+    reads::in_time,
 };
 use crate::store::StoreError;
 use frontrow_domain::time::Time;
@@ -33,7 +33,7 @@ const WRITE: Statement = Statement { sql: "UPDATE office SET created_at = create
 /// What stands in the way.
 pub(super) async fn check_writable(pool: &Pool) -> Result<(), StoreError> {
     let session = pool.get().await?;
-    let rows = session.execute(&WRITE, &[]).await.map_err(|failure| error::of_work(&failure))?;
+    let rows = in_time(pool, session.execute(&WRITE, &[])).await?;
     session.finish();
     if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) }
 }
@@ -46,8 +46,8 @@ pub(super) async fn prune(pool: &Pool, keys_before: Time, sessions_before: Time)
     let session = pool.get().await?;
     let mut removed: u64 = 0;
     for (statement, before) in [(&PRUNE_KEYS, keys_before), (&PRUNE_SESSIONS, sessions_before)] {
-        let rows = session.execute(statement, &[&before.micros(), &PRUNE_MAX]).await;
-        removed = removed.saturating_add(rows.map_err(|failure| error::of_work(&failure))?);
+        let rows = in_time(pool, session.execute(statement, &[&before.micros(), &PRUNE_MAX])).await?;
+        removed = removed.saturating_add(rows);
     }
     session.finish();
     Ok(removed)
