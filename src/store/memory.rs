@@ -202,10 +202,11 @@ impl Store for MemoryStore {
         Ok(newest(rows.values(), |row| row.reservation_id, page, |row| filter.matches(row)))
     }
 
-    async fn next_expiries(&self, rows: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+    async fn next_expiries(&self, until: Time, rows: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
         let model = &self.state().model;
         let pending = model.reservations.values().filter(|row| row.status == ReservationStatus::Pending);
-        let mut ends: Vec<_> = pending.map(|row| (row.expires_at, row.reservation_id)).collect();
+        let ends = pending.map(|row| (row.expires_at, row.reservation_id));
+        let mut ends: Vec<_> = ends.filter(|(ends, _)| *ends <= until).collect();
         ends.sort_unstable();
         ends.truncate(limit(rows));
         Ok(ends)

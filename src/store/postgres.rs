@@ -213,8 +213,8 @@ impl Store for PostgresStore {
         self.reads.reservations(filter, page).await
     }
 
-    async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
-        self.reads.next_expiries(limit).await
+    async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+        self.reads.next_expiries(until, limit).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {

@@ -229,8 +229,8 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::reservations(conn, &filter, page)).await
     }
 
-    async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
-        self.read(move |conn| reads::next_expiries(conn, limit)).await
+    async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+        self.read(move |conn| reads::next_expiries(conn, until, limit)).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {

@@ -20,7 +20,7 @@ use frontrow_domain::{
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     queue::Fence,
     reservation::ReservationStatus,
-    time::Span,
+    time::{Span, Time},
     user::{Caller, Role, Session},
 };
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ const LARGE: [&str; 11] = [
 ];
 
 /// Parts of statements, and the index that each must go by.
-const INDEXES: [(&str, &str); 12] = [
+const INDEXES: [(&str, &str); 13] = [
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
     ("FROM concert WHERE concert_id > $1", "concert_pkey"),
@@ -108,6 +108,7 @@ const INDEXES: [(&str, &str); 12] = [
     ("FROM reservation WHERE user_id = $4", "reservation_by_user"),
     ("FROM reservation WHERE concert_id = $4", "reservation_by_concert"),
     ("(expires_at, reservation_id) > ($1, $2)", "reservation_by_expiry"),
+    ("w.status = 'waiting' AND w.position > $2", "token_in_line"),
     ("FROM payment WHERE payment_id < $1", "payment_pkey"),
     ("FROM payment WHERE user_id = $4", "payment_by_user"),
     ("FROM payment WHERE reservation_id = $4", "one_payment_per_reservation"),
@@ -127,6 +128,7 @@ async fn read_everything(store: &dyn Store) {
     store.session([7; 32]).await.unwrap();
     store.user(user).await.unwrap().unwrap();
     store.rooms().await.unwrap();
+    assert_eq!(store.waiting_tokens(house, Page { after: None, limit: 100 }).await.unwrap().len(), 100);
     store.token(TokenId { room_id: house, position: Position(150_000) }).await.unwrap().unwrap();
     assert_eq!(store.live_tokens(user).await.unwrap().len(), 1);
     assert!(store.line(house).await.unwrap().unwrap().waiting.len() > 90_000);
@@ -135,7 +137,7 @@ async fn read_everything(store: &dyn Store) {
     assert_eq!(store.seats(ConcertId::new(3_000)).await.unwrap().len(), 50);
     store.changed_seats(ConcertId::new(3_000), START).await.unwrap();
     store.reservation(reservation).await.unwrap().unwrap();
-    store.next_expiries(100).await.unwrap();
+    store.next_expiries(Time::MAX, 100).await.unwrap();
     store.payment(PaymentId::new(150_000)).await.unwrap().unwrap();
     store.point(user).await.unwrap().unwrap();
     for after in [None, Some(UserId(Uuid::max())), Some(someone(100_000))] {

@@ -8,7 +8,7 @@ use crate::{
     refusal::{Refusal, Thing},
     rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX, SEATS_PER_OPERATOR_COMMAND_MAX},
     seat::{NewSeat, Seat, SeatAction, SeatStatus},
-    time::Span,
+    time::{Span, Time},
     user::Caller,
     world::World,
 };
@@ -96,7 +96,7 @@ pub(super) fn update_concert(world: &mut World, caller: Caller, id: ConcertId, c
     if concert.base_price < Money::ZERO {
         return Err(malformed("A price is not negative."));
     }
-    concert.updated_at = world.now;
+    concert.updated_at = later(concert.updated_at, world.now);
     world.concerts.put(id, concert.clone());
     let detail = json!({
         "title": change.title, "artist": change.artist, "venue": change.venue,
@@ -209,6 +209,12 @@ fn check_max_active(max_active: i64) -> Result<(), Refusal> {
     }
 }
 
+/// When a new version of a row was made. Of two versions the later is believed, so a database whose clock has gone back
+/// must not make the new one the earlier.
+fn later(before: Time, now: Time) -> Time {
+    now.max(before.plus(Span::from_micros(1)))
+}
+
 pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &RoomChange) -> Decision {
     check_operator(caller)?;
     let Some(mut room) = world.rooms.get(id).cloned() else {
@@ -228,8 +234,7 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
     if let Some(message) = &change.message {
         room.message.clone_from(message);
     }
-    // Of two versions the later is believed, so a database whose clock has gone back must not make this one the earlier.
-    room.updated_at = world.now.max(room.updated_at.plus(Span::from_micros(1)));
+    room.updated_at = later(room.updated_at, world.now);
     if change.max_active.is_some() {
         world.note_cap(id, room.max_active);
     }

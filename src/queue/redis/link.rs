@@ -27,7 +27,8 @@ use tokio::sync::{Notify, watch};
 
 /// How long after a try to reach Redis the next one begins.
 const RETRY: Duration = Duration::from_millis(250);
-/// How often a write is tried. Views that follow frames are wrongly called fresh for this long at most.
+/// How often a write is tried. Views that follow frames are wrongly called fresh for this long at most, and for as
+/// long as the answer takes.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How much longer than its own time-out a blocking read may take.
 const BLOCKING_MORE: Duration = Duration::from_millis(500);
@@ -381,7 +382,14 @@ impl Shared {
         });
         if lost.is_some_and(|live| live.generation == generation) {
             tracing::warn!(%error, "lost Redis");
-            self.reach.send_replace(Reach::Away(error.to_string()));
+            // Whoever has made a connection meanwhile has said so, or is about to.
+            self.reach.send_if_modified(|reach| {
+                let is_lost = self.live.load().is_none();
+                if is_lost {
+                    *reach = Reach::Away(error.to_string());
+                }
+                is_lost
+            });
             self.doubted.notify_one();
         }
     }

@@ -13,7 +13,7 @@ use super::{
     tokens::{self, TokenChanges},
 };
 use crate::{clock::Ids, queue::QueueError, store::Page};
-use frontrow_domain::id::RoomId;
+use frontrow_domain::{id::RoomId, time::Time};
 use redis::Script;
 use std::{
     sync::{Arc, LazyLock},
@@ -152,7 +152,7 @@ async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> 
     let keys = &lines.keys;
     let store = |error: crate::store::StoreError| QueueError(error.to_string());
     let redis = |error: redis::RedisError| QueueError(error.to_string());
-    let due = lines.store.next_expiries(DEADLINES_MAX).await.map_err(store)?;
+    let due = lines.store.next_expiries(Time::MAX, DEADLINES_MAX).await.map_err(store)?;
     let holds = HoldChanges { due, over: Vec::new() };
     holds::publish(&mut link.way(), keys, &holds).await.map_err(redis)?;
     let rooms = lines.store.rooms().await.map_err(store)?;

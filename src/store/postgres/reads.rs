@@ -19,7 +19,7 @@ use frontrow_domain::{
     queue::{Room, Token},
     reservation::Reservation,
     seat::{Seat, SeatLabel},
-    time::Time,
+    time::{Span, Time},
     user::{self, User},
 };
 use std::{
@@ -179,6 +179,8 @@ const EXPIRIES_PAGE: u16 = 2_000;
 /// For how long it is believed that holds with earlier ends are settled: a server that took over may have lost how
 /// one was.
 const SETTLED_FOR: Duration = Duration::from_hours(1);
+/// How far such a server may have been behind. What it lost before then is found when an instance starts.
+const LOST_MAX: Span = Span::from_secs(86_400);
 
 const PAYMENT: Statement = Statement {
     sql: concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id = $1"),
@@ -197,23 +199,30 @@ pub(super) struct Reads {
     settled: Settled,
 }
 
-/// Before when no hold that is pending ends.
+/// Before when no hold that is pending ends, and since when that is believed.
 #[derive(Debug, Default)]
 struct Settled(Mutex<Option<(Time, Instant)>>);
 
 impl Settled {
-    /// The moment; the beginning of time where nobody has looked for a while.
-    fn until(&self) -> Time {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.filter(|(_, since)| since.elapsed() < SETTLED_FOR).map_or(Time::from_micros(i64::MIN), |(until, _)| until)
+    /// The moment, and the round that it belongs to: the beginning of time at first, and some time back once a round.
+    fn until(&self) -> (Time, Instant) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some((until, since)) if since.elapsed() < SETTLED_FOR => (until, since),
+            stale => {
+                let until = stale.map_or(Time::from_micros(i64::MIN), |(until, _)| until.minus(LOST_MAX));
+                *known.insert((until, Instant::now()))
+            }
+        }
     }
 
-    /// Notes that all that end before `until` are settled.
-    fn note(&self, until: Time) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since =
-            known.filter(|(_, since)| since.elapsed() < SETTLED_FOR).map_or_else(Instant::now, |(_, since)| since);
-        *known = Some((until, since));
+    /// Notes that all that end before `until` are settled, unless another round has begun.
+    fn note(&self, until: Time, round: Instant) {
+        if let Some((known, since)) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            && *since == round
+        {
+            *known = until;
+        }
     }
 }
 
@@ -353,30 +362,37 @@ impl Reads {
         self.find(&RESERVATION, &[&id.get()], rows::reservation).await
     }
 
-    /// The pending reservations that end first. All live ones are looked at in the order of their ends, from where the
-    /// last call found the first that was not settled.
+    /// The pending reservations that end first, at `until` or before. All live ones are looked at in the order of their
+    /// ends, from where the last call found the first that was not settled.
     ///
     /// No hold is made that ends before it begins, and none becomes visible later than [`LATE_MAX`] after it began: so
     /// none can appear before what was settled that long ago.
-    pub(super) async fn next_expiries(&self, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
+    pub(super) async fn next_expiries(
+        &self,
+        until: Time,
+        limit: u32,
+    ) -> Result<Vec<(Time, ReservationId)>, StoreError> {
         let decode: Decode<(Time, ReservationId, bool)> =
             |row| Ok((time(row, 0)?, ReservationId::new(row.try_get(1)?), row.try_get(2)?));
         let sure = self.now().await?.minus(LATE_MAX);
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut pending = Vec::new();
-        let mut after = (self.settled.until().micros(), i64::MIN);
+        let mut pending: Vec<(Time, ReservationId)> = Vec::new();
+        let (settled, round) = self.settled.until();
+        let mut after = (settled.micros(), i64::MIN);
         loop {
             let rows = self.list(&NEXT_EXPIRIES, &[&after.0, &after.1, &i64::from(EXPIRIES_PAGE)], decode).await?;
             pending.extend(rows.iter().filter(|row| row.2).map(|(ends, id, _)| (*ends, *id)));
-            match rows.last() {
-                Some((ends, id, _)) if rows.len() == usize::from(EXPIRIES_PAGE) && pending.len() < wanted => {
-                    after = (ends.micros(), id.get());
-                }
+            let is_full = rows.len() == usize::from(EXPIRIES_PAGE);
+            let next = rows.last().filter(|_| is_full).map(|(ends, id, _)| (*ends, *id));
+            // Page by page, so that a look that fails on the way has not been for nothing.
+            let reached = pending.first().or(next.as_ref()).map_or(sure, |(ends, _)| sure.min(*ends));
+            self.settled.note(reached, round);
+            match next {
+                Some((ends, id)) if ends <= until && pending.len() < wanted => after = (ends.micros(), id.get()),
                 _ => break,
             }
         }
-        let first = pending.first().map_or(sure, |(ends, _)| sure.min(*ends));
-        self.settled.note(first);
+        pending.retain(|(ends, _)| *ends <= until);
         pending.truncate(wanted);
         Ok(pending)
     }

@@ -231,12 +231,12 @@ pub(super) fn reservations(
     list(conn, &sql, keys, rows::reservation)
 }
 
-pub(super) fn next_expiries(conn: &Connection, limit: u32) -> Result<Vec<(Time, ReservationId)>> {
+pub(super) fn next_expiries(conn: &Connection, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>> {
     list(
         conn,
-        "SELECT expires_at, reservation_id FROM reservation WHERE status = 'pending'
-         ORDER BY expires_at, reservation_id LIMIT ?1",
-        (limit,),
+        "SELECT expires_at, reservation_id FROM reservation WHERE status = 'pending' AND expires_at <= ?1
+         ORDER BY expires_at, reservation_id LIMIT ?2",
+        (until.micros(), limit),
         |row| Ok((time(row, 0)?, ReservationId::new(row.get(1)?))),
     )
 }

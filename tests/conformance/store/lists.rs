@@ -7,7 +7,7 @@ use frontrow_domain::{
     money::Money,
     payment::PaymentStatus,
     reservation::ReservationStatus,
-    time::Span,
+    time::{Span, Time},
     user::{Caller, Role, Session},
 };
 use uuid::Uuid;
@@ -177,16 +177,18 @@ pub(super) async fn the_next_expiries_come_first(office: &Fixture) {
         office.advance(10);
     }
     office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: ends[1].1 }).await.unwrap();
-    assert_eq!(office.store.next_expiries(10).await.unwrap(), [ends[0], ends[2]]);
-    assert_eq!(office.store.next_expiries(1).await.unwrap(), [ends[0]]);
+    assert_eq!(office.store.next_expiries(Time::MAX, 10).await.unwrap(), [ends[0], ends[2]]);
+    assert_eq!(office.store.next_expiries(Time::MAX, 1).await.unwrap(), [ends[0]]);
+    assert_eq!(office.store.next_expiries(ends[0].0, 10).await.unwrap(), [ends[0]]);
+    assert_eq!(office.store.next_expiries(START, 10).await.unwrap(), []);
     office.advance(1_000);
-    assert_eq!(office.store.next_expiries(10).await.unwrap(), [ends[0], ends[2]]);
+    assert_eq!(office.store.next_expiries(Time::MAX, 10).await.unwrap(), [ends[0], ends[2]]);
     let over = Command::ExpireHolds { reservation_ids: vec![ends[0].1, ends[2].1] };
     office.ask(Caller::System, over).await.unwrap();
-    assert_eq!(office.store.next_expiries(10).await.unwrap(), []);
+    assert_eq!(office.store.next_expiries(Time::MAX, 10).await.unwrap(), []);
     let token = office.activate(user).await;
     let held = office.hold(user, token, later).await;
-    assert_eq!(office.store.next_expiries(10).await.unwrap(), [(held.expires_at, held.reservation_id)]);
+    assert_eq!(office.store.next_expiries(Time::MAX, 10).await.unwrap(), [(held.expires_at, held.reservation_id)]);
 }
 
 pub(super) async fn live_tokens_of_a_user_come_by_room(office: &Fixture) {
