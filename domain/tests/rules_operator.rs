@@ -202,7 +202,8 @@ fn a_concert_is_moved_and_repriced_but_its_seats_and_its_closing_stay() {
         end_time: jiff::civil::time(21, 0, 0, 0),
         starts_at: at(3 * DAY),
         base_price: Money::ZERO,
-        updated_at: at(S),
+        // Its second change in the same moment.
+        updated_at: at(S + 1),
         ..before
     };
     assert_eq!(office.model.concerts[&ConcertId::new(1)], expected);

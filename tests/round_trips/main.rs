@@ -123,7 +123,9 @@ fn payments(users: &[UserId], tokens: &[TokenId], held: &[Outcome]) -> Vec<(Call
     users.iter().zip(tokens).zip(held).map(pay).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// On one thread: the driver then sends what was asked for together in one go. With several it may send the first
+/// statement before the second is asked for, and the proxy takes an early answer for the end of a round trip.
+#[tokio::test]
 async fn a_batch_is_two_round_trips_and_a_fixed_number_of_statements() {
     let counted = Counted::new().await;
     let ids = Ids::from_seed(1);

@@ -33,6 +33,7 @@ const DEADLINES_MAX: u32 = 1_000_000;
 const WAITING_AT_ONCE: u32 = 10_000;
 
 static MARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("mark.lua")));
+static KEEP_LOCK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep_lock.lua")));
 static MARKED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("marked.lua")));
 
 /// What the marker says.
@@ -176,8 +177,12 @@ async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> 
 async fn lay_waiting(lines: &Lines, link: &Link, room: RoomId) -> Result<(), QueueError> {
     let mut after = None;
     loop {
-        // As long as this goes on, nobody else needs to begin.
-        link.run::<()>(redis::cmd("PEXPIRE").arg(lock_of(&lines.keys)).arg(LOCK_MS)).await?;
+        // As long as this goes on, nobody else needs to begin; who has begun, after this one was held up, has it now.
+        let mut renewal = KEEP_LOCK.key(lock_of(&lines.keys));
+        renewal.arg(lines.instance.simple().to_string()).arg(LOCK_MS);
+        if link.script::<i64>(&renewal).await? == 0 {
+            return Err(QueueError("another instance lays them".into()));
+        }
         let page = Page { after, limit: WAITING_AT_ONCE };
         let waiting = lines.store.waiting_tokens(room, page).await.map_err(|error| QueueError(error.to_string()))?;
         let Some(last) = waiting.last() else { return Ok(()) };
