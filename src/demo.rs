@@ -95,7 +95,8 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
             .await?;
         charge(office, fan.user_id, &format!("demo-fan-{number}")).await?;
         let caller = Caller::Buyer(fan.user_id);
-        let token = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0.token.id;
+        let place = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0;
+        let (signed, token) = (office.verify_token(&place.signed)?, place.token.id);
         let advance = Command::AdvanceRoom {
             room_id: token.room_id,
             fence: frontrow_domain::queue::Fence(0),
@@ -106,7 +107,7 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
         office.operate(caller, Command::ActivateToken { token }, None).await?;
         let mut reservations = pending(office, fan.user_id, concert).await?;
         if reservations.is_empty() {
-            let held = office.hold(caller, token, wanted.to_vec(), None).await?.value;
+            let held = office.hold(caller, &signed, wanted.to_vec(), None).await?.value;
             reservations = held.iter().map(|reservation| reservation.reservation_id).collect();
         }
         office.pay(caller, token, reservations, None).await?;

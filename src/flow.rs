@@ -6,6 +6,7 @@ mod accounts;
 pub mod concerts;
 mod health;
 mod line;
+pub mod seen;
 
 use crate::{
     clock::{Clock, Ids},
@@ -13,7 +14,7 @@ use crate::{
     passwords::{PasswordError, Passwords},
     queue::{
         Queue, QueueError,
-        token::Keyring,
+        token::{Keyring, SignedToken},
         view::{Place, RoomView},
     },
     seatmap::{MapForm, SeatMap, SeatMaps},
@@ -37,7 +38,11 @@ use frontrow_domain::{
     user::{Caller, User},
     world::Changes,
 };
-use std::sync::{Arc, atomic::AtomicI64};
+use seen::SeenSeats;
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    time::Instant,
+};
 
 /// Everything that a running box office consists of.
 #[derive(Debug)]
@@ -79,6 +84,8 @@ pub struct Followers {
     pub sessions: Sessions,
     /// Concerts that somebody has asked for.
     pub concerts: Concerts,
+    /// Seats that somebody was refused a moment ago.
+    pub seen: SeenSeats,
 }
 
 impl Followers {
@@ -89,12 +96,14 @@ impl Followers {
             seat_maps: SeatMaps::new(boot, sharing),
             sessions: Sessions::new(sharing),
             concerts: Concerts::new(sharing),
+            seen: SeenSeats::default(),
         }
     }
 
     /// Forgets everything, after something was committed that was not published here.
     pub fn forget(&self) {
         self.seat_maps.forget();
+        self.seen.forget();
         self.forget_hearsay();
     }
 
@@ -110,6 +119,7 @@ impl Followers {
         self.seat_maps.publish(changes);
         self.sessions.publish(changes);
         self.concerts.publish(changes);
+        self.seen.publish(changes);
     }
 }
 
@@ -237,16 +247,30 @@ impl BoxOffice {
 
     /// Holds seats (예약생성), all or nothing.
     ///
+    /// Whoever asks for one seat that somebody else was refused a moment ago is refused from memory. Not so with an
+    /// idempotency key: its answer may have been given before, and must be kept.
+    ///
     /// # Errors
     /// The refusal that says why not.
     pub async fn hold(
         &self,
         caller: Caller,
-        token: TokenId,
+        token: &SignedToken,
         seat_ids: Vec<SeatId>,
         key: Option<Idempotency>,
     ) -> Result<Done<Vec<Reservation>>, Stop> {
-        let done = self.run(caller, Command::Hold { token, seat_ids }, key).await?;
+        let asked = Instant::now();
+        if key.is_none()
+            && let Some(refusal) = self.refused_lately(caller, token, &seat_ids, asked)
+        {
+            self.metrics.refused_from_memory.inc();
+            return Err(refusal.into());
+        }
+        let done = self.run(caller, Command::Hold { token: token.id, seat_ids }, key).await;
+        if let Err(Stop::Refused(refusal)) = &done {
+            self.followers.seen.learn(refusal, token.id, asked);
+        }
+        let done = done?;
         match done.value {
             Outcome::Held(reservations) => Ok(Done { value: reservations, novelty: done.novelty }),
             _ => Err(UNEXPECTED),

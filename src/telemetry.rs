@@ -148,6 +148,8 @@ pub struct Metrics {
     pub sign_ins_failed: Counter,
     /// Commands turned away because the engine's queue was full.
     pub overloads: Counter,
+    /// Holds refused without asking the store, for a seat that somebody was refused a moment before.
+    pub refused_from_memory: Counter,
 }
 
 /// The metrics of one route, resolved once so that a request finds them without building labels.
@@ -199,6 +201,7 @@ impl Metrics {
             sign_ins_ok: Counter::default(),
             sign_ins_failed: Counter::default(),
             overloads: Counter::default(),
+            refused_from_memory: Counter::default(),
         };
         metrics.register();
         metrics
@@ -247,6 +250,8 @@ impl Metrics {
         registry.register("sign_ins_ok", "Sign-ins that succeeded", self.sign_ins_ok.clone());
         registry.register("sign_ins_failed", "Sign-ins that failed", self.sign_ins_failed.clone());
         registry.register("overloads", "Commands turned away, the queue being full", self.overloads.clone());
+        let refused = self.refused_from_memory.clone();
+        registry.register("holds_refused_from_memory", "Holds refused without asking the store", refused);
     }
 
     /// Counts one request. `route` is the template, never the path that a client sent. After a route's first request

@@ -18,9 +18,31 @@ use tokio::{
 const BUYERS: i64 = 10_000;
 const SEATS: usize = 50;
 const PLAN: Plan = Plan { concerts: 1, buyers: BUYERS, seats: 50 };
-const ROUNDS: u64 = 5;
+const ROUNDS: usize = 5;
 /// Longer than any server here lets a request take.
 const ANSWER_MAX: Duration = Duration::from_mins(1);
+
+/// How a crowd is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By us, each wish with an idempotency key: its refusal is kept.
+    Keyed,
+    /// By us, without keys: who asks for a seat that was just seen taken is refused from memory.
+    Keyless,
+    /// The usual way, with keys.
+    Usual,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::Keyed, Self::Keyless, Self::Usual];
+
+    const fn side(self) -> Side {
+        match self {
+            Self::Keyed | Self::Keyless => Side::Ours,
+            Self::Usual => Side::Usual,
+        }
+    }
+}
 
 /// What became of a crowd, in milliseconds from the start.
 struct Outcome {
@@ -34,7 +56,7 @@ struct Outcome {
     troubled: usize,
 }
 
-/// Both sides in turn.
+/// Each way in turn.
 ///
 /// # Errors
 /// A server is gone, or a seat was held twice.
@@ -42,18 +64,19 @@ pub(crate) async fn run(connections: usize) -> Result<()> {
     let (server, redis) = (Postgres::start(None, &[])?, Redis::start()?);
     let keyring = http::prepare(&server, PLAN, 1).await?;
     let buyers = http::buyers(&keyring, PLAN);
-    let (mut ours, mut usual) = (Vec::new(), Vec::new());
+    let mut all: [Vec<Outcome>; 3] = Default::default();
     for round in 0..ROUNDS {
-        for turn in 0..2 {
-            let side = if (round + turn) % 2 == 0 { Side::Ours } else { Side::Usual };
+        for turn in 0..Way::ALL.len() {
+            let index = (turn + round) % Way::ALL.len();
+            let way = Way::ALL[index];
             let database = server.copy("round").await?;
-            let serving = Serving::start(side, &database, &redis.url(), connections)?;
-            let outcome = rush(&serving, &buyers, round).await?;
+            let serving = Serving::start(way.side(), &database, &redis.url(), connections)?;
+            let outcome = rush(&serving, &buyers, way, u64::try_from(round)?).await?;
             eprintln!(
-                "{side:?}: sold out after {:.0} ms, p99 {:.0} ms, all answered after {:.0} ms, {} answers of other kinds",
+                "{way:?}: sold out after {:.0} ms, p99 {:.0} ms, all answered after {:.0} ms, {} answers of other kinds",
                 outcome.sold_out, outcome.p99, outcome.all, outcome.troubled
             );
-            if side == Side::Ours { ours.push(outcome) } else { usual.push(outcome) }
+            all[index].push(outcome);
         }
     }
     for (name, pick) in [
@@ -61,16 +84,23 @@ pub(crate) async fn run(connections: usize) -> Result<()> {
         ("p99 of the answers", |outcome| outcome.p99),
         ("all answered", |outcome| outcome.all),
     ] {
-        let (own, its): (Vec<f64>, Vec<f64>) = (ours.iter().map(pick).collect(), usual.iter().map(pick).collect());
-        let ratio = spread(own.iter().zip(&its).map(|(own, its)| own / its));
-        println!("{name:<20} ours {:>6.0} ms   the usual way {:>6.0} ms   ratio {ratio}", median(own), median(its));
+        let [keyed, keyless, usual] = all.each_ref().map(|outcomes| outcomes.iter().map(pick).collect::<Vec<f64>>());
+        let of_usual = |own: &[f64]| spread(own.iter().zip(&usual).map(|(own, its)| own / its));
+        println!(
+            "{name:<20} ours {:>6.0} ms {}   without keys {:>6.0} ms {}   the usual way {:>6.0} ms",
+            median(keyed.clone()),
+            of_usual(&keyed),
+            median(keyless.clone()),
+            of_usual(&keyless),
+            median(usual.clone()),
+        );
     }
-    let troubled = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| outcome.troubled).sum::<usize>();
-    println!("answers of other kinds: ours {}, the usual way {}", troubled(&ours), troubled(&usual));
+    let troubled = all.each_ref().map(|outcomes| outcomes.iter().map(|outcome| outcome.troubled).sum::<usize>());
+    println!("answers of other kinds, in the same order: {troubled:?}");
     Ok(())
 }
 
-async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, round: u64) -> Result<Outcome> {
+async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: Way, round: u64) -> Result<Outcome> {
     let mut rng = StdRng::seed_from_u64(round);
     let (go, went) = watch::channel(None::<Instant>);
     let mut tasks = JoinSet::new();
@@ -80,7 +110,8 @@ async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, round: u64) -> Result
         let (buyers, seat, mut went) = (Arc::clone(buyers), rng.random_range(1..=SEATS), went.clone());
         tasks.spawn(async move {
             let mut request = Vec::new();
-            http::hold_request(&mut request, &buyers[number], number, seat);
+            let key = (way != Way::Keyless).then_some(number);
+            http::hold_request(&mut request, &buyers[number], key, seat);
             let started = went.wait_for(Option::is_some).await?.unwrap_or_else(Instant::now);
             let status = timeout(ANSWER_MAX, connection.ask(&request)).await??;
             anyhow::Ok((status, started.elapsed()))

@@ -1,11 +1,16 @@
-//! A million waiting in one line: how long an instance takes to start beside it, and what it takes of memory.
+//! A million waiting in one line: how long an instance takes to start beside it, what it takes of memory, and how soon
+//! Redis has everything again after it was emptied.
 
 use crate::{
     hall::{Postgres, Redis, TEMPLATE},
     http::{self, Serving, Side},
 };
-use anyhow::{Context as _, Result};
-use std::time::Instant;
+use anyhow::{Context as _, Result, ensure};
+use redis::aio::MultiplexedConnection;
+use std::time::{Duration, Instant};
+
+/// How long Redis may take to be laid.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Prints a line for each length of the line.
 ///
@@ -22,11 +27,36 @@ pub(crate) async fn run() -> Result<()> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", serving.id()))?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no resident size")?;
         let resident: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        let mut asked = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
+        let all = laid(&mut asked).await?;
+        let emptied = Instant::now();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut asked).await?;
+        let again = laid(&mut asked).await?;
+        let anew = emptied.elapsed();
+        ensure!(again >= all, "{again} keys of {all} are there again");
         println!(
-            "{waiting:>9} waiting: ready after {:.2} s, {} MB resident; a position is {bytes} B on the wire",
+            "{waiting:>9} waiting: ready after {:.2} s, {} MB resident; a position is {bytes} B on the wire; Redis \
+             emptied, all laid anew after {:.2} s",
             ready.as_secs_f64(),
-            resident / 1_024
+            resident / 1_024,
+            anew.as_secs_f64(),
         );
     }
     Ok(())
+}
+
+/// Waits until the instance says that everything is laid. How many keys there are then.
+async fn laid(redis: &mut MultiplexedConnection) -> Result<i64> {
+    let started = Instant::now();
+    loop {
+        let found: Vec<String> = redis::cmd("KEYS").arg("*:marker").query_async(redis).await?;
+        if let Some(marker) = found.first() {
+            let laid: Option<String> = redis::cmd("HGET").arg(marker).arg("laid").query_async(redis).await?;
+            if laid.as_deref() == Some("1") {
+                return Ok(redis::cmd("DBSIZE").query_async(redis).await?);
+            }
+        }
+        ensure!(started.elapsed() < PATIENCE, "Redis is not laid");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -124,7 +124,7 @@ async fn hold(
     let key = key.bind(caller, &Method::POST, "/reservations", &[], &wish)?;
     let key = key.ok_or_else(|| Problem::invalid_parameter("Idempotency-Key", "A hold needs a key here."))?;
     // A client that goes away must not leave half a transaction on a connection of the pool.
-    let done = tokio::spawn(async move { desk.way.hold(user_id, token, wish.seat_id, key).await }).await;
+    let done = tokio::spawn(async move { desk.way.hold(user_id, token.id, wish.seat_id, key).await }).await;
     Ok(match done.map_err(Problem::internal)? {
         Ok(body) => answer(StatusCode::CREATED, "application/json", body),
         Err(Stop::Refused(code)) => {

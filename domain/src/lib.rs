@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod reservation;
 pub mod rules;
 pub mod seat;
+pub mod seen;
 pub mod time;
 pub mod user;
 pub mod world;

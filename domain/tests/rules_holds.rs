@@ -5,10 +5,12 @@ mod support;
 use frontrow_domain::{
     command::{ConcertChange, Outcome},
     concert::ConcertStatus,
-    id::{ReservationId, SeatId},
+    id::{ReservationId, SeatId, TokenId},
     money::Money,
     refusal::Refusal,
     reservation::ReservationStatus,
+    seen::{GOOD_FOR, SeenTaken},
+    time::Span,
     user::Caller,
 };
 use support::{
@@ -259,4 +261,76 @@ fn a_hold_outlives_the_token_that_made_it() {
     office.run([(2 * S, MINJI, wake(again), "active"), (END - 1, MINJI, wake(again), "ended")]);
     let third = office.active(MINJI, HOUSE);
     office.run([(END - 1, MINJI, pay(third, &[1]), "paid")]);
+}
+
+/// Keeps tokens alive until now, as polling does.
+fn wake_all(office: &mut Office, tokens: &[(Caller, TokenId)]) {
+    for (_, id) in tokens {
+        let token = office.model.tokens.get_mut(id).unwrap();
+        token.deadline = Some(office.now.plus(Span::from_secs(60)));
+    }
+}
+
+/// What a caller hears of a seat that another was refused `age` before.
+fn hears(office: &Office, seen: &SeenTaken, (caller, token): (Caller, TokenId), age: Span) -> Option<Refusal> {
+    seen.refuses(caller, &office.model.tokens[&token], age, office.now, &office.rules)
+}
+
+#[test]
+fn what_one_buyer_was_refused_for_another_hears_as_the_rows_would_tell() {
+    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, HOUSE));
+    for micros in [0, END - 1, END] {
+        office.at(micros);
+        wake_all(&mut office, &[(JUNHO, junho), (SORA, sora)]);
+        let refusal = office.ask(JUNHO, hold(junho, &[1])).err();
+        let Some(seen) = refusal.and_then(|refusal| SeenTaken::of(&refusal, junho)) else {
+            assert_eq!(micros, END, "the hold is over");
+            return;
+        };
+        assert_eq!(seen.seat_id(), SeatId::new(1));
+        let heard = hears(&office, &seen, (SORA, sora), Span::ZERO);
+        assert_eq!(heard, office.ask(SORA, hold(sora, &[1])).err(), "{micros}");
+        assert!(heard.is_some());
+    }
+}
+
+#[test]
+fn a_refusal_is_good_for_others_for_a_moment_and_until_the_hold_ends() {
+    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, HOUSE));
+    let refusal = office.ask(JUNHO, hold(junho, &[1])).unwrap_err();
+    let seen = SeenTaken::of(&refusal, junho).unwrap();
+    let just = Span::from_micros(GOOD_FOR.micros() - 1);
+    for (age, is_good) in [(Span::ZERO, true), (just, true), (GOOD_FOR, false)] {
+        assert_eq!(hears(&office, &seen, (SORA, sora), age).is_some(), is_good, "{age:?}");
+    }
+    office.at(END);
+    wake_all(&mut office, &[(SORA, sora)]);
+    assert_eq!(hears(&office, &seen, (SORA, sora), Span::ZERO), None, "the hold is over");
+}
+
+#[test]
+fn who_may_not_hold_hears_nothing_of_a_seat_from_memory() {
+    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, OWN));
+    let refusal = office.ask(JUNHO, hold(junho, &[1])).unwrap_err();
+    let seen = SeenTaken::of(&refusal, junho).unwrap();
+    assert_eq!(hears(&office, &seen, (SORA, junho), Span::ZERO), None, "another's token");
+    assert_eq!(hears(&office, &seen, (BOSS, junho), Span::ZERO), None, "an operator with a buyer's token");
+    assert_eq!(hears(&office, &seen, (SORA, sora), Span::ZERO), None, "a token of another room");
+    assert!(hears(&office, &seen, (JUNHO, junho), Span::ZERO).is_some());
+    office.ask(JUNHO, leave(junho)).unwrap();
+    assert_eq!(hears(&office, &seen, (JUNHO, junho), Span::ZERO), None, "a token that has ended");
+}
+
+#[test]
+fn only_what_became_of_a_seat_is_good_for_others() {
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    for (command, is_good) in [(hold(token, &[99]), false), (hold(token, &[1, 1]), false), (hold(token, &[2]), true)] {
+        office.ask(BOSS, block(&[2])).unwrap();
+        let refusal = office.ask(MINJI, command).unwrap_err();
+        assert_eq!(SeenTaken::of(&refusal, token).is_some(), is_good, "{refusal}");
+    }
 }

@@ -7,12 +7,18 @@ use crate::queue::{
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Outcome, Request},
-    id::{ConcertId, RoomId, UserId},
+    id::{ConcertId, RoomId, SeatId, UserId},
     queue::{Token, TokenStatus, is_wake_due},
     refusal::{Refusal, Thing},
     user::Caller,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
+
+/// A token as the view shows it.
+fn token_at(signed: &SignedToken, place: &Place) -> Token {
+    let Place { status, activated_at, deadline, .. } = *place;
+    Token { status, activated_at, deadline, ..Token::issued(signed.id, signed.user_id, signed.issued_at) }
+}
 
 impl BoxOffice {
     /// The caller's place in the line of a concert's room, or of the house room (대기토큰발급).
@@ -86,9 +92,7 @@ impl BoxOffice {
         let place = view.place(signed.id.position);
         let is_behind = signed.id.position > view.tail();
         if !is_behind && place.status != TokenStatus::Ended {
-            let issued = Token::issued(signed.id, signed.user_id, signed.issued_at);
-            let Place { status, activated_at, deadline, .. } = place;
-            return self.locate(Token { status, activated_at, deadline, ..issued }).await;
+            return self.locate(token_at(&signed, &place)).await;
         }
         // A view that reaches as far knows that it has ended, but not how. What is shared may be out of reach.
         let shared = if is_behind { self.queue.token(signed.id).await.ok() } else { None };
@@ -97,6 +101,21 @@ impl BoxOffice {
             None => self.store.token(signed.id).await?,
         };
         self.locate(row.filter(|row| caller.may_act_for(row.user_id)).ok_or(missing)?).await
+    }
+
+    /// What a hold of these seats is refused for, where that is known in memory.
+    pub(super) fn refused_lately(
+        &self,
+        caller: Caller,
+        token: &SignedToken,
+        seats: &[SeatId],
+        asked: Instant,
+    ) -> Option<Refusal> {
+        // Of several seats, those that nothing is known of may be refused for something else first.
+        let [seat] = seats else { return None };
+        let view = self.queue.view(token.id.room_id)?;
+        let token = token_at(token, &view.place(token.id.position));
+        self.followers.seen.refusal(caller, &token, *seat, (asked, self.clock.now()), &self.rules)
     }
 
     /// The caller's tokens that have not ended.

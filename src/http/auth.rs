@@ -3,16 +3,13 @@
 use crate::{
     flow::Stop,
     http::{Shared, problem::Problem},
+    queue::token::SignedToken,
 };
 use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{HeaderMap, Method, header::AUTHORIZATION, request::Parts},
 };
-use frontrow_domain::{
-    id::{TokenId, UserId},
-    refusal::Refusal,
-    user::Caller,
-};
+use frontrow_domain::{id::UserId, refusal::Refusal, user::Caller};
 use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
 
@@ -52,7 +49,7 @@ pub struct ClientAddress(pub IpAddr);
 
 /// The token in the `Queue-Token` header. Whether it is the caller's, and good for what they want, is decided later.
 #[derive(Debug, Clone, Copy)]
-pub struct QueueToken(pub TokenId);
+pub struct QueueToken(pub SignedToken);
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
@@ -148,6 +145,6 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = parts.headers.get("queue-token").and_then(|value| value.to_str().ok());
         let signed = token.and_then(|token| Shared::from_ref(state).office.verify_token(token).ok());
-        Ok(signed.map(|signed| Self(signed.id)).ok_or(Refusal::TokenInvalid)?)
+        Ok(signed.map(Self).ok_or(Refusal::TokenInvalid)?)
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn pay(
         (None, Some(reservation_ids)) => (reservation_ids, true),
         _ => return Err(Problem::invalid_field("reservation_id", "send either reservation_id or reservation_ids")),
     };
-    let done = app.office.pay(caller, token, reservation_ids, key).await?;
+    let done = app.office.pay(caller, token.id, reservation_ids, key).await?;
     let body = one_or_list(done.value, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.novelty))
 }

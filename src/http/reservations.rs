@@ -55,7 +55,7 @@ pub(super) async fn hold(
         (None, Some(seat_ids)) => (seat_ids, true),
         _ => return Err(Problem::invalid_field("seat_id", "send either seat_id or seat_ids")),
     };
-    let done = app.office.hold(caller, token, seat_ids, key).await?;
+    let done = app.office.hold(caller, &token, seat_ids, key).await?;
     let body = one_or_list(done.value, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.novelty))
 }

@@ -1,0 +1,178 @@
+//! The seats that buyers were refused for lately, so that of a crowd that wants one seat not everybody asks the store.
+
+use frontrow_domain::{
+    id::{SeatId, TokenId},
+    queue::Token,
+    refusal::Refusal,
+    rules::Rules,
+    seat::SeatStatus,
+    seen::{GOOD_FOR, SeenTaken},
+    time::{Span, Time},
+    user::Caller,
+    world::Changes,
+};
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+    time::Instant,
+};
+
+/// How many seats are remembered: more are not asked for within the time that a refusal is good for.
+const SEATS_MAX: usize = 10_000;
+
+/// What was heard of a seat last.
+#[derive(Debug, Clone)]
+enum Heard {
+    /// Somebody who asked at this moment could not have it.
+    Taken(SeenTaken, Instant),
+    /// A commit of this process freed it at this moment: whoever asked before it knows less.
+    Freed(Instant),
+}
+
+impl Heard {
+    const fn at(&self) -> Instant {
+        match self {
+            Self::Taken(_, at) | Self::Freed(at) => *at,
+        }
+    }
+}
+
+/// The seats by what was heard of them.
+#[derive(Debug, Default)]
+pub struct SeenSeats {
+    heard: RwLock<HashMap<SeatId, Heard>>,
+}
+
+fn age(of: Instant, at: Instant) -> Span {
+    let micros = at.saturating_duration_since(of).as_micros();
+    Span::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+impl SeenSeats {
+    /// What a caller who asks at `asked` for this seat alone hears, where it is known already.
+    #[must_use]
+    pub fn refusal(
+        &self,
+        caller: Caller,
+        token: &Token,
+        seat: SeatId,
+        (asked, now): (Instant, Time),
+        rules: &Rules,
+    ) -> Option<Refusal> {
+        match self.heard.read().unwrap_or_else(PoisonError::into_inner).get(&seat)? {
+            Heard::Taken(seen, at) => seen.refuses(caller, token, age(*at, asked), now, rules),
+            Heard::Freed(_) => None,
+        }
+    }
+
+    /// Learns from what the store refused to a caller who asked with `token` at `asked`.
+    pub fn learn(&self, refusal: &Refusal, token: TokenId, asked: Instant) {
+        let Some(seen) = SeenTaken::of(refusal, token) else { return };
+        self.put(seen.seat_id(), Heard::Taken(seen, asked));
+    }
+
+    /// Takes in that a committed batch made seats free.
+    pub fn publish(&self, changes: &Changes) {
+        let freed = changes.seats.updated.iter().filter(|seat| seat.status == SeatStatus::Available);
+        for seat in freed {
+            self.put(seat.seat_id, Heard::Freed(Instant::now()));
+        }
+    }
+
+    fn put(&self, seat: SeatId, news: Heard) {
+        let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
+        if heard.get(&seat).is_some_and(|old| old.at() > news.at()) {
+            return;
+        }
+        if heard.len() >= SEATS_MAX {
+            heard.retain(|_, old| age(old.at(), news.at()) < GOOD_FOR);
+            // What is not remembered is asked of the store.
+            if heard.len() >= SEATS_MAX {
+                heard.clear();
+            }
+        }
+        heard.insert(seat, news);
+    }
+
+    /// Forgets everything.
+    pub fn forget(&self) {
+        self.heard.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{
+        id::{ConcertId, Position, RoomId, UserId},
+        money::Money,
+        queue::Token,
+        seat::Seat,
+        world::Saves,
+    };
+    use std::time::Duration;
+    use uuid::Uuid;
+
+    const NOW: Time = Time::from_micros(1_800_000_000_000_000);
+    const SEAT: SeatId = SeatId::new(7);
+    const REFUSAL: Refusal = Refusal::SeatSold { seat_id: SEAT };
+
+    fn token() -> Token {
+        let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        Token::issued(id, UserId(Uuid::from_u128(1)), NOW).activated(NOW, &Rules::default())
+    }
+
+    fn hears(seats: &SeenSeats, asked: Instant) -> Option<Refusal> {
+        let token = token();
+        seats.refusal(Caller::Buyer(token.user_id), &token, SEAT, (asked, NOW), &Rules::default())
+    }
+
+    fn freed() -> Changes {
+        let seat = Seat {
+            seat_id: SEAT,
+            concert_id: ConcertId::new(1),
+            seat_number: 1,
+            price: Money::new(1),
+            status: SeatStatus::Available,
+            reservation_id: None,
+            blocked_reason: None,
+            updated_at: NOW,
+        };
+        Changes { seats: Saves { updated: vec![seat], inserted: Vec::new() }, ..Changes::default() }
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_for_a_tenth_of_a_second() {
+        let (seats, asked) = (SeenSeats::default(), Instant::now());
+        assert_eq!(hears(&seats, asked), None);
+        seats.learn(&REFUSAL, token().id, asked);
+        assert_eq!(hears(&seats, asked + Duration::from_millis(99)), Some(REFUSAL));
+        assert_eq!(hears(&seats, asked + Duration::from_millis(100)), None);
+        seats.forget();
+        assert_eq!(hears(&seats, asked), None);
+    }
+
+    #[test]
+    fn a_seat_that_was_freed_here_is_asked_for_in_the_store_whoever_was_refused_before() {
+        let (seats, asked) = (SeenSeats::default(), Instant::now());
+        seats.learn(&REFUSAL, token().id, asked);
+        seats.publish(&freed());
+        assert_eq!(hears(&seats, asked), None);
+        // It was refused before the commit that freed it, and is heard of after.
+        seats.learn(&REFUSAL, token().id, asked);
+        assert_eq!(hears(&seats, asked), None);
+        let later = Instant::now() + Duration::from_millis(1);
+        seats.learn(&REFUSAL, token().id, later);
+        assert_eq!(hears(&seats, later), Some(REFUSAL));
+    }
+
+    #[test]
+    fn no_more_seats_are_remembered_than_there_is_room_for() {
+        let (seats, asked) = (SeenSeats::default(), Instant::now());
+        for number in 0..=SEATS_MAX {
+            let seat_id = SeatId::new(1_000 + i64::try_from(number).unwrap());
+            seats.learn(&Refusal::SeatSold { seat_id }, token().id, asked);
+        }
+        assert!(seats.heard.read().unwrap().len() <= SEATS_MAX);
+    }
+}
