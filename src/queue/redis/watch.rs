@@ -13,7 +13,11 @@ use super::{
     tokens::{self, TokenChanges},
 };
 use crate::{clock::Ids, queue::QueueError, store::Page};
-use frontrow_domain::{id::RoomId, time::Time};
+use frontrow_domain::{
+    id::{Position, RoomId},
+    queue::Token,
+    time::Time,
+};
 use redis::Script;
 use std::{
     sync::{Arc, LazyLock},
@@ -173,25 +177,33 @@ async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> 
     Ok(())
 }
 
-/// Lays the copies of those who wait, after all others: there may be millions of them.
+/// Lays the copies of those who wait, after all others: there may be millions of them. While some are told to Redis, the
+/// next are read.
 async fn lay_waiting(lines: &Lines, link: &Link, room: RoomId) -> Result<(), QueueError> {
-    let mut after = None;
-    loop {
+    let mut waiting = read_waiting(lines, room, None).await?;
+    while let Some(last) = waiting.last() {
         // As long as this goes on, nobody else needs to begin; who has begun, after this one was held up, has it now.
         let mut renewal = KEEP_LOCK.key(lock_of(&lines.keys));
         renewal.arg(lines.instance.simple().to_string()).arg(LOCK_MS);
         if link.script::<i64>(&renewal).await? == 0 {
             return Err(QueueError("another instance lays them".into()));
         }
-        let page = Page { after, limit: WAITING_AT_ONCE };
-        let waiting = lines.store.waiting_tokens(room, page).await.map_err(|error| QueueError(error.to_string()))?;
-        let Some(last) = waiting.last() else { return Ok(()) };
-        after = Some(last.id.position);
         let mut changes = TokenChanges::default();
         for token in &waiting {
             // Of the oldest moment there is: what was told meanwhile is later and stays.
             changes.follow(token, token.issued_at);
         }
-        tokens::publish(&link.way(), &lines.keys, changes).await.map_err(|error| QueueError(error.to_string()))?;
+        let way = link.way();
+        let tell =
+            async { tokens::publish(&way, &lines.keys, changes).await.map_err(|error| QueueError(error.to_string())) };
+        let ((), next) = tokio::try_join!(tell, read_waiting(lines, room, Some(last.id.position)))?;
+        waiting = next;
     }
+    Ok(())
+}
+
+/// So many of those who wait behind `after`.
+async fn read_waiting(lines: &Lines, room: RoomId, after: Option<Position>) -> Result<Vec<Token>, QueueError> {
+    let page = Page { after, limit: WAITING_AT_ONCE };
+    lines.store.waiting_tokens(room, page).await.map_err(|error| QueueError(error.to_string()))
 }
