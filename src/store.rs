@@ -68,6 +68,10 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Those who wait in a room, by position.
     async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError>;
 
+    /// The numbers behind `after` up to `to` that no token of the room has, ascending. Where several instances share the
+    /// database, one that was drawn within the last [`LATE_MAX`] may still get its token.
+    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError>;
+
     /// Everything of a room that its view is laid from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;
 

@@ -69,8 +69,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl RoomCell {
     fn new(view: RoomView, waiting: &[Position], now: Time) -> Self {
-        let heard = Heard::default();
-        heard.lay(waiting, now);
+        Self::with(view, Heard::laid(waiting, now))
+    }
+
+    fn with(view: RoomView, heard: Heard) -> Self {
         let next = Next { view: view.clone(), order: None, confirmed: None, is_replaced: false };
         Self { view: ArcSwap::from_pointee(view), heard, next: Mutex::new(next) }
     }

@@ -36,7 +36,7 @@ use frontrow_domain::{
 };
 use heard::{Heartbeats, Near};
 use keys::Keys;
-use laying::Wanted;
+use laying::{Settled, Wanted};
 use lease::Leases;
 use link::{Link, LinkSettings, Reach, Way};
 use publisher::{Publisher, Telling};
@@ -86,7 +86,7 @@ pub struct Settings {
     pub silence: Span,
     /// Nobody is called silent before the others had this long to tell whom they heard of.
     pub settles_in: Duration,
-    /// After how long a number that had no row when its line was laid, and has none still, is nobody's.
+    /// After how long a number that was drawn and has no row is nobody's.
     pub unsettled_for: Duration,
 }
 
@@ -155,6 +155,8 @@ struct Lines {
     /// How often a line was laid.
     lays: AtomicU64,
     unsettled_for: Duration,
+    /// Up to where the numbers of each line are settled.
+    settled: Mutex<HashMap<RoomId, Settled>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -238,6 +240,7 @@ impl RedisQueue {
             heartbeats: Heartbeats::new(keys.clone(), settings.silence, settings.settles_in),
             lays: AtomicU64::new(0),
             unsettled_for: settings.unsettled_for,
+            settled: Mutex::default(),
         });
         let spoilt = Arc::new(Notify::new());
         let (from_end, wishes) = mpsc::channel(1);
@@ -324,7 +327,7 @@ impl RedisQueue {
         for (token, now) in self.lines.memory.lay_told(line, lay, || self.lines.recent.decided_since(from)) {
             self.lines.doubt(token, now);
         }
-        self.lines.settle_numbers(line);
+        self.lines.note_laid(line, lay);
         if let Err(error) = self.lines.exchange(&self.link.way(), room).await {
             tracing::debug!(%error, "cannot tell who was heard of");
         }

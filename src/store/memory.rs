@@ -150,6 +150,12 @@ impl Store for MemoryStore {
         Ok(waiting)
     }
 
+    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError> {
+        let tokens = &self.state().model.tokens;
+        let is_unused = |position: &Position| !tokens.contains_key(&TokenId { room_id: room, position: *position });
+        Ok((after.0 + 1..=to.0).map(Position).filter(is_unused).collect())
+    }
+
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let mut state = self.state();
         let now = state.now(&self.clock);

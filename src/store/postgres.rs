@@ -177,6 +177,10 @@ impl Store for PostgresStore {
         self.reads.waiting_tokens(room, page).await
     }
 
+    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError> {
+        self.reads.unused_positions(room, after, to).await
+    }
+
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         self.reads.line(room).await
     }

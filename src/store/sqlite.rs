@@ -198,6 +198,10 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::waiting_tokens(conn, room, page)).await
     }
 
+    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError> {
+        self.read(move |conn| reads::unused_positions(conn, room, after, to)).await
+    }
+
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let clock = self.clock.clone();
         self.read(move |conn| reads::line(conn, room, || clock.now())).await

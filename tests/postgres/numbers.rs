@@ -32,32 +32,53 @@ async fn a_number_without_a_row_is_unsettled_as_long_as_a_batch_may_bring_it() {
     assert_eq!(office.one.store.glance(RoomId::HOUSE).await.unwrap().unwrap().unsettled, []);
 }
 
-#[tokio::test]
-async fn no_place_rises_when_the_row_of_a_drawn_number_comes_after_the_laying() {
-    let office = two_and_a_gap().await;
+/// An instance that looks often, and knows soon what no batch can bring any more.
+async fn lines(office: &Two) -> Arc<RedisQueue> {
     let mut settings = Settings::new(vec![std::env::var("FRONTROW_TEST_REDIS").unwrap()]);
-    settings.unsettled_for = Duration::from_millis(100);
-    let (notices, _heard) = mpsc::channel(8);
+    settings.unsettled_for = Duration::from_millis(300);
+    settings.glance_every = Duration::from_millis(50);
+    settings.glance_away_every = Duration::from_millis(50);
+    let (notices, _) = mpsc::channel(8);
     let store = Arc::clone(&office.one.store);
-    let instance = Uuid::from_u128(1);
-    let queue = RedisQueue::start(
-        settings,
-        store,
-        office.one.store.office().await.unwrap(),
-        instance,
-        office.one.clock.clone(),
-        notices,
-    )
-    .await
-    .unwrap();
-    queue.lay(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
-    let ahead = || queue.view(RoomId::HOUSE).unwrap().place(Position(3)).ahead;
-    assert_eq!(ahead(), 2, "who may still come is in front");
-    for _ in 0..100 {
-        if ahead() == 1 {
+    let id = store.office().await.unwrap();
+    let clock = office.one.clock.clone();
+    RedisQueue::start(settings, store, id, Uuid::from_u128(1), clock, notices).await.unwrap()
+}
+
+/// Waits until so many are in front of a place.
+async fn wait_for_ahead(queue: &RedisQueue, position: i64, ahead: i64) {
+    for _ in 0..400 {
+        if queue.view(RoomId::HOUSE).unwrap().ahead(Position(position)) == ahead {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("the number is nobody's, and still counts");
+    panic!("{:?}", queue.view(RoomId::HOUSE).unwrap().ahead(Position(position)));
+}
+
+#[tokio::test]
+async fn a_number_that_nobody_has_is_in_front_only_as_long_as_a_batch_may_bring_it() {
+    let office = two_and_a_gap().await;
+    let queue = lines(&office).await;
+    queue.lay(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
+    assert_eq!(queue.view(RoomId::HOUSE).unwrap().ahead(Position(3)), 2, "who may still come is in front");
+    // As when the time that a batch may take has passed: no row is young any more.
+    office.one.advance(11);
+    wait_for_ahead(&queue, 3, 1).await;
+}
+
+#[tokio::test]
+async fn the_numbers_of_an_instance_that_died_with_them_are_taken_out_of_the_line() {
+    let office = two_and_a_gap().await;
+    let queue = lines(&office).await;
+    office.one.advance(11);
+    queue.lay(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
+    assert_eq!(queue.view(RoomId::HOUSE).unwrap().ahead(Position(3)), 1);
+    for number in 4..=6 {
+        assert_eq!(office.number("SELECT nextval('room_position_0')").await, number);
+    }
+    let user = office.one.register().await;
+    assert_eq!(office.other.join(user, RoomId::HOUSE).await.id.position, Position(7));
+    wait_for_ahead(&queue, 7, 5).await;
+    wait_for_ahead(&queue, 7, 2).await;
 }

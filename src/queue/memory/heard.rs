@@ -43,15 +43,15 @@ fn slot(chunks: &Chunks, position: Position) -> Option<&AtomicU32> {
 }
 
 impl Heard {
-    /// Makes room for these places, ascending, all heard of at `now`. What was here before is forgotten.
-    pub(super) fn lay(&self, places: &[Position], now: Time) {
+    /// Room for these places, ascending, all heard of at `now`.
+    pub(super) fn laid(places: &[Position], now: Time) -> Self {
         let mut chunks = Chunks::new();
         for places in places.chunk_by(|one, other| index(*one) / CHUNK == index(*other) / CHUNK) {
             let at = index(places[0]) / CHUNK;
             chunks.resize(chunks.len().max(at + 1), None);
             chunks[at] = Some(chunk_of(seconds(now)));
         }
-        self.chunks.store(Arc::new(chunks));
+        Self { chunks: ArcSwap::from_pointee(chunks) }
     }
 
     /// Notes that a user in line was heard of, and makes room where there is none. For the writer alone.
@@ -133,9 +133,8 @@ mod tests {
 
     #[test]
     fn everybody_laid_counts_as_just_heard_of() {
-        let heard = Heard::default();
         let places = [Position(20_001), Position(40_000), FAR];
-        heard.lay(&places, at(10));
+        let heard = Heard::laid(&places, at(10));
         for position in places {
             assert!(heard.reader(at(10)).is_awake(position));
             assert!(!heard.reader(at(11)).is_awake(position));
@@ -145,8 +144,7 @@ mod tests {
 
     #[test]
     fn passed_chunks_are_dropped_unless_somebody_waits_there() {
-        let heard = Heard::default();
-        heard.lay(&[Position(1), Position(20_000), Position(40_000), FAR], at(10));
+        let heard = Heard::laid(&[Position(1), Position(20_000), Position(40_000), FAR], at(10));
         heard.drop_passed(Position(0), FAR, &[Position(20_000)]);
         let kept: Vec<_> = heard.chunks.load().iter().map(Option::is_some).collect();
         assert_eq!(kept, [false, true, false, true]);

@@ -2,7 +2,7 @@
 //! look at the rows shows.
 
 use super::{
-    MemoryQueue, Next, RoomCell, lock,
+    Heard, MemoryQueue, Next, RoomCell, lock,
     order::{Order, Source},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     store::Line,
 };
 use frontrow_domain::{
-    id::{Position, RoomId, TokenId},
+    id::{RoomId, TokenId},
     queue::{Room, Token},
     time::Time,
     world::Changes,
@@ -55,8 +55,8 @@ impl MemoryQueue {
         Confirmed::with(self.confirmed.clone().unwrap_or_default())
     }
 
-    fn told_cell(view: RoomView, waiting: &[Position], now: Time, order: Order, confirmed: Confirmed) -> RoomCell {
-        let mut cell = RoomCell::new(view.confirmed_by(confirmed.clone()), waiting, now);
+    fn told_cell(view: RoomView, heard: Heard, order: Order, confirmed: Confirmed) -> RoomCell {
+        let mut cell = RoomCell::with(view.confirmed_by(confirmed.clone()), heard);
         let view = RoomView::clone(&cell.view.load());
         cell.next = Mutex::new(Next::told(view, order, confirmed));
         cell
@@ -72,30 +72,41 @@ impl MemoryQueue {
         since: impl FnOnce() -> Vec<Changes>,
     ) -> Vec<(TokenId, Time)> {
         let room = line.room.room_id;
-        let old = self.cell(room);
-        let doubtful = match (&old, lay) {
-            (Some(_), Lay::IfMissing) => return Vec::new(),
-            (Some(old), Lay::Anew) => {
-                let mut next = lock(&old.next);
-                let order = next.order.take().unwrap_or_else(|| Order::laid_at(line.now));
-                let confirmed = next.confirmed.clone().unwrap_or_else(|| self.confirmed());
-                let view = RoomView::laid(line).going_on_from(&next.view);
-                let cell = Arc::new(Self::told_cell(view, &line.waiting, line.now, order, confirmed));
-                let doubtful = take_since(&cell, &mut lock(&cell.next), room, &since());
-                next.is_replaced = true;
-                self.put_room(room, &cell);
-                doubtful
+        let Some(old) = self.cell(room) else { return self.lay_first(line, since) };
+        if lay == Lay::IfMissing {
+            return Vec::new();
+        }
+        // What takes long in a long line, before the commits of the room must wait.
+        let view = RoomView::laid_after(line, &old.view.load());
+        let heard = Heard::laid(&line.waiting, line.now);
+        let doubtful = loop {
+            let Some(old) = self.cell(room) else { return self.lay_first(line, since) };
+            let mut next = lock(&old.next);
+            if next.is_replaced {
+                continue;
             }
-            (None, _) => {
-                let order = Order::laid_at(line.now);
-                let view = RoomView::laid(line);
-                let cell = Arc::new(Self::told_cell(view, &line.waiting, line.now, order, self.confirmed()));
-                // What is told from now on waits until the rest has been taken in.
-                let mut next = lock(&cell.next);
-                self.put_missing_room(room, &cell);
-                take_since(&cell, &mut next, room, &since())
-            }
+            let order = next.order.take().unwrap_or_else(|| Order::laid_at(line.now));
+            let confirmed = next.confirmed.clone().unwrap_or_else(|| self.confirmed());
+            let cell = Arc::new(Self::told_cell(view.going_on_from(&next.view), heard, order, confirmed));
+            let doubtful = take_since(&cell, &mut lock(&cell.next), room, &since());
+            next.is_replaced = true;
+            self.put_room(room, &cell);
+            break doubtful;
         };
+        self.wake();
+        doubtful
+    }
+
+    fn lay_first(&self, line: &Line, since: impl FnOnce() -> Vec<Changes>) -> Vec<(TokenId, Time)> {
+        let room = line.room.room_id;
+        let order = Order::laid_at(line.now);
+        let heard = Heard::laid(&line.waiting, line.now);
+        let cell = Arc::new(Self::told_cell(RoomView::laid(line), heard, order, self.confirmed()));
+        // What is told from now on waits until the rest has been taken in.
+        let mut next = lock(&cell.next);
+        self.put_missing_room(room, &cell);
+        let doubtful = take_since(&cell, &mut next, room, &since());
+        drop(next);
         self.wake();
         doubtful
     }
@@ -103,7 +114,7 @@ impl MemoryQueue {
     /// Puts a room here that is new, so that all that is in it comes with it.
     pub(in crate::queue) fn put_new(&self, room: &Room, now: Time) {
         let order = Order::laid_at(now);
-        let cell = Self::told_cell(RoomView::empty(room), &[], now, order, self.confirmed());
+        let cell = Self::told_cell(RoomView::empty(room), Heard::laid(&[], now), order, self.confirmed());
         self.put_missing_room(room.room_id, &Arc::new(cell));
     }
 

@@ -11,7 +11,7 @@ use crate::{
     store::{LATE_MAX, Line, StoreError},
 };
 use frontrow_domain::{
-    id::{RoomId, TokenId},
+    id::{Position, RoomId, TokenId},
     time::Time,
 };
 use std::{
@@ -29,6 +29,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4;
 /// An empty line that nothing was told of is looked at this many times less often.
 const QUIET_LESS: u64 = 8;
+/// How many numbers are looked up in the store at once.
+const NUMBERS_AT_ONCE: i64 = 100_000;
+
+/// Up to where each number of a line is known to have a row or to be nobody's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settled {
+    to: Position,
+    /// What was drawn by then, and since when: as soon as no batch can be on its way with it, it is settled.
+    next: Option<(Position, Instant)>,
+}
+
 /// Lines that are to be laid.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
@@ -97,30 +108,70 @@ impl Lines {
             for (token, now) in self.memory.lay_told(&line, Lay::Anew, || self.recent.told_since(begun, from)) {
                 self.doubt(token, now);
             }
-            self.settle_numbers(&line);
+            self.note_laid(&line, Lay::Anew);
             tracing::info!(room = room.get(), "laid a line anew");
         }
         Ok(())
     }
 
-    /// Sees to it that numbers which were drawn and never used count for nobody, once no batch can bring them any more.
-    pub(super) fn settle_numbers(self: &Arc<Self>, line: &Line) {
-        if line.unsettled.is_empty() {
+    /// Notes up to where a line's numbers are settled, as it was laid: who is neither in a row nor unsettled counts for
+    /// nobody there.
+    pub(super) fn note_laid(&self, line: &Line, lay: Lay) {
+        let to = line.unsettled.first().map_or(line.highest, |first| Position(first.0 - 1));
+        let settled = Settled { to, next: (line.highest > to).then(|| (line.highest, Instant::now())) };
+        let mut all = super::lock(&self.settled);
+        match lay {
+            Lay::Anew => _ = all.insert(line.room.room_id, settled),
+            Lay::IfMissing => _ = all.entry(line.room.room_id).or_insert(settled),
+        }
+    }
+
+    /// Up to where all numbers are settled and which are next, once no batch can bring those any more.
+    fn due_to_settle(&self, room: RoomId) -> Option<(Position, Position)> {
+        let mut all = super::lock(&self.settled);
+        // A line that was never laid began here, empty.
+        let settled = all.entry(room).or_insert(Settled { to: Position(0), next: None });
+        let (next, since) = settled.next?;
+        (since.elapsed() >= self.unsettled_for).then_some((settled.to, next))
+    }
+
+    /// Sees to it that numbers which were drawn and never used count for nobody: those of an instance that died with
+    /// them too, which nobody tells of. `now` is the store's clock.
+    async fn settle_numbers(&self, room: RoomId, now: Time) -> Result<(), StoreError> {
+        if let Some((from, to)) = self.due_to_settle(room) {
+            let mut after = from;
+            while after < to {
+                let until = Position(after.0.saturating_add(NUMBERS_AT_ONCE)).min(to);
+                let unused = self.store.unused_positions(room, after, until).await?;
+                self.forget_numbers(room, unused, now);
+                after = until;
+            }
+            // A line that was laid meanwhile knows better.
+            let mut all = super::lock(&self.settled);
+            if let Some(settled) = all.get_mut(&room).filter(|settled| settled.to == from) {
+                *settled = Settled { to, next: None };
+            }
+        }
+        let Some(view) = self.memory.view(room) else { return Ok(()) };
+        let tail = view.tail();
+        if let Some(settled) = super::lock(&self.settled).get_mut(&room)
+            && settled.next.is_none()
+            && tail > settled.to
+        {
+            settled.next = Some((tail, Instant::now()));
+        }
+        Ok(())
+    }
+
+    fn forget_numbers(&self, room: RoomId, mut unused: Vec<Position>, now: Time) {
+        let Some(view) = self.memory.view(room) else { return };
+        unused.retain(|position| *position > view.cursor() && !view.has_gone(*position));
+        if unused.is_empty() {
             return;
         }
-        let (lines, room, after) = (Arc::downgrade(self), line.room.room_id, self.unsettled_for);
-        let before: BTreeSet<_> = line.unsettled.iter().copied().collect();
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(after).await;
-                let Some(lines) = lines.upgrade() else { return };
-                let Ok(Some(now)) = lines.store.line(room).await else { continue };
-                let nobodys = now.unsettled.iter().filter(|position| before.contains(position));
-                let unused: Vec<_> = nobodys.map(|position| TokenId { room_id: room, position: *position }).collect();
-                lines.memory.take_in(room, &Delta { unused: &unused, ..Delta::none(now.now) }, Source::Own);
-                return;
-            }
-        });
+        tracing::debug!(room = room.get(), numbers = unused.len(), "numbers that nobody has are taken out of a line");
+        let unused: Vec<_> = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
+        self.memory.take_in(room, &Delta { unused: &unused, ..Delta::none(now) }, Source::Own);
     }
 
     /// Asks the store about tokens in doubt, for ever.
@@ -158,7 +209,7 @@ impl Lines {
             let is_empty = self.memory.view(room).is_none_or(|view| view.is_empty());
             let is_quiet = quiet.insert(room, begun) == Some(begun) && is_empty;
             let turn = round.wrapping_add(room.get().unsigned_abs()) % QUIET_LESS;
-            if is_up && is_quiet && turn != 0 {
+            if is_up && is_quiet && turn != 0 && self.due_to_settle(room).is_none() {
                 continue;
             }
             if looks.len() >= AT_ONCE {
@@ -177,6 +228,8 @@ impl Lines {
             Ok(Some(line)) => {
                 if self.memory.look(&line, begun, at) == Looked::MustLay {
                     self.want([room]);
+                } else if let Err(error) = self.settle_numbers(room, line.now).await {
+                    tracing::debug!(%error, room = room.get(), "numbers cannot be settled");
                 }
             }
             Ok(None) => {}

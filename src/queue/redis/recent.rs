@@ -55,22 +55,6 @@ impl Recent {
         kept.before + u64::try_from(kept.frames.len()).unwrap_or(0)
     }
 
-    /// What was told after the first `count` frames.
-    pub(super) fn since(&self, count: u64) -> Vec<Changes> {
-        let frames: Vec<_> = {
-            let kept = self.kept();
-            let skip = usize::try_from(count.saturating_sub(kept.before)).unwrap_or(usize::MAX);
-            kept.frames.iter().skip(skip).map(|(_, frame)| Arc::clone(frame)).collect()
-        };
-        frames
-            .iter()
-            .filter_map(|frame| match frames::read(frame) {
-                Ok(frames::Frame { body: Body::Told(told), .. }) => Some(told.changes),
-                Ok(_) | Err(_) => None,
-            })
-            .collect()
-    }
-
     /// What was decided at `from` or later.
     pub(super) fn decided_since(&self, from: Time) -> Vec<Changes> {
         self.told_since(u64::MAX, from)
@@ -78,14 +62,17 @@ impl Recent {
 
     /// What was told after the first `count` frames, and what was decided at `from` or after it.
     pub(super) fn told_since(&self, count: u64, from: Time) -> Vec<Changes> {
-        let mut told = self.since(0);
-        let later = self.since(count).len();
-        let first = told.len().saturating_sub(later);
-        let mut at = 0;
-        told.retain(|changes| {
-            at += 1;
-            at > first || changes.now >= from
+        let (frames, before) = {
+            let kept = self.kept();
+            let frames: Vec<_> = kept.frames.iter().map(|(_, frame)| Arc::clone(frame)).collect();
+            (frames, kept.before)
+        };
+        let told = frames.iter().zip(before..).filter_map(|(frame, number)| match frames::read(frame) {
+            Ok(frames::Frame { body: Body::Told(told), .. }) if number >= count || told.changes.now >= from => {
+                Some(told.changes)
+            }
+            Ok(_) | Err(_) => None,
         });
-        told
+        told.collect()
     }
 }

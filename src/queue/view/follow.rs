@@ -98,13 +98,26 @@ impl RoomView {
     /// The view of a line as its rows have it. Numbers beyond the cursor that neither wait nor may still come have gone.
     #[must_use]
     pub fn laid(line: &Line) -> Self {
+        Self::laid_but(line, |_| false)
+    }
+
+    /// The same of a line that there is a view of already. A number without a row that has gone there has gone here: who
+    /// drew it has told that it is nobody's. So no place rises when a line is laid anew.
+    #[must_use]
+    pub fn laid_after(line: &Line, before: &Self) -> Self {
+        let has_gone = |position| before.epoch() == line.room.epoch && before.has_gone(position);
+        Self::laid_but(line, has_gone).going_on_from(before)
+    }
+
+    /// As [`Self::laid`], without the unsettled numbers that are nobody's.
+    fn laid_but(line: &Line, is_nobodys: impl Fn(Position) -> bool) -> Self {
         let mut view = Self::empty(&line.room);
         let cursor = line.room.cursor;
         view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
         let passed = line.waiting.partition_point(|position| *position <= cursor);
         let (returned, beyond) = line.waiting.split_at(passed);
         let mut present = beyond.to_vec();
-        present.extend(line.unsettled.iter().filter(|position| **position > cursor));
+        present.extend(line.unsettled.iter().filter(|position| **position > cursor && !is_nobodys(**position)));
         present.sort_unstable();
         view.gone = Arc::new(Gone::all_but(Position(cursor.0 + 1), line.highest, &present));
         view.gone_to_cursor = view.gone.rank(Position(cursor.0 + 1));

@@ -118,6 +118,12 @@ const UNSETTLED: Statement = Statement {
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
+const UNUSED: Statement = Statement {
+    sql: "SELECT coalesce(array_agg(number ORDER BY number), '{}') FROM generate_series($2 + 1, $3) AS number
+         WHERE NOT EXISTS (SELECT FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = number)",
+    types: &[Type::INT8, Type::INT8, Type::INT8],
+};
+
 const WAITING_BEHIND_THE_CURSOR: Statement = Statement {
     sql: "SELECT coalesce(array_agg(line.position), '{}') FROM (
               SELECT w.position FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting'
@@ -330,6 +336,16 @@ impl Reads {
     pub(super) async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
         let after = page.after.map_or(0, |after| after.0);
         self.list(&WAITING_TOKENS, &[&room.get(), &after, &i64::from(page.limit)], rows::token).await
+    }
+
+    pub(super) async fn unused_positions(
+        &self,
+        room: RoomId,
+        after: Position,
+        to: Position,
+    ) -> Result<Vec<Position>, StoreError> {
+        let found = self.list(&UNUSED, &[&room.get(), &after.0, &to.0], |row| row.try_get::<_, Vec<i64>>(0)).await?;
+        Ok(found.into_iter().flatten().map(Position).collect())
     }
 
     pub(super) async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {

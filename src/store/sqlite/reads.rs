@@ -18,6 +18,7 @@ use frontrow_domain::{
     world::AuditEntry,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
+use std::collections::HashSet;
 
 fn find<T>(conn: &Connection, sql: &str, key: impl Params, read: fn(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
     conn.prepare_cached(sql)?.query_row(key, read).optional()
@@ -113,6 +114,23 @@ pub(super) fn waiting_tokens(conn: &Connection, room: RoomId, page: Page<Positio
         (room.get(), page.after.map_or(0, |after| after.0), page.limit),
         rows::token,
     )
+}
+
+pub(super) fn unused_positions(
+    conn: &Connection,
+    room: RoomId,
+    after: Position,
+    to: Position,
+) -> Result<Vec<Position>> {
+    let used: HashSet<i64> = list(
+        conn,
+        "SELECT position FROM waiting_token WHERE room_id = ?1 AND position > ?2 AND position <= ?3",
+        (room.get(), after.0, to.0),
+        |row| row.get(0),
+    )?
+    .into_iter()
+    .collect();
+    Ok((after.0 + 1..=to.0).filter(|position| !used.contains(position)).map(Position).collect())
 }
 
 pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) -> Result<Option<Line>> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::queue::view::tests::{Event, START, event, line, request};
-use frontrow_domain::{model::Model, queue::TokenStatus, rules::Rules, time::Span};
+use frontrow_domain::{id::Position, model::Model, queue::TokenStatus, rules::Rules, time::Span};
 use proptest::prelude::*;
 
 const HOUSE: RoomId = RoomId::HOUSE;
@@ -112,6 +112,28 @@ fn a_number_told_as_nobodys_stays_nobodys_when_the_line_is_laid_anew() {
     let rows = laid(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
     queue.lay_told(&rows, Lay::Anew, || vec![told.clone()]);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
+    // Nor is it told again for ever.
+    queue.lay_told(&laid(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Lay::Anew, Vec::new);
+    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(5)), 2);
+}
+
+#[test]
+fn a_number_that_was_gone_in_another_epoch_may_still_come_in_this_one() {
+    let mut room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
+    let queue = lines();
+    let line = |room: &frontrow_domain::queue::Room, unsettled: &[Position]| Line {
+        room: room.clone(),
+        highest: Position(3),
+        waiting: vec![Position(1), Position(3)],
+        unsettled: unsettled.to_vec(),
+        others: Vec::new(),
+        now: START,
+    };
+    queue.lay_told(&line(&room, &[]), Lay::Anew, Vec::new);
+    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(3)), 1);
+    room.epoch += 1;
+    queue.lay_told(&line(&room, &[Position(2)]), Lay::Anew, Vec::new);
+    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(3)), 2);
 }
 
 proptest! {
