@@ -79,6 +79,9 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// when the server stops.
     async fn settle(&self) {}
 
+    /// Tells the others that something may have been committed that nobody told of, so that they read the rows.
+    fn announce_gap(&self) {}
+
     /// Waits until something happened that may let a line move, at most `longest`.
     async fn moved(&self, longest: std::time::Duration);
 }

@@ -15,13 +15,13 @@ use frontrow_domain::{
     id::RoomId,
     queue::Fence,
     rules::TOKENS_PER_ADVANCE_MAX,
-    time::Span,
+    time::{Span, Time},
     user::Caller,
 };
 use std::{
     collections::HashMap,
     future::Future,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -36,6 +36,8 @@ const GIVEN_UP: Duration = Duration::from_secs(4);
 const ADVANCES_MAX: u32 = 50;
 /// How often due holds are swept.
 const SWEEP_TICK: Duration = Duration::from_millis(250);
+/// How much two clocks may differ beyond what was measured.
+const CLOCK_MARGIN: Span = Span::from_millis(50);
 /// How many holds one command sweeps.
 const SWEEP_MAX: u32 = 500;
 /// How often the store is asked for holds that the queue may not know of.
@@ -114,8 +116,10 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
                 Ok(Leadership::Leader(fence)) => {
                     office.metrics.leader(room, Leads::Yes);
                     let moved = move_line(&office, room, fence, settings).await;
-                    // Whoever leads and cannot move the line would keep it from those who can.
-                    if moved.is_err() && office.queue.sharing() == Sharing::Shared {
+                    // Whoever leads and cannot move the line would keep it from those who can. Where there is merely much
+                    // to do the others have no less.
+                    let is_away = moved.is_err_and(|fault| fault != Fault::Overloaded);
+                    if is_away && office.queue.sharing() == Sharing::Shared {
                         given_up.insert(room, Instant::now());
                         office.metrics.leader(room, Leads::No);
                     }
@@ -165,10 +169,22 @@ async fn sweep_holds(office: Arc<BoxOffice>) {
     }
 }
 
+/// The moment by which holds are over for sure. Each is handed out once, and a database whose clock is behind this one
+/// would leave it as it is.
+///
+/// `ahead` is how far the database's clock is ahead of this one.
+fn due_by(now: Time, sharing: Sharing, ahead: Span) -> Time {
+    match sharing {
+        Sharing::Alone => now,
+        Sharing::Shared => now.plus(ahead.min(Span::ZERO)).minus(CLOCK_MARGIN),
+    }
+}
+
 /// Sweeps the holds that the queue says are due, `most` a command.
 async fn sweep_due(office: &BoxOffice, most: u32) {
     loop {
-        let now = office.clock.now();
+        let ahead = Span::from_micros(office.clock_skew.load(Ordering::Relaxed));
+        let now = due_by(office.clock.now(), office.store.sharing(), ahead);
         let due = match office.queue.take_due_holds(now, most).await {
             Ok(due) if due.is_empty() => break,
             Ok(due) => due,
@@ -348,6 +364,14 @@ mod tests {
         let filter = ReservationFilter { status: Some(ReservationStatus::Pending), ..ReservationFilter::default() };
         let rows = office.store.reservations(&filter, Page { after: None, limit: 100 }).await.unwrap();
         rows.iter().map(|row| row.reservation_id).collect()
+    }
+
+    #[test]
+    fn holds_are_taken_as_due_when_they_are_over_by_both_clocks() {
+        let apart = |ahead| due_by(START, Sharing::Shared, Span::from_millis(ahead));
+        assert_eq!(apart(-3_000), START.minus(Span::from_millis(3_050)));
+        assert_eq!(apart(3_000), START.minus(CLOCK_MARGIN), "a little late does no harm");
+        assert_eq!(due_by(START, Sharing::Alone, Span::ZERO), START);
     }
 
     #[tokio::test]

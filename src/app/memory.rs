@@ -1,10 +1,27 @@
 //! What an instance keeps in memory, and how it hears of changes.
 
-use crate::{engine::Follower, flow::Followers, queue::Queue, store::Store, telemetry::Metrics};
+use crate::{
+    engine::Follower,
+    flow::Followers,
+    queue::Queue,
+    store::{LATE_MAX, Line, Sharing, Store},
+    telemetry::Metrics,
+};
 use async_trait::async_trait;
-use frontrow_domain::{points::PointKind, time::Time, world::Changes};
-use std::{sync::Arc, time::Instant};
+use frontrow_domain::{
+    id::{Position, TokenId},
+    points::PointKind,
+    time::Time,
+    world::Changes,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Mutex;
+
+/// Longer than a batch may be on its way.
+const UNSETTLED_FOR: Duration = Duration::from_micros(LATE_MAX.micros().unsigned_abs() + 1_000_000);
 
 /// Everything in memory that follows the commits.
 pub(super) struct Memory {
@@ -36,12 +53,50 @@ impl Memory {
     pub(super) async fn lay(&self) -> anyhow::Result<()> {
         for room in self.store.rooms().await? {
             if let Some(line) = self.store.line(room.room_id).await? {
+                if self.queue.sharing() == Sharing::Alone {
+                    self.settle_numbers(&line);
+                }
                 self.queue.lay(line).await?;
             }
         }
-        self.queue.add_hold_deadlines(&self.store.next_expiries(Time::MAX, u32::MAX).await?).await?;
+        let deadlines = lay_deadlines(Arc::clone(&self.store), Arc::clone(&self.queue));
+        match self.store.sharing() {
+            Sharing::Alone => deadlines.await?,
+            // The ends of all that was ever sold stand among those of the holds. Nothing waits for them: whoever asks for
+            // a seat whose hold is over gets it.
+            Sharing::Shared => {
+                tokio::spawn(async move {
+                    if let Err(error) = deadlines.await {
+                        tracing::warn!(%error, "cannot lay the holds' deadlines");
+                    }
+                });
+            }
+        }
         Ok(())
     }
+
+    /// Sees to it that numbers which an earlier process drew and never used count for nobody, once its last batch cannot
+    /// bring them any more. A queue that hears of other instances does so by itself.
+    fn settle_numbers(&self, line: &Line) {
+        let (Some(first), room, to) = (line.unsettled.first(), line.room.room_id, line.highest) else { return };
+        let after = Position(first.0 - 1);
+        let (store, queue) = (Arc::downgrade(&self.store), Arc::downgrade(&self.queue));
+        tokio::spawn(async move {
+            tokio::time::sleep(UNSETTLED_FOR).await;
+            let (Some(store), Some(queue)) = (store.upgrade(), queue.upgrade()) else { return };
+            match (store.now().await, store.unused_positions(room, after, to).await) {
+                (Ok(now), Ok(unused)) => {
+                    let unused = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
+                    queue.publish(&Changes { now, unused, ..Changes::default() });
+                }
+                (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "numbers that nobody has stay in a line"),
+            }
+        });
+    }
+}
+
+async fn lay_deadlines(store: Arc<dyn Store>, queue: Arc<dyn Queue>) -> anyhow::Result<()> {
+    Ok(queue.add_hold_deadlines(&store.next_expiries(Time::MAX, u32::MAX).await?).await?)
 }
 
 #[async_trait]
@@ -62,6 +117,8 @@ impl Follower for Memory {
         let began = Instant::now();
         self.followers.forget();
         self.lay().await?;
+        // What was committed unseen here was told to nobody.
+        self.queue.announce_gap();
         *caught_up = Some(began);
         Ok(())
     }
@@ -80,13 +137,8 @@ fn count(metrics: &Metrics, changes: &Changes) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Clock,
-        queue::memory::MemoryQueue,
-        store::{Sharing, memory::MemoryStore},
-    };
-    use frontrow_domain::{id::RoomId, rules::Rules, time::Time};
-    use std::time::Duration;
+    use crate::{clock::Clock, queue::memory::MemoryQueue, store::memory::MemoryStore};
+    use frontrow_domain::{id::RoomId, rules::Rules};
 
     #[tokio::test]
     async fn of_lanes_that_are_in_doubt_together_one_reads_the_rows() {

@@ -459,6 +459,10 @@ impl Queue for RedisQueue {
         }
     }
 
+    fn announce_gap(&self) {
+        self.publisher.announce_gap(self.lines.memory.room_ids());
+    }
+
     async fn moved(&self, longest: Duration) {
         self.lines.memory.moved(longest).await;
     }

@@ -138,6 +138,7 @@ async fn read_everything(store: &dyn Store) {
     store.changed_seats(ConcertId::new(3_000), START).await.unwrap();
     store.reservation(reservation).await.unwrap().unwrap();
     store.next_expiries(Time::MAX, 100).await.unwrap();
+    store.unused_positions(house, Position(1_000), Position(2_000)).await.unwrap();
     store.payment(PaymentId::new(150_000)).await.unwrap().unwrap();
     store.point(user).await.unwrap().unwrap();
     for after in [None, Some(UserId(Uuid::max())), Some(someone(100_000))] {

@@ -118,6 +118,22 @@ async fn what_nobody_told_heals_by_a_look_at_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_rows_too() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 2, 10).await;
+    office.join(0, 50).await;
+    office.agree(HEALED_WITHIN).await;
+    let leave = Command::LeaveQueue { token: at(30) };
+    office.commit_untold(vec![(buyer(30), leave)]).await;
+    let line = office.store.line(HOUSE).await.unwrap().unwrap();
+    office.instances[0].queue.lay(line).await.unwrap();
+    assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Waiting, "nobody told of it");
+    office.instances[0].queue.announce_gap();
+    office.agree(HEALED_WITHIN).await;
+    assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Ended);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_instance_leads_and_another_takes_over() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;

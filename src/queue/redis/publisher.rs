@@ -156,6 +156,16 @@ impl Publisher {
         }
     }
 
+    /// Has it told that frames of these rooms are missing.
+    pub(super) fn announce_gap(&self, rooms: impl IntoIterator<Item = RoomId>) {
+        {
+            let mut untold = lock(&self.untold);
+            untold.is_gap = true;
+            untold.rooms.extend(rooms);
+        }
+        self.untold_news.notify_one();
+    }
+
     fn note_untold(&self, batches: &[Batch]) {
         let mut untold = lock(&self.untold);
         for batch in batches {

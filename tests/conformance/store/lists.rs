@@ -221,6 +221,13 @@ pub(super) async fn those_who_wait_come_by_position_and_are_paged(office: &Fixtu
     assert_eq!(page(None, 2).await, waiting[..2]);
     assert_eq!(page(Some(waiting[1].id.position), 2).await, waiting[2..]);
     assert_eq!(page(Some(waiting[2].id.position), 2).await, []);
+    let unused = async |after, to| {
+        let found = office.store.unused_positions(RoomId::HOUSE, Position(after), Position(to)).await.unwrap();
+        found.into_iter().map(|position| position.0).collect::<Vec<_>>()
+    };
+    assert!(unused(0, 5).await.is_empty(), "who was served or left has had a number");
+    assert_eq!(unused(3, 7).await, [6, 7]);
+    assert!(unused(7, 7).await.is_empty());
 }
 
 pub(super) async fn what_does_not_exist_is_none(office: &Fixture) {
