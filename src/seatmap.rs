@@ -14,7 +14,10 @@ use frontrow_domain::{id::ConcertId, world::Changes};
 use hall::Hall;
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// A rendered map.
@@ -26,11 +29,24 @@ pub struct SeatMap {
     pub etag: String,
 }
 
+/// Numbers for the versions of all halls: none is given twice, so that a hall that is read anew never says of other
+/// seats what it said before.
+#[derive(Debug, Default)]
+struct Versions(AtomicU64);
+
+impl Versions {
+    /// The next one: from 1, rising.
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
 /// Every seat map that somebody has looked at.
 #[derive(Debug)]
 pub struct SeatMaps {
     boot: u64,
     sharing: Sharing,
+    versions: Arc<Versions>,
     halls: RwLock<HashMap<ConcertId, Arc<Hall>>>,
 }
 
@@ -38,7 +54,7 @@ impl SeatMaps {
     /// No maps yet. `boot` keeps this run's tags apart from those of the run before.
     #[must_use]
     pub fn new(boot: u64, sharing: Sharing) -> Self {
-        Self { boot, sharing, halls: RwLock::new(HashMap::new()) }
+        Self { boot, sharing, versions: Arc::default(), halls: RwLock::default() }
     }
 
     /// Takes in what a committed batch changed.
@@ -72,9 +88,13 @@ impl SeatMaps {
         // commits bring is newer than what the read brings.
         let hall = known.unwrap_or_else(|| {
             let mut halls = self.halls.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(halls.entry(id).or_insert_with(|| Arc::new(Hall::new(id, self.boot, self.sharing))))
+            let new = || Arc::new(Hall::new(id, self.boot, self.sharing, Arc::clone(&self.versions)));
+            Arc::clone(halls.entry(id).or_insert_with(new))
         });
         hall.bring_up_to_date(&store).await?;
         Ok(hall.map(form))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The seats of one concert in memory.
 
 use super::{
-    MapForm, SeatMap,
+    MapForm, SeatMap, Versions,
     forms::{compact, full},
 };
 use crate::store::{LATE_MAX, Sharing, Store, StoreError};
@@ -37,7 +37,9 @@ pub(super) struct Hall {
     concert_id: ConcertId,
     boot: u64,
     sharing: Sharing,
-    /// Counts what has changed here.
+    /// Where the next version comes from.
+    versions: Arc<Versions>,
+    /// Of what is here now. Changed under the lock of the seats: whoever renders sees it together with its rows.
     version: AtomicU64,
     seats: Mutex<Seats>,
     full: ArcSwapOption<Rendered>,
@@ -163,12 +165,14 @@ impl Seats {
 }
 
 impl Hall {
-    pub(super) fn new(concert_id: ConcertId, boot: u64, sharing: Sharing) -> Self {
+    pub(super) fn new(concert_id: ConcertId, boot: u64, sharing: Sharing, versions: Arc<Versions>) -> Self {
+        let version = AtomicU64::new(versions.next());
         Self {
             concert_id,
             boot,
             sharing,
-            version: AtomicU64::new(0),
+            versions,
+            version,
             seats: Mutex::default(),
             full: ArcSwapOption::empty(),
             compact: ArcSwapOption::empty(),
@@ -185,8 +189,8 @@ impl Hall {
     /// Takes in seats of this concert that a commit of this process changed.
     pub(super) fn publish(&self, changed: &[Seat], labels: &HashMap<SeatId, SeatLabel>) {
         let mut seats = self.seats();
-        // Under the lock: whoever renders sees a version together with its rows.
-        let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
+        let version = self.versions.next();
+        self.version.store(version, Ordering::Release);
         for seat in changed {
             seats.put(seat, labels, version);
         }
@@ -280,7 +284,7 @@ impl Hall {
         }
         seats.sort();
         if changed {
-            self.version.fetch_add(1, Ordering::Relaxed);
+            self.version.store(self.versions.next(), Ordering::Release);
         }
         taken
     }
