@@ -19,7 +19,7 @@ use std::{
     fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -42,6 +42,10 @@ pub(super) struct Hall {
     /// Of what is here now. Changed under the lock of the seats: whoever renders sees it together with its rows.
     version: AtomicU64,
     seats: Mutex<Seats>,
+    /// How many there are, for who cannot wait for the lock.
+    seat_count: AtomicUsize,
+    /// When somebody looked last, in milliseconds by the clock of whoever keeps the halls.
+    looked_at: AtomicU64,
     full: ArcSwapOption<Rendered>,
     compact: ArcSwapOption<Rendered>,
     born: Instant,
@@ -174,6 +178,8 @@ impl Hall {
             versions,
             version,
             seats: Mutex::default(),
+            seat_count: AtomicUsize::new(0),
+            looked_at: AtomicU64::new(0),
             full: ArcSwapOption::empty(),
             compact: ArcSwapOption::empty(),
             born: Instant::now(),
@@ -186,6 +192,18 @@ impl Hall {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn seat_count(&self) -> usize {
+        self.seat_count.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_look(&self, at: u64) {
+        self.looked_at.fetch_max(at, Ordering::Relaxed);
+    }
+
+    pub(super) fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
+    }
+
     /// Takes in seats of this concert that a commit of this process changed.
     pub(super) fn publish(&self, changed: &[Seat], labels: &HashMap<SeatId, SeatLabel>) {
         let mut seats = self.seats();
@@ -194,6 +212,7 @@ impl Hall {
         for seat in changed {
             seats.put(seat, labels, version);
         }
+        self.seat_count.store(seats.rows.len(), Ordering::Relaxed);
     }
 
     /// The moment at which the last reading that worked began.
@@ -283,6 +302,7 @@ impl Hall {
             }
         }
         seats.sort();
+        self.seat_count.store(seats.rows.len(), Ordering::Relaxed);
         if changed {
             self.version.store(self.versions.next(), Ordering::Release);
         }
