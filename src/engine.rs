@@ -41,7 +41,7 @@ pub trait Follower: Send + Sync + 'static {
     /// Told that something may have been committed unseen: what is kept in memory must be read again.
     ///
     /// # Errors
-    /// The store could not be read; it is asked again before the next batch.
+    /// The store could not be read; it is asked again before the next batch, and within a second or so.
     async fn catch_up(&self) -> anyhow::Result<()>;
 }
 
@@ -219,6 +219,8 @@ mod tests {
     struct Stumbling {
         told: AtomicU32,
         caught_up: AtomicU32,
+        /// Told when it has caught up.
+        ready: tokio::sync::Notify,
     }
 
     #[async_trait]
@@ -229,6 +231,7 @@ mod tests {
 
         async fn catch_up(&self) -> anyhow::Result<()> {
             assert!(self.caught_up.fetch_add(1, Ordering::SeqCst) > 0, "the first time is too much");
+            self.ready.notify_one();
             Ok(())
         }
     }
@@ -248,6 +251,26 @@ mod tests {
             command,
             idempotency: None,
         })
+    }
+
+    #[tokio::test]
+    async fn a_lane_in_doubt_catches_up_though_no_other_command_comes() {
+        let store: Arc<dyn Store> =
+            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
+        let follower = Arc::new(Stumbling::default());
+        let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
+        let (engine, threads) =
+            Engine::start(&store, limits, Arc::new(Metrics::new()), &(Arc::clone(&follower) as _)).unwrap();
+        let [register, _] = join(1);
+        assert_eq!(engine.run(register).await.unwrap_err(), Fault::OutcomeUnknown);
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, follower.ready.notified()).await.expect("it tries until it has caught up");
+        assert_eq!(follower.caught_up.load(Ordering::SeqCst), 2);
+        drop(engine);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(follower.caught_up.load(Ordering::SeqCst), 2, "then no more");
     }
 
     #[tokio::test]

@@ -2,6 +2,9 @@
 //!
 //! Where other instances sell from the same database, a map is also brought up to date from there when somebody looks:
 //! by one query at a time, however many look, and by none while nobody does.
+//!
+//! A map that nobody looks at is dropped, and so are those looked at longest ago when they are many: whoever looks next
+//! reads the rows again.
 
 mod forms;
 mod hall;
@@ -13,9 +16,29 @@ use bytes::Bytes;
 use frontrow_domain::{id::ConcertId, world::Changes};
 use hall::Hall;
 use std::{
+    cmp::Reverse,
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
+
+/// How long a map is kept that nobody looks at.
+const IDLE_MAX: Duration = Duration::from_mins(5);
+/// How often maps that nobody looks at are dropped, while somebody looks at any.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How much is kept: a seat with its part of both renderings takes 435 bytes (measured for halls of 50,000), a hall
+/// without a seat less than a kilobyte.
+const KEPT_MAX: Bounds = Bounds { halls: 1_000, seats: 1_000_000 };
+
+/// How many halls are kept, and how many seats in all of them.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    halls: usize,
+    seats: usize,
+}
 
 /// A rendered map.
 #[derive(Debug)]
@@ -26,19 +49,44 @@ pub struct SeatMap {
     pub etag: String,
 }
 
-/// Every seat map that somebody has looked at.
+/// Numbers for the versions of all halls: none is given twice, so that a hall that is read anew never says of other
+/// seats what it said before.
+#[derive(Debug, Default)]
+struct Versions(AtomicU64);
+
+impl Versions {
+    /// The next one: from 1, rising.
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// The seat maps that somebody has looked at of late.
 #[derive(Debug)]
 pub struct SeatMaps {
     boot: u64,
     sharing: Sharing,
+    versions: Arc<Versions>,
     halls: RwLock<HashMap<ConcertId, Arc<Hall>>>,
+    kept_max: Bounds,
+    born: Instant,
+    /// When halls were dropped last, in milliseconds since `born`.
+    swept_at: AtomicU64,
 }
 
 impl SeatMaps {
     /// No maps yet. `boot` keeps this run's tags apart from those of the run before.
     #[must_use]
     pub fn new(boot: u64, sharing: Sharing) -> Self {
-        Self { boot, sharing, halls: RwLock::new(HashMap::new()) }
+        Self {
+            boot,
+            sharing,
+            versions: Arc::default(),
+            halls: RwLock::default(),
+            kept_max: KEPT_MAX,
+            born: Instant::now(),
+            swept_at: AtomicU64::new(0),
+        }
     }
 
     /// Takes in what a committed batch changed.
@@ -61,20 +109,68 @@ impl SeatMaps {
         self.halls.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The map of a concert. Where this process alone changes the store, the seats are read the first time only;
-    /// where others do too, what they changed up to a tenth of a second before this call is in it.
+    /// The map of a concert. Where this process alone changes the store, the seats are read when nobody has looked for
+    /// some minutes; where others do too, what they changed up to a tenth of a second before this call is in it.
     ///
     /// # Errors
     /// The seats could not be read.
     pub async fn get(&self, store: &dyn Store, id: ConcertId, form: MapForm) -> Result<Arc<SeatMap>, StoreError> {
+        self.look(store, id, form, self.born.elapsed()).await
+    }
+
+    /// The same `now` after the maps were made.
+    async fn look(
+        &self,
+        store: &dyn Store,
+        id: ConcertId,
+        form: MapForm,
+        now: Duration,
+    ) -> Result<Arc<SeatMap>, StoreError> {
         let known = self.halls.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let is_new = known.is_none();
         // The hall goes into the table before its rows are read, so that no commit in between is missed; what the
-        // commits bring is newer than what the read brings.
+        // commits bring is newer than what the read brings. One that is dropped meanwhile still shows what was
+        // committed when this look began.
         let hall = known.unwrap_or_else(|| {
             let mut halls = self.halls.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(halls.entry(id).or_insert_with(|| Arc::new(Hall::new(id, self.boot, self.sharing))))
+            let new = || Arc::new(Hall::new(id, self.boot, self.sharing, Arc::clone(&self.versions)));
+            Arc::clone(halls.entry(id).or_insert_with(new))
         });
-        hall.bring_up_to_date(&store).await?;
+        hall.note_look(millis(now));
+        let read = hall.bring_up_to_date(&store).await;
+        // A new hall knows only now how many seats it has.
+        if is_new || now >= Duration::from_millis(self.swept_at.load(Ordering::Relaxed)) + SWEEP_EVERY {
+            self.sweep(now);
+        }
+        read?;
         Ok(hall.map(form))
     }
+
+    /// Drops the halls that nobody has looked at for a while, and those looked at longest ago where there are too many.
+    fn sweep(&self, now: Duration) {
+        self.swept_at.fetch_max(millis(now), Ordering::Relaxed);
+        let mut halls = self.halls.write().unwrap_or_else(PoisonError::into_inner);
+        let mut looks: Vec<_> = halls.iter().map(|(id, hall)| (hall.looked_at(), *id, hall.seat_count())).collect();
+        looks.sort_unstable_by_key(|(looked_at, ..)| Reverse(*looked_at));
+        let (mut seats, mut dropped) = (0, Vec::new());
+        for (place, (looked_at, id, seat_count)) in looks.into_iter().enumerate() {
+            seats += seat_count;
+            let is_idle = now.saturating_sub(Duration::from_millis(looked_at)) >= IDLE_MAX;
+            // The hall looked at last stays, however large it is.
+            let is_too_much = place > 0 && (place >= self.kept_max.halls || seats > self.kept_max.seats);
+            if is_idle || is_too_much {
+                dropped.extend(halls.remove(&id));
+            }
+        }
+        // To free many seats takes a while, and commits need the table.
+        drop(halls);
+        drop(dropped);
+    }
 }
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -266,7 +266,7 @@ fn a_hold_outlives_the_token_that_made_it() {
 /// Keeps tokens alive until now, as polling does.
 fn wake_all(office: &mut Office, tokens: &[(Caller, TokenId)]) {
     for (_, id) in tokens {
-        let token = office.model.tokens.get_mut(id).unwrap();
+        let Some(token) = office.model.tokens.get_mut(id) else { panic!("there is no {id:?}") };
         token.deadline = Some(office.now.plus(Span::from_secs(60)));
     }
 }

@@ -12,12 +12,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
 /// How often a batch is given again whose outcome nobody knows.
 const REPEATS_MAX: u32 = 2;
+/// How long a lane without a command waits before it tries once more to catch up: a buyer who sees nothing of their
+/// place gives no command.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether what is kept in memory has seen every commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +52,20 @@ const fn of_repeat(fault: Fault, repeats: u32) -> Fault {
 }
 
 impl Lane {
-    pub(super) fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &tokio::runtime::Handle) {
+    pub(super) fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &Handle) {
         let mut jobs = Vec::with_capacity(self.batch_max);
         let mut footing = Footing::Sure;
-        while queue.blocking_recv_many(&mut jobs, self.batch_max) > 0 {
+        loop {
+            let taken = match footing {
+                Footing::Sure => Some(queue.blocking_recv_many(&mut jobs, self.batch_max)),
+                Footing::InDoubt => {
+                    let next = async { timeout(CATCH_UP_EVERY, queue.recv_many(&mut jobs, self.batch_max)).await.ok() };
+                    runtime.block_on(next)
+                }
+            };
+            if taken == Some(0) {
+                return;
+            }
             if footing == Footing::InDoubt {
                 footing = self.catch_up(runtime);
             }
@@ -64,17 +77,16 @@ impl Lane {
             // reply is dropped; the engine goes on, once memory and store agree again.
             let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.settle(requests.into(), replies))));
             match settled {
-                Ok(Footing::Sure) => {}
-                Ok(Footing::InDoubt) => footing = Footing::InDoubt,
-                Err(_) => {
-                    tracing::error!("the engine panicked in a batch");
-                    footing = Footing::InDoubt;
-                }
+                Ok(Footing::Sure) => continue,
+                Ok(Footing::InDoubt) => {}
+                Err(_) => tracing::error!("the engine panicked in a batch"),
             }
+            // At once: the next command may be long in coming, and whoever waits sees nothing of what was committed.
+            footing = self.catch_up(runtime);
         }
     }
 
-    fn catch_up(&self, runtime: &tokio::runtime::Handle) -> Footing {
+    fn catch_up(&self, runtime: &Handle) -> Footing {
         // A panic here is a bug of the same kind as one in a batch, and must not end the lane either.
         match catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.follower.catch_up()))) {
             Ok(Ok(())) => {

@@ -24,7 +24,7 @@ pub enum MapForm {
 pub struct FullMap<'a> {
     /// Of which concert.
     pub concert_id: ConcertId,
-    /// Rises with every change.
+    /// Rises with every change. After a restart it may begin anew.
     pub version: u64,
     /// The seats, by number.
     pub seats: Vec<MapSeat<'a>>,
@@ -54,7 +54,7 @@ pub struct MapSeat<'a> {
 pub struct CompactMap<'a> {
     /// Of which concert.
     pub concert_id: ConcertId,
-    /// Rises with every change.
+    /// Rises with every change. After a restart it may begin anew.
     pub version: u64,
     /// The seats in blocks.
     pub blocks: Vec<MapBlock<'a>>,

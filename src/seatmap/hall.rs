@@ -1,7 +1,7 @@
 //! The seats of one concert in memory.
 
 use super::{
-    MapForm, SeatMap,
+    MapForm, SeatMap, Versions,
     forms::{compact, full},
 };
 use crate::store::{LATE_MAX, Sharing, Store, StoreError};
@@ -19,7 +19,7 @@ use std::{
     fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,9 +37,15 @@ pub(super) struct Hall {
     concert_id: ConcertId,
     boot: u64,
     sharing: Sharing,
-    /// Counts what has changed here.
+    /// Where the next version comes from.
+    versions: Arc<Versions>,
+    /// Of what is here now. Changed under the lock of the seats: whoever renders sees it together with its rows.
     version: AtomicU64,
     seats: Mutex<Seats>,
+    /// How many there are, for who cannot wait for the lock.
+    seat_count: AtomicUsize,
+    /// When somebody looked last, in milliseconds by the clock of whoever keeps the halls.
+    looked_at: AtomicU64,
     full: ArcSwapOption<Rendered>,
     compact: ArcSwapOption<Rendered>,
     born: Instant,
@@ -163,13 +169,17 @@ impl Seats {
 }
 
 impl Hall {
-    pub(super) fn new(concert_id: ConcertId, boot: u64, sharing: Sharing) -> Self {
+    pub(super) fn new(concert_id: ConcertId, boot: u64, sharing: Sharing, versions: Arc<Versions>) -> Self {
+        let version = AtomicU64::new(versions.next());
         Self {
             concert_id,
             boot,
             sharing,
-            version: AtomicU64::new(0),
+            versions,
+            version,
             seats: Mutex::default(),
+            seat_count: AtomicUsize::new(0),
+            looked_at: AtomicU64::new(0),
             full: ArcSwapOption::empty(),
             compact: ArcSwapOption::empty(),
             born: Instant::now(),
@@ -182,14 +192,27 @@ impl Hall {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn seat_count(&self) -> usize {
+        self.seat_count.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_look(&self, at: u64) {
+        self.looked_at.fetch_max(at, Ordering::Relaxed);
+    }
+
+    pub(super) fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
+    }
+
     /// Takes in seats of this concert that a commit of this process changed.
     pub(super) fn publish(&self, changed: &[Seat], labels: &HashMap<SeatId, SeatLabel>) {
         let mut seats = self.seats();
-        // Under the lock: whoever renders sees a version together with its rows.
-        let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
+        let version = self.versions.next();
+        self.version.store(version, Ordering::Release);
         for seat in changed {
             seats.put(seat, labels, version);
         }
+        self.seat_count.store(seats.rows.len(), Ordering::Relaxed);
     }
 
     /// The moment at which the last reading that worked began.
@@ -279,8 +302,9 @@ impl Hall {
             }
         }
         seats.sort();
+        self.seat_count.store(seats.rows.len(), Ordering::Relaxed);
         if changed {
-            self.version.fetch_add(1, Ordering::Relaxed);
+            self.version.store(self.versions.next(), Ordering::Release);
         }
         taken
     }

@@ -13,6 +13,7 @@ mod rows;
 mod save;
 mod schema;
 mod search;
+mod stall;
 mod statements;
 mod tls;
 pub mod tool;
@@ -127,7 +128,8 @@ impl PostgresStore {
         schema::check(reads.primary(), &clock).await?;
         schema::migrate(reads.primary(), migrate::POSTGRES).await?;
         let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
-        Ok(Self { transactor: Transactor::new(settings.lane_pool()?, rules), reads, times, office })
+        let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, rules);
+        Ok(Self { transactor, reads, times, office })
     }
 }
 

@@ -11,6 +11,7 @@ mod plans;
 mod replica;
 mod sale;
 mod search;
+mod stall;
 mod start;
 #[expect(dead_code, reason = "the conformance suite uses the rest")]
 #[path = "../conformance/support.rs"]

@@ -67,7 +67,7 @@ fn seat(number: i32, status: SeatStatus, at: i64) -> Seat {
 }
 
 async fn looked_at(sharing: Sharing, store: &Counted) -> Arc<Hall> {
-    let hall = Arc::new(Hall::new(CONCERT, 1, sharing));
+    let hall = Arc::new(Hall::new(CONCERT, 1, sharing, Arc::default()));
     hall.bring_up_to_date(store).await.unwrap();
     hall
 }
@@ -187,7 +187,7 @@ async fn a_row_that_was_read_before_a_commit_of_this_process_does_not_undo_it() 
 async fn a_store_in_trouble_is_asked_once_by_all_who_wait() {
     let store = Arc::new(Counted::default());
     store.fails.store(true, Ordering::SeqCst);
-    let hall = Arc::new(Hall::new(CONCERT, 1, Sharing::Alone));
+    let hall = Arc::new(Hall::new(CONCERT, 1, Sharing::Alone, Arc::default()));
     let held = hall.reading.lock().await;
     let viewers = viewers(100, &hall, &store);
     tokio::task::yield_now().await;

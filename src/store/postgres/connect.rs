@@ -3,8 +3,21 @@
 use super::{error, tls};
 use crate::store::StoreError;
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
-use std::{fmt::Write as _, path::PathBuf, pin::Pin, time::Duration};
-use tokio::task::JoinHandle;
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_postgres::{
     Client, Config, Error, NoTls, Row, Socket,
     config::{Host, SslMode, TargetSessionAttrs},
@@ -120,6 +133,11 @@ impl Settings {
     /// Connections for reads that must see what has just been written.
     pub(super) fn reader_pool(&self) -> Result<Pool, StoreError> {
         Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite, self.named_session())
+    }
+
+    /// A connection to look after those of the lanes with. Made only when it is needed.
+    pub(super) fn watch_pool(&self) -> Result<Pool, StoreError> {
+        Pool::open(self, &self.url, 1, TargetSessionAttrs::ReadWrite, self.named_session())
     }
 
     /// Connections to the copy, where there is one.
@@ -281,6 +299,13 @@ pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// Connections of one kind.
 pub(super) struct Pool {
     connections: deadpool_postgres::Pool,
+    size: usize,
+    /// One for each connection that the server may have of this pool: also for one that was closed here while the
+    /// server goes on with its commit.
+    slots: Arc<Semaphore>,
+    /// How many of the slots are taken by such commits.
+    stalled: Arc<AtomicUsize>,
+    wait_timeout: Duration,
     name: String,
     statements: Statements,
     begin: String,
@@ -322,6 +347,10 @@ impl Pool {
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self {
             connections,
+            size,
+            slots: Arc::new(Semaphore::new(size)),
+            stalled: Arc::default(),
+            wait_timeout: settings.connect_timeout,
             name,
             statements: settings.statements,
             begin: settings.begin("ISOLATION LEVEL READ COMMITTED READ WRITE"),
@@ -335,17 +364,29 @@ impl Pool {
     /// # Errors
     /// [`StoreError::Unavailable`]: the text names the server, never the password.
     pub(super) async fn get(&self) -> Result<Session<'_>, StoreError> {
+        let named = |text: String| StoreError::Unavailable(format!("{}: {text}", self.name));
+        let slot = match timeout(self.wait_timeout, Arc::clone(&self.slots).acquire_owned()).await {
+            Ok(Ok(slot)) => slot,
+            Ok(Err(_)) => return Err(named("the connections were closed".to_owned())),
+            Err(_) => return Err(named("every connection to the database is busy".to_owned())),
+        };
         match self.connections.get().await {
-            Ok(connection) => Ok(Session { connection: Some(connection), pool: self }),
+            Ok(connection) => Ok(Session { connection: Some(connection), slot: Some(slot), pool: self }),
             Err(failure) => Err(match error::of_pool(&failure) {
-                StoreError::Unavailable(text) => StoreError::Unavailable(format!("{}: {text}", self.name)),
+                StoreError::Unavailable(text) => named(text),
                 other => other,
             }),
         }
     }
 
+    /// Whether every connection that there may be belongs to a commit that the server does not answer.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed) >= self.size
+    }
+
     /// Closes every connection that is not in use and makes no more.
     pub(super) fn close(&self) {
+        self.slots.close();
         self.connections.close();
     }
 
@@ -397,9 +438,11 @@ where
     Ok((client, task))
 }
 
-/// A connection in use. Closed when it is dropped, unless [`Session::finish`] says that nothing is left open on it.
+/// A connection in use. Closed when it is dropped, unless [`Session::finish`] says that nothing is left open on it. Its
+/// slot in the pool is free then, but for [`Session::close_slowly`].
 pub(super) struct Session<'a> {
     connection: Option<Object>,
+    slot: Option<OwnedSemaphorePermit>,
     pool: &'a Pool,
 }
 
@@ -473,6 +516,19 @@ impl Session<'_> {
     /// Gives the connection back: no transaction is open on it and no answer is outstanding.
     pub(super) fn finish(mut self) {
         drop(self.connection.take());
+    }
+
+    /// Closes the connection, as dropping it does, and gives its place in the pool to no other before `is_over`: the
+    /// server may be in the middle of a commit, and then does not see that its client is gone.
+    pub(super) fn close_slowly(mut self, is_over: impl Future<Output = ()> + Send + 'static) {
+        let slot = self.slot.take();
+        let stalled = Arc::clone(&self.pool.stalled);
+        stalled.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            is_over.await;
+            stalled.fetch_sub(1, Ordering::Relaxed);
+            drop(slot);
+        });
     }
 
     /// The driver's own client, for what no statement of the program can say.

@@ -3,6 +3,7 @@
 use super::{
     load::Load,
     rows::{self, Hash, time, user_id},
+    stall::Transaction,
     wanted::Wanted,
 };
 use frontrow_domain::{
@@ -21,6 +22,8 @@ pub(super) struct Filled {
     pub(super) world: World,
     /// The tokens that were active before the batch.
     pub(super) active: HashSet<TokenId>,
+    /// Which transaction it was loaded in.
+    pub(super) transaction: Transaction,
 }
 
 /// A token, and whether it came as one of the head of its line.
@@ -30,11 +33,15 @@ type Loaded = (Token, bool);
 pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) -> Result<Filled, Error> {
     let mut world = World::new(Time::default(), rules, NextIds::default());
     let mut tokens: Vec<Loaded> = Vec::new();
+    let mut transaction = Transaction::default();
     for (kind, rows) in loads {
         for row in rows {
             match kind {
                 Load::Tokens => tokens.push((rows::token(row)?, row.try_get(9)?)),
-                Load::Clock => set_clock(&mut world, row)?,
+                Load::Clock => {
+                    set_clock(&mut world, row)?;
+                    transaction = Transaction::of_row(row, 7)?;
+                }
                 _ => put(&mut world, *kind, row)?,
             }
         }
@@ -49,7 +56,7 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
     fill_places(&mut world, &tokens, wanted);
     fill_lines(&mut world, &tokens, wanted);
     fill_holdings(&mut world, wanted);
-    Ok(Filled { world, active })
+    Ok(Filled { world, active, transaction })
 }
 
 /// Whether every named reservation came with its seat, and every seat with its concert. What was remembered of them

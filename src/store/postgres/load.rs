@@ -279,7 +279,7 @@ const SEAT_IDS: Statement = Statement {
           FROM (SELECT pg_advisory_xact_lock('seat_ids'::regclass::oid::bigint) OFFSET 0) AS locked",
     types: &[Type::INT8],
 };
-/// The clock, and ids for new rows.
+/// The clock, ids for new rows, and which transaction this is.
 const CLOCK: Statement = Statement {
     sql: "SELECT coalesce($1, clock_micros()),
               ARRAY(SELECT nextval('reservation_ids') FROM generate_series(1, $2)),
@@ -287,7 +287,8 @@ const CLOCK: Statement = Statement {
               ARRAY(SELECT nextval('history_ids') FROM generate_series(1, $4)),
               ARRAY(SELECT nextval('point_ids') FROM generate_series(1, $5)),
               ARRAY(SELECT nextval('audit_ids') FROM generate_series(1, $6)),
-              ARRAY(SELECT nextval('concert_ids') FROM generate_series(1, $7))",
+              ARRAY(SELECT nextval('concert_ids') FROM generate_series(1, $7)),
+              pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint",
     types: &[Type::INT8, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4],
 };
 /// The clock once more, and how many are active and offered by it.

@@ -12,7 +12,7 @@ use super::{
 use crate::store::{Committed, StoreError};
 use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, rules::Rules, world::World};
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::time::{sleep, timeout};
@@ -32,6 +32,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Transactor {
     pool: Pool,
+    /// To see what became of commits that were not answered.
+    watch: Arc<Pool>,
     rules: Rules,
     /// Positions that were reserved for tries that failed: nobody has them. The next batch that is committed says so.
     orphans: Mutex<Vec<TokenId>>,
@@ -54,8 +56,8 @@ impl Failure {
 }
 
 impl Transactor {
-    pub(super) fn new(pool: Pool, rules: Rules) -> Self {
-        Self { pool, rules, orphans: Mutex::default(), known: Mutex::default() }
+    pub(super) fn new(pool: Pool, watch: Pool, rules: Rules) -> Self {
+        Self { pool, watch: Arc::new(watch), rules, orphans: Mutex::default(), known: Mutex::default() }
     }
 
     /// Loads, decides, saves and commits a batch. `given` says what time it is, in microseconds, where a test does.
@@ -92,9 +94,14 @@ impl Transactor {
     /// Closes what is not in use, and makes no new connection.
     pub(super) fn close(&self) {
         self.pool.close();
+        self.watch.close();
     }
 
     async fn attempt(&self, batch: &[Request], wanted: &Wanted, numbers: &Numbers) -> Result<Committed, Failure> {
+        if self.pool.is_stalled() {
+            let text = "every connection waits for a commit that the database does not answer";
+            return Err(Failure::Final(StoreError::Unavailable(text.to_owned())));
+        }
         let session = self.pool.get().await.map_err(|failure| match failure {
             StoreError::Unavailable(_) => Failure::Again(failure),
             other => Failure::Final(other),
@@ -105,7 +112,7 @@ impl Transactor {
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
         };
-        let Filled { mut world, active } = match fill(&loads, wanted, self.rules) {
+        let Filled { mut world, active, transaction } = match fill(&loads, wanted, self.rules) {
             Ok(filled) => filled,
             Err(failure) => return Err(give_up(session, &failure, patience).await),
         };
@@ -137,7 +144,11 @@ impl Transactor {
                 self.orphan(positions(&changes));
                 return Err(give_up(session, &failure, patience).await);
             }
-            Err(_) => return Err(Failure::Final(StoreError::Unknown("the database did not answer".to_owned()))),
+            Err(_) => {
+                let watch = Arc::clone(&self.watch);
+                session.close_slowly(async move { transaction.over(&watch).await });
+                return Err(Failure::Final(StoreError::Unknown("the database did not answer".to_owned())));
+            }
         };
         match outcome(&saved) {
             Ok(()) => {

@@ -1,0 +1,166 @@
+//! Which maps are kept, and what is said of one that was dropped and is read anew.
+
+use super::*;
+use crate::{clock::Clock, store::memory::MemoryStore};
+use frontrow_domain::{
+    command::{Command, NewConcert, Outcome, Request},
+    id::SeatId,
+    money::Money,
+    rules::Rules,
+    seat::{NewSeat, SeatAction, SeatLabel},
+    time::{Span, Time},
+    user::Caller,
+};
+
+/// An office with concerts of one seat each.
+struct Office {
+    store: MemoryStore,
+    maps: SeatMaps,
+}
+
+impl Office {
+    fn new() -> Self {
+        let store = MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10);
+        Self { store, maps: SeatMaps::new(1, Sharing::Alone) }
+    }
+
+    /// Has a command done, and tells nobody.
+    async fn run(&self, command: Command) -> (Outcome, Changes) {
+        let request = Request { caller: Caller::System, command, idempotency: None };
+        let mut committed = self.store.transact(Arc::new([request])).await.unwrap();
+        (committed.answers.remove(0).decision.unwrap(), committed.changes)
+    }
+
+    async fn concert(&self) -> (ConcertId, SeatId) {
+        let opens_at = Time::from_micros(1);
+        let closes_at = opens_at.plus(Span::from_secs(3_600));
+        let new = NewConcert {
+            title: "Midnight Tide".to_owned(),
+            artist: "Midnight Tide".to_owned(),
+            venue: "Hangang Hall".to_owned(),
+            time_zone: "Asia/Seoul".to_owned(),
+            concert_date: jiff::civil::date(2027, 3, 1),
+            start_time: jiff::civil::time(20, 0, 0, 0),
+            end_time: jiff::civil::time(22, 0, 0, 0),
+            starts_at: closes_at,
+            base_price: Money::new(1),
+            opens_at,
+            closes_at,
+            own_room_max_active: None,
+        };
+        let (Outcome::Concert(concert), _) = self.run(Command::CreateConcert(new)).await else { panic!("no concert") };
+        let concert_id = concert.concert_id;
+        let seats = vec![NewSeat { seat_number: 1, price: Money::new(1), label: SeatLabel::default() }];
+        let (Outcome::SeatsAdded { first_seat_id, .. }, _) = self.run(Command::AddSeats { concert_id, seats }).await
+        else {
+            panic!("no seat")
+        };
+        (concert_id, first_seat_id)
+    }
+
+    async fn block(&self, seat: SeatId) -> Changes {
+        let action = SeatAction::Block { reason: "a pillar".to_owned() };
+        self.run(Command::SetSeats { seat_ids: vec![seat], action }).await.1
+    }
+
+    async fn look(&self, concert: ConcertId) -> Look {
+        self.look_at(concert, 0).await
+    }
+
+    /// Looks so many seconds after the start.
+    async fn look_at(&self, concert: ConcertId, secs: u64) -> Look {
+        let now = Duration::from_secs(secs);
+        let map = self.maps.look(&self.store, concert, MapForm::Compact, now).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&map.body).unwrap();
+        let states = body["blocks"][0]["states"].as_str().unwrap().to_owned();
+        Look { etag: map.etag.clone(), version: body["version"].as_u64().unwrap(), states }
+    }
+}
+
+impl Office {
+    /// The concerts whose maps are kept.
+    fn kept(&self) -> Vec<ConcertId> {
+        let mut kept: Vec<_> = self.maps.halls.read().unwrap().keys().copied().collect();
+        kept.sort_unstable();
+        kept
+    }
+}
+
+/// What somebody sees who looks.
+struct Look {
+    etag: String,
+    version: u64,
+    states: String,
+}
+
+#[tokio::test]
+async fn no_tag_and_no_version_comes_again_after_the_maps_were_forgotten() {
+    let office = Office::new();
+    let (concert, seat) = office.concert().await;
+    let first = office.look(concert).await;
+    // Committed, and not told here.
+    office.block(seat).await;
+    office.maps.forget();
+    let second = office.look(concert).await;
+    assert_eq!((&*first.states, &*second.states), ("A", "B"));
+    assert_ne!(first.etag, second.etag);
+    assert!(second.version > first.version, "{} after {}", second.version, first.version);
+}
+
+#[tokio::test]
+async fn a_map_that_nobody_looks_at_is_dropped_and_one_that_somebody_does_stays() {
+    let office = Office::new();
+    let [(idle, _), (watched, _)] = [office.concert().await, office.concert().await];
+    office.look_at(idle, 0).await;
+    for secs in (0..IDLE_MAX.as_secs()).step_by(60) {
+        office.look_at(watched, secs).await;
+        assert_eq!(office.kept(), [idle, watched], "after {secs} s");
+    }
+    office.look_at(watched, IDLE_MAX.as_secs()).await;
+    assert_eq!(office.kept(), [watched]);
+}
+
+#[tokio::test]
+async fn of_too_many_maps_those_looked_at_last_are_kept() {
+    for kept_max in [Bounds { halls: 3, seats: 100 }, Bounds { halls: 100, seats: 3 }] {
+        let mut office = Office::new();
+        office.maps.kept_max = kept_max;
+        let mut concerts = Vec::new();
+        for secs in 0..10 {
+            concerts.push(office.concert().await.0);
+            office.look_at(concerts[0], secs).await;
+            office.look_at(*concerts.last().unwrap(), secs).await;
+            assert!(office.kept().len() <= 3, "{kept_max:?}");
+        }
+        assert_eq!(office.kept(), [concerts[0], concerts[8], concerts[9]], "{kept_max:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_map_larger_than_all_that_may_be_kept_is_shown() {
+    let mut office = Office::new();
+    office.maps.kept_max = Bounds { halls: 0, seats: 0 };
+    let (concert, _) = office.concert().await;
+    for _ in 0..2 {
+        assert_eq!(office.look(concert).await.states, "A");
+        assert_eq!(office.kept(), [concert]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_while_a_map_is_dropped_is_seen_by_the_next_look() {
+    let office = Office::new();
+    let (concert, seat) = office.concert().await;
+    let first = office.look(concert).await;
+    // Somebody is about to read what is dropped.
+    let hall = Arc::clone(&office.maps.halls.read().unwrap()[&concert]);
+    office.maps.sweep(IDLE_MAX);
+    assert_eq!(office.kept(), []);
+    office.maps.publish(&office.block(seat).await);
+    let second = office.look(concert).await;
+    assert_eq!((&*first.states, &*second.states), ("A", "B"));
+    assert!(second.version > first.version);
+    assert_eq!(hall.map(MapForm::Compact).etag, first.etag, "theirs is what it was when they looked");
+    office.maps.sweep(Duration::from_secs(1));
+    assert_eq!(office.look(concert).await.etag, second.etag);
+}
