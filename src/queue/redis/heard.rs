@@ -71,8 +71,8 @@ impl Near<'_> {
     fn chunks(&self) -> BTreeSet<i64> {
         let (first, last) = (self.cursor.0 + 1, self.tail.0.min(self.cursor.0 + NEAR_HEAD));
         let beyond = chunk_of(Position(first))..=chunk_of(Position(last.max(first)));
-        let passed: BTreeSet<i64> = self.returned.iter().map(|position| chunk_of(*position)).take(PASSED_MAX).collect();
-        beyond.chain(passed).collect()
+        let neighbours = self.returned.chunk_by(|one, other| chunk_of(*one) == chunk_of(*other));
+        beyond.chain(neighbours.map(|positions| chunk_of(positions[0])).take(PASSED_MAX)).collect()
     }
 }
 
@@ -222,4 +222,20 @@ fn positions(chunk: i64, bits: &[u8]) -> impl Iterator<Item = Position> {
     (0_i64..).zip(bits).filter(|(_, byte)| **byte != 0).flat_map(move |(at, byte)| {
         (0_i64..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| Position(chunk * CHUNK + at * 8 + bit))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_who_wait_behind_the_cursor_in_one_chunk_leave_room_for_the_other_chunks() {
+        let crowd = i64::try_from(PASSED_MAX).unwrap();
+        let returned: Vec<_> = (1..=crowd).chain((2..100).map(|chunk| chunk * CHUNK)).map(Position).collect();
+        let cursor = Position(200 * CHUNK - 1);
+        let near = Near { room: RoomId::HOUSE, cursor, tail: cursor, returned: &returned };
+        let told: Vec<_> = near.chunks().into_iter().collect();
+        let expected: Vec<_> = [0].into_iter().chain(2..=crowd).chain([200]).collect();
+        assert_eq!(told, expected);
+    }
 }
