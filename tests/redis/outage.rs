@@ -147,6 +147,28 @@ async fn a_frame_that_a_full_redis_refused_is_seen_elsewhere_from_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_of_a_line_that_was_refused_leaves_what_caches_know_alone() {
+    let server = RedisServer::start();
+    let office = crowd(vec![server.url()]).await;
+    while office.instances[1].notices.lock().unwrap().try_recv().is_ok() {}
+    let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
+    fill(&server);
+    for place in waiting.iter().rev().take(3) {
+        office.leave(0, place.0).await;
+    }
+    office.wait_reach(false).await;
+    relieve(&server);
+    office.wait_reach(true).await;
+    // In line, so that no glance shows that they have left: the gap was heard of.
+    office.agree(HEALED_WITHIN).await;
+    // A frame after it, which is heard of too.
+    office.leave(0, waiting[0].0).await;
+    office.agree(HEALED_WITHIN).await;
+    let heard: Vec<_> = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok()).collect();
+    assert_eq!(heard, [], "no frame is missing that the gap does not name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_starts_while_redis_is_full() {
     let server = RedisServer::start();
     fill(&server);
