@@ -25,7 +25,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
@@ -37,8 +37,11 @@ const AT_ONCE: usize = 256;
 const BYTES_AT_ONCE: usize = 1 << 20;
 /// About how many frames the stream keeps for readers that are behind.
 const STREAM_LEN: usize = 16_384;
-/// How many tokens and deadlines wait for Redis to come back; of more, what Redis has is laid anew.
+/// How many tokens, and how many deadlines, wait until Redis takes them. Of more, what Redis has is laid anew when it is
+/// back; where it is there and refuses them, as a full node of a cluster does, they are let go.
 const OWED_MAX: usize = 100_000;
+/// How long a room whose tokens were refused is left alone. They are copies: nobody waits for them.
+const REFUSED: Duration = Duration::from_secs(1);
 /// How long after a failure of a server that answers the next try begins.
 const RETRY: Duration = Duration::from_millis(250);
 /// How long a caller waits until what it published before has been told.
@@ -276,18 +279,43 @@ pub(super) struct Telling {
 struct Owed {
     tokens: TokenChanges,
     holds: HoldChanges,
-    count: usize,
+    /// Rooms whose tokens were refused, and when.
+    refused: BTreeMap<RoomId, Instant>,
 }
 
 impl Owed {
+    fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.holds.is_empty()
+    }
+
     fn take_in(&mut self, batches: Vec<Batch>) {
         for batch in batches {
-            self.count += batch.tokens.len() + batch.holds.due.len() + batch.holds.over.len();
             for token in &batch.tokens {
                 self.tokens.follow(token, batch.now);
             }
             self.holds.due.extend(batch.holds.due);
             self.holds.over.extend(batch.holds.over);
+        }
+    }
+
+    fn has_many_tokens(&self) -> bool {
+        self.tokens.len() > OWED_MAX
+    }
+
+    fn has_many_holds(&self) -> bool {
+        self.holds.due.len() + self.holds.over.len() > OWED_MAX
+    }
+
+    /// Lets go what a Redis that is there does not take. The row decides, not the copy of a token; a deadline that
+    /// nobody was told of is found in the store.
+    fn let_go(&mut self) {
+        if self.has_many_tokens() {
+            tracing::warn!(rooms = self.refused.len(), "copies of tokens are let go: Redis does not take them");
+            self.tokens = TokenChanges::default();
+        }
+        if self.has_many_holds() {
+            tracing::warn!("deadlines of holds are let go: Redis does not take them");
+            self.holds = HoldChanges::default();
         }
     }
 }
@@ -301,7 +329,7 @@ impl Telling {
         // All frames up to this number were told or announced as a gap.
         let mut told_to = 0;
         loop {
-            let is_behind = owed.count > 0 || self.publisher.is_behind(told_to);
+            let is_behind = !owed.is_empty() || self.publisher.is_behind(told_to);
             tokio::select! {
                 biased;
                 count = inbox.recv_many(&mut parcels, AT_ONCE) => if count == 0 { return },
@@ -321,7 +349,10 @@ impl Telling {
             owed.take_in(batches);
             if self.link.is_up() {
                 self.pay(&mut owed).await;
-            } else if owed.count > OWED_MAX {
+            }
+            if self.link.is_up() {
+                owed.let_go();
+            } else if owed.has_many_tokens() || owed.has_many_holds() {
                 owed = Owed::default();
                 self.spoilt.notify_one();
             }
@@ -382,20 +413,19 @@ impl Telling {
 
     /// Brings Redis's tokens and deadlines up to date. What fails is tried again: telling it twice does no harm.
     async fn pay(&self, owed: &mut Owed) {
-        if owed.count == 0 {
-            return;
-        }
         let way = self.link.way();
-        let paid = async {
-            if !owed.holds.is_empty() {
-                holds::publish(&mut way.clone(), &self.keys, &owed.holds).await?;
-                owed.holds = HoldChanges::default();
+        if !owed.holds.is_empty() {
+            match holds::publish(&mut way.clone(), &self.keys, &owed.holds).await {
+                Ok(()) => owed.holds = HoldChanges::default(),
+                Err(error) => tracing::debug!(%error, "deadlines were not told"),
             }
-            tokens::publish(&way, &self.keys, owed.tokens.clone()).await
-        };
-        match paid.await {
-            Ok(()) => *owed = Owed::default(),
-            Err(error) => tracing::debug!(%error, "tokens and deadlines were not told"),
+        }
+        owed.refused.retain(|_, at| at.elapsed() < REFUSED);
+        let refused = &owed.refused;
+        for (room, error) in tokens::tell(&way, &self.keys, &mut owed.tokens, |room| !refused.contains_key(&room)).await
+        {
+            tracing::debug!(%error, room = room.get(), "tokens were not told");
+            owed.refused.insert(room, Instant::now());
         }
     }
 }
@@ -472,5 +502,29 @@ mod tests {
         publisher.announced(most_number + 5);
         assert!(!publisher.is_behind(most_number + 5));
         assert_eq!(pieces(&publisher, most_number + 5, Vec::new(), Rest::None), []);
+    }
+
+    #[test]
+    fn what_redis_does_not_take_is_let_go_and_a_few_deadlines_are_kept() {
+        let mut owed = Owed::default();
+        let token = |at| {
+            let id = TokenId { room_id: RoomId::HOUSE, position: Position(at) };
+            Token::issued(id, UserId(Uuid::nil()), START)
+        };
+        let most = i64::try_from(OWED_MAX).unwrap();
+        let due = vec![(START, ReservationId::new(1))];
+        let holds = HoldChanges { due, over: Vec::new() };
+        owed.take_in(vec![Batch { tokens: (1..=most).map(token).collect(), holds, ..Batch::default() }]);
+        // Once more: a token is owed once.
+        owed.take_in(vec![Batch { tokens: (1..=most).map(token).collect(), ..Batch::default() }]);
+        owed.let_go();
+        assert_eq!((owed.tokens.len(), owed.holds.due.len()), (OWED_MAX, 1));
+        owed.take_in(vec![Batch { tokens: vec![token(most + 1)], ..Batch::default() }]);
+        owed.let_go();
+        assert_eq!((owed.tokens.len(), owed.holds.due.len()), (0, 1));
+        let over = (1..=most).map(ReservationId::new).collect();
+        owed.take_in(vec![Batch { holds: HoldChanges { due: Vec::new(), over }, ..Batch::default() }]);
+        owed.let_go();
+        assert!(owed.is_empty());
     }
 }
