@@ -42,6 +42,10 @@ impl Clock {
     }
 }
 
+/// An instance whose clock is further from the database's than this must not sell: what users are told about time comes
+/// from both. So the clocks of two instances that sell are up to twice as far apart.
+pub const SKEW_MAX: Span = Span::from_secs(30);
+
 /// Two clocks are further apart than they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the database's clock is {seconds} seconds {word} this machine's: both need a time service")]

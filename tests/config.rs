@@ -182,9 +182,14 @@ fn servers_that_do_not_fit_together_are_refused() {
         let error = config.validate().unwrap_err().to_string();
         assert!(error.contains(expected) && !error.contains("s3cret"), "{args:?}: {error}");
     }
-    for redis in
-        ["redis://a", "rediss://a", "redis+sentinel://a,b/0?master=m", "redis://a,redis://b", "redis-cluster://a"]
-    {
+    for redis in [
+        "redis://a",
+        "rediss://a",
+        "redis+sentinel://a,b/0?master=m",
+        "redis://a,redis://b",
+        "redis-cluster://a",
+        "rediss-cluster://a,b",
+    ] {
         load(&["serve", postgres, &format!("--redis-url={redis}")]).unwrap().validate().unwrap();
     }
     let elsewhere = load(&["serve", "--database-url=sqlite:/srv/box.db"]).unwrap();

@@ -139,15 +139,18 @@ pub fn postgres_settings(config: &Config, url: &ServerUrl) -> Settings {
 
 /// How Redis at `url` is used.
 fn redis_settings(config: &Config, url: &ServerUrl) -> redis::Settings {
-    // The hosts of a sentinel's address are one address.
-    let urls = match url.expose() {
-        one if one.contains("sentinel://") => vec![one.to_owned()],
-        several => several.split(',').map(|one| one.trim().to_owned()).collect(),
-    };
     redis::Settings {
         ca_file: config.servers.redis_ca_file.clone(),
         silence: Span::from_secs(config.dormant_after_seconds.into()),
-        ..redis::Settings::new(urls)
+        ..redis::Settings::new(redis_urls(url.expose()))
+    }
+}
+
+/// The addresses in a setting: one with several hosts, or several with one each.
+fn redis_urls(setting: &str) -> Vec<String> {
+    match setting.split_once("://") {
+        Some((scheme, _)) if scheme.ends_with("+sentinel") || scheme.ends_with("-cluster") => vec![setting.to_owned()],
+        _ => setting.split(',').map(|one| one.trim().to_owned()).collect(),
     }
 }
 
@@ -171,6 +174,28 @@ async fn follow_keys(keys: TokenKeys, keyring: Keyring) {
             Ok(Some(newest)) => keyring.adopt(&newest),
             Ok(None) => tracing::error!("the database has no token keys any more"),
             Err(error) => tracing::warn!(%error, "cannot look for new token keys"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::redis::link::{Link, LinkSettings};
+
+    #[tokio::test]
+    async fn every_form_of_redis_url_with_several_hosts_is_understood() {
+        for setting in [
+            "redis://127.0.0.1:1, redis://127.0.0.1:2",
+            "rediss://127.0.0.1:1,rediss://127.0.0.1:2",
+            "redis-cluster://127.0.0.1:1,127.0.0.1:2",
+            "rediss-cluster://name:secret@127.0.0.1:1,127.0.0.1:2",
+            "redis+sentinel://127.0.0.1:1,127.0.0.1:2/0?master=name",
+            "rediss+sentinel://127.0.0.1:1,127.0.0.1:2?master=name",
+        ] {
+            // Nobody is there: an address that can be read is tried again later.
+            let link = Link::open(LinkSettings::new(redis_urls(setting))).await;
+            assert!(link.is_ok_and(|link| !link.is_up()), "{setting}");
         }
     }
 }

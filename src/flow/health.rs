@@ -1,12 +1,9 @@
 //! Whether an instance can do its work.
 
 use super::BoxOffice;
-use crate::clock::{ClocksApart, check_skew, skew};
+use crate::clock::{ClocksApart, SKEW_MAX, check_skew, skew};
 use frontrow_domain::time::Span;
 use std::sync::atomic::Ordering;
-
-/// A clock that is further off than this must not sell: what users are told about time comes from both clocks.
-const SKEW_MAX: Span = Span::from_secs(30);
 
 /// Why an instance should get no requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,11 +11,13 @@ use frontrow::{
 };
 use frontrow_domain::{
     command::Command,
-    id::Position,
-    queue::{Fence, TokenStatus},
+    id::{Position, RoomId, TokenId, UserId},
+    queue::{Fence, Token, TokenStatus},
     time::{Span, Time},
+    world::Changes,
 };
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// While Redis is away, the views go on from the rows.
 const WITHOUT_REDIS: Duration = Duration::from_secs(10);
@@ -147,6 +149,28 @@ async fn a_frame_that_a_full_redis_refused_is_seen_elsewhere_from_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_of_a_line_that_was_refused_leaves_what_caches_know_alone() {
+    let server = RedisServer::start();
+    let office = crowd(vec![server.url()]).await;
+    while office.instances[1].notices.lock().unwrap().try_recv().is_ok() {}
+    let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
+    fill(&server);
+    for place in waiting.iter().rev().take(3) {
+        office.leave(0, place.0).await;
+    }
+    office.wait_reach(false).await;
+    relieve(&server);
+    office.wait_reach(true).await;
+    // In line, so that no glance shows that they have left: the gap was heard of.
+    office.agree(HEALED_WITHIN).await;
+    // A frame after it, which is heard of too.
+    office.leave(0, waiting[0].0).await;
+    office.agree(HEALED_WITHIN).await;
+    let heard: Vec<_> = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok()).collect();
+    assert_eq!(heard, [], "no frame is missing that the gap does not name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_starts_while_redis_is_full() {
     let server = RedisServer::start();
     fill(&server);
@@ -264,6 +288,43 @@ async fn two_instances_follow_each_other_over_a_cluster() {
     office.churn(20).await;
     office.agree(HEALED_WITHIN).await;
     watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_a_cluster_that_is_full_keeps_only_its_own_rooms_from_being_told() {
+    let cluster = RedisCluster::start();
+    let office = crowd(cluster.urls()).await;
+    let queue = &office.instances[0].queue;
+    let token = |room, position| TokenId { room_id: RoomId::new(room), position: Position(position) };
+    let issue = |room, count| {
+        let now = office.clock.now();
+        let inserted = (1..=count).map(|at| Token::issued(token(room, at), UserId(Uuid::nil()), now));
+        let mut changes = Changes { now, ..Changes::default() };
+        changes.tokens.inserted = inserted.collect();
+        queue.publish(&changes);
+    };
+    let told = async |id| {
+        let from = Instant::now();
+        while queue.token(id).await.unwrap().is_none() {
+            assert!(from.elapsed() < HEALED_WITHIN, "{id:?} is not told");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The slots of rooms 1 and 2 are on nodes of their own, and those of the office on the third.
+    let full = &cluster.nodes[0];
+    let before: i64 = full.ask(&["DBSIZE"]);
+    issue(1, 1);
+    told(token(1, 1)).await;
+    assert!(full.ask::<i64>(&["DBSIZE"]) > before, "room 1 is there");
+    fill(full);
+    issue(1, 20_000);
+    issue(2, 300);
+    told(token(2, 300)).await;
+    queue.check().unwrap();
+    assert_eq!(queue.token(token(1, 20_000)).await.unwrap(), None);
+    relieve(full);
+    told(token(1, 20_000)).await;
+    office.agree(HEALED_WITHIN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

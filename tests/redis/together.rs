@@ -170,6 +170,33 @@ async fn a_frame_of_another_version_is_skipped_and_the_lines_are_laid_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_explains_the_frames_that_it_stands_for_and_no_others() {
+    let server = RedisServer::start();
+    let mut office = Office::open(vec![server.url()], 1, 10).await;
+    office.join(0, 20).await;
+    office.agree(HEALED_WITHIN).await;
+    let keys: Vec<String> = server.ask(&["KEYS", "*frames"]);
+    // A gap in the house room, of another instance with this number; `rest` is what it stands for.
+    let tell = |number: char, rest: &str| {
+        let frame = format!("\u{1}another instance\0\0\0\0\0\0\0{number}\u{1}\u{1}\0{rest}");
+        let _: String = server.ask(&["XADD", &keys[0], "*", "f", &frame]);
+    };
+    let notices = || std::iter::from_fn(|| office.instances[0].notices.lock().unwrap().try_recv().ok()).count();
+    notices();
+    tell('\u{5}', "\u{5}\0");
+    // In line, so that no glance shows it.
+    office.commit_untold(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
+    tell('\u{9}', "\u{6}\0");
+    office.agree(HEALED_WITHIN).await;
+    assert_eq!(notices(), 0, "the room's line alone was laid");
+    tell('\u{d}', "\u{b}\0");
+    until("the missing frame to be noticed", || notices() > 0).await;
+    // Of a program that does not say what its gaps stand for.
+    tell('\u{e}', "");
+    until("the caches to be doubted", || notices() > 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holds_are_taken_once_by_any_instance_and_tokens_are_found() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;

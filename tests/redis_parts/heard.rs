@@ -151,6 +151,55 @@ async fn who_takes_over_knows_who_was_heard_of_before_it_came() {
 }
 
 #[tokio::test]
+async fn who_polls_at_an_instance_whose_clock_is_behind_is_awake() {
+    for behind in [7, 12, 31, 60] {
+        let pair = Pair::start().await;
+        let leader = Instance::start(link(vec![pair.server.url()]).await, 20).await;
+        let (late, timely) = (Instance::start(pair.one, 20).await, Instance::start(pair.other, 20).await);
+        let mut heard_from = None;
+        // An exchange of each every two seconds.
+        for second in (300..400).step_by(2) {
+            let (now, other_now) = (after(second), after(second - behind));
+            if second == 310 {
+                late.poll(5, other_now);
+                timely.poll(6, now);
+            }
+            late.exchange(other_now).await.unwrap();
+            timely.exchange(now).await.unwrap();
+            leader.exchange(now).await.unwrap();
+            let asleep = leader.asleep(now);
+            if second >= 310 && !asleep.contains(&5) {
+                heard_from.get_or_insert(second);
+            }
+            assert_eq!(asleep.contains(&6), !(310..376).contains(&second), "{behind}: {second}");
+        }
+        // The beats of a few exchanges later it is known, and it is not for ever.
+        assert!(heard_from.is_some_and(|from| from <= 330), "{behind}: {heard_from:?}");
+        assert!(leader.asleep(after(400)).contains(&5), "{behind}");
+    }
+}
+
+#[tokio::test]
+async fn windows_that_have_passed_are_read_again_a_few_at_a_time() {
+    let pair = Pair::start().await;
+    let leader = Instance::start(link(vec![pair.server.url()]).await, 20).await;
+    leader.exchange(after(300)).await.unwrap();
+    let lookups = || -> u64 {
+        ["keyspace_hits", "keyspace_misses"]
+            .iter()
+            .map(|name| pair.server.info("stats", name).parse::<u64>().unwrap())
+            .sum()
+    };
+    let (calls, before) = (pair.calls("mget"), lookups());
+    for second in (302..392).step_by(2) {
+        leader.exchange(after(second)).await.unwrap();
+    }
+    assert_eq!(pair.calls("mget") - calls, 45, "one command an exchange");
+    // Three or four windows that are now, and about two that have passed.
+    assert!((45 * 4..=45 * 6).contains(&(lookups() - before)), "{}", lookups() - before);
+}
+
+#[tokio::test]
 async fn what_could_not_be_told_is_told_later_and_meanwhile_nobody_is_called_silent() {
     let mut pair = Pair::start().await;
     let leader = Instance::start(pair.one, 20).await;

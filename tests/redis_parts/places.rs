@@ -75,7 +75,10 @@ async fn every_part_works_on_one_server() {
 #[tokio::test]
 async fn every_part_works_on_a_cluster_of_three() {
     let cluster = RedisCluster::start();
-    use_every_part(&link(cluster.urls()).await, &link(cluster.urls()).await).await;
+    // Named one by one, and in one address.
+    let hosts = cluster.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect::<Vec<_>>().join(",");
+    let in_one = vec![format!("redis-cluster://{hosts}")];
+    use_every_part(&link(cluster.urls()).await, &link(in_one).await).await;
     for node in &cluster.nodes {
         assert!(node.ask::<i64>(&["DBSIZE"]) > 0, "every node has some of it");
     }

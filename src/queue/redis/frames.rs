@@ -22,8 +22,26 @@ const TOKENS_MAX: u64 = 1 << 20;
 pub(super) enum Body {
     /// What a batch changed.
     Told(Box<Told>),
-    /// Something was changed and not told, in these rooms and maybe elsewhere: look at the rows.
-    Gap(Vec<RoomId>),
+    /// Something was changed and not told: look at the rows.
+    Gap(Gap),
+}
+
+/// What was changed and not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// The rooms whose lines it concerns.
+    pub(super) rooms: Vec<RoomId>,
+    /// What caches know.
+    pub(super) caches: Caches,
+}
+
+/// What becomes of what caches know of sessions, roles and concerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caches {
+    /// It is as true as before.
+    Sure,
+    /// Any of it may be wrong.
+    Doubtful,
 }
 
 /// What a batch changed.
@@ -52,7 +70,9 @@ impl PartialEq for Told {
 pub(super) struct Frame {
     /// Who tells.
     pub(super) instance: Uuid,
-    /// The how many-th frame of this instance it is.
+    /// The first of the numbers that it stands for: its own, except that a gap stands for each frame that was not told.
+    pub(super) first: u64,
+    /// The how many-th frame of this instance it is; of a gap, the last of those that were not told.
     pub(super) number: u64,
     /// What is told.
     pub(super) body: Body,
@@ -123,13 +143,20 @@ pub(super) fn of_changes(instance: Uuid, changes: &Changes) -> Option<Vec<u8>> {
     Some(to.bytes)
 }
 
-/// The frame that says that something was not told.
-pub(super) fn of_gap(instance: Uuid, rooms: &[RoomId]) -> Vec<u8> {
+/// The frame that says that the frames with the numbers from `first` to `last` were not told.
+pub(super) fn of_gap(instance: Uuid, first: u64, last: u64, gap: &Gap) -> Vec<u8> {
     let mut to = Writer::new(instance, 1);
-    to.count(rooms.len());
-    for room in rooms {
+    to.count(gap.rooms.len());
+    for room in &gap.rooms {
         to.signed(room.get());
     }
+    // Whoever does not know what comes here reads no further.
+    to.number(first);
+    to.byte(match gap.caches {
+        Caches::Sure => 0,
+        Caches::Doubtful => 1,
+    });
+    put_number(&mut to.bytes, last);
     to.bytes
 }
 
@@ -309,16 +336,28 @@ impl Reader<'_> {
     fn frame(mut self) -> Option<Frame> {
         let instance = Uuid::from_bytes(self.take()?);
         let number = u64::from_be_bytes(self.take()?);
-        let body = match self.byte()? {
-            0 => Body::Told(Box::new(self.told()?)),
+        let (first, body) = match self.byte()? {
+            0 => (number, Body::Told(Box::new(self.told()?))),
             1 => {
-                let count = self.number()?;
-                let rooms = (0..count).map(|_| self.signed().map(RoomId::new)).collect::<Option<_>>()?;
-                Body::Gap(rooms)
+                let (first, gap) = self.gap(number)?;
+                (first, Body::Gap(gap))
             }
             _ => return None,
         };
-        Some(Frame { instance, number, body })
+        Some(Frame { instance, first, number, body })
+    }
+
+    /// A gap, and the first number that it stands for.
+    fn gap(&mut self, number: u64) -> Option<(u64, Gap)> {
+        let count = self.number()?;
+        let rooms = (0..count).map(|_| self.signed().map(RoomId::new)).collect::<Option<_>>()?;
+        if self.bytes.is_empty() {
+            // Written by a program that does not say what it stands for.
+            return Some((number, Gap { rooms, caches: Caches::Doubtful }));
+        }
+        let first = self.number()?.min(number);
+        let caches = if self.byte()? == 0 { Caches::Sure } else { Caches::Doubtful };
+        Some((first, Gap { rooms, caches }))
     }
 
     fn told(&mut self) -> Option<Told> {

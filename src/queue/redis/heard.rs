@@ -6,7 +6,8 @@
 
 mod beats;
 
-use super::{keys::Keys, script::Shared};
+use super::{keys::Keys, lock, script::Shared};
+use crate::clock::SKEW_MAX;
 use beats::Beats;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
@@ -15,7 +16,7 @@ use frontrow_domain::{
 use redis::{RedisResult, Script};
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -27,6 +28,14 @@ const CHUNK: i64 = 16_384;
 const WINDOW: Span = Span::from_secs(5);
 /// Windows are kept this much longer than anybody may be silent.
 const KEPT_LONGER: Span = Span::from_secs(30);
+/// The clock of whoever tells may be this much behind this instance's.
+const BEHIND_MAX: Span = Span::from_micros(2 * SKEW_MAX.micros());
+/// A window that has passed is read again once in so many exchanges, in case that somebody is behind: about two windows
+/// more in each, where three or four are read anyway.
+const AGAIN_EVERY: i64 = 9;
+/// How many windows are read again: those that somebody behind may write to, and more for as long as it takes until
+/// each one has had its turn.
+const AGAIN: i64 = BEHIND_MAX.micros() / WINDOW.micros() + 6;
 /// How many chunks behind the cursor are told of: those of tokens that wait though it has passed them.
 const PASSED_MAX: usize = 64;
 /// What was exchanged this long ago says nothing about who is silent now.
@@ -43,6 +52,17 @@ pub struct Heartbeats {
     beats: Beats,
     /// For each room when the exchange began to work without a break, and when it last did.
     exchanged: Mutex<HashMap<RoomId, Exchanged>>,
+    read: Mutex<HashMap<RoomId, Read>>,
+}
+
+/// What was read of a room, so that it shows what somebody adds to windows that have passed.
+#[derive(Debug, Default)]
+struct Read {
+    /// How many times.
+    count: i64,
+    /// The bits by window and chunk, of those windows that are read again: 40 KiB for a chunk in which somebody is all
+    /// the time.
+    bits: HashMap<(i64, i64), Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +91,8 @@ impl Near<'_> {
     fn chunks(&self) -> BTreeSet<i64> {
         let (first, last) = (self.cursor.0 + 1, self.tail.0.min(self.cursor.0 + NEAR_HEAD));
         let beyond = chunk_of(Position(first))..=chunk_of(Position(last.max(first)));
-        let passed: BTreeSet<i64> = self.returned.iter().map(|position| chunk_of(*position)).take(PASSED_MAX).collect();
-        beyond.chain(passed).collect()
+        let neighbours = self.returned.chunk_by(|one, other| chunk_of(*one) == chunk_of(*other));
+        beyond.chain(neighbours.map(|positions| chunk_of(positions[0])).take(PASSED_MAX)).collect()
     }
 }
 
@@ -85,11 +105,11 @@ impl Heartbeats {
     /// silent before the others had `settles_in` to tell whom they heard of.
     #[must_use]
     pub fn new(keys: Keys, silence: Span, settles_in: Duration) -> Self {
-        Self { keys, silence, settles_in, beats: Beats::default(), exchanged: Mutex::default() }
+        Self { keys, silence, settles_in, beats: Beats::default(), exchanged: Mutex::default(), read: Mutex::default() }
     }
 
     fn exchanged(&self) -> MutexGuard<'_, HashMap<RoomId, Exchanged>> {
-        self.exchanged.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.exchanged)
     }
 
     /// Notes that this instance heard of a token's user, to be told later. No lock, and no matter how often.
@@ -98,7 +118,8 @@ impl Heartbeats {
     }
 
     /// Tells whom this instance heard of, and hears whom the others did: `heard` is called for each place and the moment
-    /// that it counts as heard of. `now` is this instance's clock; the clocks of instances may differ by seconds.
+    /// that it counts as heard of. `now` is this instance's clock. Those of the others may be behind as much as two
+    /// instances that sell may differ: what they tell is heard within twenty seconds, and counts as heard of then.
     ///
     /// # Errors
     /// Redis could not be reached or refused. What was not told is told the next time.
@@ -159,9 +180,12 @@ impl Heartbeats {
     ) -> RedisResult<i64> {
         let newest = window_of(now);
         let oldest = window_of(now.minus(self.silence));
-        let from = self.exchanged().get(&room).map_or(oldest, |known| known.read_to.max(oldest));
-        // The others' clocks may be behind, or ahead. The newest comes first: it is what counts.
-        let windows: Vec<i64> = (from - 1..=newest + 1).rev().collect();
+        // The others' clocks may be a little behind, or ahead.
+        let from = self.exchanged().get(&room).map_or(oldest, |known| known.read_to.max(oldest)) - 1;
+        let turn = lock(&self.read).get(&room).map_or(0, |read| read.count);
+        let is_due = |window: &i64| *window >= from || (*window + turn).rem_euclid(AGAIN_EVERY) == 0;
+        // The newest comes first: it is what counts.
+        let windows: Vec<i64> = (from.min(newest - AGAIN)..=newest + 1).rev().filter(is_due).collect();
         let mut get = redis::cmd("MGET");
         for window in &windows {
             for chunk in chunks {
@@ -171,10 +195,20 @@ impl Heartbeats {
         let found: Vec<Option<Vec<u8>>> = get.query_async(&mut connection.clone()).await?;
         let mut found = found.into_iter();
         let mut seen = vec![Vec::new(); chunks.len()];
+        let mut all = lock(&self.read);
+        let read = all.entry(room).or_default();
+        read.count += 1;
+        read.bits.retain(|(window, chunk), _| *window >= newest - AGAIN && chunks.contains(chunk));
         for window in windows {
-            let at = Time::from_micros((window + 1) * WINDOW.micros()).min(now);
+            let end = Time::from_micros((window + 1) * WINDOW.micros()).min(now);
             for ((chunk, seen), bits) in chunks.iter().zip(&mut seen).zip(&mut found) {
-                let bits = without(bits.unwrap_or_default(), seen);
+                let bits = bits.unwrap_or_default();
+                let before = (window >= newest - AGAIN).then(|| read.bits.insert((window, *chunk), bits.clone()));
+                let (bits, at) = match before.flatten() {
+                    // Whoever added to a window that has passed is behind, and did so since it was read before.
+                    Some(mut before) if window < from => (without(bits, &mut before), now),
+                    _ => (without(bits, seen), end),
+                };
                 for position in positions(*chunk, &bits) {
                     heard(TokenId { room_id: room, position }, at);
                 }
@@ -200,6 +234,7 @@ impl Heartbeats {
     /// Forgets what it was told: Redis is another one now, or has lost what it knew.
     pub fn forget(&self) {
         self.exchanged().clear();
+        lock(&self.read).clear();
     }
 }
 
@@ -222,4 +257,20 @@ fn positions(chunk: i64, bits: &[u8]) -> impl Iterator<Item = Position> {
     (0_i64..).zip(bits).filter(|(_, byte)| **byte != 0).flat_map(move |(at, byte)| {
         (0_i64..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| Position(chunk * CHUNK + at * 8 + bit))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_who_wait_behind_the_cursor_in_one_chunk_leave_room_for_the_other_chunks() {
+        let crowd = i64::try_from(PASSED_MAX).unwrap();
+        let returned: Vec<_> = (1..=crowd).chain((2..100).map(|chunk| chunk * CHUNK)).map(Position).collect();
+        let cursor = Position(200 * CHUNK - 1);
+        let near = Near { room: RoomId::HOUSE, cursor, tail: cursor, returned: &returned };
+        let told: Vec<_> = near.chunks().into_iter().collect();
+        let expected: Vec<_> = [0].into_iter().chain(2..=crowd).chain([200]).collect();
+        assert_eq!(told, expected);
+    }
 }

@@ -37,7 +37,8 @@ const BLOCKING_MORE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
     /// One `redis://` or `rediss://`; one `redis+sentinel://host:port,host:port/db?master=name` (`rediss+sentinel` for
-    /// TLS to the servers); or the nodes of a cluster, as several of the first kind or one with `redis-cluster://`.
+    /// TLS to the servers); or the nodes of a cluster, as several of the first kind or one
+    /// `redis-cluster://host:port,host:port`.
     pub urls: Vec<String>,
     /// A file with the certificates, in PEM, of those who sign the servers' certificates; none for the system's.
     pub ca_file: Option<PathBuf>,

@@ -3,7 +3,7 @@
 
 use super::{
     Lines, Notice,
-    frames::{self, Body, Frame, Told},
+    frames::{self, Body, Caches, Frame, Gap, Told},
     link::{Blocking, Link, Reach},
     publisher::stream,
 };
@@ -129,7 +129,7 @@ impl Reader {
             Ok(frame) if frame.instance == self.lines.instance => {}
             Ok(frame) => {
                 let last = self.numbers.entry(frame.instance).or_insert(frame.number);
-                if frame.number > last.saturating_add(1) {
+                if frame.first > last.saturating_add(1) {
                     tracing::warn!(instance = %frame.instance, "frames are missing");
                     self.lines.want_all();
                 }
@@ -161,11 +161,11 @@ impl Lines {
     /// Takes in what another instance told.
     pub(super) fn take(&self, frame: Frame) {
         match frame.body {
-            Body::Gap(rooms) if rooms.is_empty() => self.want_all(),
-            Body::Gap(rooms) => {
+            Body::Gap(Gap { rooms, caches }) => {
                 self.want(rooms);
-                // What else was not told may concern caches.
-                self.notify(Notice::Laid);
+                if caches == Caches::Doubtful {
+                    self.notify(Notice::Laid);
+                }
             }
             Body::Told(told) => self.take_told(*told),
         }

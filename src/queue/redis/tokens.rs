@@ -10,7 +10,7 @@ use frontrow_domain::{
     queue::{Token, TokenStatus},
     time::{Span, Time},
 };
-use redis::{RedisResult, Script};
+use redis::{RedisError, RedisResult, Script};
 use std::{collections::BTreeMap, sync::LazyLock};
 use tokio::task::JoinSet;
 
@@ -26,10 +26,11 @@ static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("tokens
 /// By place in a hash the latest copy, or none of a token that has ended.
 type Entries = BTreeMap<i64, Option<Vec<u8>>>;
 
-/// What changed about tokens, by hash.
+/// What changed about tokens, by room and hash.
 #[derive(Debug, Clone, Default)]
 pub struct TokenChanges {
-    hashes: BTreeMap<(RoomId, i64), Entries>,
+    rooms: BTreeMap<RoomId, BTreeMap<i64, Entries>>,
+    count: usize,
 }
 
 impl TokenChanges {
@@ -37,13 +38,37 @@ impl TokenChanges {
     pub fn follow(&mut self, token: &Token, at: Time) {
         let (hash, field) = place(token.id);
         let copy = (token.status != TokenStatus::Ended).then(|| copy::write(token, at));
-        self.hashes.entry((token.id.room_id, hash)).or_default().insert(field, copy);
+        let hashes = self.rooms.entry(token.id.room_id).or_default();
+        if hashes.entry(hash).or_default().insert(field, copy).is_none() {
+            self.count += 1;
+        }
+    }
+
+    /// Of how many tokens there is something to tell.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
     }
 
     /// Whether there is nothing to tell.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn take_one(&mut self, room: RoomId) -> Option<(i64, Entries)> {
+        let hashes = self.rooms.get_mut(&room)?;
+        let taken = hashes.pop_first();
+        if hashes.is_empty() {
+            self.rooms.remove(&room);
+        }
+        self.count -= taken.as_ref().map_or(0, |(_, entries)| entries.len());
+        taken
+    }
+
+    fn put_back(&mut self, room: RoomId, hash: i64, entries: Entries) {
+        self.count += entries.len();
+        self.rooms.entry(room).or_default().insert(hash, entries);
     }
 }
 
@@ -58,47 +83,80 @@ fn key(keys: &Keys, room: RoomId, hash: i64) -> String {
 /// Puts the copies of live tokens and removes those of ended ones.
 ///
 /// # Errors
-/// Redis could not be reached or refused; some of it may be there. Doing it again does no harm.
-pub async fn publish(connection: &impl Shared, keys: &Keys, changes: TokenChanges) -> RedisResult<()> {
-    let mut calls = JoinSet::new();
-    for ((room, hash), entries) in changes.hashes {
-        let (mut connection, key) = (connection.clone(), key(keys, room, hash));
-        if calls.len() >= AT_ONCE {
-            finish(calls.join_next().await)?;
-        }
-        calls.spawn(async move {
-            let (live, ended): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, copy)| copy.is_some());
-            if !live.is_empty() {
-                let mut put = PUT.key(&key);
-                put.arg(KEPT.millis());
-                for (field, copy) in live {
-                    put.arg(field).arg(copy);
-                }
-                put.invoke_async::<()>(&mut connection).await?;
-            }
-            if !ended.is_empty() {
-                let mut remove = redis::cmd("HDEL");
-                remove.arg(&key);
-                for (field, _) in ended {
-                    remove.arg(field);
-                }
-                remove.query_async::<()>(&mut connection).await?;
-            }
-            Ok(())
-        });
-    }
-    while let Some(done) = calls.join_next().await {
-        finish(Some(done))?;
-    }
-    Ok(())
+/// Redis could not be reached or refused; the rest of it may be there. Doing it again does no harm.
+pub async fn publish(connection: &impl Shared, keys: &Keys, mut changes: TokenChanges) -> RedisResult<()> {
+    let refused = tell(connection, keys, &mut changes, |_| true).await;
+    refused.into_values().next().map_or(Ok(()), Err)
 }
 
-fn finish(done: Option<Result<RedisResult<()>, tokio::task::JoinError>>) -> RedisResult<()> {
-    match done {
-        Some(Ok(result)) => result,
-        Some(Err(_)) => Err(redis::RedisError::from((redis::ErrorKind::Client, "a call was cut off"))),
-        None => Ok(()),
+/// As [`publish`], for the rooms that are wanted. What was told is taken out of `changes`. A room whose node refuses
+/// does not keep the others from being told: what is left of it stays in `changes`, and the answer is why, by room.
+pub async fn tell(
+    connection: &impl Shared,
+    keys: &Keys,
+    changes: &mut TokenChanges,
+    is_wanted: impl Fn(RoomId) -> bool,
+) -> BTreeMap<RoomId, RedisError> {
+    let mut telling = Telling { changes, calls: JoinSet::new(), refused: BTreeMap::new() };
+    let rooms: Vec<_> = telling.changes.rooms.keys().copied().filter(|room| is_wanted(*room)).collect();
+    for room in rooms {
+        while !telling.refused.contains_key(&room)
+            && let Some((hash, entries)) = telling.changes.take_one(room)
+        {
+            let (mut connection, key) = (connection.clone(), key(keys, room, hash));
+            telling.calls.spawn(async move {
+                let told = put(&mut connection, &key, &entries).await;
+                (room, hash, entries, told)
+            });
+            if telling.calls.len() >= AT_ONCE {
+                telling.finish_one().await;
+            }
+        }
     }
+    while !telling.calls.is_empty() {
+        telling.finish_one().await;
+    }
+    telling.refused
+}
+
+struct Telling<'a> {
+    changes: &'a mut TokenChanges,
+    calls: JoinSet<(RoomId, i64, Entries, RedisResult<()>)>,
+    refused: BTreeMap<RoomId, RedisError>,
+}
+
+impl Telling<'_> {
+    async fn finish_one(&mut self) {
+        // A call that was cut off leaves an older copy behind, or none.
+        if let Some(Ok((room, hash, entries, Err(error)))) = self.calls.join_next().await {
+            self.changes.put_back(room, hash, entries);
+            self.refused.insert(room, error);
+        }
+    }
+}
+
+async fn put(connection: &mut impl Shared, key: &str, entries: &Entries) -> RedisResult<()> {
+    let mut put = PUT.key(key);
+    put.arg(KEPT.millis());
+    let mut remove = redis::cmd("HDEL");
+    remove.arg(key);
+    let (mut live, mut ended) = (0, 0);
+    for (field, copy) in entries {
+        if let Some(copy) = copy {
+            put.arg(field).arg(copy.as_slice());
+            live += 1;
+        } else {
+            remove.arg(field);
+            ended += 1;
+        }
+    }
+    if live > 0 {
+        put.invoke_async::<()>(connection).await?;
+    }
+    if ended > 0 {
+        remove.query_async::<()>(connection).await?;
+    }
+    Ok(())
 }
 
 /// The copy of a live token, if there is one.

@@ -90,11 +90,15 @@ fn what_concerns_nobody_else_is_not_told() {
 }
 
 #[test]
-fn a_gap_names_its_rooms_and_other_versions_are_refused() {
-    let rooms = vec![RoomId::HOUSE, RoomId::new(7)];
-    let mut frame = of_gap(INSTANCE, &rooms);
-    put_number(&mut frame, 12);
-    assert_eq!(read(&frame), Ok(Frame { instance: INSTANCE, number: 12, body: Body::Gap(rooms) }));
+fn a_gap_names_what_was_not_told_and_other_versions_are_refused() {
+    let gap = Gap { rooms: vec![RoomId::HOUSE, RoomId::new(7)], caches: Caches::Sure };
+    let mut frame = of_gap(INSTANCE, 300, 312, &gap);
+    let body = Body::Gap(gap.clone());
+    assert_eq!(read(&frame), Ok(Frame { instance: INSTANCE, first: 300, number: 312, body }));
+    // As it was written before gaps said which frames they stand for.
+    frame.truncate(frame.len() - 3);
+    let body = Body::Gap(Gap { caches: Caches::Doubtful, ..gap });
+    assert_eq!(read(&frame), Ok(Frame { instance: INSTANCE, first: 312, number: 312, body }));
     frame[0] = 2;
     assert_eq!(read(&frame), Err(Unreadable::Version(2)));
     assert_eq!(read(&[]), Err(Unreadable::Broken));
