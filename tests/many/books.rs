@@ -22,6 +22,14 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "every row that another refers to is there",
     ),
     (
+        "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, confirmed_at, closed_at)
+         SELECT 999, user_id, concert_id, seat_id, seat_number, price, 'refunded', created_at, expires_at,
+             confirmed_at - 1, confirmed_at + 1 FROM reservation",
+        "DELETE FROM reservation WHERE reservation_id = 999",
+        "a seat was never sold to two at the same time",
+    ),
+    (
         "UPDATE waiting_token SET issued_at = issued_at - 20000000 WHERE position = 2",
         "UPDATE waiting_token SET issued_at = issued_at + 20000000 WHERE position = 2",
         "positions are in the order of issue",

@@ -9,6 +9,7 @@ use crate::{
     servers::postgres::{Server, programs},
 };
 use frontrow::{
+    check,
     clock::{Clock, Ids},
     store::{
         ConcertFilter, Page, PaymentFilter, ReservationFilter, Store,
@@ -227,16 +228,22 @@ fn fault(plan: &str) -> Option<String> {
     wrong.map(|(_, index)| format!("does not go by {index}"))
 }
 
+/// Makes a box office whose large tables have so many rows. Where it is.
+async fn filled(server: &Server, rows: i64) -> String {
+    let url = server.url("postgres");
+    postgres::migrate(&Settings::new(&url)).await.unwrap();
+    drop(open(&Settings::new(&url), &Clock::manual(START)).await);
+    let fill = FILL.replace("ROWS", &rows.to_string()).replace("T0", &START.micros().to_string());
+    server.client().await.batch_execute(&fill).await.unwrap();
+    url
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_goes_by_an_index() {
     let server = Server::start_with(&programs(), SETTINGS).await;
     let clock = Clock::manual(START);
-    let url = server.url("postgres");
-    postgres::migrate(&Settings::new(&url)).await.unwrap();
-    drop(open(&Settings::new(&url), &clock).await);
-    let fill = FILL.replace("ROWS", &ROWS.to_string()).replace("T0", &START.micros().to_string());
+    let url = filled(&server, ROWS).await;
     let client = server.client().await;
-    client.batch_execute(&fill).await.unwrap();
     let ids = Ids::from_seed(7);
     // As after a quick growth, and as on any other day.
     for analyze in ["", "VACUUM ANALYZE"] {
@@ -271,4 +278,44 @@ fn assert_no_faults(log: &str) {
     }
     let faults: Vec<String> = faults.into_values().collect();
     assert!(faults.is_empty(), "{}", faults.concat());
+}
+
+/// How many rows each large table has when its books are checked.
+const CHECKED: i64 = 20_000;
+/// How many rows all steps of one query of the check may look at together, for each that a large table has: the histories
+/// have two, and a query reads, sorts and joins them once. Row by row with each other they would be thousands.
+const LOOKS_MAX: u64 = 40;
+
+/// How many rows the steps of a plan gave and threw away.
+fn looks(plan: &str) -> u64 {
+    let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
+    let (mut sum, mut loops) = (0, 1);
+    for line in plan.lines() {
+        if let Some((_, actual)) = line.split_once("(actual rows=") {
+            loops = actual.split_once("loops=").and_then(|(_, loops)| number(loops)).unwrap();
+            sum += number(actual).unwrap() * loops;
+        } else if let Some((_, removed)) = line.trim().strip_prefix("Rows Removed by ").and_then(|r| r.split_once(": "))
+        {
+            sum += number(removed).unwrap() * loops;
+        }
+    }
+    sum
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_many_rows_does_not_compare_each_with_each() {
+    let server = Server::start_with(&programs(), SETTINGS).await;
+    let url = filled(&server, CHECKED).await;
+    // As after a quick growth, and as on any other day.
+    for analyze in ["", "VACUUM ANALYZE"] {
+        server.client().await.batch_execute(analyze).await.unwrap();
+        let before = server.log().len();
+        check::postgres::run(&Settings::new(&url)).await.unwrap();
+        let log = server.log().split_off(before);
+        let plans: Vec<&str> = log.split("LOG:  duration: ").skip(1).collect();
+        assert!(plans.iter().any(|plan| plan.contains("reservation WHERE confirmed_at IS NOT NULL")), "{log}");
+        for plan in plans {
+            assert!(looks(plan) <= LOOKS_MAX * CHECKED.unsigned_abs(), "{} rows\n{plan}", looks(plan));
+        }
+    }
 }
