@@ -17,6 +17,11 @@ pub struct Migration {
 pub const SQLITE: &[Migration] = &[
     Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/sqlite/0001_box_office.sql") },
     Migration { version: 2, name: "fence", sql: include_str!("../../migrations/sqlite/0002_fence.sql") },
+    Migration {
+        version: 3,
+        name: "lists_by_status",
+        sql: include_str!("../../migrations/sqlite/0003_lists_by_status.sql"),
+    },
 ];
 
 /// The steps of the `PostgreSQL` schema.
