@@ -28,6 +28,10 @@ pub const SQLITE: &[Migration] = &[
 pub const POSTGRES: &[Migration] =
     &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/postgres/0001_box_office.sql") }];
 
+/// The constraints, indexes and triggers that a `PostgreSQL` database has after all steps, one a line. Whoever adds a
+/// step brings it up to date: a test compares it with a new database, and `frontrow check` with the one in use.
+pub const POSTGRES_GUARDS: &str = include_str!("../../migrations/postgres/guards.txt");
+
 /// The version that a database has after all of `steps`; 0 without any.
 #[must_use]
 pub fn latest(steps: &[Migration]) -> i64 {
