@@ -287,7 +287,8 @@ pub struct Config {
         help_heading = "Limits"
     )]
     pub idle_connection_seconds: u32,
-    /// How many commands may wait for the engine before requests are answered 503
+    /// How many commands may wait for each lane of the engine, of which a file has one and a server --database-lanes,
+    /// before requests are answered 503
     #[arg(long, env = "FRONTROW_QUEUE_LEN", default_value_t = 4_096, value_name = "COUNT", help_heading = "Limits")]
     pub queue_len: u32,
     /// How many commands one transaction takes at most

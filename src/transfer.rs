@@ -1,7 +1,7 @@
 //! `frontrow migrate --from sqlite:… --to postgres://…`: moves a box office that has outgrown its machine, with all
 //! that ever happened in it.
 //!
-//! Everything is copied in one transaction and then compared row for row in it: either all of it is there or nothing.
+//! Everything is copied in one transaction and then compared row for row in it: either all of it is there or no row.
 
 mod source;
 mod tables;
@@ -50,8 +50,8 @@ impl fmt::Display for Moved {
 /// database. The file stays as it is.
 ///
 /// # Errors
-/// A server runs over the file, one of the two has another version's tables, the target holds something, or a row did
-/// not arrive as it was. Nothing is left behind.
+/// A server runs over the file, one of the two has another version's tables, the target holds something, somebody is in
+/// line and there are no keys, or a row did not arrive as it was. The target then has its tables, and not a row.
 pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Moved> {
     ensure!(from.exists(), "there is no file {}", from.display());
     let _alone = FolderLock::take_beside(from)?;
@@ -60,6 +60,7 @@ pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Move
     let secrets = if keys.try_exists()? {
         Keyring::secrets(keys).with_context(|| format!("cannot read the token keys in {}", keys.display()))?
     } else {
+        check_nobody_in_line(&source, keys).await?;
         Vec::new()
     };
     let tool = Tool::new(to)?;
@@ -80,6 +81,21 @@ pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Move
 
 fn said<T>(answer: Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
     answer.map_err(|error| failure(&error))
+}
+
+/// Without the keys every token in a client's hand would be refused after the move.
+async fn check_nobody_in_line(source: &SqliteStore, keys: &Path) -> anyhow::Result<()> {
+    let live: i64 = source
+        .read(|conn| conn.query_row("SELECT count(*) FROM waiting_token WHERE status <> 'ended'", (), |row| row.get(0)))
+        .await?;
+    ensure!(
+        live == 0,
+        "there are no token keys in {}, and {live} tokens are in clients' hands, which would all be refused: name the \
+         file with --key-file. If it is lost, start the old server once: it makes a new one, and who joins again gets \
+         the same place",
+        keys.display()
+    );
+    Ok(())
 }
 
 /// Nobody can put anything in until this transaction is over.

@@ -6,27 +6,40 @@ use super::{
 };
 use crate::store::{
     LATE_MAX,
+    migrate::POSTGRES_GUARDS,
     postgres::{
         Settings,
         tool::{Cursor, Tool, failure},
     },
 };
 use anyhow::Context as _;
+use std::collections::BTreeSet;
 use tokio_postgres::{Client, Error};
+
+/// What the invariant of the tables' own guards is called.
+const GUARDED: &str = "every constraint, index and trigger is in force";
+
+/// The constraints, indexes and triggers that are there and in force, in the words of the list beside the migrations.
+/// From version 18 on a column's NOT NULL is a constraint of its own, and is left out.
+const IN_FORCE: &str = "SELECT 'constraint ' || conname || ' of ' || relname
+    FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+    WHERE convalidated AND contype IN ('c', 'f', 'p', 'u', 'x') AND connamespace = current_schema()::regnamespace
+    UNION
+    SELECT CASE WHEN indisunique THEN 'unique index ' ELSE 'index ' END || i.relname || ' of ' || t.relname
+    FROM pg_index JOIN pg_class AS i ON i.oid = indexrelid JOIN pg_class AS t ON t.oid = indrelid
+    WHERE indisvalid AND indisready AND i.relnamespace = current_schema()::regnamespace
+    UNION
+    SELECT 'trigger ' || tgname || ' of ' || relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+    WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND relnamespace = current_schema()::regnamespace";
+
+/// The server's own triggers, which enforce foreign keys: a constraint does not tell that they are off.
+const FOREIGN_KEYS_OFF: &str =
+    "SELECT 'constraint ' || conname || ' of ' || conrelid::regclass || ': a trigger of it is off'
+    FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint
+    WHERE tgisinternal AND tgenabled NOT IN ('O', 'A') AND connamespace = current_schema()::regnamespace";
 
 /// What only this database can say of itself.
 const OWN: &[(&str, &str)] = &[
-    (
-        "every constraint, index and trigger is in force",
-        "SELECT 'constraint ' || conname || ' of ' || conrelid::regclass FROM pg_constraint
-         WHERE NOT convalidated AND connamespace = current_schema()::regnamespace
-         UNION ALL
-         SELECT 'index ' || indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-         WHERE NOT (indisvalid AND indisready) AND relnamespace = current_schema()::regnamespace
-         UNION ALL
-         SELECT 'trigger ' || tgname || ' of ' || tgrelid::regclass FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
-         WHERE tgenabled = 'D' AND relnamespace = current_schema()::regnamespace",
-    ),
     (
         "no position is above the highest given",
         "SELECT 'room ' || room_id || ' has given ' || coalesce(last_value::text, 'none') || ' and has position ' || highest
@@ -106,7 +119,7 @@ async fn check(client: &Client) -> Result<Report, Error> {
     // A position is taken before the clock is read, by batches that run at the same time: those may be out of order by
     // as much as one of them lasts.
     let slack = LATE_MAX.micros().to_string();
-    let mut findings = vec![dangling(client).await?];
+    let mut findings = vec![dangling(client).await?, unguarded(client).await?];
     for (invariant, query) in OWN.iter().chain(INVARIANTS) {
         let query = query.replace("{user}", "user_id::text").replace("{slack}", &slack);
         let rows = client.query_typed(&query, &[]).await?;
@@ -119,6 +132,25 @@ async fn check(client: &Client) -> Result<Report, Error> {
         counts.push((*what, client.query_typed(query, &[]).await?.first().map_or(Ok(0), |row| row.try_get(0))?));
     }
     Ok(Report { findings, counts })
+}
+
+/// The constraints, indexes and triggers that are in force, as [`POSTGRES_GUARDS`] names them.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn in_force(client: &Client) -> Result<BTreeSet<String>, Error> {
+    client.query_typed(IN_FORCE, &[]).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// What is there but not in the list is somebody's own, and harms nothing.
+async fn unguarded(client: &Client) -> Result<Finding, Error> {
+    let there = in_force(client).await?;
+    let missing = POSTGRES_GUARDS.lines().filter(|guard| !there.contains(*guard));
+    let mut breaches: Vec<String> = missing.map(|guard| format!("{guard} is missing or not in force")).collect();
+    for row in client.query_typed(FOREIGN_KEYS_OFF, &[]).await? {
+        breaches.push(row.try_get(0)?);
+    }
+    Ok(Finding { invariant: GUARDED, breaches })
 }
 
 async fn dangling(client: &Client) -> Result<Finding, Error> {

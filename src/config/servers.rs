@@ -26,7 +26,8 @@ pub struct Servers {
     /// File of the certificates that may sign the database's, in PEM [default: the system's]
     #[arg(long, env = "FRONTROW_DATABASE_CA_FILE", value_name = "FILE", help_heading = "Servers")]
     pub database_ca_file: Option<PathBuf>,
-    /// A read replica of the database, for lists and histories, which may be a moment old
+    /// A read replica of the database, for operators' lists, the list of concerts and searches, which may then be a
+    /// moment old
     #[arg(
         long,
         env = "FRONTROW_DATABASE_REPLICA_URL",

@@ -17,11 +17,20 @@ pub struct Migration {
 pub const SQLITE: &[Migration] = &[
     Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/sqlite/0001_box_office.sql") },
     Migration { version: 2, name: "fence", sql: include_str!("../../migrations/sqlite/0002_fence.sql") },
+    Migration {
+        version: 3,
+        name: "lists_by_status",
+        sql: include_str!("../../migrations/sqlite/0003_lists_by_status.sql"),
+    },
 ];
 
 /// The steps of the `PostgreSQL` schema.
 pub const POSTGRES: &[Migration] =
     &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/postgres/0001_box_office.sql") }];
+
+/// The constraints, indexes and triggers that a `PostgreSQL` database has after all steps, one a line. Whoever adds a
+/// step brings it up to date: a test compares it with a new database, and `frontrow check` with the one in use.
+pub const POSTGRES_GUARDS: &str = include_str!("../../migrations/postgres/guards.txt");
 
 /// The version that a database has after all of `steps`; 0 without any.
 #[must_use]

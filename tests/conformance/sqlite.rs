@@ -2,6 +2,7 @@
 
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite, request};
 use frontrow::{
+    check,
     clock::Clock,
     store::{ReservationFilter, Store, StoreError, sqlite::SqliteStore},
 };
@@ -236,6 +237,41 @@ async fn a_reservation_has_one_payment() {
     let second = "INSERT INTO payment (user_id, reservation_id, amount, status, paid_at, created_at)
         SELECT user_id, reservation_id, amount, 'completed', 1, 1 FROM payment";
     assert_refused(raw(&office).execute(second, ()), "UNIQUE constraint failed: payment.reservation_id");
+}
+
+#[tokio::test]
+async fn a_check_finds_a_seat_that_was_sold_to_two_at_the_same_time() {
+    const INVARIANT: &str = "BROKEN  a seat was never sold to two at the same time";
+    let office = Fixture::sqlite();
+    let sale = office.sale().await;
+    let refund = Command::Refund { payment_id: sale.payment.payment_id };
+    office.ask(Caller::Buyer(sale.user), refund).await.unwrap();
+    // Sold again at the moment at which it was given back, which is that at which it was sold.
+    let token = office.activate(sale.user).await;
+    let again = office.hold(sale.user, token, sale.seats[0]).await;
+    office.pay(sale.user, token, again.reservation_id).await;
+    let report = check::sqlite::run(&office.path()).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let conn = raw(&office);
+    // One sale lasts long, and the next but one after it still begins before its end.
+    let sell =
+        "INSERT INTO reservation (user_id, concert_id, seat_id, seat_number, price, status, created_at, expires_at,
+            confirmed_at, closed_at)
+        SELECT user_id, concert_id, seat_id + 1, seat_number + 1, price, 'refunded', ?1, ?1 + 9, ?1, ?2
+        FROM reservation LIMIT 1";
+    for (from, to) in [(10, 20), (20, 100), (30, 40)] {
+        conn.execute(sell, params![from, to]).unwrap();
+    }
+    conn.execute(sell, params![90, 110]).unwrap();
+    let text = check::sqlite::run(&office.path()).await.unwrap().to_string();
+    let named = text.lines().skip_while(|line| *line != INVARIANT).skip(1).take_while(|line| line.starts_with(' '));
+    let named: Vec<_> = named.map(str::trim).collect();
+    let seat = sale.seats[1];
+    assert_eq!(
+        named,
+        [5, 6].map(|id| format!("seat {seat}: reservation {id} was sold before the sale in front ended")),
+        "{text}"
+    );
 }
 
 #[tokio::test]

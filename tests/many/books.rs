@@ -2,7 +2,10 @@
 
 use super::{hall, instance};
 use crate::{servers::postgres::Database, support::PRICE};
-use frontrow::check;
+use frontrow::{check, store::migrate::POSTGRES_GUARDS};
+use std::collections::BTreeSet;
+
+const GUARDED: &str = "every constraint, index and trigger is in force";
 
 /// What is done to the books with every guard off, what undoes it, and the invariant that it breaks.
 const DAMAGES: &[(&str, &str, &str)] = &[
@@ -20,6 +23,14 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "UPDATE payment SET user_id = gen_random_uuid()",
         "UPDATE payment SET user_id = (SELECT user_id FROM reservation)",
         "every row that another refers to is there",
+    ),
+    (
+        "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, confirmed_at, closed_at)
+         SELECT 999, user_id, concert_id, seat_id, seat_number, price, 'refunded', created_at, expires_at,
+             confirmed_at - 1, confirmed_at + 1 FROM reservation",
+        "DELETE FROM reservation WHERE reservation_id = 999",
+        "a seat was never sold to two at the same time",
     ),
     (
         "UPDATE waiting_token SET issued_at = issued_at - 20000000 WHERE position = 2",
@@ -41,12 +52,42 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "SELECT setval('room_position_0', 1000)",
         "no position is above the highest given",
     ),
+    ("ALTER TABLE point_history DISABLE TRIGGER USER", "ALTER TABLE point_history ENABLE TRIGGER USER", GUARDED),
+    ("ALTER TABLE seat ENABLE REPLICA TRIGGER seat_stays", "ALTER TABLE seat ENABLE TRIGGER seat_stays", GUARDED),
+    ("ALTER TABLE concert DISABLE TRIGGER ALL", "ALTER TABLE concert ENABLE TRIGGER ALL", GUARDED),
     (
-        "ALTER TABLE point_history DISABLE TRIGGER USER",
-        "ALTER TABLE point_history ENABLE TRIGGER USER",
-        "every constraint, index and trigger is in force",
+        "DROP INDEX one_live_reservation_per_seat",
+        "CREATE UNIQUE INDEX one_live_reservation_per_seat ON reservation (seat_id) WHERE coalesce(closed_at, -1) = -1",
+        GUARDED,
+    ),
+    (
+        "DROP INDEX one_live_reservation_per_seat;
+         CREATE INDEX one_live_reservation_per_seat ON reservation (seat_id) WHERE coalesce(closed_at, -1) = -1",
+        "DROP INDEX one_live_reservation_per_seat;
+         CREATE UNIQUE INDEX one_live_reservation_per_seat ON reservation (seat_id) WHERE coalesce(closed_at, -1) = -1",
+        GUARDED,
+    ),
+    (
+        "ALTER TABLE point DROP CONSTRAINT balance_is_not_negative",
+        "ALTER TABLE point ADD CONSTRAINT balance_is_not_negative CHECK (amount >= 0)",
+        GUARDED,
+    ),
+    (
+        "DROP TRIGGER audit_log_is_append_only ON audit_log",
+        "CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+         EXECUTE FUNCTION is_append_only()",
+        GUARDED,
     ),
 ];
+
+#[tokio::test]
+async fn the_list_of_guards_is_what_the_migrations_make() {
+    let database = Database::new().await;
+    let there = check::postgres::in_force(&database.client().await).await.unwrap();
+    let listed: BTreeSet<String> = POSTGRES_GUARDS.lines().map(str::to_owned).collect();
+    let apart: Vec<_> = listed.symmetric_difference(&there).collect();
+    assert!(apart.is_empty(), "bring migrations/postgres/guards.txt up to date: {apart:?}");
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_names_the_invariant_that_does_not_hold() {

@@ -43,6 +43,11 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     let (status, said) = refused(&mut moving(folder.path(), &database)).await;
     assert!(status.code() == Some(2) && said.contains("a server runs over"), "{said}");
     process.kill();
+    let (keys, away) = (folder.path().join("keys.toml"), folder.path().join("away.toml"));
+    std::fs::rename(&keys, &away).unwrap();
+    let (status, said) = refused(&mut moving(folder.path(), &database)).await;
+    assert!(status.code() == Some(2) && said.contains("no token keys") && said.contains("2 tokens"), "{said}");
+    std::fs::rename(&away, &keys).unwrap();
     let said = succeeds(&mut moving(folder.path(), &database));
     assert!(said.contains("6  seat\n") && said.contains("1  token keys\n"), "{said}");
     let (status, said) = refused(&mut moving(folder.path(), &database)).await;

@@ -10,12 +10,14 @@ use crate::store::{ConcertFilter, Page, PaymentFilter, ReservationFilter, StoreE
 use frontrow_domain::{
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, UserId},
-    payment::Payment,
+    payment::{Payment, PaymentStatus},
     points::PointEntry,
-    reservation::Reservation,
+    reservation::{Reservation, ReservationStatus},
+    time::Time,
     user::User,
     world::AuditEntry,
 };
+use std::cmp::Reverse;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -61,6 +63,28 @@ const RESERVATIONS: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8],
 };
 
+/// Those that ended in one way.
+const RESERVATIONS_ENDED: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        reservation_columns!(),
+        " FROM reservation WHERE ended_as = $2 AND reservation_id < $1 ORDER BY reservation_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8],
+};
+
+/// Of the reservations with these ids those that are pending still.
+const RESERVATIONS_PENDING: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        reservation_columns!(),
+        " FROM unnest($1) AS pending (id) CROSS JOIN LATERAL (SELECT * FROM reservation",
+        " WHERE reservation_id = pending.id AND status = 'pending' AND ($2::bigint IS NULL OR concert_id = $2)",
+        " LIMIT 1) AS r ORDER BY reservation_id DESC"
+    ),
+    types: &[Type::INT8_ARRAY, Type::INT8],
+};
+
 const RESERVATIONS_OF_CONCERT: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -91,6 +115,15 @@ const PAYMENTS: Statement = Statement {
         " ORDER BY payment_id DESC LIMIT $3"
     ),
     types: &[Type::INT8, Type::TEXT, Type::INT8],
+};
+
+const PAYMENTS_REFUNDED: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        payment_columns!(),
+        " FROM payment WHERE status = 'refunded' AND payment_id < $1 ORDER BY payment_id DESC LIMIT $2"
+    ),
+    types: &[Type::INT8, Type::INT8],
 };
 
 const PAYMENTS_OF_USER: Statement = Statement {
@@ -182,7 +215,7 @@ impl Reads {
         }
     }
 
-    /// A user's own come from the primary: they have just made one and look for it.
+    /// A user's own come from the primary: they have just made one and look for it. So do those that are pending.
     pub(super) async fn reservations(
         &self,
         filter: &ReservationFilter,
@@ -192,15 +225,42 @@ impl Reads {
         let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
         let concert = filter.concert.map(ConcertId::get);
         let decode: Decode<_> = rows::reservation;
-        match (filter.user, concert) {
-            (Some(user), _) => {
+        match (filter.user, concert, filter.status) {
+            (Some(user), ..) => {
                 self.list(&RESERVATIONS_OF_USER, &[&after, &status, &limit, &user.0, &concert], decode).await
             }
-            (None, Some(concert)) => {
+            (None, _, Some(ReservationStatus::Pending)) => self.pending(concert, page).await,
+            (None, Some(concert), _) => {
                 self.list_somewhere(&RESERVATIONS_OF_CONCERT, &[&after, &status, &limit, &concert], decode).await
             }
-            (None, None) => self.list_somewhere(&RESERVATIONS, &[&after, &status, &limit], decode).await,
+            (
+                None,
+                None,
+                Some(ReservationStatus::Cancelled | ReservationStatus::Expired | ReservationStatus::Refunded),
+            ) => self.list_somewhere(&RESERVATIONS_ENDED, &[&after, &status, &limit], decode).await,
+            (None, None, None | Some(ReservationStatus::Confirmed)) => {
+                self.list_somewhere(&RESERVATIONS, &[&after, &status, &limit], decode).await
+            }
         }
+    }
+
+    /// The pending ones of a concert or of all. Since a payment must write no index, none tells them from the paid
+    /// ones: they are looked for among the live ones from where all are settled, which is some minutes of the sale, and
+    /// on the primary.
+    async fn pending(&self, concert: Option<i64>, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
+        let pending = self.next_expiries(Time::MAX, u32::MAX).await?.into_iter().map(|(_, id)| id);
+        let mut ids: Vec<i64> =
+            pending.filter(|id| page.after.is_none_or(|after| *id < after)).map(ReservationId::get).collect();
+        ids.sort_unstable_by_key(|id| Reverse(*id));
+        let mut found = Vec::new();
+        // Some may have been paid since, so a part may give less than it names.
+        for part in ids.chunks(size(page.limit.max(SEARCH_ROWS))) {
+            found.extend(self.list(&RESERVATIONS_PENDING, &[&part, &concert], rows::reservation).await?);
+            if is_enough(&mut found, page.limit) {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// A user's own come from the primary, as does that of a reservation.
@@ -219,6 +279,9 @@ impl Reads {
                 self.list(&PAYMENTS_OF_RESERVATION, keys, decode).await
             }
             (None, Some(user)) => self.list(&PAYMENTS_OF_USER, &[&after, &status, &limit, &user], decode).await,
+            (None, None) if filter.status == Some(PaymentStatus::Refunded) => {
+                self.list_somewhere(&PAYMENTS_REFUNDED, &[&after, &limit], decode).await
+            }
             (None, None) => self.list_somewhere(&PAYMENTS, &[&after, &status, &limit], decode).await,
         }
     }

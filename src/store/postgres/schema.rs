@@ -3,6 +3,7 @@
 use super::{
     connect::{Params, Pool, Session, Statement},
     error,
+    tool::PLAN_FREELY,
 };
 use crate::{
     clock::{Clock, check_skew, skew},
@@ -221,9 +222,7 @@ async fn step_on(
     }
     // A step over many rows takes the time it takes. The time-out for locks stays.
     session.batch("SET LOCAL statement_timeout = 0").await?;
-    session
-        .batch("SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
-        .await?;
+    session.batch(PLAN_FREELY).await?;
     session.batch("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'").await?;
     if !ours {
         session.batch(VERSIONS).await?;

@@ -12,6 +12,11 @@ use tokio_postgres::{Client, Error, Row};
 const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
 
+/// Our connections are told how to plan for statements that find some rows by key. What reads or writes whole tables is
+/// the server's to plan: row by row through indexes, or without one, it would take many times as long.
+pub(super) const PLAN_FREELY: &str =
+    "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+
 /// A way to a database for work that is no part of a sale.
 #[derive(Debug)]
 pub struct Tool {
@@ -71,13 +76,13 @@ impl Tool {
         }
     }
 
-    /// Begins a transaction of this kind, without bounds in time.
+    /// Begins a transaction of this kind, without bounds in time and planned for whole tables.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn begin(&self, kind: &str) -> Result<Work<'_>, StoreError> {
         let session = self.pool.get().await?;
-        let begun = session.batch(&format!("BEGIN ISOLATION LEVEL {kind}; {UNBOUNDED}")).await;
+        let begun = session.batch(&format!("BEGIN ISOLATION LEVEL {kind}; {UNBOUNDED}; {PLAN_FREELY}")).await;
         begun.map_err(|failure| error::of_work(&failure))?;
         Ok(Work { session })
     }

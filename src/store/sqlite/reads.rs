@@ -8,10 +8,10 @@ use crate::store::{ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, 
 use frontrow_domain::{
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
-    payment::Payment,
+    payment::{Payment, PaymentStatus},
     points::{Point, PointEntry},
     queue::{Room, Token},
-    reservation::Reservation,
+    reservation::{Reservation, ReservationStatus},
     seat::{Seat, SeatLabel},
     time::Time,
     user::{Session, User},
@@ -224,10 +224,19 @@ pub(super) fn reservations(
     page: Page<ReservationId>,
 ) -> Result<Vec<Reservation>> {
     let mut sql = concat!("SELECT ", reservation_columns!(), " FROM reservation").to_owned();
-    if filter.user.is_some() {
-        // A user has few reservations: sorting them is quicker than looking for them among everybody's.
-        sql.push_str(" INDEXED BY reservation_by_user");
-    }
+    // The index of what is wanted, and what the index asks for. A few that are found and sorted are quicker than a walk
+    // through everybody's by id, which a database without statistics would rather do.
+    let (index, status) = match (filter.user, filter.status) {
+        (Some(_), None) => (" INDEXED BY reservation_by_user", ""),
+        (Some(_), Some(_)) => (" INDEXED BY reservation_by_user", " AND status = ?3"),
+        (None, None) => ("", ""),
+        (None, Some(ReservationStatus::Confirmed)) => ("", " AND status = ?3"),
+        (None, Some(ReservationStatus::Pending)) => (" INDEXED BY reservation_by_expiry", " AND status = 'pending'"),
+        (None, Some(ReservationStatus::Cancelled | ReservationStatus::Expired | ReservationStatus::Refunded)) => {
+            (" INDEXED BY reservation_ended", " AND status = ?3 AND closed_at IS NOT NULL")
+        }
+    };
+    sql.push_str(index);
     sql.push_str(" WHERE reservation_id < ?4");
     if filter.user.is_some() {
         sql.push_str(" AND user_id = ?1");
@@ -235,9 +244,7 @@ pub(super) fn reservations(
     if filter.concert.is_some() {
         sql.push_str(" AND concert_id = ?2");
     }
-    if filter.status.is_some() {
-        sql.push_str(" AND status = ?3");
-    }
+    sql.push_str(status);
     sql.push_str(" ORDER BY reservation_id DESC LIMIT ?5");
     let keys = (
         filter.user.map(|user| user.0),
@@ -269,7 +276,12 @@ pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment
 }
 
 pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>> {
-    let mut sql = concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id < ?4").to_owned();
+    let mut sql = concat!("SELECT ", payment_columns!(), " FROM payment").to_owned();
+    if let PaymentFilter { user: None, reservation: None, status: Some(PaymentStatus::Refunded) } = filter {
+        sql.push_str(" INDEXED BY payment_refunded WHERE status = 'refunded' AND payment_id < ?4");
+    } else {
+        sql.push_str(" WHERE payment_id < ?4");
+    }
     if filter.user.is_some() {
         sql.push_str(" AND user_id = ?1");
     }

@@ -106,6 +106,32 @@ pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
     let pending = Some(ReservationStatus::Pending);
     let all = ReservationFilter { user: Some(user), concert: Some(one), status: pending };
     assert_eq!(find(all, first(10)).await, [ids[0]]);
+    let of = |concert, status| ReservationFilter { user: None, concert, status };
+    assert_eq!(find(of(None, pending), first(10)).await, [ids[3], ids[2], ids[0]]);
+    assert_eq!(find(of(None, pending), after(ids[3], 1)).await, [ids[2]]);
+    assert_eq!(find(of(Some(one), pending), first(10)).await, [ids[3], ids[0]]);
+    assert_eq!(find(of(Some(two), cancelled), first(10)).await, []);
+    // Of those that are left one is refunded, one stays paid, one expires.
+    office.charge(user, 1_000_000).await;
+    office.charge(other, 1_000_000).await;
+    let payment = office.pay(other, others, ids[3]).await;
+    office.ask(Caller::Buyer(other), Command::Refund { payment_id: payment.payment_id }).await.unwrap();
+    office.pay(user, token, ids[0]).await;
+    office.advance(1_000);
+    office.ask(Caller::System, Command::ExpireHolds { reservation_ids: vec![ids[2]] }).await.unwrap();
+    for (status, id) in [
+        (ReservationStatus::Cancelled, ids[1]),
+        (ReservationStatus::Confirmed, ids[0]),
+        (ReservationStatus::Expired, ids[2]),
+        (ReservationStatus::Refunded, ids[3]),
+    ] {
+        let status = Some(status);
+        assert_eq!(find(of(None, status), first(10)).await, [id], "{status:?}");
+        assert_eq!(find(of(None, status), after(id, 10)).await, [], "{status:?}");
+        let concert = if id == ids[2] { two } else { one };
+        assert_eq!(find(of(Some(concert), status), first(10)).await, [id], "{status:?}");
+    }
+    assert_eq!(find(of(None, pending), first(10)).await, []);
 }
 
 pub(super) async fn payments_are_filtered_and_paged(office: &Fixture) {
@@ -125,6 +151,16 @@ pub(super) async fn payments_are_filtered_and_paged(office: &Fixture) {
     let of = Some(two.payment.reservation_id);
     assert_eq!(find(PaymentFilter { reservation: of, ..any }, first(10)).await, [new]);
     assert_eq!(find(PaymentFilter { status: Some(PaymentStatus::Refunded), ..any }, first(10)).await, [old]);
+    let refunded = Some(PaymentStatus::Refunded);
+    for filter in [
+        PaymentFilter { status: refunded, ..any },
+        PaymentFilter { user: Some(one.user), status: refunded, ..any },
+        PaymentFilter { reservation: Some(one.payment.reservation_id), status: refunded, ..any },
+    ] {
+        assert_eq!(find(filter, after(new, 10)).await, [old]);
+        assert_eq!(find(filter, after(old, 10)).await, []);
+    }
+    assert_eq!(find(PaymentFilter { status: Some(PaymentStatus::Completed), ..any }, first(10)).await, [new]);
     let none = PaymentFilter { user: Some(one.user), reservation: of, status: None };
     assert!(find(none, first(10)).await.is_empty());
 }
