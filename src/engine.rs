@@ -65,7 +65,7 @@ pub enum Fault {
 /// How large queue and batches may grow.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineLimits {
-    /// Commands that may wait before new ones are turned away.
+    /// Commands that may wait in each lane before new ones are turned away.
     pub queue_len: usize,
     /// Commands in one transaction.
     pub batch_max: usize,

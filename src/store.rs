@@ -143,6 +143,11 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// some thousands of each; returns how many rows went.
     async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError>;
 
+    /// Whether commits of this process are under way that were given up here: they may become visible at any time.
+    fn has_unanswered_commits(&self) -> bool {
+        false
+    }
+
     /// Leaves everything where a copy would look for it. To be called last, when the server stops.
     ///
     /// # Errors
@@ -151,7 +156,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// How much later than the moment it bears a change may become visible to other instances: no transaction lives
-/// longer.
+/// longer, but for one whose commit the server does not answer ([`Store::has_unanswered_commits`]).
 pub const LATE_MAX: Span = Span::from_secs(10);
 
 /// Who changes a database.

@@ -27,6 +27,8 @@ const CATCH_UP_EVERY: Duration = Duration::from_secs(1);
 enum Footing {
     Sure,
     InDoubt,
+    /// What there was to read has been read, and a commit that was given up may still come.
+    Waiting,
 }
 
 pub(super) struct Lane {
@@ -58,7 +60,7 @@ impl Lane {
         loop {
             let taken = match footing {
                 Footing::Sure => Some(queue.blocking_recv_many(&mut jobs, self.batch_max)),
-                Footing::InDoubt => {
+                Footing::InDoubt | Footing::Waiting => {
                     let next = async { timeout(CATCH_UP_EVERY, queue.recv_many(&mut jobs, self.batch_max)).await.ok() };
                     runtime.block_on(next)
                 }
@@ -66,7 +68,8 @@ impl Lane {
             if taken == Some(0) {
                 return;
             }
-            if footing == Footing::InDoubt {
+            let is_over = footing == Footing::Waiting && !self.store.has_unanswered_commits();
+            if footing == Footing::InDoubt || is_over {
                 footing = self.catch_up(runtime);
             }
             let (requests, replies) = self.admit(&mut jobs);
@@ -78,7 +81,7 @@ impl Lane {
             let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.settle(requests.into(), replies))));
             match settled {
                 Ok(Footing::Sure) => continue,
-                Ok(Footing::InDoubt) => {}
+                Ok(Footing::InDoubt | Footing::Waiting) => {}
                 Err(_) => tracing::error!("the engine panicked in a batch"),
             }
             // At once: the next command may be long in coming, and whoever waits sees nothing of what was committed.
@@ -87,11 +90,13 @@ impl Lane {
     }
 
     fn catch_up(&self, runtime: &Handle) -> Footing {
+        // Asked before the rows are read: what ends meanwhile may not be in them.
+        let waits = self.store.has_unanswered_commits();
         // A panic here is a bug of the same kind as one in a batch, and must not end the lane either.
         match catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.follower.catch_up()))) {
             Ok(Ok(())) => {
                 tracing::info!("memory was read anew from the store");
-                return Footing::Sure;
+                return if waits { Footing::Waiting } else { Footing::Sure };
             }
             Ok(Err(error)) => tracing::error!(%error, "memory cannot be read anew from the store"),
             Err(_) => tracing::error!("the engine panicked while memory was read anew from the store"),

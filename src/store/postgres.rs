@@ -255,6 +255,10 @@ impl Store for PostgresStore {
         upkeep::prune(self.reads.primary(), keys_before, sessions_before).await
     }
 
+    fn has_unanswered_commits(&self) -> bool {
+        self.transactor.has_unanswered_commits()
+    }
+
     async fn settle(&self) -> Result<(), StoreError> {
         self.transactor.close();
         self.reads.close();

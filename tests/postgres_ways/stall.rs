@@ -4,20 +4,30 @@ use crate::{
     servers::{pgbouncer::Pooler, postgres::Server},
     support::{Fixture, HOUSE_MAX_ACTIVE, START, request},
 };
+use async_trait::async_trait;
 use frontrow::{
     clock::Clock,
+    engine::{Engine, EngineLimits, Fault, Follower},
     store::{
-        Committed, StoreError,
+        Committed, Store, StoreError,
         postgres::{PostgresStore, Settings, Statements},
     },
+    telemetry::Metrics,
 };
 use frontrow_domain::{
     command::{Command, Outcome},
     id::{RoomId, UserId},
     rules::Rules,
     user::Caller,
+    world::Changes,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio_postgres::Client;
 
 const LANES: usize = 2;
@@ -47,16 +57,20 @@ async fn wait_for_standbys(admin: &Client, names: &str) {
     }
 }
 
-async fn assert_stalls_take_no_more_than_the_lanes(server: &Server, url: &str, statements: Statements) {
+fn impatient(url: &str, statements: Statements) -> Settings {
     let short = Duration::from_millis(400);
-    let settings = Settings {
+    Settings {
         lanes: LANES,
         readers: 1,
         statement_timeout: short,
         lock_timeout: short / 2,
         statements,
         ..Settings::new(url)
-    };
+    }
+}
+
+async fn assert_stalls_take_no_more_than_the_lanes(server: &Server, url: &str, statements: Statements) {
+    let settings = impatient(url, statements);
     let clock = Clock::manual(START);
     let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);
@@ -103,4 +117,63 @@ async fn nor_do_they_through_a_pooler() {
     // The pooler has connections for more than the lanes.
     let pooler = Pooler::start(&server.url("postgres"), 10).await;
     assert_stalls_take_no_more_than_the_lanes(&server, &pooler.url("postgres"), Statements::Unnamed).await;
+}
+
+/// Counts what a lane has it do, and how many were in line each time that it read the rows.
+struct Counting {
+    store: Arc<dyn Store>,
+    commits: AtomicUsize,
+    seen: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Follower for Counting {
+    fn committed(&self, _: &Changes) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn catch_up(&self) -> anyhow::Result<()> {
+        let line = self.store.line(RoomId::HOUSE).await?;
+        self.seen.lock().unwrap().push(line.unwrap().waiting.len());
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_ended_it() {
+    let server = Server::start().await;
+    let settings = impatient(&server.url("postgres"), Statements::Named);
+    let clock = Clock::manual(START);
+    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap();
+    let office = Fixture::new(clock, Arc::new(store), None);
+    let user = office.register().await;
+    let follower =
+        Arc::new(Counting { store: Arc::clone(&office.store), commits: AtomicUsize::new(0), seen: Mutex::default() });
+    let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
+    let metrics = Arc::new(Metrics::new());
+    let (engine, threads) =
+        Engine::start(&office.store, limits, metrics, &(Arc::clone(&follower) as Arc<dyn Follower>)).unwrap();
+    let admin = server.client().await;
+    wait_for_standbys(&admin, "nobody").await;
+
+    let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
+    let joined = engine.run(request(Caller::Buyer(user), join)).await;
+    assert_eq!(joined.unwrap_err(), Fault::OutcomeUnknown);
+    let seen = async |count: usize| {
+        let enough = async {
+            while follower.seen.lock().unwrap().last() != Some(&count) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, enough).await.unwrap_or_else(|_| panic!("{:?}", follower.seen));
+    };
+    seen(0).await;
+    assert!(office.store.has_unanswered_commits());
+    wait_for_standbys(&admin, "").await;
+    seen(1).await;
+    assert_eq!(follower.commits.load(Ordering::SeqCst), 0, "nobody told of it");
+    drop(engine);
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }

@@ -379,9 +379,14 @@ impl Pool {
         }
     }
 
-    /// Whether every connection that there may be belongs to a commit that the server does not answer.
+    /// How many connections belong to a commit that the server does not answer.
+    pub(super) fn stalled(&self) -> usize {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Whether every connection that there may be does.
     pub(super) fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed) >= self.size
+        self.stalled() >= self.size
     }
 
     /// Closes every connection that is not in use and makes no more.

@@ -91,6 +91,10 @@ impl Transactor {
         }
     }
 
+    pub(super) fn has_unanswered_commits(&self) -> bool {
+        self.pool.stalled() > 0
+    }
+
     /// Closes what is not in use, and makes no new connection.
     pub(super) fn close(&self) {
         self.pool.close();
