@@ -247,7 +247,7 @@ impl BoxOffice {
 
     /// Holds seats (예약생성), all or nothing.
     ///
-    /// Whoever asks for one seat that somebody else was refused a moment ago is refused from memory. Not so with an
+    /// Whoever asks for one seat that somebody was refused a moment ago is refused from memory. Not so with an
     /// idempotency key: its answer may have been given before, and must be kept.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use frontrow_domain::{
     user::{Session, User},
     world::{AuditEntry, Changes},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A database that keeps a box office.
 ///
@@ -158,6 +158,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 /// How much later than the moment it bears a change may become visible to other instances: no transaction lives
 /// longer, but for one whose commit the server does not answer ([`Store::has_unanswered_commits`]).
 pub const LATE_MAX: Span = Span::from_secs(10);
+
+/// After how long a number that was drawn in a line and has no token is nobody's: a little after [`LATE_MAX`].
+pub const UNSETTLED_FOR: Duration = Duration::from_micros(LATE_MAX.micros().unsigned_abs() + 1_000_000);
 
 /// Who changes a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -116,8 +116,8 @@ async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
                 Ok(Leadership::Leader(fence)) => {
                     office.metrics.leader(room, Leads::Yes);
                     let moved = move_line(&office, room, fence, settings).await;
-                    // Whoever leads and cannot move the line would keep it from those who can. Where there is merely much
-                    // to do the others have no less.
+                    // Whoever leads and cannot move the line would keep it from those who can. Where there is merely
+                    // much to do the others have no less.
                     let is_away = moved.is_err_and(|fault| fault != Fault::Overloaded);
                     if is_away && office.queue.sharing() == Sharing::Shared {
                         given_up.insert(room, Instant::now());
@@ -169,8 +169,8 @@ async fn sweep_holds(office: Arc<BoxOffice>) {
     }
 }
 
-/// The moment by which holds are over for sure. Each is handed out once, and a database whose clock is behind this one
-/// would leave it as it is.
+/// The moment by which holds are over by the database's clock too, as far as that was measured. Each is handed out once,
+/// and where the database does not think it over yet it stays until the store is searched for such.
 ///
 /// `ahead` is how far the database's clock is ahead of this one.
 fn due_by(now: Time, sharing: Sharing, ahead: Span) -> Time {
@@ -273,6 +273,11 @@ async fn sweep_limits(limits: &RateLimits, tick: Duration) {
 
 async fn prune(office: Arc<BoxOffice>) {
     loop {
+        // A store that is in trouble gets no work that can wait: where commits stall, each try would leave one behind.
+        if !office.engine.is_healthy() {
+            rest(&office, PRUNE_TICK).await;
+            continue;
+        }
         // The store's own time: an instance whose clock is wrong must forget nothing that is young.
         let Ok(now) = office.store.now().await else {
             rest(&office, PRUNE_TICK).await;

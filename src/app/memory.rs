@@ -4,7 +4,7 @@ use crate::{
     engine::Follower,
     flow::Followers,
     queue::Queue,
-    store::{LATE_MAX, Line, Sharing, Store},
+    store::{Line, Sharing, Store, UNSETTLED_FOR},
     telemetry::Metrics,
 };
 use async_trait::async_trait;
@@ -14,14 +14,8 @@ use frontrow_domain::{
     time::Time,
     world::Changes,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 use tokio::sync::Mutex;
-
-/// Longer than a batch may be on its way.
-const UNSETTLED_FOR: Duration = Duration::from_micros(LATE_MAX.micros().unsigned_abs() + 1_000_000);
 
 /// Everything in memory that follows the commits.
 pub(super) struct Memory {
@@ -62,8 +56,8 @@ impl Memory {
         let deadlines = lay_deadlines(Arc::clone(&self.store), Arc::clone(&self.queue));
         match self.store.sharing() {
             Sharing::Alone => deadlines.await?,
-            // The ends of all that was ever sold stand among those of the holds. Nothing waits for them: whoever asks for
-            // a seat whose hold is over gets it.
+            // The ends of all that was ever sold stand among those of the holds. Nothing waits for them: whoever asks
+            // for a seat whose hold is over gets it.
             Sharing::Shared => {
                 tokio::spawn(async move {
                     if let Err(error) = deadlines.await {
@@ -75,8 +69,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Sees to it that numbers which an earlier process drew and never used count for nobody, once its last batch cannot
-    /// bring them any more. A queue that hears of other instances does so by itself.
+    /// Sees to it that numbers which an earlier process drew and never used count for nobody, once its last batch
+    /// cannot bring them any more. A queue that hears of other instances does so by itself.
     fn settle_numbers(&self, line: &Line) {
         let (Some(first), room, to) = (line.unsettled.first(), line.room.room_id, line.highest) else { return };
         let after = Position(first.0 - 1);
@@ -139,6 +133,7 @@ mod tests {
     use super::*;
     use crate::{clock::Clock, queue::memory::MemoryQueue, store::memory::MemoryStore};
     use frontrow_domain::{id::RoomId, rules::Rules};
+    use std::time::Duration;
 
     #[tokio::test]
     async fn of_lanes_that_are_in_doubt_together_one_reads_the_rows() {

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Ids},
-    store::{LATE_MAX, Line, Sharing, Store},
+    store::{LATE_MAX, Line, Sharing, Store, UNSETTLED_FOR},
 };
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -104,7 +104,7 @@ impl Settings {
             glance_away_every: Duration::from_millis(900),
             silence: Span::from_secs(90),
             settles_in: Duration::from_secs(5),
-            unsettled_for: Duration::from_micros(LATE_MAX.micros().unsigned_abs()) + Duration::from_secs(1),
+            unsettled_for: UNSETTLED_FOR,
         }
     }
 

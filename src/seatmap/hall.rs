@@ -11,6 +11,7 @@ use bytes::Bytes;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     seat::{Seat, SeatLabel},
+    seen::GOOD_FOR,
     time::Time,
 };
 use sha2::{Digest, Sha256};
@@ -26,8 +27,8 @@ use std::{
 
 /// A map whose rendering takes longer than this may be served a little old.
 const RENDER_CHEAP: Duration = Duration::from_millis(1);
-/// How old a map may be.
-const AGE_MAX: Duration = Duration::from_millis(100);
+/// How old a map may be: as old as a refusal from memory.
+const AGE_MAX: Duration = Duration::from_micros(GOOD_FOR.micros().unsigned_abs());
 
 /// How often every seat is read anew where other instances change them too.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);

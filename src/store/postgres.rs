@@ -28,7 +28,10 @@ use crate::{
     store::{
         Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Sharing, Store, StoreError,
         migrate::{self, Migration},
-        postgres::{reads::Reads, transact::Transactor},
+        postgres::{
+            reads::{Late, Reads},
+            transact::Transactor,
+        },
     },
 };
 use async_trait::async_trait;
@@ -220,7 +223,8 @@ impl Store for PostgresStore {
     }
 
     async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
-        self.reads.next_expiries(until, limit).await
+        let late = if self.has_unanswered_commits() { Late::Possible } else { Late::Never };
+        self.reads.next_expiries(until, limit, late).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {

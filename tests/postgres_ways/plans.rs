@@ -48,7 +48,8 @@ auto_explain.log_nested_statements = on
 log_min_messages = warning
 ";
 
-/// Large tables, where the first forty reservations are what is rare, with the constraints but without the triggers, which would look up every foreign key.
+/// Large tables, where the first forty reservations are what is rare, with the constraints but without the triggers,
+/// which would look up every foreign key.
 const FILL: &str = "
 SET session_replication_role = replica;
 SET auto_explain.log_min_duration = -1;

@@ -62,8 +62,8 @@ impl MemoryQueue {
         cell
     }
 
-    /// Lays a line. What was told of it since its rows were read is in `since`, in the order in which it came. Unless
-    /// `replaces`, a line that is there stays as it is.
+    /// Lays a line. What was told of it since its rows were read is in `since`, in the order in which it came. With
+    /// [`Lay::IfMissing`] a line that is there stays as it is.
     /// Returns the tokens in doubt, with the moment of what was told of them.
     pub(in crate::queue) fn lay_told(
         &self,

@@ -106,7 +106,7 @@ impl RoomView {
     #[must_use]
     pub fn laid_after(line: &Line, before: &Self) -> Self {
         let has_gone = |position| before.epoch() == line.room.epoch && before.has_gone(position);
-        Self::laid_but(line, has_gone).going_on_from(before)
+        Self::laid_but(line, has_gone)
     }
 
     /// As [`Self::laid`], without the unsettled numbers that are nobody's.

@@ -1,7 +1,7 @@
 //! What an error of `PostgreSQL` means for the caller.
 
 use crate::store::StoreError;
-use deadpool_postgres::{PoolError, TimeoutType};
+use deadpool_postgres::PoolError;
 use std::error::Error as _;
 use tokio_postgres::{Error, error::Severity};
 
@@ -92,9 +92,6 @@ pub(super) fn of_commit(error: &Error) -> StoreError {
 pub(super) fn of_pool(error: &PoolError) -> StoreError {
     match error {
         PoolError::Backend(error) => of_work(error),
-        PoolError::Timeout(TimeoutType::Wait) => {
-            StoreError::Unavailable("every connection to the database is busy".to_owned())
-        }
         PoolError::Timeout(_) => StoreError::Unavailable("the database did not answer in time".to_owned()),
         other => StoreError::Unavailable(other.to_string()),
     }

@@ -2,7 +2,7 @@
 
 use super::{
     connect::Statement,
-    reads::{Decode, Reads},
+    reads::{Decode, Late, Reads},
     rows::{self, audit_columns, concert_columns, history_columns, payment_columns, reservation_columns, user_columns},
     search::{certain_part, may_contain},
 };
@@ -248,7 +248,7 @@ impl Reads {
     /// ones: they are looked for among the live ones from where all are settled, which is some minutes of the sale, and
     /// on the primary.
     async fn pending(&self, concert: Option<i64>, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
-        let pending = self.next_expiries(Time::MAX, u32::MAX).await?.into_iter().map(|(_, id)| id);
+        let pending = self.next_expiries(Time::MAX, u32::MAX, Late::Possible).await?.into_iter().map(|(_, id)| id);
         let mut ids: Vec<i64> =
             pending.filter(|id| page.after.is_none_or(|after| *id < after)).map(ReservationId::get).collect();
         ids.sort_unstable_by_key(|id| Reverse(*id));

@@ -205,6 +205,13 @@ pub(super) struct Reads {
     settled: Settled,
 }
 
+/// Whether a commit may become visible later than [`LATE_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    Never,
+    Possible,
+}
+
 /// Before when no hold that is pending ends, and since when that is believed.
 #[derive(Debug, Default)]
 struct Settled(Mutex<Option<(Time, Instant)>>);
@@ -382,11 +389,12 @@ impl Reads {
     /// ends, from where the last call found the first that was not settled.
     ///
     /// No hold is made that ends before it begins, and none becomes visible later than [`LATE_MAX`] after it began: so
-    /// none can appear before what was settled that long ago.
+    /// none can appear before what was settled that long ago. Where one may be later, nothing counts as settled.
     pub(super) async fn next_expiries(
         &self,
         until: Time,
         limit: u32,
+        late: Late,
     ) -> Result<Vec<(Time, ReservationId)>, StoreError> {
         let decode: Decode<(Time, ReservationId, bool)> =
             |row| Ok((time(row, 0)?, ReservationId::new(row.try_get(1)?), row.try_get(2)?));
@@ -402,7 +410,9 @@ impl Reads {
             let next = rows.last().filter(|_| is_full).map(|(ends, id, _)| (*ends, *id));
             // Page by page, so that a look that fails on the way has not been for nothing.
             let reached = pending.first().or(next.as_ref()).map_or(sure, |(ends, _)| sure.min(*ends));
-            self.settled.note(reached, round);
+            if late == Late::Never {
+                self.settled.note(reached, round);
+            }
             match next {
                 Some((ends, id)) if ends <= until && pending.len() < wanted => after = (ends.micros(), id.get()),
                 _ => break,

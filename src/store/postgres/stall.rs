@@ -45,11 +45,17 @@ impl Transaction {
 
     /// Waits until the server has ended it. `watch` is a pool that no commit can take up.
     pub(super) async fn over(self, watch: &Pool) {
-        tracing::warn!(process = self.process, "the database does not answer a commit: its connection stays taken");
+        let mut is_told = false;
         let mut heard = Instant::now();
         loop {
             match self.stands(watch).await {
-                Ok(true) => heard = Instant::now(),
+                Ok(true) => {
+                    heard = Instant::now();
+                    if !std::mem::replace(&mut is_told, true) {
+                        let process = self.process;
+                        tracing::warn!(process, "the database does not answer a commit: its connection stays taken");
+                    }
+                }
                 Ok(false) => break,
                 Err(error) if heard.elapsed() >= SILENCE_MAX => {
                     tracing::warn!(%error, process = self.process, "nobody knows what became of a commit");
@@ -59,7 +65,9 @@ impl Transaction {
             }
             sleep(ASK_EVERY).await;
         }
-        tracing::info!(process = self.process, "the database has ended a commit that it did not answer");
+        if is_told {
+            tracing::info!(process = self.process, "the database has ended a commit that it did not answer");
+        }
     }
 
     async fn stands(self, watch: &Pool) -> Result<bool, StoreError> {

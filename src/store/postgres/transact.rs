@@ -7,6 +7,7 @@ use super::{
     known::Known,
     load::{COUNT_MARGIN_MICROS, Loads, Numbers},
     save::{Saved, save},
+    stall::Transaction,
     wanted::Wanted,
 };
 use crate::store::{Committed, StoreError};
@@ -149,8 +150,7 @@ impl Transactor {
                 return Err(give_up(session, &failure, patience).await);
             }
             Err(_) => {
-                let watch = Arc::clone(&self.watch);
-                session.close_slowly(async move { transaction.over(&watch).await });
+                self.close_slowly(session, transaction);
                 return Err(Failure::Final(StoreError::Unknown("the database did not answer".to_owned())));
             }
         };
@@ -160,7 +160,11 @@ impl Transactor {
                 self.known().learn_new(&changes.reservations);
                 Ok(Committed { answers, changes })
             }
-            Err(Failure::Final(StoreError::Unknown(text))) => Err(Failure::Final(StoreError::Unknown(text))),
+            // The connection broke, or the pooler's did: the server may be in the middle of the commit all the same.
+            Err(Failure::Final(StoreError::Unknown(text))) => {
+                self.close_slowly(session, transaction);
+                Err(Failure::Final(StoreError::Unknown(text)))
+            }
             Err(failure) => {
                 self.orphan(positions(&changes));
                 if saved.commit.is_ok() {
@@ -169,6 +173,11 @@ impl Transactor {
                 Err(failure)
             }
         }
+    }
+
+    fn close_slowly(&self, session: Session<'_>, transaction: Transaction) {
+        let watch = Arc::clone(&self.watch);
+        session.close_slowly(async move { transaction.over(&watch).await });
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
