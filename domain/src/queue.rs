@@ -8,6 +8,7 @@ use crate::{
     refusal::Refusal,
     rules::{Rules, TOKENS_PER_ADVANCE_MAX},
     time::{Span, Time},
+    user::Caller,
 };
 use serde::{Deserialize, Serialize};
 
@@ -381,11 +382,17 @@ pub fn can_expire(token: &Token) -> bool {
     token.status != TokenStatus::Ended
 }
 
-/// Whether the token lets its user hold and pay (서비스이용가능여부).
+/// Whether the token lets the caller hold and pay in a room (서비스이용가능여부).
 ///
 /// # Errors
-/// The refusal that says what the token lacks.
-pub fn check_may_use(token: &Token, now: Time, rules: &Rules) -> Result<(), Refusal> {
+/// [`Refusal::TokenInvalid`] for another user's token, else the refusal that says what it lacks.
+pub fn check_may_use(token: &Token, caller: Caller, room_id: RoomId, now: Time, rules: &Rules) -> Result<(), Refusal> {
+    if Some(token.user_id) != caller.user_id() {
+        return Err(Refusal::TokenInvalid);
+    }
+    if token.id.room_id != room_id {
+        return Err(Refusal::TokenOfAnotherRoom);
+    }
     match token.lapsed(now, rules).status {
         TokenStatus::Active => Ok(()),
         TokenStatus::Waiting | TokenStatus::Dormant => Err(Refusal::TokenWaiting),

@@ -161,10 +161,7 @@ pub(super) fn advance(
 
 /// The caller's active token, good for `room_id`, or why it is not.
 pub(super) fn check_service(world: &World, caller: Caller, id: TokenId, room_id: RoomId) -> Result<Token, Refusal> {
-    let token = own(world, caller, id).map_err(|_| Refusal::TokenInvalid)?;
-    if id.room_id != room_id {
-        return Err(Refusal::TokenOfAnotherRoom);
-    }
-    check_may_use(&token, world.now, &world.rules)?;
+    let token = world.token(id).filter(|_| is_valid_position(id.position)).ok_or(Refusal::TokenInvalid)?;
+    check_may_use(&token, caller, room_id, world.now, &world.rules)?;
     Ok(token)
 }

@@ -248,6 +248,7 @@ impl Reads {
     /// ones: they are looked for among the live ones from where all are settled, which is some minutes of the sale, and
     /// on the primary.
     async fn pending(&self, concert: Option<i64>, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
+        // Whether a commit may come late is not known here, so nothing is noted as settled.
         let pending = self.next_expiries(Time::MAX, u32::MAX, Late::Possible).await?.into_iter().map(|(_, id)| id);
         let mut ids: Vec<i64> =
             pending.filter(|id| page.after.is_none_or(|after| *id < after)).map(ReservationId::get).collect();
