@@ -78,6 +78,10 @@ impl Memory {
         tokio::spawn(async move {
             tokio::time::sleep(UNSETTLED_FOR).await;
             let (Some(store), Some(queue)) = (store.upgrade(), queue.upgrade()) else { return };
+            // Such a commit may bring them later than any other; the line is laid again after it.
+            if store.has_unanswered_commits() {
+                return;
+            }
             match (store.now().await, store.unused_positions(room, after, to).await) {
                 (Ok(now), Ok(unused)) => {
                     let unused = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
