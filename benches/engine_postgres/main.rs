@@ -62,6 +62,8 @@ fn main() -> Result<()> {
             plan::run(&server).await
         } else if asked("lanes") {
             lanes(&server).await
+        } else if asked("only") {
+            only(&server).await
         } else if asked("profile") {
             profile(&server).await
         } else {
@@ -179,10 +181,23 @@ async fn lanes(server: &Postgres) -> Result<()> {
     Ok(())
 }
 
+/// The engine and the usual way alone, in turn, over and over: to compare two builds.
+async fn only(server: &Postgres) -> Result<()> {
+    let ways = [Way::Engine(CALLERS), Way::Engine(4 * CALLERS), Way::Usual(Pace::OneByOne)];
+    for round in 0..ROUNDS {
+        for way in ways {
+            let url = server.copy("round").await?;
+            let rates = way.run(&url, &shuffled(u64::try_from(round)?)).await?;
+            println!("{:<48} {:.0} holds/s, {:.0} payments/s", way.name(), rates.holds, rates.payments);
+        }
+    }
+    Ok(())
+}
+
 /// Each way once, and where the database's time went: for finding out why. Wants `pg_stat_statements` in
 /// `PG_SETTINGS`.
 async fn profile(server: &Postgres) -> Result<()> {
-    for way in [Way::Plain, Way::Batches(200), Way::Engine(CALLERS)] {
+    for way in [Way::Plain, Way::Batches(200), Way::Engine(CALLERS), Way::Engine(4 * CALLERS)] {
         let url = server.copy("round").await?;
         let rates = way.run(&url, &shuffled(1)).await?;
         println!("{:<48} {:.0} holds/s, {:.0} payments/s", way.name(), rates.holds, rates.payments);

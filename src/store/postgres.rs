@@ -18,6 +18,7 @@ mod statements;
 mod tls;
 pub mod tool;
 mod transact;
+mod tuples;
 mod upkeep;
 mod wanted;
 

@@ -98,24 +98,37 @@ async fn what_is_referred_to_and_what_was_written_down_stays() {
     }
 }
 
-#[tokio::test]
-async fn an_update_that_does_not_find_its_row_stops_the_whole_batch() {
+/// A hold, where `sql` has been run before.
+async fn assert_stopped(sql: &str) {
     let office = Two::open().await;
     let concert = office.one.concert().await;
     let seat = office.one.seats(concert.concert_id, 1).await[0];
     let user = office.one.register().await;
     let token = office.one.activate(user).await;
-    // Somebody's trigger swallows the update.
-    office
-        .admin
-        .batch_execute(
-            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-             CREATE TRIGGER swallow BEFORE UPDATE ON seat FOR EACH ROW EXECUTE FUNCTION swallow()",
-        )
-        .await
-        .unwrap();
+    office.admin.batch_execute(sql).await.unwrap();
     let hold = Command::Hold { token, seat_ids: vec![seat] };
     let outcome = give(&office.one, vec![request(Caller::Buyer(user), hold)]).await.unwrap();
     assert!(matches!(outcome, Err(StoreError::Conflict(_))), "{outcome:?}");
     assert_eq!(office.number("SELECT count(*) FROM reservation").await, 0);
+}
+
+#[tokio::test]
+async fn an_update_that_is_swallowed_stops_the_whole_batch() {
+    assert_stopped(
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER swallow BEFORE UPDATE ON seat FOR EACH ROW EXECUTE FUNCTION swallow()",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_of_a_row_that_is_not_where_it_was_stops_the_whole_batch() {
+    assert_stopped(
+        "CREATE FUNCTION move_seat() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             UPDATE seat SET updated_at = updated_at WHERE seat_id = NEW.seat_id;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER move_seat AFTER INSERT ON reservation FOR EACH ROW EXECUTE FUNCTION move_seat()",
+    )
+    .await;
 }

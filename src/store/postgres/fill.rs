@@ -4,6 +4,7 @@ use super::{
     load::Load,
     rows::{self, Hash, time, user_id},
     stall::Transaction,
+    tuples::Tuples,
     wanted::Wanted,
 };
 use frontrow_domain::{
@@ -22,6 +23,8 @@ pub(super) struct Filled {
     pub(super) world: World,
     /// The tokens that were active before the batch.
     pub(super) active: HashSet<TokenId>,
+    /// Where the rows stand that it may change.
+    pub(super) tuples: Tuples,
     /// Which transaction it was loaded in.
     pub(super) transaction: Transaction,
 }
@@ -33,16 +36,20 @@ type Loaded = (Token, bool);
 pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) -> Result<Filled, Error> {
     let mut world = World::new(Time::default(), rules, NextIds::default());
     let mut tokens: Vec<Loaded> = Vec::new();
-    let mut transaction = Transaction::default();
+    let (mut tuples, mut transaction) = (Tuples::default(), Transaction::default());
     for (kind, rows) in loads {
         for row in rows {
             match kind {
-                Load::Tokens => tokens.push((rows::token(row)?, row.try_get(9)?)),
+                Load::Tokens => {
+                    let token = rows::token(row)?;
+                    tuples.tokens.note(token.id, row, 9)?;
+                    tokens.push((token, row.try_get(10)?));
+                }
                 Load::Clock => {
                     set_clock(&mut world, row)?;
                     transaction = Transaction::of_row(row, 7)?;
                 }
-                _ => put(&mut world, *kind, row)?,
+                _ => put(&mut world, &mut tuples, *kind, row)?,
             }
         }
     }
@@ -56,7 +63,7 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
     fill_places(&mut world, &tokens, wanted);
     fill_lines(&mut world, &tokens, wanted);
     fill_holdings(&mut world, wanted);
-    Ok(Filled { world, active, transaction })
+    Ok(Filled { world, active, tuples, transaction })
 }
 
 /// Whether every named reservation came with its seat, and every seat with its concert. What was remembered of them
@@ -67,7 +74,7 @@ pub(super) fn is_whole(world: &World, wanted: &Wanted) -> bool {
         && world.seats.iter().all(|seat| world.concerts.contains(seat.concert_id))
 }
 
-fn put(world: &mut World, kind: Load, row: &Row) -> Result<(), Error> {
+fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<(), Error> {
     match kind {
         Load::Users => {
             let user = rows::user(row)?;
@@ -85,10 +92,12 @@ fn put(world: &mut World, kind: Load, row: &Row) -> Result<(), Error> {
         }
         Load::Points => {
             let point = rows::point(row)?;
+            tuples.points.note(point.user_id, row, 6)?;
             world.points.load(point.user_id, point);
         }
         Load::Seats => {
             let seat = rows::seat(row)?;
+            tuples.seats.note(seat.seat_id, row, 8)?;
             world.seats.load(seat.seat_id, seat);
         }
         Load::Concerts => {
@@ -97,6 +106,7 @@ fn put(world: &mut World, kind: Load, row: &Row) -> Result<(), Error> {
         }
         Load::Reservations => {
             let reservation = rows::reservation(row)?;
+            tuples.reservations.note(reservation.reservation_id, row, 11)?;
             world.reservations.load(reservation.reservation_id, reservation);
         }
         Load::Payments => {

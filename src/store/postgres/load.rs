@@ -76,7 +76,7 @@ const LOCK_TOKENS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         token_columns!(),
-        ", false FROM unnest($1, $2) AS k (room_id, position)
+        ", w.ctid, false FROM unnest($1, $2) AS k (room_id, position)
          JOIN waiting_token AS w ON w.room_id = k.room_id AND w.position = k.position
          ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
     ),
@@ -87,7 +87,7 @@ const LOCK_TOKENS_OF_ROOM: Statement = Statement {
     sql: concat!(
         "SELECT ",
         token_columns!(),
-        ", false FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = ANY($2)
+        ", w.ctid, false FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = ANY($2)
          ORDER BY w.room_id, w.position FOR NO KEY UPDATE"
     ),
     types: &[Type::INT8, Type::INT8_ARRAY],
@@ -96,7 +96,7 @@ const LOCK_PLACES: Statement = Statement {
     sql: concat!(
         "SELECT ",
         token_columns!(),
-        ", false FROM unnest($1, $2) AS k (user_id, room_id)
+        ", w.ctid, false FROM unnest($1, $2) AS k (user_id, room_id)
          JOIN waiting_token AS w ON w.user_id = k.user_id AND w.room_id = k.room_id AND w.status <> 'ended'
          ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
     ),
@@ -130,7 +130,7 @@ const LOCK_LINES: Statement = Statement {
          )
          SELECT ",
         token_columns!(),
-        ", k.head FROM (
+        ", w.ctid, k.head FROM (
              SELECT room_id, position, bool_or(head) AS head FROM wanted GROUP BY room_id, position
          ) AS k JOIN waiting_token AS w ON w.room_id = k.room_id AND w.position = k.position
          ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
@@ -149,7 +149,11 @@ const LOCK_LINES: Statement = Statement {
     ],
 };
 const LOCK_POINTS: Statement = Statement {
-    sql: concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"),
+    sql: concat!(
+        "SELECT ",
+        point_columns!(),
+        ", ctid FROM point WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"
+    ),
     types: &[Type::UUID_ARRAY],
 };
 /// With the accounts of those who made the payments.
@@ -157,14 +161,18 @@ const LOCK_POINTS_OF_PAYMENTS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         point_columns!(),
-        " FROM point WHERE user_id = ANY (ARRAY(
+        ", ctid FROM point WHERE user_id = ANY (ARRAY(
              SELECT unnest($1) UNION SELECT p.user_id FROM payment AS p WHERE p.payment_id = ANY($2)
          )) ORDER BY user_id FOR NO KEY UPDATE"
     ),
     types: &[Type::UUID_ARRAY, Type::INT8_ARRAY],
 };
 const LOCK_SEATS: Statement = Statement {
-    sql: concat!("SELECT ", seat_columns!(), " FROM seat WHERE seat_id = ANY($1) ORDER BY seat_id FOR NO KEY UPDATE"),
+    sql: concat!(
+        "SELECT ",
+        seat_columns!(),
+        ", ctid FROM seat WHERE seat_id = ANY($1) ORDER BY seat_id FOR NO KEY UPDATE"
+    ),
     types: &[Type::INT8_ARRAY],
 };
 /// With the seats of reservations and of payments' reservations: which seat that is never changes.
@@ -172,7 +180,7 @@ const LOCK_SEATS_OF_RESERVATIONS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         seat_columns!(),
-        " FROM seat WHERE seat_id = ANY (ARRAY(
+        ", ctid FROM seat WHERE seat_id = ANY (ARRAY(
              SELECT unnest($1)
              UNION SELECT r.seat_id FROM unnest($2) AS k (id), LATERAL (
                  SELECT seat_id FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
@@ -229,17 +237,17 @@ const RESERVATIONS: Statement = Statement {
     sql: concat!(
         "SELECT r.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE seat_id = k.id AND coalesce(closed_at, -1) = -1 OFFSET 0) AS r
+        ", ctid FROM reservation WHERE seat_id = k.id AND coalesce(closed_at, -1) = -1 OFFSET 0) AS r
          UNION ALL SELECT r.* FROM unnest($2) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE user_id = k.id AND closed_at IS NULL OFFSET 0) AS r
+        ", ctid FROM reservation WHERE user_id = k.id AND closed_at IS NULL OFFSET 0) AS r
          UNION ALL SELECT r.* FROM unnest($3) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
+        ", ctid FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
          UNION ALL SELECT r.* FROM unnest($4) AS k (id), LATERAL (
              SELECT reservation_id AS paid FROM payment WHERE payment_id = k.id OFFSET 0) AS p, LATERAL (SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE reservation_id = p.paid OFFSET 0) AS r"
+        ", ctid FROM reservation WHERE reservation_id = p.paid OFFSET 0) AS r"
     ),
     types: &[Type::INT8_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };

@@ -11,6 +11,7 @@ use super::{
     connect::{Params, Session, Statement},
     pipeline::Pipeline,
     statements as sql,
+    tuples::{TupleId, Tuples},
 };
 use crate::store::words::Word;
 use frontrow_domain::{
@@ -53,15 +54,22 @@ fn micros(time: Option<Time>) -> Option<i64> {
 struct Saves<'a> {
     session: &'a Session<'a>,
     changes: &'a Changes,
+    tuples: &'a Tuples,
     pipeline: Pipeline<'a, u64>,
 }
 
-/// Writes all of `changes` and commits. `active` are the tokens that were active before the batch.
+/// Writes all of `changes` and commits. `active` are the tokens that were active before the batch, `tuples` where the
+/// rows stand that it has loaded.
 ///
 /// # Errors
 /// A statement could not be prepared: nothing was sent.
-pub(super) async fn save(session: &Session<'_>, changes: &Changes, active: &HashSet<TokenId>) -> Result<Saved, Error> {
-    let mut saves = Saves { session, changes, pipeline: Pipeline::new() };
+pub(super) async fn save(
+    session: &Session<'_>,
+    changes: &Changes,
+    active: &HashSet<TokenId>,
+    tuples: &Tuples,
+) -> Result<Saved, Error> {
+    let mut saves = Saves { session, changes, tuples, pipeline: Pipeline::new() };
     saves.users();
     saves.rooms();
     saves.concerts();
@@ -195,24 +203,27 @@ impl<'a> Saves<'a> {
     }
 
     fn old_seats(&mut self) {
-        self.add(&sql::UPDATE_SEATS, &self.changes.seats.updated, |save| async move {
+        let tuples = &self.tuples.seats;
+        self.add(&sql::UPDATE_SEATS, &self.changes.seats.updated, move |save| async move {
+            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(row.seat_id));
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
             let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason.as_deref());
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
-            save.run(&[&ids, &statuses, &reservations, &reasons, &times, &count(save.rows)]).await
+            save.run(&[&at, &ids, &statuses, &reservations, &reasons, &times, &count(save.rows)]).await
         });
     }
 
     fn reservations(&mut self) {
-        let reservations = &self.changes.reservations;
-        self.add(&sql::UPDATE_RESERVATIONS, &reservations.updated, |save| async move {
+        let (reservations, tuples) = (&self.changes.reservations, &self.tuples.reservations);
+        self.add(&sql::UPDATE_RESERVATIONS, &reservations.updated, move |save| async move {
+            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(row.reservation_id));
             let ids: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let confirmed: Vec<Option<i64>> = column(save.rows, |row| micros(row.confirmed_at));
             let closed: Vec<Option<i64>> = column(save.rows, |row| micros(row.closed_at));
-            save.run(&[&ids, &statuses, &confirmed, &closed, &count(save.rows)]).await
+            save.run(&[&at, &ids, &statuses, &confirmed, &closed, &count(save.rows)]).await
         });
         self.add(&sql::INSERT_RESERVATIONS, &reservations.inserted, Step::<Reservation>::new_reservations);
     }
@@ -239,7 +250,7 @@ impl<'a> Saves<'a> {
     }
 
     fn points(&mut self) {
-        let points = &self.changes.points;
+        let (points, tuples) = (&self.changes.points, &self.tuples.points);
         self.add(&sql::INSERT_POINTS, &points.inserted, |save: Step<'a, Point>| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
@@ -250,12 +261,13 @@ impl<'a> Saves<'a> {
             save.run(&[&ids, &users, &amounts, &versions, &updated, &created]).await
         });
         self.add(&sql::INSERT_HISTORY, &self.changes.history, Step::<PointEntry>::history);
-        self.add(&sql::UPDATE_POINTS, &points.updated, |save| async move {
-            let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+        self.add(&sql::UPDATE_POINTS, &points.updated, move |save| async move {
+            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(row.user_id));
+            let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
             let versions: Vec<i64> = column(save.rows, |row| row.version);
             let updated: Vec<i64> = column(save.rows, |row| row.last_updated.micros());
-            save.run(&[&users, &amounts, &versions, &updated, &count(save.rows)]).await
+            save.run(&[&at, &ids, &amounts, &versions, &updated, &count(save.rows)]).await
         });
     }
 
@@ -264,17 +276,19 @@ impl<'a> Saves<'a> {
         // Of a token that stays active only the end can change: that touches no index.
         let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
         let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
-        let session = self.session;
+        let (session, tuples) = (self.session, &self.tuples.tokens);
         if !renewed.is_empty() {
             self.pipeline.add(&sql::RENEW_TOKENS, async move {
+                let at: Vec<Option<TupleId>> = column(&renewed, |row| tuples.get(row.id));
                 let rooms: Vec<i64> = column(&renewed, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&renewed, |row| row.id.position.0);
                 let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline));
-                session.execute(&sql::RENEW_TOKENS, &[&rooms, &positions, &ends, &count(&renewed)]).await
+                session.execute(&sql::RENEW_TOKENS, &[&at, &rooms, &positions, &ends, &count(&renewed)]).await
             });
         }
         if !others.is_empty() {
             self.pipeline.add(&sql::UPDATE_TOKENS, async move {
+                let at: Vec<Option<TupleId>> = column(&others, |row| tuples.get(row.id));
                 let rooms: Vec<i64> = column(&others, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&others, |row| row.id.position.0);
                 let columns = TokenColumns::of(&others);
@@ -283,6 +297,7 @@ impl<'a> Saves<'a> {
                     .execute(
                         &sql::UPDATE_TOKENS,
                         &[
+                            &at,
                             &rooms,
                             &positions,
                             statuses,

@@ -117,7 +117,7 @@ impl Transactor {
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
         };
-        let Filled { mut world, active, transaction } = match fill(&loads, wanted, self.rules) {
+        let Filled { mut world, active, tuples, transaction } = match fill(&loads, wanted, self.rules) {
             Ok(filled) => filled,
             Err(failure) => return Err(give_up(session, &failure, patience).await),
         };
@@ -143,7 +143,7 @@ impl Transactor {
             roll_back(session, patience).await;
             return Ok(Committed { answers, changes });
         }
-        let saved = match timeout(patience, save(&session, &changes, &active)).await {
+        let saved = match timeout(patience, save(&session, &changes, &active, &tuples)).await {
             Ok(Ok(saved)) => saved,
             Ok(Err(failure)) => {
                 self.orphan(positions(&changes));
