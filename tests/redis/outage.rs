@@ -10,10 +10,12 @@ use frontrow::{
     store::Store,
 };
 use frontrow_domain::{
-    command::Command,
+    command::{Command, NewConcert, Outcome},
     id::{Position, RoomId, TokenId, UserId},
+    money::Money,
     queue::{Fence, Token, TokenStatus},
     time::{Span, Time},
+    user::Caller,
     world::Changes,
 };
 use std::time::{Duration, Instant};
@@ -324,6 +326,59 @@ async fn a_node_of_a_cluster_that_is_full_keeps_only_its_own_rooms_from_being_to
     assert_eq!(queue.token(token(1, 20_000)).await.unwrap(), None);
     relieve(full);
     told(token(1, 20_000)).await;
+    office.agree(HEALED_WITHIN).await;
+}
+
+/// The room of a new concert, with one user in line.
+async fn room_of_one(office: &Office, user: u128) -> TokenId {
+    let (now, day) = (office.clock.now(), Span::from_secs(86_400));
+    let new = NewConcert {
+        title: "Midnight Tide".to_owned(),
+        artist: "Midnight Tide".to_owned(),
+        venue: "Hangang Hall, Seoul".to_owned(),
+        time_zone: "Asia/Seoul".to_owned(),
+        concert_date: jiff::civil::date(2099, 3, 1),
+        start_time: jiff::civil::time(20, 0, 0, 0),
+        end_time: jiff::civil::time(22, 30, 0, 0),
+        starts_at: now.plus(day),
+        base_price: Money::new(90_000),
+        opens_at: now.minus(day),
+        closes_at: now.plus(day),
+        own_room_max_active: Some(5),
+    };
+    let answers = office.commit(0, vec![(Caller::System, Command::CreateConcert(new))]).await;
+    let Ok(Outcome::Concert(concert)) = &answers[0].decision else { panic!("{answers:?}") };
+    let join = Command::IssueToken { room_id: concert.room_id, concert_id: None };
+    let answers = office.commit(0, vec![(buyer(user), join)]).await;
+    let Ok(Outcome::Joined { token, .. }) = &answers[0].decision else { panic!("{answers:?}") };
+    token.id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_full_keeps_only_its_own_rooms_from_being_laid_anew() {
+    let cluster = RedisCluster::start();
+    let office = crowd(cluster.urls()).await;
+    let queue = &office.instances[0].queue;
+    let laid = async |id| {
+        let row = office.store.token(id).await.unwrap();
+        let from = Instant::now();
+        while queue.token(id).await.unwrap() != row {
+            assert!(from.elapsed() < HEALED_WITHIN, "{id:?} is not laid");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The slots of rooms 1 and 2 are on nodes of their own, and those of the office and its house on the third.
+    let [first, second] = [room_of_one(&office, 901).await, room_of_one(&office, 902).await];
+    assert_eq!((first.room_id, second.room_id), (RoomId::new(1), RoomId::new(2)));
+    laid(first).await;
+    laid(second).await;
+    fill(&cluster.nodes[0]);
+    cluster.nodes.iter().for_each(RedisServer::flush);
+    laid(second).await;
+    laid(at(100)).await;
+    assert_eq!(queue.token(first).await.unwrap(), None);
+    relieve(&cluster.nodes[0]);
+    laid(first).await;
     office.agree(HEALED_WITHIN).await;
 }
 

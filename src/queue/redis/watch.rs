@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const READER: Duration = Duration::from_secs(2);
 /// Whoever lays things in Redis has this long before another one may.
 const LOCK_MS: u64 = 30_000;
+/// How long a room whose node refuses is left alone.
+const REFUSED: Duration = Duration::from_secs(2);
 /// How many deadlines are laid, those that end first. The sweep finds others in the store.
 const DEADLINES_MAX: u32 = 1_000_000;
 /// How many of those who wait are read and laid at a time.
@@ -153,53 +155,92 @@ impl Watch {
     }
 }
 
+/// Lays all that Redis should carry. Rooms whose node refuses do not keep the others from it: they are tried again until
+/// it takes them, or until another laying begins.
 async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> {
     let keys = &lines.keys;
     let store = |error: crate::store::StoreError| QueueError(error.to_string());
-    let redis = |error: redis::RedisError| QueueError(error.to_string());
     let due = lines.store.next_expiries(Time::MAX, DEADLINES_MAX).await.map_err(store)?;
     let holds = HoldChanges { due, over: Vec::new() };
-    holds::publish(&mut link.way(), keys, &holds).await.map_err(redis)?;
+    holds::publish(&mut link.way(), keys, &holds).await.map_err(|error| QueueError(error.to_string()))?;
     let rooms = lines.store.rooms().await.map_err(store)?;
-    for room in &rooms {
-        let Some(rows) = lines.store.glance(room.room_id).await.map_err(store)? else { continue };
+    let mut left = lay_rooms(lines, link, rooms.iter().map(|room| room.room_id).collect()).await?;
+    link.script::<()>(MARKED.key(marker(keys)).arg(nonce)).await?;
+    tracing::info!("laid deadlines and tokens in Redis");
+    while !left.is_empty() {
+        tracing::warn!(
+            rooms = left.len(),
+            "Redis refuses copies of tokens, which are looked up in the database instead"
+        );
+        tokio::time::sleep(REFUSED).await;
+        keep_lock(lines, link).await?;
+        left = lay_rooms(lines, link, left).await?;
+    }
+    Ok(())
+}
+
+/// Lays the copies of the tokens of these rooms: of those who wait after all others, since there may be millions of
+/// them. Which rooms' nodes refuse.
+async fn lay_rooms(lines: &Lines, link: &Link, rooms: Vec<RoomId>) -> Result<Vec<RoomId>, QueueError> {
+    let (mut taken, mut refused) = (Vec::new(), Vec::new());
+    for room in rooms {
+        let glance = lines.store.glance(room).await.map_err(|error| QueueError(error.to_string()))?;
+        let Some(rows) = glance else { continue };
         let mut changes = TokenChanges::default();
         for token in &rows.others {
             changes.follow(token, rows.now);
         }
-        tokens::publish(&link.way(), keys, changes).await.map_err(redis)?;
+        if tell(lines, link, changes).await? { &mut taken } else { &mut refused }.push(room);
     }
-    for room in &rooms {
-        lay_waiting(lines, link, room.room_id).await?;
+    for room in taken {
+        if !lay_waiting(lines, link, room).await? {
+            refused.push(room);
+        }
     }
-    link.script::<()>(MARKED.key(marker(keys)).arg(nonce)).await?;
-    tracing::info!("laid deadlines and tokens in Redis");
-    Ok(())
+    Ok(refused)
 }
 
-/// Lays the copies of those who wait, after all others: there may be millions of them. While some are told to Redis, the
-/// next are read.
-async fn lay_waiting(lines: &Lines, link: &Link, room: RoomId) -> Result<(), QueueError> {
+/// Lays the copies of those who wait in a room. While some are told to Redis, the next are read. Whether the room's node
+/// took them.
+async fn lay_waiting(lines: &Lines, link: &Link, room: RoomId) -> Result<bool, QueueError> {
     let mut waiting = read_waiting(lines, room, None).await?;
     while let Some(last) = waiting.last() {
-        // As long as this goes on, nobody else needs to begin; who has begun, after this one was held up, has it now.
-        let mut renewal = KEEP_LOCK.key(lock_of(&lines.keys));
-        renewal.arg(lines.instance.simple().to_string()).arg(LOCK_MS);
-        if link.script::<i64>(&renewal).await? == 0 {
-            return Err(QueueError("another instance lays them".into()));
-        }
+        keep_lock(lines, link).await?;
         let mut changes = TokenChanges::default();
         for token in &waiting {
             // Of the oldest moment there is: what was told meanwhile is later and stays.
             changes.follow(token, token.issued_at);
         }
-        let way = link.way();
-        let tell =
-            async { tokens::publish(&way, &lines.keys, changes).await.map_err(|error| QueueError(error.to_string())) };
-        let ((), next) = tokio::try_join!(tell, read_waiting(lines, room, Some(last.id.position)))?;
+        let next = read_waiting(lines, room, Some(last.id.position));
+        let (is_told, next) = tokio::try_join!(tell(lines, link, changes), next)?;
+        if !is_told {
+            return Ok(false);
+        }
         waiting = next;
     }
+    Ok(true)
+}
+
+/// Keeps others from laying, as long as this goes on. Whoever has begun, after this one was held up, has the lock now.
+async fn keep_lock(lines: &Lines, link: &Link) -> Result<(), QueueError> {
+    let mut renewal = KEEP_LOCK.key(lock_of(&lines.keys));
+    renewal.arg(lines.instance.simple().to_string()).arg(LOCK_MS);
+    if link.script::<i64>(&renewal).await? == 0 {
+        return Err(QueueError("another instance lays them".into()));
+    }
     Ok(())
+}
+
+/// Tells of the tokens of one room. Whether its node took them; an error where Redis is away.
+async fn tell(lines: &Lines, link: &Link, mut changes: TokenChanges) -> Result<bool, QueueError> {
+    match tokens::tell(&link.way(), &lines.keys, &mut changes, |_| true).await.into_values().next() {
+        None => Ok(true),
+        Some(error) if link.is_up() => {
+            tracing::debug!(%error, "copies of tokens were refused");
+            Ok(false)
+        }
+        Some(error) => Err(QueueError(error.to_string())),
+    }
 }
 
 /// So many of those who wait behind `after`.

@@ -205,7 +205,7 @@ impl<'a> Saves<'a> {
     fn old_seats(&mut self) {
         let tuples = &self.tuples.seats;
         self.add(&sql::UPDATE_SEATS, &self.changes.seats.updated, move |save| async move {
-            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(row.seat_id));
+            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(&row.seat_id));
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
@@ -218,7 +218,7 @@ impl<'a> Saves<'a> {
     fn reservations(&mut self) {
         let (reservations, tuples) = (&self.changes.reservations, &self.tuples.reservations);
         self.add(&sql::UPDATE_RESERVATIONS, &reservations.updated, move |save| async move {
-            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(row.reservation_id));
+            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(&row.reservation_id));
             let ids: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let confirmed: Vec<Option<i64>> = column(save.rows, |row| micros(row.confirmed_at));
@@ -262,7 +262,7 @@ impl<'a> Saves<'a> {
         });
         self.add(&sql::INSERT_HISTORY, &self.changes.history, Step::<PointEntry>::history);
         self.add(&sql::UPDATE_POINTS, &points.updated, move |save| async move {
-            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(row.user_id));
+            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(&row.user_id));
             let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
             let versions: Vec<i64> = column(save.rows, |row| row.version);
@@ -279,7 +279,7 @@ impl<'a> Saves<'a> {
         let (session, tuples) = (self.session, &self.tuples.tokens);
         if !renewed.is_empty() {
             self.pipeline.add(&sql::RENEW_TOKENS, async move {
-                let at: Vec<Option<TupleId>> = column(&renewed, |row| tuples.get(row.id));
+                let at: Vec<Option<TupleId>> = column(&renewed, |row| tuples.get(&row.id));
                 let rooms: Vec<i64> = column(&renewed, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&renewed, |row| row.id.position.0);
                 let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline));
@@ -288,7 +288,7 @@ impl<'a> Saves<'a> {
         }
         if !others.is_empty() {
             self.pipeline.add(&sql::UPDATE_TOKENS, async move {
-                let at: Vec<Option<TupleId>> = column(&others, |row| tuples.get(row.id));
+                let at: Vec<Option<TupleId>> = column(&others, |row| tuples.get(&row.id));
                 let rooms: Vec<i64> = column(&others, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&others, |row| row.id.position.0);
                 let columns = TokenColumns::of(&others);

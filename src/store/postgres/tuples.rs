@@ -73,8 +73,8 @@ impl<K: Eq + Hash> Table<K> {
         Ok(())
     }
 
-    pub(super) fn get(&self, key: K) -> Option<TupleId> {
-        self.0.get(&key).copied()
+    pub(super) fn get(&self, key: &K) -> Option<TupleId> {
+        self.0.get(key).copied()
     }
 }
 
