@@ -1,8 +1,9 @@
 //! The `PostgreSQL` store beside the usual way of one transaction a request, and beside a plain pipelined loop that
 //! makes the same row changes and decides nothing.
 //!
-//! `cargo bench --bench engine_postgres` runs them in turn and prints the ratios; `-- sweep` finds the best pool of
-//! the usual way.
+//! `cargo bench --bench engine_postgres` runs them in turn and prints the ratios. `-- builds` runs only the engine and
+//! the usual way, to compare two builds of the program; `-- sweep` finds the best pool of the usual way; `-- lanes`,
+//! `-- plan` and `-- profile` are for finding out why.
 
 mod ours;
 mod plain;
@@ -62,8 +63,8 @@ fn main() -> Result<()> {
             plan::run(&server).await
         } else if asked("lanes") {
             lanes(&server).await
-        } else if asked("only") {
-            only(&server).await
+        } else if asked("builds") {
+            builds(&server).await
         } else if asked("profile") {
             profile(&server).await
         } else {
@@ -182,7 +183,7 @@ async fn lanes(server: &Postgres) -> Result<()> {
 }
 
 /// The engine and the usual way alone, in turn, over and over: to compare two builds.
-async fn only(server: &Postgres) -> Result<()> {
+async fn builds(server: &Postgres) -> Result<()> {
     let ways = [Way::Engine(CALLERS), Way::Engine(4 * CALLERS), Way::Usual(Pace::OneByOne)];
     for round in 0..ROUNDS {
         for way in ways {
@@ -194,7 +195,7 @@ async fn only(server: &Postgres) -> Result<()> {
     Ok(())
 }
 
-/// Each way once, and where the database's time went: for finding out why. Wants `pg_stat_statements` in
+/// Some ways once, and where the database's time went: for finding out why. Wants `pg_stat_statements` in
 /// `PG_SETTINGS`.
 async fn profile(server: &Postgres) -> Result<()> {
     for way in [Way::Plain, Way::Batches(200), Way::Engine(CALLERS), Way::Engine(4 * CALLERS)] {

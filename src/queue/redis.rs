@@ -251,6 +251,8 @@ impl RedisQueue {
             spoilt: Arc::clone(&spoilt),
             ids: Ids::from_os(),
             nonce: None,
+            laying: JoinSet::new(),
+            laid: Arc::default(),
         };
         let mut reader = Reader {
             lines: Arc::clone(&lines),

@@ -92,6 +92,10 @@ impl Obstacle {
     pub(crate) async fn step_aside(self) {
         self.0.batch_execute("ROLLBACK").await.unwrap();
     }
+
+    pub(crate) async fn commit(self) {
+        self.0.batch_execute("COMMIT").await.unwrap();
+    }
 }
 
 /// Gives a batch to an instance and goes on meanwhile.

@@ -121,6 +121,29 @@ async fn one_seat_wanted_through_both_has_one_holder() {
 }
 
 #[tokio::test]
+async fn rows_that_moved_while_their_locks_were_waited_for_are_changed_where_they_are_then() {
+    let office = Two::open().await;
+    let concert = office.one.concert().await;
+    let seat = office.one.seats(concert.concert_id, 1).await[0];
+    let user = office.one.register().await;
+    office.one.charge(user, 1_000_000).await;
+    let token = office.one.activate(user).await;
+    let reservation_id = office.one.hold(user, token, seat).await.reservation_id;
+    let moves = "UPDATE waiting_token SET issued_at = issued_at; UPDATE point SET amount = amount;
+                 UPDATE seat SET price = price; UPDATE reservation SET price = price";
+    let obstacle = office.stand_in_the_way(moves).await;
+    let pay = Command::Pay { token, reservation_ids: vec![reservation_id] };
+    let given = give(&office.other, vec![request(Caller::Buyer(user), pay)]);
+    office.wait_for_waiters(1).await;
+    obstacle.commit().await;
+    let answer = answer(given).await;
+    assert!(matches!(answer.decision, Ok(Outcome::Paid(_))), "{answer:?}");
+    let sold = "SELECT count(*) FROM seat JOIN reservation USING (reservation_id)
+                WHERE seat.status = 'sold' AND reservation.status = 'confirmed'";
+    assert_eq!(office.number(sold).await, 1);
+}
+
+#[tokio::test]
 async fn a_users_limit_of_seats_holds_through_both() {
     let office = Two::open().await;
     let concert = office.one.concert().await;

@@ -28,6 +28,11 @@ use std::{
     },
     time::Duration,
 };
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
 use tokio_postgres::Client;
 
 const LANES: usize = 2;
@@ -176,4 +181,65 @@ async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_en
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+/// Passes connections on to the server, until they are cut: then both sides see them end, and new ones pass.
+struct Cable {
+    port: u16,
+    connections: Arc<Mutex<Vec<AbortHandle>>>,
+}
+
+impl Cable {
+    async fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
+        let all = Arc::clone(&connections);
+        tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                let passing = tokio::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
+                all.lock().unwrap().push(passing.abort_handle());
+            }
+        });
+        Self { port, connections }
+    }
+
+    fn cut(&self) {
+        self.connections.lock().unwrap().drain(..).for_each(|connection| connection.abort());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_connection_broke_is_followed_until_the_server_has_ended_it() {
+    let server = Server::start().await;
+    let cable = Cable::to(server.port()).await;
+    let settings = Settings::new(&format!("postgres://postgres@127.0.0.1:{}/postgres", cable.port));
+    let clock = Clock::manual(START);
+    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap();
+    let office = Fixture::new(clock, Arc::new(store), None);
+    let user = office.register().await;
+    let admin = server.client().await;
+    wait_for_standbys(&admin, "nobody").await;
+    let (outcome, ()) = tokio::join!(join(&office, user), async {
+        let waiting = async {
+            while stalled(&admin).await == 0 {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the commit waits for the standby");
+        cable.cut();
+    });
+    assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{outcome:?}");
+    assert!(office.store.has_unanswered_commits(), "the server goes on with it");
+
+    wait_for_standbys(&admin, "").await;
+    let ended = async {
+        while office.store.has_unanswered_commits() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("the server has ended it");
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().waiting.len(), 1, "it was a commit");
 }

@@ -363,7 +363,7 @@ async fn a_node_that_is_full_keeps_only_its_own_rooms_from_being_laid_anew() {
         let row = office.store.token(id).await.unwrap();
         let from = Instant::now();
         while queue.token(id).await.unwrap() != row {
-            assert!(from.elapsed() < HEALED_WITHIN, "{id:?} is not laid");
+            assert!(from.elapsed() < Duration::from_secs(20), "{id:?} is not laid");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -1,5 +1,7 @@
--- Keeps a lock for ARGV[2] more milliseconds, if it is still ARGV[1]'s. 1 if it is.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+-- Keeps a lock for ARGV[2] more milliseconds, unless it is another's than ARGV[1]'s by now. 1 if it is kept.
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
     return 0
 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1

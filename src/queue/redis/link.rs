@@ -456,7 +456,7 @@ pub(super) async fn limited<T>(
 }
 
 /// Whether the error says that the server, rather than the command, is in trouble.
-fn is_away(error: &RedisError) -> bool {
+pub(super) fn is_away(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io
         | ErrorKind::Parse

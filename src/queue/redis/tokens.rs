@@ -80,9 +80,9 @@ fn key(keys: &Keys, room: RoomId, hash: i64) -> String {
     keys.room(room, format_args!("t:{hash}"))
 }
 
-/// Puts the copies of live tokens and removes those of ended ones, for the rooms that are wanted. What was told is taken
-/// out of `changes`. A room whose node refuses or cannot be reached does not keep the others from being told: what is
-/// left of it stays in `changes`, and the answer is why, by room. Doing it again does no harm.
+/// Puts the copies of live tokens and removes those of ended ones, for the rooms that are wanted. What was told is
+/// taken out of `changes`. A room whose node refuses or cannot be reached does not keep the others from being told:
+/// what is left of it stays in `changes`, and the answer is why, by room. Doing it again does no harm.
 pub async fn tell(
     connection: &impl Shared,
     keys: &Keys,

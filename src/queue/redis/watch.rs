@@ -8,11 +8,15 @@ use super::{
     Lines,
     holds::{self, HoldChanges},
     keys::Keys,
-    link::{Link, Reach},
+    link::{Link, Reach, error_of, is_away},
     reader::FromEnd,
     tokens::{self, TokenChanges},
 };
-use crate::{clock::Ids, queue::QueueError, store::Page};
+use crate::{
+    clock::Ids,
+    queue::QueueError,
+    store::{Page, StoreError},
+};
 use frontrow_domain::{
     id::{Position, RoomId},
     queue::Token,
@@ -20,10 +24,14 @@ use frontrow_domain::{
 };
 use redis::Script;
 use std::{
-    sync::{Arc, LazyLock},
+    collections::BTreeSet,
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::JoinSet,
+};
 
 /// How often the server is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,8 +39,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const READER: Duration = Duration::from_secs(2);
 /// Whoever lays things in Redis has this long before another one may.
 const LOCK_MS: u64 = 30_000;
-/// How long a room whose node refuses is left alone.
-const REFUSED: Duration = Duration::from_secs(2);
+/// Rooms whose nodes refuse are left alone this long, before they are tried again.
+const REFUSED_MS: u64 = 5_000;
 /// How many deadlines are laid, those that end first. The sweep finds others in the store.
 const DEADLINES_MAX: u32 = 1_000_000;
 /// How many of those who wait are read and laid at a time.
@@ -61,6 +69,19 @@ pub(super) struct Watch {
     pub(super) ids: Ids,
     /// The marker's nonce when the lines were laid the last time.
     pub(super) nonce: Option<String>,
+    /// The task that lays things in Redis, at most one. It ends with the value.
+    pub(super) laying: JoinSet<()>,
+    /// What this instance has laid.
+    pub(super) laid: Arc<Mutex<Laid>>,
+}
+
+/// What has been laid in the Redis of one marker: another try begins with the rest.
+#[derive(Debug, Default)]
+pub(super) struct Laid {
+    nonce: String,
+    has_deadlines: bool,
+    /// Whose tokens.
+    rooms: BTreeSet<RoomId>,
 }
 
 fn marker(keys: &Keys) -> String {
@@ -145,106 +166,129 @@ impl Watch {
     }
 
     /// Lays the deadlines and tokens in Redis, aside: the lines need not wait for it.
-    fn lay_redis(&self, nonce: String) {
-        let (lines, link) = (Arc::clone(&self.lines), Arc::clone(&self.link));
-        tokio::spawn(async move {
-            if let Err(error) = lay(&lines, &link, &nonce).await {
-                tracing::warn!(%error, "cannot lay deadlines and tokens in Redis");
+    fn lay_redis(&mut self, nonce: String) {
+        let laid = Arc::clone(&self.laid);
+        {
+            let mut laid = super::lock(&laid);
+            if laid.nonce != nonce {
+                *laid = Laid { nonce, ..Laid::default() };
+            }
+        }
+        let laying = Laying { lines: Arc::clone(&self.lines), link: Arc::clone(&self.link), laid };
+        self.laying = JoinSet::new();
+        self.laying.spawn(async move {
+            match laying.run().await {
+                Ok(0) => tracing::info!("laid deadlines and tokens in Redis"),
+                Ok(refused) => tracing::warn!(refused, "Redis refuses the tokens of some rooms: it is tried again"),
+                Err(error) => tracing::warn!(%error, "cannot lay deadlines and tokens in Redis"),
             }
         });
     }
 }
 
-/// Lays all that Redis should carry. Rooms whose node refuses do not keep the others from it: they are tried again until
-/// it takes them, or until another laying begins.
-async fn lay(lines: &Lines, link: &Link, nonce: &str) -> Result<(), QueueError> {
-    let keys = &lines.keys;
-    let store = |error: crate::store::StoreError| QueueError(error.to_string());
-    let due = lines.store.next_expiries(Time::MAX, DEADLINES_MAX).await.map_err(store)?;
-    let holds = HoldChanges { due, over: Vec::new() };
-    holds::publish(&mut link.way(), keys, &holds).await.map_err(|error| QueueError(error.to_string()))?;
-    let rooms = lines.store.rooms().await.map_err(store)?;
-    let mut left = lay_rooms(lines, link, rooms.iter().map(|room| room.room_id).collect()).await?;
-    link.script::<()>(MARKED.key(marker(keys)).arg(nonce)).await?;
-    tracing::info!("laid deadlines and tokens in Redis");
-    while !left.is_empty() {
-        tracing::warn!(
-            rooms = left.len(),
-            "Redis refuses copies of tokens, which are looked up in the database instead"
-        );
-        tokio::time::sleep(REFUSED).await;
-        keep_lock(lines, link).await?;
-        left = lay_rooms(lines, link, left).await?;
-    }
-    Ok(())
+/// Lays in Redis all that it should carry.
+struct Laying {
+    lines: Arc<Lines>,
+    link: Arc<Link>,
+    laid: Arc<Mutex<Laid>>,
 }
 
-/// Lays the copies of the tokens of these rooms: of those who wait after all others, since there may be millions of
-/// them. Which rooms' nodes refuse.
-async fn lay_rooms(lines: &Lines, link: &Link, rooms: Vec<RoomId>) -> Result<Vec<RoomId>, QueueError> {
-    let (mut taken, mut refused) = (Vec::new(), Vec::new());
-    for room in rooms {
-        let glance = lines.store.glance(room).await.map_err(|error| QueueError(error.to_string()))?;
-        let Some(rows) = glance else { continue };
+impl Laying {
+    /// Lays the deadlines, and the copies of tokens room by room. A room whose node refuses does not keep the others from
+    /// it: how many do. While some do the marker does not say that all is laid, and so somebody begins again.
+    async fn run(&self) -> Result<usize, QueueError> {
+        let keys = &self.lines.keys;
+        if !super::lock(&self.laid).has_deadlines {
+            let due = self.lines.store.next_expiries(Time::MAX, DEADLINES_MAX).await.map_err(|error| unread(&error))?;
+            let holds = HoldChanges { due, over: Vec::new() };
+            holds::publish(&mut self.link.way(), keys, &holds).await.map_err(|error| error_of(&error))?;
+            super::lock(&self.laid).has_deadlines = true;
+        }
+        let mut rooms = self.lines.store.rooms().await.map_err(|error| unread(&error))?;
+        rooms.retain(|room| !super::lock(&self.laid).rooms.contains(&room.room_id));
+        let (mut refused, mut taken) = (0, Vec::new());
+        for room in rooms {
+            if self.lay_others(room.room_id).await? { taken.push(room.room_id) } else { refused += 1 }
+        }
+        // After all others: there may be millions who wait.
+        for room in taken {
+            if self.lay_waiting(room).await? {
+                super::lock(&self.laid).rooms.insert(room);
+            } else {
+                refused += 1;
+            }
+        }
+        if refused == 0 {
+            let nonce = super::lock(&self.laid).nonce.clone();
+            self.link.script::<()>(MARKED.key(marker(keys)).arg(nonce)).await?;
+        } else {
+            self.keep_lock(REFUSED_MS).await?;
+        }
+        Ok(refused)
+    }
+
+    /// Lays the copies of those in a room who do not wait. Whether the room's node took them.
+    async fn lay_others(&self, room: RoomId) -> Result<bool, QueueError> {
+        self.keep_lock(LOCK_MS).await?;
+        let Some(rows) = self.lines.store.glance(room).await.map_err(|error| unread(&error))? else { return Ok(true) };
         let mut changes = TokenChanges::default();
         for token in &rows.others {
             changes.follow(token, rows.now);
         }
-        if tell(lines, link, changes).await? { &mut taken } else { &mut refused }.push(room);
+        self.tell(changes).await
     }
-    for room in taken {
-        if !lay_waiting(lines, link, room).await? {
-            refused.push(room);
-        }
-    }
-    Ok(refused)
-}
 
-/// Lays the copies of those who wait in a room. While some are told to Redis, the next are read. Whether the room's node
-/// took them.
-async fn lay_waiting(lines: &Lines, link: &Link, room: RoomId) -> Result<bool, QueueError> {
-    let mut waiting = read_waiting(lines, room, None).await?;
-    while let Some(last) = waiting.last() {
-        keep_lock(lines, link).await?;
-        let mut changes = TokenChanges::default();
-        for token in &waiting {
+    /// Lays the copies of those who wait in a room. While some are told to Redis, the next are read. Whether the room's
+    /// node took them.
+    async fn lay_waiting(&self, room: RoomId) -> Result<bool, QueueError> {
+        let mut waiting = self.read_waiting(room, None).await?;
+        while let Some(last) = waiting.last() {
+            self.keep_lock(LOCK_MS).await?;
+            let mut changes = TokenChanges::default();
             // Of the oldest moment there is: what was told meanwhile is later and stays.
-            changes.follow(token, token.issued_at);
+            for token in &waiting {
+                changes.follow(token, token.issued_at);
+            }
+            let next = self.read_waiting(room, Some(last.id.position));
+            let (is_told, next) = tokio::try_join!(self.tell(changes), next)?;
+            if !is_told {
+                return Ok(false);
+            }
+            waiting = next;
         }
-        let next = read_waiting(lines, room, Some(last.id.position));
-        let (is_told, next) = tokio::try_join!(tell(lines, link, changes), next)?;
-        if !is_told {
-            return Ok(false);
-        }
-        waiting = next;
+        Ok(true)
     }
-    Ok(true)
+
+    /// So many of those who wait behind `after`.
+    async fn read_waiting(&self, room: RoomId, after: Option<Position>) -> Result<Vec<Token>, QueueError> {
+        let page = Page { after, limit: WAITING_AT_ONCE };
+        self.lines.store.waiting_tokens(room, page).await.map_err(|error| unread(&error))
+    }
+
+    /// Keeps others from laying for so long. Whoever has begun, after this one was held up, has the lock now.
+    async fn keep_lock(&self, millis: u64) -> Result<(), QueueError> {
+        let mut renewal = KEEP_LOCK.key(lock_of(&self.lines.keys));
+        renewal.arg(self.lines.instance.simple().to_string()).arg(millis);
+        if self.link.script::<i64>(&renewal).await? == 0 {
+            return Err(QueueError("another instance lays them".into()));
+        }
+        Ok(())
+    }
+
+    /// Tells of the tokens of one room. Whether its node took them; an error where Redis is away.
+    async fn tell(&self, mut changes: TokenChanges) -> Result<bool, QueueError> {
+        let refused = tokens::tell(&self.link.way(), &self.lines.keys, &mut changes, |_| true).await;
+        match refused.into_values().next() {
+            None => Ok(true),
+            Some(error) if is_away(&error) => Err(error_of(&error)),
+            Some(error) => {
+                tracing::debug!(%error, "copies of tokens were refused");
+                Ok(false)
+            }
+        }
+    }
 }
 
-/// Keeps others from laying, as long as this goes on. Whoever has begun, after this one was held up, has the lock now.
-async fn keep_lock(lines: &Lines, link: &Link) -> Result<(), QueueError> {
-    let mut renewal = KEEP_LOCK.key(lock_of(&lines.keys));
-    renewal.arg(lines.instance.simple().to_string()).arg(LOCK_MS);
-    if link.script::<i64>(&renewal).await? == 0 {
-        return Err(QueueError("another instance lays them".into()));
-    }
-    Ok(())
-}
-
-/// Tells of the tokens of one room. Whether its node took them; an error where Redis is away.
-async fn tell(lines: &Lines, link: &Link, mut changes: TokenChanges) -> Result<bool, QueueError> {
-    match tokens::tell(&link.way(), &lines.keys, &mut changes, |_| true).await.into_values().next() {
-        None => Ok(true),
-        Some(error) if link.is_up() => {
-            tracing::debug!(%error, "copies of tokens were refused");
-            Ok(false)
-        }
-        Some(error) => Err(QueueError(error.to_string())),
-    }
-}
-
-/// So many of those who wait behind `after`.
-async fn read_waiting(lines: &Lines, room: RoomId, after: Option<Position>) -> Result<Vec<Token>, QueueError> {
-    let page = Page { after, limit: WAITING_AT_ONCE };
-    lines.store.waiting_tokens(room, page).await.map_err(|error| QueueError(error.to_string()))
+fn unread(error: &StoreError) -> QueueError {
+    QueueError(error.to_string())
 }

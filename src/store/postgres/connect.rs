@@ -68,7 +68,7 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 const TRANSACTION: Duration = Duration::from_secs(9);
 /// How often the server looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
-/// How the lanes' statements are planned: once for all values, since each names its rows by key.
+/// How the lanes' statements are planned: once for all values, since each names its rows.
 const LANE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; ";
 /// What the network may keep silent before a connection counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 //!
 //! A row that was loaded stays where it is until the batch is saved: it is locked, or changes only under a lock that
 //! is held. So an update names it by its tuple id (`ctid`), which costs no index. It names the key beside it, and tells
-//! `all_found` how many rows it must find: an id that is not the row's any more stops the batch.
+//! `all_found` how many rows it must find: a row that has moved since stops the batch.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use frontrow_domain::id::{ReservationId, SeatId, TokenId, UserId};
