@@ -194,8 +194,9 @@ struct Laying {
 }
 
 impl Laying {
-    /// Lays the deadlines, and the copies of tokens room by room. A room whose node refuses does not keep the others from
-    /// it: how many do. While some do the marker does not say that all is laid, and so somebody begins again.
+    /// Lays the deadlines, and the copies of tokens room by room. Tells how many rooms' nodes refused: they do not keep
+    /// the others from it, but as long as there are any the marker does not say that all is laid, and somebody begins
+    /// again.
     async fn run(&self) -> Result<usize, QueueError> {
         let keys = &self.lines.keys;
         if !super::lock(&self.laid).has_deadlines {
