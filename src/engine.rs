@@ -48,7 +48,7 @@ pub trait Follower: Send + Sync + 'static {
 /// Why a command was not decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Too much waits already. Nothing was done.
+    /// Too much waits already, or other transactions held the rows for too long. Nothing was done.
     #[error("the engine is overloaded")]
     Overloaded,
     /// The database is away. Nothing was done.

@@ -251,6 +251,9 @@ pub enum StoreError {
     /// Nothing was saved: the database is locked, full, read-only or away. It may work again later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Nothing was saved: other transactions held the rows for longer than a batch waits. The database itself works.
+    #[error("other transactions were in the way: {0}")]
+    Contended(String),
     /// Nothing was saved, because a row of the batch broke a constraint. Smaller batches may find which.
     #[error("a constraint of the database was broken: {0}")]
     Conflict(String),

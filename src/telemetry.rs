@@ -303,6 +303,7 @@ impl Metrics {
     pub fn store_error(&self, error: &StoreError) {
         let kind = match error {
             StoreError::Unavailable(_) => "unavailable",
+            StoreError::Contended(_) => "contended",
             StoreError::Conflict(_) => "conflict",
             StoreError::Unknown(_) => "unknown",
             StoreError::Corrupt(_) => "corrupt",

@@ -194,12 +194,17 @@ impl Lane {
     }
 
     fn note_error(&self, error: &StoreError) -> Fault {
+        self.metrics.store_error(error);
         let fault = match error {
+            // The database works: others had the rows. It says nothing of whether this instance can serve.
+            StoreError::Contended(_) => {
+                tracing::warn!(%error, "a batch was not saved");
+                return Fault::Overloaded;
+            }
             StoreError::Unavailable(_) | StoreError::Corrupt(_) => Fault::Unavailable,
             StoreError::Unknown(_) => Fault::OutcomeUnknown,
             StoreError::Conflict(_) => Fault::Internal,
         };
-        self.metrics.store_error(error);
         if fault != Fault::Internal {
             self.healthy.store(false, Ordering::Relaxed);
         }

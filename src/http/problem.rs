@@ -318,6 +318,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let definition = match &error {
             StoreError::Unavailable(_) => &codes::UNAVAILABLE,
+            StoreError::Contended(_) => &codes::OVERLOADED,
             StoreError::Unknown(_) => &codes::OUTCOME_UNKNOWN,
             StoreError::Conflict(_) | StoreError::Corrupt(_) => &codes::INTERNAL,
         };

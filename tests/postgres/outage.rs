@@ -113,7 +113,7 @@ async fn a_lock_that_is_not_to_be_had_is_given_up_and_nothing_is_saved() {
     let obstacle = office.stand_in_the_way("SELECT FROM seat FOR UPDATE").await;
     let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
     let outcome = given.await.unwrap();
-    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(StoreError::Contended(_))), "{outcome:?}");
     obstacle.step_aside().await;
     assert_eq!(reservations(&office).await, 0);
     let held = office.one.ask(Caller::Buyer(buyer.user), buyer.hold()).await;

@@ -73,7 +73,8 @@ pub(super) fn is_the_servers(error: &Error) -> bool {
 pub(super) fn of_work(error: &Error) -> StoreError {
     let text = text(error);
     match cause(error) {
-        Cause::Lost | Cause::Contended | Cause::Unavailable => StoreError::Unavailable(text),
+        Cause::Lost | Cause::Unavailable => StoreError::Unavailable(text),
+        Cause::Contended => StoreError::Contended(text),
         Cause::Taken | Cause::Refused => StoreError::Conflict(text),
         Cause::Corrupt => StoreError::Corrupt(text),
     }

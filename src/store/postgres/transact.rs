@@ -126,16 +126,14 @@ impl Transactor {
             self.known().forget();
             self.note_orphans(world);
             roll_back(session, patience).await;
-            return Err(Failure::Again(StoreError::Unavailable(
-                "the database knows other rows than before".to_owned(),
-            )));
+            return Err(Failure::Again(StoreError::Contended("the database knows other rows than before".to_owned())));
         }
         self.known().learn(&world);
         let margin = Duration::from_micros(COUNT_MARGIN_MICROS.unsigned_abs());
         if !wanted.counted.is_empty() && started.elapsed() >= margin {
             self.note_orphans(world);
             roll_back(session, patience).await;
-            return Err(Failure::Again(StoreError::Unavailable("counting the active tokens took too long".to_owned())));
+            return Err(Failure::Again(StoreError::Contended("counting the active tokens took too long".to_owned())));
         }
         let answers = decide_all(&mut world, batch);
         let changes = world.into_changes();
