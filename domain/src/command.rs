@@ -530,6 +530,7 @@ impl Keys {
             }
             Command::UpdateConcert { concert_id, .. } => {
                 self.concerts.push(*concert_id);
+                self.rooms.push(RoomId::of_concert(*concert_id));
                 raise(&mut self.demand.audit, 1);
             }
             Command::AddSeats { concert_id, seats } => {

@@ -234,6 +234,10 @@ pub struct Room {
     /// The leader that moved the line last: one with a lower number moves it no more.
     #[serde(skip)]
     pub fence: Fence,
+    /// When the sale of the concert opens whose own room it is; none for the house room.
+    pub opens_at: Option<Time>,
+    /// When that sale is over: it closes, or was closed before. None for the house room.
+    pub closes_at: Option<Time>,
     /// When a setting last changed.
     pub updated_at: Time,
 }
@@ -261,6 +265,8 @@ impl Room {
             credit_ppm: 0,
             credit_at: now,
             fence: Fence(0),
+            opens_at: None,
+            closes_at: None,
             updated_at: now,
         }
     }

@@ -14,8 +14,8 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role, Session},
 };
 use support::{
-    BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, add_seats, at, block, cancel, charge,
-    create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, START, add_seats, at, block, cancel,
+    charge, create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
 };
 use uuid::Uuid;
 
@@ -140,6 +140,44 @@ fn changing_a_concert_changes_what_is_named_only() {
         ..before
     };
     assert_eq!(after, expected);
+}
+
+#[test]
+fn a_concerts_own_room_knows_when_the_sale_opens_and_is_over() {
+    let mut office = Office::new();
+    let window = |office: &Office, room| (office.room(room).opens_at, office.room(room).closes_at);
+    assert_eq!(window(&office, HOUSE), (None, None));
+    assert_eq!(window(&office, OWN), (Some(START), Some(at(CLOSES))));
+
+    let moved = ConcertChange {
+        opens_at: Some(at(DAY)),
+        closes_at: Some(at(2 * DAY)),
+        status: Some(ConcertStatus::Scheduled),
+        ..ConcertChange::default()
+    };
+    let closed = ConcertChange { status: Some(ConcertStatus::Closed), ..ConcertChange::default() };
+    let renamed = ConcertChange { title: Some("The Second Night".to_owned()), ..ConcertChange::default() };
+    office.run([(S, BOSS, update_concert(2, moved.clone()), "concert")]);
+    assert_eq!(window(&office, OWN), (Some(at(DAY)), Some(at(2 * DAY))));
+    assert_eq!(office.room(OWN).updated_at, at(S));
+    office.run([
+        (2 * S, BOSS, update_concert(2, closed.clone()), "concert"),
+        (3 * S, BOSS, update_concert(2, renamed.clone()), "concert"),
+    ]);
+    assert_eq!(window(&office, OWN), (Some(at(DAY)), Some(at(2 * S))), "a closed concert's sale is over");
+    office.run([
+        (4 * S, BOSS, update_concert(2, moved.clone()), "concert"),
+        (3 * DAY, BOSS, update_concert(2, closed), "concert"),
+    ]);
+    assert_eq!(window(&office, OWN), (Some(at(DAY)), Some(at(2 * DAY))), "it was over before it was closed");
+
+    let before = office.room(OWN).clone();
+    office.run([
+        (3 * DAY, BOSS, update_concert(2, renamed), "concert"),
+        (3 * DAY, BOSS, update_concert(1, moved), "concert"),
+    ]);
+    assert_eq!(*office.room(OWN), before);
+    assert_eq!(window(&office, HOUSE), (None, None), "the house room leads to any concert");
 }
 
 #[test]

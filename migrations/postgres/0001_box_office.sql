@@ -100,6 +100,9 @@ CREATE TABLE room (
     credit_at        bigint NOT NULL,
     -- The number of the leader that moved the line last.
     fence            bigint NOT NULL,
+    -- When the sale of the concert opens whose own room it is, and when that sale is over.
+    opens_at         bigint,
+    closes_at        bigint,
     updated_at       bigint NOT NULL
 ) WITH (fillfactor = 20);
 

@@ -100,6 +100,12 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          GROUP BY user_id, room_id HAVING count(*) > 1",
     ),
     (
+        "a concert's own room knows when its sale opens and is over",
+        "SELECT 'room ' || r.room_id FROM room r LEFT JOIN concert c USING (room_id)
+         WHERE r.room_id <> 0 AND (r.opens_at IS DISTINCT FROM c.opens_at OR r.closes_at IS NULL
+             OR r.closes_at > c.closes_at OR (c.status = 'scheduled' AND r.closes_at < c.closes_at))",
+    ),
+    (
         "positions are in the order of issue",
         "SELECT 'room ' || room_id || ', position ' || position || ' was issued before one in front of it'
          FROM (SELECT room_id, position, issued_at, max(issued_at) OVER (

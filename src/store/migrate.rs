@@ -22,6 +22,7 @@ pub const SQLITE: &[Migration] = &[
         name: "lists_by_status",
         sql: include_str!("../../migrations/sqlite/0003_lists_by_status.sql"),
     },
+    Migration { version: 4, name: "sale_window", sql: include_str!("../../migrations/sqlite/0004_sale_window.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

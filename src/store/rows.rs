@@ -10,7 +10,7 @@ macro_rules! user_columns {
 macro_rules! room_columns {
     () => {
         "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
-         updated_at, fence"
+         updated_at, fence, opens_at, closes_at"
     };
 }
 
@@ -101,6 +101,8 @@ macro_rules! readers {
                 credit_at: time(row, 9)?,
                 updated_at: time(row, 10)?,
                 fence: Fence(row.$get(11)?),
+                opens_at: time_or_none(row, 12)?,
+                closes_at: time_or_none(row, 13)?,
             })
         }
 

@@ -114,6 +114,8 @@ pub(super) const TABLES: &[Table] = &[
             number("credit_ppm"),
             number("credit_at"),
             number("fence"),
+            number("opens_at"),
+            number("closes_at"),
             number("updated_at"),
         ],
     ),

@@ -4,14 +4,14 @@ use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite
 use frontrow::{
     check,
     clock::Clock,
-    store::{ReservationFilter, Store, StoreError, sqlite::SqliteStore},
+    store::{ReservationFilter, Store, StoreError, migrate, sqlite::SqliteStore},
 };
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
     id::{Position, RoomId},
     money::Money,
     rules::Rules,
-    time::Span,
+    time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
 use rusqlite::{Connection, params};
@@ -171,6 +171,30 @@ async fn a_newer_schema_is_refused() {
     raw(&office).pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(open(&office.path()), Err(StoreError::Corrupt(text)) if text.contains("version 99")));
     assert!(matches!(SqliteStore::open_read_only(&office.path()), Err(StoreError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn a_room_of_an_older_file_learns_of_its_concerts_sale() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    let file = Connection::open(&path).unwrap();
+    for step in migrate::SQLITE.iter().take(3) {
+        file.execute_batch(step.sql).unwrap();
+    }
+    file.execute_batch(
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0), (2, 1, 'open', 0, 1, 0, 0, 0, 0), (3, 1, 'open', 0, 1, 0, 0, 0, 0);
+         WITH v (n) AS (VALUES (1), (2), (3))
+         INSERT INTO concert SELECT n, '', '', '', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 9, 1, n * 10,
+             n * 100, iif(n = 1, 0, n), iif(n = 3, 'closed', 'scheduled'), 0, 150 FROM v;
+         PRAGMA user_version = 3; PRAGMA application_id = 0x46524f57;",
+    )
+    .unwrap();
+    drop(file);
+    let rooms = open(&path).unwrap().rooms().await.unwrap();
+    let windows: Vec<_> = rooms.iter().map(|room| (room.opens_at, room.closes_at)).collect();
+    let at = |micros| Some(Time::from_micros(micros));
+    assert_eq!(windows, [(None, None), (at(20), at(200)), (at(30), at(150))]);
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ macro_rules! conformance {
                 seats_are_all_or_none,
                 a_user_has_at_most_the_limit_of_seats_in_a_concert,
                 operators_change_concerts_rooms_and_seats,
+                a_concerts_own_room_follows_its_sale,
                 a_seat_added_and_held_in_one_batch_is_held,
             },
             keys::{

@@ -38,6 +38,12 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "positions are in the order of issue",
     ),
     (
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence,
+             updated_at) VALUES (7, 1, 'open', 0, 1, 0, 0, 0, 0, 0)",
+        "DELETE FROM room WHERE room_id = 7",
+        "a concert's own room knows when its sale opens and is over",
+    ),
+    (
         "UPDATE room_cap SET max_active = 0",
         "UPDATE room_cap SET max_active = 100",
         "no more tokens were ever active in a room than its cap at the time",

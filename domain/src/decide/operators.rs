@@ -38,12 +38,7 @@ pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert
     let concert_id = world.take_concert_id();
     let room_id = match new.own_room_max_active {
         None => RoomId::HOUSE,
-        Some(max_active) => {
-            let room_id = RoomId::of_concert(concert_id);
-            world.rooms.put(room_id, Room::new(room_id, max_active, now));
-            world.note_cap(room_id, max_active);
-            room_id
-        }
+        Some(_) => RoomId::of_concert(concert_id),
     };
     let concert = Concert {
         concert_id,
@@ -64,6 +59,11 @@ pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert
         updated_at: now,
     };
     world.concerts.put(concert_id, concert.clone());
+    if let Some(max_active) = new.own_room_max_active {
+        world.rooms.put(room_id, Room::new(room_id, max_active, now));
+        world.note_cap(room_id, max_active);
+        set_sale_window(world, &concert);
+    }
     let detail = json!({ "title": concert.title, "room_id": room_id });
     world.add_audit(caller.user_id(), "concert.create", format!("concert {concert_id}"), detail);
     Ok(Outcome::Concert(concert))
@@ -98,6 +98,7 @@ pub(super) fn update_concert(world: &mut World, caller: Caller, id: ConcertId, c
     }
     concert.updated_at = later(concert.updated_at, world.now);
     world.concerts.put(id, concert.clone());
+    set_sale_window(world, &concert);
     let detail = json!({
         "title": change.title, "artist": change.artist, "venue": change.venue,
         "start": change.start, "end_time": change.end_time, "base_price": change.base_price,
@@ -105,6 +106,27 @@ pub(super) fn update_concert(world: &mut World, caller: Caller, id: ConcertId, c
     });
     world.add_audit(caller.user_id(), "concert.update", format!("concert {id}"), detail);
     Ok(Outcome::Concert(concert))
+}
+
+/// Tells the concert's own room when its sale opens and when it is over. A closed concert's sale is over since it was
+/// closed.
+fn set_sale_window(world: &mut World, concert: &Concert) {
+    let Some(mut room) = own_room(world, concert) else { return };
+    let closes_at = match concert.status {
+        ConcertStatus::Scheduled => concert.closes_at,
+        ConcertStatus::Closed => concert.closes_at.min(room.closes_at.unwrap_or(world.now)).min(world.now),
+    };
+    let window = (Some(concert.opens_at), Some(closes_at));
+    if (room.opens_at, room.closes_at) != window {
+        (room.opens_at, room.closes_at) = window;
+        room.updated_at = later(room.updated_at, world.now);
+        world.rooms.put(room.room_id, room);
+    }
+}
+
+/// The room that leads to this concert alone.
+fn own_room(world: &World, concert: &Concert) -> Option<Room> {
+    world.rooms.get(concert.room_id).filter(|_| concert.room_id != RoomId::HOUSE).cloned()
 }
 
 pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats: &[NewSeat]) -> Decision {

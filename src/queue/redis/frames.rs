@@ -11,7 +11,7 @@ use frontrow_domain::{
 use uuid::Uuid;
 
 /// The shape that this version of the program writes, and the only one that it reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Version, instance, number of the frame.
 const HEAD: usize = 1 + 16 + 8;
 /// No frame says anything of more tokens than this: more than a batch can change.
@@ -233,16 +233,22 @@ impl Writer {
         self.signed(at.micros().wrapping_sub(now.micros()));
     }
 
+    fn signed_or_none(&mut self, number: Option<i64>) {
+        match number {
+            None => self.byte(0),
+            Some(number) => {
+                self.byte(1);
+                self.signed(number);
+            }
+        }
+    }
+
     fn room(&mut self, room: &Room) {
         self.signed(room.room_id.get());
         self.signed(room.max_active);
-        match room.admit_per_minute {
-            None => self.byte(0),
-            Some(rate) => {
-                self.byte(1);
-                self.signed(rate);
-            }
-        }
+        self.signed_or_none(room.admit_per_minute);
+        self.signed_or_none(room.opens_at.map(Time::micros));
+        self.signed_or_none(room.closes_at.map(Time::micros));
         self.byte(match room.gate {
             Gate::Open => 0,
             Gate::Paused => 1,
@@ -423,10 +429,18 @@ impl Reader<'_> {
         Some(())
     }
 
+    /// The outer none where it cannot be read.
+    #[expect(clippy::option_option, reason = "a number that is none can be read well")]
+    fn signed_or_none(&mut self) -> Option<Option<i64>> {
+        if self.byte()? == 0 { Some(None) } else { Some(Some(self.signed()?)) }
+    }
+
     fn room(&mut self) -> Option<Room> {
         let room_id = RoomId::new(self.signed()?);
         let max_active = self.signed()?;
-        let admit_per_minute = if self.byte()? == 0 { None } else { Some(self.signed()?) };
+        let admit_per_minute = self.signed_or_none()?;
+        let opens_at = self.signed_or_none()?.map(Time::from_micros);
+        let closes_at = self.signed_or_none()?.map(Time::from_micros);
         let gate = match self.byte()? {
             0 => Gate::Open,
             1 => Gate::Paused,
@@ -452,6 +466,8 @@ impl Reader<'_> {
             credit_ppm: self.signed()?,
             credit_at: Time::from_micros(self.signed()?),
             fence: Fence(self.signed()?),
+            opens_at,
+            closes_at,
             updated_at: Time::from_micros(self.signed()?),
         })
     }

@@ -86,7 +86,7 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         }
         Load::Joined => {
             let room = rows::room(row)?;
-            let positions: Vec<i64> = row.try_get(12)?;
+            let positions: Vec<i64> = row.try_get(14)?;
             world.positions.insert(room.room_id, positions.into_iter().map(Position).collect());
             world.rooms.load(room.room_id, room);
         }

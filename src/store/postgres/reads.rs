@@ -444,7 +444,7 @@ impl Reads {
         let wanted = if sought == Unsettled::Sought { keys.as_slice() } else { &keys[..3] };
         let results = together(&self.primary, wanted, Moment::One).await?;
         let [standing, waiting, others, unsettled @ ..] = results.as_slice() else { return Err(no_row()) };
-        let standing_of: Decode<_> = |row| Ok((rows::room(row)?, Position(row.try_get(12)?), time(row, 13)?));
+        let standing_of: Decode<_> = |row| Ok((rows::room(row)?, Position(row.try_get(14)?), time(row, 15)?));
         let Some((room, highest, now)) = decoded(standing, standing_of)?.pop() else { return Ok(None) };
         let waiting = positions(waiting)?.ok_or_else(no_row)?;
         let unsettled = unsettled.first().map(|rows| positions(rows)).transpose()?.flatten().unwrap_or_default();

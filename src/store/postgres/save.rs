@@ -399,6 +399,8 @@ impl Step<'_, Room> {
         let credits: Vec<i64> = column(self.rows, |row| row.credit_ppm);
         let credit_times: Vec<i64> = column(self.rows, |row| row.credit_at.micros());
         let fences: Vec<i64> = column(self.rows, |row| row.fence.0);
+        let openings: Vec<Option<i64>> = column(self.rows, |row| micros(row.opens_at));
+        let closings: Vec<Option<i64>> = column(self.rows, |row| micros(row.closes_at));
         let times: Vec<i64> = column(self.rows, |row| row.updated_at.micros());
         let params: Vec<&(dyn ToSql + Sync)> = vec![
             &ids,
@@ -412,6 +414,8 @@ impl Step<'_, Room> {
             &credits,
             &credit_times,
             &fences,
+            &openings,
+            &closings,
             &times,
         ];
         self.run_checked(params).await

@@ -50,19 +50,21 @@ pub(super) const UPDATE_ROOMS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE room AS r SET max_active = k.max_active, admit_per_minute = k.admit_per_minute, gate = k.gate,
                   message = k.message, cursor = k.cursor, epoch = k.epoch, no_show_ppm = k.no_show_ppm,
-                  credit_ppm = k.credit_ppm, credit_at = k.credit_at, fence = k.fence, updated_at = k.updated_at
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS k (id, max_active, admit_per_minute,
-                  gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence, updated_at)
+                  credit_ppm = k.credit_ppm, credit_at = k.credit_at, fence = k.fence, opens_at = k.opens_at,
+                  closes_at = k.closes_at, updated_at = k.updated_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS k (id, max_active,
+                  admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence, opens_at,
+                  closes_at, updated_at)
               WHERE r.room_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $13) FROM done",
-    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, NUMBER],
+          ) SELECT all_found(count(*), $15) FROM done",
+    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, NUMBER],
 };
 
 pub(super) const INSERT_ROOMS: Statement = Statement {
     sql: "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
-              credit_ppm, credit_at, fence, updated_at)
-          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, IDS, IDS],
+              credit_ppm, credit_at, fence, opens_at, closes_at, updated_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS, IDS],
 };
 
 pub(super) const SET_POSITION: Statement =

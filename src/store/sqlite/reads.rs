@@ -140,7 +140,7 @@ pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) ->
         &snapshot,
         concat!("SELECT ", room_columns!(), ", last_position FROM room WHERE room_id = ?1"),
         (id.get(),),
-        |row| Ok((rows::room(row)?, Position(row.get(12)?))),
+        |row| Ok((rows::room(row)?, Position(row.get(14)?))),
     )?
     else {
         return Ok(None);

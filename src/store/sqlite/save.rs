@@ -118,7 +118,8 @@ fn save_rooms(conn: &Connection, changes: &Changes, highest: &BTreeMap<RoomId, P
 fn update_room(conn: &Connection, room: &Room) -> Result<()> {
     conn.prepare_cached(
         "UPDATE room SET max_active = ?2, admit_per_minute = ?3, gate = ?4, message = ?5, cursor = ?6, epoch = ?7,
-             no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12
+             no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12, opens_at = ?13,
+             closes_at = ?14
          WHERE room_id = ?1",
     )?
     .execute(params![
@@ -133,7 +134,9 @@ fn update_room(conn: &Connection, room: &Room) -> Result<()> {
         room.credit_ppm,
         room.credit_at.micros(),
         room.updated_at.micros(),
-        room.fence.0
+        room.fence.0,
+        room.opens_at.map(Time::micros),
+        room.closes_at.map(Time::micros)
     ])
     .and_then(one)
 }
@@ -141,8 +144,8 @@ fn update_room(conn: &Connection, room: &Room) -> Result<()> {
 pub(super) fn insert_room(conn: &Connection, room: &Room) -> Result<()> {
     conn.prepare_cached(
         "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
-             credit_ppm, credit_at, updated_at, fence)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             credit_ppm, credit_at, updated_at, fence, opens_at, closes_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?
     .execute(params![
         room.room_id.get(),
@@ -156,7 +159,9 @@ pub(super) fn insert_room(conn: &Connection, room: &Room) -> Result<()> {
         room.credit_ppm,
         room.credit_at.micros(),
         room.updated_at.micros(),
-        room.fence.0
+        room.fence.0,
+        room.opens_at.map(Time::micros),
+        room.closes_at.map(Time::micros)
     ])
     .and_then(one)
 }

@@ -1,7 +1,7 @@
-use crate::support::{Fixture, START, first, keyed, new_seat, request};
+use crate::support::{Fixture, START, first, keyed, new_concert, new_seat, request};
 use frontrow::store::{ConcertFilter, ReservationFilter};
 use frontrow_domain::{
-    command::{Command, ConcertChange, ConcertStart, Outcome, RoomChange},
+    command::{Command, ConcertChange, ConcertStart, NewConcert, Outcome, RoomChange},
     concert::ConcertStatus,
     id::{RoomId, SeatId},
     money::Money,
@@ -273,6 +273,31 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     assert_eq!((blocked.status, blocked.blocked_reason.as_deref()), (SeatStatus::Blocked, Some("camera")));
     let more = Command::AddSeats { concert_id: concert.concert_id, seats: vec![new_seat(3), new_seat(2)] };
     assert_eq!(office.ask(Caller::System, more).await, Err(Refusal::SeatNumberTaken { seat_number: 2 }));
+}
+
+pub(super) async fn a_concerts_own_room_follows_its_sale(office: &Fixture) {
+    let concert = office.concert_like(NewConcert { own_room_max_active: Some(3), ..new_concert() }).await;
+    let window = async || {
+        let rooms = office.store.rooms().await.unwrap();
+        let windows: Vec<_> = rooms.iter().map(|room| (room.opens_at, room.closes_at)).collect();
+        assert_eq!(windows[0], (None, None));
+        windows[1]
+    };
+    assert_eq!(window().await, (Some(concert.opens_at), Some(concert.closes_at)));
+    let (opens_at, closes_at) = (START.plus(Span::from_secs(3_600)), START.plus(Span::from_secs(7_200)));
+    let change = ConcertChange { opens_at: Some(opens_at), closes_at: Some(closes_at), ..Default::default() };
+    let update = |change| Command::UpdateConcert { concert_id: concert.concert_id, change };
+    let token = office.join(office.register().await, concert.room_id).await;
+    let (_, changes) = office.batch(vec![request(Caller::System, update(change))]).await;
+    assert_eq!(changes.rooms.updated.len(), 1);
+    assert_eq!(window().await, (Some(opens_at), Some(closes_at)));
+    let now = START.plus(Span::from_secs(60));
+    office.clock.advance(Span::from_secs(60));
+    let close = ConcertChange { status: Some(ConcertStatus::Closed), ..Default::default() };
+    assert!(office.ask(Caller::System, update(close)).await.is_ok());
+    assert_eq!(window().await, (Some(opens_at), Some(now)));
+    let next = office.join(office.register().await, RoomId::HOUSE).await;
+    assert_eq!((token.id.position.0, next.id.position.0), (1, 1));
 }
 
 pub(super) async fn a_seat_added_and_held_in_one_batch_is_held(office: &Fixture) {
