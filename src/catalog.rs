@@ -1,5 +1,6 @@
 //! Concerts and seats as an operator writes them down, in a request or in a file to import.
 
+use crate::bounded::list;
 use frontrow_domain::{
     command::{ConcertStart, NewConcert},
     money::Money,
@@ -17,6 +18,12 @@ use utoipa::ToSchema;
 
 /// How many characters a name, title or venue may have.
 pub const NAME_LEN_MAX: usize = 200;
+/// How many concerts a file to import may list.
+pub const CONCERTS_PER_FILE_MAX: usize = 10_000;
+/// How large a file to import may be, in bytes.
+pub const IMPORT_LEN_MAX: u64 = 256 * 1_024 * 1_024;
+/// In how many parts a file to import may list the seats of a concert.
+const SEAT_PARTS_MAX: usize = 1_000;
 
 /// A field that cannot be what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,9 +71,11 @@ fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Re
     Object::deserialize(deserializer).map(|Object(value)| value)
 }
 
-/// For a field that is a list of objects.
-fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Ok(Vec::<Object<T>>::deserialize(deserializer)?.into_iter().map(|Object(value)| value).collect())
+/// For a field that is a list of at most `MAX` objects.
+fn objects<'de, const MAX: usize, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(list::<MAX, D, Object<T>>(deserializer)?.into_iter().map(|Object(value)| value).collect())
 }
 
 /// A text without surrounding blanks, of 1 to `len_max` characters and no control characters.
@@ -172,8 +181,8 @@ impl ConcertDraft {
 pub enum SeatsDraft {
     /// Numbers in a row, all alike.
     Range(#[serde(deserialize_with = "object")] SeatRange),
-    /// Seat by seat.
-    Seats(#[serde(deserialize_with = "objects")] Vec<SeatDraft>),
+    /// Seat by seat, at most 100,000.
+    Seats(#[serde(deserialize_with = "objects::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")] Vec<SeatDraft>),
 }
 
 /// Neighbouring seats.
@@ -274,17 +283,20 @@ pub struct ConcertFile {
     /// The concert.
     #[serde(deserialize_with = "object")]
     pub concert: ConcertDraft,
-    /// Its seats, in as many parts as it takes.
+    /// Its seats, in as many parts as it takes, up to 1,000.
+    #[serde(deserialize_with = "list::<SEAT_PARTS_MAX, _, _>")]
     pub seats: Vec<SeatsDraft>,
 }
 
-/// Reads a file to import: a JSON list of concerts.
+/// Reads a file to import: a JSON list of at most [`CONCERTS_PER_FILE_MAX`] concerts.
 ///
 /// # Errors
 /// The text is not such a list.
 pub fn read_file(text: &str) -> serde_json::Result<Vec<ConcertFile>> {
-    let concerts: Vec<Object<ConcertFile>> = serde_json::from_str(text)?;
-    Ok(concerts.into_iter().map(|Object(concert)| concert).collect())
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let concerts = objects::<CONCERTS_PER_FILE_MAX, _, ConcertFile>(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(concerts)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod app;
+pub mod bounded;
 pub mod catalog;
 pub mod check;
 pub mod clock;

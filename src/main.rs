@@ -195,6 +195,7 @@ async fn wait_for_signal() {
 
 async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
+    let name = &catalog::checked_text("name", name, 100)?;
     lock::check_beside(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let said = make_operator(&opened.app.office, email, name, file).await;
@@ -232,7 +233,13 @@ fn read_password(file: Option<&Path>) -> anyhow::Result<String> {
 }
 
 async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let cannot_read = || format!("cannot read {}", file.display());
+    let opened = std::fs::File::open(file).with_context(cannot_read)?;
+    let mut text = String::new();
+    opened.take(catalog::IMPORT_LEN_MAX + 1).read_to_string(&mut text).with_context(cannot_read)?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > catalog::IMPORT_LEN_MAX) {
+        bail!("{} is larger than {} bytes: import it in parts", file.display(), catalog::IMPORT_LEN_MAX);
+    }
     let concerts =
         catalog::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
     lock::check_beside(config)?;

@@ -14,7 +14,7 @@ use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::RoomId,
     queue::Fence,
-    rules::TOKENS_PER_ADVANCE_MAX,
+    rules::{HOLDS_PER_SWEEP_MAX, TOKENS_PER_ADVANCE_MAX},
     time::{Span, Time},
     user::Caller,
 };
@@ -38,8 +38,6 @@ const ADVANCES_MAX: u32 = 50;
 const SWEEP_TICK: Duration = Duration::from_millis(250);
 /// How much two clocks may differ beyond what was measured.
 const CLOCK_MARGIN: Span = Span::from_millis(50);
-/// How many holds one command sweeps.
-const SWEEP_MAX: u32 = 500;
 /// How often the store is asked for holds that the queue may not know of.
 const RECOVER_TICK: Duration = Duration::from_secs(10);
 /// How often the store is asked for rooms that another process made.
@@ -165,7 +163,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence, settings: Worker
 async fn sweep_holds(office: Arc<BoxOffice>) {
     loop {
         tokio::time::sleep(SWEEP_TICK).await;
-        sweep_due(&office, SWEEP_MAX).await;
+        sweep_due(&office, HOLDS_PER_SWEEP_MAX).await;
     }
 }
 
@@ -207,7 +205,7 @@ async fn sweep_due(office: &BoxOffice, most: u32) {
 /// Finds holds that are over though no deadline said so: those of before a start, or lost on the way.
 async fn recover_holds(office: Arc<BoxOffice>) {
     loop {
-        recover_due(&office, SWEEP_MAX).await;
+        recover_due(&office, HOLDS_PER_SWEEP_MAX).await;
         rest(&office, RECOVER_TICK).await;
     }
 }

@@ -463,6 +463,10 @@ impl Keys {
 
     fn add(&mut self, request: &Request) {
         self.idempotency.extend(request.idempotency);
+        // It is refused whatever the rows say: no row is locked for it, and no number is drawn.
+        if request.command.check_bounds().is_err() {
+            return;
+        }
         let caller = request.caller.user_id();
         match &request.command {
             Command::Register(user) => {

@@ -53,6 +53,7 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
 
 fn apply(world: &mut World, request: &Request) -> Decision {
     let caller = request.caller;
+    request.command.check_bounds()?;
     match &request.command {
         Command::Register(user) => users::register(world, caller, user),
         Command::SetRole { user_id, role } => users::set_role(world, caller, *user_id, *role),

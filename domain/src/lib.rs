@@ -15,6 +15,7 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
+pub mod bounds;
 pub mod command;
 pub mod concert;
 pub mod decide;

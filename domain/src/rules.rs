@@ -6,6 +6,8 @@ use crate::{money::Money, time::Span};
 pub const SEATS_PER_COMMAND_MAX: usize = 20;
 /// How many seats an operator may add or change in one command.
 pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
+/// How many holds one command sweeps at most.
+pub const HOLDS_PER_SWEEP_MAX: u32 = 500;
 /// How many ranges of seat ids one line of the audit log may name.
 pub const AUDIT_RANGES_MAX: usize = 1_000;
 /// The most that a room's `max_active` may be.

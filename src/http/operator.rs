@@ -1,6 +1,7 @@
 //! What operators do: concerts, seats, rooms, and finding and undoing what buyers did.
 
 use crate::{
+    bounded::list,
     catalog::{ConcertDraft, SeatsDraft, checked_start, checked_text},
     flow::UNEXPECTED,
     http::{
@@ -27,6 +28,7 @@ use frontrow_domain::{
     payment::{Payment, PaymentStatus},
     queue::{Gate, Room},
     reservation::{Reservation, ReservationStatus},
+    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::SeatAction,
     time::Time,
     user::User,
@@ -97,6 +99,7 @@ pub struct AddedSeats {
 #[serde(deny_unknown_fields)]
 pub struct SeatBlock {
     /// Which seats.
+    #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
     /// Why, for the audit log.
@@ -109,6 +112,7 @@ pub struct SeatBlock {
 #[serde(deny_unknown_fields)]
 pub struct SeatRelease {
     /// Which seats.
+    #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
 }

@@ -1,6 +1,7 @@
 //! Payments: pay, look up, refund.
 
 use crate::{
+    bounded::optional_list,
     http::{
         Shared,
         auth::{QueueToken, SignedIn},
@@ -20,6 +21,7 @@ use axum::{
 use frontrow_domain::{
     id::{PaymentId, ReservationId},
     payment::Payment,
+    rules::SEATS_PER_COMMAND_MAX,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,7 +34,7 @@ pub struct Order {
     #[serde(default)]
     reservation_id: Option<ReservationId>,
     /// Several reservations. The answer is a list of payments.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_list::<SEATS_PER_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 20)]
     reservation_ids: Option<Vec<ReservationId>>,
 }

@@ -1,6 +1,7 @@
 //! Reservations: hold, look up, cancel.
 
 use crate::{
+    bounded::optional_list,
     http::{
         Shared,
         auth::{QueueToken, SignedIn},
@@ -20,6 +21,7 @@ use axum::{
 use frontrow_domain::{
     id::{ReservationId, SeatId},
     reservation::Reservation,
+    rules::SEATS_PER_COMMAND_MAX,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,7 +34,7 @@ pub struct Wish {
     #[serde(default)]
     seat_id: Option<SeatId>,
     /// Several seats. The answer is a list of reservations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_list::<SEATS_PER_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 20)]
     seat_ids: Option<Vec<SeatId>>,
 }

@@ -195,6 +195,16 @@ async fn seats_in_use_are_neither_blocked_nor_freed() {
     buyer.sees(&hall, hall.seats[2], "available").await;
     let unknown = json!({ "seat_ids": [999_999], "reason": "x" });
     operator.post("/operator/seats/block", &unknown).await.problem(404, "not_found");
+    let many: Vec<_> = (1..=100_001).collect();
+    let blocked = json!({ "seat_ids": many, "reason": "x" });
+    operator.post("/operator/seats/block", &blocked).await.problem_at(422, "invalid_field", "seat_ids");
+    operator.post("/operator/seats/free", &json!({ "seat_ids": many })).await.problem_at(
+        422,
+        "invalid_field",
+        "seat_ids",
+    );
+    let added = json!({ "seats": many.iter().map(|number| json!({ "seat_number": number })).collect::<Vec<_>>() });
+    operator.post(&format!("/operator{}/seats", hall.path()), &added).await.problem_at(422, "invalid_field", "seats");
     let silent = json!({ "seat_ids": [hall.seats[2]], "reason": " " });
     operator.post("/operator/seats/block", &silent).await.problem_at(422, "invalid_field", "reason");
     server.close().await;

@@ -47,6 +47,8 @@ async fn several_reservations_are_paid_all_or_none() {
     assert_eq!(refused["price"], 3 * PRICE);
     pay(&[ids[0], ids[0]]).await.problem(422, "malformed");
     pay(&[]).await.problem(422, "malformed");
+    pay(&(1..=21).collect::<Vec<_>>()).await.problem_at(422, "invalid_field", "reservation_ids");
+    pay(&[ids[0]].repeat(500)).await.problem_at(422, "invalid_field", "reservation_ids");
     pay(&[ids[0], 999]).await.problem(404, "not_found");
     assert_eq!(buyer.balance().await, 2 * PRICE);
     let paid = pay(&ids[0..2]).await.expect(201);

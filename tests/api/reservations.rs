@@ -56,7 +56,9 @@ async fn seats_that_cannot_be_held_say_why() {
     hold(mixed).await.problem(422, "several_concerts");
     hold(json!({ "seat_ids": [] })).await.problem(422, "malformed");
     hold(json!({ "seat_ids": [hall.seats[2], hall.seats[2]] })).await.problem(422, "malformed");
-    hold(json!({ "seat_ids": (1..=21).collect::<Vec<_>>() })).await.problem(422, "malformed");
+    hold(json!({ "seat_ids": (1..=21).collect::<Vec<_>>() })).await.problem_at(422, "invalid_field", "seat_ids");
+    let same = vec![hall.seats[2]; 1_000];
+    hold(json!({ "seat_ids": same })).await.problem_at(422, "invalid_field", "seat_ids");
     hold(json!({})).await.problem_at(422, "invalid_field", "seat_id");
     hold(json!({ "seat_id": 1, "seat_ids": [2] })).await.problem_at(422, "invalid_field", "seat_id");
     operator.patch(&format!("/operator{}", hall.path()), &json!({ "status": "closed" })).await.expect(200);

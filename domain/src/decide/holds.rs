@@ -5,7 +5,6 @@ use crate::{
     id::{ReservationId, SeatId, TokenId, UserId},
     refusal::{Refusal, Thing},
     reservation::{Reservation, ReservationStatus},
-    rules::SEATS_PER_COMMAND_MAX,
     seat::{Seat, SeatAction, SeatStatus},
     user::Caller,
     world::World,
@@ -59,9 +58,6 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
 }
 
 fn wanted_seats(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
-    if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_COMMAND_MAX {
-        return Err(Refusal::Malformed { reason: format!("Name 1 to {SEATS_PER_COMMAND_MAX} seats.") });
-    }
     let mut sorted = seat_ids.to_vec();
     sorted.sort_unstable();
     sorted.dedup();

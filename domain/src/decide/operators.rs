@@ -6,7 +6,7 @@ use crate::{
     money::Money,
     queue::Room,
     refusal::{Refusal, Thing},
-    rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX, SEATS_PER_OPERATOR_COMMAND_MAX},
+    rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX},
     seat::{NewSeat, Seat, SeatAction, SeatStatus},
     time::{Span, Time},
     user::Caller,
@@ -134,9 +134,6 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
     if !world.concerts.contains(id) {
         return Err(Refusal::NotFound { what: Thing::Concert });
     }
-    if seats.is_empty() || seats.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
-        return Err(malformed(format!("Add 1 to {SEATS_PER_OPERATOR_COMMAND_MAX} seats.")));
-    }
     let mut numbers = HashSet::with_capacity(seats.len());
     for seat in seats {
         if seat.seat_number < 1 || seat.price <= Money::ZERO {
@@ -168,9 +165,6 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
 
 pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], action: &SeatAction) -> Decision {
     check_operator(caller)?;
-    if seat_ids.is_empty() || seat_ids.len() > SEATS_PER_OPERATOR_COMMAND_MAX {
-        return Err(malformed(format!("Name 1 to {SEATS_PER_OPERATOR_COMMAND_MAX} seats.")));
-    }
     let mut named = HashSet::with_capacity(seat_ids.len());
     for id in seat_ids {
         if !named.insert(*id) {

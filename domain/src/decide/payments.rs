@@ -13,7 +13,6 @@ use crate::{
     queue::EndReason,
     refusal::{Refusal, Thing},
     reservation::Reservation,
-    rules::SEATS_PER_COMMAND_MAX,
     seat::{REFUNDED_AFTER_SALE, SeatAction, SeatStatus},
     user::Caller,
     world::World,
@@ -88,9 +87,6 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
 }
 
 fn own_reservations(world: &World, caller: Caller, ids: &[ReservationId]) -> Result<Vec<Reservation>, Refusal> {
-    if ids.is_empty() || ids.len() > SEATS_PER_COMMAND_MAX {
-        return Err(Refusal::Malformed { reason: format!("Name 1 to {SEATS_PER_COMMAND_MAX} reservations.") });
-    }
     let mut sorted = ids.to_vec();
     sorted.sort_unstable();
     sorted.dedup();

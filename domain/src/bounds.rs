@@ -1,0 +1,94 @@
+//! How much one command may carry. A command beyond it is refused before a row is looked for: it costs a store
+//! nothing.
+
+use crate::{
+    command::{Command, ConcertChange, NewConcert},
+    refusal::Refusal,
+    rules::{HOLDS_PER_SWEEP_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX, TOKENS_PER_ADVANCE_MAX},
+    seat::{NewSeat, SeatAction},
+};
+use std::ops::RangeInclusive;
+
+/// How many bytes any text of a command may have: the longest, a room's message, has 500 characters of at most four
+/// bytes. The callers count characters and bound each text closer.
+const TEXT_BYTES_MAX: usize = 4 * 500;
+/// How many bytes each part of a seat's label may have. There may be a hundred thousand of them.
+const LABEL_BYTES_MAX: usize = 4 * 40;
+
+impl Command {
+    /// Whether the command carries no more than one command may.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] says which list or text is out of its bounds.
+    pub fn check_bounds(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Hold { seat_ids, .. } => count("Name", seat_ids.len(), 1..=SEATS_PER_COMMAND_MAX, "seats"),
+            Self::Pay { reservation_ids, .. } => {
+                count("Name", reservation_ids.len(), 1..=SEATS_PER_COMMAND_MAX, "reservations")
+            }
+            Self::ExpireHolds { reservation_ids } => {
+                count("Sweep", reservation_ids.len(), 0..=wide(HOLDS_PER_SWEEP_MAX), "holds")
+            }
+            Self::AdvanceRoom { asleep, .. } => {
+                count("Name", asleep.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
+            }
+            Self::AddSeats { seats, .. } => {
+                count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
+                labels(seats)
+            }
+            Self::SetSeats { seat_ids, action } => {
+                count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
+                match action {
+                    SeatAction::Block { reason } => texts([reason.as_str()]),
+                    SeatAction::Free => Ok(()),
+                }
+            }
+            Self::Register(user) => texts([user.name.as_str(), &user.email, &user.password_hash]),
+            Self::Charge { reference, .. } => texts(reference.as_deref()),
+            Self::CreateConcert(NewConcert { title, artist, venue, time_zone, .. }) => {
+                texts([title.as_str(), artist, venue, time_zone])
+            }
+            Self::UpdateConcert { change: ConcertChange { title, artist, venue, start, .. }, .. } => {
+                let zone = start.as_ref().map(|start| &start.time_zone);
+                texts([title.as_ref(), artist.as_ref(), venue.as_ref(), zone].into_iter().flatten().map(String::as_str))
+            }
+            Self::SetRoom { change, .. } => texts(change.message.iter().flatten().map(String::as_str)),
+            Self::SetRole { .. }
+            | Self::OpenSession(_)
+            | Self::CloseSession { .. }
+            | Self::IssueToken { .. }
+            | Self::ActivateToken { .. }
+            | Self::LeaveQueue { .. }
+            | Self::WakeToken { .. }
+            | Self::CancelReservation { .. }
+            | Self::Refund { .. }
+            | Self::RenewLine { .. } => Ok(()),
+        }
+    }
+}
+
+fn wide(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn count(verb: &str, len: usize, bounds: RangeInclusive<usize>, things: &str) -> Result<(), Refusal> {
+    if bounds.contains(&len) {
+        return Ok(());
+    }
+    Err(Refusal::Malformed { reason: format!("{verb} {} to {} {things}.", bounds.start(), bounds.end()) })
+}
+
+fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
+    if texts.into_iter().all(|text| text.len() <= TEXT_BYTES_MAX) {
+        return Ok(());
+    }
+    Err(Refusal::Malformed { reason: format!("A text has at most {TEXT_BYTES_MAX} bytes.") })
+}
+
+fn labels(seats: &[NewSeat]) -> Result<(), Refusal> {
+    let fits = |text: &String| text.len() <= LABEL_BYTES_MAX;
+    if seats.iter().all(|NewSeat { label, .. }| fits(&label.section) && fits(&label.row) && fits(&label.grade)) {
+        return Ok(());
+    }
+    Err(Refusal::Malformed { reason: format!("A part of a seat's label has at most {LABEL_BYTES_MAX} bytes.") })
+}
