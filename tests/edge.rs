@@ -36,8 +36,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Nothing here should take this long: a test that waits longer has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What has not happened by then never will, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(240);
 const SHORT: Duration = Duration::from_millis(300);
 const NOW: Time = Time::from_micros(1_700_000_000_000_000);
 

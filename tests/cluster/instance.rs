@@ -1,6 +1,6 @@
 //! Instances of the real program, and the proxy in front of them.
 
-use crate::servers::{folder, free_port, signal};
+use crate::servers::{PATIENCE, folder, free_port, signal};
 use std::{
     fmt::Write as _,
     fs::File,
@@ -11,8 +11,6 @@ use std::{
 use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_frontrow");
-/// A start, a stop or a change that takes longer has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// One instance: it may end and start again, on the same port.
@@ -216,15 +214,10 @@ pub(crate) async fn is_ok(address: &str) -> bool {
 }
 
 /// Waits until `is_so`, for a bounded time.
-pub(crate) async fn wait_for(what: &str, is_so: impl AsyncFnMut() -> bool) {
-    wait_longer(what, PATIENCE, is_so).await;
-}
-
-/// The same with another bound.
-pub(crate) async fn wait_longer(what: &str, bound: Duration, mut is_so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_for(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !is_so().await {
-        assert!(started.elapsed() < bound, "waited too long for {what}");
+        assert!(started.elapsed() < PATIENCE, "waited too long for {what}");
         tokio::time::sleep(LOOK).await;
     }
 }

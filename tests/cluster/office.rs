@@ -1,15 +1,21 @@
 //! A box office of several instances over one `PostgreSQL` and one Redis, behind `HAProxy`.
 
 use crate::{
-    instance::{Instance, PROGRAM, Proxy, wait_for, wait_longer},
-    servers::{self, postgres, redis::RedisServer},
+    instance::{Instance, PROGRAM, Proxy, wait_for},
+    servers::{self, PATIENCE, postgres, redis::RedisServer},
 };
+use frontrow::clock::Ids;
+use frontrow_domain::time::Time;
 use frontrow_rush::Sold;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::task::JoinHandle;
@@ -19,10 +25,6 @@ const OPERATOR: &str = "operator@frontrow.example";
 const PASSWORD: &str = "front-row-cluster";
 /// The database that `PostgreSQL` has from the beginning.
 pub(crate) const DATABASE: &str = "postgres";
-/// So long the buyers' registration may take, on a machine that others use too.
-const REGISTERED_WITHIN: Duration = Duration::from_secs(90);
-/// Within this time another instance takes a dead one's lines over, and some more for a machine that is busy.
-const LEADS_WITHIN: Duration = Duration::from_secs(6);
 const LOOK: Duration = Duration::from_millis(50);
 /// So many payments more show that the sale goes on.
 const GOES_ON: i64 = 20;
@@ -77,7 +79,7 @@ impl Office {
     /// Waits for the first payments. The buyers are registered first, which takes two password hashes for each.
     pub(crate) async fn begins(&self) {
         let begun = async || self.sold().await.is_some_and(|sold| sold >= GOES_ON);
-        wait_longer("the first payments", REGISTERED_WITHIN, begun).await;
+        wait_for("the first payments", begun).await;
     }
 
     /// Waits until some more is sold: whatever was done to the office, the sale goes on.
@@ -98,31 +100,31 @@ impl Office {
                     return number;
                 }
             }
-            assert!(started.elapsed() < LEADS_WITHIN, "nobody moves the line of the house room");
+            assert!(started.elapsed() < PATIENCE, "no instance moves the line of the house room");
             tokio::time::sleep(LOOK).await;
         }
-    }
-
-    /// A concert in the house room, made over HTTP.
-    pub(crate) async fn concert_in_the_house_room(&self, seats: u32) -> i64 {
-        let nobody = Caller { url: self.proxy.url(), session: None };
-        let session = nobody.post("/sessions", json!({ "email": OPERATOR, "password": PASSWORD })).await;
-        let operator = Caller { session: session["session_token"].as_str().map(str::to_owned), ..nobody };
-        let concert = json!({
-            "title": "In the house room", "artist": "The Crowd", "venue": "Nowhere", "time_zone": "Asia/Seoul",
-            "concert_date": "2999-12-31", "start_time": "20:00:00", "end_time": "22:00:00", "base_price": 1_000,
-            "opens_at": "2026-01-01T00:00:00Z",
-        });
-        let concert = operator.post("/operator/concerts", concert).await["concert_id"].as_i64().unwrap();
-        let seats = json!({ "range": { "from": 1, "to": seats } });
-        operator.post(&format!("/operator/concerts/{concert}/seats"), seats).await;
-        concert
     }
 
     /// The books are in order, the journal of the rooms' caps included.
     pub(crate) fn check(&self) {
         check(&self.postgres.url(DATABASE));
     }
+}
+
+/// A concert in the house room, made over HTTP.
+async fn concert_in_the_house_room(url: String, seats: u32) -> i64 {
+    let anonymous = Caller { url, session: None };
+    let session = anonymous.post("/sessions", json!({ "email": OPERATOR, "password": PASSWORD })).await;
+    let operator = Caller { session: session["session_token"].as_str().map(str::to_owned), ..anonymous };
+    let concert = json!({
+        "title": "In the house room", "artist": "The Crowd", "venue": "Nowhere", "time_zone": "Asia/Seoul",
+        "concert_date": "2999-12-31", "start_time": "20:00:00", "end_time": "22:00:00", "base_price": 1_000,
+        "opens_at": "2026-01-01T00:00:00Z",
+    });
+    let concert = operator.post("/operator/concerts", concert).await["concert_id"].as_i64().unwrap();
+    let seats = json!({ "range": { "from": 1, "to": seats } });
+    operator.post(&format!("/operator/concerts/{concert}/seats"), seats).await;
+    concert
 }
 
 /// What an instance says of itself; none where it says nothing.
@@ -137,15 +139,31 @@ struct Caller {
 }
 
 impl Caller {
+    /// What is answered at the end: while something is broken it is asked again with the same key.
     async fn post(&self, path: &str, body: Value) -> Value {
-        let request = reqwest::Client::new().request(Method::POST, format!("{}/api/v1{path}", self.url)).json(&body);
+        let key = Ids::from_os().uuid(Time::default()).to_string();
+        let started = Instant::now();
+        loop {
+            let said = match self.try_post(path, &body, &key).await {
+                Ok(answer) => return answer,
+                Err(said) => said,
+            };
+            assert!(started.elapsed() < PATIENCE, "{path}: {said}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn try_post(&self, path: &str, body: &Value, key: &str) -> Result<Value, String> {
+        let request = reqwest::Client::new().request(Method::POST, format!("{}/api/v1{path}", self.url)).json(body);
         let request = match &self.session {
-            Some(session) => request.bearer_auth(session),
+            Some(session) => request.bearer_auth(session).header("Idempotency-Key", key),
             None => request,
         };
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
-        answer.json().await.unwrap()
+        let answer = request.timeout(PATIENCE).send().await.map_err(|error| error.to_string())?;
+        if !answer.status().is_success() {
+            return Err(answer.text().await.unwrap_or_default());
+        }
+        answer.json().await.map_err(|error| error.to_string())
     }
 }
 
@@ -210,6 +228,60 @@ pub(crate) enum Concert {
     New(u32),
 }
 
+/// In which room the buyers of a season wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Line {
+    /// In the house room, for all concerts that use it.
+    House,
+    /// In a room of the concert's own.
+    Own,
+}
+
+/// How many concerts a season has at most: one is sold out in some seconds, a test ends within minutes.
+const CONCERTS_MAX: u32 = 100;
+
+/// Concert after concert is sold out, until the test has seen enough: however slow the machine is and however long a
+/// test takes to break something, there is a sale for it to happen in.
+pub(crate) struct Season {
+    enough: Arc<AtomicBool>,
+    sales: JoinHandle<Vec<Sold>>,
+}
+
+impl Season {
+    /// Begins a season of concerts with so many seats, for each of which so many buyers come.
+    pub(crate) fn begin(url: String, number: u32, seats: u32, buyers: u32, line: Line, manners: Manners) -> Self {
+        let enough = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&enough);
+        let sales = tokio::spawn(async move {
+            let mut sales = Vec::new();
+            for concert in 0..CONCERTS_MAX {
+                let seed = number * CONCERTS_MAX + concert;
+                let concert = match line {
+                    Line::House => Concert::Known(concert_in_the_house_room(url.clone(), seats).await),
+                    Line::Own => Concert::New(seats),
+                };
+                let sold = crowd(url.clone(), seed, buyers, concert, manners).await.unwrap();
+                eprintln!("{}", sold.report);
+                assert_kept(&sold, seats);
+                sales.push(sold);
+                if is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+            sales
+        });
+        Self { enough, sales }
+    }
+
+    /// Waits until the concert that is on sale is sold out, and ends the season with it. What was sold, each concert
+    /// with all promises kept.
+    pub(crate) async fn end(self) -> Vec<Sold> {
+        assert!(!self.sales.is_finished(), "the season was over before the test had seen enough");
+        self.enough.store(true, Ordering::SeqCst);
+        self.sales.await.unwrap()
+    }
+}
+
 /// How a crowd behaves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Manners {
@@ -237,7 +309,7 @@ pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manne
     tokio::spawn(async move {
         let mut args = vec!["--url", &url, "--operator-email", OPERATOR, "--operator-password", PASSWORD];
         args.extend(["--buyers", &buyers, "--seed", &seed, "--seats-each", "1..2", "--signed-in", "--sold-out"]);
-        args.extend(["--arrivals", "spike:10", "--duration", "100", "--timeout", "5000", "--think", "400"]);
+        args.extend(["--arrivals", "spike:10", "--duration", "300", "--timeout", "5000", "--think", "400"]);
         args.extend(manners);
         args.extend(["--connections", "128", "--duplicate", "0.05"]);
         args.extend(concert.iter().map(String::as_str));

@@ -2,7 +2,7 @@
 
 use crate::{
     books::everything_told_is_there,
-    office::{Concert, DATABASE, Manners, Office, assert_kept, crowd, flags, run},
+    office::{DATABASE, Line, Manners, Office, Season, flags, run},
 };
 use frontrow::store::{
     migrate::{self, Migration},
@@ -36,7 +36,7 @@ fn next_steps() -> Vec<Migration> {
 async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
     let mut office = Office::open(2).await;
     let url = office.postgres.url(DATABASE);
-    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS), Manners::Plain);
+    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, Line::Own, Manners::Plain);
     office.begins().await;
 
     // The next version's instances start: all at once, and one of them changes the tables.
@@ -55,16 +55,14 @@ async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("its schema has version") && said.contains("use the newer program"), "{said}");
 
-    let sold = sale.await.unwrap();
-    assert_kept(&sold, SEATS);
-    everything_told_is_there(&client, &[sold]).await;
+    everything_told_is_there(&client, &season.end().await).await;
     assert_eq!(office.instances[0].stop().await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_are_replaced_one_after_the_other_during_a_sale() {
     let mut office = Office::open_with(&before(), 2).await;
-    let sale = crowd(office.proxy.url(), 1, BUYERS, Concert::New(SEATS), Manners::Plain);
+    let season = Season::begin(office.proxy.url(), 1, SEATS, BUYERS, Line::Own, Manners::Plain);
     office.begins().await;
     for instance in &mut office.instances {
         assert_eq!(instance.stop().await.code(), Some(0));
@@ -72,8 +70,7 @@ async fn instances_are_replaced_one_after_the_other_during_a_sale() {
         instance.start_again().await;
     }
     office.goes_on("all instances were replaced").await;
-    let sold = sale.await.unwrap();
-    assert_kept(&sold, SEATS);
-    everything_told_is_there(&office.client().await.unwrap(), &[sold]).await;
+    let sales = season.end().await;
+    everything_told_is_there(&office.client().await.unwrap(), &sales).await;
     office.check();
 }

@@ -16,8 +16,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
-/// What has not happened by then never will.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What has not happened by then never will, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(240);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Two box offices that are one.

@@ -20,7 +20,8 @@ use frontrow_domain::{
 };
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What has not happened by then never will, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Asks again until something holds.
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -9,8 +9,8 @@ use std::{
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_frontrow");
-/// A start or a stop that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// What has not happened by then never will, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// `frontrow serve` in a process of its own.
 pub(crate) struct Process {

@@ -1,7 +1,7 @@
 //! Instances with a Redis that is well.
 
 use crate::{
-    office::{HEALED_WITHIN, HOUSE, Office, at, buyer, until},
+    office::{HOUSE, Office, PATIENCE, at, buyer, until},
     servers::redis::RedisServer,
 };
 use frontrow::{
@@ -25,13 +25,13 @@ async fn what_one_instance_commits_the_other_shows() {
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     let watch = office.watch();
     office.join(0, 100).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     office.leave(1, 50).await;
     office.commit(0, vec![Office::advance()]).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     assert_eq!(office.view(1).place(Position(1)).status, TokenStatus::Offered);
     office.churn(300).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     watch.end().await;
 }
 
@@ -40,10 +40,14 @@ async fn an_idle_line_does_not_look_stale() {
     let server = RedisServer::start();
     let office = Office::open(vec![server.url()], 1, 10).await;
     until("a first round trip", || !office.view(0).is_stale(office.clock.now())).await;
-    for _ in 0..30 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let now = office.clock.now();
-        assert!(!office.view(0).is_stale(now), "as of {} at {now}", office.view(0).as_of(now));
+    // Nothing is committed, and the view goes on being confirmed.
+    for _ in 0..10 {
+        let before = office.view(0).as_of(office.clock.now());
+        until("the next round trip", || {
+            let (view, now) = (office.view(0), office.clock.now());
+            view.as_of(now) > before && !view.is_stale(now)
+        })
+        .await;
     }
 }
 
@@ -53,10 +57,10 @@ async fn the_line_of_another_instance_wakes_this_ones_worker() {
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     let second = std::sync::Arc::clone(&office.instances[1].queue);
     // The laying of the room.
-    second.moved(Duration::from_secs(20)).await;
+    second.moved(PATIENCE).await;
     let woken = tokio::spawn(async move { second.moved(Duration::from_hours(1)).await });
     office.join(0, 1).await;
-    tokio::time::timeout(Duration::from_secs(20), woken).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, woken).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,7 +98,7 @@ async fn an_instance_that_starts_late_shows_the_line_as_it_is() {
     office.churn(50).await;
     office.start_instance().await;
     office.churn(50).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,18 +106,18 @@ async fn what_nobody_told_heals_by_a_look_at_the_rows() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     office.join(0, 50).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     office.commit_untold(vec![Office::advance()]).await;
     let user = office.store.token(at(1)).await.unwrap().unwrap().user_id;
     let activate = Command::ActivateToken { token: at(1) };
     office.commit_untold(vec![(frontrow_domain::user::Caller::Buyer(user), activate)]).await;
     // Lines that nothing is told of are looked at less often.
     office.join(0, 1).await;
-    office.agree(Duration::from_secs(20)).await;
+    office.agree().await;
     let leave = Command::LeaveQueue { token: at(2) };
     office.commit_untold(vec![(buyer(2), leave)]).await;
     office.join(1, 1).await;
-    office.agree(Duration::from_secs(20)).await;
+    office.agree().await;
     assert_eq!(office.view(0).place(Position(2)).status, TokenStatus::Ended);
 }
 
@@ -122,14 +126,14 @@ async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_row
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     office.join(0, 50).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     let leave = Command::LeaveQueue { token: at(30) };
     office.commit_untold(vec![(buyer(30), leave)]).await;
     let line = office.store.line(HOUSE).await.unwrap().unwrap();
     office.instances[0].queue.lay(line).await.unwrap();
     assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Waiting, "nobody told of it");
     office.instances[0].queue.announce_gap();
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Ended);
 }
 
@@ -160,12 +164,12 @@ async fn a_frame_of_another_version_is_skipped_and_the_lines_are_laid_anew() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     office.join(0, 20).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     // In line, so that no glance shows it.
     office.commit_untold(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
     let keys: Vec<String> = server.ask(&["KEYS", "*frames"]);
     let _: String = server.ask(&["XADD", &keys[0], "*", "f", "\u{7f}news of a later version"]);
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     assert_eq!(office.view(0).place(Position(15)).status, TokenStatus::Ended);
 }
 
@@ -174,7 +178,7 @@ async fn a_gap_explains_the_frames_that_it_stands_for_and_no_others() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 1, 10).await;
     office.join(0, 20).await;
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     let keys: Vec<String> = server.ask(&["KEYS", "*frames"]);
     // A gap in the house room, of another instance with this number; `rest` is what it stands for.
     let tell = |number: char, rest: &str| {
@@ -187,7 +191,7 @@ async fn a_gap_explains_the_frames_that_it_stands_for_and_no_others() {
     // In line, so that no glance shows it.
     office.commit_untold(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
     tell('\u{9}', "\u{6}\0");
-    office.agree(HEALED_WITHIN).await;
+    office.agree().await;
     assert_eq!(notices(), 0, "the room's line alone was laid");
     tell('\u{d}', "\u{b}\0");
     until("the missing frame to be noticed", || notices() > 0).await;

@@ -1,13 +1,11 @@
 //! `PgBouncer`: a pooler that gives each transaction whatever connection is free.
 
-use super::{folder, free_port, postgres, run};
+use super::{PATIENCE, folder, free_port, postgres, run};
 use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A pooler in transaction mode with a few connections to a server. It ends with this, or with the test's thread.
 pub(crate) struct Pooler {

@@ -1,6 +1,6 @@
 //! `PostgreSQL`: a database of its own for each test, and servers that a test may kill.
 
-use super::{folder, free_port, run, signal};
+use super::{PATIENCE, folder, free_port, run, signal};
 use frontrow::{
     clock::Ids,
     store::{
@@ -18,8 +18,6 @@ use std::{
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls, error::SqlState};
 
-/// A server that has not started or stopped by then never will.
-const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Every process of a run takes this lock to make the template.
 const TEMPLATE_LOCK: i64 = 7_406_155;

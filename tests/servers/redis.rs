@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot start its server has failed")]
 
+use super::PATIENCE;
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use std::{
     fs,
@@ -15,8 +16,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long a server may take until it answers, or a cluster until it agrees.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ports below those that the system gives to outgoing connections, so that a server finds its own again.
