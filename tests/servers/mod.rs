@@ -17,7 +17,7 @@ use std::{
 
 /// How long a test waits for something that must come. It says nothing about how fast that is: a machine that is busy
 /// with other work takes its time, and only what never comes has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Where servers that a test starts keep their files: the run's folder, which is removed at its end.
 pub(crate) fn folder() -> tempfile::TempDir {
