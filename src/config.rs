@@ -196,7 +196,8 @@ pub struct Config {
     /// How long a sign-in lasts, in hours
     #[arg(long, env = "FRONTROW_SESSION_HOURS", default_value_t = 12, value_name = "HOURS", help_heading = "Access")]
     pub session_hours: u32,
-    /// How many sign-ins one account may try, a minute
+    /// How many wrong passwords one account may be tried with from one network, a minute; ten times as many from all
+    /// networks that the account has not signed in from
     #[arg(
         long,
         env = "FRONTROW_LOGIN_PER_MINUTE_PER_ACCOUNT",
@@ -205,16 +206,16 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub login_per_minute_per_account: u32,
-    /// How many sign-ins and registrations one address may try, a minute
+    /// How many sign-ins and registrations one address may try, a minute; fewer while many wait for a password hash
     #[arg(
         long,
         env = "FRONTROW_LOGIN_PER_MINUTE_PER_ADDRESS",
-        default_value_t = 60,
+        default_value_t = 600,
         value_name = "COUNT",
         help_heading = "Access"
     )]
     pub login_per_minute_per_address: u32,
-    /// How many requests one user may send, a second, on average
+    /// How many requests that change something one user may send, a second, on average
     #[arg(
         long,
         env = "FRONTROW_REQUESTS_PER_SECOND_PER_USER",
@@ -223,7 +224,7 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub requests_per_second_per_user: u32,
-    /// How many requests one user may send at once
+    /// How many requests that change something one user may send at once
     #[arg(
         long,
         env = "FRONTROW_REQUEST_BURST_PER_USER",
@@ -232,6 +233,51 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub request_burst_per_user: u32,
+    /// How many requests that change something one buyer may send, an hour: they bound the answers that are kept
+    #[arg(
+        long,
+        env = "FRONTROW_CHANGES_PER_HOUR_PER_USER",
+        default_value_t = 1_200,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub changes_per_hour_per_user: u32,
+    /// How many requests to hold seats one buyer may send, an hour
+    #[arg(
+        long,
+        env = "FRONTROW_HOLDS_PER_HOUR_PER_USER",
+        default_value_t = 120,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub holds_per_hour_per_user: u32,
+    /// How many reads one signed-in user may ask for, a second; twice as many at once
+    #[arg(
+        long,
+        env = "FRONTROW_READS_PER_SECOND_PER_USER",
+        default_value_t = 100,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub reads_per_second_per_user: u32,
+    /// How many reads of concerts and seat maps one address may ask for, a second, of which a list of concerts counts as ten; twice as many at once
+    #[arg(
+        long,
+        env = "FRONTROW_READS_PER_SECOND_PER_ADDRESS",
+        default_value_t = 5_000,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub reads_per_second_per_address: u32,
+    /// How often the position of one queue token may be asked for, a second; twice as often at once
+    #[arg(
+        long,
+        env = "FRONTROW_POLLS_PER_SECOND_PER_TOKEN",
+        default_value_t = 10,
+        value_name = "COUNT",
+        help_heading = "Access"
+    )]
+    pub polls_per_second_per_token: u32,
     /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8, with commas [default: none]
     #[arg(
         long,
@@ -251,6 +297,24 @@ pub struct Config {
         help_heading = "Limits"
     )]
     pub max_connections: u32,
+    /// How many of them one address may have open, where a /64 network of IPv6 is one address; 0 for no limit. Trusted proxies have none
+    #[arg(
+        long,
+        env = "FRONTROW_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 1_000,
+        value_name = "COUNT",
+        help_heading = "Limits"
+    )]
+    pub max_connections_per_address: u32,
+    /// How much memory the bodies of all requests in flight may take together before more are answered 503, in MiB
+    #[arg(
+        long,
+        env = "FRONTROW_BODIES_IN_FLIGHT_MIB",
+        default_value_t = 64,
+        value_name = "MIB",
+        help_heading = "Limits"
+    )]
+    pub bodies_in_flight_mib: u32,
     /// How long the headers of a request may take to arrive, in seconds
     #[arg(
         long,
@@ -395,6 +459,12 @@ impl Config {
         Duration::from_secs(u64::from(self.request_timeout_seconds))
     }
 
+    /// How many bytes the bodies of requests in flight may take.
+    #[must_use]
+    pub fn bodies_in_flight(&self) -> usize {
+        usize::try_from(self.bodies_in_flight_mib).unwrap_or(usize::MAX).saturating_mul(1_024 * 1_024)
+    }
+
     /// The service key, given directly or in a file; none where no program may charge.
     ///
     /// # Errors
@@ -434,6 +504,11 @@ impl Config {
             ("login_per_minute_per_address", self.login_per_minute_per_address),
             ("requests_per_second_per_user", self.requests_per_second_per_user),
             ("request_burst_per_user", self.request_burst_per_user),
+            ("changes_per_hour_per_user", self.changes_per_hour_per_user),
+            ("holds_per_hour_per_user", self.holds_per_hour_per_user),
+            ("reads_per_second_per_user", self.reads_per_second_per_user),
+            ("reads_per_second_per_address", self.reads_per_second_per_address),
+            ("polls_per_second_per_token", self.polls_per_second_per_token),
             ("max_connections", self.max_connections),
             ("header_timeout_seconds", self.header_timeout_seconds),
             ("body_timeout_seconds", self.body_timeout_seconds),
@@ -452,6 +527,10 @@ impl Config {
             }
         };
         must(self.batch_max <= 500, "batch_max must be at most 500: a transaction holds its locks for the whole batch");
+        must(
+            (17..=65_536).contains(&self.bodies_in_flight_mib),
+            "bodies_in_flight_mib must be from 17, which one list of seats takes, to 65536",
+        );
         must(
             self.dormant_limit_seconds >= self.dormant_after_seconds,
             "dormant_limit_seconds must not be less than dormant_after_seconds",

@@ -80,6 +80,13 @@ impl Passwords {
         .await
     }
 
+    /// How full the queue for hashes is, in per cent.
+    #[must_use]
+    pub fn crowding(&self) -> u32 {
+        let waiting = WAITING_MAX.saturating_sub(self.waiting.available_permits());
+        u32::try_from(100 * waiting / WAITING_MAX).unwrap_or(100)
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
         let _waiting = self.waiting.try_acquire().map_err(|_| PasswordError::Overloaded)?;
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordError::Failed)?;

@@ -41,11 +41,21 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 /// What both servers are started with: nobody is turned away, and nobody's time runs out while it is measured. The idle
 /// limit is longer than the template's tokens live, so that each hold changes its token.
-const FLAGS: [&str; 14] = [
+const FLAGS: [&str; 24] = [
     "--requests-per-second-per-user",
     "1000000",
     "--request-burst-per-user",
     "1000000",
+    "--changes-per-hour-per-user",
+    "100000000",
+    "--holds-per-hour-per-user",
+    "100000000",
+    "--reads-per-second-per-user",
+    "1000000",
+    "--polls-per-second-per-token",
+    "1000000",
+    "--max-connections-per-address",
+    "0",
     "--active-limit-seconds",
     "86400",
     "--idle-seconds",

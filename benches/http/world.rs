@@ -37,7 +37,21 @@ impl Server {
         let runtime = Runtime::new().unwrap();
         let data = folder.to_str().unwrap();
         let args = ["frontrow", "serve", "--data", data, "--requests-per-second-per-user", "1000000"];
-        let args = args.iter().chain(&["--request-burst-per-user", "1000000"]).chain(more);
+        let unlimited = [
+            "--request-burst-per-user",
+            "1000000",
+            "--changes-per-hour-per-user",
+            "100000000",
+            "--holds-per-hour-per-user",
+            "100000000",
+            "--reads-per-second-per-user",
+            "1000000",
+            "--polls-per-second-per-token",
+            "1000000",
+            "--max-connections-per-address",
+            "0",
+        ];
+        let args = args.iter().chain(&unlimited).chain(more);
         let config = Cli::load(args.map(|arg| (*arg).into())).unwrap().config;
         let (stop, stopped) = watch::channel(false);
         let (address, office, done) = runtime.block_on(async {

@@ -7,7 +7,7 @@ use crate::{
 };
 use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
-    http::{HeaderMap, Method, header::AUTHORIZATION, request::Parts},
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
 use frontrow_domain::{id::UserId, refusal::Refusal, user::Caller};
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +23,13 @@ pub struct SignedIn {
     pub caller: Caller,
     /// Who.
     pub user_id: UserId,
+}
+
+/// A caller who has signed in and may ask for seats once more within the hour.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder {
+    /// Who, and what they may do.
+    pub caller: Caller,
 }
 
 /// A caller who runs the sale.
@@ -47,6 +54,15 @@ impl std::fmt::Debug for SessionSecret {
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
+/// The client of a call that nobody has signed in for and that takes a password hash. Its address has paid for the call,
+/// before any of the body was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Visitor(pub IpAddr);
+
+/// A read that nobody has to sign in for, and that its client's address has paid for as `COST` reads.
+#[derive(Debug, Clone, Copy)]
+pub struct PublicRead<const COST: u32 = 1>;
+
 /// The token in the `Queue-Token` header. Whether it is the caller's, and good for what they want, is decided later.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueToken(pub SignedToken);
@@ -66,10 +82,14 @@ async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
         return Ok(Caller::Service);
     }
     let caller = app.office.authenticate(secret).await?;
-    if parts.method != Method::GET
-        && let Some(user_id) = caller.user_id()
-    {
-        app.limits.check_user(user_id)?;
+    match caller {
+        Caller::Buyer(user) | Caller::Operator(user) if parts.method.is_safe() => app.limits.check_read(user)?,
+        Caller::Operator(user) => app.limits.check_user(user)?,
+        Caller::Buyer(user) => {
+            app.limits.check_user(user)?;
+            app.limits.check_change(user)?;
+        }
+        Caller::Nobody | Caller::Service | Caller::System => {}
     }
     Ok(caller)
 }
@@ -85,6 +105,22 @@ where
         let caller = caller(parts, &Shared::from_ref(state)).await?;
         let user_id = caller.user_id().ok_or(Refusal::Forbidden)?;
         Ok(Self { caller, user_id })
+    }
+}
+
+impl<S> FromRequestParts<S> for Holder
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let SignedIn { caller, user_id } = SignedIn::from_request_parts(parts, state).await?;
+        if let Caller::Buyer(_) = caller {
+            Shared::from_ref(state).limits.check_hold(user_id)?;
+        }
+        Ok(Self { caller })
     }
 }
 
@@ -132,6 +168,35 @@ where
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.ok_or_else(|| Problem::internal("a request has no peer address"))?.0;
         Ok(Self(Shared::from_ref(state).limits.client(&parts.headers, peer)))
+    }
+}
+
+impl<S> FromRequestParts<S> for Visitor
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
+        let app = Shared::from_ref(state);
+        app.limits.check_address(address, app.office.passwords.crowding()).await?;
+        Ok(Self(address))
+    }
+}
+
+impl<S, const COST: u32> FromRequestParts<S> for PublicRead<COST>
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
+        Shared::from_ref(state).limits.check_public_read(address, COST)?;
+        Ok(Self)
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::{
     http::{
         Shared,
+        auth::PublicRead,
         extract::{Cursor, Limit, PathId, QueryParams},
+        limit::LIST_COST,
         problem::{HttpResult, Problem},
         reply::{List, json, next_page, page},
     },
@@ -78,6 +80,7 @@ pub(super) enum SeatMapBody {
     params(ConcertQuery), responses((status = 200, description = "A page", body = List<Concert>)))]
 pub(super) async fn list(
     State(app): State<Shared>,
+    _paid: PublicRead<LIST_COST>,
     QueryParams(query): QueryParams<ConcertQuery>,
 ) -> HttpResult<Response> {
     for (field, text) in [("text", &query.text), ("venue", &query.venue)] {
@@ -96,7 +99,11 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}", tag = "concerts", operation_id = "concert", security(()),
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 200, description = "The concert", body = Concert)))]
-pub(super) async fn one(State(app): State<Shared>, PathId(id): PathId<ConcertId>) -> HttpResult<Json<Concert>> {
+pub(super) async fn one(
+    State(app): State<Shared>,
+    _paid: PublicRead,
+    PathId(id): PathId<ConcertId>,
+) -> HttpResult<Json<Concert>> {
     let concert = app.office.concert(id).await?;
     Ok(Json(Concert::clone(&concert)))
 }
@@ -110,6 +117,7 @@ pub(super) async fn one(State(app): State<Shared>, PathId(id): PathId<ConcertId>
         (status = 304, description = "Nothing changed")))]
 pub(super) async fn seats(
     State(app): State<Shared>,
+    _paid: PublicRead,
     PathId(id): PathId<ConcertId>,
     QueryParams(query): QueryParams<MapQuery>,
     headers: HeaderMap,

@@ -1,26 +1,36 @@
 //! How much one user, one account and one address may ask for, and whose address a request has.
 
+mod meter;
+mod sign_in;
+
 use crate::{
     config::Config,
     http::problem::{HttpResult, Problem, codes},
     queue::redis::limits::{Budget, SharedLimits},
 };
 use axum::http::HeaderMap;
-use frontrow_domain::id::UserId;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _, clock::DefaultClock};
+use frontrow_domain::id::{TokenId, UserId};
+use governor::Quota;
+use meter::{Cells, Limiter};
+use sign_in::{KnownNetworks, Tries};
 use std::{
-    hash::Hash,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     str::FromStr,
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-/// How many keys one limiter remembers before it forgets those that are at rest.
-const KEYS_MAX: usize = 100_000;
-/// How many checks pass between two looks at the number of keys.
-const CHECKS_PER_LOOK: u32 = 4_096;
+/// As how many reads a list of concerts counts, which the database is asked for.
+pub const LIST_COST: u32 = 10;
+/// How many times as many wrong passwords an account may be tried with from all networks that it never signed in from as
+/// from one of them.
+const STRANGERS: u32 = 10;
+/// What a try costs its address, in sign-ins, if the network is one that the account has signed in from and has spent
+/// its tries. It is let through: the owner may be behind the same address as somebody who guesses.
+const KNOWN_COST: u32 = 10;
+/// What a sign-in costs its address in addition if as many wait for a password hash as may: an address then has a
+/// nineteenth of its budget.
+const CROWDED_COST: u32 = 18;
 
 /// An address, or all addresses of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +84,7 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[AddressR
     }
     let lines = headers.get_all("x-forwarded-for").iter().rev();
     for hop in lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')) {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(address) = address_in(hop.trim()) else { break };
         client = address.to_canonical();
         if !is_trusted(client) {
             break;
@@ -83,12 +93,26 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[AddressR
     client
 }
 
+/// An address as proxies write it: bare, with a port, or in brackets.
+fn address_in(hop: &str) -> Option<IpAddr> {
+    let bare = hop.parse().ok();
+    bare.or_else(|| hop.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
+        .or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6))
+}
+
 /// The limits of one server. What is costly and asked for by nobody in particular has one budget for all servers too,
 /// as long as they can agree on it.
 #[derive(Debug)]
 pub struct RateLimits {
     requests: Limiter<UserId>,
-    logins_by_account: Limiter<String>,
+    changes: Limiter<UserId>,
+    holds: Limiter<UserId>,
+    reads: Limiter<UserId>,
+    reads_by_address: Limiter<IpAddr>,
+    polls: Cells,
+    tries: Tries,
+    tries_of_strangers: Tries,
+    known_networks: KnownNetworks,
     logins_by_address: Limiter<IpAddr>,
     per_minute_per_account: u32,
     per_minute_per_address: u32,
@@ -96,17 +120,59 @@ pub struct RateLimits {
     trusted_proxies: Vec<AddressRange>,
 }
 
+/// A try to sign in that was let through. Say how it ended: [`RateLimits::end_sign_in`].
+#[derive(Debug)]
+#[must_use = "a right password gives back what its try has spent"]
+pub struct SignInTry {
+    email: String,
+    network: IpAddr,
+    spent: Spent,
+}
+
+/// Which budgets of wrong passwords a try has spent from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spent {
+    /// None: the network is known, and has spent its tries before.
+    Nothing,
+    /// That of the account and the network.
+    Own,
+    /// That of the account and the network, and that of the account and all networks that are not known.
+    OwnAndStrangers,
+}
+
+/// How a try to sign in ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInEnd {
+    /// The password was right.
+    Right,
+    /// The password was wrong, or there is no such account.
+    Wrong,
+    /// The password was not looked at.
+    Undecided,
+}
+
 impl RateLimits {
     /// Limits as they are set.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let per_minute = |count| Quota::per_minute(at_least_one(count));
+        let per_hour = |count| Quota::per_hour(at_least_one(count));
+        let per_second =
+            |count: u32| Quota::per_second(at_least_one(count)).allow_burst(at_least_one(count.saturating_mul(2)));
+        let strangers = config.login_per_minute_per_account.saturating_mul(STRANGERS);
         Self {
             requests: Limiter::new(
                 Quota::per_second(at_least_one(config.requests_per_second_per_user))
                     .allow_burst(at_least_one(config.request_burst_per_user)),
             ),
-            logins_by_account: Limiter::new(per_minute(config.login_per_minute_per_account)),
+            changes: Limiter::new(per_hour(config.changes_per_hour_per_user)),
+            holds: Limiter::new(per_hour(config.holds_per_hour_per_user)),
+            reads: Limiter::new(per_second(config.reads_per_second_per_user)),
+            reads_by_address: Limiter::new(per_second(config.reads_per_second_per_address)),
+            polls: Cells::per_second(config.polls_per_second_per_token),
+            tries: Tries::per_minute(config.login_per_minute_per_account),
+            tries_of_strangers: Tries::per_minute(strangers),
+            known_networks: KnownNetworks::default(),
             logins_by_address: Limiter::new(per_minute(config.login_per_minute_per_address)),
             per_minute_per_account: config.login_per_minute_per_account,
             per_minute_per_address: config.login_per_minute_per_address,
@@ -122,7 +188,7 @@ impl RateLimits {
         self
     }
 
-    /// Counts a request of this user.
+    /// Counts a request of this user that may change something.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
@@ -130,31 +196,145 @@ impl RateLimits {
         self.requests.check(&user)
     }
 
-    /// Counts a try to sign in as this account from this client.
+    /// Counts a request of this buyer that may change something, and whose answer may be kept.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
-    pub async fn check_login(&self, email: &str, client: IpAddr) -> HttpResult<()> {
-        self.check_address(client).await?;
-        let email = email.to_lowercase();
-        self.logins_by_account.check(&email)?;
-        self.check_shared(Budget::Account(&email), self.per_minute_per_account).await
+    pub fn check_change(&self, user: UserId) -> HttpResult<()> {
+        self.changes.check(&user)
     }
 
-    /// Counts a registration, or anything else that nobody has signed in for and that costs much.
+    /// Counts a request of this buyer to hold seats.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
-    pub async fn check_address(&self, client: IpAddr) -> HttpResult<()> {
-        let network = network_of(client);
-        self.logins_by_address.check(&network)?;
-        self.check_shared(Budget::Address(network), self.per_minute_per_address).await
+    pub fn check_hold(&self, user: UserId) -> HttpResult<()> {
+        self.holds.check(&user)
     }
 
-    /// Comes after this server's own limit, which keeps most of a flood from the other servers' way.
-    async fn check_shared(&self, budget: Budget<'_>, per_minute: u32) -> HttpResult<()> {
+    /// Counts a read of this user.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub fn check_read(&self, user: UserId) -> HttpResult<()> {
+        self.reads.check(&user)
+    }
+
+    /// Counts a read that nobody has signed in for, as `cost` reads.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub fn check_public_read(&self, client: IpAddr, cost: u32) -> HttpResult<()> {
+        self.reads_by_address.check_many(&network_of(client), cost)
+    }
+
+    /// Counts a poll of this token's position. Thousands may poll from one address, so it is each token's own.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub fn check_poll(&self, token: TokenId) -> HttpResult<()> {
+        self.polls.check(token)
+    }
+
+    /// Counts a try to sign in as this account from this network, which the address has paid for
+    /// ([`RateLimits::check_address`]), as if its password were wrong.
+    ///
+    /// A network that the account has signed in from lately is always let through, if the address can pay more; so a
+    /// stranger who guesses elsewhere does not keep the owner out.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub async fn begin_sign_in(&self, email: &str, client: IpAddr) -> HttpResult<SignInTry> {
+        let (email, network) = (email.to_lowercase(), network_of(client));
+        let own = Budget::Tries { email: &email, network };
+        let known = self.is_known(own).await;
+        let spent = match self.take(&self.tries, own, self.per_minute_per_account).await {
+            Ok(()) if known => Spent::Own,
+            Ok(()) => {
+                let all = Budget::Strangers { email: &email };
+                let most = self.per_minute_per_account.saturating_mul(STRANGERS);
+                if let Err(wait) = self.take(&self.tries_of_strangers, all, most).await {
+                    self.give_back(&self.tries, own, self.per_minute_per_account).await;
+                    return Err(try_again_after(wait));
+                }
+                Spent::OwnAndStrangers
+            }
+            Err(_) if known => {
+                self.spend_of_address(network, KNOWN_COST).await?;
+                Spent::Nothing
+            }
+            Err(wait) => return Err(try_again_after(wait)),
+        };
+        Ok(SignInTry { email, network, spent })
+    }
+
+    /// Gives back what a try has spent unless its password was wrong, and remembers the network of a right one.
+    pub async fn end_sign_in(&self, ended: SignInTry, end: SignInEnd) {
+        if end == SignInEnd::Wrong {
+            return;
+        }
+        let SignInTry { email, network, spent } = ended;
+        let own = Budget::Tries { email: &email, network };
+        if spent != Spent::Nothing {
+            self.give_back(&self.tries, own, self.per_minute_per_account).await;
+        }
+        if spent == Spent::OwnAndStrangers {
+            let most = self.per_minute_per_account.saturating_mul(STRANGERS);
+            self.give_back(&self.tries_of_strangers, Budget::Strangers { email: &email }, most).await;
+        }
+        if end == SignInEnd::Right {
+            self.known_networks.add(own.digest());
+            if let Some(shared) = &self.shared {
+                shared.remember(own).await;
+            }
+        }
+    }
+
+    async fn is_known(&self, own: Budget<'_>) -> bool {
+        if self.known_networks.contains(own.digest()) {
+            return true;
+        }
+        let Some(shared) = &self.shared else { return false };
+        let known = shared.is_known(own).await;
+        if known {
+            self.known_networks.add(own.digest());
+        }
+        known
+    }
+
+    async fn take(&self, tries: &Tries, budget: Budget<'_>, per_minute: u32) -> Result<(), Duration> {
+        tries.take(budget.digest())?;
         let Some(shared) = &self.shared else { return Ok(()) };
-        shared.spend(budget, per_minute).await.map_or(Ok(()), |wait| Err(try_again_after(wait)))
+        shared.spend(budget, per_minute, 1).await.map_or(Ok(()), |wait| {
+            tries.give_back(budget.digest());
+            Err(wait)
+        })
+    }
+
+    async fn give_back(&self, tries: &Tries, budget: Budget<'_>, per_minute: u32) {
+        tries.give_back(budget.digest());
+        if let Some(shared) = &self.shared {
+            shared.give_back(budget, per_minute).await;
+        }
+    }
+
+    /// Counts a registration, a sign-in, or anything else that nobody has signed in for and that costs much. It costs
+    /// the address the more, the fuller the queue for password hashes is: `crowding` says how full, in per cent.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub async fn check_address(&self, client: IpAddr, crowding: u32) -> HttpResult<()> {
+        let cost = 1 + CROWDED_COST * crowding.min(100) / 100;
+        self.spend_of_address(network_of(client), cost).await
+    }
+
+    /// This server's own limit comes first: it keeps most of a flood from the other servers' way.
+    async fn spend_of_address(&self, network: IpAddr, cost: u32) -> HttpResult<()> {
+        self.logins_by_address.check_many(&network, cost)?;
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let cost = cost.min(self.per_minute_per_address);
+        let wait = shared.spend(Budget::Address(network), self.per_minute_per_address, cost).await;
+        wait.map_or(Ok(()), |wait| Err(try_again_after(wait)))
     }
 
     /// The address of the client behind the trusted proxies.
@@ -163,22 +343,32 @@ impl RateLimits {
         client_address(headers, peer, &self.trusted_proxies)
     }
 
-    /// How many users, accounts and addresses are remembered.
+    /// How many users, accounts and addresses are remembered for what they have spent.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        self.requests.inner.len() + self.logins_by_account.inner.len() + self.logins_by_address.inner.len()
+        let users = [&self.requests, &self.changes, &self.holds, &self.reads].map(Limiter::len);
+        let addresses = [&self.reads_by_address, &self.logins_by_address].map(Limiter::len);
+        let tries = [&self.tries, &self.tries_of_strangers].map(Tries::len);
+        users.into_iter().chain(addresses).chain(tries).sum()
     }
 
     /// Forgets everybody who is at rest. Call it once in a minute or so.
     pub fn sweep(&self) {
-        self.requests.sweep();
-        self.logins_by_account.sweep();
-        self.logins_by_address.sweep();
+        for users in [&self.requests, &self.changes, &self.holds, &self.reads] {
+            users.sweep();
+        }
+        for addresses in [&self.reads_by_address, &self.logins_by_address] {
+            addresses.sweep();
+        }
+        for tries in [&self.tries, &self.tries_of_strangers] {
+            tries.sweep();
+        }
     }
 }
 
 /// One household has a whole /64 of IPv6 addresses: they count as one.
-fn network_of(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
@@ -193,38 +383,12 @@ fn at_least_one(count: u32) -> NonZeroU32 {
     NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }
 
-#[derive(Debug)]
-struct Limiter<K: Hash + Eq + Clone> {
-    inner: DefaultKeyedRateLimiter<K>,
-    clock: DefaultClock,
-    checks: AtomicU32,
-}
-
-impl<K: Hash + Eq + Clone> Limiter<K> {
-    fn new(quota: Quota) -> Self {
-        Self { inner: RateLimiter::keyed(quota), clock: DefaultClock::default(), checks: AtomicU32::new(0) }
-    }
-
-    fn check(&self, key: &K) -> HttpResult<()> {
-        let checks = self.checks.fetch_add(1, Ordering::Relaxed);
-        if checks.is_multiple_of(CHECKS_PER_LOOK) && self.inner.len() > KEYS_MAX {
-            self.sweep();
-        }
-        self.inner.check_key(key).map_err(|until| try_again_after(until.wait_time_from(self.clock.now())))
-    }
-
-    fn sweep(&self) {
-        self.inner.retain_recent();
-        self.inner.shrink_to_fit();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{AddressRange, Limiter, client_address};
+    use super::{AddressRange, RateLimits, SignInEnd, client_address};
+    use crate::config::Cli;
     use axum::http::{HeaderMap, HeaderValue};
-    use governor::Quota;
-    use std::num::NonZeroU32;
+    use std::net::IpAddr;
 
     fn client(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
@@ -247,6 +411,8 @@ mod tests {
             (&["9.9.9.9, nonsense"], &["10.0.0.0/8"], "10.0.0.1"),
             (&["10.0.0.9"], &["10.0.0.0/8"], "10.0.0.9"),
             (&["2001:db8::1"], &["10.0.0.1"], "2001:db8::1"),
+            (&["1.2.3.4:51234"], &["10.0.0.1"], "1.2.3.4"),
+            (&["[2001:db8::1]:4711, [2001:db8::2]"], &["10.0.0.1", "2001:db8::2"], "2001:db8::1"),
             (&[], &["10.0.0.1"], "10.0.0.1"),
         ] {
             assert_eq!(client(peer, forwarded, trusted), expected, "{forwarded:?} behind {trusted:?}");
@@ -269,13 +435,89 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_burst_over_the_limit_is_told_to_wait_and_others_are_not() {
-        let limiter = Limiter::new(Quota::per_hour(NonZeroU32::new(3).unwrap()));
-        for _ in 0..3 {
-            limiter.check(&"a").unwrap();
+    fn limits(flags: &[&str]) -> RateLimits {
+        let args = ["frontrow", "serve"].iter().chain(flags).map(|arg| (*arg).into());
+        RateLimits::new(&Cli::load(args).unwrap().config)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    const OWNER: &str = "owner@example.com";
+
+    async fn tries(limits: &RateLimits, from: &str, end: SignInEnd) -> bool {
+        match limits.begin_sign_in(OWNER, ip(from)).await {
+            Ok(tried) => {
+                limits.end_sign_in(tried, end).await;
+                true
+            }
+            Err(refused) => {
+                assert_eq!(refused.code(), "rate_limited");
+                false
+            }
         }
-        assert_eq!(limiter.check(&"a").unwrap_err().code(), "rate_limited");
-        limiter.check(&"b").unwrap();
+    }
+
+    #[tokio::test]
+    async fn hundreds_behind_one_address_sign_in_in_a_minute_and_fewer_while_many_wait() {
+        let limits = limits(&[]);
+        for _ in 0..600 {
+            limits.check_address(ip("192.0.2.1"), 0).await.unwrap();
+        }
+        assert!(limits.check_address(ip("192.0.2.1"), 100).await.is_err());
+        let mut in_a_rush = 0;
+        while in_a_rush < 600 && limits.check_address(ip("192.0.2.2"), 100).await.is_ok() {
+            in_a_rush += 1;
+        }
+        assert!((31..100).contains(&in_a_rush), "{in_a_rush}");
+        limits.check_address(ip("192.0.2.3"), 100).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn wrong_passwords_of_strangers_do_not_keep_the_owner_out() {
+        let limits = limits(&["--login-per-minute-per-account", "2"]);
+        assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
+        // Each stranger's network has its two tries, and all of them twenty.
+        let mut guesses = 0;
+        for network in 1..=30 {
+            let from = format!("203.0.113.{network}");
+            guesses += u32::from(tries(&limits, &from, SignInEnd::Wrong).await);
+            guesses += u32::from(tries(&limits, &from, SignInEnd::Wrong).await);
+            if network == 1 {
+                assert!(!tries(&limits, &from, SignInEnd::Wrong).await, "one network has its two tries");
+            }
+        }
+        assert!((20..30).contains(&guesses), "{guesses}");
+        assert!(!tries(&limits, "192.0.2.1", SignInEnd::Right).await, "a network that is not known");
+        for _ in 0..10 {
+            assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await, "the owner's network");
+        }
+        assert!(limits.begin_sign_in("another@example.com", ip("203.0.113.1")).await.is_ok(), "another account");
+    }
+
+    #[tokio::test]
+    async fn right_passwords_spend_nothing_and_tries_that_were_not_looked_at_neither() {
+        let limits = limits(&["--login-per-minute-per-account", "1"]);
+        for end in [SignInEnd::Undecided, SignInEnd::Right] {
+            for _ in 0..20 {
+                assert!(tries(&limits, "198.51.100.7", end).await);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_known_network_is_let_through_after_wrong_passwords_as_long_as_its_address_pays_more() {
+        let flags = ["--login-per-minute-per-account", "2", "--login-per-minute-per-address", "50"];
+        let limits = limits(&flags);
+        assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
+        for _ in 0..6 {
+            assert!(tries(&limits, "198.51.100.7", SignInEnd::Wrong).await);
+        }
+        let mut more = 0;
+        while more < 10 && tries(&limits, "198.51.100.7", SignInEnd::Wrong).await {
+            more += 1;
+        }
+        assert!(more < 5, "guesses from the owner's own network go on: {more}");
     }
 }

@@ -217,6 +217,7 @@ pub(super) async fn one(
     responses((status = 200, description = "The place", body = PositionBody)))]
 pub(super) async fn position(State(app): State<Shared>, PathText(token): PathText) -> HttpResult<Response> {
     let (signed, place, view) = app.office.position(&token)?;
+    app.limits.check_poll(signed.id)?;
     Ok(json(&position_body(signed.id.position, place, &view, app.office.clock.now())))
 }
 

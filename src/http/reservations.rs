@@ -4,7 +4,7 @@ use crate::{
     bounded::optional_list,
     http::{
         Shared,
-        auth::{QueueToken, SignedIn},
+        auth::{Holder, QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
@@ -46,7 +46,7 @@ pub struct Wish {
     responses((status = 201, description = "The reservation; for `seat_ids` a list", body = Reservation)))]
 pub(super) async fn hold(
     State(app): State<Shared>,
-    SignedIn { caller, .. }: SignedIn,
+    Holder { caller }: Holder,
     QueueToken(token): QueueToken,
     key: IdempotencyKey,
     JsonBody(body): JsonBody<Wish>,

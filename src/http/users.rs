@@ -3,10 +3,12 @@
 use crate::{
     accounts::{checked_email, checked_password},
     catalog::checked_text,
+    flow::Stop,
     http::{
         Shared,
-        auth::{ClientAddress, SessionSecret, SignedIn},
+        auth::{SessionSecret, SignedIn, Visitor},
         extract::JsonBody,
+        limit::SignInEnd,
         problem::{HttpResult, Problem},
     },
 };
@@ -63,10 +65,9 @@ pub struct OpenedSession {
     request_body = Registration, responses((status = 201, description = "The new user", body = User)))]
 pub(super) async fn register(
     State(app): State<Shared>,
-    ClientAddress(address): ClientAddress,
+    _visitor: Visitor,
     JsonBody(body): JsonBody<Registration>,
 ) -> HttpResult<(StatusCode, Json<User>)> {
-    app.limits.check_address(address).await?;
     let name = checked_text("name", &body.name, 100)?;
     let email = checked_email(&body.email)?;
     let password = checked_password(body.password)?;
@@ -79,15 +80,21 @@ pub(super) async fn register(
     request_body = Credentials, responses((status = 201, description = "The session", body = OpenedSession)))]
 pub(super) async fn sign_in(
     State(app): State<Shared>,
-    ClientAddress(address): ClientAddress,
+    Visitor(address): Visitor,
     JsonBody(body): JsonBody<Credentials>,
 ) -> HttpResult<(StatusCode, Json<OpenedSession>)> {
     let email = checked_email(&body.email)?;
     if body.password.chars().count() > 200 {
         return Err(Problem::invalid_field("password", "must have at most 200 characters"));
     }
-    app.limits.check_login(&email, address).await?;
+    let sign_in_try = app.limits.begin_sign_in(&email, address).await?;
     let result = app.office.sign_in(&email, body.password).await;
+    let end = match &result {
+        Ok(_) => SignInEnd::Right,
+        Err(Stop::WrongCredentials) => SignInEnd::Wrong,
+        Err(_) => SignInEnd::Undecided,
+    };
+    app.limits.end_sign_in(sign_in_try, end).await;
     let outcomes = &app.office.metrics;
     if result.is_ok() { &outcomes.sign_ins_ok } else { &outcomes.sign_ins_failed }.inc();
     let signed_in = result?;

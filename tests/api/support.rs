@@ -39,7 +39,7 @@ pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
 /// What a seat costs unless a test says otherwise.
 pub(crate) const PRICE: i64 = 100_000;
 /// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -73,11 +73,15 @@ impl Hall {
 }
 
 /// Settings for tests: limits on how often somebody may ask are out of the way, the rest are the defaults.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 10] = [
     ("--listen", "127.0.0.1:0"),
     ("--charge-policy", "open"),
     ("--requests-per-second-per-user", "100000"),
     ("--request-burst-per-user", "100000"),
+    ("--changes-per-hour-per-user", "1000000"),
+    ("--holds-per-hour-per-user", "1000000"),
+    ("--reads-per-second-per-user", "100000"),
+    ("--polls-per-second-per-token", "100000"),
     ("--login-per-minute-per-account", "100000"),
     ("--login-per-minute-per-address", "100000"),
 ];

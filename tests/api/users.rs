@@ -1,6 +1,7 @@
 //! Users over HTTP.
 
-use crate::support::Server;
+use crate::support::{Answer, Server};
+use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test]
@@ -102,5 +103,99 @@ async fn one_users_flood_is_limited_and_the_others_are_served() {
     }
     assert!(limited >= 1);
     other.post("/queue/tokens", &json!({})).await.expect(201);
+    server.close().await;
+}
+
+/// How many of so many requests are answered 429; each of those must say when to come again.
+async fn limited(asked: u32, ask: impl AsyncFn() -> Answer) -> u32 {
+    let mut limited = 0;
+    for _ in 0..asked {
+        let answer = ask().await;
+        if answer.status == 429 {
+            answer.problem(429, "rate_limited");
+            assert!(answer.retry_after().is_some_and(|seconds| (1..=3_600).contains(&seconds)));
+            limited += 1;
+        }
+    }
+    limited
+}
+
+#[tokio::test]
+async fn a_users_reads_have_a_limit_of_their_own_and_so_have_those_of_an_address_and_of_a_token() {
+    let flags = [
+        ("--reads-per-second-per-user", "1"),
+        ("--reads-per-second-per-address", "1"),
+        ("--polls-per-second-per-token", "1"),
+    ];
+    let server = Server::with(&flags).await;
+    let (reader, other) = (server.buyer("reader").await, server.buyer("other").await);
+    assert!(limited(30, async || reader.get("/points").await).await > 0);
+    other.get("/points").await.expect(200);
+    reader.post("/queue/tokens", &json!({})).await.expect(201);
+    let joined = other.post("/queue/tokens", &json!({})).await.expect(201);
+
+    let nobody = server.nobody();
+    assert!(limited(30, async || nobody.get("/concerts").await).await > 0);
+    let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
+    assert!(limited(30, async || nobody.get(&poll).await).await > 0);
+    assert_eq!(nobody.call_at(Method::GET, "/readyz").send().await.status, 200);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_head_counts_as_a_read() {
+    let flags = [("--requests-per-second-per-user", "1"), ("--request-burst-per-user", "1")];
+    let server = Server::with(&flags).await;
+    let buyer = server.buyer("buyer").await;
+    for _ in 0..20 {
+        assert_eq!(buyer.call(Method::HEAD, "/users/me").send().await.status, 200);
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_buyers_changes_and_holds_are_bounded_by_the_hour() {
+    let flags = [("--changes-per-hour-per-user", "6"), ("--holds-per-hour-per-user", "2")];
+    let server = Server::with(&flags).await;
+    let hall = server.hall(3).await;
+    let buyer = server.buyer("buyer").await;
+    let token = buyer.enter(None).await;
+    buyer.hold(&token, hall.seats[0]).await.expect(201);
+    buyer.hold(&token, hall.seats[1]).await.expect(201);
+    let refused = buyer.hold(&token, hall.seats[2]).await;
+    refused.problem(429, "rate_limited");
+    assert!(refused.retry_after().is_some_and(|seconds| seconds > 60), "it is a matter of the hour");
+    assert!(limited(6, async || buyer.post("/queue/tokens", &json!({})).await).await > 0);
+    buyer.get("/reservations").await.expect(200);
+    // Operators are not buyers: what they do by the hundred is theirs to do.
+    let operator = server.operator().await;
+    let release = json!({ "seat_ids": [hall.seats[2]] });
+    assert_eq!(limited(20, async || operator.post("/operator/seats/free", &release).await).await, 0);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
+    let server = Server::with(&[("--login-per-minute-per-account", "3"), ("--trusted-proxies", "127.0.0.1")]).await;
+    let nobody = server.nobody();
+    let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
+    nobody.post("/users", &form).await.expect(201);
+    let sign_in = async |password: &str, from: &str| {
+        let call = nobody.call(Method::POST, "/sessions").header("x-forwarded-for", from);
+        call.json(&json!({ "email": "kim@example.com", "password": password })).send().await
+    };
+    for _ in 0..3 {
+        sign_in("wrong horse", "203.0.113.200").await.problem(401, "unauthorized");
+    }
+    sign_in("wrong horse", "203.0.113.200:4711").await.problem(429, "rate_limited");
+    sign_in("correct horse", "203.0.113.200").await.problem(429, "rate_limited");
+    // The owner's network has never been heard of, and then it has.
+    for _ in 0..5 {
+        sign_in("correct horse", "198.51.100.7").await.expect(201);
+    }
+    for _ in 0..3 {
+        sign_in("wrong horse", "198.51.100.7").await.problem(401, "unauthorized");
+    }
+    sign_in("correct horse", "198.51.100.7").await.expect(201);
     server.close().await;
 }

@@ -182,6 +182,7 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         ("--drain-seconds", "10"),
         ("--log", "warn,frontrow::http=error"),
         ("--login-per-minute-per-address", "100000"),
+        ("--holds-per-hour-per-user", "100000"),
     ];
     flags.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()
 }

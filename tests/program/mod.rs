@@ -25,6 +25,8 @@ impl Process {
         let mut child = command(folder, "serve")
             .args(["--listen", "127.0.0.1:0", "--charge-policy", "open"])
             .args(["--requests-per-second-per-user", "100000", "--request-burst-per-user", "100000"])
+            .args(["--changes-per-hour-per-user", "1000000", "--holds-per-hour-per-user", "1000000"])
+            .args(["--reads-per-second-per-user", "100000", "--polls-per-second-per-token", "100000"])
             .args(flags.iter().flat_map(|(name, value)| [name, value]))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -3,7 +3,7 @@
 use crate::{Pair, keys, until};
 use frontrow::{
     config::Cli,
-    http::limit::RateLimits,
+    http::limit::{RateLimits, SignInEnd},
     queue::redis::limits::{self, Budget, SharedLimits},
 };
 use std::net::IpAddr;
@@ -28,22 +28,31 @@ async fn two_instances_spend_from_one_budget() {
     let pair = Pair::start().await;
     let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
     let other = limits(Some(SharedLimits::new(pair.other.way(), keys())));
-    one.check_login("Minji@example.com", address("192.0.2.1")).await.unwrap();
-    other.check_login("minji@example.com", address("192.0.2.2")).await.unwrap();
-    one.check_login("minji@EXAMPLE.com", address("192.0.2.3")).await.unwrap();
-    let refused = other.check_login("minji@example.com", address("192.0.2.4")).await.unwrap_err();
+    // What is not told to have ended counts as wrong.
+    let _ = one.begin_sign_in("Minji@example.com", address(ADDRESS)).await.unwrap();
+    let _ = other.begin_sign_in("minji@example.com", address(ADDRESS)).await.unwrap();
+    let _ = one.begin_sign_in("minji@EXAMPLE.com", address(ADDRESS)).await.unwrap();
+    let refused = other.begin_sign_in("minji@example.com", address(ADDRESS)).await.unwrap_err();
     assert_eq!(refused.code(), "rate_limited");
-    other.check_login("haerin@example.com", address("192.0.2.4")).await.unwrap();
+    let _ = other.begin_sign_in("haerin@example.com", address(ADDRESS)).await.unwrap();
+    // A network of its own has tries of its own, and what was right is given back and remembered by both.
+    let right = one.begin_sign_in("minji@example.com", address("192.0.2.1")).await.unwrap();
+    one.end_sign_in(right, SignInEnd::Right).await;
+    for limits in [&one, &other, &one] {
+        let _ = limits.begin_sign_in("minji@example.com", address("192.0.2.1")).await.unwrap();
+    }
+    let known = other.begin_sign_in("minji@example.com", address("192.0.2.1")).await;
+    assert!(known.is_ok(), "a known network is let through by each instance");
 
     for limits in [&one, &other, &one, &other, &one] {
-        limits.check_address(address(ADDRESS)).await.unwrap();
+        limits.check_address(address(ADDRESS), 0).await.unwrap();
     }
-    assert!(other.check_address(address(ADDRESS)).await.is_err());
+    assert!(other.check_address(address(ADDRESS), 0).await.is_err());
     // One household has many addresses of the newer kind.
     for (limits, host) in [(&one, 1), (&other, 2), (&one, 3), (&other, 4), (&one, 5)] {
-        limits.check_address(address(&format!("2001:db8::{host}"))).await.unwrap();
+        limits.check_address(address(&format!("2001:db8::{host}")), 0).await.unwrap();
     }
-    assert!(other.check_address(address("2001:db8::6")).await.is_err());
+    assert!(other.check_address(address("2001:db8::6"), 0).await.is_err());
 }
 
 #[tokio::test]
@@ -52,12 +61,12 @@ async fn without_redis_each_instance_still_has_its_own_limit() {
     let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
     pair.server.kill();
     for _ in 0..5 {
-        one.check_address(address(ADDRESS)).await.unwrap();
+        one.check_address(address(ADDRESS), 0).await.unwrap();
     }
-    assert!(one.check_address(address(ADDRESS)).await.is_err());
+    assert!(one.check_address(address(ADDRESS), 0).await.is_err());
     pair.server.restart_empty();
     until("Redis to be back", async || pair.one.is_up().then_some(())).await;
-    one.check_address(address("192.0.2.9")).await.unwrap();
+    one.check_address(address("192.0.2.9"), 0).await.unwrap();
     assert_eq!(pair.server.ask::<i64>(&["DBSIZE"]), 1);
 }
 
@@ -68,9 +77,9 @@ async fn a_redis_that_does_not_answer_keeps_nobody_waiting_for_long() {
     pair.server.pause();
     // The first one waits for the time-out of the way to it; the rest know.
     for _ in 0..5 {
-        one.check_address(address(ADDRESS)).await.unwrap();
+        one.check_address(address(ADDRESS), 0).await.unwrap();
     }
-    assert!(one.check_address(address(ADDRESS)).await.is_err());
+    assert!(one.check_address(address(ADDRESS), 0).await.is_err());
     pair.server.resume();
 }
 
@@ -78,17 +87,17 @@ async fn a_redis_that_does_not_answer_keeps_nobody_waiting_for_long() {
 async fn a_budget_refills_and_leaves_nothing_behind() {
     let pair = Pair::start().await;
     let (mut way, keys) = (pair.one.way(), keys());
-    let budget = Budget::Account("minji@example.com");
+    let budget = Budget::Strangers { email: "minji@example.com" };
     let mut spent = 0_u32;
-    while limits::spend(&mut way, &keys, budget, 60).await.unwrap().is_none() {
+    while limits::spend(&mut way, &keys, budget, 60, 1).await.unwrap().is_none() {
         spent += 1;
         assert!(spent < 10_000, "nothing is ever refused");
     }
     assert!(spent >= 60, "{spent}");
-    let wait = limits::spend(&mut way, &keys, budget, 60).await.unwrap();
+    let wait = limits::spend(&mut way, &keys, budget, 60, 1).await.unwrap();
     assert!(wait.is_none_or(|wait| wait.as_micros() <= 1_000_000), "{wait:?}");
     let again = until("the budget to refill", async || {
-        let refused = limits::spend(&mut way, &keys, budget, 60).await.unwrap();
+        let refused = limits::spend(&mut way, &keys, budget, 60, 1).await.unwrap();
         refused.is_none().then_some(())
     });
     again.await;
@@ -101,7 +110,7 @@ async fn a_budget_refills_and_leaves_nothing_behind() {
 async fn one_machine_has_the_limits_that_it_always_had() {
     let alone = limits(None);
     for _ in 0..3 {
-        alone.check_login("minji@example.com", address(ADDRESS)).await.unwrap();
+        let _ = alone.begin_sign_in("minji@example.com", address(ADDRESS)).await.unwrap();
     }
-    assert!(alone.check_login("minji@example.com", address(ADDRESS)).await.is_err());
+    assert!(alone.begin_sign_in("minji@example.com", address(ADDRESS)).await.is_err());
 }

@@ -60,9 +60,9 @@ async fn use_every_part(one: &Link, other: &Link) {
     assert_eq!(holds::take_due(&mut other_way.clone(), &keys, START, 100).await.unwrap().len(), 10);
     for number in 0..20 {
         let email = format!("{number}@example.com");
-        let budget = Budget::Account(&email);
-        assert_eq!(limits::spend(&mut way.clone(), &keys, budget, 1).await.unwrap(), None);
-        assert!(limits::spend(&mut other_way.clone(), &keys, budget, 1).await.unwrap().is_some());
+        let budget = Budget::Strangers { email: &email };
+        assert_eq!(limits::spend(&mut way.clone(), &keys, budget, 1, 1).await.unwrap(), None);
+        assert!(limits::spend(&mut other_way.clone(), &keys, budget, 1, 1).await.unwrap().is_some());
     }
 }
 

@@ -1,5 +1,5 @@
--- Counts one try against a budget that refills evenly.
--- KEYS[1] when the budget would be full again, in microseconds; ARGV[1] how long one try takes to refill, ARGV[2] how
+-- Counts tries against a budget that refills evenly.
+-- KEYS[1] when the budget would be full again, in microseconds; ARGV[1] how long they take to refill, ARGV[2] how
 -- much of that the budget holds, both in microseconds
 -- Answers 0, or after how many microseconds to try again.
 local time = redis.call('TIME')

@@ -2,34 +2,66 @@
 //! first; this keeps a client from having one budget an instance.
 
 use super::{keys::Keys, link::Way};
-use redis::{RedisResult, Script, aio::ConnectionLike};
+use redis::{AsyncCommands as _, RedisResult, Script, aio::ConnectionLike};
 use sha2::{Digest, Sha256};
-use std::{sync::LazyLock, time::Duration};
+use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
 /// The time that a budget refills in.
 const MINUTE_MICROS: i64 = 60_000_000;
+/// How long a network that an account has signed in from is remembered, in seconds: a month.
+const KNOWN_SECONDS: u64 = 30 * 86_400;
 
 static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limits.lua")));
+static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("give_back.lua")));
 
 /// Whose budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget<'a> {
-    /// An account's, by its e-mail address in lower case.
-    Account(&'a str),
+    /// That of wrong passwords for an account, by its e-mail address in lower case, from one network.
+    Tries {
+        /// Whose account.
+        email: &'a str,
+        /// From where.
+        network: IpAddr,
+    },
+    /// That of wrong passwords for an account from all networks that it has not signed in from.
+    Strangers {
+        /// Whose account.
+        email: &'a str,
+    },
     /// A client's, by its address or its network's.
-    Address(std::net::IpAddr),
+    Address(IpAddr),
 }
 
 impl Budget<'_> {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Tries { .. } => "tries",
+            Self::Strangers { .. } => "strangers",
+            Self::Address(_) => "address",
+        }
+    }
+
+    /// A number for whose budget it is, which says neither who nor where.
+    #[must_use]
+    pub fn digest(self) -> u128 {
+        let text = match self {
+            // A blank is in no e-mail address.
+            Self::Tries { email, network } => format!("{email} {network}"),
+            Self::Strangers { email } => email.to_owned(),
+            Self::Address(address) => address.to_string(),
+        };
+        Sha256::digest(text).iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte))
+    }
+
     /// No address of a person or a machine is written to Redis.
     fn key(self, keys: &Keys) -> String {
-        let (kind, text) = match self {
-            Self::Account(email) => ("account", email.to_owned()),
-            Self::Address(address) => ("address", address.to_string()),
-        };
-        let digest = Sha256::digest(text);
-        let short = digest.iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
-        keys.alone(format_args!("limit:{kind}:{short:032x}"))
+        keys.alone(format_args!("limit:{}:{:032x}", self.kind(), self.digest()))
+    }
+
+    /// The key that is there if an account has signed in from a network lately.
+    fn known_key(self, keys: &Keys) -> String {
+        keys.alone(format_args!("known:{:032x}", self.digest()))
     }
 }
 
@@ -47,21 +79,54 @@ impl SharedLimits {
         Self { way, keys }
     }
 
-    /// Counts one try against a budget of `per_minute` that refills evenly. How long to wait if there is nothing left.
-    /// Where Redis cannot be asked, which is known within the time-out of the way to it, nobody has to wait.
-    pub async fn spend(&self, budget: Budget<'_>, per_minute: u32) -> Option<Duration> {
-        match spend(&mut self.way.clone(), &self.keys, budget, per_minute).await {
-            Ok(wait) => wait,
-            Err(error) => {
-                tracing::debug!(%error, "a shared budget could not be asked for");
-                None
-            }
-        }
+    /// Counts `tries` against a budget of `per_minute` that refills evenly. How long to wait if there is not enough left.
+    /// If Redis cannot be asked, which is known within the time-out of the way to it, the try need not wait.
+    pub async fn spend(&self, budget: Budget<'_>, per_minute: u32, tries: u32) -> Option<Duration> {
+        asked(spend(&mut self.way.clone(), &self.keys, budget, per_minute, tries).await)
+    }
+
+    /// Gives one try back that was counted.
+    pub async fn give_back(&self, budget: Budget<'_>, per_minute: u32) {
+        asked(give_back(&mut self.way.clone(), &self.keys, budget, per_minute).await);
+    }
+
+    /// Remembers for a month that an account has signed in from a network: `tries` is the budget of both.
+    pub async fn remember(&self, tries: Budget<'_>) {
+        let key = tries.known_key(&self.keys);
+        let set: RedisResult<()> = self.way.clone().set_ex(key, 1, KNOWN_SECONDS).await;
+        asked(set);
+    }
+
+    /// Whether that is remembered; not if Redis cannot be asked.
+    pub async fn is_known(&self, tries: Budget<'_>) -> bool {
+        asked(self.way.clone().exists(tries.known_key(&self.keys)).await)
     }
 }
 
-/// Counts one try against a budget of `per_minute` that refills evenly. How long to wait if there is nothing left; such
-/// a try is not counted.
+/// What Redis answered, or nothing if it could not be asked.
+fn asked<T: Default>(answer: RedisResult<T>) -> T {
+    answer.unwrap_or_else(|error| {
+        tracing::debug!(%error, "a shared budget could not be asked for");
+        T::default()
+    })
+}
+
+/// Gives one try back that was counted against a budget of `per_minute`.
+///
+/// # Errors
+/// Redis could not be reached or refused.
+pub async fn give_back(
+    connection: &mut impl ConnectionLike,
+    keys: &Keys,
+    budget: Budget<'_>,
+    per_minute: u32,
+) -> RedisResult<()> {
+    let interval = MINUTE_MICROS / i64::from(per_minute.max(1));
+    GIVE_BACK.key(budget.key(keys)).arg(interval).invoke_async(connection).await
+}
+
+/// Counts `tries` against a budget of `per_minute` that refills evenly. How long to wait if there is not enough left;
+/// they are not counted then.
 ///
 /// # Errors
 /// Redis could not be reached or refused.
@@ -70,9 +135,11 @@ pub async fn spend(
     keys: &Keys,
     budget: Budget<'_>,
     per_minute: u32,
+    tries: u32,
 ) -> RedisResult<Option<Duration>> {
     let interval = MINUTE_MICROS / i64::from(per_minute.max(1));
     let holds = interval * i64::from(per_minute.max(1));
-    let wait: u64 = SPEND.key(budget.key(keys)).arg(interval).arg(holds).invoke_async(connection).await?;
+    let wait: u64 =
+        SPEND.key(budget.key(keys)).arg(interval * i64::from(tries)).arg(holds).invoke_async(connection).await?;
     Ok((wait > 0).then(|| Duration::from_micros(wait)))
 }
