@@ -130,7 +130,8 @@ fn first_eight(secret: [u8; 32]) -> [u8; 8] {
 /// Every route of a box office, with what surrounds each request.
 #[must_use = "a router serves nothing by itself"]
 pub fn router(app: Shared, config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Router {
-    let edge = observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout());
+    let edge = observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
+        .with_bodies_in_flight(config.bodies_in_flight());
     observe::observe(http::router(app), Arc::new(edge))
 }
 

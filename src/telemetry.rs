@@ -130,6 +130,8 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Requests that wait for the engine or the database.
     pub in_flight: Gauge,
+    /// How many bytes of memory the bodies of requests take that are being read.
+    pub bodies: Gauge,
     /// Commands in one engine batch.
     pub batch_len: Histogram,
     /// Seconds one batch's transaction took.
@@ -192,6 +194,7 @@ impl Metrics {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             in_flight: Gauge::default(),
+            bodies: Gauge::default(),
             batch_len: Histogram::new(BATCH_LENS),
             commit_seconds: Histogram::new(SECONDS),
             holds: Counter::default(),
@@ -236,6 +239,12 @@ impl Metrics {
         );
         registry.register("connections", "Open client connections", self.connections.clone());
         registry.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
+        registry.register_with_unit(
+            "bodies_in_flight",
+            "Memory of requests' bodies that are being read",
+            Unit::Bytes,
+            self.bodies.clone(),
+        );
         registry.register(
             "http_requests_in_flight",
             "Requests that wait for the engine or the database",

@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::{Notify, watch},
     task::JoinHandle,
     time::timeout,
@@ -85,6 +85,10 @@ async fn panics() -> HttpResult<()> {
     panic!("the secret is 12345")
 }
 
+fn limits(max_connections: usize, header_timeout: Duration, idle_timeout: Duration, drain: Duration) -> Limits {
+    Limits { max_connections, max_per_address: None, trusted_proxies: Vec::new(), header_timeout, idle_timeout, drain }
+}
+
 struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -98,10 +102,15 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::with(Limits { max_connections: 100, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: PATIENCE })
+        Self::with(limits(100, PATIENCE, PATIENCE, PATIENCE))
     }
 
     fn with(limits: Limits) -> Self {
+        Self::with_bodies(limits, 1_024 * 1_024, SHORT)
+    }
+
+    /// A server whose requests' bodies may take so many bytes together, and so long each.
+    fn with_bodies(limits: Limits, bodies_in_flight: usize, body_timeout: Duration) -> Self {
         let (release, waiting) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (released, at_work) = (Arc::clone(&release), Arc::clone(&waiting));
         let wait = move || async move {
@@ -121,17 +130,29 @@ impl Server {
             .route("/unauthorized", get(|| async { Problem::unauthorized() }))
             .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
             .route("/wait", get(wait))
+            .route("/large", get(|| async { "x".repeat(64 * 1_024) }))
             .merge(docs::routes())
             .fallback(problem::not_found)
             .method_not_allowed_fallback(problem::method_not_allowed);
         let metrics = Arc::new(Metrics::new());
-        let edge = Edge::new(Arc::clone(&metrics), Clock::manual(NOW), SHORT, PATIENCE);
+        let edge = Edge::new(Arc::clone(&metrics), Clock::manual(NOW), body_timeout, PATIENCE)
+            .with_bodies_in_flight(bodies_in_flight);
         let app = observe::observe(router, Arc::new(edge));
         let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let done = tokio::spawn(listener::serve(listener, app, limits, stopped, Arc::clone(&metrics)));
         Self { address, stop, done, metrics, release, waiting }
+    }
+
+    /// Waits until the server has taken at least so many bytes for bodies that are not whole yet.
+    async fn buffers(&self, bytes: usize) {
+        let buffered = async {
+            while self.metrics.bodies.get() < i64::try_from(bytes).unwrap() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, buffered).await.unwrap();
     }
 
     async fn connect(&self) -> Client {
@@ -179,6 +200,21 @@ impl Client {
                 };
                 return answer;
             }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Reads one answer to its end, byte by byte up to its body; how long that is.
+    async fn next_body(&mut self) -> usize {
+        let mut head = Vec::new();
+        timeout(PATIENCE, async {
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(self.0.read_u8().await.unwrap());
+            }
+            let head = std::str::from_utf8(&head).unwrap();
+            let len = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+            self.0.read_exact(&mut vec![0; len]).await.unwrap()
         })
         .await
         .unwrap()
@@ -237,8 +273,7 @@ impl Answer {
 
 #[tokio::test]
 async fn a_request_whose_headers_come_too_slowly_is_cut() {
-    let server =
-        Server::with(Limits { max_connections: 10, header_timeout: SHORT, idle_timeout: PATIENCE, drain: PATIENCE });
+    let server = Server::with(limits(10, SHORT, PATIENCE, PATIENCE));
     let mut first = server.connect().await;
     first.send("GET /seats HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     first.answer().await.assert_problem(408, "request_timeout");
@@ -257,8 +292,7 @@ async fn a_request_whose_headers_come_too_slowly_is_cut() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_one_that_waits_for_its_answer_is_not() {
-    let server =
-        Server::with(Limits { max_connections: 10, header_timeout: PATIENCE, idle_timeout: SHORT, drain: PATIENCE });
+    let server = Server::with(limits(10, PATIENCE, SHORT, PATIENCE));
     let mut waiting = server.connect().await;
     waiting.send("GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
     server.waiting.notified().await;
@@ -283,7 +317,7 @@ async fn a_body_that_comes_too_slowly_is_answered_408() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_answered_413_however_it_is_sent() {
     let server = Server::start();
-    let large = format!("{{\"seat_id\": \"{}\"}}", "7".repeat(64 * 1_024));
+    let large = format!("{{\"seat_id\": \"{}\"}}", "7".repeat(8 * 1_024));
     server.post("/orders", &large).await.assert_problem(413, "payload_too_large");
     let head =
         "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -308,8 +342,7 @@ async fn too_many_or_too_large_headers_are_answered_431() {
 
 #[tokio::test]
 async fn connections_over_the_cap_are_turned_away_and_the_others_are_served() {
-    let server =
-        Server::with(Limits { max_connections: 2, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: PATIENCE });
+    let server = Server::with(limits(2, PATIENCE, PATIENCE, PATIENCE));
     let mut kept = [server.connect().await, server.connect().await];
     for client in &mut kept {
         client.send("GET /seats HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -328,6 +361,108 @@ async fn connections_over_the_cap_are_turned_away_and_the_others_are_served() {
     drop(first);
     // The place is free once the server has seen the other side close.
     timeout(PATIENCE, async { while server.get("/seats").await.status != 200 {} }).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_address_has_as_many_connections_as_it_may_and_a_trusted_proxy_has_more() {
+    let two_an_address = Limits { max_per_address: Some(2), ..limits(10, PATIENCE, PATIENCE, PATIENCE) };
+    let server = Server::with(two_an_address.clone());
+    let mut kept = [server.connect().await, server.connect().await];
+    for client in &mut kept {
+        client.send("GET /seats HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    server.get("/seats").await.assert_problem(503, "overloaded");
+    let elsewhere = TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = Client(elsewhere.connect(server.address).await.unwrap());
+    other.send("GET /seats HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(other.answer().await.status, 200, "another address has its own");
+    drop(kept);
+    timeout(PATIENCE, async { while server.get("/seats").await.status != 200 {} }).await.unwrap();
+
+    let server = Server::with(Limits { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..two_an_address });
+    let mut through_proxy = Vec::new();
+    for _ in 0..5 {
+        let mut client = server.connect().await;
+        client.send("GET /seats HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 200);
+        through_proxy.push(client);
+    }
+}
+
+/// The head of an order with a body of `len` bytes, and `sent` bytes of it.
+fn unfinished_order(len: usize, sent: usize) -> String {
+    let head = "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json";
+    format!("{head}\r\ncontent-length: {len}\r\n\r\n{{\"seat_id\": 1, \"amount\": 5{}", " ".repeat(sent - 26))
+}
+
+#[tokio::test]
+async fn bodies_in_flight_take_no_more_than_they_may_and_what_is_not_a_body_is_served() {
+    const LEN: usize = 8_000;
+    // Room for three whole bodies and a bit. One client after the other begins one and does not finish it.
+    let server = Server::with_bodies(limits(100, PATIENCE, PATIENCE, PATIENCE), 3 * 8_192 + 100, PATIENCE);
+    let mut unfinished = Vec::new();
+    for count in 1..=3 {
+        let mut client = server.connect().await;
+        client.send(unfinished_order(LEN, LEN - 1)).await;
+        server.buffers(count * (LEN - 1)).await;
+        unfinished.push(client);
+    }
+    let refused = server.post("/orders", &format!("{{\"seat_id\": 1, \"amount\": 5{}}}", " ".repeat(7_000))).await;
+    refused.assert_problem(503, "overloaded");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(server.get("/seats").await.status, 200, "who sends no body is served");
+    assert_eq!(server.post("/orders", r#"{"seat_id": 1, "amount": 5}"#).await.status, 200, "and who sends a small one");
+    // Announced bytes cost nothing: only those that were sent do.
+    let mut announced = Vec::new();
+    for _ in 0..20 {
+        let mut client = server.connect().await;
+        client.send("POST /orders HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 8000\r\n\r\n").await;
+        announced.push(client);
+    }
+    // The three are finished in good order, and their room is free again.
+    for client in &mut unfinished {
+        client.send("}").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let whole = format!("{{\"seat_id\": 1, \"amount\": 5{}}}", " ".repeat(7_000));
+    assert_eq!(server.post("/orders", &whole).await.status, 200);
+    assert_eq!(server.metrics.bodies.get(), 0);
+}
+
+#[tokio::test]
+async fn a_body_in_many_parts_is_read_to_its_end() {
+    let server = Server::start();
+    let mut client = server.connect().await;
+    client.send("POST /orders HTTP/1.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    for byte in r#"{"seat_id": 12, "amount": 5}"#.chars() {
+        client.send(format!("1\r\n{byte}\r\n")).await;
+    }
+    client.send("0\r\n\r\n").await;
+    assert_eq!(client.answer().await.json()["seat_id"], 12);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_written_to_no_further_than_the_send_buffer() {
+    const ASKED: usize = 60;
+    let server = Server::start();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 * 1_024).unwrap();
+    let mut client = Client(socket.connect(server.address).await.unwrap());
+    client.send("GET /large HTTP/1.1\r\nhost: x\r\n\r\n".repeat(ASKED)).await;
+    // Another client has more answers than the first has asked for: had they been written, they would be by now.
+    for _ in 0..4 * ASKED {
+        assert_eq!(server.get("/seats").await.status, 200);
+    }
+    let text = server.metrics.render();
+    let line = r#"frontrow_http_requests_total{method="GET",route="/large",status="200"} "#;
+    let written = text.lines().find_map(|found| found.strip_prefix(line)).map_or(0, |count| count.parse().unwrap());
+    assert!(written <= 12, "{written} answers of 64 KiB were made for a client that read none");
+    // It is served to the end as soon as it reads.
+    for _ in 0..ASKED {
+        assert_eq!(client.next_body().await, 64 * 1_024);
+    }
 }
 
 #[tokio::test]
@@ -353,8 +488,7 @@ async fn a_stop_finishes_what_is_in_flight_and_then_returns() {
 
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_may() {
-    let server =
-        Server::with(Limits { max_connections: 9, header_timeout: PATIENCE, idle_timeout: PATIENCE, drain: SHORT });
+    let server = Server::with(limits(9, PATIENCE, PATIENCE, SHORT));
     let mut busy = server.connect().await;
     busy.send("GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
     server.waiting.notified().await;

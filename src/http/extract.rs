@@ -1,18 +1,18 @@
 //! What handlers take from a request, with every mistake answered as a problem that names its place.
 
 use crate::http::{
-    observe,
+    observe::{self, BodyRoom},
     problem::{HttpResult, Problem, codes},
 };
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
     http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use frontrow_domain::id::{AuditId, ConcertId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, IgnoredAny},
@@ -20,9 +20,11 @@ use serde::{
 use std::{borrow::Cow, error::Error, fmt::Display};
 use uuid::Uuid;
 
-/// How large a body may be, in bytes.
-pub const BODY_LEN_MAX: usize = 64 * 1_024;
-/// How large a list of seats may be, in bytes.
+/// How large the body of a buyer's call may be, in bytes: twenty seats, or a name, an address and a password, take less.
+pub const BODY_LEN_MAX: usize = 8 * 1_024;
+/// How large the body of an operator's call may be, in bytes.
+pub const OPERATOR_BODY_LEN_MAX: usize = 64 * 1_024;
+/// How large an operator's list of seats may be, in bytes.
 pub const LARGE_BODY_LEN_MAX: usize = 16 * 1_024 * 1_024;
 /// How many items a list answers with where the client does not say.
 pub const LIMIT_DEFAULT: u32 = 50;
@@ -34,6 +36,9 @@ const DETAIL_LEN_MAX: usize = 200;
 /// A JSON body of at most `MAX` bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonBody<T, const MAX: usize = BODY_LEN_MAX>(pub T);
+
+/// A JSON body of an operator's call.
+pub type OperatorJsonBody<T> = JsonBody<T, OPERATOR_BODY_LEN_MAX>;
 
 /// A JSON body of an operator's call that carries long lists.
 pub type LargeJsonBody<T> = JsonBody<T, LARGE_BODY_LEN_MAX>;
@@ -48,8 +53,8 @@ impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for J
     async fn from_request(request: Request, _state: &S) -> HttpResult<Self> {
         let (parts, body) = request.into_parts();
         must_be_json(&parts.headers)?;
-        let bytes = read(&parts.headers, body, MAX).await?;
-        parse(&bytes).map(Self)
+        let body = read(&parts.headers, body, MAX).await?;
+        parse(&body.bytes).map(Self)
     }
 }
 
@@ -58,12 +63,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
 
     async fn from_request(request: Request, _state: &S) -> HttpResult<Self> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, BODY_LEN_MAX).await?;
-        if bytes.is_empty() {
+        let body = read(&parts.headers, body, BODY_LEN_MAX).await?;
+        if body.bytes.is_empty() {
             return Ok(Self(None));
         }
         must_be_json(&parts.headers)?;
-        parse(&bytes).map(|body| Self(Some(body)))
+        parse(&body.bytes).map(|body| Self(Some(body)))
     }
 }
 
@@ -75,19 +80,51 @@ fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
     if is_json { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
 }
 
-async fn read(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Bytes> {
-    let too_large =
-        || Problem::new(&codes::PAYLOAD_TOO_LARGE).detail(format!("The body may be at most {max} bytes here."));
+async fn read(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Buffered> {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|len| len > max) {
-        return Err(too_large());
+        return Err(too_large(max));
     }
-    match tokio::time::timeout(observe::body_timeout(), Limited::new(body, max).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(&codes::MALFORMED_JSON).detail("The body ended too soon.")),
+    match tokio::time::timeout(observe::body_timeout(), buffer(body, max)).await {
+        Ok(buffered) => buffered,
         Err(_) => Err(Problem::new(&codes::REQUEST_TIMEOUT).detail("The body did not arrive in time.")),
     }
+}
+
+fn too_large(max: usize) -> Problem {
+    Problem::new(&codes::PAYLOAD_TOO_LARGE).detail(format!("The body may be at most {max} bytes here."))
+}
+
+/// A whole body, with its part of the bytes that the server may buffer. That part is free again with it.
+struct Buffered {
+    bytes: Bytes,
+    _room: BodyRoom,
+}
+
+/// Reads a body to its end. What it takes is reserved before it is kept, so that a client pays for the bytes that it has
+/// sent and not for those that it has announced.
+async fn buffer(mut body: Body, max: usize) -> HttpResult<Buffered> {
+    let mut room = observe::body_room();
+    let mut kept: Vec<u8> = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(&codes::MALFORMED_JSON).detail("The body ended too soon."))?;
+        let Ok(part) = frame.into_data() else { continue };
+        let len = kept.len() + part.len();
+        if len > max {
+            return Err(too_large(max));
+        }
+        if kept.is_empty() && body.is_end_stream() {
+            room.take(part.len())?;
+            return Ok(Buffered { bytes: part, _room: room });
+        }
+        if len > kept.capacity() {
+            let capacity = len.max(2 * kept.capacity()).min(max);
+            room.take(capacity - kept.capacity())?;
+            kept.reserve_exact(capacity - kept.len());
+        }
+        kept.extend_from_slice(&part);
+    }
+    Ok(Buffered { bytes: kept.into(), _room: room })
 }
 
 /// Reads JSON the fast way; where that fails, once more to learn which field is at fault.

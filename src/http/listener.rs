@@ -3,14 +3,19 @@
 //! It sets no timer for a request whose head arrives in one piece, which is nearly every one: a connection has one
 //! timer, and looks at its state when that fires.
 
+mod by_address;
 mod stream;
 
 use crate::{
     config::Config,
-    http::problem::{MEDIA_TYPE, codes, codes::Definition},
+    http::{
+        limit::AddressRange,
+        problem::{MEDIA_TYPE, codes, codes::Definition},
+    },
     telemetry::Metrics,
 };
 use axum::{Router, body::Body, extract::ConnectInfo};
+use by_address::ByAddress;
 use hyper::{body::Body as _, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -37,8 +42,12 @@ use tower::Service;
 
 /// How many bytes the first line and the headers of a request may have. There may be a hundred headers.
 pub const HEAD_LEN_MAX: usize = 16 * 1_024;
-/// How many bytes are buffered of one connection.
-const BUFFER_LEN_MAX: usize = 64 * 1_024;
+/// How many bytes of requests are read ahead of one connection: a head, or as much of a body as is not yet in a handler's
+/// hands.
+const BUFFER_LEN_MAX: usize = HEAD_LEN_MAX;
+/// How many bytes of answers the system may keep of one connection while its client does not take them. Linux takes
+/// twice as much, for its own books.
+const SEND_BUFFER_LEN: u32 = 128 * 1_024;
 /// How long to wait after an error such as too many open files: doubled each time, up to the longest.
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
@@ -52,10 +61,14 @@ const BACKLOG_LEN: u32 = 4_096;
 const TURNED_AWAY_MAX: usize = 64;
 
 /// What connections are bounded by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// How many may be open at once.
     pub max_connections: usize,
+    /// How many of them may come from one address, or from one /64 network of IPv6; none for as many as there may be.
+    pub max_per_address: Option<usize>,
+    /// Proxies, which bring the connections of many clients and are not bounded by address.
+    pub trusted_proxies: Vec<AddressRange>,
     /// How long the head of a request may take to arrive, from its first byte; on a new connection from its start.
     pub header_timeout: Duration,
     /// How long a connection may stay without a request, or without its client taking an answer.
@@ -71,6 +84,8 @@ impl Limits {
         let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
         Self {
             max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+            max_per_address: usize::try_from(config.max_connections_per_address).ok().filter(|most| *most > 0),
+            trusted_proxies: config.trusted_proxies.clone(),
             header_timeout: seconds(config.header_timeout_seconds),
             idle_timeout: seconds(config.idle_connection_seconds),
             drain: seconds(config.drain_seconds),
@@ -86,6 +101,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A server that starts again must not wait for the connections of the one before.
     socket.set_reuseaddr(true)?;
+    // Accepted sockets inherit it. Without it the system lets each grow to megabytes for a client that reads nothing.
+    socket.set_send_buffer_size(SEND_BUFFER_LEN)?;
     socket.bind(address)?;
     socket.listen(BACKLOG_LEN)
 }
@@ -93,7 +110,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves `app` until `stop` turns true, or its sender is gone; then finishes what is in flight, for as long as
 /// [`Limits::drain`], and returns. Handlers find the client's address as [`ConnectInfo<SocketAddr>`].
 ///
-/// A connection over the limit is answered 503 and closed.
+/// A connection over a limit is answered 503 and closed.
 ///
 /// # Errors
 /// None at present: what goes wrong with accepting is logged and tried again.
@@ -104,9 +121,11 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
+    let drain = limits.drain;
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut connections = JoinSet::new();
+    let by_address = Arc::new(ByAddress::new(limits.max_per_address, limits.trusted_proxies.clone()));
     let server = Arc::new(Server { limits, metrics, http: builder(), closing: AtomicBool::new(false) });
     let mut back_off = BACK_OFF_MIN;
     let (close, closing) = watch::channel(false);
@@ -128,7 +147,8 @@ pub async fn serve(
             }
         };
         back_off = BACK_OFF_MIN;
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+        let place = Arc::clone(&permits).try_acquire_owned().ok().zip(ByAddress::enter(&by_address, peer.ip()));
+        let Some(place) = place else {
             server.metrics.connections_refused.inc();
             // Beyond this many at once there is no answer, but the socket is closed as quickly.
             if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
@@ -139,15 +159,15 @@ pub async fn serve(
         let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
         // Those that are done make room in the set.
         while connections.try_join_next().is_some() {}
-        connections.spawn(until_done(connection, permit));
+        connections.spawn(until_done(connection, place));
     }
     drop(listener);
     server.closing.store(true, Relaxed);
     // Nobody is left to hear it where no connection is open.
     let _ = close.send(true);
     let all_done = async { while connections.join_next().await.is_some() {} };
-    if timeout(limits.drain, all_done).await.is_err() {
-        tracing::warn!(drain_ms = limits.drain.as_millis(), "stopping with requests in flight");
+    if timeout(drain, all_done).await.is_err() {
+        tracing::warn!(drain_ms = drain.as_millis(), "stopping with requests in flight");
         connections.shutdown().await;
     }
     Ok(())
@@ -174,7 +194,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Holds the place of a connection until it is done.
-async fn until_done(connection: impl Future<Output = ()>, _permit: OwnedSemaphorePermit) {
+async fn until_done<P>(connection: impl Future<Output = ()>, _place: P) {
     connection.await;
 }
 

@@ -4,7 +4,7 @@
 
 use crate::{
     clock::Clock,
-    http::problem::{Problem, ProblemCode, codes},
+    http::problem::{HttpResult, Problem, ProblemCode, codes},
     telemetry::Metrics,
 };
 use axum::{
@@ -29,6 +29,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, Instant},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
 
 /// The header that carries the request id, in and out.
@@ -60,9 +61,14 @@ pub struct Edge {
     pub request_timeout: Duration,
     /// From what duration on a request is logged as slow.
     pub slow: Duration,
+    /// The bytes that bodies of requests may still take, of all connections together.
+    bodies: Arc<Semaphore>,
     prefix: u32,
     counter: AtomicU64,
 }
+
+/// How many bytes of bodies may be in memory at once unless [`Edge::with_bodies_in_flight`] says so.
+const BODIES_IN_FLIGHT_LEN: usize = 64 * 1_024 * 1_024;
 
 impl Edge {
     /// An edge with its own random prefix for request ids.
@@ -71,7 +77,15 @@ impl Edge {
         let random = RandomState::new().hash_one(0_u8);
         let prefix = u32::try_from(random & u64::from(u32::MAX)).unwrap_or(0);
         let slow = Duration::from_secs(1);
-        Self { metrics, clock, body_timeout, request_timeout, slow, prefix, counter: AtomicU64::new(0) }
+        let bodies = Arc::new(Semaphore::new(BODIES_IN_FLIGHT_LEN));
+        Self { metrics, clock, body_timeout, request_timeout, slow, bodies, prefix, counter: AtomicU64::new(0) }
+    }
+
+    /// The same edge, whose requests' bodies may take so many bytes of memory at once.
+    #[must_use]
+    pub fn with_bodies_in_flight(mut self, len: usize) -> Self {
+        self.bodies = Arc::new(Semaphore::new(len.min(Semaphore::MAX_PERMITS)));
+        self
     }
 
     fn id_for(&self, headers: &HeaderMap) -> RequestId {
@@ -152,6 +166,46 @@ pub(crate) fn now() -> Option<Time> {
 /// How long the current request's body may take; ten seconds outside of a request.
 pub(crate) fn body_timeout() -> Duration {
     CURRENT.try_with(|current| current.edge.body_timeout).unwrap_or(Duration::from_secs(10))
+}
+
+/// What one body may take of the bytes that all bodies share. It gives them back when it is dropped.
+pub(crate) struct BodyRoom {
+    /// None outside of a request, where nothing is shared.
+    edge: Option<Arc<Edge>>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+/// Room for the current request's body; nothing is taken yet.
+pub(crate) fn body_room() -> BodyRoom {
+    BodyRoom { edge: CURRENT.try_with(|current| Arc::clone(&current.edge)).ok(), taken: None }
+}
+
+impl BodyRoom {
+    /// Takes so many bytes more.
+    ///
+    /// # Errors
+    /// 503 `overloaded`: the bodies of other requests take all there is.
+    pub(crate) fn take(&mut self, len: usize) -> HttpResult<()> {
+        let Some(edge) = &self.edge else { return Ok(()) };
+        let len = u32::try_from(len).map_err(Problem::internal)?;
+        let permit = Arc::clone(&edge.bodies).try_acquire_many_owned(len).map_err(|_| {
+            Problem::overloaded().cause("the bodies of requests in flight take all of bodies_in_flight_mib")
+        })?;
+        edge.metrics.bodies.inc_by(i64::from(len));
+        match &mut self.taken {
+            Some(taken) => taken.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BodyRoom {
+    fn drop(&mut self) {
+        if let (Some(edge), Some(taken)) = (&self.edge, &self.taken) {
+            edge.metrics.bodies.dec_by(i64::try_from(taken.num_permits()).unwrap_or(i64::MAX));
+        }
+    }
 }
 
 /// Puts the edge around every route and fallback of `app`. Call it last: what is added later is not seen.

@@ -7,7 +7,7 @@ use crate::{
     http::{
         Shared,
         auth::OperatorOnly,
-        extract::{Cursor, JsonBody, LargeJsonBody, Limit, PathId, QueryParams},
+        extract::{Cursor, JsonBody, LargeJsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
@@ -237,7 +237,7 @@ pub(super) async fn create_concert(
     State(app): State<Shared>,
     OperatorOnly(caller): OperatorOnly,
     key: IdempotencyKey,
-    JsonBody(body): JsonBody<ConcertDraft>,
+    JsonBody(body): OperatorJsonBody<ConcertDraft>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/concerts", &[], &body)?;
     let done = app.office.operate(caller, Command::CreateConcert(body.check()?), key).await?;
@@ -254,7 +254,7 @@ pub(super) async fn update_concert(
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
-    JsonBody(body): JsonBody<ConcertPatch>,
+    JsonBody(body): OperatorJsonBody<ConcertPatch>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}", &[&concert_id], &body)?;
     let text = |field: &str, text: Option<String>| {
@@ -386,7 +386,7 @@ pub(super) async fn set_room(
     OperatorOnly(caller): OperatorOnly,
     PathId(room_id): PathId<RoomId>,
     key: IdempotencyKey,
-    JsonBody(body): JsonBody<RoomPatch>,
+    JsonBody(body): OperatorJsonBody<RoomPatch>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/operator/rooms/{id}", &[&room_id], &body)?;
     let message = match body.message {

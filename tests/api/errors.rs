@@ -30,7 +30,7 @@ async fn a_broken_request_is_a_problem_that_names_its_place_and_changes_nothing(
         for body in ["[]", "[1]", "7", "\"text\"", "true", "null"] {
             send(path, body).await.problem(422, "invalid_field");
         }
-        let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+        let deep = format!("{}{}", "[".repeat(4_000), "]".repeat(4_000));
         assert!([400, 422].contains(&send(path, &deep).await.status), "{path}");
         let plain = buyer.call(Method::POST, path).token(&token).header("content-type", "text/plain");
         plain.json(&json!({})).send().await.problem(415, "unsupported_media_type");

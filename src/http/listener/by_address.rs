@@ -1,0 +1,107 @@
+//! How many connections each address has open.
+
+use crate::http::limit::{AddressRange, network_of};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How often the log says that an address has as many connections as it may.
+const SAY_EVERY: Duration = Duration::from_mins(1);
+
+/// The open connections of each address that is bounded; there are as many entries as connections at most.
+#[derive(Debug)]
+pub(super) struct ByAddress {
+    most: Option<usize>,
+    exempt: Vec<AddressRange>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_network: HashMap<IpAddr, usize>,
+    said: Option<Instant>,
+}
+
+impl ByAddress {
+    pub(super) fn new(most: Option<usize>, exempt: Vec<AddressRange>) -> Self {
+        Self { most, exempt, open: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // The counts are whole whatever panicked while it held them.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one more connection from this address; none if it has as many as it may.
+    pub(super) fn enter(this: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = address.to_canonical();
+        let Some(most) = this.most.filter(|_| !this.exempt.iter().any(|range| range.contains(address))) else {
+            return Some(Place(None));
+        };
+        let network = network_of(address);
+        let mut open = this.lock();
+        let count = open.by_network.entry(network).or_default();
+        if *count < most {
+            *count += 1;
+            return Some(Place(Some((Arc::clone(this), network))));
+        }
+        if open.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            open.said = Some(Instant::now());
+            tracing::warn!(
+                %address,
+                connections = most,
+                "an address has max_connections_per_address connections open and gets no more; \
+                 if it is a proxy, name it in trusted_proxies"
+            );
+        }
+        None
+    }
+}
+
+/// The place of one connection, free again when it is dropped. None in it if its address is not bounded.
+#[derive(Debug)]
+pub(super) struct Place(Option<(Arc<ByAddress>, IpAddr)>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some((all, network)) = &self.0 else { return };
+        let mut open = all.lock();
+        if let Some(count) = open.by_network.get_mut(network) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.by_network.remove(network);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(all: &Arc<ByAddress>, address: &str) -> Option<Place> {
+        ByAddress::enter(all, address.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_address_has_as_many_connections_as_it_may_and_others_have_theirs() {
+        let all = Arc::new(ByAddress::new(Some(2), vec!["10.0.0.0/8".parse().unwrap()]));
+        let first = enter(&all, "192.0.2.1").unwrap();
+        let second = enter(&all, "::ffff:192.0.2.1").unwrap();
+        assert!(enter(&all, "192.0.2.1").is_none());
+        let other = enter(&all, "192.0.2.2").unwrap();
+        // One household has a whole /64.
+        let household = [enter(&all, "2001:db8::1").unwrap(), enter(&all, "2001:db8::2").unwrap()];
+        assert!(enter(&all, "2001:db8::3").is_none());
+        assert!(enter(&all, "2001:db8:0:1::3").is_some());
+        let _proxied: Vec<_> = (0..9).map(|_| enter(&all, "10.1.2.3").unwrap()).collect();
+        drop(first);
+        assert!(enter(&all, "192.0.2.1").is_some());
+        drop((second, other, household));
+        assert_eq!(all.lock().by_network.len(), 0, "nothing is left behind");
+    }
+}
