@@ -37,7 +37,7 @@ use tokio::{
 };
 
 /// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 const SHORT: Duration = Duration::from_millis(300);
 const NOW: Time = Time::from_micros(1_700_000_000_000_000);
 

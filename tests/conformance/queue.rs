@@ -445,7 +445,7 @@ const LONG: Duration = Duration::from_hours(1);
 
 /// Whether the queue said that a line may move, rather than that time has passed.
 async fn told(queue: &dyn Queue) -> bool {
-    tokio::time::timeout(Duration::from_secs(240), queue.moved(LONG)).await.is_ok()
+    tokio::time::timeout(Duration::from_mins(4), queue.moved(LONG)).await.is_ok()
 }
 
 pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 /// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Two box offices that are one.

@@ -21,7 +21,7 @@ use frontrow_domain::{
 use std::time::{Duration, Instant};
 
 /// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Asks again until something holds.
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

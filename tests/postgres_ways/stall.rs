@@ -37,7 +37,7 @@ use tokio_postgres::Client;
 
 const LANES: usize = 2;
 /// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Joins the line of the house room: it waits for no row of another.

@@ -10,7 +10,7 @@ use std::{
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_frontrow");
 /// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// `frontrow serve` in a process of its own.
 pub(crate) struct Process {
