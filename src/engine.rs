@@ -3,7 +3,10 @@
 //! A batch never waits to fill: it takes whatever has arrived while the last transaction was in flight. An idle
 //! command costs one transaction; under load the batches grow by themselves.
 
+mod health;
 mod lane;
+
+pub use health::Health;
 
 use crate::{
     store::{Store, StoreError},
@@ -15,14 +18,12 @@ use frontrow_domain::{
     id::{RoomId, UserId},
     world::Changes,
 };
+use health::SharedHealth;
 use lane::Lane;
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -77,7 +78,7 @@ pub struct EngineLimits {
 #[derive(Debug)]
 pub struct Engine {
     lanes: Vec<mpsc::Sender<Job>>,
-    healthy: Arc<AtomicBool>,
+    health: Arc<SharedHealth>,
     metrics: Arc<Metrics>,
 }
 
@@ -102,7 +103,7 @@ impl Engine {
         metrics: Arc<Metrics>,
         follower: &Arc<dyn Follower>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
-        let healthy = Arc::new(AtomicBool::new(true));
+        let health = Arc::new(SharedHealth::default());
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..limits.lanes.max(1) {
             let (jobs, queue) = mpsc::channel(limits.queue_len);
@@ -110,7 +111,7 @@ impl Engine {
                 store: Arc::clone(store),
                 metrics: Arc::clone(&metrics),
                 follower: Arc::clone(follower),
-                healthy: Arc::clone(&healthy),
+                health: Arc::clone(&health),
                 batch_max: limits.batch_max,
             };
             let runtime = tokio::runtime::Handle::current();
@@ -118,7 +119,7 @@ impl Engine {
             threads.push(thread.spawn(move || lane.run(queue, &runtime))?);
             lanes.push(jobs);
         }
-        Ok((Self { lanes, healthy, metrics }, threads))
+        Ok((Self { lanes, health, metrics }, threads))
     }
 
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
@@ -148,15 +149,15 @@ impl Engine {
         jobs.try_send(job).map_err(|_| Fault::Overloaded)
     }
 
-    /// Whether the last transaction worked.
+    /// What the last transaction and the last probe tell of the store.
     #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed)
+    pub fn health(&self) -> Health {
+        self.health.get()
     }
 
     /// Notes what a probe of the store found.
-    pub fn note_health(&self, probe: &Result<(), StoreError>) {
-        self.healthy.store(probe.is_ok(), Ordering::Relaxed);
+    pub fn note_probe(&self, probe: &Result<(), StoreError>) {
+        self.health.note(probe.as_ref().map(|()| ()));
     }
 }
 
@@ -212,7 +213,7 @@ mod tests {
         time::Time,
         user::{Caller, NewUser, Role},
     };
-    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Panics at the first commit it is told of, and where it catches up for the first time.
     #[derive(Default)]

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use std::{
-    fs::{File, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
 };
 
@@ -16,8 +16,8 @@ pub struct FolderLock {
     _file: File,
 }
 
-/// Beside the database: whoever names the same file by another setting must find it.
-fn path(database: &Path) -> PathBuf {
+/// Beside the database: a server that names the same file by another setting must find it.
+pub(crate) fn path(database: &Path) -> PathBuf {
     database.with_file_name("serve.lock")
 }
 
@@ -41,10 +41,8 @@ impl FolderLock {
     pub fn take_beside(database: &Path) -> anyhow::Result<Self> {
         let path = path(database);
         let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create the data folder {}", folder.display()))?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+        make_folder(folder)?;
+        let file = open_private(&path).with_context(|| format!("cannot open {}", path.display()))?;
         if is_locked(&file)? {
             bail!(
                 "a server runs over {} already (it holds {}): stop it first, or use another --data",
@@ -52,8 +50,52 @@ impl FolderLock {
                 path.display()
             );
         }
+        if !is_at(&file, &path) {
+            bail!("{} was removed while it was locked: try again", path.display());
+        }
         Ok(Self { _file: file })
     }
+}
+
+/// Makes the data folder if it is not there. No other user of the machine has anything to look for in it, and with a
+/// lock that others can open they could keep the server from starting.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("cannot create the data folder {}", folder.display()))
+}
+
+fn open_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Whether the file is the one of that name: between opening and locking it another process may have removed it, and
+/// a server with a new one.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(file), Ok(named)) => is_same(&file, &named),
+        _ => false,
+    }
+}
+
+#[cfg(unix)]
+fn is_same(file: &std::fs::Metadata, named: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (file.dev(), file.ino()) == (named.dev(), named.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
+    true
 }
 
 /// Whether another process has the lock; if not, `file` has it now.
@@ -102,6 +144,18 @@ mod tests {
         assert!(said.contains("a server runs over"), "{said}");
         drop(first);
         FolderLock::take(&config).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_other_user_may_open_the_folder_or_its_lock() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("new");
+        let _lock = FolderLock::take(&config(&made)).unwrap();
+        for path in [made.clone(), made.join("serve.lock")] {
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+        }
     }
 
     #[test]

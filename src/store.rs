@@ -44,6 +44,17 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Whether the store could save something now. Saves nothing that stays.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
+    /// Why nothing is committed any more until the program is started again, as far as it was found. Asks nothing of the
+    /// database.
+    fn damage(&self) -> Option<Damage> {
+        None
+    }
+
+    /// How many reads met a damaged page since the start.
+    fn corrupt_reads(&self) -> u64 {
+        0
+    }
+
     /// A user with their password's hash, by e-mail address in lower case.
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError>;
 
@@ -243,6 +254,23 @@ pub struct PaymentFilter {
     pub reservation: Option<ReservationId>,
     /// Standing where.
     pub status: Option<PaymentStatus>,
+}
+
+/// What does not heal by itself: a store that has found it commits nothing until the program is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// Commits would go into a file that the next start does not find.
+    #[error("the database file was moved, removed or replaced while the server runs")]
+    FileMoved,
+    /// What was committed lately is gone, and so would be what is committed now.
+    #[error("the database's log (-wal) was removed, replaced or cut short while the server runs")]
+    LogLost,
+    /// Nothing keeps another server away any more.
+    #[error("serve.lock was removed or replaced while the server runs: another server may run over the folder")]
+    LockLost,
+    /// A page is not what was written.
+    #[error("the database is damaged")]
+    Corrupt,
 }
 
 /// The store could not do its work. The text is for the log, never for a client.

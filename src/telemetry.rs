@@ -15,7 +15,10 @@ use prometheus_client::{
 use std::{
     collections::HashMap,
     io::IsTerminal,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -118,6 +121,8 @@ pub struct Metrics {
     adding_route: Mutex<()>,
     refusals: Family<CodeLabel, Counter>,
     store_errors: Family<KindLabel, Counter>,
+    /// How many of them were reads that met a damaged page.
+    corrupt_reads: AtomicU64,
     rooms: Family<RoomLabels, Gauge>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
@@ -185,6 +190,7 @@ impl Metrics {
             adding_route: Mutex::new(()),
             refusals: Family::default(),
             store_errors: Family::default(),
+            corrupt_reads: AtomicU64::new(0),
             rooms: Family::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
@@ -318,6 +324,14 @@ impl Metrics {
             StoreError::Corrupt(_) => "corrupt",
         };
         self.store_errors.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Says how many reads have met a damaged page since the start.
+    pub fn corrupt_reads(&self, reads: u64) {
+        let counted = self.corrupt_reads.fetch_max(reads, Ordering::Relaxed);
+        if reads > counted {
+            self.store_errors.get_or_create(&KindLabel { kind: "corrupt" }).inc_by(reads - counted);
+        }
     }
 
     /// Says how many tokens of a room stand where.

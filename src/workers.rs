@@ -3,7 +3,7 @@
 //! wrong when a round is late or missing.
 
 use crate::{
-    engine::Fault,
+    engine::{Fault, Health},
     flow::BoxOffice,
     http::{Shared, limit::RateLimits},
     queue::Leadership,
@@ -245,17 +245,12 @@ async fn recover_due(office: &BoxOffice, most: u32) {
 async fn probe_store(office: Arc<BoxOffice>) {
     let mut rounds = 0_u32;
     loop {
-        if !office.engine.is_healthy() || rounds.is_multiple_of(10) {
+        if office.engine.health() != Health::Sound || rounds.is_multiple_of(10) {
             let probe = office.store.check_writable().await;
-            if let Err(error) = &probe {
-                tracing::warn!(%error, "the store cannot be written");
-            } else if !office.engine.is_healthy() {
-                tracing::info!("the store can be written again");
-            }
             if probe.is_ok() && office.store.sharing() == Sharing::Shared {
                 office.compare_clocks().await;
             }
-            office.engine.note_health(&probe);
+            office.engine.note_probe(&probe);
         }
         rounds = rounds.wrapping_add(1);
         tokio::time::sleep(PROBE_TICK).await;
@@ -272,7 +267,7 @@ async fn sweep_limits(limits: &RateLimits, tick: Duration) {
 async fn prune(office: Arc<BoxOffice>) {
     loop {
         // A store that is in trouble gets no work that can wait: where commits stall, each try would leave one behind.
-        if !office.engine.is_healthy() {
+        if office.check_ready().is_err() {
             rest(&office, PRUNE_TICK).await;
             continue;
         }

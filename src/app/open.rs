@@ -6,6 +6,7 @@ use crate::{
     config::{Config, Database, ServerUrl, Switch},
     flow::Followers,
     http::limit::RateLimits,
+    lock::make_folder,
     queue::{
         Queue,
         memory::MemoryQueue,
@@ -54,8 +55,7 @@ async fn open_with(config: &Config, clock: Clock, ids: Ids, laying: Laying) -> a
 
 /// One machine: `SQLite`, and the lines in memory.
 async fn open_alone(config: &Config, path: &Path, clock: Clock, ids: Ids, laying: Laying) -> anyhow::Result<Opened> {
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+    make_folder(&config.data)?;
     let store = SqliteStore::open(path, clock.clone(), config.rules(), i64::from(config.max_active))
         .with_context(|| format!("cannot open {}", path.display()))?;
     let keyring = keys_in_file(config, &ids)?;

@@ -1,6 +1,9 @@
 //! One lane: a thread that runs batches one after the other.
 
-use super::{Fault, Follower, Job, QUEUED_MAX, Reply};
+use super::{
+    Fault, Follower, Job, QUEUED_MAX, Reply,
+    health::{News, SharedHealth},
+};
 use crate::{
     store::{Committed, Store, StoreError},
     telemetry::Metrics,
@@ -8,10 +11,7 @@ use crate::{
 use frontrow_domain::command::{Answer, Request};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
@@ -35,7 +35,7 @@ pub(super) struct Lane {
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) follower: Arc<dyn Follower>,
-    pub(super) healthy: Arc<AtomicBool>,
+    pub(super) health: Arc<SharedHealth>,
     pub(super) batch_max: usize,
 }
 
@@ -131,7 +131,7 @@ impl Lane {
                 Ok(Committed { answers, changes }) => {
                     self.metrics.batch_len.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
                     self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                    self.healthy.store(true, Ordering::Relaxed);
+                    self.health.note(Ok(()));
                     self.follower.committed(&changes);
                     Self::answer(replies.into_iter().zip(answers));
                 }
@@ -205,10 +205,11 @@ impl Lane {
             StoreError::Unknown(_) => Fault::OutcomeUnknown,
             StoreError::Conflict(_) => Fault::Internal,
         };
-        if fault != Fault::Internal {
-            self.healthy.store(false, Ordering::Relaxed);
+        // An outage is one line and its end another one, however many batches there are in between.
+        match self.health.note(Err(error)) {
+            News::None if fault == Fault::Unavailable => tracing::debug!(%error, "a batch was not saved"),
+            News::None | News::Changed => tracing::error!(%error, "a batch was not saved"),
         }
-        tracing::error!(%error, "a batch was not saved");
         fault
     }
 }

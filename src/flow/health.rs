@@ -1,16 +1,29 @@
 //! Whether an instance can do its work.
 
 use super::BoxOffice;
-use crate::clock::{ClocksApart, SKEW_MAX, check_skew, skew};
+use crate::{
+    clock::{ClocksApart, SKEW_MAX, check_skew, skew},
+    engine::Health,
+    store::Damage,
+};
 use frontrow_domain::time::Span;
 use std::sync::atomic::Ordering;
 
 /// Why an instance should get no requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
+    /// Found once, it lasts until the program is started again.
+    #[error("{0}: nothing is saved until the server is started again")]
+    Damage(Damage),
     /// The last transaction failed, and no probe has worked since.
     #[error("the database cannot be written")]
-    Database,
+    Unwritable,
+    /// Whether the last transaction is saved is not known, and no probe has worked since.
+    #[error("the database did not answer a commit")]
+    Unanswered,
+    /// The last transaction met what this program did not write.
+    #[error("the database is damaged, or its tables are those of another program")]
+    Damaged,
     /// The clocks disagree.
     #[error(transparent)]
     Clock(#[from] ClocksApart),
@@ -22,8 +35,14 @@ impl BoxOffice {
     /// # Errors
     /// Why not.
     pub fn check_ready(&self) -> Result<(), NotReady> {
-        if !self.engine.is_healthy() {
-            return Err(NotReady::Database);
+        if let Some(damage) = self.store.damage() {
+            return Err(NotReady::Damage(damage));
+        }
+        match self.engine.health() {
+            Health::Sound => {}
+            Health::Unwritable => return Err(NotReady::Unwritable),
+            Health::Unanswered => return Err(NotReady::Unanswered),
+            Health::Damaged => return Err(NotReady::Damaged),
         }
         Ok(check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)), SKEW_MAX)?)
     }

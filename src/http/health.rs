@@ -12,7 +12,7 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// 200 while the store can be written and agrees about the time, 503 with the reason while not. Redis away is no
+/// 200 while the store can be written, is sound and agrees about the time, 503 with the reason while not. Redis away is no
 /// reason: buyers go on. It is said all the same.
 pub(super) async fn ready(State(app): State<Shared>) -> Response {
     let office = &app.office;
@@ -33,6 +33,7 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
             office.metrics.room(room, view.total_waiting(), view.offered(), view.active());
         }
     }
+    office.metrics.corrupt_reads(office.store.corrupt_reads());
     if let Some(vitals) = office.queue.vitals() {
         office.metrics.vitals(&vitals);
     }

@@ -1,6 +1,7 @@
 //! The store in one `SQLite` file: one connection writes, a few read.
 
 mod error;
+mod files;
 mod load;
 mod readers;
 mod reads;
@@ -12,8 +13,8 @@ mod writer;
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Store, StoreError,
-        sqlite::readers::Readers, sqlite::writer::Writer,
+        Committed, ConcertFilter, Damage, Line, Page, PaymentFilter, ReservationFilter, Store, StoreError,
+        sqlite::files::Files, sqlite::readers::Readers, sqlite::writer::Writer,
     },
 };
 use async_trait::async_trait;
@@ -52,6 +53,7 @@ pub struct SqliteStore {
     // Dropped before the writer: the last connection puts the log into the file, and a reader cannot.
     readers: Arc<Readers>,
     writer: Option<Arc<Mutex<Writer>>>,
+    files: Arc<Files>,
     clock: Clock,
     high_water: Arc<AtomicI64>,
 }
@@ -73,8 +75,9 @@ impl SqliteStore {
         let high_water = Arc::new(AtomicI64::new(i64::MIN));
         let writer =
             Writer::open(path.to_owned(), BUSY, clock.clone(), rules, house_max_active, Arc::clone(&high_water))?;
-        let readers = Arc::new(Readers::open(path.to_owned(), BUSY)?);
-        Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), readers, clock, high_water })
+        let files = Arc::clone(writer.files());
+        let readers = Arc::new(Readers::open(path.to_owned(), BUSY, Arc::clone(&files))?);
+        Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), readers, files, clock, high_water })
     }
 
     /// Opens the box office at `path` to look at it alone: everything that would write is refused.
@@ -85,9 +88,11 @@ impl SqliteStore {
         let conn = schema::open_reader(path, BUSY)?;
         schema::check_current(&conn)?;
         let high_water = reads::high_water(&conn).map_err(error::of_work)?;
+        let files = Arc::new(Files::of(path));
         Ok(Self {
             writer: None,
-            readers: Arc::new(Readers::open(path.to_owned(), BUSY)?),
+            readers: Arc::new(Readers::open(path.to_owned(), BUSY, Arc::clone(&files))?),
+            files,
             clock: Clock::System,
             high_water: Arc::new(AtomicI64::new(high_water)),
         })
@@ -161,7 +166,20 @@ impl Store for SqliteStore {
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        self.write(Writer::check_writable).await
+        self.write(Writer::check_writable).await?;
+        // A commit writes without a look at most pages: whether they can be read is another question.
+        let readers = Arc::clone(&self.readers);
+        let looked = tokio::task::spawn_blocking(move || readers.look()).await;
+        looked.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(self.files.check()?)
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        self.files.damage()
+    }
+
+    fn corrupt_reads(&self) -> u64 {
+        self.files.corrupt_reads()
     }
 
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {

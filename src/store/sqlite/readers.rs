@@ -1,7 +1,7 @@
 //! The connections that read.
 
-use super::{error, schema};
-use crate::store::StoreError;
+use super::{error, files::Files, reads, schema};
+use crate::store::{Damage, StoreError};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,
@@ -18,6 +18,7 @@ const WAITING_MAX: usize = 512;
 /// Some read-only connections that take turns.
 #[derive(Debug)]
 pub(super) struct Readers {
+    files: Arc<Files>,
     path: PathBuf,
     busy: Duration,
     idle: Mutex<Vec<Connection>>,
@@ -27,10 +28,11 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Opens the first connection; the others follow when they are needed.
-    pub(super) fn open(path: PathBuf, busy: Duration) -> Result<Self, StoreError> {
+    pub(super) fn open(path: PathBuf, busy: Duration, files: Arc<Files>) -> Result<Self, StoreError> {
         let first = schema::open_reader(&path, busy)?;
         schema::check_current(&first)?;
         Ok(Self {
+            files,
             path,
             busy,
             idle: Mutex::new(vec![first]),
@@ -75,14 +77,38 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => schema::open_reader(&self.path, self.busy)?,
+            None => self.open_another()?,
         };
-        let result = work(&conn).map_err(error::of_work);
+        let result = work(&conn);
         // A connection that met an error is not used again: the next read starts with a new one.
         if result.is_ok() && conn.is_autocommit() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
-        result
+        result.map_err(|error| {
+            self.files.note_read(&error);
+            error::of_work(error)
+        })
+    }
+
+    fn open_another(&self) -> Result<Connection, StoreError> {
+        let opened = schema::open_reader(&self.path, self.busy);
+        let conn = opened.inspect_err(|error| {
+            if matches!(error, StoreError::Corrupt(_)) {
+                self.files.condemn(Damage::Corrupt);
+            }
+        })?;
+        self.files.check_database()?;
+        Ok(conn)
+    }
+
+    /// Reads something of every table with a connection that remembers no page. What it finds is noted; that it cannot
+    /// read for another reason is found by those who must.
+    pub(super) fn look(&self) {
+        if let Ok(conn) = self.open_another()
+            && let Err(error) = reads::look(&conn)
+        {
+            self.files.note_read(&error);
+        }
     }
 }
 
@@ -97,7 +123,8 @@ mod tests {
         let busy = Duration::from_secs(1);
         let mut writer = schema::open_writer(&path, busy).unwrap();
         schema::prepare(&mut writer, Time::default(), 1).unwrap();
-        Arc::new(Readers::open(path, busy).unwrap())
+        let files = Arc::new(Files::of(&path));
+        Arc::new(Readers::open(path, busy, files).unwrap())
     }
 
     /// Starts a read that goes on until its sender is dropped. Returns when the read has begun.

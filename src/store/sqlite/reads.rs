@@ -20,6 +20,33 @@ use frontrow_domain::{
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 use std::collections::HashSet;
 
+/// The tables, each with the first column of its key.
+const TABLES: [(&str, &str); 12] = [
+    ("user", "user_id"),
+    ("session", "secret_hash"),
+    ("room", "room_id"),
+    ("waiting_token", "room_id"),
+    ("concert", "concert_id"),
+    ("seat", "seat_id"),
+    ("reservation", "reservation_id"),
+    ("payment", "payment_id"),
+    ("point", "point_id"),
+    ("point_history", "history_id"),
+    ("idempotency", "id"),
+    ("audit_log", "audit_id"),
+];
+
+/// Reads the first and the last row of every table, and so the pages on the way to them.
+pub(super) fn look(conn: &Connection) -> Result<()> {
+    for (table, key) in TABLES {
+        for order in ["ASC", "DESC"] {
+            let mut select = conn.prepare(&format!("SELECT * FROM \"{table}\" ORDER BY {key} {order} LIMIT 1"))?;
+            select.query(())?.next()?;
+        }
+    }
+    Ok(())
+}
+
 fn find<T>(conn: &Connection, sql: &str, key: impl Params, read: fn(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
     conn.prepare_cached(sql)?.query_row(key, read).optional()
 }

@@ -3,7 +3,7 @@
 use super::{error, save};
 use crate::store::{StoreError, migrate};
 use frontrow_domain::{id::RoomId, queue::Room, time::Time};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior};
 use std::{path::Path, time::Duration};
 
 /// "FROW" in the file's header says whose database it is.
@@ -44,12 +44,30 @@ fn open_writing(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     create_private(path)?;
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy).map_err(error::of_work)?;
     check_ours(&conn)?;
+    configure(&conn)?;
+    Ok(conn)
+}
+
+/// Opens the writing connection once more to a file that was open before, and looks at it as at the start: what made the
+/// first connection useless may have touched the file.
+pub(super) fn reopen_writer(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy).map_err(error::of_work)?;
+    // SQLite opens a file that it may not write for reading alone, and says so nowhere else.
+    if conn.is_readonly(MAIN_DB).map_err(error::of_work)? {
+        return Err(StoreError::Unavailable("the file can only be read".to_owned()));
+    }
+    check_current(&conn)?;
+    quick_check(&conn)?;
+    configure(&conn)?;
+    Ok(conn)
+}
+
+fn configure(conn: &Connection) -> Result<(), StoreError> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0)).map_err(error::of_work)?;
     if mode != "wal" {
         return Err(StoreError::Unavailable(format!("the file system allows no WAL: journal mode is {mode}")));
     }
-    configure_writer(&conn).map_err(error::of_work)?;
-    Ok(conn)
+    configure_writer(conn).map_err(error::of_work)
 }
 
 /// The file holds hashes of passwords: nobody else on the machine may read it. The log gets the same permissions.
@@ -95,6 +113,12 @@ fn check_version() -> Result<(), StoreError> {
 
 fn pragma(conn: &Connection, name: &str) -> Result<i64, StoreError> {
     conn.query_row(&format!("PRAGMA {name}"), (), |row| row.get(0)).map_err(error::of_work)
+}
+
+/// In bytes.
+pub(super) fn page_size(conn: &Connection) -> Result<u64, StoreError> {
+    let bytes = pragma(conn, "page_size")?;
+    u64::try_from(bytes).map_err(|_| StoreError::Corrupt(format!("its pages have {bytes} bytes")))
 }
 
 /// Refuses a file that is another program's, or newer than this program.

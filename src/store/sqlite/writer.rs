@@ -1,9 +1,15 @@
 //! The one connection that writes.
 
-use super::{error, load, rows::time, save, schema};
+use super::{
+    error::{self, Failure},
+    files::Files,
+    load,
+    rows::time,
+    save, schema,
+};
 use crate::{
     clock::Clock,
-    store::{Committed, StoreError},
+    store::{Committed, Damage, StoreError},
 };
 use frontrow_domain::{
     command::{Keys, Request},
@@ -13,7 +19,7 @@ use frontrow_domain::{
     time::Time,
     world::{NextIds, Numbers, World},
 };
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Result, config::DbConfig};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -30,6 +36,7 @@ const PRUNE_MAX: i64 = 5_000;
 /// Decides and saves batches, one after the other.
 pub(super) struct Writer {
     conn: Connection,
+    files: Arc<Files>,
     path: PathBuf,
     busy: Duration,
     clock: Clock,
@@ -41,6 +48,8 @@ pub(super) struct Writer {
     data_version: Option<i64>,
     /// Whether the connection could not be brought back into a known state.
     health: Health,
+    /// In bytes: the file has had it since it was made.
+    page_size: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +69,11 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let mut conn = schema::open_writer(&path, busy)?;
         schema::prepare(&mut conn, clock.now(), house_max_active)?;
+        let page_size = schema::page_size(&conn)?;
         let mut writer = Self {
             conn,
+            files: Arc::new(Files::of(&path)),
+            page_size,
             path,
             busy,
             clock,
@@ -74,6 +86,11 @@ impl Writer {
         };
         writer.read_counters().map_err(error::of_work)?;
         Ok(writer)
+    }
+
+    /// The files that it writes.
+    pub(super) fn files(&self) -> &Arc<Files> {
+        &self.files
     }
 
     pub(super) fn set_busy_timeout(&mut self, busy: Duration) -> Result<(), StoreError> {
@@ -95,16 +112,15 @@ impl Writer {
         self.guarded(|writer| {
             let now = writer.begin()?;
             let mut world = World::new(now, writer.rules, writer.next_ids.clone());
-            let active =
-                load::load(&writer.conn, &mut world, &Keys::of(batch), &writer.highest).map_err(error::of_work)?;
+            let active = load::load(&writer.conn, &mut world, &Keys::of(batch), &writer.highest)?;
             let answers = decide_all(&mut world, batch);
             let changes = world.into_changes();
             if changes.is_empty() {
-                writer.run("ROLLBACK").map_err(error::of_work)?;
+                writer.run("ROLLBACK")?;
                 return Ok(Committed { answers, changes });
             }
-            save::save(&writer.conn, &changes, &writer.highest, &active).map_err(error::of_work)?;
-            writer.run("COMMIT").map_err(error::of_commit)?;
+            save::save(&writer.conn, &changes, &writer.highest, &active)?;
+            writer.run("COMMIT").map_err(Failure::Commit)?;
             writer.next_ids.clone_from(&changes.next_ids);
             writer.highest.extend(&changes.highest);
             Ok(Committed { answers, changes })
@@ -115,12 +131,8 @@ impl Writer {
     pub(super) fn check_writable(&mut self) -> Result<(), StoreError> {
         self.guarded(|writer| {
             let now = writer.begin()?;
-            writer
-                .conn
-                .prepare_cached("UPDATE clock SET high_water = ?1 WHERE id = 1")
-                .and_then(|mut update| update.execute((now.micros(),)))
-                .map_err(error::of_work)?;
-            writer.run("COMMIT").map_err(error::of_commit)
+            writer.conn.prepare_cached("UPDATE clock SET high_water = ?1 WHERE id = 1")?.execute((now.micros(),))?;
+            writer.run("COMMIT").map_err(Failure::Commit)
         })
     }
 
@@ -128,8 +140,8 @@ impl Writer {
     pub(super) fn prune(&mut self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
         self.guarded(|writer| {
             writer.begin()?;
-            let removed = prune(&writer.conn, keys_before, sessions_before).map_err(error::of_work)?;
-            writer.run("COMMIT").map_err(error::of_commit)?;
+            let removed = prune(&writer.conn, keys_before, sessions_before)?;
+            writer.run("COMMIT").map_err(Failure::Commit)?;
             Ok(removed)
         })
     }
@@ -137,48 +149,79 @@ impl Writer {
     /// Copies all of the log into the file and empties it, so that the file alone is the whole database.
     pub(super) fn empty_log(&mut self) -> Result<(), StoreError> {
         self.guarded(|writer| {
-            let busy: bool = writer
-                .conn
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))
-                .map_err(error::of_work)?;
+            let busy: bool = writer.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
             if busy {
-                return Err(StoreError::Unavailable("another program reads the database".to_owned()));
+                let text = "another program reads the database".to_owned();
+                return Err(Failure::Other(StoreError::Unavailable(text)));
             }
             Ok(())
         })
     }
 
-    /// Runs `work` and, where it fails, sees to it that nothing of it is left and the next batch starts clean.
-    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Runs `work` and, if it fails, sees to it that nothing of it is left and the next batch starts clean.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.files.check()?;
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
             self.health = Health::MustReopen;
         }
         if self.health == Health::MustReopen {
-            self.conn = schema::open_writer(&self.path, self.busy)?;
-            self.data_version = None;
-            self.health = Health::Sound;
+            self.reopen()?;
         }
-        let result = work(self);
-        if let Err(error) = &result {
+        let result = self.check_log().and_then(|()| work(self));
+        result.map_err(|failure| {
             self.data_version = None;
+            if failure.is_damage() {
+                self.files.condemn(Damage::Corrupt);
+            }
             let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
-            if !rolled_back || matches!(error, StoreError::Unknown(_)) {
+            if !rolled_back || failure.spoils_the_connection() {
                 self.health = Health::MustReopen;
             }
+            failure.into()
+        })
+    }
+
+    /// Opens the same file once more. As long as it can only be read, the writer has no connection that is of use.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let opened = schema::reopen_writer(&self.path, self.busy);
+        let conn = opened.inspect_err(|error| {
+            if matches!(error, StoreError::Corrupt(_)) {
+                self.files.condemn(Damage::Corrupt);
+            }
+        })?;
+        self.files.check()?;
+        self.conn = conn;
+        self.data_version = None;
+        self.health = Health::Sound;
+        Ok(())
+    }
+
+    /// Whether everything that the log should hold is there. `SQLite` itself would only add to what is left.
+    fn check_log(&self) -> Result<(), Failure> {
+        let pages = self.pages_in_log()?;
+        // Asked twice: another program may empty the log in good order, and then needs no page of it.
+        if !self.files.holds(pages, self.page_size) {
+            let pages = pages.min(self.pages_in_log()?);
+            if !self.files.holds(pages, self.page_size) {
+                return Err(self.files.condemn(Damage::LogLost).into());
+            }
         }
-        result
+        Ok(())
+    }
+
+    /// How many pages the connections believe to be in the log.
+    fn pages_in_log(&self) -> Result<u64> {
+        // NOOP copies nothing. -1 says that the file has no log.
+        let pages: i64 = self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row((), |row| row.get(1))?;
+        Ok(u64::try_from(pages).unwrap_or(0))
     }
 
     /// Takes the write lock, and only then looks at the clock.
-    fn begin(&mut self) -> Result<Time, StoreError> {
-        self.run("BEGIN IMMEDIATE").map_err(error::of_work)?;
-        let version: i64 = self
-            .conn
-            .prepare_cached("PRAGMA data_version")
-            .and_then(|mut pragma| pragma.query_row((), |row| row.get(0)))
-            .map_err(error::of_work)?;
+    fn begin(&mut self) -> Result<Time> {
+        self.run("BEGIN IMMEDIATE")?;
+        let version: i64 = self.conn.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))?;
         if self.data_version != Some(version) {
-            self.read_counters().map_err(error::of_work)?;
+            self.read_counters()?;
             self.data_version = Some(version);
         }
         let now = self.clock.now().micros();
@@ -213,6 +256,18 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// The last connection copies the log into the file. What is left of a damaged log would spoil the file as well, and
+    /// under the old name there may be the files of another database.
+    fn drop(&mut self) {
+        if self.files.damage().is_some()
+            && let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::warn!(%error, "the log of a damaged database is copied into its file");
+        }
+    }
+}
+
 fn prune(conn: &Connection, keys_before: Time, sessions_before: Time) -> Result<u64> {
     // The keys stand in the order of time, so the old ones are in front and the first young one ends the search.
     let mut last = None;
@@ -236,4 +291,58 @@ fn prune(conn: &Connection, keys_before: Time, sessions_before: Time) -> Result<
         )?
         .execute((sessions_before.micros(), PRUNE_MAX))?;
     Ok(u64::try_from(keys.saturating_add(sessions)).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{
+        command::Command,
+        id::UserId,
+        user::{Caller, NewUser, Role},
+    };
+    use rusqlite::OpenFlags;
+    use std::path::Path;
+
+    fn writer(path: &Path) -> Writer {
+        let clock = Clock::manual(Time::from_micros(1_800_000_000_000_000));
+        let high_water = Arc::new(AtomicI64::new(i64::MIN));
+        Writer::open(path.to_owned(), Duration::from_secs(1), clock, Rules::default(), 1, high_water).unwrap()
+    }
+
+    fn register(number: u128) -> [Request; 1] {
+        let user = NewUser {
+            user_id: UserId(uuid::Uuid::from_u128(number)),
+            name: "Kim Minji".to_owned(),
+            email: format!("{number}@example.com"),
+            password_hash: String::new(),
+            role: Role::Buyer,
+        };
+        [Request { caller: Caller::Nobody, command: Command::Register(user), idempotency: None }]
+    }
+
+    #[test]
+    fn a_connection_that_can_only_read_is_replaced_as_soon_as_the_file_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frontrow.db");
+        let mut writer = writer(&path);
+        // As SQLite opens a file that cannot be written at the moment.
+        writer.conn = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let refused = writer.transact(&register(1));
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(writer.transact(&register(1)).unwrap().answers[0].decision.is_ok());
+        assert_eq!(writer.files.damage(), None);
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frontrow.db");
+        let mut writer = writer(&path);
+        std::fs::rename(&path, folder.path().join("elsewhere.db")).unwrap();
+        writer.health = Health::MustReopen;
+        let refused = writer.transact(&register(1));
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(!path.exists(), "no new box office is made under the old name");
+    }
 }

@@ -1,0 +1,63 @@
+//! Whether the store takes commits.
+
+use crate::store::StoreError;
+use std::sync::{Mutex, PoisonError};
+
+/// What the last commit and the last probe tell of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Health {
+    /// It takes commits.
+    #[default]
+    Sound,
+    /// It is away, full, locked, or can only be read.
+    Unwritable,
+    /// A commit had no answer.
+    Unanswered,
+    /// What is in it is nothing that this program wrote.
+    Damaged,
+}
+
+/// Whether there is anything new to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// It has been said.
+    None,
+    /// The state is another one.
+    Changed,
+}
+
+/// The state that all lanes and the probe share. Each change of it is one line of the log.
+#[derive(Debug, Default)]
+pub(super) struct SharedHealth(Mutex<Health>);
+
+impl SharedHealth {
+    pub(super) fn get(&self) -> Health {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how a transaction or a probe ended.
+    pub(super) fn note(&self, result: Result<(), &StoreError>) -> News {
+        let Some(health) = Health::after(result) else { return News::None };
+        let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), health);
+        match result {
+            _ if before == health => return News::None,
+            Ok(()) => tracing::info!("ready again: the database takes commits"),
+            Err(error) => tracing::error!(%error, "not ready: the database takes no commits"),
+        }
+        News::Changed
+    }
+}
+
+impl Health {
+    /// None if the result says nothing of the store itself.
+    const fn after(result: Result<(), &StoreError>) -> Option<Self> {
+        match result {
+            Ok(()) => Some(Self::Sound),
+            Err(StoreError::Unavailable(_)) => Some(Self::Unwritable),
+            Err(StoreError::Unknown(_)) => Some(Self::Unanswered),
+            Err(StoreError::Corrupt(_)) => Some(Self::Damaged),
+            // A bug in one command, or rows that others had: the database itself works.
+            Err(StoreError::Conflict(_) | StoreError::Contended(_)) => None,
+        }
+    }
+}
