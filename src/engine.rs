@@ -157,7 +157,7 @@ impl Engine {
 
     /// Notes what a probe of the store found.
     pub fn note_probe(&self, probe: &Result<(), StoreError>) {
-        self.health.note(probe.as_ref().map(|()| ()));
+        self.health.note(probe.as_ref());
     }
 }
 

@@ -36,12 +36,12 @@ impl SharedHealth {
     }
 
     /// Notes how a transaction or a probe ended.
-    pub(super) fn note(&self, result: Result<(), &StoreError>) -> News {
+    pub(super) fn note(&self, result: Result<&(), &StoreError>) -> News {
         let Some(health) = Health::after(result) else { return News::None };
         let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), health);
         match result {
             _ if before == health => return News::None,
-            Ok(()) => tracing::info!("ready again: the database takes commits"),
+            Ok(&()) => tracing::info!("ready again: the database takes commits"),
             Err(error) => tracing::error!(%error, "not ready: the database takes no commits"),
         }
         News::Changed
@@ -50,9 +50,9 @@ impl SharedHealth {
 
 impl Health {
     /// None if the result says nothing of the store itself.
-    const fn after(result: Result<(), &StoreError>) -> Option<Self> {
+    const fn after(result: Result<&(), &StoreError>) -> Option<Self> {
         match result {
-            Ok(()) => Some(Self::Sound),
+            Ok(&()) => Some(Self::Sound),
             Err(StoreError::Unavailable(_)) => Some(Self::Unwritable),
             Err(StoreError::Unknown(_)) => Some(Self::Unanswered),
             Err(StoreError::Corrupt(_)) => Some(Self::Damaged),

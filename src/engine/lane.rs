@@ -131,7 +131,7 @@ impl Lane {
                 Ok(Committed { answers, changes }) => {
                     self.metrics.batch_len.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
                     self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                    self.health.note(Ok(()));
+                    self.health.note(Ok(&()));
                     self.follower.committed(&changes);
                     Self::answer(replies.into_iter().zip(answers));
                 }

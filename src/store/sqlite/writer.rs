@@ -326,8 +326,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("frontrow.db");
         let mut writer = writer(&path);
-        // As SQLite opens a file that cannot be written at the moment.
-        writer.conn = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        // As SQLite opens a file that cannot be written at the moment: before the other connection is closed.
+        let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        reader.query_row("SELECT high_water FROM clock", (), |_| Ok(())).unwrap();
+        writer.conn = reader;
         let refused = writer.transact(&register(1));
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         assert!(writer.transact(&register(1)).unwrap().answers[0].decision.is_ok());
