@@ -146,7 +146,10 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Opened { app, engine, metrics, clock, tasks } = opened;
-    let settings = WorkerSettings { dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)) };
+    let settings = WorkerSettings {
+        dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)),
+        retention: config.retention(),
+    };
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app, settings, &workers_stop);
     let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));

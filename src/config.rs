@@ -3,7 +3,7 @@ mod cli;
 mod load;
 mod servers;
 
-use crate::{http::limit::AddressRange, telemetry::LogFormat};
+use crate::{http::limit::AddressRange, telemetry::LogFormat, workers::Retention};
 use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
@@ -18,6 +18,8 @@ pub use servers::{Database, ServerUrl, Servers, Switch};
 
 /// How short the service key may be, in characters.
 pub const SERVICE_KEY_LEN_MIN: usize = 32;
+/// The longest that a number of days may be: a hundred years, which is for ever but for arithmetic.
+const DAYS_MAX: u32 = 36_500;
 
 /// Every setting, each with its unit and default in its help.
 #[derive(Debug, Clone, Args)]
@@ -362,6 +364,34 @@ pub struct Config {
     #[arg(long, env = "FRONTROW_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS", help_heading = "Limits")]
     pub drain_seconds: u32,
 
+    /// How long answers are kept under their idempotency keys, in days
+    #[arg(
+        long,
+        env = "FRONTROW_KEEP_ANSWERS_DAYS",
+        default_value_t = 7,
+        value_name = "DAYS",
+        help_heading = "Retention"
+    )]
+    pub keep_answers_days: u32,
+    /// How long queue tokens are kept after their end, in days; 0 is for ever
+    #[arg(
+        long,
+        env = "FRONTROW_KEEP_TOKENS_DAYS",
+        default_value_t = 30,
+        value_name = "DAYS",
+        help_heading = "Retention"
+    )]
+    pub keep_tokens_days: u32,
+    /// How long reservations are kept that expired or were cancelled unpaid, in days; 0 is for ever
+    #[arg(
+        long,
+        env = "FRONTROW_KEEP_RESERVATIONS_DAYS",
+        default_value_t = 90,
+        value_name = "DAYS",
+        help_heading = "Retention"
+    )]
+    pub keep_reservations_days: u32,
+
     /// Which log lines to write: error, warn, info, debug, trace, or a filter such as `info,frontrow::http=debug`
     #[arg(long, env = "FRONTROW_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
     pub log: String,
@@ -428,6 +458,18 @@ impl Config {
             charge_min: Money::new(self.charge_min),
             charge_max: Money::new(self.charge_max),
             balance_max: Money::new(self.balance_max),
+        }
+    }
+
+    /// How long rows are kept that are over.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        let days = |days: u32| Span::from_secs(i64::from(days).saturating_mul(86_400));
+        let unless_for_ever = |kept: u32| (kept > 0).then(|| days(kept));
+        Retention {
+            answers: days(self.keep_answers_days),
+            tokens: unless_for_ever(self.keep_tokens_days),
+            reservations: unless_for_ever(self.keep_reservations_days),
         }
     }
 
@@ -516,6 +558,7 @@ impl Config {
             ("idle_connection_seconds", self.idle_connection_seconds),
             ("queue_len", self.queue_len),
             ("batch_max", self.batch_max),
+            ("keep_answers_days", self.keep_answers_days),
         ] {
             if value == 0 {
                 wrong.push(format!("{name} must be at least 1"));
@@ -536,6 +579,12 @@ impl Config {
             "dormant_limit_seconds must not be less than dormant_after_seconds",
         );
         must(self.idle_seconds <= self.active_limit_seconds, "idle_seconds must not be more than active_limit_seconds");
+        must(
+            [self.keep_answers_days, self.keep_tokens_days, self.keep_reservations_days]
+                .iter()
+                .all(|kept| *kept <= DAYS_MAX),
+            "keep_answers_days, keep_tokens_days and keep_reservations_days must be at most 36500",
+        );
         must(self.charge_min >= 1, "charge_min must be at least 1");
         must(self.charge_min <= self.charge_max, "charge_min must not be more than charge_max");
         must(self.charge_max <= self.balance_max, "charge_max must not be more than balance_max");

@@ -23,7 +23,10 @@ use lane::Lane;
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -79,6 +82,7 @@ pub struct EngineLimits {
 pub struct Engine {
     lanes: Vec<mpsc::Sender<Job>>,
     health: Arc<SharedHealth>,
+    batches: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 }
 
@@ -103,7 +107,7 @@ impl Engine {
         metrics: Arc<Metrics>,
         follower: &Arc<dyn Follower>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
-        let health = Arc::new(SharedHealth::default());
+        let (health, batches) = (Arc::new(SharedHealth::default()), Arc::new(AtomicUsize::new(0)));
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..limits.lanes.max(1) {
             let (jobs, queue) = mpsc::channel(limits.queue_len);
@@ -112,6 +116,7 @@ impl Engine {
                 metrics: Arc::clone(&metrics),
                 follower: Arc::clone(follower),
                 health: Arc::clone(&health),
+                batches: Arc::clone(&batches),
                 batch_max: limits.batch_max,
             };
             let runtime = tokio::runtime::Handle::current();
@@ -119,7 +124,7 @@ impl Engine {
             threads.push(thread.spawn(move || lane.run(queue, &runtime))?);
             lanes.push(jobs);
         }
-        Ok((Self { lanes, health, metrics }, threads))
+        Ok((Self { lanes, health, batches, metrics }, threads))
     }
 
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
@@ -147,6 +152,18 @@ impl Engine {
         let lane = lane_of(&job.request, self.lanes.len());
         let jobs = self.lanes.get(lane).ok_or(Fault::Internal)?;
         jobs.try_send(job).map_err(|_| Fault::Overloaded)
+    }
+
+    /// How many batches are under way.
+    #[must_use]
+    pub fn batches(&self) -> usize {
+        self.batches.load(Ordering::Relaxed)
+    }
+
+    /// Whether no command is decided and none waits, as far as a glance can tell.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.batches() == 0 && self.lanes.iter().all(|lane| lane.capacity() == lane.max_capacity())
     }
 
     /// What the last transaction and the last probe tell of the store.
@@ -213,7 +230,7 @@ mod tests {
         time::Time,
         user::{Caller, NewUser, Role},
     };
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     /// Panics at the first commit it is told of, and where it catches up for the first time.
     #[derive(Default)]

@@ -17,6 +17,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Room, Token},
     reservation::{Reservation, ReservationStatus},
+    retention::Leftover,
     seat::{Seat, SeatLabel},
     time::{Span, Time},
     user::{Session, User},
@@ -150,9 +151,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         Ok(uuid::Uuid::nil())
     }
 
-    /// Forgets idempotency keys from before `keys_before` and sessions that ended before `sessions_before`, at most
-    /// some thousands of each; returns how many rows went.
-    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError>;
+    /// Removes rows of a kind that were over before `before`, the oldest first: at most `limit`, in one transaction.
+    /// Returns how many went; none where there are no more.
+    ///
+    /// # Errors
+    /// Nothing was removed, except after [`StoreError::Unknown`].
+    async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError>;
 
     /// Whether commits of this process are under way that were given up here: they may become visible at any time.
     fn has_unanswered_commits(&self) -> bool {

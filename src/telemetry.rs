@@ -5,7 +5,7 @@ mod latency;
 use crate::{queue::Vitals, store::StoreError};
 use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
-use frontrow_domain::{id::RoomId, time::Span};
+use frontrow_domain::{id::RoomId, retention::Leftover, time::Span};
 use latency::Latency;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -123,6 +123,7 @@ pub struct Metrics {
     store_errors: Family<KindLabel, Counter>,
     /// How many of them were reads that met a damaged page.
     corrupt_reads: AtomicU64,
+    rows_removed: Family<KindLabel, Counter>,
     rooms: Family<RoomLabels, Gauge>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
@@ -191,6 +192,7 @@ impl Metrics {
             refusals: Family::default(),
             store_errors: Family::default(),
             corrupt_reads: AtomicU64::new(0),
+            rows_removed: Family::default(),
             rooms: Family::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
@@ -213,6 +215,9 @@ impl Metrics {
             refused_from_memory: Counter::default(),
         };
         metrics.register();
+        for what in Leftover::ALL {
+            metrics.removed(what, 0);
+        }
         metrics
     }
 
@@ -227,6 +232,7 @@ impl Metrics {
         );
         registry.register("problems", "Answers that are problems, by code", self.refusals.clone());
         registry.register("store_errors", "Failures of the database, by kind", self.store_errors.clone());
+        registry.register("rows_removed", "Rows removed because they were over, by kind", self.rows_removed.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
         registry.register("room_leader", "1 where this instance moves the room's line", self.leaders.clone());
         registry.register("server_up", "1 while the server can be reached", self.servers_up.clone());
@@ -332,6 +338,17 @@ impl Metrics {
         if reads > counted {
             self.store_errors.get_or_create(&KindLabel { kind: "corrupt" }).inc_by(reads - counted);
         }
+    }
+
+    /// Counts rows that were removed because they were over.
+    pub fn removed(&self, what: Leftover, rows: u64) {
+        let kind = match what {
+            Leftover::Answer => "answer",
+            Leftover::Session => "session",
+            Leftover::Token => "token",
+            Leftover::Reservation => "reservation",
+        };
+        self.rows_removed.get_or_create(&KindLabel { kind }).inc_by(rows);
     }
 
     /// Says how many tokens of a room stand where.

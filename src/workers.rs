@@ -14,6 +14,7 @@ use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::RoomId,
     queue::Fence,
+    retention::Leftover,
     rules::{HOLDS_PER_SWEEP_MAX, TOKENS_PER_ADVANCE_MAX},
     time::{Span, Time},
     user::Caller,
@@ -46,16 +47,46 @@ const ROOMS_TICK: Duration = Duration::from_secs(5);
 const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often those who have not asked for a while are forgotten by the rate limits.
 const LIMITS_TICK: Duration = Duration::from_mins(1);
-/// How often old rows are forgotten.
+/// How often rows that are over are looked for.
 const PRUNE_TICK: Duration = Duration::from_mins(10);
-/// How long kept answers are kept.
-const KEYS_KEPT: Span = Span::from_secs(7 * 86_400);
+/// How many of them go in one transaction: a command that comes meanwhile waits for no more.
+const PRUNE_ROUND: u32 = 500;
+/// How often its own length the worker rests after each, so that it takes a tenth of the writer at most.
+const PRUNE_REST: u32 = 9;
+/// What it rests at least.
+const PRUNE_REST_MIN: Duration = Duration::from_millis(20);
+/// How often it looks whether the engine has nothing else to do.
+const IDLE_TICK: Duration = Duration::from_millis(50);
+
+/// How long rows are kept that are over. None is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Answers under idempotency keys.
+    pub answers: Span,
+    /// Tokens that have ended.
+    pub tokens: Option<Span>,
+    /// Reservations that ended unpaid.
+    pub reservations: Option<Span>,
+}
+
+impl Retention {
+    const fn of(self, what: Leftover) -> Option<Span> {
+        match what {
+            Leftover::Answer => Some(self.answers),
+            Leftover::Session => Some(Span::ZERO),
+            Leftover::Token => self.tokens,
+            Leftover::Reservation => self.reservations,
+        }
+    }
+}
 
 /// What the workers need beside the box office.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
     /// How long a waiting token may be silent before its turn passes it over.
     pub dormant_after: Span,
+    /// How long rows are kept that are over.
+    pub retention: Retention,
 }
 
 /// Starts the workers. They stop when `stop` says true.
@@ -70,7 +101,7 @@ pub fn start(app: &Shared, settings: WorkerSettings, stop: &watch::Receiver<bool
     workers.spawn(until(stop.clone(), recover_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
-    workers.spawn(until(stop.clone(), prune(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), prune(Arc::clone(office), settings.retention)));
     workers
 }
 
@@ -264,29 +295,38 @@ async fn sweep_limits(limits: &RateLimits, tick: Duration) {
     }
 }
 
-async fn prune(office: Arc<BoxOffice>) {
+/// Removes what is over, in small rounds and while nothing else is to be done.
+async fn prune(office: Arc<BoxOffice>, retention: Retention) {
     loop {
-        // A store that is in trouble gets no work that can wait: where commits stall, each try would leave one behind.
-        if office.check_ready().is_err() {
-            rest(&office, PRUNE_TICK).await;
-            continue;
-        }
         // The store's own time: an instance whose clock is wrong must forget nothing that is young.
-        let Ok(now) = office.store.now().await else {
-            rest(&office, PRUNE_TICK).await;
-            continue;
-        };
-        loop {
-            match office.store.prune(now.minus(KEYS_KEPT), now).await {
-                Ok(0) => break,
-                Ok(rows) => tracing::debug!(rows, "forgot old answers and sessions"),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot forget old rows");
-                    break;
+        if let Ok(now) = office.store.now().await {
+            for what in Leftover::ALL {
+                if let Some(kept) = retention.of(what) {
+                    prune_all(&office, what, now.minus(kept)).await;
                 }
             }
         }
         rest(&office, PRUNE_TICK).await;
+    }
+}
+
+async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
+    // A store that is in trouble gets no work that can wait: where commits stall, each try would leave one behind.
+    while office.check_ready().is_ok() {
+        if !office.engine.is_idle() {
+            tokio::time::sleep(IDLE_TICK).await;
+            continue;
+        }
+        let began = Instant::now();
+        match office.store.prune(what, before, PRUNE_ROUND).await {
+            Ok(0) => break,
+            Ok(rows) => office.metrics.removed(what, rows),
+            Err(error) => {
+                tracing::warn!(%error, ?what, "cannot remove rows that are over");
+                break;
+            }
+        }
+        tokio::time::sleep(began.elapsed().saturating_mul(PRUNE_REST).max(PRUNE_REST_MIN)).await;
     }
 }
 
@@ -313,7 +353,10 @@ mod tests {
     use uuid::Uuid;
 
     const START: Time = Time::from_micros(1_800_000_000_000_000);
-    const SETTINGS: WorkerSettings = WorkerSettings { dormant_after: Span::from_secs(60) };
+    const SETTINGS: WorkerSettings = WorkerSettings {
+        dormant_after: Span::from_secs(60),
+        retention: Retention { answers: Span::from_secs(60), tokens: None, reservations: None },
+    };
 
     fn settings(folder: &Path, max_active: &str) -> Config {
         let args = ["frontrow", "serve", "--max-seats-per-user", "10", "--max-active", max_active, "--data"];
@@ -423,6 +466,59 @@ mod tests {
         assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");
         recover_due(&office, 2).await;
         assert_eq!(pending(&office).await, []);
+    }
+
+    /// A database with so many old answers, and a table that says how many were left at each registration.
+    fn with_answers(path: &Path, count: i64) -> rusqlite::Connection {
+        let conn = rusqlite::Connection::open(path).unwrap();
+        let sql = format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+             INSERT INTO idempotency (created_at, key, fingerprint, answer)
+             SELECT {}, CAST(printf('%032d', n) AS BLOB), x'00', '{{}}' FROM n;
+             CREATE TABLE seen (left_over INTEGER);
+             CREATE TRIGGER registered AFTER INSERT ON \"user\"
+             BEGIN INSERT INTO seen SELECT count(*) FROM idempotency; END;",
+            START.micros()
+        );
+        conn.execute_batch(&sql).unwrap();
+        conn
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_command_waits_for_one_round_of_pruning_at_most() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let (path, clock) = (config.database_path(), Clock::manual(START));
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 10).unwrap());
+        let office = open(&config, Arc::clone(&store) as _, clock.clone()).await;
+        let round = i64::from(PRUNE_ROUND);
+        let other = with_answers(&path, 3 * round);
+        clock.advance(Span::from_secs(100));
+        // The first round waits for another program, and a command comes behind it.
+        store.set_busy_timeout(Duration::from_mins(1)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (pruned, asked) = (Arc::clone(&office), Arc::clone(&office));
+        let pruning =
+            tokio::spawn(async move { prune_all(&pruned, Leftover::Answer, START.plus(Span::from_secs(50))).await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let joining = tokio::spawn(async move { join(&asked, 1).await });
+        while office.engine.batches() == 0 {
+            tokio::task::yield_now().await;
+        }
+        other.execute_batch("ROLLBACK").unwrap();
+        joining.await.unwrap();
+        pruning.await.unwrap();
+        let left = |sql| other.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
+        assert!(left("SELECT left_over FROM seen") >= 2 * round, "it came after one round or before it");
+        assert_eq!(left("SELECT count(*) FROM idempotency"), 0, "the rest went when there was nothing else to do");
+        assert!(office.metrics.render().contains(r#"frontrow_rows_removed_total{kind="answer"} 1500"#));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_that_is_kept_for_ever() {
+        let retention = SETTINGS.retention;
+        assert_eq!((retention.of(Leftover::Token), retention.of(Leftover::Reservation)), (None, None));
+        assert_eq!(retention.of(Leftover::Session), Some(Span::ZERO), "a session that has ended is of no use");
     }
 
     #[tokio::test]

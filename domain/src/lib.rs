@@ -27,6 +27,7 @@ pub mod points;
 pub mod queue;
 pub mod refusal;
 pub mod reservation;
+pub mod retention;
 pub mod rules;
 pub mod seat;
 pub mod seen;

@@ -9,6 +9,7 @@ use crate::{
     points::{Point, PointEntry},
     queue::{Room, Token, TokenStatus, can_expire, first_due},
     reservation::Reservation,
+    retention::{Leftover, is_reservation_over, is_token_over},
     rules::Rules,
     seat::{Seat, SeatLabel},
     time::Time,
@@ -262,5 +263,38 @@ impl Model {
         self.caps.extend(changes.caps.iter().map(|(room, cap)| (changes.now, *room, *cap)));
         self.tokens.extend(changes.tokens.iter().map(|row| (row.id, *row)));
         self.audit.extend(changes.audit.iter().cloned());
+    }
+
+    /// Removes what was over before `before`: at most `limit` rows. Returns how many.
+    pub fn forget(&mut self, what: Leftover, before: Time, limit: usize) -> usize {
+        match what {
+            Leftover::Answer => {
+                let old = self.kept.iter().filter(|(_, kept)| kept.created_at < before);
+                let old: Vec<_> = old.map(|(key, _)| *key).take(limit).collect();
+                old.iter().filter(|key| self.kept.remove(*key).is_some()).count()
+            }
+            Leftover::Session => {
+                let old = self.sessions.iter().filter(|(_, session)| session.expires_at < before);
+                let old: Vec<_> = old.map(|(hash, _)| *hash).take(limit).collect();
+                old.iter().filter(|hash| self.sessions.remove(*hash).is_some()).count()
+            }
+            Leftover::Token => {
+                let mut highest = BTreeMap::new();
+                for id in self.tokens.keys() {
+                    highest.insert(id.room_id, id.position);
+                }
+                let is_over = |token: &Token| {
+                    let room = self.rooms.get(&token.id.room_id).zip(highest.get(&token.id.room_id));
+                    room.is_some_and(|(room, highest)| is_token_over(token, room, *highest, before))
+                };
+                let old: Vec<_> = self.tokens.values().filter(|token| is_over(token)).map(|token| token.id).collect();
+                old.iter().take(limit).filter(|id| self.tokens.remove(*id).is_some()).count()
+            }
+            Leftover::Reservation => {
+                let old = self.reservations.values().filter(|row| is_reservation_over(row, before));
+                let old: Vec<_> = old.map(|row| row.reservation_id).take(limit).collect();
+                old.iter().filter(|id| self.reservations.remove(*id).is_some()).count()
+            }
+        }
     }
 }

@@ -167,7 +167,9 @@ BEGIN
 END $$;
 CREATE TRIGGER token_refers AFTER INSERT ON waiting_token REFERENCING NEW TABLE AS added
 EXECUTE FUNCTION token_refers();
-CREATE TRIGGER token_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF room_id, position, user_id ON waiting_token
+CREATE TRIGGER token_stays BEFORE TRUNCATE OR UPDATE OF room_id, position, user_id ON waiting_token
+EXECUTE FUNCTION stays();
+CREATE TRIGGER token_stays_until_it_ends BEFORE DELETE ON waiting_token FOR EACH ROW WHEN (OLD.status <> 'ended')
 EXECUTE FUNCTION stays();
 
 -- The column "token": SELECT w.token FROM waiting_token AS w.
@@ -263,9 +265,10 @@ BEGIN
 END $$;
 CREATE TRIGGER reservation_refers AFTER INSERT ON reservation REFERENCING NEW TABLE AS added
 EXECUTE FUNCTION reservation_refers();
-CREATE TRIGGER reservation_stays
-BEFORE DELETE OR TRUNCATE OR UPDATE OF reservation_id, user_id, concert_id, seat_id ON reservation
+CREATE TRIGGER reservation_stays BEFORE TRUNCATE OR UPDATE OF reservation_id, user_id, concert_id, seat_id ON reservation
 EXECUTE FUNCTION stays();
+CREATE TRIGGER reservation_stays_live_or_paid BEFORE DELETE ON reservation FOR EACH ROW
+WHEN (OLD.closed_at IS NULL OR OLD.confirmed_at IS NOT NULL) EXECUTE FUNCTION stays();
 
 CREATE TABLE payment (
     payment_id     bigint NOT NULL DEFAULT nextval('payment_ids') PRIMARY KEY,

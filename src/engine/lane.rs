@@ -11,7 +11,10 @@ use crate::{
 use frontrow_domain::command::{Answer, Request};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
@@ -36,6 +39,8 @@ pub(super) struct Lane {
     pub(super) metrics: Arc<Metrics>,
     pub(super) follower: Arc<dyn Follower>,
     pub(super) health: Arc<SharedHealth>,
+    /// How many batches all lanes have under way.
+    pub(super) batches: Arc<AtomicUsize>,
     pub(super) batch_max: usize,
 }
 
@@ -78,7 +83,9 @@ impl Lane {
             }
             // A panic is a bug in what is decided or saved. Its batch learns that the outcome is unknown, since every
             // reply is dropped; the engine goes on, once memory and store agree again.
+            self.batches.fetch_add(1, Ordering::Relaxed);
             let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.settle(requests.into(), replies))));
+            self.batches.fetch_sub(1, Ordering::Relaxed);
             match settled {
                 Ok(Footing::Sure) => continue,
                 Ok(Footing::InDoubt | Footing::Waiting) => {}

@@ -17,6 +17,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Room, Token, TokenStatus, can_expire},
     reservation::{Reservation, ReservationStatus},
+    retention::Leftover,
     rules::Rules,
     seat::{Seat, SeatLabel},
     time::Time,
@@ -241,13 +242,9 @@ impl Store for MemoryStore {
         Ok(newest(rows.iter(), |row| row.audit_id, page, |_| true))
     }
 
-    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
-        let model = &mut self.state().model;
-        let before = model.kept.len().saturating_add(model.sessions.len());
-        model.kept.retain(|_, kept| kept.created_at >= keys_before);
-        model.sessions.retain(|_, session| session.expires_at >= sessions_before);
-        let after = model.kept.len().saturating_add(model.sessions.len());
-        Ok(u64::try_from(before.saturating_sub(after)).unwrap_or(u64::MAX))
+    async fn prune(&self, what: Leftover, before: Time, rows: u32) -> Result<u64, StoreError> {
+        let removed = self.state().model.forget(what, before, limit(rows));
+        Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }
 
     async fn settle(&self) -> Result<(), StoreError> {

@@ -44,6 +44,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Room, Token},
     reservation::Reservation,
+    retention::Leftover,
     rules::Rules,
     seat::{Seat, SeatLabel},
     time::Time,
@@ -256,8 +257,8 @@ impl Store for PostgresStore {
         Ok(self.office)
     }
 
-    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
-        upkeep::prune(self.reads.primary(), keys_before, sessions_before).await
+    async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
+        upkeep::prune(self.reads.primary(), what, before, limit).await
     }
 
     fn has_unanswered_commits(&self) -> bool {

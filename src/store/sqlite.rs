@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod load;
+mod prune;
 mod readers;
 mod reads;
 mod rows;
@@ -26,6 +27,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Room, Token},
     reservation::Reservation,
+    retention::Leftover,
     rules::Rules,
     seat::{Seat, SeatLabel},
     time::Time,
@@ -276,8 +278,13 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::audit(conn, page)).await
     }
 
-    async fn prune(&self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
-        self.write(move |writer| writer.prune(keys_before, sessions_before)).await
+    async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
+        // Found by a reader, so that the writer is held up by the removal alone. What is over stays over meanwhile.
+        let old = self.read(move |conn| prune::find(conn, what, before, limit)).await?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |writer| writer.remove(&old)).await
     }
 
     async fn settle(&self) -> Result<(), StoreError> {

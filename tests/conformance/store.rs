@@ -63,7 +63,10 @@ macro_rules! conformance {
                 a_reference_is_used_once,
                 an_email_address_is_registered_once,
                 sessions_open_and_close,
-                old_keys_and_sessions_are_pruned,
+                old_answers_and_ended_sessions_are_removed,
+                ended_tokens_that_the_line_has_passed_are_removed_and_no_place_changes,
+                the_highest_token_of_a_room_is_never_removed,
+                reservations_that_ended_unpaid_are_removed_and_paid_ones_stay,
                 the_store_says_that_it_is_writable,
             },
             lists::{

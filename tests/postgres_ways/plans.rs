@@ -22,6 +22,7 @@ use frontrow_domain::{
     payment::PaymentStatus,
     queue::Fence,
     reservation::ReservationStatus,
+    retention::Leftover,
     time::{Span, Time},
     user::{Caller, Role, Session},
 };
@@ -208,7 +209,11 @@ async fn read_everything(store: &dyn Store) {
     let history = store.history(user, Page { after: None, limit: 1 }).await.unwrap();
     store.history(user, Page { after: Some(history[0].history_id), limit: 50 }).await.unwrap();
     store.audit(Page { after: None, limit: 50 }).await.unwrap();
-    store.prune(START.plus(Span::from_secs(-7_200)), START).await.unwrap();
+    for what in Leftover::ALL {
+        store.prune(what, START.plus(Span::from_secs(-7_200)), 500).await.unwrap();
+    }
+    // A stretch of the line, and what of it is over.
+    assert_eq!(store.prune(Leftover::Token, START.plus(Span::from_secs(1)), 500).await.unwrap(), 500);
 }
 
 /// A sale of everything that the engine decides often.

@@ -8,7 +8,7 @@ use frontrow::{
         postgres::{self, PostgresStore, Settings, Statements},
     },
 };
-use frontrow_domain::{rules::Rules, time::Time};
+use frontrow_domain::{retention::Leftover, rules::Rules, time::Time};
 use std::time::Duration;
 
 #[track_caller]
@@ -233,8 +233,7 @@ async fn a_server_that_is_frozen_is_given_up_and_found_again() {
     one.and(two).and(three).unwrap();
     server.pause();
     let given_up = tokio::time::timeout(Duration::from_mins(1), async {
-        let past = Time::from_micros(0);
-        let prune = store.prune(past, past).await.unwrap_err();
+        let prune = store.prune(Leftover::Answer, Time::from_micros(0), 500).await.unwrap_err();
         [prune, store.check_writable().await.unwrap_err(), store.now().await.unwrap_err()]
     });
     let given_up = given_up.await;

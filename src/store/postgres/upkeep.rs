@@ -5,14 +5,12 @@ use super::{
     reads::in_time,
 };
 use crate::store::StoreError;
-use frontrow_domain::time::Time;
+use frontrow_domain::{retention::Leftover, time::Time};
 use tokio_postgres::types::Type;
 
-/// How many rows of a kind one pruning removes at most, so that no lock is held for long.
-const PRUNE_MAX: i64 = 5_000;
-
-/// Several instances may prune at once: what another is removing is passed over.
-const PRUNE_KEYS: Statement = Statement {
+/// Several instances may prune at once: what another is removing is passed over. $1 is the time before which the rows
+/// were over, $2 how many go at most.
+const PRUNE_ANSWERS: Statement = Statement {
     sql: "DELETE FROM idempotency WHERE key = ANY (ARRAY(
               SELECT key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
     types: &[Type::INT8, Type::INT8],
@@ -22,6 +20,35 @@ const PRUNE_SESSIONS: Statement = Statement {
               SELECT secret_hash FROM session WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
               FOR UPDATE SKIP LOCKED))",
     types: &[Type::INT8, Type::INT8],
+};
+/// Of each room a stretch of its line from the first that ended, so that what is read does not grow with the line. In
+/// front of that one there are only those who live: no more than a room has turns. The highest row tells how far all
+/// numbers are settled, and stays.
+const PRUNE_TOKENS: Statement = Statement {
+    sql: "DELETE FROM waiting_token WHERE ctid = ANY (ARRAY(
+              SELECT old.ctid FROM room AS r
+              CROSS JOIN LATERAL (
+                  SELECT w.position, w.expired_at FROM waiting_token AS w
+                  WHERE w.room_id = r.room_id AND w.position <= r.cursor AND w.status = 'ended'
+                  ORDER BY w.position LIMIT 1) AS first
+              CROSS JOIN LATERAL (
+                  SELECT w.position FROM waiting_token AS w WHERE w.room_id = r.room_id
+                  ORDER BY w.position DESC LIMIT 1) AS highest
+              CROSS JOIN LATERAL (
+                  SELECT w.ctid FROM waiting_token AS w
+                  WHERE w.room_id = r.room_id AND w.position >= first.position
+                      AND w.position < least(r.cursor + 1, first.position + $2, highest.position)
+                      AND w.status = 'ended' AND w.expired_at < $1
+                  ORDER BY w.position FOR UPDATE SKIP LOCKED) AS old
+              WHERE first.expired_at < $1 LIMIT $2))",
+    types: &[Type::INT8, Type::INT8],
+};
+/// They end nearly in the order in which they were made.
+const PRUNE_RESERVATIONS: Statement = Statement {
+    sql: "DELETE FROM reservation WHERE closed_at < $1 AND reservation_id = ANY (ARRAY(
+              SELECT reservation_id FROM reservation WHERE ended_as = $3 AND ended_as IS NOT NULL
+              ORDER BY reservation_id LIMIT $2 FOR UPDATE SKIP LOCKED))",
+    types: &[Type::INT8, Type::INT8, Type::TEXT],
 };
 /// Writes to the log of the server: a standby, a full disk or a lack of rights shows itself nowhere else. Nothing
 /// in the tables changes.
@@ -38,17 +65,27 @@ pub(super) async fn check_writable(pool: &Pool) -> Result<(), StoreError> {
     if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) }
 }
 
-/// Removes old idempotency keys and ended sessions; returns how many rows went.
+/// Removes rows that are over, at most `limit`; returns how many went.
 ///
 /// # Errors
 /// As for every statement.
-pub(super) async fn prune(pool: &Pool, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
+pub(super) async fn prune(pool: &Pool, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
+    let (before, limit) = (before.micros(), i64::from(limit));
     let session = pool.get().await?;
-    let mut removed: u64 = 0;
-    for (statement, before) in [(&PRUNE_KEYS, keys_before), (&PRUNE_SESSIONS, sessions_before)] {
-        let rows = in_time(pool, session.execute(statement, &[&before.micros(), &PRUNE_MAX])).await?;
-        removed = removed.saturating_add(rows);
-    }
+    let removed = match what {
+        Leftover::Answer => in_time(pool, session.execute(&PRUNE_ANSWERS, &[&before, &limit])).await?,
+        Leftover::Session => in_time(pool, session.execute(&PRUNE_SESSIONS, &[&before, &limit])).await?,
+        Leftover::Token => in_time(pool, session.execute(&PRUNE_TOKENS, &[&before, &limit])).await?,
+        Leftover::Reservation => {
+            let mut removed = 0;
+            for ended_as in ["expired", "cancelled"] {
+                let left = limit.saturating_sub(i64::try_from(removed).unwrap_or(limit));
+                let rows = in_time(pool, session.execute(&PRUNE_RESERVATIONS, &[&before, &left, &ended_as])).await?;
+                removed = rows.saturating_add(removed);
+            }
+            removed
+        }
+    };
     session.finish();
     Ok(removed)
 }

@@ -4,7 +4,7 @@ use super::{
     error::{self, Failure},
     files::Files,
     load,
-    rows::time,
+    prune::{self, Old},
     save, schema,
 };
 use crate::{
@@ -29,9 +29,6 @@ use std::{
     },
     time::Duration,
 };
-
-/// How many rows of a kind one pruning removes at most, so that no batch waits long for it.
-const PRUNE_MAX: i64 = 5_000;
 
 /// Decides and saves batches, one after the other.
 pub(super) struct Writer {
@@ -136,13 +133,13 @@ impl Writer {
         })
     }
 
-    /// Removes old idempotency keys and ended sessions.
-    pub(super) fn prune(&mut self, keys_before: Time, sessions_before: Time) -> Result<u64, StoreError> {
+    /// Removes what was found to be over.
+    pub(super) fn remove(&mut self, old: &Old) -> Result<u64, StoreError> {
         self.guarded(|writer| {
             writer.begin()?;
-            let removed = prune(&writer.conn, keys_before, sessions_before)?;
+            let removed = prune::remove(&writer.conn, old)?;
             writer.run("COMMIT").map_err(Failure::Commit)?;
-            Ok(removed)
+            Ok(u64::try_from(removed).unwrap_or(u64::MAX))
         })
     }
 
@@ -266,31 +263,6 @@ impl Drop for Writer {
             tracing::warn!(%error, "the log of a damaged database is copied into its file");
         }
     }
-}
-
-fn prune(conn: &Connection, keys_before: Time, sessions_before: Time) -> Result<u64> {
-    // The keys stand in the order of time, so the old ones are in front and the first young one ends the search.
-    let mut last = None;
-    let mut oldest = conn.prepare_cached("SELECT id, created_at FROM idempotency ORDER BY id LIMIT ?1")?;
-    let mut rows = oldest.query((PRUNE_MAX,))?;
-    while let Some(row) = rows.next()? {
-        if time(row, 1)? >= keys_before {
-            break;
-        }
-        last = Some(row.get::<_, i64>(0)?);
-    }
-    drop(rows);
-    let keys = match last {
-        Some(id) => conn.prepare_cached("DELETE FROM idempotency WHERE id <= ?1")?.execute((id,))?,
-        None => 0,
-    };
-    let sessions = conn
-        .prepare_cached(
-            "DELETE FROM session WHERE secret_hash IN
-                 (SELECT secret_hash FROM session WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
-        )?
-        .execute((sessions_before.micros(), PRUNE_MAX))?;
-    Ok(u64::try_from(keys.saturating_add(sessions)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

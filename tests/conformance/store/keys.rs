@@ -2,10 +2,12 @@ use crate::support::{Fixture, START, first, keyed, request};
 use frontrow::store::ReservationFilter;
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
-    id::UserId,
+    id::{Position, RoomId, UserId},
     money::Money,
     refusal::Refusal,
-    time::Span,
+    reservation::ReservationStatus,
+    retention::Leftover,
+    time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
 
@@ -113,7 +115,7 @@ pub(super) async fn sessions_open_and_close(office: &Fixture) {
     assert_eq!(office.store.session([5; 32]).await.unwrap(), None);
 }
 
-pub(super) async fn old_keys_and_sessions_are_pruned(office: &Fixture) {
+pub(super) async fn old_answers_and_ended_sessions_are_removed(office: &Fixture) {
     let user_id = office.register().await;
     for (secret, secs) in [(1, 10), (2, 20)] {
         let expires_at = START.plus(Span::from_secs(secs));
@@ -125,12 +127,102 @@ pub(super) async fn old_keys_and_sessions_are_pruned(office: &Fixture) {
     office.advance(15);
     office.batch(vec![command(3)]).await;
     let between = START.plus(Span::from_secs(15));
-    assert_eq!(office.store.prune(between, between).await.unwrap(), 3);
-    assert_eq!(office.store.prune(between, between).await.unwrap(), 0);
+    assert_eq!(pruned(office, Leftover::Answer, between, 10).await, [2]);
+    assert_eq!(pruned(office, Leftover::Session, between, 10).await, [1]);
     assert_eq!(office.store.session([1; 32]).await.unwrap(), None);
     assert!(office.store.session([2; 32]).await.unwrap().is_some());
     let (answers, _) = office.batch(vec![command(1), command(3)]).await;
     assert_eq!((answers[0].novelty, answers[1].novelty), (Novelty::Fresh, Novelty::Replayed));
+}
+
+/// How many rows went in each round, until there were no more.
+async fn pruned(office: &Fixture, what: Leftover, before: Time, limit: u32) -> Vec<u64> {
+    let mut rounds = Vec::new();
+    loop {
+        match office.store.prune(what, before, limit).await.unwrap() {
+            0 => return rounds,
+            rows => rounds.push(rows),
+        }
+        assert!(rounds.len() < 100, "{rounds:?}");
+    }
+}
+
+pub(super) async fn ended_tokens_that_the_line_has_passed_are_removed_and_no_place_changes(office: &Fixture) {
+    let mut users = Vec::new();
+    for _ in 0..9 {
+        users.push(office.register().await);
+    }
+    let mut tokens = Vec::new();
+    for user in &users {
+        tokens.push(office.join(*user, RoomId::HOUSE).await.id);
+    }
+    // The first six have their turns. Of those the third stays, and of those in line the eighth leaves.
+    office.advance_line(RoomId::HOUSE, 6).await;
+    for (user, token) in users.iter().zip(&tokens) {
+        if ![3, 7, 9].contains(&token.position.0) {
+            office.ask(Caller::Buyer(*user), Command::LeaveQueue { token: *token }).await.unwrap();
+        }
+    }
+    let before = office.clock.now().plus(Span::from_secs(1));
+    office.advance(1);
+    let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+    assert_eq!(pruned(office, Leftover::Token, before.minus(Span::from_secs(1)), 10).await, [0_u64; 0]);
+    assert_eq!(pruned(office, Leftover::Token, before, 2).await.iter().sum::<u64>(), 5);
+    for (token, is_left) in tokens.iter().zip([false, false, true, false, false, false, true, true, true]) {
+        assert_eq!(office.store.token(*token).await.unwrap().is_some(), is_left, "{token:?}");
+    }
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap(), line, "no place moved");
+    let unused = office.store.unused_positions(RoomId::HOUSE, line.room.cursor, line.highest).await.unwrap();
+    assert_eq!(unused, [], "what was removed is not taken for what never was");
+    assert_eq!(office.join(users[0], RoomId::HOUSE).await.id.position, Position(10));
+}
+
+pub(super) async fn the_highest_token_of_a_room_is_never_removed(office: &Fixture) {
+    let user = office.register().await;
+    for _ in 0..3 {
+        let token = office.join(user, RoomId::HOUSE).await.id;
+        office.advance_line(RoomId::HOUSE, 1).await;
+        office.ask(Caller::Buyer(user), Command::LeaveQueue { token }).await.unwrap();
+    }
+    office.advance(3_600);
+    assert_eq!(pruned(office, Leftover::Token, office.clock.now(), 10).await, [2]);
+    let next = office.join(user, RoomId::HOUSE).await.id;
+    let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+    assert_eq!((next.position, line.waiting, line.unsettled), (Position(4), vec![Position(4)], vec![]));
+}
+
+pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_stay(office: &Fixture) {
+    let sale = office.sale().await;
+    let token = office.activate(sale.user).await;
+    let mut unpaid = Vec::new();
+    for _ in 0..3 {
+        let held = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
+        let cancel = Command::CancelReservation { reservation_id: held };
+        office.ask(Caller::Buyer(sale.user), cancel).await.unwrap();
+        unpaid.push(held);
+        office.advance(1);
+    }
+    let lapsed = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
+    office.advance(301);
+    office.ask(Caller::System, Command::ExpireHolds { reservation_ids: vec![lapsed] }).await.unwrap();
+    unpaid.push(lapsed);
+    let next = office.activate(sale.user).await;
+    let live = office.hold(sale.user, next, sale.seats[2]).await;
+    office.ask(Caller::System, Command::Refund { payment_id: sale.payment.payment_id }).await.unwrap();
+    office.advance(1);
+    let rounds = pruned(office, Leftover::Reservation, office.clock.now(), 2).await;
+    assert_eq!((rounds.iter().sum::<u64>(), rounds.iter().max()), (4, Some(&2)), "{rounds:?}");
+    for id in unpaid {
+        assert_eq!(office.store.reservation(id).await.unwrap(), None);
+    }
+    assert_eq!(office.store.reservation(live.reservation_id).await.unwrap(), Some(live.clone()));
+    let paid = office.store.reservation(sale.payment.reservation_id).await.unwrap();
+    assert_eq!(paid.map(|row| row.status), Some(ReservationStatus::Refunded));
+    // Its number is not given again.
+    let cancel = Command::CancelReservation { reservation_id: live.reservation_id };
+    office.ask(Caller::Buyer(sale.user), cancel).await.unwrap();
+    let again = office.hold(sale.user, next, sale.seats[2]).await;
+    assert!(again.reservation_id > live.reservation_id);
 }
 
 pub(super) async fn the_store_says_that_it_is_writable(office: &Fixture) {

@@ -1,0 +1,121 @@
+//! What may be forgotten: rows that are over, and that no rule asks for again.
+//!
+//! The books are not among them: payments, what was paid for, the histories of points, the audit log and the caps that
+//! rooms have had stay for ever.
+
+use crate::{
+    id::Position,
+    queue::{Room, Token, TokenStatus},
+    reservation::{Reservation, ReservationStatus},
+    time::Time,
+};
+
+/// A kind of rows that are removed some time after they are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Leftover {
+    /// Answers that were kept under idempotency keys, by when they were given.
+    Answer,
+    /// Sessions, by when they end.
+    Session,
+    /// Tokens, by when they ended.
+    Token,
+    /// Reservations that were never paid, by when they expired or were cancelled.
+    Reservation,
+}
+
+impl Leftover {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Answer, Self::Session, Self::Token, Self::Reservation];
+}
+
+/// Whether a token that ended before `before` is of no use any more. `highest` is the highest position that has a row
+/// in its room.
+///
+/// Beyond the cursor every number counts, those of ended tokens too: one without a row is taken for a number whose
+/// commit is still to come. The highest row tells how far all numbers are settled.
+#[must_use]
+pub fn is_token_over(token: &Token, room: &Room, highest: Position, before: Time) -> bool {
+    token.status == TokenStatus::Ended
+        && token.expired_at.is_some_and(|ended| ended < before)
+        && token.id.position <= room.cursor
+        && token.id.position < highest
+}
+
+/// Whether a reservation that ended unpaid before `before` is of no use any more.
+#[must_use]
+pub fn is_reservation_over(reservation: &Reservation, before: Time) -> bool {
+    matches!(reservation.status, ReservationStatus::Expired | ReservationStatus::Cancelled)
+        && reservation.closed_at.is_some_and(|closed| closed < before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
+        money::Money,
+        queue::EndReason,
+        time::Span,
+    };
+    use uuid::Uuid;
+
+    const NOW: Time = Time::from_micros(1_800_000_000_000_000);
+
+    fn room(cursor: i64) -> Room {
+        Room { cursor: Position(cursor), ..Room::new(RoomId::HOUSE, 10, NOW) }
+    }
+
+    fn ended(position: i64, at: Time) -> Token {
+        let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+        Token {
+            status: TokenStatus::Ended,
+            expired_at: Some(at),
+            end_reason: Some(EndReason::Left),
+            ..Token::issued(id, UserId(Uuid::nil()), at)
+        }
+    }
+
+    #[test]
+    fn a_token_is_over_when_the_line_has_passed_it_and_it_ended_long_ago() {
+        let before = NOW.minus(Span::from_secs(10));
+        let old = before.minus(Span::from_secs(1));
+        let highest = Position(9);
+        assert!(is_token_over(&ended(5, old), &room(5), highest, before));
+        assert!(!is_token_over(&ended(5, before), &room(5), highest, before), "not long enough ago");
+        assert!(!is_token_over(&ended(6, old), &room(5), highest, before), "the line has not come so far");
+        assert!(!is_token_over(&ended(5, old), &room(5), Position(5), before), "the highest tells what is settled");
+        let waiting = Token { status: TokenStatus::Waiting, expired_at: None, end_reason: None, ..ended(5, old) };
+        assert!(!is_token_over(&waiting, &room(5), highest, before));
+    }
+
+    #[test]
+    fn only_a_reservation_that_was_never_paid_is_over() {
+        let before = NOW;
+        let old = NOW.minus(Span::from_secs(1));
+        let of = |status, closed_at| Reservation {
+            reservation_id: ReservationId::new(1),
+            user_id: UserId(Uuid::nil()),
+            concert_id: ConcertId::new(1),
+            seat_id: SeatId::new(1),
+            seat_number: 1,
+            price: Money::new(1),
+            status,
+            created_at: old,
+            expires_at: old,
+            confirmed_at: None,
+            closed_at,
+        };
+        for status in [ReservationStatus::Expired, ReservationStatus::Cancelled] {
+            assert!(is_reservation_over(&of(status, Some(old)), before));
+            assert!(!is_reservation_over(&of(status, Some(before)), before));
+        }
+        let others = [
+            (ReservationStatus::Pending, None),
+            (ReservationStatus::Confirmed, None),
+            (ReservationStatus::Refunded, Some(old)),
+        ];
+        for (status, closed_at) in others {
+            assert!(!is_reservation_over(&of(status, closed_at), before));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Finds and removes what is over.
+
+use super::rows::time;
+use frontrow_domain::{retention::Leftover, time::Time};
+use rusqlite::{Connection, OptionalExtension, Result};
+
+/// Rows to remove, by their keys.
+#[derive(Debug)]
+pub(super) enum Old {
+    /// All answers up to this one, and how many those are: they stand in the order of time.
+    Answers {
+        up_to: i64,
+        count: usize,
+    },
+    Sessions(Vec<[u8; 32]>),
+    /// By room and position.
+    Tokens(Vec<(i64, i64)>),
+    Reservations(Vec<i64>),
+}
+
+impl Old {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Answers { count, .. } => *count == 0,
+            Self::Sessions(keys) => keys.is_empty(),
+            Self::Tokens(keys) => keys.is_empty(),
+            Self::Reservations(keys) => keys.is_empty(),
+        }
+    }
+}
+
+/// The oldest rows that were over before `before`, as [`frontrow_domain::retention`] says. However many rows there are,
+/// it reads little more than it finds: none of these walks goes on where the young rows begin.
+pub(super) fn find(conn: &Connection, what: Leftover, before: Time, limit: u32) -> Result<Old> {
+    match what {
+        Leftover::Answer => answers(conn, before, limit),
+        Leftover::Session => sessions(conn, before, limit).map(Old::Sessions),
+        Leftover::Token => tokens(conn, before, limit).map(Old::Tokens),
+        Leftover::Reservation => reservations(conn, before, limit).map(Old::Reservations),
+    }
+}
+
+const ANSWERS: &str = "SELECT id, created_at FROM idempotency ORDER BY id LIMIT ?1";
+
+fn answers(conn: &Connection, before: Time, limit: u32) -> Result<Old> {
+    let (mut up_to, mut count) = (0, 0);
+    let mut oldest = conn.prepare_cached(ANSWERS)?;
+    let mut rows = oldest.query((limit,))?;
+    while let Some(row) = rows.next()? {
+        if time(row, 1)? >= before {
+            break;
+        }
+        (up_to, count) = (row.get(0)?, count + 1);
+    }
+    Ok(Old::Answers { up_to, count })
+}
+
+const SESSIONS: &str = "SELECT secret_hash FROM session WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2";
+
+fn sessions(conn: &Connection, before: Time, limit: u32) -> Result<Vec<[u8; 32]>> {
+    conn.prepare_cached(SESSIONS)?.query_map((before.micros(), limit), |row| row.get(0))?.collect()
+}
+
+const ROOMS: &str = "SELECT room_id, cursor FROM room ORDER BY room_id";
+const HIGHEST: &str = "SELECT max(position) FROM waiting_token WHERE room_id = ?1";
+/// Those in front of it live: no more than a room has turns.
+const FIRST_ENDED: &str = "SELECT position, expired_at FROM waiting_token
+    WHERE room_id = ?1 AND position <= ?2 AND status = 'ended' ORDER BY position LIMIT 1";
+const ENDED: &str = "SELECT position FROM waiting_token
+    WHERE room_id = ?1 AND position >= ?2 AND position <= ?3 AND status = 'ended' AND expired_at < ?4 ORDER BY position";
+
+fn tokens(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(i64, i64)>> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    let rooms: Vec<(i64, i64)> =
+        conn.prepare_cached(ROOMS)?.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
+    for (room, cursor) in rooms {
+        let highest: Option<i64> = conn.prepare_cached(HIGHEST)?.query_row((room,), |row| row.get(0))?;
+        let first = conn
+            .prepare_cached(FIRST_ENDED)?
+            .query_row((room, cursor), |row| Ok((row.get::<_, i64>(0)?, time(row, 1)?)))
+            .optional()?;
+        let (Some(highest), Some((first, _))) = (highest, first.filter(|(_, ended)| *ended < before)) else { continue };
+        let last = cursor.min(highest.saturating_sub(1)).min(first.saturating_add(limit.into()).saturating_sub(1));
+        let mut ended = conn.prepare_cached(ENDED)?;
+        let positions = ended.query_map((room, first, last, before.micros()), |row| row.get(0))?;
+        for position in positions.take(most.saturating_sub(found.len())) {
+            found.push((room, position?));
+        }
+        if found.len() >= most {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The highest id stays, from which the next one is counted.
+const RESERVATIONS: &str = "SELECT reservation_id, closed_at FROM reservation INDEXED BY reservation_ended
+    WHERE status = ?1 AND closed_at IS NOT NULL
+        AND reservation_id < (SELECT max(reservation_id) FROM reservation)
+    ORDER BY reservation_id LIMIT ?2";
+
+fn reservations(conn: &Connection, before: Time, limit: u32) -> Result<Vec<i64>> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    for status in ["expired", "cancelled"] {
+        let mut select = conn.prepare_cached(RESERVATIONS)?;
+        let mut rows = select.query((status, limit))?;
+        while found.len() < most
+            && let Some(row) = rows.next()?
+        {
+            // They end nearly in the order in which they were made.
+            if time(row, 1)? >= before {
+                break;
+            }
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes what was found; returns how many rows went.
+pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
+    let mut removed = 0;
+    match old {
+        Old::Answers { up_to, .. } => {
+            removed = conn.prepare_cached("DELETE FROM idempotency WHERE id <= ?1")?.execute((up_to,))?;
+        }
+        Old::Sessions(hashes) => {
+            let mut delete = conn.prepare_cached("DELETE FROM session WHERE secret_hash = ?1")?;
+            for hash in hashes {
+                removed += delete.execute((hash,))?;
+            }
+        }
+        Old::Tokens(ids) => {
+            let mut delete = conn.prepare_cached(
+                "DELETE FROM waiting_token WHERE room_id = ?1 AND position = ?2 AND status = 'ended'",
+            )?;
+            for id in ids {
+                removed += delete.execute(*id)?;
+            }
+        }
+        Old::Reservations(ids) => {
+            let mut delete = conn.prepare_cached(
+                "DELETE FROM reservation WHERE reservation_id = ?1 AND (status = 'expired' OR status = 'cancelled')",
+            )?;
+            for id in ids {
+                removed += delete.execute((id,))?;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ANSWERS, ENDED, FIRST_ENDED, HIGHEST, RESERVATIONS, SESSIONS};
+    use crate::store::sqlite::schema;
+    use frontrow_domain::time::Time;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_over_is_found_without_a_look_at_a_whole_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = schema::open_writer(&folder.path().join("frontrow.db"), Duration::from_secs(1)).unwrap();
+        schema::prepare(&mut conn, Time::default(), 1).unwrap();
+        for statistics in ["", "ANALYZE"] {
+            conn.execute_batch(statistics).unwrap();
+            for sql in [SESSIONS, HIGHEST, FIRST_ENDED, ENDED, RESERVATIONS] {
+                let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+                for number in 1..=explain.parameter_count() {
+                    explain.raw_bind_parameter(number, 1).unwrap();
+                }
+                let mut rows = explain.raw_query();
+                while let Some(row) = rows.next().unwrap() {
+                    let step: String = row.get(3).unwrap();
+                    assert!(!step.contains("SCAN ") && !step.contains("TEMP B-TREE"), "{sql}: {step}");
+                }
+            }
+            // A walk in the order of the key, which the limit ends.
+            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {ANSWERS}")).unwrap();
+            let step: String = explain.query_row((1,), |row| row.get(3)).unwrap();
+            assert_eq!(step, "SCAN idempotency");
+        }
+    }
+}
