@@ -61,3 +61,33 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Health, News, SharedHealth};
+    use crate::store::StoreError;
+
+    #[test]
+    fn an_outage_is_news_once_and_so_is_its_end() {
+        let health = SharedHealth::default();
+        let away = StoreError::Unavailable("away".to_owned());
+        assert_eq!((health.note(Ok(&())), health.get()), (News::None, Health::Sound));
+        assert_eq!((health.note(Err(&away)), health.get()), (News::Changed, Health::Unwritable));
+        assert_eq!((health.note(Err(&away)), health.get()), (News::None, Health::Unwritable));
+        let damaged = StoreError::Corrupt("a page".to_owned());
+        assert_eq!((health.note(Err(&damaged)), health.get()), (News::Changed, Health::Damaged));
+        assert_eq!((health.note(Ok(&())), health.get()), (News::Changed, Health::Sound));
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_database_changes_nothing() {
+        let health = SharedHealth::default();
+        let away = StoreError::Unavailable("away".to_owned());
+        for harmless in [StoreError::Conflict("a row".to_owned()), StoreError::Contended("a lock".to_owned())] {
+            assert_eq!((health.note(Err(&harmless)), health.get()), (News::None, Health::Sound));
+            health.note(Err(&away));
+            assert_eq!((health.note(Err(&harmless)), health.get()), (News::None, Health::Unwritable));
+            health.note(Ok(&()));
+        }
+    }
+}

@@ -5,7 +5,7 @@ use crate::{
     support::request,
 };
 use frontrow::store::StoreError;
-use frontrow_domain::{command::Command, user::Caller};
+use frontrow_domain::{command::Command, id::RoomId, user::Caller};
 use tokio_postgres::error::SqlState;
 
 async fn refused(office: &Two, sql: &str) -> SqlState {
@@ -66,6 +66,9 @@ async fn a_row_that_refers_to_nothing_is_refused() {
 async fn what_is_referred_to_and_what_was_written_down_stays() {
     let office = Two::open().await;
     office.one.sale().await;
+    // One that has ended may go, one that lives may not.
+    let waiting = office.one.register().await;
+    office.one.join(waiting, RoomId::HOUSE).await;
     for table in [
         "\"user\"",
         "room",

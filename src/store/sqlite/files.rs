@@ -83,7 +83,11 @@ impl Files {
             0 => 0,
             pages => pages.saturating_mul(page_size.saturating_add(FRAME_HEADER)).saturating_add(LOG_HEADER),
         };
-        std::fs::metadata(&self.log.path).is_ok_and(|found| found.len() >= needed)
+        match std::fs::metadata(&self.log.path) {
+            Ok(found) => found.len() >= needed,
+            // A disk that does not answer says nothing of the log.
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        }
     }
 
     /// Notes what a read met.
