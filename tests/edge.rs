@@ -412,8 +412,8 @@ async fn bodies_in_flight_take_no_more_than_they_may_and_what_is_not_a_body_is_s
     let refused = server.post("/orders", &format!("{{\"seat_id\": 1, \"amount\": 5{}}}", " ".repeat(7_000))).await;
     refused.assert_problem(503, "overloaded");
     assert_eq!(refused.header("retry-after"), Some("1"));
-    assert_eq!(server.get("/seats").await.status, 200, "who sends no body is served");
-    assert_eq!(server.post("/orders", r#"{"seat_id": 1, "amount": 5}"#).await.status, 200, "and who sends a small one");
+    assert_eq!(server.get("/seats").await.status, 200, "a request without a body is served");
+    assert_eq!(server.post("/orders", r#"{"seat_id": 1, "amount": 5}"#).await.status, 200, "and one with a small body");
     // Announced bytes cost nothing: only those that were sent do.
     let mut announced = Vec::new();
     for _ in 0..20 {

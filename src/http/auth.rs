@@ -54,12 +54,12 @@ impl std::fmt::Debug for SessionSecret {
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
-/// The client of a call that nobody has signed in for and that takes a password hash. Its address has paid for the call,
+/// The client of a call without a session that takes a password hash. Its address has paid for the call,
 /// before any of the body was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor(pub IpAddr);
 
-/// A read that nobody has to sign in for, and that its client's address has paid for as `COST` reads.
+/// A read without a session, which its client's address has paid for as `COST` reads.
 #[derive(Debug, Clone, Copy)]
 pub struct PublicRead<const COST: u32 = 1>;
 

@@ -220,7 +220,7 @@ impl RateLimits {
         self.reads.check(&user)
     }
 
-    /// Counts a read that nobody has signed in for, as `cost` reads.
+    /// Counts a read without a session, as `cost` reads.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
@@ -318,7 +318,7 @@ impl RateLimits {
         }
     }
 
-    /// Counts a registration, a sign-in, or anything else that nobody has signed in for and that costs much. It costs
+    /// Counts a registration, a sign-in, or anything else that needs no session and costs much. It costs
     /// the address the more, the fuller the queue for password hashes is: `crowding` says how full, in per cent.
     ///
     /// # Errors

@@ -170,7 +170,7 @@ pub(crate) fn body_timeout() -> Duration {
 
 /// What one body may take of the bytes that all bodies share. It gives them back when it is dropped.
 pub(crate) struct BodyRoom {
-    /// None outside of a request, where nothing is shared.
+    /// None outside of a request: nothing is shared there.
     edge: Option<Arc<Edge>>,
     taken: Option<OwnedSemaphorePermit>,
 }

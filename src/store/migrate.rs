@@ -23,6 +23,11 @@ pub const SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0003_lists_by_status.sql"),
     },
     Migration { version: 4, name: "sale_window", sql: include_str!("../../migrations/sqlite/0004_sale_window.sql") },
+    Migration {
+        version: 5,
+        name: "reservations_of_user",
+        sql: include_str!("../../migrations/sqlite/0005_reservations_of_user.sql"),
+    },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -115,7 +115,7 @@ const INDEXES: [(&str, &str); 20] = [
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
     ("FROM concert WHERE concert_id > $1", "concert_pkey"),
     ("FROM reservation WHERE reservation_id < $1", "reservation_pkey"),
-    ("FROM reservation WHERE user_id = $4", "reservation_by_user"),
+    ("FROM reservation WHERE user_id = $4", "reservation_of_user"),
     ("FROM reservation WHERE concert_id = $4", "reservation_by_concert"),
     ("FROM reservation WHERE ended_as = $2", "reservation_ended"),
     ("FROM unnest($1) AS pending", "Index Scan using reservation_"),
@@ -260,6 +260,9 @@ fn fault(plan: &str) -> Option<String> {
     let removed = plan.lines().filter_map(removed).max().unwrap_or(0);
     if removed > REMOVED_MAX && !plan.contains("strpos") {
         return Some(format!("finds {removed} rows too many"));
+    }
+    if plan.contains("FROM reservation WHERE user_id = $4") && plan.contains("Sort Key") {
+        return Some("sorts all of a user's reservations for a page of them".to_owned());
     }
     let wrong = INDEXES.iter().find(|(part, index)| plan.contains(part) && !plan.contains(index));
     wrong.map(|(_, index)| format!("does not go by {index}"))

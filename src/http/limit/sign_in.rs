@@ -1,4 +1,4 @@
-//! Wrong passwords: how many an account may be tried with, so that nobody guesses it, and so that a stranger's guesses do
+//! Wrong passwords: how many an account may be tried with, so that it is not guessed, and so that a stranger's guesses do
 //! not keep its owner out.
 //!
 //! A try is paid for before the password is looked at, or many at once would be free, and given back if it was right.

@@ -254,8 +254,8 @@ pub(super) fn reservations(
     // The index of what is wanted, and what the index asks for. A few that are found and sorted are quicker than a walk
     // through everybody's by id, which a database without statistics would rather do.
     let (index, status) = match (filter.user, filter.status) {
-        (Some(_), None) => (" INDEXED BY reservation_by_user", ""),
-        (Some(_), Some(_)) => (" INDEXED BY reservation_by_user", " AND status = ?3"),
+        (Some(_), None) => (" INDEXED BY reservation_of_user", ""),
+        (Some(_), Some(_)) => (" INDEXED BY reservation_of_user", " AND status = ?3"),
         (None, None) => ("", ""),
         (None, Some(ReservationStatus::Confirmed)) => ("", " AND status = ?3"),
         (None, Some(ReservationStatus::Pending)) => (" INDEXED BY reservation_by_expiry", " AND status = 'pending'"),
