@@ -2,9 +2,10 @@
 //! makes the same row changes and decides nothing.
 //!
 //! `cargo bench --bench engine_postgres` runs them in turn and prints the ratios. `-- builds` runs only the engine and
-//! the usual way, to compare two builds of the program; `-- sweep` finds the best pool of the usual way; `-- lanes`,
+//! the usual way, to compare two builds of the program; `-- claims` what a claim costs where many are active; `-- sweep` finds the best pool of the usual way; `-- lanes`,
 //! `-- plan` and `-- profile` are for finding out why.
 
+mod claims;
 mod ours;
 mod plain;
 mod plan;
@@ -61,6 +62,8 @@ fn main() -> Result<()> {
             sweep(&server).await
         } else if asked("plan") {
             plan::run(&server).await
+        } else if asked("claims") {
+            claims::run(&server).await
         } else if asked("lanes") {
             lanes(&server).await
         } else if asked("builds") {

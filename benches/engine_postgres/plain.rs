@@ -176,7 +176,8 @@ async fn payments(client: &Client, batches: &[Batch], now: i64, count: usize) ->
         .await?;
     let end = client
         .prepare(
-            "UPDATE waiting_token t SET status = 'ended', active_until = NULL, expired_at = $2, end_reason = 'paid'
+            "UPDATE waiting_token t SET status = 'ended', active_until = NULL, due_from = NULL, expired_at = $2,
+                 end_reason = 'paid'
              FROM unnest($1::bigint[]) u(place) WHERE t.room_id = 1 AND t.position = u.place",
         )
         .await?;

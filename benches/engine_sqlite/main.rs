@@ -193,7 +193,7 @@ fn prepare(path: &Path) -> Result<Vec<Buyer>> {
         .execute(params![number, user.0, START])?;
         buyers.push(Buyer { user, number });
     }
-    tx.execute("UPDATE room SET last_position = ?1", (BUYERS,))?;
+    tx.execute("UPDATE room SET last_position = ?1, active = ?1", (BUYERS,))?;
     tx.commit()?;
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
     Ok(buyers)

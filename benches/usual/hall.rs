@@ -27,6 +27,9 @@ pub(crate) const SETTINGS: [&str; 8] = [
 ];
 /// How long the server may take to start.
 const START_MAX: Duration = Duration::from_secs(30);
+/// Rooms count along what stands in them: tokens that were put there by hand must be counted.
+pub(crate) const COUNT_TOKENS: &str = "UPDATE room SET
+    active = (SELECT count(*) FROM waiting_token AS t WHERE t.room_id = room.room_id AND t.status = 'active')";
 /// The database that the rounds' databases are copies of.
 pub(crate) const TEMPLATE: &str = "box_office";
 
@@ -300,10 +303,13 @@ pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
              FROM generate_series(1, {all}) n"
         ),
         format!(
-            "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, active_until)
-             SELECT (n - 1) / {buyers} + 1, (n - 1) % {buyers} + 1, {uuid}, 'active', {now}, {now}, {now} + {hour}
+            "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, active_until,
+                 due_from)
+             SELECT (n - 1) / {buyers} + 1, (n - 1) % {buyers} + 1, {uuid}, 'active', {now}, {now}, {now} + {hour},
+                 {now} + {hour}
              FROM generate_series(1, {all}) n"
         ),
+        COUNT_TOKENS.to_owned(),
         format!(
             "INSERT INTO point SELECT nextval('point_ids'), {uuid}, 1000000, 1, {now}, {now}
              FROM generate_series(1, {all}) n"

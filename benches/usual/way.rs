@@ -110,7 +110,7 @@ const DEDUCT: &str = "UPDATE point SET amount = $2, version = $3, last_updated =
 const SELL_SEAT: &str = "UPDATE seat SET status = 'sold', updated_at = $2 WHERE seat_id = $1";
 const CONFIRM: &str = "UPDATE reservation SET status = 'confirmed', confirmed_at = $2 WHERE reservation_id = $1";
 const END_TOKEN: &str = "UPDATE waiting_token
-     SET status = 'ended', active_until = NULL, expired_at = $3, end_reason = 'paid'
+     SET status = 'ended', active_until = NULL, due_from = NULL, expired_at = $3, end_reason = 'paid'
      WHERE room_id = $1 AND position = $2";
 
 impl UsualWay {

@@ -395,7 +395,8 @@ pub struct Keys {
     pub sessions: Vec<[u8; 32]>,
     /// Rooms that take part. Their rows are locked only where `advanced` or `claimed` names them.
     pub rooms: Vec<RoomId>,
-    /// Rooms whose active and offered tokens must be counted.
+    /// Rooms in which turns are offered or claimed: their counts, and the active tokens that are overdue, at most
+    /// [`TOKENS_PER_ADVANCE_MAX`] by deadline and position.
     pub counted: Vec<RoomId>,
     /// Rooms that move: so many at the head, and of the due tokens at most
     /// [`TOKENS_PER_ADVANCE_MAX`], by status (active, offered, missed, dormant)

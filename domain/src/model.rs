@@ -55,6 +55,8 @@ pub struct Model {
     pub caps: Vec<(Time, RoomId, i64)>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, Token>,
+    /// How many tokens of each room are active and offered.
+    pub counts: BTreeMap<RoomId, RoomCounts>,
     /// The audit log, oldest first.
     pub audit: Vec<AuditEntry>,
 }
@@ -132,13 +134,14 @@ impl Model {
             }
         }
         for room in &keys.counted {
-            let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
-            let count = |test: fn(&Token, Time) -> bool| {
-                i64::try_from(tokens().filter(|token| test(token, world.now)).count()).unwrap_or(i64::MAX)
-            };
-            world
-                .counts
-                .insert(*room, RoomCounts { active: count(Token::is_active), offered: count(Token::is_offered) });
+            world.load_counts(*room, self.counts.get(room).copied().unwrap_or_default(), RoomCounts::default());
+            let of_room = self.tokens.values().filter(|token| token.id.room_id == *room);
+            let overdue = of_room.filter(|token| token.status == TokenStatus::Active && token.is_overdue(world.now));
+            let overdue = first_due(overdue.copied().collect());
+            world.overdue.insert(*room, overdue.iter().map(|token| token.id).collect());
+            for token in overdue {
+                world.load_token(token);
+            }
         }
         for (room, limit) in &keys.advanced {
             let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
@@ -262,6 +265,13 @@ impl Model {
         self.rooms.extend(changes.rooms.iter().map(|row| (row.room_id, row.clone())));
         self.caps.extend(changes.caps.iter().map(|(room, cap)| (changes.now, *room, *cap)));
         self.tokens.extend(changes.tokens.iter().map(|row| (row.id, *row)));
+        self.counts.extend(&changes.counts);
+        for (room, change) in &changes.departed {
+            let counts = self.counts.entry(*room).or_default();
+            *counts = counts.plus(*change);
+        }
+        // A room without any stands as one that never had any.
+        self.counts.retain(|_, counts| *counts != RoomCounts::default());
         self.audit.extend(changes.audit.iter().cloned());
     }
 

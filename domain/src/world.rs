@@ -6,7 +6,7 @@ use crate::{
     id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     payment::Payment,
     points::{Point, PointEntry},
-    queue::{Room, Token, next_position},
+    queue::{Room, Token, TokenStatus, next_position},
     reservation::Reservation,
     rules::Rules,
     seat::{Seat, SeatLabel},
@@ -121,13 +121,45 @@ impl<V> Saves<V> {
     }
 }
 
-/// How many tokens of a room are in the states that its cap counts.
+/// How many tokens of a room stand in the states that its cap counts. A token whose deadline has passed counts until it
+/// is put into another state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RoomCounts {
-    /// Active tokens that are not overdue.
+    /// Active tokens.
     pub active: i64,
-    /// Offered turns that are not overdue.
+    /// Offered turns.
     pub offered: i64,
+}
+
+impl RoomCounts {
+    /// What one token counts.
+    #[must_use]
+    pub fn of(token: &Token) -> Self {
+        Self {
+            active: i64::from(token.status == TokenStatus::Active),
+            offered: i64::from(token.status == TokenStatus::Offered),
+        }
+    }
+
+    /// Both counts raised by those of `other`.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { active: self.active.saturating_add(other.active), offered: self.offered.saturating_add(other.offered) }
+    }
+
+    /// Both counts lowered by those of `other`.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self { active: self.active.saturating_sub(other.active), offered: self.offered.saturating_sub(other.offered) }
+    }
+}
+
+/// The counts of a room whose row the batch has to itself.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    /// What the row says.
+    in_row: RoomCounts,
+    now: RoomCounts,
 }
 
 /// Numbers for new rows, in the order in which they are taken: counted up by a store that has one writer, reserved
@@ -251,8 +283,8 @@ pub struct World {
     pub references: HashSet<String>,
     /// Rooms.
     pub rooms: Table<RoomId, Room>,
-    /// Counts of the rooms that asked for them.
-    pub counts: HashMap<RoomId, RoomCounts>,
+    /// Active tokens whose deadline has passed, of rooms that are counted: their places are free once they are ended.
+    pub overdue: HashMap<RoomId, Vec<TokenId>>,
     /// Tokens whose deadline has passed, of rooms that move.
     pub due: HashMap<RoomId, Vec<TokenId>>,
     /// The waiting tokens at the head, in order, of rooms that move.
@@ -260,6 +292,8 @@ pub struct World {
     /// The live token of a user in a room.
     pub places: HashMap<(UserId, RoomId), TokenId>,
     tokens: Table<TokenId, Token>,
+    counted: HashMap<RoomId, Counted>,
+    departed: BTreeMap<RoomId, RoomCounts>,
     new_users: Vec<NewUser>,
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
@@ -287,16 +321,26 @@ impl World {
         self.tokens.get(id).copied()
     }
 
+    /// Puts a room's counts here: what its row says, and by how much they have changed since that was written.
+    pub fn load_counts(&mut self, room_id: RoomId, in_row: RoomCounts, since: RoomCounts) {
+        self.counted.entry(room_id).or_insert(Counted { in_row, now: in_row.plus(since) });
+    }
+
+    /// The counts of a room that asked for them.
+    #[must_use]
+    pub fn counts(&self, room_id: RoomId) -> Option<RoomCounts> {
+        self.counted.get(&room_id).map(|counted| counted.now)
+    }
+
     /// Saves a token and keeps the room's counts and the user's place in step.
     pub fn put_token(&mut self, token: Token) {
-        let now = self.now;
-        let before = self.tokens.get(token.id).copied();
-        if let Some(counts) = self.counts.get_mut(&token.id.room_id) {
-            let was = |test: fn(&Token, Time) -> bool| i64::from(before.is_some_and(|old| test(&old, now)));
-            counts.active =
-                counts.active.saturating_add(i64::from(token.is_active(now))).saturating_sub(was(Token::is_active));
-            counts.offered =
-                counts.offered.saturating_add(i64::from(token.is_offered(now))).saturating_sub(was(Token::is_offered));
+        let before = self.tokens.get(token.id).map(RoomCounts::of).unwrap_or_default();
+        let change = RoomCounts::of(&token).minus(before);
+        if let Some(counted) = self.counted.get_mut(&token.id.room_id) {
+            counted.now = counted.now.plus(change);
+        } else if change != RoomCounts::default() {
+            let departed = self.departed.entry(token.id.room_id).or_default();
+            *departed = departed.plus(change);
         }
         let place = (token.user_id, token.id.room_id);
         if crate::queue::can_expire(&token) {
@@ -410,6 +454,9 @@ impl World {
             .positions
             .into_iter()
             .flat_map(|(room_id, positions)| positions.into_iter().map(move |position| TokenId { room_id, position }));
+        let counted = self.counted.into_iter().filter(|(_, counted)| counted.now != counted.in_row);
+        let mut departed = self.departed;
+        departed.retain(|_, change| *change != RoomCounts::default());
         Changes {
             now,
             next_ids: self.next_ids,
@@ -430,6 +477,8 @@ impl World {
             rooms: self.rooms.into_saves(),
             caps: self.changed_caps,
             tokens: self.tokens.into_saves(),
+            counts: counted.map(|(room_id, counted)| (room_id, counted.now)).collect(),
+            departed,
             audit: self.audit,
         }
     }
@@ -476,6 +525,10 @@ pub struct Changes {
     pub caps: Vec<(RoomId, i64)>,
     /// Tokens.
     pub tokens: Saves<Token>,
+    /// What the rows of counted rooms say from now on, where that is something else than before.
+    pub counts: BTreeMap<RoomId, RoomCounts>,
+    /// By how much the counts of other rooms changed. Such a batch need not wait for the room's row.
+    pub departed: BTreeMap<RoomId, RoomCounts>,
     /// New lines of the audit log.
     pub audit: Vec<AuditEntry>,
 }
@@ -498,6 +551,8 @@ impl Changes {
             && self.rooms.is_empty()
             && self.caps.is_empty()
             && self.tokens.is_empty()
+            && self.counts.is_empty()
+            && self.departed.is_empty()
             && self.audit.is_empty()
     }
 }

@@ -103,8 +103,22 @@ CREATE TABLE room (
     -- When the sale of the concert opens whose own room it is, and when that sale is over.
     opens_at         bigint,
     closes_at        bigint,
-    updated_at       bigint NOT NULL
+    updated_at       bigint NOT NULL,
+    -- How many tokens of the room are active and offered, once the rows of room_departure are added. Changed by those
+    -- who have locked the row.
+    active           bigint NOT NULL DEFAULT 0 CONSTRAINT room_active CHECK (active >= 0),
+    offered          bigint NOT NULL DEFAULT 0 CONSTRAINT room_offered CHECK (offered >= 0)
 ) WITH (fillfactor = 20);
+
+-- By how much the counts of a room have changed since its row was written: a payment, or a user who leaves, must not wait
+-- for the row that offers and claims wait for. Whoever locks the room next adds these to its row and removes them.
+CREATE TABLE room_departure (
+    room_id bigint NOT NULL, -- room
+    active  bigint NOT NULL,
+    offered bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+CREATE INDEX room_departure_by_room ON room_departure (room_id);
 
 -- A room gives its positions from a sequence of its own, room_position_<room_id>: nothing is locked to join a line,
 -- and no position is ever given twice. pg_sequence_last_value() tells the highest one given.
@@ -141,19 +155,29 @@ CREATE TABLE waiting_token (
     -- What the state lasts until, if it is active. Apart from the other deadlines because it moves with every hold
     -- and every sign of life, and must not take an index along.
     active_until bigint CONSTRAINT token_active_until CHECK ((active_until IS NOT NULL) = (status = 'active')),
+    -- From when on an active token is looked at whether its time is over: never later than that is, and moved on only by
+    -- who looks. So the overdue are found by an index that a sign of life does not write.
+    due_from     bigint CONSTRAINT token_due_from CHECK (
+        (due_from IS NOT NULL) = (status = 'active') AND due_from <= active_until),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
     end_reason   text   CONSTRAINT token_end_reason CHECK (end_reason IN ('paid', 'left', 'expired')),
     PRIMARY KEY (room_id, position)
 ) WITH (fillfactor = 70);
 
--- One live token per user and room; also finds the live tokens of a user.
-CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, room_id) WHERE status <> 'ended';
--- The head of a line, and the whole line when a view is laid.
-CREATE INDEX token_in_line ON waiting_token (room_id, position) WHERE status = 'waiting';
--- The active tokens, which are at most as many as the room's cap.
-CREATE INDEX token_active ON waiting_token (room_id, position) WHERE status = 'active';
--- The other tokens with a deadline: counts the offered, finds the due.
-CREATE INDEX token_by_deadline ON waiting_token (room_id, status, deadline) WHERE deadline IS NOT NULL;
+-- The key finds a token by its place, and no other index may be tried for that; for everything else the key must not be
+-- tried, since it would look through all that ever stood in the room. A server whose statistics are of an empty line, of
+-- a full one or of an ended sale takes them for equally good. So the other indexes name the columns of the key as sums,
+-- and a query that is meant for them writes `room_id + 0`. The same holds for the other tables below.
+--
+-- One live token per user and room; also finds the live tokens of a user. A live one is one without an end, in words that
+-- no query for waiting or active tokens uses: such a query would be led to this index otherwise.
+CREATE UNIQUE INDEX one_live_token_per_user_and_room ON waiting_token (user_id, room_id) WHERE expired_at IS NULL;
+-- The head of a line, and the whole line when a view is made.
+CREATE INDEX token_in_line ON waiting_token ((room_id + 0), (position + 0)) WHERE status = 'waiting';
+-- The active tokens, those first whose time may be over.
+CREATE INDEX token_active ON waiting_token ((room_id + 0), due_from) WHERE status = 'active';
+-- The other tokens with a deadline: finds the due.
+CREATE INDEX token_by_deadline ON waiting_token ((room_id + 0), status, deadline) WHERE deadline IS NOT NULL;
 
 CREATE FUNCTION token_refers() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
@@ -251,15 +275,15 @@ CREATE INDEX reservation_by_user ON reservation (user_id, closed_at);
 -- A user's reservations, newest first. The sum keeps other queries from it, and the list from the primary key.
 CREATE INDEX reservation_of_user ON reservation (user_id, (reservation_id + 0));
 -- A concert's reservations, newest first.
-CREATE INDEX reservation_by_concert ON reservation (concert_id, reservation_id);
+CREATE INDEX reservation_by_concert ON reservation (concert_id, (reservation_id + 0));
 -- Those that ended in the same way, newest first. Written once, when a reservation ends.
-CREATE INDEX reservation_ended ON reservation (ended_as, reservation_id) WHERE ended_as IS NOT NULL;
+CREATE INDEX reservation_ended ON reservation (ended_as, (reservation_id + 0)) WHERE ended_as IS NOT NULL;
 
 CREATE FUNCTION reservation_refers() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM added AS n WHERE (SELECT true FROM "user" AS u WHERE u.user_id = n.user_id) IS NULL
-        OR (SELECT true FROM seat AS s WHERE s.seat_id = n.seat_id AND s.concert_id = n.concert_id) IS NULL
+        OR (SELECT s.concert_id FROM seat AS s WHERE s.seat_id = n.seat_id) IS DISTINCT FROM n.concert_id
     ) THEN
         RAISE EXCEPTION 'a reservation refers to no user or seat' USING ERRCODE = 'foreign_key_violation';
     END IF;
@@ -284,16 +308,16 @@ CREATE TABLE payment (
     created_at     bigint NOT NULL
 );
 
-CREATE INDEX payment_by_user ON payment (user_id, payment_id);
+CREATE INDEX payment_by_user ON payment (user_id, (payment_id + 0));
 -- The refunded ones, newest first. A payment does not write it, a refund does.
-CREATE INDEX payment_refunded ON payment (payment_id) WHERE status = 'refunded';
+CREATE INDEX payment_refunded ON payment ((payment_id + 0)) WHERE status = 'refunded';
 
 CREATE FUNCTION payment_refers() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM added AS n WHERE (
-            SELECT true FROM reservation AS r WHERE r.reservation_id = n.reservation_id AND r.user_id = n.user_id
-        ) IS NULL
+            SELECT r.user_id FROM reservation AS r WHERE r.reservation_id = n.reservation_id
+        ) IS DISTINCT FROM n.user_id
     ) THEN
         RAISE EXCEPTION 'a payment refers to no reservation of its user' USING ERRCODE = 'foreign_key_violation';
     END IF;
@@ -339,7 +363,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM added AS n WHERE (SELECT true FROM point AS a WHERE a.user_id = n.user_id) IS NULL
         OR (n.payment_id IS NOT NULL
-            AND (SELECT true FROM payment AS p WHERE p.payment_id = n.payment_id AND p.user_id = n.user_id) IS NULL)
+            AND (SELECT p.user_id FROM payment AS p WHERE p.payment_id = n.payment_id) IS DISTINCT FROM n.user_id)
     ) THEN
         RAISE EXCEPTION 'an entry refers to no account or payment' USING ERRCODE = 'foreign_key_violation';
     END IF;

@@ -48,6 +48,19 @@ const OWN: &[(&str, &str)] = &[
          WHERE highest > coalesce(last_value, 0)",
     ),
     (
+        "a room counts the active and offered tokens that it has",
+        "SELECT 'room ' || room_id || ' counts ' || active || ' active and ' || offered || ' offered, there are '
+             || actives || ' and ' || offers
+         FROM (SELECT room_id, sum(active) AS active, sum(offered) AS offered, sum(actives) AS actives,
+                   sum(offers) AS offers
+               FROM (SELECT room_id, active, offered, 0 AS actives, 0 AS offers FROM room
+                     UNION ALL SELECT room_id, active, offered, 0, 0 FROM room_departure
+                     UNION ALL SELECT room_id, 0, 0, (status = 'active')::int, (status = 'offered')::int
+                               FROM waiting_token WHERE status IN ('active', 'offered')) AS parts
+               GROUP BY room_id) AS rooms
+         WHERE active <> actives OR offered <> offers",
+    ),
+    (
         "no id is above the highest given",
         "SELECT kind || ' ' || highest || ' is there, given are ' || coalesce(last_value::text, 'none')
          FROM (SELECT 'concert' AS kind, max(concert_id) AS highest FROM concert

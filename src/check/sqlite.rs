@@ -18,6 +18,16 @@ const GIVEN: (&str, &str) = (
      FROM room r JOIN waiting_token t USING (room_id) GROUP BY r.room_id HAVING max(t.position) > r.last_position",
 );
 
+const COUNTED: (&str, &str) = (
+    "a room counts the active and offered tokens that it has",
+    "SELECT 'room ' || room_id || ' counts ' || sum(active) || ' active and ' || sum(offered) || ' offered, there are '
+         || sum(actives) || ' and ' || sum(offers)
+     FROM (SELECT room_id, active, offered, 0 AS actives, 0 AS offers FROM room
+           UNION ALL SELECT room_id, 0, 0, status = 'active', status = 'offered' FROM waiting_token
+                     WHERE status IN ('active', 'offered'))
+     GROUP BY room_id HAVING sum(active) <> sum(actives) OR sum(offered) <> sum(offers)",
+);
+
 /// Checks the books at `path`, which may be in use. Changes nothing.
 ///
 /// # Errors
@@ -32,7 +42,7 @@ fn check(conn: &Connection) -> rusqlite::Result<Report> {
     // One snapshot for all: what is sold while the check runs must not look like a breach.
     let snapshot = conn.unchecked_transaction()?;
     let mut findings = vec![Finding { invariant: "the file is not damaged", breaches: damage(&snapshot)? }];
-    for (invariant, query) in INVARIANTS.iter().chain([&GIVEN]) {
+    for (invariant, query) in INVARIANTS.iter().chain([&GIVEN, &COUNTED]) {
         let query = query.replace("{user}", "hex(user_id)").replace("{slack}", SLACK);
         let mut query = snapshot.prepare(&query)?;
         let breaches = query.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

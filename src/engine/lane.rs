@@ -223,7 +223,7 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::health::Health, *};
     use frontrow_domain::{
         command::{Command, Idempotency},
         id::{PaymentId, RoomId},
@@ -238,6 +238,35 @@ mod tests {
 
     fn replies(count: usize) -> (Vec<Reply>, Vec<oneshot::Receiver<Result<Answer, Fault>>>) {
         (0..count).map(|_| oneshot::channel()).unzip()
+    }
+
+    /// Nothing is kept in memory here.
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl Follower for Nothing {
+        fn committed(&self, _: &frontrow_domain::world::Changes) {}
+
+        async fn catch_up(&self) -> anyhow::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn contention_is_answered_as_overload_and_leaves_the_instance_healthy() {
+        let (clock, rules) = (crate::clock::Clock::System, frontrow_domain::rules::Rules::default());
+        let lane = Lane {
+            store: Arc::new(crate::store::memory::MemoryStore::new(clock, rules, 1)),
+            metrics: Arc::new(Metrics::new()),
+            follower: Arc::new(Nothing),
+            health: Arc::new(SharedHealth::default()),
+            batches: Arc::new(AtomicUsize::new(0)),
+            batch_max: 1,
+        };
+        assert_eq!(lane.note_error(&StoreError::Contended("lock time-out".to_owned())), Fault::Overloaded);
+        assert_eq!(lane.health.get(), Health::Sound);
+        assert_eq!(lane.note_error(&StoreError::Unavailable("away".to_owned())), Fault::Unavailable);
+        assert_eq!(lane.health.get(), Health::Unwritable);
     }
 
     #[test]

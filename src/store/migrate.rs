@@ -28,6 +28,7 @@ pub const SQLITE: &[Migration] = &[
         name: "reservations_of_user",
         sql: include_str!("../../migrations/sqlite/0005_reservations_of_user.sql"),
     },
+    Migration { version: 6, name: "room_counts", sql: include_str!("../../migrations/sqlite/0006_room_counts.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -117,6 +117,8 @@ pub(super) const TABLES: &[Table] = &[
             number("opens_at"),
             number("closes_at"),
             number("updated_at"),
+            number("active"),
+            number("offered"),
         ],
     ),
     Table {
@@ -142,6 +144,11 @@ pub(super) const TABLES: &[Table] = &[
             },
             Column {
                 name: "active_until",
+                kind: Kind::Number,
+                source: Some("CASE WHEN status = 'active' THEN deadline END"),
+            },
+            Column {
+                name: "due_from",
                 kind: Kind::Number,
                 source: Some("CASE WHEN status = 'active' THEN deadline END"),
             },

@@ -37,6 +37,7 @@ macro_rules! conformance {
                 one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest,
                 a_token_that_ended_frees_its_users_place,
                 a_room_with_a_small_cap_keeps_to_it,
+                a_claim_ends_who_is_overdue_before_it_meets_a_full_room,
                 the_line_of_an_unknown_room_is_none,
             },
             sale::{

@@ -49,6 +49,16 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "no more tokens were ever active in a room than its cap at the time",
     ),
     (
+        "UPDATE room SET active = active + 1",
+        "UPDATE room SET active = active - 1",
+        "a room counts the active and offered tokens that it has",
+    ),
+    (
+        "INSERT INTO room_departure VALUES (0, 0, -1)",
+        "DELETE FROM room_departure WHERE offered = -1",
+        "a room counts the active and offered tokens that it has",
+    ),
+    (
         "SELECT setval('reservation_ids', 1, false)",
         "SELECT setval('reservation_ids', 1000)",
         "no id is above the highest given",

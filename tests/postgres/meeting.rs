@@ -4,6 +4,7 @@ use crate::{
     crowd::{Two, answer, give},
     support::{keyed, request},
 };
+use frontrow::{check, store::postgres::Settings};
 use frontrow_domain::{
     command::{Command, Issue, Novelty, Outcome, RoomChange},
     id::{Position, RoomId, SeatId, TokenId, UserId},
@@ -13,6 +14,13 @@ use frontrow_domain::{
     rules::Rules,
     time::Span,
     user::Caller,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 const USERS: u128 = 2_000;
@@ -231,8 +239,120 @@ async fn claims_through_both_never_exceed_the_cap() {
     assert_eq!(office.number("SELECT count(*) FROM waiting_token WHERE status = 'active'").await, 3);
 }
 
+/// Whether the room counts what there is in it, by the audit of the books.
+async fn assert_counted(office: &Two) {
+    let report = check::postgres::run(&Settings::new(&office.database.url())).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn of_two_who_claim_the_last_place_through_both_one_gets_it() {
+    let office = Two::open().await;
+    let turns = turns(&office, 3, 2).await;
+    let claim = |(user, token): (UserId, TokenId)| request(Caller::Buyer(user), Command::ActivateToken { token });
+    office.one.batch(vec![claim(turns[0])]).await;
+    let obstacle = office.stand_in_the_way("SELECT FROM room WHERE room_id = 0 FOR UPDATE").await;
+    let given = [give(&office.one, vec![claim(turns[1])]), give(&office.other, vec![claim(turns[2])])];
+    office.wait_for_waiters(2).await;
+    obstacle.step_aside().await;
+    let mut active = 0;
+    for given in given {
+        match answer(given).await.decision {
+            Ok(Outcome::Token(token)) if token.status == TokenStatus::Active => active += 1,
+            Ok(Outcome::TurnPending(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(active, 1);
+    assert_counted(&office).await;
+}
+
+/// The place of one who is about to pay is taken until the payment is there, and free from then on. Neither waits for the
+/// other.
+#[tokio::test]
+async fn a_claim_gets_the_place_of_a_payment_once_that_is_committed_and_not_before() {
+    let office = Two::open().await;
+    let concert = office.one.concert().await;
+    let seat = office.one.seats(concert.concert_id, 1).await[0];
+    let turns = turns(&office, 2, 1).await;
+    let [(buyer, active), (comes, offered)] = [turns[0], turns[1]];
+    let claim = |token| Command::ActivateToken { token };
+    office.one.ask(Caller::Buyer(buyer), claim(active)).await.unwrap();
+    office.one.charge(buyer, 1_000_000).await;
+    let reservation_id = office.one.hold(buyer, active, seat).await.reservation_id;
+    // The payment is decided, and its save waits for the obstacle.
+    let obstacle =
+        office.stand_in_the_way(&format!("INSERT INTO idempotency VALUES ('\\x{}', '', '', 0)", "01".repeat(32))).await;
+    let pay = Command::Pay { token: active, reservation_ids: vec![reservation_id] };
+    let payment = give(&office.one, vec![keyed(Caller::Buyer(buyer), pay, 1, 1)]);
+    office.wait_for_waiters(1).await;
+    let told = office.other.ask(Caller::Buyer(comes), claim(offered)).await;
+    assert!(matches!(told, Ok(Outcome::TurnPending(_))), "{told:?}");
+    obstacle.step_aside().await;
+    assert!(matches!(answer(payment).await.decision, Ok(Outcome::Paid(_))));
+    assert_counted(&office).await;
+    let told = office.other.ask(Caller::Buyer(comes), claim(offered)).await;
+    assert!(matches!(told, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active), "{told:?}");
+    assert_counted(&office).await;
+    assert_eq!(office.number("SELECT count(*) FROM room_departure").await, 0);
+}
+
+#[tokio::test]
+async fn a_payment_and_a_user_who_leaves_do_not_wait_for_the_row_that_claims_wait_for() {
+    let office = Two::open().await;
+    let sale = office.one.concert().await;
+    let seat = office.one.seats(sale.concert_id, 1).await[0];
+    let [payer, leaver] = [office.one.register().await, office.one.register().await];
+    office.one.charge(payer, 1_000_000).await;
+    let [token, other] = [office.one.activate(payer).await, office.one.activate(leaver).await];
+    let reservation_id = office.one.hold(payer, token, seat).await.reservation_id;
+    let obstacle = office.stand_in_the_way("SELECT FROM room WHERE room_id = 0 FOR UPDATE").await;
+    office.one.pay(payer, token, reservation_id).await;
+    office.other.ask(Caller::Buyer(leaver), Command::LeaveQueue { token: other }).await.unwrap();
+    obstacle.step_aside().await;
+    assert_eq!(office.number("SELECT sum(active)::bigint FROM room_departure").await, -2);
+    assert_counted(&office).await;
+}
+
+/// Three others take turns at the room's row, each for less time than a batch waits for a lock.
+#[tokio::test]
+async fn claims_get_through_though_their_rooms_row_is_waited_for_for_more_than_a_second() {
+    const HELD_FOR: Duration = Duration::from_millis(600);
+    let patient = |url: &str| Settings {
+        lock_timeout: Duration::from_millis(5_500),
+        statement_timeout: Duration::from_secs(6),
+        ..Settings::new(url)
+    };
+    let office = Two::open_with(patient).await;
+    let turns = turns(&office, 2, 2).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let (client, is_over) = (office.database.client().await, Arc::clone(&is_over));
+        others.push(tokio::spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                client.batch_execute(&format!("BEGIN; {LOCK_HOUSE}")).await.unwrap();
+                tokio::time::sleep(HELD_FOR).await;
+                client.batch_execute("ROLLBACK").await.unwrap();
+            }
+        }));
+    }
+    for (user, token) in turns {
+        office.wait_for_waiters(2).await;
+        let claim = give(&office.one, vec![request(Caller::Buyer(user), Command::ActivateToken { token })]);
+        let told = answer(claim).await.decision;
+        assert!(matches!(told, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active), "{told:?}");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for other in others {
+        other.await.unwrap();
+    }
+}
+
+const LOCK_HOUSE: &str = "SELECT FROM room WHERE room_id = 0 FOR NO KEY UPDATE";
+
 /// A token is renewed in the last moment of its time through one instance, and somebody claims its place through the
-/// other when that time is just over: whoever counts the active must wait for the renewal.
+/// other when that time is just over: a claim that would end it must wait for the renewal.
 #[tokio::test]
 async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     let office = Two::open().await;

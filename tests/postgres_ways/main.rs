@@ -13,6 +13,7 @@ mod sale;
 mod search;
 mod stall;
 mod start;
+mod statistics;
 #[expect(dead_code, reason = "the conformance suite uses the rest")]
 #[path = "../conformance/support.rs"]
 mod support;

@@ -60,14 +60,15 @@ INSERT INTO \"user\" SELECT someone(n), 'Kim ' || n, n || '@example.com', '$argo
     FROM generate_series(1, ROWS) AS n;
 INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 60000000 + n
     FROM generate_series(1, ROWS) AS n;
-INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0 - 60000000, T0, NULL, NULL, T0, 'paid'
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'ended', T0 - 60000000, T0, NULL, NULL, NULL, T0, 'paid'
     FROM generate_series(1, ROWS / 2) AS n;
-INSERT INTO waiting_token SELECT 0, n, someone(n), 'active', T0 - 60000000, T0, NULL, T0 + 600000000, NULL, NULL
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'active', T0 - 60000000, T0, NULL, T0 + 600000000, T0 + 600000000,
+        NULL, NULL
     FROM generate_series(ROWS / 2 + 1, ROWS / 2 + 800) AS n;
-INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NULL, NULL, NULL, NULL, NULL
+INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NULL, NULL, NULL, NULL, NULL, NULL
     FROM generate_series(ROWS / 2 + 801, ROWS) AS n;
 SELECT setval('room_position_0', ROWS);
-UPDATE room SET cursor = ROWS / 2 + 800;
+UPDATE room SET cursor = ROWS / 2 + 800, active = 800;
 INSERT INTO concert SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00',
         '22:00:00', T0 + 3000000000000, 1000, T0, T0 + 2000000000000, 0, 'scheduled', T0, T0
     FROM generate_series(1, ROWS / 50) AS n;
@@ -110,7 +111,7 @@ const LARGE: [&str; 11] = [
 ];
 
 /// Parts of statements, and the index that each must go by; an update of rows that were loaded goes by none.
-const INDEXES: [(&str, &str); 20] = [
+const INDEXES: [(&str, &str); 23] = [
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
     ("FROM concert WHERE concert_id > $1", "concert_pkey"),
@@ -120,7 +121,10 @@ const INDEXES: [(&str, &str); 20] = [
     ("FROM reservation WHERE ended_as = $2", "reservation_ended"),
     ("FROM unnest($1) AS pending", "Index Scan using reservation_"),
     ("(expires_at, reservation_id) > ($1, $2)", "reservation_by_expiry"),
-    ("w.status = 'waiting' AND w.position > $2", "token_in_line"),
+    ("w.status = 'waiting' AND w.position + 0 > $2", "token_in_line"),
+    ("p.user_id = k.user_id AND p.room_id + 0 = k.room_id", "one_live_token_per_user_and_room"),
+    ("a.status = 'active' AND a.due_from <= clock.now", "token_active"),
+    ("h.status = 'waiting' ORDER BY h.position + 0", "token_in_line"),
     ("FROM payment WHERE payment_id < $1", "payment_pkey"),
     ("FROM payment WHERE status = 'refunded'", "payment_refunded"),
     ("FROM payment WHERE user_id = $4", "payment_by_user"),
@@ -217,7 +221,7 @@ async fn read_everything(store: &dyn Store) {
 }
 
 /// A sale of everything that the engine decides often.
-async fn sell(store: &dyn Store, ids: &Ids) {
+pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
     let (concert, seats) = concert(store, 20).await;
     let users = buyers(store, ids, 20).await;
     let session = |(number, &user_id): (usize, &UserId)| {
@@ -327,7 +331,7 @@ const CHECKED: i64 = 20_000;
 const LOOKS_MAX: u64 = 40;
 
 /// How many rows the steps of a plan gave and threw away.
-fn looks(plan: &str) -> u64 {
+pub(crate) fn looks(plan: &str) -> u64 {
     let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
     let (mut sum, mut loops) = (0, 1);
     for line in plan.lines() {
@@ -340,6 +344,14 @@ fn looks(plan: &str) -> u64 {
         }
     }
     sum
+}
+
+/// How many pages a statement touched. The first step tells those of all the others.
+pub(crate) fn pages(plan: &str) -> u64 {
+    let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
+    let of = |line: &str, what: &str| line.split_once(what).and_then(|(_, text)| number(text)).unwrap_or(0);
+    let buffers = plan.lines().filter(|line| line.trim().starts_with("Buffers: shared"));
+    buffers.map(|line| of(line, " hit=") + of(line, " read=")).max().unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

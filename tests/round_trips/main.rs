@@ -144,7 +144,7 @@ async fn a_batch_is_two_round_trips_and_a_fixed_number_of_statements() {
     let ((held, _), trips, statements) = counted.cost(counted.ask(holds(users, tokens, seats), &ids)).await;
     must_cost("hold", (trips, statements), 12);
     let (_, trips, statements) = counted.cost(counted.ask(payments(users, tokens, &held), &ids)).await;
-    must_cost("payment", (trips, statements), 16);
+    must_cost("payment", (trips, statements), 17);
     let (_, trips, statements) = counted.cost(counted.ask(joins(users), &ids)).await;
     must_cost("token", (trips, statements), 8);
 }

@@ -53,10 +53,11 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
     match token.status {
         TokenStatus::Active => Ok(Outcome::Token(token)),
         TokenStatus::Offered => {
-            let active = world.counts.get(&id.room_id).map_or(i64::MAX, |counts| counts.active);
             let Some(mut room) = world.rooms.get(id.room_id).cloned() else {
                 return Err(Refusal::NotFound { what: Thing::Room });
             };
+            end_overdue(world, id.room_id);
+            let active = world.counts(id.room_id).map_or(i64::MAX, |counts| counts.active);
             if !may_activate(&token, active, room.max_active_tokens(), now) {
                 let kept = token.offered(now, &rules);
                 world.put_token(kept);
@@ -75,6 +76,16 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
         }
         TokenStatus::Waiting => Err(Refusal::TurnNotYet),
         TokenStatus::Ended => Err(Refusal::TokenEnded),
+    }
+}
+
+/// Ends the active tokens of a room whose time is over, as far as they were loaded. Until then they count.
+fn end_overdue(world: &mut World, room_id: RoomId) {
+    let (now, rules) = (world.now, world.rules);
+    for id in world.overdue.remove(&room_id).unwrap_or_default() {
+        if let Some(token) = world.token(id).filter(|token| token.is_overdue(now)) {
+            world.put_token(token.lapsed(now, &rules));
+        }
     }
 }
 
@@ -131,7 +142,7 @@ pub(super) fn advance(
         world.put_token(token.lapsed(now, &rules));
         lapsed = lapsed.saturating_add(1);
     }
-    let counts = world.counts.get(&room_id).copied().unwrap_or_default();
+    let counts = world.counts(room_id).unwrap_or_default();
     let turns =
         room.turns_to_offer(counts.active, counts.offered, now).min(i64::from(limit.min(TOKENS_PER_ADVANCE_MAX)));
     let asleep: HashSet<Position> = asleep.iter().copied().collect();

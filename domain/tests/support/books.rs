@@ -11,6 +11,7 @@ use frontrow_domain::{
     reservation::ReservationStatus,
     seat::SeatStatus,
     time::Time,
+    world::RoomCounts,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,20 @@ pub(crate) fn check(model: &Model, now: Time) {
     check_payments(model);
     check_points(model);
     check_tokens(model, now);
+    check_counts(model);
     check_caps(model);
+}
+
+/// What is counted along is what there is.
+fn check_counts(model: &Model) {
+    let mut counts: BTreeMap<RoomId, RoomCounts> = BTreeMap::new();
+    for token in model.tokens.values() {
+        let of_room = counts.entry(token.id.room_id).or_default();
+        of_room.active += i64::from(token.status == TokenStatus::Active);
+        of_room.offered += i64::from(token.status == TokenStatus::Offered);
+    }
+    counts.retain(|_, count| *count != RoomCounts::default());
+    assert_eq!(model.counts, counts, "the counts are not those of the tokens");
 }
 
 fn check_seats(model: &Model) {

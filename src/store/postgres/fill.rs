@@ -1,7 +1,7 @@
 //! Puts loaded rows into the world that a batch is decided in.
 
 use super::{
-    load::Load,
+    load::{Found, Load},
     rows::{self, Hash, time, user_id},
     stall::Transaction,
     tuples::Tuples,
@@ -23,31 +23,45 @@ pub(super) struct Filled {
     pub(super) world: World,
     /// The tokens that were active before the batch.
     pub(super) active: HashSet<TokenId>,
+    /// Active tokens that were looked at as perhaps overdue and are not: they are looked at again when they may be.
+    pub(super) alive: Vec<TokenId>,
     /// Where the rows stand that it may change.
     pub(super) tuples: Tuples,
     /// Which transaction it was loaded in.
     pub(super) transaction: Transaction,
 }
 
-/// A token, and whether it came as one of the head of its line.
-type Loaded = (Token, bool);
+/// A token, and how it was found.
+type Loaded = (Token, Found);
+
+/// What the row of a locked room counts, and by how much that has changed since.
+type Counts = HashMap<RoomId, (RoomCounts, RoomCounts)>;
 
 /// The world of `loads`.
 pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) -> Result<Filled, Error> {
     let mut world = World::new(Time::default(), rules, NextIds::default());
     let mut tokens: Vec<Loaded> = Vec::new();
     let (mut tuples, mut transaction) = (Tuples::default(), Transaction::default());
+    let mut counts = Counts::new();
     for (kind, rows) in loads {
         for row in rows {
             match kind {
                 Load::Tokens => {
                     let token = rows::token(row)?;
                     tuples.tokens.note(token.id, row, 9)?;
-                    tokens.push((token, row.try_get(10)?));
+                    tokens.push((token, Found::of(row.try_get(10)?)));
+                }
+                Load::Departed => {
+                    counts.entry(RoomId::new(row.try_get(0)?)).or_default().1 = room_counts(row)?;
                 }
                 Load::Clock => {
                     set_clock(&mut world, row)?;
                     transaction = Transaction::of_row(row, 7)?;
+                }
+                Load::Rooms => {
+                    let room = rows::room(row)?;
+                    counts.entry(room.room_id).or_default().0 = room_counts(row)?;
+                    world.rooms.load(room.room_id, room);
                 }
                 _ => put(&mut world, &mut tuples, *kind, row)?,
             }
@@ -60,10 +74,18 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
         }
         world.load_token(*token);
     }
+    for room in wanted.counted.iter().map(|room| RoomId::new(*room)) {
+        let (in_row, since) = counts.get(&room).copied().unwrap_or_default();
+        world.load_counts(room, in_row, since);
+    }
     fill_places(&mut world, &tokens, wanted);
     fill_lines(&mut world, &tokens, wanted);
     fill_holdings(&mut world, wanted);
-    Ok(Filled { world, active, tuples, transaction })
+    let is_alive = |(token, found): &&Loaded| {
+        *found == Found::MayBeOverdue && token.status == TokenStatus::Active && !token.is_overdue(world.now)
+    };
+    let alive = tokens.iter().filter(is_alive).map(|(token, _)| token.id).collect();
+    Ok(Filled { world, active, alive, tuples, transaction })
 }
 
 /// Whether every named reservation came with its seat, and every seat with its concert. What was remembered of them
@@ -79,10 +101,6 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         Load::Users => {
             let user = rows::user(row)?;
             world.users.load(user.user_id, user);
-        }
-        Load::Rooms => {
-            let room = rows::room(row)?;
-            world.rooms.load(room.room_id, room);
         }
         Load::Joined => {
             let room = rows::room(row)?;
@@ -128,14 +146,13 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
             world.seat_numbers.insert((ConcertId::new(row.try_get(0)?), row.try_get(1)?));
         }
         Load::SeatIds => world.next_ids.seat = Numbers::counted_from(row.try_get(0)?),
-        Load::Counts => {
-            let counts = RoomCounts { active: row.try_get(1)?, offered: row.try_get(2)? };
-            world.counts.insert(RoomId::new(row.try_get(0)?), counts);
-            world.now = time(row, 3)?;
-        }
-        Load::Begin | Load::Tokens | Load::Clock => {}
+        Load::Begin | Load::Tokens | Load::Rooms | Load::Departed | Load::Clock => {}
     }
     Ok(())
+}
+
+fn room_counts(row: &Row) -> Result<RoomCounts, Error> {
+    Ok(RoomCounts { active: row.try_get("active")?, offered: row.try_get("offered")? })
 }
 
 fn set_clock(world: &mut World, row: &Row) -> Result<(), Error> {
@@ -165,13 +182,20 @@ fn fill_places(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
 }
 
 fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
+    for room in wanted.counted.iter().map(|room| RoomId::new(*room)) {
+        let now = world.now;
+        let is_overdue =
+            |token: &Token| token.id.room_id == room && token.status == TokenStatus::Active && token.is_overdue(now);
+        let overdue = tokens.iter().filter(|(token, _)| is_overdue(token)).map(|(token, _)| token.id);
+        world.overdue.insert(room, overdue.collect());
+    }
     for room in &wanted.advanced {
         let room = RoomId::new(*room);
         let of_room = || tokens.iter().filter(|(token, _)| token.id.room_id == room);
         let due = first_due(of_room().map(|(token, _)| *token).filter(|token| token.is_overdue(world.now)).collect());
         // Who stood at the head and has left it while the lock was waited for is passed over.
         let mut head: Vec<TokenId> = of_room()
-            .filter(|(token, is_head)| *is_head && token.status == TokenStatus::Waiting)
+            .filter(|(token, found)| *found == Found::Head && token.status == TokenStatus::Waiting)
             .map(|(token, _)| token.id)
             .collect();
         head.sort_unstable();

@@ -68,7 +68,7 @@ const RESERVATIONS_ENDED: Statement = Statement {
     sql: concat!(
         "SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE ended_as = $2 AND reservation_id < $1 ORDER BY reservation_id DESC LIMIT $3"
+        " FROM reservation WHERE ended_as = $2 AND reservation_id + 0 < $1 ORDER BY reservation_id + 0 DESC LIMIT $3"
     ),
     types: &[Type::INT8, Type::TEXT, Type::INT8],
 };
@@ -89,8 +89,8 @@ const RESERVATIONS_OF_CONCERT: Statement = Statement {
     sql: concat!(
         "SELECT ",
         reservation_columns!(),
-        " FROM reservation WHERE concert_id = $4 AND reservation_id < $1 AND ($2::text IS NULL OR status = $2)",
-        " ORDER BY reservation_id DESC LIMIT $3"
+        " FROM reservation WHERE concert_id = $4 AND reservation_id + 0 < $1 AND ($2::text IS NULL OR status = $2)",
+        " ORDER BY reservation_id + 0 DESC LIMIT $3"
     ),
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8],
 };
@@ -120,7 +120,7 @@ const PAYMENTS_REFUNDED: Statement = Statement {
     sql: concat!(
         "SELECT ",
         payment_columns!(),
-        " FROM payment WHERE status = 'refunded' AND payment_id < $1 ORDER BY payment_id DESC LIMIT $2"
+        " FROM payment WHERE status = 'refunded' AND payment_id + 0 < $1 ORDER BY payment_id + 0 DESC LIMIT $2"
     ),
     types: &[Type::INT8, Type::INT8],
 };
@@ -129,8 +129,8 @@ const PAYMENTS_OF_USER: Statement = Statement {
     sql: concat!(
         "SELECT ",
         payment_columns!(),
-        " FROM payment WHERE user_id = $4 AND payment_id < $1 AND ($2::text IS NULL OR status = $2)",
-        " ORDER BY payment_id DESC LIMIT $3"
+        " FROM payment WHERE user_id = $4 AND payment_id + 0 < $1 AND ($2::text IS NULL OR status = $2)",
+        " ORDER BY payment_id + 0 DESC LIMIT $3"
     ),
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::UUID],
 };

@@ -8,8 +8,12 @@
 //!    concert), and by ascending key in each. Two batches can wait for each other, but never in a circle.
 //! 2. Only then comes what is read without a lock: whoever has just let go of a lock has committed, and what they
 //!    wrote is seen. A reservation and a payment are covered by the lock on their seat, a user's live reservations
-//!    by the lock on their token, the active tokens of a room by the lock on the room.
-//! 3. The clock is read last, with the numbers for new rows and the counts that depend on it.
+//!    by the lock on their token, the counts of a room by the lock on the room.
+//! 3. The clock is read last, with the numbers for new rows: whoever made room by then did so before that time.
+//!
+//! A cap holds because an active token counts until a batch has ended its row: a batch that offers or claims turns has
+//! the room's row to itself, and ends an overdue token only under the lock on that token, which a late sign of life waits
+//! for or is waited for. Those who end tokens without the room's row only make room.
 
 use super::{
     connect::{Session, Statement},
@@ -24,11 +28,6 @@ use tokio_postgres::{
     Error, Row,
     types::{ToSql, Type},
 };
-
-/// How long before its end an active token is locked where the active are counted. A token whose time runs out may
-/// be renewed at the last moment by a batch that looked at the clock before: it must not be counted as overdue
-/// while that batch commits. Nothing that is not locked can end within this time of the statement that locks.
-pub(super) const COUNT_MARGIN_MICROS: i64 = 1_000_000;
 
 /// Which rows a statement loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +46,30 @@ pub(super) enum Load {
     References,
     SeatNumbers,
     Joined,
+    Departed,
     SeatIds,
     Clock,
-    Counts,
+}
+
+/// How [`LOCK_LINES`] found a token, where that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// At the head of its line.
+    Head,
+    /// Among the active ones that may be overdue.
+    MayBeOverdue,
+    /// Any other way.
+    Otherwise,
+}
+
+impl Found {
+    pub(super) const fn of(number: i32) -> Self {
+        match number {
+            1 => Self::Head,
+            2 => Self::MayBeOverdue,
+            _ => Self::Otherwise,
+        }
+    }
 }
 
 const LOCK_USERS: Statement = Statement {
@@ -69,71 +89,84 @@ const USERS: Statement = Statement {
     types: &[Type::UUID_ARRAY],
 };
 const LOCK_ROOMS: Statement = Statement {
-    sql: concat!("SELECT ", room_columns!(), " FROM room WHERE room_id = ANY($1) ORDER BY room_id FOR NO KEY UPDATE"),
+    sql: concat!(
+        "SELECT ",
+        room_columns!(),
+        ", active, offered FROM room WHERE room_id = ANY($1) ORDER BY room_id FOR NO KEY UPDATE"
+    ),
     types: &[Type::INT8_ARRAY],
 };
-const LOCK_TOKENS: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        token_columns!(),
-        ", w.ctid, false FROM unnest($1, $2) AS k (room_id, position)
-         JOIN waiting_token AS w ON w.room_id = k.room_id AND w.position = k.position
-         ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
-    ),
-    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
-};
-/// As [`LOCK_TOKENS`], where all are of one room: in the order of the index, without a sort.
-const LOCK_TOKENS_OF_ROOM: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        token_columns!(),
-        ", w.ctid, false FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = ANY($2)
-         ORDER BY w.room_id, w.position FOR NO KEY UPDATE"
-    ),
-    types: &[Type::INT8, Type::INT8_ARRAY],
-};
+/// Locks the tokens that a query names as `k`, in its order, and says how each was found: see [`Found`].
+///
+/// The tokens come from a query of their own for each, which the server cannot turn around: if its statistics are of an
+/// empty line, it would rather read all of the line than look for one token in it.
+macro_rules! locked_tokens {
+    ($k:expr, $found:literal) => {
+        concat!(
+            "SELECT w.*, ",
+            $found,
+            " FROM ",
+            $k,
+            " AS k (room_id, position), LATERAL (SELECT ",
+            token_columns!(),
+            ", w.ctid FROM waiting_token AS w WHERE w.room_id = k.room_id AND w.position = k.position
+                 FOR NO KEY UPDATE) AS w"
+        )
+    };
+}
+
+/// The live tokens of users in rooms, each looked for by itself.
+macro_rules! places {
+    ($keys:literal) => {
+        concat!(
+            "SELECT t.room_id, t.position, 0 FROM unnest(",
+            $keys,
+            ") AS k (user_id, room_id), LATERAL (
+                 SELECT p.room_id, p.position FROM waiting_token AS p
+                 WHERE p.user_id = k.user_id AND p.room_id + 0 = k.room_id AND p.expired_at IS NULL OFFSET 0
+             ) AS t"
+        )
+    };
+}
+
+/// In the order in which the arrays name them.
+const LOCK_TOKENS: Statement =
+    Statement { sql: locked_tokens!("unnest($1, $2)", "0"), types: &[Type::INT8_ARRAY, Type::INT8_ARRAY] };
 const LOCK_PLACES: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        token_columns!(),
-        ", w.ctid, false FROM unnest($1, $2) AS k (user_id, room_id)
-         JOIN waiting_token AS w ON w.user_id = k.user_id AND w.room_id = k.room_id AND w.status <> 'ended'
-         ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
-    ),
+    sql: locked_tokens!(concat!("(", places!("$1, $2"), " ORDER BY 1, 2 OFFSET 0)"), "0"),
     types: &[Type::UUID_ARRAY, Type::INT8_ARRAY],
 };
-/// Tokens by every way at once, so that all of them are locked in one order. Where the active are counted, those
-/// that may end soon are locked; where the line moves, the first of the due by status, and the head.
+/// Tokens by every way at once, so that all of them are locked in one order. If turns are offered or claimed, the active
+/// ones that may be overdue; if the line moves, the first of the due by status, and the head.
 const LOCK_LINES: Statement = Statement {
     sql: concat!(
-        "WITH soon AS MATERIALIZED (SELECT coalesce($7, clock_micros()) + $8 AS at), wanted AS (
-             SELECT k.room_id, k.position, false AS head FROM unnest($1, $2) AS k (room_id, position)
+        "WITH clock AS MATERIALIZED (SELECT coalesce($7, clock_micros()) AS now), wanted (room_id, position, found) AS (
+             SELECT k.room_id, k.position, 0 FROM unnest($1, $2) AS k (room_id, position)
+             UNION ALL ",
+        places!("$3, $4"),
+        "    UNION ALL
+             SELECT t.room_id, t.position, 2 FROM clock, unnest($5) AS k (room_id), LATERAL (
+                 SELECT a.room_id, a.position FROM waiting_token AS a
+                 WHERE a.room_id + 0 = k.room_id AND a.status = 'active' AND a.due_from <= clock.now
+                 ORDER BY a.due_from LIMIT $8
+             ) AS t
              UNION ALL
-             SELECT t.room_id, t.position, false FROM unnest($3, $4) AS k (user_id, room_id)
-             JOIN waiting_token AS t ON t.user_id = k.user_id AND t.room_id = k.room_id AND t.status <> 'ended'
-             UNION ALL
-             SELECT t.room_id, t.position, false FROM soon, unnest($5) AS k (room_id)
-             JOIN waiting_token AS t ON t.room_id = k.room_id AND t.status = 'active'
-             WHERE t.active_until <= soon.at
-             UNION ALL
-             SELECT t.room_id, t.position, false FROM soon, unnest($6) AS k (room_id),
+             SELECT t.room_id, t.position, 0 FROM clock, unnest($6) AS k (room_id),
              unnest(ARRAY['offered', 'missed', 'dormant']) AS s (status), LATERAL (
                  SELECT d.room_id, d.position FROM waiting_token AS d
-                 WHERE d.room_id = k.room_id AND d.status = s.status AND d.deadline <= soon.at
-                 ORDER BY d.deadline, d.position LIMIT $9
+                 WHERE d.room_id + 0 = k.room_id AND d.status = s.status AND d.deadline <= clock.now
+                 ORDER BY d.deadline, d.position LIMIT $8
              ) AS t
              UNION ALL
-             SELECT t.room_id, t.position, true FROM unnest($6, $10) AS k (room_id, head), LATERAL (
+             SELECT t.room_id, t.position, 1 FROM unnest($6, $9) AS k (room_id, head), LATERAL (
                  SELECT h.room_id, h.position FROM waiting_token AS h
-                 WHERE h.room_id = k.room_id AND h.status = 'waiting' ORDER BY h.position LIMIT k.head
+                 WHERE h.room_id + 0 = k.room_id AND h.status = 'waiting' ORDER BY h.position + 0 LIMIT k.head
              ) AS t
-         )
-         SELECT ",
-        token_columns!(),
-        ", w.ctid, k.head FROM (
-             SELECT room_id, position, bool_or(head) AS head FROM wanted GROUP BY room_id, position
-         ) AS k JOIN waiting_token AS w ON w.room_id = k.room_id AND w.position = k.position
-         ORDER BY w.room_id, w.position FOR NO KEY UPDATE OF w"
+         ) ",
+        locked_tokens!(
+            "(SELECT room_id, position, max(found) FROM wanted GROUP BY 1, 2 ORDER BY 1, 2 OFFSET 0)",
+            "k.max"
+        )
     ),
     types: &[
         Type::INT8_ARRAY,
@@ -142,7 +175,6 @@ const LOCK_LINES: Statement = Statement {
         Type::INT8_ARRAY,
         Type::INT8_ARRAY,
         Type::INT8_ARRAY,
-        Type::INT8,
         Type::INT8,
         Type::INT8,
         Type::INT8_ARRAY,
@@ -220,9 +252,11 @@ const CONCERTS_OF_RESERVATIONS: Statement = Statement {
         " FROM concert WHERE concert_id = ANY (ARRAY(
              SELECT unnest($1)
              UNION SELECT s.concert_id FROM seat AS s WHERE s.seat_id = ANY($2)
-             UNION SELECT r.concert_id FROM reservation AS r WHERE r.reservation_id = ANY($3)
-             UNION SELECT r.concert_id FROM payment AS p JOIN reservation AS r USING (reservation_id)
-                   WHERE p.payment_id = ANY($4)
+             UNION SELECT r.concert_id FROM unnest($3) AS k (id), LATERAL (
+                 SELECT concert_id FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
+             UNION SELECT r.concert_id FROM unnest($4) AS k (id), LATERAL (
+                 SELECT reservation_id FROM payment WHERE payment_id = k.id OFFSET 0) AS p, LATERAL (
+                 SELECT concert_id FROM reservation WHERE reservation_id = p.reservation_id OFFSET 0) AS r
          ))"
     ),
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
@@ -265,8 +299,9 @@ const EMAILS: Statement =
 const REFERENCES: Statement =
     Statement { sql: "SELECT reference FROM point_history WHERE reference = ANY($1)", types: &[Type::TEXT_ARRAY] };
 const SEAT_NUMBERS: Statement = Statement {
-    sql: "SELECT s.concert_id, s.seat_number FROM unnest($1, $2) AS k (concert_id, seat_number)
-          JOIN seat AS s ON s.concert_id = k.concert_id AND s.seat_number = k.seat_number",
+    sql: "SELECT s.concert_id, s.seat_number FROM unnest($1, $2) AS k (concert_id, seat_number), LATERAL (
+              SELECT concert_id, seat_number FROM seat
+              WHERE concert_id = k.concert_id AND seat_number = k.seat_number OFFSET 0) AS s",
     types: &[Type::INT8_ARRAY, Type::INT4_ARRAY],
 };
 /// Rooms with positions for those who join. Nothing is locked for it: the numbers come from the room's sequence.
@@ -299,17 +334,14 @@ const CLOCK: Statement = Statement {
               pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint",
     types: &[Type::INT8, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4],
 };
-/// The clock once more, and how many are active and offered by it.
-const COUNTS: Statement = Statement {
-    sql: "WITH clock AS MATERIALIZED (SELECT coalesce($1, clock_micros()) AS now)
-          SELECT k.room_id,
-              (SELECT count(*) FROM waiting_token AS w
-               WHERE w.room_id = k.room_id AND w.status = 'active' AND w.active_until > clock.now),
-              (SELECT count(*) FROM waiting_token AS w
-               WHERE w.room_id = k.room_id AND w.status = 'offered' AND w.deadline > clock.now),
-              clock.now
-          FROM clock, unnest($2) AS k (room_id)",
-    types: &[Type::INT8, Type::INT8_ARRAY],
+/// By how much the counts of rooms have changed since their rows were written. They are removed: the batch has the rooms'
+/// rows to itself, and writes the new counts into them if it commits.
+const DEPARTED: Statement = Statement {
+    sql: "WITH departed AS (
+              DELETE FROM room_departure WHERE room_id = ANY($1) RETURNING room_id, active, offered
+          ) SELECT room_id, sum(active)::bigint AS active, sum(offered)::bigint AS offered
+          FROM departed GROUP BY room_id",
+    types: &[Type::INT8_ARRAY],
 };
 
 /// The statements of one load, and which rows each brings.
@@ -377,13 +409,10 @@ impl<'a> Loads<'a> {
                     &wanted.counted,
                     &wanted.advanced,
                     &numbers.now,
-                    &COUNT_MARGIN_MICROS,
                     &DUE_MAX,
                     &wanted.head_limits,
                 ],
             );
-        } else if let (true, Some(room)) = (named, &wanted.token_room) {
-            self.add(Load::Tokens, &LOCK_TOKENS_OF_ROOM, [room, &wanted.token_positions]);
         } else if named {
             self.add(Load::Tokens, &LOCK_TOKENS, [&wanted.token_rooms, &wanted.token_positions]);
         } else if placed {
@@ -442,11 +471,11 @@ impl<'a> Loads<'a> {
         if numbers.seats > 0 {
             self.add(Load::SeatIds, &SEAT_IDS, [&numbers.seats]);
         }
+        if !wanted.counted.is_empty() {
+            self.add(Load::Departed, &DEPARTED, [&wanted.counted]);
+        }
         let [reservations, payments, history, points, audit, concerts] = &numbers.ids;
         self.add(Load::Clock, &CLOCK, [&numbers.now, reservations, payments, history, points, audit, concerts]);
-        if !wanted.counted.is_empty() {
-            self.add(Load::Counts, &COUNTS, [&numbers.now, &wanted.counted]);
-        }
     }
 
     /// Runs them. The rows of each, in order.

@@ -70,7 +70,7 @@ const LIVE_TOKENS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         token_columns!(),
-        " FROM waiting_token AS w WHERE w.user_id = $1 AND w.status <> 'ended' ORDER BY w.room_id"
+        " FROM waiting_token AS w WHERE w.user_id = $1 AND w.expired_at IS NULL ORDER BY w.room_id + 0"
     ),
     types: &[Type::UUID],
 };
@@ -79,8 +79,8 @@ const WAITING_TOKENS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         token_columns!(),
-        " FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting' AND w.position > $2",
-        " ORDER BY w.position LIMIT $3"
+        " FROM waiting_token AS w WHERE w.room_id + 0 = $1 AND w.status = 'waiting' AND w.position + 0 > $2",
+        " ORDER BY w.position + 0 LIMIT $3"
     ),
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
@@ -100,8 +100,8 @@ const STANDING: Statement = Statement {
 /// One value: a million rows would cost a million times a row's frame.
 const WAITING: Statement = Statement {
     sql: "SELECT coalesce(array_agg(line.position), '{}') FROM (
-              SELECT w.position FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting'
-              ORDER BY w.position) AS line",
+              SELECT w.position FROM waiting_token AS w WHERE w.room_id + 0 = $1 AND w.status = 'waiting'
+              ORDER BY w.position + 0) AS line",
     types: &[Type::INT8],
 };
 
@@ -113,22 +113,24 @@ const UNSETTLED: Statement = Statement {
         now!("$2"),
         " - $3 ORDER BY w.position DESC LIMIT 1), 0) + 1,
              coalesce((SELECT max(w.position) FROM waiting_token AS w WHERE w.room_id = $1), 0)) AS number
-         WHERE NOT EXISTS (SELECT FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = number)"
+         WHERE (SELECT true FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = number) IS NULL"
     ),
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
+/// Each number is looked for by itself: a join would be made by reading the line anew for each, if the server believes it
+/// to be short.
 const UNUSED: Statement = Statement {
     sql: "SELECT coalesce(array_agg(number ORDER BY number), '{}') FROM generate_series($2 + 1, $3) AS number
-         WHERE NOT EXISTS (SELECT FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = number)",
+          WHERE (SELECT true FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = number) IS NULL",
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
 const WAITING_BEHIND_THE_CURSOR: Statement = Statement {
     sql: "SELECT coalesce(array_agg(line.position), '{}') FROM (
-              SELECT w.position FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'waiting'
-                  AND w.position <= (SELECT room.cursor FROM room WHERE room.room_id = $1)
-              ORDER BY w.position) AS line",
+              SELECT w.position FROM waiting_token AS w WHERE w.room_id + 0 = $1 AND w.status = 'waiting'
+                  AND w.position + 0 <= (SELECT room.cursor FROM room WHERE room.room_id = $1)
+              ORDER BY w.position + 0) AS line",
     types: &[Type::INT8],
 };
 
@@ -136,9 +138,9 @@ const NEITHER_WAITING_NOR_ENDED: Statement = Statement {
     sql: concat!(
         "SELECT ",
         token_columns!(),
-        " FROM waiting_token AS w WHERE w.room_id = $1 AND w.status = 'active' UNION ALL SELECT ",
+        " FROM waiting_token AS w WHERE w.room_id + 0 = $1 AND w.status = 'active' UNION ALL SELECT ",
         token_columns!(),
-        " FROM waiting_token AS w WHERE w.room_id = $1 AND w.deadline IS NOT NULL ORDER BY 2"
+        " FROM waiting_token AS w WHERE w.room_id + 0 = $1 AND w.deadline IS NOT NULL ORDER BY 2"
     ),
     types: &[Type::INT8],
 };

@@ -16,14 +16,14 @@ use super::{
 use crate::store::words::Word;
 use frontrow_domain::{
     concert::Concert,
-    id::{PaymentId, ReservationId, TokenId},
+    id::{PaymentId, ReservationId, RoomId, TokenId},
     payment::Payment,
     points::{Point, PointEntry},
     queue::{Room, Token, TokenStatus},
     reservation::Reservation,
     seat::{Seat, SeatLabel},
     time::Time,
-    world::Changes,
+    world::{Changes, RoomCounts},
 };
 use std::collections::{BTreeMap, HashSet};
 use tokio_postgres::{Error, types::ToSql};
@@ -58,8 +58,8 @@ struct Saves<'a> {
     pipeline: Pipeline<'a, u64>,
 }
 
-/// Writes all of `changes` and commits. `active` are the tokens that were active before the batch, `tuples` where the
-/// rows stand that it has loaded.
+/// Writes all of `changes` and commits. `active` are the tokens that were active before the batch, `alive` those that
+/// were looked at as perhaps overdue and are not, `tuples` says where the rows stand that it has loaded.
 ///
 /// # Errors
 /// A statement could not be prepared: nothing was sent.
@@ -67,6 +67,7 @@ pub(super) async fn save(
     session: &Session<'_>,
     changes: &Changes,
     active: &HashSet<TokenId>,
+    alive: &[TokenId],
     tuples: &Tuples,
 ) -> Result<Saved, Error> {
     let mut saves = Saves { session, changes, tuples, pipeline: Pipeline::new() };
@@ -79,6 +80,8 @@ pub(super) async fn save(
     saves.points();
     saves.old_seats();
     saves.tokens(active);
+    saves.alive(alive);
+    saves.counts();
     saves.logs();
     saves.pipeline.add_text(async { session.commit().await.map(|()| 0) });
     let mut results = saves.pipeline.run(session).await?;
@@ -269,6 +272,48 @@ impl<'a> Saves<'a> {
             let updated: Vec<i64> = column(save.rows, |row| row.last_updated.micros());
             save.run(&[&at, &ids, &amounts, &versions, &updated, &count(save.rows)]).await
         });
+    }
+
+    /// Whoever looks for overdue tokens next passes these over until they may be.
+    fn alive(&mut self, alive: &[TokenId]) {
+        let changes = self.changes;
+        // One that the batch changes is somewhere else by now, and is looked at once more the next time.
+        let is_changed = |id: &TokenId| changes.tokens.updated.binary_search_by_key(id, |row| row.id).is_ok();
+        let alive: Vec<TokenId> = alive.iter().copied().filter(|id| !is_changed(id)).collect();
+        if alive.is_empty() {
+            return;
+        }
+        let (session, tuples) = (self.session, &self.tuples.tokens);
+        self.pipeline.add(&sql::PUT_OFF_TOKENS, async move {
+            let at: Vec<Option<TupleId>> = column(&alive, |id| tuples.get(id));
+            let rooms: Vec<i64> = column(&alive, |id| id.room_id.get());
+            let positions: Vec<i64> = column(&alive, |id| id.position.0);
+            session.execute(&sql::PUT_OFF_TOKENS, &[&at, &rooms, &positions, &count(&alive)]).await
+        });
+    }
+
+    fn counts(&mut self) {
+        let session = self.session;
+        let columns = |rows: &'a BTreeMap<RoomId, RoomCounts>| {
+            let rows: Vec<_> = rows.iter().collect();
+            let ids: Vec<i64> = column(&rows, |(room, _)| room.get());
+            let active: Vec<i64> = column(&rows, |(_, counts)| counts.active);
+            let offered: Vec<i64> = column(&rows, |(_, counts)| counts.offered);
+            (ids, active, offered)
+        };
+        let Changes { counts, departed, .. } = self.changes;
+        if !counts.is_empty() {
+            let ((ids, active, offered), expected) = (columns(counts), i64::try_from(counts.len()).unwrap_or(i64::MAX));
+            self.pipeline.add(&sql::UPDATE_COUNTS, async move {
+                session.execute(&sql::UPDATE_COUNTS, &[&ids, &active, &offered, &expected]).await
+            });
+        }
+        if !departed.is_empty() {
+            let (ids, active, offered) = columns(departed);
+            self.pipeline.add(&sql::INSERT_DEPARTED, async move {
+                session.execute(&sql::INSERT_DEPARTED, &[&ids, &active, &offered]).await
+            });
+        }
     }
 
     fn tokens(&mut self, active: &HashSet<TokenId>) {

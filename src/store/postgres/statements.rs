@@ -12,8 +12,8 @@ const TEXTS: Type = Type::TEXT_ARRAY;
 const UUIDS: Type = Type::UUID_ARRAY;
 const BYTES: Type = Type::BYTEA_ARRAY;
 const NUMBER: Type = Type::INT8;
-/// Where rows stand. An update that names its rows so compares their keys as sums: a key by itself would be looked for
-/// in an index.
+/// Where rows stand. An update that names its rows so compares their keys as differences: a key by itself would be
+/// looked for in an index.
 const TUPLES: Type = Type::TID_ARRAY;
 
 pub(super) const INSERT_USERS: Statement = Statement {
@@ -109,7 +109,7 @@ pub(super) const UPDATE_SEATS: Statement = Statement {
               UPDATE seat AS s SET status = k.status, reservation_id = k.reservation_id,
                   blocked_reason = k.blocked_reason, updated_at = k.updated_at
               FROM unnest($1, $2, $3, $4, $5, $6) AS k (tuple, id, status, reservation_id, blocked_reason, updated_at)
-              WHERE s.ctid = k.tuple AND s.seat_id + 0 = k.id RETURNING 1
+              WHERE s.ctid = k.tuple AND s.seat_id - k.id = 0 RETURNING 1
           ) SELECT all_found(count(*), $7) FROM done",
     types: &[TUPLES, IDS, TEXTS, IDS, TEXTS, IDS, NUMBER],
 };
@@ -118,7 +118,7 @@ pub(super) const UPDATE_RESERVATIONS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE reservation AS r SET status = k.status, confirmed_at = k.confirmed_at, closed_at = k.closed_at
               FROM unnest($1, $2, $3, $4, $5) AS k (tuple, id, status, confirmed_at, closed_at)
-              WHERE r.ctid = k.tuple AND r.reservation_id + 0 = k.id RETURNING 1
+              WHERE r.ctid = k.tuple AND r.reservation_id - k.id = 0 RETURNING 1
           ) SELECT all_found(count(*), $6) FROM done",
     types: &[TUPLES, IDS, TEXTS, IDS, IDS, NUMBER],
 };
@@ -154,7 +154,7 @@ pub(super) const UPDATE_POINTS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE point AS p SET amount = k.amount, version = k.version, last_updated = k.last_updated
               FROM unnest($1, $2, $3, $4, $5) AS k (tuple, id, amount, version, last_updated)
-              WHERE p.ctid = k.tuple AND p.point_id + 0 = k.id RETURNING 1
+              WHERE p.ctid = k.tuple AND p.point_id - k.id = 0 RETURNING 1
           ) SELECT all_found(count(*), $6) FROM done",
     types: &[TUPLES, IDS, IDS, IDS, IDS, NUMBER],
 };
@@ -170,26 +170,52 @@ pub(super) const RENEW_TOKENS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE waiting_token AS w SET active_until = k.active_until
               FROM unnest($1, $2, $3, $4) AS k (tuple, room_id, position, active_until)
-              WHERE w.ctid = k.tuple AND w.room_id + 0 = k.room_id AND w.position + 0 = k.position RETURNING 1
+              WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
           ) SELECT all_found(count(*), $5) FROM done",
     types: &[TUPLES, IDS, IDS, IDS, NUMBER],
+};
+
+/// Active tokens that are not overdue are looked at again when they may be.
+pub(super) const PUT_OFF_TOKENS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE waiting_token AS w SET due_from = w.active_until FROM unnest($1, $2, $3) AS k (tuple, room_id, position)
+              WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
+          ) SELECT all_found(count(*), $4) FROM done",
+    types: &[TUPLES, IDS, IDS, NUMBER],
+};
+
+/// What the rows of locked rooms count.
+pub(super) const UPDATE_COUNTS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE room AS r SET active = k.active, offered = k.offered
+              FROM unnest($1, $2, $3) AS k (id, active, offered) WHERE r.room_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $4) FROM done",
+    types: &[IDS, IDS, IDS, NUMBER],
+};
+
+/// How the counts of rooms changed that are not locked.
+pub(super) const INSERT_DEPARTED: Statement = Statement {
+    sql: "INSERT INTO room_departure (room_id, active, offered) SELECT * FROM unnest($1, $2, $3)",
+    types: &[IDS, IDS, IDS],
 };
 
 pub(super) const UPDATE_TOKENS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE waiting_token AS w SET status = k.status, activated_at = k.activated_at, deadline = k.deadline,
-                  active_until = k.active_until, expired_at = k.expired_at, end_reason = k.end_reason
+                  active_until = k.active_until, due_from = k.active_until, expired_at = k.expired_at,
+                  end_reason = k.end_reason
               FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS k (tuple, room_id, position, status, activated_at,
                   deadline, active_until, expired_at, end_reason)
-              WHERE w.ctid = k.tuple AND w.room_id + 0 = k.room_id AND w.position + 0 = k.position RETURNING 1
+              WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
           ) SELECT all_found(count(*), $10) FROM done",
     types: &[TUPLES, IDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, NUMBER],
 };
 
 pub(super) const INSERT_TOKENS: Statement = Statement {
     sql: "INSERT INTO waiting_token (room_id, position, user_id, issued_at, status, activated_at, deadline,
-              active_until, expired_at, end_reason)
-          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+              active_until, expired_at, end_reason, due_from)
+          SELECT k.*, k.active_until FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS k (room_id, position,
+              user_id, issued_at, status, activated_at, deadline, active_until, expired_at, end_reason)",
     types: &[IDS, IDS, UUIDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS],
 };
 

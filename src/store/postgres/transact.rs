@@ -5,7 +5,7 @@ use super::{
     error::{self, Cause},
     fill::{Filled, fill, is_whole},
     known::Known,
-    load::{COUNT_MARGIN_MICROS, Loads, Numbers},
+    load::{Loads, Numbers},
     save::{Saved, save},
     stall::Transaction,
     wanted::Wanted,
@@ -111,13 +111,13 @@ impl Transactor {
             StoreError::Unavailable(_) => Failure::Again(failure),
             other => Failure::Final(other),
         })?;
-        let (started, patience) = (Instant::now(), self.pool.answer_timeout());
+        let patience = self.pool.answer_timeout();
         let loads = match timeout(patience, Loads::of(&session, wanted, numbers).run()).await {
             Ok(Ok(loads)) => loads,
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
         };
-        let Filled { mut world, active, tuples, transaction } = match fill(&loads, wanted, self.rules) {
+        let Filled { mut world, active, alive, tuples, transaction } = match fill(&loads, wanted, self.rules) {
             Ok(filled) => filled,
             Err(failure) => return Err(give_up(session, &failure, patience).await),
         };
@@ -129,19 +129,13 @@ impl Transactor {
             return Err(Failure::Again(StoreError::Contended("the database knows other rows than before".to_owned())));
         }
         self.known().learn(&world);
-        let margin = Duration::from_micros(COUNT_MARGIN_MICROS.unsigned_abs());
-        if !wanted.counted.is_empty() && started.elapsed() >= margin {
-            self.note_orphans(world);
-            roll_back(session, patience).await;
-            return Err(Failure::Again(StoreError::Contended("counting the active tokens took too long".to_owned())));
-        }
         let answers = decide_all(&mut world, batch);
         let changes = world.into_changes();
-        if changes.is_empty() {
+        if changes.is_empty() && alive.is_empty() {
             roll_back(session, patience).await;
             return Ok(Committed { answers, changes });
         }
-        let saved = match timeout(patience, save(&session, &changes, &active, &tuples)).await {
+        let saved = match timeout(patience, save(&session, &changes, &active, &alive, &tuples)).await {
             Ok(Ok(saved)) => saved,
             Ok(Err(failure)) => {
                 self.orphan(positions(&changes));

@@ -47,7 +47,7 @@ const PRUNE_TOKENS: Statement = Statement {
 const PRUNE_RESERVATIONS: Statement = Statement {
     sql: "DELETE FROM reservation WHERE closed_at < $1 AND reservation_id = ANY (ARRAY(
               SELECT reservation_id FROM reservation WHERE ended_as = $3 AND ended_as IS NOT NULL
-              ORDER BY reservation_id LIMIT $2 FOR UPDATE SKIP LOCKED))",
+              ORDER BY reservation_id + 0 LIMIT $2 FOR UPDATE SKIP LOCKED))",
     types: &[Type::INT8, Type::INT8, Type::TEXT],
 };
 /// Writes to the log of the server: a standby, a full disk or a lack of rights shows itself nowhere else. Nothing

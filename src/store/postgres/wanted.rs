@@ -35,8 +35,6 @@ pub(super) struct Wanted {
     pub(super) advanced: Vec<i64>,
     pub(super) head_limits: Vec<i64>,
     pub(super) token_rooms: Vec<i64>,
-    /// The room of all named tokens, where it is one.
-    pub(super) token_room: Option<i64>,
     pub(super) token_positions: Vec<i64>,
     pub(super) place_users: Vec<Uuid>,
     pub(super) place_rooms: Vec<i64>,
@@ -65,11 +63,6 @@ fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values.sort_unstable();
     values.dedup();
     values
-}
-
-fn one_of(tokens: &[(i64, i64)]) -> Option<i64> {
-    let (first, last) = (tokens.first()?.0, tokens.last()?.0);
-    (first == last).then_some(first)
 }
 
 fn without(values: &[i64], is_out: impl Fn(i64) -> bool) -> Vec<i64> {
@@ -109,7 +102,6 @@ impl Wanted {
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
             advanced: advanced.keys().map(|room| room.get()).collect(),
             head_limits: advanced.values().map(|limit| i64::from((*limit).min(TOKENS_PER_ADVANCE_MAX))).collect(),
-            token_room: one_of(&tokens),
             token_rooms: tokens.iter().map(|(room, _)| *room).collect(),
             token_positions: tokens.iter().map(|(_, position)| *position).collect(),
             place_users: places.iter().map(|(user, _)| *user).collect(),

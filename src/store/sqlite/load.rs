@@ -10,7 +10,6 @@ use frontrow_domain::{
     queue::{LAPSE_ORDER, TokenStatus},
     reservation::Reservation,
     rules::TOKENS_PER_ADVANCE_MAX,
-    time::Time,
     world::{RoomCounts, World},
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result};
@@ -115,7 +114,8 @@ fn load_tokens(conn: &Connection, world: &mut World, keys: &Keys, active: &mut H
         let mut select = conn.prepare_cached(concat!(
             "SELECT ",
             token_columns!(),
-            " FROM waiting_token WHERE user_id = ?1 AND room_id = ?2 AND status <> 'ended'"
+            " FROM waiting_token INDEXED BY one_live_token_per_user_and_room",
+            " WHERE user_id = ?1 AND room_id = ?2 AND status <> 'ended'"
         ))?;
         for (user, room) in &keys.places {
             if let Some(token) = select.query_row((user.0, room.get()), rows::token).optional()? {
@@ -132,32 +132,22 @@ fn load_tokens(conn: &Connection, world: &mut World, keys: &Keys, active: &mut H
 
 fn load_lines(conn: &Connection, world: &mut World, keys: &Keys, active: &mut HashSet<TokenId>) -> Result<()> {
     for room in &keys.counted {
-        if !world.counts.contains_key(room) {
-            let counts = RoomCounts {
-                active: count(conn, *room, TokenStatus::Active, world.now)?,
-                offered: count(conn, *room, TokenStatus::Offered, world.now)?,
-            };
-            world.counts.insert(*room, counts);
+        if world.counts(*room).is_none() {
+            let counts = conn
+                .prepare_cached("SELECT active, offered FROM room WHERE room_id = ?1")?
+                .query_row((room.get(),), |row| Ok(RoomCounts { active: row.get(0)?, offered: row.get(1)? }))
+                .optional()?;
+            world.load_counts(*room, counts.unwrap_or_default(), RoomCounts::default());
+            let mut overdue = Vec::new();
+            load_due(conn, world, *room, TokenStatus::Active, &mut overdue)?;
+            active.extend(&overdue);
+            world.overdue.insert(*room, overdue);
         }
     }
     for (room, limit) in &keys.advanced {
         let mut due_ids = Vec::new();
         for status in LAPSE_ORDER {
-            let mut due = conn.prepare_cached(concat!(
-                "SELECT ",
-                token_columns!(),
-                " FROM waiting_token INDEXED BY token_by_deadline WHERE room_id = ?1 AND status = ?2",
-                " AND deadline <= ?3 ORDER BY deadline, position LIMIT ?4"
-            ))?;
-            let left = i64::from(TOKENS_PER_ADVANCE_MAX) - i64::try_from(due_ids.len()).unwrap_or(i64::MAX);
-            for token in due.query_map((room.get(), status.word(), world.now.micros(), left.max(0)), rows::token)? {
-                let token = token?;
-                if status == TokenStatus::Active {
-                    active.insert(token.id);
-                }
-                due_ids.push(token.id);
-                world.load_token(token);
-            }
+            load_due(conn, world, *room, status, &mut due_ids)?;
         }
         // The order decides how the room's no-show share moves, so it is that of the line.
         due_ids.sort_unstable();
@@ -179,9 +169,27 @@ fn load_lines(conn: &Connection, world: &mut World, keys: &Keys, active: &mut Ha
     Ok(())
 }
 
-fn count(conn: &Connection, room: RoomId, status: TokenStatus, now: Time) -> Result<i64> {
-    conn.prepare_cached("SELECT count(*) FROM waiting_token WHERE room_id = ?1 AND status = ?2 AND deadline > ?3")?
-        .query_row((room.get(), status.word(), now.micros()), |row| row.get(0))
+/// Adds the first tokens of a room that are in a state whose time is over; no more than an advance looks at in all.
+fn load_due(
+    conn: &Connection,
+    world: &mut World,
+    room: RoomId,
+    status: TokenStatus,
+    due: &mut Vec<TokenId>,
+) -> Result<()> {
+    let left = i64::from(TOKENS_PER_ADVANCE_MAX) - i64::try_from(due.len()).unwrap_or(i64::MAX);
+    let mut select = conn.prepare_cached(concat!(
+        "SELECT ",
+        token_columns!(),
+        " FROM waiting_token INDEXED BY token_by_deadline WHERE room_id = ?1 AND status = ?2",
+        " AND deadline <= ?3 ORDER BY deadline, position LIMIT ?4"
+    ))?;
+    for token in select.query_map((room.get(), status.word(), world.now.micros(), left.max(0)), rows::token)? {
+        let token = token?;
+        due.push(token.id);
+        world.load_token(token);
+    }
+    Ok(())
 }
 
 fn load_sale(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {

@@ -122,7 +122,8 @@ pub(super) fn live_tokens(conn: &Connection, user: UserId) -> Result<Vec<Token>>
         concat!(
             "SELECT ",
             token_columns!(),
-            " FROM waiting_token WHERE user_id = ?1 AND status <> 'ended' ORDER BY room_id"
+            " FROM waiting_token INDEXED BY one_live_token_per_user_and_room",
+            " WHERE user_id = ?1 AND status <> 'ended' ORDER BY room_id"
         ),
         (user.0,),
         rows::token,
@@ -286,7 +287,8 @@ pub(super) fn reservations(
 pub(super) fn next_expiries(conn: &Connection, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>> {
     list(
         conn,
-        "SELECT expires_at, reservation_id FROM reservation WHERE status = 'pending' AND expires_at <= ?1
+        "SELECT expires_at, reservation_id FROM reservation INDEXED BY reservation_by_expiry
+         WHERE status = 'pending' AND expires_at <= ?1
          ORDER BY expires_at, reservation_id LIMIT ?2",
         (until.micros(), limit),
         |row| Ok((time(row, 0)?, ReservationId::new(row.get(1)?))),
@@ -304,10 +306,15 @@ pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment
 
 pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>> {
     let mut sql = concat!("SELECT ", payment_columns!(), " FROM payment").to_owned();
-    if let PaymentFilter { user: None, reservation: None, status: Some(PaymentStatus::Refunded) } = filter {
-        sql.push_str(" INDEXED BY payment_refunded WHERE status = 'refunded' AND payment_id < ?4");
-    } else {
-        sql.push_str(" WHERE payment_id < ?4");
+    // Named, since statistics of another day may lead past them. A reservation has one payment, which is always found.
+    match filter {
+        PaymentFilter { user: None, reservation: None, status: Some(PaymentStatus::Refunded) } => {
+            sql.push_str(" INDEXED BY payment_refunded WHERE status = 'refunded' AND payment_id < ?4");
+        }
+        PaymentFilter { user: Some(_), reservation: None, .. } => {
+            sql.push_str(" INDEXED BY payment_by_user WHERE payment_id < ?4");
+        }
+        _ => sql.push_str(" WHERE payment_id < ?4"),
     }
     if filter.user.is_some() {
         sql.push_str(" AND user_id = ?1");
@@ -340,7 +347,7 @@ pub(super) fn history(conn: &Connection, user: UserId, page: Page<HistoryId>) ->
         concat!(
             "SELECT ",
             history_columns!(),
-            " FROM point_history WHERE user_id = ?1 AND history_id < ?2 AND version <= coalesce(",
+            " FROM point_history WHERE user_id = ?1 AND +history_id < ?2 AND version <= coalesce(",
             "(SELECT version FROM point_history WHERE history_id = ?2 AND user_id = ?1), 9223372036854775807)",
             " ORDER BY version DESC LIMIT ?3"
         ),

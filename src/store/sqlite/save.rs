@@ -105,6 +105,16 @@ fn save_rooms(conn: &Connection, changes: &Changes, highest: &BTreeMap<RoomId, P
             changes.now.micros(),
         ))?;
     }
+    for (room, counts) in &changes.counts {
+        conn.prepare_cached("UPDATE room SET active = ?2, offered = ?3 WHERE room_id = ?1")?
+            .execute((room.get(), counts.active, counts.offered))
+            .and_then(one)?;
+    }
+    for (room, change) in &changes.departed {
+        conn.prepare_cached("UPDATE room SET active = active + ?2, offered = offered + ?3 WHERE room_id = ?1")?
+            .execute((room.get(), change.active, change.offered))
+            .and_then(one)?;
+    }
     for (room, position) in &changes.highest {
         if highest.get(room).copied().unwrap_or(Position(0)) != *position {
             conn.prepare_cached("UPDATE room SET last_position = ?2 WHERE room_id = ?1")?

@@ -1,5 +1,8 @@
 //! The one connection that writes.
 
+#[cfg(test)]
+mod plans;
+
 use super::{
     error::{self, Failure},
     files::Files,

@@ -3,7 +3,7 @@ use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
     queue::{EndReason, Fence, Room, TokenStatus},
-    rules::TOKENS_PER_ADVANCE_MAX,
+    rules::{Rules, TOKENS_PER_ADVANCE_MAX},
     time::Span,
     user::Caller,
 };
@@ -183,6 +183,40 @@ pub(super) async fn a_room_with_a_small_cap_keeps_to_it(office: &Fixture) {
     office.ask(Caller::Buyer(user), Command::LeaveQueue { token }).await.unwrap();
     office.advance_line(room, 10).await;
     assert_eq!(office.store.line(room).await.unwrap().unwrap().waiting, [tokens[2].1.position]);
+}
+
+/// Nobody swept: the claim itself finds out whose time is over, and whose time a sign of life has lengthened.
+pub(super) async fn a_claim_ends_who_is_overdue_before_it_meets_a_full_room(office: &Fixture) {
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        let user = office.register().await;
+        tokens.push((user, office.join(user, RoomId::HOUSE).await.id));
+    }
+    office.advance_line(RoomId::HOUSE, 10).await;
+    let [(silent, first), (awake, second), (third, offered), (fourth, last)] = tokens[..] else { panic!() };
+    let claim = async |user, token| office.ask(Caller::Buyer(user), Command::ActivateToken { token }).await;
+    claim(silent, first).await.unwrap();
+    claim(awake, second).await.unwrap();
+    let change = RoomChange { max_active: Some(2), ..RoomChange::default() };
+    office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
+    let idle = Rules::default().idle_limit.micros() / 1_000_000;
+    // A turn that is told to wait lasts anew.
+    office.advance(50);
+    office.ask(Caller::Buyer(awake), Command::WakeToken { token: second }).await.unwrap();
+    for (user, token) in [(third, offered), (fourth, last)] {
+        assert!(matches!(claim(user, token).await, Ok(Outcome::TurnPending(_))));
+    }
+    // One is over by now, and so would be the other by the deadline that it had at first.
+    office.advance(idle - 50);
+    assert!(matches!(claim(third, offered).await, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
+    assert!(matches!(claim(fourth, last).await, Ok(Outcome::TurnPending(_))));
+    let ended = office.store.token(first).await.unwrap().unwrap();
+    assert_eq!((ended.status, ended.expired_at), (TokenStatus::Ended, Some(START.plus(Span::from_secs(idle)))));
+    assert_eq!(office.store.token(second).await.unwrap().unwrap().status, TokenStatus::Active);
+    // Now the other is over as well.
+    office.advance(50);
+    assert!(matches!(claim(fourth, last).await, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
+    assert_eq!(office.store.token(second).await.unwrap().unwrap().status, TokenStatus::Ended);
 }
 
 pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {

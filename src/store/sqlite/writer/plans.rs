@@ -1,0 +1,309 @@
+//! What statements cost when somebody has run ANALYZE over the file on another day: nothing that a batch does, and no read
+//! that is asked often, looks at more of a line the longer it is.
+
+use super::{super::reads, *};
+use crate::store::Page;
+use frontrow_domain::{
+    command::{Command, NewConcert, Outcome},
+    id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
+    money::Money,
+    queue::{Fence, TokenStatus},
+    seat::{NewSeat, SeatLabel},
+    time::Span,
+    user::{Caller, NewUser, Role},
+};
+use rusqlite::{
+    StatementStatus,
+    trace::{TraceEvent, TraceEventCodes},
+};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+use uuid::Uuid;
+
+const START: Time = Time::from_micros(1_800_000_000_000_000);
+/// How long the line is.
+const LINE: i64 = 20_000;
+/// How many steps of the database's machine one statement may take: some hundred rows. A look through the line is ten times as
+/// many.
+const STEPS_MAX: i32 = 8_000;
+/// How many users come to each sale.
+const USERS: i64 = 20;
+
+/// The day that the statistics are of.
+#[derive(Debug, Clone, Copy)]
+enum Day {
+    Empty,
+    Full,
+    Ended,
+}
+
+fn someone(number: i64) -> UserId {
+    UserId(Uuid::from_u128(u128::from(number.unsigned_abs())))
+}
+
+/// Runs `sql` once for each number from `first` to `last`.
+fn each(conn: &Connection, first: i64, last: i64, sql: &str) {
+    let sql = format!(
+        "WITH RECURSIVE each (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM each WHERE n < {last}) {}",
+        sql.replace("SOMEONE", "unhex(printf('%032x', n))").replace("T0", &START.micros().to_string())
+    );
+    conn.execute(&sql, ()).unwrap();
+}
+
+fn tokens(conn: &Connection, first: i64, last: i64, status: &str, rest: &str) {
+    let insert = format!(
+        "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, deadline, expired_at,
+             end_reason) SELECT 0, n, SOMEONE, '{status}', T0, {rest} FROM each"
+    );
+    each(conn, first, last, &insert);
+}
+
+/// What a day of the sale brought, but for the line.
+fn rest(conn: &Connection) {
+    let many = |sql: &str| each(conn, 1, LINE, sql);
+    each(
+        conn,
+        1,
+        2 * LINE,
+        "INSERT INTO \"user\" SELECT SOMEONE, 'Kim', n || '@example.com', '', 'buyer', T0, T0 FROM each",
+    );
+    many("INSERT INTO session SELECT unhex(printf('%064x', n)), SOMEONE, 'buyer', T0 + n FROM each");
+    each(
+        conn,
+        1,
+        2,
+        "INSERT INTO concert SELECT n, 'C', 'A', 'H', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:00:00', T0, 1, T0,
+             T0 + 9000000000, 0, 'scheduled', T0, T0 FROM each",
+    );
+    many("INSERT INTO seat SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'F', 'A', 'V', T0, T0 FROM each");
+    many("INSERT INTO reservation SELECT n, SOMEONE, n % 2 + 1, n, n, 1000, 'confirmed', T0, T0, T0, NULL FROM each");
+    many("INSERT INTO payment SELECT n, SOMEONE, n, 1000, 'completed', T0, NULL, T0 FROM each");
+    many("INSERT INTO point SELECT n, SOMEONE, 5000, 1, T0, T0 FROM each");
+    many("INSERT INTO point_history SELECT n, SOMEONE, 6000, 'charge', 'x', 6000, 1, NULL, 'r' || n, T0 FROM each");
+    many("INSERT INTO idempotency SELECT n, T0, unhex(printf('%064x', n)), unhex('00'), '{}' FROM each");
+}
+
+/// Half of the line has paid, some are active, the rest waits, and the statistics are of `day`. The first who waits.
+fn sale(path: &Path, day: Day) -> i64 {
+    let conn = Connection::open(path).unwrap();
+    conn.pragma_update(None, "foreign_keys", false).unwrap();
+    let half = LINE / 2;
+    let (paid, active, waits) = ("T0, NULL, T0, 'paid'", "T0, T0 + 600000000, NULL, NULL", "NULL, NULL, NULL, NULL");
+    let analyze = || conn.execute_batch("ANALYZE").unwrap();
+    let first = match day {
+        Day::Empty => {
+            tokens(&conn, 1, 2, "ended", paid);
+            analyze();
+            rest(&conn);
+            tokens(&conn, 3, half, "ended", paid);
+            half + 1
+        }
+        Day::Full => {
+            rest(&conn);
+            tokens(&conn, 1, LINE, "waiting", waits);
+            analyze();
+            conn.execute("DELETE FROM waiting_token", ()).unwrap();
+            tokens(&conn, 1, half, "ended", paid);
+            half + 1
+        }
+        Day::Ended => {
+            rest(&conn);
+            tokens(&conn, 1, LINE, "ended", paid);
+            analyze();
+            LINE + 1
+        }
+    };
+    tokens(&conn, first, first + 399, "active", active);
+    tokens(&conn, first + 400, first + half, "waiting", waits);
+    let room = "UPDATE room SET active = 400, cursor = ?1, last_position = ?2, max_active = 1000";
+    conn.execute(room, (first + 399, first + half)).unwrap();
+    first + 400
+}
+
+/// The steps of each statement that ran, by its text.
+type Costs = Arc<Mutex<HashMap<String, i32>>>;
+
+fn watch(conn: &mut Connection) -> Costs {
+    let costs = Costs::default();
+    // A statement that is used again counts on.
+    let mut before: HashMap<String, i32> = HashMap::new();
+    let noted = Arc::clone(&costs);
+    let note = move |event: TraceEvent<'_>| {
+        if let TraceEvent::Profile(statement, _) = event {
+            let (sql, steps) = (statement.sql().into_owned(), statement.get_status(StatementStatus::VmStep));
+            let last = before.insert(sql.clone(), steps).filter(|last| *last <= steps).unwrap_or(0);
+            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            let most = noted.entry(sql).or_default();
+            *most = (*most).max(steps - last);
+        }
+    };
+    conn.trace_v2(TraceEventCodes::SQLITE_TRACE_PROFILE, Some(note)).unwrap();
+    costs
+}
+
+fn ask(writer: &mut Writer, commands: Vec<(Caller, Command)>) -> Vec<Outcome> {
+    let request = |(caller, command)| Request { caller, command, idempotency: None };
+    let batch: Vec<_> = commands.into_iter().map(request).collect();
+    let answers = writer.transact(&batch).unwrap().answers;
+    answers.into_iter().map(|answer| answer.decision.unwrap()).collect()
+}
+
+fn house(position: i64) -> TokenId {
+    TokenId { room_id: RoomId::HOUSE, position: Position(position) }
+}
+
+/// New users join, those at the head are let in and buy.
+fn sell(writer: &mut Writer, first: i64) {
+    let concert = NewConcert {
+        title: "C".to_owned(),
+        artist: "A".to_owned(),
+        venue: "H".to_owned(),
+        time_zone: "Asia/Seoul".to_owned(),
+        concert_date: jiff::civil::date(2027, 3, 1),
+        start_time: jiff::civil::time(20, 0, 0, 0),
+        end_time: jiff::civil::time(22, 0, 0, 0),
+        starts_at: START.plus(Span::from_secs(45 * 86_400)),
+        base_price: Money::new(100),
+        opens_at: START,
+        closes_at: START.plus(Span::from_secs(44 * 86_400)),
+        own_room_max_active: None,
+    };
+    let made = ask(writer, vec![(Caller::System, Command::CreateConcert(concert))]);
+    let [Outcome::Concert(concert)] = made.as_slice() else { panic!("{made:?}") };
+    let seat = |number: i64| NewSeat {
+        seat_number: i32::try_from(number).unwrap(),
+        price: Money::new(100),
+        label: SeatLabel::default(),
+    };
+    let seats = Command::AddSeats { concert_id: concert.concert_id, seats: (1..=USERS).map(seat).collect() };
+    let added = ask(writer, vec![(Caller::System, seats)]);
+    let [Outcome::SeatsAdded { first_seat_id, .. }] = added.as_slice() else { panic!("{added:?}") };
+
+    let new = |number: i64| someone(1_000_000 + number);
+    let register = |number: i64| {
+        let user = NewUser {
+            user_id: new(number),
+            name: "Kim".to_owned(),
+            email: format!("new{number}@example.com"),
+            password_hash: String::new(),
+            role: Role::Buyer,
+        };
+        (Caller::System, Command::Register(user))
+    };
+    ask(writer, (1..=USERS).map(register).collect());
+    let join =
+        |number: i64| (Caller::Buyer(new(number)), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None });
+    let joined = ask(writer, (1..=USERS).map(join).collect());
+    let leave = |outcome: &Outcome| match outcome {
+        Outcome::Joined { token, .. } => (Caller::Buyer(token.user_id), Command::LeaveQueue { token: token.id }),
+        other => panic!("{other:?}"),
+    };
+    ask(writer, joined.iter().map(leave).collect());
+
+    let limit = u32::try_from(USERS).unwrap();
+    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit, asleep: Vec::new() };
+    ask(writer, vec![(Caller::System, advance)]);
+    let here = |number: i64| (Caller::Buyer(someone(first + number)), house(first + number), number);
+    let each = |command: &dyn Fn(TokenId, i64) -> Command| -> Vec<(Caller, Command)> {
+        (0..USERS).map(here).map(|(caller, token, number)| (caller, command(token, number))).collect()
+    };
+    let active = ask(writer, each(&|token, _| Command::ActivateToken { token }));
+    let is_active = |outcome: &Outcome| matches!(outcome, Outcome::Token(token) if token.status == TokenStatus::Active);
+    assert!(active.iter().all(is_active), "{active:?}");
+    ask(writer, each(&|token, _| Command::WakeToken { token }));
+    let charge =
+        |number| Command::Charge { user_id: someone(first + number), amount: Money::new(1_000), reference: None };
+    ask(writer, each(&|_, number| charge(number)));
+    let seat = |number| SeatId::new(first_seat_id.get() + number);
+    let held = ask(writer, each(&|token, number| Command::Hold { token, seat_ids: vec![seat(number)] }));
+    let reservations: Vec<ReservationId> = held
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Held(rows) => rows[0].reservation_id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let reservation = |number: i64| reservations[usize::try_from(number).unwrap()];
+    let paid = ask(writer, each(&|token, number| Command::Pay { token, reservation_ids: vec![reservation(number)] }));
+    let [Outcome::Paid(payments), ..] = paid.as_slice() else { panic!("{paid:?}") };
+    let refund = Command::Refund { payment_id: payments[0].payment_id };
+    ask(writer, vec![(Caller::Buyer(someone(first)), refund)]);
+}
+
+/// The reads that are asked often.
+fn read(conn: &Connection, first: i64) {
+    let user = someone(first + 100);
+    assert!(reads::token(conn, house(first + 100)).unwrap().is_some());
+    assert_eq!(reads::live_tokens(conn, user).unwrap().len(), 1);
+    let page = Page { after: Some(Position(first + 1_000)), limit: 50 };
+    assert_eq!(reads::waiting_tokens(conn, RoomId::HOUSE, page).unwrap().len(), 50);
+    reads::unused_positions(conn, RoomId::HOUSE, Position(first), Position(first + 50)).unwrap();
+    reads::session(conn, [7; 32]).unwrap();
+    reads::credentials(conn, "777@example.com").unwrap().unwrap();
+    reads::user(conn, user).unwrap();
+    reads::point(conn, someone(7)).unwrap().unwrap();
+    reads::history(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
+    reads::concert(conn, ConcertId::new(1)).unwrap().unwrap();
+    reads::reservation(conn, ReservationId::new(7)).unwrap().unwrap();
+    reads::payment(conn, PaymentId::new(7)).unwrap().unwrap();
+    reads::next_expiries(conn, Time::MAX, 50).unwrap();
+    let of_user = crate::store::ReservationFilter { user: Some(someone(7)), ..Default::default() };
+    assert_eq!(reads::reservations(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    let of_user = crate::store::PaymentFilter { user: Some(someone(7)), ..Default::default() };
+    assert_eq!(reads::payments(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    let of_reservation = crate::store::PaymentFilter { reservation: Some(ReservationId::new(7)), ..Default::default() };
+    assert_eq!(reads::payments(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
+}
+
+/// How the statement goes about it.
+fn plan(conn: &Connection, sql: &str) -> String {
+    let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    // Whatever the values are.
+    let steps = explain.raw_query().mapped(|row| row.get::<_, String>(3));
+    steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+}
+
+fn assert_cheap(day: Day) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    let open = || {
+        let high_water = Arc::new(AtomicI64::new(i64::MIN));
+        let busy = Duration::from_secs(1);
+        Writer::open(path.clone(), busy, Clock::manual(START), Rules::default(), 1_000, high_water).unwrap()
+    };
+    drop(open());
+    let first = sale(&path, day);
+    let mut writer = open();
+    let costs = watch(&mut writer.conn);
+    sell(&mut writer, first);
+    read(&writer.conn, first + USERS);
+    let costs = costs.lock().unwrap().clone();
+    assert!(costs.len() > 40, "{} statements", costs.len());
+    let dear = costs.iter().filter(|(_, steps)| **steps > STEPS_MAX);
+    let dear: Vec<_> =
+        dear.map(|(sql, steps)| format!("{steps} steps: {sql}\n  {}\n", plan(&writer.conn, sql))).collect();
+    assert!(dear.is_empty(), "with the statistics of {day:?}: {}", dear.concat());
+    // Every statement that looks for tokens goes by a key or by the index that is meant for it.
+    for sql in costs.keys().filter(|sql| sql.contains("waiting_token") && !sql.starts_with("INSERT")) {
+        let plan = plan(&writer.conn, sql);
+        assert!(!plan.contains("SCAN waiting_token"), "{sql}: {plan}");
+    }
+}
+
+#[test]
+fn no_statement_costs_more_with_the_line_where_the_statistics_are_of_an_empty_one() {
+    assert_cheap(Day::Empty);
+}
+
+#[test]
+fn no_statement_costs_more_with_the_line_where_the_statistics_are_of_a_full_one() {
+    assert_cheap(Day::Full);
+}
+
+#[test]
+fn no_statement_costs_more_with_the_line_where_the_statistics_are_of_an_ended_sale() {
+    assert_cheap(Day::Ended);
+}
