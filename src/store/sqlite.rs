@@ -173,7 +173,8 @@ impl Store for SqliteStore {
         let readers = Arc::clone(&self.readers);
         let looked = tokio::task::spawn_blocking(move || readers.look()).await;
         looked.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(self.files.check()?)
+        self.files.check()?;
+        Ok(())
     }
 
     fn damage(&self) -> Option<Damage> {

@@ -21,11 +21,22 @@ use std::{
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
+/// What the length of the log tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Log {
+    /// Nothing was cut off.
+    Whole,
+    /// It was emptied in good order, or cut short: the connections know which.
+    Shorter,
+}
+
 /// The files of one open database.
 #[derive(Debug)]
 pub(super) struct Files {
     database: Watched,
     log: Watched,
+    /// In bytes, when it was looked at last.
+    log_len: AtomicU64,
     lock: Watched,
     damage: OnceLock<Damage>,
     corrupt_reads: AtomicU64,
@@ -39,6 +50,7 @@ impl Files {
         Self {
             database: Watched::new(database.to_owned()),
             log: Watched::new(log.into()),
+            log_len: AtomicU64::new(0),
             lock: Watched::new(crate::lock::path(database)),
             damage: OnceLock::new(),
             corrupt_reads: AtomicU64::new(0),
@@ -59,14 +71,22 @@ impl Files {
     ///
     /// # Errors
     /// What was found now or before.
-    pub(super) fn check(&self) -> Result<(), Damage> {
-        match self.damage() {
-            Some(damage) => Err(damage),
-            None if self.database.is_another() => Err(self.condemn(Damage::FileMoved)),
-            None if self.log.is_another() => Err(self.condemn(Damage::LogLost)),
-            None if self.lock.is_another() => Err(self.condemn(Damage::LockLost)),
-            None => Ok(()),
+    pub(super) fn check(&self) -> Result<Log, Damage> {
+        if let Some(damage) = self.damage() {
+            return Err(damage);
         }
+        if self.database.look() == Look::Another {
+            return Err(self.condemn(Damage::FileMoved));
+        }
+        let log = match self.log.look() {
+            Look::Another => return Err(self.condemn(Damage::LogLost)),
+            Look::Same { len } if len == 0 || len < self.log_len.swap(len, Ordering::Relaxed) => Log::Shorter,
+            Look::Same { .. } | Look::Unknown => Log::Whole,
+        };
+        if self.lock.look() == Look::Another {
+            return Err(self.condemn(Damage::LockLost));
+        }
+        Ok(log)
     }
 
     /// Looks at the name of the database alone: whether a connection that was just opened has the same file.
@@ -74,7 +94,7 @@ impl Files {
     /// # Errors
     /// It has another one.
     pub(super) fn check_database(&self) -> Result<(), Damage> {
-        if self.database.is_another() { Err(self.condemn(Damage::FileMoved)) } else { Ok(()) }
+        if self.database.look() == Look::Another { Err(self.condemn(Damage::FileMoved)) } else { Ok(()) }
     }
 
     /// Whether the log is long enough for so many pages. What is not there is read as zeros.
@@ -122,14 +142,29 @@ impl Watched {
         Self { path, opened }
     }
 
-    /// Whether the name is now that of another file, or of none. A disk that does not answer says neither.
-    fn is_another(&self) -> bool {
-        let Some(opened) = self.opened else { return false };
+    fn look(&self) -> Look {
+        let Some(opened) = self.opened else { return Look::Unknown };
         match std::fs::metadata(&self.path) {
-            Ok(found) => file_id(&found) != Some(opened),
-            Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+            Ok(found) if file_id(&found) == Some(opened) => Look::Same { len: found.len() },
+            Ok(_) => Look::Another,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Look::Another,
+            Err(_) => Look::Unknown,
         }
     }
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// The file that it stood for.
+    Same {
+        /// In bytes.
+        len: u64,
+    },
+    /// Another one, or none.
+    Another,
+    /// The disk does not answer, or the file was not there in the beginning.
+    Unknown,
 }
 
 /// The device and the number of a file on it.

@@ -5,7 +5,7 @@ mod plans;
 
 use super::{
     error::{self, Failure},
-    files::Files,
+    files::{Files, Log},
     load,
     prune::{self, Old},
     save, schema,
@@ -160,14 +160,15 @@ impl Writer {
 
     /// Runs `work` and, if it fails, sees to it that nothing of it is left and the next batch starts clean.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
-        self.files.check()?;
+        let log = self.files.check()?;
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
             self.health = Health::MustReopen;
         }
         if self.health == Health::MustReopen {
             self.reopen()?;
         }
-        let result = self.check_log().and_then(|()| work(self));
+        let checked = if log == Log::Shorter { self.check_log() } else { Ok(()) };
+        let result = checked.and_then(|()| work(self));
         result.map_err(|failure| {
             self.data_version = None;
             if failure.is_damage() {

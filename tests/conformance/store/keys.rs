@@ -169,7 +169,7 @@ pub(super) async fn ended_tokens_that_the_line_has_passed_are_removed_and_no_pla
     let before = office.clock.now();
     let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
     assert_eq!(pruned(office, Leftover::Token, ended, 10).await, [0_u64; 0]);
-    assert_eq!(pruned(office, Leftover::Token, before, 2).await.iter().sum::<u64>(), 5);
+    assert_eq!(pruned(office, Leftover::Token, before, 10).await, [5]);
     for (token, is_left) in tokens.iter().zip([false, false, true, false, false, false, true, true, true]) {
         assert_eq!(office.store.token(*token).await.unwrap().is_some(), is_left, "{token:?}");
     }
