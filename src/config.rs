@@ -7,7 +7,7 @@ use crate::{http::limit::AddressRange, telemetry::LogFormat, workers::Retention}
 use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
-    rules::{ChargePolicy, Rules},
+    rules::{ChargePolicy, OFFER_LEAD_MAX, Rules},
     time::Span,
 };
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -16,6 +16,8 @@ pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCo
 pub use load::{LoadError, Setting};
 pub use servers::{Database, ServerUrl, Servers, Switch};
 
+/// The longest that a seat may be kept from the user who let it go.
+const SEAT_COOLDOWN_MAX_SECONDS: u32 = 3_600;
 /// How short the service key may be, in characters.
 pub const SERVICE_KEY_LEN_MIN: usize = 32;
 /// The longest that a number of days may be: a hundred years, which is for ever but for arithmetic.
@@ -78,6 +80,15 @@ pub struct Config {
         help_heading = "Seats and money"
     )]
     pub max_seats_per_user: u32,
+    /// For how long a user who gave a seat up, or let its hold end, may not hold that seat again, in seconds; 0 for no time
+    #[arg(
+        long,
+        env = "FRONTROW_SEAT_COOLDOWN_SECONDS",
+        default_value_t = 60,
+        value_name = "SECONDS",
+        help_heading = "Seats and money"
+    )]
+    pub seat_cooldown_seconds: u32,
     /// How long before a concert starts its refunds end, in hours
     #[arg(
         long,
@@ -127,6 +138,33 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub max_active: u32,
+    /// How many times one turn may hold seats
+    #[arg(
+        long,
+        env = "FRONTROW_HOLDS_PER_TURN",
+        default_value_t = 20,
+        value_name = "COUNT",
+        help_heading = "Waiting line"
+    )]
+    pub holds_per_turn: u32,
+    /// How long before the sale opens the first turns are offered in a concert's own room, in seconds, at most 60
+    #[arg(
+        long,
+        env = "FRONTROW_OFFER_LEAD_SECONDS",
+        default_value_t = 5,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub offer_lead_seconds: u32,
+    /// How many turns a token may let pass, unclaimed or silent: with the last of them it ends
+    #[arg(
+        long,
+        env = "FRONTROW_MISSED_TURNS_MAX",
+        default_value_t = 2,
+        value_name = "COUNT",
+        help_heading = "Waiting line"
+    )]
+    pub missed_turns_max: u32,
     /// How long an offered turn waits to be claimed, in seconds
     #[arg(
         long,
@@ -439,15 +477,22 @@ impl fmt::Debug for Secret {
     }
 }
 
+fn seconds(seconds: u32) -> Span {
+    Span::from_secs(i64::from(seconds))
+}
+
 impl Config {
     /// The settings that rules are decided by.
     #[must_use]
     pub fn rules(&self) -> Rules {
-        let seconds = |seconds: u32| Span::from_secs(i64::from(seconds));
         Rules {
             hold: seconds(self.hold_seconds),
             pay_grace: seconds(self.pay_grace_seconds),
             max_seats_per_user: self.max_seats_per_user,
+            holds_per_turn: self.holds_per_turn,
+            seat_cooldown: seconds(self.seat_cooldown_seconds),
+            offer_lead: seconds(self.offer_lead_seconds),
+            missed_turns_max: self.missed_turns_max,
             claim_window: seconds(self.claim_window_seconds),
             recall_window: seconds(self.recall_window_seconds),
             dormant_limit: seconds(self.dormant_limit_seconds),
@@ -537,6 +582,8 @@ impl Config {
             ("hold_seconds", self.hold_seconds),
             ("max_seats_per_user", self.max_seats_per_user),
             ("max_active", self.max_active),
+            ("holds_per_turn", self.holds_per_turn),
+            ("missed_turns_max", self.missed_turns_max),
             ("claim_window_seconds", self.claim_window_seconds),
             ("dormant_after_seconds", self.dormant_after_seconds),
             ("idle_seconds", self.idle_seconds),
@@ -584,6 +631,18 @@ impl Config {
                 .iter()
                 .all(|kept| *kept <= DAYS_MAX),
             "keep_answers_days, keep_tokens_days and keep_reservations_days must be at most 36500",
+        );
+        must(
+            seconds(self.offer_lead_seconds) <= OFFER_LEAD_MAX,
+            "offer_lead_seconds must be at most 60: a turn must not run out before the sale opens",
+        );
+        must(
+            self.offer_lead_seconds < self.claim_window_seconds.min(self.idle_seconds),
+            "offer_lead_seconds must be less than claim_window_seconds and idle_seconds",
+        );
+        must(
+            self.seat_cooldown_seconds <= SEAT_COOLDOWN_MAX_SECONDS,
+            "seat_cooldown_seconds must be at most 3600: the seat waits for others that long",
         );
         must(self.charge_min >= 1, "charge_min must be at least 1");
         must(self.charge_min <= self.charge_max, "charge_min must not be more than charge_max");

@@ -177,7 +177,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence, settings: Worker
     let view = office.queue.view(room_id)?;
     let now = office.clock.now();
     let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
-    let wanted = view.room().most_turns(view.active(), view.offered());
+    let wanted = view.room().most_turns(view.active(), view.offered(), now, office.rules.offer_lead);
     let can_offer = wanted > 0 && view.total_waiting() > 0;
     if !due && !can_offer {
         return None;

@@ -43,6 +43,10 @@ fn the_defaults_are_the_documented_ones_and_valid() {
     config.validate().unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.rules().hold, Span::from_secs(300));
+    assert_eq!(
+        config.rules(),
+        frontrow_domain::rules::Rules { charge_policy: ChargePolicy::Operator, ..Default::default() }
+    );
     assert_eq!(config.rules().refund_cutoff, Span::from_secs(86_400));
     assert_eq!(config.rules().charge_policy, ChargePolicy::Operator);
     assert_eq!(config.key_path(), config.data.join("keys.toml"));

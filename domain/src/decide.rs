@@ -21,7 +21,9 @@ pub fn decide_all(world: &mut World, batch: &[Request]) -> Vec<Answer> {
     batch.iter().map(|request| decide(world, request)).collect()
 }
 
-/// Decides one command. With an idempotency key the first answer is kept, and every later one is that.
+/// Decides one command. With an idempotency key the first answer of those that changed something is kept, and every later
+/// one is that. An answer that changed nothing is not kept, unless it is a refusal that must be heard again
+/// ([`Refusal::is_kept`]): the same request is decided anew then, as if it came for the first time.
 #[must_use]
 pub fn decide(world: &mut World, request: &Request) -> Answer {
     let Some(idempotency) = request.idempotency else {
@@ -38,11 +40,12 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         let decision = serde_json::from_str(&kept.answer).unwrap_or_else(unreadable);
         return Answer { decision, novelty: Novelty::Replayed };
     }
+    let before = world.edits();
     let decision = apply(world, request);
     let keep = match &decision {
         // "Ask again at once" must not be all that the same key ever hears.
         Ok(Outcome::TurnPending(_)) => false,
-        Ok(_) => true,
+        Ok(_) => world.edits() != before,
         Err(refusal) => refusal.is_kept(),
     };
     if keep && let Ok(answer) = serde_json::to_string(&decision) {

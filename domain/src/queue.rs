@@ -42,6 +42,8 @@ pub enum EndReason {
     Left,
     /// Its time ran out.
     Expired,
+    /// It let too many turns pass: a new place is at the end of the line.
+    Missed,
 }
 
 /// A token's row.
@@ -64,6 +66,12 @@ pub struct Token {
     pub expired_at: Option<Time>,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
+    /// How many turns it let pass: it did not claim them, or was silent when they came.
+    #[serde(default)]
+    pub turns_passed: u32,
+    /// How many times seats were held with it.
+    #[serde(default)]
+    pub holds: u32,
 }
 
 impl Token {
@@ -79,6 +87,8 @@ impl Token {
             deadline: None,
             expired_at: None,
             end_reason: None,
+            turns_passed: 0,
+            holds: 0,
         }
     }
 
@@ -100,21 +110,33 @@ impl Token {
         self.status == TokenStatus::Offered && !self.is_overdue(now)
     }
 
-    /// The token with what its deadline brings, if that has passed: an unclaimed turn is missed, anything else ends.
+    /// The token with what its deadline brings, if that has passed: an unclaimed turn is missed, unless it was the last
+    /// that may be, and anything else ends.
     #[must_use]
-    pub fn lapsed(mut self, now: Time, rules: &Rules) -> Self {
+    pub fn lapsed(self, now: Time, rules: &Rules) -> Self {
         let Some(deadline) = self.deadline.filter(|deadline| now >= *deadline) else { return self };
         match self.status {
-            TokenStatus::Offered => {
-                self.status = TokenStatus::Missed;
-                self.deadline = Some(deadline.plus(rules.recall_window));
-                self.lapsed(now, rules)
-            }
+            TokenStatus::Offered => match self.turn_passed(deadline, rules) {
+                mut token if token.status == TokenStatus::Offered => {
+                    token.status = TokenStatus::Missed;
+                    token.deadline = Some(deadline.plus(rules.recall_window));
+                    token.lapsed(now, rules)
+                }
+                ended => ended,
+            },
             TokenStatus::Missed | TokenStatus::Dormant | TokenStatus::Active => {
                 self.ended(deadline, EndReason::Expired)
             }
             TokenStatus::Waiting | TokenStatus::Ended => self,
         }
+    }
+
+    /// The token after it let a turn pass at `at`. It ends with the last that may pass, so that those who never claim
+    /// do not come before the others again and again.
+    #[must_use]
+    const fn turn_passed(mut self, at: Time, rules: &Rules) -> Self {
+        self.turns_passed = self.turns_passed.saturating_add(1);
+        if self.turns_passed < rules.missed_turns_max { self } else { self.ended(at, EndReason::Missed) }
     }
 
     /// The token ended (토큰만료) at `at`.
@@ -152,12 +174,16 @@ impl Token {
         self
     }
 
-    /// The token put aside because its user was silent when the turn came.
+    /// The token put aside because its user was silent when the turn came, or ended if that was the last turn that may
+    /// pass.
     #[must_use]
-    pub const fn put_aside(mut self, now: Time, rules: &Rules) -> Self {
-        self.status = TokenStatus::Dormant;
-        self.deadline = Some(now.plus(rules.dormant_limit));
-        self
+    pub fn put_aside(self, now: Time, rules: &Rules) -> Self {
+        let mut token = self.turn_passed(now, rules);
+        if token.status != TokenStatus::Ended {
+            token.status = TokenStatus::Dormant;
+            token.deadline = Some(now.plus(rules.dormant_limit));
+        }
+        token
     }
 
     /// The active token after a sign of its user: idle time starts again, within the absolute limit. Never shorter.
@@ -172,17 +198,26 @@ impl Token {
         self
     }
 
-    /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. A hold made
-    /// after the absolute limit does not lengthen it again, so that holding over and over is no way to stay.
+    /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay.
     #[must_use]
-    pub fn lifted_by_hold(mut self, hold_until: Time, now: Time, rules: &Rules) -> Self {
-        if let (TokenStatus::Active, Some(activated_at), Some(deadline)) =
-            (self.status, self.activated_at, self.deadline)
-            && now < activated_at.plus(rules.active_limit)
-        {
+    pub fn lifted_by_hold(mut self, hold_until: Time, rules: &Rules) -> Self {
+        if let (TokenStatus::Active, Some(deadline)) = (self.status, self.deadline) {
             self.deadline = Some(deadline.max(hold_until.plus(rules.pay_grace)));
+            self.holds = self.holds.saturating_add(1);
         }
         self
+    }
+
+    /// Refuses a hold once the turn's absolute limit is reached: what was held before may still be paid, but a new hold
+    /// could end after the token does, and holding over and over would be a way to stay.
+    ///
+    /// # Errors
+    /// [`Refusal::TurnTimeOver`].
+    pub fn check_time_to_hold(&self, now: Time, rules: &Rules) -> Result<(), Refusal> {
+        match self.activated_at.map(|activated_at| activated_at.plus(rules.active_limit)) {
+            Some(until) if now >= until => Err(Refusal::TurnTimeOver { until }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -287,12 +322,23 @@ impl Room {
         self.no_show_ppm = self.no_show_ppm.saturating_add(step).clamp(0, ONE_PPM);
     }
 
-    /// How many turns may be offered now; spends nothing. Two caps, and the tighter binds.
+    /// When the first turns are offered, `lead` before the sale opens; none where they are offered at `now` already, as
+    /// far as the sale is concerned.
+    #[must_use]
+    pub fn rests_until(&self, now: Time, lead: Span) -> Option<Time> {
+        self.opens_at.map(|opens_at| opens_at.minus(lead)).filter(|begins| now < *begins)
+    }
+
+    /// How many turns may be offered now; spends nothing. None before the sale opens, less `lead`. Two caps, and the
+    /// tighter binds.
     ///
     /// Free places are over-committed by the measured no-show share p: `free ÷ (1 − p)`, at most 1.5 × free.
     #[must_use]
-    pub fn turns_to_offer(&mut self, active: i64, offered: i64, now: Time) -> i64 {
+    pub fn turns_to_offer(&mut self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
         self.earn_credit(now);
+        if self.rests_until(now, lead).is_some() {
+            return 0;
+        }
         let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
         let over_ppm = ONE_PPM.saturating_mul(ONE_PPM).checked_div(shows_ppm).unwrap_or(ONE_PPM);
         let want = self.turns_at(over_ppm.min(OVERCOMMIT_MAX_PPM), active, offered);
@@ -305,11 +351,14 @@ impl Room {
     /// The most turns that [`Self::turns_to_offer`] can come to, whatever share of them is claimed and whatever the
     /// rate allows: none means that an advance would offer nothing.
     #[must_use]
-    pub fn most_turns(&self, active: i64, offered: i64) -> i64 {
-        self.turns_at(OVERCOMMIT_MAX_PPM, active, offered)
+    pub fn most_turns(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
+        match self.rests_until(now, lead) {
+            Some(_) => 0,
+            None => self.turns_at(OVERCOMMIT_MAX_PPM, active, offered),
+        }
     }
 
-    /// How many turns are missing where the outstanding ones are `over_ppm` of the free places.
+    /// How many turns are missing if the outstanding ones are `over_ppm` of the free places.
     fn turns_at(&self, over_ppm: i64, active: i64, offered: i64) -> i64 {
         if self.gate == Gate::Paused {
             return 0;
@@ -481,9 +530,9 @@ mod tests {
 
     #[test]
     fn turns_fill_the_free_places_and_no_more() {
-        assert_eq!(room().turns_to_offer(0, 0, START), 10);
-        assert_eq!(room().turns_to_offer(7, 2, START), 1);
-        assert_eq!(room().turns_to_offer(12, 0, START), 0);
+        assert_eq!(room().turns_to_offer(0, 0, START, Span::ZERO), 10);
+        assert_eq!(room().turns_to_offer(7, 2, START, Span::ZERO), 1);
+        assert_eq!(room().turns_to_offer(12, 0, START, Span::ZERO), 0);
     }
 
     #[test]
@@ -492,7 +541,7 @@ mod tests {
         for _ in 0..1_000 {
             room.note_turn(Turn::Unclaimed);
         }
-        assert_eq!(room.turns_to_offer(0, 0, START), 15);
+        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 15);
     }
 
     #[test]
@@ -500,31 +549,67 @@ mod tests {
         let mut room = room();
         for turn in 0..200 {
             for (active, offered) in [(0, 0), (3, 2), (9, 1), (10, 0), (12, 4)] {
-                let most = room.most_turns(active, offered);
-                assert!(room.turns_to_offer(active, offered, START) <= most, "{turn}: {active}, {offered}");
+                let most = room.most_turns(active, offered, START, Span::ZERO);
+                assert!(room.turns_to_offer(active, offered, START, Span::ZERO) <= most, "{turn}: {active}, {offered}");
             }
             room.note_turn(if turn < 150 { Turn::Unclaimed } else { Turn::Claimed });
         }
-        assert_eq!([room.most_turns(0, 0), room.most_turns(7, 2), room.most_turns(12, 0)], [15, 2, 0]);
+        assert_eq!(
+            [
+                room.most_turns(0, 0, START, Span::ZERO),
+                room.most_turns(7, 2, START, Span::ZERO),
+                room.most_turns(12, 0, START, Span::ZERO)
+            ],
+            [15, 2, 0]
+        );
         room.gate = Gate::Paused;
-        assert_eq!(room.most_turns(0, 0), 0);
+        assert_eq!(room.most_turns(0, 0, START, Span::ZERO), 0);
     }
 
     #[test]
     fn the_rate_binds_and_banks_no_credit() {
         let mut room = room();
         room.admit_per_minute = Some(120);
-        assert_eq!(room.turns_to_offer(0, 0, START), 0);
-        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_millis(500))), 1);
+        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 0);
+        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_millis(500)), Span::ZERO), 1);
         room.spend_credit(1);
-        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_secs(3_600))), 2);
+        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_secs(3_600)), Span::ZERO), 2);
     }
 
     #[test]
     fn a_paused_gate_offers_nothing() {
         let mut room = room();
         room.gate = Gate::Paused;
-        assert_eq!(room.turns_to_offer(0, 0, START), 0);
+        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 0);
+    }
+
+    #[test]
+    fn nothing_is_offered_before_the_sale_opens_less_the_lead() {
+        let (mut room, lead) = (room(), Span::from_secs(5));
+        let opens_at = START.plus(Span::from_secs(60));
+        room.opens_at = Some(opens_at);
+        let begins = opens_at.minus(lead);
+        let just_before = begins.minus(Span::from_micros(1));
+        assert_eq!((room.turns_to_offer(0, 0, just_before, lead), room.most_turns(0, 0, just_before, lead)), (0, 0));
+        assert_eq!(room.rests_until(just_before, lead), Some(begins));
+        assert_eq!((room.turns_to_offer(0, 0, begins, lead), room.most_turns(0, 0, begins, lead)), (10, 15));
+        assert_eq!(room.rests_until(begins, lead), None);
+    }
+
+    #[test]
+    fn a_token_ends_with_the_last_turn_that_it_may_let_pass() {
+        let rules = Rules { missed_turns_max: 3, ..Rules::default() };
+        let later = |deadline: Option<Time>| deadline.unwrap();
+        let first = token().offered(START, &rules);
+        let first = first.lapsed(later(first.deadline), &rules);
+        assert_eq!((first.status, first.turns_passed), (TokenStatus::Missed, 1));
+        let second = first.waiting_again().put_aside(START, &rules);
+        assert_eq!((second.status, second.turns_passed), (TokenStatus::Dormant, 2));
+        let third = second.waiting_again().offered(START, &rules);
+        let ended = third.lapsed(later(third.deadline), &rules);
+        assert_eq!((ended.status, ended.end_reason), (TokenStatus::Ended, Some(EndReason::Missed)));
+        assert_eq!(ended.expired_at, third.deadline);
+        assert_eq!(second.waiting_again().put_aside(START, &rules).end_reason, Some(EndReason::Missed));
     }
 
     #[test]
@@ -567,14 +652,15 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_lifts_the_end_but_not_for_ever() {
+    fn a_hold_lifts_the_end_and_none_is_made_after_the_limit() {
         let rules = Rules::default();
         let active = token().activated(START, &rules);
         let hold_until = START.plus(rules.hold);
-        let lifted = active.lifted_by_hold(hold_until, START, &rules);
-        assert_eq!(lifted.deadline, Some(hold_until.plus(rules.pay_grace)));
-        let late = START.plus(rules.active_limit);
-        assert_eq!(lifted.lifted_by_hold(late.plus(rules.hold), late, &rules), lifted);
+        let lifted = active.lifted_by_hold(hold_until, &rules);
+        assert_eq!((lifted.deadline, lifted.holds), (Some(hold_until.plus(rules.pay_grace)), 1));
+        let until = START.plus(rules.active_limit);
+        assert_eq!(lifted.check_time_to_hold(until.minus(Span::from_micros(1)), &rules), Ok(()));
+        assert_eq!(lifted.check_time_to_hold(until, &rules), Err(Refusal::TurnTimeOver { until }));
     }
 
     #[test]

@@ -42,6 +42,26 @@ pub enum Refusal {
     /// The caller's token is spent, left or expired.
     #[error("The queue token has ended: join the line again.")]
     TokenEnded,
+    /// The turn's time to hold seats is over; what is held may still be paid.
+    #[error("This turn could hold seats until {until}: pay for what is held, or join the line again.")]
+    TurnTimeOver {
+        /// Until when it could.
+        until: Time,
+    },
+    /// The turn has held seats as often as one turn may.
+    #[error("One turn holds seats {limit} times at most: pay for what is held, or join the line again.")]
+    TooManyHolds {
+        /// The limit.
+        limit: u32,
+    },
+    /// The user gave this seat up a moment ago, or let its hold end.
+    #[error("You had seat {seat_id} a moment ago: others come first until {until}.")]
+    SeatCoolingDown {
+        /// The first such seat.
+        seat_id: SeatId,
+        /// When the user may hold it again.
+        until: Time,
+    },
     /// The sale has not opened.
     #[error("The sale opens at {opens_at}.")]
     SaleNotOpen {
@@ -198,6 +218,9 @@ impl Refusal {
             Self::TokenNotActivated => "token_not_activated",
             Self::TokenMissed => "token_missed",
             Self::TokenEnded => "token_ended",
+            Self::TurnTimeOver { .. } => "turn_time_over",
+            Self::TooManyHolds { .. } => "too_many_holds",
+            Self::SeatCoolingDown { .. } => "seat_cooling_down",
             Self::SaleNotOpen { .. } => "sale_not_open",
             Self::SaleClosed => "sale_closed",
             Self::SeatHeld { .. } => "seat_held",
@@ -221,26 +244,48 @@ impl Refusal {
         }
     }
 
-    /// Whether a replay of the same idempotency key must hear this refusal again, whatever has changed
-    /// meanwhile: true for refusals that came from the state of seats, holds and money.
+    /// Whether a replay of the same idempotency key must hear this refusal again, whatever has changed meanwhile: true
+    /// for what another command can cure and the client was told to do without. A late duplicate must not take
+    /// a seat or money from somebody who was told no.
+    ///
+    /// False for what time or another step of the caller cures, since the same request is to be sent again then; and for
+    /// what nothing cures, since the same request is refused again anyway.
     #[must_use]
     pub const fn is_kept(&self) -> bool {
-        !matches!(
-            self,
+        match self {
+            Self::SaleClosed
+            | Self::SeatHeld { .. }
+            | Self::SeatSold { .. }
+            | Self::SeatBlocked { .. }
+            | Self::SeatInUse { .. }
+            | Self::TooManySeats { .. }
+            | Self::InsufficientPoints { .. }
+            | Self::BalanceTooLarge { .. } => true,
             Self::NotFound { .. }
-                | Self::Forbidden
-                | Self::TokenInvalid
-                | Self::TokenOfAnotherRoom
-                | Self::TokenWaiting
-                | Self::TurnNotYet
-                | Self::TokenNotActivated
-                | Self::TokenMissed
-                | Self::TokenEnded
-                | Self::ChargeNotAllowed
-                | Self::AmountOutOfBounds { .. }
-                | Self::IdempotencyKeyReused
-                | Self::SeveralConcerts
-                | Self::Malformed { .. }
-        )
+            | Self::Forbidden
+            | Self::EmailTaken
+            | Self::TokenInvalid
+            | Self::TokenOfAnotherRoom
+            | Self::TokenWaiting
+            | Self::TurnNotYet
+            | Self::TokenNotActivated
+            | Self::TokenMissed
+            | Self::TokenEnded
+            | Self::TurnTimeOver { .. }
+            | Self::TooManyHolds { .. }
+            | Self::SeatCoolingDown { .. }
+            | Self::SaleNotOpen { .. }
+            | Self::SeveralConcerts
+            | Self::HoldExpired { .. }
+            | Self::ReservationNotPending
+            | Self::AlreadyRefunded
+            | Self::RefundTooLate { .. }
+            | Self::ChargeNotAllowed
+            | Self::AmountOutOfBounds { .. }
+            | Self::ReferenceUsed
+            | Self::IdempotencyKeyReused
+            | Self::SeatNumberTaken { .. }
+            | Self::Malformed { .. } => false,
+        }
     }
 }

@@ -18,6 +18,9 @@ pub const ADMIT_PER_MINUTE_MAX: i64 = 1_000_000;
 /// advance does the rest.
 pub const TOKENS_PER_ADVANCE_MAX: u32 = 500;
 
+/// The longest that turns may be offered before the sale opens: shorter than anybody has to claim one.
+pub const OFFER_LEAD_MAX: Span = Span::from_secs(60);
+
 /// Who may charge points to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChargePolicy {
@@ -36,6 +39,15 @@ pub struct Rules {
     pub pay_grace: Span,
     /// How many live seats one user may have in one concert.
     pub max_seats_per_user: u32,
+    /// How many times one turn may hold seats.
+    pub holds_per_turn: u32,
+    /// For how long a user who gave a seat up, or let its hold end, may not hold that seat again; zero for no time.
+    pub seat_cooldown: Span,
+    /// How long before the sale opens the first turns are offered in a concert's own room, at most
+    /// [`OFFER_LEAD_MAX`].
+    pub offer_lead: Span,
+    /// How many turns a token may let pass, unclaimed or silent; with the last of them it ends.
+    pub missed_turns_max: u32,
     /// How long an offered turn waits to be claimed.
     pub claim_window: Span,
     /// How long a missed turn may be recalled.
@@ -64,6 +76,10 @@ impl Default for Rules {
             hold: Span::from_secs(300),
             pay_grace: Span::from_secs(30),
             max_seats_per_user: 4,
+            holds_per_turn: 20,
+            seat_cooldown: Span::from_secs(60),
+            offer_lead: Span::from_secs(5),
+            missed_turns_max: 2,
             claim_window: Span::from_secs(60),
             recall_window: Span::from_secs(600),
             dormant_limit: Span::from_secs(1_800),

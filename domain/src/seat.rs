@@ -1,9 +1,10 @@
 //! Seats: available → held → sold, or blocked by an operator or by a refund after the sale.
 
 use crate::{
-    id::{ConcertId, ReservationId, SeatId},
+    id::{ConcertId, ReservationId, SeatId, UserId},
     money::Money,
-    time::Time,
+    refusal::Refusal,
+    time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,28 @@ pub struct Seat {
     pub blocked_reason: Option<String>,
     /// When its status last changed.
     pub updated_at: Time,
+    /// Whose hold or purchase of it ended last, by their own doing, if the seat is free since.
+    pub let_go: Option<LetGo>,
+}
+
+/// That a user gave a seat up, or let its hold end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LetGo {
+    /// Who.
+    pub user_id: UserId,
+    /// When.
+    pub at: Time,
+}
+
+impl LetGo {
+    /// Refuses the seat to the same user for the time of the cool-down, so that others can have it.
+    ///
+    /// # Errors
+    /// [`Refusal::SeatCoolingDown`].
+    pub fn check_cooled(self, seat_id: SeatId, user_id: UserId, now: Time, cooldown: Span) -> Result<(), Refusal> {
+        let until = self.at.plus(cooldown);
+        if self.user_id == user_id && now < until { Err(Refusal::SeatCoolingDown { seat_id, until }) } else { Ok(()) }
+    }
 }
 
 impl Seat {
@@ -68,6 +91,7 @@ impl Seat {
             SeatAction::Free => (SeatStatus::Available, None),
         };
         self.reservation_id = None;
+        self.let_go = None;
         self.updated_at = now;
         self
     }

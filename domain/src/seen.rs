@@ -45,7 +45,8 @@ impl SeenTaken {
     /// from the rows. Whoever may not hold at all is told so from the rows, not what became of a seat.
     #[must_use]
     pub fn refuses(&self, caller: Caller, token: &Token, age: Span, now: Time, rules: &Rules) -> Option<Refusal> {
-        let may_hold = check_may_use(token, caller, self.room_id, now, rules).is_ok();
+        let may_hold = check_may_use(token, caller, self.room_id, now, rules).is_ok()
+            && token.check_time_to_hold(now, rules).is_ok();
         let is_over = matches!(self.refusal, Refusal::SeatHeld { held_until, .. } if held_until <= now);
         (may_hold && !is_over && age < GOOD_FOR).then(|| self.refusal.clone())
     }

@@ -30,11 +30,13 @@ enum Mark {
 #[derive(Debug, Clone)]
 pub struct Table<K, V> {
     rows: HashMap<K, (V, Mark)>,
+    /// How often a row was put here or changed.
+    edits: usize,
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: HashMap::new() }
+        Self { rows: HashMap::new(), edits: 0 }
     }
 }
 
@@ -58,17 +60,16 @@ impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
 
     /// Puts a new or changed row here.
     pub fn put(&mut self, key: K, row: V) {
-        match self.rows.get_mut(&key) {
-            Some((old, mark)) => {
-                if *old != row {
-                    *old = row;
-                    if *mark == Mark::Loaded {
-                        *mark = Mark::Updated;
-                    }
-                }
-            }
-            None => {
-                self.rows.insert(key, (row, Mark::Inserted));
+        let Some((old, mark)) = self.rows.get_mut(&key) else {
+            self.edits = self.edits.saturating_add(1);
+            self.rows.insert(key, (row, Mark::Inserted));
+            return;
+        };
+        if *old != row {
+            self.edits = self.edits.saturating_add(1);
+            *old = row;
+            if *mark == Mark::Loaded {
+                *mark = Mark::Updated;
             }
         }
     }
@@ -436,6 +437,29 @@ impl World {
     /// Notes that a room's cap is `max_active` from now on.
     pub fn note_cap(&mut self, room_id: RoomId, max_active: i64) {
         self.changed_caps.push((room_id, max_active));
+    }
+
+    /// Rises with every change, kept answers aside: what is the same before and after a command was not changed by it.
+    #[must_use]
+    pub fn edits(&self) -> usize {
+        [
+            self.new_users.len(),
+            self.users.edits,
+            self.new_sessions.len(),
+            self.closed_sessions.len(),
+            self.concerts.edits,
+            self.seats.edits,
+            self.reservations.edits,
+            self.payments.edits,
+            self.points.edits,
+            self.history.len(),
+            self.rooms.edits,
+            self.changed_caps.len(),
+            self.tokens.edits,
+            self.audit.len(),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
     }
 
     /// Keeps an answer under its idempotency key.

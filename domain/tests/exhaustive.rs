@@ -172,7 +172,6 @@ fn no_order_of_events_brings_the_books_out_of_order() {
         "Fresh seat_held",
         "Fresh seat_sold",
         "Fresh hold_expired",
-        "Replayed hold_expired",
         "Fresh already_refunded",
         "Fresh insufficient_points",
         "Fresh reservation_not_pending",

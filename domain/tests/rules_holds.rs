@@ -108,19 +108,106 @@ fn a_user_has_so_many_seats_in_a_concert_held_or_bought() {
         (S, MINJI, pay(token, &[1, 2]), "paid"),
     ]);
     // Bought seats count for ever, lapsed ones no more, those of another concert never did.
-    office.at(END);
+    let later = END + MIN;
+    office.at(later);
     let token = office.active(MINJI, HOUSE);
     let own = office.active(MINJI, OWN);
     office.run([
-        (END, MINJI, hold(own, &[7, 8, 9]), "held"),
-        (END, MINJI, hold(token, &[3, 4, 5]), "too_many_seats"),
-        (END, MINJI, hold(token, &[4, 5]), "held"),
-        (END, MINJI, hold(token, &[3]), "too_many_seats"),
-        (END, MINJI, refund(1), "refunded"),
-        (END, MINJI, hold(token, &[3]), "held"),
+        (later, MINJI, hold(own, &[7, 8, 9]), "held"),
+        (later, MINJI, hold(token, &[3, 4, 5]), "too_many_seats"),
+        (later, MINJI, hold(token, &[4, 5]), "held"),
+        (later, MINJI, hold(token, &[3]), "too_many_seats"),
+        (later, MINJI, refund(1), "refunded"),
+        (later, MINJI, hold(token, &[3]), "held"),
     ]);
     let token = office.active(SORA, HOUSE);
-    office.run([(END, SORA, hold(token, &[1, 6]), "held")]);
+    office.run([(later, SORA, hold(token, &[1, 6]), "held")]);
+}
+
+#[test]
+fn a_seat_that_its_user_let_go_is_for_others_first() {
+    let ways: [(i64, Caller, frontrow_domain::command::Command, &str); 3] = [
+        (S, MINJI, cancel(1), "cancelled"),
+        (END, CLOCK, sweep(&[1]), "swept 1"),
+        // Nothing has swept the hold yet.
+        (END, CLOCK, sweep(&[]), "swept 0"),
+    ];
+    for (ends, by, command, done) in ways {
+        let (mut office, _) = Office::with_hold(MINJI, &[1]);
+        office.run([(ends, by, command, done)]);
+        let mine = office.active(MINJI, HOUSE);
+        let theirs = office.active(JUNHO, HOUSE);
+        let refusal = office.ask(MINJI, hold(mine, &[2, 1])).unwrap_err();
+        assert_eq!(refusal, Refusal::SeatCoolingDown { seat_id: SeatId::new(1), until: at(ends + MIN) });
+        office.run([
+            (ends + 20 * S, MINJI, wake(mine), "active"),
+            (ends + 20 * S, JUNHO, wake(theirs), "active"),
+            (ends + MIN - 1, MINJI, hold(mine, &[1]), "seat_cooling_down"),
+            (ends + MIN - 1, JUNHO, hold(theirs, &[1]), "held"),
+            // Who had it last counts, and no longer than that.
+            (ends + MIN - 1, JUNHO, cancel(2), "cancelled"),
+            (ends + MIN - 1, JUNHO, hold(theirs, &[1]), "seat_cooling_down"),
+            (ends + MIN - 1, MINJI, hold(mine, &[1]), "held"),
+        ]);
+    }
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.rules.seat_cooldown = Span::ZERO;
+    office.run([(S, MINJI, cancel(1), "cancelled"), (S, MINJI, hold(token, &[1]), "held")]);
+}
+
+#[test]
+fn a_seat_that_was_refunded_cools_down_too_and_one_that_an_operator_takes_away_does_not() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    office.run([(0, MINJI, pay(token, &[1, 2]), "paid")]);
+    let token = office.active(MINJI, HOUSE);
+    office.run([
+        (S, MINJI, refund(1), "refunded"),
+        (S, BOSS, refund(2), "refunded"),
+        (S, MINJI, hold(token, &[1]), "seat_cooling_down"),
+        (S, MINJI, hold(token, &[2, 3]), "held"),
+        (S, BOSS, cancel(4), "cancelled"),
+        (S, MINJI, hold(token, &[3]), "held"),
+        (S, MINJI, cancel(5), "cancelled"),
+        (S, MINJI, hold(token, &[3]), "seat_cooling_down"),
+        // An operator who frees a seat frees it for everybody.
+        (S, BOSS, free(&[3]), "seats_set"),
+        (S, MINJI, hold(token, &[3]), "held"),
+    ]);
+}
+
+#[test]
+fn no_user_keeps_a_seat_by_holding_it_again_and_again() {
+    let mut office = Office::new();
+    let (mine, theirs) = (office.active(MINJI, HOUSE), office.active(JUNHO, HOUSE));
+    office.run([(0, MINJI, hold(mine, &[1]), "held")]);
+    for round in 1..=10 {
+        office.at(round * S);
+        office.run([
+            (round * S, MINJI, cancel(1), if round == 1 { "cancelled" } else { "reservation_not_pending" }),
+            (round * S, MINJI, hold(mine, &[1]), "seat_cooling_down"),
+        ]);
+    }
+    office.run([(10 * S, JUNHO, hold(theirs, &[1]), "held")]);
+}
+
+#[test]
+fn one_turn_holds_so_often_and_no_more() {
+    let mut office = Office::new();
+    office.rules.holds_per_turn = 3;
+    let token = office.active(MINJI, HOUSE);
+    office.run([
+        (0, MINJI, hold(token, &[1, 2]), "held"),
+        (0, MINJI, hold(token, &[3]), "held"),
+        (0, MINJI, hold(token, &[3]), "seat_held"),
+        (0, MINJI, cancel(3), "cancelled"),
+        (0, MINJI, hold(token, &[4]), "held"),
+        (0, MINJI, cancel(4), "cancelled"),
+        (0, MINJI, hold(token, &[5]), "too_many_holds"),
+        (0, MINJI, hold(token, &[1]), "seat_held"),
+        (0, MINJI, leave(token), "ended"),
+    ]);
+    let token = office.active(MINJI, HOUSE);
+    office.run([(0, MINJI, hold(token, &[5]), "held")]);
 }
 
 #[test]
@@ -320,6 +407,9 @@ fn who_may_not_hold_hears_nothing_of_a_seat_from_memory() {
     assert_eq!(hears(&office, &seen, (BOSS, junho), Span::ZERO), None, "an operator with a buyer's token");
     assert_eq!(hears(&office, &seen, (SORA, sora), Span::ZERO), None, "a token of another room");
     assert!(hears(&office, &seen, (JUNHO, junho), Span::ZERO).is_some());
+    let over = frontrow_domain::rules::Rules { active_limit: Span::ZERO, ..office.rules };
+    let heard = seen.refuses(JUNHO, &office.model.tokens[&junho], Span::ZERO, office.now, &over);
+    assert_eq!(heard, None, "a turn whose time is over");
     office.ask(JUNHO, leave(junho)).unwrap();
     assert_eq!(hears(&office, &seen, (JUNHO, junho), Span::ZERO), None, "a token that has ended");
 }

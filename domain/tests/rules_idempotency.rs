@@ -155,6 +155,48 @@ fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
 }
 
 #[test]
+fn an_answer_that_changed_nothing_is_not_kept() {
+    let mut office = Office::new();
+    let token = office.active(MINJI, HOUSE);
+    let unkept = |office: &mut Office, key, caller, command: Command, expected: &str| {
+        let before = office.model.kept.len();
+        for _ in 0..2 {
+            let answer = office.ask_with_key(key, 0, caller, command.clone());
+            assert_eq!((name(&answer.decision).as_str(), answer.novelty), (expected, Novelty::Fresh));
+            assert_eq!(office.model.kept.len(), before, "{expected} was kept");
+        }
+    };
+    unkept(&mut office, 1, MINJI, issue(HOUSE), "existing");
+    unkept(&mut office, 2, MINJI, activate(token), "active");
+    office.charge(MINJI, 100_000);
+    office.run([(0, MINJI, hold(token, &[1, 2]), "held"), (0, MINJI, cancel(2), "cancelled")]);
+    unkept(&mut office, 3, MINJI, cancel(2), "reservation_not_pending");
+    unkept(&mut office, 4, MINJI, hold(token, &[2]), "seat_cooling_down");
+    office.run([(0, MINJI, pay(token, &[1]), "paid")]);
+    unkept(&mut office, 5, MINJI, pay(token, &[1]), "reservation_not_pending");
+    unkept(&mut office, 6, MINJI, leave(token), "ended");
+    office.run([(0, MINJI, refund(1), "refunded")]);
+    unkept(&mut office, 7, MINJI, refund(1), "already_refunded");
+    unkept(&mut office, 8, Caller::Service, charge(MINJI, 1_000, Some("seed 0")), "reference_used");
+    // The very same key works once there is something to do.
+    let again = ask_twice(&mut office, 1, MINJI, &issue(HOUSE));
+    assert_eq!(name(&again.decision), "new");
+}
+
+#[test]
+fn a_hold_that_came_too_early_is_granted_with_its_key_once_the_sale_is_open() {
+    let mut office = Office::new();
+    let opens = ConcertChange { opens_at: Some(at(MIN)), ..ConcertChange::default() };
+    office.run([(0, BOSS, update_concert(1, opens), "concert")]);
+    let token = office.active(MINJI, HOUSE);
+    let early = office.ask_with_key(1, 0, MINJI, hold(token, &[1]));
+    assert_eq!(name(&early.decision), "sale_not_open");
+    office.at(MIN);
+    let held = ask_twice(&mut office, 1, MINJI, &hold(token, &[1]));
+    assert_eq!(name(&held.decision), "held");
+}
+
+#[test]
 fn every_token_refusal_lets_the_key_be_used_again() {
     let mut office = Office::new();
     office.run([(0, MINJI, issue(HOUSE), "new"), (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0")]);

@@ -311,8 +311,146 @@ fn a_hold_lifts_the_end_of_its_token_until_there_was_time_to_pay() {
     for minute in 1..10 {
         office.run([(minute * MIN, MINJI, wake(token), "active")]);
     }
-    office.run([(last, MINJI, hold(token, &[1]), "held"), (15 * MIN, MINJI, hold(token, &[2]), "held")]);
+    office.run([(last, MINJI, hold(token, &[1]), "held"), (15 * MIN - 2, MINJI, wake(token), "active")]);
     assert_eq!(office.token(token).deadline, Some(at(last + 5 * MIN + 30 * S)));
+}
+
+#[test]
+fn no_hold_outlasts_the_time_to_pay_for_it() {
+    // Whenever it is held in a turn that was lengthened by a hold before: it is refused, or can be paid to its end.
+    for minutes in 0..=15 {
+        let mut office = Office::new();
+        office.charge(MINJI, 100_000);
+        let token = office.active(MINJI, HOUSE);
+        for minute in 1..10 {
+            office.run([(minute * MIN, MINJI, wake(token), "active")]);
+        }
+        office.run([(10 * MIN - 1, MINJI, hold(token, &[1]), "held")]);
+        let moment = 10 * MIN - 1 + minutes * 20 * S;
+        office.at(moment);
+        let Ok(Outcome::Held(held)) = office.ask(MINJI, hold(token, &[2])) else {
+            assert!(minutes > 0, "within the limit");
+            let refusal = frontrow_domain::refusal::Refusal::TurnTimeOver { until: at(10 * MIN) };
+            assert_eq!(office.ask(MINJI, hold(token, &[2])), Err(refusal));
+            // What was held before is paid until its end.
+            office.run([(15 * MIN - 2, MINJI, pay(token, &[1]), "paid")]);
+            continue;
+        };
+        let last = held[0].expires_at.since(at(0)).micros() - 1;
+        office.run([(last, MINJI, pay(token, &[held[0].reservation_id.get()]), "paid")]);
+    }
+}
+
+#[test]
+fn the_line_of_a_concert_does_not_move_before_its_sale_opens() {
+    let opens = 30 * MIN;
+    let lead = 5 * S;
+    let mut office = Office::new();
+    let later = ConcertChange { opens_at: Some(at(opens)), ..ConcertChange::default() };
+    office.run([
+        (0, BOSS, update_concert(2, later), "concert"),
+        (0, MINJI, issue(OWN), "new"),
+        (0, JUNHO, issue(OWN), "new"),
+        (0, MINJI, issue(HOUSE), "new"),
+        (S, CLOCK, advance_past(OWN, &[1]), "offered 0, lapsed 0"),
+        (opens - lead - 1, CLOCK, advance_past(OWN, &[1]), "offered 0, lapsed 0"),
+        // The house room leads to other concerts too.
+        (opens - lead - 1, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+    ]);
+    assert_eq!(office.status(token_id(OWN, 1)), TokenStatus::Waiting, "the silent are not put aside either");
+    office.run([
+        (opens - lead, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+        (opens - S, MINJI, activate(token_id(OWN, 1)), "active"),
+        (opens - 1, MINJI, hold(token_id(OWN, 1), &[7]), "sale_not_open"),
+        (opens, MINJI, hold(token_id(OWN, 1), &[7]), "held"),
+    ]);
+    // Moved to later, the line rests again.
+    let later = ConcertChange { opens_at: Some(at(2 * opens)), ..ConcertChange::default() };
+    office.run([
+        (opens, BOSS, update_concert(2, later), "concert"),
+        (opens, MINJI, leave(token_id(OWN, 1)), "ended"),
+        (opens, CLOCK, advance(OWN), "offered 0, lapsed 0"),
+        (2 * opens - lead, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+    ]);
+}
+
+/// A buyer of a crowd.
+fn somebody(number: u128) -> Caller {
+    Caller::Buyer(frontrow_domain::id::UserId(uuid::Uuid::from_u128(100 + number)))
+}
+
+/// Tokens of a room in one state.
+fn count(office: &Office, status: TokenStatus) -> usize {
+    office.model.tokens.values().filter(|token| token.id.room_id == HOUSE && token.status == status).count()
+}
+
+#[test]
+fn tokens_that_are_recalled_and_never_claimed_do_not_block_the_line() {
+    let mut office = Office::new();
+    office.run([(0, BOSS, set_cap(HOUSE, 2), "room")]);
+    let all: Vec<_> = (0..36).map(somebody).collect();
+    for caller in &all {
+        office.expect(CLOCK, support::register(*caller), "registered");
+        office.expect(*caller, issue(HOUSE), "new");
+    }
+    let (ghosts, people) = all.split_at(6);
+    let mut served = 0;
+    for second in (0..2 * 60 * 60).step_by(5) {
+        office.at(second * S);
+        office.ask(CLOCK, advance(HOUSE)).unwrap();
+        for (place, _) in (1..).zip(ghosts) {
+            // They recall what they missed, and let it pass again.
+            if office.status(token_id(HOUSE, place)) == TokenStatus::Missed {
+                office.expect(
+                    all[usize::try_from(place - 1).unwrap()],
+                    activate(token_id(HOUSE, place)),
+                    "turn_pending",
+                );
+            }
+        }
+        for (place, person) in (7..).zip(people) {
+            if office.status(token_id(HOUSE, place)) == TokenStatus::Offered {
+                // Each is done at once.
+                office.ask(*person, activate(token_id(HOUSE, place))).unwrap();
+                office.ask(*person, leave(token_id(HOUSE, place))).unwrap();
+                served += 1;
+            }
+        }
+        if served == people.len() {
+            break;
+        }
+    }
+    assert_eq!(served, people.len(), "at {} s", office.micros() / S);
+    assert!(office.micros() < 20 * MIN);
+    let reasons: Vec<_> = (1..=6).map(|place| office.token(token_id(HOUSE, place)).end_reason).collect();
+    assert_eq!(reasons, [Some(EndReason::Missed); 6]);
+    assert_eq!(count(&office, TokenStatus::Missed), 0);
+}
+
+#[test]
+fn a_token_that_let_its_turns_pass_ends_and_its_user_joins_at_the_end() {
+    let mut office = Office::new();
+    let token = token_id(OWN, 1);
+    office.run([
+        (0, MINJI, issue(OWN), "new"),
+        (0, JUNHO, issue(OWN), "new"),
+        (0, CLOCK, advance_past(OWN, &[1]), "offered 1, lapsed 0"),
+        (S, JUNHO, leave(token_id(OWN, 2)), "ended"),
+        (S, MINJI, wake(token), "waiting"),
+        (S, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+        (MIN + S, MINJI, activate(token), "token_ended"),
+        (MIN + S, MINJI, issue(OWN), "new"),
+    ]);
+    assert_eq!(office.token(token).end_reason, Some(EndReason::Missed));
+    assert_eq!(office.token(token).expired_at, Some(at(MIN + S)));
+    assert_eq!(office.status(token_id(OWN, 3)), TokenStatus::Waiting);
+    // Silent twice is as much.
+    office.run([
+        (MIN + S, CLOCK, advance_past(OWN, &[3]), "offered 0, lapsed 0"),
+        (2 * MIN, MINJI, wake(token_id(OWN, 3)), "waiting"),
+        (4 * MIN, CLOCK, advance_past(OWN, &[3]), "offered 0, lapsed 0"),
+    ]);
+    assert_eq!(office.token(token_id(OWN, 3)).end_reason, Some(EndReason::Missed));
 }
 
 #[test]

@@ -47,6 +47,8 @@ impl Machine {
         office.ask(BOSS, support::update_concert(2, later)).expect("an operator may");
         let rules = Rules {
             max_seats_per_user: 2,
+            holds_per_turn: 3,
+            offer_lead: Span::from_secs(18),
             charge_max: Money::new(50_000),
             balance_max: Money::new(120_000),
             ..Rules::default()

@@ -160,7 +160,10 @@ CREATE TABLE waiting_token (
     due_from     bigint CONSTRAINT token_due_from CHECK (
         (due_from IS NOT NULL) = (status = 'active') AND due_from <= active_until),
     expired_at   bigint CONSTRAINT token_expired_at CHECK ((expired_at IS NOT NULL) = (status = 'ended')),
-    end_reason   text   CONSTRAINT token_end_reason CHECK (end_reason IN ('paid', 'left', 'expired')),
+    end_reason   text   CONSTRAINT token_end_reason CHECK (end_reason IN ('paid', 'left', 'expired', 'missed')),
+    -- How many turns it let pass, and how many times seats were held with it.
+    turns_passed integer NOT NULL DEFAULT 0 CONSTRAINT token_turns_passed CHECK (turns_passed >= 0),
+    holds        integer NOT NULL DEFAULT 0 CONSTRAINT token_holds CHECK (holds >= 0),
     PRIMARY KEY (room_id, position)
 ) WITH (fillfactor = 70);
 
@@ -236,6 +239,9 @@ CREATE TABLE seat (
     grade          text    NOT NULL,
     created_at     bigint  NOT NULL,
     updated_at     bigint  NOT NULL,
+    -- Who gave the seat up or let its hold end last, if it is free since, and when.
+    let_go_by      uuid,
+    let_go_at      bigint  CONSTRAINT seat_let_go CHECK ((let_go_at IS NULL) = (let_go_by IS NULL)),
     CONSTRAINT seat_number_unique UNIQUE (concert_id, seat_number)
 ) WITH (fillfactor = 50);
 

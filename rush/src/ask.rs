@@ -145,13 +145,13 @@ impl Desk {
                 Outcome::Unknown
             }
             // A refusal to activate is not kept: an earlier sending may still find the turn open.
-            _ if doubt && (!is_kept(answer.status) || name == "activate") => Outcome::Unknown,
+            _ if doubt && (!is_final(&answer) || name == "activate") => Outcome::Unknown,
             _ => Outcome::Fail { status: answer.status, code: code(&answer) },
         };
         if outcome != Outcome::Unknown {
             self.recorder.finish(index, self.mono.now(), outcome);
         }
-        if copies != Copies::One && (answer.status < 300 || is_kept(answer.status)) {
+        if copies != Copies::One && (answer.status < 300 || is_final(&answer)) {
             let second = if let Some(twin) = twin.filter(|twin| !is_passing(twin.status)) {
                 Some(twin)
             } else {
@@ -276,9 +276,11 @@ const fn is_passing(status: u16) -> bool {
     status == 429 || status == 408 || status >= 500
 }
 
-/// Refusals that are kept under the key, so that no earlier sending can still take effect.
-const fn is_kept(status: u16) -> bool {
-    status == 402 || status == 409
+/// Refusals after which no earlier sending can still take effect: they are kept under the key, or never turn into a
+/// grant.
+fn is_final(answer: &Answer) -> bool {
+    let turns = ["sale_not_open", "seat_cooling_down", "turn_not_yet", "refund_too_late"];
+    answer.status == 402 || (answer.status == 409 && !turns.contains(&code(answer).as_str()))
 }
 
 #[cfg(test)]

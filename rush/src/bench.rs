@@ -152,6 +152,9 @@ pub(crate) async fn run(what: &Bench) -> Result<()> {
     if tally.refusals.keys().any(|code| code.contains("too_many_seats")) {
         println!("  Raise the server's limit of seats for one user, or give more --users.");
     }
+    if tally.refusals.keys().any(|code| code.contains("too_many_holds")) {
+        println!("  Raise the server's --holds-per-turn, or give more --users.");
+    }
     let mut held = None;
     if let (Some(stage), Bench::Holds { .. }) = (&stage, what) {
         let counts = stage.counts().await?;

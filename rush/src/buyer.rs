@@ -393,7 +393,12 @@ impl Buyer {
                     self.sale.desk.meter.held(self.sale.desk.mono.now(), held.len());
                     return Ok(held);
                 }
-                (_, "seat_held" | "seat_sold" | "seat_blocked") => {}
+                (_, "seat_held" | "seat_sold" | "seat_blocked" | "seat_cooling_down") => {}
+                (_, "turn_time_over" | "too_many_holds") => {
+                    // This turn holds no more; the next one may.
+                    self.leave(token).await?;
+                    return Err(Ending::TokenLost);
+                }
                 (_, "too_many_seats") => return Err(Ending::TooManySeats),
                 (_, "sale_not_open" | "sale_closed") => return Err(Ending::NotOnSale),
                 (403, _) => return Err(Ending::TokenLost),

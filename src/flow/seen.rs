@@ -137,6 +137,7 @@ mod tests {
             reservation_id: None,
             blocked_reason: None,
             updated_at: NOW,
+            let_go: None,
         };
         Changes { seats: Saves { updated: vec![seat], inserted: Vec::new() }, ..Changes::default() }
     }

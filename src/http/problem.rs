@@ -256,6 +256,9 @@ impl From<Refusal> for Problem {
             Refusal::TokenNotActivated => (&codes::TOKEN_NOT_ACTIVATED, Retry::Never),
             Refusal::TokenMissed => (&codes::TOKEN_MISSED, Retry::Never),
             Refusal::TokenEnded => (&codes::TOKEN_ENDED, Retry::Never),
+            Refusal::TurnTimeOver { .. } => (&codes::TURN_TIME_OVER, Retry::Never),
+            Refusal::TooManyHolds { .. } => (&codes::TOO_MANY_HOLDS, Retry::Never),
+            Refusal::SeatCoolingDown { until, .. } => (&codes::SEAT_COOLING_DOWN, Retry::At(*until)),
             Refusal::SaleNotOpen { opens_at } => (&codes::SALE_NOT_OPEN, Retry::At(*opens_at)),
             Refusal::SaleClosed => (&codes::SALE_CLOSED, Retry::Never),
             Refusal::SeatHeld { held_until, .. } => (&codes::SEAT_HELD, Retry::At(*held_until)),
@@ -291,6 +294,8 @@ impl From<Stop> for Problem {
             Stop::RefusedBefore(refusal) => {
                 let mut problem = Self::from(refusal);
                 problem.0.novelty = Novelty::Replayed;
+                // The same key hears the same again, however long its client waits.
+                problem.0.retry = Retry::Never;
                 problem
             }
             Stop::Fault(Fault::Overloaded) => Self::overloaded(),
@@ -355,6 +360,9 @@ pub(in crate::http) mod tests {
             (403, Refusal::TokenNotActivated),
             (403, Refusal::TokenMissed),
             (403, Refusal::TokenEnded),
+            (403, Refusal::TurnTimeOver { until: at }),
+            (403, Refusal::TooManyHolds { limit: 20 }),
+            (409, Refusal::SeatCoolingDown { seat_id, until: at }),
             (409, Refusal::SaleNotOpen { opens_at: at }),
             (409, Refusal::SaleClosed),
             (409, Refusal::SeatHeld { seat_id, held_until: at }),

@@ -58,7 +58,7 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended.
+    /// Why it ended; `missed` after it let too many turns pass.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,
@@ -100,7 +100,7 @@ pub struct PositionBody {
 pub struct WaitBody {
     /// Whether there is anything to estimate from.
     known: bool,
-    /// Why not.
+    /// Why not: `measuring`, `paused` or `sale_not_open`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "measuring")]
     reason: Option<&'static str>,
@@ -114,13 +114,29 @@ pub struct WaitBody {
     p90_seconds: Option<i64>,
 }
 
-fn position_body(position: Position, place: Place, view: &RoomView, now: Time) -> PositionBody {
+/// What a place in line is told by, beside the line.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    now: Time,
+    /// How long before its sale opens a line moves.
+    lead: Span,
+}
+
+impl Moment {
+    fn of(app: &Shared) -> Self {
+        Self { now: app.office.clock.now(), lead: app.office.rules.offer_lead }
+    }
+}
+
+fn position_body(position: Position, place: Place, view: &RoomView, moment: Moment) -> PositionBody {
+    let now = moment.now;
+    let rest = view.rest(now, moment.lead);
     PositionBody {
         status: place.status,
         position,
         ahead: place.ahead,
         total_waiting: view.total_waiting(),
-        estimated_wait: match view.estimated_wait(place.ahead) {
+        estimated_wait: match view.estimated_wait(place.ahead, rest) {
             Estimate::Known { p50, p90 } => WaitBody {
                 known: true,
                 reason: None,
@@ -132,7 +148,7 @@ fn position_body(position: Position, place: Place, view: &RoomView, now: Time) -
             }
         },
         deadline: place.deadline,
-        poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now)),
+        poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest),
         message: view.room().message.clone(),
         as_of: view.as_of(now),
         stale: view.is_stale(now),
@@ -149,7 +165,7 @@ fn jitter_seed(position: Position, now: Time) -> u64 {
     position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs())
 }
 
-fn token_body(place: &TokenPlace, now: Time) -> TokenBody {
+fn token_body(place: &TokenPlace, moment: Moment) -> TokenBody {
     let token = &place.token;
     TokenBody {
         token: place.signed.clone(),
@@ -162,7 +178,7 @@ fn token_body(place: &TokenPlace, now: Time) -> TokenBody {
         deadline: token.deadline,
         expired_at: token.expired_at,
         end_reason: token.end_reason,
-        queue: position_body(token.id.position, place.place, &place.view, now),
+        queue: position_body(token.id.position, place.place, &place.view, moment),
     }
 }
 
@@ -185,7 +201,7 @@ pub(super) async fn issue(
         Issue::New => StatusCode::CREATED,
         Issue::Existing => StatusCode::OK,
     };
-    let body = token_body(&place, app.office.clock.now());
+    let body = token_body(&place, Moment::of(&app));
     Ok(replayed((status, json(&body)), done.novelty))
 }
 
@@ -193,8 +209,8 @@ pub(super) async fn issue(
 #[utoipa::path(get, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "my_tokens",
     responses((status = 200, description = "The tokens", body = List<TokenBody>)))]
 pub(super) async fn mine(State(app): State<Shared>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Response> {
-    let now = app.office.clock.now();
-    let items = app.office.live_tokens(user_id).await?.iter().map(|place| token_body(place, now)).collect();
+    let moment = Moment::of(&app);
+    let items = app.office.live_tokens(user_id).await?.iter().map(|place| token_body(place, moment)).collect();
     Ok(json(&List { items, next_cursor: None }))
 }
 
@@ -208,7 +224,7 @@ pub(super) async fn one(
     PathText(token): PathText,
 ) -> HttpResult<Response> {
     let place = app.office.token(caller, &token).await?;
-    Ok(json(&token_body(&place, app.office.clock.now())))
+    Ok(json(&token_body(&place, Moment::of(&app))))
 }
 
 /// The place in the line. No session is needed; asking keeps the place awake.
@@ -218,7 +234,7 @@ pub(super) async fn one(
 pub(super) async fn position(State(app): State<Shared>, PathText(token): PathText) -> HttpResult<Response> {
     let (signed, place, view) = app.office.position(&token)?;
     app.limits.check_poll(signed.id)?;
-    Ok(json(&position_body(signed.id.position, place, &view, app.office.clock.now())))
+    Ok(json(&position_body(signed.id.position, place, &view, Moment::of(&app))))
 }
 
 /// Claims the turn. 202 keeps the turn while the room is full for a moment, or puts a missed turn back at the head
@@ -235,7 +251,7 @@ pub(super) async fn activate(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/queue/tokens/{token}/activate", &[&token], &())?;
     let Done { value: place, novelty } = app.office.activate_token(caller, &token, key).await?;
-    let body = json(&token_body(&place, app.office.clock.now()));
+    let body = json(&token_body(&place, Moment::of(&app)));
     let response = if place.token.status == TokenStatus::Active {
         (StatusCode::OK, body).into_response()
     } else {

@@ -123,6 +123,8 @@ pub enum Estimate {
 pub enum WaitUnknown {
     /// The gate is closed, and nobody knows when it opens.
     Paused,
+    /// The sale has not opened, and the line does not move before it does.
+    SaleNotOpen,
     /// Too few have left the line to measure its pace.
     Measuring,
 }
@@ -133,6 +135,7 @@ impl WaitUnknown {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Paused => "paused",
+            Self::SaleNotOpen => "sale_not_open",
             Self::Measuring => "measuring",
         }
     }
@@ -261,11 +264,22 @@ impl RoomView {
         position.0.saturating_sub(self.room.cursor.0).saturating_sub(gone).saturating_sub(1).max(0)
     }
 
-    /// How long a token with `ahead` living tokens in front of it will wait. The silent in front are not waited for.
+    /// For how long the line still rests, because the first turns are offered no earlier than `lead` before the sale
+    /// opens; none where it may move.
     #[must_use]
-    pub fn estimated_wait(&self, ahead: i64) -> Estimate {
+    pub fn rest(&self, now: Time, lead: Span) -> Option<Span> {
+        self.room.rests_until(now, lead).map(|begins| begins.since(now))
+    }
+
+    /// How long a token with `ahead` living tokens in front of it will wait in a line that still rests for `rest`. The
+    /// silent in front are not waited for.
+    #[must_use]
+    pub fn estimated_wait(&self, ahead: i64, rest: Option<Span>) -> Estimate {
         if self.room.gate == Gate::Paused {
             return Estimate::Unknown(WaitUnknown::Paused);
+        }
+        if rest.is_some() {
+            return Estimate::Unknown(WaitUnknown::SaleNotOpen);
         }
         let alive = i128::from(ahead.max(0)) * i128::from(self.alive_ppm()) / i128::from(ALL_PPM);
         let alive = i64::try_from(alive).unwrap_or(i64::MAX);
@@ -290,26 +304,28 @@ impl RoomView {
         }
     }
 
-    fn has_free_place(&self, place: &Place) -> bool {
-        matches!(self.estimated_wait(place.ahead), Estimate::Known { p50: Span::ZERO, .. })
+    fn has_free_place(&self, place: &Place, rest: Option<Span>) -> bool {
+        matches!(self.estimated_wait(place.ahead, rest), Estimate::Known { p50: Span::ZERO, .. })
     }
 
-    /// When the token's client should ask again, in milliseconds: often near the head, seldom at the back, and spread
-    /// by `jitter_seed` so that clients do not come all at once. The same arguments give the same answer.
+    /// When the token's client should ask again, in milliseconds: often near the head, seldom at the back, seldom too
+    /// while the line rests but for its end, and spread by `jitter_seed` so that clients do not come all at once. The
+    /// same arguments give the same answer.
     #[must_use]
-    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64) -> i64 {
+    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Span>) -> i64 {
         let even = match place.status {
             TokenStatus::Offered => POLL_OFFERED_MS,
             TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
             TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),
-            TokenStatus::Waiting if self.has_free_place(place) => POLL_AT_ONCE_MS,
+            TokenStatus::Waiting if self.has_free_place(place, rest) => POLL_AT_ONCE_MS,
             TokenStatus::Waiting => {
                 let by_place = place.ahead.saturating_mul(POLL_MS_PER_AHEAD).saturating_add(*POLL_MS.start());
-                let by_wait = match self.estimated_wait(place.ahead) {
+                let by_wait = match self.estimated_wait(place.ahead, rest) {
                     Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,
                     Estimate::Unknown(_) => i64::MAX,
                 };
-                by_place.min(by_wait).clamp(*POLL_MS.start(), *POLL_MS.end())
+                let not_before = rest.map_or(0, Span::millis);
+                by_place.min(by_wait).max(not_before).clamp(*POLL_MS.start(), *POLL_MS.end())
             }
         };
         even + even * jitter_permille(jitter_seed) / 1_000

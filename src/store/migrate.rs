@@ -29,6 +29,11 @@ pub const SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0005_reservations_of_user.sql"),
     },
     Migration { version: 6, name: "room_counts", sql: include_str!("../../migrations/sqlite/0006_room_counts.sql") },
+    Migration {
+        version: 7,
+        name: "turns_and_holds",
+        sql: include_str!("../../migrations/sqlite/0007_turns_and_holds.sql"),
+    },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -23,7 +23,7 @@ macro_rules! concert_columns {
 
 macro_rules! seat_columns {
     () => {
-        "seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, updated_at"
+        "seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, updated_at, let_go_by, let_go_at"
     };
 }
 
@@ -66,6 +66,10 @@ macro_rules! readers {
 
         fn time_or_none(row: &$row, column: usize) -> Result<Option<Time>, $error> {
             Ok(row.$get::<_, Option<i64>>(column)?.map(Time::from_micros))
+        }
+
+        fn count(row: &$row, column: usize) -> Result<u32, $error> {
+            Ok(row.$get::<_, i32>(column)?.unsigned_abs())
         }
 
         fn money(row: &$row, column: usize) -> Result<Money, $error> {
@@ -116,6 +120,8 @@ macro_rules! readers {
                 deadline: time_or_none(row, 6)?,
                 expired_at: time_or_none(row, 7)?,
                 end_reason: row.$get::<_, Option<Of<_>>>(8)?.map(|Of(reason)| reason),
+                turns_passed: count(row, 9)?,
+                holds: count(row, 10)?,
             })
         }
 
@@ -150,12 +156,17 @@ macro_rules! readers {
                 reservation_id: row.$get::<_, Option<i64>>(5)?.map(ReservationId::new),
                 blocked_reason: row.$get(6)?,
                 updated_at: time(row, 7)?,
+                let_go: row
+                    .$get::<_, Option<uuid::Uuid>>(8)?
+                    .map(UserId)
+                    .zip(time_or_none(row, 9)?)
+                    .map(|(user_id, at)| LetGo { user_id, at }),
             })
         }
 
         /// A row of `seat_columns!()` followed by section, row and grade.
         pub(super) fn labelled_seat(row: &$row) -> Result<(Seat, SeatLabel), $error> {
-            Ok((seat(row)?, SeatLabel { section: row.$get(8)?, row: row.$get(9)?, grade: row.$get(10)? }))
+            Ok((seat(row)?, SeatLabel { section: row.$get(10)?, row: row.$get(11)?, grade: row.$get(12)? }))
         }
 
         pub(super) fn reservation(row: &$row) -> Result<Reservation, $error> {

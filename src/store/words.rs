@@ -43,7 +43,7 @@ words!(ConcertStatus: Scheduled = "scheduled", Closed = "closed");
 words!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
 words!(PaymentStatus: Completed = "completed", Refunded = "refunded");
 words!(PointKind: Charge = "charge", Use = "use", Refund = "refund");
-words!(EndReason: Paid = "paid", Left = "left", Expired = "expired");
+words!(EndReason: Paid = "paid", Left = "left", Expired = "expired", Missed = "missed");
 words!(TokenStatus:
     Waiting = "waiting", Dormant = "dormant", Offered = "offered", Missed = "missed", Active = "active",
     Ended = "ended");

@@ -154,6 +154,8 @@ pub(super) const TABLES: &[Table] = &[
             },
             number("expired_at"),
             text("end_reason"),
+            number("turns_passed"),
+            number("holds"),
         ],
     ),
     table(
@@ -192,6 +194,8 @@ pub(super) const TABLES: &[Table] = &[
             text("section"),
             text("row"),
             text("grade"),
+            column("let_go_by", Kind::Uuid),
+            number("let_go_at"),
             number("created_at"),
             number("updated_at"),
         ],

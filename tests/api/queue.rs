@@ -5,6 +5,7 @@ use frontrow::queue::token::Keyring;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     queue::Token,
+    time::Span,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -178,6 +179,34 @@ async fn what_a_token_lacks_is_said_for_its_own_user() {
     second.wait_for(&behind, "offered").await;
     second.activate(&behind).await.expect(200);
     assert_eq!(second.get(&format!("/queue/tokens/{behind}")).await.expect(200)["position"], 2);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_line_of_a_concert_waits_for_its_sale() {
+    let server = Server::start().await;
+    let hall = server
+        .hall_like(1, |draft| {
+            draft.opens_at = START.plus(Span::from_secs(600));
+            draft.own_room_max_active = Some(1);
+        })
+        .await;
+    let buyer = server.buyer("early").await;
+    let joined = buyer.join(Some(hall.id())).await;
+    let token = joined["token"].as_str().unwrap().to_owned();
+    let wait = &joined["queue"]["estimated_wait"];
+    assert_eq!((&wait["known"], &wait["reason"]), (&json!(false), &json!("sale_not_open")));
+    assert_eq!(buyer.position(&token).await["status"], "waiting");
+    for _ in 0..10 {
+        server.advance(59);
+        assert_eq!(buyer.position(&token).await["status"], "waiting");
+    }
+    server.advance(6);
+    buyer.wait_for(&token, "offered").await;
+    buyer.activate(&token).await.expect(200);
+    buyer.hold(&token, hall.seats[0]).await.problem(409, "sale_not_open");
+    server.advance(4);
+    buyer.hold(&token, hall.seats[0]).await.expect(201);
     server.close().await;
 }
 

@@ -84,6 +84,62 @@ async fn a_held_seat_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_hold_that_came_too_early_is_granted_with_the_same_key_when_the_sale_is_open() {
+    let server = Server::start().await;
+    let hall = server.hall_like(1, |draft| draft.opens_at = START.plus(Span::from_secs(60))).await;
+    let buyer = server.buyer("early").await;
+    let token = buyer.enter(None).await;
+    let hold = async || {
+        let body = json!({ "seat_id": hall.seats[0] });
+        buyer.call(Method::POST, "/reservations").token(&token).key("early-0123456789ab").json(&body).send().await
+    };
+    let early = hold().await;
+    early.problem(409, "sale_not_open");
+    assert_eq!(early.retry_after(), Some(60));
+    server.advance(60);
+    hold().await.expect(201);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_heard_again_does_not_say_when_to_come_again() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let (first, second) = (server.buyer("first").await, server.buyer("second").await);
+    let token = first.enter(None).await;
+    first.hold(&token, hall.seats[0]).await.expect(201);
+    let token = second.enter(None).await;
+    let hold = async || {
+        let body = json!({ "seat_id": hall.seats[0] });
+        second.call(Method::POST, "/reservations").token(&token).key("held-00123456789ab").json(&body).send().await
+    };
+    let fresh = hold().await;
+    fresh.problem(409, "seat_held");
+    assert_eq!(fresh.retry_after(), Some(300));
+    let replayed = hold().await;
+    replayed.problem(409, "seat_held");
+    assert_eq!((replayed.header("idempotent-replayed"), replayed.retry_after()), (Some("true"), None));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_seat_that_was_given_up_is_for_others_first() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer("undecided").await;
+    let token = buyer.enter(None).await;
+    let held = buyer.hold(&token, hall.seats[0]).await.expect(201)["reservation_id"].as_i64().unwrap();
+    buyer.delete(&format!("/reservations/{held}")).await.expect(200);
+    let again = buyer.hold(&token, hall.seats[0]).await;
+    assert_eq!(again.problem(409, "seat_cooling_down")["seat_id"], hall.seats[0]);
+    assert_eq!(again.retry_after(), Some(60));
+    let other = server.buyer("other").await;
+    let token = other.enter(None).await;
+    other.hold(&token, hall.seats[0]).await.expect(201);
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_reservation_frees_its_seat_at_once() {
     let server = Server::start().await;
     let hall = server.hall(2).await;

@@ -175,6 +175,8 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         ("--max-active", "16"),
         ("--trusted-proxies", "127.0.0.1"),
         ("--hold-seconds", "10"),
+        // The last seats of a sale are those that were given back.
+        ("--seat-cooldown-seconds", "1"),
         ("--claim-window-seconds", "10"),
         ("--dormant-after-seconds", "10"),
         ("--idle-seconds", "20"),

@@ -8,8 +8,9 @@ use frontrow::{
 };
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
-    id::{Position, RoomId},
+    id::{Position, RoomId, TokenId},
     money::Money,
+    queue::TokenStatus,
     rules::Rules,
     time::{Span, Time},
     user::{Caller, NewUser, Role},
@@ -174,7 +175,7 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
-async fn a_room_of_an_older_file_learns_of_its_concerts_sale() {
+async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
     let file = Connection::open(&path).unwrap();
@@ -187,14 +188,22 @@ async fn a_room_of_an_older_file_learns_of_its_concerts_sale() {
          WITH v (n) AS (VALUES (1), (2), (3))
          INSERT INTO concert SELECT n, '', '', '', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 9, 1, n * 10,
              n * 100, iif(n = 1, 0, n), iif(n = 3, 'closed', 'scheduled'), 0, 150 FROM v;
+         INSERT INTO \"user\" VALUES (zeroblob(16), '', '', '', 'buyer', 0, 0);
+         INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, deadline)
+             VALUES (2, 7, zeroblob(16), 'active', 1, 2, 3);
          PRAGMA user_version = 3; PRAGMA application_id = 0x46524f57;",
     )
     .unwrap();
     drop(file);
-    let rooms = open(&path).unwrap().rooms().await.unwrap();
+    let store = open(&path).unwrap();
+    let rooms = store.rooms().await.unwrap();
     let windows: Vec<_> = rooms.iter().map(|room| (room.opens_at, room.closes_at)).collect();
     let at = |micros| Some(Time::from_micros(micros));
     assert_eq!(windows, [(None, None), (at(20), at(200)), (at(30), at(150))]);
+    let id = TokenId { room_id: RoomId::new(2), position: Position(7) };
+    let token = store.token(id).await.unwrap().unwrap();
+    assert_eq!((token.status, token.activated_at, token.deadline), (TokenStatus::Active, at(2), at(3)));
+    assert_eq!((token.turns_passed, token.holds), (0, 0));
 }
 
 #[tokio::test]
@@ -398,7 +407,7 @@ async fn a_check_finds_a_seat_that_was_sold_to_two_at_the_same_time() {
     let office = Fixture::sqlite();
     let sale = office.sale().await;
     let refund = Command::Refund { payment_id: sale.payment.payment_id };
-    office.ask(Caller::Buyer(sale.user), refund).await.unwrap();
+    office.ask(Caller::System, refund).await.unwrap();
     // Sold again at the moment at which it was given back, which is that at which it was sold.
     let token = office.activate(sale.user).await;
     let again = office.hold(sale.user, token, sale.seats[0]).await;

@@ -54,6 +54,8 @@ macro_rules! conformance {
                 a_user_has_at_most_the_limit_of_seats_in_a_concert,
                 operators_change_concerts_rooms_and_seats,
                 a_concerts_own_room_follows_its_sale,
+                who_let_a_seat_go_and_how_often_a_token_held_are_read_back,
+                a_token_that_let_its_turns_pass_has_ended_for_that,
                 a_seat_added_and_held_in_one_batch_is_held,
             },
             keys::{

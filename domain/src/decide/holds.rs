@@ -5,7 +5,7 @@ use crate::{
     id::{ReservationId, SeatId, TokenId, UserId},
     refusal::{Refusal, Thing},
     reservation::{Reservation, ReservationStatus},
-    seat::{Seat, SeatAction, SeatStatus},
+    seat::{LetGo, Seat, SeatAction, SeatStatus},
     user::Caller,
     world::World,
 };
@@ -17,13 +17,24 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     let concert = one_concert(world, &seats)?;
     let token = check_service(world, caller, token_id, concert.room_id)?;
     concert.check_on_sale(now)?;
+    token.check_time_to_hold(now, &rules)?;
     for seat in &seats {
         check_free(world, seat)?;
+    }
+    // What became of a seat comes before what became of the caller: it may be told from memory (`seen`), which knows
+    // neither who had the seat nor how often the token held.
+    for seat in &seats {
+        if let Some(let_go) = last_holder(world, seat) {
+            let_go.check_cooled(seat.seat_id, user_id, now, rules.seat_cooldown)?;
+        }
     }
     let concert_id = concert.concert_id;
     let held = live_seats(world, user_id, &concert);
     if held.saturating_add(seats.len()) > usize::try_from(rules.max_seats_per_user).unwrap_or(usize::MAX) {
         return Err(Refusal::TooManySeats { limit: rules.max_seats_per_user });
+    }
+    if token.holds >= rules.holds_per_turn {
+        return Err(Refusal::TooManyHolds { limit: rules.holds_per_turn });
     }
 
     let expires_at = now.plus(rules.hold);
@@ -47,13 +58,14 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
         };
         seat.status = SeatStatus::Held;
         seat.reservation_id = Some(reservation.reservation_id);
+        seat.let_go = None;
         seat.updated_at = now;
         world.seats.put(seat.seat_id, seat);
         world.holdings.entry((user_id, concert_id)).or_default().push(reservation.reservation_id);
         world.reservations.put(reservation.reservation_id, reservation.clone());
         reservations.push(reservation);
     }
-    world.put_token(token.renewed(now, &rules).lifted_by_hold(expires_at, now, &rules));
+    world.put_token(token.renewed(now, &rules).lifted_by_hold(expires_at, &rules));
     Ok(Outcome::Held(reservations))
 }
 
@@ -73,6 +85,12 @@ fn one_concert(world: &World, seats: &[Seat]) -> Result<Concert, Refusal> {
         return Err(Refusal::SeveralConcerts);
     }
     world.concerts.get(first.concert_id).cloned().ok_or(Refusal::NotFound { what: Thing::Concert })
+}
+
+/// Who had a free seat last. A hold that is over counts, swept or not.
+fn last_holder(world: &World, seat: &Seat) -> Option<LetGo> {
+    let overdue = seat.reservation_id.and_then(|id| world.reservations.get(id)).filter(|row| row.is_overdue(world.now));
+    overdue.map(|row| LetGo { user_id: row.user_id, at: row.expires_at }).or(seat.let_go)
 }
 
 /// A seat is free where it is available, or where its hold's time is over, swept or not.
@@ -109,13 +127,18 @@ pub(super) fn expire_overdue(world: &mut World, id: ReservationId) -> Option<Res
     Some(expired)
 }
 
-/// Takes the seat from `reservation_id` if it still belongs to it.
-pub(super) fn give_up_seat(world: &mut World, seat_id: SeatId, reservation_id: ReservationId, action: &SeatAction) {
-    let Some(seat) = world.seats.get(seat_id).cloned() else { return };
-    if seat.reservation_id != Some(reservation_id) {
+/// Takes the seat from a reservation that has just been closed, if it still belongs to it. `by` says whose doing that
+/// was: only what the user did or left undone keeps the seat from the same user for a while.
+pub(super) fn give_up_seat(world: &mut World, closed: &Reservation, action: &SeatAction, by: Caller) {
+    let Some(seat) = world.seats.get(closed.seat_id).cloned() else { return };
+    if seat.reservation_id != Some(closed.reservation_id) {
         return;
     }
-    world.seats.put(seat_id, seat.set(action, world.now));
+    let mut seat = seat.set(action, world.now);
+    if by.user_id() == Some(closed.user_id) {
+        seat.let_go = closed.closed_at.map(|at| LetGo { user_id: closed.user_id, at });
+    }
+    world.seats.put(seat.seat_id, seat);
 }
 
 pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> Decision {
@@ -124,7 +147,7 @@ pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> De
     };
     let cancelled = reservation.cancelled(world.now)?;
     world.reservations.put(id, cancelled.clone());
-    give_up_seat(world, cancelled.seat_id, id, &SeatAction::Free);
+    give_up_seat(world, &cancelled, &SeatAction::Free, caller);
     if caller.runs_the_sale() {
         let detail = serde_json::json!({ "user_id": cancelled.user_id, "seat_id": cancelled.seat_id });
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
@@ -139,7 +162,7 @@ pub(super) fn expire(world: &mut World, caller: Caller, ids: &[ReservationId]) -
     let mut swept = 0_u32;
     for id in ids {
         let Some(expired) = expire_overdue(world, *id) else { continue };
-        give_up_seat(world, expired.seat_id, *id, &SeatAction::Free);
+        give_up_seat(world, &expired, &SeatAction::Free, Caller::Buyer(expired.user_id));
         swept = swept.saturating_add(1);
     }
     Ok(Outcome::HoldsExpired(swept))

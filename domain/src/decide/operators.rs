@@ -154,6 +154,7 @@ pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats:
             reservation_id: None,
             blocked_reason: None,
             updated_at: world.now,
+            let_go: None,
         };
         world.add_seat(seat, new.label.clone());
     }

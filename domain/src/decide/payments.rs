@@ -134,7 +134,7 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
         return Err(Refusal::RefundTooLate { until });
     }
 
-    let Some(refunded) = reservation.clone().refunded(now) else { return Err(Refusal::AlreadyRefunded) };
+    let Some(refunded) = reservation.refunded(now) else { return Err(Refusal::AlreadyRefunded) };
     let balance = world.points.get(payment.user_id).map_or(Money::ZERO, |point| point.amount);
     balance.checked_add(payment.amount).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
 
@@ -146,8 +146,8 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
     payment.status = PaymentStatus::Refunded;
     payment.refunded_at = Some(now);
     world.payments.put(id, payment.clone());
-    world.reservations.put(payment.reservation_id, refunded);
-    give_up_seat(world, reservation.seat_id, payment.reservation_id, &seat_goes);
+    world.reservations.put(payment.reservation_id, refunded.clone());
+    give_up_seat(world, &refunded, &seat_goes, caller);
     post(
         world,
         payment.user_id,

@@ -143,8 +143,9 @@ pub(super) fn advance(
         lapsed = lapsed.saturating_add(1);
     }
     let counts = world.counts(room_id).unwrap_or_default();
-    let turns =
-        room.turns_to_offer(counts.active, counts.offered, now).min(i64::from(limit.min(TOKENS_PER_ADVANCE_MAX)));
+    let turns = room
+        .turns_to_offer(counts.active, counts.offered, now, rules.offer_lead)
+        .min(i64::from(limit.min(TOKENS_PER_ADVANCE_MAX)));
     let asleep: HashSet<Position> = asleep.iter().copied().collect();
     let (mut offered, mut put_aside) = (0_u32, 0_u32);
     for id in world.head.remove(&room_id).unwrap_or_default() {

@@ -7,7 +7,9 @@ pub(crate) mod oracle;
 pub(crate) mod wish;
 
 use frontrow_domain::{
-    command::{Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Outcome, Request, RoomChange},
+    command::{
+        Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Novelty, Outcome, Request, RoomChange,
+    },
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
     money::Money,
@@ -84,19 +86,33 @@ impl Office {
 
     fn send(&mut self, request: Request) -> Answer {
         let before = self.model.clone();
+        let has_key = request.idempotency.is_some();
         let (mut answers, _) = self.model.transact(self.now, self.rules, &[request]);
         assert_eq!(answers.len(), 1);
         let answer = answers.remove(0);
+        if has_key && answer.novelty == Novelty::Fresh {
+            let must = match &answer.decision {
+                Ok(Outcome::TurnPending(_)) => false,
+                Ok(_) => !self.is_but_for_answers(&before),
+                Err(refusal) => refusal.is_kept(),
+            };
+            assert_eq!(self.model.kept.len() > before.kept.len(), must, "whether {:?} is kept", answer.decision);
+        }
         if answer.decision.is_err() {
-            let mut unkept = self.model.clone();
-            unkept.kept.clone_from(&before.kept);
-            // What a store reads of a line is noted though nothing was taken from it.
-            unkept.highest.clone_from(&before.highest);
-            assert_eq!(unkept, before, "the refusal {:?} changed something", answer.decision);
+            assert!(self.is_but_for_answers(&before), "the refusal {:?} changed something", answer.decision);
         }
         books::check(&self.model, self.now);
         books::check_step(&before, &self.model);
         answer
+    }
+
+    /// Whether nothing has changed since `before` but the kept answers.
+    fn is_but_for_answers(&self, before: &Model) -> bool {
+        let mut unkept = self.model.clone();
+        unkept.kept.clone_from(&before.kept);
+        // What a store reads of a line is noted though nothing was taken from it.
+        unkept.highest.clone_from(&before.highest);
+        unkept == *before
     }
 
     /// Asks once and compares the answer's name.

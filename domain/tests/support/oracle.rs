@@ -3,7 +3,7 @@
 
 use super::{CLOSES, DAY, HOUSE, OWN, SHOW, at};
 use frontrow_domain::{
-    command::{Answer, Command, Novelty, Outcome, Request},
+    command::{Answer, Command, Issue, Novelty, Outcome, Request},
     concert::ConcertStatus,
     id::{ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
@@ -28,6 +28,8 @@ struct SeatBook {
     price: i128,
     blocked: bool,
     owner: Option<Owner>,
+    /// Who gave it up last, and when.
+    let_go: Option<(UserId, Time)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,7 @@ struct Pass {
     user: UserId,
     from: Time,
     until: Time,
+    holds: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -67,25 +70,35 @@ pub(crate) struct Oracle {
     caps: BTreeMap<RoomId, i64>,
     opens: BTreeMap<i64, Time>,
     closed: BTreeSet<i64>,
-    answers: BTreeMap<[u8; 32], ([u8; 32], serde_json::Value)>,
+    answers: BTreeMap<[u8; 32], FirstAnswer>,
+}
+
+/// What a key was answered with for the first time.
+#[derive(Debug, Clone)]
+struct FirstAnswer {
+    fingerprint: [u8; 32],
+    heard: serde_json::Value,
+    kept: Kept,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    No,
+    /// It is kept if it changed something, which this box office does not know.
+    IfItChanged,
 }
 
 /// Refusals that a repeated key must hear again.
-const KEPT: [&str; 14] = [
-    "sale_not_open",
+const KEPT: [&str; 8] = [
     "sale_closed",
     "seat_held",
     "seat_sold",
     "seat_blocked",
     "seat_in_use",
     "too_many_seats",
-    "hold_expired",
-    "reservation_not_pending",
     "insufficient_points",
-    "already_refunded",
-    "refund_too_late",
     "balance_too_large",
-    "reference_used",
 ];
 
 impl Oracle {
@@ -96,6 +109,7 @@ impl Oracle {
             price: i128::from(seat.price.get()),
             blocked: seat.status == SeatStatus::Blocked,
             owner: None,
+            let_go: None,
         };
         Self {
             rules,
@@ -118,23 +132,23 @@ impl Oracle {
         let code = answer.decision.as_ref().err().map_or("", |refusal| refusal.code());
         if let Some(used) = request.idempotency {
             let heard = serde_json::to_value(&answer.decision).expect("an answer is JSON");
-            match self.answers.get(&used.key) {
-                Some((fingerprint, first)) if *fingerprint == used.fingerprint => {
-                    assert_eq!((answer.novelty, &heard), (Novelty::Replayed, first), "{request:?} was heard before");
+            if let Some(first) = self.answers.get(&used.key) {
+                if first.fingerprint == used.fingerprint && answer.novelty == Novelty::Replayed {
+                    assert_eq!(heard, first.heard, "{request:?} was heard before");
                     return;
                 }
-                Some(_) => {
-                    assert_eq!(code, "idempotency_key_reused", "{request:?}");
+                if first.fingerprint != used.fingerprint && code == "idempotency_key_reused" {
                     return;
                 }
-                None => {}
+                assert_eq!(first.kept, Kept::IfItChanged, "{request:?} was heard before");
             }
-            let for_good = match &answer.decision {
-                Ok(outcome) => !matches!(outcome, Outcome::TurnPending(_)),
-                Err(_) => KEPT.contains(&code),
+            let kept = match &answer.decision {
+                Ok(outcome) => self.is_kept(request, outcome, now),
+                Err(_) if KEPT.contains(&code) => Kept::Yes,
+                Err(_) => Kept::No,
             };
-            if for_good {
-                self.answers.insert(used.key, (used.fingerprint, heard));
+            if kept != Kept::No {
+                self.answers.insert(used.key, FirstAnswer { fingerprint: used.fingerprint, heard, kept });
             }
         }
         assert_eq!(answer.novelty, Novelty::Fresh, "{request:?} was never asked before");
@@ -144,6 +158,20 @@ impl Oracle {
         }
         if let Ok(outcome) = &answer.decision {
             self.take_in(request, outcome, now);
+        }
+    }
+
+    /// Whether what was granted changed something, so that its answer is kept.
+    fn is_kept(&self, request: &Request, outcome: &Outcome, now: Time) -> Kept {
+        match (&request.command, outcome) {
+            (_, Outcome::TurnPending(_)) => Kept::No,
+            (Command::ActivateToken { token }, _) if self.pass(*token, now).is_some() => Kept::No,
+            (
+                _,
+                Outcome::Joined { issue: Issue::Existing, .. } | Outcome::HoldsExpired(_) | Outcome::Advanced { .. },
+            )
+            | (Command::LeaveQueue { .. } | Command::WakeToken { .. }, _) => Kept::IfItChanged,
+            _ => Kept::Yes,
         }
     }
 
@@ -196,7 +224,21 @@ impl Oracle {
         let too_many = self.seats.values().filter(mine).count() + seats.len() > self.rules.max_seats_per_user as usize;
         let closed = self.closed.contains(&concert) || now >= at(CLOSES);
         let early = now < self.opens[&concert];
+        let cools = seats.iter().any(|seat| {
+            let (user_id, at) = match &self.seats[seat] {
+                SeatBook { owner: Some(Owner { user, until: Some(until) }), .. } => (*user, *until),
+                SeatBook { let_go: Some(let_go), .. } => *let_go,
+                _ => return false,
+            };
+            Some(user_id) == user && now < at.plus(self.rules.seat_cooldown)
+        });
+        let pass = self.pass(token, now);
+        let late = pass.is_some_and(|pass| now >= pass.from.plus(self.rules.active_limit));
+        let often = pass.is_some_and(|pass| pass.holds >= self.rules.holds_per_turn);
         let causes = [
+            ("seat_cooling_down", cools),
+            ("turn_time_over", late),
+            ("too_many_holds", often),
             ("seat_held", owned(false)),
             ("seat_sold", owned(true)),
             ("seat_blocked", blocked),
@@ -233,7 +275,7 @@ impl Oracle {
                 let active = self.passes.iter().filter(|(id, pass)| id.room_id == room && pass.lives(now)).count();
                 assert!(i64::try_from(active).is_ok_and(|active| active < self.caps[&room]), "room {room} is full");
                 let until = now.plus(self.rules.idle_limit);
-                self.passes.insert(*token, Pass { user: row.user_id, from: now, until });
+                self.passes.insert(*token, Pass { user: row.user_id, from: now, until, holds: 0 });
             }
             (Command::WakeToken { token }, _) => self.renew(*token, None, now),
             (Command::LeaveQueue { token }, _) => {
@@ -245,6 +287,7 @@ impl Oracle {
                     let book = self.seats.get_mut(&row.seat_id).expect("a known seat");
                     assert_eq!((i128::from(row.price.get()), row.expires_at), (book.price, until));
                     book.owner = Some(Owner { user: row.user_id, until: Some(until) });
+                    book.let_go = None;
                     let hold = HoldBook { user: row.user_id, seat: row.seat_id, until, open: true };
                     assert!(self.holds.insert(row.reservation_id, hold).is_none(), "a reservation's id came again");
                 }
@@ -252,7 +295,9 @@ impl Oracle {
             }
             (Command::CancelReservation { reservation_id }, _) => {
                 let seat = self.close(*reservation_id);
-                self.seats.get_mut(&seat).expect("a known seat").owner = None;
+                let book = self.seats.get_mut(&seat).expect("a known seat");
+                let owner = book.owner.take().map(|owner| (owner.user, now));
+                book.let_go = owner.filter(|(user, _)| Some(*user) == request.caller.user_id());
             }
             (Command::Pay { token, .. }, Outcome::Paid(rows)) => {
                 for row in rows {
@@ -273,6 +318,7 @@ impl Oracle {
                 *self.balances.entry(paid.user).or_default() += paid.amount;
                 let book = self.seats.get_mut(&paid.seat).expect("a known seat");
                 book.owner = None;
+                book.let_go = Some((paid.user, now)).filter(|(user, _)| Some(*user) == request.caller.user_id());
                 book.blocked = self.closed.contains(&book.concert) || now >= at(CLOSES);
             }
             (Command::Charge { user_id, amount, reference }, _) => {
@@ -285,6 +331,7 @@ impl Oracle {
                     let book = self.seats.get_mut(seat).expect("a known seat");
                     book.blocked = matches!(action, SeatAction::Block { .. });
                     book.owner = None;
+                    book.let_go = None;
                 }
             }
             (Command::UpdateConcert { concert_id, change }, _) => {
@@ -353,8 +400,10 @@ impl Oracle {
         let Some(pass) = self.passes.get_mut(&token).filter(|pass| pass.lives(now)) else { return };
         let last = pass.from.plus(limit);
         pass.until = pass.until.max(now.plus(idle).min(last));
-        if let Some(end) = hold_until.filter(|_| now < last) {
+        if let Some(end) = hold_until {
+            assert!(now < last, "a hold after the turn's time");
             pass.until = pass.until.max(end.plus(grace));
+            pass.holds += 1;
         }
     }
 

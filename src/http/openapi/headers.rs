@@ -18,7 +18,7 @@ pub(super) fn definitions() -> Value {
         },
         "Retry-After": {
             "description": "After how many seconds it is worth asking again. With 409 it is there for `seat_held`, \
-                `sale_not_open` and `turn_not_yet`.",
+                `seat_cooling_down`, `sale_not_open` and `turn_not_yet`, unless the answer is heard again.",
             "schema": { "type": "integer", "minimum": 1, "maximum": 3600 },
             "example": 2
         },
@@ -66,17 +66,21 @@ pub(super) fn of(answer: Answering<'_>) -> Value {
         headers.insert(name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
     };
     add("X-Request-Id");
-    let may_wait = ["seat_held", "sale_not_open", "turn_not_yet"];
+    let may_wait = ["seat_held", "seat_cooling_down", "sale_not_open", "turn_not_yet"];
     match answer.status {
         "202" | "429" | "503" => add("Retry-After"),
         "401" => add("WWW-Authenticate"),
         "409" if answer.codes.iter().any(|code| may_wait.contains(code)) => add("Retry-After"),
         _ => {}
     }
-    // What changed nothing by rule is not kept: a turn that is not yet there, and everything but sales and money.
+    // Of what changed nothing only the refusals are kept that somebody else's command could turn.
+    let is_kept = |code: &&str| {
+        ["sale_closed", "seat_held", "seat_sold", "seat_blocked", "seat_in_use", "too_many_seats", "balance_too_large"]
+            .contains(code)
+    };
     let kept = match answer.status {
         "200" | "201" | "402" => true,
-        "409" => answer.codes.iter().any(|code| !["turn_not_yet", "token_ended"].contains(code)),
+        "409" => answer.codes.iter().any(is_kept),
         _ => false,
     };
     if answer.key == Key::Taken && kept {

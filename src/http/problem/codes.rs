@@ -35,8 +35,10 @@ definitions! {
     TOKEN_OF_ANOTHER_ROOM: 403 "token_of_another_room" "The queue token is for another room" "The queue token belongs to another concert's room. Join this concert's line.";
     TOKEN_WAITING: 403 "token_waiting" "It is not your turn yet" "The token still waits. Ask for its position and activate it when it is offered.";
     TOKEN_NOT_ACTIVATED: 403 "token_not_activated" "Activate the queue token first" "The token has its turn; activate it, then try again.";
-    TOKEN_MISSED: 403 "token_missed" "The turn was missed" "The turn was not claimed in time. Activate the token to return to the head of the line.";
-    TOKEN_ENDED: 403 "token_ended" "The queue token has ended" "The token was spent, left the line or expired. Join the line again.";
+    TOKEN_MISSED: 403 "token_missed" "The turn was missed" "The turn was not claimed in time. Activate the token to return to the head of the line; a token that lets too many turns pass ends.";
+    TOKEN_ENDED: 403 "token_ended" "The queue token has ended" "The token was spent, left the line, expired or let too many turns pass. Join the line again.";
+    TURN_TIME_OVER: 403 "turn_time_over" "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
+    TOO_MANY_HOLDS: 403 "too_many_holds" "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
     NOT_FOUND: 404 "not_found" "No such thing" "There is no such thing, or it is another user's: the two cannot be told apart.";
     METHOD_NOT_ALLOWED: 405 "method_not_allowed" "The method is not allowed here" "The path exists, but not with this method; the `Allow` header lists those it has.";
     REQUEST_TIMEOUT: 408 "request_timeout" "The request came too slowly" "The headers or the body did not arrive in time. Nothing was done.";
@@ -45,6 +47,7 @@ definitions! {
     SEAT_HELD: 409 "seat_held" "The seat is held" "Somebody holds seat `seat_id` until `held_until`. Choose another one, or try again then.";
     SEAT_SOLD: 409 "seat_sold" "The seat is sold" "Seat `seat_id` is sold. Choose another one.";
     SEAT_BLOCKED: 409 "seat_blocked" "The seat is not for sale" "Seat `seat_id` is not for sale. Choose another one.";
+    SEAT_COOLING_DOWN: 409 "seat_cooling_down" "The seat is for others first" "The caller gave seat `seat_id` up, or let its hold end, a moment ago, and may hold it again from `until` on, if it is free then. Choose another one.";
     SEAT_IN_USE: 409 "seat_in_use" "The seat is held or sold" "Seat `seat_id` can be neither blocked nor freed while it is held or sold.";
     SEAT_NUMBER_TAKEN: 409 "seat_number_taken" "The seat number exists" "The concert has a seat with number `seat_number`; no seat was added.";
     TOO_MANY_SEATS: 409 "too_many_seats" "Too many seats" "One user may have at most `limit` seats in a concert.";

@@ -10,6 +10,7 @@ use crate::store::Line;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     queue::{Gate, Room, Token, TokenStatus},
+    rules::OFFER_LEAD_MAX,
     time::Time,
     world::Changes,
 };
@@ -138,7 +139,10 @@ impl RoomView {
     pub fn follow(&mut self, delta: &Delta<'_>) -> Effects {
         if self.is_plain_issue(delta) {
             self.raise_tail(delta);
-            return Effects { must_publish: false, may_move: !delta.inserted.is_empty() && self.may_have_places() };
+            return Effects {
+                must_publish: false,
+                may_move: !delta.inserted.is_empty() && self.may_have_places(delta.now),
+            };
         }
         let (active, offered) = (self.active, self.offered);
         let mut may_move = self.take_room(delta.room);
@@ -160,7 +164,7 @@ impl RoomView {
         let held = self.held();
         self.pace.departed(step.departed, delta.now, held);
         let frees = self.active + self.offered < active + offered;
-        may_move |= frees || (step.joined > 0 && self.may_have_places());
+        may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move }
     }
 
@@ -186,7 +190,7 @@ impl RoomView {
         if room.epoch == self.room.epoch {
             room.cursor = room.cursor.max(self.room.cursor);
         }
-        let settings = |room: &Room| (room.max_active, room.admit_per_minute, room.gate);
+        let settings = |room: &Room| (room.max_active, room.admit_per_minute, room.gate, room.opens_at);
         let changed = settings(&room) != settings(&self.room);
         self.room = Arc::new(room);
         changed
@@ -256,9 +260,10 @@ impl RoomView {
     }
 
     /// Whether a turn might be offered to somebody who comes now: offers exceed the free places by half at most.
-    fn may_have_places(&self) -> bool {
+    fn may_have_places(&self, now: Time) -> bool {
         let free = self.room.max_active.saturating_sub(self.active);
-        self.room.gate == Gate::Open && self.offered.saturating_mul(2) < free.saturating_mul(3)
+        let rests = self.room.rests_until(now, OFFER_LEAD_MAX).is_some();
+        self.room.gate == Gate::Open && !rests && self.offered.saturating_mul(2) < free.saturating_mul(3)
     }
 
     fn held(&self) -> Held {

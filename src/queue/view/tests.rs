@@ -192,15 +192,15 @@ fn move_on(model: &mut Model, view: &mut RoomView, count: i64) {
 #[test]
 fn the_wait_is_unknown_until_the_pace_is_measured_and_while_paused() {
     let (mut model, mut view) = full_room(200);
-    assert_eq!(view.estimated_wait(0), Estimate::Unknown(WaitUnknown::Measuring));
+    assert_eq!(view.estimated_wait(0, None), Estimate::Unknown(WaitUnknown::Measuring));
     move_on(&mut model, &mut view, 30);
-    let Estimate::Known { p50, p90 } = view.estimated_wait(9) else { panic!("known after 29 departures") };
+    let Estimate::Known { p50, p90 } = view.estimated_wait(9, None) else { panic!("known after 29 departures") };
     assert_eq!(p50, Span::from_secs(10));
     assert!(p90 > p50);
     let pause = request(&model, &Event::Pause(true)).unwrap();
     let (_, changes) = model.transact(START, Rules::default(), &[pause]);
     follow(&mut view, &changes);
-    assert_eq!(view.estimated_wait(9), Estimate::Unknown(WaitUnknown::Paused));
+    assert_eq!(view.estimated_wait(9, None), Estimate::Unknown(WaitUnknown::Paused));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn the_silent_in_front_are_not_waited_for() {
     let (mut model, mut view) = full_room(200);
     move_on(&mut model, &mut view, 30);
     view.set_alive_ppm(500_000);
-    let Estimate::Known { p50, .. } = view.estimated_wait(100) else { panic!("known after 29 departures") };
+    let Estimate::Known { p50, .. } = view.estimated_wait(100, None) else { panic!("known after 29 departures") };
     assert_eq!(p50, Span::from_secs(51));
 }
 
@@ -216,8 +216,28 @@ fn the_silent_in_front_are_not_waited_for() {
 fn a_free_place_is_waited_for_by_nobody() {
     let model = Model::new(5, START);
     let view = RoomView::laid(&line(&model, START));
-    assert_eq!(view.estimated_wait(4), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
-    assert_eq!(view.estimated_wait(5), Estimate::Unknown(WaitUnknown::Measuring));
+    assert_eq!(view.estimated_wait(4, None), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
+    assert_eq!(view.estimated_wait(5, None), Estimate::Unknown(WaitUnknown::Measuring));
+}
+
+#[test]
+fn a_line_that_rests_until_the_sale_opens_has_no_estimate_and_is_asked_for_at_its_end() {
+    let mut model = Model::new(5, START);
+    model.rooms.get_mut(&RoomId::HOUSE).unwrap().opens_at = Some(START.plus(Span::from_secs(600)));
+    let view = RoomView::laid(&line(&model, START));
+    let lead = Span::from_secs(5);
+    let at = |seconds| START.plus(Span::from_secs(seconds));
+    assert_eq!(view.rest(START, lead), Some(Span::from_secs(595)));
+    assert_eq!(view.rest(at(595), lead), None);
+    assert_eq!(view.estimated_wait(0, view.rest(START, lead)), Estimate::Unknown(WaitUnknown::SaleNotOpen));
+    let place = view.place(Position(1));
+    let even = |seconds| {
+        let rest = view.rest(at(seconds), lead);
+        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, rest)).sum::<i64>() / 1_000
+    };
+    assert!((29_500..=30_500).contains(&even(0)), "{}", even(0));
+    assert!((9_800..=10_200).contains(&even(585)), "{}", even(585));
+    assert!((380..=420).contains(&even(595)), "a place is free: {}", even(595));
 }
 
 #[test]
@@ -225,17 +245,17 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     let (_, view) = full_room(2_000);
     let even = |position| {
         let place = view.place(Position(position));
-        (0..1_000).map(|seed| view.poll_after_ms(&place, seed)).sum::<i64>() / 1_000
+        (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None)).sum::<i64>() / 1_000
     };
     assert!((1_450..=1_550).contains(&even(1)), "{}", even(1));
     assert!((29_500..=30_500).contains(&even(2_000)), "{}", even(2_000));
     let place = view.place(Position(2_000));
-    let spread: Vec<_> = (0..1_000).map(|seed| view.poll_after_ms(&place, seed)).collect();
+    let spread: Vec<_> = (0..1_000).map(|seed| view.poll_after_ms(&place, seed, None)).collect();
     assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
-    assert_eq!(view.poll_after_ms(&place, 7), view.poll_after_ms(&place, 7));
+    assert_eq!(view.poll_after_ms(&place, 7, None), view.poll_after_ms(&place, 7, None));
     let offered = Place { status: TokenStatus::Offered, ahead: 0, activated_at: None, deadline: None };
-    assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed) <= 1_500));
+    assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None) <= 1_500));
 }
 
 #[test]

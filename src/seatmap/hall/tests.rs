@@ -63,6 +63,7 @@ fn seat(number: i32, status: SeatStatus, at: i64) -> Seat {
         reservation_id: None,
         blocked_reason: None,
         updated_at: Time::from_micros(at),
+        let_go: None,
     }
 }
 

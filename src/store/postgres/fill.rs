@@ -48,8 +48,8 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
             match kind {
                 Load::Tokens => {
                     let token = rows::token(row)?;
-                    tuples.tokens.note(token.id, row, 9)?;
-                    tokens.push((token, Found::of(row.try_get(10)?)));
+                    tuples.tokens.note(token.id, row, 11)?;
+                    tokens.push((token, Found::of(row.try_get(12)?)));
                 }
                 Load::Departed => {
                     counts.entry(RoomId::new(row.try_get(0)?)).or_default().1 = room_counts(row)?;
@@ -115,7 +115,7 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         }
         Load::Seats => {
             let seat = rows::seat(row)?;
-            tuples.seats.note(seat.seat_id, row, 8)?;
+            tuples.seats.note(seat.seat_id, row, 10)?;
             world.seats.load(seat.seat_id, seat);
         }
         Load::Concerts => {

@@ -9,7 +9,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Fence, Room, Token},
     reservation::Reservation,
-    seat::{Seat, SeatLabel},
+    seat::{LetGo, Seat, SeatLabel},
     time::Time,
     user::{Session, User},
     world::AuditEntry,
@@ -79,7 +79,7 @@ pub(super) fn session(row: &Row) -> Result<Session, Error> {
 macro_rules! token_columns {
     () => {
         "w.room_id, w.position, w.user_id, w.status, w.issued_at, w.activated_at, \
-         coalesce(w.active_until, w.deadline), w.expired_at, w.end_reason"
+         coalesce(w.active_until, w.deadline), w.expired_at, w.end_reason, w.turns_passed, w.holds"
     };
 }
 

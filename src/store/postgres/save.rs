@@ -46,6 +46,10 @@ fn count<R>(rows: &[R]) -> i64 {
     i64::try_from(rows.len()).unwrap_or(i64::MAX)
 }
 
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
 fn micros(time: Option<Time>) -> Option<i64> {
     time.map(Time::micros)
 }
@@ -187,6 +191,8 @@ impl<'a> Saves<'a> {
             let sections: Vec<&str> = column(save.rows, |row| label(row).section.as_str());
             let rows: Vec<&str> = column(save.rows, |row| label(row).row.as_str());
             let grades: Vec<&str> = column(save.rows, |row| label(row).grade.as_str());
+            let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go.map(|let_go| let_go.user_id.0));
+            let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go.map(|let_go| let_go.at)));
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
             save.run(&[
                 &ids,
@@ -199,6 +205,8 @@ impl<'a> Saves<'a> {
                 &sections,
                 &rows,
                 &grades,
+                &let_go_by,
+                &let_go_at,
                 &times,
             ])
             .await
@@ -214,7 +222,10 @@ impl<'a> Saves<'a> {
             let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
             let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason.as_deref());
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
-            save.run(&[&at, &ids, &statuses, &reservations, &reasons, &times, &count(save.rows)]).await
+            let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go.map(|let_go| let_go.user_id.0));
+            let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go.map(|let_go| let_go.at)));
+            let expected = count(save.rows);
+            save.run(&[&at, &ids, &statuses, &reservations, &reasons, &times, &let_go_by, &let_go_at, &expected]).await
         });
     }
 
@@ -318,7 +329,7 @@ impl<'a> Saves<'a> {
 
     fn tokens(&mut self, active: &HashSet<TokenId>) {
         let changes = self.changes;
-        // Of a token that stays active only the end can change: that touches no index.
+        // Of a token that stays active only the end and the number of holds can change: that touches no index.
         let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
         let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
         let (session, tuples) = (self.session, &self.tuples.tokens);
@@ -328,7 +339,8 @@ impl<'a> Saves<'a> {
                 let rooms: Vec<i64> = column(&renewed, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&renewed, |row| row.id.position.0);
                 let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline));
-                session.execute(&sql::RENEW_TOKENS, &[&at, &rooms, &positions, &ends, &count(&renewed)]).await
+                let holds: Vec<i32> = column(&renewed, |row| number(row.holds));
+                session.execute(&sql::RENEW_TOKENS, &[&at, &rooms, &positions, &ends, &holds, &count(&renewed)]).await
             });
         }
         if !others.is_empty() {
@@ -337,7 +349,8 @@ impl<'a> Saves<'a> {
                 let rooms: Vec<i64> = column(&others, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&others, |row| row.id.position.0);
                 let columns = TokenColumns::of(&others);
-                let TokenColumns { statuses, activated, deadlines, active_until, expired, reasons } = &columns;
+                let TokenColumns { statuses, activated, deadlines, active_until, expired, reasons, passed, holds } =
+                    &columns;
                 session
                     .execute(
                         &sql::UPDATE_TOKENS,
@@ -351,6 +364,8 @@ impl<'a> Saves<'a> {
                             active_until,
                             expired,
                             reasons,
+                            passed,
+                            holds,
                             &count(&others),
                         ],
                     )
@@ -366,7 +381,8 @@ impl<'a> Saves<'a> {
                 let users: Vec<Uuid> = column(&new, |row| row.user_id.0);
                 let issued: Vec<i64> = column(&new, |row| row.issued_at.micros());
                 let columns = TokenColumns::of(&new);
-                let TokenColumns { statuses, activated, deadlines, active_until, expired, reasons } = &columns;
+                let TokenColumns { statuses, activated, deadlines, active_until, expired, reasons, passed, holds } =
+                    &columns;
                 session
                     .execute(
                         &sql::INSERT_TOKENS,
@@ -381,6 +397,8 @@ impl<'a> Saves<'a> {
                             active_until,
                             expired,
                             reasons,
+                            passed,
+                            holds,
                         ],
                     )
                     .await
@@ -537,6 +555,8 @@ struct TokenColumns {
     active_until: Vec<Option<i64>>,
     expired: Vec<Option<i64>>,
     reasons: Vec<Option<&'static str>>,
+    passed: Vec<i32>,
+    holds: Vec<i32>,
 }
 
 impl TokenColumns {
@@ -549,6 +569,8 @@ impl TokenColumns {
             active_until: column(rows, |row| micros(row.deadline.filter(|_| active(row)))),
             expired: column(rows, |row| micros(row.expired_at)),
             reasons: column(rows, |row| row.end_reason.map(Word::word)),
+            passed: column(rows, |row| number(row.turns_passed)),
+            holds: column(rows, |row| number(row.holds)),
         }
     }
 }

@@ -98,20 +98,23 @@ pub(super) const INSERT_CONCERTS: Statement = Statement {
 
 pub(super) const INSERT_SEATS: Statement = Statement {
     sql: "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section,
-              \"row\", grade, created_at, updated_at)
-          SELECT k.*, k.created_at FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS k (seat_id, concert_id,
-              seat_number, price, status, reservation_id, blocked_reason, section, \"row\", grade, created_at)",
-    types: &[IDS, IDS, NUMBERS, IDS, TEXTS, IDS, TEXTS, TEXTS, TEXTS, TEXTS, IDS],
+              \"row\", grade, let_go_by, let_go_at, created_at, updated_at)
+          SELECT k.*, k.created_at FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS k (seat_id,
+              concert_id, seat_number, price, status, reservation_id, blocked_reason, section, \"row\", grade, let_go_by,
+              let_go_at, created_at)",
+    types: &[IDS, IDS, NUMBERS, IDS, TEXTS, IDS, TEXTS, TEXTS, TEXTS, TEXTS, UUIDS, IDS, IDS],
 };
 
 pub(super) const UPDATE_SEATS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE seat AS s SET status = k.status, reservation_id = k.reservation_id,
-                  blocked_reason = k.blocked_reason, updated_at = k.updated_at
-              FROM unnest($1, $2, $3, $4, $5, $6) AS k (tuple, id, status, reservation_id, blocked_reason, updated_at)
+                  blocked_reason = k.blocked_reason, updated_at = k.updated_at, let_go_by = k.let_go_by,
+                  let_go_at = k.let_go_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS k (tuple, id, status, reservation_id, blocked_reason,
+                  updated_at, let_go_by, let_go_at)
               WHERE s.ctid = k.tuple AND s.seat_id - k.id = 0 RETURNING 1
-          ) SELECT all_found(count(*), $7) FROM done",
-    types: &[TUPLES, IDS, TEXTS, IDS, TEXTS, IDS, NUMBER],
+          ) SELECT all_found(count(*), $9) FROM done",
+    types: &[TUPLES, IDS, TEXTS, IDS, TEXTS, IDS, UUIDS, IDS, NUMBER],
 };
 
 pub(super) const UPDATE_RESERVATIONS: Statement = Statement {
@@ -168,11 +171,11 @@ pub(super) const INSERT_HISTORY: Statement = Statement {
 
 pub(super) const RENEW_TOKENS: Statement = Statement {
     sql: "WITH done AS (
-              UPDATE waiting_token AS w SET active_until = k.active_until
-              FROM unnest($1, $2, $3, $4) AS k (tuple, room_id, position, active_until)
+              UPDATE waiting_token AS w SET active_until = k.active_until, holds = k.holds
+              FROM unnest($1, $2, $3, $4, $5) AS k (tuple, room_id, position, active_until, holds)
               WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
-          ) SELECT all_found(count(*), $5) FROM done",
-    types: &[TUPLES, IDS, IDS, IDS, NUMBER],
+          ) SELECT all_found(count(*), $6) FROM done",
+    types: &[TUPLES, IDS, IDS, IDS, NUMBERS, NUMBER],
 };
 
 /// Active tokens that are not overdue are looked at again when they may be.
@@ -203,20 +206,21 @@ pub(super) const UPDATE_TOKENS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE waiting_token AS w SET status = k.status, activated_at = k.activated_at, deadline = k.deadline,
                   active_until = k.active_until, due_from = k.active_until, expired_at = k.expired_at,
-                  end_reason = k.end_reason
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS k (tuple, room_id, position, status, activated_at,
-                  deadline, active_until, expired_at, end_reason)
+                  end_reason = k.end_reason, turns_passed = k.turns_passed, holds = k.holds
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS k (tuple, room_id, position, status,
+                  activated_at, deadline, active_until, expired_at, end_reason, turns_passed, holds)
               WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
-          ) SELECT all_found(count(*), $10) FROM done",
-    types: &[TUPLES, IDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, NUMBER],
+          ) SELECT all_found(count(*), $12) FROM done",
+    types: &[TUPLES, IDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, NUMBERS, NUMBERS, NUMBER],
 };
 
 pub(super) const INSERT_TOKENS: Statement = Statement {
     sql: "INSERT INTO waiting_token (room_id, position, user_id, issued_at, status, activated_at, deadline,
-              active_until, expired_at, end_reason, due_from)
-          SELECT k.*, k.active_until FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS k (room_id, position,
-              user_id, issued_at, status, activated_at, deadline, active_until, expired_at, end_reason)",
-    types: &[IDS, IDS, UUIDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS],
+              active_until, expired_at, end_reason, turns_passed, holds, due_from)
+          SELECT k.*, k.active_until FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS k (room_id,
+              position, user_id, issued_at, status, activated_at, deadline, active_until, expired_at, end_reason,
+              turns_passed, holds)",
+    types: &[IDS, IDS, UUIDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, NUMBERS, NUMBERS],
 };
 
 pub(super) const INSERT_AUDIT: Statement = Statement {

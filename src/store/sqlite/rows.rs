@@ -10,7 +10,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Fence, Room, Token},
     reservation::Reservation,
-    seat::{Seat, SeatLabel},
+    seat::{LetGo, Seat, SeatLabel},
     time::Time,
     user::{Session, User},
     world::AuditEntry,
@@ -48,7 +48,8 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session> {
 
 macro_rules! token_columns {
     () => {
-        "room_id, position, user_id, status, issued_at, activated_at, deadline, expired_at, end_reason"
+        "room_id, position, user_id, status, issued_at, activated_at, deadline, expired_at, end_reason, turns_passed, \
+         holds"
     };
 }
 

@@ -233,7 +233,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
 fn save_seats(conn: &Connection, changes: &Changes) -> Result<()> {
     if !changes.seats.updated.is_empty() {
         let mut update = conn.prepare_cached(
-            "UPDATE seat SET status = ?2, reservation_id = ?3, blocked_reason = ?4, updated_at = ?5
+            "UPDATE seat SET status = ?2, reservation_id = ?3, blocked_reason = ?4, updated_at = ?5, let_go_by = ?6,
+                 let_go_at = ?7
              WHERE seat_id = ?1",
         )?;
         for seat in &changes.seats.updated {
@@ -244,6 +245,8 @@ fn save_seats(conn: &Connection, changes: &Changes) -> Result<()> {
                     seat.reservation_id.map(ReservationId::get),
                     &seat.blocked_reason,
                     seat.updated_at.micros(),
+                    seat.let_go.map(|let_go| let_go.user_id.0),
+                    seat.let_go.map(|let_go| let_go.at.micros()),
                 ))
                 .and_then(one)?;
         }
@@ -258,8 +261,8 @@ fn insert_seats(conn: &Connection, seats: &[Seat], labels: &HashMap<SeatId, Seat
     let unlabelled = SeatLabel::default();
     let mut insert = conn.prepare_cached(
         "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section,
-             \"row\", grade, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
+             \"row\", grade, let_go_by, let_go_at, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)",
     )?;
     for seat in seats {
         let label = labels.get(&seat.seat_id).unwrap_or(&unlabelled);
@@ -274,6 +277,8 @@ fn insert_seats(conn: &Connection, seats: &[Seat], labels: &HashMap<SeatId, Seat
             label.section,
             label.row,
             label.grade,
+            seat.let_go.map(|let_go| let_go.user_id.0),
+            seat.let_go.map(|let_go| let_go.at.micros()),
             seat.updated_at.micros()
         ])?;
     }
@@ -413,18 +418,20 @@ fn save_history(conn: &Connection, history: &[PointEntry]) -> Result<()> {
 fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenId>) -> Result<()> {
     let micros = |time: Option<Time>| time.map(Time::micros);
     if !tokens.updated.is_empty() {
-        // Of a token that stays active only the deadline can change. Saying so leaves the indexes on the status alone.
-        let mut renew =
-            conn.prepare_cached("UPDATE waiting_token SET deadline = ?3 WHERE room_id = ?1 AND position = ?2")?;
+        // Of a token that stays active only the deadline and the number of holds can change. Saying so leaves the indexes on the status alone.
+        let mut renew = conn.prepare_cached(
+            "UPDATE waiting_token SET deadline = ?3, holds = ?4 WHERE room_id = ?1 AND position = ?2",
+        )?;
         let mut update = conn.prepare_cached(
             "UPDATE waiting_token
-             SET status = ?3, activated_at = ?4, deadline = ?5, expired_at = ?6, end_reason = ?7
+             SET status = ?3, activated_at = ?4, deadline = ?5, expired_at = ?6, end_reason = ?7, turns_passed = ?8,
+                 holds = ?9
              WHERE room_id = ?1 AND position = ?2",
         )?;
         for token in &tokens.updated {
             let (room, position) = (token.id.room_id.get(), token.id.position.0);
             if token.status == TokenStatus::Active && active.contains(&token.id) {
-                renew.execute((room, position, micros(token.deadline))).and_then(one)?;
+                renew.execute((room, position, micros(token.deadline), token.holds)).and_then(one)?;
             } else {
                 update
                     .execute((
@@ -435,6 +442,8 @@ fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenI
                         micros(token.deadline),
                         micros(token.expired_at),
                         token.end_reason.map(Word::word),
+                        token.turns_passed,
+                        token.holds,
                     ))
                     .and_then(one)?;
             }
@@ -443,8 +452,8 @@ fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenI
     if !tokens.inserted.is_empty() {
         let mut insert = conn.prepare_cached(
             "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, deadline,
-                 expired_at, end_reason)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 expired_at, end_reason, turns_passed, holds)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
         for token in &tokens.inserted {
             insert.execute((
@@ -457,6 +466,8 @@ fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenI
                 micros(token.deadline),
                 micros(token.expired_at),
                 token.end_reason.map(Word::word),
+                token.turns_passed,
+                token.holds,
             ))?;
         }
     }

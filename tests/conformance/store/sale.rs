@@ -7,10 +7,11 @@ use frontrow_domain::{
     money::Money,
     payment::PaymentStatus,
     points::PointKind,
-    queue::{EndReason, Gate, TokenStatus},
+    queue::{EndReason, Fence, Gate, TokenStatus},
     refusal::{Refusal, Thing},
     reservation::ReservationStatus,
-    seat::{Seat, SeatAction, SeatStatus},
+    rules::Rules,
+    seat::{LetGo, Seat, SeatAction, SeatStatus},
     time::{Span, Time},
     user::Caller,
 };
@@ -81,6 +82,8 @@ pub(super) async fn a_refund_frees_the_seat_and_gives_the_points_back(office: &F
     assert_eq!(office.store.point(sale.user).await.unwrap().unwrap().amount, Money::new(1_000_000));
     assert_eq!(office.ask(Caller::Buyer(sale.user), refund).await, Err(Refusal::AlreadyRefunded));
 
+    // For a while the seat is for others first.
+    office.clock.advance(Rules::default().seat_cooldown);
     let token = office.activate(sale.user).await;
     let again = office.hold(sale.user, token, sale.seats[0]).await;
     office.pay(sale.user, token, again.reservation_id).await;
@@ -292,12 +295,49 @@ pub(super) async fn a_concerts_own_room_follows_its_sale(office: &Fixture) {
     assert_eq!(changes.rooms.updated.len(), 1);
     assert_eq!(window().await, (Some(opens_at), Some(closes_at)));
     let now = START.plus(Span::from_secs(60));
-    office.clock.advance(Span::from_secs(60));
+    office.advance(60);
     let close = ConcertChange { status: Some(ConcertStatus::Closed), ..Default::default() };
     assert!(office.ask(Caller::System, update(close)).await.is_ok());
     assert_eq!(window().await, (Some(opens_at), Some(now)));
     let next = office.join(office.register().await, RoomId::HOUSE).await;
     assert_eq!((token.id.position.0, next.id.position.0), (1, 1));
+}
+
+pub(super) async fn who_let_a_seat_go_and_how_often_a_token_held_are_read_back(office: &Fixture) {
+    let concert = office.concert().await;
+    let seats = office.seats(concert.concert_id, 2).await;
+    let (user, other) = (office.register().await, office.register().await);
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, seats[0]).await;
+    office.hold(user, token, seats[1]).await;
+    assert_eq!(office.store.token(token).await.unwrap().unwrap().holds, 2);
+    let cancel = Command::CancelReservation { reservation_id: held.reservation_id };
+    assert!(office.ask(Caller::Buyer(user), cancel).await.is_ok());
+    assert_eq!(seat(office, seats[0]).await.let_go, Some(LetGo { user_id: user, at: START }));
+    let again = Command::Hold { token, seat_ids: vec![seats[0]] };
+    let until = START.plus(Rules::default().seat_cooldown);
+    let refusal = Err(Refusal::SeatCoolingDown { seat_id: seats[0], until });
+    assert_eq!(office.ask(Caller::Buyer(user), again).await, refusal);
+    let theirs = office.activate(other).await;
+    office.hold(other, theirs, seats[0]).await;
+    assert_eq!(seat(office, seats[0]).await.let_go, None);
+    assert_eq!(office.store.token(token).await.unwrap().unwrap().holds, 2);
+}
+
+pub(super) async fn a_token_that_let_its_turns_pass_has_ended_for_that(office: &Fixture) {
+    let user = office.register().await;
+    let token = office.join(user, RoomId::HOUSE).await.id;
+    let asleep = vec![token.position];
+    let advance = |asleep| Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, asleep };
+    assert!(office.ask(Caller::System, advance(asleep)).await.is_ok());
+    let row = office.store.token(token).await.unwrap().unwrap();
+    assert_eq!((row.status, row.turns_passed), (TokenStatus::Dormant, 1));
+    assert!(office.ask(Caller::Buyer(user), Command::WakeToken { token }).await.is_ok());
+    assert!(office.ask(Caller::System, advance(Vec::new())).await.is_ok());
+    office.clock.advance(Rules::default().claim_window);
+    assert!(office.ask(Caller::System, advance(Vec::new())).await.is_ok());
+    let row = office.store.token(token).await.unwrap().unwrap();
+    assert_eq!((row.status, row.turns_passed, row.end_reason), (TokenStatus::Ended, 2, Some(EndReason::Missed)));
 }
 
 pub(super) async fn a_seat_added_and_held_in_one_batch_is_held(office: &Fixture) {
