@@ -3,6 +3,7 @@
 //! A batch never waits to fill: it takes whatever has arrived while the last transaction was in flight. An idle
 //! command costs one transaction; under load the batches grow by themselves.
 
+mod berths;
 mod health;
 mod lane;
 
@@ -13,15 +14,14 @@ use crate::{
     telemetry::Metrics,
 };
 use async_trait::async_trait;
+use berths::{Berth, Berths};
 use frontrow_domain::{
-    command::{Answer, Command, Request},
-    id::{RoomId, UserId},
+    command::{Answer, Request},
     world::Changes,
 };
 use health::SharedHealth;
 use lane::Lane;
 use std::{
-    hash::{DefaultHasher, Hash, Hasher as _},
     io,
     sync::{
         Arc,
@@ -81,12 +81,11 @@ pub struct EngineLimits {
 #[derive(Debug)]
 pub struct Engine {
     lanes: Vec<mpsc::Sender<Job>>,
+    berths: Arc<Berths>,
     health: Arc<SharedHealth>,
     batches: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 }
-
-type Reply = oneshot::Sender<Result<Answer, Fault>>;
 
 #[derive(Debug)]
 struct Job {
@@ -124,7 +123,8 @@ impl Engine {
             threads.push(thread.spawn(move || lane.run(queue, &runtime))?);
             lanes.push(jobs);
         }
-        Ok((Self { lanes, health, batches, metrics }, threads))
+        let berths = Berths::new(lanes.len());
+        Ok((Self { lanes, berths, health, batches, metrics }, threads))
     }
 
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
@@ -132,8 +132,8 @@ impl Engine {
     /// # Errors
     /// A [`Fault`]; refusals are answers.
     pub async fn run(&self, request: Request) -> Result<Answer, Fault> {
-        let (reply, answer) = oneshot::channel();
-        if self.send(Job { request, queued_at: Instant::now(), reply }).is_err() {
+        let (to, answer) = oneshot::channel();
+        if self.send(request, to).is_err() {
             self.metrics.overloads.inc();
             return Err(Fault::Overloaded);
         }
@@ -142,15 +142,16 @@ impl Engine {
 
     /// Has a command decided without waiting for the answer; dropped when too much waits already.
     pub fn run_unwatched(&self, request: Request) {
-        let (reply, _) = oneshot::channel();
-        if self.send(Job { request, queued_at: Instant::now(), reply }).is_err() {
+        let (to, _) = oneshot::channel();
+        if self.send(request, to).is_err() {
             tracing::debug!("an unwatched command was dropped: the engine's queue is full");
         }
     }
 
-    fn send(&self, job: Job) -> Result<(), Fault> {
-        let lane = lane_of(&job.request, self.lanes.len());
-        let jobs = self.lanes.get(lane).ok_or(Fault::Internal)?;
+    fn send(&self, request: Request, to: oneshot::Sender<Result<Answer, Fault>>) -> Result<(), Fault> {
+        let berth = self.berths.take(&request);
+        let jobs = self.lanes.get(berth.lane).ok_or(Fault::Internal)?;
+        let job = Job { request, queued_at: Instant::now(), reply: Reply { to, _berth: berth } };
         jobs.try_send(job).map_err(|_| Fault::Overloaded)
     }
 
@@ -178,45 +179,17 @@ impl Engine {
     }
 }
 
-/// What a command is queued behind: commands of one home are decided in the order in which they came.
-#[derive(Debug, Hash)]
-enum Home {
-    /// The line of a room.
-    Line(RoomId),
-    /// The seats of the concerts of a room.
-    Sale(RoomId),
-    /// Whatever a user does outside of a room.
-    User(Option<UserId>),
+/// Where a command's answer goes. Its place in the lane is free once it is answered.
+#[derive(Debug)]
+struct Reply {
+    to: oneshot::Sender<Result<Answer, Fault>>,
+    _berth: Berth,
 }
 
-/// Which of `lanes` a command takes. A hot room has a lane for its line and lanes for its sale, so that neither waits
-/// for the other, and the other rooms are spread over the rest. The lanes only tell who waits for whom: what two of
-/// them may not do at once, the store's locks see to.
-///
-/// A sale is shared out by token over half of the lanes that sales have: one batch at a time keeps a server busy on
-/// one processor only, and all lanes would leave none to the sales that are not hot.
-fn lane_of(request: &Request, lanes: usize) -> usize {
-    if lanes <= 1 {
-        return 0;
-    }
-    let (home, share) = match &request.command {
-        Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => (Home::Line(*room_id), 0),
-        Command::ActivateToken { token } | Command::LeaveQueue { token } => (Home::Line(token.room_id), 0),
-        Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
-            (Home::Sale(token.room_id), token.position.0.unsigned_abs())
-        }
-        _ => (Home::User(request.caller.user_id()), 0),
-    };
-    let mut hasher = DefaultHasher::new();
-    home.hash(&mut hasher);
-    let hash = usize::try_from(hasher.finish() >> 1).unwrap_or(0);
-    // The lines have the first half of the lanes and the sales the other.
-    let half = lanes / 2;
-    let sales = lanes - half;
-    let shares = sales.div_ceil(2);
-    match home {
-        Home::Line(_) => hash % half,
-        Home::Sale(_) | Home::User(_) => half + (hash + usize::try_from(share).unwrap_or(0) % shares) % sales,
+impl Reply {
+    /// Answers. Who has stopped waiting needs no answer.
+    fn send(self, answer: Result<Answer, Fault>) {
+        let _ = self.to.send(answer);
     }
 }
 
@@ -225,7 +198,8 @@ mod tests {
     use super::*;
     use crate::{clock::Clock, store::memory::MemoryStore};
     use frontrow_domain::{
-        id::{Position, TokenId},
+        command::Command,
+        id::RoomId,
         rules::Rules,
         time::Time,
         user::{Caller, NewUser, Role},
@@ -309,53 +283,6 @@ mod tests {
         drop(engine);
         for thread in threads {
             thread.join().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_line_and_its_sale_have_lanes_of_their_own_and_one_user_keeps_to_one() {
-        let of = |command, lanes| {
-            lane_of(
-                &Request { caller: Caller::Buyer(UserId(uuid::Uuid::from_u128(1))), command, idempotency: None },
-                lanes,
-            )
-        };
-        let cancel = |id| Command::CancelReservation { reservation_id: frontrow_domain::id::ReservationId::new(id) };
-        for number in 0..100 {
-            let room_id = RoomId::new(number);
-            let token = TokenId { room_id, position: Position(1) };
-            let line = of(Command::ActivateToken { token }, 4);
-            assert!(line < 2);
-            assert_eq!(of(Command::IssueToken { room_id, concert_id: None }, 4), line);
-            let sale = of(Command::Hold { token, seat_ids: Vec::new() }, 4);
-            assert!((2..4).contains(&sale));
-            assert_eq!(of(Command::Pay { token, reservation_ids: Vec::new() }, 4), sale);
-            assert_eq!(of(cancel(number), 4), of(cancel(1), 4));
-            assert_eq!(of(Command::Hold { token, seat_ids: Vec::new() }, 1), 0);
-        }
-        let used: std::collections::HashSet<_> = (0..100)
-            .map(|number| {
-                of(Command::WakeToken { token: TokenId { room_id: RoomId::new(number), position: Position(1) } }, 8)
-            })
-            .collect();
-        assert_eq!(used.len(), 4, "the rooms are spread over the lanes of the sales");
-    }
-
-    #[test]
-    fn a_hot_sale_takes_half_of_the_lanes_that_sales_have_and_each_token_keeps_to_one() {
-        for (lanes, expected) in [(1, 1), (2, 1), (4, 1), (8, 2), (16, 4)] {
-            let of = |position, command: fn(TokenId) -> Command| {
-                let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-                lane_of(&Request { caller: Caller::System, command: command(token), idempotency: None }, lanes)
-            };
-            let used: std::collections::HashSet<_> = (1..100)
-                .map(|position| {
-                    let lane = of(position, |token| Command::Hold { token, seat_ids: Vec::new() });
-                    assert_eq!(of(position, |token| Command::Pay { token, reservation_ids: Vec::new() }), lane);
-                    lane
-                })
-                .collect();
-            assert_eq!(used.len(), expected, "{lanes} lanes");
         }
     }
 }

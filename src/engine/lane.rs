@@ -117,7 +117,7 @@ impl Lane {
         for job in jobs.drain(..) {
             if job.queued_at.elapsed() > QUEUED_MAX {
                 self.metrics.overloads.inc();
-                let _ = job.reply.send(Err(Fault::Overloaded));
+                job.reply.send(Err(Fault::Overloaded));
             } else {
                 requests.push(job.request);
                 replies.push(job.reply);
@@ -155,7 +155,7 @@ impl Lane {
                         parts.extend(Self::to_repeat(&batch, &mut replies, repeats));
                     }
                     for reply in replies {
-                        let _ = reply.send(Err(fault));
+                        reply.send(Err(fault));
                     }
                 }
             }
@@ -189,13 +189,13 @@ impl Lane {
     fn answer(mut answers: impl ExactSizeIterator<Item = (Reply, Answer)> + Send + 'static) {
         if answers.len() <= 1 {
             if let Some((reply, answer)) = answers.next() {
-                let _ = reply.send(Ok(answer));
+                reply.send(Ok(answer));
             }
             return;
         }
         tokio::spawn(async move {
             for (reply, answer) in answers {
-                let _ = reply.send(Ok(answer));
+                reply.send(Ok(answer));
             }
         });
     }
@@ -223,7 +223,10 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::health::Health, *};
+    use super::{
+        super::{berths::Berths, health::Health},
+        *,
+    };
     use frontrow_domain::{
         command::{Command, Idempotency},
         id::{PaymentId, RoomId},
@@ -237,7 +240,12 @@ mod tests {
     }
 
     fn replies(count: usize) -> (Vec<Reply>, Vec<oneshot::Receiver<Result<Answer, Fault>>>) {
-        (0..count).map(|_| oneshot::channel()).unzip()
+        let berths = Berths::new(1);
+        let reply = |_| {
+            let (to, answer) = oneshot::channel();
+            (Reply { to, _berth: berths.take(&refund(None)) }, answer)
+        };
+        (0..count).map(reply).unzip()
     }
 
     /// Nothing is kept in memory here.
@@ -282,7 +290,7 @@ mod tests {
         let again = Lane::to_repeat(&batch, &mut replies, 0).unwrap();
         let keys: Vec<_> = again.batch.iter().map(|request| request.idempotency).collect();
         assert_eq!((keys, replies.len()), (vec![Some(key), None], 1));
-        replies.remove(0).send(Err(Fault::OutcomeUnknown)).unwrap();
+        replies.remove(0).send(Err(Fault::OutcomeUnknown));
         assert_eq!(answers[0].try_recv(), Ok(Err(Fault::OutcomeUnknown)));
     }
 
