@@ -29,6 +29,10 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// since, and the rows may be older.
     async fn lay_missing(&self, line: crate::store::Line) -> Result<(), QueueError>;
 
+    /// Lays rooms in which nothing lives, all at once. Returns those of which this instance knows something else: their
+    /// lines must be read whole, and laid by [`Queue::lay`].
+    async fn lay_quiet(&self, lines: Vec<crate::store::Line>) -> Result<Vec<RoomId>, QueueError>;
+
     /// Takes in what a committed batch changed. Called in the order of the commits; never waits for anybody.
     fn publish(&self, changes: &Changes);
 
@@ -37,6 +41,14 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 
     /// The rooms that have been laid.
     fn rooms(&self) -> Vec<RoomId>;
+
+    /// The rooms in which a token lives, as far as this instance knows, by number: the only ones that cost anything
+    /// while nothing happens.
+    fn busy_rooms(&self) -> Vec<RoomId>;
+
+    /// Notes that what this instance knows of these rooms may be old, so that it looks at their rows soon. Nothing where
+    /// it follows every commit.
+    fn doubt_rooms(&self, _rooms: Vec<RoomId>) {}
 
     /// Notes that the token's user showed a sign of life. No lock.
     fn heard_of(&self, token: TokenId, now: Time);
@@ -52,9 +64,9 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Puts hold deadlines here that were not published, such as those found in the store at start.
     async fn add_hold_deadlines(&self, holds: &[(Time, ReservationId)]) -> Result<(), QueueError>;
 
-    /// Whether this instance moves the room's line for the next `term`. In one process it always does. A leader's
-    /// number is at least `fence`, the highest that the room's row is known to have.
-    async fn lead(&self, room: RoomId, fence: Fence, term: Span) -> Result<Leadership, QueueError>;
+    /// Whether this instance moves each room's line for the next `term`, in their order. In one process it always does.
+    /// A leader's number is at least the one that comes with the room, the highest that its row is known to have.
+    async fn lead(&self, rooms: &[(RoomId, Fence)], term: Span) -> Vec<Leadership>;
 
     /// The shared copy of a token that this instance's view does not have; none where nothing is shared.
     async fn token(&self, id: TokenId) -> Result<Option<Token>, QueueError>;
@@ -82,8 +94,8 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Tells the others that something may have been committed that nobody told of, so that they read the rows.
     fn announce_gap(&self) {}
 
-    /// Waits until something happened that may let a line move, at most `longest`.
-    async fn moved(&self, longest: std::time::Duration);
+    /// Waits until something happened that may let lines move, at most `longest`: the rooms in which it did.
+    async fn moved(&self, longest: std::time::Duration) -> Vec<RoomId>;
 }
 
 /// How what instances share does.

@@ -71,6 +71,17 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Every room, by number.
     async fn rooms(&self) -> Result<Vec<Room>, StoreError>;
 
+    /// Every room with the highest position given and whether something lives in it, by number: one query, whose cost
+    /// does not depend on how many tokens there are.
+    async fn standings(&self) -> Result<Vec<Standing>, StoreError>;
+
+    /// The rooms in which a token lives, by number. Where instances share the database the cost grows with those rooms
+    /// alone, neither with the other rooms nor with the tokens.
+    async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {
+        let standings = self.standings().await?;
+        Ok(standings.iter().filter(|one| one.life == Life::Busy).map(|one| one.room.room_id).collect())
+    }
+
     /// A token.
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError>;
 
@@ -212,6 +223,38 @@ pub struct Line {
     pub others: Vec<Token>,
     /// The store's clock when the rows were read.
     pub now: Time,
+}
+
+/// A room at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The room.
+    pub room: Room,
+    /// The highest position given.
+    pub highest: Position,
+    /// Whether something lives in it.
+    pub life: Life,
+    /// The store's clock when the rows were read.
+    pub now: Time,
+}
+
+impl Standing {
+    /// The line of a room in which nothing lives.
+    #[must_use]
+    pub fn quiet_line(self) -> Line {
+        let Self { room, highest, now, .. } = self;
+        Line { room, highest, waiting: Vec::new(), unsettled: Vec::new(), others: Vec::new(), now }
+    }
+}
+
+/// Whether something lives in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// A token that has not ended is there. Where several instances share the database also if one was issued within
+    /// the last [`LATE_MAX`]: a number before it may still come.
+    Busy,
+    /// Nothing is there but tokens that have ended.
+    Quiet,
 }
 
 /// A part of a list: rows beyond `after` in the list's order, at most `limit`.

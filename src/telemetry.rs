@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io::IsTerminal,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -111,6 +111,19 @@ pub enum Leads {
     No,
 }
 
+/// How many tokens of a room stand where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomTokens {
+    /// Which room.
+    pub room: RoomId,
+    /// In line.
+    pub waiting: i64,
+    /// With a turn to claim.
+    pub offered: i64,
+    /// That may hold and pay.
+    pub active: i64,
+}
+
 /// Every number that the server counts. Owned by the application, so that two of them fit in one process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -125,6 +138,8 @@ pub struct Metrics {
     corrupt_reads: AtomicU64,
     rows_removed: Family<KindLabel, Counter>,
     rooms: Family<RoomLabels, Gauge>,
+    /// The rooms that the last look had numbers of.
+    rooms_shown: Mutex<BTreeSet<RoomId>>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
     frame_lag: Family<ServerLabel, Gauge<f64, AtomicU64>>,
@@ -194,6 +209,7 @@ impl Metrics {
             corrupt_reads: AtomicU64::new(0),
             rows_removed: Family::default(),
             rooms: Family::default(),
+            rooms_shown: Mutex::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
             frame_lag: Family::default(),
@@ -234,7 +250,11 @@ impl Metrics {
         registry.register("store_errors", "Failures of the database, by kind", self.store_errors.clone());
         registry.register("rows_removed", "Rows removed because they were over, by kind", self.rows_removed.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
-        registry.register("room_leader", "1 where this instance moves the room's line", self.leaders.clone());
+        registry.register(
+            "room_leader",
+            "1 where this instance moves the line of a room that somebody is in",
+            self.leaders.clone(),
+        );
         registry.register("server_up", "1 while the server can be reached", self.servers_up.clone());
         registry.register_with_unit(
             "frame_lag",
@@ -351,16 +371,31 @@ impl Metrics {
         self.rows_removed.get_or_create(&KindLabel { kind }).inc_by(rows);
     }
 
-    /// Says how many tokens of a room stand where.
-    pub fn room(&self, room: RoomId, waiting: i64, offered: i64, active: i64) {
-        for (status, count) in [("waiting", waiting), ("offered", offered), ("active", active)] {
-            self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
+    /// Says how many tokens of these rooms stand where, and of no other room anything.
+    pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomTokens>) {
+        let mut shown = self.rooms_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *shown);
+        for RoomTokens { room, waiting, offered, active } in rooms {
+            for (status, count) in [("waiting", waiting), ("offered", offered), ("active", active)] {
+                self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
+            }
+            before.remove(&room);
+            shown.insert(room);
+        }
+        for room in before {
+            for status in ["waiting", "offered", "active"] {
+                self.rooms.remove(&RoomLabels { room: room.get(), status });
+            }
         }
     }
 
-    /// Says whether this instance moves a room's line.
-    pub fn leader(&self, room: RoomId, leads: Leads) {
-        self.leaders.get_or_create(&RoomLabel { room: room.get() }).set(i64::from(leads == Leads::Yes));
+    /// Says whether this instance moves a room's line; none of a room that needs nobody to move it.
+    pub fn leader(&self, room: RoomId, leads: Option<Leads>) {
+        let label = RoomLabel { room: room.get() };
+        match leads {
+            Some(leads) => _ = self.leaders.get_or_create(&label).set(i64::from(leads == Leads::Yes)),
+            None => _ = self.leaders.remove(&label),
+        }
     }
 
     /// Says how the shared queue does.
@@ -408,7 +443,7 @@ fn status_slot(status: StatusCode) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Metrics;
+    use super::{Metrics, RoomTokens};
     use axum::http::{Method, StatusCode};
     use frontrow_domain::id::RoomId;
     use std::time::Duration;
@@ -437,10 +472,13 @@ mod tests {
     }
 
     #[test]
-    fn a_rooms_gauges_say_the_last_numbers() {
+    fn a_rooms_gauges_say_the_last_numbers_and_a_room_that_is_not_named_has_none() {
         let metrics = Metrics::new();
-        metrics.room(RoomId::HOUSE, 5, 4, 3);
-        metrics.room(RoomId::HOUSE, 2, 1, 0);
-        assert!(metrics.render().contains(r#"frontrow_room_tokens{room="0",status="waiting"} 2"#));
+        let tokens = |room, waiting| RoomTokens { room: RoomId::new(room), waiting, offered: 1, active: 0 };
+        metrics.rooms([tokens(0, 5), tokens(7, 6)]);
+        metrics.rooms([tokens(0, 2)]);
+        let text = metrics.render();
+        assert!(text.contains(r#"frontrow_room_tokens{room="0",status="waiting"} 2"#), "{text}");
+        assert!(!text.contains(r#"room="7""#), "{text}");
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     engine::{Fault, Health},
     flow::BoxOffice,
     http::{Shared, limit::RateLimits},
-    queue::Leadership,
+    queue::{Leadership, view::RoomView},
     store::Sharing,
     telemetry::Leads,
 };
@@ -20,7 +20,7 @@ use frontrow_domain::{
     user::Caller,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     future::Future,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -35,6 +35,11 @@ const LEASE: Span = Span::from_secs(2);
 const GIVEN_UP: Duration = Duration::from_secs(4);
 /// How often in a row a line is moved before the other lines have their turn.
 const ADVANCES_MAX: u32 = 50;
+/// How many lines are moved at a time. What they ask for at once the engine decides in few transactions; a line whose
+/// row somebody holds keeps one of these places.
+const MOVES_AT_ONCE: usize = 64;
+/// How long a line that could not be moved is left alone at first.
+const REST_MIN: Duration = Duration::from_millis(250);
 /// How often due holds are swept.
 const SWEEP_TICK: Duration = Duration::from_millis(250);
 /// How much two clocks may differ beyond what was measured.
@@ -132,31 +137,166 @@ async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outc
 }
 
 async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
-    let mut given_up: HashMap<RoomId, Instant> = HashMap::new();
+    let mut lines = Lines::new(office, settings);
+    let mut next_round = Instant::now();
     loop {
-        office.queue.moved(LINE_TICK).await;
-        for room in office.queue.rooms() {
-            if given_up.get(&room).is_some_and(|since| since.elapsed() < GIVEN_UP) {
-                continue;
-            }
-            given_up.remove(&room);
-            let fence = office.queue.view(room).map_or(Fence(0), |view| view.room().fence);
-            match office.queue.lead(room, fence, LEASE).await {
-                Ok(Leadership::Leader(fence)) => {
-                    office.metrics.leader(room, Leads::Yes);
-                    let moved = move_line(&office, room, fence, settings).await;
-                    // Whoever leads and cannot move the line would keep it from those who can. Where there is merely
-                    // much to do the others have no less.
-                    let is_away = moved.is_err_and(|fault| fault != Fault::Overloaded);
-                    if is_away && office.queue.sharing() == Sharing::Shared {
-                        given_up.insert(room, Instant::now());
-                        office.metrics.leader(room, Leads::No);
-                    }
+        let rest = next_round.saturating_duration_since(Instant::now());
+        tokio::select! {
+            moved = lines.office.queue.moved(rest) => {
+                if next_round <= Instant::now() {
+                    next_round = Instant::now() + LINE_TICK;
+                    lines.look_at_all().await;
+                } else {
+                    lines.look_at(&moved).await;
                 }
-                Ok(Leadership::Follower) => office.metrics.leader(room, Leads::No),
-                Err(error) => tracing::warn!(%error, "cannot tell who moves the line"),
+            }
+            Some(moved) = lines.moves.join_next() => match moved {
+                Ok((room, moved)) => lines.finish(room, moved).await,
+                Err(error) => lines.lose(&error),
+            },
+        }
+    }
+}
+
+/// The lines that this instance moves: each by itself, so that none waits for another, and only so many at a time.
+struct Lines {
+    office: Arc<BoxOffice>,
+    settings: WorkerSettings,
+    moves: JoinSet<(RoomId, Result<(), Fault>)>,
+    under_way: HashMap<RoomId, UnderWay>,
+    /// Lines that can be moved, in the order in which they will be.
+    next: VecDeque<(RoomId, Fence)>,
+    /// The rooms of those.
+    queued: HashSet<RoomId>,
+    /// Lines that could not be moved, and until when they are left alone.
+    resting: HashMap<RoomId, Rest>,
+    /// Rooms with a gauge that says who leads.
+    shown: BTreeSet<RoomId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    task: tokio::task::Id,
+    meanwhile: Meanwhile,
+}
+
+/// Whether something happened in a room while its line was moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    Nothing,
+    Something,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    until: Instant,
+    /// The length of this rest; the next one in a row is longer.
+    length: Duration,
+}
+
+impl Lines {
+    fn new(office: Arc<BoxOffice>, settings: WorkerSettings) -> Self {
+        Self {
+            office,
+            settings,
+            moves: JoinSet::new(),
+            under_way: HashMap::new(),
+            next: VecDeque::new(),
+            queued: HashSet::new(),
+            resting: HashMap::new(),
+            shown: BTreeSet::new(),
+        }
+    }
+
+    /// Looks at every line in which something lives; the others need nobody.
+    async fn look_at_all(&mut self) {
+        let busy = self.office.queue.busy_rooms();
+        let now_busy: BTreeSet<_> = busy.iter().copied().collect();
+        for quiet in self.shown.difference(&now_busy) {
+            self.office.metrics.leader(*quiet, None);
+        }
+        self.shown.retain(|room| now_busy.contains(room));
+        self.resting.retain(|room, _| now_busy.contains(room));
+        self.look_at(&busy).await;
+    }
+
+    /// Looks which of these lines this instance leads and can move, and begins to move them.
+    async fn look_at(&mut self, rooms: &[RoomId]) {
+        let now = Instant::now();
+        let mut wanted = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            if let Some(under_way) = self.under_way.get_mut(room) {
+                under_way.meanwhile = Meanwhile::Something;
+            } else if self.resting.get(room).is_none_or(|rest| rest.until <= now)
+                && let Some(view) = self.office.queue.view(*room)
+                && !view.is_quiet()
+            {
+                wanted.push((*room, view.room().fence));
             }
         }
+        if wanted.is_empty() {
+            return;
+        }
+        let standings = self.office.queue.lead(&wanted, LEASE).await;
+        for ((room, _), standing) in wanted.into_iter().zip(standings) {
+            self.shown.insert(room);
+            match standing {
+                Leadership::Leader(fence) => {
+                    self.office.metrics.leader(room, Some(Leads::Yes));
+                    if !self.queued.contains(&room) && may_move(&self.office, room) {
+                        self.queued.insert(room);
+                        self.next.push_back((room, fence));
+                    }
+                }
+                Leadership::Follower => self.office.metrics.leader(room, Some(Leads::No)),
+            }
+        }
+        self.begin();
+    }
+
+    /// Begins to move those that are next, as many as may be under way.
+    fn begin(&mut self) {
+        while self.under_way.len() < MOVES_AT_ONCE
+            && let Some((room, fence)) = self.next.pop_front()
+        {
+            self.queued.remove(&room);
+            let (office, settings) = (Arc::clone(&self.office), self.settings);
+            let task = self.moves.spawn(async move { (room, move_line(&office, room, fence, settings).await) }).id();
+            self.under_way.insert(room, UnderWay { task, meanwhile: Meanwhile::Nothing });
+        }
+    }
+
+    async fn finish(&mut self, room: RoomId, moved: Result<(), Fault>) {
+        let meanwhile = self.under_way.remove(&room).map(|under_way| under_way.meanwhile);
+        match moved {
+            Ok(()) => {
+                self.resting.remove(&room);
+                if meanwhile == Some(Meanwhile::Something) {
+                    self.look_at(&[room]).await;
+                }
+            }
+            Err(fault) => self.rest(room, fault),
+        }
+        self.begin();
+    }
+
+    fn rest(&mut self, room: RoomId, fault: Fault) {
+        let before = self.resting.get(&room).map_or(Duration::ZERO, |rest| rest.length);
+        let mut length = (before * 2).clamp(REST_MIN, GIVEN_UP);
+        // Whoever leads and cannot move the line would keep it from those who can. Where there is merely much to do, or
+        // the room's row is held, the others have no less.
+        if fault != Fault::Overloaded && self.office.queue.sharing() == Sharing::Shared {
+            length = GIVEN_UP;
+            self.office.metrics.leader(room, Some(Leads::No));
+        }
+        self.resting.insert(room, Rest { until: Instant::now() + length, length });
+    }
+
+    /// A move panicked, which is a bug: its line must not count as under way for ever.
+    fn lose(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(%error, "the move of a line was lost");
+        self.under_way.retain(|_, under_way| under_way.task != error.id());
+        self.begin();
     }
 }
 
@@ -172,20 +312,36 @@ async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence, settings: Wor
     Ok(())
 }
 
-/// The command that moves a line, if anything may move.
+/// How many turns may be offered in a room now, and whether some token's time is over: what an advance is for.
+fn work_in(office: &BoxOffice, view: &RoomView, now: Time) -> (i64, bool) {
+    let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
+    let turns = match view.total_waiting() {
+        0 => 0,
+        _ => view.room().turns_available(view.active(), view.offered(), now, office.rules.offer_lead),
+    };
+    (turns, due)
+}
+
+fn may_move(office: &BoxOffice, room: RoomId) -> bool {
+    office.queue.view(room).is_some_and(|view| {
+        let (turns, due) = work_in(office, &view, office.store_time());
+        turns > 0 || due
+    })
+}
+
+/// The command that moves a line, if anything may move. Where a rate has earned no turn yet, nothing may.
 fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence, settings: WorkerSettings) -> Option<Command> {
     let view = office.queue.view(room_id)?;
-    let now = office.clock.now();
-    let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
-    let wanted = view.room().most_turns(view.active(), view.offered(), now, office.rules.offer_lead);
-    let can_offer = wanted > 0 && view.total_waiting() > 0;
-    if !due && !can_offer {
+    let now = office.store_time();
+    let (turns, due) = work_in(office, &view, now);
+    if !due && turns <= 0 {
         return None;
     }
-    let offers = u32::try_from(wanted).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
+    let offers = u32::try_from(turns.max(0)).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
     let asleep = match offers {
         0 => Vec::new(),
-        _ => office.queue.asleep(room_id, offers, now.minus(settings.dormant_after)),
+        // Who was heard of is noted by this machine's clock.
+        _ => office.queue.asleep(room_id, offers, office.clock.now().minus(settings.dormant_after)),
     };
     let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
     Some(Command::AdvanceRoom { room_id, fence, limit, asleep })
@@ -245,7 +401,7 @@ async fn recover_holds(office: Arc<BoxOffice>) {
 async fn find_rooms(office: Arc<BoxOffice>) {
     loop {
         rest(&office, ROOMS_TICK).await;
-        if let Err(error) = office.lay_missing_rooms().await {
+        if let Err(error) = office.find_rooms().await {
             tracing::warn!(%error, "cannot look for rooms that another process made");
         }
     }
@@ -341,6 +497,7 @@ mod tests {
         store::{Page, ReservationFilter, Store, memory::MemoryStore, sqlite::SqliteStore},
     };
     use frontrow_domain::{
+        command::RoomChange,
         id::{ConcertId, Position, ReservationId, SeatId, TokenId, UserId},
         money::Money,
         reservation::ReservationStatus,
@@ -377,13 +534,29 @@ mod tests {
     }
 
     async fn join(office: &BoxOffice, number: u128) -> Caller {
+        join_in(office, number, RoomId::HOUSE).await
+    }
+
+    async fn join_in(office: &BoxOffice, number: u128, room_id: RoomId) -> Caller {
         let user_id = UserId(Uuid::from_u128(number));
         let (name, email) = ("Kim Minji".to_owned(), format!("{number}@example.com"));
         let new = NewUser { user_id, name, email, password_hash: String::new(), role: Role::Buyer };
         ask(office, Caller::System, Command::Register(new)).await;
         let caller = Caller::Buyer(user_id);
-        ask(office, caller, Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None }).await;
+        ask(office, caller, Command::IssueToken { room_id, concert_id: None }).await;
         caller
+    }
+
+    /// The own room of a concert that is on sale.
+    async fn own_room(office: &BoxOffice) -> RoomId {
+        let (mut draft, _) = crate::demo::season(START).remove(1);
+        draft.own_room_max_active = Some(5);
+        let Outcome::Concert(concert) =
+            ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await
+        else {
+            panic!("it is made")
+        };
+        concert.room_id
     }
 
     /// Five seats held by one buyer.
@@ -545,6 +718,79 @@ mod tests {
         move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
         let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
         assert_eq!(line.others, []);
+    }
+
+    #[tokio::test]
+    async fn a_rate_that_has_earned_no_turn_costs_no_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let change = RoomChange { admit_per_minute: Some(Some(60)), ..RoomChange::default() };
+        ask(&office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
+        for number in 1..=3 {
+            join(&office, number).await;
+        }
+        let offered = || office.queue.view(RoomId::HOUSE).unwrap().offered();
+        for turn in 0..3 {
+            let can_move = || next_move(&office, RoomId::HOUSE, Fence(0), SETTINGS).is_some();
+            assert_eq!((offered(), can_move()), (turn, false));
+            clock.advance(Span::from_millis(999));
+            assert!(!can_move());
+            clock.advance(Span::from_millis(1));
+            assert!(can_move());
+            move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+            assert_eq!(offered(), turn + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_lines_are_moved_at_a_time_and_none_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let mut rooms = Vec::new();
+        for number in 0..2 * MOVES_AT_ONCE + 10 {
+            rooms.push(own_room(&office).await);
+            join_in(&office, u128::try_from(number).unwrap(), rooms[number]).await;
+        }
+        let quiet = own_room(&office).await;
+        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        lines.look_at_all().await;
+        assert_eq!(lines.under_way.len(), MOVES_AT_ONCE);
+        while let Some(moved) = lines.moves.join_next().await {
+            let (room, moved) = moved.unwrap();
+            lines.finish(room, moved).await;
+        }
+        let view = |room| office.queue.view(room).unwrap();
+        assert!(rooms.iter().all(|room| view(*room).offered() == 1));
+        assert!(lines.shown.iter().eq(&rooms), "the line of {quiet} needs nobody");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_cannot_be_moved_rests_and_the_others_are_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let (held, other) = (own_room(&office).await, own_room(&office).await);
+        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        lines.finish(held, Err(Fault::Overloaded)).await;
+        lines.finish(held, Err(Fault::Overloaded)).await;
+        assert_eq!(lines.resting[&held].length, 2 * REST_MIN, "longer each time");
+        for (number, room) in [held, other].into_iter().enumerate() {
+            join_in(&office, u128::try_from(number).unwrap(), room).await;
+        }
+        lines.resting.get_mut(&held).unwrap().until = Instant::now() + LINE_TICK * 1_000;
+        lines.look_at_all().await;
+        assert!(lines.under_way.keys().eq([&other]));
+        lines.resting.get_mut(&held).unwrap().until = Instant::now();
+        lines.look_at_all().await;
+        assert_eq!(lines.under_way.len(), 2);
     }
 
     #[tokio::test]

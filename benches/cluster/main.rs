@@ -1,13 +1,14 @@
 //! The box office on `PostgreSQL` and Redis beside the usual way, over HTTP; and how it grows.
 //!
 //! `cargo bench --bench cluster` runs everything; a name runs that part alone: `holds`, `positions`, `crowd`,
-//! `growth`, `rooms`, `million`,
+//! `growth`, `rooms`, `quiet`, `million`,
 //! `sweep`. Every server runs in a process of its own, on the same processors as the client.
 
 mod crowd;
 mod growth;
 mod http;
 mod million;
+mod quiet;
 mod rooms;
 
 #[expect(clippy::unwrap_used, reason = "a client that cannot go on stops")]
@@ -81,6 +82,9 @@ async fn parts(args: &[String]) -> Result<()> {
     }
     if wanted("rooms") {
         rooms::run().await?;
+    }
+    if wanted("quiet") {
+        quiet::run().await?;
     }
     if wanted("million") {
         million::run().await?;

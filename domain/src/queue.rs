@@ -336,6 +336,13 @@ impl Room {
     #[must_use]
     pub fn turns_to_offer(&mut self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
         self.earn_credit(now);
+        self.turns_available(active, offered, now, lead)
+    }
+
+    /// What [`Self::turns_to_offer`] would come to at `now`, without earning anything: whether an advance is worth a
+    /// command.
+    #[must_use]
+    pub fn turns_available(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
         if self.rests_until(now, lead).is_some() {
             return 0;
         }
@@ -344,17 +351,7 @@ impl Room {
         let want = self.turns_at(over_ppm.min(OVERCOMMIT_MAX_PPM), active, offered);
         match self.admit_per_minute {
             None => want,
-            Some(_) => want.min(self.credit_ppm.saturating_div(ONE_PPM)),
-        }
-    }
-
-    /// The most turns that [`Self::turns_to_offer`] can come to, whatever share of them is claimed and whatever the
-    /// rate allows: none means that an advance would offer nothing.
-    #[must_use]
-    pub fn most_turns(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
-        match self.rests_until(now, lead) {
-            Some(_) => 0,
-            None => self.turns_at(OVERCOMMIT_MAX_PPM, active, offered),
+            Some(per_minute) => want.min(self.credit_ppm_at(per_minute, now).saturating_div(ONE_PPM)),
         }
     }
 
@@ -372,18 +369,18 @@ impl Room {
         self.credit_ppm = self.credit_ppm.saturating_sub(turns.saturating_mul(ONE_PPM)).max(0);
     }
 
-    /// Credit grows with the rate and is kept for one second at most (one turn at least): none is banked.
     fn earn_credit(&mut self, now: Time) {
-        let elapsed = now.since(self.credit_at).micros();
+        self.credit_ppm = self.admit_per_minute.map_or(0, |per_minute| self.credit_ppm_at(per_minute, now));
         self.credit_at = self.credit_at.max(now);
-        let Some(per_minute) = self.admit_per_minute else {
-            self.credit_ppm = 0;
-            return;
-        };
+    }
+
+    /// Credit grows with the rate and is kept for one second at most (one turn at least): none is banked.
+    fn credit_ppm_at(&self, per_minute: i64, now: Time) -> i64 {
+        let elapsed = now.since(self.credit_at).micros();
         // micros × turns a minute ÷ 60 s is millionths of a turn, since both are counted in millionths.
         let earned = elapsed.saturating_mul(per_minute).saturating_div(60);
         let burst = per_minute.saturating_mul(ONE_PPM).saturating_div(60).max(ONE_PPM);
-        self.credit_ppm = self.credit_ppm.saturating_add(earned).min(burst);
+        self.credit_ppm.saturating_add(earned).min(burst)
     }
 }
 
@@ -545,25 +542,33 @@ mod tests {
     }
 
     #[test]
-    fn the_most_turns_are_never_fewer_than_those_to_offer() {
+    fn the_turns_available_are_those_that_an_advance_would_offer() {
         let mut room = room();
-        for turn in 0..200 {
+        for (turn, rate) in (0..200).zip([None, Some(60), Some(1_000)].into_iter().cycle()) {
+            let now = START.plus(Span::from_millis(37 * turn));
+            room.admit_per_minute = rate;
             for (active, offered) in [(0, 0), (3, 2), (9, 1), (10, 0), (12, 4)] {
-                let most = room.most_turns(active, offered, START, Span::ZERO);
-                assert!(room.turns_to_offer(active, offered, START, Span::ZERO) <= most, "{turn}: {active}, {offered}");
+                let available = room.turns_available(active, offered, now, Span::ZERO);
+                assert_eq!(
+                    room.turns_to_offer(active, offered, now, Span::ZERO),
+                    available,
+                    "{turn}: {active}, {offered}"
+                );
             }
+            room.spend_credit(1);
             room.note_turn(if turn < 150 { Turn::Unclaimed } else { Turn::Claimed });
         }
-        assert_eq!(
-            [
-                room.most_turns(0, 0, START, Span::ZERO),
-                room.most_turns(7, 2, START, Span::ZERO),
-                room.most_turns(12, 0, START, Span::ZERO)
-            ],
-            [15, 2, 0]
-        );
         room.gate = Gate::Paused;
-        assert_eq!(room.most_turns(0, 0, START, Span::ZERO), 0);
+        assert_eq!(room.turns_available(0, 0, START, Span::ZERO), 0);
+    }
+
+    #[test]
+    fn without_credit_no_turn_is_available_until_the_rate_has_earned_one() {
+        let mut room = room();
+        room.admit_per_minute = Some(60);
+        assert_eq!(room.turns_available(0, 0, START.plus(Span::from_millis(999)), Span::ZERO), 0);
+        assert_eq!(room.turns_available(0, 0, START.plus(Span::from_millis(1_000)), Span::ZERO), 1);
+        assert_eq!(room.credit_at, START, "to ask earns nothing");
     }
 
     #[test]
@@ -590,9 +595,12 @@ mod tests {
         room.opens_at = Some(opens_at);
         let begins = opens_at.minus(lead);
         let just_before = begins.minus(Span::from_micros(1));
-        assert_eq!((room.turns_to_offer(0, 0, just_before, lead), room.most_turns(0, 0, just_before, lead)), (0, 0));
+        assert_eq!(
+            (room.turns_to_offer(0, 0, just_before, lead), room.turns_available(0, 0, just_before, lead)),
+            (0, 0)
+        );
         assert_eq!(room.rests_until(just_before, lead), Some(begins));
-        assert_eq!((room.turns_to_offer(0, 0, begins, lead), room.most_turns(0, 0, begins, lead)), (10, 15));
+        assert_eq!((room.turns_to_offer(0, 0, begins, lead), room.turns_available(0, 0, begins, lead)), (10, 10));
         assert_eq!(room.rests_until(begins, lead), None);
     }
 

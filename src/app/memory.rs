@@ -4,7 +4,7 @@ use crate::{
     engine::Follower,
     flow::Followers,
     queue::Queue,
-    store::{Line, Sharing, Store, UNSETTLED_FOR},
+    store::{Life, Line, Sharing, Standing, Store, UNSETTLED_FOR},
     telemetry::Metrics,
 };
 use async_trait::async_trait;
@@ -15,7 +15,10 @@ use frontrow_domain::{
     world::Changes,
 };
 use std::{sync::Arc, time::Instant};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinSet};
+
+/// How many lines are read at once.
+const LINES_AT_ONCE: usize = 4;
 
 /// Everything in memory that follows the commits.
 pub(super) struct Memory {
@@ -43,15 +46,25 @@ impl Memory {
         }
     }
 
-    /// Lays the lines and the holds' deadlines from their rows.
+    /// Lays the lines and the holds' deadlines from their rows. Rooms in which nothing lives come with one query; of the
+    /// others some are read at a time.
     pub(super) async fn lay(&self) -> anyhow::Result<()> {
-        for room in self.store.rooms().await? {
-            if let Some(line) = self.store.line(room.room_id).await? {
-                if self.queue.sharing() == Sharing::Alone {
-                    self.settle_numbers(&line);
-                }
-                self.queue.lay(line).await?;
+        let standings = self.store.standings().await?;
+        let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Quiet);
+        let mut rooms: Vec<_> = busy.iter().map(|one| one.room.room_id).collect();
+        rooms.extend(self.queue.lay_quiet(quiet.into_iter().map(Standing::quiet_line).collect()).await?);
+        let mut readings = JoinSet::new();
+        for room in rooms {
+            if readings.len() >= LINES_AT_ONCE
+                && let Some(line) = readings.join_next().await
+            {
+                self.lay_line(line??).await?;
             }
+            let store = Arc::clone(&self.store);
+            readings.spawn(async move { store.line(room).await });
+        }
+        while let Some(line) = readings.join_next().await {
+            self.lay_line(line??).await?;
         }
         let deadlines = lay_deadlines(Arc::clone(&self.store), Arc::clone(&self.queue));
         match self.store.sharing() {
@@ -67,6 +80,14 @@ impl Memory {
             }
         }
         Ok(())
+    }
+
+    async fn lay_line(&self, line: Option<Line>) -> anyhow::Result<()> {
+        let Some(line) = line else { return Ok(()) };
+        if self.queue.sharing() == Sharing::Alone {
+            self.settle_numbers(&line);
+        }
+        Ok(self.queue.lay(line).await?)
     }
 
     /// Sees to it that numbers which an earlier process drew and never used count for nobody, once its last batch
@@ -136,7 +157,12 @@ fn count(metrics: &Metrics, changes: &Changes) {
 mod tests {
     use super::*;
     use crate::{clock::Clock, queue::memory::MemoryQueue, store::memory::MemoryStore};
-    use frontrow_domain::{id::RoomId, rules::Rules};
+    use frontrow_domain::{
+        command::{Command, Request},
+        id::{RoomId, UserId},
+        rules::Rules,
+        user::Caller,
+    };
     use std::time::Duration;
 
     #[tokio::test]
@@ -147,6 +173,10 @@ mod tests {
         let (followers, metrics) = (Arc::new(Followers::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
         let memory = Memory::new(&store, &queue, &followers, &metrics);
         let view = || queue.view(RoomId::HOUSE).unwrap();
+        // A line that nobody is in is not read.
+        let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));
+        let command = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
+        store.transact([Request { caller, command, idempotency: None }].into()).await.unwrap();
         memory.catch_up().await.unwrap();
         let held = memory.caught_up.lock().await;
         let (mut first, mut second) = (Box::pin(memory.catch_up()), Box::pin(memory.catch_up()));

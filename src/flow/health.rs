@@ -5,8 +5,9 @@ use crate::{
     clock::{ClocksApart, SKEW_MAX, check_skew, skew},
     engine::Health,
     store::Damage,
+    telemetry::RoomTokens,
 };
-use frontrow_domain::time::Span;
+use frontrow_domain::time::{Span, Time};
 use std::sync::atomic::Ordering;
 
 /// Why an instance should get no requests.
@@ -45,6 +46,24 @@ impl BoxOffice {
             Health::Damaged => return Err(NotReady::Damaged),
         }
         Ok(check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)), SKEW_MAX)?)
+    }
+
+    /// The store's clock, as well as this instance knows it: what the deadlines and credits of rows are compared with.
+    #[must_use]
+    pub fn store_time(&self) -> Time {
+        self.clock.now().plus(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)))
+    }
+
+    /// Brings the gauges of the rooms up to date. A room of a sale that is over has none once nothing lives in it.
+    pub fn count_rooms(&self) {
+        let now = self.store_time();
+        let counted = self.queue.rooms().into_iter().filter_map(|room| {
+            let view = self.queue.view(room)?;
+            let is_over = view.room().closes_at.is_some_and(|closes_at| closes_at <= now);
+            let (waiting, offered, active) = (view.total_waiting(), view.offered(), view.active());
+            (!is_over || !view.is_quiet()).then_some(RoomTokens { room, waiting, offered, active })
+        });
+        self.metrics.rooms(counted);
     }
 
     /// Asks the database what time it is, and notes how far that is from this machine's clock.

@@ -1,9 +1,12 @@
 //! The waiting line: join, poll, activate, leave.
 
 use super::{BoxOffice, Done, Stop, TokenPlace, UNEXPECTED};
-use crate::queue::{
-    token::SignedToken,
-    view::{Place, RoomView},
+use crate::{
+    queue::{
+        token::SignedToken,
+        view::{Place, RoomView},
+    },
+    store::{Life, Standing},
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Outcome, Request},
@@ -185,13 +188,42 @@ impl BoxOffice {
         self.queue.view(room).ok_or(Stop::Internal("a room has no view"))
     }
 
-    /// Lays the rooms that other processes made.
+    /// Lays the rooms that other processes made, and has those looked at whose rows are newer than what is known here.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn lay_missing_rooms(&self) -> Result<(), Stop> {
-        for room in self.store.rooms().await? {
-            self.view(room.room_id).await?;
+    pub async fn find_rooms(&self) -> Result<(), Stop> {
+        let (mut is_any_missing, mut old) = (false, Vec::new());
+        for row in self.store.rooms().await? {
+            match self.queue.view(row.room_id) {
+                None => is_any_missing = true,
+                Some(view) => {
+                    let known = view.room();
+                    if known.epoch < row.epoch || known.cursor < row.cursor || known.updated_at < row.updated_at {
+                        old.push(row.room_id);
+                    }
+                }
+            }
+        }
+        if !old.is_empty() {
+            self.queue.doubt_rooms(old);
+        }
+        if is_any_missing { self.lay_missing_rooms().await } else { Ok(()) }
+    }
+
+    async fn lay_missing_rooms(&self) -> Result<(), Stop> {
+        let laying = self.laying.lock().await;
+        let mut missing = self.store.standings().await?;
+        missing.retain(|one| self.queue.view(one.room.room_id).is_none());
+        let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Quiet);
+        let count = quiet.len();
+        self.queue.lay_quiet(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
+        drop(laying);
+        if count > 0 {
+            tracing::info!(rooms = count, "laid rooms that another process made");
+        }
+        for one in busy {
+            self.view(one.room.room_id).await?;
         }
         Ok(())
     }

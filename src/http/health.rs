@@ -28,11 +28,7 @@ pub(super) async fn ready(State(app): State<Shared>) -> Response {
 /// The metrics, as Prometheus reads them.
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     let office = &app.office;
-    for room in office.queue.rooms() {
-        if let Some(view) = office.queue.view(room) {
-            office.metrics.room(room, view.total_waiting(), view.offered(), view.active());
-        }
-    }
+    office.count_rooms();
     office.metrics.corrupt_reads(office.store.corrupt_reads());
     if let Some(vitals) = office.queue.vitals() {
         office.metrics.vitals(&vitals);

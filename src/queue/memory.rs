@@ -38,8 +38,12 @@ const ALIVE_SAMPLE: i64 = 1_000;
 #[derive(Debug, Default)]
 pub struct MemoryQueue {
     rooms: ArcSwap<HashMap<RoomId, Arc<RoomCell>>>,
+    /// The rooms in which something lives; others may be among them until they are asked for.
+    busy: Mutex<BTreeSet<RoomId>>,
     holds: Mutex<BTreeSet<(Time, ReservationId)>>,
-    moved: Notify,
+    /// The rooms whose lines may be able to move.
+    moved: Mutex<BTreeSet<RoomId>>,
+    moved_news: Notify,
     /// When all lines were last known to be the newest; none where no other instance changes them.
     confirmed: Option<Arc<AtomicI64>>,
 }
@@ -119,6 +123,44 @@ impl MemoryQueue {
         });
     }
 
+    /// Puts several rooms here, except where there is one already.
+    fn put_missing_rooms(&self, cells: &[(RoomId, Arc<RoomCell>)]) {
+        self.rooms.rcu(|rooms| {
+            let mut rooms = HashMap::clone(rooms);
+            for (room, cell) in cells {
+                rooms.entry(*room).or_insert_with(|| Arc::clone(cell));
+            }
+            rooms
+        });
+    }
+
+    /// Puts quiet rooms here that are missing. Returns those of which something else is known.
+    fn lay_missing_quiet(&self, lines: &[Line], cell_of: impl Fn(&Line) -> RoomCell) -> Vec<RoomId> {
+        let mut cells = Vec::new();
+        let mut others = Vec::new();
+        let rooms = self.rooms.load();
+        for line in lines {
+            let room = line.room.room_id;
+            match rooms.get(&room).map(|cell| cell.view.load()) {
+                None => cells.push((room, Arc::new(cell_of(line)))),
+                Some(view) if view.is_quiet() && *view.room() == line.room && view.tail() >= line.highest => {}
+                Some(_) => others.push(room),
+            }
+        }
+        drop(rooms);
+        if !cells.is_empty() {
+            self.put_missing_rooms(&cells);
+        }
+        others
+    }
+
+    /// Notes that something may live in the room now: to be called after the view has changed.
+    fn note_life(&self, room: RoomId, view: &RoomView) {
+        if !view.is_quiet() {
+            lock(&self.busy).insert(room);
+        }
+    }
+
     fn put_missing_room(&self, room: RoomId, cell: &Arc<RoomCell>) {
         self.rooms.rcu(|rooms| {
             let mut rooms = HashMap::clone(rooms);
@@ -127,8 +169,9 @@ impl MemoryQueue {
         });
     }
 
-    fn wake(&self) {
-        self.moved.notify_one();
+    fn wake(&self, room: RoomId) {
+        lock(&self.moved).insert(room);
+        self.moved_news.notify_one();
     }
 
     fn cell(&self, room: RoomId) -> Option<Arc<RoomCell>> {
@@ -139,15 +182,23 @@ impl MemoryQueue {
 #[async_trait]
 impl Queue for MemoryQueue {
     async fn lay(&self, line: Line) -> Result<(), QueueError> {
-        self.put_room(line.room.room_id, &Arc::new(RoomCell::from(&line)));
-        self.wake();
+        let (room, cell) = (line.room.room_id, Arc::new(RoomCell::from(&line)));
+        self.put_room(room, &cell);
+        self.note_life(room, &cell.view.load());
+        self.wake(room);
         Ok(())
     }
 
     async fn lay_missing(&self, line: Line) -> Result<(), QueueError> {
-        self.put_missing_room(line.room.room_id, &Arc::new(RoomCell::from(&line)));
-        self.wake();
+        let (room, cell) = (line.room.room_id, Arc::new(RoomCell::from(&line)));
+        self.put_missing_room(room, &cell);
+        self.note_life(room, &cell.view.load());
+        self.wake(room);
         Ok(())
+    }
+
+    async fn lay_quiet(&self, lines: Vec<Line>) -> Result<Vec<RoomId>, QueueError> {
+        Ok(self.lay_missing_quiet(&lines, |line| RoomCell::from(line)))
     }
 
     /// A room that is new needs no laying: all that is in it comes with it.
@@ -155,10 +206,13 @@ impl Queue for MemoryQueue {
         for room in &changes.rooms.inserted {
             self.put_room(room.room_id, &Arc::new(RoomCell::new(RoomView::empty(room), &[], changes.now)));
         }
-        let mut may_move = false;
         for (room, delta) in deltas(changes) {
             if let Some(cell) = self.rooms.load().get(&room) {
-                may_move |= cell.follow(&delta);
+                let may_move = cell.follow(&delta);
+                self.note_life(room, &cell.view.load());
+                if may_move {
+                    self.wake(room);
+                }
             }
         }
         if !changes.reservations.is_empty() {
@@ -174,9 +228,6 @@ impl Queue for MemoryQueue {
                 };
             }
         }
-        if may_move {
-            self.wake();
-        }
     }
 
     fn view(&self, room: RoomId) -> Option<Arc<RoomView>> {
@@ -187,6 +238,14 @@ impl Queue for MemoryQueue {
         let mut rooms: Vec<_> = self.rooms.load().keys().copied().collect();
         rooms.sort_unstable();
         rooms
+    }
+
+    fn busy_rooms(&self) -> Vec<RoomId> {
+        let mut busy = lock(&self.busy);
+        // Looked at under the lock: what comes to life meanwhile is noted after it.
+        let rooms = self.rooms.load();
+        busy.retain(|room| rooms.get(room).is_some_and(|cell| !cell.view.load().is_quiet()));
+        busy.iter().copied().collect()
     }
 
     fn heard_of(&self, token: TokenId, now: Time) {
@@ -243,8 +302,8 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
-    async fn lead(&self, _room: RoomId, fence: Fence, _term: Span) -> Result<Leadership, QueueError> {
-        Ok(Leadership::Leader(fence))
+    async fn lead(&self, rooms: &[(RoomId, Fence)], _term: Span) -> Vec<Leadership> {
+        rooms.iter().map(|(_, fence)| Leadership::Leader(*fence)).collect()
     }
 
     async fn token(&self, _id: TokenId) -> Result<Option<Token>, QueueError> {
@@ -256,8 +315,9 @@ impl Queue for MemoryQueue {
     }
 
     /// Made for one waiter: a move is told to one of them, and kept for the next if nobody waits.
-    async fn moved(&self, longest: std::time::Duration) {
-        // Whether it was told or the time passed, the caller looks at the lines.
-        let _ = tokio::time::timeout(longest, self.moved.notified()).await;
+    async fn moved(&self, longest: std::time::Duration) -> Vec<RoomId> {
+        // Whether it was told or the time passed, what there is is taken.
+        let _ = tokio::time::timeout(longest, self.moved_news.notified()).await;
+        std::mem::take(&mut *lock(&self.moved)).into_iter().collect()
     }
 }

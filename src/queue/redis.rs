@@ -37,14 +37,14 @@ use frontrow_domain::{
 use heard::{Heartbeats, Near};
 use keys::Keys;
 use laying::{Settled, Wanted};
-use lease::Leases;
+use lease::{Leases, Unasked};
 use link::{Link, LinkSettings, Reach, Way};
 use publisher::{Publisher, Telling};
 use reader::Reader;
 use recent::Recent;
 use redis::RedisError;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -63,6 +63,8 @@ use watch::Watch;
 const DOUBTS_MAX: usize = 4_096;
 /// How often instances tell each other whom they heard of.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
+/// Of how many rooms they do so at a time.
+const EXCHANGES_AT_ONCE: usize = 8;
 /// While Redis is away, an instance moves a line this often; some do so a little later than others.
 const ALONE_EVERY: Duration = Duration::from_secs(1);
 const ALONE_SPREAD_MS: u128 = 500;
@@ -155,6 +157,8 @@ struct Lines {
     /// How often a line was laid.
     lays: AtomicU64,
     unsettled_for: Duration,
+    /// Rooms that are to be looked at in the next round, though nothing seems to live in them.
+    doubted_rooms: Mutex<BTreeSet<RoomId>>,
     /// Up to where the numbers of each line are settled.
     settled: Mutex<HashMap<RoomId, Settled>>,
 }
@@ -236,10 +240,15 @@ impl RedisQueue {
             doubts,
             notices,
             has_missed_notice: AtomicBool::new(false),
-            leases: Leases::new(keys.clone(), instance),
+            leases: if link.is_cluster() {
+                Leases::new(keys.clone(), instance).one_by_one()
+            } else {
+                Leases::new(keys.clone(), instance)
+            },
             heartbeats: Heartbeats::new(keys.clone(), settings.silence, settings.settles_in),
             lays: AtomicU64::new(0),
             unsettled_for: settings.unsettled_for,
+            doubted_rooms: Mutex::default(),
             settled: Mutex::default(),
         });
         let spoilt = Arc::new(Notify::new());
@@ -330,6 +339,9 @@ impl RedisQueue {
             self.lines.doubt(token, now);
         }
         self.lines.note_laid(line, lay);
+        if self.lines.memory.view(room).is_none_or(|view| view.is_quiet()) {
+            return;
+        }
         if let Err(error) = self.lines.exchange(&self.link.way(), room).await {
             tracing::debug!(%error, "cannot tell who was heard of");
         }
@@ -342,18 +354,29 @@ async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError>
     reader.begin().await
 }
 
+/// Exchanges heartbeats of the rooms in which something lives, some at a time.
 async fn exchange_for_ever(lines: Arc<Lines>, link: Arc<Link>) {
-    let way = link.way();
+    let mut exchanges = JoinSet::new();
     loop {
         tokio::time::sleep(EXCHANGE_EVERY).await;
-        for room in lines.memory.room_ids() {
+        let busy = lines.memory.busy_rooms();
+        lines.heartbeats.keep_only(&busy);
+        lines.leases.keep_only(&busy);
+        for room in busy {
             if !link.is_up() {
                 break;
             }
-            if let Err(error) = lines.exchange(&way, room).await {
-                tracing::debug!(%error, "cannot tell who was heard of");
+            if exchanges.len() >= EXCHANGES_AT_ONCE {
+                let _ = exchanges.join_next().await;
             }
+            let (lines, way) = (Arc::clone(&lines), link.way());
+            exchanges.spawn(async move {
+                if let Err(error) = lines.exchange(&way, room).await {
+                    tracing::debug!(%error, "cannot tell who was heard of");
+                }
+            });
         }
+        while exchanges.join_next().await.is_some() {}
     }
 }
 
@@ -367,6 +390,10 @@ impl Queue for RedisQueue {
     async fn lay_missing(&self, line: Line) -> Result<(), QueueError> {
         self.lay_line(&line, Lay::IfMissing).await;
         Ok(())
+    }
+
+    async fn lay_quiet(&self, lines: Vec<Line>) -> Result<Vec<RoomId>, QueueError> {
+        Ok(self.lines.lay_quiet(&lines))
     }
 
     fn publish(&self, changes: &Changes) {
@@ -385,6 +412,14 @@ impl Queue for RedisQueue {
 
     fn rooms(&self) -> Vec<RoomId> {
         self.lines.memory.room_ids()
+    }
+
+    fn busy_rooms(&self) -> Vec<RoomId> {
+        self.lines.memory.busy_rooms()
+    }
+
+    fn doubt_rooms(&self, rooms: Vec<RoomId>) {
+        lock(&self.lines.doubted_rooms).extend(rooms);
     }
 
     fn heard_of(&self, token: TokenId, now: Time) {
@@ -416,14 +451,23 @@ impl Queue for RedisQueue {
         Ok(())
     }
 
-    async fn lead(&self, room: RoomId, fence: Fence, term: Span) -> Result<Leadership, QueueError> {
-        if self.link.is_up() {
-            match self.lines.leases.lead(&self.link.way(), room, fence, term).await {
-                Ok(leadership) => return Ok(leadership),
-                Err(error) => tracing::debug!(%error, "cannot tell who moves the line"),
-            }
+    async fn lead(&self, rooms: &[(RoomId, Fence)], term: Span) -> Vec<Leadership> {
+        if !self.link.is_up() {
+            return rooms.iter().map(|(room, fence)| self.alone(*room, *fence)).collect();
         }
-        Ok(self.alone(room, fence))
+        let leases = &self.lines.leases;
+        let asked = leases.ask_for(&self.link.way(), rooms, term).await;
+        let unasked = asked.err().map(|Unasked { rooms, error }| {
+            tracing::debug!(%error, rooms = rooms.len(), "cannot tell who moves some lines");
+            rooms
+        });
+        let led = rooms.iter().map(|(room, fence)| match leases.standing(*room) {
+            Leadership::Follower if unasked.as_ref().is_some_and(|unasked| unasked.contains(room)) => {
+                self.alone(*room, *fence)
+            }
+            standing => standing,
+        });
+        led.collect()
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, QueueError> {
@@ -465,8 +509,8 @@ impl Queue for RedisQueue {
         self.publisher.announce_gap(self.lines.memory.room_ids());
     }
 
-    async fn moved(&self, longest: Duration) {
-        self.lines.memory.moved(longest).await;
+    async fn moved(&self, longest: Duration) -> Vec<RoomId> {
+        self.lines.memory.moved(longest).await
     }
 }
 

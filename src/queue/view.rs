@@ -185,10 +185,10 @@ impl RoomView {
         beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
     }
 
-    /// Whether nobody waits, has a turn or is active.
+    /// Whether nothing lives in it: no token waits, is offered, active, missed or dormant.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.total_waiting() == 0 && self.active == 0 && self.offered == 0
+    pub fn is_quiet(&self) -> bool {
+        self.live.is_empty() && self.total_waiting() == 0
     }
 
     /// The share of those in line that were heard of lately, in millionths.

@@ -3,7 +3,8 @@
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Store, StoreError, filter::contains,
+        Committed, ConcertFilter, Life, Line, Page, PaymentFilter, ReservationFilter, Standing, Store, StoreError,
+        filter::contains,
     },
 };
 use async_trait::async_trait;
@@ -24,7 +25,10 @@ use frontrow_domain::{
     user::{Session, User},
     world::AuditEntry,
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// A box office that lives as long as its process.
 #[derive(Debug)]
@@ -173,6 +177,21 @@ impl Store for MemoryStore {
             others: others.copied().collect(),
             now,
         }))
+    }
+
+    async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+        let mut state = self.state();
+        let now = state.now(&self.clock);
+        let model = &state.model;
+        let busy: HashSet<RoomId> =
+            model.tokens.values().filter(|token| can_expire(token)).map(|token| token.id.room_id).collect();
+        let standing = |room: &Room| Standing {
+            room: room.clone(),
+            highest: model.highest.get(&room.room_id).copied().unwrap_or(Position(0)),
+            life: if busy.contains(&room.room_id) { Life::Busy } else { Life::Quiet },
+            now,
+        };
+        Ok(model.rooms.values().map(standing).collect())
     }
 
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {

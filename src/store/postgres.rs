@@ -27,7 +27,7 @@ pub use connect::{Settings, Statements};
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Sharing, Store, StoreError,
+        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Sharing, Standing, Store, StoreError,
         migrate::{self, Migration},
         postgres::{
             reads::{Late, Reads},
@@ -170,6 +170,14 @@ impl Store for PostgresStore {
 
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
         self.reads.rooms().await
+    }
+
+    async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+        self.reads.standings().await
+    }
+
+    async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {
+        self.reads.busy_rooms().await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {

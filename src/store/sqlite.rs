@@ -14,7 +14,7 @@ mod writer;
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Damage, Line, Page, PaymentFilter, ReservationFilter, Store, StoreError,
+        Committed, ConcertFilter, Damage, Line, Page, PaymentFilter, ReservationFilter, Standing, Store, StoreError,
         sqlite::files::Files, sqlite::readers::Readers, sqlite::writer::Writer,
     },
 };
@@ -205,6 +205,11 @@ impl Store for SqliteStore {
 
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
         self.read(reads::rooms).await
+    }
+
+    async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+        let clock = self.clock.clone();
+        self.read(move |conn| reads::standings(conn, || clock.now())).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {

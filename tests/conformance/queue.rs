@@ -6,7 +6,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
     money::Money,
-    queue::{Fence, Gate, Token, TokenStatus},
+    queue::{Fence, Gate, Room, Token, TokenStatus},
     rules::Rules,
     seat::{NewSeat, SeatLabel},
     time::{Span, Time},
@@ -34,6 +34,8 @@ every_queue!(
     a_laid_view_is_the_one_that_followed_every_change,
     a_reader_on_another_thread_never_sees_its_place_rise,
     a_line_that_may_move_wakes_its_worker,
+    a_room_is_busy_while_something_lives_in_it,
+    quiet_rooms_are_laid_at_once_and_what_is_known_otherwise_is_returned,
 );
 
 /// A box office whose every change goes to the queue, as the engine would send it.
@@ -253,12 +255,25 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
     assert_eq!((office.status(1), office.status(3)), (TokenStatus::Offered, TokenStatus::Waiting));
 }
 
+/// How many of the first twenty in line are silent, once the queue can tell: of a room that was quiet it hears first whom
+/// the other instances heard of.
+async fn silent(queue: &dyn Queue, since: Time) -> usize {
+    for _ in 0..2_000 {
+        let silent = queue.asleep(HOUSE, 20, since).len();
+        if silent > 0 {
+            return silent;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    0
+}
+
 pub(crate) async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue) {
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
     assert_eq!(queue.asleep(HOUSE, 20, START), [], "who was just issued a token is awake");
-    assert_eq!(queue.asleep(HOUSE, 20, later).len(), 20);
+    assert_eq!(silent(queue, later).await, 20);
     for awake in [3, 5, 6, 9] {
         queue.heard_of(at(awake), later);
     }
@@ -275,7 +290,7 @@ pub(crate) async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     office.later(Span::from_secs(600));
-    assert_eq!(queue.asleep(HOUSE, 20, office.now).len(), 20);
+    assert_eq!(silent(queue, office.now).await, 20);
     queue.lay(office.line()).await.unwrap();
     assert_eq!(queue.asleep(HOUSE, 20, office.now), []);
 }
@@ -340,7 +355,7 @@ pub(crate) async fn settings_reach_the_view(queue: &dyn Queue) {
 pub(crate) async fn a_room_that_is_laid_already_is_not_laid_from_older_rows(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     let empty = |room_id| {
-        let room = frontrow_domain::queue::Room::new(room_id, 3, START);
+        let room = Room::new(room_id, 3, START);
         Line { room, highest: Position(0), waiting: Vec::new(), unsettled: Vec::new(), others: Vec::new(), now: START }
     };
     queue.lay_missing(empty(RoomId::new(7))).await.unwrap();
@@ -458,7 +473,7 @@ pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
     office.join(3..=3);
     let news = tokio::select! {
         biased;
-        () = queue.moved(LONG) => true,
+        _ = queue.moved(LONG) => true,
         () = std::future::ready(()) => false,
     };
     assert!(!news, "the room is full");
@@ -466,6 +481,55 @@ pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
     assert!(told(queue).await, "a place came free");
     office.set_room(RoomChange { max_active: Some(9), ..Default::default() });
     assert!(told(queue).await, "a setting changed");
+}
+
+pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    assert_eq!(queue.busy_rooms(), []);
+    office.join(1..=2);
+    assert_eq!(queue.busy_rooms(), [HOUSE], "two wait");
+    office.advance(&[1]);
+    office.leave(2);
+    assert_eq!((office.status(1), queue.busy_rooms()), (TokenStatus::Dormant, vec![HOUSE]));
+    office.leave(1);
+    assert_eq!(queue.busy_rooms(), []);
+    office.join(3..=3);
+    office.advance(&[]);
+    assert_eq!((office.status(3), queue.busy_rooms()), (TokenStatus::Offered, vec![HOUSE]));
+    office.activate(3);
+    assert_eq!((office.status(3), queue.busy_rooms()), (TokenStatus::Active, vec![HOUSE]));
+    office.leave(3);
+    assert_eq!(queue.busy_rooms(), []);
+    office.join(4..=4);
+    queue.lay(office.line()).await.unwrap();
+    assert_eq!(queue.busy_rooms(), [HOUSE], "it was laid");
+}
+
+pub(crate) async fn quiet_rooms_are_laid_at_once_and_what_is_known_otherwise_is_returned(queue: &dyn Queue) {
+    let mut office = Office::open(queue, 1).await;
+    let quiet = |room: i64| Line {
+        room: Room { cursor: Position(2), ..Room::new(RoomId::new(room), 3, START) },
+        highest: Position(5),
+        ..empty_line()
+    };
+    let house = office.line();
+    let mut lines: Vec<_> = (1..=50).map(quiet).collect();
+    lines.push(house.clone());
+    assert_eq!(queue.lay_quiet(lines).await.unwrap(), []);
+    assert_eq!(queue.rooms().len(), 51);
+    let view = queue.view(RoomId::new(50)).unwrap();
+    assert_eq!(view.place(Position(4)).status, TokenStatus::Ended, "whoever left before a turn came has ended");
+    assert_eq!(view.place(Position(6)).status, TokenStatus::Waiting, "the issue of a later one is still to be told");
+    assert_eq!((view.total_waiting(), queue.busy_rooms()), (0, vec![]));
+    office.join(1..=1);
+    assert_eq!(queue.lay_quiet(vec![house, quiet(1)]).await.unwrap(), [HOUSE]);
+    assert_eq!(office.view().total_waiting(), 1, "it is left as it is");
+}
+
+fn empty_line() -> Line {
+    let room = Room::new(HOUSE, 1, START);
+    let (waiting, unsettled, others) = (Vec::new(), Vec::new(), Vec::new());
+    Line { room, highest: Position(0), waiting, unsettled, others, now: START }
 }
 
 fn new_seat(seat_number: i32) -> NewSeat {

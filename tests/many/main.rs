@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod books;
+mod idle;
 mod moving;
 mod sharing;
 mod starting;

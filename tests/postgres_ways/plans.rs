@@ -149,6 +149,8 @@ async fn read_everything(store: &dyn Store) {
     store.session([7; 32]).await.unwrap();
     store.user(user).await.unwrap().unwrap();
     store.rooms().await.unwrap();
+    assert_eq!(store.standings().await.unwrap()[0].highest, Position(ROWS));
+    assert_eq!(store.busy_rooms().await.unwrap(), [house]);
     assert_eq!(store.waiting_tokens(house, Page { after: None, limit: 100 }).await.unwrap().len(), 100);
     store.token(TokenId { room_id: house, position: Position(150_000) }).await.unwrap().unwrap();
     assert_eq!(store.live_tokens(user).await.unwrap().len(), 1);

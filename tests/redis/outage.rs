@@ -52,7 +52,7 @@ async fn goes_on(office: &mut Office) {
         let queue = &office.instances[instance].queue;
         assert!(queue.asleep(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "nobody is put aside");
         let from = Instant::now();
-        while queue.lead(HOUSE, Fence(0), Span::from_secs(2)).await.unwrap() == Leadership::Follower {
+        while queue.lead(&[(HOUSE, Fence(0))], Span::from_secs(2)).await[0] == Leadership::Follower {
             assert!(from.elapsed() < PATIENCE, "somebody must move the line");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -9,11 +9,11 @@ use frontrow::{
     store::Store,
 };
 use frontrow_domain::{
-    command::Command,
+    command::{Command, RoomChange},
     id::{Position, UserId},
     queue::{Fence, TokenStatus},
     time::{Span, Time},
-    user::{Role, User},
+    user::{Caller, Role, User},
     world::Changes,
 };
 use std::time::Duration;
@@ -110,7 +110,7 @@ async fn what_nobody_told_heals_by_a_look_at_the_rows() {
     office.commit_untold(vec![Office::advance()]).await;
     let user = office.store.token(at(1)).await.unwrap().unwrap().user_id;
     let activate = Command::ActivateToken { token: at(1) };
-    office.commit_untold(vec![(frontrow_domain::user::Caller::Buyer(user), activate)]).await;
+    office.commit_untold(vec![(Caller::Buyer(user), activate)]).await;
     // Lines that nothing is told of are looked at less often.
     office.join(0, 1).await;
     office.agree().await;
@@ -119,6 +119,36 @@ async fn what_nobody_told_heals_by_a_look_at_the_rows() {
     office.join(1, 1).await;
     office.agree().await;
     assert_eq!(office.view(0).place(Position(2)).status, TokenStatus::Ended);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_in_which_nothing_lived_wakes_at_every_instance_though_nobody_told_of_it() {
+    let server = RedisServer::start();
+    let office = Office::open(vec![server.url()], 2, 10).await;
+    let busy = |instance: usize| office.instances[instance].queue.busy_rooms();
+    assert_eq!((busy(0), busy(1)), (vec![], vec![]));
+    // As where an instance dies right after its commit.
+    let join = Command::IssueToken { room_id: HOUSE, concert_id: None };
+    office.commit_untold(vec![(buyer(1), join)]).await;
+    for instance in 0..2 {
+        until("the room to be busy", || busy(instance) == [HOUSE]).await;
+    }
+    office.agree().await;
+    office.commit_untold(vec![(buyer(1), Command::LeaveQueue { token: at(1) })]).await;
+    for instance in 0..2 {
+        until("the room to be quiet", || busy(instance).is_empty()).await;
+    }
+    office.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_a_quiet_room_that_nobody_told_of_is_found_once_it_is_doubted() {
+    let server = RedisServer::start();
+    let office = Office::open(vec![server.url()], 1, 10).await;
+    let change = RoomChange { max_active: Some(7), ..RoomChange::default() };
+    office.commit_untold(vec![(Caller::System, Command::SetRoom { room_id: HOUSE, change })]).await;
+    office.instances[0].queue.doubt_rooms(vec![HOUSE]);
+    until("the room to be looked at", || office.view(0).room().max_active == 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +173,7 @@ async fn one_instance_leads_and_another_takes_over() {
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     let term = Span::from_secs(2);
     let lead = async |office: &Office, instance: usize| {
-        office.instances[instance].queue.lead(HOUSE, Fence(0), term).await.unwrap()
+        office.instances[instance].queue.lead(&[(HOUSE, Fence(0))], term).await[0]
     };
     let Leadership::Leader(first) = lead(&office, 0).await else { panic!("nobody else asks") };
     assert_eq!(lead(&office, 1).await, Leadership::Follower);
@@ -182,7 +212,7 @@ async fn a_gap_explains_the_frames_that_it_stands_for_and_no_others() {
     let keys: Vec<String> = server.ask(&["KEYS", "*frames"]);
     // A gap in the house room, of another instance with this number; `rest` is what it stands for.
     let tell = |number: char, rest: &str| {
-        let frame = format!("\u{1}another instance\0\0\0\0\0\0\0{number}\u{1}\u{1}\0{rest}");
+        let frame = format!("\u{2}another instance\0\0\0\0\0\0\0{number}\u{1}\u{1}\0{rest}");
         let _: String = server.ask(&["XADD", &keys[0], "*", "f", &frame]);
     };
     let notices = || std::iter::from_fn(|| office.instances[0].notices.lock().unwrap().try_recv().ok()).count();

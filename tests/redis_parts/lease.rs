@@ -108,6 +108,25 @@ async fn numbers_rise_above_what_the_row_has_and_what_redis_has_forgotten() {
 }
 
 #[tokio::test]
+async fn many_lines_are_asked_for_in_one_call() {
+    let pair = Pair::start().await;
+    let (one, other) = (leases(1), leases(2));
+    let rooms: Vec<_> = (0..200).map(|room| (RoomId::new(room), Fence(room))).collect();
+    assert_eq!(other.lead(&pair.other.way(), RoomId::new(7), NONE, LONG).await.unwrap(), leader(1));
+    let calls = pair.calls("evalsha") + pair.calls("eval");
+    one.ask_for(&pair.one.way(), &rooms, LONG).await.unwrap();
+    assert_eq!(pair.calls("evalsha") + pair.calls("eval"), calls + 1);
+    for (room, fence) in &rooms {
+        let expected = if room.get() == 7 { Leadership::Follower } else { leader(fence.0 + 1) };
+        assert_eq!(one.standing(*room), expected, "{room}");
+    }
+    // Of a line in which nothing lives any more no lease is renewed; those that are led to the end are given up at once.
+    one.keep_only(&[]);
+    one.release(&pair.one.way()).await.unwrap();
+    assert_eq!(pair.server.ask::<Vec<String>>(&["KEYS", "*leader"]).len(), 1, "the other's");
+}
+
+#[tokio::test]
 async fn what_is_known_costs_no_call() {
     let pair = Pair::start().await;
     let (one, way) = (leases(1), pair.one.way());

@@ -30,7 +30,7 @@ const SILENCE: Span = Span::from_secs(60);
 /// Each part once, for rooms whose keys are all over a cluster.
 async fn use_every_part(one: &Link, other: &Link) {
     let (way, other_way, keys) = (one.way(), other.way(), keys());
-    let leases = Leases::new(keys.clone(), instance(1));
+    let leases = Leases::new(keys.clone(), instance(1)).one_by_one();
     let heartbeats = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
     let listener = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
     let mut changed = TokenChanges::default();

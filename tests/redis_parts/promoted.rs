@@ -71,7 +71,7 @@ impl Office {
         until("one to lead", async || {
             for (index, queue) in self.queues.iter().enumerate() {
                 let fence = queue.view(HOUSE)?.room().fence;
-                if let Leadership::Leader(fence) = queue.lead(HOUSE, fence, TERM).await.unwrap() {
+                if let Leadership::Leader(fence) = queue.lead(&[(HOUSE, fence)], TERM).await[0] {
                     return Some((index, fence));
                 }
             }

@@ -91,9 +91,10 @@ impl MemoryQueue {
             let doubtful = take_since(&cell, &mut lock(&cell.next), room, &since());
             next.is_replaced = true;
             self.put_room(room, &cell);
+            self.note_life(room, &cell.view.load());
             break doubtful;
         };
-        self.wake();
+        self.wake(room);
         doubtful
     }
 
@@ -107,8 +108,18 @@ impl MemoryQueue {
         self.put_missing_room(room, &cell);
         let doubtful = take_since(&cell, &mut next, room, &since());
         drop(next);
-        self.wake();
+        self.note_life(room, &cell.view.load());
+        self.wake(room);
         doubtful
+    }
+
+    /// Puts rooms here in which nothing lives. Returns those of which something else is known. What was told of one since
+    /// its rows were read, the caller has to find out afterwards.
+    pub(in crate::queue) fn lay_quiet_told(&self, lines: &[Line]) -> Vec<RoomId> {
+        self.lay_missing_quiet(lines, |line| {
+            let heard = Heard::laid(&[], line.now);
+            Self::told_cell(RoomView::laid(line), heard, Order::laid_at(line.now), self.confirmed())
+        })
     }
 
     /// Puts a room here that is new, so that all that is in it comes with it.
@@ -135,12 +146,16 @@ impl MemoryQueue {
 
     /// Takes in a change of one room.
     pub(in crate::queue) fn take_in(&self, room: RoomId, delta: &Delta<'_>, source: Source) -> Taken {
-        let taken = self.with_next(room, |cell, next| take_delta(cell, next, None, delta, source));
+        let taken = self.with_next(room, |cell, next| {
+            let taken = take_delta(cell, next, None, delta, source);
+            self.note_life(room, &cell.view.load());
+            taken
+        });
         match taken {
             None => Taken::Unknown,
             Some((may_move, doubtful)) => {
                 if may_move {
-                    self.wake();
+                    self.wake(room);
                 }
                 Taken::In(doubtful)
             }
@@ -167,13 +182,15 @@ impl MemoryQueue {
                 return (Looked::Followed, false);
             }
             let delta = Delta { room, updated: &updated, highest: line.highest, ..Delta::none(line.now) };
-            (Looked::Followed, cell.follow_in(view, &delta))
+            let may_move = cell.follow_in(view, &delta);
+            self.note_life(line.room.room_id, &cell.view.load());
+            (Looked::Followed, may_move)
         });
         match looked {
             None => Looked::MustLay,
             Some((looked, may_move)) => {
                 if may_move {
-                    self.wake();
+                    self.wake(line.room.room_id);
                 }
                 looked
             }

@@ -221,6 +221,14 @@ impl Heartbeats {
         self.keys.room(room, format_args!("heard:{window}:{chunk}"))
     }
 
+    /// Forgets all rooms but these, which are ascending: what was heard of others is of no use any more.
+    pub fn keep_only(&self, rooms: &[RoomId]) {
+        let is_kept = |room: &RoomId| rooms.binary_search(room).is_ok();
+        self.exchanged().retain(|room, _| is_kept(room));
+        lock(&self.read).retain(|room, _| is_kept(room));
+        self.beats.keep_only(is_kept);
+    }
+
     /// Whether what is known of `room` suffices to call anybody silent: the exchange has worked for a while, so that
     /// the others had time to tell whom they heard of.
     #[must_use]

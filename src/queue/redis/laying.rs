@@ -6,9 +6,9 @@ use crate::{
     queue::{
         Queue as _,
         memory::{Lay, Looked, Source},
-        view::Delta,
+        view::{Delta, deltas},
     },
-    store::{LATE_MAX, Line, StoreError},
+    store::{LATE_MAX, Life, Line, Standing, StoreError},
 };
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
@@ -27,8 +27,8 @@ const RETRY: Duration = Duration::from_millis(300);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many lines are looked at in the store at once.
 const AT_ONCE: usize = 4;
-/// An empty line that nothing was told of is looked at this many times less often.
-const QUIET_LESS: u64 = 8;
+/// Of so many lines each is read, whatever lives in it; of more, those in which something lives.
+const FEW: usize = 8;
 /// How many numbers are looked up in the store at once.
 const NUMBERS_AT_ONCE: i64 = 100_000;
 
@@ -40,11 +40,27 @@ pub(super) struct Settled {
     next: Option<(Position, Instant)>,
 }
 
+/// A room in which something lives by its view and not by its rows, or the other way round. A change that is on its way
+/// looks so too, for a moment. Otherwise the line is laid anew: a look at the rows does not tell everything.
+#[derive(Debug, Clone, Copy)]
+struct Odd {
+    /// How many deltas the view had taken in.
+    deltas: u64,
+    since: Instant,
+}
+
 /// Lines that are to be laid.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     all: bool,
     rooms: BTreeSet<RoomId>,
+}
+
+impl Wanted {
+    fn add(&mut self, more: Self) {
+        self.all |= more.all;
+        self.rooms.extend(more.rooms);
+    }
 }
 
 impl Lines {
@@ -75,26 +91,76 @@ impl Lines {
             self.wanted_news.notified().await;
             loop {
                 let wanted = std::mem::take(&mut *super::lock(&self.wanted));
-                let mut rooms = wanted.rooms;
-                if wanted.all {
-                    rooms.extend(self.memory.room_ids());
-                }
-                if rooms.is_empty() && !wanted.all {
+                if wanted.rooms.is_empty() && !wanted.all {
                     break;
                 }
-                let mut failed = BTreeSet::new();
-                for room in rooms {
-                    if let Err(error) = self.lay_room(room).await {
-                        tracing::warn!(%error, room = room.get(), "a line cannot be laid");
-                        failed.insert(room);
+                let failed = match self.lay_quiet_wanted(&wanted).await {
+                    Ok(rooms) => self.lay_rooms(rooms).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "the lines cannot be laid");
+                        wanted
                     }
-                }
-                if !failed.is_empty() {
-                    super::lock(&self.wanted).rooms.extend(failed);
+                };
+                if failed.all || !failed.rooms.is_empty() {
+                    super::lock(&self.wanted).add(failed);
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
                 tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Of many lines those that must be read whole: one query tells in which rooms nothing lives.
+    async fn lay_quiet_wanted(&self, wanted: &Wanted) -> Result<BTreeSet<RoomId>, StoreError> {
+        if !wanted.all && wanted.rooms.len() <= FEW {
+            return Ok(wanted.rooms.clone());
+        }
+        let is_wanted = |room: RoomId| wanted.all || wanted.rooms.contains(&room);
+        let standings = self.store.standings().await?.into_iter().filter(|one| is_wanted(one.room.room_id));
+        let (quiet, busy): (Vec<_>, Vec<_>) = standings.partition(|one| one.life == Life::Quiet);
+        let mut rooms: BTreeSet<_> = busy.iter().map(|one| one.room.room_id).collect();
+        let quiet: Vec<_> = quiet.into_iter().map(Standing::quiet_line).collect();
+        rooms.extend(self.lay_quiet(&quiet));
+        Ok(rooms)
+    }
+
+    /// Lays rooms in which nothing lives. Returns those of which something else is known: they must be read whole.
+    /// New ones of which something was told since their rows were read are laid once more.
+    pub(super) fn lay_quiet(&self, lines: &[Line]) -> Vec<RoomId> {
+        let Some(now) = lines.iter().map(|line| line.now).min() else { return Vec::new() };
+        for line in lines {
+            self.note_laid(line, Lay::IfMissing);
+        }
+        let rooms = lines.iter().map(|line| line.room.room_id);
+        let rooms: BTreeSet<_> = rooms.filter(|room| self.memory.view(*room).is_none()).collect();
+        let others = self.memory.lay_quiet_told(lines);
+        // After they were laid: what is told from now on is taken in.
+        for changes in self.recent.decided_since(now.minus(LATE_MAX)) {
+            self.want(deltas(&changes).into_keys().filter(|room| rooms.contains(room)));
+        }
+        others
+    }
+
+    /// Lays these lines anew, some at a time. Those that could not be.
+    async fn lay_rooms(self: &Arc<Self>, rooms: BTreeSet<RoomId>) -> Wanted {
+        let mut failed = Wanted::default();
+        let mut laying = JoinSet::new();
+        let mut rooms = rooms.into_iter();
+        loop {
+            while laying.len() < AT_ONCE
+                && let Some(room) = rooms.next()
+            {
+                let lines = Arc::clone(self);
+                laying.spawn(async move { (room, lines.lay_room(room).await) });
+            }
+            match laying.join_next().await {
+                Some(Ok((room, Err(error)))) => {
+                    tracing::warn!(%error, room = room.get(), "a line cannot be laid");
+                    failed.rooms.insert(room);
+                }
+                Some(_) => {}
+                None => return failed,
             }
         }
     }
@@ -189,41 +255,63 @@ impl Lines {
         }
     }
 
-    /// Looks at the rows of every line every now and then: more often while Redis is away.
+    /// Looks at the rows of every line in which something lives every now and then: more often while Redis is away.
     pub(super) async fn glance(self: Arc<Self>, link: Arc<Link>, settings: Settings) {
-        let mut quiet = HashMap::new();
-        let mut round = 0_u64;
+        let mut odd = HashMap::new();
         let mut last = Instant::now();
         loop {
             tokio::time::sleep(settings.glance_away_every.min(settings.glance_every)).await;
-            let is_up = link.is_up();
-            if is_up && last.elapsed() < settings.glance_every {
+            if link.is_up() && last.elapsed() < settings.glance_every {
                 continue;
             }
             last = Instant::now();
-            round += 1;
-            self.glance_round(round, is_up, &mut quiet).await;
+            odd = self.glance_round(odd).await;
         }
     }
 
-    async fn glance_round(self: &Arc<Self>, round: u64, is_up: bool, quiet: &mut HashMap<RoomId, u64>) {
-        let mut looks = JoinSet::new();
-        for room in self.memory.room_ids() {
-            let Some(begun) = self.memory.deltas_of(room) else { continue };
-            let is_empty = self.memory.view(room).is_none_or(|view| view.is_empty());
-            let is_quiet = quiet.insert(room, begun) == Some(begun) && is_empty;
-            let turn = round.wrapping_add(room.get().unsigned_abs()) % QUIET_LESS;
-            if is_up && is_quiet && turn != 0 && self.due_to_settle(room).is_none() {
-                continue;
+    /// Looks at the lines in which something lives by the views or by the rows. `odd` are those in which only one of the
+    /// two had something live after the last round: see [`Odd`].
+    async fn glance_round(self: &Arc<Self>, odd: HashMap<RoomId, Odd>) -> HashMap<RoomId, Odd> {
+        let by_rows: Option<BTreeSet<_>> = match self.store.busy_rooms().await {
+            Ok(rooms) => Some(rooms.into_iter().collect()),
+            Err(error) => {
+                tracing::debug!(%error, "the rooms in which something lives cannot be asked for");
+                None
             }
+        };
+        let mut rooms: BTreeSet<_> = self.memory.busy_rooms().into_iter().collect();
+        rooms.extend(by_rows.iter().flatten());
+        rooms.append(&mut super::lock(&self.doubted_rooms));
+        let mut looks = JoinSet::new();
+        for room in &rooms {
+            // One that another process made is laid when somebody asks for it.
+            let Some(begun) = self.memory.deltas_of(*room) else { continue };
             if looks.len() >= AT_ONCE {
                 // A look that fails was told in the log.
                 let _ = looks.join_next().await;
             }
-            let lines = Arc::clone(self);
+            let (lines, room) = (Arc::clone(self), *room);
             looks.spawn(async move { lines.glance_at(room, begun).await });
         }
         while looks.join_next().await.is_some() {}
+        let Some(by_rows) = by_rows else { return odd };
+        let mut still_odd = HashMap::new();
+        for room in rooms {
+            let (Some(view), Some(deltas)) = (self.memory.view(room), self.memory.deltas_of(room)) else { continue };
+            if view.is_quiet() != by_rows.contains(&room) {
+                continue;
+            }
+            let before = odd.get(&room).filter(|odd| odd.deltas == deltas);
+            let now = before.copied().unwrap_or(Odd { deltas, since: Instant::now() });
+            // Numbers that are not settled yet count as waiting.
+            let patience = if view.is_quiet() { Duration::ZERO } else { self.unsettled_for + PAUSE };
+            if before.is_some() && now.since.elapsed() > patience {
+                self.want([room]);
+            } else {
+                still_odd.insert(room, now);
+            }
+        }
+        still_odd
     }
 
     async fn glance_at(&self, room: RoomId, begun: u64) {

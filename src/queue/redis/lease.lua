@@ -1,20 +1,29 @@
--- Leads a line for a term, or tells how long another does. Redis's own clock ends the term.
--- KEYS[1] who leads, KEYS[2] the highest number given; ARGV[1] who asks, ARGV[2] the term in milliseconds,
--- ARGV[3] the highest number in the room's row as far as the asker knows
--- Answers the number and the term if the asker leads; 0 and what is left of the other's term if not.
-local fence = tonumber(redis.call('GET', KEYS[2]) or '0')
-local known = tonumber(ARGV[3])
-if redis.call('GET', KEYS[1]) == ARGV[1] and fence >= known and fence > 0 then
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
-    return {fence, tonumber(ARGV[2])}
-end
-if not redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then
-    if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-        return {0, redis.call('PTTL', KEYS[1])}
+-- Leads lines for a term, or tells how long another does. Redis's own clock ends the term.
+-- KEYS in pairs, one for each line: who leads, the highest number given; ARGV[1] who asks, ARGV[2] the term in
+-- milliseconds, ARGV[3] how long to keep the numbers, in milliseconds, ARGV[4..] for each line the highest number in
+-- the room's row as far as the asker knows
+-- Answers for each line the number and the term if the asker leads; 0 and what is left of the other's term if not.
+local term = tonumber(ARGV[2])
+local function lead(leader, counter, known)
+    local fence = tonumber(redis.call('GET', counter) or '0')
+    local holder = redis.call('GET', leader)
+    if holder and holder ~= ARGV[1] then
+        return 0, redis.call('PTTL', leader)
     end
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    if holder and fence >= known and fence > 0 then
+        redis.call('PEXPIRE', leader, term)
+        return fence, term
+    end
+    redis.call('SET', leader, ARGV[1], 'PX', term)
+    -- A new number at each take-over, and where Redis has lost the counter or another one has overtaken it.
+    fence = math.max(fence, known) + 1
+    redis.call('SET', counter, string.format('%.0f', fence), 'PX', ARGV[3])
+    return fence, term
 end
--- A new number at each take-over, and where Redis has lost the counter or another one has overtaken it.
-fence = math.max(fence, known) + 1
-redis.call('SET', KEYS[2], string.format('%.0f', fence))
-return {fence, tonumber(ARGV[2])}
+local answers = {}
+for at = 1, #KEYS, 2 do
+    local fence, left = lead(KEYS[at], KEYS[at + 1], tonumber(ARGV[3 + (at + 1) / 2]))
+    answers[at] = fence
+    answers[at + 1] = left
+end
+return answers

@@ -5,9 +5,10 @@
 use super::{keys::Keys, script::Shared};
 use crate::queue::Leadership;
 use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
-use redis::{RedisResult, Script};
+use redis::{RedisError, RedisResult, Script};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher as _},
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,8 +19,15 @@ use uuid::Uuid;
 const FOLLOW_AT_MOST: Duration = Duration::from_secs(1);
 /// A follower asks again after this at the earliest.
 const FOLLOW_AT_LEAST: Duration = Duration::from_millis(50);
+/// Of several followers of a leader that died, the one that asks first differs from room to room: each asks this much
+/// later at most.
+const SPREAD_MS: u64 = 100;
 /// A leader that got no answer asks again after this.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// How many lines one call asks for: Redis does nothing else meanwhile, for less than a millisecond.
+const AT_ONCE: usize = 256;
+/// How long the highest number given is kept after a take-over. Where it is gone, the room's row tells it.
+const NUMBERS_KEPT: Span = Span::from_secs(86_400);
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease_release.lua")));
@@ -29,6 +37,8 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("le
 pub struct Leases {
     keys: Keys,
     instance: String,
+    /// How many lines one call asks for.
+    at_once: usize,
     rooms: Mutex<HashMap<RoomId, Standing>>,
 }
 
@@ -43,23 +53,38 @@ struct Standing {
     ask_at: Instant,
 }
 
-/// What Redis says about one line.
-type Answer = (i64, i64);
+/// What Redis says about some lines: for each a number and a time in milliseconds.
+type Answers = Vec<i64>;
+
+/// Some lines could not be asked for.
+#[derive(Debug)]
+pub struct Unasked {
+    /// Which ones.
+    pub rooms: HashSet<RoomId>,
+    /// Why the last of them could not.
+    pub error: RedisError,
+}
 
 impl Leases {
     /// For an instance that has asked for nothing yet.
     #[must_use]
     pub fn new(keys: Keys, instance: Uuid) -> Self {
-        Self { keys, instance: instance.simple().to_string(), rooms: Mutex::default() }
+        Self { keys, instance: instance.simple().to_string(), at_once: AT_ONCE, rooms: Mutex::default() }
+    }
+
+    /// The same over a cluster, where the keys of two rooms may be on two nodes: each line is asked for by itself, all
+    /// of them at the same time.
+    #[must_use]
+    pub const fn one_by_one(mut self) -> Self {
+        self.at_once = 1;
+        self
     }
 
     fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, Standing>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this instance leads `room`, whose row is known to have `fence`, for a `term` from some moment lately.
-    /// Answers from memory while that is known. When it is time to ask for this room, all others that are due are
-    /// asked for at once, so that many rooms cost one journey.
+    /// Whether this instance leads `room`: see [`Self::ask_for`].
     ///
     /// # Errors
     /// Redis must be asked and could not be. As long as the last term runs, the room is led without an answer.
@@ -70,90 +95,140 @@ impl Leases {
         fence: Fence,
         term: Span,
     ) -> RedisResult<Leadership> {
-        let due = self.due(room, fence, Instant::now());
-        if !due.is_empty() {
-            let asked = self.ask(connection, due, term).await;
+        let asked = self.ask_for(connection, &[(room, fence)], term).await;
+        match (self.standing(room), asked) {
             // Who leads still leads.
-            if let Err(error) = asked
-                && self.standing(room, Instant::now()) == Leadership::Follower
-            {
-                return Err(error);
-            }
-        }
-        Ok(self.standing(room, Instant::now()))
-    }
-
-    /// What is known of `room` at `at`.
-    fn standing(&self, room: RoomId, at: Instant) -> Leadership {
-        match self.rooms().get(&room) {
-            Some(Standing { leads: Some((fence, until)), .. }) if at < *until => Leadership::Leader(*fence),
-            Some(_) | None => Leadership::Follower,
+            (Leadership::Follower, Err(unasked)) => Err(unasked.error),
+            (standing, _) => Ok(standing),
         }
     }
 
-    /// The rooms to ask for at `at`: none if it is not yet time to ask for `room`.
-    fn due(&self, room: RoomId, fence: Fence, at: Instant) -> Vec<(RoomId, Fence)> {
-        let mut rooms = self.rooms();
-        let standing = rooms.entry(room).or_insert(Standing { known: fence, leads: None, ask_at: at });
-        standing.known = standing.known.max(fence);
-        if standing.leads.is_some_and(|(leads, until)| leads < standing.known || until <= at) {
-            // Another instance has led since, or the term is over.
-            standing.leads = None;
-            standing.ask_at = at;
+    /// Asks who leads these rooms, whose rows are known to have these numbers, for a `term` from some moment lately:
+    /// only for those that it is time to ask for, and many in one call. The answers are [`Self::standing`].
+    ///
+    /// # Errors
+    /// Some had to be asked for and could not be.
+    pub async fn ask_for(
+        &self,
+        connection: &impl Shared,
+        rooms: &[(RoomId, Fence)],
+        term: Span,
+    ) -> Result<(), Unasked> {
+        let due = self.due(rooms, Instant::now());
+        if due.is_empty() {
+            return Ok(());
         }
-        if at < standing.ask_at {
-            return Vec::new();
-        }
-        rooms.iter().filter(|(_, standing)| standing.ask_at <= at).map(|(room, at)| (*room, at.known)).collect()
-    }
-
-    async fn ask(&self, connection: &impl Shared, due: Vec<(RoomId, Fence)>, term: Span) -> RedisResult<()> {
         // Taken before the journey, so that the term is over here before it is over there.
         let from = Instant::now();
-        let term_ms = term.millis();
         let mut asked = JoinSet::new();
-        for (room, known) in due {
-            let mut call = LEASE.key(self.keys.room(room, "leader"));
-            call.key(self.keys.room(room, "fence")).arg(&self.instance).arg(term_ms).arg(known.0);
-            let mut connection = connection.clone();
+        for part in due.chunks(self.at_once) {
+            let mut call = LEASE.prepare_invoke();
+            for (room, _) in part {
+                call.key(self.keys.room(*room, "leader")).key(self.keys.room(*room, "fence"));
+            }
+            call.arg(&self.instance).arg(term.millis()).arg(NUMBERS_KEPT.millis());
+            for (_, known) in part {
+                call.arg(known.0);
+            }
+            let (mut connection, part) = (connection.clone(), part.to_vec());
             asked.spawn(async move {
-                let answer: RedisResult<Answer> = call.invoke_async(&mut connection).await;
-                (room, answer)
+                let answers: RedisResult<Answers> = call.invoke_async(&mut connection).await;
+                (part, answers)
             });
         }
-        let mut failed = None;
+        let mut failed: Option<Unasked> = None;
         while let Some(answered) = asked.join_next().await {
             match answered {
-                Ok((room, Ok(answer))) => self.take(room, answer, from),
-                Ok((room, Err(error))) => {
-                    self.put_off(room, Instant::now());
-                    failed = Some(error);
+                Ok((part, Ok(answers))) => self.take(&part, &answers, from),
+                Ok((part, Err(error))) => {
+                    self.put_off(&part, Instant::now());
+                    let rooms = part.iter().map(|(room, _)| *room);
+                    match &mut failed {
+                        Some(unasked) => unasked.rooms.extend(rooms),
+                        None => failed = Some(Unasked { rooms: rooms.collect(), error }),
+                    }
                 }
-                Err(_) => failed = Some(redis::RedisError::from((redis::ErrorKind::Client, "a call was cut off"))),
+                // The process ends.
+                Err(_) => {}
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    fn take(&self, room: RoomId, (fence, left_ms): Answer, from: Instant) {
-        let left = Duration::from_millis(left_ms.try_into().unwrap_or(0));
-        let (leads, rest) = if fence > 0 {
-            (Some((Fence(fence), from + left)), left / 2)
-        } else {
-            (None, left.clamp(FOLLOW_AT_LEAST, FOLLOW_AT_MOST))
-        };
-        if let Some(standing) = self.rooms().get_mut(&room) {
-            standing.leads = leads;
-            standing.ask_at = from + rest;
+    /// What is known of `room` now.
+    #[must_use]
+    pub fn standing(&self, room: RoomId) -> Leadership {
+        let now = Instant::now();
+        match self.rooms().get(&room) {
+            Some(Standing { leads: Some((fence, until)), .. }) if now < *until => Leadership::Leader(*fence),
+            Some(_) | None => Leadership::Follower,
         }
     }
 
+    /// Those of the rooms that it is time to ask for at `at`, with the highest numbers known.
+    fn due(&self, wanted: &[(RoomId, Fence)], at: Instant) -> Vec<(RoomId, Fence)> {
+        let mut rooms = self.rooms();
+        let mut due = Vec::new();
+        for (room, fence) in wanted {
+            let standing = rooms.entry(*room).or_insert(Standing { known: *fence, leads: None, ask_at: at });
+            standing.known = standing.known.max(*fence);
+            if standing.leads.is_some_and(|(leads, until)| leads < standing.known || until <= at) {
+                // Another instance has led since, or the term is over.
+                standing.leads = None;
+                standing.ask_at = at;
+            }
+            if standing.ask_at <= at {
+                due.push((*room, standing.known));
+            }
+        }
+        due
+    }
+
+    /// Forgets all rooms but these, which are ascending, and those whose terms run. The leases of the others end by
+    /// themselves.
+    pub fn keep_only(&self, rooms: &[RoomId]) {
+        let now = Instant::now();
+        self.rooms().retain(|room, standing| {
+            rooms.binary_search(room).is_ok() || standing.leads.is_some_and(|(_, until)| now < until)
+        });
+    }
+
+    fn take(&self, part: &[(RoomId, Fence)], answers: &[i64], from: Instant) {
+        let mut rooms = self.rooms();
+        for ((room, _), answer) in part.iter().zip(answers.chunks_exact(2)) {
+            let (fence, left_ms) = (answer[0], answer[1]);
+            let left = Duration::from_millis(left_ms.try_into().unwrap_or(0));
+            let (leads, rest) = if fence > 0 {
+                (Some((Fence(fence), from + left)), left / 2)
+            } else if left < FOLLOW_AT_MOST {
+                // Nearly over: its leader asks again long before, if it lives.
+                (None, left.max(FOLLOW_AT_LEAST) + self.spread(*room))
+            } else {
+                (None, FOLLOW_AT_MOST)
+            };
+            if let Some(standing) = rooms.get_mut(room) {
+                standing.leads = leads;
+                standing.ask_at = from + rest;
+            }
+        }
+    }
+
+    /// How much later than others this instance asks for a line whose leader seems to be gone.
+    fn spread(&self, room: RoomId) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        (room, &self.instance).hash(&mut hasher);
+        Duration::from_millis(hasher.finish() % SPREAD_MS)
+    }
+
     /// Who still leads has time to ask again, and moves the line meanwhile.
-    fn put_off(&self, room: RoomId, at: Instant) {
-        if let Some(standing) = self.rooms().get_mut(&room)
-            && standing.leads.is_some()
-        {
-            standing.ask_at = at + AGAIN_AFTER;
+    fn put_off(&self, part: &[(RoomId, Fence)], at: Instant) {
+        let mut rooms = self.rooms();
+        for (room, _) in part {
+            if let Some(standing) = rooms.get_mut(room)
+                && standing.leads.is_some()
+            {
+                standing.ask_at = at + AGAIN_AFTER;
+            }
         }
     }
 
@@ -169,8 +244,11 @@ impl Leases {
             held
         };
         let mut connection = connection.clone();
-        for room in held {
-            let mut call = RELEASE.key(self.keys.room(room, "leader"));
+        for part in held.chunks(self.at_once) {
+            let mut call = RELEASE.prepare_invoke();
+            for room in part {
+                call.key(self.keys.room(*room, "leader"));
+            }
             call.arg(&self.instance).invoke_async::<()>(&mut connection).await?;
         }
         Ok(())

@@ -1,6 +1,8 @@
--- Gives up a line, if it is the asker who leads it.
--- KEYS[1] who leads; ARGV[1] who asks
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-    return redis.call('DEL', KEYS[1])
+-- Gives up lines, as far as it is the asker who leads them.
+-- KEYS who leads each; ARGV[1] who asks
+for at = 1, #KEYS do
+    if redis.call('GET', KEYS[at]) == ARGV[1] then
+        redis.call('DEL', KEYS[at])
+    end
 end
-return 0
+return #KEYS

@@ -205,11 +205,11 @@ impl Laying {
             holds::publish(&mut self.link.way(), keys, &holds).await.map_err(|error| error_of(&error))?;
             super::lock(&self.laid).has_deadlines = true;
         }
-        let mut rooms = self.lines.store.rooms().await.map_err(|error| unread(&error))?;
-        rooms.retain(|room| !super::lock(&self.laid).rooms.contains(&room.room_id));
+        let mut rooms = self.lines.store.busy_rooms().await.map_err(|error| unread(&error))?;
+        rooms.retain(|room| !super::lock(&self.laid).rooms.contains(room));
         let (mut refused, mut taken) = (0, Vec::new());
         for room in rooms {
-            if self.lay_others(room.room_id).await? { taken.push(room.room_id) } else { refused += 1 }
+            if self.lay_others(room).await? { taken.push(room) } else { refused += 1 }
         }
         // After all others: there may be millions who wait.
         for room in taken {

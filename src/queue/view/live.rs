@@ -17,16 +17,12 @@ pub(super) struct Entry {
     pub(super) deadline: Option<Time>,
 }
 
-/// A map whose copy shares all parts; changing a token copies its part alone.
-#[derive(Debug, Clone)]
+/// A map whose copy shares all parts; changing a token copies its part alone. Before the first token it has no parts:
+/// most rooms of a box office are empty.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Live {
     shards: Vec<Arc<Vec<Entry>>>,
-}
-
-impl Default for Live {
-    fn default() -> Self {
-        Self { shards: vec![Arc::default(); SHARDS] }
-    }
+    len: usize,
 }
 
 fn shard(position: Position) -> usize {
@@ -35,18 +31,22 @@ fn shard(position: Position) -> usize {
 
 impl Live {
     pub(super) fn get(&self, position: Position) -> Option<&Entry> {
-        let shard = &self.shards[shard(position)];
+        let shard = self.shards.get(shard(position))?;
         let at = shard.binary_search_by_key(&position, |entry| entry.position).ok()?;
         Some(&shard[at])
     }
 
     /// Puts a token here and returns what was known of it.
     pub(super) fn put(&mut self, entry: Entry) -> Option<Entry> {
+        if self.shards.is_empty() {
+            self.shards.resize(SHARDS, Arc::default());
+        }
         let shard = Arc::make_mut(&mut self.shards[shard(entry.position)]);
         match shard.binary_search_by_key(&entry.position, |entry| entry.position) {
             Ok(at) => Some(std::mem::replace(&mut shard[at], entry)),
             Err(at) => {
                 shard.insert(at, entry);
+                self.len += 1;
                 None
             }
         }
@@ -54,9 +54,15 @@ impl Live {
 
     /// Takes a token away and returns what was known of it.
     pub(super) fn remove(&mut self, position: Position) -> Option<Entry> {
-        let shard = &mut self.shards[shard(position)];
+        let shard = self.shards.get_mut(shard(position))?;
         let at = shard.binary_search_by_key(&position, |entry| entry.position).ok()?;
+        self.len -= 1;
         Some(Arc::make_mut(shard).remove(at))
+    }
+
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The places, in no order.

@@ -10,7 +10,7 @@ use super::{
         token_columns, user_columns,
     },
 };
-use crate::store::{LATE_MAX, Line, Page, StoreError};
+use crate::store::{LATE_MAX, Life, Line, Page, Standing, StoreError};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -60,6 +60,57 @@ const USER: Statement =
 
 const ROOMS: Statement =
     Statement { sql: concat!("SELECT ", room_columns!(), " FROM room ORDER BY room_id"), types: &[] };
+
+/// Scalar subqueries, each one look into an index: `EXISTS` may be planned as a look at all tokens.
+const STANDINGS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        room_columns!(),
+        ", coalesce(last.highest, 0) AS highest, ",
+        now!("$1"),
+        " AS now,
+         (SELECT true FROM waiting_token AS w WHERE w.room_id + 0 = room.room_id AND w.status = 'waiting'
+             ORDER BY w.room_id + 0, w.position + 0 LIMIT 1) IS NOT NULL
+         OR (SELECT true FROM waiting_token AS w WHERE w.room_id + 0 = room.room_id AND w.status = 'active'
+             ORDER BY w.room_id + 0, w.due_from LIMIT 1) IS NOT NULL
+         OR (SELECT true FROM waiting_token AS w WHERE w.room_id + 0 = room.room_id AND w.deadline IS NOT NULL
+             ORDER BY w.room_id + 0, w.status, w.deadline LIMIT 1) IS NOT NULL
+         OR coalesce(last.given_at >= ",
+        now!("$1"),
+        " - $2, false) AS is_busy
+         FROM room LEFT JOIN LATERAL (SELECT w.position AS highest, w.issued_at AS given_at FROM waiting_token AS w
+             WHERE w.room_id = room.room_id ORDER BY w.position DESC LIMIT 1) AS last ON true
+         ORDER BY room.room_id"
+    ),
+    types: &[Type::INT8, Type::INT8],
+};
+
+/// From each room that an index has to the next: as many looks as there are such rooms.
+const BUSY_ROOMS: Statement = Statement {
+    sql: "WITH RECURSIVE waiting (room_id) AS (
+              (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'waiting'
+                   ORDER BY w.room_id + 0, w.position + 0 LIMIT 1)
+              UNION ALL
+              SELECT (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'waiting' AND w.room_id + 0 > before.room_id
+                   ORDER BY w.room_id + 0, w.position + 0 LIMIT 1) FROM waiting AS before WHERE before.room_id IS NOT NULL),
+          active (room_id) AS (
+              (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'active'
+                   ORDER BY w.room_id + 0, w.due_from LIMIT 1)
+              UNION ALL
+              SELECT (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'active' AND w.room_id + 0 > before.room_id
+                   ORDER BY w.room_id + 0, w.due_from LIMIT 1) FROM active AS before WHERE before.room_id IS NOT NULL),
+          ending (room_id) AS (
+              (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.deadline IS NOT NULL
+                   ORDER BY w.room_id + 0, w.status, w.deadline LIMIT 1)
+              UNION ALL
+              SELECT (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.deadline IS NOT NULL
+                   AND w.room_id + 0 > before.room_id ORDER BY w.room_id + 0, w.status, w.deadline LIMIT 1)
+                   FROM ending AS before WHERE before.room_id IS NOT NULL)
+          SELECT coalesce(array_agg(room_id ORDER BY room_id), '{}') FROM (
+              SELECT room_id FROM waiting UNION SELECT room_id FROM active UNION SELECT room_id FROM ending) AS busy
+          WHERE room_id IS NOT NULL",
+    types: &[],
+};
 
 const TOKEN: Statement = Statement {
     sql: concat!("SELECT ", token_columns!(), " FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = $2"),
@@ -332,6 +383,20 @@ impl Reads {
 
     pub(super) async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
         self.list(&ROOMS, &[], rows::room).await
+    }
+
+    pub(super) async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+        let decode: Decode<Standing> = |row| {
+            let life = if row.try_get("is_busy")? { Life::Busy } else { Life::Quiet };
+            let (room, highest) = (rows::room(row)?, Position(row.try_get("highest")?));
+            Ok(Standing { room, highest, life, now: Time::from_micros(row.try_get("now")?) })
+        };
+        self.list(&STANDINGS, &[&self.given(), &LATE_MAX.micros()], decode).await
+    }
+
+    pub(super) async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {
+        let found = self.list(&BUSY_ROOMS, &[], |row| row.try_get::<_, Vec<i64>>(0)).await?;
+        Ok(found.into_iter().flatten().map(RoomId::new).collect())
     }
 
     pub(super) async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {

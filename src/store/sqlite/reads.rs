@@ -4,7 +4,7 @@ use super::rows::{
     self, Word, concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, time, token_columns, user_columns,
 };
-use crate::store::{ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, filter};
+use crate::store::{ConcertFilter, Life, Line, Page, PaymentFilter, ReservationFilter, Standing, filter};
 use frontrow_domain::{
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -105,6 +105,30 @@ fn limit(rows: u32) -> usize {
 
 pub(super) fn rooms(conn: &Connection) -> Result<Vec<Room>> {
     list(conn, concat!("SELECT ", room_columns!(), " FROM room ORDER BY room_id"), (), rows::room)
+}
+
+pub(super) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result<Vec<Standing>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let rooms = list(
+        &snapshot,
+        concat!(
+            "SELECT ",
+            room_columns!(),
+            ", last_position AS highest,
+             EXISTS (SELECT 1 FROM waiting_token AS w INDEXED BY token_in_line
+                 WHERE w.room_id = room.room_id AND w.status = 'waiting')
+             OR EXISTS (SELECT 1 FROM waiting_token AS w INDEXED BY token_by_deadline
+                 WHERE w.room_id = room.room_id AND w.deadline IS NOT NULL) AS is_busy
+             FROM room ORDER BY room_id"
+        ),
+        (),
+        |row| {
+            let life = if row.get("is_busy")? { Life::Busy } else { Life::Quiet };
+            Ok((rows::room(row)?, Position(row.get("highest")?), life))
+        },
+    )?;
+    let now = now().max(Time::from_micros(high_water(&snapshot)?));
+    Ok(rooms.into_iter().map(|(room, highest, life)| Standing { room, highest, life, now }).collect())
 }
 
 pub(super) fn token(conn: &Connection, id: TokenId) -> Result<Option<Token>> {

@@ -1,4 +1,5 @@
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
+use frontrow::store::Life;
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
@@ -217,6 +218,47 @@ pub(super) async fn a_claim_ends_who_is_overdue_before_it_meets_a_full_room(offi
     office.advance(50);
     assert!(matches!(claim(fourth, last).await, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
     assert_eq!(office.store.token(second).await.unwrap().unwrap().status, TokenStatus::Ended);
+}
+
+pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(office: &Fixture) {
+    let mut rooms = Vec::new();
+    for _ in 0..3 {
+        let concert = office.concert_like(NewConcert { own_room_max_active: Some(5), ..new_concert() }).await;
+        rooms.push(concert.room_id);
+    }
+    let (first, second) = (office.register().await, office.register().await);
+    // The most that a store with many writers may be late with a number that it gave.
+    let later = || office.advance(11);
+    let assert_lives = async |expected: [(RoomId, i64, Life); 4]| {
+        let standings = office.store.standings().await.unwrap();
+        let found: Vec<_> = standings.iter().map(|one| (one.room.room_id, one.highest.0, one.life)).collect();
+        assert_eq!(found, expected);
+        assert!(standings.iter().all(|one| one.now == office.clock.now()));
+        let lines: Vec<_> = standings.into_iter().map(|one| one.room).collect();
+        assert_eq!(lines, office.store.rooms().await.unwrap());
+        let busy: Vec<_> = expected.iter().filter(|one| one.2 == Life::Busy).map(|one| one.0).collect();
+        assert_eq!(office.store.busy_rooms().await.unwrap(), busy);
+    };
+    let (house, quiet) = ((RoomId::HOUSE, 0, Life::Quiet), Life::Quiet);
+    assert_lives([house, (rooms[0], 0, quiet), (rooms[1], 0, quiet), (rooms[2], 0, quiet)]).await;
+    let waits = office.join(first, rooms[0]).await.id;
+    let claims = office.join(second, rooms[2]).await.id;
+    later();
+    let busy = [house, (rooms[0], 1, Life::Busy), (rooms[1], 0, quiet), (rooms[2], 1, Life::Busy)];
+    assert_lives(busy).await;
+    office.advance_line(rooms[2], 1).await;
+    assert_lives(busy).await;
+    office.ask(Caller::Buyer(second), Command::ActivateToken { token: claims }).await.unwrap();
+    assert_lives(busy).await;
+    office.ask(Caller::Buyer(second), Command::LeaveQueue { token: claims }).await.unwrap();
+    assert_lives([house, (rooms[0], 1, Life::Busy), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
+    let asleep = vec![waits.position];
+    let advance = Command::AdvanceRoom { room_id: rooms[0], fence: Fence(0), limit: 1, asleep };
+    office.ask(Caller::System, advance).await.unwrap();
+    assert_eq!(office.store.token(waits).await.unwrap().unwrap().status, TokenStatus::Dormant);
+    assert_lives([house, (rooms[0], 1, Life::Busy), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
+    office.ask(Caller::Buyer(first), Command::LeaveQueue { token: waits }).await.unwrap();
+    assert_lives([house, (rooms[0], 1, quiet), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
 }
 
 pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {

@@ -59,6 +59,17 @@ impl Beats {
         });
     }
 
+    /// Keeps these rooms, and no others.
+    pub(super) fn keep_only(&self, is_kept: impl Fn(&RoomId) -> bool) {
+        if self.rooms.load().keys().all(&is_kept) {
+            return;
+        }
+        self.rooms.rcu(|rooms| {
+            let kept = rooms.iter().filter(|(room, _)| is_kept(room));
+            kept.map(|(room, chunks)| (*room, Arc::clone(chunks))).collect::<HashMap<_, _>>()
+        });
+    }
+
     /// Takes what was noted: chunks with their bits, without those where nobody was.
     pub(super) fn take(&self, room: RoomId) -> Vec<(i64, Vec<u8>)> {
         let Some(chunks) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
