@@ -14,7 +14,9 @@ Examples:
   frontrow-rush --new-concert 1000 --max-active 50 --buyers 1500 --signed-in --seats-each 1..2
       The same with a concert made for it.
   frontrow-rush bench holds --connections 256 --seconds 10 --users 256 --concerts 100
-      How many seats a second can be held, with at most 4 seats of a concert to a buyer.
+      How many seats a second can be held, with at most 4 seats of a concert to a buyer. The server's limits for one
+      user are in the way: start it with --requests-per-second-per-user 100000 --request-burst-per-user 100000
+      --changes-per-hour-per-user 100000 --holds-per-hour-per-user 100000.
   frontrow-rush bench get --path /healthz
       The ceiling of one address.
 

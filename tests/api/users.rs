@@ -3,6 +3,10 @@
 use crate::support::{Answer, Server};
 use reqwest::Method;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 #[tokio::test]
 async fn a_user_registers_signs_in_and_reads_who_they_are() {
@@ -197,5 +201,22 @@ async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
         sign_in("wrong horse", "198.51.100.7").await.problem(401, "unauthorized");
     }
     sign_in("correct horse", "198.51.100.7").await.expect(201);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_address_pays_for_a_sign_in_before_its_body_is_read() {
+    let server = Server::with(&[("--login-per-minute-per-address", "1")]).await;
+    let credentials = json!({ "email": "kim@example.com", "password": "wrong horse" });
+    server.nobody().post("/sessions", &credentials).await.problem(401, "unauthorized");
+    for path in ["sessions", "users"] {
+        // The body that is announced never comes: it would be waited for and answered 408.
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("POST /api/v1/{path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");
+        socket.write_all(format!("{head}content-length: 100\r\n\r\n").as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        socket.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 429", "{path}");
+    }
     server.close().await;
 }
