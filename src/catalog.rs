@@ -1,6 +1,9 @@
 //! Concerts and seats as an operator writes them down, in a request or in a file to import.
 
-use crate::bounded::list;
+use crate::{
+    bounded::list,
+    text::{checked_label, checked_text},
+};
 use frontrow_domain::{
     command::{ConcertStart, NewConcert},
     money::Money,
@@ -24,6 +27,8 @@ pub const CONCERTS_PER_FILE_MAX: usize = 10_000;
 pub const IMPORT_LEN_MAX: u64 = 256 * 1_024 * 1_024;
 /// In how many parts a file to import may list the seats of a concert.
 const SEAT_PARTS_MAX: usize = 1_000;
+/// How many characters a section, a row or a grade may have.
+const LABEL_LEN_MAX: usize = 40;
 
 /// A field that cannot be what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,21 +81,6 @@ fn objects<'de, const MAX: usize, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     Ok(list::<MAX, D, Object<T>>(deserializer)?.into_iter().map(|Object(value)| value).collect())
-}
-
-/// A text without surrounding blanks, of 1 to `len_max` characters and no control characters.
-///
-/// # Errors
-/// The text is empty, too long, or holds control characters.
-pub fn checked_text(field: &str, text: &str, len_max: usize) -> Result<String, BadField> {
-    let trimmed = text.trim();
-    if trimmed.is_empty() || trimmed.chars().count() > len_max || trimmed.chars().any(char::is_control) {
-        return Err(BadField::new(
-            field,
-            format!("must have 1 to {len_max} characters, none of them control characters"),
-        ));
-    }
-    Ok(trimmed.to_owned())
 }
 
 /// A concert to create.
@@ -249,7 +239,7 @@ impl SeatsDraft {
                 if range.from < 1 || !(1..=bound).contains(&count) {
                     return Err(BadField::new("range", format!("must name 1 to {bound} numbers, from 1 upward")));
                 }
-                let label = checked_label("range", &range.section, &range.row, &range.grade)?;
+                let label = checked_labels("range", &range.section, &range.row, &range.grade)?;
                 let price = range.price.unwrap_or(base_price);
                 Ok((range.from..=range.to)
                     .map(|seat_number| NewSeat { seat_number, price, label: label.clone() })
@@ -259,7 +249,7 @@ impl SeatsDraft {
                 .iter()
                 .enumerate()
                 .map(|(at, seat)| {
-                    let label = checked_label(&format!("seats[{at}]"), &seat.section, &seat.row, &seat.grade)?;
+                    let label = checked_labels(&format!("seats[{at}]"), &seat.section, &seat.row, &seat.grade)?;
                     Ok(NewSeat { seat_number: seat.seat_number, price: seat.price.unwrap_or(base_price), label })
                 })
                 .collect(),
@@ -267,13 +257,9 @@ impl SeatsDraft {
     }
 }
 
-fn checked_label(field: &str, section: &str, row: &str, grade: &str) -> Result<SeatLabel, BadField> {
-    for (name, text) in [("section", section), ("row", row), ("grade", grade)] {
-        if text.chars().count() > 40 || text.chars().any(char::is_control) {
-            return Err(BadField::new(format!("{field}.{name}"), "must have at most 40 characters"));
-        }
-    }
-    Ok(SeatLabel { section: section.to_owned(), row: row.to_owned(), grade: grade.to_owned() })
+fn checked_labels(field: &str, section: &str, row: &str, grade: &str) -> Result<SeatLabel, BadField> {
+    let label = |name: &str, text: &str| checked_label(&format!("{field}.{name}"), text, LABEL_LEN_MAX);
+    Ok(SeatLabel { section: label("section", section)?, row: label("row", row)?, grade: label("grade", grade)? })
 }
 
 /// A concert with its seats, as a file to import lists them.

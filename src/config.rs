@@ -12,7 +12,7 @@ use frontrow_domain::{
 };
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand};
+pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
 pub use load::{LoadError, Setting};
 pub use servers::{Database, ServerUrl, Servers, Switch};
 

@@ -2,6 +2,7 @@
 //! anybody could give.
 
 use crate::{
+    accounts::{Email, Password},
     catalog::{ConcertDraft, SeatRange, SeatsDraft},
     flow::{BoxOffice, Stop},
     season::{self, concerts},
@@ -25,6 +26,42 @@ pub const OPERATOR: &str = "operator@frontrow.example";
 pub const BUYER: &str = "buyer@frontrow.example";
 /// The password of both.
 pub const PASSWORD: &str = "front-row-demo";
+
+/// How many fans have bought seats.
+const FANS: usize = 4;
+
+fn fan(number: usize) -> String {
+    format!("fan{number}@frontrow.example")
+}
+
+/// The addresses of all accounts that the demo makes.
+fn addresses() -> impl Iterator<Item = String> {
+    [OPERATOR.to_owned(), BUYER.to_owned()].into_iter().chain((1..=FANS).map(fan))
+}
+
+/// Whether these are an account of the demo and its published password.
+#[must_use]
+pub fn is_sign_in(email: &str, password: &Password) -> bool {
+    password.expose() == PASSWORD && addresses().any(|address| address == email)
+}
+
+/// For a server that is no demo: ends the sessions of the demo's accounts that still have its password. Returns the
+/// addresses of these accounts.
+///
+/// # Errors
+/// The database cannot be read or written.
+pub async fn shut(office: &BoxOffice) -> anyhow::Result<Vec<String>> {
+    let Ok(password) = Password::parse(PASSWORD.to_owned()) else { return Ok(Vec::new()) };
+    let mut left = Vec::new();
+    for address in addresses() {
+        let Some((user, hash)) = office.store.credentials(&address).await? else { continue };
+        if office.passwords.verify(&password, Some(hash)).await? {
+            office.sign_out_everywhere(Caller::System, user.user_id).await?;
+            left.push(address);
+        }
+    }
+    Ok(left)
+}
 
 /// Loads the season, or what is missing of it where an earlier load did not come to its end. A box office that has
 /// concerts but no demo operator is not a demo, and stays as it is: its operators did not choose this password.
@@ -67,9 +104,12 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
 
 /// The account with this address, made where there is none.
 async fn account(office: &BoxOffice, name: &str, email: &str, role: Role) -> Result<User, Stop> {
-    match office.store.credentials(email).await? {
+    let (Ok(email), Ok(password)) = (Email::parse(email), Password::parse(PASSWORD.to_owned())) else {
+        return Err(Stop::Internal("the demo's sign-ins are not valid"));
+    };
+    match office.account(&email).await? {
         Some((user, _)) => Ok(user),
-        None => office.register(name.to_owned(), email.to_owned(), PASSWORD.to_owned(), role).await,
+        None => office.register(name.to_owned(), email, password, role).await,
     }
 }
 
@@ -89,10 +129,9 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
         return Ok(());
     }
     let middle: Vec<SeatId> = seats.iter().skip(18).map(|(seat, _)| seat.seat_id).collect();
-    for (number, wanted) in middle.chunks(3).take(4).enumerate() {
+    for (number, wanted) in middle.chunks(3).take(FANS).enumerate() {
         let number = number + 1;
-        let fan = account(office, &format!("Demo Fan {number}"), &format!("fan{number}@frontrow.example"), Role::Buyer)
-            .await?;
+        let fan = account(office, &format!("Demo Fan {number}"), &fan(number), Role::Buyer).await?;
         charge(office, fan.user_id, &format!("demo-fan-{number}")).await?;
         let caller = Caller::Buyer(fan.user_id);
         let place = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0;

@@ -44,6 +44,15 @@ use std::{
     time::Instant,
 };
 
+/// Whether the demo's accounts may be signed in to with the password that everybody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoAccounts {
+    /// The server runs as a demo.
+    Open,
+    /// It does not, over a database that once did.
+    Refused,
+}
+
 /// Everything that a running box office consists of.
 #[derive(Debug)]
 pub struct BoxOffice {
@@ -65,6 +74,8 @@ pub struct BoxOffice {
     pub ids: Ids,
     /// The settings of the rules.
     pub rules: Rules,
+    /// Whether the demo's accounts, whose password is published, may be signed in to.
+    pub demo_accounts: DemoAccounts,
     /// How long a session lasts.
     pub session_length: Span,
     /// Counts and times.
@@ -147,6 +158,12 @@ pub enum Stop {
     /// E-mail address and password do not belong together.
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
+    /// The password that was given once more, by a caller who has signed in, is not the account's.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The account is one of the demo's with its published password, and this is no demo.
+    #[error("the account is the demo's")]
+    DemoAccount,
     /// Too many passwords wait to be hashed.
     #[error("too many sign-ins at once")]
     TooManySignIns,

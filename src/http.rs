@@ -1,5 +1,6 @@
 //! HTTP: it translates requests into calls of the flow, and what comes of them into answers. It decides nothing.
 
+pub mod accounts;
 pub mod auth;
 pub mod concerts;
 pub mod docs;
@@ -47,9 +48,11 @@ pub type Shared = Arc<App>;
 fn api() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(users::register))
-        .routes(routes!(users::me))
-        .routes(routes!(users::sign_in))
+        .routes(routes!(users::me, users::erase_me))
+        .routes(routes!(users::change_password))
+        .routes(routes!(users::sign_in, users::sign_out_everywhere))
         .routes(routes!(users::sign_out))
+        .routes(routes!(users::reset_password))
         .routes(routes!(queue::issue, queue::mine))
         .routes(routes!(queue::one, queue::leave))
         .routes(routes!(queue::position))
@@ -73,6 +76,9 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(operator::rooms))
         .routes(routes!(operator::room, operator::set_room))
         .routes(routes!(operator::users))
+        .routes(routes!(accounts::lock))
+        .routes(routes!(accounts::unlock))
+        .routes(routes!(accounts::issue_reset_link))
         .routes(routes!(operator::reservations))
         .routes(routes!(operator::cancel))
         .routes(routes!(operator::payments))

@@ -21,5 +21,6 @@ pub mod seatmap;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod transfer;
 pub mod workers;

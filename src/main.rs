@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, bail};
 use frontrow::{
-    accounts::{checked_email, checked_password},
+    accounts::{Email, Password, USER_NAME_LEN_MAX},
     app, catalog, check,
     clock::{Clock, Ids},
     config::{
-        Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand, ServerUrl,
+        Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
+        ServerUrl, UserCommand,
     },
     demo,
     flow::BoxOffice,
@@ -15,11 +16,16 @@ use frontrow::{
     queue::token::Keyring,
     season,
     store::postgres::{keys::TokenKeys, tool::Tool},
-    telemetry, transfer,
+    telemetry,
+    text::checked_text,
+    transfer,
 };
 use frontrow_domain::{
-    command::Command::{RenewLine, SetRole},
-    user::{Caller, Role},
+    command::{
+        Command::{LockUser, RenameUser, RenewLine, SetRole, UnlockUser},
+        Proof, Worth,
+    },
+    user::{Caller, Role, User, UserStatus},
 };
 use std::{
     io::{Read as _, Write as _},
@@ -57,7 +63,12 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Check => return check_books(&config),
         Command::Keys(KeysCommand::Rotate) => return rotate_keys(&config),
-        Command::Serve | Command::Migrate { .. } | Command::Operator(_) | Command::Concert(_) | Command::Line(_) => {}
+        Command::Serve
+        | Command::Migrate { .. }
+        | Command::Operator(_)
+        | Command::User(_)
+        | Command::Concert(_)
+        | Command::Line(_) => {}
     }
     telemetry::init(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -66,9 +77,8 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Serve => serve(&config).await,
             Command::Migrate { from: Some(from), to } => move_house(&config, &from, to).await,
             Command::Migrate { .. } => migrate(&config).await,
-            Command::Operator(OperatorCommand::Add { email, name, password_file }) => {
-                add_operator(&config, &email, &name, password_file.as_deref()).await
-            }
+            Command::Operator(command) => operators(&config, command).await,
+            Command::User(command) => users(&config, command).await,
             Command::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
             Command::Line(LineCommand::Renew) => renew_lines(&config).await,
             Command::Check | Command::Config | Command::Keys(_) => Ok(()),
@@ -158,6 +168,22 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     if config.demo {
         demo::load(&opened.app.office).await.context("cannot load the demo season")?;
+        if !config.listen.ip().is_loopback() {
+            tracing::warn!(
+                listen = %config.listen,
+                "the demo listens beyond this machine: everybody who reaches it can be its operator, since the password \
+                 is published. Listen on 127.0.0.1, or serve without --demo"
+            );
+        }
+    } else {
+        let left = demo::shut(&opened.app.office).await.context("cannot shut the demo's accounts")?;
+        if !left.is_empty() {
+            tracing::warn!(
+                accounts = left.join(", "),
+                "accounts of the demo still have its published password: signing in to them is refused. To use one set \
+                 a password with `frontrow user password --email …`; else begin with an empty data folder"
+            );
+        }
     }
     let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
@@ -193,31 +219,141 @@ async fn wait_for_signal() {
     tracing::info!("stopping: finishing what is in flight");
 }
 
-async fn add_operator(config: &Config, email: &str, name: &str, file: Option<&Path>) -> anyhow::Result<()> {
-    let Ok(email) = checked_email(email) else { bail!("{email} is not an e-mail address") };
-    let name = &catalog::checked_text("name", name, 100)?;
+/// Opens the box office for one command, does it, and says what came of it.
+async fn with_office(
+    config: &Config,
+    work: impl AsyncFnOnce(&BoxOffice) -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
     lock::check_beside(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
-    let said = make_operator(&opened.app.office, email, name, file).await;
+    let said = work(&opened.app.office).await;
     app::close(opened).await;
     println!("{}", said?);
     Ok(())
 }
 
-/// Makes an account an operator's, or a new account for one. Says which.
-async fn make_operator(office: &BoxOffice, email: String, name: &str, file: Option<&Path>) -> anyhow::Result<String> {
-    if let Some((user, _)) = office.store.credentials(&email).await? {
-        let command = SetRole { user_id: user.user_id, role: Role::Operator };
-        office.operate(Caller::System, command, None).await?;
-        return Ok(format!(
-            "{email} had an account and is an operator now, with the same name and password: sign in again."
-        ));
+async fn operators(config: &Config, command: OperatorCommand) -> anyhow::Result<()> {
+    match command {
+        OperatorCommand::Add { email, name, promote, keep_password, password_file } => {
+            let email = Email::parse(&email)?;
+            let name = name.map(|name| checked_text("name", &name, USER_NAME_LEN_MAX)).transpose()?;
+            let read = || anyhow::Ok(Password::parse(read_password(password_file.as_deref())?)?);
+            if promote {
+                let password = if keep_password { None } else { Some(read()?) };
+                with_office(config, async |office| promote_user(office, &email, name, password).await).await
+            } else {
+                let name = name.context("--name is missing")?;
+                with_office(config, async |office| add_operator(office, email, name, read).await).await
+            }
+        }
+        OperatorCommand::Remove { email } => {
+            let email = Email::parse(&email)?;
+            let command = async |office: &BoxOffice| {
+                let user = existing(office, &email).await?;
+                if user.role != Role::Operator {
+                    bail!("{} is no operator", user.email)
+                }
+                let command = SetRole { user_id: user.user_id, role: Role::Buyer };
+                office.operate(Caller::System, command, None).await?;
+                Ok(format!("{} is a buyer now, and signed out everywhere.", user.email))
+            };
+            with_office(config, command).await
+        }
     }
-    let Ok(password) = checked_password(read_password(file)?) else {
-        bail!("the password must have 10 to 200 characters")
-    };
-    let user = office.register(name.to_owned(), email, password, Role::Operator).await?;
+}
+
+/// The account with this address.
+async fn existing(office: &BoxOffice, email: &Email) -> anyhow::Result<User> {
+    let found = office.account(email).await?;
+    Ok(found.with_context(|| format!("{email} has no account"))?.0)
+}
+
+async fn add_operator(
+    office: &BoxOffice,
+    email: Email,
+    name: String,
+    read_password: impl FnOnce() -> anyhow::Result<Password>,
+) -> anyhow::Result<String> {
+    if let Some((user, _)) = office.account(&email).await? {
+        bail!(
+            "{} has an account already, as a {}; nothing was changed. Anybody can have registered it. To make it an \
+             operator's, with the password that you give and without its sessions, add --promote; else choose another \
+             address",
+            user.email,
+            if user.role == Role::Operator { "operator" } else { "buyer" }
+        )
+    }
+    let user = office.register(name, email, read_password()?, Role::Operator).await?;
     Ok(format!("{} is an operator.", user.email))
+}
+
+/// Makes the account of an address an operator's. The role comes last: what stands before it must not be left out.
+async fn promote_user(
+    office: &BoxOffice,
+    email: &Email,
+    name: Option<String>,
+    password: Option<Password>,
+) -> anyhow::Result<String> {
+    let Some((user, _)) = office.account(email).await? else {
+        bail!("{email} has no account to promote: leave --promote out to add an operator")
+    };
+    if user.status == UserStatus::Locked {
+        bail!("{} is locked: unlock it first", user.email)
+    }
+    let user_id = user.user_id;
+    let whose = if let Some(password) = &password {
+        office.set_password(user_id, password).await?;
+        "the given password"
+    } else {
+        office.sign_out_everywhere(Caller::System, user_id).await?;
+        "the password that its owner chose"
+    };
+    if let Some(name) = name {
+        office.operate(Caller::System, RenameUser { user_id, name }, None).await?;
+    }
+    office.operate(Caller::System, SetRole { user_id, role: Role::Operator }, None).await?;
+    Ok(format!("{} is an operator with {whose}, and signed out everywhere.", user.email))
+}
+
+async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {
+    let (UserCommand::Lock { email }
+    | UserCommand::Unlock { email }
+    | UserCommand::Password { email, .. }
+    | UserCommand::ResetLink { email }
+    | UserCommand::Erase { email, .. }) = &command;
+    let email = Email::parse(email)?;
+    let password = match &command {
+        UserCommand::Password { password_file, .. } => Some(Password::parse(read_password(password_file.as_deref())?)?),
+        _ => None,
+    };
+    let work = async |office: &BoxOffice| {
+        let User { user_id, email, .. } = existing(office, &email).await?;
+        match command {
+            UserCommand::Lock { .. } => {
+                office.operate(Caller::System, LockUser { user_id }, None).await?;
+                Ok(format!("{email} is locked, and signed out everywhere."))
+            }
+            UserCommand::Unlock { .. } => {
+                office.operate(Caller::System, UnlockUser { user_id }, None).await?;
+                Ok(format!("{email} is unlocked."))
+            }
+            UserCommand::Password { .. } => {
+                let password = password.context("the password is missing")?;
+                office.set_password(user_id, &password).await?;
+                Ok(format!("{email} has the new password, and is signed out everywhere."))
+            }
+            UserCommand::ResetLink { .. } => {
+                let (secret, expires_at) = office.issue_reset_link(Caller::System, user_id).await?;
+                Ok(format!("{secret}\nGood once, until {expires_at}, for {email}."))
+            }
+            UserCommand::Erase { force, .. } => {
+                let worth = if force { Worth::Abandoned } else { Worth::Kept };
+                office.erase(Caller::System, user_id, Proof::Unneeded, worth).await?;
+                Ok(format!("The account is erased. The books know it as user {user_id}."))
+            }
+        }
+    };
+    with_office(config, work).await
 }
 
 /// The first line of a file, or of standard input.

@@ -1,5 +1,6 @@
 //! Passwords: argon2id with the OWASP parameters, off the async threads and bounded in number.
 
+use crate::accounts::Password;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier, password_hash::phc};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -63,18 +64,24 @@ impl Passwords {
     ///
     /// # Errors
     /// Too many wait, or hashing failed.
-    pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
-        self.run(move || hash_now(&password)).await?
+    pub async fn hash(&self, password: &Password) -> Result<String, PasswordError> {
+        let password = password.clone();
+        self.run(move || hash_now(password.expose())).await?
     }
 
     /// Whether the password is the one that was hashed. Without a hash it takes as long, and is not.
     ///
+    /// A password that was typed in other bytes than its normal form is tried as it was typed too: the hash may be from
+    /// before passwords were normalised.
+    ///
     /// # Errors
     /// Too many wait.
-    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, PasswordError> {
-        let decoy = Arc::clone(&self.decoy);
+    pub async fn verify(&self, password: &Password, hash: Option<String>) -> Result<bool, PasswordError> {
+        let (password, decoy) = (password.clone(), Arc::clone(&self.decoy));
         self.run(move || {
-            let right = verify_now(&password, hash.as_deref().unwrap_or(&decoy));
+            let kept = hash.as_deref().unwrap_or(&decoy);
+            let right = verify_now(password.expose(), kept)
+                || password.expose_typed().is_some_and(|typed| verify_now(typed, kept));
             right && hash.is_some()
         })
         .await

@@ -92,10 +92,13 @@ impl Sessions {
         }
     }
 
-    /// Remembers what a committed batch has opened, and forgets what it has closed or given another
-    /// role.
+    /// Remembers what a committed batch has opened, and forgets what it has closed, all sessions of users that changed
+    /// among them.
     pub fn publish(&self, changes: &Changes) {
-        for opened in &changes.new_sessions {
+        // Where others change sessions too, changes are told here in any order: a session that ended since must not come
+        // back, so the first request with a new one reads the store.
+        let opened = if self.believed == BELIEVED_ALONE { &changes.new_sessions[..] } else { &[] };
+        for opened in opened {
             if let Some(shard) = self.shard(&opened.secret_hash) {
                 shard.write().unwrap_or_else(PoisonError::into_inner).put(*opened, changes.now);
             }
@@ -163,12 +166,15 @@ mod tests {
         let session = Session { secret_hash: [7; 32], user_id, role: Role::Buyer, expires_at };
         for (sharing, after_half_a_minute) in [(Sharing::Alone, Some(session)), (Sharing::Shared, None)] {
             let sessions = Sessions::new(sharing);
-            sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });
             let at = |seconds| sessions.get(&session.secret_hash, start.plus(Span::from_secs(seconds)));
+            sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });
+            let opened_here = if sharing == Sharing::Alone { Some(session) } else { None };
+            assert_eq!(at(1), opened_here, "what others changed since may be told after it");
+            sessions.put_read(session, start, sessions.mark(&session.secret_hash));
             assert_eq!((at(29), at(30)), (Some(session), after_half_a_minute));
             sessions.close(&session.secret_hash);
             assert_eq!(at(1), None);
-            sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });
+            sessions.put_read(session, start, sessions.mark(&session.secret_hash));
             let mark = sessions.mark(&session.secret_hash);
             sessions.forget_user(user_id);
             assert_eq!(at(1), None);

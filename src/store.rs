@@ -157,6 +157,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         Sharing::Alone
     }
 
+    /// A number that is another one after another process, such as the command line, has changed what this one may
+    /// remember. Always the same in a store whose [`Store::sharing`] says that memory must be looked up again anyway.
+    async fn changes_elsewhere(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     /// Which box office this is: the same for all instances that share a database, and of no other.
     async fn office(&self) -> Result<uuid::Uuid, StoreError> {
         Ok(uuid::Uuid::nil())

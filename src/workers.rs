@@ -48,6 +48,8 @@ const CLOCK_MARGIN: Span = Span::from_millis(50);
 const RECOVER_TICK: Duration = Duration::from_secs(10);
 /// How often the store is asked for rooms that another process made.
 const ROOMS_TICK: Duration = Duration::from_secs(5);
+/// How often a database that this process has alone is asked whether the command line has changed it.
+const ELSEWHERE_TICK: Duration = Duration::from_secs(1);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often those who have not asked for a while are forgotten by the rate limits.
@@ -107,6 +109,9 @@ pub fn start(app: &Shared, settings: WorkerSettings, stop: &watch::Receiver<bool
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(until(stop.clone(), prune(Arc::clone(office), settings.retention)));
+    if office.store.sharing() == Sharing::Alone {
+        workers.spawn(until(stop.clone(), follow_command_line(Arc::clone(office))));
+    }
     workers
 }
 
@@ -134,6 +139,22 @@ async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outc
     let answer = office.engine.run(request).await;
     let answer = answer.inspect_err(|fault| tracing::debug!(%fault, "a worker's command was not decided"))?;
     Ok(answer.decision.ok())
+}
+
+/// Forgets the sessions after the command line has changed the file: it may have ended some.
+async fn follow_command_line(office: Arc<BoxOffice>) {
+    let mut known = None;
+    loop {
+        match office.store.changes_elsewhere().await {
+            Ok(changes) if known != Some(changes) => {
+                known = Some(changes);
+                office.followers.sessions.forget();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "cannot tell whether another process changed the database"),
+        }
+        rest(&office, ELSEWHERE_TICK).await;
+    }
 }
 
 async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {

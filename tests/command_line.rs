@@ -110,29 +110,163 @@ async fn a_second_server_over_a_folder_is_refused_and_other_commands_are_not() {
     Process::start(folder.path(), &[]).kill();
 }
 
+/// A process with an account that somebody registered, and the ways to ask it.
+struct Registered {
+    folder: TempDir,
+    process: Process,
+    nobody: Client,
+}
+
+const FIRST: &str = "first password";
+const SECOND: &str = "second password";
+
+impl Registered {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("password.txt"), format!("{SECOND}\n")).unwrap();
+        let process = Process::start(folder.path(), &[]);
+        let nobody = Client::of_nobody(reqwest::Client::new(), process.address);
+        let account = serde_json::json!({ "name": "Mallory", "email": "ops@venue.example", "password": FIRST });
+        nobody.post("/users", &account).await.expect(201);
+        Self { folder, process, nobody }
+    }
+
+    async fn sign_in(&self, password: &str) -> support::Answer {
+        let body = serde_json::json!({ "email": "ops@venue.example", "password": password });
+        self.nobody.post("/sessions", &body).await
+    }
+
+    async fn session(&self, password: &str) -> Client {
+        let session = self.sign_in(password).await.expect(201);
+        self.nobody.with_secret(session["session_token"].as_str().unwrap())
+    }
+
+    /// A command about the account.
+    fn command(&self, name: &str) -> std::process::Command {
+        let mut command = command(self.folder.path(), name);
+        command.args(["--email", "Ops@Venue.example"]).stdin(std::process::Stdio::null());
+        command
+    }
+
+    fn with_password(&self, name: &str) -> std::process::Command {
+        let mut command = self.command(name);
+        command.arg("--password-file").arg(self.folder.path().join("password.txt"));
+        command
+    }
+}
+
+/// Waits until a session that was used before has ended at the running server.
+async fn ends(session: &Client) {
+    let started = std::time::Instant::now();
+    while session.get("/users/me").await.status != 401 {
+        assert!(started.elapsed().as_secs() < 60, "the running server does not learn of it");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_is_added_or_made_of_an_account_that_keeps_its_password() {
+async fn an_address_that_somebody_registered_is_made_an_operators_on_purpose_alone() {
+    let office = Registered::new().await;
+    let mallory = office.session(FIRST).await;
+    mallory.get("/users/me").await.expect(200);
+    let (status, said) = refused(office.with_password("operator add").args(["--name", "Ops"])).await;
+    assert_eq!(status.code(), Some(2));
+    assert!(said.contains("has an account already") && said.contains("--promote"), "{said}");
+    assert_eq!(mallory.get("/users/me").await.expect(200)["role"], "buyer", "nothing was changed");
+
+    let told = succeeds(office.with_password("operator add").args(["--name", "Ops", "--promote"]));
+    assert!(told.contains("is an operator with the given password"), "{told}");
+    ends(&mallory).await;
+    office.sign_in(FIRST).await.problem(401, "unauthorized");
+    let user = &office.sign_in(SECOND).await.expect(201)["user"];
+    assert_eq!((user["role"].as_str(), user["name"].as_str()), (Some("operator"), Some("Ops")));
+
+    let session = office.session(SECOND).await;
+    session.get("/operator/rooms").await.expect(200);
+    assert!(succeeds(&mut office.command("operator remove")).contains("is a buyer now"));
+    ends(&session).await;
+    office.session(SECOND).await.get("/operator/rooms").await.problem(403, "forbidden");
+    let (status, _) = refused(&mut office.command("operator remove")).await;
+    assert!(!status.success());
+    let told = succeeds(office.command("operator add").args(["--promote", "--keep-password"]));
+    assert!(told.contains("the password that its owner chose"), "{told}");
+    assert_eq!(office.sign_in(SECOND).await.expect(201)["user"]["role"], "operator");
+    office.process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_added_and_no_argument_is_left_out_of_account() {
     let folder = tempfile::tempdir().unwrap();
-    let process = Process::start(folder.path(), &[]);
-    let nobody = Client::of_nobody(reqwest::Client::new(), process.address);
-    let sign_in = async |email: &str, password: &str| {
-        let body = serde_json::json!({ "email": email, "password": password });
-        nobody.post("/sessions", &body).await
-    };
-    let account = serde_json::json!({ "name": "Minji", "email": "minji@example.com", "password": "first password" });
-    nobody.post("/users", &account).await.expect(201);
-    sign_in("minji@example.com", "first password").await.expect(201);
     let password = folder.path().join("password.txt");
-    std::fs::write(&password, "second password\n").unwrap();
-    for (email, said) in [("minji@example.com", "had an account"), ("ops@example.com", "is an operator.")] {
+    std::fs::write(&password, SECOND).unwrap();
+    let add = |args: &[&str]| {
         let mut add = command(folder.path(), "operator add");
-        let told = succeeds(add.args(["--email", email, "--name", "Ops", "--password-file"]).arg(&password));
-        assert!(told.contains(said), "{told}");
+        add.args(["--email", "ops@example.com", "--password-file"]).arg(&password).args(args);
+        add
+    };
+    for bad in
+        [&["--name", "Ops", "--promote"][..], &[], &["--name", "Ops", "--keep-password"], &["--name", "\u{200b}"]]
+    {
+        let (status, said) = refused(&mut add(bad)).await;
+        assert!(!status.success(), "{bad:?}: {said}");
     }
-    for (email, password) in [("minji@example.com", "first password"), ("ops@example.com", "second password")] {
-        assert_eq!(sign_in(email, password).await.expect(201)["user"]["role"], "operator");
-    }
-    sign_in("minji@example.com", "second password").await.problem(401, "unauthorized");
+    assert!(succeeds(&mut add(&["--name", "Ops"])).contains("ops@example.com is an operator."));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_about_an_account_beside_a_running_server_reaches_it() {
+    let office = Registered::new().await;
+    let session = office.session(FIRST).await;
+    session.get("/users/me").await.expect(200);
+    succeeds(&mut office.command("user lock"));
+    ends(&session).await;
+    office.sign_in(FIRST).await.problem(403, "account_locked");
+    succeeds(&mut office.command("user unlock"));
+    let session = office.session(FIRST).await;
+    session.get("/users/me").await.expect(200);
+    succeeds(&mut office.with_password("user password"));
+    ends(&session).await;
+    office.sign_in(FIRST).await.problem(401, "unauthorized");
+    office.sign_in(SECOND).await.expect(201);
+
+    let told = succeeds(&mut office.command("user reset-link"));
+    let reset = serde_json::json!({ "secret": told.lines().next().unwrap(), "new_password": FIRST });
+    office.nobody.post("/password-resets", &reset).await.expect(204);
+    let session = office.session(FIRST).await;
+    session.charge(1_000).await;
+    let (status, said) = refused(&mut office.command("user erase")).await;
+    assert!(!status.success() && said.contains("balance of 1000"), "{said}");
+    assert!(succeeds(office.command("user erase").arg("--force")).contains("is erased"));
+    ends(&session).await;
+    office.sign_in(FIRST).await.problem(401, "unauthorized");
+    let (status, said) = refused(&mut office.command("user lock")).await;
+    assert!(!status.success() && said.contains("has no account"), "{said}");
+    assert_books_in_order(office.folder.path());
+    office.process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demos_accounts_do_not_outlive_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let sign_in = async |process: &Process, password: &str| {
+        let nobody = Client::of_nobody(reqwest::Client::new(), process.address);
+        let body = serde_json::json!({ "email": frontrow::demo::OPERATOR, "password": password });
+        (nobody.post("/sessions", &body).await, nobody)
+    };
+    let process = Process::start_with(folder.path(), &["--demo"]);
+    let (session, nobody) = sign_in(&process, frontrow::demo::PASSWORD).await;
+    let operator = nobody.with_secret(session.expect(201)["session_token"].as_str().unwrap());
+    operator.get("/operator/rooms").await.expect(200);
+    process.kill();
+
+    let process = Process::start(folder.path(), &[]);
+    sign_in(&process, frontrow::demo::PASSWORD).await.0.problem(403, "demo_account");
+    operator.at(process.address).get("/users/me").await.problem(401, "unauthorized");
+    let password = folder.path().join("password.txt");
+    std::fs::write(&password, SECOND).unwrap();
+    let mut set = command(folder.path(), "user password");
+    succeeds(set.args(["--email", frontrow::demo::OPERATOR, "--password-file"]).arg(&password));
+    sign_in(&process, SECOND).await.0.expect(201);
     process.kill();
 }
 

@@ -158,7 +158,7 @@ async fn admit(office: &BoxOffice, number: u64, room_id: RoomId) -> Buyer {
         role: Role::Buyer,
         expires_at: office.clock.now().plus(Span::from_secs(86_400)),
     };
-    office.operate(Caller::Nobody, Command::OpenSession(session), None).await.unwrap();
+    office.operate(Caller::Nobody, Command::OpenSession { session, epoch: 0 }, None).await.unwrap();
     let caller = Caller::Buyer(user_id);
     let place = office.issue_token(caller, room_id.concert(), None).await.unwrap().value.0;
     // The line moves by itself, and an activation that comes too early is simply repeated.

@@ -2,9 +2,12 @@
 //! nothing.
 
 use crate::{
-    command::{Command, ConcertChange, NewConcert},
+    command::{Command, ConcertChange, Erasure, NewConcert, NewPassword},
     refusal::Refusal,
-    rules::{HOLDS_PER_SWEEP_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX, TOKENS_PER_ADVANCE_MAX},
+    rules::{
+        HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
+        TOKENS_PER_ADVANCE_MAX,
+    },
     seat::{NewSeat, SeatAction},
 };
 use std::ops::RangeInclusive;
@@ -53,8 +56,20 @@ impl Command {
                 texts([title.as_ref(), artist.as_ref(), venue.as_ref(), zone].into_iter().flatten().map(String::as_str))
             }
             Self::SetRoom { change, .. } => texts(change.message.iter().flatten().map(String::as_str)),
+            Self::RenameUser { name, .. } => texts([name.as_str()]),
+            Self::SetPassword(NewPassword { password_hash, .. }) | Self::RedeemResetLink { password_hash, .. } => {
+                texts([password_hash.0.as_str()])
+            }
+            Self::EraseUser(Erasure { tokens, reservations, .. }) => {
+                count("Name", tokens.len(), 0..=LIVE_PER_ERASURE_MAX, "tokens")?;
+                count("Name", reservations.len(), 0..=LIVE_PER_ERASURE_MAX, "reservations")
+            }
             Self::SetRole { .. }
-            | Self::OpenSession(_)
+            | Self::CloseSessions { .. }
+            | Self::LockUser { .. }
+            | Self::UnlockUser { .. }
+            | Self::IssueResetLink { .. }
+            | Self::OpenSession { .. }
             | Self::CloseSession { .. }
             | Self::IssueToken { .. }
             | Self::ActivateToken { .. }

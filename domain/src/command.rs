@@ -38,7 +38,12 @@ impl Request {
             || matches!(
                 self.command,
                 Command::CloseSession { .. }
-                    | Command::OpenSession(_)
+                    | Command::OpenSession { .. }
+                    | Command::CloseSessions { .. }
+                    | Command::RenameUser { .. }
+                    | Command::LockUser { .. }
+                    | Command::UnlockUser { .. }
+                    | Command::IssueResetLink { .. }
                     | Command::IssueToken { .. }
                     | Command::ActivateToken { .. }
                     | Command::LeaveQueue { .. }
@@ -75,15 +80,62 @@ pub struct KeptAnswer {
 pub enum Command {
     /// A user registers.
     Register(NewUser),
-    /// A user is given a role, by the box office alone. Their sessions follow.
+    /// A user is given a role, by the box office alone. Their sessions end.
     SetRole {
         /// Who.
         user_id: UserId,
         /// What they may do from now on.
         role: Role,
     },
-    /// A user signs in; the secret was checked before.
-    OpenSession(Session),
+    /// A user is given a name, by the box office alone.
+    RenameUser {
+        /// Who.
+        user_id: UserId,
+        /// What they are called from now on.
+        name: String,
+    },
+    /// A user signs in; the password was checked before.
+    OpenSession {
+        /// The session.
+        session: Session,
+        /// The user's [`sign_in_epoch`](crate::user::User::sign_in_epoch) when the password was checked.
+        epoch: i64,
+    },
+    /// All sessions of a user end, by the user or the box office.
+    CloseSessions {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// A user sets their password, or the box office sets it. All other sessions end.
+    SetPassword(NewPassword),
+    /// An operator or the box office locks an account. Its sessions end.
+    LockUser {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// An operator or the box office unlocks an account.
+    UnlockUser {
+        /// Whose.
+        user_id: UserId,
+    },
+    /// An operator or the box office makes a link that sets a new password, once.
+    IssueResetLink {
+        /// For whose account.
+        user_id: UserId,
+        /// SHA-256 of the link's secret.
+        secret_hash: [u8; 32],
+    },
+    /// Whoever has a reset link sets a new password with it. All sessions end.
+    RedeemResetLink {
+        /// Whose account.
+        user_id: UserId,
+        /// SHA-256 of the link's secret.
+        secret_hash: [u8; 32],
+        /// The PHC string of the new password's hash.
+        password_hash: PasswordHash,
+    },
+    /// A user has their account erased, or the box office erases it: name, address and password go, the books stay.
+    EraseUser(Erasure),
     /// A user signs out.
     CloseSession {
         /// SHA-256 of the session's secret.
@@ -199,6 +251,63 @@ pub enum Command {
         /// Which line.
         room_id: RoomId,
     },
+}
+
+/// The PHC string of a password's hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash")
+    }
+}
+
+/// How the one who asks for a change of an account has proved that it is theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By its password, which was checked at this [`sign_in_epoch`](crate::user::User::sign_in_epoch).
+    Password(i64),
+    /// Not at all: the box office itself asks.
+    Unneeded,
+}
+
+/// A new password for an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPassword {
+    /// Whose.
+    pub user_id: UserId,
+    /// The new password's hash.
+    pub password_hash: PasswordHash,
+    /// How the old one was proved.
+    pub proof: Proof,
+    /// SHA-256 of the secret of the session that goes on; none where all end.
+    pub kept_session: Option<[u8; 32]>,
+}
+
+/// Whether an erasure takes away what has a worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// It is refused while there are points or tickets.
+    Kept,
+    /// Points and tickets stay under the erased id, where nobody can use them.
+    Abandoned,
+}
+
+/// An account to erase, with what of it is live. The command names it, so that a store locks it; what comes after it
+/// was read lapses by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// Whose.
+    pub user_id: UserId,
+    /// How the caller has proved that it is theirs.
+    pub proof: Proof,
+    /// What is to become of points and tickets.
+    pub worth: Worth,
+    /// The user's live tokens.
+    pub tokens: Vec<TokenId>,
+    /// The user's live reservations.
+    pub reservations: Vec<ReservationId>,
 }
 
 /// A concert that an operator creates.
@@ -341,6 +450,11 @@ pub enum Outcome {
         /// How many.
         count: u32,
     },
+    /// The reset link is good.
+    ResetLinkIssued {
+        /// Until when.
+        expires_at: Time,
+    },
     /// So many seats were blocked or freed.
     SeatsSet(u32),
     /// The room as it now is.
@@ -391,6 +505,8 @@ pub struct Keys {
     pub emails: Vec<String>,
     /// Users by id.
     pub users: Vec<UserId>,
+    /// Users whose reset link is used.
+    pub reset_links: Vec<UserId>,
     /// Sessions to close.
     pub sessions: Vec<[u8; 32]>,
     /// Rooms that take part. Their rows are locked only where `advanced` or `claimed` names them.
@@ -475,11 +591,16 @@ impl Keys {
                 self.users.push(user.user_id);
                 raise(&mut self.demand.audit, 1);
             }
-            Command::SetRole { user_id, .. } => {
-                self.users.push(*user_id);
-                raise(&mut self.demand.audit, 1);
-            }
-            Command::OpenSession(session) => self.users.push(session.user_id),
+            Command::SetRole { .. }
+            | Command::RenameUser { .. }
+            | Command::LockUser { .. }
+            | Command::UnlockUser { .. }
+            | Command::CloseSessions { .. }
+            | Command::IssueResetLink { .. }
+            | Command::SetPassword(_)
+            | Command::RedeemResetLink { .. }
+            | Command::EraseUser(_) => self.add_account(&request.command),
+            Command::OpenSession { session, .. } => self.users.push(session.user_id),
             Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
             Command::IssueToken { room_id, concert_id } => {
                 self.rooms.push(*room_id);
@@ -553,5 +674,30 @@ impl Keys {
                 raise(&mut self.demand.audit, 1);
             }
         }
+    }
+
+    /// A change of an account that exists: the user, and a line of the audit log.
+    fn add_account(&mut self, command: &Command) {
+        match command {
+            Command::SetRole { user_id, .. }
+            | Command::RenameUser { user_id, .. }
+            | Command::LockUser { user_id }
+            | Command::UnlockUser { user_id }
+            | Command::CloseSessions { user_id }
+            | Command::IssueResetLink { user_id, .. }
+            | Command::SetPassword(NewPassword { user_id, .. }) => self.users.push(*user_id),
+            Command::RedeemResetLink { user_id, .. } => {
+                self.users.push(*user_id);
+                self.reset_links.push(*user_id);
+            }
+            Command::EraseUser(erasure) => {
+                self.users.push(erasure.user_id);
+                self.points.push(erasure.user_id);
+                self.tokens.extend(&erasure.tokens);
+                self.reservations.extend(&erasure.reservations);
+            }
+            _ => return,
+        }
+        raise(&mut self.demand.audit, 1);
     }
 }

@@ -12,6 +12,7 @@ mod users;
 use crate::{
     command::{Answer, Command, Decision, Novelty, Outcome, Request},
     refusal::Refusal,
+    user::UserStatus,
     world::World,
 };
 
@@ -60,7 +61,19 @@ fn apply(world: &mut World, request: &Request) -> Decision {
     match &request.command {
         Command::Register(user) => users::register(world, caller, user),
         Command::SetRole { user_id, role } => users::set_role(world, caller, *user_id, *role),
-        Command::OpenSession(session) => users::open_session(world, *session),
+        Command::RenameUser { user_id, name } => users::rename(world, caller, *user_id, name),
+        Command::OpenSession { session, epoch } => users::open_session(world, *session, *epoch),
+        Command::CloseSessions { user_id } => users::close_sessions(world, caller, *user_id),
+        Command::SetPassword(new) => users::set_password(world, caller, new),
+        Command::LockUser { user_id } => users::set_status(world, caller, *user_id, UserStatus::Locked),
+        Command::UnlockUser { user_id } => users::set_status(world, caller, *user_id, UserStatus::Active),
+        Command::IssueResetLink { user_id, secret_hash } => {
+            users::issue_reset_link(world, caller, *user_id, *secret_hash)
+        }
+        Command::RedeemResetLink { user_id, secret_hash, password_hash } => {
+            users::redeem_reset_link(world, *user_id, secret_hash, password_hash)
+        }
+        Command::EraseUser(erasure) => users::erase(world, caller, erasure),
         Command::CloseSession { secret_hash } => Ok(users::close_session(world, *secret_hash)),
         Command::IssueToken { room_id, concert_id } => tokens::issue(world, caller, *room_id, *concert_id),
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),

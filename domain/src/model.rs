@@ -13,7 +13,7 @@ use crate::{
     rules::Rules,
     seat::{Seat, SeatLabel},
     time::Time,
-    user::{Session, User},
+    user::{ResetLink, Session, User, UserStatus},
     world::{AuditEntry, Changes, NextIds, RoomCounts, World},
 };
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +33,8 @@ pub struct Model {
     pub passwords: HashMap<UserId, String>,
     /// Users by e-mail address.
     pub emails: HashMap<String, UserId>,
+    /// Reset links.
+    pub reset_links: HashMap<UserId, ResetLink>,
     /// Sessions.
     pub sessions: HashMap<[u8; 32], Session>,
     /// Concerts.
@@ -99,6 +101,11 @@ impl Model {
         for id in &keys.users {
             if let Some(user) = self.users.get(id) {
                 world.users.load(*id, user.clone());
+            }
+        }
+        for id in &keys.reset_links {
+            if let Some(link) = self.reset_links.get(id) {
+                world.reset_links.load(*id, *link);
             }
         }
         for reference in &keys.references {
@@ -238,6 +245,8 @@ impl Model {
                 name: new.name.clone(),
                 email: new.email.clone(),
                 role: new.role,
+                status: UserStatus::Active,
+                sign_in_epoch: 0,
                 created_at: changes.now,
                 updated_at: changes.now,
             };
@@ -245,16 +254,23 @@ impl Model {
             self.passwords.insert(user.user_id, new.password_hash.clone());
             self.users.insert(user.user_id, user);
         }
-        self.sessions.extend(changes.new_sessions.iter().map(|session| (session.secret_hash, *session)));
+        for user in &changes.users {
+            if let Some(before) = self.users.insert(user.user_id, user.clone())
+                && before.email != user.email
+            {
+                self.emails.remove(&before.email);
+                self.emails.insert(user.email.clone(), user.user_id);
+            }
+        }
+        self.passwords.extend(changes.new_passwords.iter().map(|(user, hash)| (*user, hash.0.clone())));
+        self.reset_links.extend(changes.reset_links.iter().map(|link| (link.user_id, *link)));
+        for ended in &changes.ended_sessions {
+            self.sessions.retain(|secret, session| session.user_id != ended.user_id || Some(*secret) == ended.kept);
+        }
         for closed in &changes.closed_sessions {
             self.sessions.remove(closed);
         }
-        for user in &changes.users {
-            self.users.insert(user.user_id, user.clone());
-            for session in self.sessions.values_mut().filter(|session| session.user_id == user.user_id) {
-                session.role = user.role;
-            }
-        }
+        self.sessions.extend(changes.new_sessions.iter().map(|session| (session.secret_hash, *session)));
         self.concerts.extend(changes.concerts.iter().map(|row| (row.concert_id, row.clone())));
         self.seats.extend(changes.seats.iter().map(|row| (row.seat_id, row.clone())));
         self.labels.extend(changes.new_labels.iter().map(|(id, label)| (*id, label.clone())));

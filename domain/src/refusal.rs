@@ -1,6 +1,10 @@
 //! Every reason the box office has to say no.
 
-use crate::{id::SeatId, money::Money, time::Time};
+use crate::{
+    id::{ReservationId, SeatId},
+    money::Money,
+    time::Time,
+};
 use serde::{Deserialize, Serialize};
 
 /// A command was understood and refused; nothing changed. Not an error of the service.
@@ -21,6 +25,30 @@ pub enum Refusal {
     /// The e-mail address has an account.
     #[error("There is an account with this e-mail address.")]
     EmailTaken,
+    /// The account is locked. Only those hear it who have proved that it is theirs.
+    #[error("The account is locked.")]
+    AccountLocked,
+    /// The password or the sessions of the account changed after the caller proved who they are.
+    #[error("The account has changed meanwhile: sign in again.")]
+    AccountChanged,
+    /// An operator's account is changed by its owner and on the command line alone.
+    #[error("An operator's account is locked, reset and erased on the command line alone.")]
+    OperatorAccount,
+    /// The reset link is unknown, used or over, or the account is locked: they cannot be told apart.
+    #[error("The reset link is not valid.")]
+    ResetLinkInvalid,
+    /// The account has points left, which would be nobody's.
+    #[error("The account has a balance of {balance}.")]
+    BalanceLeft {
+        /// How much.
+        balance: Money,
+    },
+    /// The account has a ticket for a concert that has not begun.
+    #[error("The account has a ticket for a concert to come: reservation {reservation_id}.")]
+    TicketsLeft {
+        /// The first such reservation.
+        reservation_id: ReservationId,
+    },
     /// The queue token is not one of the caller's for this room.
     #[error("The queue token is not valid here.")]
     TokenInvalid,
@@ -211,6 +239,12 @@ impl Refusal {
             Self::NotFound { .. } => "not_found",
             Self::Forbidden => "forbidden",
             Self::EmailTaken => "email_taken",
+            Self::AccountLocked => "account_locked",
+            Self::AccountChanged => "account_changed",
+            Self::OperatorAccount => "operator_account",
+            Self::ResetLinkInvalid => "reset_link_invalid",
+            Self::BalanceLeft { .. } => "balance_left",
+            Self::TicketsLeft { .. } => "tickets_left",
             Self::TokenInvalid => "token_invalid",
             Self::TokenOfAnotherRoom => "token_of_another_room",
             Self::TokenWaiting => "token_waiting",
@@ -264,6 +298,12 @@ impl Refusal {
             Self::NotFound { .. }
             | Self::Forbidden
             | Self::EmailTaken
+            | Self::AccountLocked
+            | Self::AccountChanged
+            | Self::OperatorAccount
+            | Self::ResetLinkInvalid
+            | Self::BalanceLeft { .. }
+            | Self::TicketsLeft { .. }
             | Self::TokenInvalid
             | Self::TokenOfAnotherRoom
             | Self::TokenWaiting

@@ -20,6 +20,12 @@ pub const TOKENS_PER_ADVANCE_MAX: u32 = 500;
 
 /// The longest that turns may be offered before the sale opens: shorter than anybody has to claim one.
 pub const OFFER_LEAD_MAX: Span = Span::from_secs(60);
+/// How many live tokens, and how many live reservations, the erasure of one account may name. What is beyond lapses by
+/// itself.
+pub const LIVE_PER_ERASURE_MAX: usize = 1_000;
+/// How long a reset link is good. Long enough to read it out over the telephone and type it in, short enough that one
+/// that was left lying about opens nothing.
+pub const RESET_LINK_VALID: Span = Span::from_secs(30 * 60);
 
 /// Who may charge points to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,20 @@ pub enum Role {
     Operator,
 }
 
+/// Whether a user may sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UserStatus {
+    /// Signs in with the password.
+    #[default]
+    Active,
+    /// Is refused until an operator or the command line unlocks the account.
+    Locked,
+    /// Name, address and password are gone for ever. The id stays, since the books refer to it.
+    Erased,
+}
+
 /// A user as others may see them: without the password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -28,10 +42,54 @@ pub struct User {
     pub email: String,
     /// What they may do.
     pub role: Role,
+    /// Whether they may sign in.
+    #[serde(default)]
+    pub status: UserStatus,
+    /// How often all sessions of the user were ended. What was proved before that (a password, a reset link) proves
+    /// nothing after it.
+    #[serde(skip)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub sign_in_epoch: i64,
     /// When they registered.
     pub created_at: Time,
     /// When anything of this last changed.
     pub updated_at: Time,
+}
+
+impl User {
+    /// The address of an erased account: nobody's, but unique.
+    #[must_use]
+    pub fn erased_email(user_id: UserId) -> String {
+        format!("erased-{}@invalid", user_id.0)
+    }
+}
+
+/// A way back into an account without its password: whoever holds the secret sets a new one, once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ResetLink {
+    /// Whose account. A user has one link at most: a new one replaces the one before.
+    pub user_id: UserId,
+    /// SHA-256 of the secret.
+    pub secret_hash: [u8; 32],
+    /// The user's [`sign_in_epoch`](User::sign_in_epoch) when it was issued. It is good for that one alone, so using
+    /// it ends it.
+    pub epoch: i64,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+impl std::fmt::Debug for ResetLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResetLink").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+impl ResetLink {
+    /// Whether this is the link of that secret. Takes as long wherever the two differ.
+    #[must_use]
+    pub fn is_of(&self, secret_hash: &[u8; 32]) -> bool {
+        self.secret_hash.iter().zip(secret_hash).fold(0, |differing, (one, other)| differing | (one ^ other)) == 0
+    }
 }
 
 /// A user who is about to register. The password is an argon2id string already.

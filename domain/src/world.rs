@@ -1,7 +1,7 @@
 //! The rows that a batch of commands sees, and what the commands changed of them.
 
 use crate::{
-    command::{Idempotency, KeptAnswer},
+    command::{Idempotency, KeptAnswer, PasswordHash},
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     payment::Payment,
@@ -11,7 +11,7 @@ use crate::{
     rules::Rules,
     seat::{Seat, SeatLabel},
     time::Time,
-    user::{NewUser, Session, User},
+    user::{NewUser, ResetLink, Session, User},
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -225,6 +225,15 @@ pub struct NextIds {
     pub audit: Numbers,
 }
 
+/// All sessions of a user end, but for one at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionsEnd {
+    /// Whose.
+    pub user_id: UserId,
+    /// SHA-256 of the secret of the session that goes on.
+    pub kept: Option<[u8; 32]>,
+}
+
 /// One thing that an operator did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -264,6 +273,8 @@ pub struct World {
     pub kept: Table<[u8; 32], KeptAnswer>,
     /// Users by id.
     pub users: Table<UserId, User>,
+    /// Reset links by user, of those asked for.
+    pub reset_links: Table<UserId, ResetLink>,
     /// Users by e-mail address.
     pub emails: HashMap<String, UserId>,
     /// Concerts.
@@ -296,8 +307,10 @@ pub struct World {
     counted: HashMap<RoomId, Counted>,
     departed: BTreeMap<RoomId, RoomCounts>,
     new_users: Vec<NewUser>,
+    new_passwords: Vec<(UserId, PasswordHash)>,
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
+    ended_sessions: Vec<SessionsEnd>,
     new_labels: HashMap<SeatId, SeatLabel>,
     history: Vec<PointEntry>,
     audit: Vec<AuditEntry>,
@@ -405,7 +418,20 @@ impl World {
 
     /// Removes a session.
     pub fn close_session(&mut self, secret_hash: [u8; 32]) {
+        self.new_sessions.retain(|session| session.secret_hash != secret_hash);
         self.closed_sessions.push(secret_hash);
+    }
+
+    /// Ends all sessions of a user, but for the one that goes on. What was proved before that proves nothing any more.
+    pub fn end_sessions(&mut self, user: &mut User, kept: Option<[u8; 32]>) {
+        user.sign_in_epoch = user.sign_in_epoch.saturating_add(1);
+        self.new_sessions.retain(|session| session.user_id != user.user_id || Some(session.secret_hash) == kept);
+        self.ended_sessions.push(SessionsEnd { user_id: user.user_id, kept });
+    }
+
+    /// Replaces the password of a user.
+    pub fn set_password(&mut self, user: UserId, hash: PasswordHash) {
+        self.new_passwords.push((user, hash));
     }
 
     /// Adds a seat with its place in the hall.
@@ -489,8 +515,11 @@ impl World {
             kept: self.kept.into_saves().inserted,
             new_users: users,
             users: self.users.into_saves().updated,
+            new_passwords: self.new_passwords,
+            reset_links: self.reset_links.into_saves().iter().copied().collect(),
             new_sessions: self.new_sessions,
             closed_sessions: self.closed_sessions,
+            ended_sessions: self.ended_sessions,
             concerts: self.concerts.into_saves(),
             seats: self.seats.into_saves(),
             new_labels: self.new_labels,
@@ -523,12 +552,18 @@ pub struct Changes {
     pub kept: Vec<KeptAnswer>,
     /// New users, with their password hashes.
     pub new_users: Vec<NewUser>,
-    /// Users with another role than before. Their sessions get it too.
+    /// Users that changed: role, status, name, address, sign-in epoch.
     pub users: Vec<User>,
-    /// New sessions.
+    /// New passwords of users that were there, in order: the last of a user holds.
+    pub new_passwords: Vec<(UserId, PasswordHash)>,
+    /// New reset links, one for a user. Each replaces the one before.
+    pub reset_links: Vec<ResetLink>,
+    /// New sessions. To be saved after those that ended are gone.
     pub new_sessions: Vec<Session>,
     /// Sessions that ended.
     pub closed_sessions: Vec<[u8; 32]>,
+    /// Users whose sessions ended all together. Each of them is among `users` too.
+    pub ended_sessions: Vec<SessionsEnd>,
     /// Concerts.
     pub concerts: Saves<Concert>,
     /// Seats.
@@ -564,8 +599,11 @@ impl Changes {
         self.kept.is_empty()
             && self.new_users.is_empty()
             && self.users.is_empty()
+            && self.new_passwords.is_empty()
+            && self.reset_links.is_empty()
             && self.new_sessions.is_empty()
             && self.closed_sessions.is_empty()
+            && self.ended_sessions.is_empty()
             && self.concerts.is_empty()
             && self.seats.is_empty()
             && self.reservations.is_empty()

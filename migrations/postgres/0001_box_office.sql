@@ -71,7 +71,11 @@ CREATE TABLE "user" (
     password_hash text   NOT NULL,
     role          text   NOT NULL CONSTRAINT user_role CHECK (role IN ('buyer', 'operator')),
     created_at    bigint NOT NULL,
-    updated_at    bigint NOT NULL
+    updated_at    bigint NOT NULL,
+    status        text   NOT NULL DEFAULT 'active'
+        CONSTRAINT user_status CHECK (status IN ('active', 'locked', 'erased')),
+    -- How often all sessions of the user were ended: what was proved before that proves nothing after it.
+    sign_in_epoch bigint NOT NULL DEFAULT 0
 );
 
 CREATE TRIGGER user_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF user_id ON "user" EXECUTE FUNCTION stays();
@@ -85,6 +89,14 @@ CREATE TABLE session (
 
 CREATE INDEX session_by_end ON session (expires_at);
 CREATE INDEX session_by_user ON session (user_id);
+
+-- A way back into an account without its password; one for a user at most.
+CREATE TABLE reset_link (
+    user_id     uuid   NOT NULL PRIMARY KEY REFERENCES "user" (user_id),
+    secret_hash bytea  NOT NULL CONSTRAINT reset_link_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
+    epoch       bigint NOT NULL,
+    expires_at  bigint NOT NULL
+);
 
 -- A waiting room: 0 is the house room, any other number is that of the concert whose own room it is.
 CREATE TABLE room (

@@ -62,6 +62,9 @@ keys.toml beside the file), in one transaction, and compares every row. Stop the
     /// Manage those who run the sale
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Manage accounts: lock, unlock, password, reset link, erase
+    #[command(subcommand)]
+    User(UserCommand),
     /// Manage concerts
     #[command(subcommand)]
     Concert(ConcertCommand),
@@ -88,25 +91,108 @@ Example:
 /// What to do about operators.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
-    /// Add an operator, or make an account one
+    /// Add an operator, or with --promote make an account one
     #[command(after_help = "\
 Examples:
   frontrow operator add --email ops@example.com --name Ops --password-file password.txt
   pass show frontrow | frontrow operator add --email ops@example.com --name Ops
+  frontrow operator add --email kim@example.com --promote --password-file password.txt
+  frontrow operator add --email kim@example.com --promote --keep-password
 
 The password is the first line of the file or of standard input; it is never an argument,
-where every other user of the machine could read it. An account that exists keeps its name and
-password, and they are not asked for; its user signs in again.")]
+where every other user of the machine could read it.
+
+An address that has an account is refused without --promote: anybody can have registered it.
+With --promote the account is an operator's, its password is the one given here, and all its
+sessions end; a --name replaces the one that it has. --keep-password leaves the password that
+its owner chose: only for an owner whom you know.")]
     Add {
         /// The address that the operator signs in with
         #[arg(long)]
         email: String,
-        /// The operator's name
+        /// The operator's name; with --promote it may be left out, and the account keeps its name
+        #[arg(long, required_unless_present = "promote")]
+        name: Option<String>,
+        /// Make the account that has this address an operator's
         #[arg(long)]
-        name: String,
+        promote: bool,
+        /// With --promote: leave the account's password as it is
+        #[arg(long, requires = "promote", conflicts_with = "password_file")]
+        keep_password: bool,
         /// File whose first line is the password [default: standard input]
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+    },
+    /// Make an operator a buyer again; all sessions of the account end
+    #[command(after_help = "\
+Example:
+  frontrow operator remove --email ops@example.com")]
+    Remove {
+        /// The address that the operator signs in with
+        #[arg(long)]
+        email: String,
+    },
+}
+
+/// What to do about accounts.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Lock an account: its sessions end, and signing in is refused
+    #[command(after_help = "\
+Example:
+  frontrow user lock --email kim@example.com
+
+A server that runs knows it in about a second; one over PostgreSQL without Redis in half a minute.")]
+    Lock {
+        /// The account's address
+        #[arg(long)]
+        email: String,
+    },
+    /// Unlock an account
+    Unlock {
+        /// The account's address
+        #[arg(long)]
+        email: String,
+    },
+    /// Set the password of an account; all its sessions end
+    #[command(after_help = "\
+Example:
+  pass show kim | frontrow user password --email kim@example.com")]
+    Password {
+        /// The account's address
+        #[arg(long)]
+        email: String,
+        /// File whose first line is the password [default: standard input]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Print a secret that sets a new password once, within 30 minutes
+    #[command(after_help = "\
+Example:
+  frontrow user reset-link --email kim@example.com
+
+Give the secret to the owner of the account alone. It is sent to POST /api/v1/password-resets
+together with the new password. A new secret replaces the one before.")]
+    ResetLink {
+        /// The account's address
+        #[arg(long)]
+        email: String,
+    },
+    /// Erase an account for ever: name, address, password; the books stay
+    #[command(after_help = "\
+Examples:
+  frontrow user erase --email kim@example.com
+  frontrow user erase --email kim@example.com --force
+
+Refused while the account has points or a ticket for a concert to come. With --force these stay
+under the id of the erased account, where nobody can use them: pay them out first.")]
+    Erase {
+        /// The account's address
+        #[arg(long)]
+        email: String,
+        /// Erase it although it has points or tickets
+        #[arg(long)]
+        force: bool,
     },
 }
 

@@ -1,20 +1,38 @@
 //! Users and sessions: register, sign in, authenticate, sign out.
 
-use super::{BoxOffice, SignedIn, Stop, UNEXPECTED};
+use super::{BoxOffice, DemoAccounts, SignedIn, Stop, UNEXPECTED};
+use crate::{
+    accounts::{Email, Password},
+    demo,
+    store::{Page, ReservationFilter},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{
-    command::{Command, Outcome},
-    id::UserId,
+    command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
+    id::{ReservationId, UserId},
+    refusal::{Refusal, Thing},
+    reservation::ReservationStatus,
+    rules::LIVE_PER_ERASURE_MAX,
+    time::Time,
     user::{Caller, NewUser, Role, Session, User},
 };
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 impl BoxOffice {
     /// Registers a buyer.
     ///
     /// # Errors
     /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or what kept the engine from deciding.
-    pub async fn register(&self, name: String, email: String, password: String, role: Role) -> Result<User, Stop> {
-        let password_hash = self.passwords.hash(password).await?;
+    pub async fn register(&self, name: String, email: Email, password: Password, role: Role) -> Result<User, Stop> {
+        let password_hash = self.passwords.hash(&password).await?;
+        // No new row has an older form, so none can come between this look and the command.
+        for older in email.forms().skip(1) {
+            if self.store.credentials(older).await?.is_some() {
+                return Err(Refusal::EmailTaken.into());
+            }
+        }
+        let email = email.as_str().to_owned();
         let user_id = UserId(self.ids.uuid(self.clock.now()));
         let caller = if role == Role::Operator { Caller::System } else { Caller::Nobody };
         let user = NewUser { user_id, name, email, password_hash, role };
@@ -24,25 +42,169 @@ impl BoxOffice {
         }
     }
 
+    /// The account of an address with its password's hash, whatever form of the address its row has.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn account(&self, email: &Email) -> Result<Option<(User, String)>, Stop> {
+        for form in email.forms() {
+            let found = self.store.credentials(form).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// Signs a user in. An unknown address takes as long as a wrong password, and gets the same answer.
     ///
     /// # Errors
-    /// [`Stop::WrongCredentials`].
-    pub async fn sign_in(&self, email: &str, password: String) -> Result<SignedIn, Stop> {
-        let (user, hash) = self.store.credentials(email).await?.unzip();
+    /// [`Stop::WrongCredentials`]; only after the right password [`Stop::DemoAccount`] and
+    /// [`AccountLocked`](Refusal::AccountLocked).
+    pub async fn sign_in(&self, email: &Email, password: &Password) -> Result<SignedIn, Stop> {
+        let (user, hash) = self.account(email).await?.unzip();
         let right = self.passwords.verify(password, hash).await?;
         let Some(user) = user.filter(|_| right) else { return Err(Stop::WrongCredentials) };
-        let secret = self.ids.secret();
-        let secret = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, secret);
+        if self.demo_accounts == DemoAccounts::Refused && demo::is_sign_in(&user.email, password) {
+            tracing::warn!(
+                user.id = %user.user_id,
+                "a sign-in with the demo's published password was refused: this server runs without --demo"
+            );
+            return Err(Stop::DemoAccount);
+        }
+        let secret = URL_SAFE_NO_PAD.encode(self.ids.secret());
         let session = Session {
             secret_hash: Sha256::digest(&secret).into(),
             user_id: user.user_id,
             role: user.role,
             expires_at: self.clock.now().plus(self.session_length),
         };
-        match self.run(Caller::Nobody, Command::OpenSession(session), None).await?.value {
+        let command = Command::OpenSession { session, epoch: user.sign_in_epoch };
+        match self.run(Caller::Nobody, command, None).await?.value {
             Outcome::SignedIn { expires_at, .. } => Ok(SignedIn { secret, expires_at, user }),
             _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// The account of a signed-in user, after the password was given once more.
+    async fn proved(&self, user_id: UserId, password: &Password) -> Result<User, Stop> {
+        let unknown = Refusal::NotFound { what: Thing::User };
+        let user = self.store.user(user_id).await?.ok_or(unknown.clone())?;
+        let (user, hash) = self.store.credentials(&user.email).await?.ok_or(unknown)?;
+        if self.passwords.verify(password, Some(hash)).await? { Ok(user) } else { Err(Stop::WrongPassword) }
+    }
+
+    /// Sets the password of a signed-in user, who gives the old one. All sessions end but the one with this secret.
+    ///
+    /// # Errors
+    /// [`Stop::WrongPassword`], or what kept the engine from deciding.
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        user_id: UserId,
+        old: &Password,
+        new: &Password,
+        session_secret: &str,
+    ) -> Result<(), Stop> {
+        let user = self.proved(user_id, old).await?;
+        let password_hash = PasswordHash(self.passwords.hash(new).await?);
+        let new = NewPassword {
+            user_id,
+            password_hash,
+            proof: Proof::Password(user.sign_in_epoch),
+            kept_session: Some(Sha256::digest(session_secret).into()),
+        };
+        self.run(caller, Command::SetPassword(new), None).await.map(|_| ())
+    }
+
+    /// Sets the password of an account for the box office itself. All sessions end.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], or what kept the engine from deciding.
+    pub async fn set_password(&self, user_id: UserId, password: &Password) -> Result<(), Stop> {
+        let password_hash = PasswordHash(self.passwords.hash(password).await?);
+        let new = NewPassword { user_id, password_hash, proof: Proof::Unneeded, kept_session: None };
+        self.run(Caller::System, Command::SetPassword(new), None).await.map(|_| ())
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// What kept the engine from deciding.
+    pub async fn sign_out_everywhere(&self, caller: Caller, user_id: UserId) -> Result<(), Stop> {
+        self.run(caller, Command::CloseSessions { user_id }, None).await.map(|_| ())
+    }
+
+    /// Makes a reset link: the secret that sets a new password once, and until when. It is kept nowhere.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn issue_reset_link(&self, caller: Caller, user_id: UserId) -> Result<(String, Time), Stop> {
+        let mut bytes = user_id.0.as_bytes().to_vec();
+        bytes.extend(self.ids.secret());
+        let secret = URL_SAFE_NO_PAD.encode(bytes);
+        let command = Command::IssueResetLink { user_id, secret_hash: Sha256::digest(&secret).into() };
+        match self.run(caller, command, None).await?.value {
+            Outcome::ResetLinkIssued { expires_at } => Ok((secret, expires_at)),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Sets a new password with the secret of a reset link. A secret that is no good takes as long as one that is.
+    ///
+    /// # Errors
+    /// [`ResetLinkInvalid`](Refusal::ResetLinkInvalid), or what kept the engine from deciding.
+    pub async fn redeem_reset_link(&self, secret: &str, new: &Password) -> Result<(), Stop> {
+        let password_hash = PasswordHash(self.passwords.hash(new).await?);
+        // The user stands in front of the secret, so that a store knows which row to lock.
+        let user_id = URL_SAFE_NO_PAD.decode(secret).ok().and_then(|bytes| Uuid::from_slice(bytes.get(..16)?).ok());
+        let user_id = UserId(user_id.unwrap_or_default());
+        let command = Command::RedeemResetLink { user_id, secret_hash: Sha256::digest(secret).into(), password_hash };
+        self.run(Caller::Nobody, command, None).await.map(|_| ())
+    }
+
+    /// Erases the account of a signed-in user, who gives the password once more.
+    ///
+    /// # Errors
+    /// [`Stop::WrongPassword`], or the refusal that says why not.
+    pub async fn erase_own(&self, caller: Caller, user_id: UserId, password: &Password) -> Result<(), Stop> {
+        let user = self.proved(user_id, password).await?;
+        self.erase(caller, user_id, Proof::Password(user.sign_in_epoch), Worth::Kept).await
+    }
+
+    /// Erases an account: name, address, password and sessions go, live tokens and holds end, the books stay.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn erase(&self, caller: Caller, user_id: UserId, proof: Proof, worth: Worth) -> Result<(), Stop> {
+        let tokens =
+            self.store.live_tokens(user_id).await?.iter().map(|token| token.id).take(LIVE_PER_ERASURE_MAX).collect();
+        let mut reservations = Vec::new();
+        for status in [ReservationStatus::Pending, ReservationStatus::Confirmed] {
+            reservations.extend(self.live_reservations(user_id, status).await?);
+        }
+        reservations.truncate(LIVE_PER_ERASURE_MAX);
+        let erasure = Erasure { user_id, proof, worth, tokens, reservations };
+        self.run(caller, Command::EraseUser(erasure), None).await.map(|_| ())
+    }
+
+    /// The user's reservations in this state of concerts that have not begun.
+    async fn live_reservations(&self, user: UserId, status: ReservationStatus) -> Result<Vec<ReservationId>, Stop> {
+        let filter = ReservationFilter { user: Some(user), concert: None, status: Some(status) };
+        let (now, limit) = (self.clock.now(), 100);
+        let mut page = Page { after: None, limit };
+        let mut live = Vec::new();
+        loop {
+            let rows = self.store.reservations(&filter, page).await?;
+            for row in &rows {
+                if self.concert(row.concert_id).await?.starts_at > now {
+                    live.push(row.reservation_id);
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == 100 => page.after = Some(last.reservation_id),
+                _ => return Ok(live),
+            }
         }
     }
 

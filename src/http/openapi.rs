@@ -41,8 +41,34 @@ const fn call(id: &'static str, parts: &'static [&'static [&'static str]], codes
 /// Every call with the codes of its own.
 const CALLS: &[Call] = &[
     call("register", &[WITH_BODY], &["email_taken", "rate_limited", "outcome_unknown"]),
-    call("sign_in", &[WITH_BODY], &["unauthorized", "rate_limited", "outcome_unknown"]),
+    call(
+        "sign_in",
+        &[WITH_BODY],
+        &["unauthorized", "account_locked", "demo_account", "account_changed", "rate_limited", "outcome_unknown"],
+    ),
     call("sign_out", &[WITH_SESSION], &["rate_limited", "outcome_unknown"]),
+    call("sign_out_everywhere", &[WITH_SESSION], &["rate_limited", "outcome_unknown"]),
+    call(
+        "change_password",
+        &[WITH_SESSION, WITH_BODY],
+        &["wrong_password", "account_locked", "account_changed", "not_found", "rate_limited", "outcome_unknown"],
+    ),
+    call(
+        "erase_me",
+        &[WITH_SESSION, WITH_BODY],
+        &[
+            "wrong_password",
+            "account_locked",
+            "operator_account",
+            "account_changed",
+            "balance_left",
+            "tickets_left",
+            "not_found",
+            "rate_limited",
+            "outcome_unknown",
+        ],
+    ),
+    call("reset_password", &[WITH_BODY], &["reset_link_invalid", "rate_limited", "outcome_unknown"]),
     call("me", &[WITH_SESSION], &[]),
     call("issue_token", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found", "sale_closed"]),
     call("my_tokens", &[WITH_SESSION], &[]),
@@ -121,6 +147,13 @@ const CALLS: &[Call] = &[
     call("room", &[WITH_SESSION], &["forbidden", BAD_PARAMETER, "not_found"]),
     call("set_room", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found", "malformed"]),
     call("find_users", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
+    call("lock_user", &[WITH_SESSION, WITH_KEY], &["forbidden", "operator_account", "not_found"]),
+    call("unlock_user", &[WITH_SESSION, WITH_KEY], &["forbidden", "operator_account", "not_found"]),
+    call(
+        "issue_reset_link",
+        &[WITH_SESSION],
+        &["forbidden", "operator_account", "account_locked", BAD_PARAMETER, "not_found", "outcome_unknown"],
+    ),
     call("find_reservations", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
     call("find_payments", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
     call(
@@ -144,8 +177,9 @@ pub(super) fn frame() -> OpenApi {
          Join the line, poll your place, activate your turn, hold a seat, pay. Times are RFC 3339 in UTC, money is \
          whole won. Errors are `application/problem+json` with a stable `code`. Calls that change something take an \
          `Idempotency-Key`: send the same key again after a time-out, and nothing happens twice. Registering, signing \
-         in, signing out and leaving a line take none, because they may be repeated as they are: leaving twice is \
-         leaving, signing in again gives another session, and registering again is answered `email_taken`."
+         in, signing out, what users do about their own account, reset links and leaving a line take none, because \
+         they may be repeated as they are: leaving twice is leaving, signing in again gives another session, and \
+         registering again is answered `email_taken`."
             .to_owned(),
     );
     info.license = Some(License::new("MIT OR Apache-2.0"));
@@ -176,13 +210,13 @@ pub(super) fn complete(from_routes: &OpenApi) -> Value {
 /// The parts of the API, in the order in which a buyer meets them.
 fn tags() -> Value {
     json!([
-        { "name": "users", "description": "Register, sign in, sign out." },
+        { "name": "users", "description": "Register, sign in, sign out, change the password, erase the account." },
         { "name": "concerts", "description": "What is on sale, and the seat maps." },
         { "name": "queue", "description": "The waiting line: join, poll, activate, leave." },
         { "name": "reservations", "description": "Hold seats, and give them up." },
         { "name": "payments", "description": "Pay for what is held, and get it back." },
         { "name": "points", "description": "Balance, history, charges." },
-        { "name": "operator", "description": "Run the sale: concerts, seats, rooms, search, the audit log." }
+        { "name": "operator", "description": "Run the sale: concerts, seats, rooms, accounts, search, the audit log." }
     ])
 }
 

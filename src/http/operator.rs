@@ -2,7 +2,7 @@
 
 use crate::{
     bounded::list,
-    catalog::{ConcertDraft, SeatsDraft, checked_start, checked_text},
+    catalog::{ConcertDraft, SeatsDraft, checked_start},
     flow::UNEXPECTED,
     http::{
         Shared,
@@ -14,6 +14,7 @@ use crate::{
     },
     queue::view::RoomView,
     store::{PaymentFilter, ReservationFilter},
+    text::checked_text,
 };
 use axum::{
     extract::State,

@@ -1,16 +1,17 @@
 //! Users and sessions: register, sign in, sign out, me.
 
 use crate::{
-    accounts::{checked_email, checked_password},
-    catalog::checked_text,
+    accounts::{Email, Password, USER_NAME_LEN_MAX},
+    catalog::BadField,
     flow::Stop,
     http::{
         Shared,
         auth::{SessionSecret, SignedIn, Visitor},
         extract::JsonBody,
         limit::SignInEnd,
-        problem::{HttpResult, Problem},
+        problem::HttpResult,
     },
+    text::checked_text,
 };
 use axum::{Json, extract::State, http::StatusCode};
 use frontrow_domain::{
@@ -68,11 +69,20 @@ pub(super) async fn register(
     _visitor: Visitor,
     JsonBody(body): JsonBody<Registration>,
 ) -> HttpResult<(StatusCode, Json<User>)> {
-    let name = checked_text("name", &body.name, 100)?;
-    let email = checked_email(&body.email)?;
-    let password = checked_password(body.password)?;
+    let name = checked_text("name", &body.name, USER_NAME_LEN_MAX)?;
+    let email = Email::parse(&body.email)?;
+    let password = Password::parse(body.password)?;
     let user = app.office.register(name, email, password, Role::Buyer).await?;
     Ok((StatusCode::CREATED, Json(user)))
+}
+
+/// What a try with a password means for the budgets of the account.
+const fn end_of<T>(result: &Result<T, Stop>) -> SignInEnd {
+    match result {
+        Ok(_) => SignInEnd::Right,
+        Err(Stop::WrongCredentials | Stop::WrongPassword) => SignInEnd::Wrong,
+        Err(_) => SignInEnd::Undecided,
+    }
 }
 
 /// Signs in. An unknown address and a wrong password get the same answer.
@@ -83,18 +93,11 @@ pub(super) async fn sign_in(
     Visitor(address): Visitor,
     JsonBody(body): JsonBody<Credentials>,
 ) -> HttpResult<(StatusCode, Json<OpenedSession>)> {
-    let email = checked_email(&body.email)?;
-    if body.password.chars().count() > 200 {
-        return Err(Problem::invalid_field("password", "must have at most 200 characters"));
-    }
-    let sign_in_try = app.limits.begin_sign_in(&email, address).await?;
-    let result = app.office.sign_in(&email, body.password).await;
-    let end = match &result {
-        Ok(_) => SignInEnd::Right,
-        Err(Stop::WrongCredentials) => SignInEnd::Wrong,
-        Err(_) => SignInEnd::Undecided,
-    };
-    app.limits.end_sign_in(sign_in_try, end).await;
+    let email = Email::parse(&body.email)?;
+    let password = Password::parse_given(body.password)?;
+    let sign_in_try = app.limits.begin_sign_in(email.as_str(), address).await?;
+    let result = app.office.sign_in(&email, &password).await;
+    app.limits.end_sign_in(sign_in_try, end_of(&result)).await;
     let outcomes = &app.office.metrics;
     if result.is_ok() { &outcomes.sign_ins_ok } else { &outcomes.sign_ins_failed }.inc();
     let signed_in = result?;
@@ -121,4 +124,103 @@ pub(super) async fn sign_out(
 pub(super) async fn me(State(app): State<Shared>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Json<User>> {
     let user = app.office.user(user_id).await?;
     Ok(Json(user.ok_or(Refusal::NotFound { what: Thing::User })?))
+}
+
+/// What it takes to change the password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The password so far.
+    #[schema(format = "password", max_length = 200, example = "correct horse battery")]
+    old_password: String,
+    /// The password from now on, of 10 to 200 characters.
+    #[schema(format = "password", min_length = 10, max_length = 200, example = "another horse battery")]
+    new_password: String,
+}
+
+/// What it takes to erase an account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The account's password, once more.
+    #[schema(format = "password", max_length = 200, example = "correct horse battery")]
+    password: String,
+}
+
+/// What it takes to set a new password with a reset link.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordReset {
+    /// The link's secret.
+    #[schema(max_length = 100, example = "AaIiuvn2SLe61nz2RDqHOZ0pQ4cYw1x8b2K3lqg7nRkzv5m6t9u0yE1hJ3fCdS2a")]
+    secret: String,
+    /// The password from now on, of 10 to 200 characters.
+    #[schema(format = "password", min_length = 10, max_length = 200, example = "another horse battery")]
+    new_password: String,
+}
+
+/// A password in another field than `password`.
+fn password_in(field: &str, parse: fn(String) -> Result<Password, BadField>, text: String) -> HttpResult<Password> {
+    Ok(parse(text).map_err(|bad| BadField::new(field, bad.reason))?)
+}
+
+/// Changes the password. All other sessions end.
+#[utoipa::path(put, path = "/api/v1/users/me/password", tag = "users", operation_id = "change_password",
+    request_body = PasswordChange, responses((status = 204, description = "Changed")))]
+pub(super) async fn change_password(
+    State(app): State<Shared>,
+    SignedIn { caller, user_id }: SignedIn,
+    SessionSecret(secret): SessionSecret,
+    Visitor(address): Visitor,
+    JsonBody(body): JsonBody<PasswordChange>,
+) -> HttpResult<StatusCode> {
+    let old = password_in("old_password", Password::parse_given, body.old_password)?;
+    let new = password_in("new_password", Password::parse, body.new_password)?;
+    let password_try = app.limits.begin_sign_in(&user_id.to_string(), address).await?;
+    let result = app.office.change_password(caller, user_id, &old, &new, &secret).await;
+    app.limits.end_sign_in(password_try, end_of(&result)).await;
+    result?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Signs out everywhere: all sessions of the user end at once, this one too.
+#[utoipa::path(delete, path = "/api/v1/sessions", tag = "users", operation_id = "sign_out_everywhere",
+    responses((status = 204, description = "Signed out")))]
+pub(super) async fn sign_out_everywhere(
+    State(app): State<Shared>,
+    SignedIn { caller, user_id }: SignedIn,
+) -> HttpResult<StatusCode> {
+    app.office.sign_out_everywhere(caller, user_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Erases the account: name, e-mail address, password and sessions go, live queue tokens and holds end. The books stay
+/// under the user's id. Refused while there are points or tickets for a concert to come.
+#[utoipa::path(delete, path = "/api/v1/users/me", tag = "users", operation_id = "erase_me",
+    request_body = Confirmation, responses((status = 204, description = "Erased")))]
+pub(super) async fn erase_me(
+    State(app): State<Shared>,
+    SignedIn { caller, user_id }: SignedIn,
+    Visitor(address): Visitor,
+    JsonBody(body): JsonBody<Confirmation>,
+) -> HttpResult<StatusCode> {
+    let password = Password::parse_given(body.password)?;
+    let password_try = app.limits.begin_sign_in(&user_id.to_string(), address).await?;
+    let result = app.office.erase_own(caller, user_id, &password).await;
+    app.limits.end_sign_in(password_try, end_of(&result)).await;
+    result?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sets a new password with the secret of a reset link, once. All sessions of the user end.
+#[utoipa::path(post, path = "/api/v1/password-resets", tag = "users", operation_id = "reset_password", security(()),
+    request_body = PasswordReset, responses((status = 204, description = "The new password is set")))]
+pub(super) async fn reset_password(
+    State(app): State<Shared>,
+    _visitor: Visitor,
+    JsonBody(body): JsonBody<PasswordReset>,
+) -> HttpResult<StatusCode> {
+    let new = password_in("new_password", Password::parse, body.new_password)?;
+    app.office.redeem_reset_link(&body.secret, &new).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,25 +1,24 @@
 //! What the filters of the lists mean, for stores that look for text themselves.
 
-use crate::store::{ConcertFilter, PaymentFilter, ReservationFilter};
+use crate::{
+    store::{ConcertFilter, PaymentFilter, ReservationFilter},
+    text::folded,
+};
 use frontrow_domain::{concert::Concert, payment::Payment, reservation::Reservation};
 
-/// Whether `text` contains `wanted`, which is in lower case, in any case.
+/// Whether `text` contains `wanted`, which is [`folded`], in any case and in any of the forms that Unicode calls equal.
 pub(super) fn contains(text: &str, wanted: &str) -> bool {
-    text.to_lowercase().contains(wanted)
+    folded(text).contains(wanted)
 }
 
 impl ConcertFilter {
     /// The same filter as [`ConcertFilter::matches`] needs it.
     #[must_use]
-    pub(super) fn in_lower_case(&self) -> Self {
-        Self {
-            text: self.text.as_deref().map(str::to_lowercase),
-            venue: self.venue.as_deref().map(str::to_lowercase),
-            ..*self
-        }
+    pub(super) fn folded(&self) -> Self {
+        Self { text: self.text.as_deref().map(folded), venue: self.venue.as_deref().map(folded), ..*self }
     }
 
-    /// Whether the concert is one of those asked for. The filter is in lower case.
+    /// Whether the concert is one of those asked for. The filter is [`folded`](Self::folded).
     pub(super) fn matches(&self, concert: &Concert) -> bool {
         self.text.as_ref().is_none_or(|text| contains(&concert.artist, text) || contains(&concert.title, text))
             && self.venue.as_ref().is_none_or(|venue| contains(&concert.venue, venue))

@@ -120,7 +120,7 @@ impl Store for MemoryStore {
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
-        let wanted = text.map(str::to_lowercase);
+        let wanted = text.map(crate::text::folded);
         Ok(newest(
             self.state().model.users.values(),
             |user| user.user_id,
@@ -195,7 +195,7 @@ impl Store for MemoryStore {
     }
 
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
-        let wanted = filter.in_lower_case();
+        let wanted = filter.folded();
         let beyond = |row: &&Concert| page.after.is_none_or(|after| row.concert_id > after);
         let model = &self.state().model;
         let rows = model.concerts.values().filter(beyond).filter(|row| wanted.matches(row));

@@ -34,6 +34,7 @@ pub const SQLITE: &[Migration] = &[
         name: "turns_and_holds",
         sql: include_str!("../../migrations/sqlite/0007_turns_and_holds.sql"),
     },
+    Migration { version: 8, name: "accounts", sql: include_str!("../../migrations/sqlite/0008_accounts.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -3,7 +3,7 @@
 
 macro_rules! user_columns {
     () => {
-        "user_id, name, email, role, created_at, updated_at"
+        "user_id, name, email, role, created_at, updated_at, status, sign_in_epoch"
     };
 }
 
@@ -86,6 +86,8 @@ macro_rules! readers {
                 name: row.$get(1)?,
                 email: row.$get(2)?,
                 role: word(row, 3)?,
+                status: word(row, 6)?,
+                sign_in_epoch: row.$get(7)?,
                 created_at: time(row, 4)?,
                 updated_at: time(row, 5)?,
             })

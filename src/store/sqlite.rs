@@ -284,6 +284,10 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::audit(conn, page)).await
     }
 
+    async fn changes_elsewhere(&self) -> Result<u64, StoreError> {
+        self.write(Writer::changes_elsewhere).await
+    }
+
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
         // Found by a reader, so that the writer is held up by the removal alone. What is over stays over meanwhile.
         let old = self.read(move |conn| prune::find(conn, what, before, limit)).await?;

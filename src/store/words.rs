@@ -7,7 +7,7 @@ use frontrow_domain::{
     queue::{EndReason, Gate, TokenStatus},
     reservation::ReservationStatus,
     seat::SeatStatus,
-    user::Role,
+    user::{Role, UserStatus},
 };
 
 /// An enum that is stored as a word.
@@ -38,6 +38,7 @@ macro_rules! words {
 }
 
 words!(Role: Buyer = "buyer", Operator = "operator");
+words!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
 words!(Gate: Open = "open", Paused = "paused");
 words!(ConcertStatus: Scheduled = "scheduled", Closed = "closed");
 words!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");

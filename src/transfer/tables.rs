@@ -96,7 +96,14 @@ pub(super) const TABLES: &[Table] = &[
             text("role"),
             number("created_at"),
             number("updated_at"),
+            text("status"),
+            number("sign_in_epoch"),
         ],
+    ),
+    table(
+        "reset_link",
+        "user_id",
+        &[USER_ID, column("secret_hash", Kind::Bytes), number("epoch"), number("expires_at")],
     ),
     table("session", "secret_hash", &[column("secret_hash", Kind::Bytes), USER_ID, text("role"), number("expires_at")]),
     table(

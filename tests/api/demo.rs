@@ -1,7 +1,13 @@
 //! The demo season: it is loaded once, and completed where a load was cut short.
 
 use crate::support::{Server, draft};
-use frontrow::{demo, flow::BoxOffice, season, store::ConcertFilter};
+use frontrow::{
+    accounts::{Email, Password},
+    demo,
+    flow::BoxOffice,
+    season,
+    store::ConcertFilter,
+};
 use frontrow_domain::{seat::SeatStatus, user::Role};
 
 /// Title, seats and sold seats of each concert, and how many users there are.
@@ -19,7 +25,15 @@ async fn summary(office: &BoxOffice) -> (Vec<(String, usize, usize)>, usize) {
 
 async fn accounts_alone(office: &BoxOffice) {
     for (email, role) in [(demo::OPERATOR, Role::Operator), (demo::BUYER, Role::Buyer)] {
-        office.register("Demo".to_owned(), email.to_owned(), demo::PASSWORD.to_owned(), role).await.unwrap();
+        office
+            .register(
+                "Demo".to_owned(),
+                Email::parse(email).unwrap(),
+                Password::parse(demo::PASSWORD.to_owned()).unwrap(),
+                role,
+            )
+            .await
+            .unwrap();
     }
 }
 

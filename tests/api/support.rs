@@ -179,7 +179,7 @@ impl Server {
 
     /// A client with this secret.
     pub(crate) fn with_secret(&self, secret: &str) -> Client {
-        Client { secret: Some(secret.to_owned()), ..self.nobody() }
+        self.nobody().with_secret(secret)
     }
 
     /// A signed-in buyer, made without the cost of a password.
@@ -216,7 +216,7 @@ impl Server {
             expires_at: self.clock.now().plus(Span::from_secs(12 * 3_600)),
         };
         self.command(Command::Register(user)).await;
-        self.command(Command::OpenSession(session)).await;
+        self.command(Command::OpenSession { session, epoch: 0 }).await;
         Client { user: user_id, ..self.with_secret(&secret) }
     }
 
@@ -385,6 +385,11 @@ impl Client {
         Self { root: format!("http://{address}"), ..self.clone() }
     }
 
+    /// The same server with this secret.
+    pub(crate) fn with_secret(&self, secret: &str) -> Self {
+        Self { secret: Some(secret.to_owned()), ..self.clone() }
+    }
+
     pub(crate) fn secret(&self) -> &str {
         self.secret.as_deref().unwrap()
     }
@@ -409,6 +414,10 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.call(Method::POST, path).json(body).send().await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PUT, path).json(body).send().await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {

@@ -1,6 +1,12 @@
 //! Users over HTTP.
 
 use crate::support::{Answer, Server};
+use argon2::{Argon2, PasswordHasher as _};
+use frontrow_domain::{
+    command::Command,
+    id::UserId,
+    user::{NewUser, Role},
+};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
@@ -179,6 +185,30 @@ async fn a_buyers_changes_and_holds_are_bounded_by_the_hour() {
 }
 
 #[tokio::test]
+async fn a_password_and_an_address_are_the_same_in_whatever_bytes_they_are_written() {
+    let server = Server::start().await;
+    let nobody = server.nobody();
+    let form =
+        json!({ "name": "Moto\u{308}", "email": "Jose\u{301}@Bücher.example", "password": "Mot\u{f6}rhead1980" });
+    let user = nobody.post("/users", &form).await.expect(201);
+    assert_eq!((&user["name"], &user["email"]), (&json!("Mot\u{f6}"), &json!("jos\u{e9}@xn--bcher-kva.example")));
+    for (email, password) in [
+        ("jos\u{e9}@xn--bcher-kva.example", "Moto\u{308}rhead1980"),
+        ("JOSE\u{301}@bu\u{308}cher.example", "Mot\u{f6}rhead1980"),
+    ] {
+        nobody.post("/sessions", &json!({ "email": email, "password": password })).await.expect(201);
+    }
+    let again = json!({ "name": "B", "email": "jos\u{e9}@BÜCHER.example", "password": "another horse" });
+    nobody.post("/users", &again).await.problem(409, "email_taken");
+    let operator = server.operator().await;
+    for text in ["mot%C3%B6", "moto%CC%88", "jos%C3%A9", "jose%CC%81"] {
+        let found = operator.get(&format!("/operator/users?text={text}")).await.expect(200);
+        assert_eq!(found["items"], json!([user]), "{text}");
+    }
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
     let server = Server::with(&[("--login-per-minute-per-account", "3"), ("--trusted-proxies", "127.0.0.1")]).await;
     let nobody = server.nobody();
@@ -218,5 +248,54 @@ async fn an_address_pays_for_a_sign_in_before_its_body_is_read() {
         socket.read_exact(&mut status).await.unwrap();
         assert_eq!(&status, b"HTTP/1.1 429", "{path}");
     }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn an_account_from_before_texts_were_normalised_is_still_found_and_signed_in_to() {
+    let server = Server::start().await;
+    let (name, email, typed) = ("Moto\u{308}", "jose\u{301}@b\u{fc}cher.example", "Moto\u{308}rhead1980");
+    let hash = Argon2::default().hash_password(typed.as_bytes()).unwrap();
+    let user = NewUser {
+        user_id: UserId(server.ids.uuid(server.clock.now())),
+        name: name.to_owned(),
+        email: email.to_owned(),
+        password_hash: hash.to_string(),
+        role: Role::Buyer,
+    };
+    server.command(Command::Register(user)).await;
+    let nobody = server.nobody();
+    nobody.post("/sessions", &json!({ "email": "Jos\u{e9}@B\u{fc}cher.example", "password": typed })).await.expect(201);
+    let form = json!({ "name": "B", "email": "jos\u{e9}@xn--bcher-kva.example", "password": "another horse" });
+    nobody.post("/users", &form).await.problem(409, "email_taken");
+    let operator = server.operator().await;
+    let found = operator.get("/operator/users?text=mot%C3%B6").await.expect(200);
+    assert_eq!(found["items"][0]["email"], email);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn names_and_addresses_that_cannot_be_seen_or_turn_the_text_around_are_refused() {
+    let server = Server::start().await;
+    let good = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
+    for (field, value) in [
+        ("name", "\u{200b}"),
+        ("name", "\u{2060}\u{2060}"),
+        ("name", "\u{202e}evil"),
+        ("name", "\u{3164}"),
+        ("name", "\u{feff}Kim"),
+        ("email", "a\u{202e}@x.example"),
+        ("email", "ab\u{200b}@example.com"),
+        ("email", "a@x..example"),
+        ("email", "a..b@example.com"),
+        ("email", "<script>@x.example"),
+    ] {
+        let mut form = good.clone();
+        form[field] = json!(value);
+        server.nobody().post("/users", &form).await.problem_at(422, "invalid_field", field);
+    }
+    let mut family = good.clone();
+    family["name"] = json!("👩\u{200d}👧 Kim");
+    server.nobody().post("/users", &family).await.expect(201);
     server.close().await;
 }

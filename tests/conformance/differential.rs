@@ -160,7 +160,8 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
         0 => Command::ExpireHolds { reservation_ids: (0..12).map(|_| reservation(rng)).collect() },
         1 => {
             let secret_hash = [u8::try_from(number % 5).unwrap(); 32];
-            Command::OpenSession(Session { secret_hash, user_id: user(rng), role: Role::Buyer, expires_at: START })
+            let session = Session { secret_hash, user_id: user(rng), role: Role::Buyer, expires_at: START };
+            Command::OpenSession { session, epoch: 0 }
         }
         2 => Command::CloseSession { secret_hash: [u8::try_from(number % 5).unwrap(); 32] },
         3 => Command::Register(NewUser {

@@ -3,6 +3,7 @@
 //! Each test is a plain function over a [`Fixture`]. A backend takes part by naming a function that opens an empty
 //! box office on it, in a module of its own at the end of this file.
 
+mod accounts;
 mod keys;
 mod line;
 mod lists;
@@ -59,6 +60,12 @@ macro_rules! conformance {
                 a_token_that_let_its_turns_pass_has_ended_for_that,
                 a_seat_added_and_held_in_one_batch_is_held,
             },
+            accounts::{
+                a_new_password_is_read_back_and_ends_all_sessions_but_one,
+                a_locked_user_is_read_back_and_signed_out,
+                a_reset_link_is_used_once_and_a_new_one_replaces_it,
+                an_erased_user_leaves_the_books_and_the_address,
+            },
             keys::{
                 a_key_answers_the_same_again,
                 a_refusal_is_kept_too,
@@ -81,7 +88,7 @@ macro_rules! conformance {
                 payments_are_filtered_and_paged,
                 the_history_is_paged_and_sums_to_the_balance,
                 the_audit_log_is_paged,
-                a_users_sessions_follow_their_role,
+                a_users_sessions_end_when_their_role_changes,
                 the_next_expiries_come_first,
                 live_tokens_of_a_user_come_by_room,
                 those_who_wait_come_by_position_and_are_paged,

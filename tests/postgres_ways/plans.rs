@@ -231,7 +231,8 @@ pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
         secret_hash[..16].copy_from_slice(user_id.0.as_bytes());
         secret_hash[31] = u8::try_from(number).unwrap();
         let expires_at = START.plus(Span::from_secs(60));
-        (Caller::Nobody, Command::OpenSession(Session { secret_hash, user_id, role: Role::Buyer, expires_at }))
+        let session = Session { secret_hash, user_id, role: Role::Buyer, expires_at };
+        (Caller::Nobody, Command::OpenSession { session, epoch: 0 })
     };
     ask(store, users.iter().enumerate().map(session).collect()).await;
     let waiting = join(store, RoomId::HOUSE, &users).await;

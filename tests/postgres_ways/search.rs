@@ -21,8 +21,9 @@ use frontrow_domain::{
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// The third has the Kelvin sign; the fourth a capital I with a dot, whose lower case is two characters.
-const NAMES: [&str; 9] = [
+/// The third has the Kelvin sign; the fourth a capital I with a dot, whose lower case is two characters; the
+/// last two are decomposed.
+const NAMES: [&str; 11] = [
     "Kim Minji",
     "Émile ZOLA",
     "\u{212a}elvin",
@@ -32,6 +33,8 @@ const NAMES: [&str; 9] = [
     "김민지",
     "100%_\\x",
     "ǅEMAL ОЛЕГ",
+    "Moto\u{308}rhead",
+    "\u{1100}\u{1175}\u{11b7}민지",
 ];
 
 /// Every part of up to four characters of a text, as it is, in lower case and in upper case.

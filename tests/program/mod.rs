@@ -22,12 +22,18 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(folder: &Path, flags: &[(&str, &str)]) -> Self {
+        let flags: Vec<&str> = flags.iter().flat_map(|(name, value)| [*name, *value]).collect();
+        Self::start_with(folder, &flags)
+    }
+
+    /// The same with flags of which some have no value.
+    pub(crate) fn start_with(folder: &Path, flags: &[&str]) -> Self {
         let mut child = command(folder, "serve")
             .args(["--listen", "127.0.0.1:0", "--charge-policy", "open"])
             .args(["--requests-per-second-per-user", "100000", "--request-burst-per-user", "100000"])
             .args(["--changes-per-hour-per-user", "1000000", "--holds-per-hour-per-user", "1000000"])
             .args(["--reads-per-second-per-user", "100000", "--polls-per-second-per-token", "100000"])
-            .args(flags.iter().flat_map(|(name, value)| [name, value]))
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -13,7 +13,7 @@ use frontrow_domain::{
     id::{Position, UserId},
     queue::{Fence, TokenStatus},
     time::{Span, Time},
-    user::{Caller, Role, User},
+    user::{Caller, Role, User, UserStatus},
     world::Changes,
 };
 use std::time::Duration;
@@ -73,6 +73,8 @@ async fn sessions_roles_and_concerts_are_told() {
         name: "Name".into(),
         email: "name@frontrow.example".into(),
         role: Role::Operator,
+        status: UserStatus::Active,
+        sign_in_epoch: 0,
         created_at: office.clock.now(),
         updated_at: office.clock.now(),
     };

@@ -1,8 +1,12 @@
+use super::holds;
 use crate::{
-    command::{Decision, Outcome},
-    id::UserId,
+    command::{Decision, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
+    id::{ReservationId, UserId},
+    queue::{EndReason, can_expire},
     refusal::{Refusal, Thing},
-    user::{Caller, NewUser, Role, Session, User},
+    reservation::ReservationStatus,
+    rules::RESET_LINK_VALID,
+    user::{Caller, NewUser, ResetLink, Role, Session, User, UserStatus},
     world::World,
 };
 
@@ -18,6 +22,8 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
         name: new.name.clone(),
         email: new.email.clone(),
         role: new.role,
+        status: UserStatus::Active,
+        sign_in_epoch: 0,
         created_at: world.now,
         updated_at: world.now,
     };
@@ -28,27 +34,92 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
     Ok(Outcome::Registered(user))
 }
 
+/// The user with this id. One that is erased is nobody any more.
+fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
+    let user = world.users.get(id).filter(|user| user.status != UserStatus::Erased).cloned();
+    user.ok_or(Refusal::NotFound { what: Thing::User })
+}
+
+/// The user whom the caller may lock, unlock or let set a new password. Operators may not touch each other's accounts,
+/// nor their own in this way: who has an operator's session for a moment must not gain, or take, an account that runs
+/// the sale.
+fn subordinate(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
+    if !caller.runs_the_sale() {
+        return Err(Refusal::Forbidden);
+    }
+    let user = existing(world, id)?;
+    if user.role == Role::Operator && caller != Caller::System {
+        return Err(Refusal::OperatorAccount);
+    }
+    Ok(user)
+}
+
+/// The caller's own account, or any for the box office itself.
+fn own(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
+    if caller == Caller::System || caller.user_id() == Some(id) {
+        existing(world, id)
+    } else {
+        Err(Refusal::NotFound { what: Thing::User })
+    }
+}
+
+/// That the password which the caller gave is still the account's.
+fn still_proved(user: &User, caller: Caller, proof: Proof) -> Result<(), Refusal> {
+    match proof {
+        Proof::Unneeded if caller == Caller::System => Ok(()),
+        Proof::Unneeded => Err(Refusal::Forbidden),
+        Proof::Password(epoch) if epoch != user.sign_in_epoch => Err(Refusal::AccountChanged),
+        Proof::Password(_) if user.status == UserStatus::Locked => Err(Refusal::AccountLocked),
+        Proof::Password(_) => Ok(()),
+    }
+}
+
+fn put(world: &mut World, mut user: User) -> User {
+    user.updated_at = world.now;
+    world.users.put(user.user_id, user.clone());
+    user
+}
+
+fn note(world: &mut World, caller: Caller, action: &str, id: UserId, detail: serde_json::Value) {
+    world.add_audit(caller.user_id(), action, format!("user {id}"), detail);
+}
+
 pub(super) fn set_role(world: &mut World, caller: Caller, id: UserId, role: Role) -> Decision {
     if caller != Caller::System {
         return Err(Refusal::Forbidden);
     }
-    let Some(mut user) = world.users.get(id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::User });
-    };
+    let mut user = existing(world, id)?;
     if user.role != role {
         user.role = role;
-        user.updated_at = world.now;
-        world.users.put(id, user.clone());
-        let detail = serde_json::json!({ "role": role });
-        world.add_audit(None, "user.role", format!("user {id}"), detail);
+        world.end_sessions(&mut user, None);
+        user = put(world, user);
+        note(world, caller, "user.role", id, serde_json::json!({ "role": role }));
     }
     Ok(Outcome::User(user))
 }
 
-pub(super) fn open_session(world: &mut World, session: Session) -> Decision {
-    let Some(user) = world.users.get(session.user_id) else {
-        return Err(Refusal::NotFound { what: Thing::User });
-    };
+pub(super) fn rename(world: &mut World, caller: Caller, id: UserId, name: &str) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let mut user = existing(world, id)?;
+    if user.name != name {
+        name.clone_into(&mut user.name);
+        user = put(world, user);
+        // Names are erased with the account, and the log stays: it does not tell them.
+        note(world, caller, "user.rename", id, serde_json::json!({}));
+    }
+    Ok(Outcome::User(user))
+}
+
+pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> Decision {
+    let user = existing(world, session.user_id)?;
+    if user.status == UserStatus::Locked {
+        return Err(Refusal::AccountLocked);
+    }
+    if user.sign_in_epoch != epoch {
+        return Err(Refusal::AccountChanged);
+    }
     let session = Session { role: user.role, ..session };
     world.add_session(session);
     Ok(Outcome::SignedIn { expires_at: session.expires_at, role: session.role })
@@ -57,4 +128,115 @@ pub(super) fn open_session(world: &mut World, session: Session) -> Decision {
 pub(super) fn close_session(world: &mut World, secret_hash: [u8; 32]) -> Outcome {
     world.close_session(secret_hash);
     Outcome::Done
+}
+
+pub(super) fn close_sessions(world: &mut World, caller: Caller, id: UserId) -> Decision {
+    let mut user = own(world, caller, id)?;
+    world.end_sessions(&mut user, None);
+    put(world, user);
+    note(world, caller, "user.sign_out", id, serde_json::json!({}));
+    Ok(Outcome::Done)
+}
+
+pub(super) fn set_password(world: &mut World, caller: Caller, new: &NewPassword) -> Decision {
+    let mut user = own(world, caller, new.user_id)?;
+    still_proved(&user, caller, new.proof)?;
+    world.set_password(new.user_id, new.password_hash.clone());
+    world.end_sessions(&mut user, new.kept_session);
+    let user = put(world, user);
+    note(world, caller, "user.password", new.user_id, serde_json::json!({}));
+    Ok(Outcome::User(user))
+}
+
+pub(super) fn set_status(world: &mut World, caller: Caller, id: UserId, status: UserStatus) -> Decision {
+    let mut user = subordinate(world, caller, id)?;
+    if user.status != status {
+        user.status = status;
+        let action = if status == UserStatus::Locked { "user.lock" } else { "user.unlock" };
+        if status == UserStatus::Locked {
+            world.end_sessions(&mut user, None);
+        }
+        user = put(world, user);
+        note(world, caller, action, id, serde_json::json!({}));
+    }
+    Ok(Outcome::User(user))
+}
+
+pub(super) fn issue_reset_link(world: &mut World, caller: Caller, id: UserId, secret_hash: [u8; 32]) -> Decision {
+    let user = subordinate(world, caller, id)?;
+    if user.status == UserStatus::Locked {
+        return Err(Refusal::AccountLocked);
+    }
+    let expires_at = world.now.plus(RESET_LINK_VALID);
+    let link = ResetLink { user_id: id, secret_hash, epoch: user.sign_in_epoch, expires_at };
+    world.reset_links.put(id, link);
+    note(world, caller, "user.reset_link", id, serde_json::json!({}));
+    Ok(Outcome::ResetLinkIssued { expires_at })
+}
+
+pub(super) fn redeem_reset_link(
+    world: &mut World,
+    id: UserId,
+    secret_hash: &[u8; 32],
+    password_hash: &PasswordHash,
+) -> Decision {
+    let link = world.reset_links.get(id).filter(|link| link.is_of(secret_hash) && world.now < link.expires_at);
+    let user = existing(world, id).ok().filter(|user| user.status == UserStatus::Active);
+    let (Some(link), Some(mut user)) = (link, user) else { return Err(Refusal::ResetLinkInvalid) };
+    if link.epoch != user.sign_in_epoch {
+        return Err(Refusal::ResetLinkInvalid);
+    }
+    world.set_password(id, password_hash.clone());
+    world.end_sessions(&mut user, None);
+    put(world, user);
+    world.add_audit(Some(id), "user.reset", format!("user {id}"), serde_json::json!({}));
+    Ok(Outcome::Done)
+}
+
+pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Decision {
+    let id = erasure.user_id;
+    let mut user = own(world, caller, id)?;
+    still_proved(&user, caller, erasure.proof)?;
+    if caller != Caller::System && (user.role == Role::Operator || erasure.worth == Worth::Abandoned) {
+        return Err(Refusal::OperatorAccount);
+    }
+    if erasure.worth == Worth::Kept {
+        keeps_nothing_of_worth(world, id, &erasure.reservations)?;
+    }
+    for reservation_id in &erasure.reservations {
+        // One whose time is over already is swept, or taken by the next buyer, as any other.
+        let _ = holds::cancel(world, Caller::Buyer(id), *reservation_id);
+    }
+    for token_id in &erasure.tokens {
+        let token = world.token(*token_id).filter(|token| token.user_id == id);
+        if let Some(token) = token.map(|token| token.lapsed(world.now, &world.rules)).filter(can_expire) {
+            world.put_token(token.ended(world.now, EndReason::Left));
+        }
+    }
+    "erased".clone_into(&mut user.name);
+    user.email = User::erased_email(id);
+    user.role = Role::Buyer;
+    user.status = UserStatus::Erased;
+    world.set_password(id, PasswordHash(String::new()));
+    world.end_sessions(&mut user, None);
+    let user = put(world, user);
+    let abandoned = erasure.worth == Worth::Abandoned;
+    note(world, caller, "user.erase", id, serde_json::json!({ "worth_abandoned": abandoned }));
+    Ok(Outcome::User(user))
+}
+
+/// That the user has neither points nor tickets for a concert that has not begun.
+fn keeps_nothing_of_worth(world: &World, id: UserId, reservations: &[ReservationId]) -> Result<(), Refusal> {
+    if let Some(point) = world.points.get(id).filter(|point| point.amount.get() > 0) {
+        return Err(Refusal::BalanceLeft { balance: point.amount });
+    }
+    let is_ticket = |id: &ReservationId| {
+        let row = world.reservations.get(*id).filter(|row| row.status == ReservationStatus::Confirmed)?;
+        let concert = world.concerts.get(row.concert_id)?;
+        (concert.starts_at > world.now).then_some(row)
+    };
+    match reservations.iter().filter_map(is_ticket).find(|row| row.user_id == id) {
+        Some(ticket) => Err(Refusal::TicketsLeft { reservation_id: ticket.reservation_id }),
+        None => Ok(()),
+    }
 }

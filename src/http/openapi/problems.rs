@@ -6,7 +6,7 @@ use crate::http::problem::{
 };
 use axum::http::StatusCode;
 use frontrow_domain::{
-    id::SeatId,
+    id::{ReservationId, SeatId},
     money::Money,
     refusal::{Refusal, Thing},
     time::Time,
@@ -21,6 +21,8 @@ fn refusals() -> Vec<Refusal> {
     let seat_id = SeatId::new(42);
     vec![
         Refusal::NotFound { what: Thing::Seat },
+        Refusal::BalanceLeft { balance: Money::new(50_000) },
+        Refusal::TicketsLeft { reservation_id: ReservationId::new(17) },
         Refusal::SaleNotOpen { opens_at: MOMENT },
         Refusal::SeatHeld { seat_id, held_until: MOMENT },
         Refusal::SeatSold { seat_id },
@@ -77,6 +79,8 @@ pub(super) fn schema() -> Value {
                 "description": "`not_found`: what was looked for.", "example": "seat" },
             "seat_id": { "$ref": "#/components/schemas/SeatId",
                 "description": "`seat_held`, `seat_sold`, `seat_blocked`, `seat_cooling_down`, `seat_in_use`: the first such seat.", "example": 42 },
+            "reservation_id": { "$ref": "#/components/schemas/ReservationId",
+                "description": "`tickets_left`: the first such reservation.", "example": 17 },
             "held_until": { "$ref": "#/components/schemas/Time",
                 "description": "`seat_held`: when the hold ends unless it is paid.", "example": MOMENT },
             "opens_at": { "$ref": "#/components/schemas/Time",
@@ -86,7 +90,7 @@ pub(super) fn schema() -> Value {
             "until": { "$ref": "#/components/schemas/Time",
                 "description": "`refund_too_late`: until when a refund was possible. `turn_time_over`: until when the turn could hold seats. `seat_cooling_down`: until when the seat is for others.", "example": MOMENT },
             "balance": { "$ref": "#/components/schemas/Money",
-                "description": "`insufficient_points`: what the user has.", "example": 50_000 },
+                "description": "`insufficient_points`, `balance_left`: what the user has.", "example": 50_000 },
             "price": { "$ref": "#/components/schemas/Money",
                 "description": "`insufficient_points`: what the seats cost together.", "example": 120_000 },
             "min": { "$ref": "#/components/schemas/Money",

@@ -30,6 +30,11 @@ definitions! {
     UNAUTHORIZED: 401 "unauthorized" "Sign in first" "The session token is missing, unknown or has ended. Sign in and send it as `Authorization: Bearer`.";
     INSUFFICIENT_POINTS: 402 "insufficient_points" "The balance is too low" "The balance does not cover the price; nothing was charged. `balance` and `price` say by how much. Charge points and pay with a new Idempotency-Key.";
     FORBIDDEN: 403 "forbidden" "Not allowed" "The caller's role does not allow this.";
+    ACCOUNT_LOCKED: 403 "account_locked" "The account is locked" "The password was right, but the account is locked. Ask the box office.";
+    DEMO_ACCOUNT: 403 "demo_account" "The demo's accounts are shut" "The account is one of the demo's with its published password, and this server is no demo. An operator of this box office sets another password with `frontrow user password`.";
+    OPERATOR_ACCOUNT: 403 "operator_account" "An operator's account" "Operators' accounts are locked, unlocked, reset and erased on the command line alone.";
+    RESET_LINK_INVALID: 403 "reset_link_invalid" "The reset link is not valid" "The reset link is unknown, used or over. Ask for another one.";
+    WRONG_PASSWORD: 403 "wrong_password" "The password is wrong" "The password that the call asks for once more is not the account's. The session goes on.";
     CHARGE_NOT_ALLOWED: 403 "charge_not_allowed" "Points are charged by the box office" "Only an operator or the service key may charge points here.";
     TOKEN_INVALID: 403 "token_invalid" "The queue token is not valid here" "The queue token is missing, forged, or not one of the caller's for this room. Join the line.";
     TOKEN_OF_ANOTHER_ROOM: 403 "token_of_another_room" "The queue token is for another room" "The queue token belongs to another concert's room. Join this concert's line.";
@@ -44,6 +49,9 @@ definitions! {
     REQUEST_TIMEOUT: 408 "request_timeout" "The request came too slowly" "The headers or the body did not arrive in time. Nothing was done.";
     TURN_NOT_YET: 409 "turn_not_yet" "It is not your turn yet" "The turn cannot be claimed before it is offered. Go on asking for the position.";
     EMAIL_TAKEN: 409 "email_taken" "The e-mail address has an account" "Sign in, or register with another address.";
+    ACCOUNT_CHANGED: 409 "account_changed" "The account has changed meanwhile" "All sessions of the account were ended after its password was checked. Sign in again.";
+    BALANCE_LEFT: 409 "balance_left" "The account has points" "An account is erased when its balance is 0; `balance` says how much there is. Spend it, or ask the box office.";
+    TICKETS_LEFT: 409 "tickets_left" "The account has tickets" "An account is erased when it has no ticket for a concert to come; reservation `reservation_id` is one. Refund it, or ask the box office.";
     SEAT_HELD: 409 "seat_held" "The seat is held" "Somebody holds seat `seat_id` until `held_until`. Choose another one, or try again then.";
     SEAT_SOLD: 409 "seat_sold" "The seat is sold" "Seat `seat_id` is sold. Choose another one.";
     SEAT_BLOCKED: 409 "seat_blocked" "The seat is not for sale" "Seat `seat_id` is not for sale. Choose another one.";

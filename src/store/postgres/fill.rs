@@ -136,6 +136,10 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
             let idempotency = Idempotency { key, fingerprint };
             world.kept.load(key, KeptAnswer { idempotency, answer: row.try_get(2)?, created_at: time(row, 3)? });
         }
+        Load::ResetLinks => {
+            let link = rows::reset_link(row)?;
+            world.reset_links.load(link.user_id, link);
+        }
         Load::Emails => {
             world.emails.insert(row.try_get(0)?, user_id(row, 1)?);
         }

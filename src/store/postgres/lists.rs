@@ -166,7 +166,7 @@ const AUDIT: Statement = Statement {
 
 impl Reads {
     pub(super) async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
-        let wanted = text.map(str::to_lowercase).unwrap_or_default();
+        let wanted = text.map(crate::text::folded).unwrap_or_default();
         let part = certain_part(&wanted);
         let matches = |user: &User| contains(&user.name, &wanted) || contains(&user.email, &wanted);
         let rows = rows_at_once(page.limit, part == wanted);
@@ -189,7 +189,7 @@ impl Reads {
         filter: &ConcertFilter,
         page: Page<ConcertId>,
     ) -> Result<Vec<Concert>, StoreError> {
-        let wanted = filter.in_lower_case();
+        let wanted = filter.folded();
         let (text, venue) = (wanted.text.as_deref().unwrap_or_default(), wanted.venue.as_deref().unwrap_or_default());
         let (text_part, venue_part) = (certain_part(text), certain_part(venue));
         let (from, to) = (wanted.from.map(|date| date.to_string()), wanted.to.map(|date| date.to_string()));

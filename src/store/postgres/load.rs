@@ -42,6 +42,7 @@ pub(super) enum Load {
     Reservations,
     Payments,
     Kept,
+    ResetLinks,
     Emails,
     References,
     SeatNumbers,
@@ -294,6 +295,11 @@ const KEPT: Statement = Statement {
     sql: "SELECT key, fingerprint, answer, created_at FROM idempotency WHERE key = ANY($1)",
     types: &[Type::BYTEA_ARRAY],
 };
+/// Not locked: a link changes only under the lock on its user, which is held.
+const RESET_LINKS: Statement = Statement {
+    sql: "SELECT user_id, secret_hash, epoch, expires_at FROM reset_link WHERE user_id = ANY($1)",
+    types: &[Type::UUID_ARRAY],
+};
 const EMAILS: Statement =
     Statement { sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)", types: &[Type::TEXT_ARRAY] };
 const REFERENCES: Statement =
@@ -444,6 +450,9 @@ impl<'a> Loads<'a> {
         }
         if !wanted.users.is_empty() {
             self.add(Load::Users, &USERS, [&wanted.users]);
+        }
+        if !wanted.reset_links.is_empty() {
+            self.add(Load::ResetLinks, &RESET_LINKS, [&wanted.reset_links]);
         }
         if !wanted.emails.is_empty() {
             self.add(Load::Emails, &EMAILS, [&wanted.emails]);

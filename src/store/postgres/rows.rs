@@ -11,7 +11,7 @@ use frontrow_domain::{
     reservation::Reservation,
     seat::{LetGo, Seat, SeatLabel},
     time::Time,
-    user::{Session, User},
+    user::{ResetLink, Session, User},
     world::AuditEntry,
 };
 use std::{error::Error as StdError, str::FromStr};
@@ -63,6 +63,16 @@ impl<'a> FromSql<'a> for Hash {
 }
 
 readers!(Row, Error, try_get);
+
+/// A row of `user_id, secret_hash, epoch, expires_at`.
+pub(super) fn reset_link(row: &Row) -> Result<ResetLink, Error> {
+    Ok(ResetLink {
+        user_id: user_id(row, 0)?,
+        secret_hash: row.try_get::<_, Hash>(1)?.0,
+        epoch: row.try_get(2)?,
+        expires_at: time(row, 3)?,
+    })
+}
 
 /// A row of `secret_hash, user_id, role, expires_at`.
 pub(super) fn session(row: &Row) -> Result<Session, Error> {

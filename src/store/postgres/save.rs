@@ -120,6 +120,47 @@ impl<'a> Saves<'a> {
                 session.execute(&sql::INSERT_USERS, &[&ids, &names, &emails, &hashes, &roles, &now]).await
             });
         }
+        self.add(&sql::UPDATE_USERS, &changes.users, |save| async move {
+            let ids: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+            let names: Vec<&str> = column(save.rows, |row| row.name.as_str());
+            let emails: Vec<&str> = column(save.rows, |row| row.email.as_str());
+            let roles: Vec<&str> = column(save.rows, |row| row.role.word());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let epochs: Vec<i64> = column(save.rows, |row| row.sign_in_epoch);
+            let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
+            save.run(&[&ids, &names, &emails, &roles, &statuses, &epochs, &times, &count(save.rows)]).await
+        });
+        if !changes.new_passwords.is_empty() {
+            let session = self.session;
+            self.pipeline.add(&sql::UPDATE_PASSWORDS, async move {
+                // Of a password that is set twice in one batch the later holds.
+                let rows: BTreeMap<_, _> = changes.new_passwords.iter().map(|(user, hash)| (user.0, &hash.0)).collect();
+                let ids: Vec<Uuid> = rows.keys().copied().collect();
+                let hashes: Vec<&str> = rows.values().map(|hash| hash.as_str()).collect();
+                session.execute(&sql::UPDATE_PASSWORDS, &[&ids, &hashes, &count(&ids)]).await
+            });
+        }
+        self.add(&sql::UPSERT_RESET_LINKS, &changes.reset_links, |save| async move {
+            let ids: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+            let hashes: Vec<&[u8]> = column(save.rows, |row| row.secret_hash.as_slice());
+            let epochs: Vec<i64> = column(save.rows, |row| row.epoch);
+            let ends: Vec<i64> = column(save.rows, |row| row.expires_at.micros());
+            save.run(&[&ids, &hashes, &epochs, &ends]).await
+        });
+        self.sessions();
+    }
+
+    fn sessions(&mut self) {
+        let changes = self.changes;
+        self.add(&sql::END_SESSIONS, &changes.ended_sessions, |save| async move {
+            let ids: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+            let kept: Vec<&[u8]> = column(save.rows, |row| row.kept.as_ref().map_or(&[][..], <[u8; 32]>::as_slice));
+            save.run(&[&ids, &kept]).await
+        });
+        self.add(&sql::DELETE_SESSIONS, &changes.closed_sessions, |save| async move {
+            let hashes: Vec<&[u8]> = column(save.rows, <[u8; 32]>::as_slice);
+            save.run(&[&hashes]).await
+        });
         if !changes.new_sessions.is_empty() {
             let session = self.session;
             self.pipeline.add(&sql::UPSERT_SESSIONS, async move {
@@ -131,21 +172,6 @@ impl<'a> Saves<'a> {
                 let roles: Vec<&str> = column(&rows, |row| row.role.word());
                 let ends: Vec<i64> = column(&rows, |row| row.expires_at.micros());
                 session.execute(&sql::UPSERT_SESSIONS, &[&hashes, &users, &roles, &ends]).await
-            });
-        }
-        self.add(&sql::DELETE_SESSIONS, &changes.closed_sessions, |save| async move {
-            let hashes: Vec<&[u8]> = column(save.rows, <[u8; 32]>::as_slice);
-            save.run(&[&hashes]).await
-        });
-        for statement in [&sql::UPDATE_USERS, &sql::UPDATE_SESSIONS] {
-            self.add(statement, &changes.users, |save| async move {
-                let ids: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
-                let roles: Vec<&str> = column(save.rows, |row| row.role.word());
-                if save.statement.types.len() == 2 {
-                    return save.run(&[&ids, &roles]).await;
-                }
-                let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
-                save.run(&[&ids, &roles, &times, &count(save.rows)]).await
             });
         }
     }

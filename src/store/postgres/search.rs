@@ -3,9 +3,9 @@
 //! The program decides, by [`crate::store::filter`]: what "in any case" means must not depend on the server's version
 //! or locale. The server only spares it most of the rows that cannot match.
 
-/// A part of the text wanted, which is in lower case, that stands as it is in every text that contains the text
-/// wanted in any case, once the ASCII letters of that are in lower case and the two characters of [`FOLDED`] are
-/// replaced. Empty where there is no such part: then every row may match.
+/// A part of the text wanted, which is [folded](crate::text::folded), that stands as it is in every text that contains
+/// the text wanted, once that is normalised, its ASCII letters are in lower case and the two characters of [`FOLDED`]
+/// are replaced. Empty where there is no such part: then every row may match.
 pub(super) fn certain_part(wanted: &str) -> &str {
     wanted.split(|c| !is_certain(c)).max_by_key(|part| part.len()).unwrap_or_default()
 }
@@ -18,7 +18,13 @@ const FOLDED: [(char, char); 2] = [('\u{212a}', 'k'), ('\u{130}', 'i')];
 /// The SQL that tells whether a column contains the part in `$1`, or whatever parameter is named.
 macro_rules! may_contain {
     ($column:literal, $part:literal) => {
-        concat!("strpos(lower(translate(", $column, ", '\u{212a}\u{130}', 'ki') COLLATE \"C\"), ", $part, ") > 0")
+        concat!(
+            "strpos(lower(translate(normalize(",
+            $column,
+            "), '\u{212a}\u{130}', 'ki') COLLATE \"C\"), ",
+            $part,
+            ") > 0"
+        )
     };
 }
 

@@ -32,18 +32,36 @@ pub(super) const UPSERT_SESSIONS: Statement = Statement {
 pub(super) const DELETE_SESSIONS: Statement =
     Statement { sql: "DELETE FROM session WHERE secret_hash = ANY($1)", types: &[BYTES] };
 
-pub(super) const UPDATE_USERS: Statement = Statement {
-    sql: "WITH done AS (
-              UPDATE \"user\" AS u SET role = k.role, updated_at = k.updated_at
-              FROM unnest($1, $2, $3) AS k (id, role, updated_at) WHERE u.user_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $4) FROM done",
-    types: &[UUIDS, TEXTS, IDS, NUMBER],
+/// All sessions of users but the one that each keeps; an empty hash is that of no session.
+pub(super) const END_SESSIONS: Statement = Statement {
+    sql: "DELETE FROM session AS s USING unnest($1, $2) AS k (id, kept)
+          WHERE s.user_id = k.id AND s.secret_hash <> k.kept",
+    types: &[UUIDS, BYTES],
 };
 
-/// A user may have any number of sessions.
-pub(super) const UPDATE_SESSIONS: Statement = Statement {
-    sql: "UPDATE session AS s SET role = k.role FROM unnest($1, $2) AS k (id, role) WHERE s.user_id = k.id",
-    types: &[UUIDS, TEXTS],
+pub(super) const UPDATE_USERS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE \"user\" AS u SET name = k.name, email = k.email, role = k.role, status = k.status,
+                  sign_in_epoch = k.sign_in_epoch, updated_at = k.updated_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7) AS k (id, name, email, role, status, sign_in_epoch, updated_at)
+              WHERE u.user_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $8) FROM done",
+    types: &[UUIDS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, NUMBER],
+};
+
+pub(super) const UPDATE_PASSWORDS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE \"user\" AS u SET password_hash = k.hash
+              FROM unnest($1, $2) AS k (id, hash) WHERE u.user_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $3) FROM done",
+    types: &[UUIDS, TEXTS, NUMBER],
+};
+
+pub(super) const UPSERT_RESET_LINKS: Statement = Statement {
+    sql: "INSERT INTO reset_link (user_id, secret_hash, epoch, expires_at) SELECT * FROM unnest($1, $2, $3, $4)
+          ON CONFLICT (user_id) DO UPDATE
+          SET secret_hash = excluded.secret_hash, epoch = excluded.epoch, expires_at = excluded.expires_at",
+    types: &[UUIDS, BYTES, IDS, IDS],
 };
 
 pub(super) const UPDATE_ROOMS: Statement = Statement {

@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use frontrow_domain::{
-    command::{Command, Demand, Keys, Request},
+    command::{Command, Demand, Erasure, Keys, NewPassword, Request},
     id::{ConcertId, RoomId, UserId},
     rules::TOKENS_PER_ADVANCE_MAX,
 };
@@ -12,9 +12,9 @@ use uuid::Uuid;
 /// How a row of a user is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UserLock {
-    /// Nobody's role may change meanwhile: a session gets the role.
+    /// The user may not change meanwhile: a session gets the role.
     Share,
-    /// The role changes.
+    /// The user changes.
     Update,
 }
 
@@ -23,6 +23,7 @@ pub(super) struct Wanted {
     pub(super) user_lock: UserLock,
     pub(super) locked_users: Vec<Uuid>,
     pub(super) users: Vec<Uuid>,
+    pub(super) reset_links: Vec<Uuid>,
     pub(super) emails: Vec<String>,
     pub(super) references: Vec<String>,
     /// SHA-256 of idempotency keys.
@@ -95,6 +96,7 @@ impl Wanted {
             user_lock: changed.user_lock,
             locked_users: sorted(changed.users.into_iter()),
             users: sorted(keys.users.iter().map(|user| user.0)),
+            reset_links: sorted(keys.reset_links.iter().map(|user| user.0)),
             emails: sorted(keys.emails.iter().cloned()),
             references: sorted(keys.references.iter().cloned()),
             kept: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
@@ -150,11 +152,19 @@ impl Changed {
             Self { user_lock: UserLock::Share, users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
         for request in batch {
             match &request.command {
-                Command::SetRole { user_id, .. } => {
+                Command::SetRole { user_id, .. }
+                | Command::RenameUser { user_id, .. }
+                | Command::CloseSessions { user_id }
+                | Command::SetPassword(NewPassword { user_id, .. })
+                | Command::LockUser { user_id }
+                | Command::UnlockUser { user_id }
+                | Command::IssueResetLink { user_id, .. }
+                | Command::RedeemResetLink { user_id, .. }
+                | Command::EraseUser(Erasure { user_id, .. }) => {
                     changed.user_lock = UserLock::Update;
                     changed.users.push(user_id.0);
                 }
-                Command::OpenSession(session) => changed.users.push(session.user_id.0),
+                Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
                 Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());

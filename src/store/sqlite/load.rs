@@ -69,6 +69,15 @@ fn load_users(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
             }
         }
     }
+    if !keys.reset_links.is_empty() {
+        let mut select =
+            conn.prepare_cached("SELECT user_id, secret_hash, epoch, expires_at FROM reset_link WHERE user_id = ?1")?;
+        for id in &keys.reset_links {
+            if let Some(link) = select.query_row((id.0,), rows::reset_link).optional()? {
+                world.reset_links.load(*id, link);
+            }
+        }
+    }
     if !keys.references.is_empty() {
         let mut select = conn.prepare_cached("SELECT 1 FROM point_history WHERE reference = ?1")?;
         for reference in &keys.references {

@@ -61,7 +61,7 @@ pub(super) fn high_water(conn: &Connection) -> Result<i64> {
 
 pub(super) fn credentials(conn: &Connection, email: &str) -> Result<Option<(User, String)>> {
     find(conn, concat!("SELECT ", user_columns!(), ", password_hash FROM \"user\" WHERE email = ?1"), (email,), |row| {
-        Ok((rows::user(row)?, row.get(6)?))
+        Ok((rows::user(row)?, row.get(8)?))
     })
 }
 
@@ -80,7 +80,7 @@ pub(super) fn user(conn: &Connection, id: UserId) -> Result<Option<User>> {
 
 pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>> {
     // The text is looked for here and not in SQL, whose lower() knows ASCII only.
-    let wanted = text.map(str::to_lowercase);
+    let wanted = text.map(crate::text::folded);
     let mut select = conn.prepare_cached(concat!(
         "SELECT ",
         user_columns!(),
@@ -226,7 +226,7 @@ pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<Con
         " FROM concert WHERE concert_id > ?1 ORDER BY concert_id"
     ))?;
     let mut found = Vec::new();
-    let wanted = filter.in_lower_case();
+    let wanted = filter.folded();
     let mut rows = select.query((page.after.map_or(i64::MIN, ConcertId::get),))?;
     while found.len() < limit(page.limit)
         && let Some(row) = rows.next()?

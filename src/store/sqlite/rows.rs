@@ -12,7 +12,7 @@ use frontrow_domain::{
     reservation::Reservation,
     seat::{LetGo, Seat, SeatLabel},
     time::Time,
-    user::{Session, User},
+    user::{ResetLink, Session, User},
     world::AuditEntry,
 };
 use rusqlite::{
@@ -44,6 +44,11 @@ readers!(Row<'_>, Error, get);
 
 pub(super) fn session(row: &Row<'_>) -> Result<Session> {
     Ok(Session { secret_hash: row.get(0)?, user_id: user_id(row, 1)?, role: word(row, 2)?, expires_at: time(row, 3)? })
+}
+
+/// A row of `user_id, secret_hash, epoch, expires_at`.
+pub(super) fn reset_link(row: &Row<'_>) -> Result<ResetLink> {
+    Ok(ResetLink { user_id: user_id(row, 0)?, secret_hash: row.get(1)?, epoch: row.get(2)?, expires_at: time(row, 3)? })
 }
 
 macro_rules! token_columns {

@@ -60,6 +60,49 @@ fn save_users(conn: &Connection, changes: &Changes) -> Result<()> {
             ])?;
         }
     }
+    for user in &changes.users {
+        conn.prepare_cached(
+            "UPDATE \"user\" SET name = ?2, email = ?3, role = ?4, status = ?5, sign_in_epoch = ?6, updated_at = ?7
+             WHERE user_id = ?1",
+        )?
+        .execute(params![
+            user.user_id.0,
+            user.name,
+            user.email,
+            user.role.word(),
+            user.status.word(),
+            user.sign_in_epoch,
+            user.updated_at.micros()
+        ])
+        .and_then(one)?;
+    }
+    for (user, hash) in &changes.new_passwords {
+        conn.prepare_cached("UPDATE \"user\" SET password_hash = ?2 WHERE user_id = ?1")?
+            .execute((user.0, &hash.0))
+            .and_then(one)?;
+    }
+    for link in &changes.reset_links {
+        conn.prepare_cached(
+            "INSERT INTO reset_link (user_id, secret_hash, epoch, expires_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (user_id) DO UPDATE
+             SET secret_hash = excluded.secret_hash, epoch = excluded.epoch, expires_at = excluded.expires_at",
+        )?
+        .execute(params![link.user_id.0, link.secret_hash, link.epoch, link.expires_at.micros()])?;
+    }
+    save_sessions(conn, changes)
+}
+
+fn save_sessions(conn: &Connection, changes: &Changes) -> Result<()> {
+    for ended in &changes.ended_sessions {
+        conn.prepare_cached("DELETE FROM session WHERE user_id = ?1 AND secret_hash IS NOT ?2")?
+            .execute((ended.user_id.0, ended.kept))?;
+    }
+    if !changes.closed_sessions.is_empty() {
+        let mut delete = conn.prepare_cached("DELETE FROM session WHERE secret_hash = ?1")?;
+        for secret_hash in &changes.closed_sessions {
+            delete.execute((secret_hash,))?;
+        }
+    }
     if !changes.new_sessions.is_empty() {
         let mut insert = conn.prepare_cached(
             "INSERT INTO session (secret_hash, user_id, role, expires_at) VALUES (?1, ?2, ?3, ?4)
@@ -74,19 +117,6 @@ fn save_users(conn: &Connection, changes: &Changes) -> Result<()> {
                 session.expires_at.micros()
             ])?;
         }
-    }
-    if !changes.closed_sessions.is_empty() {
-        let mut delete = conn.prepare_cached("DELETE FROM session WHERE secret_hash = ?1")?;
-        for secret_hash in &changes.closed_sessions {
-            delete.execute((secret_hash,))?;
-        }
-    }
-    for user in &changes.users {
-        let (id, role) = (user.user_id.0, user.role.word());
-        conn.prepare_cached("UPDATE \"user\" SET role = ?2, updated_at = ?3 WHERE user_id = ?1")?
-            .execute((id, role, user.updated_at.micros()))
-            .and_then(one)?;
-        conn.prepare_cached("UPDATE session SET role = ?2 WHERE user_id = ?1")?.execute((id, role))?;
     }
     Ok(())
 }

@@ -46,6 +46,8 @@ pub(super) struct Writer {
     high_water: Arc<AtomicI64>,
     /// `SQLite`'s count of the changes that other connections made; none where the counters above must be read again.
     data_version: Option<i64>,
+    /// The same count, and how often it was another one, for those who ask.
+    elsewhere: (Option<i64>, u64),
     /// Whether the connection could not be brought back into a known state.
     health: Health,
     /// In bytes: the file has had it since it was made.
@@ -82,6 +84,7 @@ impl Writer {
             highest: BTreeMap::new(),
             high_water,
             data_version: None,
+            elsewhere: (None, 0),
             health: Health::Sound,
         };
         writer.read_counters().map_err(error::of_work)?;
@@ -220,7 +223,7 @@ impl Writer {
     /// Takes the write lock, and only then looks at the clock.
     fn begin(&mut self) -> Result<Time> {
         self.run("BEGIN IMMEDIATE")?;
-        let version: i64 = self.conn.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))?;
+        let version = self.read_data_version()?;
         if self.data_version != Some(version) {
             self.read_counters()?;
             self.data_version = Some(version);
@@ -228,6 +231,21 @@ impl Writer {
         let now = self.clock.now().micros();
         let before = self.high_water.fetch_max(now, Ordering::SeqCst);
         Ok(Time::from_micros(now.max(before)))
+    }
+
+    fn read_data_version(&self) -> Result<i64> {
+        self.conn.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))
+    }
+
+    /// How often it was seen here that another process had changed the file. Only what has changed since is of use: a
+    /// connection that was opened anew counts too.
+    pub(super) fn changes_elsewhere(&mut self) -> Result<u64, StoreError> {
+        let version = self.read_data_version().map_err(error::of_work)?;
+        let (seen, count) = self.elsewhere;
+        if seen != Some(version) {
+            self.elsewhere = (Some(version), count.saturating_add(1));
+        }
+        Ok(self.elsewhere.1)
     }
 
     fn run(&self, sql: &str) -> Result<()> {

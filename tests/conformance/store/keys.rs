@@ -106,7 +106,7 @@ pub(super) async fn sessions_open_and_close(office: &Fixture) {
     let user_id = office.register().await;
     let expires_at = START.plus(Span::from_secs(3_600));
     let session = Session { secret_hash: [5; 32], user_id, role: Role::Buyer, expires_at };
-    let opened = office.ask(Caller::Nobody, Command::OpenSession(session)).await;
+    let opened = office.ask(Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await;
     assert_eq!(opened, Ok(Outcome::SignedIn { expires_at, role: Role::Buyer }));
     assert_eq!(office.store.session([5; 32]).await.unwrap(), Some(session));
     office.advance(7_200);
@@ -120,7 +120,7 @@ pub(super) async fn old_answers_and_ended_sessions_are_removed(office: &Fixture)
     for (secret, secs) in [(1, 10), (2, 20)] {
         let expires_at = START.plus(Span::from_secs(secs));
         let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
-        office.ask(Caller::Nobody, Command::OpenSession(session)).await.unwrap();
+        office.ask(Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await.unwrap();
     }
     let command = |key| keyed(Caller::Buyer(user_id), charge(user_id, 1_000, None), key, 1);
     office.batch(vec![command(1), command(2)]).await;

@@ -1,0 +1,287 @@
+//! What becomes of accounts: passwords, locks, reset links, erasure, and who may do what about them.
+
+mod support;
+
+use frontrow_domain::{
+    command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
+    id::{ReservationId, TokenId},
+    queue::TokenStatus,
+    user::{Caller, NewUser, Role, Session, User, UserStatus},
+};
+use support::{BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, pay, refund, register, user};
+
+const SECRET: [u8; 32] = [9; 32];
+
+fn session(caller: Caller, secret: u8) -> Session {
+    Session { secret_hash: [secret; 32], user_id: user(caller), role: Role::Buyer, expires_at: at(DAY) }
+}
+
+fn open(caller: Caller, secret: u8, epoch: i64) -> Command {
+    Command::OpenSession { session: session(caller, secret), epoch }
+}
+
+fn hash(name: &str) -> PasswordHash {
+    PasswordHash(name.to_owned())
+}
+
+fn set_password(caller: Caller, proof: Proof, kept: Option<u8>) -> Command {
+    Command::SetPassword(NewPassword {
+        user_id: user(caller),
+        password_hash: hash("new"),
+        proof,
+        kept_session: kept.map(|secret| [secret; 32]),
+    })
+}
+
+fn lock(caller: Caller) -> Command {
+    Command::LockUser { user_id: user(caller) }
+}
+
+fn unlock(caller: Caller) -> Command {
+    Command::UnlockUser { user_id: user(caller) }
+}
+
+fn issue_link(caller: Caller) -> Command {
+    Command::IssueResetLink { user_id: user(caller), secret_hash: SECRET }
+}
+
+fn redeem(caller: Caller, secret_hash: [u8; 32]) -> Command {
+    Command::RedeemResetLink { user_id: user(caller), secret_hash, password_hash: hash("reset") }
+}
+
+fn erase(caller: Caller, proof: Proof, worth: Worth, tokens: &[TokenId], reservations: &[i64]) -> Command {
+    Command::EraseUser(Erasure {
+        user_id: user(caller),
+        proof,
+        worth,
+        tokens: tokens.to_vec(),
+        reservations: reservations.iter().copied().map(ReservationId::new).collect(),
+    })
+}
+
+fn sessions(office: &Office, caller: Caller) -> Vec<u8> {
+    let mut secrets: Vec<u8> = office
+        .model
+        .sessions
+        .values()
+        .filter(|session| session.user_id == user(caller))
+        .map(|session| session.secret_hash[0])
+        .collect();
+    secrets.sort_unstable();
+    secrets
+}
+
+fn account(office: &Office, caller: Caller) -> &User {
+    &office.model.users[&user(caller)]
+}
+
+#[test]
+fn a_new_password_ends_every_other_session_of_its_user_and_nobody_elses() {
+    let mut office = Office::new();
+    office.run([
+        (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
+        (0, Caller::Nobody, open(MINJI, 2, 0), "signed_in"),
+        (0, Caller::Nobody, open(JUNHO, 3, 0), "signed_in"),
+        (S, MINJI, set_password(MINJI, Proof::Password(0), Some(2)), "user"),
+    ]);
+    assert_eq!((sessions(&office, MINJI), sessions(&office, JUNHO)), (vec![2], vec![3]));
+    assert_eq!(office.model.passwords[&user(MINJI)], "new");
+    assert_eq!(office.model.audit.last().unwrap().action, "user.password");
+}
+
+#[test]
+fn a_password_is_set_by_its_user_and_by_the_box_office_alone() {
+    let mut office = Office::new();
+    for caller in [JUNHO, BOSS, Caller::Service, Caller::Nobody] {
+        office.expect(caller, set_password(MINJI, Proof::Password(0), None), "not_found");
+    }
+    office.expect(MINJI, set_password(MINJI, Proof::Unneeded, None), "forbidden");
+    office.expect(CLOCK, set_password(MINJI, Proof::Unneeded, None), "user");
+}
+
+#[test]
+fn a_password_that_was_checked_before_all_sessions_ended_opens_and_changes_nothing() {
+    for end in [
+        set_password(MINJI, Proof::Unneeded, None),
+        Command::CloseSessions { user_id: user(MINJI) },
+        Command::SetRole { user_id: user(MINJI), role: Role::Operator },
+    ] {
+        let mut office = Office::new();
+        office.ask(CLOCK, end).unwrap();
+        office.expect(Caller::Nobody, open(MINJI, 1, 0), "account_changed");
+        office.expect(MINJI, set_password(MINJI, Proof::Password(0), None), "account_changed");
+        office.expect(MINJI, erase(MINJI, Proof::Password(0), Worth::Kept, &[], &[]), "account_changed");
+        office.expect(Caller::Nobody, open(MINJI, 1, 1), "signed_in");
+    }
+}
+
+#[test]
+fn a_session_that_is_opened_and_ended_in_one_batch_is_gone() {
+    let mut office = Office::new();
+    let answers = office.batch(&[(Caller::Nobody, open(MINJI, 1, 0)), (BOSS, lock(MINJI))]);
+    assert_eq!(answers, ["signed_in", "user"]);
+    assert!(office.model.sessions.is_empty());
+    let answers = office.batch(&[
+        (Caller::Nobody, open(JUNHO, 2, 0)),
+        (CLOCK, Command::CloseSessions { user_id: user(JUNHO) }),
+        (Caller::Nobody, open(JUNHO, 3, 1)),
+    ]);
+    assert_eq!(answers, ["signed_in", "done", "signed_in"]);
+    assert_eq!(sessions(&office, JUNHO), [3]);
+}
+
+#[test]
+fn a_locked_account_is_signed_out_and_cannot_sign_in_until_it_is_unlocked() {
+    let mut office = Office::new();
+    office.run([
+        (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
+        (0, BOSS, lock(MINJI), "user"),
+        (0, BOSS, lock(MINJI), "user"),
+        (0, Caller::Nobody, open(MINJI, 1, 1), "account_locked"),
+        (0, MINJI, set_password(MINJI, Proof::Password(1), None), "account_locked"),
+        (0, BOSS, issue_link(MINJI), "account_locked"),
+        (0, BOSS, unlock(MINJI), "user"),
+        (0, Caller::Nobody, open(MINJI, 1, 0), "account_changed"),
+        (0, Caller::Nobody, open(MINJI, 1, 1), "signed_in"),
+    ]);
+    assert_eq!(sessions(&office, MINJI), [1]);
+}
+
+#[test]
+fn operators_touch_no_operators_account_and_buyers_touch_none() {
+    let other = Caller::Operator(frontrow_domain::id::UserId(uuid::Uuid::from_u128(10)));
+    let commands: [fn(Caller) -> Command; 3] = [lock, unlock, issue_link];
+    for command in commands {
+        let mut office = Office::new();
+        office.expect(CLOCK, register(other), "registered");
+        for target in [other, BOSS] {
+            office.expect(BOSS, command(target), "operator_account");
+            office.clone().ask(CLOCK, command(target)).unwrap();
+        }
+        for caller in [MINJI, JUNHO, Caller::Service, Caller::Nobody] {
+            office.expect(caller, command(MINJI), "forbidden");
+        }
+        let before = office.model.audit.len();
+        office.ask(BOSS, command(MINJI)).unwrap();
+        assert!(office.model.audit[before..].iter().all(|line| line.actor == BOSS.user_id()));
+    }
+}
+
+#[test]
+fn a_reset_link_sets_a_password_once_within_half_an_hour() {
+    let mut office = Office::new();
+    office.run([
+        (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
+        (0, BOSS, issue_link(MINJI), "reset_link_issued"),
+        (0, Caller::Nobody, redeem(MINJI, [8; 32]), "reset_link_invalid"),
+        (0, Caller::Nobody, redeem(JUNHO, SECRET), "reset_link_invalid"),
+        (30 * MIN - 1, Caller::Nobody, redeem(MINJI, SECRET), "done"),
+        (30 * MIN - 1, Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid"),
+    ]);
+    assert_eq!(office.model.passwords[&user(MINJI)], "reset");
+    assert!(sessions(&office, MINJI).is_empty());
+    office.run([
+        (DAY, BOSS, issue_link(MINJI), "reset_link_issued"),
+        (DAY + 30 * MIN, Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid"),
+    ]);
+}
+
+#[test]
+fn a_reset_link_is_void_once_the_account_is_locked_or_has_another_password() {
+    let ends =
+        [lock(MINJI), set_password(MINJI, Proof::Unneeded, None), Command::CloseSessions { user_id: user(MINJI) }];
+    for end in ends {
+        let mut office = Office::new();
+        office.run([(0, BOSS, issue_link(MINJI), "reset_link_issued")]);
+        office.ask(CLOCK, end).unwrap();
+        office.expect(Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid");
+        office.ask(CLOCK, unlock(MINJI)).unwrap();
+        office.expect(Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid");
+    }
+}
+
+#[test]
+fn an_erased_account_is_nobodys_and_the_books_keep_its_id() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.expect(MINJI, pay(token, &[1]), "paid");
+    office.expect(Caller::Nobody, open(MINJI, 1, 0), "signed_in");
+    let (history, payments) = (office.model.history.clone(), office.model.payments.clone());
+    let address = account(&office, MINJI).email.clone();
+    office.at(SHOW + DAY);
+    office.expect(CLOCK, erase(MINJI, Proof::Unneeded, Worth::Abandoned, &[], &[]), "user");
+    let erased = account(&office, MINJI);
+    assert_eq!((erased.name.as_str(), erased.status, erased.role), ("erased", UserStatus::Erased, Role::Buyer));
+    assert_eq!(erased.email, User::erased_email(user(MINJI)));
+    assert_eq!(office.model.passwords[&user(MINJI)], "");
+    assert!(sessions(&office, MINJI).is_empty());
+    assert_eq!((office.model.history.clone(), office.model.payments.clone()), (history, payments));
+    let audit = office.model.audit.last().unwrap();
+    assert!(audit.action == "user.erase" && !audit.detail.to_string().contains(&address));
+    for epoch in 0..3 {
+        office.expect(Caller::Nobody, open(MINJI, 1, epoch), "not_found");
+    }
+    for command in [unlock(MINJI), lock(MINJI), issue_link(MINJI), set_password(MINJI, Proof::Unneeded, None)] {
+        office.expect(CLOCK, command, "not_found");
+    }
+    let again = NewUser {
+        user_id: frontrow_domain::id::UserId(uuid::Uuid::from_u128(77)),
+        name: "Minji".to_owned(),
+        email: address,
+        password_hash: String::new(),
+        role: Role::Buyer,
+    };
+    office.expect(Caller::Nobody, Command::Register(again), "registered");
+}
+
+#[test]
+fn erasure_ends_live_tokens_and_gives_held_seats_back() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
+    office.expect(CLOCK, erase(MINJI, Proof::Unneeded, Worth::Abandoned, &[token], &[1, 2]), "user");
+    assert_eq!(office.status(token), TokenStatus::Ended);
+    assert_eq!((office.letter(1), office.letter(2)), ('A', 'A'));
+}
+
+#[test]
+fn erasure_touches_nothing_of_another_user() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[token], &[1]), "user");
+    assert_eq!((office.status(token), office.letter(1)), (TokenStatus::Active, 'H'));
+}
+
+#[test]
+fn an_account_with_points_or_a_ticket_to_come_is_erased_by_the_box_office_alone_and_on_purpose() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.expect(MINJI, erase(MINJI, Proof::Password(0), Worth::Kept, &[token], &[1]), "balance_left");
+    office.expect(MINJI, pay(token, &[1]), "paid");
+    let kept = erase(MINJI, Proof::Unneeded, Worth::Kept, &[], &[1]);
+    office.expect(CLOCK, kept.clone(), "balance_left");
+    office.model.points.clear();
+    office.model.history.clear();
+    let careful = office.model.clone();
+    let mut world = careful.load(office.now, office.rules, &frontrow_domain::command::Keys::of(&[request(kept)]));
+    let answer =
+        frontrow_domain::decide::decide(&mut world, &request(erase(MINJI, Proof::Unneeded, Worth::Kept, &[], &[1])));
+    assert_eq!(support::name(&answer.decision), "tickets_left");
+    let own = erase(MINJI, Proof::Password(0), Worth::Abandoned, &[], &[]);
+    let mut world =
+        careful.load(office.now, office.rules, &frontrow_domain::command::Keys::of(&[request(own.clone())]));
+    let mine = frontrow_domain::command::Request { caller: MINJI, ..request(own) };
+    assert_eq!(support::name(&frontrow_domain::decide::decide(&mut world, &mine).decision), "operator_account");
+}
+
+fn request(command: Command) -> frontrow_domain::command::Request {
+    frontrow_domain::command::Request { caller: CLOCK, command, idempotency: None }
+}
+
+#[test]
+fn a_refunded_ticket_and_an_empty_account_let_their_user_go() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    office.expect(MINJI, pay(token, &[1]), "paid");
+    office.expect(MINJI, refund(1), "refunded");
+    let Ok(Outcome::User(user)) = office.ask(CLOCK, erase(MINJI, Proof::Unneeded, Worth::Abandoned, &[], &[1])) else {
+        panic!("it is granted")
+    };
+    assert_eq!(user.status, UserStatus::Erased);
+    office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
+    assert_eq!(HOUSE, token.room_id);
+}

@@ -1,0 +1,232 @@
+//! Texts that people write: one form for what reads the same, and nothing in them that cannot be seen.
+//!
+//! Every text from outside passes here once, from HTTP, from a file to import and from the command line. What comes out
+//! is in Unicode's normalisation form C, so that texts that are canonically equal have equal bytes.
+//!
+//! Refused are control characters, characters that change the direction of what follows, and characters that show
+//! nothing. Four kinds of invisible characters stay possible where writing needs them:
+//! - a zero-width joiner between two emoji (families, professions, flags);
+//! - a variation selector after an emoji or a symbol (`\u{fe0e}`, `\u{fe0f}`), or after a Chinese character (names in
+//!   Japan);
+//! - a zero-width joiner or non-joiner between two letters or marks of the scripts from Arabic to Mongolian.
+//!
+//! Why so: docs/decisions/0017-accounts-over-their-life.md.
+
+use crate::catalog::BadField;
+use std::borrow::Cow;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
+
+/// The text in normalisation form C.
+#[must_use]
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.nfc().collect())
+}
+
+/// The text as a search compares it: normalised and in lower case.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    nfc(text).to_lowercase()
+}
+
+/// A text without surrounding blanks, of 1 to `len_max` characters, of which at least one shows something.
+///
+/// # Errors
+/// The text is empty, too long, cannot be seen, or holds characters that are refused.
+pub fn checked_text(field: &str, text: &str, len_max: usize) -> Result<String, BadField> {
+    let text = checked_label(field, text, len_max)?;
+    if text.chars().any(is_visible) {
+        Ok(text)
+    } else {
+        Err(BadField::new(field, format!("must have 1 to {len_max} characters, at least one of them visible")))
+    }
+}
+
+/// As [`checked_text`], for a text that may be empty.
+///
+/// # Errors
+/// The text is too long, or holds characters that are refused.
+pub fn checked_label(field: &str, text: &str, len_max: usize) -> Result<String, BadField> {
+    let text = nfc(text);
+    let text = text.trim();
+    if text.chars().count() > len_max {
+        return Err(BadField::new(field, format!("must have at most {len_max} characters")));
+    }
+    match first_refused(text) {
+        None => Ok(text.to_owned()),
+        Some(c) => Err(BadField::new(field, format!("must not contain U+{:04X}: {}", u32::from(c), reason(c)))),
+    }
+}
+
+fn reason(c: char) -> &'static str {
+    if is_line_break_or_control(c) {
+        "it is a control character"
+    } else if is_direction_control(c) {
+        "it changes the direction of the text"
+    } else {
+        "it cannot be seen here"
+    }
+}
+
+/// The first character that may not stand where it stands.
+fn first_refused(text: &str) -> Option<char> {
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let allowed = !(is_line_break_or_control(c) || is_direction_control(c) || is_blank(c))
+            || belongs_here(before, c, rest.peek().copied());
+        if !allowed {
+            return Some(c);
+        }
+        before = Some(c);
+    }
+    None
+}
+
+/// Whether an invisible character does something between these two.
+fn belongs_here(before: Option<char>, c: char, after: Option<char>) -> bool {
+    match (before, c) {
+        (Some(before), '\u{200d}') if is_emoji(before) || before == '\u{fe0f}' => after.is_some_and(is_emoji),
+        (Some(before), '\u{200c}' | '\u{200d}') => joins(before) && after.is_some_and(joins),
+        (Some(before), '\u{fe0e}' | '\u{fe0f}') => is_emoji(before) || is_chinese(before),
+        (Some(before), '\u{fe00}'..='\u{fe0d}' | '\u{e0100}'..='\u{e01ef}') => is_chinese(before),
+        _ => false,
+    }
+}
+
+/// Whether the character shows something by itself.
+fn is_visible(c: char) -> bool {
+    !(c.is_whitespace()
+        || is_line_break_or_control(c)
+        || is_direction_control(c)
+        || is_blank(c)
+        || is_combining_mark(c))
+}
+
+/// Controls, and the separators of lines and paragraphs.
+fn is_line_break_or_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Marks, embeddings, overrides and isolates of the bidirectional algorithm.
+fn is_direction_control(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Characters that show nothing and are no blanks: Unicode's `Default_Ignorable_Code_Point`, the empty Braille pattern,
+/// and what stands for an object that is not there.
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// What an emoji sequence is made of: pictographs, symbols, skin tones, and the bases of keycaps.
+fn is_emoji(c: char) -> bool {
+    matches!(
+        c,
+        '#' | '*' | '0'..='9' | '\u{a9}' | '\u{ae}' | '\u{203c}'..='\u{2049}' | '\u{2122}'..='\u{21aa}'
+            | '\u{2300}'..='\u{27ff}' | '\u{2900}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}'
+            | '\u{1f000}'..='\u{1faff}'
+    )
+}
+
+fn is_chinese(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Letters and marks of scripts in which joining is a matter of spelling: Arabic to the scripts of India, Myanmar,
+/// Khmer, Mongolian.
+fn joins(c: char) -> bool {
+    matches!(c, '\u{600}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
+        && c != '\u{61c}'
+        && !is_blank(c)
+}
+
+/// Whether a character may stand in an address: one that shows something, or a mark on one.
+pub(crate) fn stands_in_an_address(c: char) -> bool {
+    is_visible(c) || is_combining_mark(c) && !is_blank(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonically_equal_texts_become_one() {
+        for (composed, decomposed) in
+            [("Mot\u{f6}rhead", "Moto\u{308}rhead"), ("김민지", "\u{1100}\u{1175}\u{11b7}민지")]
+        {
+            assert_eq!(checked_text("name", decomposed, 100).unwrap(), composed);
+            assert_eq!(folded(composed), folded(decomposed));
+        }
+        assert_eq!(checked_text("name", "  Kim Minji ", 100).unwrap(), "Kim Minji");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_or_turns_the_text_around_is_refused() {
+        for bad in [
+            "",
+            "  ",
+            "\u{200b}",
+            "\u{2060}\u{2060}",
+            "\u{202e}evil",
+            "a\u{202e}b",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{feff}Kim",
+            "a\u{ad}b",
+            "\u{115f}\u{1160}",
+            "a\u{0}b",
+            "a\nb",
+            "a\u{2028}b",
+            "\u{301}",
+            "a\u{200d}b",
+            "Kim\u{fe0f}",
+            "\u{e0041}",
+            "a\u{61c}",
+            "\u{2066}a\u{2069}",
+            "👩\u{200d}",
+            "\u{200d}👩",
+            "\u{ffa0}",
+        ] {
+            let said = checked_text("title", bad, 100).unwrap_err();
+            assert_eq!(said.field, "title", "{bad:?}");
+        }
+        for bad in ["\u{3164}", "A\u{200b}"] {
+            assert!(checked_label("row", bad, 40).is_err(), "{bad:?}");
+        }
+        assert_eq!(checked_label("row", "", 40).unwrap(), "");
+    }
+
+    #[test]
+    fn what_writing_needs_stays_possible() {
+        for good in [
+            "👩\u{200d}👩\u{200d}👧\u{200d}👦 on tour",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "👍🏽",
+            "1\u{fe0f}\u{20e3} Night",
+            "I ❤\u{fe0f} NY",
+            "葛\u{e0100}城",
+            "می\u{200c}خواهم",
+            "क\u{94d}\u{200d}ष",
+            "O'Brien \u{2013} <script>",
+            "🎸",
+        ] {
+            assert_eq!(checked_text("title", good, 100).unwrap(), good);
+        }
+    }
+
+    #[test]
+    fn the_length_counts_what_is_kept() {
+        let decomposed = "o\u{308}".repeat(100);
+        assert!(checked_text("name", &decomposed, 100).is_ok());
+        assert!(checked_text("name", &format!("{decomposed}x"), 100).is_err());
+    }
+}

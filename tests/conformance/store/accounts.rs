@@ -1,0 +1,150 @@
+//! Passwords, locks, reset links and erasure, as every store keeps them.
+
+use crate::support::{Fixture, START};
+use frontrow_domain::{
+    command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
+    id::UserId,
+    queue::TokenStatus,
+    refusal::Refusal,
+    reservation::ReservationStatus,
+    seat::SeatStatus,
+    time::Span,
+    user::{Caller, Role, Session, User, UserStatus},
+};
+
+async fn open(office: &Fixture, user_id: UserId, secret: u8, epoch: i64) -> Result<Outcome, Refusal> {
+    let expires_at = START.plus(Span::from_secs(3_600));
+    let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
+    office.ask(Caller::Nobody, Command::OpenSession { session, epoch }).await
+}
+
+async fn live(office: &Fixture, secrets: &[u8]) -> Vec<u8> {
+    let mut live = Vec::new();
+    for secret in secrets {
+        if office.store.session([*secret; 32]).await.unwrap().is_some() {
+            live.push(*secret);
+        }
+    }
+    live
+}
+
+fn set_password(user_id: UserId, hash: &str, kept: Option<u8>) -> Command {
+    Command::SetPassword(NewPassword {
+        user_id,
+        password_hash: PasswordHash(hash.to_owned()),
+        proof: Proof::Unneeded,
+        kept_session: kept.map(|secret| [secret; 32]),
+    })
+}
+
+pub(super) async fn a_new_password_is_read_back_and_ends_all_sessions_but_one(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    for secret in [1, 2, 3] {
+        open(office, user, secret, 0).await.unwrap();
+    }
+    open(office, other, 4, 0).await.unwrap();
+    office.ask(Caller::System, set_password(user, "second", Some(2))).await.unwrap();
+    assert_eq!(live(office, &[1, 2, 3, 4]).await, [2, 4]);
+    let email = office.store.user(user).await.unwrap().unwrap().email;
+    let (read, hash) = office.store.credentials(&email).await.unwrap().unwrap();
+    assert_eq!((read.sign_in_epoch, hash.as_str()), (1, "second"));
+    assert_eq!(open(office, user, 5, 0).await, Err(Refusal::AccountChanged));
+    let (answers, _) = office
+        .batch(vec![
+            crate::support::request(Caller::System, set_password(user, "third", None)),
+            crate::support::request(Caller::System, set_password(user, "fourth", None)),
+        ])
+        .await;
+    assert!(answers.iter().all(|answer| answer.decision.is_ok()));
+    assert_eq!(office.store.credentials(&email).await.unwrap().unwrap().1, "fourth");
+    assert_eq!(live(office, &[1, 2, 3, 4]).await, [4]);
+}
+
+pub(super) async fn a_locked_user_is_read_back_and_signed_out(office: &Fixture) {
+    let user = office.register().await;
+    open(office, user, 1, 0).await.unwrap();
+    let (answers, _) = office
+        .batch(vec![
+            crate::support::request(Caller::System, Command::LockUser { user_id: user }),
+            crate::support::request(Caller::System, Command::RenameUser { user_id: user, name: "New Name".to_owned() }),
+        ])
+        .await;
+    assert!(answers.iter().all(|answer| answer.decision.is_ok()));
+    let read = office.store.user(user).await.unwrap().unwrap();
+    assert_eq!((read.status, read.name.as_str()), (UserStatus::Locked, "New Name"));
+    assert!(live(office, &[1]).await.is_empty());
+    assert_eq!(open(office, user, 1, 1).await, Err(Refusal::AccountLocked));
+    office.ask(Caller::System, Command::UnlockUser { user_id: user }).await.unwrap();
+    open(office, user, 1, 1).await.unwrap();
+}
+
+pub(super) async fn a_reset_link_is_used_once_and_a_new_one_replaces_it(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    let issue = |secret: u8| Command::IssueResetLink { user_id: user, secret_hash: [secret; 32] };
+    let redeem = |user_id: UserId, secret: u8, hash: &str| Command::RedeemResetLink {
+        user_id,
+        secret_hash: [secret; 32],
+        password_hash: PasswordHash(hash.to_owned()),
+    };
+    for secret in [1, 2] {
+        office.ask(Caller::System, issue(secret)).await.unwrap();
+    }
+    open(office, user, 9, 0).await.unwrap();
+    let invalid = Err(Refusal::ResetLinkInvalid);
+    assert_eq!(office.ask(Caller::Nobody, redeem(user, 1, "no")).await, invalid);
+    assert_eq!(office.ask(Caller::Nobody, redeem(other, 2, "no")).await, invalid);
+    assert_eq!(office.ask(Caller::Nobody, redeem(UserId(uuid::Uuid::nil()), 2, "no")).await, invalid);
+    let (answers, _) = office
+        .batch(vec![
+            crate::support::request(Caller::Nobody, redeem(user, 2, "yes")),
+            crate::support::request(Caller::Nobody, redeem(user, 2, "no")),
+        ])
+        .await;
+    assert_eq!((&answers[0].decision, &answers[1].decision), (&Ok(Outcome::Done), &invalid));
+    let email = office.store.user(user).await.unwrap().unwrap().email;
+    assert_eq!(office.store.credentials(&email).await.unwrap().unwrap().1, "yes");
+    assert!(live(office, &[9]).await.is_empty());
+    office.ask(Caller::System, issue(3)).await.unwrap();
+    office.advance(30 * 60);
+    assert_eq!(office.ask(Caller::Nobody, redeem(user, 3, "no")).await, invalid);
+}
+
+pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fixture) {
+    let sale = office.sale().await;
+    let user = sale.user;
+    let before = office.store.user(user).await.unwrap().unwrap();
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, sale.seats[1]).await;
+    open(office, user, 1, 0).await.unwrap();
+    let reservations = vec![held.reservation_id, sale.payment.reservation_id];
+    let erasure = |worth| {
+        let (tokens, reservations) = (vec![token], reservations.clone());
+        Command::EraseUser(Erasure { user_id: user, proof: Proof::Unneeded, worth, tokens, reservations })
+    };
+    let balance = office.store.point(user).await.unwrap().unwrap().amount;
+    let kept = office.ask(Caller::System, erasure(Worth::Kept)).await;
+    assert_eq!(kept, Err(Refusal::BalanceLeft { balance }));
+    office.ask(Caller::System, erasure(Worth::Abandoned)).await.unwrap();
+    let erased = office.store.user(user).await.unwrap().unwrap();
+    assert_eq!((erased.status, erased.email.clone()), (UserStatus::Erased, User::erased_email(user)));
+    assert_eq!(office.store.credentials(&before.email).await.unwrap(), None);
+    assert_eq!(office.store.credentials(&erased.email).await.unwrap().unwrap().1, "");
+    assert!(live(office, &[1]).await.is_empty());
+    assert_eq!(office.store.token(token).await.unwrap().unwrap().status, TokenStatus::Ended);
+    let held = office.store.reservation(held.reservation_id).await.unwrap().unwrap();
+    assert_eq!(held.status, ReservationStatus::Cancelled);
+    let paid = office.store.reservation(sale.payment.reservation_id).await.unwrap().unwrap();
+    assert_eq!((paid.user_id, paid.status), (user, ReservationStatus::Confirmed));
+    let seats = office.store.seats(paid.concert_id).await.unwrap();
+    assert_eq!(seats[1].0.status, SeatStatus::Available);
+    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, balance);
+    assert!(office.store.users(Some(&before.email), crate::support::first(10)).await.unwrap().is_empty());
+    let again = frontrow_domain::user::NewUser {
+        user_id: UserId(uuid::Uuid::from_u128(4_711)),
+        name: before.name,
+        email: before.email,
+        password_hash: String::new(),
+        role: Role::Buyer,
+    };
+    office.ask(Caller::Nobody, Command::Register(again)).await.unwrap();
+}
