@@ -5,13 +5,14 @@ use crate::{
     text::{checked_label, checked_text},
 };
 use frontrow_domain::{
-    command::{ConcertStart, NewConcert},
+    command::NewConcert,
+    concert::{LocalHours, NoMoment},
     money::Money,
     rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::{NewSeat, SeatLabel},
     time::Time,
 };
-use jiff::{civil, tz::TimeZone};
+use jiff::civil;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -105,14 +106,14 @@ pub struct ConcertDraft {
     /// When it starts, at the venue.
     #[schema(value_type = String, format = "time", example = "20:00:00")]
     pub start_time: civil::Time,
-    /// When it ends, at the venue.
+    /// When it ends, at the venue; on the next day unless it is later than the start.
     #[schema(value_type = String, format = "time", example = "22:30:00")]
     pub end_time: civil::Time,
     /// What a seat costs unless it says otherwise.
     pub base_price: Money,
     /// When the sale opens.
     pub opens_at: Time,
-    /// When the sale closes; the concert's start where it is left out.
+    /// When the sale closes. If it is left out, that is the concert's start, whenever that is moved to.
     #[serde(default)]
     pub closes_at: Option<Time>,
     /// Gives the concert a waiting room of its own with this many active at once. Without it the concert uses the
@@ -122,44 +123,50 @@ pub struct ConcertDraft {
     pub own_room_max_active: Option<i64>,
 }
 
-/// The moment of a local time at the venue.
+/// Which field keeps a concert's hours from being moments.
+impl From<NoMoment> for BadField {
+    fn from(reason: NoMoment) -> Self {
+        let field = match reason {
+            NoMoment::UnknownZone => "time_zone",
+            NoMoment::OutOfRange => "concert_date",
+        };
+        Self::new(field, reason.to_string())
+    }
+}
+
+/// Says whether a text is the name of a time zone.
 ///
 /// # Errors
-/// The time zone is unknown, or the moment is out of range.
-pub fn checked_start(
-    time_zone: String,
-    concert_date: civil::Date,
-    start_time: civil::Time,
-) -> Result<ConcertStart, BadField> {
-    let zone = TimeZone::get(&time_zone)
-        .map_err(|_| BadField::new("time_zone", "is not a time zone's IANA name, such as Asia/Seoul"))?;
-    let starts_at = concert_date
-        .to_datetime(start_time)
-        .to_zoned(zone)
-        .map_err(|_| BadField::new("concert_date", "is out of range"))?;
-    let starts_at = Time::from_micros(starts_at.timestamp().as_microsecond());
-    Ok(ConcertStart { time_zone, concert_date, start_time, starts_at })
+/// It is not.
+pub fn check_zone(time_zone: &str) -> Result<(), BadField> {
+    let (concert_date, start_time, end_time) = (civil::Date::ZERO, civil::Time::MIN, civil::Time::MAX);
+    match (LocalHours { concert_date, start_time, end_time }).moments(time_zone) {
+        Err(reason @ NoMoment::UnknownZone) => Err(reason.into()),
+        Ok(_) | Err(NoMoment::OutOfRange) => Ok(()),
+    }
 }
 
 impl ConcertDraft {
-    /// The command's form of it: names trimmed, the local start as a moment.
+    /// The command's form of it: names trimmed, the local hours as moments.
     ///
     /// # Errors
     /// A text is empty or too long, or the time zone is unknown.
     pub fn check(&self) -> Result<NewConcert, BadField> {
-        let start = checked_start(self.time_zone.clone(), self.concert_date, self.start_time)?;
+        let Self { concert_date, start_time, end_time, .. } = *self;
+        let (starts_at, ends_at) = LocalHours { concert_date, start_time, end_time }.moments(&self.time_zone)?;
         Ok(NewConcert {
             title: checked_text("title", &self.title, NAME_LEN_MAX)?,
             artist: checked_text("artist", &self.artist, NAME_LEN_MAX)?,
             venue: checked_text("venue", &self.venue, NAME_LEN_MAX)?,
-            time_zone: start.time_zone,
-            concert_date: start.concert_date,
-            start_time: start.start_time,
-            end_time: self.end_time,
-            starts_at: start.starts_at,
+            time_zone: self.time_zone.clone(),
+            concert_date,
+            start_time,
+            end_time,
+            starts_at,
+            ends_at,
             base_price: self.base_price,
             opens_at: self.opens_at,
-            closes_at: self.closes_at.unwrap_or(start.starts_at),
+            closes_at: self.closes_at,
             own_room_max_active: self.own_room_max_active,
         })
     }

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use frontrow_domain::{
     command::{Answer, Request},
     concert::{Concert, ConcertStatus},
-    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     payment::{Payment, PaymentStatus},
     points::{Point, PointEntry},
     queue::{Room, Token},
     reservation::{Reservation, ReservationStatus},
     retention::Leftover,
-    seat::{Seat, SeatLabel},
+    seat::{Seat, SeatLabel, SeatStatus},
     time::{Span, Time},
     user::{Session, User},
     world::{AuditEntry, Changes},
@@ -123,6 +123,16 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         let seats = self.seats(concert).await?.into_iter().map(|(seat, _)| seat);
         Ok((seats.filter(|seat| seat.updated_at >= since).collect(), now))
     }
+
+    /// How many seats of a concert are in each state.
+    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError>;
+
+    /// Cancelled concerts that are not wound up, by number: at most `limit`.
+    async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError>;
+
+    /// What is left to wind up of a cancelled concert, by seat number from behind `after` on: at most `limit` seats that
+    /// are for sale or held, and those that are sold where an operator asked for all payments to be given back.
+    async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError>;
 
     /// A reservation.
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError>;
@@ -283,8 +293,10 @@ pub struct ConcertFilter {
     pub from: Option<jiff::civil::Date>,
     /// On or before this date.
     pub to: Option<jiff::civil::Date>,
-    /// Closed or not.
+    /// Of this status at `now`.
     pub status: Option<ConcertStatus>,
+    /// The moment that `status` is of.
+    pub now: Time,
 }
 
 /// Which reservations; what is none matches all.
@@ -303,6 +315,8 @@ pub struct ReservationFilter {
 pub struct PaymentFilter {
     /// Whose.
     pub user: Option<UserId>,
+    /// For a reservation in which concert.
+    pub concert: Option<ConcertId>,
     /// For which reservation.
     pub reservation: Option<ReservationId>,
     /// Standing where.
@@ -324,6 +338,50 @@ pub enum Damage {
     /// A page is not what was written.
     #[error("the database is damaged")]
     Corrupt,
+}
+
+/// A seat of a cancelled concert that is left to wind up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remnant {
+    /// Its number in the concert.
+    pub seat_number: i32,
+    /// Which seat.
+    pub seat_id: SeatId,
+    /// The payment to give back, of a seat that is sold.
+    pub payment_id: Option<PaymentId>,
+}
+
+/// How many seats of a concert are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct SeatCounts {
+    /// Free to hold.
+    #[schema(example = 4_000)]
+    pub available: i64,
+    /// Held.
+    #[schema(example = 20)]
+    pub held: i64,
+    /// Sold: so many payments have not been given back.
+    #[schema(example = 900)]
+    pub sold: i64,
+    /// Off sale.
+    #[schema(example = 80)]
+    pub blocked: i64,
+}
+
+impl SeatCounts {
+    /// Counts of rows by status.
+    pub(crate) fn of(rows: impl IntoIterator<Item = (SeatStatus, i64)>) -> Self {
+        let mut counts = Self::default();
+        for (status, count) in rows {
+            *match status {
+                SeatStatus::Available => &mut counts.available,
+                SeatStatus::Held => &mut counts.held,
+                SeatStatus::Sold => &mut counts.sold,
+                SeatStatus::Blocked => &mut counts.blocked,
+            } += count;
+        }
+        counts
+    }
 }
 
 /// The store could not do its work. The text is for the log, never for a client.

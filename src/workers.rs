@@ -7,11 +7,12 @@ use crate::{
     flow::BoxOffice,
     http::{Shared, limit::RateLimits},
     queue::{Leadership, view::RoomView},
-    store::Sharing,
+    store::{Sharing, StoreError},
     telemetry::Leads,
 };
 use frontrow_domain::{
     command::{Command, Outcome, Request},
+    concert::{Concert, LATE_SALES},
     id::RoomId,
     queue::Fence,
     retention::Leftover,
@@ -50,6 +51,12 @@ const RECOVER_TICK: Duration = Duration::from_secs(10);
 const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often a database that this process has alone is asked whether the command line has changed it.
 const ELSEWHERE_TICK: Duration = Duration::from_secs(1);
+/// How often the store is asked for cancelled concerts that are not wound up.
+const WIND_UP_TICK: Duration = Duration::from_secs(1);
+/// How many of them one round looks at.
+const WIND_UP_CONCERTS_MAX: u32 = 100;
+/// How many of their seats one command winds up; never more than [`WIND_UP_MAX`](frontrow_domain::rules::WIND_UP_MAX).
+const WIND_UP_PART: u32 = 100;
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often those who have not asked for a while are forgotten by the rate limits.
@@ -107,6 +114,7 @@ pub fn start(app: &Shared, settings: WorkerSettings, stop: &watch::Receiver<bool
     workers.spawn(until(stop.clone(), sweep_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), recover_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
+    workers.spawn(until(stop.clone(), wind_up(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(until(stop.clone(), prune(Arc::clone(office), settings.retention)));
     if office.store.sharing() == Sharing::Alone {
@@ -450,6 +458,54 @@ async fn recover_due(office: &BoxOffice, most: u32) {
     }
 }
 
+/// Winds up cancelled concerts: those of before a start too, since what is left to do stands in their rows.
+async fn wind_up(office: Arc<BoxOffice>) {
+    loop {
+        rest(&office, WIND_UP_TICK).await;
+        if let Err(error) = wind_up_all(&office, WIND_UP_PART).await {
+            tracing::warn!(%error, "cannot wind up cancelled concerts");
+        }
+    }
+}
+
+/// One round through all cancelled concerts that are not wound up, `part` of their seats a command.
+async fn wind_up_all(office: &BoxOffice, part: u32) -> Result<(), StoreError> {
+    if office.engine.health() != Health::Sound {
+        return Ok(());
+    }
+    for concert in office.store.concerts_to_wind_up(WIND_UP_CONCERTS_MAX).await? {
+        wind_up_one(office, &concert, part).await?;
+    }
+    Ok(())
+}
+
+/// One round through a cancelled concert: part by part its unpaid seats are blocked and, if an operator asked for that,
+/// its payments given back. When nothing is left and nothing can come any more, it is settled.
+async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result<(), StoreError> {
+    let concert_id = concert.concert_id;
+    // Read before the search: what is saved after it bears a later time.
+    let now = office.store.now().await?;
+    let (mut after, mut found) = (0, false);
+    loop {
+        let left = office.store.remnants(concert, after, part).await?;
+        let Some(last) = left.last() else { break };
+        (after, found) = (last.seat_number, true);
+        let payment_ids = left.iter().filter_map(|seat| seat.payment_id).collect();
+        let seat_ids = left.iter().filter(|seat| seat.payment_id.is_none()).map(|seat| seat.seat_id).collect();
+        match command(office, Command::WindUp { concert_id, seat_ids, payment_ids }).await {
+            Some(Outcome::WoundUp { seats, refunds }) if seats > 0 || refunds > 0 => {
+                tracing::info!(%concert_id, seats, refunds, "a part of a cancelled concert was wound up");
+            }
+            // Another instance has just done it, or it cannot be done now: the next round sees what is left.
+            _ => break,
+        }
+    }
+    if !found && now >= concert.updated_at.plus(LATE_SALES) {
+        command(office, Command::SettleConcert { concert_id, seen: concert.updated_at }).await;
+    }
+    Ok(())
+}
+
 async fn probe_store(office: Arc<BoxOffice>) {
     let mut rounds = 0_u32;
     loop {
@@ -521,6 +577,7 @@ mod tests {
         command::RoomChange,
         id::{ConcertId, Position, ReservationId, SeatId, TokenId, UserId},
         money::Money,
+        points::PointKind,
         reservation::ReservationStatus,
         rules::TOKENS_PER_ADVANCE_MAX,
         seat::{NewSeat, SeatLabel},
@@ -599,6 +656,51 @@ mod tests {
         let filter = ReservationFilter { status: Some(ReservationStatus::Pending), ..ReservationFilter::default() };
         let rows = office.store.reservations(&filter, Page { after: None, limit: 100 }).await.unwrap();
         rows.iter().map(|row| row.reservation_id).collect()
+    }
+
+    #[tokio::test]
+    async fn refunds_that_were_cut_off_go_on_after_a_restart_and_each_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let (path, clock) = (config.database_path(), Clock::manual(START));
+        let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 10).unwrap());
+        let office = open(&config, reopened(), clock.clone()).await;
+        hold_five(&office).await;
+        let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
+        let (user_id, concert_id) = (buyer.user_id().unwrap(), ConcertId::new(1));
+        let reference = Some("pg-1".to_owned());
+        ask(&office, Caller::System, Command::Charge { user_id, amount: Money::new(5), reference }).await;
+        let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        let reservation_ids = (1..=5).map(ReservationId::new).collect();
+        ask(&office, buyer, Command::Pay { token, reservation_ids }).await;
+        let reason = "The singer is ill.".to_owned();
+        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
+        ask(&office, Caller::System, Command::RefundConcert { concert_id }).await;
+        // The first part is done when the process ends.
+        let concert = office.store.concert(concert_id).await.unwrap().unwrap();
+        let first = office.store.remnants(&concert, 0, 2).await.unwrap();
+        let payment_ids = first.iter().filter_map(|seat| seat.payment_id).collect();
+        ask(&office, Caller::System, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids }).await;
+        drop(office);
+
+        let office = open(&config, reopened(), clock.clone()).await;
+        let counts = office.store.seat_counts(concert_id).await.unwrap();
+        assert_eq!((counts.blocked, counts.sold), (2, 3));
+        wind_up_all(&office, 2).await.unwrap();
+        let counts = office.store.seat_counts(concert_id).await.unwrap();
+        assert_eq!((counts.blocked, counts.sold), (5, 0));
+        let history = office.store.history(user_id, Page { after: None, limit: 100 }).await.unwrap();
+        let refunds = history.iter().filter(|entry| entry.kind == PointKind::Refund);
+        assert_eq!((refunds.count(), history[0].balance_after), (5, Money::new(5)));
+        let report = crate::check::sqlite::run(&path).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+
+        let left = async || office.store.concerts_to_wind_up(10).await.unwrap().len();
+        wind_up_all(&office, 2).await.unwrap();
+        assert_eq!(left().await, 1, "a payment that was decided before may still come");
+        clock.advance(Span::from_secs(60));
+        wind_up_all(&office, 2).await.unwrap();
+        assert_eq!(left().await, 0);
     }
 
     #[test]

@@ -357,3 +357,46 @@ async fn a_damaged_or_foreign_database_is_refused_at_the_start_with_a_reason() {
     std::fs::write(&database, whole).unwrap();
     assert_books_in_order(folder.path());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refunds_of_a_whole_concert_go_on_after_kills_and_each_is_made_once() {
+    let flags = [("--max-active", "10"), ("--max-seats-per-user", "1000")];
+    let (folder, hall, clients) = prepared(500, 5, &flags).await;
+    let config = settings(folder.path(), &flags);
+    let server = Server::over(folder, config, Clock::System).await;
+    let operator = server.operator().await.at(server.address);
+    for (client, seats) in clients.iter().zip(hall.seats.chunks(100)) {
+        let client = client.at(server.address);
+        for seats in seats.chunks(20) {
+            let token = client.enter(None).await;
+            let wish = client.call(Method::POST, "/reservations").token(&token).json(&json!({ "seat_ids": seats }));
+            let held = wish.send().await.expect(201);
+            let ids: Vec<_> = items(&held).iter().map(|row| id(row, "reservation_id")).collect();
+            let pay = client.call(Method::POST, "/payments").token(&token).json(&json!({ "reservation_ids": ids }));
+            pay.send().await.expect(201);
+        }
+        assert_eq!(client.balance().await, 0);
+    }
+    let path = format!("/operator{}", hall.path());
+    operator.post(&format!("{path}/cancel"), &json!({ "reason": "The singer is ill." })).await.expect(200);
+    operator.call(Method::POST, &format!("{path}/refund-all")).send().await.expect(202);
+    let folder = server.stop().await;
+
+    // Each process gives some payments back and is killed; the last one finds nothing left.
+    let mut sold = 501;
+    while sold > 0 {
+        let process = Process::start(folder.path(), &flags);
+        let operator = operator.at(process.address);
+        sold = eventually("some are given back", async || {
+            let left = operator.get(&path).await.expect(200)["seats"]["sold"].as_i64().unwrap();
+            (left < sold).then_some(left)
+        })
+        .await;
+        process.kill();
+        assert_books_in_order(folder.path());
+    }
+    let process = Process::start(folder.path(), &flags);
+    for client in &clients {
+        assert_eq!(client.at(process.address).balance().await, PLENTY);
+    }
+}

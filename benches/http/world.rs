@@ -195,9 +195,10 @@ pub(crate) async fn concert(
         start_time: jiff::civil::time(20, 0, 0, 0),
         end_time: jiff::civil::time(22, 0, 0, 0),
         starts_at: now.plus(Span::from_secs(90 * 86_400)),
+        ends_at: now.plus(Span::from_secs(91 * 86_400)),
         base_price: Money::new(1_000),
         opens_at: now.minus(Span::from_secs(60)),
-        closes_at: now.plus(Span::from_secs(80 * 86_400)),
+        closes_at: Some(now.plus(Span::from_secs(80 * 86_400))),
         own_room_max_active,
     };
     let created = office.operate(Caller::System, Command::CreateConcert(draft), None).await.unwrap().value;

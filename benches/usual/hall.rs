@@ -283,10 +283,10 @@ pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
         format!("SELECT setval('room_position_' || n, {buyers}) FROM generate_series(1, {concerts}) n"),
         format!(
             "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time,
-                 starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
+                 starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing)
              SELECT nextval('concert_ids'), 'Midnight Tide', 'Midnight Tide', 'Hangang Hall, Seoul', 'Asia/Seoul',
                  '2099-03-01', '20:00:00', '22:30:00', {now} + 90 * {day}, 1000, {now} - {day}, {now} + 80 * {day}, n,
-                 'scheduled', {now}, {now}
+                 'scheduled', {now}, {now}, {now} + 91 * {day}, 'apart'
              FROM generate_series(1, {concerts}) n"
         ),
         format!(

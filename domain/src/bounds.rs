@@ -6,7 +6,7 @@ use crate::{
     refusal::Refusal,
     rules::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
-        TOKENS_PER_ADVANCE_MAX,
+        TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
     seat::{NewSeat, SeatAction},
 };
@@ -51,9 +51,16 @@ impl Command {
             Self::CreateConcert(NewConcert { title, artist, venue, time_zone, .. }) => {
                 texts([title.as_str(), artist, venue, time_zone])
             }
-            Self::UpdateConcert { change: ConcertChange { title, artist, venue, start, .. }, .. } => {
-                let zone = start.as_ref().map(|start| &start.time_zone);
-                texts([title.as_ref(), artist.as_ref(), venue.as_ref(), zone].into_iter().flatten().map(String::as_str))
+            Self::UpdateConcert { change, .. } => {
+                let ConcertChange { title, artist, venue, time_zone, status_reason, .. } = change;
+                let reason = status_reason.as_ref().and_then(Option::as_ref);
+                let all = [title.as_ref(), artist.as_ref(), venue.as_ref(), time_zone.as_ref(), reason];
+                texts(all.into_iter().flatten().map(String::as_str))
+            }
+            Self::CancelConcert { reason, .. } => texts([reason.as_str()]),
+            Self::WindUp { seat_ids, payment_ids, .. } => {
+                count("Name", seat_ids.len(), 0..=WIND_UP_MAX, "seats")?;
+                count("Name", payment_ids.len(), 0..=WIND_UP_MAX, "payments")
             }
             Self::SetRoom { change, .. } => texts(change.message.iter().flatten().map(String::as_str)),
             Self::RenameUser { name, .. } => texts([name.as_str()]),
@@ -77,6 +84,8 @@ impl Command {
             | Self::WakeToken { .. }
             | Self::CancelReservation { .. }
             | Self::Refund { .. }
+            | Self::RefundConcert { .. }
+            | Self::SettleConcert { .. }
             | Self::RenewLine { .. } => Ok(()),
         }
     }

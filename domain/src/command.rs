@@ -51,6 +51,10 @@ impl Request {
                     | Command::AdvanceRoom { .. }
                     | Command::ExpireHolds { .. }
                     | Command::SetRole { .. }
+                    | Command::CancelConcert { .. }
+                    | Command::RefundConcert { .. }
+                    | Command::WindUp { .. }
+                    | Command::SettleConcert { .. }
             )
     }
 }
@@ -224,6 +228,36 @@ pub enum Command {
         /// What changes.
         change: ConcertChange,
     },
+    /// An operator cancels a concert, for good: nothing of it is held or paid any more, and its buyers may have their
+    /// points back at any time.
+    CancelConcert {
+        /// Which concert.
+        concert_id: ConcertId,
+        /// Why, for the buyers.
+        reason: String,
+    },
+    /// An operator asks for every payment of a cancelled concert to be given back.
+    RefundConcert {
+        /// Which concert.
+        concert_id: ConcertId,
+    },
+    /// A part of a cancelled concert is wound up, by the box office alone: its holds end, its seats are blocked, and
+    /// payments are given back if an operator asked for that. What is done already is left out.
+    WindUp {
+        /// Which concert.
+        concert_id: ConcertId,
+        /// Seats that are not paid, at most [`WIND_UP_MAX`](crate::rules::WIND_UP_MAX).
+        seat_ids: Vec<SeatId>,
+        /// Payments, at most [`WIND_UP_MAX`](crate::rules::WIND_UP_MAX).
+        payment_ids: Vec<PaymentId>,
+    },
+    /// Nothing of a cancelled concert was found that is left to wind up, says the box office.
+    SettleConcert {
+        /// Which concert.
+        concert_id: ConcertId,
+        /// The concert's `updated_at` before the search: if it was changed since, there may be more to do.
+        seen: Time,
+    },
     /// An operator adds seats to a concert.
     AddSeats {
         /// Which concert.
@@ -329,51 +363,58 @@ pub struct NewConcert {
     pub end_time: civil::Time,
     /// The moment it starts.
     pub starts_at: Time,
+    /// The moment it ends.
+    pub ends_at: Time,
     /// What a seat costs unless its grade says otherwise.
     pub base_price: Money,
     /// When the sale opens.
     pub opens_at: Time,
-    /// When the sale closes.
-    pub closes_at: Time,
+    /// When the sale closes; none for the start, whenever that is.
+    pub closes_at: Option<Time>,
     /// How many may be active in its own room; none for the house room.
     pub own_room_max_active: Option<i64>,
 }
 
-/// When a concert starts, at the venue and as a moment. All of it changes together, so that two changes at once cannot
-/// leave a moment that belongs to neither.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ConcertStart {
-    /// The venue's time zone, by its IANA name.
-    pub time_zone: String,
-    /// The date at the venue.
-    pub concert_date: civil::Date,
-    /// When it starts, at the venue.
-    pub start_time: civil::Time,
-    /// The moment it starts.
-    pub starts_at: Time,
-}
-
-/// What an operator changes of a concert; none leaves it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What an operator changes of a concert; none leaves it. What depends on several fields is decided from the row, so
+/// that of two changes at once neither is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ConcertChange {
     /// What it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Who plays.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artist: Option<String>,
     /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub venue: Option<String>,
-    /// When it starts.
-    pub start: Option<ConcertStart>,
+    /// The venue's time zone, by its IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The date at the venue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concert_date: Option<civil::Date>,
+    /// When it starts, at the venue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<civil::Time>,
     /// When it ends, at the venue.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<civil::Time>,
     /// What a new seat costs unless its grade says otherwise. Seats that are there keep their price.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub base_price: Option<Money>,
     /// When the sale opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<Time>,
-    /// When the sale closes. It does not move with the start.
-    pub closes_at: Option<Time>,
-    /// Whether it is closed.
+    /// When the sale closes; `Some(None)` for the start, whenever that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<Option<Time>>,
+    /// What is to become of it: scheduled, closed or postponed. It takes the old reason away.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ConcertStatus>,
+    /// Why, for the buyers; `Some(None)` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<Option<String>>,
 }
 
 /// What an operator changes of a room; none leaves it.
@@ -443,6 +484,13 @@ pub enum Outcome {
     Charged(PointEntry),
     /// The concert as it now is.
     Concert(Concert),
+    /// So much of a cancelled concert was wound up.
+    WoundUp {
+        /// How many seats were blocked that were not paid.
+        seats: u32,
+        /// How many payments were given back.
+        refunds: u32,
+    },
     /// Seats were added.
     SeatsAdded {
         /// The first seat's id; the others follow without gaps.
@@ -654,9 +702,19 @@ impl Keys {
                 raise(&mut self.demand.concerts, 1);
                 raise(&mut self.demand.audit, 1);
             }
-            Command::UpdateConcert { concert_id, .. } => {
+            Command::UpdateConcert { concert_id, .. }
+            | Command::CancelConcert { concert_id, .. }
+            | Command::RefundConcert { concert_id }
+            | Command::SettleConcert { concert_id, .. } => {
                 self.concerts.push(*concert_id);
                 self.rooms.push(RoomId::of_concert(*concert_id));
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::WindUp { concert_id, seat_ids, payment_ids } => {
+                self.concerts.push(*concert_id);
+                self.seats.extend(seat_ids);
+                self.payments.extend(payment_ids);
+                raise(&mut self.demand.history, payment_ids.len());
                 raise(&mut self.demand.audit, 1);
             }
             Command::AddSeats { concert_id, seats } => {

@@ -1,23 +1,91 @@
-//! Concerts and when they are on sale.
+//! Concerts: scheduled → over, closed or postponed and scheduled again, or cancelled for good.
 
 use crate::{
     id::{ConcertId, RoomId},
     money::Money,
     refusal::Refusal,
-    time::Time,
+    seat::{CONCERT_CANCELLED, REFUNDED_AFTER_SALE, SeatAction},
+    time::{Span, Time},
 };
-use jiff::civil;
+use jiff::{civil, tz::TimeZoneDatabase};
 use serde::{Deserialize, Serialize};
 
-/// Whether an operator has closed a concert.
+/// How long after a concert was cancelled a hold or a payment may still be saved that was decided before: longer than
+/// any transaction of a store with many writers lives.
+pub const LATE_SALES: Span = Span::from_secs(15);
+
+/// What is to become of a concert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConcertStatus {
     /// On sale between its opening and closing times.
     Scheduled,
-    /// Closed by an operator: nothing is sold any more.
+    /// The concert takes place, but an operator closed its sale.
     Closed,
+    /// It takes place on another day: the sale stands still until an operator schedules it again.
+    Postponed,
+    /// It does not take place. Final.
+    Cancelled,
+    /// It has ended. No row says so: it follows from the time.
+    Over,
+}
+
+/// What the end of the sale depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Closing {
+    /// It is the concert's start, and moves with it.
+    WithStart,
+    /// It was set by itself, and stays when the start moves.
+    Apart,
+}
+
+/// When a concert takes place, in the venue's own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalHours {
+    /// The date of the start.
+    pub concert_date: civil::Date,
+    /// When it starts.
+    pub start_time: civil::Time,
+    /// When it ends; on the next day unless it is later than the start.
+    pub end_time: civil::Time,
+}
+
+/// Why hours are no moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoMoment {
+    /// The time zone's name is not one of the IANA's.
+    #[error("is not a time zone's IANA name, such as Asia/Seoul")]
+    UnknownZone,
+    /// No instant can say it.
+    #[error("is out of range")]
+    OutOfRange,
+}
+
+impl LocalHours {
+    /// The moments of start and end in a time zone, by the zones' rules that the program was built with. An hour that a
+    /// change of the clock leaves out is the one after it; of one that comes twice it is the first.
+    ///
+    /// # Errors
+    /// The zone is unknown, or the date out of range.
+    pub fn moments(&self, time_zone: &str) -> Result<(Time, Time), NoMoment> {
+        let zone = TimeZoneDatabase::bundled().get(time_zone).map_err(|_| NoMoment::UnknownZone)?;
+        let moment = |date: civil::Date, time: civil::Time| {
+            let moment = date.to_datetime(time).to_zoned(zone.clone()).map_err(|_| NoMoment::OutOfRange)?;
+            Ok(Time::from_micros(moment.timestamp().as_microsecond()))
+        };
+        let starts_at = moment(self.concert_date, self.start_time)?;
+        let last_date = if self.end_time > self.start_time {
+            self.concert_date
+        } else {
+            self.concert_date.tomorrow().map_err(|_| NoMoment::OutOfRange)?
+        };
+        // Set back within the concert, the clock could show an end before the start.
+        let ends_at = moment(last_date, self.end_time)?.max(starts_at.plus(Span::from_micros(1)));
+        Ok((starts_at, ends_at))
+    }
 }
 
 /// One performance. Date and times are local to the venue; `starts_at` is the same moment in UTC.
@@ -44,21 +112,32 @@ pub struct Concert {
     /// When it starts, at the venue.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time", example = "20:00:00"))]
     pub start_time: civil::Time,
-    /// When it ends, at the venue; past midnight where it is before the start.
+    /// When it ends, at the venue; on the next day unless it is later than the start.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time", example = "22:30:00"))]
     pub end_time: civil::Time,
     /// The moment it starts.
     pub starts_at: Time,
+    /// The moment it ends. From then on nothing of it is sold.
+    pub ends_at: Time,
     /// What a seat costs unless its grade says otherwise.
     pub base_price: Money,
     /// When the sale opens.
     pub opens_at: Time,
     /// When the sale closes.
     pub closes_at: Time,
+    /// Whether `closes_at` moves with the start.
+    pub closing: Closing,
     /// The waiting room that leads to its seats: 0 for the house room, or its own number.
     pub room_id: RoomId,
-    /// Whether an operator has closed it.
+    /// What is to become of it.
     pub status: ConcertStatus,
+    /// Why, for the buyers.
+    #[cfg_attr(feature = "openapi", schema(example = "The singer is ill."))]
+    pub status_reason: Option<String>,
+    /// When an operator asked for every payment to be given back.
+    pub refund_all_at: Option<Time>,
+    /// When all seats of a cancelled concert were off sale and, if that was asked for, all payments given back.
+    pub wound_up_at: Option<Time>,
     /// When it was created.
     pub created_at: Time,
     /// When anything of it last changed.
@@ -66,10 +145,25 @@ pub struct Concert {
 }
 
 impl Concert {
+    /// What is to become of it at `now`: one that was to take place is over when it has ended.
+    #[must_use]
+    pub fn status_at(&self, now: Time) -> ConcertStatus {
+        match self.status {
+            ConcertStatus::Scheduled | ConcertStatus::Closed if now >= self.ends_at => ConcertStatus::Over,
+            status => status,
+        }
+    }
+
+    /// The concert as others see it at `now`.
+    #[must_use]
+    pub fn seen_at(&self, now: Time) -> Self {
+        Self { status: self.status_at(now), ..self.clone() }
+    }
+
     /// Refuses unless the sale is open at `now`.
     ///
     /// # Errors
-    /// [`Refusal::SaleClosed`] or [`Refusal::SaleNotOpen`].
+    /// As [`Self::check_not_over`], or [`Refusal::SaleNotOpen`].
     pub fn check_on_sale(&self, now: Time) -> Result<(), Refusal> {
         self.check_not_over(now)?;
         if now < self.opens_at { Err(Refusal::SaleNotOpen { opens_at: self.opens_at }) } else { Ok(()) }
@@ -78,8 +172,101 @@ impl Concert {
     /// Refuses once the sale is over. Before the opening the line may be joined.
     ///
     /// # Errors
-    /// [`Refusal::SaleClosed`].
+    /// As [`Self::check_payable`]; from the closing time on [`Refusal::SaleClosed`].
     pub fn check_not_over(&self, now: Time) -> Result<(), Refusal> {
-        if self.status == ConcertStatus::Closed || now >= self.closes_at { Err(Refusal::SaleClosed) } else { Ok(()) }
+        self.check_payable(now)?;
+        if now >= self.closes_at { Err(Refusal::SaleClosed) } else { Ok(()) }
+    }
+
+    /// Refuses unless a hold may be paid at `now`. A hold outlives the closing time, so that its five minutes are not
+    /// cut, but neither the concert nor an operator's word.
+    ///
+    /// # Errors
+    /// [`Refusal::ConcertCancelled`], [`Refusal::ConcertPostponed`], or [`Refusal::SaleClosed`] where it was closed or is
+    /// over.
+    pub fn check_payable(&self, now: Time) -> Result<(), Refusal> {
+        self.check_takes_place()?;
+        match self.status_at(now) {
+            ConcertStatus::Scheduled => Ok(()),
+            ConcertStatus::Postponed => Err(Refusal::ConcertPostponed),
+            ConcertStatus::Closed | ConcertStatus::Over | ConcertStatus::Cancelled => Err(Refusal::SaleClosed),
+        }
+    }
+
+    /// Refuses when it was cancelled.
+    ///
+    /// # Errors
+    /// [`Refusal::ConcertCancelled`].
+    pub fn check_takes_place(&self) -> Result<(), Refusal> {
+        if self.status == ConcertStatus::Cancelled { Err(Refusal::ConcertCancelled) } else { Ok(()) }
+    }
+
+    /// Until when its buyers may have their points back, which is `cutoff` before the start; at any time when the
+    /// organiser has changed his mind and not they.
+    #[must_use]
+    pub fn refunds_until(&self, cutoff: Span) -> Option<Time> {
+        match self.status {
+            ConcertStatus::Postponed | ConcertStatus::Cancelled => None,
+            ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Over => {
+                Some(self.starts_at.minus(cutoff))
+            }
+        }
+    }
+
+    /// What becomes of a seat whose payment was given back at `now`. A sale that opens again must not sell unseen what
+    /// was given back after it: an operator frees the seat. The sale of a postponed concert is not over.
+    #[must_use]
+    pub fn refunded_seat(&self, now: Time) -> SeatAction {
+        match self.status {
+            ConcertStatus::Cancelled => self.unpaid_seat(),
+            ConcertStatus::Postponed => SeatAction::Free,
+            ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Over => match self.check_not_over(now) {
+                Ok(()) => SeatAction::Free,
+                Err(_) => SeatAction::Block { reason: REFUNDED_AFTER_SALE.to_owned() },
+            },
+        }
+    }
+
+    /// What becomes of a seat whose hold has ended.
+    #[must_use]
+    pub fn unpaid_seat(&self) -> SeatAction {
+        match self.status {
+            ConcertStatus::Cancelled => SeatAction::Block { reason: CONCERT_CANCELLED.to_owned() },
+            ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Postponed | ConcertStatus::Over => {
+                SeatAction::Free
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_concert_ends_on_its_date_or_after_midnight_by_the_venues_clock() {
+        let show = |start: (i8, i8), end: (i8, i8), date: civil::Date| LocalHours {
+            concert_date: date,
+            start_time: civil::time(start.0, start.1, 0, 0),
+            end_time: civil::time(end.0, end.1, 0, 0),
+        };
+        let hours = |hours: LocalHours, zone| {
+            let (starts_at, ends_at) = hours.moments(zone).unwrap();
+            (starts_at.to_string(), ends_at.since(starts_at).micros() / 60_000_000)
+        };
+        let plain = show((20, 0), (22, 30), civil::date(2027, 3, 1));
+        assert_eq!(hours(plain, "Asia/Seoul"), ("2027-03-01T11:00:00Z".to_owned(), 150));
+        let late = show((22, 0), (2, 0), civil::date(2027, 3, 1));
+        assert_eq!(hours(late, "Asia/Seoul").1, 240);
+        let whole_day = show((20, 0), (20, 0), civil::date(2027, 3, 1));
+        assert_eq!(hours(whole_day, "Asia/Seoul").1, 24 * 60);
+        // The clock goes forward at 2:00 and back at 3:00 in the night of the concert.
+        let spring = show((22, 0), (4, 0), civil::date(2027, 3, 27));
+        assert_eq!(hours(spring, "Europe/Berlin").1, 5 * 60);
+        let autumn = show((2, 45), (2, 50), civil::date(2027, 10, 31));
+        assert_eq!(hours(autumn, "Europe/Berlin").1, 5);
+        assert_eq!(plain.moments("Mars/Olympus"), Err(NoMoment::UnknownZone));
+        let never = show((20, 0), (1, 0), civil::Date::MAX);
+        assert_eq!(never.moments("Asia/Seoul"), Err(NoMoment::OutOfRange));
     }
 }

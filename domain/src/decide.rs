@@ -2,6 +2,7 @@
 //!
 //! [`decide`] is pure. It checks everything before it changes anything, so a refusal leaves the world as it was.
 
+mod concerts;
 mod holds;
 mod operators;
 mod payments;
@@ -90,8 +91,14 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::Charge { user_id, amount, reference } => {
             points::charge(world, caller, *user_id, *amount, reference.as_deref())
         }
-        Command::CreateConcert(concert) => operators::create_concert(world, caller, concert),
-        Command::UpdateConcert { concert_id, change } => operators::update_concert(world, caller, *concert_id, change),
+        Command::CreateConcert(concert) => concerts::create(world, caller, concert),
+        Command::UpdateConcert { concert_id, change } => concerts::update(world, caller, *concert_id, change),
+        Command::CancelConcert { concert_id, reason } => concerts::cancel(world, caller, *concert_id, reason),
+        Command::RefundConcert { concert_id } => concerts::refund_all(world, caller, *concert_id),
+        Command::WindUp { concert_id, seat_ids, payment_ids } => {
+            concerts::wind_up(world, caller, *concert_id, seat_ids, payment_ids)
+        }
+        Command::SettleConcert { concert_id, seen } => concerts::settle(world, caller, *concert_id, *seen),
         Command::AddSeats { concert_id, seats } => operators::add_seats(world, caller, *concert_id, seats),
         Command::SetSeats { seat_ids, action } => operators::set_seats(world, caller, seat_ids, action),
         Command::SetRoom { room_id, change } => operators::set_room(world, caller, *room_id, change),

@@ -96,9 +96,18 @@ pub enum Refusal {
         /// When it opens.
         opens_at: Time,
     },
-    /// The sale is over, or the concert was closed.
+    /// The sale or the concert is over, or an operator closed it.
     #[error("The sale is closed.")]
     SaleClosed,
+    /// The concert takes place on another day, and is not sold until then is known.
+    #[error("The concert is postponed.")]
+    ConcertPostponed,
+    /// The concert does not take place.
+    #[error("The concert is cancelled.")]
+    ConcertCancelled,
+    /// All payments of a concert are given back only when it was cancelled.
+    #[error("The concert is not cancelled.")]
+    ConcertNotCancelled,
     /// The seat is held by a reservation that is not paid yet.
     #[error("Seat {seat_id} is held.")]
     SeatHeld {
@@ -257,6 +266,9 @@ impl Refusal {
             Self::SeatCoolingDown { .. } => "seat_cooling_down",
             Self::SaleNotOpen { .. } => "sale_not_open",
             Self::SaleClosed => "sale_closed",
+            Self::ConcertPostponed => "concert_postponed",
+            Self::ConcertCancelled => "concert_cancelled",
+            Self::ConcertNotCancelled => "concert_not_cancelled",
             Self::SeatHeld { .. } => "seat_held",
             Self::SeatSold { .. } => "seat_sold",
             Self::SeatBlocked { .. } => "seat_blocked",
@@ -315,6 +327,9 @@ impl Refusal {
             | Self::TooManyHolds { .. }
             | Self::SeatCoolingDown { .. }
             | Self::SaleNotOpen { .. }
+            | Self::ConcertPostponed
+            | Self::ConcertCancelled
+            | Self::ConcertNotCancelled
             | Self::SeveralConcerts
             | Self::HoldExpired { .. }
             | Self::ReservationNotPending

@@ -8,6 +8,10 @@ pub const SEATS_PER_COMMAND_MAX: usize = 20;
 pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
 /// How many holds one command sweeps at most.
 pub const HOLDS_PER_SWEEP_MAX: u32 = 500;
+/// How many seats and payments of a cancelled concert one command winds up, each.
+pub const WIND_UP_MAX: usize = 100;
+/// How many characters the reason for a concert's status may have.
+pub const STATUS_REASON_LEN_MAX: usize = 500;
 /// How many ranges of seat ids one line of the audit log may name.
 pub const AUDIT_RANGES_MAX: usize = 1_000;
 /// The most that a room's `max_active` may be.

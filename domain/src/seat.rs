@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Why a seat is blocked whose payment was given back when the sale was over.
 pub const REFUNDED_AFTER_SALE: &str = "refunded after the sale";
 
+/// Why a seat of a cancelled concert is blocked.
+pub const CONCERT_CANCELLED: &str = "concert cancelled";
+
 /// What may be done with a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

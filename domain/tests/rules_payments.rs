@@ -239,7 +239,7 @@ fn refunds_end_a_day_before_the_concert_but_for_operators() {
 #[test]
 fn a_refund_after_the_sale_blocks_the_seat_until_an_operator_frees_it() {
     let (mut office, token) = Office::with_hold(MINJI, &[1, 2]);
-    let later = ConcertChange { closes_at: Some(at(CLOSES + DAY)), ..ConcertChange::default() };
+    let later = ConcertChange { closes_at: Some(Some(at(CLOSES + DAY))), ..ConcertChange::default() };
     office.run([(0, MINJI, pay(token, &[1, 2]), "paid"), (CLOSES, MINJI, refund(1), "refunded")]);
     assert_eq!(office.letter(1), 'B');
     let seat = &office.model.seats[&SeatId::new(1)];

@@ -231,10 +231,22 @@ CREATE TABLE concert (
     closes_at    bigint NOT NULL CONSTRAINT concert_opens_before_it_closes CHECK (opens_at < closes_at),
     room_id      bigint NOT NULL REFERENCES room (room_id)
         CONSTRAINT concert_room CHECK (room_id IN (0, concert_id)),
-    status       text   NOT NULL CONSTRAINT concert_status CHECK (status IN ('scheduled', 'closed')),
+    status       text   NOT NULL CONSTRAINT concert_status CHECK (
+        status IN ('scheduled', 'closed', 'postponed', 'cancelled')),
     created_at   bigint NOT NULL,
-    updated_at   bigint NOT NULL
+    updated_at   bigint NOT NULL,
+    ends_at      bigint NOT NULL,
+    -- Whether the sale closes with the start, whenever that is, or at a moment of its own.
+    closing      text   NOT NULL CONSTRAINT concert_closing CHECK (closing IN ('with_start', 'apart')),
+    status_reason text,
+    -- When an operator asked for every payment to be given back, and when nothing was left to do.
+    refund_all_at bigint CONSTRAINT concert_refund_all CHECK (refund_all_at IS NULL OR status = 'cancelled'),
+    wound_up_at   bigint CONSTRAINT concert_wound_up CHECK (wound_up_at IS NULL OR status = 'cancelled'),
+    CONSTRAINT concert_starts_before_it_ends CHECK (starts_at < ends_at),
+    CONSTRAINT concert_closes_with_start CHECK (closing <> 'with_start' OR closes_at = starts_at)
 );
+
+CREATE INDEX concert_to_wind_up ON concert (concert_id) WHERE status = 'cancelled' AND wound_up_at IS NULL;
 
 CREATE TABLE seat (
     seat_id        bigint  NOT NULL DEFAULT nextval('seat_ids') PRIMARY KEY,

@@ -45,7 +45,7 @@ pub(crate) struct Concert {
     pub(crate) concert_id: i64,
     /// What it is called.
     pub(crate) title: String,
-    /// `closed` when it was taken off sale.
+    /// `scheduled` unless it was closed, postponed or cancelled, or is over.
     pub(crate) status: String,
     /// When the sale opens.
     pub(crate) opens_at: Timestamp,

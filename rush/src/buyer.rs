@@ -259,7 +259,9 @@ impl Buyer {
             })
             .await?;
         match code(&answer).as_str() {
-            "sale_not_open" | "sale_closed" => return Err(Ending::NotOnSale),
+            "sale_not_open" | "sale_closed" | "concert_postponed" | "concert_cancelled" => {
+                return Err(Ending::NotOnSale);
+            }
             _ => {}
         }
         let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
@@ -400,7 +402,9 @@ impl Buyer {
                     return Err(Ending::TokenLost);
                 }
                 (_, "too_many_seats") => return Err(Ending::TooManySeats),
-                (_, "sale_not_open" | "sale_closed") => return Err(Ending::NotOnSale),
+                (_, "sale_not_open" | "sale_closed" | "concert_postponed" | "concert_cancelled") => {
+                    return Err(Ending::NotOnSale);
+                }
                 (403, _) => return Err(Ending::TokenLost),
                 _ => return Err(Ending::Refused),
             }
@@ -454,7 +458,7 @@ impl Buyer {
             }
             (402, _) => Err(Ending::NoPoints),
             (_, "hold_expired") => Err(Ending::Lapsed),
-            (_, "sale_closed") => Err(Ending::NotOnSale),
+            (_, "sale_closed" | "concert_postponed" | "concert_cancelled") => Err(Ending::NotOnSale),
             (403, _) => Err(Ending::TokenLost),
             _ => Err(Ending::Refused),
         }

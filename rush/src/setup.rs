@@ -102,7 +102,7 @@ async fn choose_concert(operator: &Caller<'_>, options: &SaleOptions) -> Result<
     let now = wall_now();
     concerts
         .into_iter()
-        .find(|concert| concert.status != "closed" && concert.opens_at <= now && now < concert.closes_at)
+        .find(|concert| concert.status == "scheduled" && concert.opens_at <= now && now < concert.closes_at)
         .context("no concert is on sale; give one with --concert")
 }
 

@@ -103,7 +103,15 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
         "a concert's own room knows when its sale opens and is over",
         "SELECT 'room ' || r.room_id FROM room r LEFT JOIN concert c USING (room_id)
          WHERE r.room_id <> 0 AND (r.opens_at IS DISTINCT FROM c.opens_at OR r.closes_at IS NULL
-             OR r.closes_at > c.closes_at OR (c.status = 'scheduled' AND r.closes_at < c.closes_at))",
+             OR r.closes_at > c.closes_at OR (c.status = 'scheduled' AND r.closes_at < c.closes_at
+                 AND r.closes_at < c.ends_at))",
+    ),
+    (
+        "a cancelled concert that is wound up sells nothing and owes nothing that was to be given back",
+        "SELECT 'seat ' || s.seat_id || ' of concert ' || c.concert_id || ' is ' || s.status
+         FROM concert c JOIN seat s USING (concert_id)
+         WHERE c.wound_up_at IS NOT NULL
+           AND (s.status IN ('available', 'held') OR (s.status = 'sold' AND c.refund_all_at IS NOT NULL))",
     ),
     (
         "positions are in the order of issue",

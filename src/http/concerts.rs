@@ -41,7 +41,7 @@ pub(super) struct ConcertQuery {
     /// On or before this date at the venue.
     #[param(value_type = Option<String>, format = "date")]
     to: Option<jiff::civil::Date>,
-    /// Closed by an operator or not.
+    /// What is to become of it, as of now: one that has ended is `over`.
     #[param(inline)]
     status: Option<ConcertStatus>,
     /// How many at most.
@@ -89,9 +89,10 @@ pub(super) async fn list(
         }
     }
     let page = page(query.limit, query.cursor);
-    let filter =
-        ConcertFilter { text: query.text, venue: query.venue, from: query.from, to: query.to, status: query.status };
-    let concerts = app.office.store.concerts(&filter, page).await?;
+    let ConcertQuery { text, venue, from, to, status, .. } = query;
+    let now = app.office.clock.now();
+    let concerts = app.office.store.concerts(&ConcertFilter { text, venue, from, to, status, now }, page).await?;
+    let concerts = concerts.iter().map(|concert| concert.seen_at(now)).collect();
     Ok(json(&next_page(concerts, &page, |concert| concert.concert_id)))
 }
 
@@ -105,7 +106,7 @@ pub(super) async fn one(
     PathId(id): PathId<ConcertId>,
 ) -> HttpResult<Json<Concert>> {
     let concert = app.office.concert(id).await?;
-    Ok(Json(Concert::clone(&concert)))
+    Ok(Json(concert.seen_at(app.office.clock.now())))
 }
 
 /// The seat map: at most a tenth of a second old. Send `If-None-Match` to hear 304 while nothing changed.

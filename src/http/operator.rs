@@ -2,7 +2,7 @@
 
 use crate::{
     bounded::list,
-    catalog::{ConcertDraft, SeatsDraft, checked_start},
+    catalog::{ConcertDraft, SeatsDraft, check_zone},
     flow::UNEXPECTED,
     http::{
         Shared,
@@ -13,10 +13,11 @@ use crate::{
         reply::{List, PageQuery, json, next_page, page, replayed},
     },
     queue::view::RoomView,
-    store::{PaymentFilter, ReservationFilter},
+    store::{PaymentFilter, ReservationFilter, SeatCounts},
     text::checked_text,
 };
 use axum::{
+    Json,
     extract::State,
     http::{Method, StatusCode},
     response::Response,
@@ -28,8 +29,9 @@ use frontrow_domain::{
     money::Money,
     payment::{Payment, PaymentStatus},
     queue::{Gate, Room},
+    refusal::{Refusal, Thing},
     reservation::{Reservation, ReservationStatus},
-    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
+    rules::{SEATS_PER_OPERATOR_COMMAND_MAX, STATUS_REASON_LEN_MAX},
     seat::SeatAction,
     time::Time,
     user::User,
@@ -40,6 +42,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// What changes of a concert; what is left out stays.
+#[expect(clippy::option_option, reason = "null takes something away, leaving it out keeps it")]
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConcertPatch {
@@ -63,7 +66,7 @@ pub struct ConcertPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "date", example = "2027-03-01")]
     concert_date: Option<civil::Date>,
-    /// When it starts, at the venue. The sale's closing time does not move with it.
+    /// When it starts, at the venue. The sale's closing time moves with it unless it was set apart.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "time", example = "20:00:00")]
     start_time: Option<civil::Time>,
@@ -77,12 +80,35 @@ pub struct ConcertPatch {
     /// When the sale opens.
     #[serde(default)]
     opens_at: Option<Time>,
-    /// When the sale closes.
-    #[serde(default)]
-    closes_at: Option<Time>,
-    /// Close it, or take the closing back.
+    /// When the sale closes, set apart from the start; null lets it close with the start again.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Time>)]
+    closes_at: Option<Option<Time>>,
+    /// `closed` and `postponed` stop the sale, `scheduled` lets it go on. To cancel is a call of its own.
     #[serde(default)]
     status: Option<ConcertStatus>,
+    /// Why, for the buyers, 1 to 500 characters; null takes it away, as a new status does.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 500, example = "The singer is ill.")]
+    status_reason: Option<Option<String>>,
+}
+
+/// Why a concert does not take place.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancelling {
+    /// For the buyers.
+    #[schema(min_length = 1, max_length = 500, example = "The singer is ill.")]
+    reason: String,
+}
+
+/// A concert with what has become of its seats.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConcertBooks {
+    /// The concert.
+    concert: Concert,
+    /// Its seats. Of a cancelled concert those that are sold are the payments that have not been given back.
+    seats: SeatCounts,
 }
 
 /// Seats that were added: their ids rise by one.
@@ -217,6 +243,8 @@ pub(super) struct ReservationQuery {
 pub(super) struct PaymentQuery {
     /// Whose.
     user_id: Option<UserId>,
+    /// For a reservation in which concert.
+    concert_id: Option<ConcertId>,
     /// For which reservation.
     reservation_id: Option<ReservationId>,
     /// Standing where.
@@ -261,29 +289,84 @@ pub(super) async fn update_concert(
     let text = |field: &str, text: Option<String>| {
         text.map(|text| checked_text(field, &text, crate::catalog::NAME_LEN_MAX)).transpose()
     };
-    let (zone, date, time) = (body.time_zone, body.concert_date, body.start_time);
-    let start = if zone.is_some() || date.is_some() || time.is_some() {
-        // The moment depends on all three: what is left out is as it is now.
-        let now = app.office.concert(concert_id).await?;
-        let zone = zone.unwrap_or_else(|| now.time_zone.clone());
-        Some(checked_start(zone, date.unwrap_or(now.concert_date), time.unwrap_or(now.start_time))?)
-    } else {
-        None
+    if let Some(zone) = &body.time_zone {
+        check_zone(zone)?;
+    }
+    let status_reason = match body.status_reason {
+        Some(Some(reason)) => Some(Some(checked_text("status_reason", &reason, STATUS_REASON_LEN_MAX)?)),
+        other => other,
     };
     let change = ConcertChange {
         title: text("title", body.title)?,
         artist: text("artist", body.artist)?,
         venue: text("venue", body.venue)?,
-        start,
+        time_zone: body.time_zone,
+        concert_date: body.concert_date,
+        start_time: body.start_time,
         end_time: body.end_time,
         base_price: body.base_price,
         opens_at: body.opens_at,
         closes_at: body.closes_at,
         status: body.status,
+        status_reason,
     };
     let done = app.office.operate(caller, Command::UpdateConcert { concert_id, change }, key).await?;
     let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
+    Ok(replayed(json(&concert.seen_at(app.office.clock.now())), done.novelty))
+}
+
+/// A concert with the counts of its seats.
+#[utoipa::path(get, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "concert_books",
+    params(("concert_id" = ConcertId, Path, description = "The concert")),
+    responses((status = 200, description = "The concert and its seats", body = ConcertBooks)))]
+pub(super) async fn concert(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+) -> HttpResult<Json<ConcertBooks>> {
+    let concert = app.office.store.concert(concert_id).await?.ok_or(Refusal::NotFound { what: Thing::Concert })?;
+    Ok(Json(books(&app, &concert).await?))
+}
+
+async fn books(app: &Shared, concert: &Concert) -> HttpResult<ConcertBooks> {
+    let seats = app.office.store.seat_counts(concert.concert_id).await?;
+    Ok(ConcertBooks { concert: concert.seen_at(app.office.clock.now()), seats })
+}
+
+/// Cancels a concert, for good. Nothing of it is held or paid any more, every hold ends, every seat goes off sale, and
+/// each buyer may refund at once. Cancelling again changes nothing.
+#[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/cancel", tag = "operator",
+    operation_id = "cancel_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
+    request_body = Cancelling, responses((status = 200, description = "The concert", body = Concert)))]
+pub(super) async fn cancel_concert(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<Cancelling>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/cancel", &[&concert_id], &body)?;
+    let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
+    let done = app.office.operate(caller, Command::CancelConcert { concert_id, reason }, key).await?;
+    let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
     Ok(replayed(json(&concert), done.novelty))
+}
+
+/// Gives every payment of a cancelled concert back, part by part, in the background: over restarts, until none is left.
+/// Asking again changes nothing and tells how far it has come.
+#[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/refund-all", tag = "operator",
+    operation_id = "refund_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
+    responses((status = 202, description = "The concert and its seats", body = ConcertBooks)))]
+pub(super) async fn refund_concert(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/refund-all", &[&concert_id], &())?;
+    let done = app.office.operate(caller, Command::RefundConcert { concert_id }, key).await?;
+    let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
+    Ok(replayed((StatusCode::ACCEPTED, json(&books(&app, &concert).await?)), done.novelty))
 }
 
 /// Adds seats, by a range of numbers or by a list. The body may be up to 16 MiB.
@@ -440,7 +523,12 @@ pub(super) async fn payments(
     QueryParams(query): QueryParams<PaymentQuery>,
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
-    let filter = PaymentFilter { user: query.user_id, reservation: query.reservation_id, status: query.status };
+    let filter = PaymentFilter {
+        user: query.user_id,
+        concert: query.concert_id,
+        reservation: query.reservation_id,
+        status: query.status,
+    };
     let rows = app.office.payments(&filter, page).await?;
     Ok(json(&next_page(rows, &page, |row| row.payment_id)))
 }

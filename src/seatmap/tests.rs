@@ -43,9 +43,10 @@ impl Office {
             start_time: jiff::civil::time(20, 0, 0, 0),
             end_time: jiff::civil::time(22, 0, 0, 0),
             starts_at: closes_at,
+            ends_at: closes_at.plus(Span::from_secs(7_200)),
             base_price: Money::new(1),
             opens_at,
-            closes_at,
+            closes_at: None,
             own_room_max_active: None,
         };
         let (Outcome::Concert(concert), _) = self.run(Command::CreateConcert(new)).await else { panic!("no concert") };

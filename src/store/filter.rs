@@ -4,7 +4,7 @@ use crate::{
     store::{ConcertFilter, PaymentFilter, ReservationFilter},
     text::folded,
 };
-use frontrow_domain::{concert::Concert, payment::Payment, reservation::Reservation};
+use frontrow_domain::{concert::Concert, id::ConcertId, payment::Payment, reservation::Reservation};
 
 /// Whether `text` contains `wanted`, which is [`folded`], in any case and in any of the forms that Unicode calls equal.
 pub(super) fn contains(text: &str, wanted: &str) -> bool {
@@ -24,7 +24,7 @@ impl ConcertFilter {
             && self.venue.as_ref().is_none_or(|venue| contains(&concert.venue, venue))
             && self.from.is_none_or(|from| concert.concert_date >= from)
             && self.to.is_none_or(|to| concert.concert_date <= to)
-            && self.status.is_none_or(|status| concert.status == status)
+            && self.status.is_none_or(|status| concert.status_at(self.now) == status)
     }
 }
 
@@ -38,9 +38,10 @@ impl ReservationFilter {
 }
 
 impl PaymentFilter {
-    /// Whether the payment is one of those asked for.
-    pub(super) fn matches(&self, row: &Payment) -> bool {
-        self.user.is_none_or(|user| row.user_id == user)
+    /// Whether the payment, of a reservation in `concert`, is one of those asked for.
+    pub(super) fn matches(&self, row: &Payment, concert: Option<ConcertId>) -> bool {
+        self.concert.is_none_or(|wanted| concert == Some(wanted))
+            && self.user.is_none_or(|user| row.user_id == user)
             && self.reservation.is_none_or(|reservation| row.reservation_id == reservation)
             && self.status.is_none_or(|status| row.status == status)
     }

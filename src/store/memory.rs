@@ -3,14 +3,14 @@
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Life, Line, Page, PaymentFilter, ReservationFilter, Standing, Store, StoreError,
-        filter::contains,
+        Committed, ConcertFilter, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing,
+        Store, StoreError, filter::contains,
     },
 };
 use async_trait::async_trait;
 use frontrow_domain::{
     command::{Keys, Request},
-    concert::Concert,
+    concert::{Concert, ConcertStatus},
     decide::decide_all,
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     model::Model,
@@ -20,7 +20,7 @@ use frontrow_domain::{
     reservation::{Reservation, ReservationStatus},
     retention::Leftover,
     rules::Rules,
-    seat::{Seat, SeatLabel},
+    seat::{Seat, SeatLabel, SeatStatus},
     time::Time,
     user::{Session, User},
     world::AuditEntry,
@@ -215,6 +215,41 @@ impl Store for MemoryStore {
         Ok(seats)
     }
 
+    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
+        let model = &self.state().model;
+        let seats = model.seats.values().filter(|seat| seat.concert_id == concert);
+        Ok(SeatCounts::of(seats.map(|seat| (seat.status, 1))))
+    }
+
+    async fn concerts_to_wind_up(&self, rows: u32) -> Result<Vec<Concert>, StoreError> {
+        let model = &self.state().model;
+        let is_left = |row: &&Concert| row.status == ConcertStatus::Cancelled && row.wound_up_at.is_none();
+        Ok(model.concerts.values().filter(is_left).take(limit(rows)).cloned().collect())
+    }
+
+    async fn remnants(&self, concert: &Concert, after: i32, rows: u32) -> Result<Vec<Remnant>, StoreError> {
+        let model = &self.state().model;
+        let mut left: Vec<_> = model
+            .seats
+            .values()
+            .filter(|seat| seat.concert_id == concert.concert_id && seat.seat_number > after)
+            .filter(|seat| match seat.status {
+                SeatStatus::Available | SeatStatus::Held => true,
+                SeatStatus::Sold => concert.refund_all_at.is_some(),
+                SeatStatus::Blocked => false,
+            })
+            .collect();
+        left.sort_by_key(|seat| seat.seat_number);
+        left.truncate(limit(rows));
+        let payment = |seat: &Seat| {
+            let sold = seat.reservation_id.filter(|_| seat.status == SeatStatus::Sold)?;
+            model.payments.values().find(|payment| payment.reservation_id == sold).map(|payment| payment.payment_id)
+        };
+        let remnant =
+            |seat: &Seat| Remnant { seat_number: seat.seat_number, seat_id: seat.seat_id, payment_id: payment(seat) };
+        Ok(left.into_iter().map(remnant).collect())
+    }
+
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
         Ok(self.state().model.reservations.get(&id).cloned())
     }
@@ -243,8 +278,9 @@ impl Store for MemoryStore {
     }
 
     async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
-        let rows = &self.state().model.payments;
-        Ok(newest(rows.values(), |row| row.payment_id, page, |row| filter.matches(row)))
+        let model = &self.state().model;
+        let concert = |row: &Payment| model.reservations.get(&row.reservation_id).map(|row| row.concert_id);
+        Ok(newest(model.payments.values(), |row| row.payment_id, page, |row| filter.matches(row, concert(row))))
     }
 
     async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {

@@ -35,6 +35,7 @@ pub const SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0007_turns_and_holds.sql"),
     },
     Migration { version: 8, name: "accounts", sql: include_str!("../../migrations/sqlite/0008_accounts.sql") },
+    Migration { version: 9, name: "concert_life", sql: include_str!("../../migrations/sqlite/0009_concert_life.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

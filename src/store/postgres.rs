@@ -27,7 +27,8 @@ pub use connect::{Settings, Statements};
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Line, Page, PaymentFilter, ReservationFilter, Sharing, Standing, Store, StoreError,
+        Committed, ConcertFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Sharing, Standing,
+        Store, StoreError,
         migrate::{self, Migration},
         postgres::{
             reads::{Late, Reads},
@@ -218,6 +219,18 @@ impl Store for PostgresStore {
 
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
         self.reads.changed_seats(concert, since).await
+    }
+
+    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
+        self.reads.seat_counts(concert).await
+    }
+
+    async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError> {
+        self.reads.concerts_to_wind_up(limit).await
+    }
+
+    async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {
+        self.reads.remnants(concert, after, limit).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {

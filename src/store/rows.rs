@@ -17,7 +17,8 @@ macro_rules! room_columns {
 macro_rules! concert_columns {
     () => {
         "concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at, base_price, \
-         opens_at, closes_at, room_id, status, created_at, updated_at"
+         opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing, status_reason, \
+         refund_all_at, wound_up_at"
     };
 }
 
@@ -145,6 +146,11 @@ macro_rules! readers {
                 status: word(row, 13)?,
                 created_at: time(row, 14)?,
                 updated_at: time(row, 15)?,
+                ends_at: time(row, 16)?,
+                closing: word(row, 17)?,
+                status_reason: row.$get(18)?,
+                refund_all_at: time_or_none(row, 19)?,
+                wound_up_at: time_or_none(row, 20)?,
             })
         }
 
@@ -169,6 +175,20 @@ macro_rules! readers {
         /// A row of `seat_columns!()` followed by section, row and grade.
         pub(super) fn labelled_seat(row: &$row) -> Result<(Seat, SeatLabel), $error> {
             Ok((seat(row)?, SeatLabel { section: row.$get(10)?, row: row.$get(11)?, grade: row.$get(12)? }))
+        }
+
+        /// A status of seats with a count.
+        pub(super) fn seat_count(row: &$row) -> Result<(SeatStatus, i64), $error> {
+            Ok((word(row, 0)?, row.$get(1)?))
+        }
+
+        /// A seat's number and id, and the id of its payment.
+        pub(super) fn remnant(row: &$row) -> Result<Remnant, $error> {
+            Ok(Remnant {
+                seat_number: row.$get(0)?,
+                seat_id: SeatId::new(row.$get(1)?),
+                payment_id: row.$get::<_, Option<i64>>(2)?.map(PaymentId::new),
+            })
         }
 
         pub(super) fn reservation(row: &$row) -> Result<Reservation, $error> {

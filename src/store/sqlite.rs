@@ -14,8 +14,8 @@ mod writer;
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Damage, Line, Page, PaymentFilter, ReservationFilter, Standing, Store, StoreError,
-        sqlite::files::Files, sqlite::readers::Readers, sqlite::writer::Writer,
+        Committed, ConcertFilter, Damage, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing,
+        Store, StoreError, sqlite::files::Files, sqlite::readers::Readers, sqlite::writer::Writer,
     },
 };
 use async_trait::async_trait;
@@ -244,6 +244,19 @@ impl Store for SqliteStore {
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
         self.read(move |conn| reads::seats(conn, concert)).await
+    }
+
+    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
+        self.read(move |conn| reads::seat_counts(conn, concert)).await
+    }
+
+    async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError> {
+        self.read(move |conn| reads::concerts_to_wind_up(conn, limit)).await
+    }
+
+    async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {
+        let (id, with_sold) = (concert.concert_id, concert.refund_all_at.is_some());
+        self.read(move |conn| reads::remnants(conn, id, with_sold, after, limit)).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {

@@ -1,7 +1,7 @@
 //! The words that databases keep enum values as: the same in every store.
 
 use frontrow_domain::{
-    concert::ConcertStatus,
+    concert::{Closing, ConcertStatus},
     payment::PaymentStatus,
     points::PointKind,
     queue::{EndReason, Gate, TokenStatus},
@@ -40,7 +40,9 @@ macro_rules! words {
 words!(Role: Buyer = "buyer", Operator = "operator");
 words!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
 words!(Gate: Open = "open", Paused = "paused");
-words!(ConcertStatus: Scheduled = "scheduled", Closed = "closed");
+words!(ConcertStatus:
+    Scheduled = "scheduled", Closed = "closed", Postponed = "postponed", Cancelled = "cancelled", Over = "over");
+words!(Closing: WithStart = "with_start", Apart = "apart");
 words!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
 words!(PaymentStatus: Completed = "completed", Refunded = "refunded");
 words!(PointKind: Charge = "charge", Use = "use", Refund = "refund");

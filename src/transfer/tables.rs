@@ -185,6 +185,11 @@ pub(super) const TABLES: &[Table] = &[
             text("status"),
             number("created_at"),
             number("updated_at"),
+            number("ends_at"),
+            text("closing"),
+            text("status_reason"),
+            number("refund_all_at"),
+            number("wound_up_at"),
         ],
     ),
     table(

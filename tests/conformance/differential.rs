@@ -44,6 +44,14 @@ fn reservation(rng: &mut StdRng) -> ReservationId {
 }
 
 fn operator(rng: &mut StdRng) -> Command {
+    if rng.random_ratio(1, 100) {
+        let concert_id = ConcertId::new(rng.random_range(2..=4));
+        return if rng.random_ratio(1, 2) {
+            Command::CancelConcert { concert_id, reason: "The singer is ill.".to_owned() }
+        } else {
+            Command::RefundConcert { concert_id }
+        };
+    }
     match rng.random_range(0..6) {
         0 => Command::CreateConcert(NewConcert {
             // One in three is refused after it took an id.
@@ -53,7 +61,13 @@ fn operator(rng: &mut StdRng) -> Command {
         1 => Command::UpdateConcert {
             concert_id: ConcertId::new(rng.random_range(1..=3)),
             change: ConcertChange {
-                status: Some(if rng.random_ratio(1, 4) { ConcertStatus::Closed } else { ConcertStatus::Scheduled }),
+                status: Some(match rng.random_range(0..8) {
+                    0 => ConcertStatus::Closed,
+                    1 => ConcertStatus::Postponed,
+                    _ => ConcertStatus::Scheduled,
+                }),
+                concert_date: rng.random_ratio(1, 4).then(|| jiff::civil::date(2027, 3, rng.random_range(1..=9))),
+                closes_at: [None, Some(None), Some(new_concert().closes_at)][rng.random_range(0..3)],
                 base_price: Some(Money::new(rng.random_range(-1..=5))),
                 ..Default::default()
             },
@@ -156,6 +170,13 @@ fn hold(rng: &mut StdRng, token: TokenId) -> Command {
 }
 
 fn system(rng: &mut StdRng, number: usize) -> Command {
+    if rng.random_ratio(1, 10) {
+        return Command::WindUp {
+            concert_id: ConcertId::new(rng.random_range(1..=3)),
+            seat_ids: seats(rng),
+            payment_ids: (0..3).map(|_| PaymentId::new(rng.random_range(1..=20))).collect(),
+        };
+    }
     match rng.random_range(0..9) {
         0 => Command::ExpireHolds { reservation_ids: (0..12).map(|_| reservation(rng)).collect() },
         1 => {

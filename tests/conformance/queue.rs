@@ -129,9 +129,10 @@ impl<'a> Office<'a> {
             start_time: jiff::civil::time(19, 0, 0, 0),
             end_time: jiff::civil::time(21, 0, 0, 0),
             starts_at: self.now.plus(Span::from_secs(30 * 86_400)),
+            ends_at: self.now.plus(Span::from_secs(31 * 86_400)),
             base_price: Money::new(1_000),
             opens_at: self.now,
-            closes_at: self.now.plus(Span::from_secs(20 * 86_400)),
+            closes_at: Some(self.now.plus(Span::from_secs(20 * 86_400))),
             own_room_max_active: None,
         };
         self.one(Caller::System, Command::CreateConcert(concert));

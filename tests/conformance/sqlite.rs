@@ -4,10 +4,11 @@ use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite
 use frontrow::{
     check,
     clock::Clock,
-    store::{Damage, ReservationFilter, Store, StoreError, migrate, sqlite::SqliteStore},
+    store::{ConcertFilter, Damage, ReservationFilter, Store, StoreError, migrate, sqlite::SqliteStore},
 };
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
+    concert::{Closing, ConcertStatus},
     id::{Position, RoomId, TokenId},
     money::Money,
     queue::TokenStatus,
@@ -204,6 +205,58 @@ async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
     let token = store.token(id).await.unwrap().unwrap();
     assert_eq!((token.status, token.activated_at, token.deadline), (TokenStatus::Active, at(2), at(3)));
     assert_eq!((token.turns_passed, token.holds), (0, 0));
+}
+
+#[tokio::test]
+async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    let file = Connection::open(&path).unwrap();
+    file.pragma_update(None, "foreign_keys", true).unwrap();
+    for step in migrate::SQLITE.iter().take(8) {
+        file.execute_batch(step.sql).unwrap();
+    }
+    file.execute_batch(
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
+         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+             base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
+         VALUES (1, 'A', 'A', 'A', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 1803898800000000, 1, 1,
+                 1803898800000000, 0, 'scheduled', 5, 6),
+             (2, 'B', 'B', 'B', 'Asia/Seoul', '2027-03-01', '22:00:00', '01:15:00', 1803906000000000, 1, 1, 900, 0,
+                 'closed', 5, 6);
+         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", grade, created_at, updated_at)
+             VALUES (1, 1, 1, 1, 'available', '', '', '', 5, 5), (2, 2, 1, 1, 'available', '', '', '', 5, 5);
+         PRAGMA user_version = 8; PRAGMA application_id = 0x46524f57;",
+    )
+    .unwrap();
+    drop(file);
+    let store = open(&path).unwrap();
+    let concerts = store.concerts(&ConcertFilter::default(), first(10)).await.unwrap();
+    let seen: Vec<_> = concerts
+        .iter()
+        .map(|row| (row.status, row.closing, row.ends_at.to_string(), row.status_reason.clone(), row.updated_at))
+        .collect();
+    let updated_at = Time::from_micros(6);
+    assert_eq!(
+        seen,
+        [
+            (ConcertStatus::Scheduled, Closing::WithStart, "2027-03-01T13:30:00Z".to_owned(), None, updated_at),
+            (ConcertStatus::Closed, Closing::Apart, "2027-03-01T16:15:00Z".to_owned(), None, updated_at),
+        ]
+    );
+    assert_eq!(store.seats(concerts[0].concert_id).await.unwrap().len(), 1);
+    drop(store);
+    let report = check::sqlite::run(&path).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let file = Connection::open(&path).unwrap();
+    let set = |change: &str| file.execute(&format!("UPDATE concert SET {change} WHERE concert_id = 1"), ());
+    set("status = 'postponed'").unwrap();
+    assert_refused(set("status = 'over'"), "concert_status");
+    assert_refused(set("closes_at = 5"), "concert_closes_with_start");
+    assert_refused(set("ends_at = starts_at"), "concert_starts_before_it_ends");
+    assert_refused(set("refund_all_at = 1"), "concert_refund_all");
+    assert_refused(set("wound_up_at = 1"), "concert_wound_up");
 }
 
 #[tokio::test]

@@ -59,6 +59,8 @@ macro_rules! conformance {
                 who_let_a_seat_go_and_how_often_a_token_held_are_read_back,
                 a_token_that_let_its_turns_pass_has_ended_for_that,
                 a_seat_added_and_held_in_one_batch_is_held,
+                a_cancelled_concert_is_wound_up_as_its_rows_say,
+                refunds_of_buyers_and_of_all_at_once_give_each_payment_back_once,
             },
             accounts::{
                 a_new_password_is_read_back_and_ends_all_sessions_but_one,

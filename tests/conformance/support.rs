@@ -249,12 +249,13 @@ pub(crate) fn new_concert() -> NewConcert {
         venue: "Hangang Hall, Seoul".to_owned(),
         time_zone: "Asia/Seoul".to_owned(),
         concert_date: jiff::civil::date(2027, 3, 1),
-        start_time: jiff::civil::time(20, 0, 0, 0),
-        end_time: jiff::civil::time(22, 30, 0, 0),
+        start_time: jiff::civil::time(17, 0, 0, 0),
+        end_time: jiff::civil::time(19, 30, 0, 0),
         starts_at: START.plus(Span::from_secs(45 * 86_400)),
+        ends_at: START.plus(Span::from_secs(45 * 86_400 + 9_000)),
         base_price: Money::new(90_000),
         opens_at: START,
-        closes_at: START.plus(Span::from_secs(44 * 86_400)),
+        closes_at: Some(START.plus(Span::from_secs(44 * 86_400))),
         own_room_max_active: None,
     }
 }

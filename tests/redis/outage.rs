@@ -336,9 +336,10 @@ async fn room_of_one(office: &Office, user: u128) -> TokenId {
         start_time: jiff::civil::time(20, 0, 0, 0),
         end_time: jiff::civil::time(22, 30, 0, 0),
         starts_at: now.plus(day),
+        ends_at: now.plus(day).plus(day),
         base_price: Money::new(90_000),
         opens_at: now.minus(day),
-        closes_at: now.plus(day),
+        closes_at: None,
         own_room_max_active: Some(5),
     };
     let answers = office.commit(0, vec![(Caller::System, Command::CreateConcert(new))]).await;

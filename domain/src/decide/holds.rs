@@ -141,13 +141,19 @@ pub(super) fn give_up_seat(world: &mut World, closed: &Reservation, action: &Sea
     world.seats.put(seat.seat_id, seat);
 }
 
+/// Takes the seat from a reservation that ended unpaid.
+pub(super) fn give_up_unpaid(world: &mut World, ended: &Reservation, by: Caller) {
+    let action = world.concerts.get(ended.concert_id).map_or(SeatAction::Free, Concert::unpaid_seat);
+    give_up_seat(world, ended, &action, by);
+}
+
 pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> Decision {
     let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Reservation });
     };
     let cancelled = reservation.cancelled(world.now)?;
     world.reservations.put(id, cancelled.clone());
-    give_up_seat(world, &cancelled, &SeatAction::Free, caller);
+    give_up_unpaid(world, &cancelled, caller);
     if caller.runs_the_sale() {
         let detail = serde_json::json!({ "user_id": cancelled.user_id, "seat_id": cancelled.seat_id });
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
@@ -162,7 +168,7 @@ pub(super) fn expire(world: &mut World, caller: Caller, ids: &[ReservationId]) -
     let mut swept = 0_u32;
     for id in ids {
         let Some(expired) = expire_overdue(world, *id) else { continue };
-        give_up_seat(world, &expired, &SeatAction::Free, Caller::Buyer(expired.user_id));
+        give_up_unpaid(world, &expired, Caller::Buyer(expired.user_id));
         swept = swept.saturating_add(1);
     }
     Ok(Outcome::HoldsExpired(swept))

@@ -1,10 +1,8 @@
 use crate::{
-    command::{ConcertChange, Decision, NewConcert, Outcome, RoomChange},
-    concert::{Concert, ConcertStatus},
+    command::{Decision, Outcome, RoomChange},
     decide::holds::expire_overdue,
     id::{ConcertId, RoomId, SeatId},
     money::Money,
-    queue::Room,
     refusal::{Refusal, Thing},
     rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX},
     seat::{NewSeat, Seat, SeatAction, SeatStatus},
@@ -15,125 +13,17 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-fn check_operator(caller: Caller) -> Result<(), Refusal> {
+pub(super) fn check_operator(caller: Caller) -> Result<(), Refusal> {
     if caller.runs_the_sale() { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
-fn malformed(reason: impl Into<String>) -> Refusal {
+pub(super) fn malformed(reason: impl Into<String>) -> Refusal {
     Refusal::Malformed { reason: reason.into() }
-}
-
-pub(super) fn create_concert(world: &mut World, caller: Caller, new: &NewConcert) -> Decision {
-    check_operator(caller)?;
-    if new.opens_at >= new.closes_at {
-        return Err(malformed("The sale must open before it closes."));
-    }
-    if new.base_price < Money::ZERO {
-        return Err(malformed("A price is not negative."));
-    }
-    if let Some(max_active) = new.own_room_max_active {
-        check_max_active(max_active)?;
-    }
-    let now = world.now;
-    let concert_id = world.take_concert_id();
-    let room_id = match new.own_room_max_active {
-        None => RoomId::HOUSE,
-        Some(_) => RoomId::of_concert(concert_id),
-    };
-    let concert = Concert {
-        concert_id,
-        title: new.title.clone(),
-        artist: new.artist.clone(),
-        venue: new.venue.clone(),
-        time_zone: new.time_zone.clone(),
-        concert_date: new.concert_date,
-        start_time: new.start_time,
-        end_time: new.end_time,
-        starts_at: new.starts_at,
-        base_price: new.base_price,
-        opens_at: new.opens_at,
-        closes_at: new.closes_at,
-        room_id,
-        status: ConcertStatus::Scheduled,
-        created_at: now,
-        updated_at: now,
-    };
-    world.concerts.put(concert_id, concert.clone());
-    if let Some(max_active) = new.own_room_max_active {
-        world.rooms.put(room_id, Room::new(room_id, max_active, now));
-        world.note_cap(room_id, max_active);
-        set_sale_window(world, &concert);
-    }
-    let detail = json!({ "title": concert.title, "room_id": room_id });
-    world.add_audit(caller.user_id(), "concert.create", format!("concert {concert_id}"), detail);
-    Ok(Outcome::Concert(concert))
-}
-
-pub(super) fn update_concert(world: &mut World, caller: Caller, id: ConcertId, change: &ConcertChange) -> Decision {
-    check_operator(caller)?;
-    let Some(mut concert) = world.concerts.get(id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Concert });
-    };
-    let ConcertChange { title, artist, venue, start, end_time, base_price, opens_at, closes_at, status } =
-        change.clone();
-    concert.title = title.unwrap_or(concert.title);
-    concert.artist = artist.unwrap_or(concert.artist);
-    concert.venue = venue.unwrap_or(concert.venue);
-    if let Some(start) = start {
-        concert.time_zone = start.time_zone;
-        concert.concert_date = start.concert_date;
-        concert.start_time = start.start_time;
-        concert.starts_at = start.starts_at;
-    }
-    concert.end_time = end_time.unwrap_or(concert.end_time);
-    concert.base_price = base_price.unwrap_or(concert.base_price);
-    concert.opens_at = opens_at.unwrap_or(concert.opens_at);
-    concert.closes_at = closes_at.unwrap_or(concert.closes_at);
-    concert.status = status.unwrap_or(concert.status);
-    if concert.opens_at >= concert.closes_at {
-        return Err(malformed("The sale must open before it closes."));
-    }
-    if concert.base_price < Money::ZERO {
-        return Err(malformed("A price is not negative."));
-    }
-    concert.updated_at = later(concert.updated_at, world.now);
-    world.concerts.put(id, concert.clone());
-    set_sale_window(world, &concert);
-    let detail = json!({
-        "title": change.title, "artist": change.artist, "venue": change.venue,
-        "start": change.start, "end_time": change.end_time, "base_price": change.base_price,
-        "opens_at": change.opens_at, "closes_at": change.closes_at, "status": change.status,
-    });
-    world.add_audit(caller.user_id(), "concert.update", format!("concert {id}"), detail);
-    Ok(Outcome::Concert(concert))
-}
-
-/// Tells the concert's own room when its sale opens and when it is over. A closed concert's sale is over since it was
-/// closed.
-fn set_sale_window(world: &mut World, concert: &Concert) {
-    let Some(mut room) = own_room(world, concert) else { return };
-    let closes_at = match concert.status {
-        ConcertStatus::Scheduled => concert.closes_at,
-        ConcertStatus::Closed => concert.closes_at.min(room.closes_at.unwrap_or(world.now)).min(world.now),
-    };
-    let window = (Some(concert.opens_at), Some(closes_at));
-    if (room.opens_at, room.closes_at) != window {
-        (room.opens_at, room.closes_at) = window;
-        room.updated_at = later(room.updated_at, world.now);
-        world.rooms.put(room.room_id, room);
-    }
-}
-
-/// The room that leads to this concert alone.
-fn own_room(world: &World, concert: &Concert) -> Option<Room> {
-    world.rooms.get(concert.room_id).filter(|_| concert.room_id != RoomId::HOUSE).cloned()
 }
 
 pub(super) fn add_seats(world: &mut World, caller: Caller, id: ConcertId, seats: &[NewSeat]) -> Decision {
     check_operator(caller)?;
-    if !world.concerts.contains(id) {
-        return Err(Refusal::NotFound { what: Thing::Concert });
-    }
+    world.concerts.get(id).ok_or(Refusal::NotFound { what: Thing::Concert })?.check_takes_place()?;
     let mut numbers = HashSet::with_capacity(seats.len());
     for seat in seats {
         if seat.seat_number < 1 || seat.price <= Money::ZERO {
@@ -179,6 +69,11 @@ pub(super) fn set_seats(world: &mut World, caller: Caller, seat_ids: &[SeatId], 
         if matches!(seat.status, SeatStatus::Held | SeatStatus::Sold) && !overdue {
             return Err(Refusal::SeatInUse { seat_id: *id });
         }
+        if *action == SeatAction::Free
+            && let Some(concert) = world.concerts.get(seat.concert_id)
+        {
+            concert.check_takes_place()?;
+        }
     }
     for id in seat_ids {
         let Some(seat) = world.seats.get(*id).cloned() else { continue };
@@ -218,7 +113,7 @@ fn seats_detail(seat_ids: &[SeatId]) -> Map<String, Value> {
     detail
 }
 
-fn check_max_active(max_active: i64) -> Result<(), Refusal> {
+pub(super) fn check_max_active(max_active: i64) -> Result<(), Refusal> {
     if (0..=MAX_ACTIVE_MAX).contains(&max_active) {
         Ok(())
     } else {
@@ -228,7 +123,7 @@ fn check_max_active(max_active: i64) -> Result<(), Refusal> {
 
 /// When a new version of a row was made. Of two versions the later is believed, so a database whose clock has gone back
 /// must not make the new one the earlier.
-fn later(before: Time, now: Time) -> Time {
+pub(super) fn later(before: Time, now: Time) -> Time {
     now.max(before.plus(Span::from_micros(1)))
 }
 

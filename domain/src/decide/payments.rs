@@ -1,6 +1,5 @@
 use crate::{
     command::{Decision, Outcome},
-    concert::ConcertStatus,
     decide::{
         holds::give_up_seat,
         points::{Movement, post},
@@ -13,7 +12,7 @@ use crate::{
     queue::EndReason,
     refusal::{Refusal, Thing},
     reservation::Reservation,
-    seat::{REFUNDED_AFTER_SALE, SeatAction, SeatStatus},
+    seat::SeatStatus,
     user::Caller,
     world::World,
 };
@@ -33,6 +32,8 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     let Some(concert) = world.concerts.get(concert_id).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Concert });
     };
+    // Said first: a hold that the cancelling ended is not what the buyer must hear of.
+    concert.check_takes_place()?;
     let mut price = Money::ZERO;
     let mut confirmed = Vec::with_capacity(reservations.len());
     for reservation in reservations {
@@ -41,11 +42,7 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
         price = price.checked_add(reservation.price).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
         confirmed.push(reservation);
     }
-    // A hold outlives the closing time, so that its five minutes are never cut; but an operator who closes the
-    // concert stops every sale.
-    if concert.status == ConcertStatus::Closed {
-        return Err(Refusal::SaleClosed);
-    }
+    concert.check_payable(now)?;
     let token = check_service(world, caller, token_id, concert.room_id)?;
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
     deducted(balance, price)?;
@@ -114,40 +111,66 @@ fn check_holds_seat(world: &World, reservation: &Reservation) -> Result<(), Refu
     if holds_the_seat { Ok(()) } else { Err(Refusal::ReservationNotPending) }
 }
 
-/// Returns the points, for good. The seat is free again while the sale is open, and blocked when it is over.
+/// Returns the points, for good.
 pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decision {
-    let Some(mut payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
+    let Some(payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: Thing::Payment });
     };
     if payment.status == PaymentStatus::Refunded {
         return Err(Refusal::AlreadyRefunded);
     }
-    let now = world.now;
-    let Some(reservation) = world.reservations.get(payment.reservation_id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Reservation });
-    };
-    let Some(concert) = world.concerts.get(reservation.concert_id).cloned() else {
+    let reservation = world.reservations.get(payment.reservation_id);
+    let Some(concert) = reservation.and_then(|row| world.concerts.get(row.concert_id)) else {
         return Err(Refusal::NotFound { what: Thing::Concert });
     };
-    let until = concert.starts_at.minus(world.rules.refund_cutoff);
-    if now >= until && !caller.runs_the_sale() {
+    if !caller.runs_the_sale()
+        && let Some(until) = concert.refunds_until(world.rules.refund_cutoff)
+        && world.now >= until
+    {
         return Err(Refusal::RefundTooLate { until });
     }
+    let payment = give_back(world, caller, id, |_| true)?;
+    if caller.runs_the_sale() {
+        let detail = serde_json::json!({ "user_id": payment.user_id, "amount": payment.amount });
+        world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), detail);
+    }
+    Ok(Outcome::Refunded(payment))
+}
 
+/// Gives a payment back, whatever the moment, if it is for a reservation as `wanted`: payment, reservation, seat,
+/// balance and history change together.
+///
+/// # Errors
+/// Why it cannot be given back; nothing was changed.
+pub(super) fn give_back(
+    world: &mut World,
+    by: Caller,
+    id: PaymentId,
+    wanted: impl Fn(&Reservation) -> bool,
+) -> Result<Payment, Refusal> {
+    let now = world.now;
+    let Some(mut payment) = world.payments.get(id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Payment });
+    };
+    if payment.status == PaymentStatus::Refunded {
+        return Err(Refusal::AlreadyRefunded);
+    }
+    let Some(reservation) = world.reservations.get(payment.reservation_id).filter(|row| wanted(row)).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Reservation });
+    };
+    let Some(concert) = world.concerts.get(reservation.concert_id) else {
+        return Err(Refusal::NotFound { what: Thing::Concert });
+    };
+    let seat_goes = concert.refunded_seat(now);
     let Some(refunded) = reservation.refunded(now) else { return Err(Refusal::AlreadyRefunded) };
     let balance = world.points.get(payment.user_id).map_or(Money::ZERO, |point| point.amount);
     balance.checked_add(payment.amount).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
 
-    // A sale that opens again must not sell what was given back unseen: after it, an operator frees the seat.
-    let seat_goes = match concert.check_not_over(now) {
-        Ok(()) => SeatAction::Free,
-        Err(_) => SeatAction::Block { reason: REFUNDED_AFTER_SALE.to_owned() },
-    };
     payment.status = PaymentStatus::Refunded;
     payment.refunded_at = Some(now);
     world.payments.put(id, payment.clone());
     world.reservations.put(payment.reservation_id, refunded.clone());
-    give_up_seat(world, &refunded, &seat_goes, caller);
+    give_up_seat(world, &refunded, &seat_goes, by);
     post(
         world,
         payment.user_id,
@@ -159,9 +182,5 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
             reference: None,
         },
     );
-    if caller.runs_the_sale() {
-        let detail = serde_json::json!({ "user_id": payment.user_id, "amount": payment.amount });
-        world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), detail);
-    }
-    Ok(Outcome::Refunded(payment))
+    Ok(payment)
 }

@@ -44,6 +44,8 @@ pub(crate) const OWN: RoomId = RoomId::new(2);
 pub(crate) const CLOSES: i64 = 10 * DAY;
 /// When both concerts start.
 pub(crate) const SHOW: i64 = 30 * DAY;
+/// When the concerts end.
+pub(crate) const ENDS: i64 = SHOW + 150 * MIN;
 
 /// One line of a table: microseconds since the start, who, what, and how it is answered.
 pub(crate) type Row = (i64, Caller, Command, &'static str);
@@ -251,13 +253,14 @@ pub(crate) fn new_concert(own_room_max_active: Option<i64>) -> NewConcert {
         artist: "Midnight Tide".to_owned(),
         venue: "Hangang Hall".to_owned(),
         time_zone: "Asia/Seoul".to_owned(),
-        concert_date: jiff::civil::date(2027, 3, 1),
-        start_time: jiff::civil::time(20, 0, 0, 0),
-        end_time: jiff::civil::time(22, 30, 0, 0),
+        concert_date: jiff::civil::date(2027, 2, 14),
+        start_time: jiff::civil::time(17, 0, 0, 0),
+        end_time: jiff::civil::time(19, 30, 0, 0),
         starts_at: at(SHOW),
+        ends_at: at(ENDS),
         base_price: Money::new(10_000),
         opens_at: START,
-        closes_at: at(CLOSES),
+        closes_at: Some(at(CLOSES)),
         own_room_max_active,
     }
 }

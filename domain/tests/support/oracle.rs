@@ -1,7 +1,7 @@
 //! A second box office, far simpler than the first and written another way: who owns each seat until when, what each
 //! user has as a plain sum, which tokens may be used until when. It says what each command must be answered with.
 
-use super::{CLOSES, DAY, HOUSE, OWN, SHOW, at};
+use super::{CLOSES, DAY, ENDS, HOUSE, OWN, SHOW, at};
 use frontrow_domain::{
     command::{Answer, Command, Issue, Novelty, Outcome, Request},
     concert::ConcertStatus,
@@ -262,7 +262,7 @@ impl Oracle {
             ("hold_expired", holds.iter().any(|hold| now >= hold.until)),
             ("reservation_not_pending", holds.iter().any(|hold| !hold.open)),
             ("insufficient_points", caller.user_id().is_some_and(|user| self.balance(user) < price)),
-            ("sale_closed", self.closed.contains(&concert)),
+            ("sale_closed", self.closed.contains(&concert) || now >= at(ENDS)),
         ];
         assert!(causes.iter().all(|(name, cause)| *name != code || *cause), "{code} without a cause");
         self.may_use(caller, token, concert, now) && causes.iter().all(|(_, cause)| !cause)

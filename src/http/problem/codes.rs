@@ -60,7 +60,10 @@ definitions! {
     SEAT_NUMBER_TAKEN: 409 "seat_number_taken" "The seat number exists" "The concert has a seat with number `seat_number`; no seat was added.";
     TOO_MANY_SEATS: 409 "too_many_seats" "Too many seats" "One user may have at most `limit` seats in a concert.";
     SALE_NOT_OPEN: 409 "sale_not_open" "The sale has not opened" "The sale opens at `opens_at`.";
-    SALE_CLOSED: 409 "sale_closed" "The sale is closed" "The sale is over, or the concert was closed.";
+    SALE_CLOSED: 409 "sale_closed" "The sale is closed" "The sale or the concert is over, or an operator closed it.";
+    CONCERT_POSTPONED: 409 "concert_postponed" "The concert is postponed" "The sale stands still until the new date is known. Payments may be refunded meanwhile.";
+    CONCERT_CANCELLED: 409 "concert_cancelled" "The concert is cancelled" "The concert does not take place; nothing was charged. Payments may be refunded at any time.";
+    CONCERT_NOT_CANCELLED: 409 "concert_not_cancelled" "The concert is not cancelled" "All payments of a concert are given back only when it was cancelled before.";
     HOLD_EXPIRED: 409 "hold_expired" "The hold ran out" "The hold ended at `expired_at`, before the payment; nothing was charged. Hold a seat again.";
     RESERVATION_NOT_PENDING: 409 "reservation_not_pending" "The reservation is not pending" "The reservation was paid, cancelled or expired before.";
     ALREADY_REFUNDED: 409 "already_refunded" "The payment was refunded before" "A payment is refunded once.";

@@ -48,9 +48,10 @@ const CONCERTS: Statement = Statement {
         ") AND ",
         may_contain!("venue", "$3"),
         " AND ($4::text IS NULL OR concert_date >= $4) AND ($5::text IS NULL OR concert_date <= $5)",
-        " AND ($6::text IS NULL OR status = $6) ORDER BY concert_id LIMIT $7"
+        " AND ($6::text IS NULL OR $6 = CASE WHEN status IN ('scheduled', 'closed') AND ends_at <= $8",
+        " THEN 'over' ELSE status END) ORDER BY concert_id LIMIT $7"
     ),
-    types: &[Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
+    types: &[Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8],
 };
 
 const RESERVATIONS: Statement = Statement {
@@ -146,6 +147,19 @@ const PAYMENTS_OF_RESERVATION: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8, Type::UUID],
 };
 
+/// Each reservation of the concert is looked up by itself, and all that were paid are sorted.
+const PAYMENTS_OF_CONCERT: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        payment_columns!(),
+        " FROM (SELECT reservation_id AS id FROM reservation WHERE concert_id = $4",
+        " AND ($6::bigint IS NULL OR reservation_id = $6)) AS its, LATERAL (SELECT * FROM payment",
+        " WHERE reservation_id = its.id OFFSET 0) AS p WHERE payment_id < $1 AND ($2::text IS NULL OR status = $2)",
+        " AND ($5::uuid IS NULL OR user_id = $5) ORDER BY payment_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8, Type::UUID, Type::INT8],
+};
+
 /// A user's versions rise with the ids, and the index is on the versions. A key that is another user's still marks a
 /// place.
 const HISTORY: Statement = Statement {
@@ -201,7 +215,7 @@ impl Reads {
             let more = self
                 .list_somewhere(
                     &CONCERTS,
-                    &[&after, &text_part, &venue_part, &from, &to, &status, &i64::from(rows)],
+                    &[&after, &text_part, &venue_part, &from, &to, &status, &i64::from(rows), &wanted.now.micros()],
                     rows::concert,
                 )
                 .await?;
@@ -273,6 +287,11 @@ impl Reads {
         let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
         let user: Option<Uuid> = filter.user.map(|user| user.0);
         let decode: Decode<_> = rows::payment;
+        if let Some(concert) = filter.concert {
+            let reservation = filter.reservation.map(ReservationId::get);
+            let keys: super::connect::Params<'_> = &[&after, &status, &limit, &concert.get(), &user, &reservation];
+            return self.list(&PAYMENTS_OF_CONCERT, keys, decode).await;
+        }
         match (filter.reservation, user) {
             (Some(reservation), _) => {
                 let keys: super::connect::Params<'_> = &[&after, &status, &limit, &reservation.get(), &user];

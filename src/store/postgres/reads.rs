@@ -10,7 +10,7 @@ use super::{
         token_columns, user_columns,
     },
 };
-use crate::store::{LATE_MAX, Life, Line, Page, Standing, StoreError};
+use crate::store::{LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -110,6 +110,28 @@ const BUSY_ROOMS: Statement = Statement {
               SELECT room_id FROM waiting UNION SELECT room_id FROM active UNION SELECT room_id FROM ending) AS busy
           WHERE room_id IS NOT NULL",
     types: &[],
+};
+
+const SEAT_COUNTS: Statement =
+    Statement { sql: "SELECT status, count(*) FROM seat WHERE concert_id = $1 GROUP BY status", types: &[Type::INT8] };
+
+const CONCERTS_TO_WIND_UP: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        concert_columns!(),
+        " FROM concert WHERE status = 'cancelled' AND wound_up_at IS NULL ORDER BY concert_id LIMIT $1"
+    ),
+    types: &[Type::INT8],
+};
+
+/// What is left to wind up of a concert: seats that are not paid, and with $3 those that are.
+const REMNANTS: Statement = Statement {
+    sql: "SELECT s.seat_number, s.seat_id, CASE WHEN s.status = 'sold' THEN (
+              SELECT p.payment_id FROM payment AS p WHERE p.reservation_id = s.reservation_id) END
+          FROM seat AS s WHERE s.concert_id = $1 AND s.seat_number > $2
+              AND (s.status IN ('available', 'held') OR ($3 AND s.status = 'sold'))
+          ORDER BY s.seat_number LIMIT $4",
+    types: &[Type::INT8, Type::INT4, Type::BOOL, Type::INT8],
 };
 
 const TOKEN: Statement = Statement {
@@ -446,6 +468,19 @@ impl Reads {
         let (now, seats) = (results.next().unwrap_or_default(), results.next().unwrap_or_default());
         let now = decoded(&now, |row| time(row, 0))?.pop().ok_or_else(no_row)?;
         Ok((decoded(&seats, rows::seat)?, now))
+    }
+
+    pub(super) async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
+        Ok(SeatCounts::of(self.list(&SEAT_COUNTS, &[&concert.get()], rows::seat_count).await?))
+    }
+
+    pub(super) async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError> {
+        self.list(&CONCERTS_TO_WIND_UP, &[&i64::from(limit)], rows::concert).await
+    }
+
+    pub(super) async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {
+        let (id, with_sold) = (concert.concert_id.get(), concert.refund_all_at.is_some());
+        self.list(&REMNANTS, &[&id, &after, &with_sold, &i64::from(limit)], rows::remnant).await
     }
 
     pub(super) async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {

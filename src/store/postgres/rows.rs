@@ -1,6 +1,6 @@
 //! How a row of `PostgreSQL` is read.
 
-use crate::store::{rows::readers, words::Word};
+use crate::store::{Remnant, rows::readers, words::Word};
 use frontrow_domain::{
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
@@ -9,7 +9,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Fence, Room, Token},
     reservation::Reservation,
-    seat::{LetGo, Seat, SeatLabel},
+    seat::{LetGo, Seat, SeatLabel, SeatStatus},
     time::Time,
     user::{ResetLink, Session, User},
     world::AuditEntry,

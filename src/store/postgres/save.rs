@@ -529,9 +529,33 @@ impl Step<'_, Concert> {
         let statuses: Vec<&str> = column(self.rows, |row| row.status.word());
         let created: Vec<i64> = column(self.rows, |row| row.created_at.micros());
         let updated: Vec<i64> = column(self.rows, |row| row.updated_at.micros());
+        let end_moments: Vec<i64> = column(self.rows, |row| row.ends_at.micros());
+        let closing: Vec<&str> = column(self.rows, |row| row.closing.word());
+        let reasons: Vec<Option<&str>> = column(self.rows, |row| row.status_reason.as_deref());
+        let refunds: Vec<Option<i64>> = column(self.rows, |row| micros(row.refund_all_at));
+        let wound_up: Vec<Option<i64>> = column(self.rows, |row| micros(row.wound_up_at));
         let params: Vec<&(dyn ToSql + Sync)> = vec![
-            &ids, &titles, &artists, &venues, &zones, &dates, &starts, &ends, &moments, &prices, &openings, &closings,
-            &rooms, &statuses, &created, &updated,
+            &ids,
+            &titles,
+            &artists,
+            &venues,
+            &zones,
+            &dates,
+            &starts,
+            &ends,
+            &moments,
+            &prices,
+            &openings,
+            &closings,
+            &rooms,
+            &statuses,
+            &created,
+            &updated,
+            &end_moments,
+            &closing,
+            &reasons,
+            &refunds,
+            &wound_up,
         ];
         self.run_checked(params).await
     }

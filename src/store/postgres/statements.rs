@@ -98,20 +98,30 @@ pub(super) const UPDATE_CONCERTS: Statement = Statement {
               UPDATE concert AS c SET title = k.title, artist = k.artist, venue = k.venue, time_zone = k.time_zone,
                   concert_date = k.concert_date, start_time = k.start_time, end_time = k.end_time,
                   starts_at = k.starts_at, base_price = k.base_price, opens_at = k.opens_at, closes_at = k.closes_at,
-                  status = k.status, updated_at = k.updated_at
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS k (id, title,
-                  artist, venue, time_zone, concert_date, start_time, end_time, starts_at, base_price, opens_at,
-                  closes_at, room_id, status, created_at, updated_at)
+                  status = k.status, updated_at = k.updated_at, ends_at = k.ends_at, closing = k.closing,
+                  status_reason = k.status_reason, refund_all_at = k.refund_all_at, wound_up_at = k.wound_up_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                  $21) AS k (id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+                  base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing,
+                  status_reason, refund_all_at, wound_up_at)
               WHERE c.concert_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $17) FROM done",
-    types: &[IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, NUMBER],
+          ) SELECT all_found(count(*), $22) FROM done",
+    types: &[
+        IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, IDS, TEXTS,
+        TEXTS, IDS, IDS, NUMBER,
+    ],
 };
 
 pub(super) const INSERT_CONCERTS: Statement = Statement {
     sql: "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time,
-              starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
-          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-    types: &[IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS],
+              starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing,
+              status_reason, refund_all_at, wound_up_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+              $20, $21)",
+    types: &[
+        IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, IDS, TEXTS,
+        TEXTS, IDS, IDS,
+    ],
 };
 
 pub(super) const INSERT_SEATS: Statement = Statement {

@@ -166,11 +166,13 @@ impl Changed {
                 }
                 Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
                 Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
-                Command::UpdateConcert { concert_id, .. } => {
+                Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
                     changed.concerts.push(concert_id.get());
                 }
-                Command::AddSeats { concert_id, .. } => changed.concerts.push(concert_id.get()),
+                Command::RefundConcert { concert_id }
+                | Command::SettleConcert { concert_id, .. }
+                | Command::AddSeats { concert_id, .. } => changed.concerts.push(concert_id.get()),
                 _ => {}
             }
         }

@@ -4,7 +4,9 @@ use super::rows::{
     self, Word, concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, time, token_columns, user_columns,
 };
-use crate::store::{ConcertFilter, Life, Line, Page, PaymentFilter, ReservationFilter, Standing, filter};
+use crate::store::{
+    ConcertFilter, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing, filter,
+};
 use frontrow_domain::{
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -261,6 +263,49 @@ pub(super) fn seats(conn: &Connection, concert: ConcertId) -> Result<Vec<(Seat, 
     )
 }
 
+pub(super) fn seat_counts(conn: &Connection, concert: ConcertId) -> Result<SeatCounts> {
+    let rows = list(
+        conn,
+        "SELECT status, count(*) FROM seat WHERE concert_id = ?1 GROUP BY status",
+        (concert.get(),),
+        rows::seat_count,
+    )?;
+    Ok(SeatCounts::of(rows))
+}
+
+pub(super) fn concerts_to_wind_up(conn: &Connection, limit: u32) -> Result<Vec<Concert>> {
+    list(
+        conn,
+        concat!(
+            "SELECT ",
+            concert_columns!(),
+            " FROM concert INDEXED BY concert_to_wind_up WHERE status = 'cancelled' AND wound_up_at IS NULL",
+            " ORDER BY concert_id LIMIT ?1"
+        ),
+        (limit,),
+        rows::concert,
+    )
+}
+
+pub(super) fn remnants(
+    conn: &Connection,
+    concert: ConcertId,
+    with_sold: bool,
+    after: i32,
+    limit: u32,
+) -> Result<Vec<Remnant>> {
+    list(
+        conn,
+        "SELECT seat_number, seat_id, CASE WHEN status = 'sold' THEN (
+             SELECT payment_id FROM payment WHERE payment.reservation_id = seat.reservation_id) END
+         FROM seat WHERE concert_id = ?1 AND seat_number > ?2
+           AND (status = 'available' OR status = 'held' OR (status = 'sold' AND ?3))
+         ORDER BY seat_number LIMIT ?4",
+        (concert.get(), after, with_sold, limit),
+        rows::remnant,
+    )
+}
+
 pub(super) fn reservation(conn: &Connection, id: ReservationId) -> Result<Option<Reservation>> {
     find(
         conn,
@@ -332,7 +377,7 @@ pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<Pay
     let mut sql = concat!("SELECT ", payment_columns!(), " FROM payment").to_owned();
     // Named, since statistics of another day may lead past them. A reservation has one payment, which is always found.
     match filter {
-        PaymentFilter { user: None, reservation: None, status: Some(PaymentStatus::Refunded) } => {
+        PaymentFilter { user: None, reservation: None, concert: _, status: Some(PaymentStatus::Refunded) } => {
             sql.push_str(" INDEXED BY payment_refunded WHERE status = 'refunded' AND payment_id < ?4");
         }
         PaymentFilter { user: Some(_), reservation: None, .. } => {
@@ -349,12 +394,18 @@ pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<Pay
     if filter.status.is_some() {
         sql.push_str(" AND status = ?3");
     }
-    sql.push_str(" ORDER BY payment_id DESC LIMIT ?5");
+    if filter.concert.is_some() {
+        sql.push_str(
+            " AND (SELECT concert_id FROM reservation WHERE reservation.reservation_id = payment.reservation_id) = ?5",
+        );
+    }
+    sql.push_str(" ORDER BY payment_id DESC LIMIT ?6");
     let keys = (
         filter.user.map(|user| user.0),
         filter.reservation.map(ReservationId::get),
         filter.status.map(Word::word),
         page.after.map_or(i64::MAX, PaymentId::get),
+        filter.concert.map(ConcertId::get),
         page.limit,
     );
     list(conn, &sql, keys, rows::payment)

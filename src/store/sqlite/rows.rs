@@ -1,7 +1,7 @@
 //! How a row of `SQLite` is read.
 
-use crate::store::rows::readers;
 pub(super) use crate::store::words::Word;
+use crate::store::{Remnant, rows::readers};
 use frontrow_domain::{
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
@@ -10,7 +10,7 @@ use frontrow_domain::{
     points::{Point, PointEntry},
     queue::{Fence, Room, Token},
     reservation::Reservation,
-    seat::{LetGo, Seat, SeatLabel},
+    seat::{LetGo, Seat, SeatLabel, SeatStatus},
     time::Time,
     user::{ResetLink, Session, User},
     world::AuditEntry,

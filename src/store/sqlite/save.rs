@@ -211,7 +211,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
         conn.prepare_cached(
             "UPDATE concert SET title = ?2, artist = ?3, venue = ?4, opens_at = ?5, closes_at = ?6, status = ?7,
                  updated_at = ?8, time_zone = ?9, concert_date = ?10, start_time = ?11, end_time = ?12,
-                 starts_at = ?13, base_price = ?14
+                 starts_at = ?13, base_price = ?14, ends_at = ?15, closing = ?16, status_reason = ?17,
+                 refund_all_at = ?18, wound_up_at = ?19
              WHERE concert_id = ?1",
         )?
         .execute(params![
@@ -228,15 +229,21 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             concert.start_time.to_string(),
             concert.end_time.to_string(),
             concert.starts_at.micros(),
-            concert.base_price.get()
+            concert.base_price.get(),
+            concert.ends_at.micros(),
+            concert.closing.word(),
+            concert.status_reason,
+            concert.refund_all_at.map(Time::micros),
+            concert.wound_up_at.map(Time::micros)
         ])
         .and_then(one)?;
     }
     for concert in &concerts.inserted {
         conn.prepare_cached(
             "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time,
-                 starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                 starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing,
+                 status_reason, refund_all_at, wound_up_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         )?
         .execute(params![
             concert.concert_id.get(),
@@ -254,7 +261,12 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             concert.room_id.get(),
             concert.status.word(),
             concert.created_at.micros(),
-            concert.updated_at.micros()
+            concert.updated_at.micros(),
+            concert.ends_at.micros(),
+            concert.closing.word(),
+            concert.status_reason,
+            concert.refund_all_at.map(Time::micros),
+            concert.wound_up_at.map(Time::micros)
         ])?;
     }
     Ok(())

@@ -65,6 +65,25 @@ pub(super) async fn concerts_are_found_by_every_filter(office: &Fixture) {
     assert_eq!(find(ConcertFilter { from: date(2), ..any() }, first(10)).await, [summer]);
     let closed = ConcertFilter { status: Some(ConcertStatus::Closed), ..any() };
     assert_eq!(find(closed, first(10)).await, [tide]);
+    // From its end on a concert is over, whether it was closed or not.
+    let end = office.store.concert(tide).await.unwrap().unwrap().ends_at;
+    let is = |status, now| ConcertFilter { status: Some(status), now, ..any() };
+    let before = end.minus(Span::from_micros(1));
+    for (status, now, expected) in [
+        (ConcertStatus::Closed, before, vec![tide]),
+        (ConcertStatus::Scheduled, before, vec![summer]),
+        (ConcertStatus::Over, before, vec![]),
+        (ConcertStatus::Closed, end, vec![]),
+        (ConcertStatus::Scheduled, end, vec![]),
+        (ConcertStatus::Over, end, vec![tide, summer]),
+        (ConcertStatus::Postponed, end, vec![]),
+    ] {
+        assert_eq!(find(is(status, now), first(10)).await, expected, "{status:?} at {now}");
+    }
+    let reason = "The singer is ill.".to_owned();
+    office.ask(Caller::System, Command::CancelConcert { concert_id: tide, reason }).await.unwrap();
+    assert_eq!(find(is(ConcertStatus::Cancelled, end), first(10)).await, [tide], "it was never over");
+    assert_eq!(find(is(ConcertStatus::Over, end), first(10)).await, [summer]);
 }
 
 pub(super) async fn seats_come_by_number_with_their_labels(office: &Fixture) {
@@ -162,8 +181,22 @@ pub(super) async fn payments_are_filtered_and_paged(office: &Fixture) {
         assert_eq!(find(filter, after(old, 10)).await, []);
     }
     assert_eq!(find(PaymentFilter { status: Some(PaymentStatus::Completed), ..any }, first(10)).await, [new]);
-    let none = PaymentFilter { user: Some(one.user), reservation: of, status: None };
+    let none = PaymentFilter { user: Some(one.user), reservation: of, ..any };
     assert!(find(none, first(10)).await.is_empty());
+    let reservation = office.store.reservation(one.payment.reservation_id).await.unwrap().unwrap();
+    let its = PaymentFilter { concert: Some(reservation.concert_id), ..any };
+    assert_eq!(find(its, first(10)).await, [old]);
+    assert_eq!(find(its, after(old, 10)).await, []);
+    for (filter, expected) in [
+        (PaymentFilter { user: Some(one.user), ..its }, vec![old]),
+        (PaymentFilter { user: Some(two.user), ..its }, vec![]),
+        (PaymentFilter { status: refunded, ..its }, vec![old]),
+        (PaymentFilter { status: Some(PaymentStatus::Completed), ..its }, vec![]),
+        (PaymentFilter { reservation: Some(one.payment.reservation_id), ..its }, vec![old]),
+        (PaymentFilter { reservation: of, ..its }, vec![]),
+    ] {
+        assert_eq!(find(filter, first(10)).await, expected, "{filter:?}");
+    }
 }
 
 pub(super) async fn the_history_is_paged_and_sums_to_the_balance(office: &Fixture) {

@@ -1,9 +1,9 @@
 use crate::support::{Fixture, START, first, keyed, new_concert, new_seat, request};
 use frontrow::store::{ConcertFilter, ReservationFilter};
 use frontrow_domain::{
-    command::{Command, ConcertChange, ConcertStart, NewConcert, Outcome, RoomChange},
-    concert::ConcertStatus,
-    id::{RoomId, SeatId},
+    command::{Command, ConcertChange, NewConcert, Outcome, RoomChange},
+    concert::{Closing, Concert, ConcertStatus},
+    id::{ConcertId, RoomId, SeatId},
     money::Money,
     payment::PaymentStatus,
     points::PointKind,
@@ -15,6 +15,8 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use std::sync::Arc;
+use tokio::task::JoinSet;
 
 async fn seat(office: &Fixture, id: SeatId) -> Seat {
     for concert in office.store.concerts(&ConcertFilter::default(), first(100)).await.unwrap() {
@@ -240,22 +242,25 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     let later = START.plus(Span::from_secs(10));
     let change = ConcertChange {
         title: Some("The Second Night".to_owned()),
-        start: Some(ConcertStart {
-            time_zone: "Asia/Tokyo".to_owned(),
-            concert_date: jiff::civil::date(2027, 4, 2),
-            start_time: jiff::civil::time(19, 15, 0, 0),
-            starts_at: later.plus(Span::from_secs(90 * 86_400)),
-        }),
-        end_time: Some(jiff::civil::time(23, 0, 0, 0)),
+        time_zone: Some("Asia/Tokyo".to_owned()),
+        concert_date: Some(jiff::civil::date(2027, 4, 2)),
+        start_time: Some(jiff::civil::time(19, 15, 0, 0)),
+        end_time: Some(jiff::civil::time(1, 0, 0, 0)),
         base_price: Some(Money::new(77_000)),
         status: Some(ConcertStatus::Closed),
+        status_reason: Some(Some("The hall is full.".to_owned())),
         ..Default::default()
     };
     let changed = office.ask(Caller::System, Command::UpdateConcert { concert_id: concert.concert_id, change }).await;
     let Ok(Outcome::Concert(changed)) = changed else { panic!("{changed:?}") };
     assert_eq!((changed.title.as_str(), changed.updated_at), ("The Second Night", later));
     assert_eq!((changed.time_zone.as_str(), changed.base_price), ("Asia/Tokyo", Money::new(77_000)));
-    assert_eq!((changed.starts_at, changed.closes_at), (later.plus(Span::from_secs(90 * 86_400)), concert.closes_at));
+    assert_eq!(
+        (changed.starts_at.to_string().as_str(), changed.closes_at),
+        ("2027-04-02T10:15:00Z", concert.closes_at)
+    );
+    assert_eq!((changed.ends_at.to_string().as_str(), changed.closing), ("2027-04-02T16:00:00Z", Closing::Apart));
+    assert_eq!(changed.status_reason.as_deref(), Some("The hall is full."));
     assert_eq!(office.store.concert(concert.concert_id).await.unwrap(), Some(changed));
 
     let change = RoomChange {
@@ -288,7 +293,7 @@ pub(super) async fn a_concerts_own_room_follows_its_sale(office: &Fixture) {
     };
     assert_eq!(window().await, (Some(concert.opens_at), Some(concert.closes_at)));
     let (opens_at, closes_at) = (START.plus(Span::from_secs(3_600)), START.plus(Span::from_secs(7_200)));
-    let change = ConcertChange { opens_at: Some(opens_at), closes_at: Some(closes_at), ..Default::default() };
+    let change = ConcertChange { opens_at: Some(opens_at), closes_at: Some(Some(closes_at)), ..Default::default() };
     let update = |change| Command::UpdateConcert { concert_id: concert.concert_id, change };
     let token = office.join(office.register().await, concert.room_id).await;
     let (_, changes) = office.batch(vec![request(Caller::System, update(change))]).await;
@@ -356,4 +361,121 @@ pub(super) async fn a_seat_added_and_held_in_one_batch_is_held(office: &Fixture)
     let Ok(Outcome::Held(held)) = &answers[1].decision else { panic!("{answers:?}") };
     assert_eq!(office.store.reservation(held[0].reservation_id).await.unwrap().as_ref(), held.first());
     assert_eq!(seat(office, SeatId::new(2)).await.status, SeatStatus::Held);
+}
+
+fn call_off(concert_id: ConcertId) -> Command {
+    Command::CancelConcert { concert_id, reason: "The singer is ill.".to_owned() }
+}
+
+pub(super) async fn a_cancelled_concert_is_wound_up_as_its_rows_say(office: &Fixture) {
+    let sale = office.sale().await;
+    let concert_id = office.store.reservation(sale.payment.reservation_id).await.unwrap().unwrap().concert_id;
+    let other = office.concert().await.concert_id;
+    office.seats(other, 1).await;
+    let buyer = office.register().await;
+    let token = office.activate(buyer).await;
+    let held = office.hold(buyer, token, sale.seats[1]).await;
+    let counts = async || {
+        let counts = office.store.seat_counts(concert_id).await.unwrap();
+        [counts.available, counts.held, counts.sold, counts.blocked]
+    };
+    assert_eq!(counts().await, [1, 1, 1, 0]);
+    assert_eq!(office.store.concerts_to_wind_up(10).await.unwrap(), []);
+
+    let Ok(Outcome::Concert(cancelled)) = office.ask(Caller::System, call_off(concert_id)).await else { panic!() };
+    assert_eq!(office.store.concerts_to_wind_up(10).await.unwrap(), std::slice::from_ref(&cancelled));
+    assert_eq!(office.store.concerts_to_wind_up(0).await.unwrap(), []);
+    let pay = Command::Pay { token, reservation_ids: vec![held.reservation_id] };
+    assert_eq!(office.ask(Caller::Buyer(buyer), pay).await, Err(Refusal::ConcertCancelled));
+    let left = async |concert: &Concert, after, limit| {
+        let left = office.store.remnants(concert, after, limit).await.unwrap();
+        left.into_iter().map(|seat| (seat.seat_number, seat.seat_id, seat.payment_id)).collect::<Vec<_>>()
+    };
+    let unpaid = [(2, sale.seats[1], None), (3, sale.seats[2], None)];
+    assert_eq!(left(&cancelled, 0, 10).await, unpaid);
+    let wind_up = |seat_ids: &[SeatId], payment_ids: Vec<_>| Command::WindUp {
+        concert_id,
+        seat_ids: seat_ids.to_vec(),
+        payment_ids,
+    };
+    let unpaid = wind_up(&sale.seats, Vec::new());
+    assert_eq!(office.ask(Caller::System, unpaid).await, Ok(Outcome::WoundUp { seats: 2, refunds: 0 }));
+    assert_eq!(counts().await, [0, 0, 1, 2]);
+    let ended = office.store.reservation(held.reservation_id).await.unwrap().unwrap();
+    assert_eq!((ended.status, ended.closed_at), (ReservationStatus::Cancelled, Some(START)));
+
+    let asked = office.ask(Caller::System, Command::RefundConcert { concert_id }).await;
+    let Ok(Outcome::Concert(asked)) = asked else { panic!("{asked:?}") };
+    let payment = sale.payment.payment_id;
+    assert_eq!(left(&asked, 0, 10).await, [(1, sale.seats[0], Some(payment))]);
+    assert_eq!(left(&asked, 1, 10).await, []);
+    assert_eq!(left(&asked, 0, 0).await, []);
+    let refund = wind_up(&[], vec![payment]);
+    assert_eq!(office.ask(Caller::System, refund).await, Ok(Outcome::WoundUp { seats: 0, refunds: 1 }));
+    assert_eq!(counts().await, [0, 0, 0, 3]);
+    let point = office.store.point(sale.user).await.unwrap().unwrap();
+    assert_eq!(point.amount, Money::new(1_000_000));
+    assert_eq!(office.store.payment(payment).await.unwrap().unwrap().status, PaymentStatus::Refunded);
+
+    office.advance(60);
+    let settle = Command::SettleConcert { concert_id, seen: asked.updated_at };
+    let Ok(Outcome::Concert(settled)) = office.ask(Caller::System, settle).await else { panic!() };
+    assert_eq!(settled.wound_up_at, Some(START.plus(Span::from_secs(60))));
+    assert_eq!(office.store.concert(concert_id).await.unwrap(), Some(settled));
+    assert_eq!(office.store.concerts_to_wind_up(10).await.unwrap(), []);
+}
+
+pub(super) async fn refunds_of_buyers_and_of_all_at_once_give_each_payment_back_once(office: &Fixture) {
+    let concert_id = office.concert().await.concert_id;
+    let seats = office.seats(concert_id, 12).await;
+    let mut payments = Vec::new();
+    for wanted in seats.chunks(4) {
+        let user = office.register().await;
+        office.charge(user, 480_000).await;
+        let token = office.activate(user).await;
+        let wish = Command::Hold { token, seat_ids: wanted.to_vec() };
+        let Ok(Outcome::Held(held)) = office.ask(Caller::Buyer(user), wish).await else { panic!() };
+        let reservation_ids = held.iter().map(|row| row.reservation_id).collect();
+        let paid = office.ask(Caller::Buyer(user), Command::Pay { token, reservation_ids }).await;
+        let Ok(Outcome::Paid(paid)) = paid else { panic!("{paid:?}") };
+        payments.extend(paid);
+    }
+    office.ask(Caller::System, call_off(concert_id)).await.unwrap();
+    let ids: Vec<_> = payments.iter().map(|payment| payment.payment_id).collect();
+    // Two operators ask, two instances wind up, and each buyer asks for each payment.
+    let mut requests = vec![request(Caller::System, Command::RefundConcert { concert_id }); 2];
+    for _ in 0..2 {
+        for part in ids.chunks(5) {
+            let command = Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: part.to_vec() };
+            requests.push(request(Caller::System, command));
+        }
+    }
+    for payment in &payments {
+        let command = Command::Refund { payment_id: payment.payment_id };
+        requests.push(request(Caller::Buyer(payment.user_id), command));
+    }
+    let mut tasks = JoinSet::new();
+    for one in requests {
+        let store = Arc::clone(&office.store);
+        tasks.spawn(async move { store.transact(vec![one].into()).await.unwrap().answers.remove(0).decision });
+    }
+    let mut refunds = 0;
+    while let Some(decision) = tasks.join_next().await {
+        match decision.unwrap() {
+            Ok(Outcome::Refunded(_)) => refunds += 1,
+            Ok(Outcome::WoundUp { refunds: more, .. }) => refunds += more,
+            Ok(Outcome::Concert(_)) | Err(Refusal::AlreadyRefunded) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(refunds, 12);
+    for payment in &payments {
+        let user = payment.user_id;
+        assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(480_000));
+        let history = office.store.history(user, first(100)).await.unwrap();
+        let back = history.iter().filter(|entry| entry.payment_id == Some(payment.payment_id)).count();
+        assert_eq!(back, 2, "one use and one refund");
+    }
+    let counts = office.store.seat_counts(concert_id).await.unwrap();
+    assert_eq!((counts.sold, counts.blocked), (0, 12));
 }

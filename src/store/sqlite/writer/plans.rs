@@ -166,9 +166,10 @@ fn sell(writer: &mut Writer, first: i64) {
         start_time: jiff::civil::time(20, 0, 0, 0),
         end_time: jiff::civil::time(22, 0, 0, 0),
         starts_at: START.plus(Span::from_secs(45 * 86_400)),
+        ends_at: START.plus(Span::from_secs(46 * 86_400)),
         base_price: Money::new(100),
         opens_at: START,
-        closes_at: START.plus(Span::from_secs(44 * 86_400)),
+        closes_at: Some(START.plus(Span::from_secs(44 * 86_400))),
         own_room_max_active: None,
     };
     let made = ask(writer, vec![(Caller::System, Command::CreateConcert(concert))]);

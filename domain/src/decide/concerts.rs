@@ -1,0 +1,301 @@
+//! The life of a concert: made, changed, cancelled, wound up.
+
+use crate::{
+    command::{ConcertChange, Decision, NewConcert, Outcome},
+    concert::{Closing, Concert, ConcertStatus, LATE_SALES, LocalHours},
+    decide::{
+        holds::give_up_unpaid,
+        operators::{check_max_active, check_operator, later, malformed},
+        payments::give_back,
+    },
+    id::{ConcertId, PaymentId, RoomId, SeatId},
+    money::Money,
+    queue::Room,
+    refusal::{Refusal, Thing},
+    reservation::ReservationStatus,
+    rules::STATUS_REASON_LEN_MAX,
+    seat::SeatStatus,
+    time::Time,
+    user::Caller,
+    world::World,
+};
+use serde_json::json;
+
+pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Decision {
+    check_operator(caller)?;
+    let (closes_at, closing) = match new.closes_at {
+        None => (new.starts_at, Closing::WithStart),
+        Some(at) => (at, Closing::Apart),
+    };
+    if let Some(max_active) = new.own_room_max_active {
+        check_max_active(max_active)?;
+    }
+    let now = world.now;
+    let mut concert = Concert {
+        concert_id: ConcertId::new(0),
+        title: new.title.clone(),
+        artist: new.artist.clone(),
+        venue: new.venue.clone(),
+        time_zone: new.time_zone.clone(),
+        concert_date: new.concert_date,
+        start_time: new.start_time,
+        end_time: new.end_time,
+        starts_at: new.starts_at,
+        ends_at: new.ends_at,
+        base_price: new.base_price,
+        opens_at: new.opens_at,
+        closes_at,
+        closing,
+        room_id: RoomId::HOUSE,
+        status: ConcertStatus::Scheduled,
+        status_reason: None,
+        refund_all_at: None,
+        wound_up_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    check(&concert)?;
+    // A refused concert takes no number.
+    concert.concert_id = world.take_concert_id();
+    if let Some(max_active) = new.own_room_max_active {
+        let room_id = RoomId::of_concert(concert.concert_id);
+        world.rooms.put(room_id, Room::new(room_id, max_active, now));
+        world.note_cap(room_id, max_active);
+        concert.room_id = room_id;
+        set_sale_window(world, &concert);
+    }
+    world.concerts.put(concert.concert_id, concert.clone());
+    let detail = json!({ "title": concert.title, "room_id": concert.room_id });
+    world.add_audit(caller.user_id(), "concert.create", object(&concert), detail);
+    Ok(Outcome::Concert(concert))
+}
+
+/// What every concert must be.
+fn check(concert: &Concert) -> Result<(), Refusal> {
+    if concert.ends_at <= concert.starts_at {
+        return Err(malformed("A concert must start before it ends."));
+    }
+    if concert.opens_at >= concert.closes_at {
+        return Err(malformed("The sale must open before it closes."));
+    }
+    if concert.base_price < Money::ZERO {
+        return Err(malformed("A price is not negative."));
+    }
+    let reason = concert.status_reason.as_ref();
+    if reason.is_some_and(|reason| reason.is_empty() || reason.chars().count() > STATUS_REASON_LEN_MAX) {
+        return Err(malformed(format!("A reason has 1 to {STATUS_REASON_LEN_MAX} characters.")));
+    }
+    Ok(())
+}
+
+fn object(concert: &Concert) -> String {
+    format!("concert {}", concert.concert_id)
+}
+
+fn find(world: &World, id: ConcertId) -> Result<Concert, Refusal> {
+    world.concerts.get(id).cloned().ok_or(Refusal::NotFound { what: Thing::Concert })
+}
+
+/// Saves a concert that was changed.
+fn put(world: &mut World, mut concert: Concert) -> Concert {
+    concert.updated_at = later(concert.updated_at, world.now);
+    world.concerts.put(concert.concert_id, concert.clone());
+    concert
+}
+
+/// Tells the concert's own room when its sale opens and when it is over: since an operator stopped it, or when it
+/// closes or the concert ends.
+fn set_sale_window(world: &mut World, concert: &Concert) {
+    let Some(mut room) = own_room(world, concert) else { return };
+    let last = concert.closes_at.min(concert.ends_at);
+    let closes_at = match concert.status {
+        ConcertStatus::Scheduled | ConcertStatus::Over => last,
+        ConcertStatus::Closed | ConcertStatus::Postponed | ConcertStatus::Cancelled => {
+            last.min(room.closes_at.unwrap_or(world.now)).min(world.now)
+        }
+    };
+    let window = (Some(concert.opens_at), Some(closes_at));
+    if (room.opens_at, room.closes_at) != window {
+        (room.opens_at, room.closes_at) = window;
+        room.updated_at = later(room.updated_at, world.now);
+        world.rooms.put(room.room_id, room);
+    }
+}
+
+/// The room that leads to this concert alone.
+fn own_room(world: &World, concert: &Concert) -> Option<Room> {
+    world.rooms.get(concert.room_id).filter(|_| concert.room_id != RoomId::HOUSE).cloned()
+}
+
+pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &ConcertChange) -> Decision {
+    check_operator(caller)?;
+    let mut concert = find(world, id)?;
+    let detail = json!(change);
+    let ConcertChange {
+        title,
+        artist,
+        venue,
+        time_zone,
+        concert_date,
+        start_time,
+        end_time,
+        base_price,
+        opens_at,
+        closes_at,
+        status,
+        status_reason,
+    } = change.clone();
+    concert.title = title.unwrap_or(concert.title);
+    concert.artist = artist.unwrap_or(concert.artist);
+    concert.venue = venue.unwrap_or(concert.venue);
+    if time_zone.is_some() || concert_date.is_some() || start_time.is_some() || end_time.is_some() {
+        concert.time_zone = time_zone.unwrap_or(concert.time_zone);
+        concert.concert_date = concert_date.unwrap_or(concert.concert_date);
+        concert.start_time = start_time.unwrap_or(concert.start_time);
+        concert.end_time = end_time.unwrap_or(concert.end_time);
+        let Concert { concert_date, start_time, end_time, .. } = concert;
+        (concert.starts_at, concert.ends_at) = LocalHours { concert_date, start_time, end_time }
+            .moments(&concert.time_zone)
+            .map_err(|reason| malformed(format!("The concert's time {reason}.")))?;
+    }
+    concert.base_price = base_price.unwrap_or(concert.base_price);
+    concert.opens_at = opens_at.unwrap_or(concert.opens_at);
+    match closes_at {
+        None => {}
+        Some(None) => concert.closing = Closing::WithStart,
+        Some(Some(at)) => (concert.closes_at, concert.closing) = (at, Closing::Apart),
+    }
+    if concert.closing == Closing::WithStart {
+        concert.closes_at = concert.starts_at;
+    }
+    if let Some(status) = status {
+        set_status(&mut concert, status)?;
+    }
+    concert.status_reason = status_reason.unwrap_or(concert.status_reason);
+    check(&concert)?;
+    let concert = put(world, concert);
+    set_sale_window(world, &concert);
+    world.add_audit(caller.user_id(), "concert.update", object(&concert), detail);
+    Ok(Outcome::Concert(concert))
+}
+
+fn set_status(concert: &mut Concert, status: ConcertStatus) -> Result<(), Refusal> {
+    match status {
+        ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Postponed => {}
+        ConcertStatus::Cancelled => return Err(malformed("A concert is cancelled by a call of its own.")),
+        ConcertStatus::Over => return Err(malformed("A concert is over when it has ended, and not before.")),
+    }
+    concert.check_takes_place()?;
+    concert.status = status;
+    concert.status_reason = None;
+    Ok(())
+}
+
+pub(super) fn cancel(world: &mut World, caller: Caller, id: ConcertId, reason: &str) -> Decision {
+    check_operator(caller)?;
+    let mut concert = find(world, id)?;
+    if concert.status == ConcertStatus::Cancelled {
+        return Ok(Outcome::Concert(concert));
+    }
+    concert.status = ConcertStatus::Cancelled;
+    concert.status_reason = Some(reason.to_owned());
+    check(&concert)?;
+    let concert = put(world, concert);
+    set_sale_window(world, &concert);
+    world.add_audit(caller.user_id(), "concert.cancel", object(&concert), json!({ "reason": reason }));
+    Ok(Outcome::Concert(concert))
+}
+
+pub(super) fn refund_all(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
+    check_operator(caller)?;
+    let mut concert = find(world, id)?;
+    if concert.status != ConcertStatus::Cancelled {
+        return Err(Refusal::ConcertNotCancelled);
+    }
+    if concert.refund_all_at.is_some() {
+        return Ok(Outcome::Concert(concert));
+    }
+    concert.refund_all_at = Some(world.now);
+    concert.wound_up_at = None;
+    let concert = put(world, concert);
+    world.add_audit(caller.user_id(), "concert.refund_all", object(&concert), json!({}));
+    Ok(Outcome::Concert(concert))
+}
+
+/// What was named may have changed since it was looked for: each row's own state says what is left to do with it.
+pub(super) fn wind_up(
+    world: &mut World,
+    caller: Caller,
+    id: ConcertId,
+    seat_ids: &[SeatId],
+    payment_ids: &[PaymentId],
+) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let concert = find(world, id)?;
+    if concert.status != ConcertStatus::Cancelled {
+        return Err(Refusal::ConcertNotCancelled);
+    }
+    let mut seats = 0_u32;
+    for seat_id in seat_ids {
+        if take_off_sale(world, &concert, *seat_id) {
+            seats = seats.saturating_add(1);
+        }
+    }
+    let (mut refunds, mut amount) = (0_u32, Money::ZERO);
+    for payment_id in payment_ids.iter().filter(|_| concert.refund_all_at.is_some()) {
+        // One that the account cannot take in is left to an operator.
+        if let Ok(payment) = give_back(world, caller, *payment_id, |of| of.concert_id == id) {
+            refunds = refunds.saturating_add(1);
+            amount = amount.checked_add(payment.amount).unwrap_or(Money::MAX);
+        }
+    }
+    if refunds > 0 {
+        let detail = json!({ "count": refunds, "amount": amount });
+        world.add_audit(None, "payments.refund", object(&concert), detail);
+    }
+    Ok(Outcome::WoundUp { seats, refunds })
+}
+
+/// Blocks a seat of a cancelled concert that is not paid, and ends its hold.
+fn take_off_sale(world: &mut World, concert: &Concert, seat_id: SeatId) -> bool {
+    let Some(seat) = world.seats.get(seat_id).filter(|seat| seat.concert_id == concert.concert_id).cloned() else {
+        return false;
+    };
+    match seat.status {
+        SeatStatus::Sold | SeatStatus::Blocked => false,
+        SeatStatus::Available => {
+            world.seats.put(seat_id, seat.set(&concert.unpaid_seat(), world.now));
+            true
+        }
+        SeatStatus::Held => {
+            let Some(reservation_id) = seat.reservation_id else { return false };
+            let Some(row) = world.reservations.get(reservation_id).cloned() else { return false };
+            if row.status != ReservationStatus::Pending {
+                return false;
+            }
+            let now = world.now;
+            let Some(ended) = row.clone().expired(now).or_else(|| row.cancelled(now).ok()) else { return false };
+            world.reservations.put(reservation_id, ended.clone());
+            give_up_unpaid(world, &ended, Caller::System);
+            true
+        }
+    }
+}
+
+pub(super) fn settle(world: &mut World, caller: Caller, id: ConcertId, seen: Time) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let mut concert = find(world, id)?;
+    if concert.status != ConcertStatus::Cancelled {
+        return Err(Refusal::ConcertNotCancelled);
+    }
+    let is_final = concert.updated_at == seen && world.now >= seen.plus(LATE_SALES);
+    if is_final && concert.wound_up_at.is_none() {
+        concert.wound_up_at = Some(world.now);
+        concert = put(world, concert);
+    }
+    Ok(Outcome::Concert(concert))
+}
