@@ -79,10 +79,15 @@ enum Laying {
 
 async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> {
     let Parts { store, queue, keyring, clock, ids, limits, laying } = parts;
+    let clock = clock.steady();
     let metrics = Arc::new(Metrics::new());
     let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
     let memory = Memory::new(&store, &queue, &followers, &metrics);
     if laying == Laying::AtOnce {
+        if let Some(outage) = store.resume().await? {
+            let (seconds, grace) = (outage.to.since(outage.from).millis() / 1_000, outage.grace.millis() / 1_000);
+            tracing::info!(seconds, grace, "the box office was closed: turns and holds last longer by that time");
+        }
         memory.lay().await?;
     }
     let engine_limits = EngineLimits {

@@ -1,43 +1,142 @@
 //! Where time and randomness come from, so that every test can hold them still.
 
+mod steady;
+
+pub use steady::{Held, Steady};
+
 use frontrow_domain::time::{Span, Time};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
 };
 use uuid::Uuid;
 
-/// Tells the time: the system's, or one that a test moves by hand.
+/// Tells the time: the system's, one that a test moves by hand, or one of these made steady.
 #[derive(Debug, Clone)]
 pub enum Clock {
-    /// The system's clock.
+    /// The system's clock, believed whatever it says.
     System,
-    /// Microseconds since the epoch, as a test has set them.
-    Manual(Arc<AtomicI64>),
+    /// One that a test moves.
+    Manual(Arc<Manual>),
+    /// The clock of a box office: it goes on when the one below it jumps.
+    Steady(Arc<Steady>),
+}
+
+/// What a test moves: the time of day, and the time that has passed, both in microseconds.
+#[derive(Debug, Default)]
+pub struct Manual {
+    wall: AtomicI64,
+    passed: AtomicI64,
 }
 
 impl Clock {
     /// A clock that stands still at `start` until it is moved.
     #[must_use]
     pub fn manual(start: Time) -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(start.micros())))
+        Self::Manual(Arc::new(Manual { wall: AtomicI64::new(start.micros()), passed: AtomicI64::new(0) }))
+    }
+
+    /// This clock made steady. One that is steady already stays the same: whoever has a copy of it shares its time.
+    #[must_use]
+    pub fn steady(self) -> Self {
+        match self {
+            Self::Steady(_) => self,
+            source => Self::Steady(Arc::new(Steady::over(source))),
+        }
     }
 
     /// The time now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn now(&self) -> Time {
         match self {
-            Self::System => Time::from_micros(jiff::Timestamp::now().as_microsecond()),
-            Self::Manual(micros) => Time::from_micros(micros.load(Ordering::SeqCst)),
+            Self::Steady(steady) => steady.now(),
+            Self::System | Self::Manual(_) => self.wall(),
         }
     }
 
-    /// Moves a manual clock on. The system's clock is left alone.
+    /// What the machine's clock shows, right or wrong.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    pub fn wall(&self) -> Time {
+        match self {
+            Self::System => Time::from_micros(jiff::Timestamp::now().as_microsecond()),
+            Self::Manual(manual) => Time::from_micros(manual.wall.load(Ordering::SeqCst)),
+            Self::Steady(steady) => steady.wall(),
+        }
+    }
+
+    /// How much time has passed since some moment of this process, whatever became of the time of day.
+    fn passed(&self) -> Span {
+        static START: OnceLock<Instant> = OnceLock::new();
+        match self {
+            Self::System => {
+                let passed = START.get_or_init(Instant::now).elapsed();
+                Span::from_micros(i64::try_from(passed.as_micros()).unwrap_or(i64::MAX))
+            }
+            Self::Manual(manual) => Span::from_micros(manual.passed.load(Ordering::SeqCst)),
+            Self::Steady(steady) => steady.passed(),
+        }
+    }
+
+    /// Whether a test moves this clock.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        match self {
+            Self::System => false,
+            Self::Manual(_) => true,
+            Self::Steady(steady) => steady.source().is_manual(),
+        }
+    }
+
+    /// Lets time pass on a manual clock. The system's clock is left alone.
     pub fn advance(&self, by: Span) {
-        if let Self::Manual(micros) = self {
-            micros.fetch_add(by.micros(), Ordering::SeqCst);
+        match self {
+            Self::System => {}
+            Self::Manual(manual) => {
+                manual.passed.fetch_add(by.micros().max(0), Ordering::SeqCst);
+                manual.wall.fetch_add(by.micros(), Ordering::SeqCst);
+            }
+            Self::Steady(steady) => steady.source().advance(by),
+        }
+    }
+
+    /// Sets the time of day of a manual clock by so much, forward or back, while no time passes: a jump.
+    pub fn jump(&self, by: Span) {
+        match self {
+            Self::System => {}
+            Self::Manual(manual) => {
+                manual.wall.fetch_add(by.micros(), Ordering::SeqCst);
+            }
+            Self::Steady(steady) => steady.source().jump(by),
+        }
+    }
+
+    /// Lets the time of a steady clock begin at `mark` where it would begin before. Any other clock is left alone.
+    pub fn raise_to(&self, mark: Time) {
+        if let Self::Steady(steady) = self {
+            steady.raise_to(mark);
+        }
+    }
+
+    /// Lets a steady clock go by another one, such as the database's, which is `ahead` of it. The machine's clock moves
+    /// it no more.
+    pub fn follow(&self, ahead: Span) {
+        if let Self::Steady(steady) = self {
+            steady.follow(ahead);
+        }
+    }
+
+    /// Why the time is not that of the machine's clock, and how far the latter is ahead; none where they agree or the
+    /// clock is not steady.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        match self {
+            Self::Steady(steady) => steady.held(),
+            Self::System | Self::Manual(_) => None,
         }
     }
 }

@@ -201,7 +201,7 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub dormant_limit_seconds: u32,
-    /// How long an active token lives without a sign of its user, in seconds
+    /// How long an active token lives without a sign of its user at least, in seconds
     #[arg(
         long,
         env = "FRONTROW_IDLE_SECONDS",
@@ -219,6 +219,15 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub active_limit_seconds: u32,
+    /// By how much an outage lengthens turns and holds at most, in seconds; 0 for not at all
+    #[arg(
+        long,
+        env = "FRONTROW_OUTAGE_GRACE_SECONDS",
+        default_value_t = 900,
+        value_name = "SECONDS",
+        help_heading = "Waiting line"
+    )]
+    pub outage_grace_seconds: u32,
 
     /// The service key itself, at least 32 characters; prefer --service-key-file
     #[arg(
@@ -498,6 +507,7 @@ impl Config {
             dormant_limit: seconds(self.dormant_limit_seconds),
             idle_limit: seconds(self.idle_seconds),
             active_limit: seconds(self.active_limit_seconds),
+            outage_grace: seconds(self.outage_grace_seconds),
             refund_cutoff: Span::from_secs(i64::from(self.refund_cutoff_hours).saturating_mul(3_600)),
             charge_policy: self.effective_charge_policy(),
             charge_min: Money::new(self.charge_min),
@@ -643,6 +653,10 @@ impl Config {
         must(
             self.seat_cooldown_seconds <= SEAT_COOLDOWN_MAX_SECONDS,
             "seat_cooldown_seconds must be at most 3600: the seat waits for others that long",
+        );
+        must(
+            self.outage_grace_seconds <= 3_600,
+            "outage_grace_seconds must be at most 3600: turns that nobody comes back to keep others waiting",
         );
         must(self.charge_min >= 1, "charge_min must be at least 1");
         must(self.charge_min <= self.charge_max, "charge_min must not be more than charge_max");

@@ -25,7 +25,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -84,6 +84,8 @@ pub struct Engine {
     berths: Arc<Berths>,
     health: Arc<SharedHealth>,
     batches: Arc<AtomicUsize>,
+    /// How often the store has failed.
+    failures: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
 }
 
@@ -107,6 +109,7 @@ impl Engine {
         follower: &Arc<dyn Follower>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (health, batches) = (Arc::new(SharedHealth::default()), Arc::new(AtomicUsize::new(0)));
+        let failures = Arc::new(AtomicU64::new(0));
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..limits.lanes.max(1) {
             let (jobs, queue) = mpsc::channel(limits.queue_len);
@@ -116,6 +119,7 @@ impl Engine {
                 follower: Arc::clone(follower),
                 health: Arc::clone(&health),
                 batches: Arc::clone(&batches),
+                failures: Arc::clone(&failures),
                 batch_max: limits.batch_max,
             };
             let runtime = tokio::runtime::Handle::current();
@@ -124,7 +128,7 @@ impl Engine {
             lanes.push(jobs);
         }
         let berths = Berths::new(lanes.len());
-        Ok((Self { lanes, berths, health, batches, metrics }, threads))
+        Ok((Self { lanes, berths, health, batches, failures, metrics }, threads))
     }
 
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
@@ -175,6 +179,9 @@ impl Engine {
 
     /// Notes what a probe of the store found.
     pub fn note_probe(&self, probe: &Result<(), StoreError>) {
+        if probe.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
         self.health.note(probe.as_ref());
     }
 }

@@ -4,7 +4,7 @@
 
 mod accounts;
 pub mod concerts;
-mod health;
+pub(crate) mod health;
 mod line;
 pub mod seen;
 

@@ -13,6 +13,7 @@ use frontrow_domain::{
     command::{Answer, Request},
     concert::{Concert, ConcertStatus},
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    outage::{Outage, Outages},
     payment::{Payment, PaymentStatus},
     points::{Point, PointEntry},
     queue::{Room, Token},
@@ -184,6 +185,20 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Nothing was removed, except after [`StoreError::Unknown`].
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError>;
+
+    /// Begins to serve, or goes on after a failure: what was live when the box office last worked is lengthened by as
+    /// long as it did not, if that was an [`Outage`], before anything is decided by the old deadlines. An outage
+    /// lengthens once, however often and by however many instances this is called. From the first call on the store
+    /// notes that the box office works.
+    ///
+    /// Returns the outage if this call was the one that lengthened: whatever shows deadlines must be read anew then.
+    ///
+    /// # Errors
+    /// Nothing was lengthened, except after [`StoreError::Unknown`]. To be called again before the next batch.
+    async fn resume(&self) -> Result<Option<Outage>, StoreError>;
+
+    /// The outages that tokens may have met, as this store knows them. From memory.
+    fn outages(&self) -> Outages;
 
     /// Whether commits of this process are under way that were given up here: they may become visible at any time.
     fn has_unanswered_commits(&self) -> bool {

@@ -265,7 +265,7 @@ impl Metrics {
         registry.register("lays", "How often the lines were laid anew from the rows", self.lays.clone());
         registry.register_with_unit(
             "clock_skew",
-            "How far the server's clock is ahead of this machine's",
+            "How far the clock is ahead: the database's of this machine's, or the system's of the time that is gone by",
             Unit::Seconds,
             self.clock_skew.clone(),
         );
@@ -406,11 +406,12 @@ impl Metrics {
         self.lays.get_or_create(&redis).set(i64::try_from(vitals.lays).unwrap_or(i64::MAX));
     }
 
-    /// Says how far the database's clock is ahead of this machine's.
-    pub fn clock_skew(&self, ahead: Span) {
-        let database = ServerLabel { server: "database" };
-        let millis = i32::try_from(ahead.millis()).unwrap_or(i32::MAX);
-        self.clock_skew.get_or_create(&database).set(f64::from(millis) / 1_000.0);
+    /// Says how far the clock of a server is ahead: the `database`'s of this machine's, or the `system`'s, which is this
+    /// machine's, of the time that the box office goes by.
+    pub fn clock_skew(&self, server: &'static str, ahead: Span) {
+        let most = i64::from(i32::MAX);
+        let millis = i32::try_from(ahead.millis().clamp(-most, most)).unwrap_or(i32::MAX);
+        self.clock_skew.get_or_create(&ServerLabel { server }).set(f64::from(millis) / 1_000.0);
     }
 
     /// Everything in the `OpenMetrics` text format, as `/metrics` answers it.

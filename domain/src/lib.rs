@@ -22,6 +22,7 @@ pub mod decide;
 pub mod id;
 pub mod model;
 pub mod money;
+pub mod outage;
 pub mod payment;
 pub mod points;
 pub mod queue;

@@ -5,6 +5,7 @@ use crate::{
     concert::Concert,
     decide::decide_all,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    outage::{Outage, Outages},
     payment::Payment,
     points::{Point, PointEntry},
     queue::{Room, Token, TokenStatus, can_expire, first_due},
@@ -61,6 +62,8 @@ pub struct Model {
     pub counts: BTreeMap<RoomId, RoomCounts>,
     /// The audit log, oldest first.
     pub audit: Vec<AuditEntry>,
+    /// The outages so far.
+    pub outages: Outages,
 }
 
 impl Model {
@@ -88,6 +91,7 @@ impl Model {
     #[must_use]
     pub fn load(&self, now: Time, rules: Rules, keys: &Keys) -> World {
         let mut world = World::new(now, rules, self.next_ids.clone());
+        world.outages = self.outages.clone();
         for idempotency in &keys.idempotency {
             if let Some(kept) = self.kept.get(&idempotency.key) {
                 world.kept.load(idempotency.key, kept.clone());
@@ -232,6 +236,19 @@ impl Model {
         if let Some(point) = self.points.get(&user) {
             world.points.load(user, *point);
         }
+    }
+
+    /// Lengthens what was live when an outage began, and remembers the outage.
+    pub fn lengthen(&mut self, outage: Outage) {
+        for token in self.tokens.values_mut() {
+            *token = outage.lengthened_token(*token).unwrap_or(*token);
+        }
+        for reservation in self.reservations.values_mut() {
+            if let Some(longer) = outage.lengthened_hold(reservation.clone()) {
+                *reservation = longer;
+            }
+        }
+        self.outages = Outages::new(self.outages.iter().copied().chain([outage]).collect());
     }
 
     /// Makes the changes of a batch.

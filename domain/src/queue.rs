@@ -5,6 +5,7 @@
 
 use crate::{
     id::{Position, RoomId, TokenId, UserId},
+    outage::Outages,
     refusal::Refusal,
     rules::{Rules, TOKENS_PER_ADVANCE_MAX},
     time::{Span, Time},
@@ -159,10 +160,10 @@ impl Token {
 
     /// The token activated (사용자활성화).
     #[must_use]
-    pub const fn activated(mut self, now: Time, rules: &Rules) -> Self {
+    pub fn activated(mut self, now: Time, rules: &Rules) -> Self {
         self.status = TokenStatus::Active;
         self.activated_at = Some(now);
-        self.deadline = Some(now.plus(rules.idle_limit));
+        self.deadline = Some(now.plus(rules.idle_span().min(rules.active_limit)));
         self
     }
 
@@ -186,13 +187,14 @@ impl Token {
         token
     }
 
-    /// The active token after a sign of its user: idle time starts again, within the absolute limit. Never shorter.
+    /// The active token after a sign of its user: idle time starts again, within the absolute limit, which `outages` move.
+    /// Never shorter.
     #[must_use]
-    pub fn renewed(mut self, now: Time, rules: &Rules) -> Self {
+    pub fn renewed(mut self, now: Time, rules: &Rules, outages: &Outages) -> Self {
         if let (TokenStatus::Active, Some(activated_at), Some(deadline)) =
             (self.status, self.activated_at, self.deadline)
         {
-            let idle_until = now.plus(rules.idle_limit).min(activated_at.plus(rules.active_limit));
+            let idle_until = now.plus(rules.idle_span()).min(outages.limit_of(activated_at, rules));
             self.deadline = Some(deadline.max(idle_until));
         }
         self
@@ -213,8 +215,8 @@ impl Token {
     ///
     /// # Errors
     /// [`Refusal::TurnTimeOver`].
-    pub fn check_time_to_hold(&self, now: Time, rules: &Rules) -> Result<(), Refusal> {
-        match self.activated_at.map(|activated_at| activated_at.plus(rules.active_limit)) {
+    pub fn check_time_to_hold(&self, now: Time, rules: &Rules, outages: &Outages) -> Result<(), Refusal> {
+        match self.activated_at.map(|activated_at| outages.limit_of(activated_at, rules)) {
             Some(until) if now >= until => Err(Refusal::TurnTimeOver { until }),
             _ => Ok(()),
         }
@@ -454,8 +456,9 @@ pub fn check_may_use(token: &Token, caller: Caller, room_id: RoomId, now: Time, 
     }
 }
 
-/// Whether a sign of its user should wake the token: a dormant one always, an active one when half of its idle time
-/// is gone and renewing it would move its end. What would change nothing is not worth a command.
+/// Whether a sign of its user should wake the token: a dormant one always, an active one when renewing it would move its
+/// end by a step, or to its absolute limit. Less is not worth a command. Clients are told to ask less often than a step is
+/// long, so each of their polls renews, and one that is lost costs nothing.
 #[must_use]
 pub fn is_wake_due(
     status: TokenStatus,
@@ -463,13 +466,14 @@ pub fn is_wake_due(
     deadline: Option<Time>,
     now: Time,
     rules: &Rules,
+    outages: &Outages,
 ) -> bool {
     match (status, activated_at, deadline) {
         (TokenStatus::Dormant, ..) => true,
         (TokenStatus::Active, Some(activated_at), Some(deadline)) => {
-            let idle_left = deadline.since(now).micros();
-            let renewed = now.plus(rules.idle_limit).min(activated_at.plus(rules.active_limit));
-            idle_left < rules.idle_limit.micros().saturating_div(2) && renewed > deadline
+            let limit = outages.limit_of(activated_at, rules);
+            let renewed = now.plus(rules.idle_span()).min(limit);
+            renewed > deadline && (renewed == limit || renewed.since(deadline) >= rules.renew_step())
         }
         _ => false,
     }
@@ -630,7 +634,7 @@ mod tests {
         let long_after = claim_by.plus(rules.recall_window);
         assert_eq!(offered.lapsed(long_after, &rules).expired_at, Some(long_after));
         let active = offered.activated(START, &rules);
-        assert_eq!(active.lapsed(START.plus(rules.idle_limit), &rules).end_reason, Some(EndReason::Expired));
+        assert_eq!(active.lapsed(START.plus(rules.idle_span()), &rules).end_reason, Some(EndReason::Expired));
     }
 
     #[test]
@@ -640,19 +644,71 @@ mod tests {
         let mut now = START;
         for _ in 0..100 {
             now = now.plus(Span::from_secs(30));
-            active = active.renewed(now, &rules);
+            active = active.renewed(now, &rules, &Outages::default());
         }
         assert_eq!(active.deadline, Some(START.plus(rules.active_limit)));
     }
 
     #[test]
+    fn an_active_token_never_ends_before_its_idle_limit_after_the_last_sign() {
+        let rules = Rules::default();
+        let active = token().activated(START, &rules);
+        for first in 0..90 {
+            for second in first..=90 {
+                let mut token = active;
+                let mut last = START;
+                for at in [first, second].map(|seconds| START.plus(Span::from_secs(seconds))) {
+                    if token.is_active(at) {
+                        if is_wake_due(
+                            token.status,
+                            token.activated_at,
+                            token.deadline,
+                            at,
+                            &rules,
+                            &Outages::default(),
+                        ) {
+                            token = token.renewed(at, &rules, &Outages::default());
+                        }
+                        last = at;
+                    }
+                }
+                let lived = token.deadline.unwrap().since(last);
+                assert!(lived >= rules.idle_limit, "{first}, {second}");
+                assert!(lived <= rules.idle_span(), "{first}, {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_poll_in_two_may_be_lost() {
+        let rules = Rules::default();
+        let mut active = token().activated(START, &rules);
+        // The longest that a client is told to wait: 30 seconds and a fifth.
+        let poll = Span::from_secs(36);
+        let mut now = START;
+        for round in 1..16 {
+            now = now.plus(poll);
+            assert!(active.is_active(now), "poll {round}");
+            if round % 2 == 1
+                && is_wake_due(active.status, active.activated_at, active.deadline, now, &rules, &Outages::default())
+            {
+                active = active.renewed(now, &rules, &Outages::default());
+            }
+        }
+    }
+
+    #[test]
     fn a_token_is_woken_when_that_would_change_something() {
         let rules = Rules::default();
-        let due = |token: &Token, now| is_wake_due(token.status, token.activated_at, token.deadline, now, &rules);
+        let due = |token: &Token, now| {
+            is_wake_due(token.status, token.activated_at, token.deadline, now, &rules, &Outages::default())
+        };
         let active = token().activated(START, &rules);
-        let half = START.plus(Span::from_micros(rules.idle_limit.micros() / 2));
-        assert!(!due(&active, half));
-        assert!(due(&active, half.plus(Span::from_micros(1))));
+        let step = START.plus(rules.renew_step());
+        assert!(!due(&active, step.minus(Span::from_micros(1))));
+        assert!(due(&active, step));
+        let nearly = START.plus(rules.active_limit).minus(Span::from_micros(1));
+        assert!(due(&Token { deadline: Some(nearly), ..active }, nearly), "the last renewal reaches the limit");
         let at_its_limit = Token { deadline: Some(START.plus(rules.active_limit)), ..active };
         assert!(!due(&at_its_limit, START.plus(rules.active_limit).minus(Span::from_secs(1))));
         assert!(due(&token().put_aside(START, &rules), START));
@@ -667,8 +723,8 @@ mod tests {
         let lifted = active.lifted_by_hold(hold_until, &rules);
         assert_eq!((lifted.deadline, lifted.holds), (Some(hold_until.plus(rules.pay_grace)), 1));
         let until = START.plus(rules.active_limit);
-        assert_eq!(lifted.check_time_to_hold(until.minus(Span::from_micros(1)), &rules), Ok(()));
-        assert_eq!(lifted.check_time_to_hold(until, &rules), Err(Refusal::TurnTimeOver { until }));
+        assert_eq!(lifted.check_time_to_hold(until.minus(Span::from_micros(1)), &rules, &Outages::default()), Ok(()));
+        assert_eq!(lifted.check_time_to_hold(until, &rules, &Outages::default()), Err(Refusal::TurnTimeOver { until }));
     }
 
     #[test]

@@ -64,10 +64,12 @@ pub struct Rules {
     pub recall_window: Span,
     /// How long a silent token keeps its place before it ends.
     pub dormant_limit: Span,
-    /// How long an active token lives without a sign of its user.
+    /// How long an active token lives at least after the last sign of its user.
     pub idle_limit: Span,
     /// How long an active token lives at most, but for a live hold.
     pub active_limit: Span,
+    /// By how much an outage lengthens what was live when it began, at most; nothing where this is zero.
+    pub outage_grace: Span,
     /// How long before the concert starts refunds end.
     pub refund_cutoff: Span,
     /// Who may charge.
@@ -78,6 +80,27 @@ pub struct Rules {
     pub charge_max: Money,
     /// The most that an account may hold.
     pub balance_max: Money,
+}
+
+/// A sign of life that would lengthen an active token by less than this changes nothing: not every request is worth a
+/// commit. Well below the longest time that a client is told to wait between two polls.
+const RENEW_STEP_MAX: Span = Span::from_secs(10);
+/// The step is at most this part of the idle limit.
+const RENEW_STEP_PART: i64 = 8;
+
+impl Rules {
+    /// By how much a sign of life must lengthen an active token at least to change anything.
+    #[must_use]
+    pub fn renew_step(&self) -> Span {
+        RENEW_STEP_MAX.min(Span::from_micros(self.idle_limit.micros().saturating_div(RENEW_STEP_PART)))
+    }
+
+    /// How long an active token lives after the last sign that lengthened it: `idle_limit` after any later sign that did
+    /// not.
+    #[must_use]
+    pub fn idle_span(&self) -> Span {
+        Span::from_micros(self.idle_limit.micros().saturating_add(self.renew_step().micros()))
+    }
 }
 
 impl Default for Rules {
@@ -95,6 +118,7 @@ impl Default for Rules {
             dormant_limit: Span::from_secs(1_800),
             idle_limit: Span::from_secs(90),
             active_limit: Span::from_secs(600),
+            outage_grace: Span::from_secs(900),
             refund_cutoff: Span::from_secs(86_400),
             charge_policy: ChargePolicy::Open,
             charge_min: Money::new(1),

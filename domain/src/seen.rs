@@ -4,6 +4,7 @@
 
 use crate::{
     id::{RoomId, SeatId, TokenId},
+    outage::Outages,
     queue::{Token, check_may_use},
     refusal::Refusal,
     rules::Rules,
@@ -46,7 +47,7 @@ impl SeenTaken {
     #[must_use]
     pub fn refuses(&self, caller: Caller, token: &Token, age: Span, now: Time, rules: &Rules) -> Option<Refusal> {
         let may_hold = check_may_use(token, caller, self.room_id, now, rules).is_ok()
-            && token.check_time_to_hold(now, rules).is_ok();
+            && token.check_time_to_hold(now, rules, &Outages::default()).is_ok();
         let is_over = matches!(self.refusal, Refusal::SeatHeld { held_until, .. } if held_until <= now);
         (may_hold && !is_over && age < GOOD_FOR).then(|| self.refusal.clone())
     }

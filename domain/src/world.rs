@@ -4,6 +4,7 @@ use crate::{
     command::{Idempotency, KeptAnswer, PasswordHash},
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    outage::Outages,
     payment::Payment,
     points::{Point, PointEntry},
     queue::{Room, Token, TokenStatus, next_position},
@@ -262,6 +263,8 @@ pub struct World {
     pub now: Time,
     /// The settings.
     pub rules: Rules,
+    /// The outages that tokens may have met.
+    pub outages: Outages,
     /// The ids for new rows.
     pub next_ids: NextIds,
     /// The highest position given in each room that issues (최대순서조회).

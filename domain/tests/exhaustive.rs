@@ -126,7 +126,7 @@ fn next(state: &State, rules: Rules, event: &Event) -> (State, String) {
 fn no_order_of_events_brings_the_books_out_of_order() {
     let office = Office::new();
     // Long enough that a payment, not the clock, is what ends a token here.
-    let rules = Rules { idle_limit: Span::from_secs(590), ..office.rules };
+    let rules = Rules { idle_limit: Span::from_secs(580), ..office.rules };
     let oracle = Oracle::beside(&office.model, rules);
     let mut start = State { model: office.model, oracle, now: office.now, depth: 0 };
     let tokens = [token_id(HOUSE, 1), token_id(HOUSE, 2)];

@@ -279,8 +279,8 @@ fn no_sign_of_life_changes_a_turn() {
 
 #[test]
 fn an_active_token_ends_when_idle_and_at_its_absolute_limit() {
-    // Without a sign of life: 90 seconds.
-    for (micros, expected) in [(90 * S - 1, "held"), (90 * S, "token_ended")] {
+    // Without a sign of life: 90 seconds, and the step by which it is lengthened.
+    for (micros, expected) in [(100 * S - 1, "held"), (100 * S, "token_ended")] {
         let mut office = Office::new();
         let token = office.active(MINJI, HOUSE);
         office.run([(micros, MINJI, hold(token, &[1]), expected)]);
@@ -475,7 +475,7 @@ fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
 
 #[test]
 fn an_overdue_token_gives_its_place_up_though_nobody_swept_it() {
-    for (micros, expected) in [(90 * S - 1, "turn_pending"), (90 * S, "active")] {
+    for (micros, expected) in [(100 * S - 1, "turn_pending"), (100 * S, "active")] {
         let mut office = Office::new();
         office.run([(0, BOSS, set_cap(OWN, 2), "room"), (0, JUNHO, issue(OWN), "new")]);
         let token = office.active(MINJI, OWN);
@@ -551,9 +551,9 @@ fn a_paused_gate_offers_nothing_but_offered_turns_may_be_claimed() {
         (S, CLOCK, advance(HOUSE), "offered 0, lapsed 0"),
         (S, MINJI, activate(token_id(HOUSE, 1)), "active"),
         // What is due lapses all the same.
-        (91 * S, CLOCK, advance(HOUSE), "offered 0, lapsed 1"),
-        (92 * S, BOSS, gate(Gate::Open), "room"),
-        (92 * S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
+        (101 * S, CLOCK, advance(HOUSE), "offered 0, lapsed 1"),
+        (102 * S, BOSS, gate(Gate::Open), "room"),
+        (102 * S, CLOCK, advance(HOUSE), "offered 1, lapsed 0"),
     ]);
 }
 

@@ -50,7 +50,16 @@ RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 CREATE TABLE office (
     one        boolean NOT NULL DEFAULT true CONSTRAINT office_is_one_row PRIMARY KEY CHECK (one),
     office_id  uuid    NOT NULL DEFAULT gen_random_uuid(),
-    created_at bigint  NOT NULL
+    created_at bigint  NOT NULL,
+    -- When an instance last noted that the box office works; none before the first has served.
+    alive_at   bigint
+);
+
+-- Times in which nothing could be decided, and by how much each lengthened what was live when it began.
+CREATE TABLE outage (
+    from_at bigint NOT NULL PRIMARY KEY,
+    to_at   bigint NOT NULL CONSTRAINT outage_ends_after_it_began CHECK (to_at > from_at),
+    grace   bigint NOT NULL CONSTRAINT outage_grace CHECK (grace > 0)
 );
 
 -- The keys that sign queue tokens, the same for all instances. The one that signs is that with the latest

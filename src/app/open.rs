@@ -4,7 +4,7 @@ use super::{Laying, Opened, Parts, assemble_with};
 use crate::{
     clock::{Clock, Ids},
     config::{Config, Database, ServerUrl, Switch},
-    flow::Followers,
+    flow::{Followers, health::follow_store},
     http::limit::RateLimits,
     lock::make_folder,
     queue::{
@@ -47,6 +47,8 @@ pub async fn open_for_tool(config: &Config, clock: Clock, ids: Ids) -> anyhow::R
 }
 
 async fn open_with(config: &Config, clock: Clock, ids: Ids, laying: Laying) -> anyhow::Result<Opened> {
+    // One clock for the database and everything around it.
+    let clock = clock.steady();
     match config.database() {
         Database::Sqlite(path) => open_alone(config, &path, clock, ids, laying).await,
         Database::Postgres(url) => open_shared(config, &url, clock, ids, laying).await,
@@ -76,6 +78,7 @@ async fn open_shared(
         .await
         .context("cannot open the database")?;
     let store = Arc::new(store);
+    follow_store(&clock, &*store).await.context("the database does not say what time it is")?;
     let keys = match config.key_file {
         Some(_) => None,
         None => Some(TokenKeys::new(&settings)?),

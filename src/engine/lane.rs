@@ -13,7 +13,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -41,6 +41,7 @@ pub(super) struct Lane {
     pub(super) health: Arc<SharedHealth>,
     /// How many batches all lanes have under way.
     pub(super) batches: Arc<AtomicUsize>,
+    pub(super) failures: Arc<AtomicU64>,
     pub(super) batch_max: usize,
 }
 
@@ -62,6 +63,7 @@ impl Lane {
     pub(super) fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &Handle) {
         let mut jobs = Vec::with_capacity(self.batch_max);
         let mut footing = Footing::Sure;
+        let mut overcome = self.failures.load(Ordering::Relaxed);
         loop {
             let taken = match footing {
                 Footing::Sure => Some(queue.blocking_recv_many(&mut jobs, self.batch_max)),
@@ -81,6 +83,18 @@ impl Lane {
             if requests.is_empty() {
                 continue;
             }
+            let failures = self.failures.load(Ordering::Relaxed);
+            if failures != overcome {
+                match self.resume(runtime) {
+                    Ok(resumed) => (footing, overcome) = (resumed.unwrap_or(footing), failures),
+                    Err(fault) => {
+                        for reply in replies {
+                            let _ = reply.send(Err(fault));
+                        }
+                        continue;
+                    }
+                }
+            }
             // A panic is a bug in what is decided or saved. Its batch learns that the outcome is unknown, since every
             // reply is dropped; the engine goes on, once memory and store agree again.
             self.batches.fetch_add(1, Ordering::Relaxed);
@@ -93,6 +107,28 @@ impl Lane {
             }
             // At once: the next command may be long in coming, and whoever waits sees nothing of what was committed.
             footing = self.catch_up(runtime);
+        }
+    }
+
+    /// After a failure nothing is decided before the store has seen whether it was an outage, and lengthened what that
+    /// cut short. The new footing, if what is in memory had to be read again.
+    fn resume(&self, runtime: &Handle) -> Result<Option<Footing>, Fault> {
+        match runtime.block_on(self.store.resume()) {
+            Ok(None) => Ok(None),
+            Ok(Some(outage)) => {
+                let (seconds, grace) = (outage.to.since(outage.from).millis() / 1_000, outage.grace.millis() / 1_000);
+                tracing::warn!(
+                    seconds,
+                    grace,
+                    "the database could not be used: turns and holds last longer by that time"
+                );
+                Ok(Some(self.catch_up(runtime)))
+            }
+            Err(error) => match self.note_error(&error) {
+                // Nothing of what was asked has been begun.
+                Fault::OutcomeUnknown => Err(Fault::Unavailable),
+                fault => Err(fault),
+            },
         }
     }
 
@@ -212,6 +248,9 @@ impl Lane {
             StoreError::Unknown(_) => Fault::OutcomeUnknown,
             StoreError::Conflict(_) => Fault::Internal,
         };
+        if fault != Fault::Internal {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
         // An outage is one line and its end another one, however many batches there are in between.
         match self.health.note(Err(error)) {
             News::None if fault == Fault::Unavailable => tracing::debug!(%error, "a batch was not saved"),
@@ -269,6 +308,7 @@ mod tests {
             follower: Arc::new(Nothing),
             health: Arc::new(SharedHealth::default()),
             batches: Arc::new(AtomicUsize::new(0)),
+            failures: Arc::new(AtomicU64::new(0)),
             batch_max: 1,
         };
         assert_eq!(lane.note_error(&StoreError::Contended("lock time-out".to_owned())), Fault::Overloaded);

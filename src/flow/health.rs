@@ -2,9 +2,9 @@
 
 use super::BoxOffice;
 use crate::{
-    clock::{ClocksApart, SKEW_MAX, check_skew, skew},
+    clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew},
     engine::Health,
-    store::Damage,
+    store::{Damage, Store, StoreError},
     telemetry::RoomTokens,
 };
 use frontrow_domain::time::{Span, Time};
@@ -51,7 +51,7 @@ impl BoxOffice {
     /// The store's clock, as well as this instance knows it: what the deadlines and credits of rows are compared with.
     #[must_use]
     pub fn store_time(&self) -> Time {
-        self.clock.now().plus(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)))
+        self.clock.now()
     }
 
     /// Brings the gauges of the rooms up to date. A room of a sale that is over has none once nothing lives in it.
@@ -66,15 +66,31 @@ impl BoxOffice {
         self.metrics.rooms(counted);
     }
 
-    /// Asks the database what time it is, and notes how far that is from this machine's clock.
+    /// What an operator should know although this instance can do its work.
+    #[must_use]
+    pub fn warning(&self) -> Option<Held> {
+        self.clock.held().filter(|held| held.ahead.micros().unsigned_abs() > SKEW_MAX.micros().unsigned_abs())
+    }
+
+    /// Asks the database what time it is, notes how far that is from this machine's clock, and goes by it from then on.
     pub async fn compare_clocks(&self) {
-        let before = self.clock.now();
-        let Ok(there) = self.store.now().await else { return };
-        let skew = skew(there, before, self.clock.now());
+        let Ok(skew) = follow_store(&self.clock, &*self.store).await else { return };
         let was = Span::from_micros(self.clock_skew.swap(skew.micros(), Ordering::Relaxed));
-        self.metrics.clock_skew(skew);
+        self.metrics.clock_skew("database", skew);
         if let (Ok(()), Err(reason)) = (check_skew(was, SKEW_MAX), check_skew(skew, SKEW_MAX)) {
             tracing::error!(%reason, "not ready");
         }
     }
+}
+
+/// Lets `clock` go by the store's. How far that is ahead of this machine's.
+///
+/// # Errors
+/// The store could not say what time it is.
+pub(crate) async fn follow_store(clock: &Clock, store: &dyn Store) -> Result<Span, StoreError> {
+    let (before, wall_before) = (clock.now(), clock.wall());
+    let there = store.now().await?;
+    let (after, wall_after) = (clock.now(), clock.wall());
+    clock.follow(skew(there, before, after));
+    Ok(skew(there, wall_before, wall_after))
 }

@@ -73,7 +73,10 @@ impl BoxOffice {
         let now = self.clock.now();
         self.queue.heard_of(signed.id, now);
         let place = view.place(signed.id.position);
-        if is_wake_due(place.status, place.activated_at, place.deadline, now, &self.rules) {
+        let Place { status, activated_at, deadline, .. } = place;
+        // Most who ask are waiting, and have nothing to be renewed.
+        let may_wake = matches!(status, TokenStatus::Active | TokenStatus::Dormant);
+        if may_wake && is_wake_due(status, activated_at, deadline, now, &self.rules, &self.store.outages()) {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);
             self.engine.run_unwatched(Request { caller, command, idempotency: None });

@@ -1,11 +1,12 @@
 //! What those who run the server ask: is it alive, is it ready, how is it doing.
 
-use crate::{http::Shared, telemetry::METRICS_MEDIA_TYPE};
+use crate::{http::Shared, store::Sharing, telemetry::METRICS_MEDIA_TYPE};
 use axum::{
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use frontrow_domain::time::Span;
 
 /// 200 while the process serves at all.
 pub(super) async fn alive() -> &'static str {
@@ -13,16 +14,21 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// 200 while the store can be written, is sound and agrees about the time, 503 with the reason while not. Redis away is no
-/// reason: buyers go on. It is said all the same.
+/// reason: buyers go on. Nor is a machine whose clock is wrong, against which time is held. Both are said all the same.
 pub(super) async fn ready(State(app): State<Shared>) -> Response {
     let office = &app.office;
     if let Err(reason) = office.check_ready() {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response();
     }
-    match office.queue.vitals().and_then(|vitals| vitals.away) {
-        None => "ready\n".into_response(),
-        Some(reason) => format!("ready, without Redis: {}\n", reason.replace('\n', " ")).into_response(),
+    let mut said = "ready".to_owned();
+    if let Some(reason) = office.queue.vitals().and_then(|vitals| vitals.away) {
+        said = format!("{said}, without Redis: {}", reason.replace('\n', " "));
     }
+    if let Some(held) = office.warning() {
+        said = format!("{said}, but {held}");
+    }
+    said.push('\n');
+    said.into_response()
 }
 
 /// The metrics, as Prometheus reads them.
@@ -30,6 +36,10 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     let office = &app.office;
     office.count_rooms();
     office.metrics.corrupt_reads(office.store.corrupt_reads());
+    if office.store.sharing() == Sharing::Alone {
+        let ahead = office.clock.held().map_or(Span::ZERO, |held| held.ahead);
+        office.metrics.clock_skew("system", ahead);
+    }
     if let Some(vitals) = office.queue.vitals() {
         office.metrics.vitals(&vitals);
     }

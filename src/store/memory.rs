@@ -14,6 +14,7 @@ use frontrow_domain::{
     decide::decide_all,
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     model::Model,
+    outage::{Outage, Outages},
     payment::Payment,
     points::{Point, PointEntry},
     queue::{Room, Token, TokenStatus, can_expire},
@@ -42,14 +43,17 @@ pub struct MemoryStore {
 struct State {
     model: Model,
     high_water: Time,
+    /// When the box office last worked; none before it has served.
+    alive_at: Option<Time>,
 }
 
 impl MemoryStore {
     /// A box office with nothing but a house room for `house_max_active` active tokens.
     #[must_use]
     pub fn new(clock: Clock, rules: Rules, house_max_active: i64) -> Self {
+        let clock = clock.steady();
         let now = clock.now();
-        let state = Mutex::new(State { model: Model::new(house_max_active, now), high_water: now });
+        let state = Mutex::new(State { model: Model::new(house_max_active, now), high_water: now, alive_at: None });
         Self { clock, rules, state }
     }
 
@@ -62,6 +66,13 @@ impl State {
     fn now(&mut self, clock: &Clock) -> Time {
         self.high_water = self.high_water.max(clock.now());
         self.high_water
+    }
+
+    fn note_alive(&mut self, clock: &Clock) {
+        let now = self.now(clock);
+        if let Some(alive_at) = &mut self.alive_at {
+            *alive_at = now;
+        }
     }
 }
 
@@ -93,6 +104,7 @@ impl Store for MemoryStore {
         let changes = world.into_changes();
         if !changes.is_empty() {
             state.model.save(&changes);
+            state.note_alive(&self.clock);
         }
         Ok(Committed { answers, changes })
     }
@@ -102,6 +114,7 @@ impl Store for MemoryStore {
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
+        self.state().note_alive(&self.clock);
         Ok(())
     }
 
@@ -300,6 +313,21 @@ impl Store for MemoryStore {
     async fn prune(&self, what: Leftover, before: Time, rows: u32) -> Result<u64, StoreError> {
         let removed = self.state().model.forget(what, before, limit(rows));
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+    }
+
+    /// Nothing fails here: it is silent only when nobody uses it.
+    async fn resume(&self) -> Result<Option<Outage>, StoreError> {
+        let mut state = self.state();
+        let now = state.now(&self.clock);
+        let outage = state.alive_at.replace(now).and_then(|from| Outage::between(from, now, &self.rules));
+        if let Some(outage) = outage {
+            state.model.lengthen(outage);
+        }
+        Ok(outage)
+    }
+
+    fn outages(&self) -> Outages {
+        self.state().model.outages.clone()
     }
 
     async fn settle(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ pub mod keys;
 mod known;
 mod lists;
 mod load;
+mod outage;
 mod pipeline;
 mod reads;
 mod rows;
@@ -36,11 +37,13 @@ use crate::{
         },
     },
 };
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_domain::{
     command::Request,
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    outage::{Outage, Outages},
     payment::Payment,
     points::{Point, PointEntry},
     queue::{Room, Token},
@@ -52,9 +55,12 @@ use frontrow_domain::{
     user::{Session, User},
     world::AuditEntry,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU8, Ordering},
+    },
+    time::Instant,
 };
 use uuid::Uuid;
 
@@ -80,24 +86,21 @@ pub async fn migrate_to(settings: &Settings, steps: &[Migration]) -> Result<(), 
 #[derive(Debug, Clone)]
 struct Times {
     clock: Clock,
-    /// A clock that a test sets back does not set the store back.
+    /// Where a test gives the time, it goes back for no store.
     high_water: Arc<AtomicI64>,
 }
 
 impl Times {
     fn new(clock: Clock) -> Self {
-        Self { clock, high_water: Arc::new(AtomicI64::new(i64::MIN)) }
+        Self { clock: clock.steady(), high_water: Arc::new(AtomicI64::new(i64::MIN)) }
     }
 
     /// The time that a test gives, in microseconds; none where the database's clock is asked.
     fn given(&self) -> Option<i64> {
-        match self.clock {
-            Clock::System => None,
-            Clock::Manual(_) => {
-                let now = self.clock.now().micros();
-                Some(self.high_water.fetch_max(now, Ordering::SeqCst).max(now))
-            }
-        }
+        self.clock.is_manual().then(|| {
+            let now = self.clock.now().micros();
+            self.high_water.fetch_max(now, Ordering::SeqCst).max(now)
+        })
     }
 }
 
@@ -110,13 +113,41 @@ pub struct PostgresStore {
     transactor: Transactor,
     reads: Reads,
     times: Times,
+    rules: Rules,
     office: Uuid,
+    outages: ArcSwap<Outages>,
+    standing: AtomicU8,
+    heartbeat: Heartbeat,
 }
+
+/// When the box office must be noted to work before anything more is decided: so nothing is decided long after the last
+/// note.
+#[derive(Debug)]
+struct Heartbeat(Mutex<Instant>);
+
+impl Heartbeat {
+    /// Whether this caller should note it. Of several at once one should.
+    fn is_due(&self) -> bool {
+        let Ok(mut last) = self.0.try_lock() else { return false };
+        let is_due = last.elapsed() >= outage::NOTED_EVERY;
+        if is_due {
+            *last = Instant::now();
+        }
+        is_due
+    }
+}
+
+/// Nothing was ever resumed: a tool, or a server that has not begun to serve.
+const TOOL: u8 = 0;
+/// The last transaction worked.
+const WORKS: u8 = 1;
+/// One failed since the box office went on last.
+const FAILED: u8 = 2;
 
 impl PostgresStore {
     /// Opens the box office, bringing its schema up to date. A new one gets a house room for `house_max_active`
-    /// active tokens; an existing one keeps its own. With [`Clock::System`] it is the database's clock that decides;
-    /// `clock` is only compared with it.
+    /// active tokens; an existing one keeps its own. It is the database's clock that decides, unless `clock` is one that
+    /// a test moves.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the server cannot be reached or is not one to be trusted with a sale, or the
@@ -135,14 +166,35 @@ impl PostgresStore {
         schema::migrate(reads.primary(), migrate::POSTGRES).await?;
         let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
         let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, rules);
-        Ok(Self { transactor, reads, times, office })
+        let outages = ArcSwap::from_pointee(reads.outages().await?);
+        let (standing, heartbeat) = (AtomicU8::new(TOOL), Heartbeat(Mutex::new(Instant::now())));
+        Ok(Self { transactor, reads, times, rules, office, outages, standing, heartbeat })
+    }
+
+    /// Commits that the box office works.
+    async fn note_alive(&self) -> Result<(), StoreError> {
+        let outages = self.noted(upkeep::note_alive(self.reads.primary(), self.times.given()).await)?;
+        self.outages.store(Arc::new(outages));
+        Ok(())
+    }
+
+    /// Notes that the database may have been away, so that nothing says that it worked before that is cleared up.
+    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) = &result {
+            let _ = self.standing.compare_exchange(WORKS, FAILED, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        result
     }
 }
 
 #[async_trait]
 impl Store for PostgresStore {
     async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
-        self.transactor.transact(&batch, || self.times.given()).await
+        if self.standing.load(Ordering::SeqCst) == WORKS && self.heartbeat.is_due() {
+            self.note_alive().await?;
+        }
+        let outages = Outages::clone(&self.outages.load());
+        self.noted(self.transactor.transact(&batch, &outages, || self.times.given()).await)
     }
 
     async fn now(&self) -> Result<Time, StoreError> {
@@ -150,7 +202,10 @@ impl Store for PostgresStore {
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        upkeep::check_writable(self.reads.primary()).await
+        if self.standing.load(Ordering::SeqCst) != WORKS {
+            return self.noted(upkeep::check_writable(self.reads.primary()).await);
+        }
+        self.note_alive().await
     }
 
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
@@ -280,6 +335,19 @@ impl Store for PostgresStore {
 
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
         upkeep::prune(self.reads.primary(), what, before, limit).await
+    }
+
+    async fn resume(&self) -> Result<Option<Outage>, StoreError> {
+        let outages = outage::resume(self.reads.primary(), self.times.given(), &self.rules).await?;
+        self.standing.store(WORKS, Ordering::SeqCst);
+        let newest = outages.iter().max_by_key(|outage| outage.to).copied();
+        let before = self.outages.swap(Arc::new(outages));
+        // Another instance may have lengthened, or this one in a commit that was not answered.
+        Ok(newest.filter(|newest| before.iter().all(|known| known != newest)))
+    }
+
+    fn outages(&self) -> Outages {
+        Outages::clone(&self.outages.load())
     }
 
     fn has_unanswered_commits(&self) -> bool {

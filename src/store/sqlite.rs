@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod load;
+mod outage;
 mod prune;
 mod readers;
 mod reads;
@@ -18,11 +19,13 @@ use crate::{
         Store, StoreError, sqlite::files::Files, sqlite::readers::Readers, sqlite::writer::Writer,
     },
 };
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_domain::{
     command::Request,
     concert::Concert,
     id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    outage::{Outage, Outages},
     payment::Payment,
     points::{Point, PointEntry},
     queue::{Room, Token},
@@ -58,6 +61,7 @@ pub struct SqliteStore {
     files: Arc<Files>,
     clock: Clock,
     high_water: Arc<AtomicI64>,
+    outages: Arc<ArcSwap<Outages>>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -74,12 +78,13 @@ impl SqliteStore {
     /// [`StoreError::Corrupt`] where the file is damaged, another program's, or newer than this program;
     /// [`StoreError::Unavailable`] where it cannot be opened or written.
     pub fn open(path: &Path, clock: Clock, rules: Rules, house_max_active: i64) -> Result<Self, StoreError> {
-        let high_water = Arc::new(AtomicI64::new(i64::MIN));
+        let (clock, high_water) = (clock.steady(), Arc::new(AtomicI64::new(i64::MIN)));
         let writer =
             Writer::open(path.to_owned(), BUSY, clock.clone(), rules, house_max_active, Arc::clone(&high_water))?;
         let files = Arc::clone(writer.files());
         let readers = Arc::new(Readers::open(path.to_owned(), BUSY, Arc::clone(&files))?);
-        Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), readers, files, clock, high_water })
+        let outages = writer.outages();
+        Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), readers, files, clock, high_water, outages })
     }
 
     /// Opens the box office at `path` to look at it alone: everything that would write is refused.
@@ -97,6 +102,7 @@ impl SqliteStore {
             files,
             clock: Clock::System,
             high_water: Arc::new(AtomicI64::new(high_water)),
+            outages: Arc::default(),
         })
     }
 
@@ -310,8 +316,18 @@ impl Store for SqliteStore {
         self.write(move |writer| writer.remove(&old)).await
     }
 
+    async fn resume(&self) -> Result<Option<Outage>, StoreError> {
+        self.write(Writer::resume).await
+    }
+
+    fn outages(&self) -> Outages {
+        Outages::clone(&self.outages.load())
+    }
+
     async fn settle(&self) -> Result<(), StoreError> {
         self.readers.close_idle();
+        // So that the next start knows exactly how long the box office was closed.
+        self.write(Writer::check_writable).await?;
         self.write(Writer::empty_log).await
     }
 }

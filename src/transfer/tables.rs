@@ -128,6 +128,7 @@ pub(super) const TABLES: &[Table] = &[
             number("offered"),
         ],
     ),
+    table("outage", "from_at", &[number("from_at"), number("to_at"), number("grace")]),
     Table {
         name: "room_cap",
         columns: &[number("room_id"), number("max_active"), number("since")],

@@ -1,6 +1,7 @@
 //! Health, metrics and the `OpenAPI` document.
 
 use crate::support::{PRICE, Server, items};
+use frontrow_domain::time::Span;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -30,6 +31,33 @@ async fn a_server_says_that_it_lives_is_ready_and_how_it_does() {
     }
     assert!(text.ends_with("# EOF\n"));
     assert!(!text.contains(buyer.secret()), "no secret is a label");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_machine_whose_clock_is_wrong_is_said_and_the_line_moves_on() {
+    let server = Server::start().await;
+    let get = async |path: &str| server.nobody().call_at(Method::GET, path).send().await;
+    assert_eq!(get("/readyz").await.text(), "ready\n");
+    server.buyer("first").await;
+    server.clock.jump(Span::from_secs(-3_600));
+    server.advance(1);
+    let buyer = server.buyer("second").await;
+    let token = buyer.enter(None).await;
+    let ready = get("/readyz").await;
+    assert_eq!(ready.status, 200);
+    let said = ready.text();
+    assert!(said.starts_with("ready, but this machine's clock is 3") && said.contains("seconds behind"), "{said}");
+    let metrics = get("/metrics").await.text();
+    let skew = metrics.lines().find_map(|line| line.strip_prefix(r#"frontrow_clock_skew_seconds{server="system"} "#));
+    let skew: f64 = skew.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
+    assert!((-3_600.0..=-3_590.0).contains(&skew), "{skew}");
+    // Silence ends the turn although the machine's clock stands an hour before it.
+    for _ in 0..130 {
+        server.advance(1);
+        get("/readyz").await;
+    }
+    buyer.wait_for(&token, "ended").await;
     server.close().await;
 }
 

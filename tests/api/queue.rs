@@ -245,7 +245,7 @@ async fn an_active_token_ends_when_it_is_idle_and_lives_on_while_its_user_asks()
             .await;
     }
     assert_eq!(buyer.position(&token).await["status"], "active");
-    server.advance(90);
+    server.advance(100);
     eventually("the token has ended by itself", async || {
         let row = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
         (row["status"] == "ended" && row["end_reason"] == "expired").then_some(())

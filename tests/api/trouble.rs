@@ -52,6 +52,65 @@ async fn a_locked_database_is_503_until_it_is_free_and_reads_go_on() {
     server.close().await;
 }
 
+#[tokio::test]
+async fn while_the_database_cannot_be_written_nobody_loses_a_turn_or_a_hold() {
+    let (server, store) = Server::with_store(&[]).await;
+    store.set_busy_timeout(std::time::Duration::from_millis(100)).unwrap();
+    let hall = server.hall(2).await;
+    let buyer = server.buyer_with("buyer", 2 * PRICE).await;
+    let token = buyer.enter(None).await;
+    let held = buyer.hold(&token, hall.seats[0]).await.expect(201);
+    let locked = lock(&server);
+    buyer.hold_call(&token, hall.seats[1]).send().await.problem(503, "unavailable");
+    server.advance(400);
+    drop(locked);
+    buyer.hold(&token, hall.seats[1]).await.expect(201);
+    assert_eq!(buyer.position(&token).await["status"], "active");
+    buyer.pay(&token, held["reservation_id"].as_i64().unwrap()).await.expect(201);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_stopped_for_a_while_costs_nobody_a_turn_or_a_hold() {
+    let server = Server::with(&[("--max-active", "2")]).await;
+    let hall = server.hall(2).await;
+    let shopper = server.buyer_with("shopper", PRICE).await;
+    let token = shopper.enter(None).await;
+    let held = shopper.hold(&token, hall.seats[0]).await.expect(201);
+    let idle = server.buyer("idle").await;
+    let idle_token = idle.enter(None).await;
+    let before = idle.position(&idle_token).await["deadline"].clone();
+    let (config, clock) = (server.config.clone(), server.clock.clone());
+    let folder = server.stop().await;
+
+    clock.advance(frontrow_domain::time::Span::from_secs(400));
+    let server = Server::over(folder, config, clock).await;
+    let idle = server.with_secret(idle.secret());
+    let after = idle.position(&idle_token).await;
+    assert_eq!(after["status"], "active");
+    let micros = |at: &serde_json::Value| at.as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_microsecond();
+    assert_eq!(micros(&after["deadline"]) - micros(&before), 400_000_000, "it has as long left as before");
+    let shopper = server.with_secret(shopper.secret());
+    shopper.pay(&token, held["reservation_id"].as_i64().unwrap()).await.expect(201);
+    // Who stands still has no more time than before.
+    server.advance(101);
+    idle.wait_for(&idle_token, "ended").await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn with_no_grace_for_outages_a_stop_ends_turns_as_time_does() {
+    let server = Server::with(&[("--outage-grace-seconds", "0")]).await;
+    let buyer = server.buyer("buyer").await;
+    let token = buyer.enter(None).await;
+    let (config, clock) = (server.config.clone(), server.clock.clone());
+    let folder = server.stop().await;
+    clock.advance(frontrow_domain::time::Span::from_secs(400));
+    let server = Server::over(folder, config, clock).await;
+    server.with_secret(buyer.secret()).wait_for(&token, "ended").await;
+    server.close().await;
+}
+
 /// Changes something until the database takes no more. Returns how many changes were answered with success.
 async fn until_refused(buyer: &Client) -> i64 {
     for done in 0..5_000 {

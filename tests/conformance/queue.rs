@@ -202,7 +202,7 @@ pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(
     assert_eq!(office.ahead(12), 0);
     let view = office.view();
     assert_eq!((view.active(), view.offered(), view.total_waiting()), (1, 9, 4_987));
-    assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.rules.idle_limit)));
+    assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.rules.idle_span())));
 }
 
 pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Queue) {

@@ -7,6 +7,7 @@ mod accounts;
 mod keys;
 mod line;
 mod lists;
+mod outage;
 mod sale;
 
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START};
@@ -95,6 +96,12 @@ macro_rules! conformance {
                 live_tokens_of_a_user_come_by_room,
                 those_who_wait_come_by_position_and_are_paged,
                 what_does_not_exist_is_none,
+            },
+            outage::{
+                an_outage_lengthens_once_what_was_live_when_it_began,
+                a_hold_that_was_live_when_an_outage_began_can_be_paid,
+                the_absolute_limit_of_an_active_token_moves_by_the_outage,
+                a_short_silence_lengthens_nothing,
             },
         }
     };

@@ -69,6 +69,20 @@ impl Fixture {
         Self { database: Some(database), ..Self::new(clock, Arc::new(store), None) }
     }
 
+    /// The store as another process opens it. One that lives in memory is the same.
+    pub(crate) async fn reopened(&self) -> Arc<dyn Store> {
+        match (&self.database, &self.folder) {
+            (Some(database), _) => Arc::new(open_postgres(database, &self.clock).await),
+            (None, Some(_)) => Arc::new(open_sqlite(&self.path(), &self.clock)),
+            (None, None) => Arc::clone(&self.store),
+        }
+    }
+
+    /// The box office after a restart, over the folder or database of this one.
+    pub(crate) async fn restarted(&self) -> Self {
+        Self { ids: self.ids.clone(), ..Self::new(self.clock.clone(), self.reopened().await, None) }
+    }
+
     /// Takes back the numbers that a store with many writers reserved and did not use, so that the next ones are
     /// those of a store with one writer. Does nothing to any other store.
     pub(crate) async fn close_gaps(&self) {

@@ -5,6 +5,7 @@
 mod books;
 mod idle;
 mod moving;
+mod outage;
 mod sharing;
 mod starting;
 mod tools;

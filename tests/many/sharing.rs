@@ -6,6 +6,7 @@ use crate::{
     support::{PRICE, Server, eventually, id},
 };
 use frontrow::clock::Clock;
+use frontrow_domain::time::Span;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,4 +118,33 @@ async fn a_room_has_one_leader_and_another_one_when_that_stops() {
     let buyer = other.buyer("buyer").await;
     buyer.enter(None).await;
     other.stop().await;
+}
+
+/// Batches are decided by `clock_micros()` of the database.
+async fn set_database_ahead(database: &Database, seconds: i64) {
+    let sql = format!(
+        "CREATE OR REPLACE FUNCTION clock_micros() RETURNS bigint LANGUAGE sql VOLATILE
+         RETURN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {seconds} * 1000000"
+    );
+    database.client().await.batch_execute(&sql).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_buyer_who_asks_at_an_instance_whose_clock_is_behind_stays_active() {
+    let database = Database::new().await;
+    drop(instance(&database).await.stop().await);
+    set_database_ahead(&database, 10).await;
+    let server = instance(&database).await;
+    let office_time = || server.app().office.clock.now();
+    let behind = server.app().office.store.now().await.unwrap().since(office_time());
+    assert!(behind < Span::from_secs(5), "{behind:?}");
+    let buyer = server.buyer("buyer").await;
+    let token = buyer.enter(None).await;
+    let deadline = async || buyer.position(&token).await["deadline"].clone();
+    let before = deadline().await;
+    // As if 15 seconds had passed: enough for a sign of life to lengthen the turn. This machine's clock has not moved.
+    set_database_ahead(&database, 25).await;
+    server.app().office.compare_clocks().await;
+    eventually("the sign of life has lengthened the turn", async || (deadline().await != before).then_some(())).await;
+    server.stop().await;
 }

@@ -361,7 +361,7 @@ async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     let claim = |token| Command::ActivateToken { token };
     let claimed = office.one.ask(Caller::Buyer(stays), claim(active)).await;
     assert!(matches!(claimed, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
-    let idle = Rules::default().idle_limit.micros();
+    let idle = Rules::default().idle_span().micros();
     // The turn must outlive the other's idle time: it is told to wait, which renews it.
     office.other.clock.advance(Span::from_secs(50));
     assert!(matches!(office.other.ask(Caller::Buyer(comes), claim(offered)).await, Ok(Outcome::TurnPending(_))));

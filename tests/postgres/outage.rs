@@ -8,6 +8,7 @@ use frontrow::store::{StoreError, postgres::Settings};
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
     id::{SeatId, TokenId, UserId},
+    time::Span,
     user::Caller,
 };
 use std::time::Duration;
@@ -33,6 +34,30 @@ impl Buyer {
 
 async fn reservations(office: &Two) -> i64 {
     office.number("SELECT count(*) FROM reservation").await
+}
+
+#[tokio::test]
+async fn of_two_instances_that_go_on_after_an_outage_one_lengthens_and_both_know_of_it() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    for one in [&office.one, &office.other] {
+        assert_eq!(one.store.resume().await.unwrap(), None);
+    }
+    let held = office.one.hold(buyer.user, buyer.token, buyer.seat).await;
+    let before = office.one.store.token(buyer.token).await.unwrap().unwrap();
+    for one in [&office.one, &office.other] {
+        one.advance(95);
+    }
+    let (one, other) = tokio::join!(office.one.store.resume(), office.other.store.resume());
+    let outage = one.unwrap().unwrap();
+    assert_eq!(other.unwrap(), Some(outage), "its views show old deadlines as well");
+    let length = outage.grace;
+    assert!(length >= Span::from_secs(90), "{outage:?}");
+    let after = office.other.store.token(buyer.token).await.unwrap().unwrap();
+    assert_eq!(after.deadline, before.deadline.map(|deadline| deadline.plus(length)));
+    let put_off = office.other.store.reservation(held.reservation_id).await.unwrap().unwrap();
+    assert_eq!(put_off.expires_at, held.expires_at.plus(length));
+    assert_eq!(office.number("SELECT count(*) FROM outage").await, 1);
 }
 
 #[tokio::test]

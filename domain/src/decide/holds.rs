@@ -17,7 +17,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     let concert = one_concert(world, &seats)?;
     let token = check_service(world, caller, token_id, concert.room_id)?;
     concert.check_on_sale(now)?;
-    token.check_time_to_hold(now, &rules)?;
+    token.check_time_to_hold(now, &rules, &world.outages)?;
     for seat in &seats {
         check_free(world, seat)?;
     }
@@ -65,7 +65,8 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
         world.reservations.put(reservation.reservation_id, reservation.clone());
         reservations.push(reservation);
     }
-    world.put_token(token.renewed(now, &rules).lifted_by_hold(expires_at, &rules));
+    let token = token.renewed(now, &rules, &world.outages).lifted_by_hold(expires_at, &rules);
+    world.put_token(token);
     Ok(Outcome::Held(reservations))
 }
 

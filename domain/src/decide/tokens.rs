@@ -104,7 +104,7 @@ pub(super) fn wake(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     let (now, rules) = (world.now, world.rules);
     let token = own(world, caller, id)?.lapsed(now, &rules);
     let token = match token.status {
-        TokenStatus::Active => token.renewed(now, &rules),
+        TokenStatus::Active => token.renewed(now, &rules, &world.outages),
         TokenStatus::Dormant => token.waiting_again(),
         TokenStatus::Waiting | TokenStatus::Offered | TokenStatus::Missed | TokenStatus::Ended => {
             return Ok(Outcome::Token(token));

@@ -274,7 +274,7 @@ impl Oracle {
                 let room = token.room_id;
                 let active = self.passes.iter().filter(|(id, pass)| id.room_id == room && pass.lives(now)).count();
                 assert!(i64::try_from(active).is_ok_and(|active| active < self.caps[&room]), "room {room} is full");
-                let until = now.plus(self.rules.idle_limit);
+                let until = now.plus(self.rules.idle_span());
                 self.passes.insert(*token, Pass { user: row.user_id, from: now, until, holds: 0 });
             }
             (Command::WakeToken { token }, _) => self.renew(*token, None, now),
@@ -396,7 +396,7 @@ impl Oracle {
     }
 
     fn renew(&mut self, token: TokenId, hold_until: Option<Time>, now: Time) {
-        let (idle, limit, grace) = (self.rules.idle_limit, self.rules.active_limit, self.rules.pay_grace);
+        let (idle, limit, grace) = (self.rules.idle_span(), self.rules.active_limit, self.rules.pay_grace);
         let Some(pass) = self.passes.get_mut(&token).filter(|pass| pass.lives(now)) else { return };
         let last = pass.from.plus(limit);
         pass.until = pass.until.max(now.plus(idle).min(last));

@@ -4,6 +4,7 @@ use super::{
     Times,
     connect::{Params, Pool, Session, Settings, Statement},
     error::{self, Cause},
+    outage,
     pipeline::Pipeline,
     rows::{
         self, concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns, time,
@@ -14,6 +15,7 @@ use crate::store::{LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, St
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    outage::Outages,
     payment::Payment,
     points::Point,
     queue::{Room, Token},
@@ -43,6 +45,8 @@ macro_rules! now {
     };
 }
 
+/// What batches are decided by.
+const CLOCK: Statement = Statement { sql: "SELECT coalesce($1, clock_micros())", types: &[Type::INT8] };
 const NOW: Statement = Statement { sql: concat!("SELECT ", now!("$1")), types: &[Type::INT8] };
 
 const CREDENTIALS: Statement = Statement {
@@ -387,8 +391,15 @@ impl Reads {
     pub(super) async fn now(&self) -> Result<Time, StoreError> {
         match self.given() {
             Some(micros) => Ok(Time::from_micros(micros)),
-            None => self.find(&NOW, &[&None::<i64>], |row| time(row, 0)).await?.ok_or_else(no_row),
+            None => self.find(&CLOCK, &[&None::<i64>], |row| time(row, 0)).await?.ok_or_else(no_row),
         }
+    }
+
+    pub(super) async fn outages(&self) -> Result<Outages, StoreError> {
+        let session = self.primary.get().await?;
+        let outages = in_time(&self.primary, outage::latest(&session)).await?;
+        session.finish();
+        Ok(outages)
     }
 
     pub(super) async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {

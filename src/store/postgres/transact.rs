@@ -11,7 +11,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::store::{Committed, StoreError};
-use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, rules::Rules, world::World};
+use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, outage::Outages, rules::Rules, world::World};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -65,6 +65,7 @@ impl Transactor {
     pub(super) async fn transact(
         &self,
         batch: &[Request],
+        outages: &Outages,
         given: impl Fn() -> Option<i64> + Sync,
     ) -> Result<Committed, StoreError> {
         let started = Instant::now();
@@ -72,7 +73,7 @@ impl Transactor {
         let mut tries = 1;
         loop {
             let wanted = Wanted::of(batch, &self.known());
-            match self.attempt(batch, &wanted, &Numbers::of(&wanted, given())).await {
+            match self.attempt(batch, outages, &wanted, &Numbers::of(&wanted, given())).await {
                 Ok(mut committed) => {
                     let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
                     if !orphans.is_empty() {
@@ -102,7 +103,13 @@ impl Transactor {
         self.watch.close();
     }
 
-    async fn attempt(&self, batch: &[Request], wanted: &Wanted, numbers: &Numbers) -> Result<Committed, Failure> {
+    async fn attempt(
+        &self,
+        batch: &[Request],
+        outages: &Outages,
+        wanted: &Wanted,
+        numbers: &Numbers,
+    ) -> Result<Committed, Failure> {
         if self.pool.is_stalled() {
             let text = "every connection waits for a commit that the database does not answer";
             return Err(Failure::Final(StoreError::Unavailable(text.to_owned())));
@@ -129,6 +136,7 @@ impl Transactor {
             return Err(Failure::Again(StoreError::Contended("the database knows other rows than before".to_owned())));
         }
         self.known().learn(&world);
+        world.outages = outages.clone();
         let answers = decide_all(&mut world, batch);
         let changes = world.into_changes();
         if changes.is_empty() && alive.is_empty() {

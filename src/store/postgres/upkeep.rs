@@ -2,10 +2,11 @@
 
 use super::{
     connect::{Pool, Statement},
+    outage,
     reads::in_time,
 };
 use crate::store::StoreError;
-use frontrow_domain::{retention::Leftover, time::Time};
+use frontrow_domain::{outage::Outages, retention::Leftover, time::Time};
 use tokio_postgres::types::Type;
 
 /// Several instances may prune at once: what another is removing is passed over. $1 is the time before which the rows
@@ -63,6 +64,18 @@ pub(super) async fn check_writable(pool: &Pool) -> Result<(), StoreError> {
     let rows = in_time(pool, session.execute(&WRITE, &[])).await?;
     session.finish();
     if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) }
+}
+
+/// Commits that the box office works, and reads the latest outages.
+///
+/// # Errors
+/// What stands in the way.
+pub(super) async fn note_alive(pool: &Pool, given: Option<i64>) -> Result<Outages, StoreError> {
+    let session = pool.get().await?;
+    let rows = in_time(pool, outage::note_alive(&session, given)).await?;
+    let outages = in_time(pool, outage::latest(&session)).await?;
+    session.finish();
+    if rows == 1 { Ok(outages) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) }
 }
 
 /// Removes rows that are over, at most `limit`; returns how many went.

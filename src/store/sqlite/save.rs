@@ -34,8 +34,14 @@ pub(super) fn save(
     save_history(conn, &changes.history)?;
     save_tokens(conn, &changes.tokens, active)?;
     save_audit(conn, changes)?;
-    save_kept(conn, changes)?;
-    conn.prepare_cached("UPDATE clock SET high_water = ?1 WHERE id = 1")?.execute((changes.now.micros(),)).and_then(one)
+    save_kept(conn, changes)
+}
+
+/// Notes the time that something was decided at, and when the box office last worked, if that is known.
+pub(super) fn clock(conn: &Connection, now: Time, alive_at: Option<Time>) -> Result<()> {
+    conn.prepare_cached("UPDATE clock SET high_water = ?1, alive_at = coalesce(?2, alive_at) WHERE id = 1")?
+        .execute((now.micros(), alive_at.map(Time::micros)))
+        .and_then(one)
 }
 
 /// An update must find its row, and only that.

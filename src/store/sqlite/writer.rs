@@ -6,7 +6,7 @@ mod plans;
 use super::{
     error::{self, Failure},
     files::{Files, Log},
-    load,
+    load, outage,
     prune::{self, Old},
     save, schema,
 };
@@ -14,10 +14,12 @@ use crate::{
     clock::Clock,
     store::{Committed, Damage, StoreError},
 };
+use arc_swap::ArcSwap;
 use frontrow_domain::{
     command::{Keys, Request},
     decide::decide_all,
     id::{Position, RoomId},
+    outage::{Outage, Outages},
     rules::Rules,
     time::Time,
     world::{NextIds, Numbers, World},
@@ -48,10 +50,23 @@ pub(super) struct Writer {
     data_version: Option<i64>,
     /// The same count, and how often it was another one, for those who ask.
     elsewhere: (Option<i64>, u64),
+    /// Shared with whoever asks without the writer.
+    outages: Arc<ArcSwap<Outages>>,
+    role: Role,
+    /// Since when nothing could be saved; none while it can, or when the box office has gone on since.
+    failed_at: Option<Time>,
     /// Whether the connection could not be brought back into a known state.
     health: Health,
     /// In bytes: the file has had it since it was made.
     page_size: u64,
+}
+
+/// What the process is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A tool: that it works says nothing of the box office.
+    Tool,
+    Serves,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,15 +100,56 @@ impl Writer {
             high_water,
             data_version: None,
             elsewhere: (None, 0),
+            outages: Arc::default(),
+            role: Role::Tool,
+            failed_at: None,
             health: Health::Sound,
         };
         writer.read_counters().map_err(error::of_work)?;
+        writer.outages.store(Arc::new(outage::latest(&writer.conn).map_err(error::of_work)?));
         Ok(writer)
     }
 
     /// The files that it writes.
     pub(super) fn files(&self) -> &Arc<Files> {
         &self.files
+    }
+
+    pub(super) fn outages(&self) -> Arc<ArcSwap<Outages>> {
+        Arc::clone(&self.outages)
+    }
+
+    /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now: one
+    /// transaction. In a process that serves already it last worked when the first failure was seen.
+    pub(super) fn resume(&mut self) -> Result<Option<Outage>, StoreError> {
+        let failed_at = self.failed_at;
+        let outages = self.guarded(|writer| {
+            let now = writer.begin()?;
+            let alive_at = outage::alive_at(&writer.conn)?;
+            let from = match writer.role {
+                Role::Tool => alive_at,
+                Role::Serves => failed_at.max(alive_at.filter(|_| failed_at.is_some())),
+            };
+            let outage = from.and_then(|from| Outage::between(from, now, &writer.rules));
+            if let Some(outage) = &outage {
+                outage::lengthen(&writer.conn, outage)?;
+            }
+            save::clock(&writer.conn, now, Some(now))?;
+            let outages = outage::latest(&writer.conn)?;
+            writer.run("COMMIT").map_err(Failure::Commit)?;
+            Ok(outages)
+        })?;
+        (self.role, self.failed_at) = (Role::Serves, None);
+        let newest = outages.iter().max_by_key(|outage| outage.to).copied();
+        let before = self.outages.swap(Arc::new(outages));
+        // It may have been lengthened by a commit before this one, whose outcome was unknown.
+        Ok(newest.filter(|newest| before.iter().all(|known| known != newest)))
+    }
+
+    /// What a commit at `now` says of when the box office last worked: nothing by a tool, or before it has gone on
+    /// after a failure.
+    fn alive_at(&self, now: Time) -> Option<Time> {
+        (self.role == Role::Serves && self.failed_at.is_none()).then_some(now)
     }
 
     pub(super) fn set_busy_timeout(&mut self, busy: Duration) -> Result<(), StoreError> {
@@ -115,6 +171,7 @@ impl Writer {
         self.guarded(|writer| {
             let now = writer.begin()?;
             let mut world = World::new(now, writer.rules, writer.next_ids.clone());
+            world.outages = Outages::clone(&writer.outages.load());
             let active = load::load(&writer.conn, &mut world, &Keys::of(batch), &writer.highest)?;
             let answers = decide_all(&mut world, batch);
             let changes = world.into_changes();
@@ -123,6 +180,7 @@ impl Writer {
                 return Ok(Committed { answers, changes });
             }
             save::save(&writer.conn, &changes, &writer.highest, &active)?;
+            save::clock(&writer.conn, now, writer.alive_at(now))?;
             writer.run("COMMIT").map_err(Failure::Commit)?;
             writer.next_ids.clone_from(&changes.next_ids);
             writer.highest.extend(&changes.highest);
@@ -134,7 +192,7 @@ impl Writer {
     pub(super) fn check_writable(&mut self) -> Result<(), StoreError> {
         self.guarded(|writer| {
             let now = writer.begin()?;
-            writer.conn.prepare_cached("UPDATE clock SET high_water = ?1 WHERE id = 1")?.execute((now.micros(),))?;
+            save::clock(&writer.conn, now, writer.alive_at(now))?;
             writer.run("COMMIT").map_err(Failure::Commit)
         })
     }
@@ -163,6 +221,16 @@ impl Writer {
 
     /// Runs `work` and, if it fails, sees to it that nothing of it is left and the next batch starts clean.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let result = self.run_guarded(work);
+        if let Err(error) = &result
+            && !matches!(error, StoreError::Conflict(_) | StoreError::Contended(_))
+        {
+            self.failed_at.get_or_insert(self.clock.now());
+        }
+        result
+    }
+
+    fn run_guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
         let log = self.files.check()?;
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
             self.health = Health::MustReopen;
@@ -267,6 +335,7 @@ impl Writer {
         };
         let high_water: i64 = next("SELECT high_water FROM clock WHERE id = 1")?;
         self.high_water.fetch_max(high_water, Ordering::SeqCst);
+        self.clock.raise_to(Time::from_micros(high_water));
         self.highest = conn
             .prepare_cached("SELECT room_id, last_position FROM room")?
             .query_map((), |row| Ok((RoomId::new(row.get(0)?), Position(row.get(1)?))))?

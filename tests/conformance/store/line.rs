@@ -93,7 +93,7 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
     assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed: 2 }));
     let active = office.store.token(active).await.unwrap().unwrap();
     assert_eq!((active.status, active.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
-    assert_eq!(active.expired_at, Some(START.plus(Span::from_secs(90))));
+    assert_eq!(active.expired_at, Some(START.plus(Span::from_secs(100))));
     assert_eq!(office.store.token(offered).await.unwrap().unwrap().status, TokenStatus::Missed);
     assert!(office.store.rooms().await.unwrap()[0].no_show_ppm > 0);
 

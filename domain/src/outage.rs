@@ -1,0 +1,187 @@
+//! Time in which the box office could not be reached: it costs those who had a turn or a hold nothing.
+
+use crate::{
+    queue::{Token, TokenStatus},
+    reservation::{Reservation, ReservationStatus},
+    rules::Rules,
+    time::{Span, Time},
+};
+use std::sync::Arc;
+
+/// A shorter silence is no outage: the box office notes that it is there every ten seconds, and a little later where
+/// there is much to do.
+pub const OUTAGE_MIN: Span = Span::from_secs(15);
+
+/// A time in which nothing could be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// When the box office was last known to work.
+    pub from: Time,
+    /// When it worked again.
+    pub to: Time,
+    /// By how much it lengthens what was live when it began. At most [`Rules::outage_grace`].
+    pub grace: Span,
+}
+
+impl Outage {
+    /// The outage between two signs of life of the box office; none where they are close together, or where outages
+    /// lengthen nothing.
+    #[must_use]
+    pub fn between(from: Time, to: Time, rules: &Rules) -> Option<Self> {
+        let lasted = to.since(from);
+        let grace = lasted.min(rules.outage_grace);
+        (lasted >= OUTAGE_MIN && grace > Span::ZERO).then_some(Self { from, to, grace })
+    }
+
+    /// The token with its deadline lengthened; none where the outage took nothing from it: it was over already, or has
+    /// no deadline. Whoever decides what a token is after an outage must do this first, and once.
+    #[must_use]
+    pub fn lengthened_token(&self, mut token: Token) -> Option<Token> {
+        if token.status == TokenStatus::Ended {
+            return None;
+        }
+        let deadline = token.deadline.filter(|deadline| *deadline > self.from)?;
+        token.deadline = Some(deadline.plus(self.grace));
+        Some(token)
+    }
+
+    /// The hold with its end put off; none where the outage took nothing from it.
+    #[must_use]
+    pub fn lengthened_hold(&self, mut reservation: Reservation) -> Option<Reservation> {
+        if reservation.status != ReservationStatus::Pending || reservation.expires_at <= self.from {
+            return None;
+        }
+        reservation.expires_at = reservation.expires_at.plus(self.grace);
+        Some(reservation)
+    }
+}
+
+/// The latest outages of a box office, in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outages(Arc<[Outage]>);
+
+/// How many outages are remembered: of those before them none can have met a token that is still active.
+pub const OUTAGES_MAX: u32 = 100;
+
+impl Outages {
+    /// These outages.
+    #[must_use]
+    pub fn new(outages: Vec<Outage>) -> Self {
+        Self(outages.into())
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Outage> {
+        self.0.iter()
+    }
+
+    /// By how much the absolute limit of a token activated at `activated_at` has moved.
+    #[must_use]
+    pub fn grace_since(&self, activated_at: Time) -> Span {
+        let met = self.0.iter().filter(|outage| outage.from >= activated_at);
+        met.fold(Span::ZERO, |sum, outage| Span::from_micros(sum.micros().saturating_add(outage.grace.micros())))
+    }
+
+    /// When a token activated at `activated_at` ends at the latest, but for a live hold.
+    #[must_use]
+    pub fn limit_of(&self, activated_at: Time, rules: &Rules) -> Time {
+        activated_at.plus(rules.active_limit).plus(self.grace_since(activated_at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+        money::Money,
+        queue::EndReason,
+    };
+    use uuid::Uuid;
+
+    const START: Time = Time::from_micros(1_000_000_000);
+
+    fn at(seconds: i64) -> Time {
+        START.plus(Span::from_secs(seconds))
+    }
+
+    fn token() -> Token {
+        let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        Token::issued(id, UserId(Uuid::nil()), START)
+    }
+
+    fn outage(from: i64, to: i64) -> Outage {
+        Outage::between(at(from), at(to), &Rules::default()).unwrap()
+    }
+
+    #[test]
+    fn a_silence_is_an_outage_when_it_is_long_enough_and_lengthens_no_more_than_the_setting_says() {
+        let rules = Rules::default();
+        assert_eq!(Outage::between(at(0), at(14), &rules), None);
+        assert_eq!(Outage::between(at(20), at(0), &rules), None);
+        assert_eq!(outage(0, 15).grace, Span::from_secs(15));
+        assert_eq!(outage(0, 100_000).grace, rules.outage_grace);
+        let off = Rules { outage_grace: Span::ZERO, ..rules };
+        assert_eq!(Outage::between(at(0), at(100), &off), None);
+    }
+
+    #[test]
+    fn what_was_live_when_an_outage_began_has_as_long_left_when_it_is_over() {
+        let rules = Rules::default();
+        let offered = token().offered(START, &rules);
+        let states = [
+            offered,
+            offered.activated(START, &rules),
+            token().put_aside(START, &rules),
+            offered.lapsed(at(60), &rules),
+        ];
+        let outage = outage(30, 125);
+        for state in states {
+            let longer = outage.lengthened_token(state).unwrap();
+            assert_eq!(longer.deadline.unwrap().since(outage.to), state.deadline.unwrap().since(outage.from));
+            assert_eq!(Token { deadline: state.deadline, ..longer }, state);
+        }
+    }
+
+    #[test]
+    fn what_was_over_when_an_outage_began_stays_over() {
+        let rules = Rules::default();
+        let offered = token().offered(START, &rules);
+        let outage = outage(60, 200);
+        for state in [token(), offered, token().ended(START, EndReason::Left)] {
+            assert_eq!(outage.lengthened_token(state), None);
+        }
+    }
+
+    #[test]
+    fn a_hold_that_was_live_when_an_outage_began_can_still_be_paid() {
+        let pending = Reservation {
+            reservation_id: ReservationId::new(1),
+            user_id: UserId(Uuid::nil()),
+            concert_id: ConcertId::new(1),
+            seat_id: SeatId::new(1),
+            seat_number: 1,
+            price: Money::new(1),
+            status: ReservationStatus::Pending,
+            created_at: START,
+            expires_at: at(300),
+            confirmed_at: None,
+            closed_at: None,
+        };
+        let longer = outage(290, 390).lengthened_hold(pending.clone()).unwrap();
+        assert_eq!(longer.expires_at, at(400));
+        assert_eq!(outage(300, 390).lengthened_hold(pending.clone()), None);
+        let paid = pending.confirmed(at(1)).unwrap();
+        assert_eq!(outage(290, 390).lengthened_hold(paid), None);
+    }
+
+    #[test]
+    fn the_absolute_limit_moves_by_the_outages_that_a_token_met() {
+        let rules = Rules::default();
+        let outages = Outages::new(vec![outage(100, 200), outage(300, 350)]);
+        let limit = |activated| outages.limit_of(at(activated), &rules).since(at(activated));
+        assert_eq!(limit(50), Span::from_secs(750));
+        assert_eq!(limit(250), Span::from_secs(650));
+        assert_eq!(limit(400), rules.active_limit);
+    }
+}

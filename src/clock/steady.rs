@@ -1,0 +1,322 @@
+//! The clock of a box office: the machine's time of day, but for its jumps.
+//!
+//! Time is what has passed by the monotonic clock since it was last compared with the time of day. A time of day that
+//! is a little ahead is taken over at once. One that is behind is waited for while time goes on, a little slower. One
+//! that has jumped far ahead is believed after it has stayed there for a minute, so that a clock that was wrong for a
+//! moment leaves no trace.
+
+use super::Clock;
+use frontrow_domain::time::{Span, Time};
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+/// How far the time of day may be from the time before it counts as a jump.
+const JUMP_MIN: Span = Span::from_secs(5);
+/// For how long a jump ahead must last before it is believed.
+const BELIEVED_AFTER: Span = Span::from_secs(60);
+/// How often the two are compared.
+const COMPARE_EVERY: Span = Span::from_millis(250);
+/// While the time of day is behind, this part of the time that passes is not counted, so that the two meet again.
+const SLOWER_BY: i64 = 10;
+
+/// A clock that goes on evenly.
+#[derive(Debug)]
+pub struct Steady {
+    source: Clock,
+    /// What must be added to the time that has passed, in microseconds.
+    offset: AtomicI64,
+    /// When the time of day was looked at last, by the time that has passed.
+    compared: AtomicI64,
+    /// How far the time of day was ahead then, in microseconds.
+    ahead: AtomicI64,
+    state: Mutex<State>,
+}
+
+/// What is known of the time of day.
+#[derive(Debug, Default)]
+struct State {
+    /// Whether another clock says what time it is.
+    leader: Leader,
+    /// Since when, by the time that has passed, the time of day has been so far ahead.
+    jumped: Option<(Span, Span)>,
+    /// What was last said in the log.
+    told: Told,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Leader {
+    #[default]
+    TimeOfDay,
+    Another,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Agrees,
+    Ahead,
+    Behind,
+}
+
+/// The time is held against the machine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// How far the machine's clock is ahead of the time; negative where it is behind.
+    pub ahead: Span,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.ahead.millis().unsigned_abs() / 1_000;
+        let word = if self.ahead > Span::ZERO { "ahead of" } else { "behind" };
+        write!(f, "this machine's clock is {seconds} seconds {word} the time that the box office goes by")
+    }
+}
+
+impl Steady {
+    pub(super) fn over(source: Clock) -> Self {
+        let (wall, passed) = (source.wall(), source.passed());
+        Self {
+            offset: AtomicI64::new(wall.micros().saturating_sub(passed.micros())),
+            compared: AtomicI64::new(passed.micros()),
+            ahead: AtomicI64::new(0),
+            state: Mutex::default(),
+            source,
+        }
+    }
+
+    pub(super) const fn source(&self) -> &Clock {
+        &self.source
+    }
+
+    pub(super) fn wall(&self) -> Time {
+        self.source.wall()
+    }
+
+    pub(super) fn passed(&self) -> Span {
+        self.source.passed()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the monotonic clock alone, but for a comparison now and then. Waits for nobody.
+    pub(super) fn now(&self) -> Time {
+        let passed = self.passed();
+        let since = passed.micros().saturating_sub(self.compared.load(Ordering::Relaxed));
+        if since >= COMPARE_EVERY.micros()
+            && let Ok(mut state) = self.state.try_lock()
+        {
+            self.compare(&mut state, passed);
+        }
+        self.at(passed)
+    }
+
+    fn at(&self, passed: Span) -> Time {
+        Time::from_micros(passed.micros().saturating_add(self.offset.load(Ordering::Relaxed)))
+    }
+
+    fn move_by(&self, by: Span) {
+        self.offset.fetch_add(by.micros(), Ordering::Relaxed);
+    }
+
+    fn compare(&self, state: &mut State, passed: Span) {
+        let last = self.compared.swap(passed.micros(), Ordering::Relaxed);
+        let since = passed.micros().saturating_sub(last).clamp(0, Span::from_secs(1).micros());
+        let ahead = between(self.at(passed), self.wall());
+        self.ahead.store(ahead.micros(), Ordering::Relaxed);
+        if state.leader == Leader::Another {
+            return;
+        }
+        if ahead <= JUMP_MIN {
+            state.jumped = None;
+            let is_behind = ahead.micros() < JUMP_MIN.micros().saturating_neg();
+            state.tell(if is_behind { Told::Behind } else { Told::Agrees }, ahead);
+            let slower = since.saturating_div(SLOWER_BY).saturating_neg();
+            self.move_by(Span::from_micros(ahead.micros().max(slower)));
+            return;
+        }
+        // A clock that jumps about is not one to be believed: it must stay where it jumped to.
+        let stays = |(_, by): &(Span, Span)| ahead.micros().abs_diff(by.micros()) <= JUMP_MIN.micros().unsigned_abs();
+        let (began, by) = state.jumped.filter(stays).unwrap_or((passed, ahead));
+        state.jumped = Some((began, by));
+        if passed.micros().saturating_sub(began.micros()) < BELIEVED_AFTER.micros() {
+            state.tell(Told::Ahead, ahead);
+            return;
+        }
+        let seconds = ahead.millis() / 1_000;
+        tracing::warn!(seconds, "this machine's clock has stayed ahead: it is believed, and time moves on at once");
+        (state.told, state.jumped) = (Told::Agrees, None);
+        self.move_by(ahead);
+        self.ahead.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn raise_to(&self, mark: Time) {
+        let mut state = self.state();
+        let behind = between(self.at(self.passed()), mark);
+        if behind > Span::ZERO {
+            self.move_by(behind);
+            // Said at once, not at the next comparison: a start is when somebody looks.
+            self.compare(&mut state, self.passed());
+        }
+    }
+
+    pub(super) fn follow(&self, ahead: Span) {
+        self.state().leader = Leader::Another;
+        self.move_by(ahead);
+    }
+
+    pub(super) fn held(&self) -> Option<Held> {
+        // A comparison is made where one is due.
+        let _ = self.now();
+        let is_led = self.state().leader == Leader::Another;
+        let ahead = Span::from_micros(self.ahead.load(Ordering::Relaxed));
+        let is_far = ahead.micros().unsigned_abs() > JUMP_MIN.micros().unsigned_abs();
+        (is_far && !is_led).then_some(Held { ahead })
+    }
+}
+
+impl State {
+    /// One line for each change.
+    fn tell(&mut self, now: Told, ahead: Span) {
+        if std::mem::replace(&mut self.told, now) == now {
+            return;
+        }
+        let seconds = ahead.millis().unsigned_abs() / 1_000;
+        match now {
+            Told::Agrees => tracing::info!("this machine's clock agrees with the time of the box office again"),
+            Told::Ahead => tracing::warn!(
+                seconds,
+                "this machine's clock has jumped ahead: it is not believed unless it stays there for a minute"
+            ),
+            Told::Behind => tracing::warn!(
+                seconds,
+                "this machine's clock is behind the time of the box office: time goes on without it, a tenth slower"
+            ),
+        }
+    }
+}
+
+/// How long it is from `from` to `to`; negative where `to` is earlier.
+fn between(from: Time, to: Time) -> Span {
+    Span::from_micros(to.micros().saturating_sub(from.micros()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time::from_micros(1_800_000_000_000_000);
+    const DAY: Span = Span::from_secs(86_400);
+
+    fn secs(seconds: i64) -> Span {
+        Span::from_secs(seconds)
+    }
+
+    fn back(span: Span) -> Span {
+        Span::from_micros(-span.micros())
+    }
+
+    /// Lets time pass second by second, and looks at the clock after each.
+    fn run(clock: &Clock, seconds: i64) {
+        for _ in 0..seconds {
+            clock.advance(secs(1));
+            let _ = clock.now();
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_a_moment_leaves_no_trace() {
+        let clock = Clock::manual(START).steady();
+        run(&clock, 10);
+        clock.jump(DAY);
+        run(&clock, 1);
+        assert_eq!(clock.held(), Some(Held { ahead: DAY }));
+        clock.jump(back(DAY));
+        run(&clock, 10);
+        assert_eq!((clock.now(), clock.held()), (START.plus(secs(21)), None));
+    }
+
+    #[test]
+    fn a_jump_ahead_is_believed_after_a_minute_and_not_before() {
+        let clock = Clock::manual(START).steady();
+        clock.jump(DAY);
+        run(&clock, 60);
+        assert_eq!(clock.now(), START.plus(secs(60)), "time goes on meanwhile");
+        assert_eq!(clock.held(), Some(Held { ahead: DAY }));
+        run(&clock, 2);
+        assert_eq!(clock.now(), START.plus(DAY).plus(secs(62)));
+        assert_eq!(clock.held(), None);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_about_is_not_believed() {
+        let clock = Clock::manual(START).steady();
+        for _ in 0..10 {
+            clock.jump(secs(1_000));
+            run(&clock, 30);
+        }
+        assert_eq!(clock.now(), START.plus(secs(300)));
+    }
+
+    #[test]
+    fn time_goes_on_while_the_clock_is_behind_and_the_two_meet_again() {
+        let clock = Clock::manual(START).steady();
+        clock.jump(back(secs(100)));
+        let mut last = clock.now();
+        for _ in 0..1_100 {
+            clock.advance(secs(1));
+            let now = clock.now();
+            assert!(now.since(last) >= Span::from_millis(900), "time never stands still");
+            last = now;
+        }
+        assert_eq!(clock.now(), clock.wall());
+        assert_eq!(clock.held(), None);
+    }
+
+    #[test]
+    fn time_runs_on_from_a_mark_that_is_ahead_of_the_clock() {
+        let clock = Clock::manual(START).steady();
+        clock.raise_to(START.plus(DAY));
+        assert_eq!(clock.held(), Some(Held { ahead: back(DAY) }));
+        clock.advance(secs(10));
+        let passed = clock.now().since(START.plus(DAY));
+        assert!(passed >= secs(9) && passed <= secs(10), "{passed:?}");
+        clock.raise_to(START);
+        assert!(clock.now() > START.plus(DAY), "a mark that is behind changes nothing");
+    }
+
+    #[test]
+    fn small_steps_ahead_are_taken_over_at_once() {
+        let clock = Clock::manual(START).steady();
+        clock.jump(secs(4));
+        clock.advance(secs(1));
+        assert_eq!(clock.now(), START.plus(secs(5)));
+    }
+
+    #[test]
+    fn a_clock_that_follows_another_goes_by_that_one_alone() {
+        let clock = Clock::manual(START).steady();
+        clock.follow(secs(25));
+        clock.jump(DAY);
+        run(&clock, 100);
+        assert_eq!(clock.now(), START.plus(secs(125)));
+        clock.follow(back(secs(5)));
+        assert_eq!(clock.now(), START.plus(secs(120)));
+        assert_eq!(clock.held(), None);
+    }
+
+    #[test]
+    fn copies_of_a_steady_clock_share_its_time() {
+        let clock = Clock::manual(START).steady();
+        let copy = clock.clone().steady();
+        copy.raise_to(START.plus(DAY));
+        assert_eq!(clock.now(), START.plus(DAY));
+    }
+}
