@@ -333,10 +333,11 @@ impl From<BadField> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let definition = match &error {
-            StoreError::Unavailable(_) => &codes::UNAVAILABLE,
+            // A damaged database is away until an operator has seen to it, and nothing was done.
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => &codes::UNAVAILABLE,
             StoreError::Contended(_) => &codes::OVERLOADED,
             StoreError::Unknown(_) => &codes::OUTCOME_UNKNOWN,
-            StoreError::Conflict(_) | StoreError::Corrupt(_) => &codes::INTERNAL,
+            StoreError::Conflict(_) => &codes::INTERNAL,
         };
         Self::new(definition).cause(error)
     }

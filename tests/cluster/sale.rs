@@ -23,6 +23,7 @@ async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks(
     let seasons: Vec<_> = (1..).zip([Line::House, Line::House, Line::Own, Line::Own]).map(season).collect();
 
     office.begins().await;
+    let mut metrics = metrics(&office).await;
     break_things(&mut office).await;
 
     let mut sales = Vec::new();
@@ -33,15 +34,21 @@ async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks(
     let compared = order_was_kept(&sales);
     assert!(compared >= 2 * BUYERS as usize, "{compared} places are too few to tell anything");
     office.check();
-    alerts_and_pages_name_metrics_that_exist(&office).await;
+    metrics += &self::metrics(&office).await;
+    alerts_and_pages_name_metrics_that_exist(&metrics);
 }
 
-/// What the alerts and the operators' pages call by name is there.
-async fn alerts_and_pages_name_metrics_that_exist(office: &Office) {
+/// The metrics of all instances.
+async fn metrics(office: &Office) -> String {
     let mut metrics = String::new();
     for instance in &office.instances {
         metrics += &reqwest::get(instance.address("/metrics")).await.unwrap().text().await.unwrap();
     }
+    metrics
+}
+
+/// What the alerts and the operators' pages call by name is there: in the sale, or after it.
+fn alerts_and_pages_name_metrics_that_exist(metrics: &str) {
     for file in ["deploy/prometheus/frontrow.rules.yaml", "docs/operations.md", "docs/cluster.md"] {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');

@@ -68,22 +68,47 @@ fn rest(conn: &Connection) {
         conn,
         1,
         2 * LINE,
-        "INSERT INTO \"user\" SELECT SOMEONE, 'Kim', n || '@example.com', '', 'buyer', T0, T0 FROM each",
+        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+         SELECT SOMEONE, 'Kim', n || '@example.com', '', 'buyer', T0, T0 FROM each",
     );
-    many("INSERT INTO session SELECT unhex(printf('%064x', n)), SOMEONE, 'buyer', T0 + n FROM each");
+    many(
+        "INSERT INTO session (secret_hash, user_id, role, expires_at)
+          SELECT unhex(printf('%064x', n)), SOMEONE, 'buyer', T0 + n FROM each",
+    );
     each(
         conn,
         1,
         2,
-        "INSERT INTO concert SELECT n, 'C', 'A', 'H', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:00:00', T0, 1, T0,
+        "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+             base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
+         SELECT n, 'C', 'A', 'H', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:00:00', T0, 1, T0,
              T0 + 9000000000, 0, 'scheduled', T0, T0 FROM each",
     );
-    many("INSERT INTO seat SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'F', 'A', 'V', T0, T0 FROM each");
-    many("INSERT INTO reservation SELECT n, SOMEONE, n % 2 + 1, n, n, 1000, 'confirmed', T0, T0, T0, NULL FROM each");
-    many("INSERT INTO payment SELECT n, SOMEONE, n, 1000, 'completed', T0, NULL, T0 FROM each");
-    many("INSERT INTO point SELECT n, SOMEONE, 5000, 1, T0, T0 FROM each");
-    many("INSERT INTO point_history SELECT n, SOMEONE, 6000, 'charge', 'x', 6000, 1, NULL, 'r' || n, T0 FROM each");
-    many("INSERT INTO idempotency SELECT n, T0, unhex(printf('%064x', n)), unhex('00'), '{}' FROM each");
+    many("INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section, \"row\",
+             grade, created_at, updated_at)
+          SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'F', 'A', 'V', T0, T0 FROM each");
+    many(
+        "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, confirmed_at, closed_at)
+          SELECT n, SOMEONE, n % 2 + 1, n, n, 1000, 'confirmed', T0, T0, T0, NULL FROM each",
+    );
+    many(
+        "INSERT INTO payment (payment_id, user_id, reservation_id, amount, status, paid_at, refunded_at, created_at)
+          SELECT n, SOMEONE, n, 1000, 'completed', T0, NULL, T0 FROM each",
+    );
+    many(
+        "INSERT INTO point (point_id, user_id, amount, version, last_updated, created_at)
+          SELECT n, SOMEONE, 5000, 1, T0, T0 FROM each",
+    );
+    many(
+        "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version, payment_id,
+             reference, created_at)
+          SELECT n, SOMEONE, 6000, 'charge', 'x', 6000, 1, NULL, 'r' || n, T0 FROM each",
+    );
+    many(
+        "INSERT INTO idempotency (id, created_at, key, fingerprint, answer)
+          SELECT n, T0, unhex(printf('%064x', n)), unhex('00'), '{}' FROM each",
+    );
 }
 
 /// Half of the line has paid, some are active, the rest waits, and the statistics are of `day`. The first who waits.
