@@ -61,9 +61,11 @@ impl Office {
                      SELECT id, 10, 'open', 0, 1, 0, 0, 0, 0, 1577000000000000, 1577880000000000, 0 FROM ids),
                  concerts AS (
                      INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time,
-                         end_time, starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
+                         end_time, starts_at, ends_at, base_price, opens_at, closes_at, closing, room_id, status,
+                         created_at, updated_at)
                      SELECT id, 'Past', 'Artist', 'Hall', 'Asia/Seoul', '2020-01-01', '20:00:00', '22:00:00',
-                         1577880000000000, 1000, 1577000000000000, 1577880000000000, id, 'scheduled', 0, 0 FROM ids)
+                         1577880000000000, 1577887200000000, 1000, 1577000000000000, 1577880000000000, 'with_start',
+                         id, 'scheduled', 0, 0 FROM ids)
                  INSERT INTO room_cap SELECT id, 10, 0 FROM ids"
             ))
             .await

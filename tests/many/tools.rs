@@ -4,7 +4,7 @@ use super::{assert_books_in_order, instance, redis};
 use crate::{
     program::{command, succeeds},
     servers::postgres::Database,
-    support::{eventually, items},
+    support::eventually,
 };
 use frontrow::{
     clock::Ids,
@@ -39,11 +39,11 @@ async fn what_the_command_line_does_is_known_at_once_where_instances_run() {
     let seats = buyer.get("/concerts/1/seats").await.expect(200);
     buyer.hold(&token, seats["seats"][2]["seat_id"].as_i64().unwrap()).await.expect(201);
 
+    let colleague = server.buyer("colleague").await;
     let mut add = tool(folder.path(), "operator add", &database);
-    succeeds(add.args(["--email", "buyer@example.com", "--name", "Ops"]));
-    eventually("the buyer is an operator", async || {
-        let rooms = buyer.get("/operator/rooms").await;
-        (rooms.status == 200).then(|| items(&rooms.json()).len())
+    succeeds(add.args(["--email", "colleague@example.com", "--name", "Ops", "--promote", "--keep-password"]));
+    eventually("the sessions from before have ended", async || {
+        (colleague.get("/points").await.status == 401).then_some(())
     })
     .await;
 

@@ -202,7 +202,8 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
         let cancel = Command::CancelReservation { reservation_id: held };
         office.ask(Caller::Buyer(sale.user), cancel).await.unwrap();
         unpaid.push(held);
-        office.advance(1);
+        // Until the seat may be held by its user again.
+        office.advance(60);
     }
     let lapsed = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
     office.advance(301);
@@ -223,7 +224,8 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
     // Its number is not given again.
     let cancel = Command::CancelReservation { reservation_id: live.reservation_id };
     office.ask(Caller::Buyer(sale.user), cancel).await.unwrap();
-    let again = office.hold(sale.user, next, sale.seats[2]).await;
+    office.advance(60);
+    let again = office.hold(sale.user, next, sale.seats[1]).await;
     assert!(again.reservation_id > live.reservation_id);
 }
 

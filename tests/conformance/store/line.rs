@@ -200,7 +200,7 @@ pub(super) async fn a_claim_ends_who_is_overdue_before_it_meets_a_full_room(offi
     claim(awake, second).await.unwrap();
     let change = RoomChange { max_active: Some(2), ..RoomChange::default() };
     office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
-    let idle = Rules::default().idle_limit.micros() / 1_000_000;
+    let idle = Rules::default().idle_span().micros() / 1_000_000;
     // A turn that is told to wait lasts anew.
     office.advance(50);
     office.ask(Caller::Buyer(awake), Command::WakeToken { token: second }).await.unwrap();
