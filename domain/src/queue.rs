@@ -273,7 +273,7 @@ pub struct Room {
     pub fence: Fence,
     /// When the sale of the concert opens whose own room it is; none for the house room.
     pub opens_at: Option<Time>,
-    /// When that sale is over: it closes, or was closed before. None for the house room.
+    /// When that sale is over: it closes, or was stopped before. None for the house room.
     pub closes_at: Option<Time>,
     /// When a setting last changed.
     pub updated_at: Time,
@@ -331,8 +331,15 @@ impl Room {
         self.opens_at.map(|opens_at| opens_at.minus(lead)).filter(|begins| now < *begins)
     }
 
-    /// How many turns may be offered now; spends nothing. None before the sale opens, less `lead`. Two caps, and the
-    /// tighter binds.
+    /// Whether the sale is over at `now`, for good or until an operator has it go on: the line keeps its order and rests.
+    /// Turns that are offered already may still be claimed, and what is held may be paid as far as the concert allows.
+    #[must_use]
+    pub fn is_sale_over(&self, now: Time) -> bool {
+        self.closes_at.is_some_and(|closes_at| now >= closes_at)
+    }
+
+    /// How many turns may be offered now; spends nothing. None before the sale opens, less `lead`, and none once it is
+    /// over. Two caps, and the tighter binds.
     ///
     /// Free places are over-committed by the measured no-show share p: `free ÷ (1 − p)`, at most 1.5 × free.
     #[must_use]
@@ -345,7 +352,7 @@ impl Room {
     /// command.
     #[must_use]
     pub fn turns_available(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
-        if self.rests_until(now, lead).is_some() {
+        if self.is_sale_over(now) || self.rests_until(now, lead).is_some() {
             return 0;
         }
         let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
@@ -606,6 +613,21 @@ mod tests {
         assert_eq!(room.rests_until(just_before, lead), Some(begins));
         assert_eq!((room.turns_to_offer(0, 0, begins, lead), room.turns_available(0, 0, begins, lead)), (10, 10));
         assert_eq!(room.rests_until(begins, lead), None);
+    }
+
+    #[test]
+    fn nothing_is_offered_from_the_end_of_the_sale_on() {
+        let mut room = room();
+        let closes_at = START.plus(Span::from_secs(60));
+        room.closes_at = Some(closes_at);
+        let just_before = closes_at.minus(Span::from_micros(1));
+        let turns = |room: &mut Room, now| {
+            (room.turns_to_offer(0, 0, now, Span::ZERO), room.turns_available(0, 0, now, Span::ZERO))
+        };
+        assert_eq!(turns(&mut room, just_before), (10, 10));
+        assert_eq!(turns(&mut room, closes_at), (0, 0));
+        room.closes_at = Some(closes_at.plus(Span::from_secs(1)));
+        assert_eq!(turns(&mut room, closes_at), (10, 10), "the sale goes on");
     }
 
     #[test]

@@ -374,6 +374,45 @@ fn the_line_of_a_concert_does_not_move_before_its_sale_opens() {
     ]);
 }
 
+#[test]
+fn the_line_of_a_concert_stands_still_while_nothing_is_sold_and_then_goes_on_as_it_was() {
+    let to = |status| update_concert(2, ConcertChange { status: Some(status), ..ConcertChange::default() });
+    let closing = |closes| {
+        let closes_at = Some(Some(at(closes)));
+        update_concert(2, ConcertChange { closes_at, ..ConcertChange::default() })
+    };
+    let (scheduled, postponed) = (to(ConcertStatus::Scheduled), to(ConcertStatus::Postponed));
+    let cancelled = Command::CancelConcert { concert_id: ConcertId::new(2), reason: "A storm.".to_owned() };
+    // How the sale stops, from when on, and how it goes on.
+    let stops = [
+        (postponed, 10 * S, Some(scheduled.clone())),
+        (to(ConcertStatus::Closed), 10 * S, Some(scheduled)),
+        (closing(20 * S), 20 * S, Some(closing(DAY))),
+        (cancelled, 10 * S, None),
+    ];
+    for (stop, from, go_on) in stops {
+        let mut office = Office::new();
+        office.run([
+            (0, BOSS, set_cap(OWN, 1), "room"),
+            (0, MINJI, issue(OWN), "new"),
+            (0, JUNHO, issue(OWN), "new"),
+            (0, SORA, issue(OWN), "new"),
+            (S, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+            (10 * S, BOSS, stop, "concert"),
+            // The turn that was offered before is claimed; then its user leaves, and the free place is not offered.
+            (from, MINJI, activate(token_id(OWN, 1)), "active"),
+            (from, MINJI, leave(token_id(OWN, 1)), "ended"),
+            (from, CLOCK, advance_past(OWN, &[2]), "offered 0, lapsed 0"),
+            (MIN, CLOCK, advance_past(OWN, &[2, 3]), "offered 0, lapsed 0"),
+        ]);
+        let waiting = |office: &Office| [2, 3].map(|place| office.status(token_id(OWN, place)));
+        assert_eq!(waiting(&office), [TokenStatus::Waiting; 2], "the silent are not put aside");
+        let Some(go_on) = go_on else { continue };
+        office.run([(2 * MIN, BOSS, go_on, "concert"), (2 * MIN, CLOCK, advance(OWN), "offered 1, lapsed 0")]);
+        assert_eq!(waiting(&office), [TokenStatus::Offered, TokenStatus::Waiting]);
+    }
+}
+
 /// A buyer of a crowd.
 fn somebody(number: u128) -> Caller {
     Caller::Buyer(frontrow_domain::id::UserId(uuid::Uuid::from_u128(100 + number)))

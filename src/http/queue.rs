@@ -100,7 +100,7 @@ pub struct PositionBody {
 pub struct WaitBody {
     /// Whether there is anything to estimate from.
     known: bool,
-    /// Why not: `measuring`, `paused` or `sale_not_open`.
+    /// Why not: `measuring`, `paused`, `sale_not_open` or `sale_closed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "measuring")]
     reason: Option<&'static str>,

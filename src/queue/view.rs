@@ -118,6 +118,15 @@ pub enum Estimate {
     Unknown(WaitUnknown),
 }
 
+/// Why a line does not move whatever its gate says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// The first turns are offered after so long, because the sale has not opened.
+    For(Span),
+    /// The sale is over, or stands still. Nothing tells for how long.
+    SaleClosed,
+}
+
 /// Why a wait cannot be estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitUnknown {
@@ -125,6 +134,8 @@ pub enum WaitUnknown {
     Paused,
     /// The sale has not opened, and the line does not move before it does.
     SaleNotOpen,
+    /// The sale is over, or stands still until an operator has it go on: so does the line.
+    SaleClosed,
     /// Too few have left the line to measure its pace.
     Measuring,
 }
@@ -136,6 +147,7 @@ impl WaitUnknown {
         match self {
             Self::Paused => "paused",
             Self::SaleNotOpen => "sale_not_open",
+            Self::SaleClosed => "sale_closed",
             Self::Measuring => "measuring",
         }
     }
@@ -264,22 +276,25 @@ impl RoomView {
         position.0.saturating_sub(self.room.cursor.0).saturating_sub(gone).saturating_sub(1).max(0)
     }
 
-    /// For how long the line still rests, because the first turns are offered no earlier than `lead` before the sale
-    /// opens; none where it may move.
+    /// Why the line rests at `now`: the first turns are offered no earlier than `lead` before the sale opens, and none
+    /// once it is over. None if it may move.
     #[must_use]
-    pub fn rest(&self, now: Time, lead: Span) -> Option<Span> {
-        self.room.rests_until(now, lead).map(|begins| begins.since(now))
+    pub fn rest(&self, now: Time, lead: Span) -> Option<Rest> {
+        if self.room.is_sale_over(now) {
+            return Some(Rest::SaleClosed);
+        }
+        self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
     }
 
-    /// How long a token with `ahead` living tokens in front of it will wait in a line that still rests for `rest`. The
-    /// silent in front are not waited for.
+    /// How long a token with `ahead` living tokens in front of it will wait in a line that rests for `rest`. The silent
+    /// in front are not waited for.
     #[must_use]
-    pub fn estimated_wait(&self, ahead: i64, rest: Option<Span>) -> Estimate {
-        if self.room.gate == Gate::Paused {
-            return Estimate::Unknown(WaitUnknown::Paused);
-        }
-        if rest.is_some() {
-            return Estimate::Unknown(WaitUnknown::SaleNotOpen);
+    pub fn estimated_wait(&self, ahead: i64, rest: Option<Rest>) -> Estimate {
+        match rest {
+            Some(Rest::SaleClosed) => return Estimate::Unknown(WaitUnknown::SaleClosed),
+            _ if self.room.gate == Gate::Paused => return Estimate::Unknown(WaitUnknown::Paused),
+            Some(Rest::For(_)) => return Estimate::Unknown(WaitUnknown::SaleNotOpen),
+            None => {}
         }
         let alive = i128::from(ahead.max(0)) * i128::from(self.alive_ppm()) / i128::from(ALL_PPM);
         let alive = i64::try_from(alive).unwrap_or(i64::MAX);
@@ -304,7 +319,7 @@ impl RoomView {
         }
     }
 
-    fn has_free_place(&self, place: &Place, rest: Option<Span>) -> bool {
+    fn has_free_place(&self, place: &Place, rest: Option<Rest>) -> bool {
         matches!(self.estimated_wait(place.ahead, rest), Estimate::Known { p50: Span::ZERO, .. })
     }
 
@@ -312,7 +327,7 @@ impl RoomView {
     /// while the line rests but for its end, and spread by `jitter_seed` so that clients do not come all at once. The
     /// same arguments give the same answer.
     #[must_use]
-    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Span>) -> i64 {
+    pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Rest>) -> i64 {
         let even = match place.status {
             TokenStatus::Offered => POLL_OFFERED_MS,
             TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
@@ -324,7 +339,11 @@ impl RoomView {
                     Estimate::Known { p50, .. } => p50.millis() / POLLS_PER_WAIT,
                     Estimate::Unknown(_) => i64::MAX,
                 };
-                let not_before = rest.map_or(0, Span::millis);
+                let not_before = match rest {
+                    None => 0,
+                    Some(Rest::For(span)) => span.millis(),
+                    Some(Rest::SaleClosed) => i64::MAX,
+                };
                 by_place.min(by_wait).max(not_before).clamp(*POLL_MS.start(), *POLL_MS.end())
             }
         };

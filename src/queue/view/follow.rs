@@ -161,7 +161,7 @@ impl RoomView {
             Arc::make_mut(&mut self.gone).drop_to(self.room.cursor);
         }
         self.gone_to_cursor = self.gone.rank(Position(self.room.cursor.0 + 1));
-        let held = self.held();
+        let held = self.held(delta.now);
         self.pace.departed(step.departed, delta.now, held);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
@@ -190,7 +190,7 @@ impl RoomView {
         if room.epoch == self.room.epoch {
             room.cursor = room.cursor.max(self.room.cursor);
         }
-        let settings = |room: &Room| (room.max_active, room.admit_per_minute, room.gate, room.opens_at);
+        let settings = |room: &Room| (room.max_active, room.admit_per_minute, room.gate, room.opens_at, room.closes_at);
         let changed = settings(&room) != settings(&self.room);
         self.room = Arc::new(room);
         changed
@@ -262,14 +262,15 @@ impl RoomView {
     /// Whether a turn might be offered to somebody who comes now: offers exceed the free places by half at most.
     fn may_have_places(&self, now: Time) -> bool {
         let free = self.room.max_active.saturating_sub(self.active);
-        let rests = self.room.rests_until(now, OFFER_LEAD_MAX).is_some();
+        let rests = self.rest(now, OFFER_LEAD_MAX).is_some();
         self.room.gate == Gate::Open && !rests && self.offered.saturating_mul(2) < free.saturating_mul(3)
     }
 
-    fn held(&self) -> Held {
+    fn held(&self, now: Time) -> Held {
         let is_full = self.active.saturating_add(self.offered) >= self.room.max_active;
         let is_limited = is_full || self.room.admit_per_minute.is_some();
-        if self.room.gate == Gate::Open && is_limited && self.total_waiting() > 0 { Held::Back } else { Held::Nobody }
+        let is_selling = self.room.gate == Gate::Open && !self.room.is_sale_over(now);
+        if is_selling && is_limited && self.total_waiting() > 0 { Held::Back } else { Held::Nobody }
     }
 }
 

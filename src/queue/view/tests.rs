@@ -227,7 +227,7 @@ fn a_line_that_rests_until_the_sale_opens_has_no_estimate_and_is_asked_for_at_it
     let view = RoomView::laid(&line(&model, START));
     let lead = Span::from_secs(5);
     let at = |seconds| START.plus(Span::from_secs(seconds));
-    assert_eq!(view.rest(START, lead), Some(Span::from_secs(595)));
+    assert_eq!(view.rest(START, lead), Some(Rest::For(Span::from_secs(595))));
     assert_eq!(view.rest(at(595), lead), None);
     assert_eq!(view.estimated_wait(0, view.rest(START, lead)), Estimate::Unknown(WaitUnknown::SaleNotOpen));
     let place = view.place(Position(1));
@@ -238,6 +238,33 @@ fn a_line_that_rests_until_the_sale_opens_has_no_estimate_and_is_asked_for_at_it
     assert!((29_500..=30_500).contains(&even(0)), "{}", even(0));
     assert!((9_800..=10_200).contains(&even(585)), "{}", even(585));
     assert!((380..=420).contains(&even(595)), "a place is free: {}", even(595));
+}
+
+#[test]
+fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes_on() {
+    let mut model = Model::new(5, START);
+    let at = |seconds| START.plus(Span::from_secs(seconds));
+    let row = model.rooms.get_mut(&RoomId::HOUSE).unwrap();
+    (row.opens_at, row.closes_at) = (Some(at(300)), Some(at(600)));
+    let mut view = RoomView::laid(&line(&model, START));
+    let lead = Span::from_secs(5);
+    let free = Estimate::Known { p50: Span::ZERO, p90: Span::ZERO };
+    assert_eq!(view.estimated_wait(0, view.rest(at(599), lead)), free);
+    let rest = view.rest(at(600), lead);
+    assert_eq!(
+        (rest, view.estimated_wait(0, rest)),
+        (Some(Rest::SaleClosed), Estimate::Unknown(WaitUnknown::SaleClosed))
+    );
+    let place = view.place(Position(1));
+    assert!((0..100).all(|seed| view.poll_after_ms(&place, seed, rest) >= 24_000));
+    // Stopped before it opened, it is not said to open.
+    let stopped = Room { closes_at: Some(at(10)), ..view.room().clone() };
+    view.follow(&Delta { room: Some(&stopped), ..Delta::none(at(10)) });
+    assert_eq!(view.rest(at(10), lead), Some(Rest::SaleClosed));
+    let goes_on = Room { closes_at: Some(at(900)), ..stopped };
+    let effects = view.follow(&Delta { room: Some(&goes_on), ..Delta::none(at(700)) });
+    assert!(effects.may_move, "the line is looked at when the sale goes on");
+    assert_eq!(view.estimated_wait(0, view.rest(at(700), lead)), free);
 }
 
 #[test]
