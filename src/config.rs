@@ -656,7 +656,7 @@ impl Config {
         );
         must(
             self.outage_grace_seconds <= 3_600,
-            "outage_grace_seconds must be at most 3600: turns that nobody comes back to keep others waiting",
+            "outage_grace_seconds must be at most 3600: turns that are never claimed keep others waiting",
         );
         must(self.charge_min >= 1, "charge_min must be at least 1");
         must(self.charge_min <= self.charge_max, "charge_min must not be more than charge_max");

@@ -86,6 +86,8 @@ pub struct Engine {
     batches: Arc<AtomicUsize>,
     /// How often the store has failed.
     failures: Arc<AtomicU64>,
+    /// How often something was committed elsewhere that memory must take in.
+    doubts: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
 }
 
@@ -109,7 +111,7 @@ impl Engine {
         follower: &Arc<dyn Follower>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (health, batches) = (Arc::new(SharedHealth::default()), Arc::new(AtomicUsize::new(0)));
-        let failures = Arc::new(AtomicU64::new(0));
+        let (failures, doubts) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..limits.lanes.max(1) {
             let (jobs, queue) = mpsc::channel(limits.queue_len);
@@ -120,6 +122,7 @@ impl Engine {
                 health: Arc::clone(&health),
                 batches: Arc::clone(&batches),
                 failures: Arc::clone(&failures),
+                doubts: Arc::clone(&doubts),
                 batch_max: limits.batch_max,
             };
             let runtime = tokio::runtime::Handle::current();
@@ -128,7 +131,7 @@ impl Engine {
             lanes.push(jobs);
         }
         let berths = Berths::new(lanes.len());
-        Ok((Self { lanes, berths, health, batches, failures, metrics }, threads))
+        Ok((Self { lanes, berths, health, batches, failures, doubts, metrics }, threads))
     }
 
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
@@ -157,6 +160,11 @@ impl Engine {
         let jobs = self.lanes.get(berth.lane).ok_or(Fault::Internal)?;
         let job = Job { request, queued_at: Instant::now(), reply: Reply { to, _berth: berth } };
         jobs.try_send(job).map_err(|_| Fault::Overloaded)
+    }
+
+    /// Has memory read anew before the next command is decided: another process has committed what no lane heard of.
+    pub fn doubt_memory(&self) {
+        self.doubts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many batches are under way.

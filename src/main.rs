@@ -25,6 +25,7 @@ use frontrow_domain::{
         Command::{LockUser, RenameUser, RenewLine, SetRole, UnlockUser},
         Proof, Worth,
     },
+    money::Money,
     user::{Caller, Role, User, UserStatus},
 };
 use std::{
@@ -349,7 +350,12 @@ async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {
             UserCommand::Erase { force, .. } => {
                 let worth = if force { Worth::Abandoned } else { Worth::Kept };
                 office.erase(Caller::System, user_id, Proof::Unneeded, worth).await?;
-                Ok(format!("The account is erased. The books know it as user {user_id}."))
+                let erased = format!("The account is erased. The books know it as user {user_id}.");
+                let left = office.remains(user_id).await?;
+                if left.balance == Money::ZERO && left.tickets == 0 {
+                    return Ok(erased);
+                }
+                Ok(format!("{erased}\nLeft under that id: a balance of {} and {} tickets.", left.balance, left.tickets))
             }
         }
     };

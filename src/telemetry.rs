@@ -389,7 +389,7 @@ impl Metrics {
         }
     }
 
-    /// Says whether this instance moves a room's line; none of a room that needs nobody to move it.
+    /// Says whether this instance moves a room's line; none of a room that need not be moved.
     pub fn leader(&self, room: RoomId, leads: Option<Leads>) {
         let label = RoomLabel { room: room.get() };
         match leads {

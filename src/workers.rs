@@ -7,13 +7,13 @@ use crate::{
     flow::BoxOffice,
     http::{Shared, limit::RateLimits},
     queue::{Leadership, view::RoomView},
-    store::{Sharing, StoreError},
+    store::{Page, Sharing, StoreError},
     telemetry::Leads,
 };
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     concert::{Concert, LATE_SALES},
-    id::RoomId,
+    id::{AuditId, RoomId},
     queue::Fence,
     retention::Leftover,
     rules::{HOLDS_PER_SWEEP_MAX, TOKENS_PER_ADVANCE_MAX},
@@ -51,6 +51,8 @@ const RECOVER_TICK: Duration = Duration::from_secs(10);
 const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often a database that this process has alone is asked whether the command line has changed it.
 const ELSEWHERE_TICK: Duration = Duration::from_secs(1);
+/// How many lines of the audit log are looked at then. Each command writes one.
+const AUDIT_LINES: u32 = 100;
 /// How often the store is asked for cancelled concerts that are not wound up.
 const WIND_UP_TICK: Duration = Duration::from_secs(1);
 /// How many of them one round looks at.
@@ -149,19 +151,46 @@ async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outc
     Ok(answer.decision.ok())
 }
 
-/// Forgets the sessions after the command line has changed the file: it may have ended some.
+/// Takes in what the command line has changed in the file.
 async fn follow_command_line(office: Arc<BoxOffice>) {
-    let mut known = None;
+    let mut known = Elsewhere::default();
     loop {
-        match office.store.changes_elsewhere().await {
-            Ok(changes) if known != Some(changes) => {
-                known = Some(changes);
-                office.followers.sessions.forget();
-            }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "cannot tell whether another process changed the database"),
+        if let Err(error) = known.look(&office).await {
+            tracing::debug!(%error, "cannot tell whether another process changed the database");
         }
         rest(&office, ELSEWHERE_TICK).await;
+    }
+}
+
+/// What is known of the changes that another process made in the file.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    changes: Option<u64>,
+    /// The newest line of the audit log that was looked at.
+    audit_id: Option<AuditId>,
+}
+
+impl Elsewhere {
+    /// Forgets the sessions if the file was changed: some may have ended. If an account was erased, the lines are read
+    /// anew, since its tokens and holds have ended too.
+    async fn look(&mut self, office: &BoxOffice) -> Result<(), StoreError> {
+        let changes = office.store.changes_elsewhere().await?;
+        if self.changes == Some(changes) {
+            return Ok(());
+        }
+        office.followers.sessions.forget();
+        let newest = office.store.audit(Page { after: None, limit: AUDIT_LINES }).await?;
+        if let Some(seen) = self.audit_id {
+            let mut new = newest.iter().take_while(|line| line.audit_id > seen);
+            if new.any(|line| line.action == "user.erase") {
+                office.engine.doubt_memory();
+                // Memory is read before the next command, which may be long in coming.
+                command(office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
+            }
+        }
+        self.audit_id = Some(newest.first().map_or(AuditId::new(0), |line| line.audit_id));
+        self.changes = Some(changes);
+        Ok(())
     }
 }
 
@@ -237,7 +266,7 @@ impl Lines {
         }
     }
 
-    /// Looks at every line in which something lives; the others need nobody.
+    /// Looks at every line in which something lives; the others need no leader.
     async fn look_at_all(&mut self) {
         let busy = self.office.queue.busy_rooms();
         let now_busy: BTreeSet<_> = busy.iter().copied().collect();
@@ -312,7 +341,7 @@ impl Lines {
     fn rest(&mut self, room: RoomId, fault: Fault) {
         let before = self.resting.get(&room).map_or(Duration::ZERO, |rest| rest.length);
         let mut length = (before * 2).clamp(REST_MIN, GIVEN_UP);
-        // Whoever leads and cannot move the line would keep it from those who can. Where there is merely much to do, or
+        // A leader that cannot move the line would keep it from an instance that can. Where there is merely much to do, or
         // the room's row is held, the others have no less.
         if fault != Fault::Overloaded && self.office.queue.sharing() == Sharing::Shared {
             length = GIVEN_UP;
@@ -514,7 +543,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
             let was_sound = office.engine.health() == Health::Sound;
             office.engine.note_probe(&probe);
             if probe.is_ok() && !was_sound {
-                // Whatever is given first after a failure has the store go on: nobody else may ask for a while.
+                // Whatever is given first after a failure has the store go on: no other command may come for a while.
                 command(&office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
             }
         }
@@ -573,15 +602,15 @@ mod tests {
         clock::{Clock, Ids},
         config::{Cli, Config},
         queue::{memory::MemoryQueue, token::Keyring},
-        store::{Page, ReservationFilter, Store, memory::MemoryStore, sqlite::SqliteStore},
+        store::{ReservationFilter, Store, memory::MemoryStore, sqlite::SqliteStore},
     };
     use frontrow_domain::{
-        command::RoomChange,
+        command::{Proof, RoomChange, Worth},
         id::{ConcertId, Position, ReservationId, SeatId, TokenId, UserId},
         money::Money,
         points::PointKind,
         reservation::ReservationStatus,
-        rules::TOKENS_PER_ADVANCE_MAX,
+        rules::{LIVE_PER_ERASURE_MAX, TOKENS_PER_ADVANCE_MAX},
         seat::{NewSeat, SeatLabel},
         time::Time,
         user::{NewUser, Role},
@@ -703,6 +732,54 @@ mod tests {
         clock.advance(Span::from_secs(60));
         wind_up_all(&office, 2).await.unwrap();
         assert_eq!(left().await, 0);
+    }
+
+    #[tokio::test]
+    async fn what_an_erasure_beside_the_server_ends_leaves_no_ghost_in_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "1");
+        let (path, clock) = (config.database_path(), Clock::manual(START));
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 1).unwrap());
+        let office = open(&config, opened(), clock.clone()).await;
+        let (buyer, _) = (join(&office, 1).await, join(&office, 2).await);
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        ask(&office, buyer, Command::ActivateToken { token }).await;
+        let mut known = Elsewhere::default();
+        known.look(&office).await.unwrap();
+
+        let tool = open(&config, opened(), clock.clone()).await;
+        tool.erase(Caller::System, buyer.user_id().unwrap(), Proof::Unneeded, Worth::Kept).await.unwrap();
+        let counts = |office: &BoxOffice| {
+            let view = office.queue.view(RoomId::HOUSE).unwrap();
+            (view.active(), view.offered(), view.total_waiting())
+        };
+        assert_eq!(counts(&office), (1, 0, 1), "the server has not looked yet");
+        known.look(&office).await.unwrap();
+        assert_eq!(counts(&office), (0, 0, 1));
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        assert_eq!(counts(&office), (0, 1, 0), "the next has the free place");
+        let laid = office.queue.view(RoomId::HOUSE).unwrap();
+        known.look(&office).await.unwrap();
+        assert!(Arc::ptr_eq(&laid, &office.queue.view(RoomId::HOUSE).unwrap()), "lines are read anew once");
+    }
+
+    #[tokio::test]
+    async fn an_erasure_ends_more_tokens_and_holds_than_one_command_may_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "1");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 1));
+        let office = open(&config, store, clock.clone()).await;
+        let buyer = join(&office, 1).await;
+        for _ in 0..LIVE_PER_ERASURE_MAX {
+            let room_id = own_room(&office).await;
+            ask(&office, buyer, Command::IssueToken { room_id, concert_id: None }).await;
+        }
+        let user_id = buyer.user_id().unwrap();
+        assert_eq!(office.store.live_tokens(user_id).await.unwrap().len(), LIVE_PER_ERASURE_MAX + 1);
+        office.erase(Caller::System, user_id, Proof::Unneeded, Worth::Kept).await.unwrap();
+        assert_eq!(office.store.live_tokens(user_id).await.unwrap(), []);
     }
 
     #[test]
@@ -890,7 +967,7 @@ mod tests {
         }
         let view = |room| office.queue.view(room).unwrap();
         assert!(rooms.iter().all(|room| view(*room).offered() == 1));
-        assert!(lines.shown.iter().eq(&rooms), "the line of {quiet} needs nobody");
+        assert!(lines.shown.iter().eq(&rooms), "the line of {quiet} needs no leader");
     }
 
     #[tokio::test]

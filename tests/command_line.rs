@@ -236,7 +236,8 @@ async fn what_is_done_about_an_account_beside_a_running_server_reaches_it() {
     session.charge(1_000).await;
     let (status, said) = refused(&mut office.command("user erase")).await;
     assert!(!status.success() && said.contains("balance of 1000"), "{said}");
-    assert!(succeeds(office.command("user erase").arg("--force")).contains("is erased"));
+    let said = succeeds(office.command("user erase").arg("--force"));
+    assert!(said.contains("is erased") && said.contains("a balance of 1000 and 0 tickets"), "{said}");
     ends(&session).await;
     office.sign_in(FIRST).await.problem(401, "unauthorized");
     let (status, said) = refused(&mut office.command("user lock")).await;

@@ -129,7 +129,7 @@ pub enum Command {
         /// SHA-256 of the link's secret.
         secret_hash: [u8; 32],
     },
-    /// Whoever has a reset link sets a new password with it. All sessions end.
+    /// A reset link's secret sets a new password. All sessions end.
     RedeemResetLink {
         /// Whose account.
         user_id: UserId,
@@ -324,7 +324,7 @@ pub struct NewPassword {
 pub enum Worth {
     /// It is refused while there are points or tickets.
     Kept,
-    /// Points and tickets stay under the erased id, where nobody can use them.
+    /// Points and tickets stay under the erased id, where they cannot be used.
     Abandoned,
 }
 

@@ -213,6 +213,16 @@ impl Concert {
         }
     }
 
+    /// Whether a paid ticket is of worth at `now`: the concert has not begun, or its buyers may have their points back at
+    /// any time, because it was postponed or cancelled.
+    #[must_use]
+    pub fn has_tickets_of_worth(&self, now: Time) -> bool {
+        match self.status {
+            ConcertStatus::Postponed | ConcertStatus::Cancelled => true,
+            ConcertStatus::Scheduled | ConcertStatus::Closed | ConcertStatus::Over => now < self.starts_at,
+        }
+    }
+
     /// What becomes of a seat whose payment was given back at `now`. A sale that opens again must not sell unseen what
     /// was given back after it: an operator frees the seat. The sale of a postponed concert is not over.
     #[must_use]

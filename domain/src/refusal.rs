@@ -37,14 +37,14 @@ pub enum Refusal {
     /// The reset link is unknown, used or over, or the account is locked: they cannot be told apart.
     #[error("The reset link is not valid.")]
     ResetLinkInvalid,
-    /// The account has points left, which would be nobody's.
+    /// The account has points left, which could not be used any more.
     #[error("The account has a balance of {balance}.")]
     BalanceLeft {
         /// How much.
         balance: Money,
     },
-    /// The account has a ticket for a concert that has not begun.
-    #[error("The account has a ticket for a concert to come: reservation {reservation_id}.")]
+    /// The account has a ticket for a concert that has not begun, or one that may still be refunded.
+    #[error("The account has a ticket for a concert to come, or one to refund: reservation {reservation_id}.")]
     TicketsLeft {
         /// The first such reservation.
         reservation_id: ReservationId,

@@ -57,14 +57,14 @@ pub struct User {
 }
 
 impl User {
-    /// The address of an erased account: nobody's, but unique.
+    /// The address of an erased account: no mail reaches it, and it is unique.
     #[must_use]
     pub fn erased_email(user_id: UserId) -> String {
         format!("erased-{}@invalid", user_id.0)
     }
 }
 
-/// A way back into an account without its password: whoever holds the secret sets a new one, once.
+/// A way back into an account without its password: its secret sets a new one, once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ResetLink {
     /// Whose account. A user has one link at most: a new one replaces the one before.

@@ -3,12 +3,17 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
-    id::{ReservationId, TokenId},
+    command::{Command, ConcertChange, Erasure, Keys, NewPassword, Outcome, PasswordHash, Proof, Request, Worth},
+    concert::ConcertStatus,
+    decide::decide,
+    id::{ConcertId, ReservationId, TokenId},
     queue::TokenStatus,
     user::{Caller, NewUser, Role, Session, User, UserStatus},
 };
-use support::{BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, pay, refund, register, user};
+use support::{
+    BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, charge, pay, refund, register,
+    update_concert, user,
+};
 
 const SECRET: [u8; 32] = [9; 32];
 
@@ -269,8 +274,8 @@ fn an_account_with_points_or_a_ticket_to_come_is_erased_by_the_box_office_alone_
     assert_eq!(support::name(&frontrow_domain::decide::decide(&mut world, &mine).decision), "operator_account");
 }
 
-fn request(command: Command) -> frontrow_domain::command::Request {
-    frontrow_domain::command::Request { caller: CLOCK, command, idempotency: None }
+fn request(command: Command) -> Request {
+    Request { caller: CLOCK, command, idempotency: None }
 }
 
 #[test]
@@ -284,4 +289,41 @@ fn a_refunded_ticket_and_an_empty_account_let_their_user_go() {
     assert_eq!(user.status, UserStatus::Erased);
     office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
     assert_eq!(HOUSE, token.room_id);
+}
+
+#[test]
+fn a_ticket_that_may_still_be_refunded_keeps_its_account() {
+    let change = |status| update_concert(1, ConcertChange { status: Some(status), ..ConcertChange::default() });
+    let cancel = Command::CancelConcert { concert_id: ConcertId::new(1), reason: "A storm.".to_owned() };
+    let kept = erase(MINJI, Proof::Password(0), Worth::Kept, &[], &[1]);
+    for (stop, answer) in [
+        (change(ConcertStatus::Postponed), "tickets_left"),
+        (cancel, "tickets_left"),
+        (change(ConcertStatus::Closed), "user"),
+    ] {
+        let (mut office, token) = Office::with_hold(MINJI, &[1]);
+        office.expect(MINJI, pay(token, &[1]), "paid");
+        office.expect(BOSS, stop, "concert");
+        // The balance is another reason, and comes first.
+        office.model.points.clear();
+        office.model.history.clear();
+        let mut world = office.model.load(at(SHOW + DAY), office.rules, &Keys::of(&[request(kept.clone())]));
+        let mine = Request { caller: MINJI, ..request(kept.clone()) };
+        assert_eq!(support::name(&decide(&mut world, &mine).decision), answer);
+    }
+}
+
+#[test]
+fn no_charge_reaches_an_erased_account() {
+    let mut office = Office::new();
+    office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
+    for caller in [Caller::Service, BOSS, CLOCK] {
+        office.expect(caller, charge(SORA, 1_000, Some("pg-1")), "not_found");
+    }
+    office.expect(SORA, charge(SORA, 1_000, None), "not_found");
+    let answers = office.batch(&[
+        (CLOCK, erase(MINJI, Proof::Unneeded, Worth::Kept, &[], &[])),
+        (Caller::Service, charge(MINJI, 1_000, Some("pg-2"))),
+    ]);
+    assert_eq!(answers, ["user", "not_found"], "nor in one batch with the erasure");
 }

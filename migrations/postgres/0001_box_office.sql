@@ -132,7 +132,8 @@ CREATE TABLE room (
 ) WITH (fillfactor = 20);
 
 -- By how much the counts of a room have changed since its row was written: a payment, or a user who leaves, must not wait
--- for the row that offers and claims wait for. Whoever locks the room next adds these to its row and removes them.
+-- for the row that offers and claims wait for. The next transaction that locks the room adds these to its row and
+-- removes them.
 CREATE TABLE room_departure (
     room_id bigint NOT NULL, -- room
     active  bigint NOT NULL,

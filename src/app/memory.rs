@@ -173,7 +173,7 @@ mod tests {
         let (followers, metrics) = (Arc::new(Followers::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
         let memory = Memory::new(&store, &queue, &followers, &metrics);
         let view = || queue.view(RoomId::HOUSE).unwrap();
-        // A line that nobody is in is not read.
+        // A line in which nothing lives is not read.
         let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));
         let command = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
         store.transact([Request { caller, command, idempotency: None }].into()).await.unwrap();

@@ -106,7 +106,7 @@ impl Steady {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the monotonic clock alone, but for a comparison now and then. Waits for nobody.
+    /// Reads the monotonic clock alone, but for a comparison now and then. Never waits.
     pub(super) fn now(&self) -> Time {
         let passed = self.passed();
         let since = passed.micros().saturating_sub(self.compared.load(Ordering::Relaxed));

@@ -184,8 +184,9 @@ Examples:
   frontrow user erase --email kim@example.com
   frontrow user erase --email kim@example.com --force
 
-Refused while the account has points or a ticket for a concert to come. With --force these stay
-under the id of the erased account, where nobody can use them: pay them out first.")]
+Refused while the account has points, or a ticket for a concert to come or to refund.
+With --force these stay under the id of the erased account, where they cannot be used:
+pay them out first.")]
     Erase {
         /// The account's address
         #[arg(long)]

@@ -42,6 +42,8 @@ pub(super) struct Lane {
     /// How many batches all lanes have under way.
     pub(super) batches: Arc<AtomicUsize>,
     pub(super) failures: Arc<AtomicU64>,
+    /// How often something was committed elsewhere that memory must take in.
+    pub(super) doubts: Arc<AtomicU64>,
     pub(super) batch_max: usize,
 }
 
@@ -64,6 +66,7 @@ impl Lane {
         let mut jobs = Vec::with_capacity(self.batch_max);
         let mut footing = Footing::Sure;
         let mut overcome = self.failures.load(Ordering::Relaxed);
+        let mut allayed = self.doubts.load(Ordering::Relaxed);
         loop {
             let taken = match footing {
                 Footing::Sure => Some(queue.blocking_recv_many(&mut jobs, self.batch_max)),
@@ -74,6 +77,10 @@ impl Lane {
             };
             if taken == Some(0) {
                 return;
+            }
+            let doubts = self.doubts.load(Ordering::Relaxed);
+            if doubts != allayed {
+                (footing, allayed) = (Footing::InDoubt, doubts);
             }
             let is_over = footing == Footing::Waiting && !self.store.has_unanswered_commits();
             if footing == Footing::InDoubt || is_over {

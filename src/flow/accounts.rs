@@ -9,7 +9,8 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{
     command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
-    id::{ReservationId, UserId},
+    id::{ReservationId, TokenId, UserId},
+    money::Money,
     refusal::{Refusal, Thing},
     reservation::ReservationStatus,
     rules::LIVE_PER_ERASURE_MAX,
@@ -18,6 +19,15 @@ use frontrow_domain::{
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+/// What of worth is under the id of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remains {
+    /// The points.
+    pub balance: Money,
+    /// How many paid tickets there are for concerts to come, or to refund.
+    pub tickets: usize,
+}
 
 impl BoxOffice {
     /// Registers a buyer.
@@ -177,18 +187,65 @@ impl BoxOffice {
     /// # Errors
     /// The refusal that says why not.
     pub async fn erase(&self, caller: Caller, user_id: UserId, proof: Proof, worth: Worth) -> Result<(), Stop> {
-        let tokens =
-            self.store.live_tokens(user_id).await?.iter().map(|token| token.id).take(LIVE_PER_ERASURE_MAX).collect();
+        let (tokens, reservations) = self.live(user_id).await?;
+        let erasure = Erasure { user_id, proof, worth, tokens, reservations };
+        self.run(caller, Command::EraseUser(erasure), None).await?;
+        self.end_leftovers(user_id).await;
+        Ok(())
+    }
+
+    /// What an erasure ends or looks at, as much as one command may name: tickets stand before holds, since one of them
+    /// is enough to refuse it. What is left out is ended after it, by [`Self::end_leftovers`].
+    async fn live(&self, user_id: UserId) -> Result<(Vec<TokenId>, Vec<ReservationId>), Stop> {
+        let tokens = self.store.live_tokens(user_id).await?;
         let mut reservations = Vec::new();
-        for status in [ReservationStatus::Pending, ReservationStatus::Confirmed] {
+        for status in [ReservationStatus::Confirmed, ReservationStatus::Pending] {
             reservations.extend(self.live_reservations(user_id, status).await?);
         }
         reservations.truncate(LIVE_PER_ERASURE_MAX);
-        let erasure = Erasure { user_id, proof, worth, tokens, reservations };
-        self.run(caller, Command::EraseUser(erasure), None).await.map(|_| ())
+        Ok((tokens.iter().map(|token| token.id).take(LIVE_PER_ERASURE_MAX).collect(), reservations))
     }
 
-    /// The user's reservations in this state of concerts that have not begun.
+    /// Looks once more after an erasure: ends the tokens and holds that the command did not name, because they were too
+    /// many or came meanwhile, and says in the log what of worth is left. The account is erased whatever becomes of this.
+    async fn end_leftovers(&self, user_id: UserId) {
+        match self.try_end_leftovers(user_id).await {
+            Ok(Remains { balance: Money::ZERO, tickets: 0 }) => {}
+            Ok(Remains { balance, tickets }) => {
+                tracing::warn!(user.id = %user_id, %balance, tickets, "an account was erased that had points or tickets");
+            }
+            Err(error) => {
+                tracing::warn!(user.id = %user_id, %error, "cannot look for what is left of an erased account");
+            }
+        }
+    }
+
+    async fn try_end_leftovers(&self, user_id: UserId) -> Result<Remains, Stop> {
+        let tokens = self.store.live_tokens(user_id).await?;
+        let leave = tokens.iter().map(|token| Command::LeaveQueue { token: token.id });
+        let holds = self.live_reservations(user_id, ReservationStatus::Pending).await?;
+        let cancel = holds.into_iter().map(|reservation_id| Command::CancelReservation { reservation_id });
+        for command in leave.chain(cancel) {
+            match self.run(Caller::Buyer(user_id), command, None).await {
+                // What cannot be ended has ended, or been paid.
+                Ok(_) | Err(Stop::Refused(_)) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
+        self.remains(user_id).await
+    }
+
+    /// What of worth is under the id of an account.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn remains(&self, user_id: UserId) -> Result<Remains, Stop> {
+        let balance = self.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
+        let tickets = self.live_reservations(user_id, ReservationStatus::Confirmed).await?.len();
+        Ok(Remains { balance, tickets })
+    }
+
+    /// The user's reservations in this state of concerts whose tickets are of worth.
     async fn live_reservations(&self, user: UserId, status: ReservationStatus) -> Result<Vec<ReservationId>, Stop> {
         let filter = ReservationFilter { user: Some(user), concert: None, status: Some(status) };
         let (now, limit) = (self.clock.now(), 100);
@@ -197,7 +254,7 @@ impl BoxOffice {
         loop {
             let rows = self.store.reservations(&filter, page).await?;
             for row in &rows {
-                if self.concert(row.concert_id).await?.starts_at > now {
+                if self.concert(row.concert_id).await?.has_tickets_of_worth(now) {
                     live.push(row.reservation_id);
                 }
             }

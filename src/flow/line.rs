@@ -223,7 +223,7 @@ impl BoxOffice {
         self.queue.lay_quiet(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
         drop(laying);
         if count > 0 {
-            tracing::info!(rooms = count, "laid rooms that another process made");
+            tracing::info!(rooms = count, "read rooms that another process made");
         }
         for one in busy {
             self.view(one.room.room_id).await?;

@@ -195,7 +195,7 @@ pub(super) async fn sign_out_everywhere(
 }
 
 /// Erases the account: name, e-mail address, password and sessions go, live queue tokens and holds end. The books stay
-/// under the user's id. Refused while there are points or tickets for a concert to come.
+/// under the user's id. Refused while there are points, or tickets for a concert to come or to refund.
 #[utoipa::path(delete, path = "/api/v1/users/me", tag = "users", operation_id = "erase_me",
     request_body = Confirmation, responses((status = 204, description = "Erased")))]
 pub(super) async fn erase_me(

@@ -1,9 +1,10 @@
+use super::users::existing;
 use crate::{
     command::{Decision, Outcome},
     id::{PaymentId, UserId},
     money::Money,
     points::{Point, PointEntry, PointKind, charged},
-    refusal::{Refusal, Thing},
+    refusal::Refusal,
     rules::ChargePolicy,
     user::Caller,
     world::World,
@@ -32,9 +33,7 @@ pub(super) fn charge(
             reason: "A charge for a user needs the payment provider's reference.".to_owned(),
         });
     }
-    if !world.users.contains(user_id) {
-        return Err(Refusal::NotFound { what: Thing::User });
-    }
+    existing(world, user_id)?;
     if reference.is_some_and(|reference| world.references.contains(reference)) {
         return Err(Refusal::ReferenceUsed);
     }

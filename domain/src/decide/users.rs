@@ -34,8 +34,8 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
     Ok(Outcome::Registered(user))
 }
 
-/// The user with this id. One that is erased is nobody any more.
-fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
+/// The user with this id. One that is erased counts as unknown.
+pub(super) fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
     let user = world.users.get(id).filter(|user| user.status != UserStatus::Erased).cloned();
     user.ok_or(Refusal::NotFound { what: Thing::User })
 }
@@ -225,7 +225,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     Ok(Outcome::User(user))
 }
 
-/// That the user has neither points nor tickets for a concert that has not begun.
+/// That the user has neither points nor tickets of worth.
 fn keeps_nothing_of_worth(world: &World, id: UserId, reservations: &[ReservationId]) -> Result<(), Refusal> {
     if let Some(point) = world.points.get(id).filter(|point| point.amount.get() > 0) {
         return Err(Refusal::BalanceLeft { balance: point.amount });
@@ -233,7 +233,7 @@ fn keeps_nothing_of_worth(world: &World, id: UserId, reservations: &[Reservation
     let is_ticket = |id: &ReservationId| {
         let row = world.reservations.get(*id).filter(|row| row.status == ReservationStatus::Confirmed)?;
         let concert = world.concerts.get(row.concert_id)?;
-        (concert.starts_at > world.now).then_some(row)
+        concert.has_tickets_of_worth(world.now).then_some(row)
     };
     match reservations.iter().filter_map(is_ticket).find(|row| row.user_id == id) {
         Some(ticket) => Err(Refusal::TicketsLeft { reservation_id: ticket.reservation_id }),

@@ -51,7 +51,7 @@ definitions! {
     EMAIL_TAKEN: 409 "email_taken" "The e-mail address has an account" "Sign in, or register with another address.";
     ACCOUNT_CHANGED: 409 "account_changed" "The account has changed meanwhile" "All sessions of the account were ended after its password was checked. Sign in again.";
     BALANCE_LEFT: 409 "balance_left" "The account has points" "An account is erased when its balance is 0; `balance` says how much there is. Spend it, or ask the box office.";
-    TICKETS_LEFT: 409 "tickets_left" "The account has tickets" "An account is erased when it has no ticket for a concert to come; reservation `reservation_id` is one. Refund it, or ask the box office.";
+    TICKETS_LEFT: 409 "tickets_left" "The account has tickets" "An account is erased when it has no ticket for a concert to come, nor for one that was postponed or cancelled; reservation `reservation_id` is one. Refund it, or ask the box office.";
     SEAT_HELD: 409 "seat_held" "The seat is held" "Somebody holds seat `seat_id` until `held_until`. Choose another one, or try again then.";
     SEAT_SOLD: 409 "seat_sold" "The seat is sold" "Seat `seat_id` is sold. Choose another one.";
     SEAT_BLOCKED: 409 "seat_blocked" "The seat is not for sale" "Seat `seat_id` is not for sale. Choose another one.";

@@ -41,7 +41,7 @@ pub(super) struct Settled {
 }
 
 /// A room in which something lives by its view and not by its rows, or the other way round. A change that is on its way
-/// looks so too, for a moment. Otherwise the line is laid anew: a look at the rows does not tell everything.
+/// looks so too, for a moment. Otherwise the line is read anew: a look at the rows does not tell everything.
 #[derive(Debug, Clone, Copy)]
 struct Odd {
     /// How many deltas the view had taken in.
@@ -97,7 +97,7 @@ impl Lines {
                 let failed = match self.lay_quiet_wanted(&wanted).await {
                     Ok(rooms) => self.lay_rooms(rooms).await,
                     Err(error) => {
-                        tracing::warn!(%error, "the lines cannot be laid");
+                        tracing::warn!(%error, "the lines cannot be read");
                         wanted
                     }
                 };
@@ -156,7 +156,7 @@ impl Lines {
             }
             match laying.join_next().await {
                 Some(Ok((room, Err(error)))) => {
-                    tracing::warn!(%error, room = room.get(), "a line cannot be laid");
+                    tracing::warn!(%error, room = room.get(), "a line cannot be read");
                     failed.rooms.insert(room);
                 }
                 Some(_) => {}

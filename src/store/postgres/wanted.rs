@@ -165,6 +165,8 @@ impl Changed {
                     changed.users.push(user_id.0);
                 }
                 Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
+                // No erasure may come between the look at the account and the points.
+                Command::Charge { user_id, .. } => changed.users.push(user_id.0),
                 Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
