@@ -316,6 +316,7 @@ mod tests {
             health: Arc::new(SharedHealth::default()),
             batches: Arc::new(AtomicUsize::new(0)),
             failures: Arc::new(AtomicU64::new(0)),
+            doubts: Arc::default(),
             batch_max: 1,
         };
         assert_eq!(lane.note_error(&StoreError::Contended("lock time-out".to_owned())), Fault::Overloaded);
