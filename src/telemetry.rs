@@ -234,6 +234,7 @@ impl Metrics {
         for what in Leftover::ALL {
             metrics.removed(what, 0);
         }
+        metrics.erased_accounts(0);
         metrics
     }
 
@@ -248,7 +249,11 @@ impl Metrics {
         );
         registry.register("problems", "Answers that are problems, by code", self.refusals.clone());
         registry.register("store_errors", "Failures of the database, by kind", self.store_errors.clone());
-        registry.register("rows_removed", "Rows removed because they were over, by kind", self.rows_removed.clone());
+        registry.register(
+            "rows_removed",
+            "Rows removed because they were over, and idle accounts erased, by kind",
+            self.rows_removed.clone(),
+        );
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
         registry.register(
             "room_leader",
@@ -369,6 +374,11 @@ impl Metrics {
             Leftover::Reservation => "reservation",
         };
         self.rows_removed.get_or_create(&KindLabel { kind }).inc_by(rows);
+    }
+
+    /// Counts accounts that were erased because they were idle.
+    pub fn erased_accounts(&self, accounts: u64) {
+        self.rows_removed.get_or_create(&KindLabel { kind: "account" }).inc_by(accounts);
     }
 
     /// Says how many tokens of these rooms stand where, and of no other room anything.

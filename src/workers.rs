@@ -7,7 +7,7 @@ use crate::{
     flow::BoxOffice,
     http::{Shared, limit::RateLimits},
     queue::{Leadership, view::RoomView},
-    store::{Sharing, StoreError},
+    store::{Page, Sharing, StoreError},
     telemetry::Leads,
 };
 use frontrow_domain::{
@@ -69,6 +69,10 @@ const PRUNE_ROUND: u32 = 500;
 const PRUNE_REST: u32 = 9;
 /// What it rests at least.
 const PRUNE_REST_MIN: Duration = Duration::from_millis(20);
+/// How often idle accounts are looked for.
+const IDLE_ACCOUNTS_TICK: Duration = Duration::from_hours(12);
+/// How many accounts one read looks at.
+const ACCOUNTS_PART: u32 = 500;
 /// How often it looks whether the engine has nothing else to do.
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
@@ -81,6 +85,8 @@ pub struct Retention {
     pub tokens: Option<Span>,
     /// Reservations that ended unpaid.
     pub reservations: Option<Span>,
+    /// Buyers' accounts, after the last sign-in.
+    pub idle_accounts: Option<Span>,
 }
 
 impl Retention {
@@ -117,6 +123,9 @@ pub fn start(app: &Shared, settings: WorkerSettings, stop: &watch::Receiver<bool
     workers.spawn(until(stop.clone(), wind_up(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(until(stop.clone(), prune(Arc::clone(office), settings.retention)));
+    if let Some(kept) = settings.retention.idle_accounts {
+        workers.spawn(until(stop.clone(), erase_idle_accounts(Arc::clone(office), kept)));
+    }
     if office.store.sharing() == Sharing::Alone {
         workers.spawn(until(stop.clone(), follow_command_line(Arc::clone(office))));
     }
@@ -546,12 +555,7 @@ async fn prune(office: Arc<BoxOffice>, retention: Retention) {
 }
 
 async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
-    // A store that is in trouble gets no work that can wait: where commits stall, each try would leave one behind.
-    while office.check_ready().is_ok() {
-        if !office.engine.is_idle() {
-            tokio::time::sleep(IDLE_TICK).await;
-            continue;
-        }
+    while has_leisure(office).await {
         let began = Instant::now();
         match office.store.prune(what, before, PRUNE_ROUND).await {
             Ok(0) => break,
@@ -561,7 +565,65 @@ async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
                 break;
             }
         }
-        tokio::time::sleep(began.elapsed().saturating_mul(PRUNE_REST).max(PRUNE_REST_MIN)).await;
+        rest_after(began).await;
+    }
+}
+
+/// Waits until the engine has nothing else to do. False where the store is in trouble: it gets no work that can wait,
+/// since where commits stall each try would leave one behind.
+async fn has_leisure(office: &BoxOffice) -> bool {
+    while office.check_ready().is_ok() {
+        if office.engine.is_idle() {
+            return true;
+        }
+        tokio::time::sleep(IDLE_TICK).await;
+    }
+    false
+}
+
+async fn rest_after(began: Instant) {
+    tokio::time::sleep(began.elapsed().saturating_mul(PRUNE_REST).max(PRUNE_REST_MIN)).await;
+}
+
+/// Erases buyers' accounts that have been idle for longer than `kept`.
+async fn erase_idle_accounts(office: Arc<BoxOffice>, kept: Span) {
+    loop {
+        if let Ok(now) = office.store.now().await {
+            erase_idle_since(&office, now.minus(kept), ACCOUNTS_PART).await;
+        }
+        rest(&office, IDLE_ACCOUNTS_TICK).await;
+    }
+}
+
+/// One walk through all accounts, `part` a read. Those with points or tickets to come stay, and so do those that are
+/// used meanwhile.
+async fn erase_idle_since(office: &BoxOffice, before: Time, part: u32) {
+    let mut page = Page { after: None, limit: part };
+    while has_leisure(office).await {
+        let began = Instant::now();
+        let users = match office.store.users(None, page).await {
+            Ok(users) => users,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for idle accounts");
+                break;
+            }
+        };
+        rest_after(began).await;
+        for user in users.iter().filter(|user| user.is_idle_since(before)) {
+            if !has_leisure(office).await {
+                return;
+            }
+            let began = Instant::now();
+            match office.erase_idle(user.user_id, before).await {
+                Ok(()) => office.metrics.erased_accounts(1),
+                Err(stop) => tracing::debug!(?stop, user.id = %user.user_id, "an idle account stays"),
+            }
+            rest_after(began).await;
+        }
+        match users.last() {
+            Some(last) if u32::try_from(users.len()).is_ok_and(|read| read >= part) => page.after = Some(last.user_id),
+            _ => break,
+        }
     }
 }
 
@@ -573,7 +635,7 @@ mod tests {
         clock::{Clock, Ids},
         config::{Cli, Config},
         queue::{memory::MemoryQueue, token::Keyring},
-        store::{Page, ReservationFilter, Store, memory::MemoryStore, sqlite::SqliteStore},
+        store::{ReservationFilter, Store, memory::MemoryStore, sqlite::SqliteStore},
     };
     use frontrow_domain::{
         command::RoomChange,
@@ -584,7 +646,7 @@ mod tests {
         rules::TOKENS_PER_ADVANCE_MAX,
         seat::{NewSeat, SeatLabel},
         time::Time,
-        user::{NewUser, Role},
+        user::{NewUser, Role, Session, User, UserStatus},
     };
     use std::{ffi::OsString, path::Path};
     use uuid::Uuid;
@@ -592,7 +654,7 @@ mod tests {
     const START: Time = Time::from_micros(1_800_000_000_000_000);
     const SETTINGS: WorkerSettings = WorkerSettings {
         dormant_after: Span::from_secs(60),
-        retention: Retention { answers: Span::from_secs(60), tokens: None, reservations: None },
+        retention: Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None },
     };
 
     fn settings(folder: &Path, max_active: &str) -> Config {
@@ -808,6 +870,46 @@ mod tests {
         assert!(left("SELECT left_over FROM seen") >= 2 * round, "it came after one round or before it");
         assert_eq!(left("SELECT count(*) FROM idempotency"), 0, "the rest went when there was nothing else to do");
         assert!(office.metrics.render().contains(r#"frontrow_rows_removed_total{kind="answer"} 1500"#));
+    }
+
+    #[tokio::test]
+    async fn idle_accounts_are_erased_and_those_with_a_worth_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(SqliteStore::open(&config.database_path(), clock.clone(), config.rules(), 10).unwrap());
+        let office = open(&config, store, clock.clone()).await;
+        let of = |number| UserId(Uuid::from_u128(number));
+        for number in 1..=7 {
+            join(&office, number).await;
+        }
+        let (day, before) = (Span::from_secs(86_400), START.plus(Span::from_secs(30 * 86_400)));
+        let amount = Money::new(5);
+        ask(&office, Caller::System, Command::Charge { user_id: of(2), amount, reference: Some("pg".to_owned()) })
+            .await;
+        ask(&office, Caller::System, Command::SetRole { user_id: of(3), role: Role::Operator }).await;
+        ask(&office, Caller::System, Command::LockUser { user_id: of(4) }).await;
+        clock.advance(Span::from_secs(31 * 86_400));
+        let expires_at = clock.now().plus(day);
+        let session = Session { secret_hash: [5; 32], user_id: of(5), role: Role::Buyer, expires_at };
+        ask(&office, Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await;
+        join(&office, 8).await;
+        // Twice, as two instances would, and in parts that some of them end.
+        erase_idle_since(&office, before, 2).await;
+        erase_idle_since(&office, before, 500).await;
+        let mut erased = Vec::new();
+        for number in 1..=8 {
+            let user = office.store.user(of(number)).await.unwrap().unwrap();
+            if user.status == UserStatus::Erased {
+                assert_eq!(user.email, User::erased_email(of(number)));
+                erased.push(number);
+            }
+        }
+        assert_eq!(erased, [1, 6, 7]);
+        let audit = office.store.audit(Page { after: None, limit: 100 }).await.unwrap();
+        assert_eq!(audit.iter().filter(|line| line.action == "user.erase").count(), 3);
+        assert_eq!(office.store.live_tokens(of(1)).await.unwrap(), []);
+        assert!(office.metrics.render().contains(r#"frontrow_rows_removed_total{kind="account"} 3"#));
     }
 
     #[tokio::test]

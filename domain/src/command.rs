@@ -336,6 +336,9 @@ pub struct Erasure {
     pub user_id: UserId,
     /// How the caller has proved that it is theirs.
     pub proof: Proof,
+    /// The erasure is refused unless the account [has been idle](crate::user::User::is_idle_since) since then. None
+    /// asks for no idleness.
+    pub idle_since: Option<Time>,
     /// What is to become of points and tickets.
     pub worth: Worth,
     /// The user's live tokens.

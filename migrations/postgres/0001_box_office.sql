@@ -84,7 +84,9 @@ CREATE TABLE "user" (
     status        text   NOT NULL DEFAULT 'active'
         CONSTRAINT user_status CHECK (status IN ('active', 'locked', 'erased')),
     -- How often all sessions of the user were ended: what was proved before that proves nothing after it.
-    sign_in_epoch bigint NOT NULL DEFAULT 0
+    sign_in_epoch bigint NOT NULL DEFAULT 0,
+    -- Noted once a day at most.
+    signed_in_at  bigint NOT NULL DEFAULT 0
 );
 
 CREATE TRIGGER user_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF user_id ON "user" EXECUTE FUNCTION stays();

@@ -177,6 +177,23 @@ impl BoxOffice {
     /// # Errors
     /// The refusal that says why not.
     pub async fn erase(&self, caller: Caller, user_id: UserId, proof: Proof, worth: Worth) -> Result<(), Stop> {
+        let (tokens, reservations) = (Vec::new(), Vec::new());
+        self.erase_with(caller, Erasure { user_id, proof, idle_since: None, worth, tokens, reservations }).await
+    }
+
+    /// Erases an account that has been idle since `before` and has nothing of worth.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn erase_idle(&self, user_id: UserId, before: Time) -> Result<(), Stop> {
+        let (proof, worth, idle_since) = (Proof::Unneeded, Worth::Kept, Some(before));
+        let (tokens, reservations) = (Vec::new(), Vec::new());
+        self.erase_with(Caller::System, Erasure { user_id, proof, idle_since, worth, tokens, reservations }).await
+    }
+
+    /// Gives the command to erase an account, with what of it is live.
+    async fn erase_with(&self, caller: Caller, erasure: Erasure) -> Result<(), Stop> {
+        let user_id = erasure.user_id;
         let tokens =
             self.store.live_tokens(user_id).await?.iter().map(|token| token.id).take(LIVE_PER_ERASURE_MAX).collect();
         let mut reservations = Vec::new();
@@ -184,7 +201,7 @@ impl BoxOffice {
             reservations.extend(self.live_reservations(user_id, status).await?);
         }
         reservations.truncate(LIVE_PER_ERASURE_MAX);
-        let erasure = Erasure { user_id, proof, worth, tokens, reservations };
+        let erasure = Erasure { tokens, reservations, ..erasure };
         self.run(caller, Command::EraseUser(erasure), None).await.map(|_| ())
     }
 

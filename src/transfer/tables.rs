@@ -98,6 +98,7 @@ pub(super) const TABLES: &[Table] = &[
             number("updated_at"),
             text("status"),
             number("sign_in_epoch"),
+            number("signed_in_at"),
         ],
     ),
     table(

@@ -290,6 +290,27 @@ async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
 }
 
 #[tokio::test]
+async fn accounts_of_an_older_file_count_as_used_when_the_box_office_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    let file = Connection::open(&path).unwrap();
+    for step in migrate::SQLITE.iter().take(10) {
+        file.execute_batch(step.sql).unwrap();
+    }
+    file.execute_batch(
+        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+         INSERT INTO clock (id, high_water) VALUES (1, 70);
+         PRAGMA user_version = 10; PRAGMA application_id = 0x46524f57;",
+    )
+    .unwrap();
+    drop(file);
+    let id = frontrow_domain::id::UserId(uuid::Uuid::nil());
+    let user = open(&path).unwrap().user(id).await.unwrap().unwrap();
+    assert_eq!((user.signed_in_at, user.updated_at), (Time::from_micros(70), Time::from_micros(6)));
+}
+
+#[tokio::test]
 async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");

@@ -68,6 +68,7 @@ macro_rules! conformance {
                 a_locked_user_is_read_back_and_signed_out,
                 a_reset_link_is_used_once_and_a_new_one_replaces_it,
                 an_erased_user_leaves_the_books_and_the_address,
+                when_a_user_last_signed_in_is_noted_once_a_day_and_read_back,
             },
             keys::{
                 a_key_answers_the_same_again,

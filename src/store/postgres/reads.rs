@@ -403,7 +403,7 @@ impl Reads {
     }
 
     pub(super) async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
-        self.find(&CREDENTIALS, &[&email], |row| Ok((rows::user(row)?, row.try_get(8)?))).await
+        self.find(&CREDENTIALS, &[&email], |row| Ok((rows::user(row)?, row.try_get(9)?))).await
     }
 
     pub(super) async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<user::Session>, StoreError> {

@@ -21,6 +21,7 @@ use frontrow_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 use std::collections::HashSet;
+use uuid::Uuid;
 
 /// The tables, each with the first column of its key.
 const TABLES: [(&str, &str); 12] = [
@@ -63,7 +64,7 @@ pub(super) fn high_water(conn: &Connection) -> Result<i64> {
 
 pub(super) fn credentials(conn: &Connection, email: &str) -> Result<Option<(User, String)>> {
     find(conn, concat!("SELECT ", user_columns!(), ", password_hash FROM \"user\" WHERE email = ?1"), (email,), |row| {
-        Ok((rows::user(row)?, row.get(8)?))
+        Ok((rows::user(row)?, row.get(9)?))
     })
 }
 
@@ -86,10 +87,11 @@ pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -
     let mut select = conn.prepare_cached(concat!(
         "SELECT ",
         user_columns!(),
-        " FROM \"user\" WHERE ?1 IS NULL OR user_id < ?1 ORDER BY user_id DESC"
+        " FROM \"user\" WHERE user_id < ?1 ORDER BY user_id DESC"
     ))?;
     let mut found = Vec::new();
-    let mut rows = select.query((page.after.map(|after| after.0),))?;
+    // No user's id is the highest that there could be: it has no version.
+    let mut rows = select.query((page.after.map_or(Uuid::max(), |after| after.0),))?;
     while found.len() < limit(page.limit)
         && let Some(row) = rows.next()?
     {
