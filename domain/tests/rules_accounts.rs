@@ -287,6 +287,9 @@ fn a_refunded_ticket_and_an_empty_account_let_their_user_go() {
     assert_eq!(HOUSE, token.room_id);
 }
 
+/// When, by whom and what.
+type Event = (i64, Caller, Command);
+
 fn erase_idle(caller: Caller, before: i64) -> Command {
     let Command::EraseUser(erasure) = erase(caller, Proof::Unneeded, Worth::Kept, &[], &[]) else {
         panic!("it is one")
@@ -311,7 +314,7 @@ fn an_account_is_erased_for_idleness_only_if_it_was_neither_signed_in_to_nor_cha
     let last = 10 * DAY;
     // What happened last before the account was left alone, and since when it is idle. The sign-in that was not noted
     // comes just before the end of a day.
-    let cases: [(&[(i64, Caller, Command)], i64); 4] = [
+    let cases: [(&[Event], i64); 4] = [
         (&[], DAY),
         (&[(DAY, Caller::Nobody, open(MINJI, 1, 0)), (2 * DAY - 1, Caller::Nobody, open(MINJI, 2, 0))], 2 * DAY),
         (&[(3 * DAY, CLOCK, set_password(MINJI, Proof::Unneeded, None))], 3 * DAY + 1),
