@@ -438,6 +438,16 @@ pub struct Config {
         help_heading = "Retention"
     )]
     pub keep_reservations_days: u32,
+    /// For how long a buyer's account stays after its last sign-in, in days, if it has neither points nor tickets to
+    /// come; 0 is for ever
+    #[arg(
+        long,
+        env = "FRONTROW_KEEP_IDLE_ACCOUNTS_DAYS",
+        default_value_t = 0,
+        value_name = "DAYS",
+        help_heading = "Retention"
+    )]
+    pub keep_idle_accounts_days: u32,
 
     /// Which log lines to write: error, warn, info, debug, trace, or a filter such as `info,frontrow::http=debug`
     #[arg(long, env = "FRONTROW_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
@@ -525,6 +535,7 @@ impl Config {
             answers: days(self.keep_answers_days),
             tokens: unless_for_ever(self.keep_tokens_days),
             reservations: unless_for_ever(self.keep_reservations_days),
+            idle_accounts: unless_for_ever(self.keep_idle_accounts_days),
         }
     }
 
@@ -637,10 +648,15 @@ impl Config {
         );
         must(self.idle_seconds <= self.active_limit_seconds, "idle_seconds must not be more than active_limit_seconds");
         must(
-            [self.keep_answers_days, self.keep_tokens_days, self.keep_reservations_days]
+            [self.keep_answers_days, self.keep_tokens_days, self.keep_reservations_days, self.keep_idle_accounts_days]
                 .iter()
                 .all(|kept| *kept <= DAYS_MAX),
-            "keep_answers_days, keep_tokens_days and keep_reservations_days must be at most 36500",
+            "keep_answers_days, keep_tokens_days, keep_reservations_days and keep_idle_accounts_days must be at most \
+             36500",
+        );
+        must(
+            self.keep_idle_accounts_days == 0 || self.keep_idle_accounts_days.saturating_mul(24) > self.session_hours,
+            "keep_idle_accounts_days must be longer than session_hours: who is signed in uses the account",
         );
         must(
             seconds(self.offer_lead_seconds) <= OFFER_LEAD_MAX,

@@ -13,7 +13,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     concert::{Concert, LATE_SALES},
-    id::{AuditId, RoomId},
+    id::{AuditId, ConcertId, RoomId},
     queue::Fence,
     retention::Leftover,
     rules::{HOLDS_PER_SWEEP_MAX, TOKENS_PER_ADVANCE_MAX},
@@ -57,6 +57,8 @@ const AUDIT_LINES: u32 = 100;
 const WIND_UP_TICK: Duration = Duration::from_secs(1);
 /// How many of them one round looks at.
 const WIND_UP_CONCERTS_MAX: u32 = 100;
+/// How long a concert is left alone of which nothing that is left could be wound up.
+const WIND_UP_REST: Span = Span::from_secs(60);
 /// How many of their seats one command winds up; never more than [`WIND_UP_MAX`](frontrow_domain::rules::WIND_UP_MAX).
 const WIND_UP_PART: u32 = 100;
 /// How often the store is probed while it fails.
@@ -71,6 +73,10 @@ const PRUNE_ROUND: u32 = 500;
 const PRUNE_REST: u32 = 9;
 /// What it rests at least.
 const PRUNE_REST_MIN: Duration = Duration::from_millis(20);
+/// How often idle accounts are looked for.
+const IDLE_ACCOUNTS_TICK: Duration = Duration::from_hours(12);
+/// How many accounts one read looks at.
+const ACCOUNTS_PART: u32 = 500;
 /// How often it looks whether the engine has nothing else to do.
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
@@ -83,6 +89,8 @@ pub struct Retention {
     pub tokens: Option<Span>,
     /// Reservations that ended unpaid.
     pub reservations: Option<Span>,
+    /// Buyers' accounts, after the last sign-in.
+    pub idle_accounts: Option<Span>,
 }
 
 impl Retention {
@@ -119,6 +127,9 @@ pub fn start(app: &Shared, settings: WorkerSettings, stop: &watch::Receiver<bool
     workers.spawn(until(stop.clone(), wind_up(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
     workers.spawn(until(stop.clone(), prune(Arc::clone(office), settings.retention)));
+    if let Some(kept) = settings.retention.idle_accounts {
+        workers.spawn(until(stop.clone(), erase_idle_accounts(Arc::clone(office), kept)));
+    }
     if office.store.sharing() == Sharing::Alone {
         workers.spawn(until(stop.clone(), follow_command_line(Arc::clone(office))));
     }
@@ -132,7 +143,8 @@ async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) 
     }
 }
 
-/// Sleeps for about `tick`, a quarter more or less, so that instances that started together do not keep step.
+/// Sleeps for about `tick`, a quarter more or less, so that instances that started together do not act at the same
+/// moment.
 async fn rest(office: &BoxOffice, tick: Duration) {
     let [random, ..] = office.ids.secret();
     tokio::time::sleep(tick.mul_f64(0.75 + f64::from(random) / 512.0)).await;
@@ -341,8 +353,8 @@ impl Lines {
     fn rest(&mut self, room: RoomId, fault: Fault) {
         let before = self.resting.get(&room).map_or(Duration::ZERO, |rest| rest.length);
         let mut length = (before * 2).clamp(REST_MIN, GIVEN_UP);
-        // A leader that cannot move the line would keep it from an instance that can. Where there is merely much to do, or
-        // the room's row is held, the others have no less.
+        // An instance that leads and cannot move the line would keep it from those that can. If there is merely much to
+        // do, or the room's row is held, the others have no less.
         if fault != Fault::Overloaded && self.office.queue.sharing() == Sharing::Shared {
             length = GIVEN_UP;
             self.office.metrics.leader(room, Some(Leads::No));
@@ -486,50 +498,74 @@ async fn recover_due(office: &BoxOffice, most: u32) {
 
 /// Winds up cancelled concerts: those of before a start too, since what is left to do stands in their rows.
 async fn wind_up(office: Arc<BoxOffice>) {
+    let mut resting = HashMap::new();
     loop {
         rest(&office, WIND_UP_TICK).await;
-        if let Err(error) = wind_up_all(&office, WIND_UP_PART).await {
+        if let Err(error) = wind_up_all(&office, WIND_UP_PART, &mut resting).await {
             tracing::warn!(%error, "cannot wind up cancelled concerts");
         }
     }
 }
 
-/// One round through all cancelled concerts that are not wound up, `part` of their seats a command.
-async fn wind_up_all(office: &BoxOffice, part: u32) -> Result<(), StoreError> {
+/// One round through all cancelled concerts that are not wound up, `part` of their seats a command. `resting` says until
+/// when those are left alone of which nothing that is left can be wound up for now.
+async fn wind_up_all(office: &BoxOffice, part: u32, resting: &mut HashMap<ConcertId, Time>) -> Result<(), StoreError> {
     if office.engine.health() != Health::Sound {
         return Ok(());
     }
+    let now = office.clock.now();
+    resting.retain(|_, until| now < *until);
     for concert in office.store.concerts_to_wind_up(WIND_UP_CONCERTS_MAX).await? {
-        wind_up_one(office, &concert, part).await?;
+        let concert_id = concert.concert_id;
+        if !resting.contains_key(&concert_id) && wind_up_one(office, &concert, part).await? == WindUpRound::Stuck {
+            let left = "what is left of a cancelled concert cannot be wound up for now; the next try is in a minute";
+            tracing::warn!(%concert_id, "{left}");
+            resting.insert(concert_id, now.plus(WIND_UP_REST));
+        }
     }
     Ok(())
 }
 
+/// How a round through a cancelled concert ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WindUpRound {
+    /// There was nothing to do, something was done, or the engine did not decide.
+    Fine,
+    /// Of all that is left nothing could be done: accounts that cannot take in their refunds, for example.
+    Stuck,
+}
+
 /// One round through a cancelled concert: part by part its unpaid seats are blocked and, if an operator asked for that,
 /// its payments given back. When nothing is left and nothing can come any more, it is settled.
-async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result<(), StoreError> {
+async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result<WindUpRound, StoreError> {
     let concert_id = concert.concert_id;
     // Read before the search: what is saved after it bears a later time.
     let now = office.store.now().await?;
-    let (mut after, mut found) = (0, false);
+    let (mut after, mut found, mut round) = (0, false, WindUpRound::Fine);
     loop {
         let left = office.store.remnants(concert, after, part).await?;
         let Some(last) = left.last() else { break };
-        (after, found) = (last.seat_number, true);
+        if !found {
+            (found, round) = (true, WindUpRound::Stuck);
+        }
+        after = last.seat_number;
         let payment_ids = left.iter().filter_map(|seat| seat.payment_id).collect();
         let seat_ids = left.iter().filter(|seat| seat.payment_id.is_none()).map(|seat| seat.seat_id).collect();
         match command(office, Command::WindUp { concert_id, seat_ids, payment_ids }).await {
-            Some(Outcome::WoundUp { seats, refunds }) if seats > 0 || refunds > 0 => {
+            // Another instance has just done it, or it cannot be done now. The seats behind may still be to do.
+            Some(Outcome::WoundUp { seats: 0, refunds: 0 }) => {}
+            Some(Outcome::WoundUp { seats, refunds }) => {
+                round = WindUpRound::Fine;
                 tracing::info!(%concert_id, seats, refunds, "a part of a cancelled concert was wound up");
             }
-            // Another instance has just done it, or it cannot be done now: the next round sees what is left.
-            _ => break,
+            // The next round sees what is left.
+            _ => return Ok(WindUpRound::Fine),
         }
     }
     if !found && now >= concert.updated_at.plus(LATE_SALES) {
         command(office, Command::SettleConcert { concert_id, seen: concert.updated_at }).await;
     }
-    Ok(())
+    Ok(round)
 }
 
 async fn probe_store(office: Arc<BoxOffice>) {
@@ -575,12 +611,7 @@ async fn prune(office: Arc<BoxOffice>, retention: Retention) {
 }
 
 async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
-    // A store that is in trouble gets no work that can wait: where commits stall, each try would leave one behind.
-    while office.check_ready().is_ok() {
-        if !office.engine.is_idle() {
-            tokio::time::sleep(IDLE_TICK).await;
-            continue;
-        }
+    while has_leisure(office).await {
         let began = Instant::now();
         match office.store.prune(what, before, PRUNE_ROUND).await {
             Ok(0) => break,
@@ -590,7 +621,65 @@ async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
                 break;
             }
         }
-        tokio::time::sleep(began.elapsed().saturating_mul(PRUNE_REST).max(PRUNE_REST_MIN)).await;
+        rest_after(began).await;
+    }
+}
+
+/// Waits until the engine has nothing else to do. False where the store is in trouble: it gets no work that can wait,
+/// since where commits stall each try would leave one behind.
+async fn has_leisure(office: &BoxOffice) -> bool {
+    while office.check_ready().is_ok() {
+        if office.engine.is_idle() {
+            return true;
+        }
+        tokio::time::sleep(IDLE_TICK).await;
+    }
+    false
+}
+
+async fn rest_after(began: Instant) {
+    tokio::time::sleep(began.elapsed().saturating_mul(PRUNE_REST).max(PRUNE_REST_MIN)).await;
+}
+
+/// Erases buyers' accounts that have been idle for longer than `kept`.
+async fn erase_idle_accounts(office: Arc<BoxOffice>, kept: Span) {
+    loop {
+        if let Ok(now) = office.store.now().await {
+            erase_idle_since(&office, now.minus(kept), ACCOUNTS_PART).await;
+        }
+        rest(&office, IDLE_ACCOUNTS_TICK).await;
+    }
+}
+
+/// One walk through all accounts, `part` a read. Those with points or tickets to come stay, and so do those that are
+/// used meanwhile.
+async fn erase_idle_since(office: &BoxOffice, before: Time, part: u32) {
+    let mut page = Page { after: None, limit: part };
+    while has_leisure(office).await {
+        let began = Instant::now();
+        let users = match office.store.users(None, page).await {
+            Ok(users) => users,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for idle accounts");
+                break;
+            }
+        };
+        rest_after(began).await;
+        for user in users.iter().filter(|user| user.is_idle_since(before)) {
+            if !has_leisure(office).await {
+                return;
+            }
+            let began = Instant::now();
+            match office.erase_idle(user.user_id, before).await {
+                Ok(()) => office.metrics.erased_accounts(1),
+                Err(stop) => tracing::debug!(?stop, user.id = %user.user_id, "an idle account stays"),
+            }
+            rest_after(began).await;
+        }
+        match users.last() {
+            Some(last) if u32::try_from(users.len()).is_ok_and(|read| read >= part) => page.after = Some(last.user_id),
+            _ => break,
+        }
     }
 }
 
@@ -610,10 +699,10 @@ mod tests {
         money::Money,
         points::PointKind,
         reservation::ReservationStatus,
-        rules::{LIVE_PER_ERASURE_MAX, TOKENS_PER_ADVANCE_MAX},
+        rules::{LIVE_PER_ERASURE_MAX, Rules, TOKENS_PER_ADVANCE_MAX},
         seat::{NewSeat, SeatLabel},
         time::Time,
-        user::{NewUser, Role},
+        user::{NewUser, Role, Session, User, UserStatus},
     };
     use std::{ffi::OsString, path::Path};
     use uuid::Uuid;
@@ -621,7 +710,7 @@ mod tests {
     const START: Time = Time::from_micros(1_800_000_000_000_000);
     const SETTINGS: WorkerSettings = WorkerSettings {
         dormant_after: Span::from_secs(60),
-        retention: Retention { answers: Span::from_secs(60), tokens: None, reservations: None },
+        retention: Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None },
     };
 
     fn settings(folder: &Path, max_active: &str) -> Config {
@@ -717,7 +806,7 @@ mod tests {
         let office = open(&config, reopened(), clock.clone()).await;
         let counts = office.store.seat_counts(concert_id).await.unwrap();
         assert_eq!((counts.blocked, counts.sold), (2, 3));
-        wind_up_all(&office, 2).await.unwrap();
+        wind_up_all(&office, 2, &mut HashMap::new()).await.unwrap();
         let counts = office.store.seat_counts(concert_id).await.unwrap();
         assert_eq!((counts.blocked, counts.sold), (5, 0));
         let history = office.store.history(user_id, Page { after: None, limit: 100 }).await.unwrap();
@@ -727,10 +816,10 @@ mod tests {
         assert!(report.is_clean(), "{report}");
 
         let left = async || office.store.concerts_to_wind_up(10).await.unwrap().len();
-        wind_up_all(&office, 2).await.unwrap();
+        wind_up_all(&office, 2, &mut HashMap::new()).await.unwrap();
         assert_eq!(left().await, 1, "a payment that was decided before may still come");
         clock.advance(Span::from_secs(60));
-        wind_up_all(&office, 2).await.unwrap();
+        wind_up_all(&office, 2, &mut HashMap::new()).await.unwrap();
         assert_eq!(left().await, 0);
     }
 
@@ -780,6 +869,44 @@ mod tests {
         assert_eq!(office.store.live_tokens(user_id).await.unwrap().len(), LIVE_PER_ERASURE_MAX + 1);
         office.erase(Caller::System, user_id, Proof::Unneeded, Worth::Kept).await.unwrap();
         assert_eq!(office.store.live_tokens(user_id).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_refund_that_an_account_cannot_take_in_keeps_back_no_other_seat_and_rests_for_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let rules = Rules { charge_max: Money::MAX, balance_max: Money::MAX, ..config.rules() };
+        let store = Arc::new(MemoryStore::new(clock.clone(), rules, 10));
+        let office = open(&config, store, clock.clone()).await;
+        hold_five(&office).await;
+        let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
+        let (user_id, concert_id) = (buyer.user_id().unwrap(), ConcertId::new(1));
+        let charge =
+            |amount, reference: &str| Command::Charge { user_id, amount, reference: Some(reference.to_owned()) };
+        ask(&office, Caller::System, charge(Money::new(2), "pg-1")).await;
+        let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        let reservation_ids = (1..=2).map(ReservationId::new).collect();
+        ask(&office, buyer, Command::Pay { token, reservation_ids }).await;
+        ask(&office, Caller::System, charge(Money::MAX, "pg-2")).await;
+        let reason = "The singer is ill.".to_owned();
+        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
+        ask(&office, Caller::System, Command::RefundConcert { concert_id }).await;
+
+        let mut resting = HashMap::new();
+        wind_up_all(&office, 2, &mut resting).await.unwrap();
+        let counts = office.store.seat_counts(concert_id).await.unwrap();
+        assert_eq!((counts.blocked, counts.sold), (3, 2), "the seats behind the two that are stuck");
+        assert!(resting.is_empty(), "some of it was wound up");
+        wind_up_all(&office, 2, &mut resting).await.unwrap();
+        let until = START.plus(WIND_UP_REST);
+        assert_eq!(resting.get(&concert_id), Some(&until));
+        clock.advance(Span::from_secs(1));
+        wind_up_all(&office, 2, &mut resting).await.unwrap();
+        assert_eq!(resting.get(&concert_id), Some(&until), "it rests");
+        clock.advance(WIND_UP_REST);
+        wind_up_all(&office, 2, &mut resting).await.unwrap();
+        assert!(resting[&concert_id] > until, "it is tried again");
     }
 
     #[test]
@@ -885,6 +1012,46 @@ mod tests {
         assert!(left("SELECT left_over FROM seen") >= 2 * round, "it came after one round or before it");
         assert_eq!(left("SELECT count(*) FROM idempotency"), 0, "the rest went when there was nothing else to do");
         assert!(office.metrics.render().contains(r#"frontrow_rows_removed_total{kind="answer"} 1500"#));
+    }
+
+    #[tokio::test]
+    async fn idle_accounts_are_erased_and_those_with_a_worth_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(SqliteStore::open(&config.database_path(), clock.clone(), config.rules(), 10).unwrap());
+        let office = open(&config, store, clock.clone()).await;
+        let of = |number| UserId(Uuid::from_u128(number));
+        for number in 1..=7 {
+            join(&office, number).await;
+        }
+        let (day, before) = (Span::from_secs(86_400), START.plus(Span::from_secs(30 * 86_400)));
+        let amount = Money::new(5);
+        ask(&office, Caller::System, Command::Charge { user_id: of(2), amount, reference: Some("pg".to_owned()) })
+            .await;
+        ask(&office, Caller::System, Command::SetRole { user_id: of(3), role: Role::Operator }).await;
+        ask(&office, Caller::System, Command::LockUser { user_id: of(4) }).await;
+        clock.advance(Span::from_secs(31 * 86_400));
+        let expires_at = clock.now().plus(day);
+        let session = Session { secret_hash: [5; 32], user_id: of(5), role: Role::Buyer, expires_at };
+        ask(&office, Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await;
+        join(&office, 8).await;
+        // Twice, as two instances would, and in parts that some of them end.
+        erase_idle_since(&office, before, 2).await;
+        erase_idle_since(&office, before, 500).await;
+        let mut erased = Vec::new();
+        for number in 1..=8 {
+            let user = office.store.user(of(number)).await.unwrap().unwrap();
+            if user.status == UserStatus::Erased {
+                assert_eq!(user.email, User::erased_email(of(number)));
+                erased.push(number);
+            }
+        }
+        assert_eq!(erased, [1, 6, 7]);
+        let audit = office.store.audit(Page { after: None, limit: 100 }).await.unwrap();
+        assert_eq!(audit.iter().filter(|line| line.action == "user.erase").count(), 3);
+        assert_eq!(office.store.live_tokens(of(1)).await.unwrap(), []);
+        assert!(office.metrics.render().contains(r#"frontrow_rows_removed_total{kind="account"} 3"#));
     }
 
     #[tokio::test]

@@ -51,6 +51,7 @@ fn the_defaults_are_the_documented_ones_and_valid() {
     assert_eq!(config.rules().charge_policy, ChargePolicy::Operator);
     assert_eq!(config.key_path(), config.data.join("keys.toml"));
     assert!(config.trusted_proxies.is_empty());
+    assert_eq!(config.retention().idle_accounts, None, "no account is erased");
     assert_eq!(setting(&config, "hold_seconds").origin, "default");
 }
 
@@ -131,11 +132,14 @@ fn everything_that_contradicts_itself_is_said_at_once() {
         "--charge-max=5",
         "--service-key=short",
         "--batch-max=501",
+        "--session-hours=48",
+        "--keep-idle-accounts-days=2",
         "--log=a=b=c",
     ])
     .unwrap();
     let error = config.validate().unwrap_err().to_string();
-    for expected in ["hold_seconds", "charge_min", "service_key", "batch_max", "log is not a filter"] {
+    let kept = "keep_idle_accounts_days must be longer";
+    for expected in ["hold_seconds", "charge_min", "service_key", "batch_max", kept, "log is not a filter"] {
         assert!(error.contains(expected), "{expected}: {error}");
     }
     assert!(!format!("{config:?}").contains("short"), "a secret shows itself in no log");

@@ -200,7 +200,11 @@ fn prepare(path: &Path) -> Result<Vec<Buyer>> {
 }
 
 fn insert_user(conn: &Connection, user: UserId, number: i64) -> Result<()> {
-    conn.prepare_cached("INSERT INTO \"user\" VALUES (?1, 'Kim Minji', ?2, ?3, 'buyer', ?4, ?4)")?.execute(params![
+    conn.prepare_cached(
+        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+         VALUES (?1, 'Kim Minji', ?2, ?3, 'buyer', ?4, ?4)",
+    )?
+    .execute(params![
         user.0,
         format!("{number}@example.com"),
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uWJ7cVkPcsFYzTjSjO3mIa0Vv1yXbX8JAkZ5u1Y4pRs",

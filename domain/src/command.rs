@@ -336,6 +336,9 @@ pub struct Erasure {
     pub user_id: UserId,
     /// How the caller has proved that it is theirs.
     pub proof: Proof,
+    /// The erasure is refused unless the account [has been idle](crate::user::User::is_idle_since) since then. None
+    /// asks for no idleness.
+    pub idle_since: Option<Time>,
     /// What is to become of points and tickets.
     pub worth: Worth,
     /// The user's live tokens.
@@ -698,31 +701,13 @@ impl Keys {
                 raise(&mut self.demand.history, 1);
                 raise(&mut self.demand.audit, 1);
             }
-            Command::CreateConcert(_) => {
-                raise(&mut self.demand.concerts, 1);
-                raise(&mut self.demand.audit, 1);
-            }
-            Command::UpdateConcert { concert_id, .. }
-            | Command::CancelConcert { concert_id, .. }
-            | Command::RefundConcert { concert_id }
-            | Command::SettleConcert { concert_id, .. } => {
-                self.concerts.push(*concert_id);
-                self.rooms.push(RoomId::of_concert(*concert_id));
-                raise(&mut self.demand.audit, 1);
-            }
-            Command::WindUp { concert_id, seat_ids, payment_ids } => {
-                self.concerts.push(*concert_id);
-                self.seats.extend(seat_ids);
-                self.payments.extend(payment_ids);
-                raise(&mut self.demand.history, payment_ids.len());
-                raise(&mut self.demand.audit, 1);
-            }
-            Command::AddSeats { concert_id, seats } => {
-                self.concerts.push(*concert_id);
-                self.seat_numbers.push((*concert_id, seats.iter().map(|seat| seat.seat_number).collect()));
-                raise(&mut self.demand.seats, seats.len());
-                raise(&mut self.demand.audit, 1);
-            }
+            Command::CreateConcert(_)
+            | Command::UpdateConcert { .. }
+            | Command::CancelConcert { .. }
+            | Command::RefundConcert { .. }
+            | Command::SettleConcert { .. }
+            | Command::WindUp { .. }
+            | Command::AddSeats { .. } => self.add_concert(&request.command),
             Command::SetSeats { seat_ids, .. } => {
                 self.seats.extend(seat_ids);
                 raise(&mut self.demand.audit, 1);
@@ -753,6 +738,33 @@ impl Keys {
                 self.points.push(erasure.user_id);
                 self.tokens.extend(&erasure.tokens);
                 self.reservations.extend(&erasure.reservations);
+            }
+            _ => return,
+        }
+        raise(&mut self.demand.audit, 1);
+    }
+
+    /// A new concert or a change of one, and a line of the audit log.
+    fn add_concert(&mut self, command: &Command) {
+        match command {
+            Command::CreateConcert(_) => raise(&mut self.demand.concerts, 1),
+            Command::UpdateConcert { concert_id, .. }
+            | Command::CancelConcert { concert_id, .. }
+            | Command::RefundConcert { concert_id }
+            | Command::SettleConcert { concert_id, .. } => {
+                self.concerts.push(*concert_id);
+                self.rooms.push(RoomId::of_concert(*concert_id));
+            }
+            Command::WindUp { concert_id, seat_ids, payment_ids } => {
+                self.concerts.push(*concert_id);
+                self.seats.extend(seat_ids);
+                self.payments.extend(payment_ids);
+                raise(&mut self.demand.history, payment_ids.len());
+            }
+            Command::AddSeats { concert_id, seats } => {
+                self.concerts.push(*concert_id);
+                self.seat_numbers.push((*concert_id, seats.iter().map(|seat| seat.seat_number).collect()));
+                raise(&mut self.demand.seats, seats.len());
             }
             _ => return,
         }

@@ -264,6 +264,7 @@ impl Model {
                 role: new.role,
                 status: UserStatus::Active,
                 sign_in_epoch: 0,
+                signed_in_at: changes.now,
                 created_at: changes.now,
                 updated_at: changes.now,
             };
@@ -277,6 +278,11 @@ impl Model {
             {
                 self.emails.remove(&before.email);
                 self.emails.insert(user.email.clone(), user.user_id);
+            }
+        }
+        for id in &changes.sign_ins {
+            if let Some(user) = self.users.get_mut(id) {
+                user.signed_in_at = changes.now;
             }
         }
         self.passwords.extend(changes.new_passwords.iter().map(|(user, hash)| (*user, hash.0.clone())));

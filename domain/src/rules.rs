@@ -31,6 +31,9 @@ pub const LIVE_PER_ERASURE_MAX: usize = 1_000;
 /// that was left lying about opens nothing.
 pub const RESET_LINK_VALID: Span = Span::from_secs(30 * 60);
 
+/// How much time lies between two notes of when a user last signed in: a sign-in does not write the user's row each time.
+pub const SIGN_IN_NOTED_EVERY: Span = Span::from_secs(86_400);
+
 /// Who may charge points to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChargePolicy {

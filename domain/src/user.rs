@@ -1,6 +1,6 @@
 //! Users, their roles, their sessions, and who is asking.
 
-use crate::{id::UserId, time::Time};
+use crate::{id::UserId, rules::SIGN_IN_NOTED_EVERY, time::Time};
 use serde::{Deserialize, Serialize};
 
 /// What a user may do.
@@ -50,6 +50,10 @@ pub struct User {
     #[serde(skip)]
     #[cfg_attr(feature = "openapi", schema(ignore))]
     pub sign_in_epoch: i64,
+    /// When they last signed in, as far as that was noted: at most once in [`SIGN_IN_NOTED_EVERY`].
+    #[serde(skip)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub signed_in_at: Time,
     /// When they registered.
     pub created_at: Time,
     /// When anything of this last changed.
@@ -57,6 +61,24 @@ pub struct User {
 }
 
 impl User {
+    /// Whether a sign-in at this time is to be noted.
+    #[must_use]
+    pub fn has_old_sign_in(&self, now: Time) -> bool {
+        now >= self.signed_in_at.plus(SIGN_IN_NOTED_EVERY)
+    }
+
+    /// Whether this is a buyer's account that has been without a sign-in and without a change since `before`. A locked
+    /// one is not idle: its user cannot sign in.
+    #[must_use]
+    pub fn is_idle_since(&self, before: Time) -> bool {
+        // A sign-in that was not noted came within that time of the one that was.
+        let signed_in_by = self.signed_in_at.plus(SIGN_IN_NOTED_EVERY);
+        self.role == Role::Buyer
+            && self.status == UserStatus::Active
+            && signed_in_by <= before
+            && self.updated_at < before
+    }
+
     /// The address of an erased account: no mail reaches it, and it is unique.
     #[must_use]
     pub fn erased_email(user_id: UserId) -> String {

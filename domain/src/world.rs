@@ -59,6 +59,13 @@ impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
         self.rows.get(&key).map(|(row, _)| row)
     }
 
+    /// Replaces a row that is here by one whose change is saved by other means.
+    fn amend(&mut self, key: K, row: V) {
+        if let Some((old, _)) = self.rows.get_mut(&key) {
+            *old = row;
+        }
+    }
+
     /// Puts a new or changed row here.
     pub fn put(&mut self, key: K, row: V) {
         let Some((old, mark)) = self.rows.get_mut(&key) else {
@@ -310,6 +317,7 @@ pub struct World {
     counted: HashMap<RoomId, Counted>,
     departed: BTreeMap<RoomId, RoomCounts>,
     new_users: Vec<NewUser>,
+    sign_ins: Vec<UserId>,
     new_passwords: Vec<(UserId, PasswordHash)>,
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
@@ -412,6 +420,12 @@ impl World {
         self.emails.insert(user.email.clone(), user.user_id);
         self.users.load(user.user_id, user);
         self.new_users.push(secrets);
+    }
+
+    /// Notes that a user signs in now.
+    pub fn note_sign_in(&mut self, user: User) {
+        self.sign_ins.push(user.user_id);
+        self.users.amend(user.user_id, User { signed_in_at: self.now, ..user });
     }
 
     /// Adds a session.
@@ -518,6 +532,7 @@ impl World {
             kept: self.kept.into_saves().inserted,
             new_users: users,
             users: self.users.into_saves().updated,
+            sign_ins: self.sign_ins,
             new_passwords: self.new_passwords,
             reset_links: self.reset_links.into_saves().iter().copied().collect(),
             new_sessions: self.new_sessions,
@@ -557,6 +572,8 @@ pub struct Changes {
     pub new_users: Vec<NewUser>,
     /// Users that changed: role, status, name, address, sign-in epoch.
     pub users: Vec<User>,
+    /// Users whose sign-in is noted, each once. To be saved after `users`, which say nothing of it.
+    pub sign_ins: Vec<UserId>,
     /// New passwords of users that were there, in order: the last of a user holds.
     pub new_passwords: Vec<(UserId, PasswordHash)>,
     /// New reset links, one for a user. Each replaces the one before.
@@ -602,6 +619,7 @@ impl Changes {
         self.kept.is_empty()
             && self.new_users.is_empty()
             && self.users.is_empty()
+            && self.sign_ins.is_empty()
             && self.new_passwords.is_empty()
             && self.reset_links.is_empty()
             && self.new_sessions.is_empty()

@@ -3,7 +3,9 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Erasure, Keys, NewPassword, Outcome, PasswordHash, Proof, Request, Worth},
+    command::{
+        Command, ConcertChange, Erasure, Keys, NewPassword, Novelty, Outcome, PasswordHash, Proof, Request, Worth,
+    },
     concert::ConcertStatus,
     decide::decide,
     id::{ConcertId, ReservationId, TokenId},
@@ -58,6 +60,7 @@ fn erase(caller: Caller, proof: Proof, worth: Worth, tokens: &[TokenId], reserva
     Command::EraseUser(Erasure {
         user_id: user(caller),
         proof,
+        idle_since: None,
         worth,
         tokens: tokens.to_vec(),
         reservations: reservations.iter().copied().map(ReservationId::new).collect(),
@@ -140,12 +143,12 @@ fn a_locked_account_is_signed_out_and_cannot_sign_in_until_it_is_unlocked() {
     let mut office = Office::new();
     office.run([
         (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
-        (0, BOSS, lock(MINJI), "user"),
-        (0, BOSS, lock(MINJI), "user"),
+        (0, BOSS, lock(MINJI), "done"),
+        (0, BOSS, lock(MINJI), "done"),
         (0, Caller::Nobody, open(MINJI, 1, 1), "account_locked"),
         (0, MINJI, set_password(MINJI, Proof::Password(1), None), "account_locked"),
         (0, BOSS, issue_link(MINJI), "account_locked"),
-        (0, BOSS, unlock(MINJI), "user"),
+        (0, BOSS, unlock(MINJI), "done"),
         (0, Caller::Nobody, open(MINJI, 1, 0), "account_changed"),
         (0, Caller::Nobody, open(MINJI, 1, 1), "signed_in"),
     ]);
@@ -274,8 +277,8 @@ fn an_account_with_points_or_a_ticket_to_come_is_erased_by_the_box_office_alone_
     assert_eq!(support::name(&frontrow_domain::decide::decide(&mut world, &mine).decision), "operator_account");
 }
 
-fn request(command: Command) -> Request {
-    Request { caller: CLOCK, command, idempotency: None }
+fn request(command: Command) -> frontrow_domain::command::Request {
+    frontrow_domain::command::Request { caller: CLOCK, command, idempotency: None }
 }
 
 #[test]
@@ -289,6 +292,75 @@ fn a_refunded_ticket_and_an_empty_account_let_their_user_go() {
     assert_eq!(user.status, UserStatus::Erased);
     office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
     assert_eq!(HOUSE, token.room_id);
+}
+
+/// When, by whom and what.
+type Event = (i64, Caller, Command);
+
+fn erase_idle(caller: Caller, before: i64) -> Command {
+    let Command::EraseUser(erasure) = erase(caller, Proof::Unneeded, Worth::Kept, &[], &[]) else {
+        panic!("it is one")
+    };
+    Command::EraseUser(Erasure { idle_since: Some(at(before)), ..erasure })
+}
+
+#[test]
+fn a_sign_in_is_noted_when_none_was_for_a_day() {
+    let mut office = Office::new();
+    let registered = account(&office, MINJI).signed_in_at;
+    assert_eq!(registered, account(&office, MINJI).created_at);
+    for (moment, noted) in [(0, 0), (DAY - 1, 0), (DAY, DAY), (2 * DAY - 1, DAY), (5 * DAY, 5 * DAY)] {
+        office.run([(moment, Caller::Nobody, open(MINJI, 1, 0), "signed_in")]);
+        assert_eq!(account(&office, MINJI).signed_in_at, at(noted));
+    }
+    assert_eq!(account(&office, MINJI).updated_at, registered, "a sign-in changes nothing that others see");
+}
+
+#[test]
+fn an_account_is_erased_for_idleness_only_if_it_was_neither_signed_in_to_nor_changed() {
+    let last = 10 * DAY;
+    // What happened last before the account was left alone, and since when it is idle. The sign-in that was not noted
+    // comes just before the end of a day.
+    let cases: [(&[Event], i64); 4] = [
+        (&[], DAY),
+        (&[(DAY, Caller::Nobody, open(MINJI, 1, 0)), (2 * DAY - 1, Caller::Nobody, open(MINJI, 2, 0))], 2 * DAY),
+        (&[(3 * DAY, CLOCK, set_password(MINJI, Proof::Unneeded, None))], 3 * DAY + 1),
+        (&[(3 * DAY, BOSS, lock(MINJI)), (5 * DAY, BOSS, unlock(MINJI))], 5 * DAY + 1),
+    ];
+    for (events, idle_since) in cases {
+        let mut office = Office::new();
+        for (moment, caller, command) in events {
+            office.at(*moment);
+            office.ask(*caller, command.clone()).unwrap();
+        }
+        office.at(last);
+        office.expect(CLOCK, erase_idle(MINJI, idle_since - 1), "account_changed");
+        office.expect(CLOCK, erase_idle(MINJI, idle_since), "user");
+        assert_eq!(account(&office, MINJI).status, UserStatus::Erased);
+        let audit = office.model.audit.last().unwrap();
+        assert_eq!((audit.action.as_str(), &audit.detail["idle"]), ("user.erase", &serde_json::json!(true)));
+        office.expect(CLOCK, erase_idle(MINJI, idle_since), "not_found");
+    }
+}
+
+#[test]
+fn a_sign_in_in_the_same_batch_keeps_an_idle_account() {
+    let mut office = Office::new();
+    office.at(10 * DAY);
+    let answers = office.batch(&[(Caller::Nobody, open(MINJI, 1, 0)), (CLOCK, erase_idle(MINJI, 5 * DAY))]);
+    assert_eq!(answers, ["signed_in", "account_changed"]);
+}
+
+#[test]
+fn idleness_erases_no_operator_no_locked_account_and_nothing_of_worth() {
+    let mut office = Office::new();
+    office.ask(BOSS, lock(JUNHO)).unwrap();
+    office.charge(MINJI, 1);
+    office.at(10 * DAY);
+    office.expect(CLOCK, erase_idle(BOSS, 5 * DAY), "account_changed");
+    office.expect(CLOCK, erase_idle(JUNHO, 5 * DAY), "account_changed");
+    office.expect(CLOCK, erase_idle(MINJI, 5 * DAY), "balance_left");
+    office.expect(CLOCK, erase_idle(SORA, 5 * DAY), "user");
 }
 
 #[test]
@@ -326,4 +398,24 @@ fn no_charge_reaches_an_erased_account() {
         (Caller::Service, charge(MINJI, 1_000, Some("pg-2"))),
     ]);
     assert_eq!(answers, ["user", "not_found"], "nor in one batch with the erasure");
+}
+
+#[test]
+fn what_is_kept_of_a_lock_names_no_person_and_repeating_it_locks_nobody_again() {
+    let mut office = Office::new();
+    office.expect(BOSS, lock(MINJI), "done");
+    office.expect(BOSS, unlock(MINJI), "done");
+    let locked = office.ask_with_key(1, 1, BOSS, lock(MINJI));
+    assert_eq!(locked.decision, Ok(Outcome::Done));
+    office.expect(BOSS, unlock(MINJI), "done");
+    let again = office.ask_with_key(1, 1, BOSS, lock(MINJI));
+    assert_eq!((again.decision, again.novelty), (Ok(Outcome::Done), Novelty::Replayed));
+    assert_eq!(account(&office, MINJI).status, UserStatus::Active);
+
+    let rename = Command::RenameUser { user_id: user(MINJI), name: "Minji Kim".to_owned() };
+    office.ask_with_key(2, 2, Caller::System, rename).decision.unwrap();
+    let user = account(&office, MINJI);
+    for kept in office.model.kept.values() {
+        assert!(!kept.answer.contains(&user.email) && !kept.answer.contains(&user.name), "{}", kept.answer);
+    }
 }

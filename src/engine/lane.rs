@@ -96,7 +96,7 @@ impl Lane {
                     Ok(resumed) => (footing, overcome) = (resumed.unwrap_or(footing), failures),
                     Err(fault) => {
                         for reply in replies {
-                            let _ = reply.send(Err(fault));
+                            reply.send(Err(fault));
                         }
                         continue;
                     }

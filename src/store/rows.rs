@@ -3,7 +3,7 @@
 
 macro_rules! user_columns {
     () => {
-        "user_id, name, email, role, created_at, updated_at, status, sign_in_epoch"
+        "user_id, name, email, role, created_at, updated_at, status, sign_in_epoch, signed_in_at"
     };
 }
 
@@ -89,6 +89,7 @@ macro_rules! readers {
                 role: word(row, 3)?,
                 status: word(row, 6)?,
                 sign_in_epoch: row.$get(7)?,
+                signed_in_at: time(row, 8)?,
                 created_at: time(row, 4)?,
                 updated_at: time(row, 5)?,
             })

@@ -12,6 +12,7 @@ use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     money::Money,
     queue::TokenStatus,
+    retention::Leftover,
     rules::Rules,
     time::{Span, Time},
     user::{Caller, NewUser, Role},
@@ -170,6 +171,45 @@ async fn a_tool_that_writes_while_the_server_is_stopped_hides_no_outage() {
 }
 
 #[tokio::test]
+async fn a_failed_removal_of_old_rows_is_no_outage() {
+    let office = Fixture::sqlite();
+    let store = Arc::new(open_sqlite(&office.path(), &office.clock));
+    store.set_busy_timeout(Duration::from_millis(1)).unwrap();
+    let office = Fixture { store, ..office };
+    office.store.resume().await.unwrap();
+    let user = office.register().await;
+    let charge = Command::Charge { user_id: user, amount: Money::new(1), reference: None };
+    office.batch(vec![keyed(Caller::Buyer(user), charge, 1, 1)]).await;
+    let locked = raw(&office);
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let later = START.plus(Span::from_secs(1));
+    office.store.prune(Leftover::Answer, later, 10).await.unwrap_err();
+    drop(locked);
+    // The engine heard of no failure, so it has nothing resumed.
+    office.advance(400);
+    office.store.check_writable().await.unwrap();
+    assert_eq!(office.reopened().await.resume().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_server_does_not_believe_a_tool_whose_clock_is_a_day_ahead() {
+    let office = Fixture::sqlite();
+    office.store.resume().await.unwrap();
+    let ahead = Clock::manual(START.plus(Span::from_secs(86_400)));
+    let tool = Fixture::new(ahead.clone(), Arc::new(open_sqlite(&office.path(), &ahead)), None);
+    tool.concert().await;
+    office.advance(1);
+    let now = START.plus(Span::from_secs(1));
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().now, now);
+    let user = office.register().await;
+    assert_eq!(office.store.user(user).await.unwrap().unwrap().created_at, now);
+    assert_eq!(office.store.now().await.unwrap(), now);
+    // After a restart too.
+    let store = office.reopened().await;
+    assert_eq!(store.now().await.unwrap(), now);
+}
+
+#[tokio::test]
 async fn what_another_process_wrote_moves_the_counters() {
     let office = Fixture::sqlite();
     office.concert().await;
@@ -287,6 +327,27 @@ async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
     let token = store.token(id).await.unwrap().unwrap();
     assert_eq!((token.status, token.activated_at, token.deadline), (TokenStatus::Active, at(2), at(3)));
     assert_eq!((token.turns_passed, token.holds), (0, 0));
+}
+
+#[tokio::test]
+async fn accounts_of_an_older_file_count_as_used_when_the_box_office_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    let file = Connection::open(&path).unwrap();
+    for step in migrate::SQLITE.iter().take(10) {
+        file.execute_batch(step.sql).unwrap();
+    }
+    file.execute_batch(
+        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+         INSERT INTO clock (id, high_water) VALUES (1, 70);
+         PRAGMA user_version = 10; PRAGMA application_id = 0x46524f57;",
+    )
+    .unwrap();
+    drop(file);
+    let id = frontrow_domain::id::UserId(uuid::Uuid::nil());
+    let user = open(&path).unwrap().user(id).await.unwrap().unwrap();
+    assert_eq!((user.signed_in_at, user.updated_at), (Time::from_micros(70), Time::from_micros(6)));
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ async fn sessions_roles_and_concerts_are_told() {
         role: Role::Operator,
         status: UserStatus::Active,
         sign_in_epoch: 0,
+        signed_in_at: office.clock.now(),
         created_at: office.clock.now(),
         updated_at: office.clock.now(),
     };

@@ -24,6 +24,7 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
         role: new.role,
         status: UserStatus::Active,
         sign_in_epoch: 0,
+        signed_in_at: world.now,
         created_at: world.now,
         updated_at: world.now,
     };
@@ -121,6 +122,9 @@ pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> D
         return Err(Refusal::AccountChanged);
     }
     let session = Session { role: user.role, ..session };
+    if user.has_old_sign_in(world.now) {
+        world.note_sign_in(user);
+    }
     world.add_session(session);
     Ok(Outcome::SignedIn { expires_at: session.expires_at, role: session.role })
 }
@@ -156,10 +160,11 @@ pub(super) fn set_status(world: &mut World, caller: Caller, id: UserId, status: 
         if status == UserStatus::Locked {
             world.end_sessions(&mut user, None);
         }
-        user = put(world, user);
+        put(world, user);
         note(world, caller, action, id, serde_json::json!({}));
     }
-    Ok(Outcome::User(user))
+    // The answer may be kept under an idempotency key, which erasure does not reach: it names no person.
+    Ok(Outcome::Done)
 }
 
 pub(super) fn issue_reset_link(world: &mut World, caller: Caller, id: UserId, secret_hash: [u8; 32]) -> Decision {
@@ -200,6 +205,9 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     if caller != Caller::System && (user.role == Role::Operator || erasure.worth == Worth::Abandoned) {
         return Err(Refusal::OperatorAccount);
     }
+    if erasure.idle_since.is_some_and(|before| !user.is_idle_since(before)) {
+        return Err(Refusal::AccountChanged);
+    }
     if erasure.worth == Worth::Kept {
         keeps_nothing_of_worth(world, id, &erasure.reservations)?;
     }
@@ -221,7 +229,8 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     world.end_sessions(&mut user, None);
     let user = put(world, user);
     let abandoned = erasure.worth == Worth::Abandoned;
-    note(world, caller, "user.erase", id, serde_json::json!({ "worth_abandoned": abandoned }));
+    let detail = serde_json::json!({ "worth_abandoned": abandoned, "idle": erasure.idle_since.is_some() });
+    note(world, caller, "user.erase", id, detail);
     Ok(Outcome::User(user))
 }
 

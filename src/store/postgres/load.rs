@@ -22,7 +22,7 @@ use super::{
         concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
         token_columns, user_columns,
     },
-    wanted::{UserLock, Wanted},
+    wanted::Wanted,
 };
 use tokio_postgres::{
     Error, Row,
@@ -79,10 +79,6 @@ const LOCK_USERS: Statement = Statement {
         user_columns!(),
         " FROM \"user\" WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"
     ),
-    types: &[Type::UUID_ARRAY],
-};
-const SHARE_USERS: Statement = Statement {
-    sql: concat!("SELECT ", user_columns!(), " FROM \"user\" WHERE user_id = ANY($1) ORDER BY user_id FOR SHARE"),
     types: &[Type::UUID_ARRAY],
 };
 const USERS: Statement = Statement {
@@ -376,8 +372,7 @@ impl<'a> Loads<'a> {
 
     fn add_locks(&mut self, wanted: &'a Wanted, numbers: &'a Numbers) {
         if !wanted.locked_users.is_empty() {
-            let statement = if wanted.user_lock == UserLock::Update { &LOCK_USERS } else { &SHARE_USERS };
-            self.add(Load::Users, statement, [&wanted.locked_users]);
+            self.add(Load::Users, &LOCK_USERS, [&wanted.locked_users]);
         }
         if !wanted.locked_rooms.is_empty() {
             self.add(Load::Rooms, &LOCK_ROOMS, [&wanted.locked_rooms]);

@@ -130,6 +130,10 @@ impl<'a> Saves<'a> {
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
             save.run(&[&ids, &names, &emails, &roles, &statuses, &epochs, &times, &count(save.rows)]).await
         });
+        self.add(&sql::NOTE_SIGN_INS, &changes.sign_ins, |save| async move {
+            let ids: Vec<Uuid> = column(save.rows, |id| id.0);
+            save.run(&[&ids, &now, &count(save.rows)]).await
+        });
         if !changes.new_passwords.is_empty() {
             let session = self.session;
             self.pipeline.add(&sql::UPDATE_PASSWORDS, async move {

@@ -17,8 +17,8 @@ const NUMBER: Type = Type::INT8;
 const TUPLES: Type = Type::TID_ARRAY;
 
 pub(super) const INSERT_USERS: Statement = Statement {
-    sql: "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
-          SELECT k.*, $6, $6 FROM unnest($1, $2, $3, $4, $5) AS k",
+    sql: "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at, signed_in_at)
+          SELECT k.*, $6, $6, $6 FROM unnest($1, $2, $3, $4, $5) AS k",
     types: &[UUIDS, TEXTS, TEXTS, TEXTS, TEXTS, NUMBER],
 };
 
@@ -47,6 +47,13 @@ pub(super) const UPDATE_USERS: Statement = Statement {
               WHERE u.user_id = k.id RETURNING 1
           ) SELECT all_found(count(*), $8) FROM done",
     types: &[UUIDS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, NUMBER],
+};
+
+pub(super) const NOTE_SIGN_INS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE \"user\" SET signed_in_at = $2 WHERE user_id = ANY($1) RETURNING 1
+          ) SELECT all_found(count(*), $3) FROM done",
+    types: &[UUIDS, NUMBER, NUMBER],
 };
 
 pub(super) const UPDATE_PASSWORDS: Statement = Statement {

@@ -9,18 +9,8 @@ use frontrow_domain::{
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
-/// How a row of a user is locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UserLock {
-    /// The user may not change meanwhile: a session gets the role.
-    Share,
-    /// The user changes.
-    Update,
-}
-
 /// The keys of a batch, by the statement that uses them. Each list ascends, so that rows are locked in one order.
 pub(super) struct Wanted {
-    pub(super) user_lock: UserLock,
     pub(super) locked_users: Vec<Uuid>,
     pub(super) users: Vec<Uuid>,
     pub(super) reset_links: Vec<Uuid>,
@@ -93,7 +83,6 @@ impl Wanted {
         let concerts = concerts.chain(seats.iter().filter_map(|seat| known.concert(*seat)));
         let concerts = concerts.chain(reserved().map(|reserved| reserved.concert));
         Self {
-            user_lock: changed.user_lock,
             locked_users: sorted(changed.users.into_iter()),
             users: sorted(keys.users.iter().map(|user| user.0)),
             reset_links: sorted(keys.reset_links.iter().map(|user| user.0)),
@@ -140,7 +129,6 @@ impl Wanted {
 
 /// What the commands change apart from the sale: rows that the keys name without saying whether they change.
 struct Changed {
-    user_lock: UserLock,
     users: Vec<Uuid>,
     rooms: Vec<i64>,
     concerts: Vec<i64>,
@@ -148,8 +136,7 @@ struct Changed {
 
 impl Changed {
     fn of(batch: &[Request]) -> Self {
-        let mut changed =
-            Self { user_lock: UserLock::Share, users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
+        let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
         for request in batch {
             match &request.command {
                 Command::SetRole { user_id, .. }
@@ -160,10 +147,7 @@ impl Changed {
                 | Command::UnlockUser { user_id }
                 | Command::IssueResetLink { user_id, .. }
                 | Command::RedeemResetLink { user_id, .. }
-                | Command::EraseUser(Erasure { user_id, .. }) => {
-                    changed.user_lock = UserLock::Update;
-                    changed.users.push(user_id.0);
-                }
+                | Command::EraseUser(Erasure { user_id, .. }) => changed.users.push(user_id.0),
                 Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
                 // No erasure may come between the look at the account and the points.
                 Command::Charge { user_id, .. } => changed.users.push(user_id.0),

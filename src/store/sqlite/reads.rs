@@ -4,6 +4,7 @@ use super::rows::{
     self, Word, concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, time, token_columns, user_columns,
 };
+use crate::clock::JUMP_MIN;
 use crate::store::{
     ConcertFilter, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing, filter,
 };
@@ -21,6 +22,7 @@ use frontrow_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 use std::collections::HashSet;
+use uuid::Uuid;
 
 /// The tables, each with the first column of its key.
 const TABLES: [(&str, &str); 12] = [
@@ -57,13 +59,19 @@ fn list<T>(conn: &Connection, sql: &str, keys: impl Params, read: fn(&Row<'_>) -
     conn.prepare_cached(sql)?.query_map(keys, read)?.collect()
 }
 
+/// The time of a snapshot: not before what is in it, unless another program wrote that with a clock far ahead.
+fn moment(snapshot: &Connection, now: Time) -> Result<Time> {
+    let mark = Time::from_micros(high_water(snapshot)?);
+    Ok(if mark.since(now) > JUMP_MIN { now } else { now.max(mark) })
+}
+
 pub(super) fn high_water(conn: &Connection) -> Result<i64> {
     conn.prepare_cached("SELECT high_water FROM clock WHERE id = 1")?.query_row((), |row| row.get(0))
 }
 
 pub(super) fn credentials(conn: &Connection, email: &str) -> Result<Option<(User, String)>> {
     find(conn, concat!("SELECT ", user_columns!(), ", password_hash FROM \"user\" WHERE email = ?1"), (email,), |row| {
-        Ok((rows::user(row)?, row.get(8)?))
+        Ok((rows::user(row)?, row.get(9)?))
     })
 }
 
@@ -86,10 +94,11 @@ pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -
     let mut select = conn.prepare_cached(concat!(
         "SELECT ",
         user_columns!(),
-        " FROM \"user\" WHERE ?1 IS NULL OR user_id < ?1 ORDER BY user_id DESC"
+        " FROM \"user\" WHERE user_id < ?1 ORDER BY user_id DESC"
     ))?;
     let mut found = Vec::new();
-    let mut rows = select.query((page.after.map(|after| after.0),))?;
+    // No user's id is the highest that there could be: it has no version.
+    let mut rows = select.query((page.after.map_or(Uuid::max(), |after| after.0),))?;
     while found.len() < limit(page.limit)
         && let Some(row) = rows.next()?
     {
@@ -129,7 +138,7 @@ pub(super) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result
             Ok((rows::room(row)?, Position(row.get("highest")?), life))
         },
     )?;
-    let now = now().max(Time::from_micros(high_water(&snapshot)?));
+    let now = moment(&snapshot, now())?;
     Ok(rooms.into_iter().map(|(room, highest, life)| Standing { room, highest, life, now }).collect())
 }
 
@@ -217,7 +226,7 @@ pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) ->
         (id.get(),),
         rows::token,
     )?;
-    let now = now().max(Time::from_micros(high_water(&snapshot)?));
+    let now = moment(&snapshot, now())?;
     Ok(Some(Line { room, highest, waiting, unsettled: Vec::new(), others, now }))
 }
 
@@ -320,29 +329,27 @@ pub(super) fn reservations(
     filter: &ReservationFilter,
     page: Page<ReservationId>,
 ) -> Result<Vec<Reservation>> {
-    let mut sql = concat!("SELECT ", reservation_columns!(), " FROM reservation").to_owned();
+    let by = |index: &str, condition: &str| reservations_by(filter, index, condition);
     // The index of what is wanted, and what the index asks for. A few that are found and sorted are quicker than a walk
     // through everybody's by id, which a database without statistics would rather do.
-    let (index, status) = match (filter.user, filter.status) {
-        (Some(_), None) => (" INDEXED BY reservation_of_user", ""),
-        (Some(_), Some(_)) => (" INDEXED BY reservation_of_user", " AND status = ?3"),
-        (None, None) => ("", ""),
-        (None, Some(ReservationStatus::Confirmed)) => ("", " AND status = ?3"),
-        (None, Some(ReservationStatus::Pending)) => (" INDEXED BY reservation_by_expiry", " AND status = 'pending'"),
+    let sql = match (filter.user, filter.status) {
+        // A page of the live ones and a page of those that ended: the newest of both are the page.
+        (Some(_), None) => format!(
+            "SELECT * FROM ({}) UNION ALL SELECT * FROM ({}) ORDER BY reservation_id DESC LIMIT ?5",
+            by(" INDEXED BY reservation_live_of_user", " AND closed_at IS NULL"),
+            by(" INDEXED BY reservation_ended_of_user", " AND closed_at IS NOT NULL")
+        ),
+        (Some(_), Some(status)) if status.has_ended() => {
+            by(" INDEXED BY reservation_ended_of_user", " AND closed_at IS NOT NULL AND status = ?3")
+        }
+        (Some(_), Some(_)) => by(" INDEXED BY reservation_live_of_user", " AND closed_at IS NULL AND status = ?3"),
+        (None, None) => by("", ""),
+        (None, Some(ReservationStatus::Confirmed)) => by("", " AND status = ?3"),
+        (None, Some(ReservationStatus::Pending)) => by(" INDEXED BY reservation_by_expiry", " AND status = 'pending'"),
         (None, Some(ReservationStatus::Cancelled | ReservationStatus::Expired | ReservationStatus::Refunded)) => {
-            (" INDEXED BY reservation_ended", " AND status = ?3 AND closed_at IS NOT NULL")
+            by(" INDEXED BY reservation_ended", " AND status = ?3 AND closed_at IS NOT NULL")
         }
     };
-    sql.push_str(index);
-    sql.push_str(" WHERE reservation_id < ?4");
-    if filter.user.is_some() {
-        sql.push_str(" AND user_id = ?1");
-    }
-    if filter.concert.is_some() {
-        sql.push_str(" AND concert_id = ?2");
-    }
-    sql.push_str(status);
-    sql.push_str(" ORDER BY reservation_id DESC LIMIT ?5");
     let keys = (
         filter.user.map(|user| user.0),
         filter.concert.map(ConcertId::get),
@@ -351,6 +358,22 @@ pub(super) fn reservations(
         page.limit,
     );
     list(conn, &sql, keys, rows::reservation)
+}
+
+/// Selects a page of reservations by an index, or by id.
+fn reservations_by(filter: &ReservationFilter, index: &str, condition: &str) -> String {
+    let mut sql = concat!("SELECT ", reservation_columns!(), " FROM reservation").to_owned();
+    sql.push_str(index);
+    sql.push_str(" WHERE reservation_id < ?4");
+    if filter.user.is_some() {
+        sql.push_str(" AND user_id = ?1");
+    }
+    if filter.concert.is_some() {
+        sql.push_str(" AND concert_id = ?2");
+    }
+    sql.push_str(condition);
+    sql.push_str(" ORDER BY reservation_id DESC LIMIT ?5");
+    sql
 }
 
 pub(super) fn next_expiries(conn: &Connection, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>> {

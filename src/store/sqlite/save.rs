@@ -52,8 +52,8 @@ fn one(rows: usize) -> Result<()> {
 fn save_users(conn: &Connection, changes: &Changes) -> Result<()> {
     if !changes.new_users.is_empty() {
         let mut insert = conn.prepare_cached(
-            "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+            "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at, signed_in_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6)",
         )?;
         for user in &changes.new_users {
             insert.execute(params![
@@ -81,6 +81,11 @@ fn save_users(conn: &Connection, changes: &Changes) -> Result<()> {
             user.updated_at.micros()
         ])
         .and_then(one)?;
+    }
+    for user in &changes.sign_ins {
+        conn.prepare_cached("UPDATE \"user\" SET signed_in_at = ?2 WHERE user_id = ?1")?
+            .execute((user.0, changes.now.micros()))
+            .and_then(one)?;
     }
     for (user, hash) in &changes.new_passwords {
         conn.prepare_cached("UPDATE \"user\" SET password_hash = ?2 WHERE user_id = ?1")?
@@ -335,7 +340,7 @@ fn insert_seats(conn: &Connection, seats: &[Seat], labels: &HashMap<SeatId, Seat
 
 fn save_reservations(conn: &Connection, reservations: &Saves<Reservation>) -> Result<()> {
     if !reservations.updated.is_empty() {
-        // Two statements, because the index on (user_id, closed_at) need not be touched by a payment.
+        // Two statements, because the indexes that speak of `closed_at` need not be touched by a payment.
         let mut confirm = conn.prepare_cached(
             "UPDATE reservation SET status = 'confirmed', confirmed_at = ?2 WHERE reservation_id = ?1",
         )?;

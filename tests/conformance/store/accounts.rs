@@ -119,7 +119,14 @@ pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fix
     let reservations = vec![held.reservation_id, sale.payment.reservation_id];
     let erasure = |worth| {
         let (tokens, reservations) = (vec![token], reservations.clone());
-        Command::EraseUser(Erasure { user_id: user, proof: Proof::Unneeded, worth, tokens, reservations })
+        Command::EraseUser(Erasure {
+            user_id: user,
+            proof: Proof::Unneeded,
+            idle_since: None,
+            worth,
+            tokens,
+            reservations,
+        })
     };
     let balance = office.store.point(user).await.unwrap().unwrap().amount;
     let kept = office.ask(Caller::System, erasure(Worth::Kept)).await;
@@ -147,4 +154,43 @@ pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fix
         role: Role::Buyer,
     };
     office.ask(Caller::Nobody, Command::Register(again)).await.unwrap();
+}
+
+pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back(office: &Fixture) {
+    const DAY: i64 = 86_400;
+    let user = office.register().await;
+    let noted = async || office.store.user(user).await.unwrap().unwrap().signed_in_at;
+    let session = |secret| {
+        let expires_at = START.plus(Span::from_secs(10 * DAY));
+        let session = Session { secret_hash: [secret; 32], user_id: user, role: Role::Buyer, expires_at };
+        crate::support::request(Caller::Nobody, Command::OpenSession { session, epoch: 0 })
+    };
+    let idle_since = |before| {
+        let (proof, worth, idle_since) = (Proof::Unneeded, Worth::Kept, Some(before));
+        let (tokens, reservations) = (Vec::new(), Vec::new());
+        let erasure = Erasure { user_id: user, proof, idle_since, worth, tokens, reservations };
+        crate::support::request(Caller::System, Command::EraseUser(erasure))
+    };
+    let day = |days| START.plus(Span::from_secs(days * DAY));
+    assert_eq!(noted().await, START);
+    office.advance(DAY - 1);
+    let (_, changes) = office.batch(vec![session(1)]).await;
+    assert!(changes.sign_ins.is_empty() && changes.users.is_empty(), "the user's row is not written");
+    assert_eq!(noted().await, START);
+    office.advance(1);
+    // Two sign-ins, a change of the row and an erasure for idleness meet in one batch.
+    let rename = Command::RenameUser { user_id: user, name: "New Name".to_owned() };
+    let rename = crate::support::request(Caller::System, rename);
+    let (answers, changes) = office.batch(vec![session(2), rename, session(3), idle_since(day(1))]).await;
+    let refused: Vec<_> = answers.into_iter().filter_map(|answer| answer.decision.err()).collect();
+    assert_eq!((refused, changes.sign_ins), (vec![Refusal::AccountChanged], vec![user]));
+    assert_eq!(noted().await, day(1));
+    assert_eq!(office.store.user(user).await.unwrap().unwrap().name, "New Name");
+    let email = office.store.user(user).await.unwrap().unwrap().email;
+    assert_eq!(office.store.credentials(&email).await.unwrap().unwrap().0.signed_in_at, day(1));
+    office.advance(5 * DAY);
+    let (answers, _) = office.batch(vec![idle_since(day(2))]).await;
+    assert!(answers[0].decision.is_ok(), "{answers:?}");
+    assert_eq!(office.store.user(user).await.unwrap().unwrap().status, UserStatus::Erased);
+    assert!(live(office, &[1, 2, 3]).await.is_empty());
 }
