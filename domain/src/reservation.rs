@@ -25,6 +25,17 @@ pub enum ReservationStatus {
     Refunded,
 }
 
+impl ReservationStatus {
+    /// Whether a reservation with this status has ended: [`closed_at`](Reservation::closed_at) says when.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        match self {
+            Self::Pending | Self::Confirmed => false,
+            Self::Cancelled | Self::Expired | Self::Refunded => true,
+        }
+    }
+}
+
 /// One seat reserved by one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

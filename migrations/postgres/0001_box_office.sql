@@ -309,10 +309,11 @@ CREATE UNIQUE INDEX one_live_reservation_per_seat ON reservation (seat_id) WHERE
 -- The live ones by their holds' ends, the paid ones among them: who looks for the pending remembers how far all are
 -- settled.
 CREATE INDEX reservation_by_expiry ON reservation (expires_at, reservation_id) WHERE coalesce(closed_at, -2) = -2;
--- A user's live reservations, which are those without an end: a long history costs a hold nothing.
-CREATE INDEX reservation_by_user ON reservation (user_id, closed_at);
--- A user's reservations, newest first. The sum keeps other queries from it, and the list from the primary key.
-CREATE INDEX reservation_of_user ON reservation (user_id, (reservation_id + 0));
+-- A user's reservations, newest first: the live ones, which a hold looks at, apart from those that ended, so that a long
+-- history costs a hold nothing and each query finds one index. A reservation stands in one of the two. The sum keeps the
+-- lists from the primary key.
+CREATE INDEX reservation_live_of_user ON reservation (user_id, (reservation_id + 0)) WHERE closed_at IS NULL;
+CREATE INDEX reservation_ended_of_user ON reservation (user_id, (reservation_id + 0)) WHERE closed_at IS NOT NULL;
 -- A concert's reservations, newest first.
 CREATE INDEX reservation_by_concert ON reservation (concert_id, (reservation_id + 0));
 -- Those that ended in the same way, newest first. Written once, when a reservation ends.

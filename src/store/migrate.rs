@@ -37,6 +37,11 @@ pub const SQLITE: &[Migration] = &[
     Migration { version: 8, name: "accounts", sql: include_str!("../../migrations/sqlite/0008_accounts.sql") },
     Migration { version: 9, name: "concert_life", sql: include_str!("../../migrations/sqlite/0009_concert_life.sql") },
     Migration { version: 10, name: "outages", sql: include_str!("../../migrations/sqlite/0010_outages.sql") },
+    Migration {
+        version: 11,
+        name: "user_reservations",
+        sql: include_str!("../../migrations/sqlite/0011_user_reservations.sql"),
+    },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -42,6 +42,7 @@ macro_rules! conformance {
                 a_claim_ends_who_is_overdue_before_it_meets_a_full_room,
                 the_line_of_an_unknown_room_is_none,
                 all_rooms_tell_at_once_whether_something_lives_in_them,
+                a_line_is_no_earlier_than_what_was_refused_before,
             },
             sale::{
                 a_hold_is_read_back_as_it_was_decided,

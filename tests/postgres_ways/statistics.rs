@@ -3,13 +3,13 @@
 
 use crate::{
     plans::{looks, pages, sell},
-    sale::{START, ask, open},
+    sale::{START, activate, ask, buyers, concert, hold, open},
     servers::postgres::{Database, Server, programs},
 };
 use frontrow::{
     clock::{Clock, Ids},
     store::{
-        Page, Store,
+        Page, ReservationFilter, Store,
         postgres::{Settings, Statements},
     },
 };
@@ -17,6 +17,7 @@ use frontrow_domain::{
     command::{Command, Outcome},
     id::{Position, RoomId, TokenId},
     queue::{Fence, TokenStatus},
+    reservation::ReservationStatus,
     user::Caller,
 };
 use std::fmt::Write as _;
@@ -47,8 +48,10 @@ INSERT INTO \"user\" SELECT someone(n), 'Kim ' || n, n || '@example.com', '$argo
     FROM generate_series(1, 2 * LINE) AS n;
 INSERT INTO session SELECT sha256(n::text::bytea), someone(n), 'buyer', T0 + 60000000 + n
     FROM generate_series(1, LINE) AS n;
-INSERT INTO concert SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00',
-        '22:00:00', T0 + 3000000000000, 1000, T0, T0 + 2000000000000, 0, 'scheduled', T0, T0
+INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+        ends_at, base_price, opens_at, closes_at, closing, room_id, status, created_at, updated_at)
+    SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:00:00',
+        T0 + 3000000000000, T0 + 3007200000000, 1000, T0, T0 + 2000000000000, 'apart', 0, 'scheduled', T0, T0
     FROM generate_series(1, 2) AS n;
 INSERT INTO seat SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'Floor', 'A', 'VIP', T0, T0
     FROM generate_series(1, LINE) AS n;
@@ -261,4 +264,114 @@ async fn a_claim_looks_at_no_more_where_ten_thousand_are_active_than_where_ten_a
     let (few, many) = (claims_among(10, &server).await, claims_among(10_000, &server).await);
     // An index that is larger may be a step deeper.
     assert!(many.0 <= few.0 + 10 && many.1 <= 2 * few.1, "ten: {few:?}, ten thousand: {many:?} rows and pages");
+}
+
+/// How many reservations of one user have ended, in a box office where somebody holds much and gives it up again.
+const HISTORY: i64 = 5_000;
+
+/// Reservations of others, so many that the statistics are of them.
+fn others(status: &str, closed_at: &str) -> String {
+    format!(
+        "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, confirmed_at, closed_at)
+         SELECT 1000000 + n, someone(n), 1, 1000000 + n, n, 1000, '{status}', T0 - 60000000, T0 + 60000000, NULL,
+             {closed_at} FROM generate_series(1, LINE) AS n;"
+    )
+}
+
+/// The most rows and the most pages that a statement of two holds looks at, and a statement of the first page of each list
+/// of the user's reservations, of which so many have ended.
+async fn holds_after(history: i64, day: Day, server: &Server) -> [(u64, u64); 2] {
+    let database = Database::on(&server.url("postgres")).await;
+    let (clock, ids) = (Clock::manual(START), Ids::from_seed(7));
+    let store = open(&Settings::new(&database.url()), &clock).await;
+    let (concert_id, seats) = concert(&store, 4).await;
+    let users = buyers(&store, &ids, 1).await;
+    let tokens = activate(&store, concert_id, &users).await;
+    drop(store);
+    let client = database.client().await;
+    run(
+        &client,
+        "CREATE FUNCTION someone(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+             RETURN ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid",
+    )
+    .await;
+    let ended = format!(
+        "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, confirmed_at, closed_at)
+         SELECT 2000000 + n, '{}', 1, 2000000 + n, n, 1000, 'cancelled', T0 - 60000000, T0, NULL, T0
+         FROM generate_series(1, {history}) AS n;",
+        users[0]
+    );
+    match day {
+        Day::Empty => {
+            client.batch_execute("VACUUM ANALYZE").await.unwrap();
+            run(&client, &(others("cancelled", "T0") + &ended)).await;
+        }
+        Day::Full => {
+            run(&client, &others("pending", "NULL")).await;
+            client.batch_execute("VACUUM ANALYZE").await.unwrap();
+            run(&client, &ended).await;
+        }
+        Day::Ended => {
+            run(&client, &(others("cancelled", "T0") + &ended)).await;
+            client.batch_execute("VACUUM ANALYZE").await.unwrap();
+        }
+    }
+    let most = |log: &str, part: &str| {
+        let plans = || log.split("LOG:  duration: ").skip(1).filter(|plan| plan.contains(part));
+        assert!(plans().count() > 1, "{part}: {log}");
+        (plans().map(looks).max().unwrap(), plans().map(pages).max().unwrap())
+    };
+    let mut costs = [(0, 0); 2];
+    for (number, statements) in [Statements::Named, Statements::Unnamed].into_iter().enumerate() {
+        let settings = Settings { lanes: 1, readers: 1, statements, ..Settings::new(&database.url()) };
+        let store = open(&settings, &clock).await;
+        let before = server.log().len();
+        for seat in &seats[2 * number..2 * number + 2] {
+            hold(&store, &users, &tokens, &[*seat]).await;
+        }
+        let of_holds = server.log().split_off(before);
+        // A server considers one plan for all values after five times.
+        for _ in 0..6 {
+            for status in [None, Some(ReservationStatus::Pending), Some(ReservationStatus::Cancelled)] {
+                let filter = ReservationFilter { user: Some(users[0]), status, ..Default::default() };
+                let page = store.reservations(&filter, Page { after: None, limit: 50 }).await.unwrap();
+                assert!(page.iter().all(|row| row.user_id == users[0] && status.is_none_or(|is| row.status == is)));
+            }
+        }
+        let of_lists = server.log().split_off(before);
+        let found = [most(&of_holds, "FROM reservation"), most(&of_lists, "FROM reservation WHERE user_id = $4")];
+        costs = [0, 1].map(|of| (costs[of].0.max(found[of].0), costs[of].1.max(found[of].1)));
+    }
+    costs
+}
+
+async fn assert_a_history_costs_nothing(day: Day) {
+    let server = Server::start_with(&programs(), SETTINGS).await;
+    let [none, _] = holds_after(0, day, &server).await;
+    let [some, lists] = holds_after(HISTORY, day, &server).await;
+    // An index that is larger may be a step deeper.
+    assert!(
+        some.0 <= none.0 && some.1 <= 2 * none.1,
+        "with the statistics of {day:?}, a hold of a user without a history: {none:?}, with one: {some:?} rows and pages"
+    );
+    // A page of each kind, found, joined and sorted. A server that takes the table for empty may rather sort them all.
+    let is_page = lists.0 <= 10 * 50 && lists.1 <= 10 * 50;
+    assert!(is_page || matches!(day, Day::Empty), "with the statistics of {day:?}, a list: {lists:?} rows and pages");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_ended_reservations_cost_a_hold_nothing_where_the_statistics_are_of_an_empty_box_office() {
+    assert_a_history_costs_nothing(Day::Empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_ended_reservations_cost_a_hold_nothing_where_the_statistics_are_of_a_full_sale() {
+    assert_a_history_costs_nothing(Day::Full).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_ended_reservations_cost_a_hold_nothing_where_the_statistics_are_of_an_ended_sale() {
+    assert_a_history_costs_nothing(Day::Ended).await;
 }

@@ -96,16 +96,30 @@ const RESERVATIONS_OF_CONCERT: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8],
 };
 
-/// By an index in the order of the list: a page costs a page, however many reservations the user has made.
+/// A page of a user's reservations that are live, or that have ended. Both have an index in the order of the list: a page
+/// costs a page, however many reservations the user has made.
+macro_rules! of_user {
+    ($ends:literal) => {
+        concat!(
+            "(SELECT ",
+            reservation_columns!(),
+            " FROM reservation WHERE user_id = $4 AND closed_at ",
+            $ends,
+            " AND reservation_id + 0 < $1 AND ($2::text IS NULL OR status = $2)",
+            " AND ($5::bigint IS NULL OR concert_id = $5) ORDER BY reservation_id + 0 DESC LIMIT $3)"
+        )
+    };
+}
+
 const RESERVATIONS_OF_USER: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        reservation_columns!(),
-        " FROM reservation WHERE user_id = $4 AND reservation_id + 0 < $1 AND ($2::text IS NULL OR status = $2)",
-        " AND ($5::bigint IS NULL OR concert_id = $5) ORDER BY reservation_id + 0 DESC LIMIT $3"
-    ),
+    sql: concat!(of_user!("IS NULL"), " UNION ALL ", of_user!("IS NOT NULL"), " ORDER BY reservation_id DESC LIMIT $3"),
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::UUID, Type::INT8],
 };
+
+const LIVE_RESERVATIONS_OF_USER: Statement = Statement { sql: of_user!("IS NULL"), types: RESERVATIONS_OF_USER.types };
+
+const ENDED_RESERVATIONS_OF_USER: Statement =
+    Statement { sql: of_user!("IS NOT NULL"), types: RESERVATIONS_OF_USER.types };
 
 const PAYMENTS: Statement = Statement {
     sql: concat!(
@@ -240,7 +254,12 @@ impl Reads {
         let decode: Decode<_> = rows::reservation;
         match (filter.user, concert, filter.status) {
             (Some(user), ..) => {
-                self.list(&RESERVATIONS_OF_USER, &[&after, &status, &limit, &user.0, &concert], decode).await
+                let statement = match filter.status.map(ReservationStatus::has_ended) {
+                    None => &RESERVATIONS_OF_USER,
+                    Some(false) => &LIVE_RESERVATIONS_OF_USER,
+                    Some(true) => &ENDED_RESERVATIONS_OF_USER,
+                };
+                self.list(statement, &[&after, &status, &limit, &user.0, &concert], decode).await
             }
             (None, _, Some(ReservationStatus::Pending)) => self.pending(concert, page).await,
             (None, Some(concert), _) => {

@@ -268,7 +268,7 @@ impl<'conn> Sale<'conn> {
             holdings: conn.prepare_cached(concat!(
                 "SELECT ",
                 reservation_columns!(),
-                " FROM reservation INDEXED BY reservation_by_user WHERE user_id = ?1 AND closed_at IS NULL",
+                " FROM reservation INDEXED BY reservation_live_of_user WHERE user_id = ?1 AND closed_at IS NULL",
                 " ORDER BY reservation_id"
             ))?,
             point: conn.prepare_cached(concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = ?1"))?,

@@ -320,29 +320,27 @@ pub(super) fn reservations(
     filter: &ReservationFilter,
     page: Page<ReservationId>,
 ) -> Result<Vec<Reservation>> {
-    let mut sql = concat!("SELECT ", reservation_columns!(), " FROM reservation").to_owned();
+    let by = |index: &str, condition: &str| reservations_by(filter, index, condition);
     // The index of what is wanted, and what the index asks for. A few that are found and sorted are quicker than a walk
     // through everybody's by id, which a database without statistics would rather do.
-    let (index, status) = match (filter.user, filter.status) {
-        (Some(_), None) => (" INDEXED BY reservation_of_user", ""),
-        (Some(_), Some(_)) => (" INDEXED BY reservation_of_user", " AND status = ?3"),
-        (None, None) => ("", ""),
-        (None, Some(ReservationStatus::Confirmed)) => ("", " AND status = ?3"),
-        (None, Some(ReservationStatus::Pending)) => (" INDEXED BY reservation_by_expiry", " AND status = 'pending'"),
+    let sql = match (filter.user, filter.status) {
+        // A page of the live ones and a page of those that ended: the newest of both are the page.
+        (Some(_), None) => format!(
+            "SELECT * FROM ({}) UNION ALL SELECT * FROM ({}) ORDER BY reservation_id DESC LIMIT ?5",
+            by(" INDEXED BY reservation_live_of_user", " AND closed_at IS NULL"),
+            by(" INDEXED BY reservation_ended_of_user", " AND closed_at IS NOT NULL")
+        ),
+        (Some(_), Some(status)) if status.has_ended() => {
+            by(" INDEXED BY reservation_ended_of_user", " AND closed_at IS NOT NULL AND status = ?3")
+        }
+        (Some(_), Some(_)) => by(" INDEXED BY reservation_live_of_user", " AND closed_at IS NULL AND status = ?3"),
+        (None, None) => by("", ""),
+        (None, Some(ReservationStatus::Confirmed)) => by("", " AND status = ?3"),
+        (None, Some(ReservationStatus::Pending)) => by(" INDEXED BY reservation_by_expiry", " AND status = 'pending'"),
         (None, Some(ReservationStatus::Cancelled | ReservationStatus::Expired | ReservationStatus::Refunded)) => {
-            (" INDEXED BY reservation_ended", " AND status = ?3 AND closed_at IS NOT NULL")
+            by(" INDEXED BY reservation_ended", " AND status = ?3 AND closed_at IS NOT NULL")
         }
     };
-    sql.push_str(index);
-    sql.push_str(" WHERE reservation_id < ?4");
-    if filter.user.is_some() {
-        sql.push_str(" AND user_id = ?1");
-    }
-    if filter.concert.is_some() {
-        sql.push_str(" AND concert_id = ?2");
-    }
-    sql.push_str(status);
-    sql.push_str(" ORDER BY reservation_id DESC LIMIT ?5");
     let keys = (
         filter.user.map(|user| user.0),
         filter.concert.map(ConcertId::get),
@@ -351,6 +349,22 @@ pub(super) fn reservations(
         page.limit,
     );
     list(conn, &sql, keys, rows::reservation)
+}
+
+/// Selects a page of reservations by an index, or by id.
+fn reservations_by(filter: &ReservationFilter, index: &str, condition: &str) -> String {
+    let mut sql = concat!("SELECT ", reservation_columns!(), " FROM reservation").to_owned();
+    sql.push_str(index);
+    sql.push_str(" WHERE reservation_id < ?4");
+    if filter.user.is_some() {
+        sql.push_str(" AND user_id = ?1");
+    }
+    if filter.concert.is_some() {
+        sql.push_str(" AND concert_id = ?2");
+    }
+    sql.push_str(condition);
+    sql.push_str(" ORDER BY reservation_id DESC LIMIT ?5");
+    sql
 }
 
 pub(super) fn next_expiries(conn: &Connection, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>> {

@@ -335,7 +335,7 @@ fn insert_seats(conn: &Connection, seats: &[Seat], labels: &HashMap<SeatId, Seat
 
 fn save_reservations(conn: &Connection, reservations: &Saves<Reservation>) -> Result<()> {
     if !reservations.updated.is_empty() {
-        // Two statements, because the index on (user_id, closed_at) need not be touched by a payment.
+        // Two statements, because the indexes that speak of `closed_at` need not be touched by a payment.
         let mut confirm = conn.prepare_cached(
             "UPDATE reservation SET status = 'confirmed', confirmed_at = ?2 WHERE reservation_id = ?1",
         )?;

@@ -264,3 +264,17 @@ pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(offic
 pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {
     assert_eq!(office.store.line(RoomId::of_concert(ConcertId::new(99))).await.unwrap(), None);
 }
+
+pub(super) async fn a_line_is_no_earlier_than_what_was_refused_before(office: &Fixture) {
+    office.advance(40);
+    let unknown = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+    let stranger = Caller::Buyer(UserId(Uuid::nil()));
+    let (answers, changes) = office.batch(vec![request(stranger, Command::LeaveQueue { token: unknown })]).await;
+    assert!(answers[0].decision.is_err() && changes.is_empty());
+    // Nothing of the batch was saved, and the machine's clock goes back.
+    office.advance(-5);
+    let then = START.plus(Span::from_secs(40));
+    assert_eq!(office.store.now().await.unwrap(), then);
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().now, then);
+    assert!(office.store.standings().await.unwrap().iter().all(|one| one.now == then));
+}

@@ -8,6 +8,7 @@ use frontrow_domain::{
     id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     money::Money,
     queue::{Fence, TokenStatus},
+    reservation::ReservationStatus,
     seat::{NewSeat, SeatLabel},
     time::Span,
     user::{Caller, NewUser, Role},
@@ -31,6 +32,8 @@ const LINE: i64 = 20_000;
 const STEPS_MAX: i32 = 8_000;
 /// How many users come to each sale.
 const USERS: i64 = 20;
+/// How many reservations the first of them has had that ended.
+const HISTORY: i64 = 5_000;
 
 /// The day that the statistics are of.
 #[derive(Debug, Clone, Copy)]
@@ -111,8 +114,20 @@ fn rest(conn: &Connection) {
     );
 }
 
-/// Half of the line has paid, some are active, the rest waits, and the statistics are of `day`. The first who waits.
-fn sale(path: &Path, day: Day) -> i64 {
+/// Reservations of one user that ended.
+fn history(conn: &Connection, user: i64, count: i64) {
+    let insert = format!(
+        "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, confirmed_at, closed_at)
+         SELECT 1000000 + n, unhex(printf('%032x', {user})), 1, n, n, 1000, 'cancelled', T0, T0, NULL, T0 FROM each
+         WHERE n > 0"
+    );
+    each(conn, 0, count, &insert);
+}
+
+/// Half of the line has paid, some are active, the rest waits, and the statistics are of `day`. The first who waits, and
+/// has had so many reservations that ended.
+fn sale(path: &Path, day: Day, ended: i64) -> i64 {
     let conn = Connection::open(path).unwrap();
     conn.pragma_update(None, "foreign_keys", false).unwrap();
     let half = LINE / 2;
@@ -124,6 +139,7 @@ fn sale(path: &Path, day: Day) -> i64 {
             analyze();
             rest(&conn);
             tokens(&conn, 3, half, "ended", paid);
+            history(&conn, half + 401, ended);
             half + 1
         }
         Day::Full => {
@@ -132,11 +148,13 @@ fn sale(path: &Path, day: Day) -> i64 {
             analyze();
             conn.execute("DELETE FROM waiting_token", ()).unwrap();
             tokens(&conn, 1, half, "ended", paid);
+            history(&conn, half + 401, ended);
             half + 1
         }
         Day::Ended => {
             rest(&conn);
             tokens(&conn, 1, LINE, "ended", paid);
+            history(&conn, LINE + 401, ended);
             analyze();
             LINE + 1
         }
@@ -278,6 +296,11 @@ fn read(conn: &Connection, first: i64) {
     reads::next_expiries(conn, Time::MAX, 50).unwrap();
     let of_user = crate::store::ReservationFilter { user: Some(someone(7)), ..Default::default() };
     assert_eq!(reads::reservations(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    for status in [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Cancelled)] {
+        let of_buyer =
+            crate::store::ReservationFilter { user: Some(someone(first - USERS)), status, ..Default::default() };
+        reads::reservations(conn, &of_buyer, Page { after: None, limit: 50 }).unwrap();
+    }
     let of_user = crate::store::PaymentFilter { user: Some(someone(7)), ..Default::default() };
     assert_eq!(reads::payments(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
     let of_reservation = crate::store::PaymentFilter { reservation: Some(ReservationId::new(7)), ..Default::default() };
@@ -292,7 +315,8 @@ fn plan(conn: &Connection, sql: &str) -> String {
     steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
 }
 
-fn assert_cheap(day: Day) {
+/// The costs of a sale to users the first of whom has had so many reservations that ended; and how it was done.
+fn costs_after(day: Day, ended: i64) -> (HashMap<String, i32>, Writer) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
     let open = || {
@@ -301,12 +325,17 @@ fn assert_cheap(day: Day) {
         Writer::open(path.clone(), busy, Clock::manual(START), Rules::default(), 1_000, high_water).unwrap()
     };
     drop(open());
-    let first = sale(&path, day);
+    let first = sale(&path, day, ended);
     let mut writer = open();
     let costs = watch(&mut writer.conn);
     sell(&mut writer, first);
     read(&writer.conn, first + USERS);
     let costs = costs.lock().unwrap().clone();
+    (costs, writer)
+}
+
+fn assert_cheap(day: Day) {
+    let (costs, writer) = costs_after(day, HISTORY);
     assert!(costs.len() > 40, "{} statements", costs.len());
     let dear = costs.iter().filter(|(_, steps)| **steps > STEPS_MAX);
     let dear: Vec<_> =
@@ -317,6 +346,12 @@ fn assert_cheap(day: Day) {
         let plan = plan(&writer.conn, sql);
         assert!(!plan.contains("SCAN waiting_token"), "{sql}: {plan}");
     }
+    // What a hold asks for costs a user with a history as many steps as one without.
+    let of_hold = |costs: &HashMap<String, i32>| {
+        let steps = costs.iter().find(|(sql, _)| sql.contains("WHERE user_id = ?1 AND closed_at IS NULL ORDER"));
+        *steps.unwrap().1
+    };
+    assert_eq!(of_hold(&costs), of_hold(&costs_after(day, 0).0), "with the statistics of {day:?}");
 }
 
 #[test]
