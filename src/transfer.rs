@@ -71,6 +71,7 @@ pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Move
     check_clock(&source, client).await?;
     copy(&source, client).await?;
     set_sequences(&source, client).await?;
+    copy_last_note(&source, client).await?;
     copy_keys(client, &secrets).await?;
     let rows = compare(&source, client).await?;
     // The first sale after this must not run on plans for empty tables.
@@ -168,6 +169,17 @@ async fn set_sequences(source: &SqliteStore, client: &Client) -> anyhow::Result<
         .await?;
     for (room, highest) in given {
         said(client.batch_execute(&format!("SELECT setval('room_position_{room}', {highest})")).await)?;
+    }
+    Ok(())
+}
+
+/// The time of the move is an outage like any other: the first server after it puts deadlines off by that.
+async fn copy_last_note(source: &SqliteStore, client: &Client) -> anyhow::Result<()> {
+    let alive_at: Option<i64> =
+        source.read(|conn| conn.query_row("SELECT max(alive_at) FROM clock", (), |row| row.get(0))).await?;
+    if let Some(alive_at) = alive_at {
+        let insert = "INSERT INTO office (created_at, alive_at) VALUES (clock_micros(), $1)";
+        said(client.execute_typed(insert, &[(&alive_at, Type::INT8)]).await)?;
     }
     Ok(())
 }

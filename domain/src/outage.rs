@@ -34,7 +34,7 @@ impl Outage {
     }
 
     /// The token with its deadline lengthened; none where the outage took nothing from it: it was over already, or has
-    /// no deadline. Whoever decides what a token is after an outage must do this first, and once.
+    /// no deadline. After an outage this comes before anything is decided about the token, and once.
     #[must_use]
     pub fn lengthened_token(&self, mut token: Token) -> Option<Token> {
         if token.status == TokenStatus::Ended {

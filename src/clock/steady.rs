@@ -16,7 +16,7 @@ use std::{
 };
 
 /// How far the time of day may be from the time before it counts as a jump.
-const JUMP_MIN: Span = Span::from_secs(5);
+pub(crate) const JUMP_MIN: Span = Span::from_secs(5);
 /// For how long a jump ahead must last before it is believed.
 const BELIEVED_AFTER: Span = Span::from_secs(60);
 /// How often the two are compared.
@@ -106,7 +106,7 @@ impl Steady {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the monotonic clock alone, but for a comparison now and then. Waits for nobody.
+    /// Reads the monotonic clock alone, but for a comparison now and then. Waits for no other thread.
     pub(super) fn now(&self) -> Time {
         let passed = self.passed();
         let since = passed.micros().saturating_sub(self.compared.load(Ordering::Relaxed));

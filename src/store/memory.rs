@@ -315,7 +315,7 @@ impl Store for MemoryStore {
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }
 
-    /// Nothing fails here: it is silent only when nobody uses it.
+    /// Nothing fails here: it is silent only while it is not used.
     async fn resume(&self) -> Result<Option<Outage>, StoreError> {
         let mut state = self.state();
         let now = state.now(&self.clock);

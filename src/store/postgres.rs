@@ -32,12 +32,12 @@ use crate::{
         Store, StoreError,
         migrate::{self, Migration},
         postgres::{
+            outage::Pulse,
             reads::{Late, Reads},
             transact::Transactor,
         },
     },
 };
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_domain::{
     command::Request,
@@ -55,12 +55,9 @@ use frontrow_domain::{
     user::{Session, User},
     world::AuditEntry,
 };
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, AtomicU8, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 use uuid::Uuid;
 
@@ -113,36 +110,9 @@ pub struct PostgresStore {
     transactor: Transactor,
     reads: Reads,
     times: Times,
-    rules: Rules,
     office: Uuid,
-    outages: ArcSwap<Outages>,
-    standing: AtomicU8,
-    heartbeat: Heartbeat,
+    pulse: Pulse,
 }
-
-/// When the box office must be noted to work before anything more is decided: so nothing is decided long after the last
-/// note.
-#[derive(Debug)]
-struct Heartbeat(Mutex<Instant>);
-
-impl Heartbeat {
-    /// Whether this caller should note it. Of several at once one should.
-    fn is_due(&self) -> bool {
-        let Ok(mut last) = self.0.try_lock() else { return false };
-        let is_due = last.elapsed() >= outage::NOTED_EVERY;
-        if is_due {
-            *last = Instant::now();
-        }
-        is_due
-    }
-}
-
-/// Nothing was ever resumed: a tool, or a server that has not begun to serve.
-const TOOL: u8 = 0;
-/// The last transaction worked.
-const WORKS: u8 = 1;
-/// One failed since the box office went on last.
-const FAILED: u8 = 2;
 
 impl PostgresStore {
     /// Opens the box office, bringing its schema up to date. A new one gets a house room for `house_max_active`
@@ -166,35 +136,15 @@ impl PostgresStore {
         schema::migrate(reads.primary(), migrate::POSTGRES).await?;
         let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
         let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, rules);
-        let outages = ArcSwap::from_pointee(reads.outages().await?);
-        let (standing, heartbeat) = (AtomicU8::new(TOOL), Heartbeat(Mutex::new(Instant::now())));
-        Ok(Self { transactor, reads, times, rules, office, outages, standing, heartbeat })
-    }
-
-    /// Commits that the box office works.
-    async fn note_alive(&self) -> Result<(), StoreError> {
-        let outages = self.noted(upkeep::note_alive(self.reads.primary(), self.times.given()).await)?;
-        self.outages.store(Arc::new(outages));
-        Ok(())
-    }
-
-    /// Notes that the database may have been away, so that nothing says that it worked before that is cleared up.
-    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) = &result {
-            let _ = self.standing.compare_exchange(WORKS, FAILED, Ordering::SeqCst, Ordering::SeqCst);
-        }
-        result
+        let pulse = Pulse::new(reads.outages().await?);
+        Ok(Self { transactor, reads, times, office, pulse })
     }
 }
 
 #[async_trait]
 impl Store for PostgresStore {
     async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
-        if self.standing.load(Ordering::SeqCst) == WORKS && self.heartbeat.is_due() {
-            self.note_alive().await?;
-        }
-        let outages = Outages::clone(&self.outages.load());
-        self.noted(self.transactor.transact(&batch, &outages, || self.times.given()).await)
+        self.pulse.after(self.transactor.transact(&batch, &self.pulse, || self.times.given()).await)
     }
 
     async fn now(&self) -> Result<Time, StoreError> {
@@ -202,10 +152,7 @@ impl Store for PostgresStore {
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        if self.standing.load(Ordering::SeqCst) != WORKS {
-            return self.noted(upkeep::check_writable(self.reads.primary()).await);
-        }
-        self.note_alive().await
+        self.pulse.after(self.transactor.check_writable(&self.pulse, self.times.given()).await)
     }
 
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
@@ -338,16 +285,11 @@ impl Store for PostgresStore {
     }
 
     async fn resume(&self) -> Result<Option<Outage>, StoreError> {
-        let outages = outage::resume(self.reads.primary(), self.times.given(), &self.rules).await?;
-        self.standing.store(WORKS, Ordering::SeqCst);
-        let newest = outages.iter().max_by_key(|outage| outage.to).copied();
-        let before = self.outages.swap(Arc::new(outages));
-        // Another instance may have lengthened, or this one in a commit that was not answered.
-        Ok(newest.filter(|newest| before.iter().all(|known| known != newest)))
+        self.transactor.resume(&self.pulse, self.times.given()).await
     }
 
     fn outages(&self) -> Outages {
-        Outages::clone(&self.outages.load())
+        self.pulse.outages()
     }
 
     fn has_unanswered_commits(&self) -> bool {

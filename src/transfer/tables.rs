@@ -83,7 +83,8 @@ const fn table(name: &'static str, key: &'static str, columns: &'static [Column]
     Table { name, columns, key, copied_by: key }
 }
 
-/// Every table. Not here: the clock, which `PostgreSQL` has itself, and the sequences, which follow from the rows.
+/// Every table. Not here: the clock, which `PostgreSQL` has itself, the last note that the box office worked, which is in
+/// the row of the office there, and the sequences, which follow from the rows.
 pub(super) const TABLES: &[Table] = &[
     table(
         "user",

@@ -12,6 +12,7 @@ use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     money::Money,
     queue::TokenStatus,
+    retention::Leftover,
     rules::Rules,
     time::{Span, Time},
     user::{Caller, NewUser, Role},
@@ -167,6 +168,45 @@ async fn a_tool_that_writes_while_the_server_is_stopped_hides_no_outage() {
     tool.store.check_writable().await.unwrap();
     let server = open_sqlite(&tool.path(), &tool.clock);
     assert_eq!(server.resume().await.unwrap().map(|outage| outage.grace), Some(Span::from_secs(95)));
+}
+
+#[tokio::test]
+async fn a_failed_removal_of_old_rows_is_no_outage() {
+    let office = Fixture::sqlite();
+    let store = Arc::new(open_sqlite(&office.path(), &office.clock));
+    store.set_busy_timeout(Duration::from_millis(1)).unwrap();
+    let office = Fixture { store, ..office };
+    office.store.resume().await.unwrap();
+    let user = office.register().await;
+    let charge = Command::Charge { user_id: user, amount: Money::new(1), reference: None };
+    office.batch(vec![keyed(Caller::Buyer(user), charge, 1, 1)]).await;
+    let locked = raw(&office);
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let later = START.plus(Span::from_secs(1));
+    office.store.prune(Leftover::Answer, later, 10).await.unwrap_err();
+    drop(locked);
+    // The engine heard of no failure, so it has nothing resumed.
+    office.advance(400);
+    office.store.check_writable().await.unwrap();
+    assert_eq!(office.reopened().await.resume().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_server_does_not_believe_a_tool_whose_clock_is_a_day_ahead() {
+    let office = Fixture::sqlite();
+    office.store.resume().await.unwrap();
+    let ahead = Clock::manual(START.plus(Span::from_secs(86_400)));
+    let tool = Fixture::new(ahead.clone(), Arc::new(open_sqlite(&office.path(), &ahead)), None);
+    tool.concert().await;
+    office.advance(1);
+    let now = START.plus(Span::from_secs(1));
+    assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().now, now);
+    let user = office.register().await;
+    assert_eq!(office.store.user(user).await.unwrap().unwrap().created_at, now);
+    assert_eq!(office.store.now().await.unwrap(), now);
+    // After a restart too.
+    let store = office.reopened().await;
+    assert_eq!(store.now().await.unwrap(), now);
 }
 
 #[tokio::test]

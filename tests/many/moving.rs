@@ -53,6 +53,12 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     let (status, said) = refused(&mut moving(folder.path(), &database)).await;
     assert!(status.code() == Some(2) && said.contains("has rows already"), "{said}");
 
+    let file = rusqlite::Connection::open(folder.path().join("frontrow.db")).unwrap();
+    let noted: i64 = file.query_row("SELECT alive_at FROM clock", (), |row| row.get(0)).unwrap();
+    drop(file);
+    let moved = database.client().await.query_one("SELECT alive_at FROM office", &[]).await.unwrap();
+    assert_eq!(moved.get::<_, i64>(0), noted, "the first server lengthens by the time of the move");
+
     let new = instance(&database).await;
     assert_books_in_order(&new.config).await;
     let (second, waiting) = (second.at(new.address), waiting.at(new.address));

@@ -4,7 +4,7 @@ use crate::{
     crowd::{Two, answer, give},
     support::{keyed, request},
 };
-use frontrow::store::{StoreError, postgres::Settings};
+use frontrow::store::{Page, StoreError, postgres::Settings};
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
     id::{SeatId, TokenId, UserId},
@@ -61,9 +61,84 @@ async fn of_two_instances_that_go_on_after_an_outage_one_lengthens_and_both_know
 }
 
 #[tokio::test]
+async fn a_note_that_arrives_after_an_outage_does_not_hide_it() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    let store = &office.one.store;
+    store.resume().await.unwrap();
+    let before = store.token(buyer.token).await.unwrap().unwrap();
+    office.one.advance(95);
+    let hold = || vec![request(Caller::Buyer(buyer.user), buyer.hold())].into();
+    let refused = store.transact(hold()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let outage = store.resume().await.unwrap().unwrap();
+    let after = store.token(buyer.token).await.unwrap().unwrap();
+    assert_eq!(after.deadline, before.deadline.map(|deadline| deadline.plus(outage.grace)));
+    assert!(store.transact(hold()).await.unwrap().answers[0].decision.is_ok());
+    office.one.advance(95);
+    let refused = store.check_writable().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(store.resume().await.unwrap().is_some());
+}
+
+/// Readers that wait longer for their rows than anything waits for a reader.
+fn few_readers(url: &str) -> Settings {
+    Settings {
+        lock_timeout: Duration::from_secs(5),
+        statement_timeout: Duration::from_secs(6),
+        connect_timeout: Duration::from_secs(2),
+        ..Settings::new(url)
+    }
+}
+
+#[tokio::test]
+async fn readers_that_are_all_busy_are_no_illness() {
+    let office = Two::open_with(few_readers).await;
+    let buyer = Buyer::of(&office).await;
+    office.one.store.resume().await.unwrap();
+    let obstacle = office.stand_in_the_way("LOCK TABLE audit_log").await;
+    let read = || {
+        let store = std::sync::Arc::clone(&office.one.store);
+        tokio::spawn(async move { store.audit(Page { after: None, limit: 1 }).await })
+    };
+    let reads = [read(), read()];
+    office.wait_for_waiters(2).await;
+    office.one.store.check_writable().await.unwrap();
+    let held = office.one.ask(Caller::Buyer(buyer.user), buyer.hold()).await;
+    assert!(matches!(held, Ok(Outcome::Held(_))), "{held:?}");
+    obstacle.step_aside().await;
+    for read in reads {
+        let _ = read.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn lanes_that_go_on_together_take_one_connection_and_no_reader() {
+    let office = Two::open_with(few_readers).await;
+    let store = &office.one.store;
+    store.resume().await.unwrap();
+    let obstacle = office.stand_in_the_way("SELECT FROM office FOR UPDATE").await;
+    let meanwhile = async {
+        office.wait_for_waiters(1).await;
+        assert_eq!(store.rooms().await.unwrap().len(), 1);
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        assert_eq!(office.number(waiting).await, 1);
+        obstacle.step_aside().await;
+    };
+    let (one, two, three, four, ()) =
+        tokio::join!(store.resume(), store.resume(), store.resume(), store.resume(), meanwhile);
+    for resumed in [one, two, three, four] {
+        assert_eq!(resumed.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn connections_that_ended_in_the_pool_are_replaced_unseen() {
     let office = Two::open().await;
     let buyer = Buyer::of(&office).await;
+    // The next batch notes that the box office works, before anything else.
+    office.one.store.resume().await.unwrap();
     assert!(office.kill("true").await > 0);
     office
         .wait_until(

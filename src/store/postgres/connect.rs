@@ -359,21 +359,41 @@ impl Pool {
         })
     }
 
-    /// A connection that nobody else uses.
+    /// A connection that is in no other use.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the text names the server, never the password.
     pub(super) async fn get(&self) -> Result<Session<'_>, StoreError> {
-        let named = |text: String| StoreError::Unavailable(format!("{}: {text}", self.name));
-        let slot = match timeout(self.wait_timeout, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(slot)) => slot,
-            Ok(Err(_)) => return Err(named("the connections were closed".to_owned())),
-            Err(_) => return Err(named("every connection to the database is busy".to_owned())),
-        };
+        let slot = self.slot().await?.ok_or_else(|| StoreError::Unavailable(self.busy()))?;
+        self.connect(slot).await
+    }
+
+    /// The same for work that can wait for another time: that every connection is busy says nothing of the server.
+    ///
+    /// # Errors
+    /// As [`Pool::get`], but [`StoreError::Contended`] if no connection comes free in time.
+    pub(super) async fn get_if_free(&self) -> Result<Session<'_>, StoreError> {
+        let slot = self.slot().await?.ok_or_else(|| StoreError::Contended(self.busy()))?;
+        self.connect(slot).await
+    }
+
+    fn busy(&self) -> String {
+        format!("{}: every connection to the database is busy", self.name)
+    }
+
+    async fn slot(&self) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
+        match timeout(self.wait_timeout, Arc::clone(&self.slots).acquire_owned()).await {
+            Ok(Ok(slot)) => Ok(Some(slot)),
+            Ok(Err(_)) => Err(StoreError::Unavailable(format!("{}: the connections were closed", self.name))),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn connect(&self, slot: OwnedSemaphorePermit) -> Result<Session<'_>, StoreError> {
         match self.connections.get().await {
             Ok(connection) => Ok(Session { connection: Some(connection), slot: Some(slot), pool: self }),
             Err(failure) => Err(match error::of_pool(&failure) {
-                StoreError::Unavailable(text) => named(text),
+                StoreError::Unavailable(text) => StoreError::Unavailable(format!("{}: {text}", self.name)),
                 other => other,
             }),
         }

@@ -9,7 +9,7 @@
 //! 2. Only then comes what is read without a lock: whoever has just let go of a lock has committed, and what they
 //!    wrote is seen. A reservation and a payment are covered by the lock on their seat, a user's live reservations
 //!    by the lock on their token, the counts of a room by the lock on the room.
-//! 3. The clock is read last, with the numbers for new rows: whoever made room by then did so before that time.
+//! 3. The clock is read last, with the numbers for new rows: a batch that made room by then did so before that time.
 //!
 //! A cap holds because an active token counts until a batch has ended its row: a batch that offers or claims turns has
 //! the room's row to itself, and ends an overdue token only under the lock on that token, which a late sign of life waits

@@ -12,28 +12,44 @@ use super::{
     rows::time,
 };
 use crate::store::StoreError;
+use arc_swap::ArcSwap;
 use frontrow_domain::{
-    outage::{OUTAGES_MAX, Outage, Outages},
+    outage::{OUTAGE_MIN, OUTAGES_MAX, Outage, Outages},
     rules::Rules,
     time::{Span, Time},
 };
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
 use tokio::time::timeout;
 use tokio_postgres::{Error, Row, types::Type};
 
 /// How often it is noted while batches are decided.
-pub(super) const NOTED_EVERY: Duration = Duration::from_millis(2_500);
+const NOTED_EVERY: Duration = Duration::from_millis(2_500);
+/// A batch decides nothing without a note of its own once the last one is as old as this.
+const NOTE_AGE_MAX: Duration = Duration::from_secs(4);
 /// Up to when after a note something may have been decided: what is over by then stays over.
 const DECIDED_WITHIN: Span = Span::from_secs(5);
-/// How long lengthening may take: some seconds for a hundred thousand tokens.
-const LENGTHENING_MAX: Duration = Duration::from_mins(1);
-/// What keeps a sale moving would end it.
-const UNBOUNDED: &str = "SELECT set_config(name, '60000', true) FROM pg_settings
+/// What bounds a batch would end the lengthening of a long line, and the next try would be no shorter. The bound of a
+/// transaction can be lifted inside it, not moved. A client that is gone or frozen still ends it.
+const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')";
 
 const LOCK_OFFICE: Statement = Statement { sql: "SELECT alive_at FROM office FOR NO KEY UPDATE", types: &[] };
 const CLOCK: Statement = Statement { sql: "SELECT coalesce($1, clock_micros())", types: &[Type::INT8] };
+/// Changes no row after an outage: a note that was sent before it and arrives after it must not hide it.
 const NOTE_ALIVE: Statement = Statement {
+    sql: "UPDATE office SET alive_at = greatest(alive_at, now.micros)
+          FROM (SELECT coalesce($1, clock_micros()) AS micros) AS now
+          WHERE alive_at IS NULL OR now.micros - alive_at < $2",
+    types: &[Type::INT8, Type::INT8],
+};
+/// By the clock after the lengthening: however long that took, it is not to be taken for the next outage.
+const GO_ON: Statement = Statement {
     sql: "UPDATE office SET alive_at = greatest(alive_at, coalesce($1, clock_micros()))",
     types: &[Type::INT8],
 };
@@ -72,14 +88,6 @@ const KEEP: Statement = Statement {
 const LATEST: Statement =
     Statement { sql: "SELECT from_at, to_at, grace FROM outage ORDER BY from_at DESC LIMIT $1", types: &[Type::INT8] };
 
-/// Notes that the box office works. Whether it is there.
-///
-/// # Errors
-/// As for every statement.
-pub(super) async fn note_alive(session: &Session<'_>, given: Option<i64>) -> Result<u64, Error> {
-    session.execute(&NOTE_ALIVE, &[&given]).await
-}
-
 /// The latest outages.
 ///
 /// # Errors
@@ -95,14 +103,9 @@ fn outage(row: &Row) -> Result<Outage, Error> {
 
 /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now: one
 /// transaction. The latest outages after it.
-///
-/// # Errors
-/// Nothing was lengthened, except after [`StoreError::Unknown`].
-pub(super) async fn resume(pool: &Pool, given: Option<i64>, rules: &Rules) -> Result<Outages, StoreError> {
+async fn resume(pool: &Pool, given: Option<i64>, rules: &Rules) -> Result<Outages, StoreError> {
     let session = pool.get().await?;
-    let silent = || StoreError::Unavailable("the database did not answer in time".to_owned());
-    let outages = timeout(LENGTHENING_MAX, lengthen(&session, given, rules)).await.map_err(|_| silent())?;
-    let outages = outages.map_err(|failure| error::of_work(&failure))?;
+    let outages = lengthen(&session, pool.answer_timeout(), given, rules).await?;
     let committed = timeout(pool.answer_timeout(), session.commit()).await;
     committed
         .map_err(|_| StoreError::Unknown("the database did not answer".to_owned()))?
@@ -111,23 +114,172 @@ pub(super) async fn resume(pool: &Pool, given: Option<i64>, rules: &Rules) -> Re
     Ok(outages)
 }
 
-async fn lengthen(session: &Session<'_>, given: Option<i64>, rules: &Rules) -> Result<Outages, Error> {
-    session.begin().await?;
-    session.batch(UNBOUNDED).await?;
-    let alive_at = match session.query_opt(&LOCK_OFFICE, &[]).await? {
-        Some(row) => row.try_get::<_, Option<i64>>(0)?.map(Time::from_micros),
-        None => None,
-    };
-    let now = match session.query_opt(&CLOCK, &[&given]).await? {
-        Some(row) => time(&row, 0)?,
-        None => Time::default(),
-    };
+async fn lengthen(
+    session: &Session<'_>,
+    patience: Duration,
+    given: Option<i64>,
+    rules: &Rules,
+) -> Result<Outages, StoreError> {
+    in_time(patience, session.begin()).await?;
+    in_time(patience, session.batch(UNBOUNDED)).await?;
+    // Another instance may hold the row for as long as it lengthens.
+    let office = of_work(session.query_opt(&LOCK_OFFICE, &[]).await)?.ok_or_else(no_office)?;
+    let alive_at = of_work(office.try_get::<_, Option<i64>>(0))?.map(Time::from_micros);
+    let clock = in_time(patience, session.query_opt(&CLOCK, &[&given])).await?.ok_or_else(no_office)?;
+    let now = of_work(time(&clock, 0))?;
     if let Some(outage) = alive_at.and_then(|at| Outage::between(at.plus(DECIDED_WITHIN), now, rules)) {
         let (from, to, grace) = (outage.from.micros(), outage.to.micros(), outage.grace.micros());
-        session.execute(&LENGTHEN_TOKENS, &[&from, &grace]).await?;
-        session.execute(&LENGTHEN_HOLDS, &[&from, &grace]).await?;
-        session.execute(&KEEP, &[&from, &to, &grace]).await?;
+        of_work(session.execute(&LENGTHEN_TOKENS, &[&from, &grace]).await)?;
+        of_work(session.execute(&LENGTHEN_HOLDS, &[&from, &grace]).await)?;
+        in_time(patience, session.execute(&KEEP, &[&from, &to, &grace])).await?;
     }
-    note_alive(session, Some(now.micros())).await?;
-    latest(session).await
+    in_time(patience, session.execute(&GO_ON, &[&given])).await?;
+    in_time(patience, latest(session)).await
+}
+
+fn of_work<T>(answer: Result<T, Error>) -> Result<T, StoreError> {
+    answer.map_err(|failure| error::of_work(&failure))
+}
+
+async fn in_time<T>(patience: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    let silent = |_| StoreError::Unavailable("the database did not answer in time".to_owned());
+    of_work(timeout(patience, answer).await.map_err(silent)?)
+}
+
+fn no_office() -> StoreError {
+    StoreError::Corrupt("the table \"office\" has no row".to_owned())
+}
+
+/// What an instance knows of whether the box office works.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    standing: AtomicU8,
+    notes: Mutex<Notes>,
+    outages: ArcSwap<Outages>,
+    /// One at a time: each holds a connection while it waits for the others.
+    resumed: tokio::sync::Mutex<Option<Resumed>>,
+}
+
+/// When it was last noted that the box office works.
+#[derive(Debug, Default)]
+struct Notes {
+    /// When a batch last began to; none if the next one should.
+    begun: Option<Instant>,
+    /// When the last note was sent of those that were taken.
+    taken: Option<Instant>,
+}
+
+/// How the last [`Pulse::resume`] ended.
+#[derive(Debug)]
+struct Resumed {
+    began: Instant,
+    result: Result<(), StoreError>,
+}
+
+/// Nothing was ever resumed: a tool, or a server that has not begun to serve.
+const TOOL: u8 = 0;
+/// The last transaction worked.
+const WORKS: u8 = 1;
+/// One failed since the box office went on last.
+const FAILED: u8 = 2;
+
+impl Pulse {
+    pub(super) fn new(outages: Outages) -> Self {
+        Self {
+            standing: AtomicU8::new(TOOL),
+            notes: Mutex::default(),
+            outages: ArcSwap::from_pointee(outages),
+            resumed: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The latest outages, from memory.
+    pub(super) fn outages(&self) -> Outages {
+        Outages::clone(&self.outages.load())
+    }
+
+    pub(super) fn works(&self) -> bool {
+        self.standing.load(Ordering::SeqCst) == WORKS
+    }
+
+    /// Whether this caller should note that the box office works before it decides anything, so that nothing is decided
+    /// long after the last note. Of several callers at once one should, or each if the last note is old.
+    pub(super) fn is_due(&self) -> bool {
+        if !self.works() {
+            return false;
+        }
+        let mut notes = self.notes();
+        let is_old = |at: Option<Instant>, age| at.is_none_or(|at| at.elapsed() >= age);
+        let is_due = is_old(notes.begun, NOTED_EVERY) || is_old(notes.taken, NOTE_AGE_MAX);
+        if is_due {
+            notes.begun = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// What was due has not been done.
+    pub(super) fn is_still_due(&self) {
+        self.notes().begun = None;
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the box office works, and learns of the latest outages. False if it did not for so long that it must
+    /// be resumed first.
+    ///
+    /// # Errors
+    /// As for every statement.
+    pub(super) async fn note(&self, session: &Session<'_>, given: Option<i64>) -> Result<bool, Error> {
+        let sent = Instant::now();
+        if session.execute(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? == 0 {
+            return Ok(false);
+        }
+        self.notes().taken = Some(sent);
+        self.outages.store(Arc::new(latest(session).await?));
+        Ok(true)
+    }
+
+    /// Notes that the database may have been away, so that nothing says that it worked before that is cleared up.
+    pub(super) fn after<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) = &result {
+            let _ = self.standing.compare_exchange(WORKS, FAILED, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        result
+    }
+
+    /// Goes on after a start or a failure: see [`Store::resume`](crate::store::Store::resume).
+    ///
+    /// # Errors
+    /// Nothing was lengthened, except after [`StoreError::Unknown`].
+    pub(super) async fn resume(
+        &self,
+        pool: &Pool,
+        given: Option<i64>,
+        rules: &Rules,
+    ) -> Result<Option<Outage>, StoreError> {
+        let asked = Instant::now();
+        let mut last = self.resumed.lock().await;
+        // One that began since then saw every failure that this caller had seen.
+        if let Some(Resumed { began, result }) = &*last
+            && *began >= asked
+        {
+            return result.clone().map(|()| None);
+        }
+        let began = Instant::now();
+        let resumed = resume(pool, given, rules).await;
+        *last = Some(Resumed { began, result: resumed.as_ref().map(|_| ()).map_err(StoreError::clone) });
+        let outages = resumed?;
+        self.standing.store(WORKS, Ordering::SeqCst);
+        let newest = outages.iter().max_by_key(|outage| outage.to).copied();
+        let before = self.outages.swap(Arc::new(outages));
+        // Another instance may have lengthened, or this one in a commit that was not answered.
+        Ok(newest.filter(|newest| before.iter().all(|known| known != newest)))
+    }
+}
+
+/// What a failed note says.
+pub(super) fn silent_too_long() -> StoreError {
+    StoreError::Unavailable("the database could not be used for a while: deadlines are put off first".to_owned())
 }

@@ -32,7 +32,7 @@ use tokio_postgres::{Error, Row, types::Type};
 
 /// How often a read is begun when its connection turns out to be broken: after a restart of the server every one in
 /// the pool may be.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// How a row becomes a value.
 pub(super) type Decode<T> = fn(&Row) -> Result<T, Error>;
@@ -666,6 +666,6 @@ async fn pipelined(
     Ok(results.into_iter().skip(first).take(statements.len()).collect())
 }
 
-fn no_answer(pool: &Pool) -> StoreError {
+pub(super) fn no_answer(pool: &Pool) -> StoreError {
     StoreError::Unavailable(format!("{}: no answer in time", pool.name()))
 }

@@ -311,7 +311,7 @@ impl<'a> Saves<'a> {
         });
     }
 
-    /// Whoever looks for overdue tokens next passes these over until they may be.
+    /// The next search for overdue tokens passes these over until they may be.
     fn alive(&mut self, alive: &[TokenId]) {
         let changes = self.changes;
         // One that the batch changes is somewhere else by now, and is looked at once more the next time.

@@ -6,12 +6,14 @@ use super::{
     fill::{Filled, fill, is_whole},
     known::Known,
     load::{Loads, Numbers},
+    outage::{self, Pulse},
     save::{Saved, save},
     stall::Transaction,
+    upkeep,
     wanted::Wanted,
 };
 use crate::store::{Committed, StoreError};
-use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, outage::Outages, rules::Rules, world::World};
+use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, outage::Outage, rules::Rules, world::World};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -65,7 +67,7 @@ impl Transactor {
     pub(super) async fn transact(
         &self,
         batch: &[Request],
-        outages: &Outages,
+        pulse: &Pulse,
         given: impl Fn() -> Option<i64> + Sync,
     ) -> Result<Committed, StoreError> {
         let started = Instant::now();
@@ -73,7 +75,7 @@ impl Transactor {
         let mut tries = 1;
         loop {
             let wanted = Wanted::of(batch, &self.known());
-            match self.attempt(batch, outages, &wanted, &Numbers::of(&wanted, given())).await {
+            match self.attempt(batch, pulse, &wanted, given()).await {
                 Ok(mut committed) => {
                     let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
                     if !orphans.is_empty() {
@@ -93,6 +95,43 @@ impl Transactor {
         }
     }
 
+    /// Whether the database takes commits: see [`upkeep::check_writable`].
+    pub(super) async fn check_writable(&self, pulse: &Pulse, given: Option<i64>) -> Result<(), StoreError> {
+        self.check_not_stalled()?;
+        upkeep::check_writable(&self.pool, pulse, given).await
+    }
+
+    /// Goes on after a start or a failure: see [`Pulse::resume`].
+    pub(super) async fn resume(&self, pulse: &Pulse, given: Option<i64>) -> Result<Option<Outage>, StoreError> {
+        self.check_not_stalled()?;
+        pulse.resume(&self.pool, given, &self.rules).await
+    }
+
+    fn check_not_stalled(&self) -> Result<(), StoreError> {
+        if self.pool.is_stalled() {
+            let text = "every connection waits for a commit that the database does not answer";
+            return Err(StoreError::Unavailable(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Notes that the box office works, if that is due.
+    async fn note(&self, session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Result<(), Failure> {
+        if !pulse.is_due() {
+            return Ok(());
+        }
+        let noted = timeout(self.pool.answer_timeout(), pulse.note(session, given)).await;
+        if !matches!(noted, Ok(Ok(true))) {
+            pulse.is_still_due();
+        }
+        match noted {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Failure::Final(outage::silent_too_long())),
+            Ok(Err(failure)) => Err(Failure::of_work(&failure)),
+            Err(_) => Err(Failure::Again(silent())),
+        }
+    }
+
     pub(super) fn has_unanswered_commits(&self) -> bool {
         self.pool.stalled() > 0
     }
@@ -106,20 +145,20 @@ impl Transactor {
     async fn attempt(
         &self,
         batch: &[Request],
-        outages: &Outages,
+        pulse: &Pulse,
         wanted: &Wanted,
-        numbers: &Numbers,
+        given: Option<i64>,
     ) -> Result<Committed, Failure> {
-        if self.pool.is_stalled() {
-            let text = "every connection waits for a commit that the database does not answer";
-            return Err(Failure::Final(StoreError::Unavailable(text.to_owned())));
-        }
+        self.check_not_stalled().map_err(Failure::Final)?;
         let session = self.pool.get().await.map_err(|failure| match failure {
             StoreError::Unavailable(_) => Failure::Again(failure),
             other => Failure::Final(other),
         })?;
         let patience = self.pool.answer_timeout();
-        let loads = match timeout(patience, Loads::of(&session, wanted, numbers).run()).await {
+        self.note(&session, pulse, given).await?;
+        let outages = pulse.outages();
+        let numbers = Numbers::of(wanted, given);
+        let loads = match timeout(patience, Loads::of(&session, wanted, &numbers).run()).await {
             Ok(Ok(loads)) => loads,
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
@@ -136,7 +175,7 @@ impl Transactor {
             return Err(Failure::Again(StoreError::Contended("the database knows other rows than before".to_owned())));
         }
         self.known().learn(&world);
-        world.outages = outages.clone();
+        world.outages = outages;
         let answers = decide_all(&mut world, batch);
         let changes = world.into_changes();
         if changes.is_empty() && alive.is_empty() {

@@ -1,13 +1,15 @@
 //! What is written apart from batches: a sign that writing is possible, and the removal of what is old.
 
 use super::{
-    connect::{Pool, Statement},
-    outage,
-    reads::in_time,
+    connect::{Pool, Session, Statement},
+    error::{self, Cause},
+    outage::{self, Pulse},
+    reads::{TRIES, in_time, no_answer},
 };
 use crate::store::StoreError;
-use frontrow_domain::{outage::Outages, retention::Leftover, time::Time};
-use tokio_postgres::types::Type;
+use frontrow_domain::{retention::Leftover, time::Time};
+use tokio::time::timeout;
+use tokio_postgres::{Error, types::Type};
 
 /// Several instances may prune at once: what another is removing is passed over. $1 is the time before which the rows
 /// were over, $2 how many go at most.
@@ -55,27 +57,33 @@ const PRUNE_RESERVATIONS: Statement = Statement {
 /// in the tables changes.
 const WRITE: Statement = Statement { sql: "UPDATE office SET created_at = created_at", types: &[] };
 
-/// Commits a change that changes nothing.
+/// Commits a note that the box office works, or a change that changes nothing if it must be resumed first.
 ///
 /// # Errors
-/// What stands in the way.
-pub(super) async fn check_writable(pool: &Pool) -> Result<(), StoreError> {
-    let session = pool.get().await?;
-    let rows = in_time(pool, session.execute(&WRITE, &[])).await?;
-    session.finish();
-    if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) }
+/// What stands in the way. [`StoreError::Contended`] if no connection came free.
+pub(super) async fn check_writable(pool: &Pool, pulse: &Pulse, given: Option<i64>) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let session = pool.get_if_free().await?;
+        match timeout(pool.answer_timeout(), write(&session, pulse, given)).await {
+            Ok(Ok(written)) => {
+                session.finish();
+                return written;
+            }
+            Ok(Err(failure)) if error::cause(&failure) == Cause::Lost && tries < TRIES => {}
+            Ok(Err(failure)) => return Err(error::of_work(&failure)),
+            Err(_) => return Err(no_answer(pool)),
+        }
+    }
 }
 
-/// Commits that the box office works, and reads the latest outages.
-///
-/// # Errors
-/// What stands in the way.
-pub(super) async fn note_alive(pool: &Pool, given: Option<i64>) -> Result<Outages, StoreError> {
-    let session = pool.get().await?;
-    let rows = in_time(pool, outage::note_alive(&session, given)).await?;
-    let outages = in_time(pool, outage::latest(&session)).await?;
-    session.finish();
-    if rows == 1 { Ok(outages) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) }
+async fn write(session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Result<Result<(), StoreError>, Error> {
+    if pulse.works() {
+        return Ok(if pulse.note(session, given).await? { Ok(()) } else { Err(outage::silent_too_long()) });
+    }
+    let rows = session.execute(&WRITE, &[]).await?;
+    Ok(if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) })
 }
 
 /// Removes rows that are over, at most `limit`; returns how many went.

@@ -4,6 +4,7 @@ use super::rows::{
     self, Word, concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, time, token_columns, user_columns,
 };
+use crate::clock::JUMP_MIN;
 use crate::store::{
     ConcertFilter, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing, filter,
 };
@@ -55,6 +56,12 @@ fn find<T>(conn: &Connection, sql: &str, key: impl Params, read: fn(&Row<'_>) ->
 
 fn list<T>(conn: &Connection, sql: &str, keys: impl Params, read: fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
     conn.prepare_cached(sql)?.query_map(keys, read)?.collect()
+}
+
+/// The time of a snapshot: not before what is in it, unless another program wrote that with a clock far ahead.
+fn moment(snapshot: &Connection, now: Time) -> Result<Time> {
+    let mark = Time::from_micros(high_water(snapshot)?);
+    Ok(if mark.since(now) > JUMP_MIN { now } else { now.max(mark) })
 }
 
 pub(super) fn high_water(conn: &Connection) -> Result<i64> {
@@ -129,7 +136,7 @@ pub(super) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result
             Ok((rows::room(row)?, Position(row.get("highest")?), life))
         },
     )?;
-    let now = now().max(Time::from_micros(high_water(&snapshot)?));
+    let now = moment(&snapshot, now())?;
     Ok(rooms.into_iter().map(|(room, highest, life)| Standing { room, highest, life, now }).collect())
 }
 
@@ -217,7 +224,7 @@ pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) ->
         (id.get(),),
         rows::token,
     )?;
-    let now = now().max(Time::from_micros(high_water(&snapshot)?));
+    let now = moment(&snapshot, now())?;
     Ok(Some(Line { room, highest, waiting, unsettled: Vec::new(), others, now }))
 }
 

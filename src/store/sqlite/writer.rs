@@ -11,7 +11,7 @@ use super::{
     save, schema,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, JUMP_MIN},
     store::{Committed, Damage, StoreError},
 };
 use arc_swap::ArcSwap;
@@ -50,7 +50,7 @@ pub(super) struct Writer {
     data_version: Option<i64>,
     /// The same count, and how often it was another one, for those who ask.
     elsewhere: (Option<i64>, u64),
-    /// Shared with whoever asks without the writer.
+    /// Shared with the store, which answers without the writer.
     outages: Arc<ArcSwap<Outages>>,
     role: Role,
     /// Since when nothing could be saved; none while it can, or when the box office has gone on since.
@@ -168,7 +168,7 @@ impl Writer {
 
     /// Loads, decides, saves and commits a batch.
     pub(super) fn transact(&mut self, batch: &[Request]) -> Result<Committed, StoreError> {
-        self.guarded(|writer| {
+        let result = self.guarded(|writer| {
             let now = writer.begin()?;
             let mut world = World::new(now, writer.rules, writer.next_ids.clone());
             world.outages = Outages::clone(&writer.outages.load());
@@ -185,16 +185,28 @@ impl Writer {
             writer.next_ids.clone_from(&changes.next_ids);
             writer.highest.extend(&changes.highest);
             Ok(Committed { answers, changes })
-        })
+        });
+        self.noted(result)
     }
 
     /// Commits the clock: a full disk or a locked file shows itself nowhere but in a real commit.
     pub(super) fn check_writable(&mut self) -> Result<(), StoreError> {
-        self.guarded(|writer| {
+        let result = self.guarded(|writer| {
             let now = writer.begin()?;
             save::clock(&writer.conn, now, writer.alive_at(now))?;
             writer.run("COMMIT").map_err(Failure::Commit)
-        })
+        });
+        self.noted(result)
+    }
+
+    /// Notes since when nothing could be saved. Only of what the engine hears of: it has the box office resumed.
+    fn noted<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result
+            && !matches!(error, StoreError::Conflict(_) | StoreError::Contended(_))
+        {
+            self.failed_at.get_or_insert(self.clock.now());
+        }
+        result
     }
 
     /// Removes what was found to be over.
@@ -221,16 +233,6 @@ impl Writer {
 
     /// Runs `work` and, if it fails, sees to it that nothing of it is left and the next batch starts clean.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let result = self.run_guarded(work);
-        if let Err(error) = &result
-            && !matches!(error, StoreError::Conflict(_) | StoreError::Contended(_))
-        {
-            self.failed_at.get_or_insert(self.clock.now());
-        }
-        result
-    }
-
-    fn run_guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
         let log = self.files.check()?;
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
             self.health = Health::MustReopen;
@@ -333,9 +335,16 @@ impl Writer {
             history: from("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
             audit: from("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
         };
-        let high_water: i64 = next("SELECT high_water FROM clock WHERE id = 1")?;
-        self.high_water.fetch_max(high_water, Ordering::SeqCst);
-        self.clock.raise_to(Time::from_micros(high_water));
+        let mark = Time::from_micros(next("SELECT high_water FROM clock WHERE id = 1")?);
+        let ahead = mark.since(self.clock.now());
+        // While this process serves, another one's time is no more to be believed than a jump of the machine's clock.
+        if self.role == Role::Serves && ahead > JUMP_MIN {
+            let seconds = ahead.millis() / 1_000;
+            tracing::warn!(seconds, "another program wrote with a clock that is ahead: its time is not taken over");
+        } else {
+            self.high_water.fetch_max(mark.micros(), Ordering::SeqCst);
+            self.clock.raise_to(mark);
+        }
         self.highest = conn
             .prepare_cached("SELECT room_id, last_position FROM room")?
             .query_map((), |row| Ok((RoomId::new(row.get(0)?), Position(row.get(1)?))))?
