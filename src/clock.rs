@@ -40,7 +40,7 @@ impl Clock {
         Self::Manual(Arc::new(Manual { wall: AtomicI64::new(start.micros()), passed: AtomicI64::new(0) }))
     }
 
-    /// This clock made steady. One that is steady already stays the same: whoever has a copy of it shares its time.
+    /// This clock made steady. One that is steady already stays the same, and all its copies share its time.
     #[must_use]
     pub fn steady(self) -> Self {
         match self {

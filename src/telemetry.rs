@@ -111,6 +111,15 @@ pub enum Leads {
     No,
 }
 
+/// Whether a line may move, as far as the sale of its concert is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resting {
+    /// It rests until the sale is about to open.
+    Yes,
+    /// It may move.
+    No,
+}
+
 /// How many tokens of a room stand where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoomTokens {
@@ -122,6 +131,8 @@ pub struct RoomTokens {
     pub offered: i64,
     /// That may hold and pay.
     pub active: i64,
+    /// Whether its line rests.
+    pub resting: Resting,
 }
 
 /// Every number that the server counts. Owned by the application, so that two of them fit in one process.
@@ -140,6 +151,7 @@ pub struct Metrics {
     rooms: Family<RoomLabels, Gauge>,
     /// The rooms that the last look had numbers of.
     rooms_shown: Mutex<BTreeSet<RoomId>>,
+    resting: Family<RoomLabel, Gauge>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
     frame_lag: Family<ServerLabel, Gauge<f64, AtomicU64>>,
@@ -210,6 +222,7 @@ impl Metrics {
             rows_removed: Family::default(),
             rooms: Family::default(),
             rooms_shown: Mutex::default(),
+            resting: Family::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
             frame_lag: Family::default(),
@@ -251,6 +264,11 @@ impl Metrics {
         registry.register("rows_removed", "Rows removed because they were over, by kind", self.rows_removed.clone());
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
         registry.register(
+            "room_resting",
+            "1 while a room's line rests because the sale has not opened",
+            self.resting.clone(),
+        );
+        registry.register(
             "room_leader",
             "1 where this instance moves the line of a room that somebody is in",
             self.leaders.clone(),
@@ -262,7 +280,7 @@ impl Metrics {
             Unit::Seconds,
             self.frame_lag.clone(),
         );
-        registry.register("lays", "How often the lines were laid anew from the rows", self.lays.clone());
+        registry.register("lays", "How often the lines were read again from the rows", self.lays.clone());
         registry.register_with_unit(
             "clock_skew",
             "How far the clock is ahead: the database's of this machine's, or the system's of the time that is gone by",
@@ -375,10 +393,11 @@ impl Metrics {
     pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomTokens>) {
         let mut shown = self.rooms_shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *shown);
-        for RoomTokens { room, waiting, offered, active } in rooms {
+        for RoomTokens { room, waiting, offered, active, resting } in rooms {
             for (status, count) in [("waiting", waiting), ("offered", offered), ("active", active)] {
                 self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
             }
+            self.resting.get_or_create(&RoomLabel { room: room.get() }).set(i64::from(resting == Resting::Yes));
             before.remove(&room);
             shown.insert(room);
         }
@@ -386,6 +405,7 @@ impl Metrics {
             for status in ["waiting", "offered", "active"] {
                 self.rooms.remove(&RoomLabels { room: room.get(), status });
             }
+            self.resting.remove(&RoomLabel { room: room.get() });
         }
     }
 
@@ -444,7 +464,7 @@ fn status_slot(status: StatusCode) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Metrics, RoomTokens};
+    use super::{Metrics, Resting, RoomTokens};
     use axum::http::{Method, StatusCode};
     use frontrow_domain::id::RoomId;
     use std::time::Duration;
@@ -475,11 +495,16 @@ mod tests {
     #[test]
     fn a_rooms_gauges_say_the_last_numbers_and_a_room_that_is_not_named_has_none() {
         let metrics = Metrics::new();
-        let tokens = |room, waiting| RoomTokens { room: RoomId::new(room), waiting, offered: 1, active: 0 };
-        metrics.rooms([tokens(0, 5), tokens(7, 6)]);
-        metrics.rooms([tokens(0, 2)]);
+        let tokens = |room, waiting, resting| {
+            let room = RoomId::new(room);
+            RoomTokens { room, waiting, offered: 1, active: 0, resting }
+        };
+        metrics.rooms([tokens(0, 5, Resting::Yes), tokens(7, 6, Resting::Yes)]);
+        assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 1\n"));
+        metrics.rooms([tokens(0, 2, Resting::No)]);
         let text = metrics.render();
         assert!(text.contains(r#"frontrow_room_tokens{room="0",status="waiting"} 2"#), "{text}");
+        assert!(text.contains("frontrow_room_resting{room=\"0\"} 0\n"), "{text}");
         assert!(!text.contains(r#"room="7""#), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
+    command::{Command, Erasure, NewPassword, Novelty, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, TokenId},
     queue::TokenStatus,
     user::{Caller, NewUser, Role, Session, User, UserStatus},
@@ -135,12 +135,12 @@ fn a_locked_account_is_signed_out_and_cannot_sign_in_until_it_is_unlocked() {
     let mut office = Office::new();
     office.run([
         (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
-        (0, BOSS, lock(MINJI), "user"),
-        (0, BOSS, lock(MINJI), "user"),
+        (0, BOSS, lock(MINJI), "done"),
+        (0, BOSS, lock(MINJI), "done"),
         (0, Caller::Nobody, open(MINJI, 1, 1), "account_locked"),
         (0, MINJI, set_password(MINJI, Proof::Password(1), None), "account_locked"),
         (0, BOSS, issue_link(MINJI), "account_locked"),
-        (0, BOSS, unlock(MINJI), "user"),
+        (0, BOSS, unlock(MINJI), "done"),
         (0, Caller::Nobody, open(MINJI, 1, 0), "account_changed"),
         (0, Caller::Nobody, open(MINJI, 1, 1), "signed_in"),
     ]);
@@ -284,4 +284,24 @@ fn a_refunded_ticket_and_an_empty_account_let_their_user_go() {
     assert_eq!(user.status, UserStatus::Erased);
     office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
     assert_eq!(HOUSE, token.room_id);
+}
+
+#[test]
+fn what_is_kept_of_a_lock_names_no_person_and_repeating_it_locks_nobody_again() {
+    let mut office = Office::new();
+    office.expect(BOSS, lock(MINJI), "done");
+    office.expect(BOSS, unlock(MINJI), "done");
+    let locked = office.ask_with_key(1, 1, BOSS, lock(MINJI));
+    assert_eq!(locked.decision, Ok(Outcome::Done));
+    office.expect(BOSS, unlock(MINJI), "done");
+    let again = office.ask_with_key(1, 1, BOSS, lock(MINJI));
+    assert_eq!((again.decision, again.novelty), (Ok(Outcome::Done), Novelty::Replayed));
+    assert_eq!(account(&office, MINJI).status, UserStatus::Active);
+
+    let rename = Command::RenameUser { user_id: user(MINJI), name: "Minji Kim".to_owned() };
+    office.ask_with_key(2, 2, Caller::System, rename).decision.unwrap();
+    let user = account(&office, MINJI);
+    for kept in office.model.kept.values() {
+        assert!(!kept.answer.contains(&user.email) && !kept.answer.contains(&user.name), "{}", kept.answer);
+    }
 }

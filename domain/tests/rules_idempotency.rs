@@ -8,8 +8,8 @@ use frontrow_domain::{
     user::Caller,
 };
 use support::{
-    BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, activate, add_seats, advance, at, cancel, charge,
-    create_concert, hold, idempotency, issue, leave, name, pay, refund, register, set_cap, update_concert,
+    BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, add_seats, advance, at, cancel, charge,
+    create_concert, hold, idempotency, issue, leave, name, pay, refund, set_cap, update_concert, user,
 };
 
 /// An answer as a client sees it.
@@ -55,12 +55,7 @@ fn every_command_has_one_effect_for_one_key() {
     twice(&mut office, BOSS, &update_concert(1, ConcertChange::default()), "concert");
     twice(&mut office, BOSS, &add_seats(1, 20..=29), "seats_added");
     twice(&mut office, BOSS, &set_cap(HOUSE, 9), "room");
-    twice(
-        &mut office,
-        Caller::Nobody,
-        &register(Caller::Buyer(frontrow_domain::id::UserId(uuid::Uuid::from_u128(50)))),
-        "registered",
-    );
+    twice(&mut office, BOSS, &Command::LockUser { user_id: user(SORA) }, "done");
     let answer = twice(&mut office, JUNHO, &issue(HOUSE), "new");
     let Ok(Outcome::Joined { token, .. }) = answer.decision else { panic!() };
     twice(&mut office, JUNHO, &leave(token.id), "ended");

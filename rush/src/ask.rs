@@ -279,7 +279,14 @@ const fn is_passing(status: u16) -> bool {
 /// Refusals after which no earlier sending can still take effect: they are kept under the key, or never turn into a
 /// grant.
 fn is_final(answer: &Answer) -> bool {
-    let turns = ["sale_not_open", "seat_cooling_down", "turn_not_yet", "refund_too_late"];
+    let turns = [
+        "sale_not_open",
+        "concert_postponed",
+        "account_changed",
+        "seat_cooling_down",
+        "turn_not_yet",
+        "refund_too_late",
+    ];
     answer.status == 402 || (answer.status == 409 && !turns.contains(&code(answer).as_str()))
 }
 

@@ -19,6 +19,13 @@ use frontrow_domain::{
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+const fn caller_of(session: &Session) -> Caller {
+    match session.role {
+        Role::Buyer => Caller::Buyer(session.user_id),
+        Role::Operator => Caller::Operator(session.user_id),
+    }
+}
+
 impl BoxOffice {
     /// Registers a buyer.
     ///
@@ -56,13 +63,14 @@ impl BoxOffice {
         Ok(None)
     }
 
-    /// Signs a user in. An unknown address takes as long as a wrong password, and gets the same answer.
+    /// Signs a user in, whose account [`BoxOffice::account`] has found or not. An unknown address takes as long as a
+    /// wrong password, and gets the same answer.
     ///
     /// # Errors
     /// [`Stop::WrongCredentials`]; only after the right password [`Stop::DemoAccount`] and
     /// [`AccountLocked`](Refusal::AccountLocked).
-    pub async fn sign_in(&self, email: &Email, password: &Password) -> Result<SignedIn, Stop> {
-        let (user, hash) = self.account(email).await?.unzip();
+    pub async fn sign_in(&self, account: Option<(User, String)>, password: &Password) -> Result<SignedIn, Stop> {
+        let (user, hash) = account.unzip();
         let right = self.passwords.verify(password, hash).await?;
         let Some(user) = user.filter(|_| right) else { return Err(Stop::WrongCredentials) };
         if self.demo_accounts == DemoAccounts::Refused && demo::is_sign_in(&user.email, password) {
@@ -208,28 +216,28 @@ impl BoxOffice {
         }
     }
 
-    /// Who holds this session secret.
+    /// Who holds this session secret, if this instance has looked it up lately and it has not ended.
+    #[must_use]
+    pub fn remembered(&self, secret: &str) -> Option<Caller> {
+        let now = self.clock.now();
+        let session = self.followers.sessions.get(&Sha256::digest(secret).into(), now)?;
+        (now < session.expires_at).then(|| caller_of(&session))
+    }
+
+    /// Who holds this session secret. The store is asked; see [`BoxOffice::remembered`] first.
     ///
     /// # Errors
-    /// [`Stop::Unauthorized`] where it is unknown or has ended.
+    /// [`Stop::Unauthorized`] if it is unknown or has ended.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, Stop> {
         let secret_hash: [u8; 32] = Sha256::digest(secret).into();
         let now = self.clock.now();
-        let session = if let Some(session) = self.followers.sessions.get(&secret_hash, now) {
-            session
-        } else {
-            let mark = self.followers.sessions.mark(&secret_hash);
-            let session = self.store.session(secret_hash).await?.ok_or(Stop::Unauthorized)?;
-            self.followers.sessions.put_read(session, now, mark);
-            session
-        };
+        let mark = self.followers.sessions.mark(&secret_hash);
+        let session = self.store.session(secret_hash).await?.ok_or(Stop::Unauthorized)?;
+        self.followers.sessions.put_read(session, now, mark);
         if now >= session.expires_at {
             return Err(Stop::Unauthorized);
         }
-        Ok(match session.role {
-            Role::Buyer => Caller::Buyer(session.user_id),
-            Role::Operator => Caller::Operator(session.user_id),
-        })
+        Ok(caller_of(&session))
     }
 
     /// Ends a session.

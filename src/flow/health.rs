@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew},
     engine::Health,
     store::{Damage, Store, StoreError},
-    telemetry::RoomTokens,
+    telemetry::{Resting, RoomTokens},
 };
 use frontrow_domain::time::{Span, Time};
 use std::sync::atomic::Ordering;
@@ -61,7 +61,11 @@ impl BoxOffice {
             let view = self.queue.view(room)?;
             let is_over = view.room().closes_at.is_some_and(|closes_at| closes_at <= now);
             let (waiting, offered, active) = (view.total_waiting(), view.offered(), view.active());
-            (!is_over || !view.is_quiet()).then_some(RoomTokens { room, waiting, offered, active })
+            let resting = match view.rest(now, self.rules.offer_lead) {
+                Some(_) => Resting::Yes,
+                None => Resting::No,
+            };
+            (!is_over || !view.is_quiet()).then_some(RoomTokens { room, waiting, offered, active, resting })
         });
         self.metrics.rooms(counted);
     }

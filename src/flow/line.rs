@@ -56,7 +56,11 @@ impl BoxOffice {
         self.verified(token).map(|(signed, _)| signed)
     }
 
-    fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), Refusal> {
+    /// The same, with the view of the token's room.
+    ///
+    /// # Errors
+    /// As [`BoxOffice::verify_token`].
+    pub fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), Refusal> {
         let missing = Refusal::NotFound { what: Thing::Token };
         let Ok(signed) = self.keyring.verify(token) else { return Err(missing) };
         let view = self.queue.view(signed.id.room_id).filter(|view| view.epoch() == signed.epoch);
@@ -64,12 +68,8 @@ impl BoxOffice {
     }
 
     /// Where a token stands (현재순서조회), from memory: no store, no lock. Asking is the sign of life that keeps the
-    /// place awake.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] where the token is not one of ours.
-    pub fn position(&self, token: &str) -> Result<(SignedToken, Place, Arc<RoomView>), Refusal> {
-        let (signed, view) = self.verified(token)?;
+    /// place awake, so a request over its limit must be refused before.
+    pub fn position(&self, signed: &SignedToken, view: &RoomView) -> Place {
         let now = self.clock.now();
         self.queue.heard_of(signed.id, now);
         let place = view.place(signed.id.position);
@@ -81,7 +81,7 @@ impl BoxOffice {
             let caller = Caller::Buyer(signed.user_id);
             self.engine.run_unwatched(Request { caller, command, idempotency: None });
         }
-        Ok((signed, place, view))
+        place
     }
 
     /// A token with its place, for its own user. One that lives is told from this instance's view, one that the view
@@ -171,10 +171,10 @@ impl BoxOffice {
         self.queue.view(room).map(|view| view.active())
     }
 
-    /// A room's view. A room that another process made beside this one is laid first.
+    /// A room's view. A room that another process made beside this one is read from its rows first.
     ///
-    /// Whoever gives the engine a command that changes a room asks for its view before: then no commit of the room
-    /// can pass by between the reading of its rows and the laying.
+    /// Callers ask for the view before they give the engine a command that changes its room: then no commit of the room
+    /// can pass by between the reading of its rows and the moment its view is there.
     ///
     /// # Errors
     /// [`Refusal::NotFound`] for a room that does not exist.
@@ -186,7 +186,7 @@ impl BoxOffice {
         if self.queue.view(room).is_none() {
             let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: Thing::Room })?;
             self.queue.lay_missing(line).await?;
-            tracing::info!(room = room.get(), "laid a room that another process made");
+            tracing::info!(room = room.get(), "a room that another process made was read from the database");
         }
         self.queue.view(room).ok_or(Stop::Internal("a room has no view"))
     }
@@ -223,7 +223,7 @@ impl BoxOffice {
         self.queue.lay_quiet(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
         drop(laying);
         if count > 0 {
-            tracing::info!(rooms = count, "laid rooms that another process made");
+            tracing::info!(rooms = count, "rooms that another process made were read from the database");
         }
         for one in busy {
             self.view(one.room.room_id).await?;

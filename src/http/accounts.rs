@@ -1,15 +1,12 @@
 //! What operators do about buyers' accounts: lock, unlock, and a way back in.
 
-use crate::{
-    flow::UNEXPECTED,
-    http::{
-        Shared,
-        auth::OperatorOnly,
-        extract::PathId,
-        idempotency::IdempotencyKey,
-        problem::HttpResult,
-        reply::{json, replayed},
-    },
+use crate::http::{
+    Shared,
+    auth::OperatorOnly,
+    extract::PathId,
+    idempotency::IdempotencyKey,
+    problem::HttpResult,
+    reply::{json, replayed},
 };
 use axum::{
     Json,
@@ -18,8 +15,9 @@ use axum::{
     response::Response,
 };
 use frontrow_domain::{
-    command::{Command, Idempotency, Outcome},
+    command::{Command, Idempotency},
     id::UserId,
+    refusal::{Refusal, Thing},
     time::Time,
     user::{Caller, User},
 };
@@ -47,7 +45,7 @@ pub(super) async fn lock(
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/users/{id}/lock", &[&user_id], &())?;
-    change(&app, caller, Command::LockUser { user_id }, key).await
+    change(&app, caller, user_id, Command::LockUser { user_id }, key).await
 }
 
 /// Unlocks a buyer's account.
@@ -61,12 +59,19 @@ pub(super) async fn unlock(
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/users/{id}/unlock", &[&user_id], &())?;
-    change(&app, caller, Command::UnlockUser { user_id }, key).await
+    change(&app, caller, user_id, Command::UnlockUser { user_id }, key).await
 }
 
-async fn change(app: &Shared, caller: Caller, command: Command, key: Option<Idempotency>) -> HttpResult<Response> {
+/// Gives the command. The answer is the user as they are now, also if the command was given before.
+async fn change(
+    app: &Shared,
+    caller: Caller,
+    user_id: UserId,
+    command: Command,
+    key: Option<Idempotency>,
+) -> HttpResult<Response> {
     let done = app.office.operate(caller, command, key).await?;
-    let Outcome::User(user) = done.value else { return Err(UNEXPECTED.into()) };
+    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: Thing::User })?;
     Ok(replayed(json(&user), done.novelty))
 }
 

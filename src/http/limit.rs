@@ -6,7 +6,7 @@ mod sign_in;
 use crate::{
     config::Config,
     http::problem::{HttpResult, Problem, codes},
-    queue::redis::limits::{Budget, SharedLimits},
+    queue::redis::limits::{Budget, Known, SharedLimits},
 };
 use axum::http::HeaderMap;
 use frontrow_domain::id::{TokenId, UserId};
@@ -126,6 +126,7 @@ pub struct RateLimits {
 pub struct SignInTry {
     email: String,
     network: IpAddr,
+    epoch: i64,
     spent: Spent,
 }
 
@@ -240,14 +241,15 @@ impl RateLimits {
     /// ([`RateLimits::check_address`]), as if its password were wrong.
     ///
     /// A network that the account has signed in from lately is always let through, if the address can pay more; so a
-    /// stranger who guesses elsewhere does not keep the owner out.
+    /// stranger who guesses elsewhere does not keep the owner out. `epoch` is the account's sign-in epoch, or 0 if there
+    /// is no such account: a new password, a lock or a reset has another epoch, and forgets the networks.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
-    pub async fn begin_sign_in(&self, email: &str, client: IpAddr) -> HttpResult<SignInTry> {
+    pub async fn begin_sign_in(&self, email: &str, epoch: i64, client: IpAddr) -> HttpResult<SignInTry> {
         let (email, network) = (email.to_lowercase(), network_of(client));
         let own = Budget::Tries { email: &email, network };
-        let known = self.is_known(own).await;
+        let known = self.is_known(Known { email: &email, network, epoch }).await;
         let spent = match self.take(&self.tries, own, self.per_minute_per_account).await {
             Ok(()) if known => Spent::Own,
             Ok(()) => {
@@ -265,7 +267,7 @@ impl RateLimits {
             }
             Err(wait) => return Err(try_again_after(wait)),
         };
-        Ok(SignInTry { email, network, spent })
+        Ok(SignInTry { email, network, epoch, spent })
     }
 
     /// Gives back what a try has spent unless its password was wrong, and remembers the network of a right one.
@@ -273,7 +275,7 @@ impl RateLimits {
         if end == SignInEnd::Wrong {
             return;
         }
-        let SignInTry { email, network, spent } = ended;
+        let SignInTry { email, network, epoch, spent } = ended;
         let own = Budget::Tries { email: &email, network };
         if spent != Spent::Nothing {
             self.give_back(&self.tries, own, self.per_minute_per_account).await;
@@ -283,23 +285,24 @@ impl RateLimits {
             self.give_back(&self.tries_of_strangers, Budget::Strangers { email: &email }, most).await;
         }
         if end == SignInEnd::Right {
-            self.known_networks.add(own.digest());
+            let known = Known { email: &email, network, epoch };
+            self.known_networks.add(known.digest());
             if let Some(shared) = &self.shared {
-                shared.remember(own).await;
+                shared.remember(known).await;
             }
         }
     }
 
-    async fn is_known(&self, own: Budget<'_>) -> bool {
-        if self.known_networks.contains(own.digest()) {
+    async fn is_known(&self, known: Known<'_>) -> bool {
+        if self.known_networks.contains(known.digest()) {
             return true;
         }
         let Some(shared) = &self.shared else { return false };
-        let known = shared.is_known(own).await;
-        if known {
-            self.known_networks.add(own.digest());
+        let is_known = shared.is_known(known).await;
+        if is_known {
+            self.known_networks.add(known.digest());
         }
-        known
+        is_known
     }
 
     async fn take(&self, tries: &Tries, budget: Budget<'_>, per_minute: u32) -> Result<(), Duration> {
@@ -447,7 +450,7 @@ mod tests {
     const OWNER: &str = "owner@example.com";
 
     async fn tries(limits: &RateLimits, from: &str, end: SignInEnd) -> bool {
-        match limits.begin_sign_in(OWNER, ip(from)).await {
+        match limits.begin_sign_in(OWNER, 0, ip(from)).await {
             Ok(tried) => {
                 limits.end_sign_in(tried, end).await;
                 true
@@ -493,7 +496,7 @@ mod tests {
         for _ in 0..10 {
             assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await, "the owner's network");
         }
-        assert!(limits.begin_sign_in("another@example.com", ip("203.0.113.1")).await.is_ok(), "another account");
+        assert!(limits.begin_sign_in("another@example.com", 0, ip("203.0.113.1")).await.is_ok(), "another account");
     }
 
     #[tokio::test]
@@ -504,6 +507,18 @@ mod tests {
                 assert!(tries(&limits, "198.51.100.7", end).await);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_network_is_known_no_longer_if_the_accounts_epoch_is_another() {
+        let limits = limits(&["--login-per-minute-per-account", "2"]);
+        assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
+        for _ in 0..2 {
+            assert!(tries(&limits, "198.51.100.7", SignInEnd::Wrong).await);
+        }
+        assert!(limits.begin_sign_in(OWNER, 0, ip("198.51.100.7")).await.is_ok(), "the network is known");
+        let refused = limits.begin_sign_in(OWNER, 1, ip("198.51.100.7")).await.unwrap_err();
+        assert_eq!(refused.code(), "rate_limited");
     }
 
     #[tokio::test]

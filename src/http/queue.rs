@@ -232,8 +232,9 @@ pub(super) async fn one(
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
 pub(super) async fn position(State(app): State<Shared>, PathText(token): PathText) -> HttpResult<Response> {
-    let (signed, place, view) = app.office.position(&token)?;
+    let (signed, view) = app.office.verified(&token)?;
     app.limits.check_poll(signed.id)?;
+    let place = app.office.position(&signed, &view);
     Ok(json(&position_body(signed.id.position, place, &view, Moment::of(&app))))
 }
 

@@ -8,18 +8,20 @@ use crate::{
         Shared,
         auth::{SessionSecret, SignedIn, Visitor},
         extract::JsonBody,
-        limit::SignInEnd,
+        limit::{SignInEnd, SignInTry},
         problem::HttpResult,
     },
     text::checked_text,
 };
 use axum::{Json, extract::State, http::StatusCode};
 use frontrow_domain::{
+    id::UserId,
     refusal::{Refusal, Thing},
     time::Time,
     user::{Role, User},
 };
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use utoipa::ToSchema;
 
 /// What it takes to register.
@@ -95,8 +97,10 @@ pub(super) async fn sign_in(
 ) -> HttpResult<(StatusCode, Json<OpenedSession>)> {
     let email = Email::parse(&body.email)?;
     let password = Password::parse_given(body.password)?;
-    let sign_in_try = app.limits.begin_sign_in(email.as_str(), address).await?;
-    let result = app.office.sign_in(&email, &password).await;
+    let account = app.office.account(&email).await?;
+    let epoch = account.as_ref().map_or(0, |(user, _)| user.sign_in_epoch);
+    let sign_in_try = app.limits.begin_sign_in(email.as_str(), epoch, address).await?;
+    let result = app.office.sign_in(account, &password).await;
     app.limits.end_sign_in(sign_in_try, end_of(&result)).await;
     let outcomes = &app.office.metrics;
     if result.is_ok() { &outcomes.sign_ins_ok } else { &outcomes.sign_ins_failed }.inc();
@@ -164,6 +168,12 @@ fn password_in(field: &str, parse: fn(String) -> Result<Password, BadField>, tex
     Ok(parse(text).map_err(|bad| BadField::new(field, bad.reason))?)
 }
 
+/// Counts a try of a signed-in user to give the password once more.
+async fn begin_proof(app: &Shared, user_id: UserId, address: IpAddr) -> HttpResult<SignInTry> {
+    let epoch = app.office.user(user_id).await?.map_or(0, |user| user.sign_in_epoch);
+    app.limits.begin_sign_in(&user_id.to_string(), epoch, address).await
+}
+
 /// Changes the password. All other sessions end.
 #[utoipa::path(put, path = "/api/v1/users/me/password", tag = "users", operation_id = "change_password",
     request_body = PasswordChange, responses((status = 204, description = "Changed")))]
@@ -176,7 +186,7 @@ pub(super) async fn change_password(
 ) -> HttpResult<StatusCode> {
     let old = password_in("old_password", Password::parse_given, body.old_password)?;
     let new = password_in("new_password", Password::parse, body.new_password)?;
-    let password_try = app.limits.begin_sign_in(&user_id.to_string(), address).await?;
+    let password_try = begin_proof(&app, user_id, address).await?;
     let result = app.office.change_password(caller, user_id, &old, &new, &secret).await;
     app.limits.end_sign_in(password_try, end_of(&result)).await;
     result?;
@@ -205,7 +215,7 @@ pub(super) async fn erase_me(
     JsonBody(body): JsonBody<Confirmation>,
 ) -> HttpResult<StatusCode> {
     let password = Password::parse_given(body.password)?;
-    let password_try = app.limits.begin_sign_in(&user_id.to_string(), address).await?;
+    let password_try = begin_proof(&app, user_id, address).await?;
     let result = app.office.erase_own(caller, user_id, &password).await;
     app.limits.end_sign_in(password_try, end_of(&result)).await;
     result?;

@@ -201,7 +201,7 @@ impl Queue for MemoryQueue {
         Ok(self.lay_missing_quiet(&lines, |line| RoomCell::from(line)))
     }
 
-    /// A room that is new needs no laying: all that is in it comes with it.
+    /// The rows of a new room need not be read: all that is in it comes with it.
     fn publish(&self, changes: &Changes) {
         for room in &changes.rooms.inserted {
             self.put_room(room.room_id, &Arc::new(RoomCell::new(RoomView::empty(room), &[], changes.now)));

@@ -59,7 +59,7 @@ use tokio::{
 use uuid::Uuid;
 use watch::Watch;
 
-/// How many tokens may be in doubt at once; beyond, the whole line is laid.
+/// How many tokens may be in doubt at once; beyond, the whole line is read from its rows.
 const DOUBTS_MAX: usize = 4_096;
 /// How often instances tell each other whom they heard of.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
@@ -154,7 +154,7 @@ struct Lines {
     has_missed_notice: AtomicBool,
     leases: Leases,
     heartbeats: Heartbeats,
-    /// How often a line was laid.
+    /// How often a line was read from its rows.
     lays: AtomicU64,
     unsettled_for: Duration,
     /// Rooms that are to be looked at in the next round, though nothing seems to live in them.
@@ -348,7 +348,7 @@ impl RedisQueue {
     }
 }
 
-/// What is to be known before any line is laid.
+/// What is to be known before any line is read from its rows.
 async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError> {
     watch.begin().await?;
     reader.begin().await

@@ -221,7 +221,7 @@ impl RoomView {
         self
     }
 
-    /// The same view of a line that was laid anew, with what the rows do not tell: the pace, and who is awake.
+    /// The same view of a line that was read again from its rows, with what the rows do not tell: the pace, and who is awake.
     #[must_use]
     pub fn going_on_from(mut self, before: &Self) -> Self {
         self.pace = before.pace;

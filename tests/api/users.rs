@@ -4,7 +4,7 @@ use crate::support::{Answer, Server};
 use argon2::{Argon2, PasswordHasher as _};
 use frontrow_domain::{
     command::Command,
-    id::UserId,
+    id::{RoomId, UserId},
     user::{NewUser, Role},
 };
 use reqwest::Method;
@@ -149,6 +149,47 @@ async fn a_users_reads_have_a_limit_of_their_own_and_so_have_those_of_an_address
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
     assert!(limited(30, async || nobody.get(&poll).await).await > 0);
     assert_eq!(nobody.call_at(Method::GET, "/readyz").send().await.status, 200);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_poll_over_its_limit_is_no_sign_of_life() {
+    let server = Server::with(&[("--polls-per-second-per-token", "1")]).await;
+    let operator = server.operator().await;
+    operator.patch("/operator/rooms/0", &json!({ "gate": "paused" })).await.expect(200);
+    let joined = server.buyer("buyer").await.post("/queue/tokens", &json!({})).await.expect(201);
+    let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
+    let asleep = || {
+        let now = server.clock.now();
+        !server.app().office.queue.asleep(RoomId::HOUSE, 1, now).is_empty()
+    };
+    let mut refused = 0;
+    for _ in 0..100 {
+        server.advance(1);
+        assert!(asleep(), "a second has passed since the last sign");
+        let is_heard = server.nobody().get(&poll).await.status == 200;
+        assert_eq!(asleep(), !is_heard);
+        refused += u32::from(!is_heard);
+    }
+    assert!(refused > 0);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_database_is_asked_for_no_more_sessions_than_an_address_may_read() {
+    let server = Server::with(&[("--reads-per-second-per-address", "1")]).await;
+    let buyer = server.buyer("buyer").await;
+    let made_up = server.with_secret("made-up");
+    let mut refused = 0;
+    for _ in 0..30 {
+        let answer = made_up.get("/points").await;
+        match answer.status {
+            429 => refused += 1,
+            _ => answer.problem(401, "unauthorized"),
+        }
+        buyer.get("/points").await.expect(200);
+    }
+    assert!(refused > 0);
     server.close().await;
 }
 

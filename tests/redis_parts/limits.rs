@@ -29,20 +29,22 @@ async fn two_instances_spend_from_one_budget() {
     let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
     let other = limits(Some(SharedLimits::new(pair.other.way(), keys())));
     // What is not told to have ended counts as wrong.
-    let _ = one.begin_sign_in("Minji@example.com", address(ADDRESS)).await.unwrap();
-    let _ = other.begin_sign_in("minji@example.com", address(ADDRESS)).await.unwrap();
-    let _ = one.begin_sign_in("minji@EXAMPLE.com", address(ADDRESS)).await.unwrap();
-    let refused = other.begin_sign_in("minji@example.com", address(ADDRESS)).await.unwrap_err();
+    let _ = one.begin_sign_in("Minji@example.com", 0, address(ADDRESS)).await.unwrap();
+    let _ = other.begin_sign_in("minji@example.com", 0, address(ADDRESS)).await.unwrap();
+    let _ = one.begin_sign_in("minji@EXAMPLE.com", 0, address(ADDRESS)).await.unwrap();
+    let refused = other.begin_sign_in("minji@example.com", 0, address(ADDRESS)).await.unwrap_err();
     assert_eq!(refused.code(), "rate_limited");
-    let _ = other.begin_sign_in("haerin@example.com", address(ADDRESS)).await.unwrap();
+    let _ = other.begin_sign_in("haerin@example.com", 0, address(ADDRESS)).await.unwrap();
     // A network of its own has tries of its own, and what was right is given back and remembered by both.
-    let right = one.begin_sign_in("minji@example.com", address("192.0.2.1")).await.unwrap();
+    let right = one.begin_sign_in("minji@example.com", 0, address("192.0.2.1")).await.unwrap();
     one.end_sign_in(right, SignInEnd::Right).await;
     for limits in [&one, &other, &one] {
-        let _ = limits.begin_sign_in("minji@example.com", address("192.0.2.1")).await.unwrap();
+        let _ = limits.begin_sign_in("minji@example.com", 0, address("192.0.2.1")).await.unwrap();
     }
-    let known = other.begin_sign_in("minji@example.com", address("192.0.2.1")).await;
+    let known = other.begin_sign_in("minji@example.com", 0, address("192.0.2.1")).await;
     assert!(known.is_ok(), "a known network is let through by each instance");
+    let changed = other.begin_sign_in("minji@example.com", 1, address("192.0.2.1")).await;
+    assert!(changed.is_err(), "after a new password no network is known");
 
     for limits in [&one, &other, &one, &other, &one] {
         limits.check_address(address(ADDRESS), 0).await.unwrap();
@@ -110,7 +112,7 @@ async fn a_budget_refills_and_leaves_nothing_behind() {
 async fn one_machine_has_the_limits_that_it_always_had() {
     let alone = limits(None);
     for _ in 0..3 {
-        let _ = alone.begin_sign_in("minji@example.com", address(ADDRESS)).await.unwrap();
+        let _ = alone.begin_sign_in("minji@example.com", 0, address(ADDRESS)).await.unwrap();
     }
-    assert!(alone.begin_sign_in("minji@example.com", address(ADDRESS)).await.is_err());
+    assert!(alone.begin_sign_in("minji@example.com", 0, address(ADDRESS)).await.is_err());
 }

@@ -94,7 +94,7 @@ impl Office {
         let answer = answers.remove(0);
         if has_key && answer.novelty == Novelty::Fresh {
             let must = match &answer.decision {
-                Ok(Outcome::TurnPending(_)) => false,
+                Ok(Outcome::TurnPending(_) | Outcome::Registered(_) | Outcome::User(_)) => false,
                 Ok(_) => !self.is_but_for_answers(&before),
                 Err(refusal) => refusal.is_kept(),
             };

@@ -1,4 +1,4 @@
-//! How the lines are laid anew from their rows when something was missed, and how a look at the rows every few seconds
+//! How the lines are read again from their rows when something was missed, and how a look at the rows every few seconds
 //! heals whatever was lost.
 
 use super::{Lines, Notice, Settings, link::Link};
@@ -23,7 +23,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 /// How long after a failure the next try begins.
 const RETRY: Duration = Duration::from_millis(300);
-/// How long after lines were laid they may be laid again.
+/// How long after lines were read they may be read again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many lines are looked at in the store at once.
 const AT_ONCE: usize = 4;
@@ -41,7 +41,7 @@ pub(super) struct Settled {
 }
 
 /// A room in which something lives by its view and not by its rows, or the other way round. A change that is on its way
-/// looks so too, for a moment. Otherwise the line is laid anew: a look at the rows does not tell everything.
+/// looks so too, for a moment. Otherwise the line is read again from its rows: a look at the rows does not tell everything.
 #[derive(Debug, Clone, Copy)]
 struct Odd {
     /// How many deltas the view had taken in.
@@ -49,7 +49,7 @@ struct Odd {
     since: Instant,
 }
 
-/// Lines that are to be laid.
+/// Lines that are to be read from their rows.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     all: bool,
@@ -64,7 +64,7 @@ impl Wanted {
 }
 
 impl Lines {
-    /// All lines are to be laid anew, and what caches know may be wrong.
+    /// All lines are to be read again, and what caches know may be wrong.
     pub(super) fn want_all(&self) {
         if !std::mem::replace(&mut super::lock(&self.wanted).all, true) {
             self.notify(Notice::Laid);
@@ -72,7 +72,7 @@ impl Lines {
         self.wanted_news.notify_one();
     }
 
-    /// These lines are to be laid anew.
+    /// These lines are to be read again.
     pub(super) fn want(&self, rooms: impl IntoIterator<Item = RoomId>) {
         super::lock(&self.wanted).rooms.extend(rooms);
         self.wanted_news.notify_one();
@@ -97,7 +97,7 @@ impl Lines {
                 let failed = match self.lay_quiet_wanted(&wanted).await {
                     Ok(rooms) => self.lay_rooms(rooms).await,
                     Err(error) => {
-                        tracing::warn!(%error, "the lines cannot be laid");
+                        tracing::warn!(%error, "the lines cannot be read from the database");
                         wanted
                     }
                 };
@@ -126,7 +126,7 @@ impl Lines {
     }
 
     /// Lays rooms in which nothing lives. Returns those of which something else is known: they must be read whole.
-    /// New ones of which something was told since their rows were read are laid once more.
+    /// New ones that a frame concerned since their rows were read are read once more.
     pub(super) fn lay_quiet(&self, lines: &[Line]) -> Vec<RoomId> {
         let Some(now) = lines.iter().map(|line| line.now).min() else { return Vec::new() };
         for line in lines {
@@ -135,7 +135,7 @@ impl Lines {
         let rooms = lines.iter().map(|line| line.room.room_id);
         let rooms: BTreeSet<_> = rooms.filter(|room| self.memory.view(*room).is_none()).collect();
         let others = self.memory.lay_quiet_told(lines);
-        // After they were laid: what is told from now on is taken in.
+        // After they were read: frames from now on are taken in.
         for changes in self.recent.decided_since(now.minus(LATE_MAX)) {
             self.want(deltas(&changes).into_keys().filter(|room| rooms.contains(room)));
         }
@@ -156,7 +156,7 @@ impl Lines {
             }
             match laying.join_next().await {
                 Some(Ok((room, Err(error)))) => {
-                    tracing::warn!(%error, room = room.get(), "a line cannot be laid");
+                    tracing::warn!(%error, room = room.get(), "a line cannot be read from the database");
                     failed.rooms.insert(room);
                 }
                 Some(_) => {}
@@ -175,7 +175,7 @@ impl Lines {
                 self.doubt(token, now);
             }
             self.note_laid(&line, Lay::Anew);
-            tracing::info!(room = room.get(), "laid a line anew");
+            tracing::info!(room = room.get(), "a line was read again from the database");
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ impl Lines {
     /// Up to where all numbers are settled and which are next, once no batch can bring those any more.
     fn due_to_settle(&self, room: RoomId) -> Option<(Position, Position)> {
         let mut all = super::lock(&self.settled);
-        // A line that was never laid began here, empty.
+        // A line that was never read from rows began here, empty.
         let settled = all.entry(room).or_insert(Settled { to: Position(0), next: None });
         let (next, since) = settled.next?;
         (since.elapsed() >= self.unsettled_for).then_some((settled.to, next))
@@ -216,7 +216,7 @@ impl Lines {
                 self.forget_numbers(room, unused, now);
                 after = until;
             }
-            // A line that was laid meanwhile knows better.
+            // A line that was read meanwhile is newer.
             let mut all = super::lock(&self.settled);
             if let Some(settled) = all.get_mut(&room).filter(|settled| settled.to == from) {
                 *settled = Settled { to, next: None };
@@ -284,7 +284,7 @@ impl Lines {
         rooms.append(&mut super::lock(&self.doubted_rooms));
         let mut looks = JoinSet::new();
         for room in &rooms {
-            // One that another process made is laid when somebody asks for it.
+            // One that another process made is read at the first request for it.
             let Some(begun) = self.memory.deltas_of(*room) else { continue };
             if looks.len() >= AT_ONCE {
                 // A look that fails was told in the log.

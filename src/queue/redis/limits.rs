@@ -51,18 +51,43 @@ impl Budget<'_> {
             Self::Strangers { email } => email.to_owned(),
             Self::Address(address) => address.to_string(),
         };
-        Sha256::digest(text).iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte))
+        digest_of(&text)
     }
 
     /// No address of a person or a machine is written to Redis.
     fn key(self, keys: &Keys) -> String {
         keys.alone(format_args!("limit:{}:{:032x}", self.kind(), self.digest()))
     }
+}
+
+/// That an account has signed in from a network with a right password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// Whose account.
+    pub email: &'a str,
+    /// From where.
+    pub network: IpAddr,
+    /// The account's [`sign_in_epoch`](frontrow_domain::user::User::sign_in_epoch): with a new password, a lock or a
+    /// reset it is another, and no network is known any more.
+    pub epoch: i64,
+}
+
+impl Known<'_> {
+    /// A number that stands for it, and says neither the account nor the network.
+    #[must_use]
+    pub fn digest(self) -> u128 {
+        let Self { email, network, epoch } = self;
+        digest_of(&format!("{email} {network} {epoch}"))
+    }
 
     /// The key that is there if an account has signed in from a network lately.
-    fn known_key(self, keys: &Keys) -> String {
+    fn key(self, keys: &Keys) -> String {
         keys.alone(format_args!("known:{:032x}", self.digest()))
     }
+}
+
+fn digest_of(text: &str) -> u128 {
+    Sha256::digest(text).iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte))
 }
 
 /// The budgets of one box office.
@@ -90,16 +115,16 @@ impl SharedLimits {
         asked(give_back(&mut self.way.clone(), &self.keys, budget, per_minute).await);
     }
 
-    /// Remembers for a month that an account has signed in from a network: `tries` is the budget of both.
-    pub async fn remember(&self, tries: Budget<'_>) {
-        let key = tries.known_key(&self.keys);
+    /// Remembers for a month that an account has signed in from a network.
+    pub async fn remember(&self, known: Known<'_>) {
+        let key = known.key(&self.keys);
         let set: RedisResult<()> = self.way.clone().set_ex(key, 1, KNOWN_SECONDS).await;
         asked(set);
     }
 
     /// Whether that is remembered; not if Redis cannot be asked.
-    pub async fn is_known(&self, tries: Budget<'_>) -> bool {
-        asked(self.way.clone().exists(tries.known_key(&self.keys)).await)
+    pub async fn is_known(&self, known: Known<'_>) -> bool {
+        asked(self.way.clone().exists(known.key(&self.keys)).await)
     }
 }
 

@@ -130,7 +130,7 @@ impl Watch {
             {
                 return Err(QueueError("the reader does not go on".into()));
             }
-            tracing::warn!("Redis was emptied, restarted or replaced: laying the lines anew");
+            tracing::warn!("Redis was emptied, restarted or replaced: the lines are read again from the database");
             self.lines.forget_redis();
             self.lines.want_all();
             self.nonce = Some(mark.nonce.clone());
@@ -178,7 +178,7 @@ impl Watch {
         self.laying = JoinSet::new();
         self.laying.spawn(async move {
             match laying.run().await {
-                Ok(0) => tracing::info!("laid deadlines and tokens in Redis"),
+                Ok(0) => tracing::info!("deadlines and tokens are in Redis again"),
                 Ok(refused) => tracing::warn!(refused, "Redis refuses the tokens of some rooms: it is tried again"),
                 Err(error) => tracing::warn!(%error, "cannot lay deadlines and tokens in Redis"),
             }

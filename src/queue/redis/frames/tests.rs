@@ -67,6 +67,19 @@ fn token(position: i64, status: TokenStatus) -> Token {
 }
 
 #[test]
+fn a_room_is_told_with_the_sale_of_its_concert() {
+    let house = Model::new(3, START).rooms.remove(&RoomId::HOUSE).unwrap();
+    let (opens_at, closes_at) = (START.plus(Span::from_secs(7)), START.plus(Span::from_secs(90)));
+    let room =
+        |number, opens_at, closes_at| Room { room_id: RoomId::new(number), opens_at, closes_at, ..house.clone() };
+    let mut changes = Changes { now: START, ..Changes::default() };
+    changes.rooms.updated = vec![room(1, Some(opens_at), Some(closes_at)), room(2, Some(opens_at), None)];
+    changes.rooms.inserted = vec![room(3, None, Some(closes_at)), room(4, None, None)];
+    let read = told(&changes).unwrap().changes;
+    assert_eq!((read.rooms.updated, read.rooms.inserted), (changes.rooms.updated, changes.rooms.inserted));
+}
+
+#[test]
 fn a_batch_is_told_in_few_bytes() {
     let mut issues = Changes { now: START, ..Changes::default() };
     issues.tokens.inserted = (900_001..=900_500).map(|at| token(at, TokenStatus::Waiting)).collect();
