@@ -46,9 +46,8 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
     let decision = apply(world, request);
     let keep = match &decision {
         // "Ask again at once" must not be all that the same key ever hears.
-        Ok(Outcome::TurnPending(_)) => false,
-        // Erasure does not reach what is kept, so a name and an e-mail address never are.
-        Ok(Outcome::Registered(_) | Outcome::User(_)) => false,
+        // Nor does erasure reach what is kept, so a name and an e-mail address never are.
+        Ok(Outcome::TurnPending(_) | Outcome::Registered(_) | Outcome::User(_)) => false,
         Ok(_) => world.edits() != before,
         Err(refusal) => refusal.is_kept(),
     };

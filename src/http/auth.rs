@@ -81,14 +81,13 @@ async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
     if is_service_key {
         return Ok(Caller::Service);
     }
-    let caller = match app.office.remembered(secret) {
-        Some(caller) => caller,
+    let caller = if let Some(caller) = app.office.remembered(secret) {
+        caller
+    } else {
         // The secret may be made up, and the database must be asked for it: the address pays.
-        None => {
-            let ClientAddress(address) = client_address(parts, app)?;
-            app.limits.check_public_read(address, 1)?;
-            app.office.authenticate(secret).await?
-        }
+        let ClientAddress(address) = client_address(parts, app)?;
+        app.limits.check_public_read(address, 1)?;
+        app.office.authenticate(secret).await?
     };
     match caller {
         Caller::Buyer(user) | Caller::Operator(user) if parts.method.is_safe() => app.limits.check_read(user)?,

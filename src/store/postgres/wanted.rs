@@ -147,10 +147,10 @@ impl Changed {
                 | Command::UnlockUser { user_id }
                 | Command::IssueResetLink { user_id, .. }
                 | Command::RedeemResetLink { user_id, .. }
-                | Command::EraseUser(Erasure { user_id, .. }) => changed.users.push(user_id.0),
+                | Command::EraseUser(Erasure { user_id, .. })
+                // A charge too: no erasure may come between the look at the account and the points.
+                | Command::Charge { user_id, .. } => changed.users.push(user_id.0),
                 Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
-                // No erasure may come between the look at the account and the points.
-                Command::Charge { user_id, .. } => changed.users.push(user_id.0),
                 Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
                     changed.rooms.push(RoomId::of_concert(*concert_id).get());
