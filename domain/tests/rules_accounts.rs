@@ -127,7 +127,7 @@ fn a_password_that_was_checked_before_all_sessions_ended_opens_and_changes_nothi
 fn a_session_that_is_opened_and_ended_in_one_batch_is_gone() {
     let mut office = Office::new();
     let answers = office.batch(&[(Caller::Nobody, open(MINJI, 1, 0)), (BOSS, lock(MINJI))]);
-    assert_eq!(answers, ["signed_in", "user"]);
+    assert_eq!(answers, ["signed_in", "done"]);
     assert!(office.model.sessions.is_empty());
     let answers = office.batch(&[
         (Caller::Nobody, open(JUNHO, 2, 0)),
