@@ -164,9 +164,30 @@ pub(super) struct Pulse {
 #[derive(Debug, Default)]
 struct Notes {
     /// When a batch last began to; none if the next one should.
-    begun: Option<Instant>,
+    begun: Option<Moment>,
     /// When the last note was sent of those that were taken.
-    taken: Option<Instant>,
+    taken: Option<Moment>,
+}
+
+/// A moment of this process, and the time that a test gave to the database then.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    at: Instant,
+    given: Option<i64>,
+}
+
+impl Moment {
+    fn now(given: Option<i64>) -> Self {
+        Self { at: Instant::now(), given }
+    }
+
+    /// Whether so much time has passed since, or was given to pass.
+    fn is_older_than(self, age: Duration, given: Option<i64>) -> bool {
+        let given = given
+            .zip(self.given)
+            .map(|(now, then)| Duration::from_micros(now.saturating_sub(then).max(0).unsigned_abs()));
+        self.at.elapsed() >= age || given.is_some_and(|passed| passed >= age)
+    }
 }
 
 /// How the last [`Pulse::resume`] ended.
@@ -204,15 +225,15 @@ impl Pulse {
 
     /// Whether this caller should note that the box office works before it decides anything, so that nothing is decided
     /// long after the last note. Of several callers at once one should, or each if the last note is old.
-    pub(super) fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self, given: Option<i64>) -> bool {
         if !self.works() {
             return false;
         }
         let mut notes = self.notes();
-        let is_old = |at: Option<Instant>, age| at.is_none_or(|at| at.elapsed() >= age);
+        let is_old = |at: Option<Moment>, age| at.is_none_or(|at| at.is_older_than(age, given));
         let is_due = is_old(notes.begun, NOTED_EVERY) || is_old(notes.taken, NOTE_AGE_MAX);
         if is_due {
-            notes.begun = Some(Instant::now());
+            notes.begun = Some(Moment::now(given));
         }
         is_due
     }
@@ -232,7 +253,7 @@ impl Pulse {
     /// # Errors
     /// As for every statement.
     pub(super) async fn note(&self, session: &Session<'_>, given: Option<i64>) -> Result<bool, Error> {
-        let sent = Instant::now();
+        let sent = Moment::now(given);
         if session.execute(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? == 0 {
             return Ok(false);
         }

@@ -117,7 +117,7 @@ impl Transactor {
 
     /// Notes that the box office works, if that is due.
     async fn note(&self, session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Result<(), Failure> {
-        if !pulse.is_due() {
+        if !pulse.is_due(given) {
             return Ok(());
         }
         let noted = timeout(self.pool.answer_timeout(), pulse.note(session, given)).await;
