@@ -84,7 +84,7 @@ fn account(office: &Office, caller: Caller) -> &User {
 }
 
 #[test]
-fn a_new_password_ends_every_other_session_of_its_user_and_nobody_elses() {
+fn a_new_password_ends_every_other_session_of_its_user_and_no_other_users() {
     let mut office = Office::new();
     office.run([
         (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
@@ -401,7 +401,7 @@ fn no_charge_reaches_an_erased_account() {
 }
 
 #[test]
-fn what_is_kept_of_a_lock_names_no_person_and_repeating_it_locks_nobody_again() {
+fn what_is_kept_of_a_lock_names_no_person_and_repeating_it_changes_nothing() {
     let mut office = Office::new();
     office.expect(BOSS, lock(MINJI), "done");
     office.expect(BOSS, unlock(MINJI), "done");
