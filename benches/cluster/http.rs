@@ -1,7 +1,7 @@
 //! One instance over HTTP beside the usual way: holds, positions, and a crowd that wants the same few seats.
 
 use crate::{
-    client::{Load, Requests, load, load_at},
+    client::{Load, Requests, UNLIMITED, load, load_at},
     figures::{median, spread},
     hall::{self, Plan, Postgres, Redis, TEMPLATE},
     server,
@@ -39,23 +39,9 @@ pub(crate) const PLAN: Plan = Plan { concerts: 1, buyers: 30_000, seats: 120_000
 pub(crate) const WAITING: i64 = 100_000;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
-/// What both servers are started with: nobody is turned away, and nobody's time runs out while it is measured. The idle
+/// What both servers are started with beside [`UNLIMITED`]: no token's time runs out while it is measured. The idle
 /// limit is longer than the template's tokens live, so that each hold changes its token.
-const FLAGS: [&str; 24] = [
-    "--requests-per-second-per-user",
-    "1000000",
-    "--request-burst-per-user",
-    "1000000",
-    "--changes-per-hour-per-user",
-    "100000000",
-    "--holds-per-hour-per-user",
-    "100000000",
-    "--reads-per-second-per-user",
-    "1000000",
-    "--polls-per-second-per-token",
-    "1000000",
-    "--max-connections-per-address",
-    "0",
+const FLAGS: [&str; 10] = [
     "--active-limit-seconds",
     "86400",
     "--idle-seconds",
@@ -95,7 +81,7 @@ impl Serving {
             Side::Ours => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_frontrow"));
                 command.args(["serve", "--listen", "127.0.0.1:0", "--data", folder, "--database-url", database]);
-                command.args(["--redis-url", redis]).args(FLAGS);
+                command.args(["--redis-url", redis]).args(UNLIMITED).args(FLAGS);
                 command
             }
             Side::Usual => {
@@ -138,7 +124,7 @@ impl Drop for Serving {
 pub(crate) async fn usual_server(args: &[String]) -> Result<()> {
     let [database, redis, data, connections] = args else { anyhow::bail!("four arguments are needed") };
     let places = server::Places { database, redis, data, connections: connections.parse()? };
-    server::serve(&places, &FLAGS).await
+    server::serve(&places, &[UNLIMITED.as_slice(), FLAGS.as_slice()].concat()).await
 }
 
 /// A position as the server answers it.

@@ -14,6 +14,24 @@ use tokio::{
     net::TcpStream,
 };
 
+/// The settings of a server that refuses none of a client's requests for being too many.
+pub(crate) const UNLIMITED: [&str; 14] = [
+    "--requests-per-second-per-user",
+    "1000000",
+    "--request-burst-per-user",
+    "1000000",
+    "--changes-per-hour-per-user",
+    "100000000",
+    "--holds-per-hour-per-user",
+    "100000000",
+    "--reads-per-second-per-user",
+    "1000000",
+    "--polls-per-second-per-token",
+    "1000000",
+    "--max-connections-per-address",
+    "0",
+];
+
 /// What a load brought.
 pub(crate) struct Load {
     /// Requests a second.

@@ -1,5 +1,6 @@
 //! Servers to measure: the real one, and bare handlers beside it.
 
+use crate::client::UNLIMITED;
 use axum::{Router, body::Bytes, routing::get, routing::post};
 use base64::Engine as _;
 use frontrow::{
@@ -36,22 +37,8 @@ impl Server {
     pub(crate) fn real(folder: &Path, more: &[&str]) -> Self {
         let runtime = Runtime::new().unwrap();
         let data = folder.to_str().unwrap();
-        let args = ["frontrow", "serve", "--data", data, "--requests-per-second-per-user", "1000000"];
-        let unlimited = [
-            "--request-burst-per-user",
-            "1000000",
-            "--changes-per-hour-per-user",
-            "100000000",
-            "--holds-per-hour-per-user",
-            "100000000",
-            "--reads-per-second-per-user",
-            "1000000",
-            "--polls-per-second-per-token",
-            "1000000",
-            "--max-connections-per-address",
-            "0",
-        ];
-        let args = args.iter().chain(&unlimited).chain(more);
+        let args = ["frontrow", "serve", "--data", data];
+        let args = args.iter().chain(&UNLIMITED).chain(more);
         let config = Cli::load(args.map(|arg| (*arg).into())).unwrap().config;
         let (stop, stopped) = watch::channel(false);
         let (address, office, done) = runtime.block_on(async {

@@ -18,7 +18,12 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role},
 };
 use rusqlite::{Connection, params};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(path, Clock::manual(START), Rules::default(), HOUSE_MAX_ACTIVE)
@@ -297,15 +302,25 @@ async fn a_newer_schema_is_refused() {
     assert!(matches!(SqliteStore::open_read_only(&office.path()), Err(StoreError::Corrupt(_))));
 }
 
-#[tokio::test]
-async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
+/// A file of an earlier version of the schema with these rows, closed again, in a folder that goes with its handle.
+fn older_file(version: usize, rows: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
     let file = Connection::open(&path).unwrap();
-    for step in migrate::SQLITE.iter().take(3) {
+    file.pragma_update(None, "foreign_keys", true).unwrap();
+    for step in migrate::SQLITE.iter().take(version) {
         file.execute_batch(step.sql).unwrap();
     }
-    file.execute_batch(
+    file.execute_batch(rows).unwrap();
+    file.pragma_update(None, "application_id", 0x4652_4f57).unwrap();
+    file.pragma_update(None, "user_version", version).unwrap();
+    (folder, path)
+}
+
+#[tokio::test]
+async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
+    let (_folder, path) = older_file(
+        3,
         "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
              VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0), (2, 1, 'open', 0, 1, 0, 0, 0, 0), (3, 1, 'open', 0, 1, 0, 0, 0, 0);
          WITH v (n) AS (VALUES (1), (2), (3))
@@ -313,11 +328,8 @@ async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
              n * 100, iif(n = 1, 0, n), iif(n = 3, 'closed', 'scheduled'), 0, 150 FROM v;
          INSERT INTO \"user\" VALUES (zeroblob(16), '', '', '', 'buyer', 0, 0);
          INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, deadline)
-             VALUES (2, 7, zeroblob(16), 'active', 1, 2, 3);
-         PRAGMA user_version = 3; PRAGMA application_id = 0x46524f57;",
-    )
-    .unwrap();
-    drop(file);
+             VALUES (2, 7, zeroblob(16), 'active', 1, 2, 3);",
+    );
     let store = open(&path).unwrap();
     let rooms = store.rooms().await.unwrap();
     let windows: Vec<_> = rooms.iter().map(|room| (room.opens_at, room.closes_at)).collect();
@@ -331,20 +343,12 @@ async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
 
 #[tokio::test]
 async fn accounts_of_an_older_file_count_as_used_when_the_box_office_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("frontrow.db");
-    let file = Connection::open(&path).unwrap();
-    for step in migrate::SQLITE.iter().take(10) {
-        file.execute_batch(step.sql).unwrap();
-    }
-    file.execute_batch(
+    let (_folder, path) = older_file(
+        10,
         "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
              VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
-         INSERT INTO clock (id, high_water) VALUES (1, 70);
-         PRAGMA user_version = 10; PRAGMA application_id = 0x46524f57;",
-    )
-    .unwrap();
-    drop(file);
+         INSERT INTO clock (id, high_water) VALUES (1, 70);",
+    );
     let id = frontrow_domain::id::UserId(uuid::Uuid::nil());
     let user = open(&path).unwrap().user(id).await.unwrap().unwrap();
     assert_eq!((user.signed_in_at, user.updated_at), (Time::from_micros(70), Time::from_micros(6)));
@@ -352,14 +356,8 @@ async fn accounts_of_an_older_file_count_as_used_when_the_box_office_was() {
 
 #[tokio::test]
 async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("frontrow.db");
-    let file = Connection::open(&path).unwrap();
-    file.pragma_update(None, "foreign_keys", true).unwrap();
-    for step in migrate::SQLITE.iter().take(8) {
-        file.execute_batch(step.sql).unwrap();
-    }
-    file.execute_batch(
+    let (_folder, path) = older_file(
+        8,
         "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
              VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
          INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
@@ -369,11 +367,8 @@ async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
              (2, 'B', 'B', 'B', 'Asia/Seoul', '2027-03-01', '22:00:00', '01:15:00', 1803906000000000, 1, 1, 900, 0,
                  'closed', 5, 6);
          INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", grade, created_at, updated_at)
-             VALUES (1, 1, 1, 1, 'available', '', '', '', 5, 5), (2, 2, 1, 1, 'available', '', '', '', 5, 5);
-         PRAGMA user_version = 8; PRAGMA application_id = 0x46524f57;",
-    )
-    .unwrap();
-    drop(file);
+             VALUES (1, 1, 1, 1, 'available', '', '', '', 5, 5), (2, 2, 1, 1, 'available', '', '', '', 5, 5);",
+    );
     let store = open(&path).unwrap();
     let concerts = store.concerts(&ConcertFilter::default(), first(10)).await.unwrap();
     let seen: Vec<_> = concerts

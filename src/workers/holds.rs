@@ -1,0 +1,147 @@
+//! Gives back the seats of holds that are over.
+
+use super::{command, rest};
+use crate::{flow::BoxOffice, store::Sharing};
+use frontrow_domain::{
+    command::{Command, Outcome},
+    rules::HOLDS_PER_SWEEP_MAX,
+    time::{Span, Time},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often due holds are swept.
+const SWEEP_TICK: Duration = Duration::from_millis(250);
+/// How much two clocks may differ beyond what was measured.
+const CLOCK_MARGIN: Span = Span::from_millis(50);
+/// How often the store is asked for holds that the queue may not know of.
+const RECOVER_TICK: Duration = Duration::from_secs(10);
+
+pub(super) async fn sweep_holds(office: Arc<BoxOffice>) {
+    loop {
+        tokio::time::sleep(SWEEP_TICK).await;
+        sweep_due(&office, HOLDS_PER_SWEEP_MAX).await;
+    }
+}
+
+/// The moment by which holds are over by the database's clock too, as far as that was measured. Each is handed out once,
+/// and where the database does not think it over yet it stays until the store is searched for such.
+fn due_by(now: Time, sharing: Sharing) -> Time {
+    match sharing {
+        Sharing::Alone => now,
+        Sharing::Shared => now.minus(CLOCK_MARGIN),
+    }
+}
+
+/// Sweeps the holds that the queue says are due, `most` a command.
+async fn sweep_due(office: &BoxOffice, most: u32) {
+    loop {
+        let now = due_by(office.clock.now(), office.store.sharing());
+        let due = match office.queue.take_due_holds(now, most).await {
+            Ok(due) if due.is_empty() => break,
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take the holds that are due");
+                break;
+            }
+        };
+        let taken: Vec<_> = due.iter().map(|id| (now, *id)).collect();
+        if command(office, Command::ExpireHolds { reservation_ids: due }).await.is_none() {
+            // The queue hands each out once: what was not swept must be there for the next round.
+            if let Err(error) = office.queue.add_hold_deadlines(&taken).await {
+                tracing::warn!(%error, "cannot put back the holds that are due");
+            }
+            break;
+        }
+    }
+}
+
+/// Finds holds that are over though no deadline said so: those of before a start, or lost on the way.
+pub(super) async fn recover_holds(office: Arc<BoxOffice>) {
+    loop {
+        recover_due(&office, HOLDS_PER_SWEEP_MAX).await;
+        rest(&office, RECOVER_TICK).await;
+    }
+}
+
+/// Sweeps the holds that the store says are due, `most` a command, while it finds as many and they go.
+async fn recover_due(office: &BoxOffice, most: u32) {
+    loop {
+        let now = office.clock.now();
+        let due: Vec<_> = match office.store.next_expiries(now, most).await {
+            Ok(next) => next.iter().map(|(_, id)| *id).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for holds that are over");
+                break;
+            }
+        };
+        let full = u32::try_from(due.len()).is_ok_and(|len| len >= most);
+        if due.is_empty() {
+            break;
+        }
+        let swept = command(office, Command::ExpireHolds { reservation_ids: due }).await;
+        if !full || !matches!(swept, Some(Outcome::HoldsExpired(1..))) {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        store::{Page, ReservationFilter, memory::MemoryStore, sqlite::SqliteStore},
+        workers::testing::{START, hold_five, open, settings},
+    };
+    use frontrow_domain::{id::ReservationId, reservation::ReservationStatus};
+
+    async fn pending(office: &BoxOffice) -> Vec<ReservationId> {
+        let filter = ReservationFilter { status: Some(ReservationStatus::Pending), ..ReservationFilter::default() };
+        let rows = office.store.reservations(&filter, Page { after: None, limit: 100 }).await.unwrap();
+        rows.iter().map(|row| row.reservation_id).collect()
+    }
+
+    #[test]
+    fn holds_are_taken_as_due_when_they_are_over_by_the_databases_clock_too() {
+        assert_eq!(due_by(START, Sharing::Shared), START.minus(CLOCK_MARGIN), "a little late does no harm");
+        assert_eq!(due_by(START, Sharing::Alone), START);
+    }
+
+    #[tokio::test]
+    async fn due_holds_that_could_not_be_swept_are_swept_in_the_next_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let (path, clock) = (config.database_path(), Clock::manual(START));
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 10).unwrap());
+        let office = open(&config, Arc::clone(&store) as _, clock.clone()).await;
+        hold_five(&office).await;
+        clock.advance(config.rules().hold);
+
+        store.set_busy_timeout(Duration::from_millis(10)).unwrap();
+        let locked = rusqlite::Connection::open(&path).unwrap();
+        locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+        sweep_due(&office, 2).await;
+        assert_eq!(pending(&office).await.len(), 5);
+        drop(locked);
+        sweep_due(&office, 2).await;
+        assert_eq!(pending(&office).await, []);
+    }
+
+    #[tokio::test]
+    async fn holds_that_the_queue_does_not_know_are_found_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        hold_five(&office).await;
+        recover_due(&office, 2).await;
+        assert_eq!(pending(&office).await.len(), 5, "no hold is over yet");
+        clock.advance(config.rules().hold);
+        assert_eq!(office.queue.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
+        sweep_due(&office, 2).await;
+        assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");
+        recover_due(&office, 2).await;
+        assert_eq!(pending(&office).await, []);
+    }
+}

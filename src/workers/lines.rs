@@ -1,0 +1,366 @@
+//! Moves the lines: offers turns, and ends what is late. Each line moves by itself, so that none waits for another.
+
+use super::{WorkerSettings, try_command};
+use crate::{
+    engine::Fault,
+    flow::BoxOffice,
+    queue::{Leadership, view::RoomView},
+    store::Sharing,
+    telemetry::Leads,
+};
+use frontrow_domain::{
+    command::{Command, Outcome},
+    id::RoomId,
+    queue::Fence,
+    rules::TOKENS_PER_ADVANCE_MAX,
+    time::{Span, Time},
+};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+/// How long a line rests at most.
+const LINE_TICK: Duration = Duration::from_millis(100);
+/// How long an instance moves a line before it must ask again.
+const LEASE: Span = Span::from_secs(2);
+/// For how long an instance that could not move a line leaves it to others: its lease ends, and another has it.
+const GIVEN_UP: Duration = Duration::from_secs(4);
+/// How often in a row a line is moved before the other lines have their turn.
+const ADVANCES_MAX: u32 = 50;
+/// How many lines are moved at a time. What they ask for at once the engine decides in few transactions; a line whose
+/// row somebody holds keeps one of these places.
+const MOVES_AT_ONCE: usize = 64;
+/// How long a line that could not be moved is left alone at first.
+const REST_MIN: Duration = Duration::from_millis(250);
+
+pub(super) async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
+    let mut lines = Lines::new(office, settings);
+    let mut next_round = Instant::now();
+    loop {
+        let rest = next_round.saturating_duration_since(Instant::now());
+        tokio::select! {
+            moved = lines.office.queue.moved(rest) => {
+                if next_round <= Instant::now() {
+                    next_round = Instant::now() + LINE_TICK;
+                    lines.look_at_all().await;
+                } else {
+                    lines.look_at(&moved).await;
+                }
+            }
+            Some(moved) = lines.moves.join_next() => match moved {
+                Ok((room, moved)) => lines.finish(room, moved).await,
+                Err(error) => lines.lose(&error),
+            },
+        }
+    }
+}
+
+/// The lines that this instance moves: each by itself, so that none waits for another, and only so many at a time.
+struct Lines {
+    office: Arc<BoxOffice>,
+    settings: WorkerSettings,
+    moves: JoinSet<(RoomId, Result<(), Fault>)>,
+    under_way: HashMap<RoomId, UnderWay>,
+    /// Lines that can be moved, in the order in which they will be.
+    next: VecDeque<(RoomId, Fence)>,
+    /// The rooms of those.
+    queued: HashSet<RoomId>,
+    /// Lines that could not be moved, and until when they are left alone.
+    resting: HashMap<RoomId, Rest>,
+    /// Rooms with a gauge that says who leads.
+    shown: BTreeSet<RoomId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UnderWay {
+    task: tokio::task::Id,
+    meanwhile: Meanwhile,
+}
+
+/// Whether something happened in a room while its line was moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    Nothing,
+    Something,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    until: Instant,
+    /// The length of this rest; the next one in a row is longer.
+    length: Duration,
+}
+
+impl Lines {
+    fn new(office: Arc<BoxOffice>, settings: WorkerSettings) -> Self {
+        Self {
+            office,
+            settings,
+            moves: JoinSet::new(),
+            under_way: HashMap::new(),
+            next: VecDeque::new(),
+            queued: HashSet::new(),
+            resting: HashMap::new(),
+            shown: BTreeSet::new(),
+        }
+    }
+
+    /// Looks at every line in which something lives; the others need no leader.
+    async fn look_at_all(&mut self) {
+        let busy = self.office.queue.busy_rooms();
+        let now_busy: BTreeSet<_> = busy.iter().copied().collect();
+        for quiet in self.shown.difference(&now_busy) {
+            self.office.metrics.leader(*quiet, None);
+        }
+        self.shown.retain(|room| now_busy.contains(room));
+        self.resting.retain(|room, _| now_busy.contains(room));
+        self.look_at(&busy).await;
+    }
+
+    /// Looks which of these lines this instance leads and can move, and begins to move them.
+    async fn look_at(&mut self, rooms: &[RoomId]) {
+        let now = Instant::now();
+        let mut wanted = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            if let Some(under_way) = self.under_way.get_mut(room) {
+                under_way.meanwhile = Meanwhile::Something;
+            } else if self.resting.get(room).is_none_or(|rest| rest.until <= now)
+                && let Some(view) = self.office.queue.view(*room)
+                && !view.is_quiet()
+            {
+                wanted.push((*room, view.room().fence));
+            }
+        }
+        if wanted.is_empty() {
+            return;
+        }
+        let standings = self.office.queue.lead(&wanted, LEASE).await;
+        for ((room, _), standing) in wanted.into_iter().zip(standings) {
+            self.shown.insert(room);
+            match standing {
+                Leadership::Leader(fence) => {
+                    self.office.metrics.leader(room, Some(Leads::Yes));
+                    if !self.queued.contains(&room) && may_move(&self.office, room) {
+                        self.queued.insert(room);
+                        self.next.push_back((room, fence));
+                    }
+                }
+                Leadership::Follower => self.office.metrics.leader(room, Some(Leads::No)),
+            }
+        }
+        self.begin();
+    }
+
+    /// Begins to move those that are next, as many as may be under way.
+    fn begin(&mut self) {
+        while self.under_way.len() < MOVES_AT_ONCE
+            && let Some((room, fence)) = self.next.pop_front()
+        {
+            self.queued.remove(&room);
+            let (office, settings) = (Arc::clone(&self.office), self.settings);
+            let task = self.moves.spawn(async move { (room, move_line(&office, room, fence, settings).await) }).id();
+            self.under_way.insert(room, UnderWay { task, meanwhile: Meanwhile::Nothing });
+        }
+    }
+
+    async fn finish(&mut self, room: RoomId, moved: Result<(), Fault>) {
+        let meanwhile = self.under_way.remove(&room).map(|under_way| under_way.meanwhile);
+        match moved {
+            Ok(()) => {
+                self.resting.remove(&room);
+                if meanwhile == Some(Meanwhile::Something) {
+                    self.look_at(&[room]).await;
+                }
+            }
+            Err(fault) => self.rest(room, fault),
+        }
+        self.begin();
+    }
+
+    fn rest(&mut self, room: RoomId, fault: Fault) {
+        let before = self.resting.get(&room).map_or(Duration::ZERO, |rest| rest.length);
+        let mut length = (before * 2).clamp(REST_MIN, GIVEN_UP);
+        // An instance that leads and cannot move the line would keep it from those that can. If there is merely much to
+        // do, or the room's row is held, the others have no less.
+        if fault != Fault::Overloaded && self.office.queue.sharing() == Sharing::Shared {
+            length = GIVEN_UP;
+            self.office.metrics.leader(room, Some(Leads::No));
+        }
+        self.resting.insert(room, Rest { until: Instant::now() + length, length });
+    }
+
+    /// A move panicked, which is a bug: its line must not count as under way for ever.
+    fn lose(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(%error, "the move of a line was lost");
+        self.under_way.retain(|_, under_way| under_way.task != error.id());
+        self.begin();
+    }
+}
+
+/// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
+pub(super) async fn move_line(
+    office: &BoxOffice,
+    room: RoomId,
+    fence: Fence,
+    settings: WorkerSettings,
+) -> Result<(), Fault> {
+    for _ in 0..ADVANCES_MAX {
+        let Some(advance) = next_move(office, room, fence, settings) else { break };
+        match try_command(office, advance).await? {
+            Some(Outcome::Advanced { offered, put_aside, lapsed }) if offered > 0 || put_aside > 0 || lapsed > 0 => {}
+            Some(_) | None => break,
+        }
+    }
+    Ok(())
+}
+
+/// How many turns may be offered in a room now, and whether some token's time is over: what an advance is for.
+fn work_in(office: &BoxOffice, view: &RoomView, now: Time) -> (i64, bool) {
+    let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
+    let turns = match view.total_waiting() {
+        0 => 0,
+        _ => view.room().turns_available(view.active(), view.offered(), now, office.rules.offer_lead),
+    };
+    (turns, due)
+}
+
+fn may_move(office: &BoxOffice, room: RoomId) -> bool {
+    office.queue.view(room).is_some_and(|view| {
+        let (turns, due) = work_in(office, &view, office.store_time());
+        turns > 0 || due
+    })
+}
+
+/// The command that moves a line, if anything may move. Where a rate has earned no turn yet, nothing may.
+fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence, settings: WorkerSettings) -> Option<Command> {
+    let view = office.queue.view(room_id)?;
+    let now = office.store_time();
+    let (turns, due) = work_in(office, &view, now);
+    if !due && turns <= 0 {
+        return None;
+    }
+    let offers = u32::try_from(turns.max(0)).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
+    let asleep = match offers {
+        0 => Vec::new(),
+        // Who was heard of is noted by this machine's clock.
+        _ => office.queue.asleep(room_id, offers, office.clock.now().minus(settings.dormant_after)),
+    };
+    let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
+    Some(Command::AdvanceRoom { room_id, fence, limit, asleep })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        store::{Store, memory::MemoryStore},
+        workers::testing::{SETTINGS, START, ask, join, join_in, open, own_room, settings},
+    };
+    use frontrow_domain::{
+        command::RoomChange,
+        id::{Position, TokenId},
+    };
+
+    #[tokio::test]
+    async fn a_line_moves_on_until_there_is_no_more_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "2000");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 2_000));
+        let office = open(&config, store, clock.clone()).await;
+        let all = i64::from(2 * TOKENS_PER_ADVANCE_MAX + 10);
+        for number in 1..=all {
+            join(&office, number.unsigned_abs().into()).await;
+        }
+        // All but the last ten have been silent for too long.
+        clock.advance(Span::from_secs(61));
+        for position in all - 9..=all {
+            let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+            office.queue.heard_of(token, clock.now());
+        }
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        let view = office.queue.view(RoomId::HOUSE).unwrap();
+        assert_eq!((view.offered(), view.total_waiting()), (10, 0));
+        clock.advance(config.rules().dormant_limit);
+        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
+        assert_eq!(line.others, []);
+    }
+
+    #[tokio::test]
+    async fn a_rate_that_has_earned_no_turn_costs_no_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let change = RoomChange { admit_per_minute: Some(Some(60)), ..RoomChange::default() };
+        ask(&office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
+        for number in 1..=3 {
+            join(&office, number).await;
+        }
+        let offered = || office.queue.view(RoomId::HOUSE).unwrap().offered();
+        for turn in 0..3 {
+            let can_move = || next_move(&office, RoomId::HOUSE, Fence(0), SETTINGS).is_some();
+            assert_eq!((offered(), can_move()), (turn, false));
+            clock.advance(Span::from_millis(999));
+            assert!(!can_move());
+            clock.advance(Span::from_millis(1));
+            assert!(can_move());
+            move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+            assert_eq!(offered(), turn + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_lines_are_moved_at_a_time_and_none_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let mut rooms = Vec::new();
+        for number in 0..2 * MOVES_AT_ONCE + 10 {
+            rooms.push(own_room(&office).await);
+            join_in(&office, u128::try_from(number).unwrap(), rooms[number]).await;
+        }
+        let quiet = own_room(&office).await;
+        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        lines.look_at_all().await;
+        assert_eq!(lines.under_way.len(), MOVES_AT_ONCE);
+        while let Some(moved) = lines.moves.join_next().await {
+            let (room, moved) = moved.unwrap();
+            lines.finish(room, moved).await;
+        }
+        let view = |room| office.queue.view(room).unwrap();
+        assert!(rooms.iter().all(|room| view(*room).offered() == 1));
+        assert!(lines.shown.iter().eq(&rooms), "the line of {quiet} needs no leader");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_cannot_be_moved_rests_and_the_others_are_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let (held, other) = (own_room(&office).await, own_room(&office).await);
+        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        lines.finish(held, Err(Fault::Overloaded)).await;
+        lines.finish(held, Err(Fault::Overloaded)).await;
+        assert_eq!(lines.resting[&held].length, 2 * REST_MIN, "longer each time");
+        for (number, room) in [held, other].into_iter().enumerate() {
+            join_in(&office, u128::try_from(number).unwrap(), room).await;
+        }
+        lines.resting.get_mut(&held).unwrap().until = Instant::now() + LINE_TICK * 1_000;
+        lines.look_at_all().await;
+        assert!(lines.under_way.keys().eq([&other]));
+        lines.resting.get_mut(&held).unwrap().until = Instant::now();
+        lines.look_at_all().await;
+        assert_eq!(lines.under_way.len(), 2);
+    }
+}

@@ -1,0 +1,86 @@
+//! What the tests of the workers share.
+
+use super::{Retention, WorkerSettings, lines::move_line};
+use crate::{
+    app,
+    clock::{Clock, Ids},
+    config::{Cli, Config},
+    flow::BoxOffice,
+    queue::{memory::MemoryQueue, token::Keyring},
+    store::Store,
+};
+use frontrow_domain::{
+    command::{Command, Outcome, Request},
+    id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
+    money::Money,
+    queue::Fence,
+    seat::{NewSeat, SeatLabel},
+    time::{Span, Time},
+    user::{Caller, NewUser, Role},
+};
+use std::{ffi::OsString, path::Path, sync::Arc};
+use uuid::Uuid;
+
+pub(super) const START: Time = Time::from_micros(1_800_000_000_000_000);
+pub(super) const SETTINGS: WorkerSettings = WorkerSettings {
+    dormant_after: Span::from_secs(60),
+    retention: Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None },
+};
+
+pub(super) fn settings(folder: &Path, max_active: &str) -> Config {
+    let args = ["frontrow", "serve", "--max-seats-per-user", "10", "--max-active", max_active, "--data"];
+    Cli::load(args.into_iter().map(OsString::from).chain([folder.into()])).unwrap().config
+}
+
+pub(super) async fn open(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Arc<BoxOffice> {
+    let ids = Ids::from_seed(1);
+    let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
+    let queue = Arc::new(MemoryQueue::new());
+    let opened = app::assemble(config, store, queue, keyring, clock, ids).await.unwrap();
+    Arc::clone(&opened.app.office)
+}
+
+pub(super) async fn ask(office: &BoxOffice, caller: Caller, command: Command) -> Outcome {
+    let request = Request { caller, command, idempotency: None };
+    office.engine.run(request).await.unwrap().decision.unwrap()
+}
+
+pub(super) async fn join(office: &BoxOffice, number: u128) -> Caller {
+    join_in(office, number, RoomId::HOUSE).await
+}
+
+pub(super) async fn join_in(office: &BoxOffice, number: u128, room_id: RoomId) -> Caller {
+    let user_id = UserId(Uuid::from_u128(number));
+    let (name, email) = ("Kim Minji".to_owned(), format!("{number}@example.com"));
+    let new = NewUser { user_id, name, email, password_hash: String::new(), role: Role::Buyer };
+    ask(office, Caller::System, Command::Register(new)).await;
+    let caller = Caller::Buyer(user_id);
+    ask(office, caller, Command::IssueToken { room_id, concert_id: None }).await;
+    caller
+}
+
+/// The own room of a concert that is on sale.
+pub(super) async fn own_room(office: &BoxOffice) -> RoomId {
+    let (mut draft, _) = crate::demo::season(START).remove(1);
+    draft.own_room_max_active = Some(5);
+    let Outcome::Concert(concert) = ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await
+    else {
+        panic!("it is made")
+    };
+    concert.room_id
+}
+
+/// Five seats held by one buyer.
+pub(super) async fn hold_five(office: &BoxOffice) {
+    let (draft, _) = crate::demo::season(START).remove(1);
+    ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await;
+    let seat = |seat_number| NewSeat { seat_number, price: Money::new(1), label: SeatLabel::default() };
+    let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };
+    ask(office, Caller::System, add).await;
+    let buyer = join(office, 1).await;
+    move_line(office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+    let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+    ask(office, buyer, Command::ActivateToken { token }).await;
+    let seat_ids = (1..=5).map(SeatId::new).collect();
+    ask(office, buyer, Command::Hold { token, seat_ids }).await;
+}
