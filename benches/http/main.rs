@@ -47,6 +47,9 @@ fn main() {
     if wanted("idle") {
         idle();
     }
+    if wanted("pruning") {
+        pruning();
+    }
     if wanted("million") {
         million();
     }
@@ -272,6 +275,52 @@ fn idle() {
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people to read")]
         let ratio = hold as f64 / commit as f64;
         println!("idle hold, p{:<3} {hold} us   one-row commit {commit} us   ratio {ratio:.2}", quantile * 100.0);
+    }
+}
+
+/// One client, one hold after the other, in a file without old rows and in one with 600,000 answers that nobody will ask
+/// for again, while they are removed.
+fn pruning() {
+    let count = 500;
+    for old in [0_i64, 600_000] {
+        let folder = tempfile::tempdir_in(".").unwrap();
+        drop(Server::real(folder.path(), &[]));
+        let file = Connection::open(folder.path().join("frontrow.db")).unwrap();
+        file.execute(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+             INSERT INTO idempotency (created_at, key, fingerprint, answer)
+             SELECT n, CAST(printf('%032d', n) AS BLOB), x'00', '{}' FROM n WHERE n <= ?1",
+            (old,),
+        )
+        .unwrap();
+        let server = Server::real(folder.path(), &["--max-active", "2000", "--hold-seconds", "36000"]);
+        let seats = i32::try_from(count * SEATS_PER_BUYER).unwrap();
+        let (_, room, first) = server.run(concert(server.office(), seats, Some(2_000)));
+        let buyers = server.run(buyers(server.office(), 1, u64::try_from(count).unwrap(), room));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut connection = runtime.block_on(client::Connection::open(server.address)).unwrap();
+        let left =
+            || file.query_row("SELECT count(*) FROM idempotency WHERE created_at <= ?1", (old,), |row| row.get(0));
+        let (begun, before): (_, i64) = (Instant::now(), left().unwrap());
+        let mut holds = Histogram::<u64>::new(3).unwrap();
+        for number in 0..count * SEATS_PER_BUYER {
+            let mut request = Vec::new();
+            let seat = first.get() + i64::try_from(number).unwrap();
+            hold_request(&mut request, &buyers[number / SEATS_PER_BUYER], seat);
+            let sent = Instant::now();
+            assert_eq!(runtime.block_on(connection.ask(&request)).unwrap(), 201);
+            holds.saturating_record(u64::try_from(sent.elapsed().as_micros()).unwrap());
+            std::thread::sleep(Duration::from_millis(4));
+        }
+        let after: i64 = left().unwrap();
+        println!(
+            "holds beside {old} old rows: p50 {} us, p99 {} us, {} us at most; {} rows removed meanwhile, in {:.0} s",
+            holds.value_at_quantile(0.5),
+            holds.value_at_quantile(0.99),
+            holds.max(),
+            before - after,
+            begun.elapsed().as_secs_f64()
+        );
     }
 }
 
