@@ -71,6 +71,7 @@ mod tests {
         command::{Proof, Worth},
         id::{Position, RoomId, TokenId},
         queue::Fence,
+        user::Caller,
     };
 
     #[tokio::test]

@@ -257,12 +257,13 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        store::{Store, memory::MemoryStore},
+        store::memory::MemoryStore,
         workers::testing::{SETTINGS, START, ask, join, join_in, open, own_room, settings},
     };
     use frontrow_domain::{
         command::RoomChange,
         id::{Position, TokenId},
+        user::Caller,
     };
 
     #[tokio::test]

@@ -303,12 +303,12 @@ async fn a_newer_schema_is_refused() {
 }
 
 /// A file of an earlier version of the schema with these rows, closed again, in a folder that goes with its handle.
-fn older_file(version: usize, rows: &str) -> (TempDir, PathBuf) {
+fn older_file(version: u8, rows: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
     let file = Connection::open(&path).unwrap();
     file.pragma_update(None, "foreign_keys", true).unwrap();
-    for step in migrate::SQLITE.iter().take(version) {
+    for step in migrate::SQLITE.iter().take(usize::from(version)) {
         file.execute_batch(step.sql).unwrap();
     }
     file.execute_batch(rows).unwrap();
