@@ -296,17 +296,17 @@ fn pruning() {
         let server = Server::real(folder.path(), &["--max-active", "2000", "--hold-seconds", "36000"]);
         let seats = i32::try_from(count * SEATS_PER_BUYER).unwrap();
         let (_, room, first) = server.run(concert(server.office(), seats, Some(2_000)));
-        let buyers = server.run(buyers(server.office(), 1, u64::try_from(count).unwrap(), room));
+        let admitted = server.run(buyers(server.office(), 1, u64::try_from(count).unwrap(), room));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut connection = runtime.block_on(client::Connection::open(server.address)).unwrap();
         let left =
             || file.query_row("SELECT count(*) FROM idempotency WHERE created_at <= ?1", (old,), |row| row.get(0));
-        let (begun, before): (_, i64) = (Instant::now(), left().unwrap());
+        let (started, before): (_, i64) = (Instant::now(), left().unwrap());
         let mut holds = Histogram::<u64>::new(3).unwrap();
         for number in 0..count * SEATS_PER_BUYER {
             let mut request = Vec::new();
-            let seat = first.get() + i64::try_from(number).unwrap();
-            hold_request(&mut request, &buyers[number / SEATS_PER_BUYER], seat);
+            let next = first.get() + i64::try_from(number).unwrap();
+            hold_request(&mut request, &admitted[number / SEATS_PER_BUYER], next);
             let sent = Instant::now();
             assert_eq!(runtime.block_on(connection.ask(&request)).unwrap(), 201);
             holds.saturating_record(u64::try_from(sent.elapsed().as_micros()).unwrap());
@@ -319,7 +319,7 @@ fn pruning() {
             holds.value_at_quantile(0.99),
             holds.max(),
             before - after,
-            begun.elapsed().as_secs_f64()
+            started.elapsed().as_secs_f64()
         );
     }
 }
