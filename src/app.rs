@@ -14,7 +14,10 @@ use crate::{
     passwords::Passwords,
     queue::{Queue, token::Keyring},
     store::{Sharing, Store},
-    telemetry::Metrics,
+    telemetry::{
+        Metrics,
+        traces::{self, Tracer},
+    },
     workers::{self, WorkerSettings},
 };
 use anyhow::Context as _;
@@ -28,6 +31,9 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+/// How long the last traces may take to be sent when the server stops.
+const TRACES_SETTLE_MAX: Duration = Duration::from_secs(2);
 
 /// A box office that is ready to serve.
 #[derive(Debug)]
@@ -136,8 +142,19 @@ fn first_eight(secret: [u8; 32]) -> [u8; 8] {
 /// Every route of a box office, with what surrounds each request.
 #[must_use = "a router serves nothing by itself"]
 pub fn router(app: Shared, config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Router {
+    traced_router(app, config, metrics, clock, None)
+}
+
+fn traced_router(
+    app: Shared,
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    clock: Clock,
+    tracer: Option<Arc<Tracer>>,
+) -> Router {
     let edge = observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
-        .with_bodies_in_flight(config.bodies_in_flight());
+        .with_bodies_in_flight(config.bodies_in_flight())
+        .traced_by(tracer);
     observe::observe(http::router(app), Arc::new(edge))
 }
 
@@ -159,7 +176,14 @@ pub async fn serve(
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app, settings, &workers_stop);
     let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));
-    let router = router(app, config, &metrics, clock);
+    let mut sending = JoinSet::new();
+    let tracer = config.otlp_endpoint.clone().map(|collector| {
+        let ids = app.office.ids.clone();
+        let (tracer, sender) = traces::start(collector, config.otlp_one_in, ids, clock.clone(), Arc::clone(&metrics));
+        sending.spawn(sender);
+        tracer
+    });
+    let router = traced_router(app, config, &metrics, clock, tracer);
     let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
     // The engine goes on until every command that was taken is committed and its last user is gone.
     let _ = stop_workers.send(true);
@@ -168,6 +192,8 @@ pub async fn serve(
     let bound = Duration::from_secs(u64::from(config.drain_seconds));
     tokio::time::timeout(bound, ended).await.context("the last batches took too long")??;
     drop(tasks);
+    // The traces of the last requests, if the collector takes them.
+    let _ = tokio::time::timeout(TRACES_SETTLE_MAX, sending.join_next()).await;
     queue.settle().await;
     if let Err(error) = store.settle().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");

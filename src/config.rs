@@ -3,7 +3,11 @@ mod cli;
 mod load;
 mod servers;
 
-use crate::{http::limit::AddressRange, telemetry::LogFormat, workers::Retention};
+use crate::{
+    http::limit::AddressRange,
+    telemetry::{LogFormat, traces::Collector},
+    workers::Retention,
+};
 use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
@@ -455,6 +459,12 @@ pub struct Config {
     /// How log lines look; auto is text on a terminal and JSON otherwise
     #[arg(long, env = "FRONTROW_LOG_FORMAT", default_value = "auto", value_name = "FORMAT", help_heading = "Logs")]
     pub log_format: LogFormat,
+    /// The collector that traces are sent to by OTLP over HTTP, such as `http://127.0.0.1:4318` [default: none, nothing is traced]
+    #[arg(long, env = "FRONTROW_OTLP_ENDPOINT", value_name = "URL", help_heading = "Logs")]
+    pub otlp_endpoint: Option<Collector>,
+    /// Of how many requests one is traced, beside those that fail or take a second; 1 for all
+    #[arg(long, env = "FRONTROW_OTLP_ONE_IN", default_value_t = 1, value_name = "COUNT", help_heading = "Logs")]
+    pub otlp_one_in: u32,
 
     /// Every option with its origin.
     #[arg(skip)]
@@ -627,6 +637,7 @@ impl Config {
             ("queue_len", self.queue_len),
             ("batch_max", self.batch_max),
             ("keep_answers_days", self.keep_answers_days),
+            ("otlp_one_in", self.otlp_one_in),
         ] {
             if value == 0 {
                 wrong.push(format!("{name} must be at least 1"));

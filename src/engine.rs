@@ -11,7 +11,10 @@ pub use health::Health;
 
 use crate::{
     store::{Store, StoreError},
-    telemetry::Metrics,
+    telemetry::{
+        Metrics,
+        traces::{self, Ticket},
+    },
 };
 use async_trait::async_trait;
 use berths::{Berth, Berths};
@@ -158,7 +161,8 @@ impl Engine {
     fn send(&self, request: Request, to: oneshot::Sender<Result<Answer, Fault>>) -> Result<(), Fault> {
         let berth = self.berths.take(&request);
         let jobs = self.lanes.get(berth.lane).ok_or(Fault::Internal)?;
-        let job = Job { request, queued_at: Instant::now(), reply: Reply { to, _berth: berth } };
+        let job =
+            Job { request, queued_at: Instant::now(), reply: Reply { to, _berth: berth, ticket: traces::ticket() } };
         jobs.try_send(job).map_err(|_| Fault::Overloaded)
     }
 
@@ -199,6 +203,8 @@ impl Engine {
 struct Reply {
     to: oneshot::Sender<Result<Answer, Fault>>,
     _berth: Berth,
+    /// For a command of a request that is traced.
+    ticket: Option<Ticket>,
 }
 
 impl Reply {

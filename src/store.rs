@@ -418,3 +418,20 @@ pub enum StoreError {
     #[error("the database is damaged: {0}")]
     Corrupt(String),
 }
+
+impl StoreError {
+    /// Every [`StoreError::kind`].
+    pub const KINDS: [&str; 5] = ["unavailable", "contended", "conflict", "unknown", "corrupt"];
+
+    /// The kind in a word, for metrics and traces.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Contended(_) => "contended",
+            Self::Conflict(_) => "conflict",
+            Self::Unknown(_) => "unknown",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+}

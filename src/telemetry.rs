@@ -1,11 +1,12 @@
 //! What the server tells its operators: log lines and metrics.
 
 mod latency;
+pub mod traces;
 
 use crate::{queue::Vitals, store::StoreError};
 use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
-use frontrow_domain::{id::RoomId, retention::Leftover, time::Span};
+use frontrow_domain::{id::RoomId, queue::Gate, retention::Leftover, time::Span};
 use latency::Latency;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -90,7 +91,7 @@ struct RoomLabel {
     room: i64,
 }
 
-/// For what there is only where instances share something.
+/// A server that the box office leans on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServerLabel {
     server: &'static str,
@@ -100,6 +101,22 @@ struct ServerLabel {
 struct RoomLabels {
     room: i64,
     status: &'static str,
+}
+
+/// Which program this is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+    profile: &'static str,
+}
+
+/// Whether a server can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    /// It can.
+    Yes,
+    /// It cannot be reached, or takes no writes.
+    No,
 }
 
 /// Whether an instance moves a line.
@@ -120,17 +137,28 @@ pub enum Resting {
     No,
 }
 
-/// How many tokens of a room stand where.
+/// The states of tokens that are counted by room.
+const COUNTED: [&str; 5] = ["waiting", "offered", "active", "dormant", "missed"];
+
+/// A room as the metrics show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoomTokens {
+pub struct RoomFigures {
     /// Which room.
     pub room: RoomId,
-    /// In line.
+    /// How many tokens are in line.
     pub waiting: i64,
-    /// With a turn to claim.
+    /// How many have a turn to claim.
     pub offered: i64,
-    /// That may hold and pay.
+    /// How many may hold and pay.
     pub active: i64,
+    /// How many were silent when their turn came.
+    pub dormant: i64,
+    /// How many did not claim their turn.
+    pub missed: i64,
+    /// How many may be active at once.
+    pub cap: i64,
+    /// Whether turns are offered.
+    pub gate: Gate,
     /// Whether its line rests.
     pub resting: Resting,
 }
@@ -152,6 +180,9 @@ pub struct Metrics {
     /// The rooms that the last look had numbers of.
     rooms_shown: Mutex<BTreeSet<RoomId>>,
     resting: Family<RoomLabel, Gauge>,
+    caps: Family<RoomLabel, Gauge>,
+    gates_open: Family<RoomLabel, Gauge>,
+    build: Family<BuildLabels, Gauge>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
     frame_lag: Family<ServerLabel, Gauge<f64, AtomicU64>>,
@@ -185,6 +216,10 @@ pub struct Metrics {
     pub overloads: Counter,
     /// Holds refused without asking the store, for a seat that somebody was refused a moment before.
     pub refused_from_memory: Counter,
+    /// Spans that a collector of traces has taken.
+    pub spans_sent: Counter,
+    /// Spans that were dropped: too many waited, or the collector did not take them.
+    pub spans_dropped: Counter,
 }
 
 /// The metrics of one route, resolved once so that a request finds them without building labels.
@@ -223,6 +258,9 @@ impl Metrics {
             rooms: Family::default(),
             rooms_shown: Mutex::default(),
             resting: Family::default(),
+            caps: Family::default(),
+            gates_open: Family::default(),
+            build: Family::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
             frame_lag: Family::default(),
@@ -242,17 +280,26 @@ impl Metrics {
             sign_ins_failed: Counter::default(),
             overloads: Counter::default(),
             refused_from_memory: Counter::default(),
+            spans_sent: Counter::default(),
+            spans_dropped: Counter::default(),
         };
         metrics.register();
         for what in Leftover::ALL {
             metrics.removed(what, 0);
         }
         metrics.erased_accounts(0);
+        // From the start: the first failure is then a rise, which a rate sees.
+        for kind in StoreError::KINDS {
+            metrics.store_errors.get_or_create(&KindLabel { kind }).inc_by(0);
+        }
+        let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+        metrics.build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION"), profile }).set(1);
         metrics
     }
 
     fn register(&mut self) {
         let registry = &mut self.registry;
+        registry.register("build_info", "1, with the version of the program", self.build.clone());
         registry.register("http_requests", "Requests by method, route and status", self.requests.clone());
         registry.register_with_unit(
             "http_request_duration",
@@ -273,12 +320,22 @@ impl Metrics {
             "1 while a room's line rests because the sale has not opened",
             self.resting.clone(),
         );
+        registry.register("room_cap", "How many tokens of a room may be active at once", self.caps.clone());
+        registry.register(
+            "room_gate_open",
+            "1 while a room's gate is open, 0 while it is paused",
+            self.gates_open.clone(),
+        );
         registry.register(
             "room_leader",
             "1 where this instance moves the line of a room that somebody is in",
             self.leaders.clone(),
         );
-        registry.register("server_up", "1 while the server can be reached", self.servers_up.clone());
+        registry.register(
+            "server_up",
+            "1 while this instance can use the server: it is reached, and takes writes",
+            self.servers_up.clone(),
+        );
         registry.register_with_unit(
             "frame_lag",
             "How long ago this instance last heard what the others changed",
@@ -316,6 +373,8 @@ impl Metrics {
         registry.register("overloads", "Commands turned away, the queue being full", self.overloads.clone());
         let refused = self.refused_from_memory.clone();
         registry.register("holds_refused_from_memory", "Holds refused without asking the store", refused);
+        registry.register("spans_sent", "Spans that a collector of traces has taken", self.spans_sent.clone());
+        registry.register("spans_dropped", "Spans that were dropped", self.spans_dropped.clone());
     }
 
     /// Counts one request. `route` is the template, never the path that a client sent. After a route's first request
@@ -365,14 +424,7 @@ impl Metrics {
 
     /// Counts a failure of the database.
     pub fn store_error(&self, error: &StoreError) {
-        let kind = match error {
-            StoreError::Unavailable(_) => "unavailable",
-            StoreError::Contended(_) => "contended",
-            StoreError::Conflict(_) => "conflict",
-            StoreError::Unknown(_) => "unknown",
-            StoreError::Corrupt(_) => "corrupt",
-        };
-        self.store_errors.get_or_create(&KindLabel { kind }).inc();
+        self.store_errors.get_or_create(&KindLabel { kind: error.kind() }).inc();
     }
 
     /// Says how many reads have met a damaged page since the start.
@@ -399,23 +451,30 @@ impl Metrics {
         self.rows_removed.get_or_create(&KindLabel { kind: "account" }).inc_by(accounts);
     }
 
-    /// Says how many tokens of these rooms stand where, and of no other room anything.
-    pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomTokens>) {
+    /// Says how these rooms do, and of no other room anything.
+    pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomFigures>) {
         let mut shown = self.rooms_shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *shown);
-        for RoomTokens { room, waiting, offered, active, resting } in rooms {
-            for (status, count) in [("waiting", waiting), ("offered", offered), ("active", active)] {
+        for figures in rooms {
+            let RoomFigures { room, waiting, offered, active, dormant, missed, cap, gate, resting } = figures;
+            for (status, count) in COUNTED.into_iter().zip([waiting, offered, active, dormant, missed]) {
                 self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
             }
-            self.resting.get_or_create(&RoomLabel { room: room.get() }).set(i64::from(resting == Resting::Yes));
+            let label = RoomLabel { room: room.get() };
+            self.resting.get_or_create(&label).set(i64::from(resting == Resting::Yes));
+            self.caps.get_or_create(&label).set(cap);
+            self.gates_open.get_or_create(&label).set(i64::from(gate == Gate::Open));
             before.remove(&room);
             shown.insert(room);
         }
         for room in before {
-            for status in ["waiting", "offered", "active"] {
+            for status in COUNTED {
                 self.rooms.remove(&RoomLabels { room: room.get(), status });
             }
-            self.resting.remove(&RoomLabel { room: room.get() });
+            let label = RoomLabel { room: room.get() };
+            for gauges in [&self.resting, &self.caps, &self.gates_open] {
+                gauges.remove(&label);
+            }
         }
     }
 
@@ -428,10 +487,15 @@ impl Metrics {
         }
     }
 
+    /// Says whether a server can be used.
+    pub fn server(&self, server: &'static str, up: Up) {
+        self.servers_up.get_or_create(&ServerLabel { server }).set(i64::from(up == Up::Yes));
+    }
+
     /// Says how the shared queue does.
     pub fn vitals(&self, vitals: &Vitals) {
+        self.server("redis", if vitals.away.is_none() { Up::Yes } else { Up::No });
         let redis = ServerLabel { server: "redis" };
-        self.servers_up.get_or_create(&redis).set(i64::from(vitals.away.is_none()));
         self.frame_lag.get_or_create(&redis).set(vitals.frame_lag.as_secs_f64());
         self.lays.get_or_create(&redis).set(i64::try_from(vitals.lays).unwrap_or(i64::MAX));
     }
@@ -474,9 +538,9 @@ fn status_slot(status: StatusCode) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Metrics, Resting, RoomTokens};
+    use super::{Metrics, Resting, RoomFigures, Up};
     use axum::http::{Method, StatusCode};
-    use frontrow_domain::id::RoomId;
+    use frontrow_domain::{id::RoomId, queue::Gate};
     use std::time::Duration;
 
     #[test]
@@ -505,16 +569,40 @@ mod tests {
     #[test]
     fn a_rooms_gauges_say_the_last_numbers_and_a_room_that_is_not_named_has_none() {
         let metrics = Metrics::new();
-        let tokens = |room, waiting, resting| {
+        let figures = |room, waiting, gate, resting| {
             let room = RoomId::new(room);
-            RoomTokens { room, waiting, offered: 1, active: 0, resting }
+            RoomFigures { room, waiting, offered: 1, active: 0, dormant: 3, missed: 4, cap: 50, gate, resting }
         };
-        metrics.rooms([tokens(0, 5, Resting::Yes), tokens(7, 6, Resting::Yes)]);
+        metrics.rooms([figures(0, 5, Gate::Open, Resting::Yes), figures(7, 6, Gate::Open, Resting::Yes)]);
         assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 1\n"));
-        metrics.rooms([tokens(0, 2, Resting::No)]);
+        metrics.rooms([figures(0, 2, Gate::Paused, Resting::No)]);
         let text = metrics.render();
-        assert!(text.contains(r#"frontrow_room_tokens{room="0",status="waiting"} 2"#), "{text}");
-        assert!(text.contains("frontrow_room_resting{room=\"0\"} 0\n"), "{text}");
+        for line in [
+            r#"frontrow_room_tokens{room="0",status="waiting"} 2"#,
+            r#"frontrow_room_tokens{room="0",status="dormant"} 3"#,
+            r#"frontrow_room_tokens{room="0",status="missed"} 4"#,
+            r#"frontrow_room_resting{room="0"} 0"#,
+            r#"frontrow_room_cap{room="0"} 50"#,
+            r#"frontrow_room_gate_open{room="0"} 0"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
         assert!(!text.contains(r#"room="7""#), "{text}");
+    }
+
+    #[test]
+    fn a_server_is_up_or_not_and_every_kind_of_failure_is_counted_from_zero() {
+        let metrics = Metrics::new();
+        metrics.server("postgresql", Up::Yes);
+        metrics.server("redis", Up::No);
+        let text = metrics.render();
+        for line in [
+            r#"frontrow_server_up{server="postgresql"} 1"#,
+            r#"frontrow_server_up{server="redis"} 0"#,
+            r#"frontrow_store_errors_total{kind="unavailable"} 0"#,
+            r#"frontrow_store_errors_total{kind="corrupt"} 0"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
     }
 }

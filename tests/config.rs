@@ -114,6 +114,7 @@ fn mistakes_in_a_file_name_their_key() {
         ("trusted_proxies = ['nowhere']", "trusted_proxies: invalid value 'nowhere'"),
         ("charge_policy = 'anyone'", "charge_policy: invalid value 'anyone'"),
         ("listen = 8080", "listen: invalid value '8080'"),
+        ("otlp_endpoint = 'collector:4318'", "otlp_endpoint: invalid value 'collector:4318'"),
         ("[limits]\nhold_seconds = 1", "limits: there is no such setting"),
         ("hold_seconds =", "hold_seconds"),
     ] {
@@ -132,6 +133,7 @@ fn everything_that_contradicts_itself_is_said_at_once() {
         "--charge-max=5",
         "--service-key=short",
         "--batch-max=501",
+        "--otlp-one-in=0",
         "--session-hours=48",
         "--keep-idle-accounts-days=2",
         "--log=a=b=c",
@@ -139,7 +141,9 @@ fn everything_that_contradicts_itself_is_said_at_once() {
     .unwrap();
     let error = config.validate().unwrap_err().to_string();
     let kept = "keep_idle_accounts_days must be longer";
-    for expected in ["hold_seconds", "charge_min", "service_key", "batch_max", kept, "log is not a filter"] {
+    for expected in
+        ["hold_seconds", "charge_min", "service_key", "batch_max", "otlp_one_in", kept, "log is not a filter"]
+    {
         assert!(error.contains(expected), "{expected}: {error}");
     }
     assert!(!format!("{config:?}").contains("short"), "a secret shows itself in no log");

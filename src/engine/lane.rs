@@ -177,7 +177,12 @@ impl Lane {
         let mut parts = vec![Part { batch, replies, repeats: 0 }];
         while let Some(Part { batch, mut replies, repeats }) = parts.pop() {
             let started = Instant::now();
-            match self.store.transact(Arc::clone(&batch)).await {
+            let transacted = self.store.transact(Arc::clone(&batch)).await;
+            let failure = transacted.as_ref().err().map(StoreError::kind);
+            for ticket in replies.iter().filter_map(|reply| reply.ticket.as_ref()) {
+                ticket.note(started, batch.len(), failure);
+            }
+            match transacted {
                 Ok(Committed { answers, changes }) => {
                     self.metrics.batch_len.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
                     self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
@@ -289,7 +294,7 @@ mod tests {
         let berths = Berths::new(1);
         let reply = |_| {
             let (to, answer) = oneshot::channel();
-            (Reply { to, _berth: berths.take(&refund(None)) }, answer)
+            (Reply { to, _berth: berths.take(&refund(None)), ticket: None }, answer)
         };
         (0..count).map(reply).unzip()
     }

@@ -4,10 +4,13 @@ use super::BoxOffice;
 use crate::{
     clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew},
     engine::Health,
-    store::{Damage, Store, StoreError},
-    telemetry::{Resting, RoomTokens},
+    store::{Damage, Sharing, Store, StoreError},
+    telemetry::{Resting, RoomFigures, Up},
 };
-use frontrow_domain::time::{Span, Time};
+use frontrow_domain::{
+    queue::TokenStatus,
+    time::{Span, Time},
+};
 use std::sync::atomic::Ordering;
 
 /// Why an instance should get no requests.
@@ -54,20 +57,35 @@ impl BoxOffice {
         self.clock.now()
     }
 
-    /// Brings the gauges of the rooms up to date. A room of a sale that is over has none once nothing lives in it.
+    /// Brings the gauges of the rooms and of the database up to date. A room of a sale that is over has none once nothing
+    /// lives in it.
     pub fn count_rooms(&self) {
         let now = self.store_time();
         let counted = self.queue.rooms().into_iter().filter_map(|room| {
             let view = self.queue.view(room)?;
             let is_over = view.room().closes_at.is_some_and(|closes_at| closes_at <= now);
-            let (waiting, offered, active) = (view.total_waiting(), view.offered(), view.active());
-            let resting = match view.rest(now, self.rules.offer_lead) {
-                Some(_) => Resting::Yes,
-                None => Resting::No,
-            };
-            (!is_over || !view.is_quiet()).then_some(RoomTokens { room, waiting, offered, active, resting })
+            (!is_over || !view.is_quiet()).then(|| RoomFigures {
+                room,
+                waiting: view.total_waiting(),
+                offered: view.offered(),
+                active: view.active(),
+                dormant: view.live_in(TokenStatus::Dormant),
+                missed: view.live_in(TokenStatus::Missed),
+                cap: view.room().max_active,
+                gate: view.room().gate,
+                resting: match view.rest(now, self.rules.offer_lead) {
+                    Some(_) => Resting::Yes,
+                    None => Resting::No,
+                },
+            })
         });
         self.metrics.rooms(counted);
+        let database = match self.store.sharing() {
+            Sharing::Alone => "sqlite",
+            Sharing::Shared => "postgresql",
+        };
+        let is_usable = self.store.damage().is_none() && self.engine.health() == Health::Sound;
+        self.metrics.server(database, if is_usable { Up::Yes } else { Up::No });
     }
 
     /// What an operator should know although this instance can do its work.

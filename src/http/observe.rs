@@ -5,7 +5,10 @@
 use crate::{
     clock::Clock,
     http::problem::{HttpResult, Problem, ProblemCode, codes},
-    telemetry::Metrics,
+    telemetry::{
+        Metrics,
+        traces::{RequestSpan, Tracer},
+    },
 };
 use axum::{
     Router,
@@ -61,6 +64,8 @@ pub struct Edge {
     pub request_timeout: Duration,
     /// From what duration on a request is logged as slow.
     pub slow: Duration,
+    /// What traces requests; none unless a collector is named.
+    tracer: Option<Arc<Tracer>>,
     /// The bytes that bodies of requests may still take, of all connections together.
     bodies: Arc<Semaphore>,
     prefix: u32,
@@ -78,7 +83,15 @@ impl Edge {
         let prefix = u32::try_from(random & u64::from(u32::MAX)).unwrap_or(0);
         let slow = Duration::from_secs(1);
         let bodies = Arc::new(Semaphore::new(BODIES_IN_FLIGHT_LEN));
-        Self { metrics, clock, body_timeout, request_timeout, slow, bodies, prefix, counter: AtomicU64::new(0) }
+        let (tracer, counter) = (None, AtomicU64::new(0));
+        Self { metrics, clock, body_timeout, request_timeout, slow, tracer, bodies, prefix, counter }
+    }
+
+    /// The same edge, whose requests are traced.
+    #[must_use]
+    pub fn traced_by(mut self, tracer: Option<Arc<Tracer>>) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// The same edge, whose requests' bodies may take so many bytes of memory at once.
@@ -249,9 +262,12 @@ where
         let id = edge.id_for(request.headers());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let method = request.method().clone();
+        let tracer = edge.tracer.as_ref();
+        let span =
+            tracer.and_then(|tracer| tracer.begin(&method, route.as_ref().map(MatchedPath::as_str), request.headers()));
         let handler = self.inner.call(request);
         let deadline = edge.request_timeout;
-        Box::pin(CURRENT.scope(Current { id, edge }, async move {
+        let serve = CURRENT.scope(Current { id, edge }, async move {
             let mut handler = pin!(contained(handler));
             // Most handlers are done at once, and need no timer.
             let first = poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await;
@@ -269,8 +285,26 @@ where
                 finish(current, &mut response, &method, route.as_ref(), start.elapsed());
             });
             Ok(response)
-        }))
+        });
+        match span {
+            None => Box::pin(serve),
+            Some(span) => Box::pin(traced(span, serve)),
+        }
     }
+}
+
+/// Serves a request that is traced, and tells its trace the answer.
+async fn traced<F>(mut span: RequestSpan, serve: F) -> Result<Response, Infallible>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    let answer = span.around(serve).await;
+    if let Ok(response) = &answer {
+        let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+        let id = response.headers().get(REQUEST_ID_HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        span.answered(response.status(), code, id.to_owned());
+    }
+    answer
 }
 
 /// Counts a request that waits for something, for as long as it does, even if its client goes away.

@@ -197,6 +197,13 @@ impl RoomView {
         beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
     }
 
+    /// How many tokens are in this state, of those that are neither in line beyond the cursor nor ended. It looks at each
+    /// of them: for the metrics, not for a poll.
+    #[must_use]
+    pub fn live_in(&self, status: TokenStatus) -> i64 {
+        i64::try_from(self.live.statuses().filter(|one| *one == status).count()).unwrap_or(i64::MAX)
+    }
+
     /// Whether nothing lives in it: no token waits, is offered, active, missed or dormant.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

@@ -25,10 +25,17 @@ async fn a_server_says_that_it_lives_is_ready_and_how_it_does() {
         "frontrow_points_charged_total 100000",
         r#"frontrow_problems_total{code="token_invalid"} 1"#,
         r#"frontrow_room_tokens{room="0",status="active"} 0"#,
+        r#"frontrow_room_tokens{room="0",status="dormant"} 0"#,
+        r#"frontrow_room_cap{room="0"} 100"#,
+        r#"frontrow_room_gate_open{room="0"} 1"#,
+        r#"frontrow_server_up{server="sqlite"} 1"#,
+        r#"frontrow_store_errors_total{kind="unavailable"} 0"#,
         r#"frontrow_http_requests_total{method="POST",route="/api/v1/payments",status="201"} 1"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
+    let build = format!(r#"frontrow_build_info{{version="{}","#, env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&build), "{build} is not in\n{text}");
     assert!(text.ends_with("# EOF\n"));
     assert!(!text.contains(buyer.secret()), "no secret is a label");
     server.close().await;

@@ -70,6 +70,11 @@ impl Live {
         self.shards.iter().flat_map(|shard| shard.iter()).map(|entry| entry.position)
     }
 
+    /// The state of each, in no order.
+    pub(super) fn statuses(&self) -> impl Iterator<Item = TokenStatus> {
+        self.shards.iter().flat_map(|shard| shard.iter()).map(|entry| entry.status)
+    }
+
     /// The first deadline of all.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| entry.deadline).min()
