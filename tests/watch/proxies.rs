@@ -1,0 +1,167 @@
+//! The proxies that are shipped, in front of instances that are not ready.
+
+use crate::{
+    deploy,
+    program::Process,
+    servers::{folder, free_port},
+    support::eventually,
+};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+use tempfile::TempDir;
+
+const SHIPPED: [&str; 3] = ["compose/haproxy.cfg", "kubernetes/haproxy.cfg", "haproxy/haproxy.cfg"];
+/// So many answers in a row show that the proxy has made up its mind.
+const IN_A_ROW: usize = 20;
+
+/// `HAProxy` with shipped settings.
+struct Proxy {
+    child: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Proxy {
+    fn start(settings: &str, instances: &[SocketAddr]) -> Self {
+        let (folder, port, path) = (folder(), free_port(), deploy(settings));
+        let text = adapted(&std::fs::read_to_string(path).unwrap(), port, instances);
+        let (file, log) = (folder.path().join("haproxy.cfg"), File::create(folder.path().join("log")).unwrap());
+        std::fs::write(&file, text).unwrap();
+        let debian = Path::new("/usr/sbin/haproxy");
+        let child = Command::new(if debian.exists() { debian } else { Path::new("haproxy") })
+            .arg("-db")
+            .arg("-f")
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("haproxy is installed");
+        Self { child, port, folder }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Waits until it says that no instance is ready. Before that it still asks one that is not.
+    async fn has_none_ready(&self) {
+        let log = self.folder.path().join("log");
+        eventually("no instance is ready", async || {
+            let said = std::fs::read_to_string(&log).ok()?;
+            said.contains("backend 'ready' has no server available").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a path is answered like this, so often in a row that no other answer is left to come.
+    async fn answers(&self, path: &str, status: u16, text: &str) {
+        eventually(&format!("{path} to be {status} {text}"), async || {
+            for _ in 0..IN_A_ROW {
+                let answer = reqwest::get(self.url(path)).await.ok()?;
+                let is_it = answer.status() == status;
+                (is_it && answer.text().await.ok()?.contains(text)).then_some(())?;
+            }
+            Some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Shipped settings with the addresses of this machine, and without what only root may do.
+fn adapted(settings: &str, port: u16, instances: &[SocketAddr]) -> String {
+    let (mut adapted, mut backends) = (String::new(), 0);
+    let mut lacks_servers = false;
+    for line in settings.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["server" | "server-template", ..] if lacks_servers => {
+                for (number, instance) in instances.iter().enumerate() {
+                    let _ = writeln!(adapted, "    server instance{number} {instance}");
+                }
+                lacks_servers = false;
+            }
+            ["server" | "server-template", ..] | ["user" | "group", "haproxy"] | ["log", "/dev/log", ..] => {}
+            ["bind", ":8081"] => _ = writeln!(adapted, "    bind 127.0.0.1:{}", free_port()),
+            ["bind", ..] => _ = writeln!(adapted, "    bind 127.0.0.1:{port}"),
+            // Within the usual limit of open files.
+            ["maxconn", _] => _ = writeln!(adapted, "    maxconn 1000"),
+            _ => {
+                if line.starts_with("backend ") {
+                    (lacks_servers, backends) = (true, backends + 1);
+                }
+                let _ = writeln!(adapted, "{line}");
+            }
+        }
+    }
+    assert_eq!(backends, 2, "the shipped settings have two backends");
+    let folder = |name: &str| deploy(name).display().to_string();
+    adapted
+        .replace("/usr/local/etc/haproxy/errors/", &folder("compose/errors/"))
+        .replace("/usr/local/etc/haproxy/", &folder("kubernetes/"))
+        .replace("/etc/haproxy/errors/", &folder("compose/errors/"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy() {
+    let folders = [folder(), folder()];
+    let instances = folders.each_ref().map(|folder| Process::start(folder.path(), &[]));
+    let addresses = instances.each_ref().map(|instance| instance.address);
+    let proxies = SHIPPED.map(|settings| Proxy::start(settings, &addresses));
+    let all_answer = async |path, status, text| {
+        for proxy in &proxies {
+            proxy.answers(path, status, text).await;
+        }
+    };
+    all_answer("/readyz", 200, "ready").await;
+    all_answer("/metrics", 404, "").await;
+
+    // Without its lock an instance takes no changes any more, and says so.
+    std::fs::remove_file(folders[0].path().join("serve.lock")).unwrap();
+    let own = format!("http://{}/readyz", addresses[0]);
+    eventually("one instance is not ready", async || (reqwest::get(&own).await.ok()?.status() == 503).then_some(()))
+        .await;
+    all_answer("/readyz", 200, "ready").await;
+
+    std::fs::remove_file(folders[1].path().join("serve.lock")).unwrap();
+    for proxy in &proxies {
+        proxy.has_none_ready().await;
+    }
+    all_answer("/readyz", 503, "").await;
+    all_answer("/api/v1/concerts", 200, "items").await;
+
+    for instance in instances {
+        instance.kill();
+    }
+    all_answer("/api/v1/concerts", 503, "\"code\":\"outcome_unknown\"").await;
+}
+
+/// What a proxy's settings say of both backends, but for where the instances are.
+fn backends(settings: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(deploy(settings)).unwrap();
+    let (_, backends) = text.split_once("\nbackend ").unwrap();
+    let lines = backends.lines().map(str::trim);
+    lines.filter(|line| !line.starts_with("server") && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_proxy_treats_the_instances_in_the_same_way() {
+    let [compose, others @ ..] = SHIPPED;
+    for other in others {
+        assert_eq!(backends(compose), backends(other), "{other}");
+    }
+    let said = |file| std::fs::read(deploy(file)).unwrap();
+    assert!(said("compose/errors/try-again.http") == said("kubernetes/try-again.http"));
+}
