@@ -27,18 +27,20 @@ pub enum Clock {
     Steady(Arc<Steady>),
 }
 
-/// What a test moves: the time of day, and the time that has passed, both in microseconds.
+/// What a test moves: the time of day, the time that has passed, and how much of it the box office worked, all in
+/// microseconds.
 #[derive(Debug, Default)]
 pub struct Manual {
     wall: AtomicI64,
     passed: AtomicI64,
+    worked: AtomicI64,
 }
 
 impl Clock {
     /// A clock that stands still at `start` until it is moved.
     #[must_use]
     pub fn manual(start: Time) -> Self {
-        Self::Manual(Arc::new(Manual { wall: AtomicI64::new(start.micros()), passed: AtomicI64::new(0) }))
+        Self::Manual(Arc::new(Manual { wall: AtomicI64::new(start.micros()), ..Manual::default() }))
     }
 
     /// This clock made steady. One that is steady already stays the same, and its copies share its time.
@@ -93,15 +95,43 @@ impl Clock {
         }
     }
 
-    /// Lets time pass on a manual clock. The system's clock is left alone.
+    /// Lets time pass on a manual clock while a store in this process works, or could. The system's clock is left alone.
     pub fn advance(&self, by: Span) {
+        self.stall(by);
+        self.work(by);
+    }
+
+    /// Lets time pass on a manual clock in which nothing is decided, as while the process is stopped or a commit hangs.
+    /// The system's clock is left alone.
+    pub fn stall(&self, by: Span) {
         match self {
             Self::System => {}
             Self::Manual(manual) => {
                 manual.passed.fetch_add(by.micros().max(0), Ordering::SeqCst);
                 manual.wall.fetch_add(by.micros(), Ordering::SeqCst);
             }
-            Self::Steady(steady) => steady.source().advance(by),
+            Self::Steady(steady) => steady.source().stall(by),
+        }
+    }
+
+    fn work(&self, by: Span) {
+        match self {
+            Self::System => {}
+            Self::Manual(manual) => {
+                manual.worked.fetch_add(by.micros().max(0), Ordering::SeqCst);
+            }
+            Self::Steady(steady) => steady.source().work(by),
+        }
+    }
+
+    /// How much time a test has let pass in which the box office counts as working, whether it noted so or not. None by
+    /// the system's clock: there only a note says that it works.
+    #[must_use]
+    pub(crate) fn worked(&self) -> Span {
+        match self {
+            Self::System => Span::ZERO,
+            Self::Manual(manual) => Span::from_micros(manual.worked.load(Ordering::SeqCst)),
+            Self::Steady(steady) => steady.source().worked(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod filter;
 pub mod memory;
 pub mod migrate;
+mod noted;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
@@ -37,7 +38,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// May block its thread for the length of a disk write: the engine calls it from a thread of its own.
     ///
     /// # Errors
-    /// Nothing of the batch was saved, except after [`StoreError::Unknown`], when all of it or nothing was.
+    /// Nothing of the batch was saved, except after [`StoreError::Unknown`], when all of it or nothing was. The first
+    /// batch after a silence that is an outage is [`StoreError::Unavailable`], so that [`Store::resume`] comes first.
     async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError>;
 
     /// The store's clock.

@@ -4,7 +4,9 @@ use crate::{
     clock::Clock,
     store::{
         Committed, ConcertFilter, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing,
-        Store, StoreError, filter::contains,
+        Store, StoreError,
+        filter::contains,
+        noted::{Noted, silent_too_long},
     },
 };
 use async_trait::async_trait;
@@ -44,7 +46,7 @@ struct State {
     model: Model,
     high_water: Time,
     /// When the box office last worked; none before it has served.
-    alive_at: Option<Time>,
+    noted: Option<Noted>,
 }
 
 impl MemoryStore {
@@ -53,7 +55,7 @@ impl MemoryStore {
     pub fn new(clock: Clock, rules: Rules, house_max_active: i64) -> Self {
         let clock = clock.steady();
         let now = clock.now();
-        let state = Mutex::new(State { model: Model::new(house_max_active, now), high_water: now, alive_at: None });
+        let state = Mutex::new(State { model: Model::new(house_max_active, now), high_water: now, noted: None });
         Self { clock, rules, state }
     }
 
@@ -68,11 +70,15 @@ impl State {
         self.high_water
     }
 
-    fn note_alive(&mut self, clock: &Clock) {
-        let now = self.now(clock);
-        if let Some(alive_at) = &mut self.alive_at {
-            *alive_at = now;
+    fn check_not_silent(&self, now: Time, clock: &Clock) -> Result<(), StoreError> {
+        match self.noted.and_then(|noted| noted.silent_since(now, clock)) {
+            Some(_) => Err(silent_too_long()),
+            None => Ok(()),
         }
+    }
+
+    fn note(&mut self, now: Time, clock: &Clock) {
+        self.noted = self.noted.map(|_| Noted::new(now, clock));
     }
 }
 
@@ -99,12 +105,13 @@ impl Store for MemoryStore {
     async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
         let mut state = self.state();
         let now = state.now(&self.clock);
+        state.check_not_silent(now, &self.clock)?;
         let mut world = state.model.load(now, self.rules, &Keys::of(&batch));
         let answers = decide_all(&mut world, &batch);
         let changes = world.into_changes();
         if !changes.is_empty() {
             state.model.save(&changes);
-            state.note_alive(&self.clock);
+            state.note(now, &self.clock);
         }
         Ok(Committed { answers, changes })
     }
@@ -114,7 +121,10 @@ impl Store for MemoryStore {
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        self.state().note_alive(&self.clock);
+        let mut state = self.state();
+        let now = state.now(&self.clock);
+        state.check_not_silent(now, &self.clock)?;
+        state.note(now, &self.clock);
         Ok(())
     }
 
@@ -319,7 +329,8 @@ impl Store for MemoryStore {
     async fn resume(&self) -> Result<Option<Outage>, StoreError> {
         let mut state = self.state();
         let now = state.now(&self.clock);
-        let outage = state.alive_at.replace(now).and_then(|from| Outage::between(from, now, &self.rules));
+        let before = state.noted.replace(Noted::new(now, &self.clock));
+        let outage = before.and_then(|noted| Outage::between(noted.at(), now, &self.rules));
         if let Some(outage) = outage {
             state.model.lengthen(outage);
         }

@@ -71,6 +71,24 @@ async fn while_the_database_cannot_be_written_nobody_loses_a_turn_or_a_hold() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_frozen_for_a_while_costs_nobody_a_turn_or_a_hold() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let buyer = server.buyer_with("buyer", PRICE).await;
+    let token = buyer.enter(None).await;
+    let held = buyer.hold(&token, hall.seats[0]).await.expect(201);
+    let reservation = held["reservation_id"].as_i64().unwrap();
+    server.clock.stall(frontrow_domain::time::Span::from_secs(400));
+    // Nothing has failed: the buyer finds out first, or the server itself.
+    let pay = async || {
+        let answer = buyer.pay_call(&token, reservation).key("after-the-pause-0123456789").send().await;
+        (answer.status != 503).then_some(answer)
+    };
+    eventually("the box office has gone on", pay).await.expect(201);
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_server_that_was_stopped_for_a_while_costs_nobody_a_turn_or_a_hold() {
     let server = Server::with(&[("--max-active", "2")]).await;
     let hall = server.hall(2).await;

@@ -162,6 +162,38 @@ async fn an_outage_of_the_disk_lengthens_what_was_live_when_it_began() {
 }
 
 #[tokio::test]
+async fn time_that_the_machine_slept_through_is_an_outage_when_its_clock_is_believed() {
+    let office = Fixture::sqlite();
+    office.store.resume().await.unwrap();
+    let user = office.register().await;
+    let id = office.activate(user).await;
+    let deadline = office.store.token(id).await.unwrap().unwrap().deadline.unwrap();
+    // The monotonic clock stood still meanwhile.
+    office.clock.jump(Span::from_secs(300));
+    for _ in 0..6 {
+        office.advance(10);
+        office.store.check_writable().await.unwrap();
+    }
+    office.advance(10);
+    let refused = office.store.check_writable().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let outage = office.store.resume().await.unwrap().unwrap();
+    assert_eq!((outage.from, outage.grace), (START.plus(Span::from_secs(70)), Span::from_secs(300)));
+    let row = office.store.token(id).await.unwrap().unwrap();
+    assert_eq!(row.deadline, Some(deadline.plus(Span::from_secs(300))));
+}
+
+#[tokio::test]
+async fn a_silence_before_the_end_is_counted_by_the_next_start() {
+    let office = Fixture::sqlite();
+    office.store.resume().await.unwrap();
+    office.clock.stall(Span::from_secs(100));
+    office.store.settle().await.unwrap();
+    let next = office.reopened().await;
+    assert_eq!(next.resume().await.unwrap().map(|outage| outage.grace), Some(Span::from_secs(100)));
+}
+
+#[tokio::test]
 async fn a_tool_that_writes_while_the_server_is_stopped_hides_no_outage() {
     let office = Fixture::sqlite();
     office.store.resume().await.unwrap();

@@ -104,6 +104,7 @@ macro_rules! conformance {
                 a_hold_that_was_live_when_an_outage_began_can_be_paid,
                 the_absolute_limit_of_an_active_token_moves_by_the_outage,
                 a_short_silence_lengthens_nothing,
+                a_silence_in_which_nothing_failed_is_an_outage_too,
             },
         }
     };

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     clock::{Clock, JUMP_MIN},
-    store::{Committed, Damage, StoreError},
+    store::{
+        Committed, Damage, StoreError,
+        noted::{Noted, silent_too_long},
+    },
 };
 use arc_swap::ArcSwap;
 use frontrow_domain::{
@@ -53,7 +56,9 @@ pub(super) struct Writer {
     /// Shared with the store, which answers without the writer.
     outages: Arc<ArcSwap<Outages>>,
     role: Role,
-    /// Since when nothing could be saved; none while it can, or when the box office has gone on since.
+    /// When it was last noted that the box office works; none in a tool.
+    alive: Option<Noted>,
+    /// Since when nothing could be decided; none while it can, or when the box office has gone on since.
     failed_at: Option<Time>,
     /// Whether the connection could not be brought back into a known state.
     health: Health,
@@ -102,6 +107,7 @@ impl Writer {
             elsewhere: (None, 0),
             outages: Arc::default(),
             role: Role::Tool,
+            alive: None,
             failed_at: None,
             health: Health::Sound,
         };
@@ -120,7 +126,8 @@ impl Writer {
     }
 
     /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now: one
-    /// transaction. In a process that serves already it last worked when the first failure was seen.
+    /// transaction. In a process that serves already it last worked when the first failure was seen, or before the
+    /// silence that was noticed.
     pub(super) fn resume(&mut self) -> Result<Option<Outage>, StoreError> {
         let failed_at = self.failed_at;
         let outages = self.guarded(|writer| {
@@ -134,12 +141,15 @@ impl Writer {
             if let Some(outage) = &outage {
                 outage::lengthen(&writer.conn, outage)?;
             }
+            // However long the lengthening took, it is not to be taken for the next outage.
+            let now = writer.now();
             save::clock(&writer.conn, now, Some(now))?;
             let outages = outage::latest(&writer.conn)?;
             writer.run("COMMIT").map_err(Failure::Commit)?;
             Ok(outages)
         })?;
         (self.role, self.failed_at) = (Role::Serves, None);
+        self.alive = Some(Noted::new(self.now(), &self.clock));
         let newest = outages.iter().max_by_key(|outage| outage.to).copied();
         let before = self.outages.swap(Arc::new(outages));
         // It may have been lengthened by a commit before this one, whose outcome was unknown.
@@ -169,7 +179,7 @@ impl Writer {
     /// Loads, decides, saves and commits a batch.
     pub(super) fn transact(&mut self, batch: &[Request]) -> Result<Committed, StoreError> {
         let result = self.guarded(|writer| {
-            let now = writer.begin()?;
+            let now = writer.begin_to_decide()?;
             let mut world = World::new(now, writer.rules, writer.next_ids.clone());
             world.outages = Outages::clone(&writer.outages.load());
             let active = load::load(&writer.conn, &mut world, &Keys::of(batch), &writer.highest)?;
@@ -180,8 +190,7 @@ impl Writer {
                 return Ok(Committed { answers, changes });
             }
             save::save(&writer.conn, &changes, &writer.highest, &active)?;
-            save::clock(&writer.conn, now, writer.alive_at(now))?;
-            writer.run("COMMIT").map_err(Failure::Commit)?;
+            writer.commit(now)?;
             writer.next_ids.clone_from(&changes.next_ids);
             writer.highest.extend(&changes.highest);
             Ok(Committed { answers, changes })
@@ -192,11 +201,21 @@ impl Writer {
     /// Commits the clock: a full disk or a locked file shows itself nowhere but in a real commit.
     pub(super) fn check_writable(&mut self) -> Result<(), StoreError> {
         let result = self.guarded(|writer| {
-            let now = writer.begin()?;
-            save::clock(&writer.conn, now, writer.alive_at(now))?;
-            writer.run("COMMIT").map_err(Failure::Commit)
+            let now = writer.begin_to_decide()?;
+            writer.commit(now)
         });
         self.noted(result)
+    }
+
+    /// Commits what was decided at `now`, and with it when the box office last worked.
+    fn commit(&mut self, now: Time) -> Result<(), Failure> {
+        let alive_at = self.alive_at(now);
+        save::clock(&self.conn, now, alive_at)?;
+        self.run("COMMIT").map_err(Failure::Commit)?;
+        if alive_at.is_some() {
+            self.alive = Some(Noted::new(now, &self.clock));
+        }
+        Ok(())
     }
 
     /// Notes since when nothing could be saved. Only of what the engine hears of: it has the box office resumed.
@@ -298,9 +317,27 @@ impl Writer {
             self.read_counters()?;
             self.data_version = Some(version);
         }
+        Ok(self.now())
+    }
+
+    /// The same for a batch, which comes second after a silence that is an outage: what was live when it began is
+    /// lengthened first.
+    fn begin_to_decide(&mut self) -> Result<Time, Failure> {
+        let now = self.begin()?;
+        if self.failed_at.is_none() {
+            self.failed_at = self.alive.and_then(|alive| alive.silent_since(now, &self.clock));
+            if self.failed_at.is_some() {
+                return Err(Failure::Other(silent_too_long()));
+            }
+        }
+        Ok(now)
+    }
+
+    /// The time, which never goes back.
+    fn now(&self) -> Time {
         let now = self.clock.now().micros();
         let before = self.high_water.fetch_max(now, Ordering::SeqCst);
-        Ok(Time::from_micros(now.max(before)))
+        Time::from_micros(now.max(before))
     }
 
     fn read_data_version(&self) -> Result<i64> {

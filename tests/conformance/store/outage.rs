@@ -1,5 +1,5 @@
-use crate::support::{Fixture, START};
-use frontrow::store::Store;
+use crate::support::{Fixture, START, request};
+use frontrow::store::{Store, StoreError};
 use frontrow_domain::{
     command::Command,
     id::{RoomId, TokenId},
@@ -142,4 +142,28 @@ pub(super) async fn a_short_silence_lengthens_nothing(office: &Fixture) {
     assert_eq!(store.resume().await.unwrap(), None);
     assert_eq!(token(&store, id).await, before);
     assert_eq!(store.outages().iter().count(), 0);
+}
+
+pub(super) async fn a_silence_in_which_nothing_failed_is_an_outage_too(office: &Fixture) {
+    office.store.resume().await.unwrap();
+    let user = office.register().await;
+    let id = office.activate(user).await;
+    pass(office, 20).await;
+    let before = token(&office.store, id).await;
+    let wake = || vec![request(Caller::Buyer(user), Command::WakeToken { token: id })];
+    office.clock.stall(Span::from_secs(100));
+    let refused = office.store.transact(wake().into()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let outage = office.store.resume().await.unwrap().unwrap();
+    assert!((at(20)..=at(25)).contains(&outage.from) && outage.to == at(120), "{outage:?}");
+    assert_eq!(Some(token(&office.store, id).await), outage.lengthened_token(before));
+    let (answers, _) = office.batch(wake()).await;
+    assert!(answers[0].decision.is_ok(), "{answers:?}");
+    assert_eq!(office.store.resume().await.unwrap(), None);
+    // Whoever looks first finds out.
+    office.clock.stall(Span::from_secs(100));
+    let refused = office.store.check_writable().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(office.store.resume().await.unwrap().is_some());
+    office.store.check_writable().await.unwrap();
 }
