@@ -136,7 +136,7 @@ impl PostgresStore {
         schema::migrate(reads.primary(), migrate::POSTGRES).await?;
         let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
         let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, rules);
-        let pulse = Pulse::new(reads.outages().await?);
+        let pulse = Pulse::new(reads.outages().await?, settings.resume_timeout);
         Ok(Self { transactor, reads, times, office, pulse })
     }
 }

@@ -81,6 +81,66 @@ async fn a_note_that_arrives_after_an_outage_does_not_hide_it() {
     assert!(store.resume().await.unwrap().is_some());
 }
 
+#[tokio::test]
+async fn an_instance_that_hears_of_an_outage_by_its_note_reads_its_lines_again() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    for one in [&office.one, &office.other] {
+        assert_eq!(one.store.resume().await.unwrap(), None);
+    }
+    let pause = || {
+        office.one.advance(95);
+        office.other.advance(95);
+    };
+    pause();
+    let outage = office.one.store.resume().await.unwrap().unwrap();
+    let other = &office.other.store;
+    let hold = || vec![request(Caller::Buyer(buyer.user), buyer.hold())].into();
+    let refused = other.transact(hold()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(other.resume().await.unwrap(), Some(outage), "its lines show old deadlines");
+    assert!(other.transact(hold()).await.unwrap().answers[0].decision.is_ok());
+    pause();
+    let outage = office.one.store.resume().await.unwrap().unwrap();
+    let refused = other.check_writable().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(other.resume().await.unwrap(), Some(outage));
+    other.check_writable().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_that_waited_until_its_note_is_old_notes_anew_before_it_decides() {
+    let office = Two::open().await;
+    let buyer = Buyer::of(&office).await;
+    office.one.store.resume().await.unwrap();
+    let obstacle = office.stand_in_the_way("SELECT FROM office FOR UPDATE").await;
+    let given = give(&office.one, vec![request(Caller::Buyer(buyer.user), buyer.hold())]);
+    office.wait_for_waiters(1).await;
+    // Noted is the time before: what is decided comes after it.
+    office.one.advance(6);
+    obstacle.step_aside().await;
+    assert!(matches!(answer(given).await.decision, Ok(Outcome::Held(_))));
+    let after_the_note =
+        office.number("SELECT reservation.created_at - office.alive_at FROM reservation, office").await;
+    assert!(after_the_note <= Span::from_secs(5).micros(), "{after_the_note}");
+}
+
+#[tokio::test]
+async fn going_on_is_given_up_if_the_database_keeps_it_waiting_for_too_long() {
+    let impatient = |url: &str| Settings { resume_timeout: Duration::from_millis(200), ..Settings::new(url) };
+    let office = Two::open_with(impatient).await;
+    let store = &office.one.store;
+    let obstacle = office.stand_in_the_way("SELECT FROM office FOR UPDATE").await;
+    let refused = store.resume().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let waiting = "SELECT (count(*) = 0)::int::bigint FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    office.wait_until(waiting, 1).await;
+    obstacle.step_aside().await;
+    let resumed = tokio::time::timeout(Duration::from_mins(4), async { while store.resume().await.is_err() {} });
+    resumed.await.expect("it goes on once nothing is in the way");
+}
+
 /// Readers that wait longer for their rows than anything waits for a reader.
 fn few_readers(url: &str) -> Settings {
     Settings {

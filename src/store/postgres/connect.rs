@@ -45,6 +45,9 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// How long making a connection may take, and how long a read waits for a free one.
     pub connect_timeout: Duration,
+    /// How long what an outage has cut short may take to be lengthened, another instance that does so included. A line of
+    /// a hundred thousand takes some seconds.
+    pub resume_timeout: Duration,
     /// Whether statements are prepared once a connection or sent whole each time.
     pub statements: Statements,
     /// Another server with a copy of the database, for the operators' lists. It may be some time behind.
@@ -97,6 +100,7 @@ impl Settings {
             statement_timeout: Duration::from_secs(4),
             lock_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),
+            resume_timeout: Duration::from_mins(5),
             statements: Statements::Named,
             replica_url: None,
         }

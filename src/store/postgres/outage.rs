@@ -1,10 +1,10 @@
 //! Outages: when the box office last worked, and what is lengthened after it did not.
 //!
 //! Every instance notes that the box office works, in the one row of `office`: every ten seconds, and before a batch if
-//! that was not noted lately. So nothing was decided long after the last note, and what an outage lengthens was counted
-//! as over by no batch. After a failure, and when
-//! it starts, an instance locks that row before it decides anything. The first to get it lengthens what was cut short;
-//! the others find that the box office works.
+//! that was not noted lately. A batch that waited for its rows so long that its note is old is thrown away. So nothing
+//! was decided long after the last note, and what an outage lengthens was counted as over by no batch. After a failure,
+//! and when it starts, an instance locks that row before it decides anything. The first to get it lengthens what was cut
+//! short; the others find that the box office works, and read what they remember again.
 
 use super::{
     connect::{Pool, Session, Statement},
@@ -32,10 +32,11 @@ use tokio_postgres::{Error, Row, types::Type};
 const NOTED_EVERY: Duration = Duration::from_millis(2_500);
 /// A batch decides nothing without a note of its own once the last one is as old as this.
 const NOTE_AGE_MAX: Duration = Duration::from_secs(4);
-/// Up to when after a note something may have been decided: what is over by then stays over.
+/// Up to when after a note something is decided: what is over by then stays over.
 const DECIDED_WITHIN: Span = Span::from_secs(5);
 /// What bounds a batch would end the lengthening of a long line, and the next try would be no shorter. The bound of a
-/// transaction can be lifted inside it, not moved. A client that is gone or frozen still ends it.
+/// transaction can be lifted inside it, not moved. The client bounds it by minutes, and one that is gone or frozen still
+/// ends it.
 const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')";
 
@@ -45,7 +46,7 @@ const CLOCK: Statement = Statement { sql: "SELECT coalesce($1, clock_micros())",
 const NOTE_ALIVE: Statement = Statement {
     sql: "UPDATE office SET alive_at = greatest(alive_at, now.micros)
           FROM (SELECT coalesce($1, clock_micros()) AS micros) AS now
-          WHERE alive_at IS NULL OR now.micros - alive_at < $2",
+          WHERE alive_at IS NULL OR now.micros - alive_at < $2 RETURNING alive_at",
     types: &[Type::INT8, Type::INT8],
 };
 /// By the clock after the lengthening: however long that took, it is not to be taken for the next outage.
@@ -103,9 +104,12 @@ fn outage(row: &Row) -> Result<Outage, Error> {
 
 /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now: one
 /// transaction. The latest outages after it.
-async fn resume(pool: &Pool, given: Option<i64>, rules: &Rules) -> Result<Outages, StoreError> {
+async fn resume(pool: &Pool, bound: Duration, given: Option<i64>, rules: &Rules) -> Result<Outages, StoreError> {
     let session = pool.get().await?;
-    let outages = lengthen(&session, pool.answer_timeout(), given, rules).await?;
+    // Beyond the bound the connection is closed, which rolls back: nothing of it was committed.
+    let outages = timeout(bound, lengthen(&session, pool.answer_timeout(), given, rules)).await.map_err(|_| {
+        StoreError::Unavailable("the database did not lengthen in time what an outage has cut short".to_owned())
+    })??;
     let committed = timeout(pool.answer_timeout(), session.commit()).await;
     committed
         .map_err(|_| StoreError::Unknown("the database did not answer".to_owned()))?
@@ -154,6 +158,8 @@ fn no_office() -> StoreError {
 #[derive(Debug)]
 pub(super) struct Pulse {
     standing: AtomicU8,
+    /// How long the lengthening may take.
+    bound: Duration,
     notes: Mutex<Notes>,
     outages: ArcSwap<Outages>,
     /// One at a time: each holds a connection while it waits for the others.
@@ -165,8 +171,16 @@ pub(super) struct Pulse {
 struct Notes {
     /// When a batch last began to; none if the next one should.
     begun: Option<Moment>,
-    /// When the last note was sent of those that were taken.
-    taken: Option<Moment>,
+    /// The last note that was taken.
+    taken: Option<Note>,
+}
+
+/// A note that the database has taken.
+#[derive(Debug, Clone, Copy)]
+struct Note {
+    sent: Moment,
+    /// What the database says of it.
+    alive_at: Time,
 }
 
 /// A moment of this process, and the time that a test gave to the database then.
@@ -205,9 +219,10 @@ const WORKS: u8 = 1;
 const FAILED: u8 = 2;
 
 impl Pulse {
-    pub(super) fn new(outages: Outages) -> Self {
+    pub(super) fn new(outages: Outages, bound: Duration) -> Self {
         Self {
             standing: AtomicU8::new(TOOL),
+            bound,
             notes: Mutex::default(),
             outages: ArcSwap::from_pointee(outages),
             resumed: tokio::sync::Mutex::default(),
@@ -231,7 +246,7 @@ impl Pulse {
         }
         let mut notes = self.notes();
         let is_old = |at: Option<Moment>, age| at.is_none_or(|at| at.is_older_than(age, given));
-        let is_due = is_old(notes.begun, NOTED_EVERY) || is_old(notes.taken, NOTE_AGE_MAX);
+        let is_due = is_old(notes.begun, NOTED_EVERY) || is_old(notes.taken.map(|note| note.sent), NOTE_AGE_MAX);
         if is_due {
             notes.begun = Some(Moment::now(given));
         }
@@ -247,18 +262,27 @@ impl Pulse {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the box office works, and learns of the latest outages. False if it did not for so long that it must
-    /// be resumed first.
+    /// Whether a batch may decide anything at this time of the database: soon after the last note.
+    pub(super) fn covers(&self, now: Time) -> bool {
+        self.notes().taken.is_none_or(|note| now.since(note.alive_at) <= DECIDED_WITHIN)
+    }
+
+    /// Notes that the box office works. False if it did not for so long that it must be resumed first, or if another
+    /// instance has resumed it after an outage that this one does not know of: what it remembers shows old deadlines.
     ///
     /// # Errors
     /// As for every statement.
     pub(super) async fn note(&self, session: &Session<'_>, given: Option<i64>) -> Result<bool, Error> {
         let sent = Moment::now(given);
-        if session.execute(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? == 0 {
+        let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? else {
+            return Ok(false);
+        };
+        let alive_at = time(&noted, 0)?;
+        let (latest, known) = (latest(session).await?, self.outages.load());
+        if latest.iter().any(|outage| known.iter().all(|known| known != outage)) {
             return Ok(false);
         }
-        self.notes().taken = Some(sent);
-        self.outages.store(Arc::new(latest(session).await?));
+        self.notes().taken = Some(Note { sent, alive_at });
         Ok(true)
     }
 
@@ -289,7 +313,7 @@ impl Pulse {
             return result.clone().map(|()| None);
         }
         let began = Instant::now();
-        let resumed = resume(pool, given, rules).await;
+        let resumed = resume(pool, self.bound, given, rules).await;
         *last = Some(Resumed { began, result: resumed.as_ref().map(|_| ()).map_err(StoreError::clone) });
         let outages = resumed?;
         self.standing.store(WORKS, Ordering::SeqCst);
@@ -303,4 +327,20 @@ impl Pulse {
 /// What a failed note says.
 pub(super) fn silent_too_long() -> StoreError {
     StoreError::Unavailable("the database could not be used for a while: deadlines are put off first".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_decided_later_after_a_note_than_an_outage_leaves_out() {
+        let noted = Time::from_micros(1_800_000_000_000_000);
+        let pulse = Pulse::new(Outages::default(), Duration::MAX);
+        assert!(pulse.covers(Time::MAX), "a tool notes nothing");
+        pulse.notes().taken = Some(Note { sent: Moment::now(None), alive_at: noted });
+        let last = noted.plus(DECIDED_WITHIN);
+        assert!(pulse.covers(last));
+        assert!(!pulse.covers(last.plus(Span::from_micros(1))));
+    }
 }

@@ -75,7 +75,7 @@ impl Transactor {
         let mut tries = 1;
         loop {
             let wanted = Wanted::of(batch, &self.known());
-            match self.attempt(batch, pulse, &wanted, given()).await {
+            match self.attempt(batch, pulse, &wanted, &given).await {
                 Ok(mut committed) => {
                     let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
                     if !orphans.is_empty() {
@@ -147,7 +147,7 @@ impl Transactor {
         batch: &[Request],
         pulse: &Pulse,
         wanted: &Wanted,
-        given: Option<i64>,
+        given: &(impl Fn() -> Option<i64> + Sync),
     ) -> Result<Committed, Failure> {
         self.check_not_stalled().map_err(Failure::Final)?;
         let session = self.pool.get().await.map_err(|failure| match failure {
@@ -155,9 +155,9 @@ impl Transactor {
             other => Failure::Final(other),
         })?;
         let patience = self.pool.answer_timeout();
-        self.note(&session, pulse, given).await?;
+        self.note(&session, pulse, given()).await?;
         let outages = pulse.outages();
-        let numbers = Numbers::of(wanted, given);
+        let numbers = Numbers::of(wanted, given());
         let loads = match timeout(patience, Loads::of(&session, wanted, &numbers).run()).await {
             Ok(Ok(loads)) => loads,
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
@@ -173,6 +173,11 @@ impl Transactor {
             self.note_orphans(world);
             roll_back(session, patience).await;
             return Err(Failure::Again(StoreError::Contended("the database knows other rows than before".to_owned())));
+        }
+        if !pulse.covers(world.now) {
+            self.note_orphans(world);
+            roll_back(session, patience).await;
+            return Err(outlasted(pulse));
         }
         self.known().learn(&world);
         world.outages = outages;
@@ -236,6 +241,16 @@ impl Transactor {
 fn positions(changes: &frontrow_domain::world::Changes) -> Vec<TokenId> {
     let new = changes.tokens.inserted.iter().map(|token| token.id);
     changes.unused.iter().copied().chain(new).collect()
+}
+
+/// Of a batch that waited for its rows until the last note was too old to decide anything by.
+fn outlasted(pulse: &Pulse) -> Failure {
+    if pulse.works() {
+        pulse.is_still_due();
+        let text = "a batch waited for its rows for so long that it must note anew that the box office works";
+        return Failure::Again(StoreError::Contended(text.to_owned()));
+    }
+    Failure::Final(outage::silent_too_long())
 }
 
 fn silent() -> StoreError {
