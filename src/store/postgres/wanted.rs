@@ -137,7 +137,8 @@ struct Changed {
 impl Changed {
     fn of(batch: &[Request]) -> Self {
         let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
-        for request in batch {
+        // As in `Keys`: no row is locked for a command that is out of its bounds.
+        for request in batch.iter().filter(|request| request.command.check_bounds().is_ok()) {
             match &request.command {
                 Command::SetRole { user_id, .. }
                 | Command::RenameUser { user_id, .. }
@@ -163,5 +164,57 @@ impl Changed {
             }
         }
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{
+        command::{ConcertChange, PasswordHash, Proof, RoomChange, Worth},
+        money::Money,
+        user::Caller,
+    };
+
+    fn wanted(command: Command) -> Wanted {
+        let request = Request { caller: Caller::System, command, idempotency: None };
+        Wanted::of(&[request], &Known::default())
+    }
+
+    #[test]
+    fn no_row_is_locked_for_a_command_that_is_out_of_its_bounds() {
+        let long = || "x".repeat(2_001);
+        let (user_id, concert_id) = (UserId(Uuid::from_u128(1)), ConcertId::new(1));
+        let password_hash = || PasswordHash(long());
+        let title = ConcertChange { title: Some(long()), ..ConcertChange::default() };
+        let message = RoomChange { message: Some(Some(long())), ..RoomChange::default() };
+        let new_password =
+            NewPassword { user_id, password_hash: password_hash(), proof: Proof::Unneeded, kept_session: None };
+        let erasure = Erasure {
+            user_id,
+            proof: Proof::Unneeded,
+            idle_since: None,
+            worth: Worth::Kept,
+            tokens: Vec::new(),
+            reservations: vec![frontrow_domain::id::ReservationId::new(1); 1_001],
+        };
+        let commands = [
+            Command::SetRoom { room_id: RoomId::HOUSE, change: message },
+            Command::UpdateConcert { concert_id, change: title },
+            Command::CancelConcert { concert_id, reason: long() },
+            Command::AddSeats { concert_id, seats: Vec::new() },
+            Command::RenameUser { user_id, name: long() },
+            Command::SetPassword(new_password),
+            Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash: password_hash() },
+            Command::EraseUser(erasure),
+            Command::Charge { user_id, amount: Money::new(1), reference: Some(long()) },
+        ];
+        for command in commands {
+            let kind = format!("{command:.60?}");
+            let wanted = wanted(command);
+            let locked = (wanted.locked_users, wanted.locked_rooms, wanted.locked_concerts);
+            assert_eq!(locked, (Vec::new(), Vec::new(), Vec::new()), "{kind}");
+        }
+        assert_eq!(wanted(Command::RenameUser { user_id, name: String::new() }).locked_users, [user_id.0]);
     }
 }
