@@ -5,15 +5,22 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Demand, Keys, Request, RoomChange},
-    id::{Position, ReservationId, SeatId},
+    command::{
+        Command, ConcertChange, Demand, Erasure, Keys, NewPassword, PasswordHash, Proof, Request, RoomChange, Worth,
+    },
+    id::{ConcertId, PaymentId, Position, ReservationId, SeatId},
     money::Money,
     queue::Fence,
-    rules::{HOLDS_PER_SWEEP_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX, TOKENS_PER_ADVANCE_MAX},
+    rules::{
+        HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
+        TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
+    },
     seat::{NewSeat, SeatAction, SeatLabel},
     user::Caller,
 };
-use support::{BOSS, CLOCK, HOUSE, MINJI, Office, create_concert, idempotency, register, token_id, update_concert};
+use support::{
+    BOSS, CLOCK, HOUSE, MINJI, Office, create_concert, idempotency, register, token_id, update_concert, user,
+};
 
 const LONG: usize = 2_001;
 
@@ -23,6 +30,10 @@ fn seats(count: usize) -> Vec<SeatId> {
 
 fn reservations(count: usize) -> Vec<ReservationId> {
     (1..=count).map(|id| ReservationId::new(i64::try_from(id).unwrap())).collect()
+}
+
+fn payments(count: usize) -> Vec<PaymentId> {
+    (1..=count).map(|id| PaymentId::new(i64::try_from(id).unwrap())).collect()
 }
 
 fn new_seats(count: usize, row: &str) -> Vec<NewSeat> {
@@ -38,14 +49,14 @@ fn new_seats(count: usize, row: &str) -> Vec<NewSeat> {
 fn too_much() -> Vec<(Caller, Command)> {
     let token = token_id(HOUSE, 1);
     let long = "x".repeat(LONG);
-    let concert_id = frontrow_domain::id::ConcertId::new(1);
+    let concert_id = ConcertId::new(1);
     let asleep = (1..=i64::from(TOKENS_PER_ADVANCE_MAX) + 1).map(Position).collect();
-    let Command::Register(mut user) = register(MINJI) else { panic!("another command") };
-    user.name.clone_from(&long);
+    let Command::Register(mut newcomer) = register(MINJI) else { panic!("another command") };
+    newcomer.name.clone_from(&long);
     let Command::CreateConcert(mut concert) = create_concert(None) else { panic!("another command") };
     concert.venue.clone_from(&long);
     let (long_title, long_message, reason, reference) = (long.clone(), long.clone(), long.clone(), long);
-    vec![
+    let mut commands = vec![
         (MINJI, Command::Hold { token, seat_ids: seats(SEATS_PER_COMMAND_MAX + 1) }),
         (MINJI, Command::Hold { token, seat_ids: vec![SeatId::new(1); 32_000] }),
         (MINJI, Command::Hold { token, seat_ids: Vec::new() }),
@@ -68,12 +79,38 @@ fn too_much() -> Vec<(Caller, Command)> {
                 change: RoomChange { message: Some(Some(long_message)), ..RoomChange::default() },
             },
         ),
-        (
-            Caller::Service,
-            Command::Charge { user_id: MINJI.user_id().unwrap(), amount: Money::new(1), reference: Some(reference) },
-        ),
+        (Caller::Service, Command::Charge { user_id: user(MINJI), amount: Money::new(1), reference: Some(reference) }),
         (BOSS, Command::CreateConcert(concert)),
-        (Caller::Nobody, Command::Register(user)),
+        (Caller::Nobody, Command::Register(newcomer)),
+        (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG) }),
+        (CLOCK, Command::WindUp { concert_id, seat_ids: seats(WIND_UP_MAX + 1), payment_ids: Vec::new() }),
+        (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(WIND_UP_MAX + 1) }),
+    ];
+    commands.extend(too_much_of_an_account());
+    commands
+}
+
+fn too_much_of_an_account() -> Vec<(Caller, Command)> {
+    let user_id = user(MINJI);
+    let password_hash = || PasswordHash("x".repeat(LONG));
+    let new_password =
+        NewPassword { user_id, password_hash: password_hash(), proof: Proof::Password(0), kept_session: None };
+    let erasure = Erasure {
+        user_id,
+        proof: Proof::Unneeded,
+        idle_since: None,
+        worth: Worth::Kept,
+        tokens: Vec::new(),
+        reservations: Vec::new(),
+    };
+    let tokens = (1..=i64::try_from(LIVE_PER_ERASURE_MAX).unwrap() + 1).map(|place| token_id(HOUSE, place)).collect();
+    let reservations = reservations(LIVE_PER_ERASURE_MAX + 1);
+    vec![
+        (CLOCK, Command::RenameUser { user_id, name: "x".repeat(LONG) }),
+        (MINJI, Command::SetPassword(new_password)),
+        (Caller::Nobody, Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash: password_hash() }),
+        (CLOCK, Command::EraseUser(Erasure { tokens, ..erasure.clone() })),
+        (CLOCK, Command::EraseUser(Erasure { reservations, ..erasure })),
     ]
 }
 
@@ -82,16 +119,35 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
     for (caller, command) in too_much() {
         let kind = format!("{command:.60?}");
         let idempotency = Some(idempotency(1, 1));
-        let keys = Keys::of(&[Request { caller, command, idempotency }]);
-        assert_eq!(keys.idempotency.len(), 1, "{kind}: an answer that is kept is still found");
-        let Keys { idempotency: _, emails, users, sessions, rooms, counted, advanced, tokens, places, .. } = &keys;
-        assert!(emails.is_empty() && users.is_empty() && sessions.is_empty(), "{kind}");
+        let Keys {
+            idempotency,
+            emails,
+            users,
+            reset_links,
+            sessions,
+            rooms,
+            counted,
+            advanced,
+            tokens,
+            places,
+            concerts,
+            seats,
+            holdings,
+            reservations,
+            payments,
+            points,
+            references,
+            seat_numbers,
+            demand,
+        } = Keys::of(&[Request { caller, command, idempotency }]);
+        assert_eq!(idempotency.len(), 1, "{kind}: an answer that is kept is still found");
+        assert!(emails.is_empty() && users.is_empty() && reset_links.is_empty() && sessions.is_empty(), "{kind}");
         assert!(rooms.is_empty() && counted.is_empty() && advanced.is_empty(), "{kind}");
         assert!(tokens.is_empty() && places.is_empty(), "{kind}");
-        assert!(keys.concerts.is_empty() && keys.seats.is_empty() && keys.holdings.is_empty(), "{kind}");
-        assert!(keys.reservations.is_empty() && keys.payments.is_empty() && keys.points.is_empty(), "{kind}");
-        assert!(keys.references.is_empty() && keys.seat_numbers.is_empty(), "{kind}");
-        assert_eq!(keys.demand, Demand::default(), "{kind}");
+        assert!(concerts.is_empty() && seats.is_empty() && holdings.is_empty(), "{kind}");
+        assert!(reservations.is_empty() && payments.is_empty() && points.is_empty(), "{kind}");
+        assert!(references.is_empty() && seat_numbers.is_empty(), "{kind}");
+        assert_eq!(demand, Demand::default(), "{kind}");
     }
 }
 
