@@ -214,7 +214,7 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub idle_seconds: u32,
-    /// How long an active token lives at most, but for a live hold, in seconds
+    /// How long an active token lives at most, but for the time to pay for a hold, in seconds
     #[arg(
         long,
         env = "FRONTROW_ACTIVE_LIMIT_SECONDS",

@@ -82,7 +82,7 @@ impl Outages {
         met.fold(Span::ZERO, |sum, outage| Span::from_micros(sum.micros().saturating_add(outage.grace.micros())))
     }
 
-    /// When a token activated at `activated_at` ends at the latest, but for a live hold.
+    /// When a token activated at `activated_at` ends at the latest, but for a hold that it made.
     #[must_use]
     pub fn limit_of(&self, activated_at: Time, rules: &Rules) -> Time {
         activated_at.plus(rules.active_limit).plus(self.grace_since(activated_at))

@@ -200,7 +200,8 @@ impl Token {
         self
     }
 
-    /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay.
+    /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. It keeps that time
+    /// if the hold is cancelled: the row does not say when it would have ended otherwise.
     #[must_use]
     pub fn lifted_by_hold(mut self, hold_until: Time, rules: &Rules) -> Self {
         if let (TokenStatus::Active, Some(deadline)) = (self.status, self.deadline) {

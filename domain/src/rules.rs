@@ -69,7 +69,8 @@ pub struct Rules {
     pub dormant_limit: Span,
     /// How long an active token lives at least after the last sign of its user.
     pub idle_limit: Span,
-    /// How long an active token lives at most, but for a live hold.
+    /// How long an active token lives at most, but for a hold: the token lives until there was time to pay for it, even
+    /// if it is cancelled before.
     pub active_limit: Span,
     /// By how much an outage lengthens what was live when it began, at most; nothing where this is zero.
     pub outage_grace: Span,

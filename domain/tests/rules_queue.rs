@@ -12,7 +12,7 @@ use frontrow_domain::{
 };
 use support::{
     BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, advance, advance_as,
-    advance_past, at, hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
+    advance_past, at, cancel, hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
 };
 
 #[test]
@@ -313,6 +313,20 @@ fn a_hold_lifts_the_end_of_its_token_until_there_was_time_to_pay() {
     }
     office.run([(last, MINJI, hold(token, &[1]), "held"), (15 * MIN - 2, MINJI, wake(token), "active")]);
     assert_eq!(office.token(token).deadline, Some(at(last + 5 * MIN + 30 * S)));
+}
+
+#[test]
+fn a_hold_that_is_cancelled_leaves_its_token_the_time_that_it_gave() {
+    // Nothing says any more when the token would have ended without it.
+    for (micros, expected) in [(5 * MIN + 30 * S - 1, "active"), (5 * MIN + 30 * S, "ended")] {
+        let mut office = Office::new();
+        let token = office.active(MINJI, HOUSE);
+        office.run([
+            (0, MINJI, hold(token, &[1]), "held"),
+            (S, MINJI, cancel(1), "cancelled"),
+            (micros, MINJI, wake(token), expected),
+        ]);
+    }
 }
 
 #[test]
