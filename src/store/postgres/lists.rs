@@ -97,7 +97,8 @@ const RESERVATIONS_OF_CONCERT: Statement = Statement {
 };
 
 /// A page of a user's reservations that are live, or that have ended. Both have an index in the order of the list: a page
-/// costs a page, however many reservations the user has made.
+/// costs a page, however many reservations the user has made. But a server whose statistics are of an empty table may
+/// read all of the user's and sort them.
 macro_rules! of_user {
     ($ends:literal) => {
         concat!(
