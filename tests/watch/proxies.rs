@@ -14,6 +14,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 const SHIPPED: [&str; 3] = ["compose/haproxy.cfg", "kubernetes/haproxy.cfg", "haproxy/haproxy.cfg"];
 /// So many answers in a row show that the proxy has made up its mind.
@@ -146,6 +150,42 @@ async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy()
         instance.kill();
     }
     all_answer("/api/v1/concerts", 503, "\"code\":\"outcome_unknown\"").await;
+}
+
+/// Answers every request with its own head.
+async fn mirror() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = socket.accept().await {
+            let (mut head, mut buffer) = (Vec::new(), [0; 4_096]);
+            while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+                match stream.read(&mut buffer).await {
+                    Ok(count @ 1..) => head.extend(&buffer[..count]),
+                    Ok(0) | Err(_) => break,
+                }
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", head.len());
+            let _ = stream.write_all(&[answer.as_bytes(), &head].concat()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clients_word_for_its_address_is_believed_behind_an_ingress_controller_alone() {
+    let mirror = mirror().await;
+    for settings in SHIPPED {
+        let proxy = Proxy::start(settings, &[mirror]);
+        proxy.answers("/readyz", 200, "GET /readyz").await;
+        let request = reqwest::Client::new().get(proxy.url("/")).header("X-Forwarded-For", "203.0.113.7");
+        let head = request.send().await.unwrap().text().await.unwrap().to_lowercase();
+        let told: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("x-forwarded-for: ")).collect();
+        let expected = if settings.starts_with("kubernetes/") { "203.0.113.7" } else { "127.0.0.1" };
+        assert_eq!(told, [expected], "{settings}: {head}");
+        let plain = reqwest::get(proxy.url("/")).await.unwrap().text().await.unwrap().to_lowercase();
+        assert!(plain.contains("\nx-forwarded-for: 127.0.0.1\r\n"), "{settings}: {plain}");
+    }
 }
 
 /// What a proxy's settings say of both backends, but for where the instances are.
