@@ -24,7 +24,7 @@ pub struct Email {
 }
 
 impl Email {
-    /// Reads an address as somebody wrote it.
+    /// Reads an address that an account is to be made with.
     ///
     /// # Errors
     /// It is not one.
@@ -52,6 +52,24 @@ impl Email {
             older_forms(text, &address)
         };
         Ok(Self { address, older })
+    }
+
+    /// Reads the address of an account that may be there. One that is too odd for a new account may have been registered
+    /// before, when less was asked of an address: it is looked for as it was kept then, in lower case and no other form.
+    ///
+    /// # Errors
+    /// It never was one.
+    pub fn parse_known(text: &str) -> Result<Self, BadField> {
+        Self::parse(text).or_else(|bad| {
+            let address = text.trim().to_lowercase();
+            let was_taken = address.len() <= EMAIL_LEN_MAX
+                && !address.chars().any(|c| c.is_whitespace() || c.is_control())
+                && address.split_once('@').is_some_and(|(local, domain)| {
+                    let has_inner_dot = domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
+                    !local.is_empty() && has_inner_dot && !domain.contains('@')
+                });
+            if was_taken { Ok(Self { address, older: Vec::new() }) } else { Err(bad) }
+        })
     }
 
     /// The address.
@@ -241,6 +259,23 @@ mod tests {
         assert_eq!(all[0], "jos\u{e9}@xn--bcher-kva.example");
         for older in ["jos\u{e9}@b\u{fc}cher.example", "jose\u{301}@bu\u{308}cher.example"] {
             assert!(all.iter().any(|form| form == older), "{older}");
+        }
+    }
+
+    #[test]
+    fn an_address_from_before_is_still_known_and_no_new_one_is_made_of_it() {
+        let long = format!("{}@example.com", "a".repeat(65));
+        for old in ["abc..def@docomo.ne.jp", "kim@my_host.example", ".kim.@x..example", "<a>@127.0.0.1", &long] {
+            assert!(Email::parse(old).is_err(), "{old}");
+            let known = Email::parse_known(&format!(" {} ", old.to_uppercase())).unwrap();
+            assert!(known.forms().eq([old]), "{old}");
+        }
+        assert_eq!(Email::parse_known(" Minji@Example.COM ").unwrap(), Email::parse("minji@example.com").unwrap());
+        let too_long = format!("{}@example.com", "a".repeat(250));
+        for never in
+            ["", "minji", "@x.example", "a@b", "a@.com", "a@b.", "a@b@c.com", "a b@c.com", "a\0@c.com", &too_long]
+        {
+            assert_eq!(Email::parse_known(never).unwrap_err().field, "email", "{never:?}");
         }
     }
 

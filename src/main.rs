@@ -236,7 +236,7 @@ async fn with_office(
 async fn operators(config: &Config, command: OperatorCommand) -> anyhow::Result<()> {
     match command {
         OperatorCommand::Add { email, name, promote, keep_password, password_file } => {
-            let email = Email::parse(&email)?;
+            let email = if promote { Email::parse_known(&email)? } else { Email::parse(&email)? };
             let name = name.map(|name| checked_text("name", &name, USER_NAME_LEN_MAX)).transpose()?;
             let read = || anyhow::Ok(Password::parse(read_password(password_file.as_deref())?)?);
             if promote {
@@ -248,7 +248,7 @@ async fn operators(config: &Config, command: OperatorCommand) -> anyhow::Result<
             }
         }
         OperatorCommand::Remove { email } => {
-            let email = Email::parse(&email)?;
+            let email = Email::parse_known(&email)?;
             let command = async |office: &BoxOffice| {
                 let user = existing(office, &email).await?;
                 if user.role != Role::Operator {
@@ -322,7 +322,7 @@ async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {
     | UserCommand::Password { email, .. }
     | UserCommand::ResetLink { email }
     | UserCommand::Erase { email, .. }) = &command;
-    let email = Email::parse(email)?;
+    let email = Email::parse_known(email)?;
     let password = match &command {
         UserCommand::Password { password_file, .. } => Some(Password::parse(read_password(password_file.as_deref())?)?),
         _ => None,

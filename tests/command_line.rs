@@ -250,6 +250,35 @@ async fn what_is_done_about_an_account_beside_a_running_server_reaches_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_whose_address_is_too_odd_today_is_changed_and_erased_as_any_other() {
+    let office = Registered::new().await;
+    office.process.kill();
+    let (folder, email) = (office.folder.path(), "abc..def@docomo.ne.jp");
+    let file = rusqlite::Connection::open(folder.join("frontrow.db")).unwrap();
+    assert_eq!(file.execute("UPDATE \"user\" SET email = ?1", [email]).unwrap(), 1);
+    drop(file);
+    let about = |name: &str| {
+        let mut command = command(folder, name);
+        command.args(["--email", "ABC..def@docomo.ne.jp", "--password-file"]).arg(folder.join("password.txt"));
+        command
+    };
+    let plain = |name: &str| {
+        let mut command = command(folder, name);
+        command.args(["--email", email]);
+        command
+    };
+    succeeds(&mut plain("user lock"));
+    succeeds(&mut plain("user unlock"));
+    succeeds(&mut about("user password"));
+    assert!(succeeds(about("operator add").arg("--promote")).contains("is an operator"));
+    succeeds(&mut plain("operator remove"));
+    let (status, said) = refused(about("operator add").args(["--name", "Ops"])).await;
+    assert!(!status.success() && said.contains("email"), "no new account has such an address: {said}");
+    assert!(succeeds(&mut plain("user erase")).contains("is erased"));
+    assert_books_in_order(folder);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demos_accounts_do_not_outlive_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     let sign_in = async |process: &Process, password: &str| {

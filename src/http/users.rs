@@ -95,7 +95,7 @@ pub(super) async fn sign_in(
     Visitor(address): Visitor,
     JsonBody(body): JsonBody<Credentials>,
 ) -> HttpResult<(StatusCode, Json<OpenedSession>)> {
-    let email = Email::parse(&body.email)?;
+    let email = Email::parse_known(&body.email)?;
     let password = Password::parse_given(body.password)?;
     let account = app.office.account(&email).await?;
     let epoch = account.as_ref().map_or(0, |(user, _)| user.sign_in_epoch);

@@ -318,6 +318,32 @@ async fn an_account_from_before_texts_were_normalised_is_still_found_and_signed_
 }
 
 #[tokio::test]
+async fn an_account_whose_address_is_too_odd_today_is_still_signed_in_to() {
+    let server = Server::start().await;
+    let (email, password) = ("abc..def@docomo.ne.jp", "correct horse");
+    let hash = Argon2::default().hash_password(password.as_bytes()).unwrap();
+    let user = NewUser {
+        user_id: UserId(server.ids.uuid(server.clock.now())),
+        name: "Kim".to_owned(),
+        email: email.to_owned(),
+        password_hash: hash.to_string(),
+        role: Role::Buyer,
+    };
+    server.command(Command::Register(user)).await;
+    let nobody = server.nobody();
+    let sign_in = async |email: &str, password: &str| {
+        nobody.post("/sessions", &json!({ "email": email, "password": password })).await
+    };
+    assert_eq!(sign_in(" ABC..def@docomo.ne.jp", password).await.expect(201)["user"]["email"], email);
+    sign_in(email, "wrong horse").await.problem(401, "unauthorized");
+    sign_in("kim@my_host.example", password).await.problem(401, "unauthorized");
+    sign_in("kim", password).await.problem_at(422, "invalid_field", "email");
+    let form = json!({ "name": "B", "email": email, "password": "another horse" });
+    nobody.post("/users", &form).await.problem_at(422, "invalid_field", "email");
+    server.close().await;
+}
+
+#[tokio::test]
 async fn names_and_addresses_that_cannot_be_seen_or_turn_the_text_around_are_refused() {
     let server = Server::start().await;
     let good = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
