@@ -53,13 +53,17 @@ pub(crate) struct Office {
 impl Office {
     /// An open house room for `max_active`, and `count` instances that have laid it.
     pub(crate) async fn open(urls: Vec<String>, count: usize, max_active: i64) -> Self {
+        Self::open_with(Settings::new(urls), count, max_active).await
+    }
+
+    /// The same with other settings of Redis.
+    pub(crate) async fn open_with(mut settings: Settings, count: usize, max_active: i64) -> Self {
         let clock = Clock::System;
         // Claims and idle times are long: what a test does not do does not happen.
         let rules =
             Rules { claim_window: Span::from_secs(600), idle_limit: Span::from_secs(3_600), ..Rules::default() };
         let store = Arc::new(MemoryStore::new(clock.clone(), rules, max_active));
         let ids = Ids::from_os();
-        let mut settings = Settings::new(urls);
         settings.settles_in = Duration::ZERO;
         let id = ids.uuid(clock.now());
         let instances = Vec::new();

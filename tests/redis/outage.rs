@@ -6,7 +6,10 @@ use crate::{
     servers::redis::{RedisCluster, RedisSentinel, RedisServer},
 };
 use frontrow::{
-    queue::{Leadership, Queue, redis::Notice},
+    queue::{
+        Leadership, Queue,
+        redis::{Notice, Settings},
+    },
     store::Store,
 };
 use frontrow_domain::{
@@ -85,7 +88,6 @@ async fn a_redis_that_was_paused_hangs_nobody_and_what_it_missed_is_announced() 
     let mut office = crowd(vec![server.url()]).await;
     let watch = office.watch();
     server.pause();
-    // Redis answers none of this: what is published does not wait for it.
     office.churn(10).await;
     goes_on(&mut office).await;
     // In line, so that no glance shows that they have left.
@@ -99,6 +101,24 @@ async fn a_redis_that_was_paused_hangs_nobody_and_what_it_missed_is_announced() 
     office.churn(40).await;
     office.agree().await;
     watch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_are_answered_while_a_redis_that_does_not_answer_is_still_waited_for() {
+    let server = RedisServer::start();
+    // Whatever waits for an answer of Redis waits for an hour.
+    let settings = Settings { response_timeout: Duration::from_hours(1), ..Settings::new(vec![server.url()]) };
+    let mut office = Office::open_with(settings, 2, 12).await;
+    office.join(0, 60).await;
+    office.agree().await;
+    server.pause();
+    office.churn(20).await;
+    assert!(server.is_paused());
+    for instance in &office.instances {
+        assert_eq!(instance.queue.check().err().map(|error| error.0), None, "no wait has been given up");
+    }
+    server.resume();
+    office.agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

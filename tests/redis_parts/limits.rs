@@ -4,7 +4,7 @@ use crate::{Pair, keys, until};
 use frontrow::{
     config::Cli,
     http::limit::{RateLimits, SignInEnd},
-    queue::redis::limits::{self, Budget, SharedLimits},
+    queue::redis::limits::{self, Budget, KNOWN_MAX, Known, SharedLimits},
 };
 use std::net::IpAddr;
 
@@ -58,6 +58,31 @@ async fn two_instances_spend_from_one_budget() {
 }
 
 #[tokio::test]
+async fn of_one_account_so_many_networks_are_remembered_and_the_latest_stay() {
+    let pair = Pair::start().await;
+    let shared = SharedLimits::new(pair.one.way(), keys());
+    let network = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(0xc000_0200 + number));
+    let known = |number, epoch| Known { email: "minji@example.com", network: network(number), epoch };
+    for number in 0..2 * KNOWN_MAX {
+        shared.remember(known(number, 0)).await;
+    }
+    let names: Vec<String> = pair.server.ask(&["KEYS", "*"]);
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(pair.server.ask::<u32>(&["ZCARD", &names[0]]), KNOWN_MAX);
+    assert!((1..=30 * 86_400).contains(&pair.server.ask::<i64>(&["TTL", &names[0]])));
+    for number in 0..2 * KNOWN_MAX {
+        assert_eq!(shared.is_known(known(number, 0)).await, number >= KNOWN_MAX, "{number}");
+    }
+    shared.remember(known(7, 1)).await;
+    assert!(shared.is_known(known(7, 1)).await);
+    assert!(!shared.is_known(known(7, 2)).await, "another epoch");
+    // One whose month is over goes with the next.
+    pair.server.ask::<i64>(&["ZADD", &names[0], "1", "long-ago"]);
+    shared.remember(known(8, 1)).await;
+    assert_eq!(pair.server.ask::<Option<String>>(&["ZSCORE", &names[0], "long-ago"]), None);
+}
+
+#[tokio::test]
 async fn without_redis_each_instance_still_has_its_own_limit() {
     let mut pair = Pair::start().await;
     let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
@@ -82,6 +107,7 @@ async fn a_redis_that_does_not_answer_keeps_nobody_waiting_for_long() {
         one.check_address(address(ADDRESS), 0).await.unwrap();
     }
     assert!(one.check_address(address(ADDRESS), 0).await.is_err());
+    assert!(pair.server.is_paused());
     pair.server.resume();
 }
 

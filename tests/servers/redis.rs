@@ -157,6 +157,13 @@ impl RedisServer {
         self.signal("-STOP");
     }
 
+    /// Whether it stands still.
+    pub(crate) fn is_paused(&self) -> bool {
+        let pid = self.child.as_ref().expect("the server runs").id();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+    }
+
     /// Lets a paused one go on.
     pub(crate) fn resume(&self) {
         self.signal("-CONT");

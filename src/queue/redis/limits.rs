@@ -2,7 +2,7 @@
 //! first; this keeps a client from having one budget an instance.
 
 use super::{keys::Keys, link::Way};
-use redis::{AsyncCommands as _, RedisResult, Script, aio::ConnectionLike};
+use redis::{RedisResult, Script, aio::ConnectionLike};
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
@@ -10,9 +10,13 @@ use std::{net::IpAddr, sync::LazyLock, time::Duration};
 const MINUTE_MICROS: i64 = 60_000_000;
 /// How long a network that an account has signed in from is remembered, in seconds: a month.
 const KNOWN_SECONDS: u64 = 30 * 86_400;
+/// How many networks are remembered of one account: the latest. So no account takes up more of Redis than a few KiB.
+pub const KNOWN_MAX: u32 = 32;
 
 static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limits.lua")));
 static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("give_back.lua")));
+static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("known.lua")));
+static IS_KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("is_known.lua")));
 
 /// Whose budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +84,14 @@ impl Known<'_> {
         digest_of(&format!("{email} {network} {epoch}"))
     }
 
-    /// The key that is there if an account has signed in from a network lately.
+    /// The key of the account's networks.
     fn key(self, keys: &Keys) -> String {
-        keys.alone(format_args!("known:{:032x}", self.digest()))
+        keys.alone(format_args!("known:{:032x}", digest_of(self.email)))
+    }
+
+    /// The network among them, as of this epoch.
+    fn member(self) -> String {
+        format!("{:032x}", self.digest())
     }
 }
 
@@ -115,16 +124,18 @@ impl SharedLimits {
         asked(give_back(&mut self.way.clone(), &self.keys, budget, per_minute).await);
     }
 
-    /// Remembers for a month that an account has signed in from a network.
+    /// Remembers for a month that an account has signed in from a network, of the [`KNOWN_MAX`] latest networks.
     pub async fn remember(&self, known: Known<'_>) {
-        let key = known.key(&self.keys);
-        let set: RedisResult<()> = self.way.clone().set_ex(key, 1, KNOWN_SECONDS).await;
-        asked(set);
+        let mut call = KNOWN.key(known.key(&self.keys));
+        call.arg(known.member()).arg(KNOWN_SECONDS).arg(KNOWN_MAX);
+        asked(call.invoke_async::<()>(&mut self.way.clone()).await);
     }
 
     /// Whether that is remembered; not if Redis cannot be asked.
     pub async fn is_known(&self, known: Known<'_>) -> bool {
-        asked(self.way.clone().exists(known.key(&self.keys)).await)
+        let mut call = IS_KNOWN.key(known.key(&self.keys));
+        call.arg(known.member()).arg(KNOWN_SECONDS);
+        asked(call.invoke_async::<bool>(&mut self.way.clone()).await)
     }
 }
 
