@@ -94,7 +94,36 @@ fn a_new_password_ends_every_other_session_of_its_user_and_no_other_users() {
     ]);
     assert_eq!((sessions(&office, MINJI), sessions(&office, JUNHO)), (vec![2], vec![3]));
     assert_eq!(office.model.passwords[&user(MINJI)], "new");
-    assert_eq!(office.model.audit.last().unwrap().action, "user.password");
+}
+
+#[test]
+fn what_buyers_do_about_their_own_accounts_leaves_no_line_in_the_audit_log_but_for_an_erasure() {
+    let mut office = Office::new();
+    let actions = |office: &Office| {
+        office
+            .model
+            .audit
+            .iter()
+            .map(|line| line.action.clone())
+            .filter(|action| action.starts_with("user."))
+            .collect::<Vec<_>>()
+    };
+    let sign_out = |caller| Command::CloseSessions { user_id: user(caller) };
+    office.expect(MINJI, set_password(MINJI, Proof::Password(0), None), "user");
+    for _ in 0..10 {
+        office.expect(MINJI, sign_out(MINJI), "done");
+    }
+    office.expect(BOSS, issue_link(MINJI), "reset_link_issued");
+    office.expect(Caller::Nobody, redeem(MINJI, SECRET), "done");
+    assert_eq!(actions(&office), ["user.reset_link"]);
+    let epoch = account(&office, MINJI).sign_in_epoch;
+    office.expect(MINJI, erase(MINJI, Proof::Password(epoch), Worth::Kept, &[], &[]), "user");
+    office.expect(BOSS, set_password(BOSS, Proof::Password(0), None), "user");
+    office.expect(BOSS, sign_out(BOSS), "done");
+    office.expect(CLOCK, issue_link(BOSS), "reset_link_issued");
+    office.expect(Caller::Nobody, redeem(BOSS, SECRET), "done");
+    let expected = ["user.reset_link", "user.erase", "user.password", "user.sign_out", "user.reset_link", "user.reset"];
+    assert_eq!(actions(&office), expected);
 }
 
 #[test]

@@ -565,7 +565,8 @@ pub(super) async fn refund(
     Ok(replayed(json(&done.value), done.novelty))
 }
 
-/// What operators did, newest first. The log cannot be changed.
+/// What operators, the service key and the box office itself did, and which accounts were erased, newest first. The log
+/// cannot be changed.
 #[utoipa::path(get, path = "/api/v1/operator/audit", tag = "operator", operation_id = "audit",
     params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntry>)))]
 pub(super) async fn audit(
