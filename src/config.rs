@@ -286,7 +286,8 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub request_burst_per_user: u32,
-    /// How many requests that change something one buyer may send, an hour: they bound the answers that are kept
+    /// How many requests that change something one buyer may send, an hour on average, and as many at once after a rest:
+    /// they bound the answers that are kept
     #[arg(
         long,
         env = "FRONTROW_CHANGES_PER_HOUR_PER_USER",
@@ -295,7 +296,7 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub changes_per_hour_per_user: u32,
-    /// How many requests to hold seats one buyer may send, an hour
+    /// How many holds of one buyer are decided, an hour on average, and as many at once after a rest
     #[arg(
         long,
         env = "FRONTROW_HOLDS_PER_HOUR_PER_USER",

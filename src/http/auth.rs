@@ -25,13 +25,6 @@ pub struct SignedIn {
     pub user_id: UserId,
 }
 
-/// A caller who has signed in and may ask for seats once more within the hour.
-#[derive(Debug, Clone, Copy)]
-pub struct Holder {
-    /// Who, and what they may do.
-    pub caller: Caller,
-}
-
 /// A caller who runs the sale.
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorOnly(pub Caller);
@@ -118,22 +111,6 @@ where
         let caller = caller(parts, &Shared::from_ref(state)).await?;
         let user_id = caller.user_id().ok_or(Refusal::Forbidden)?;
         Ok(Self { caller, user_id })
-    }
-}
-
-impl<S> FromRequestParts<S> for Holder
-where
-    S: Send + Sync,
-    Shared: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let SignedIn { caller, user_id } = SignedIn::from_request_parts(parts, state).await?;
-        if let Caller::Buyer(_) = caller {
-            Shared::from_ref(state).limits.check_hold(user_id)?;
-        }
-        Ok(Self { caller })
     }
 }
 

@@ -9,7 +9,10 @@ use crate::{
     queue::redis::limits::{Budget, Known, SharedLimits},
 };
 use axum::http::HeaderMap;
-use frontrow_domain::id::{TokenId, UserId};
+use frontrow_domain::{
+    id::{TokenId, UserId},
+    user::Caller,
+};
 use governor::Quota;
 use meter::{Cells, Limiter};
 use sign_in::{KnownNetworks, Tries};
@@ -106,7 +109,7 @@ fn address_in(hop: &str) -> Option<IpAddr> {
 pub struct RateLimits {
     requests: Limiter<UserId>,
     changes: Limiter<UserId>,
-    holds: Limiter<UserId>,
+    holds: Tries,
     reads: Limiter<UserId>,
     reads_by_address: Limiter<IpAddr>,
     polls: Cells,
@@ -167,7 +170,7 @@ impl RateLimits {
                     .allow_burst(at_least_one(config.request_burst_per_user)),
             ),
             changes: Limiter::new(per_hour(config.changes_per_hour_per_user)),
-            holds: Limiter::new(per_hour(config.holds_per_hour_per_user)),
+            holds: Tries::per_hour(config.holds_per_hour_per_user),
             reads: Limiter::new(per_second(config.reads_per_second_per_user)),
             reads_by_address: Limiter::new(per_second(config.reads_per_second_per_address)),
             polls: Cells::per_second(config.polls_per_second_per_token),
@@ -205,12 +208,20 @@ impl RateLimits {
         self.changes.check(&user)
     }
 
-    /// Counts a request of this buyer to hold seats.
+    /// Counts a hold that a buyer asks for. Operators have no limit.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
-    pub fn check_hold(&self, user: UserId) -> HttpResult<()> {
-        self.holds.check(&user)
+    pub fn begin_hold(&self, caller: Caller) -> HttpResult<()> {
+        let Caller::Buyer(user) = caller else { return Ok(()) };
+        self.holds.take(user.0.as_u128()).map_err(try_again_after)
+    }
+
+    /// Gives a hold back that was counted and not decided: who repeats it during an outage has none fewer after it.
+    pub fn give_back_hold(&self, caller: Caller) {
+        if let Caller::Buyer(user) = caller {
+            self.holds.give_back(user.0.as_u128());
+        }
     }
 
     /// Counts a read of this user.
@@ -349,21 +360,21 @@ impl RateLimits {
     /// How many users, accounts and addresses are remembered for what they have spent.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        let users = [&self.requests, &self.changes, &self.holds, &self.reads].map(Limiter::len);
+        let users = [&self.requests, &self.changes, &self.reads].map(Limiter::len);
         let addresses = [&self.reads_by_address, &self.logins_by_address].map(Limiter::len);
-        let tries = [&self.tries, &self.tries_of_strangers].map(Tries::len);
+        let tries = [&self.tries, &self.tries_of_strangers, &self.holds].map(Tries::len);
         users.into_iter().chain(addresses).chain(tries).sum()
     }
 
     /// Forgets everybody who is at rest. Call it once in a minute or so.
     pub fn sweep(&self) {
-        for users in [&self.requests, &self.changes, &self.holds, &self.reads] {
+        for users in [&self.requests, &self.changes, &self.reads] {
             users.sweep();
         }
         for addresses in [&self.reads_by_address, &self.logins_by_address] {
             addresses.sweep();
         }
-        for tries in [&self.tries, &self.tries_of_strangers] {
+        for tries in [&self.tries, &self.tries_of_strangers, &self.holds] {
             tries.sweep();
         }
     }

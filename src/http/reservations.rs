@@ -2,9 +2,10 @@
 
 use crate::{
     bounded::optional_list,
+    flow::Stop,
     http::{
         Shared,
-        auth::{Holder, QueueToken, SignedIn},
+        auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
@@ -46,7 +47,7 @@ pub struct Wish {
     responses((status = 201, description = "The reservation; for `seat_ids` a list", body = Reservation)))]
 pub(super) async fn hold(
     State(app): State<Shared>,
-    Holder { caller }: Holder,
+    SignedIn { caller, .. }: SignedIn,
     QueueToken(token): QueueToken,
     key: IdempotencyKey,
     JsonBody(body): JsonBody<Wish>,
@@ -57,7 +58,12 @@ pub(super) async fn hold(
         (None, Some(seat_ids)) => (seat_ids, true),
         _ => return Err(Problem::invalid_field("seat_id", "send either seat_id or seat_ids")),
     };
-    let done = app.office.hold(caller, &token, seat_ids, key).await?;
+    app.limits.begin_hold(caller)?;
+    let held = app.office.hold(caller, &token, seat_ids, key).await;
+    if let Err(Stop::Fault(_)) = held {
+        app.limits.give_back_hold(caller);
+    }
+    let done = held?;
     let body = one_or_list(done.value, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.novelty))
 }

@@ -53,6 +53,36 @@ async fn a_locked_database_is_503_until_it_is_free_and_reads_go_on() {
 }
 
 #[tokio::test]
+async fn holds_that_were_not_carried_out_are_not_counted_against_the_buyer() {
+    let (server, store) = Server::with_store(&[("--holds-per-hour-per-user", "2")]).await;
+    store.set_busy_timeout(std::time::Duration::from_millis(10)).unwrap();
+    let hall = server.hall(3).await;
+    let buyer = server.buyer("buyer").await;
+    let token = buyer.enter(None).await;
+    let key = "repeated-in-the-outage-01";
+    let locked = lock(&server);
+    for _ in 0..5 {
+        buyer.hold_call(&token, hall.seats[0]).key(key).send().await.problem(503, "unavailable");
+    }
+    drop(locked);
+    until_ready(&buyer, 200).await;
+    for _ in 0..5 {
+        buyer
+            .call(Method::POST, "/reservations")
+            .token(&token)
+            .json(&json!({}))
+            .send()
+            .await
+            .problem(422, "invalid_field");
+        buyer.hold("no token", hall.seats[0]).await.problem(403, "token_invalid");
+    }
+    buyer.hold_call(&token, hall.seats[0]).key(key).send().await.expect(201);
+    buyer.hold(&token, hall.seats[1]).await.expect(201);
+    buyer.hold(&token, hall.seats[2]).await.problem(429, "rate_limited");
+    server.close().await;
+}
+
+#[tokio::test]
 async fn while_the_database_cannot_be_written_nobody_loses_a_turn_or_a_hold() {
     let (server, store) = Server::with_store(&[]).await;
     store.set_busy_timeout(std::time::Duration::from_millis(100)).unwrap();

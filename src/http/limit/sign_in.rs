@@ -2,6 +2,7 @@
 //! not keep its owner out.
 //!
 //! A try is paid for before the password is looked at, or many at once would be free, and given back if it was right.
+//! Holds are counted in the same way, and given back if they were not decided.
 
 use std::{
     collections::HashMap,
@@ -53,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Budgets of tries that refill evenly within a minute, and take back what was not spent after all.
+/// Budgets of tries that refill evenly within a minute or an hour, and take back what was not spent after all.
 #[derive(Debug)]
 pub(super) struct Tries {
     start: Instant,
@@ -65,8 +66,16 @@ pub(super) struct Tries {
 
 impl Tries {
     pub(super) fn per_minute(count: u32) -> Self {
+        Self::within(60_000_000, count)
+    }
+
+    pub(super) fn per_hour(count: u32) -> Self {
+        Self::within(3_600_000_000, count)
+    }
+
+    fn within(period_us: u64, count: u32) -> Self {
         let count = u64::from(count.max(1));
-        let interval_us = (60_000_000 / count).max(1);
+        let interval_us = (period_us / count).max(1);
         Self { start: Instant::now(), interval_us, holds_us: interval_us * count, full_at: Mutex::default() }
     }
 
