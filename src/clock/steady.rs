@@ -21,20 +21,59 @@ pub(crate) const JUMP_MIN: Span = Span::from_secs(5);
 const BELIEVED_AFTER: Span = Span::from_secs(60);
 /// How often the two are compared.
 const COMPARE_EVERY: Span = Span::from_millis(250);
-/// While the time of day is behind, this part of the time that passes is not counted, so that the two meet again.
-const SLOWER_BY: i64 = 10;
+/// While the time of day is behind, a part of the time that passes is not counted, so that the two meet again: so many of
+/// [`PARTS`] at most, a tenth.
+const SLOWER_BY_MAX: i64 = PARTS / 10;
+const PARTS: i64 = 10_240;
+/// How many bits say by how many parts time is slower.
+const SLOWER_BITS: u32 = 11;
+/// From when on time goes slower, after that was found out: later than anybody reads the pace from before.
+const SLOWER_FROM: Span = Span::from_millis(10);
 
 /// A clock that goes on evenly.
 #[derive(Debug)]
 pub struct Steady {
     source: Clock,
-    /// What must be added to the time that has passed, in microseconds.
-    offset: AtomicI64,
+    /// What must be added to the time that has passed, in microseconds, but for the pace.
+    origin: i64,
+    /// A [`Pace`] in one word, so that it is read whole without a lock.
+    pace: AtomicI64,
     /// When the time of day was looked at last, by the time that has passed.
     compared: AtomicI64,
     /// How far the time of day was ahead then, in microseconds.
     ahead: AtomicI64,
     state: Mutex<State>,
+}
+
+/// How time goes: `passed + offset − passed × slower ÷ PARTS`, in microseconds. A correction backwards is a slower pace and
+/// never a step, so no reading is earlier than one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    offset: i64,
+    slower: i64,
+}
+
+impl Pace {
+    const fn of(word: i64) -> Self {
+        Self { offset: word >> SLOWER_BITS, slower: word & ((1 << SLOWER_BITS) - 1) }
+    }
+
+    const fn word(self) -> i64 {
+        self.offset << SLOWER_BITS | self.slower
+    }
+
+    /// What the pace makes of the time that has passed.
+    fn at(self, passed: Span) -> i64 {
+        let passed = passed.micros();
+        let lost = passed.saturating_mul(self.slower).saturating_div(PARTS);
+        passed.saturating_add(self.offset).saturating_sub(lost)
+    }
+
+    /// Another pace from `turn` on.
+    fn turned(self, slower: i64, turn: Span) -> Self {
+        let straight = Self { offset: 0, slower };
+        Self { offset: self.at(turn).saturating_sub(straight.at(turn)), slower }
+    }
 }
 
 /// What is known of the time of day.
@@ -82,7 +121,8 @@ impl Steady {
     pub(super) fn over(source: Clock) -> Self {
         let (wall, passed) = (source.wall(), source.passed());
         Self {
-            offset: AtomicI64::new(wall.micros().saturating_sub(passed.micros())),
+            origin: wall.micros().saturating_sub(passed.micros()),
+            pace: AtomicI64::new(Pace { offset: 0, slower: 0 }.word()),
             compared: AtomicI64::new(passed.micros()),
             ahead: AtomicI64::new(0),
             state: Mutex::default(),
@@ -113,23 +153,47 @@ impl Steady {
         if since >= COMPARE_EVERY.micros()
             && let Ok(mut state) = self.state.try_lock()
         {
-            self.compare(&mut state, passed);
+            self.compare(&mut state, passed, SLOWER_FROM);
         }
         self.at(passed)
     }
 
+    fn pace(&self) -> Pace {
+        Pace::of(self.pace.load(Ordering::Relaxed))
+    }
+
     fn at(&self, passed: Span) -> Time {
-        Time::from_micros(passed.micros().saturating_add(self.offset.load(Ordering::Relaxed)))
+        Time::from_micros(self.origin.saturating_add(self.pace().at(passed)))
     }
 
     fn move_by(&self, by: Span) {
-        self.offset.fetch_add(by.micros(), Ordering::Relaxed);
+        self.pace.fetch_add(Pace { offset: by.micros(), slower: 0 }.word(), Ordering::Relaxed);
     }
 
-    fn compare(&self, state: &mut State, passed: Span) {
+    /// Lets time go slower by so many parts: from `passed` on if that is less slow than before, else a `grace` later.
+    /// Called by whoever has the state alone.
+    fn go_slower_by(&self, slower: i64, passed: Span, grace: Span) {
+        let before = self.pace();
+        if slower != before.slower {
+            let grace = if slower > before.slower { grace } else { Span::ZERO };
+            let turn = Span::from_micros(passed.micros().saturating_add(grace.micros()));
+            let mut pace = before.turned(slower, turn);
+            if grace > Span::ZERO {
+                // What is lost is rounded: a reading before the turn must not be earlier than one by the old pace.
+                pace.offset = pace.offset.saturating_add(2);
+            }
+            self.pace.store(pace.word(), Ordering::Relaxed);
+        }
+    }
+
+    fn compare(&self, state: &mut State, passed: Span, grace: Span) {
         let last = self.compared.swap(passed.micros(), Ordering::Relaxed);
-        let since = passed.micros().saturating_sub(last).clamp(0, Span::from_secs(1).micros());
-        let ahead = between(self.at(passed), self.wall());
+        let mut ahead = between(self.at(passed), self.wall());
+        // The time of day was met since the last comparison, and time was slower for too long.
+        let since = passed.micros().saturating_sub(last).max(0);
+        let too_much = ahead.micros().clamp(0, since.saturating_mul(self.pace().slower).saturating_div(PARTS));
+        self.move_by(Span::from_micros(too_much));
+        ahead = Span::from_micros(ahead.micros().saturating_sub(too_much));
         self.ahead.store(ahead.micros(), Ordering::Relaxed);
         if state.leader == Leader::Another {
             return;
@@ -138,10 +202,15 @@ impl Steady {
             state.jumped = None;
             let is_behind = ahead.micros() < JUMP_MIN.micros().saturating_neg();
             state.tell(if is_behind { Told::Behind } else { Told::Agrees }, ahead);
-            let slower = since.saturating_div(SLOWER_BY).saturating_neg();
-            self.move_by(Span::from_micros(ahead.micros().max(slower)));
+            self.move_by(ahead.max(Span::ZERO));
+            // As slow as it takes to meet at the next comparison.
+            let behind = ahead.micros().saturating_neg().max(0);
+            let interval = COMPARE_EVERY.micros();
+            let slower = behind.saturating_mul(PARTS).saturating_add(interval - 1).saturating_div(interval);
+            self.go_slower_by(slower.min(SLOWER_BY_MAX), passed, grace);
             return;
         }
+        self.go_slower_by(0, passed, grace);
         // A clock that jumps about is not one to be believed: it must stay where it jumped to.
         let stays = |(_, by): &(Span, Span)| ahead.micros().abs_diff(by.micros()) <= JUMP_MIN.micros().unsigned_abs();
         let (began, by) = state.jumped.filter(stays).unwrap_or((passed, ahead));
@@ -163,12 +232,14 @@ impl Steady {
         if behind > Span::ZERO {
             self.move_by(behind);
             // Said at once, not at the next comparison: a start is when somebody looks.
-            self.compare(&mut state, self.passed());
+            self.compare(&mut state, self.passed(), Span::ZERO);
         }
     }
 
     pub(super) fn follow(&self, ahead: Span) {
-        self.state().leader = Leader::Another;
+        let mut state = self.state();
+        state.leader = Leader::Another;
+        self.go_slower_by(0, self.passed(), Span::ZERO);
         self.move_by(ahead);
     }
 
@@ -278,6 +349,34 @@ mod tests {
         }
         assert_eq!(clock.now(), clock.wall());
         assert_eq!(clock.held(), None);
+    }
+
+    #[test]
+    fn no_reading_is_earlier_than_one_before_it_while_the_clock_is_behind() {
+        let clock = Clock::manual(START).steady();
+        let mut last = clock.now();
+        for (round, jump) in [-20, -300, 7, -1, -3_000, 450, -40].into_iter().enumerate() {
+            clock.jump(Span::from_millis(jump));
+            for step in 0..20_000 {
+                clock.advance(Span::from_micros(700));
+                let now = clock.now();
+                let passed = now.micros() - last.micros();
+                assert!(passed >= 600, "{passed} µs have passed of 700 in round {round}, step {step}");
+                last = now;
+            }
+        }
+        run(&clock, 60);
+        let ahead = between(clock.now(), clock.wall());
+        assert!(ahead.micros().abs() < 1_000, "the two meet again: {ahead:?}");
+    }
+
+    #[test]
+    fn after_a_stop_of_hours_time_is_that_of_the_clock_which_it_was_slower_than() {
+        let clock = Clock::manual(START).steady();
+        clock.jump(Span::from_millis(-100));
+        run(&clock, 1);
+        clock.advance(secs(10 * 3_600));
+        assert_eq!(clock.now(), clock.wall());
     }
 
     #[test]
