@@ -13,7 +13,7 @@ use crate::{
     http::{self, App, Shared, limit::RateLimits, listener, observe},
     passwords::Passwords,
     queue::{Queue, token::Keyring},
-    store::{Sharing, Store},
+    store::{Page, Sharing, Store},
     telemetry::{
         Metrics,
         traces::{self, Tracer},
@@ -23,7 +23,7 @@ use crate::{
 use anyhow::Context as _;
 use axum::Router;
 use bytes::Bytes;
-use frontrow_domain::time::Span;
+use frontrow_domain::{id::AuditId, time::Span};
 use memory::Memory;
 use std::{
     sync::{Arc, atomic::AtomicI64},
@@ -89,6 +89,8 @@ async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> 
     let metrics = Arc::new(Metrics::new());
     let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
     let memory = Memory::new(&store, &queue, &followers, &metrics);
+    let audited = store.audit(Page { after: None, limit: 1 }).await?;
+    let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
     if laying == Laying::AtOnce {
         if let Some(outage) = store.resume().await? {
             let (seconds, grace) = (outage.to.since(outage.from).millis() / 1_000, outage.grace.millis() / 1_000);
@@ -121,6 +123,7 @@ async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> 
         metrics: Arc::clone(&metrics),
         clock_skew: AtomicI64::new(0),
         laying: tokio::sync::Mutex::default(),
+        audited,
     });
     let app = Arc::new(App {
         office,

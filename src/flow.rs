@@ -26,7 +26,7 @@ use concerts::Concerts;
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Novelty, Outcome, Request},
     concert::Concert,
-    id::{ConcertId, HistoryId, PaymentId, ReservationId, SeatId, TokenId, UserId},
+    id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
     points::{Point, PointEntry},
@@ -84,6 +84,8 @@ pub struct BoxOffice {
     pub clock_skew: AtomicI64,
     /// Held by whoever lays a room that another process made, so that its rows are read once.
     pub laying: tokio::sync::Mutex<()>,
+    /// The newest line of the audit log before memory was read from the store: memory may lack what later ones tell of.
+    pub audited: AuditId,
 }
 
 /// What an instance keeps in memory and brings up to date after each commit.

@@ -10,12 +10,12 @@ use std::{sync::Arc, time::Duration};
 
 /// How often a database that this process has alone is asked whether the command line has changed it.
 const ELSEWHERE_TICK: Duration = Duration::from_secs(1);
-/// How many lines of the audit log are looked at then. Each command writes one.
+/// How many lines of the audit log are looked at then. A command writes one, if any.
 const AUDIT_LINES: u32 = 100;
 
 /// Takes in what the command line has changed in the file.
 pub(super) async fn follow_command_line(office: Arc<BoxOffice>) {
-    let mut known = Elsewhere::default();
+    let mut known = Elsewhere::new(office.audited);
     loop {
         if let Err(error) = known.look(&office).await {
             tracing::debug!(%error, "cannot tell whether another process changed the database");
@@ -25,16 +25,24 @@ pub(super) async fn follow_command_line(office: Arc<BoxOffice>) {
 }
 
 /// What is known of the changes that another process made in the file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Elsewhere {
     changes: Option<u64>,
     /// The newest line of the audit log that was looked at.
-    audit_id: Option<AuditId>,
+    audit_id: AuditId,
+    /// An account was erased, and what its command left over may end by the next change.
+    may_leave_over: bool,
 }
 
 impl Elsewhere {
+    /// Nothing is known of changes, and `audited` is the newest line of the audit log that memory knows of.
+    const fn new(audited: AuditId) -> Self {
+        Self { changes: None, audit_id: audited, may_leave_over: false }
+    }
+
     /// Forgets the sessions if the file was changed: some may have ended. If an account was erased, the lines are read
-    /// anew, since its tokens and holds have ended too.
+    /// anew, since its tokens and holds have ended too, and once more at the next change: what the erasure left over is
+    /// ended after it.
     async fn look(&mut self, office: &BoxOffice) -> Result<(), StoreError> {
         let changes = office.store.changes_elsewhere().await?;
         if self.changes == Some(changes) {
@@ -42,16 +50,16 @@ impl Elsewhere {
         }
         office.followers.sessions.forget();
         let newest = office.store.audit(Page { after: None, limit: AUDIT_LINES }).await?;
-        if let Some(seen) = self.audit_id {
-            let mut new = newest.iter().take_while(|line| line.audit_id > seen);
-            if new.any(|line| line.action == "user.erase") {
-                office.engine.doubt_memory();
-                // Memory is read before the next command, which may be long in coming.
-                command(office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
-            }
+        let mut new = newest.iter().take_while(|line| line.audit_id > self.audit_id);
+        let was_erased = new.any(|line| line.action == "user.erase");
+        if was_erased || self.may_leave_over {
+            office.engine.doubt_memory();
+            // Memory is read before the next command, which may be long in coming.
+            command(office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
         }
-        self.audit_id = Some(newest.first().map_or(AuditId::new(0), |line| line.audit_id));
+        self.audit_id = newest.first().map_or(self.audit_id, |line| line.audit_id);
         self.changes = Some(changes);
+        self.may_leave_over = was_erased;
         Ok(())
     }
 }
@@ -68,7 +76,7 @@ mod tests {
         },
     };
     use frontrow_domain::{
-        command::{Proof, Worth},
+        command::{Erasure, Proof, Worth},
         id::{Position, RoomId, TokenId},
         queue::Fence,
         user::Caller,
@@ -85,7 +93,7 @@ mod tests {
         move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
         let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
         ask(&office, buyer, Command::ActivateToken { token }).await;
-        let mut known = Elsewhere::default();
+        let mut known = Elsewhere::new(office.audited);
         known.look(&office).await.unwrap();
 
         let tool = open(&config, opened(), clock.clone()).await;
@@ -102,5 +110,54 @@ mod tests {
         let laid = office.queue.view(RoomId::HOUSE).unwrap();
         known.look(&office).await.unwrap();
         assert!(Arc::ptr_eq(&laid, &office.queue.view(RoomId::HOUSE).unwrap()), "lines are read anew once");
+    }
+
+    /// A server and a command line over one file, and a buyer who waits in the server's line.
+    async fn beside() -> (tempfile::TempDir, Arc<BoxOffice>, Arc<BoxOffice>, Caller) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "1");
+        let (path, clock) = (config.database_path(), Clock::manual(START));
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 1).unwrap());
+        let office = open(&config, opened(), clock.clone()).await;
+        let buyer = join(&office, 1).await;
+        let tool = open(&config, opened(), clock.clone()).await;
+        (folder, office, tool, buyer)
+    }
+
+    fn waiting(office: &BoxOffice) -> i64 {
+        office.queue.view(RoomId::HOUSE).unwrap().total_waiting()
+    }
+
+    #[tokio::test]
+    async fn an_erasure_between_the_reading_of_memory_and_the_first_look_leaves_no_ghost() {
+        let (_folder, office, tool, buyer) = beside().await;
+        let mut known = Elsewhere::new(office.audited);
+        tool.erase(Caller::System, buyer.user_id().unwrap(), Proof::Unneeded, Worth::Kept).await.unwrap();
+        known.look(&office).await.unwrap();
+        assert_eq!(waiting(&office), 0);
+    }
+
+    #[tokio::test]
+    async fn what_an_erasure_left_over_and_ended_after_it_leaves_no_ghost() {
+        let (_folder, office, tool, buyer) = beside().await;
+        let mut known = Elsewhere::new(office.audited);
+        known.look(&office).await.unwrap();
+        let user_id = buyer.user_id().unwrap();
+        // The token came after what is live was looked for: the command does not name it.
+        let erasure = Erasure {
+            user_id,
+            proof: Proof::Unneeded,
+            idle_since: None,
+            worth: Worth::Kept,
+            tokens: Vec::new(),
+            reservations: Vec::new(),
+        };
+        ask(&tool, Caller::System, Command::EraseUser(erasure)).await;
+        known.look(&office).await.unwrap();
+        assert_eq!(waiting(&office), 1);
+        let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
+        ask(&tool, buyer, Command::LeaveQueue { token }).await;
+        known.look(&office).await.unwrap();
+        assert_eq!(waiting(&office), 0);
     }
 }
