@@ -3,7 +3,7 @@
 use crate::http::limit::{AddressRange, network_of};
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -52,13 +52,21 @@ impl ByAddress {
         if open.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
             open.said = Some(Instant::now());
             tracing::warn!(
-                %address,
+                network = %wide_network_of(address),
                 connections = most,
-                "an address has max_connections_per_address connections open and gets no more; \
+                "an address of this network has max_connections_per_address connections open and gets no more; \
                  if it is a proxy, name it in trusted_proxies"
             );
         }
         None
+    }
+}
+
+/// The network that the log may name: it tells an operator where a proxy is, and not which client it is.
+fn wide_network_of(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00)),
+        IpAddr::V6(address) => format!("{}/48", Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80))),
     }
 }
 
@@ -85,6 +93,13 @@ mod tests {
 
     fn enter(all: &Arc<ByAddress>, address: &str) -> Option<Place> {
         ByAddress::enter(all, address.parse().unwrap())
+    }
+
+    #[test]
+    fn the_log_names_a_network_and_not_an_address() {
+        let named = |address: &str| wide_network_of(address.parse().unwrap());
+        assert_eq!(named("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(named("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
     }
 
     #[tokio::test]
