@@ -130,8 +130,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// How many seats of a concert are in each state.
     async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError>;
 
-    /// Cancelled concerts that are not wound up, by number: at most `limit`.
-    async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError>;
+    /// Cancelled concerts that are not wound up, by number.
+    async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError>;
 
     /// What is left to wind up of a cancelled concert, by seat number from behind `after` on: at most `limit` seats that
     /// are for sale or held, and those that are sold where an operator asked for all payments to be given back.

@@ -131,10 +131,12 @@ pub enum Leads {
 /// Whether a line may move, as far as the sale of its concert is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resting {
-    /// It rests until the sale is about to open.
-    Yes,
     /// It may move.
     No,
+    /// It rests until the sale is about to open.
+    UntilOpening,
+    /// It rests because the sale is over, or an operator stopped it.
+    SaleOver,
 }
 
 /// The states of tokens that are counted by room.
@@ -317,7 +319,8 @@ impl Metrics {
         registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
         registry.register(
             "room_resting",
-            "1 while a room's line rests because the sale has not opened",
+            "1 while a room's line rests because the sale has not opened, 2 while it rests because the sale is over, \
+             closed, postponed or cancelled, else 0",
             self.resting.clone(),
         );
         registry.register("room_cap", "How many tokens of a room may be active at once", self.caps.clone());
@@ -460,8 +463,13 @@ impl Metrics {
             for (status, count) in COUNTED.into_iter().zip([waiting, offered, active, dormant, missed]) {
                 self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
             }
+            let resting = match resting {
+                Resting::No => 0,
+                Resting::UntilOpening => 1,
+                Resting::SaleOver => 2,
+            };
             let label = RoomLabel { room: room.get() };
-            self.resting.get_or_create(&label).set(i64::from(resting == Resting::Yes));
+            self.resting.get_or_create(&label).set(resting);
             self.caps.get_or_create(&label).set(cap);
             self.gates_open.get_or_create(&label).set(i64::from(gate == Gate::Open));
             before.remove(&room);
@@ -573,8 +581,13 @@ mod tests {
             let room = RoomId::new(room);
             RoomFigures { room, waiting, offered: 1, active: 0, dormant: 3, missed: 4, cap: 50, gate, resting }
         };
-        metrics.rooms([figures(0, 5, Gate::Open, Resting::Yes), figures(7, 6, Gate::Open, Resting::Yes)]);
+        metrics.rooms([
+            figures(0, 5, Gate::Open, Resting::UntilOpening),
+            figures(7, 6, Gate::Open, Resting::UntilOpening),
+        ]);
         assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 1\n"));
+        metrics.rooms([figures(7, 6, Gate::Open, Resting::SaleOver)]);
+        assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 2\n"));
         metrics.rooms([figures(0, 2, Gate::Paused, Resting::No)]);
         let text = metrics.render();
         for line in [

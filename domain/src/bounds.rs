@@ -82,6 +82,7 @@ impl Command {
             | Self::ActivateToken { .. }
             | Self::LeaveQueue { .. }
             | Self::WakeToken { .. }
+            | Self::EndLine { .. }
             | Self::CancelReservation { .. }
             | Self::Refund { .. }
             | Self::RefundConcert { .. }

@@ -49,6 +49,7 @@ impl Request {
                     | Command::LeaveQueue { .. }
                     | Command::WakeToken { .. }
                     | Command::AdvanceRoom { .. }
+                    | Command::EndLine { .. }
                     | Command::ExpireHolds { .. }
                     | Command::SetRole { .. }
                     | Command::CancelConcert { .. }
@@ -178,6 +179,14 @@ pub enum Command {
         limit: u32,
         /// Those of them that nobody has been heard of.
         asleep: Vec<Position>,
+    },
+    /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
+    /// [has been over for a while](Concert::is_line_over).
+    EndLine {
+        /// Which concert.
+        concert_id: ConcertId,
+        /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`].
+        limit: u32,
     },
     /// The caller holds seats (예약생성), all or nothing.
     Hold {
@@ -465,7 +474,7 @@ pub enum Outcome {
         offered: u32,
         /// How many silent tokens were put aside.
         put_aside: u32,
-        /// How many tokens lapsed.
+        /// How many tokens lapsed, or ended with their line.
         lapsed: u32,
     },
     /// The line did not move: a later leader has moved it since.
@@ -669,6 +678,13 @@ impl Keys {
                 self.rooms.push(*room_id);
                 self.counted.push(*room_id);
                 self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            }
+            Command::EndLine { concert_id, limit } => {
+                let room_id = RoomId::of_concert(*concert_id);
+                self.concerts.push(*concert_id);
+                self.rooms.push(room_id);
+                self.counted.push(room_id);
+                self.advanced.push((room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
             }
             Command::Hold { token, seat_ids } => {
                 self.tokens.push(*token);

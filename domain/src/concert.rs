@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 /// any transaction of a store with many writers lives.
 pub const LATE_SALES: Span = Span::from_secs(15);
 
+/// How long after a concert's end the places in its own line are kept: an hour, in which an operator may still correct a
+/// date that was wrong.
+pub const LINE_KEPT: Span = Span::from_secs(3_600);
+
 /// What is to become of a concert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -211,6 +215,13 @@ impl Concert {
                 Some(self.starts_at.minus(cutoff))
             }
         }
+    }
+
+    /// Whether no turn can come any more in the line that leads to this concert alone: it was cancelled, or has been over
+    /// for [`LINE_KEPT`]. A sale that is closed or postponed may go on, and keeps its places.
+    #[must_use]
+    pub fn is_line_over(&self, now: Time) -> bool {
+        matches!(self.status_at(now.minus(LINE_KEPT)), ConcertStatus::Cancelled | ConcertStatus::Over)
     }
 
     /// Whether a paid ticket is of worth at `now`: the concert has not begun, or its buyers may have their points back at

@@ -84,6 +84,7 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::AdvanceRoom { room_id, fence, limit, asleep } => {
             tokens::advance(world, caller, *room_id, *fence, *limit, asleep)
         }
+        Command::EndLine { concert_id, .. } => concerts::end_line(world, caller, *concert_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),
         Command::CancelReservation { reservation_id } => holds::cancel(world, caller, *reservation_id),
         Command::ExpireHolds { reservation_ids } => holds::expire(world, caller, reservation_ids),

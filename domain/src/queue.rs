@@ -41,7 +41,7 @@ pub enum EndReason {
     Paid,
     /// Its user left the line.
     Left,
-    /// Its time ran out.
+    /// Its time ran out, or its concert was cancelled or is over.
     Expired,
     /// It let too many turns pass: a new place is at the end of the line.
     Missed,

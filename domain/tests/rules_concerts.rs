@@ -4,17 +4,18 @@ mod support;
 
 use frontrow_domain::{
     command::{Command, ConcertChange, Outcome},
-    concert::{Closing, Concert, ConcertStatus, LATE_SALES},
+    concert::{Closing, Concert, ConcertStatus, LATE_SALES, LINE_KEPT},
     id::{ConcertId, PaymentId, ReservationId, RoomId, SeatId},
     payment::PaymentStatus,
+    queue::{EndReason, TokenStatus},
     reservation::ReservationStatus,
     seat::CONCERT_CANCELLED,
     time::Time,
     user::Caller,
 };
 use support::{
-    BOSS, CLOCK, CLOSES, DAY, ENDS, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, START, add_seats, at, block,
-    cancel, free, hold, issue, new_concert, pay, refund, sweep, update_concert,
+    BOSS, CLOCK, CLOSES, DAY, ENDS, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, SORA, START, add_seats, advance,
+    at, block, cancel, free, hold, issue, new_concert, pay, refund, set_cap, sweep, token_id, update_concert,
 };
 
 fn to(status: ConcertStatus) -> Command {
@@ -392,4 +393,58 @@ fn a_concert_is_settled_when_nothing_can_come_any_more() {
     // Refunds that are asked for later are found again.
     office.run([(late + S, BOSS, refund_all(1), "concert")]);
     assert_eq!(wound_up_at(&office), None);
+}
+
+fn end_line(concert: i64, limit: u32) -> Command {
+    Command::EndLine { concert_id: ConcertId::new(concert), limit }
+}
+
+#[test]
+fn the_line_of_a_cancelled_concert_ends_from_its_head_on() {
+    let mut office = Office::new();
+    office.run([
+        (0, BOSS, set_cap(OWN, 1), "room"),
+        (0, MINJI, issue(OWN), "new"),
+        (0, JUNHO, issue(OWN), "new"),
+        (0, SORA, issue(OWN), "new"),
+        (S, CLOCK, advance(OWN), "offered 1, lapsed 0"),
+        (S, CLOCK, end_line(2, 10), "offered 0, lapsed 0"),
+        (2 * S, BOSS, call_off(2), "concert"),
+        (2 * S, BOSS, end_line(2, 10), "forbidden"),
+        (2 * S, CLOCK, end_line(9, 10), "not_found"),
+        (2 * S, CLOCK, end_line(1, 10), "offered 0, lapsed 0"),
+        (2 * S, CLOCK, end_line(2, 1), "offered 0, lapsed 1"),
+    ]);
+    let ended = office.token(token_id(OWN, 2));
+    assert_eq!((ended.status, ended.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
+    assert_eq!((ended.expired_at, office.model.rooms[&OWN].cursor), (Some(at(2 * S)), ended.id.position));
+    assert_eq!(office.status(token_id(OWN, 3)), TokenStatus::Waiting, "one was asked for");
+    office.run([
+        (3 * S, CLOCK, end_line(2, 10), "offered 0, lapsed 1"),
+        (3 * S, CLOCK, end_line(2, 10), "offered 0, lapsed 0"),
+    ]);
+    assert_eq!(office.status(token_id(OWN, 1)), TokenStatus::Offered, "its deadline ends it");
+    assert_eq!(office.status(token_id(OWN, 3)), TokenStatus::Ended);
+}
+
+#[test]
+fn a_line_ends_an_hour_after_its_concert_and_never_while_that_is_closed_or_postponed() {
+    let hour = ENDS + LINE_KEPT.micros();
+    let to = |status| update_concert(2, ConcertChange { status: Some(status), ..ConcertChange::default() });
+    for (status, at_the_hour) in [
+        (None, "offered 0, lapsed 1"),
+        (Some(ConcertStatus::Closed), "offered 0, lapsed 1"),
+        (Some(ConcertStatus::Postponed), "offered 0, lapsed 0"),
+    ] {
+        let mut office = Office::new();
+        office.run([(0, MINJI, issue(OWN), "new")]);
+        if let Some(status) = status {
+            office.run([(S, BOSS, to(status), "concert")]);
+        }
+        office.run([
+            (2 * S, CLOCK, end_line(2, 10), "offered 0, lapsed 0"),
+            (hour - 1, CLOCK, end_line(2, 10), "offered 0, lapsed 0"),
+            (hour, CLOCK, end_line(2, 10), at_the_hour),
+        ]);
+    }
 }

@@ -46,6 +46,7 @@ fn home_of(request: &Request, lanes: usize) -> (Home, Choice) {
     let shares = (lanes - half).div_ceil(2);
     let home = match &request.command {
         Command::IssueToken { room_id, .. } | Command::AdvanceRoom { room_id, .. } => Home::Line(*room_id),
+        Command::EndLine { concert_id, .. } => Home::Line(RoomId::of_concert(*concert_id)),
         Command::ActivateToken { token } | Command::LeaveQueue { token } => Home::Line(token.room_id),
         Command::Hold { token, .. } | Command::Pay { token, .. } | Command::WakeToken { token } => {
             Home::Sale(token.room_id, usize::try_from(token.position.0.unsigned_abs()).unwrap_or(0) % shares)

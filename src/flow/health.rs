@@ -4,6 +4,7 @@ use super::BoxOffice;
 use crate::{
     clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew},
     engine::Health,
+    queue::view::Rest,
     store::{Damage, Sharing, Store, StoreError},
     telemetry::{Resting, RoomFigures, Up},
 };
@@ -74,7 +75,8 @@ impl BoxOffice {
                 cap: view.room().max_active,
                 gate: view.room().gate,
                 resting: match view.rest(now, self.rules.offer_lead) {
-                    Some(_) => Resting::Yes,
+                    Some(Rest::For(_)) => Resting::UntilOpening,
+                    Some(Rest::SaleClosed) => Resting::SaleOver,
                     None => Resting::No,
                 },
             })

@@ -58,7 +58,7 @@ pub struct TokenBody {
     deadline: Option<Time>,
     /// When it ended.
     expired_at: Option<Time>,
-    /// Why it ended; `missed` after it let too many turns pass.
+    /// Why it ended; `missed` after it let too many turns pass, `expired` too when its concert is cancelled or over.
     end_reason: Option<EndReason>,
     /// Its place in the line now.
     queue: PositionBody,

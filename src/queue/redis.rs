@@ -354,12 +354,15 @@ async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError>
     reader.begin().await
 }
 
-/// Exchanges heartbeats of the rooms in which something lives, some at a time.
+/// Exchanges heartbeats of the rooms in which something can move, some at a time.
 async fn exchange_for_ever(lines: Arc<Lines>, link: Arc<Link>) {
     let mut exchanges = JoinSet::new();
     loop {
         tokio::time::sleep(EXCHANGE_EVERY).await;
-        let busy = lines.memory.busy_rooms();
+        let mut busy = lines.memory.busy_rooms();
+        // Where nothing can move, it matters to nothing whom the others heard of.
+        let now = lines.clock.now();
+        busy.retain(|room| lines.memory.view(*room).is_some_and(|view| view.needs_leader(now)));
         lines.heartbeats.keep_only(&busy);
         lines.leases.keep_only(&busy);
         for room in busy {

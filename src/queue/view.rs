@@ -210,6 +210,14 @@ impl RoomView {
         self.live.is_empty() && self.total_waiting() == 0
     }
 
+    /// Whether its line has to be moved, now or by and by. Not once its sale is over and all that live in it wait: nothing
+    /// changes there unless a command changes it.
+    #[must_use]
+    pub fn needs_leader(&self, now: Time) -> bool {
+        let may_move = !self.room.is_sale_over(now) || self.next_deadline().is_some();
+        may_move && !self.is_quiet()
+    }
+
     /// The share of those in line that were heard of lately, in millionths.
     #[must_use]
     pub fn alive_ppm(&self) -> i64 {

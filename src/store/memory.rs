@@ -244,10 +244,11 @@ impl Store for MemoryStore {
         Ok(SeatCounts::of(seats.map(|seat| (seat.status, 1))))
     }
 
-    async fn concerts_to_wind_up(&self, rows: u32) -> Result<Vec<Concert>, StoreError> {
+    async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
         let model = &self.state().model;
         let is_left = |row: &&Concert| row.status == ConcertStatus::Cancelled && row.wound_up_at.is_none();
-        Ok(model.concerts.values().filter(is_left).take(limit(rows)).cloned().collect())
+        let rows = model.concerts.values().filter(|row| Some(row.concert_id) > page.after);
+        Ok(rows.filter(is_left).take(limit(page.limit)).cloned().collect())
     }
 
     async fn remnants(&self, concert: &Concert, after: i32, rows: u32) -> Result<Vec<Remnant>, StoreError> {

@@ -227,8 +227,8 @@ impl Store for PostgresStore {
         self.reads.seat_counts(concert).await
     }
 
-    async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError> {
-        self.reads.concerts_to_wind_up(limit).await
+    async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        self.reads.concerts_to_wind_up(page).await
     }
 
     async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {

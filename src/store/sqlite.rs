@@ -256,8 +256,8 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::seat_counts(conn, concert)).await
     }
 
-    async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError> {
-        self.read(move |conn| reads::concerts_to_wind_up(conn, limit)).await
+    async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        self.read(move |conn| reads::concerts_to_wind_up(conn, page)).await
     }
 
     async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {

@@ -108,9 +108,11 @@ impl Lines {
         }
     }
 
-    /// Looks at every line in which something lives; the others need no leader.
+    /// Looks at every line in which something can move; the others need no leader.
     async fn look_at_all(&mut self) {
-        let busy = self.office.queue.busy_rooms();
+        let now = self.office.store_time();
+        let mut busy = self.office.queue.busy_rooms();
+        busy.retain(|room| self.office.queue.view(*room).is_some_and(|view| view.needs_leader(now)));
         let now_busy: BTreeSet<_> = busy.iter().copied().collect();
         for quiet in self.shown.difference(&now_busy) {
             self.office.metrics.leader(*quiet, None);
@@ -122,14 +124,14 @@ impl Lines {
 
     /// Looks which of these lines this instance leads and can move, and begins to move them.
     async fn look_at(&mut self, rooms: &[RoomId]) {
-        let now = Instant::now();
+        let (now, store_time) = (Instant::now(), self.office.store_time());
         let mut wanted = Vec::with_capacity(rooms.len());
         for room in rooms {
             if let Some(under_way) = self.under_way.get_mut(room) {
                 under_way.meanwhile = Meanwhile::Something;
             } else if self.resting.get(room).is_none_or(|rest| rest.until <= now)
                 && let Some(view) = self.office.queue.view(*room)
-                && !view.is_quiet()
+                && view.needs_leader(store_time)
             {
                 wanted.push((*room, view.room().fence));
             }
@@ -261,8 +263,9 @@ mod tests {
         workers::testing::{SETTINGS, START, ask, join, join_in, open, own_room, settings},
     };
     use frontrow_domain::{
-        command::RoomChange,
-        id::{Position, TokenId},
+        command::{ConcertChange, RoomChange},
+        concert::ConcertStatus,
+        id::{ConcertId, Position, TokenId},
         user::Caller,
     };
 
@@ -340,6 +343,39 @@ mod tests {
         let view = |room| office.queue.view(room).unwrap();
         assert!(rooms.iter().all(|room| view(*room).offered() == 1));
         assert!(lines.shown.iter().eq(&rooms), "the line of {quiet} needs no leader");
+    }
+
+    #[tokio::test]
+    async fn a_line_whose_sale_is_over_needs_no_leader_while_all_in_it_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let room = own_room(&office).await;
+        let concert_id = ConcertId::new(room.get());
+        let (first, _) = (join_in(&office, 1, room).await, join_in(&office, 2, room).await);
+        let set = async |status| {
+            let change = ConcertChange { status: Some(status), ..ConcertChange::default() };
+            ask(&office, Caller::System, Command::UpdateConcert { concert_id, change }).await;
+        };
+        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        let change = RoomChange { max_active: Some(1), ..RoomChange::default() };
+        ask(&office, Caller::System, Command::SetRoom { room_id: room, change }).await;
+        move_line(&office, room, Fence(0), SETTINGS).await.unwrap();
+        set(ConcertStatus::Closed).await;
+        lines.look_at_all().await;
+        assert!(lines.shown.contains(&room), "a turn is offered, which lapses");
+        let token = TokenId { room_id: room, position: Position(1) };
+        ask(&office, first, Command::LeaveQueue { token }).await;
+        lines.look_at_all().await;
+        assert!(!lines.shown.contains(&room) && lines.under_way.is_empty());
+        set(ConcertStatus::Scheduled).await;
+        lines.look_at_all().await;
+        assert!(lines.shown.contains(&room), "the sale goes on");
+        let (_, moved) = lines.moves.join_next().await.unwrap().unwrap();
+        moved.unwrap();
+        assert_eq!(office.queue.view(room).unwrap().offered(), 1, "the place was kept");
     }
 
     #[tokio::test]

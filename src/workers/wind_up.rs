@@ -1,33 +1,79 @@
-//! Winds up cancelled concerts: blocks what is unsold, and gives back what was paid.
+//! Winds up cancelled concerts: blocks what is unsold, and gives back what was paid. Ends the lines of concerts for which
+//! no turn can come any more.
 
 use super::{command, rest};
-use crate::{engine::Health, flow::BoxOffice, store::StoreError};
+use crate::{
+    engine::Health,
+    flow::BoxOffice,
+    store::{Page, StoreError},
+};
 use frontrow_domain::{
     command::{Command, Outcome},
     concert::{Concert, LATE_SALES},
-    id::ConcertId,
+    id::{ConcertId, RoomId},
+    rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How often the store is asked for cancelled concerts that are not wound up.
 const WIND_UP_TICK: Duration = Duration::from_secs(1);
-/// How many of them one round looks at.
+/// How many of them are read at once.
 const WIND_UP_CONCERTS_MAX: u32 = 100;
 /// How long a concert is left alone of which nothing that is left could be wound up.
 const WIND_UP_REST: Span = Span::from_secs(60);
 /// How many of their seats one command winds up; never more than [`WIND_UP_MAX`](frontrow_domain::rules::WIND_UP_MAX).
 const WIND_UP_PART: u32 = 100;
+/// How long a line is left alone whose sale is over, but may go on.
+const KEPT_LINE_REST: Span = Span::from_secs(60);
+/// How many commands in a row end the places of one line before the other lines have their turn.
+const LINE_PARTS_MAX: u32 = 50;
 
-/// Winds up cancelled concerts: those of before a start too, since what is left to do stands in their rows.
+/// Winds up cancelled concerts: those of before a start too, since what is left to do stands in their rows. And ends lines
+/// that are over.
 pub(super) async fn wind_up_concerts(office: Arc<BoxOffice>) {
-    let mut resting = HashMap::new();
+    let (mut resting, mut kept) = (HashMap::new(), HashMap::new());
     loop {
         rest(&office, WIND_UP_TICK).await;
         if let Err(error) = wind_up_all(&office, WIND_UP_PART, &mut resting).await {
             tracing::warn!(%error, "cannot wind up cancelled concerts");
         }
+        if let Err(error) = end_lines(&office, TOKENS_PER_ADVANCE_MAX, &mut kept).await {
+            tracing::warn!(%error, "cannot end the lines of concerts that are over");
+        }
     }
+}
+
+/// One round through the lines of concerts in which somebody waits though the sale is over: the places of those end for
+/// which no turn can come any more, `part` a command. `kept` says until when the others are left alone.
+async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Time>) -> Result<(), StoreError> {
+    if office.engine.health() != Health::Sound {
+        return Ok(());
+    }
+    let now = office.store_time();
+    kept.retain(|_, until| now < *until);
+    for room in office.queue.busy_rooms() {
+        let Some(concert_id) = room.concert().filter(|_| !kept.contains_key(&room)) else { continue };
+        let Some(view) = office.queue.view(room) else { continue };
+        if !view.room().is_sale_over(now) || view.total_waiting() == 0 {
+            continue;
+        }
+        if !office.store.concert(concert_id).await?.is_some_and(|concert| concert.is_line_over(now)) {
+            kept.insert(room, now.plus(KEPT_LINE_REST));
+            continue;
+        }
+        let mut ended = 0_u32;
+        for _ in 0..LINE_PARTS_MAX {
+            match command(office, Command::EndLine { concert_id, limit: part }).await {
+                Some(Outcome::Advanced { lapsed, .. }) if lapsed > 0 => ended = ended.saturating_add(lapsed),
+                _ => break,
+            }
+        }
+        if ended > 0 {
+            tracing::info!(%concert_id, tokens = ended, "waiting tokens were ended: their concert is over or cancelled");
+        }
+    }
+    Ok(())
 }
 
 /// One round through all cancelled concerts that are not wound up, `part` of their seats a command. `resting` says until
@@ -38,15 +84,25 @@ async fn wind_up_all(office: &BoxOffice, part: u32, resting: &mut HashMap<Concer
     }
     let now = office.clock.now();
     resting.retain(|_, until| now < *until);
-    for concert in office.store.concerts_to_wind_up(WIND_UP_CONCERTS_MAX).await? {
-        let concert_id = concert.concert_id;
-        if !resting.contains_key(&concert_id) && wind_up_one(office, &concert, part).await? == WindUpRound::Stuck {
+    let mut after = None;
+    loop {
+        let concerts = office.store.concerts_to_wind_up(Page { after, limit: WIND_UP_CONCERTS_MAX }).await?;
+        let Some(last) = concerts.last() else { return Ok(()) };
+        after = Some(last.concert_id);
+        for concert in concerts {
+            let concert_id = concert.concert_id;
+            if resting.contains_key(&concert_id) {
+                continue;
+            }
             let left = "what is left of a cancelled concert cannot be wound up for now; the next try is in a minute";
-            tracing::warn!(%concert_id, "{left}");
+            match wind_up_one(office, &concert, part).await {
+                Ok(WindUpRound::Fine) => continue,
+                Ok(WindUpRound::Stuck) => tracing::warn!(%concert_id, "{left}"),
+                Err(error) => tracing::warn!(%concert_id, %error, "{left}"),
+            }
             resting.insert(concert_id, now.plus(WIND_UP_REST));
         }
     }
-    Ok(())
 }
 
 /// How a round through a cancelled concert ended.
@@ -96,14 +152,18 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        store::{Page, memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{START, ask, hold_five, open, settings},
+        store::{memory::MemoryStore, sqlite::SqliteStore},
+        workers::testing::{START, ask, hold_five, join_in, open, own_room, settings},
     };
     use frontrow_domain::{
-        id::{Position, ReservationId, RoomId, TokenId, UserId},
+        command::ConcertChange,
+        concert::{ConcertStatus, LINE_KEPT},
+        id::{Position, ReservationId, TokenId, UserId},
         money::Money,
         points::PointKind,
+        queue::{EndReason, TokenStatus},
         rules::Rules,
+        seat::{NewSeat, SeatLabel},
         user::Caller,
     };
     use uuid::Uuid;
@@ -145,7 +205,8 @@ mod tests {
         let report = crate::check::sqlite::run(&path).await.unwrap();
         assert!(report.is_clean(), "{report}");
 
-        let left = async || office.store.concerts_to_wind_up(10).await.unwrap().len();
+        let page = Page { after: None, limit: 10 };
+        let left = async || office.store.concerts_to_wind_up(page).await.unwrap().len();
         wind_up_all(&office, 2, &mut HashMap::new()).await.unwrap();
         assert_eq!(left().await, 1, "a payment that was decided before may still come");
         clock.advance(Span::from_secs(60));
@@ -189,5 +250,78 @@ mod tests {
         clock.advance(WIND_UP_REST);
         wind_up_all(&office, 2, &mut resting).await.unwrap();
         assert!(resting[&concert_id] > until, "it is tried again");
+    }
+
+    #[tokio::test]
+    async fn concerts_that_rest_keep_no_other_from_being_wound_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let mut resting = HashMap::new();
+        for _ in 0..WIND_UP_CONCERTS_MAX {
+            resting.insert(own_room(&office).await.concert().unwrap(), START.plus(WIND_UP_REST));
+        }
+        let last = own_room(&office).await.concert().unwrap();
+        let seat = NewSeat { seat_number: 1, price: Money::new(1), label: SeatLabel::default() };
+        ask(&office, Caller::System, Command::AddSeats { concert_id: last, seats: vec![seat] }).await;
+        for concert_id in (1..=last.get()).map(ConcertId::new) {
+            let reason = "The singer is ill.".to_owned();
+            ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
+        }
+        wind_up_all(&office, WIND_UP_PART, &mut resting).await.unwrap();
+        assert_eq!(office.store.seat_counts(last).await.unwrap().blocked, 1);
+    }
+
+    #[tokio::test]
+    async fn the_line_of_a_cancelled_concert_ends_part_by_part_and_its_room_is_quiet() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let room = own_room(&office).await;
+        let concert_id = room.concert().unwrap();
+        for number in 1..=5 {
+            join_in(&office, number, room).await;
+        }
+        let mut kept = HashMap::new();
+        end_lines(&office, 2, &mut kept).await.unwrap();
+        assert_eq!((office.queue.view(room).unwrap().total_waiting(), kept.len()), (5, 0), "it is on sale");
+        let reason = "The singer is ill.".to_owned();
+        ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
+        end_lines(&office, 2, &mut kept).await.unwrap();
+        assert_eq!(office.queue.busy_rooms(), []);
+        for position in (1..=5).map(Position) {
+            let token = office.store.token(TokenId { room_id: room, position }).await.unwrap().unwrap();
+            assert_eq!((token.status, token.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
+        }
+        let line = office.store.line(room).await.unwrap().unwrap();
+        assert_eq!(line.room.cursor, Position(5), "the rows can be pruned by and by");
+    }
+
+    #[tokio::test]
+    async fn places_are_kept_while_the_sale_may_go_on_and_an_hour_beyond_the_concerts_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let office = open(&config, store, clock.clone()).await;
+        let (closed, postponed) = (own_room(&office).await, own_room(&office).await);
+        for (number, room, status) in [(1, closed, ConcertStatus::Closed), (2, postponed, ConcertStatus::Postponed)] {
+            join_in(&office, number, room).await;
+            let change = ConcertChange { status: Some(status), ..ConcertChange::default() };
+            let concert_id = room.concert().unwrap();
+            ask(&office, Caller::System, Command::UpdateConcert { concert_id, change }).await;
+        }
+        let ends_at = office.store.concert(closed.concert().unwrap()).await.unwrap().unwrap().ends_at;
+        let mut kept = HashMap::new();
+        clock.advance(ends_at.plus(LINE_KEPT).minus(Span::from_secs(1)).since(START));
+        end_lines(&office, 10, &mut kept).await.unwrap();
+        assert_eq!((office.queue.busy_rooms(), kept.len()), (vec![closed, postponed], 2));
+        clock.advance(KEPT_LINE_REST);
+        end_lines(&office, 10, &mut kept).await.unwrap();
+        assert_eq!(office.queue.busy_rooms(), [postponed]);
     }
 }

@@ -41,6 +41,7 @@ macro_rules! conformance {
                 a_room_with_a_small_cap_keeps_to_it,
                 a_claim_ends_who_is_overdue_before_it_meets_a_full_room,
                 the_line_of_an_unknown_room_is_none,
+                a_cancelled_concerts_line_ends_part_by_part_from_its_head,
                 all_rooms_tell_at_once_whether_something_lives_in_them,
                 a_line_is_no_earlier_than_what_was_refused_before,
             },

@@ -49,7 +49,7 @@ impl Office {
         Server::over(folder, config, Clock::System).await
     }
 
-    /// Own rooms of concerts whose sales are over.
+    /// Own rooms of concerts that are over, in each of which somebody still waits.
     async fn add_past_concerts(&self, count: u32) {
         let client = self.database.client().await;
         client
@@ -66,7 +66,16 @@ impl Office {
                      SELECT id, 'Past', 'Artist', 'Hall', 'Asia/Seoul', '2020-01-01', '20:00:00', '22:00:00',
                          1577880000000000, 1577887200000000, 1000, 1577000000000000, 1577880000000000, 'with_start',
                          id, 'scheduled', 0, 0 FROM ids)
-                 INSERT INTO room_cap SELECT id, 10, 0 FROM ids"
+                 INSERT INTO room_cap SELECT id, 10, 0 FROM ids;
+                 WITH rooms AS MATERIALIZED (
+                     SELECT room_id, nextval('room_position_' || room_id) AS position, gen_random_uuid() AS user_id
+                     FROM room AS r WHERE room_id > 0 AND NOT EXISTS (
+                         SELECT FROM waiting_token AS w WHERE w.room_id = r.room_id)),
+                 users AS (
+                     INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+                     SELECT user_id, 'Late', 'late' || room_id || '@example.com', '', 'buyer', 0, 0 FROM rooms)
+                 INSERT INTO waiting_token (room_id, position, user_id, status, issued_at)
+                 SELECT room_id, position, user_id, 'waiting', 1577000000000000 FROM rooms"
             ))
             .await
             .unwrap();
@@ -116,13 +125,27 @@ async fn metrics(server: &Server) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finished_rooms_cost_idle_instances_nothing() {
     let office = Office::open().await;
+    // Somebody waits in each, until the instances have ended the lines.
+    let retire = async || {
+        let (one, two) = (office.instance().await, office.instance().await);
+        for server in [&one, &two] {
+            eventually("the past rooms are quiet", async || {
+                server.app().office.queue.busy_rooms().is_empty().then_some(())
+            })
+            .await;
+        }
+        (one, two)
+    };
     office.add_past_concerts(3).await;
-    let (one, two) = (office.instance().await, office.instance().await);
+    let (one, two) = retire().await;
     let few = office.cost().await;
     one.stop().await;
     two.stop().await;
 
     office.add_past_concerts(300).await;
+    let (one, two) = retire().await;
+    one.stop().await;
+    two.stop().await;
     let before = office.statements().await;
     let (one, two) = (office.instance().await, office.instance().await);
     let started = office.statements().await - before;

@@ -10,7 +10,7 @@ use crate::{
     },
     id::{ConcertId, PaymentId, RoomId, SeatId},
     money::Money,
-    queue::Room,
+    queue::{EndReason, Room, TokenStatus},
     refusal::{Refusal, Thing},
     reservation::ReservationStatus,
     rules::STATUS_REASON_LEN_MAX,
@@ -282,6 +282,31 @@ fn take_off_sale(world: &mut World, concert: &Concert, seat_id: SeatId) -> bool 
             true
         }
     }
+}
+
+/// Ends those at the head of the concert's own line, as many as were loaded. Offered, active and silent ones end by their
+/// deadlines.
+pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    let concert = find(world, id)?;
+    let mut lapsed = 0_u32;
+    if concert.is_line_over(world.now)
+        && let Some(mut room) = own_room(world, &concert)
+    {
+        for token_id in world.head.remove(&room.room_id).unwrap_or_default() {
+            let token = world.token(token_id).filter(|token| token.status == TokenStatus::Waiting);
+            let Some(token) = token else { continue };
+            room.cursor = room.cursor.max(token_id.position);
+            world.put_token(token.ended(world.now, EndReason::Expired));
+            lapsed = lapsed.saturating_add(1);
+        }
+        if lapsed > 0 {
+            world.rooms.put(room.room_id, room);
+        }
+    }
+    Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed })
 }
 
 pub(super) fn settle(world: &mut World, caller: Caller, id: ConcertId, seen: Time) -> Decision {

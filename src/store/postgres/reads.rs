@@ -123,9 +123,10 @@ const CONCERTS_TO_WIND_UP: Statement = Statement {
     sql: concat!(
         "SELECT ",
         concert_columns!(),
-        " FROM concert WHERE status = 'cancelled' AND wound_up_at IS NULL ORDER BY concert_id LIMIT $1"
+        " FROM concert WHERE status = 'cancelled' AND wound_up_at IS NULL AND concert_id > $1",
+        " ORDER BY concert_id LIMIT $2"
     ),
-    types: &[Type::INT8],
+    types: &[Type::INT8, Type::INT8],
 };
 
 /// What is left to wind up of a concert: seats that are not paid, and with $3 those that are.
@@ -485,8 +486,9 @@ impl Reads {
         Ok(SeatCounts::of(self.list(&SEAT_COUNTS, &[&concert.get()], rows::seat_count).await?))
     }
 
-    pub(super) async fn concerts_to_wind_up(&self, limit: u32) -> Result<Vec<Concert>, StoreError> {
-        self.list(&CONCERTS_TO_WIND_UP, &[&i64::from(limit)], rows::concert).await
+    pub(super) async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        let after = page.after.map_or(0, ConcertId::get);
+        self.list(&CONCERTS_TO_WIND_UP, &[&after, &i64::from(page.limit)], rows::concert).await
     }
 
     pub(super) async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {

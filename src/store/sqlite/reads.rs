@@ -282,16 +282,16 @@ pub(super) fn seat_counts(conn: &Connection, concert: ConcertId) -> Result<SeatC
     Ok(SeatCounts::of(rows))
 }
 
-pub(super) fn concerts_to_wind_up(conn: &Connection, limit: u32) -> Result<Vec<Concert>> {
+pub(super) fn concerts_to_wind_up(conn: &Connection, page: Page<ConcertId>) -> Result<Vec<Concert>> {
     list(
         conn,
         concat!(
             "SELECT ",
             concert_columns!(),
             " FROM concert INDEXED BY concert_to_wind_up WHERE status = 'cancelled' AND wound_up_at IS NULL",
-            " ORDER BY concert_id LIMIT ?1"
+            " AND concert_id > ?1 ORDER BY concert_id LIMIT ?2"
         ),
-        (limit,),
+        (page.after.map_or(0, ConcertId::get), page.limit),
         rows::concert,
     )
 }

@@ -261,6 +261,28 @@ pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(offic
     assert_lives([house, (rooms[0], 1, quiet), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
 }
 
+pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(office: &Fixture) {
+    let concert_id = office.concert_like(NewConcert { own_room_max_active: Some(1), ..new_concert() }).await.concert_id;
+    let room_id = RoomId::of_concert(concert_id);
+    for _ in 0..5 {
+        let user = office.register().await;
+        office.join(user, room_id).await;
+    }
+    office.advance_line(room_id, 1).await;
+    let end = async || match office.ask(Caller::System, Command::EndLine { concert_id, limit: 3 }).await {
+        Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed }) => lapsed,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(end().await, 0, "it is on sale");
+    let reason = "The singer is ill.".to_owned();
+    office.ask(Caller::System, Command::CancelConcert { concert_id, reason }).await.unwrap();
+    assert_eq!([end().await, end().await, end().await], [3, 1, 0]);
+    let line = office.store.line(room_id).await.unwrap().unwrap();
+    assert_eq!((line.waiting, line.others.len(), line.room.cursor), (vec![], 1, Position(5)));
+    let last = office.store.token(TokenId { room_id, position: Position(5) }).await.unwrap().unwrap();
+    assert_eq!((last.status, last.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
+}
+
 pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {
     assert_eq!(office.store.line(RoomId::of_concert(ConcertId::new(99))).await.unwrap(), None);
 }
