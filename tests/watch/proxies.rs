@@ -6,6 +6,7 @@ use crate::{
     servers::{folder, free_port},
     support::eventually,
 };
+use frontrow::config::Cli;
 use std::{
     fmt::Write as _,
     fs::File,
@@ -204,4 +205,23 @@ fn every_proxy_treats_the_instances_in_the_same_way() {
     }
     let said = |file| std::fs::read(deploy(file)).unwrap();
     assert!(said("compose/errors/try-again.http") == said("kubernetes/try-again.http"));
+}
+
+/// The number that stands behind a word in a file.
+fn number_after(file: &str, word: &str) -> u32 {
+    let text = std::fs::read_to_string(deploy(file)).unwrap();
+    let (_, rest) = text.split_once(word).unwrap();
+    rest.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_autoscaler_stops_before_postgresql_and_the_proxy_run_out_of_room() {
+    let servers = Cli::load(["frontrow", "serve"].map(Into::into)).unwrap().config.servers;
+    let surge = number_after("kubernetes/deployment.yaml", "maxSurge:");
+    let most = number_after("kubernetes/autoscaler.yaml", "maxReplicas:") + surge;
+    // What docs/cluster.md reckons, and what PostgreSQL has unless it was set.
+    let connections = most * (servers.database_lanes + servers.database_readers) + 20;
+    assert!(connections <= 100, "{connections}");
+    let room = number_after("kubernetes/haproxy.cfg", "server-template frontrow");
+    assert!(most <= room && room == number_after("compose/haproxy.cfg", "server-template frontrow"), "{most} {room}");
 }
