@@ -1,7 +1,15 @@
 // Shows /openapi.json: operations by tag, with their parameters, schemas and errors, and a form to try each.
 const METHODS = ["get", "post", "patch", "put", "delete"];
 const DEPTH_MAX = 6;
+/** A sale from the first call to the last, by operation. */
+const SALE = ["sign_in", "concerts", "seats", "issue_token", "position", "activate_token", "hold", "balance", "charge", "pay", "refund"];
+/** Fields of an answer that other calls name in their path or body. */
+const CARRIED = ["concert_id", "reservation_id", "payment_id"];
 let api;
+/** What the answers so far said of those fields. */
+const carried = new Map();
+/** The bodies that are shown as they were proposed, with their proposals. */
+const proposals = new Map();
 
 /** Makes an element. Text is always set as text: nothing in the document can become markup. */
 function el(name, attributes = {}, ...children) {
@@ -107,7 +115,7 @@ function parametersView(parameters) {
   const rows = parameters.map((one) => el("tr", {},
     el("td", {}, el("code", { class: one.required ? "required" : "" }, one.name)), el("td", {}, one.in),
     el("td", {}, typeOf(one.schema ?? {})), el("td", {}, ...prose([one.description, boundsOf(resolve(one.schema))].filter(Boolean).join(" · ")))));
-  return el("section", {}, el("h3", {}, "Parameters"), el("table", {}, ...rows));
+  return el("section", {}, el("h4", {}, "Parameters"), el("table", {}, ...rows));
 }
 
 function headersView(headers) {
@@ -117,13 +125,43 @@ function headersView(headers) {
 }
 
 function responsesView(responses) {
-  const section = el("section", {}, el("h3", {}, "Answers"));
+  const section = el("section", {}, el("h4", {}, "Answers"));
   for (const [status, raw] of Object.entries(responses ?? {})) {
     const answer = resolve(raw);
     section.append(el("details", {}, el("summary", {}, el("b", {}, status), " ", ...prose(answer.description)),
       headersView(answer.headers), contentView(contentOf(answer))));
   }
   return section;
+}
+
+/** A proposed body with the numbers that answers have told since. */
+function proposal(value) {
+  const known = Object.entries(value ?? {}).map(([name, one]) => [name, carried.get(name) ?? one]);
+  return JSON.stringify(value && !Array.isArray(value) ? Object.fromEntries(known) : value, null, 2);
+}
+
+/** Keeps what an answer tells that other calls need. */
+function carry(answer) {
+  for (const name of CARRIED.filter((one) => Number.isInteger(answer?.[one]))) carried.set(name, answer[name]);
+  for (const [text, [value, shown]] of proposals) {
+    if (text.value !== shown) continue;
+    text.value = proposal(value);
+    proposals.set(text, [value, text.value]);
+  }
+}
+
+/** Buttons that put the tokens of an answer into the fields at the top of the page. */
+function tokenButtons(answer) {
+  const tokens = [["session", "session token", answer?.session_token], ["queue", "queue token", answer?.token]];
+  return tokens.filter(([, , token]) => typeof token === "string").map(([field, name, token]) => {
+    const button = el("button", { type: "button" }, `Use this ${name} from now on`);
+    button.addEventListener("click", () => {
+      document.getElementById(field).value = token;
+      button.textContent = `The ${name} is used from now on`;
+      button.disabled = true;
+    });
+    return button;
+  });
 }
 
 /** The form that sends a request, with the tokens from the top of the page. */
@@ -133,58 +171,87 @@ function tryView(method, path, parameters, body) {
   for (const one of parameters) {
     if (one.in === "header" && /^(authorization|queue-token)$/i.test(one.name)) continue;
     const isKey = /^idempotency-key$/i.test(one.name);
-    const input = el("input", { name: one.name, placeholder: isKey ? "made anew for each request where empty" : typeOf(one.schema ?? {}) });
+    const isToken = one.in === "path" && one.name === "token";
+    const placeholder = isKey ? "made anew for each request" : isToken ? "the queue token above" : typeOf(one.schema ?? {});
+    const input = el("input", { name: one.name, placeholder, autocomplete: "off" });
+    if (one.in === "path" && !isToken) input.value = carried.get(one.name) ?? one.example ?? "";
     inputs.set(one, input);
     form.append(el("label", {}, `${one.name} `, input));
   }
   const text = body ? el("textarea", { "aria-label": "Body", spellcheck: "false" }) : null;
-  if (text) text.value = JSON.stringify(body.example, null, 2);
-  const output = el("pre", { hidden: true, "aria-live": "polite" });
-  form.append(...[text, el("button", {}, "Send")].filter(Boolean), output);
+  const propose = (value) => {
+    text.value = proposal(value);
+    proposals.set(text, [value, text.value]);
+  };
+  if (body?.examples.length > 1) {
+    const select = el("select", {}, ...body.examples.map(([name], at) => el("option", { value: at }, name.replaceAll("_", " "))));
+    select.addEventListener("change", () => propose(body.examples[select.value][1]));
+    form.append(el("label", {}, "Example ", select));
+  }
+  if (text) propose(body.example);
+  const output = el("pre", { hidden: true, "aria-live": "polite", tabindex: "0" });
+  const next = el("p", {});
+  form.append(...[text, el("button", {}, "Send")].filter(Boolean), output, next);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const session = document.getElementById("session").value.trim();
+    const queue = document.getElementById("queue").value.trim();
     const headers = new Headers();
     const query = new URLSearchParams();
     let target = path;
     for (const [one, input] of inputs) {
-      if (one.in === "path") target = target.replace(`{${one.name}}`, encodeURIComponent(input.value));
-      else if (input.value && one.in === "query") query.append(one.name, input.value);
-      else if (input.value && one.in === "header") headers.set(one.name, input.value);
+      const value = input.value || (one.in === "path" && one.name === "token" ? queue : "");
+      if (one.in === "path") target = target.replace(`{${one.name}}`, encodeURIComponent(value));
+      else if (value && one.in === "query") query.append(one.name, value);
+      else if (value && one.in === "header") headers.set(one.name, value);
       else if (/^idempotency-key$/i.test(one.name)) headers.set(one.name, `${Date.now()}-${Math.random().toString(36).slice(2)}-docs`);
     }
-    const session = document.getElementById("session").value.trim();
-    const queue = document.getElementById("queue").value.trim();
     if (session) headers.set("Authorization", `Bearer ${session}`);
     if (queue) headers.set("Queue-Token", queue);
     if (text?.value.trim()) headers.set("Content-Type", "application/json");
     output.hidden = false;
     output.textContent = "…";
+    next.replaceChildren();
     try {
       const url = query.size ? `${target}?${query}` : target;
       const answer = await fetch(url, { method: method.toUpperCase(), headers, body: text?.value.trim() || undefined, credentials: "omit" });
-      const raw = await answer.text();
-      let shown = raw;
-      try { shown = JSON.stringify(JSON.parse(raw), null, 2); } catch { /* not JSON: shown as it is */ }
+      let shown = await answer.text();
+      let read;
+      try {
+        read = JSON.parse(shown);
+        shown = JSON.stringify(read, null, 2);
+      } catch { /* not JSON: shown as it is */ }
       const head = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
       output.textContent = `${answer.status} ${answer.statusText}\n${head}\n\n${shown}`;
+      if (answer.ok) {
+        next.replaceChildren(...tokenButtons(read));
+        carry(read);
+      }
     } catch (error) {
       output.textContent = String(error);
     }
   });
-  return el("details", {}, el("summary", {}, "Try it"), form);
+  return el("section", {}, el("h4", {}, "Try it"), form);
 }
 
+/** An operation. What is in it is made when it is opened for the first time. */
 function operationView(method, path, operation, shared) {
   const parameters = [...(shared ?? []), ...(operation.parameters ?? [])].map(resolve);
   const body = contentOf(resolve(operation.requestBody));
-  const id = `${method}-${path}`;
-  return el("details", { class: "operation", id },
-    el("summary", {}, el("span", { class: `method ${method}` }, method.toUpperCase()), el("code", {}, path), " ", ...prose(operation.summary)),
-    operation.description ? el("p", {}, ...prose(operation.description)) : null,
-    parametersView(parameters),
-    body ? el("section", {}, el("h3", {}, "Body"), contentView(body)) : null,
-    responsesView(operation.responses),
-    tryView(method, path, parameters, body));
+  const name = el("h3", {}, el("span", { class: `method ${method}` }, method.toUpperCase()), el("code", {}, path), " ",
+    ...prose(operation.summary));
+  const view = el("details", { class: "operation", id: `${method}-${path}` }, el("summary", {}, name));
+  view.addEventListener("toggle", () => {
+    if (!view.open || view.children.length > 1) return;
+    view.append(...[
+      operation.description ? el("p", {}, ...prose(operation.description)) : null,
+      tryView(method, path, parameters, body),
+      parametersView(parameters),
+      body ? el("section", {}, el("h4", {}, "Body"), contentView(body)) : null,
+      responsesView(operation.responses),
+    ].filter(Boolean));
+  });
+  return view;
 }
 
 async function problemsView() {
@@ -193,6 +260,17 @@ async function problemsView() {
   const rows = (await answer.json()).items.map((one) => el("tr", { id: `problem-${one.code}` },
     el("td", {}, el("code", {}, one.code)), el("td", {}, String(one.status)), el("td", {}, el("b", {}, one.title), " ", ...prose(one.explanation))));
   return el("section", {}, el("h2", { id: "problems" }, "Problems"), el("table", {}, ...rows));
+}
+
+/** Where an operation stands: those of a sale in its order, the others after them. */
+function place(operation) {
+  const at = SALE.indexOf(operation.operationId);
+  return at < 0 ? SALE.length : at;
+}
+
+function link(method, path) {
+  return el("a", { href: `#${method}-${path}` },
+    el("span", { class: `method ${method}` }, method.toUpperCase()), path.replace(/^\/api\/v1/, ""));
 }
 
 async function show() {
@@ -212,11 +290,14 @@ async function show() {
   const main = document.getElementById("operations");
   const index = document.getElementById("index");
   main.replaceChildren();
+  const all = [...groups.values()].flatMap((group) => group.operations);
+  const steps = SALE.map((id) => all.find(([, , operation]) => operation.operationId === id)).filter(Boolean);
+  index.append(el("h2", {}, "A sale, call by call"), el("ol", {}, ...steps.map(([method, path, operation]) =>
+    el("li", {}, link(method, path), ": ", ...prose(operation.summary)))), el("h2", {}, "All calls"));
   for (const [tag, { about, operations }] of groups) {
     if (!operations.length) continue;
-    const links = operations.map(([method, path]) => el("li", {}, el("a", { href: `#${method}-${path}` },
-      el("span", { class: `method ${method}` }, method.toUpperCase()), path.replace(/^\/api\/v1/, ""))));
-    index.append(el("h3", {}, tag), el("ul", {}, ...links));
+    operations.sort((one, other) => place(one[2]) - place(other[2]));
+    index.append(el("h3", {}, tag), el("ul", {}, ...operations.map(([method, path]) => el("li", {}, link(method, path)))));
     main.append(el("h2", {}, tag), ...(about ? [el("p", {}, ...prose(about))] : []), ...operations.map((one) => operationView(...one)));
   }
   const problems = await problemsView();
