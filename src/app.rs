@@ -108,6 +108,7 @@ async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> 
         },
     };
     let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
+    let demo_accounts = if config.demo { DemoAccounts::Open } else { DemoAccounts::Refused };
     let office = Arc::new(BoxOffice {
         store,
         queue,
@@ -118,7 +119,7 @@ async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> 
         clock: clock.clone(),
         ids,
         rules: config.rules(),
-        demo_accounts: if config.demo { DemoAccounts::Open } else { DemoAccounts::Refused },
+        demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
         metrics: Arc::clone(&metrics),
         clock_skew: AtomicI64::new(0),
@@ -129,7 +130,7 @@ async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> 
         office,
         limits,
         service_key: config.load_service_key()?,
-        document: Bytes::from(serde_json::to_vec(&http::api_document())?),
+        document: Bytes::from(serde_json::to_vec(&http::api_document(demo_accounts))?),
     });
     Ok(Opened { app, engine: threads, metrics, clock, tasks: JoinSet::new() })
 }

@@ -89,27 +89,28 @@ fn objects<'de, const MAX: usize, D: Deserializer<'de>, T: Deserialize<'de>>(
 #[serde(deny_unknown_fields)]
 pub struct ConcertDraft {
     /// What it is called.
-    #[schema(example = "Midnight Tide: The First Night")]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide: The First Night")]
     pub title: String,
     /// Who plays.
-    #[schema(example = "Midnight Tide")]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide")]
     pub artist: String,
     /// Where.
-    #[schema(example = "Hangang Hall, Seoul")]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Hangang Hall, Seoul")]
     pub venue: String,
     /// The venue's time zone, by its IANA name.
-    #[schema(example = "Asia/Seoul")]
+    #[schema(format = "time-zone", max_length = 64, example = "Asia/Seoul")]
     pub time_zone: String,
     /// The date at the venue.
     #[schema(value_type = String, format = "date", example = "2027-03-01")]
     pub concert_date: civil::Date,
     /// When it starts, at the venue.
-    #[schema(value_type = String, format = "time", example = "20:00:00")]
+    #[schema(value_type = String, format = "time-local", example = "20:00:00")]
     pub start_time: civil::Time,
     /// When it ends, at the venue; on the next day unless it is later than the start.
-    #[schema(value_type = String, format = "time", example = "22:30:00")]
+    #[schema(value_type = String, format = "time-local", example = "22:30:00")]
     pub end_time: civil::Time,
     /// What a seat costs unless it says otherwise.
+    #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub base_price: Money,
     /// When the sale opens.
     pub opens_at: Time,
@@ -119,7 +120,7 @@ pub struct ConcertDraft {
     /// Gives the concert a waiting room of its own with this many active at once. Without it the concert uses the
     /// house room.
     #[serde(default)]
-    #[schema(example = 100)]
+    #[schema(minimum = 0, maximum = 1_000_000, example = 100)]
     pub own_room_max_active: Option<i64>,
 }
 
@@ -194,18 +195,19 @@ pub struct SeatRange {
     pub to: i32,
     /// The block of the hall.
     #[serde(default)]
-    #[schema(example = "Floor")]
+    #[schema(format = "label", max_length = 40, example = "Floor")]
     pub section: String,
     /// The row in the section.
     #[serde(default)]
-    #[schema(example = "A")]
+    #[schema(format = "label", max_length = 40, example = "A")]
     pub row: String,
     /// The price grade.
     #[serde(default)]
-    #[schema(example = "VIP")]
+    #[schema(format = "label", max_length = 40, example = "VIP")]
     pub grade: String,
     /// What each costs; the concert's base price where it is left out.
     #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub price: Option<Money>,
 }
 
@@ -218,18 +220,19 @@ pub struct SeatDraft {
     pub seat_number: i32,
     /// The block of the hall.
     #[serde(default)]
-    #[schema(example = "Floor")]
+    #[schema(format = "label", max_length = 40, example = "Floor")]
     pub section: String,
     /// The row in the section.
     #[serde(default)]
-    #[schema(example = "A")]
+    #[schema(format = "label", max_length = 40, example = "A")]
     pub row: String,
     /// The price grade.
     #[serde(default)]
-    #[schema(example = "VIP")]
+    #[schema(format = "label", max_length = 40, example = "VIP")]
     pub grade: String,
     /// What it costs; the concert's base price where it is left out.
     #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub price: Option<Money>,
 }
 

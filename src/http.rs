@@ -20,7 +20,10 @@ pub mod reply;
 pub mod reservations;
 pub mod users;
 
-use crate::{config::Secret, flow::BoxOffice};
+use crate::{
+    config::Secret,
+    flow::{BoxOffice, DemoAccounts},
+};
 use axum::{Router, routing::get};
 use bytes::Bytes;
 use limit::RateLimits;
@@ -88,10 +91,10 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(operator::audit))
 }
 
-/// The `OpenAPI` document.
+/// The `OpenAPI` document of a server with or without the demo's accounts.
 #[must_use]
-pub fn api_document() -> Value {
-    openapi::complete(&api().split_for_parts().1)
+pub fn api_document(accounts: DemoAccounts) -> Value {
+    openapi::complete(&api().split_for_parts().1, accounts)
 }
 
 /// Every route of the server, without what surrounds each request.

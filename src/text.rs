@@ -16,6 +16,30 @@ use crate::catalog::BadField;
 use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
 
+/// The inside of a class of characters: those below U+10000 that no text may have, whatever stands beside them.
+macro_rules! refused_everywhere {
+    () => {
+        concat!(
+            "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b\\u200e",
+            "\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0\\ufff0-\\ufffc"
+        )
+    };
+}
+
+/// What [`checked_label`] takes, as a regular expression of ECMA-262 for the documents that describe the API.
+///
+/// It is of the characters that are refused wherever they stand and that one `\u` can name. Those that are possible
+/// between some neighbours only are possible everywhere in it.
+pub const LABEL_PATTERN: &str = concat!("^[^", refused_everywhere!(), "]*$");
+/// What [`checked_text`] takes: the same, with a character that shows something before all others but blanks.
+pub const TEXT_PATTERN: &str = concat!(
+    "^\\s*[^\\s\\u0300-\\u036f\\u200c\\u200d\\ufe00-\\ufe0f",
+    refused_everywhere!(),
+    "][^",
+    refused_everywhere!(),
+    "]*$"
+);
+
 /// The text in normalisation form C.
 #[must_use]
 pub fn nfc(text: &str) -> Cow<'_, str> {
@@ -221,6 +245,27 @@ mod tests {
         ] {
             assert_eq!(checked_text("title", good, 100).unwrap(), good);
         }
+    }
+
+    #[test]
+    fn the_patterns_of_the_documents_take_what_is_taken() {
+        let (text, label) = (regex::Regex::new(TEXT_PATTERN).unwrap(), regex::Regex::new(LABEL_PATTERN).unwrap());
+        let depends_on_its_neighbours = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+        for c in ('\0'..='\u{ffff}').filter(|c| !depends_on_its_neighbours(*c)) {
+            let between = format!("a{c}b");
+            assert_eq!(label.is_match(&between), checked_label("row", &between, 40).is_ok(), "U+{:04X}", u32::from(c));
+            assert_eq!(text.is_match(&between), checked_text("name", &between, 40).is_ok(), "U+{:04X}", u32::from(c));
+        }
+        for blank in ["", " ", "\u{3000}", "\u{301}"] {
+            assert!(!text.is_match(blank), "{blank:?}");
+            assert!(checked_text("name", blank, 40).is_err(), "{blank:?}");
+        }
+        for good in ["Kim Minji", " Kim ", "김민지", "👩\u{200d}👩\u{200d}👧", "I ❤\u{fe0f} NY", "می\u{200c}خواهم"]
+        {
+            assert!(text.is_match(good) && label.is_match(good), "{good}");
+            assert!(checked_text("name", good, 40).is_ok(), "{good}");
+        }
+        assert!(label.is_match(""));
     }
 
     #[test]

@@ -114,10 +114,10 @@ pub struct Concert {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date", example = "2027-03-01"))]
     pub concert_date: civil::Date,
     /// When it starts, at the venue.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time", example = "20:00:00"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time-local", example = "20:00:00"))]
     pub start_time: civil::Time,
     /// When it ends, at the venue; on the next day unless it is later than the start.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time", example = "22:30:00"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time-local", example = "22:30:00"))]
     pub end_time: civil::Time,
     /// The moment it starts.
     pub starts_at: Time,

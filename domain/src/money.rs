@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// what an overflow means is said where it could happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = -1_000_000_000_000_i64, maximum = 1_000_000_000_000_i64, example = 120_000))]
+#[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = -1_000_000_000_000_i64, maximum = 1_000_000_000_000_i64, description = "An amount in whole won.", example = 120_000))]
 #[serde(transparent)]
 pub struct Money(i64);
 

@@ -257,7 +257,8 @@ pub struct Room {
     /// What everybody in line is told.
     #[cfg_attr(feature = "openapi", schema(example = "Doors open at 20:00."))]
     pub message: Option<String>,
-    /// The highest position that was offered a turn or passed over.
+    /// The highest position that was offered a turn or passed over; 0 before the first.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0, example = 120))]
     pub cursor: Position,
     /// Raised when the line is laid anew; tokens of another epoch are not this line's.
     pub epoch: i64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// An instant: microseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time", example = "2027-03-01T11:00:00.25Z"))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time", description = "An instant, as RFC 3339 has it, in UTC.", example = "2027-03-01T11:00:00.250000Z"))]
 pub struct Time(i64);
 
 impl Time {

@@ -34,7 +34,9 @@ pub struct IssuedResetLink {
     expires_at: Time,
 }
 
-/// Locks a buyer's account: its sessions end at once, and signing in is refused until it is unlocked.
+/// Locks a buyer's account.
+///
+/// Its sessions end at once, and signing in is refused until it is unlocked.
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/lock", tag = "operator", operation_id = "lock_user",
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
@@ -49,6 +51,8 @@ pub(super) async fn lock(
 }
 
 /// Unlocks a buyer's account.
+///
+/// The user may sign in again. The sessions from before stay ended.
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/unlock", tag = "operator", operation_id = "unlock_user",
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
@@ -75,8 +79,9 @@ async fn change(
     Ok(replayed(json(&user), done.novelty))
 }
 
-/// Makes a link that sets a new password for a buyer's account, once, within 30 minutes. A new one replaces the one
-/// before.
+/// Makes a reset link.
+///
+/// It sets a new password for a buyer's account, once, within 30 minutes. A new one replaces the one before.
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/reset-links", tag = "operator",
     operation_id = "issue_reset_link",
     params(("user_id" = UserId, Path, description = "The user")),

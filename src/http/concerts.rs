@@ -32,8 +32,10 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 pub(super) struct ConcertQuery {
     /// Part of the title or of the artist's name.
+    #[param(max_length = 100)]
     text: Option<String>,
     /// Part of the venue's name.
+    #[param(max_length = 100)]
     venue: Option<String>,
     /// On or after this date at the venue.
     #[param(value_type = Option<String>, format = "date")]
@@ -49,7 +51,7 @@ pub(super) struct ConcertQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "cursor")]
     cursor: Option<Cursor<ConcertId>>,
 }
 
@@ -75,7 +77,9 @@ pub(super) enum SeatMapBody {
     Compact(CompactMap<'static>),
 }
 
-/// Concerts that match, by number.
+/// Concerts.
+///
+/// Those that match all of the filters, by number.
 #[utoipa::path(get, path = "/api/v1/concerts", tag = "concerts", operation_id = "concerts", security(()),
     params(ConcertQuery), responses((status = 200, description = "A page", body = List<Concert>)))]
 pub(super) async fn list(
@@ -97,6 +101,8 @@ pub(super) async fn list(
 }
 
 /// A concert.
+///
+/// When and where it takes place, when its sale opens and closes, and what is to become of it.
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}", tag = "concerts", operation_id = "concert", security(()),
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 200, description = "The concert", body = Concert)))]
@@ -109,7 +115,10 @@ pub(super) async fn one(
     Ok(Json(concert.seen_at(app.office.clock.now())))
 }
 
-/// The seat map: at most a tenth of a second old. Send `If-None-Match` to hear 304 while nothing changed.
+/// The seat map.
+///
+/// At most a tenth of a second old. Send `If-None-Match` to hear 304 while nothing changed. It is a picture, not a
+/// promise: only the hold decides.
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}/seats", tag = "concerts", operation_id = "seats",
     security(()), params(("concert_id" = ConcertId, Path, description = "The concert"), MapQuery,
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the map that the client has")),

@@ -68,6 +68,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
             return Ok(Self(None));
         }
         must_be_json(&parts.headers)?;
+        if body.bytes.trim_ascii() == b"null" {
+            return Ok(Self(None));
+        }
         parse(&body.bytes).map(|body| Self(Some(body)))
     }
 }

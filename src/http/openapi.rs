@@ -5,19 +5,26 @@ mod examples;
 mod headers;
 mod problems;
 
-use crate::http::problem::{
-    MEDIA_TYPE,
-    codes::{self, Definition},
+use crate::{
+    flow::DemoAccounts,
+    http::problem::{
+        MEDIA_TYPE,
+        codes::{self, Definition},
+    },
+    text::{LABEL_PATTERN, TEXT_PATTERN},
 };
+use frontrow_domain::rules::SEATS_PER_OPERATOR_COMMAND_MAX;
 use serde_json::{Value, json};
-use utoipa::openapi::{Info, License, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{Info, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 
 /// Stands for `invalid_field` with status 400, in a path, a query or a header.
 const BAD_PARAMETER: &str = "invalid_field in a parameter";
 /// Codes that any call may be answered with.
 const ALWAYS: &[&str] = &["internal", "overloaded", "unavailable"];
-/// Codes of calls that need a session.
-const WITH_SESSION: &[&str] = &["unauthorized"];
+/// Codes of calls that need a session, which the service key is not.
+const WITH_SESSION: &[&str] = &["unauthorized", "forbidden"];
+/// Codes of calls that take a session or the service key.
+const WITH_SESSION_OR_KEY: &[&str] = &["unauthorized"];
 /// Codes of calls with a body.
 const WITH_BODY: &[&str] =
     &["malformed_json", "invalid_field", "payload_too_large", "unsupported_media_type", "request_timeout"];
@@ -26,6 +33,9 @@ const WITH_KEY: &[&str] = &[BAD_PARAMETER, "idempotency_key_reused", "outcome_un
 /// Codes of calls that need an active token.
 const WITH_TOKEN: &[&str] =
     &["token_invalid", "token_of_another_room", "token_waiting", "token_not_activated", "token_missed", "token_ended"];
+
+/// An idempotency key, bare or as a quoted string.
+const KEY_PATTERN: &str = r#"^([!#-~]{16,255}|"([!#-\[\]-~]|\\["\\]){16,255}")$"#;
 
 /// How a call is used, which says what else it can be answered with.
 struct Call {
@@ -132,7 +142,7 @@ const CALLS: &[Call] = &[
     call("history", &[WITH_SESSION], &[BAD_PARAMETER]),
     call(
         "charge",
-        &[WITH_SESSION, WITH_BODY, WITH_KEY],
+        &[WITH_SESSION_OR_KEY, WITH_BODY, WITH_KEY],
         &[
             "charge_not_allowed",
             "not_found",
@@ -142,50 +152,38 @@ const CALLS: &[Call] = &[
             "reference_used",
         ],
     ),
-    call("create_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "malformed"]),
-    call(
-        "update_concert",
-        &[WITH_SESSION, WITH_BODY, WITH_KEY],
-        &["forbidden", "not_found", "malformed", "concert_cancelled"],
-    ),
-    call("concert_books", &[WITH_SESSION], &["forbidden", BAD_PARAMETER, "not_found"]),
-    call("cancel_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found"]),
-    call("refund_concert", &[WITH_SESSION, WITH_KEY], &["forbidden", "not_found", "concert_not_cancelled"]),
+    call("create_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["malformed"]),
+    call("update_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found", "malformed", "concert_cancelled"]),
+    call("concert_books", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
+    call("cancel_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found"]),
+    call("refund_concert", &[WITH_SESSION, WITH_KEY], &["not_found", "concert_not_cancelled"]),
     call(
         "add_seats",
         &[WITH_SESSION, WITH_BODY, WITH_KEY],
-        &["forbidden", "not_found", "malformed", "seat_number_taken", "concert_cancelled"],
+        &["not_found", "malformed", "seat_number_taken", "concert_cancelled"],
     ),
-    call("block_seats", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found", "malformed", "seat_in_use"]),
+    call("block_seats", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found", "malformed", "seat_in_use"]),
     call(
         "free_seats",
         &[WITH_SESSION, WITH_BODY, WITH_KEY],
-        &["forbidden", "not_found", "malformed", "seat_in_use", "concert_cancelled"],
+        &["not_found", "malformed", "seat_in_use", "concert_cancelled"],
     ),
-    call("rooms", &[WITH_SESSION], &["forbidden"]),
-    call("room", &[WITH_SESSION], &["forbidden", BAD_PARAMETER, "not_found"]),
-    call("set_room", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["forbidden", "not_found", "malformed"]),
-    call("find_users", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
-    call("lock_user", &[WITH_SESSION, WITH_KEY], &["forbidden", "operator_account", "not_found"]),
-    call("unlock_user", &[WITH_SESSION, WITH_KEY], &["forbidden", "operator_account", "not_found"]),
+    call("rooms", &[WITH_SESSION], &[]),
+    call("room", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
+    call("set_room", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found", "malformed"]),
+    call("find_users", &[WITH_SESSION], &[BAD_PARAMETER]),
+    call("lock_user", &[WITH_SESSION, WITH_KEY], &["operator_account", "not_found"]),
+    call("unlock_user", &[WITH_SESSION, WITH_KEY], &["operator_account", "not_found"]),
     call(
         "issue_reset_link",
         &[WITH_SESSION],
-        &["forbidden", "operator_account", "account_locked", BAD_PARAMETER, "not_found", "outcome_unknown"],
+        &["operator_account", "account_locked", BAD_PARAMETER, "not_found", "outcome_unknown"],
     ),
-    call("find_reservations", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
-    call("find_payments", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
-    call(
-        "cancel_for_user",
-        &[WITH_SESSION, WITH_KEY],
-        &["forbidden", "not_found", "hold_expired", "reservation_not_pending"],
-    ),
-    call(
-        "refund_for_user",
-        &[WITH_SESSION, WITH_KEY],
-        &["forbidden", "not_found", "already_refunded", "balance_too_large"],
-    ),
-    call("audit", &[WITH_SESSION], &["forbidden", BAD_PARAMETER]),
+    call("find_reservations", &[WITH_SESSION], &[BAD_PARAMETER]),
+    call("find_payments", &[WITH_SESSION], &[BAD_PARAMETER]),
+    call("cancel_for_user", &[WITH_SESSION, WITH_KEY], &["not_found", "hold_expired", "reservation_not_pending"]),
+    call("refund_for_user", &[WITH_SESSION, WITH_KEY], &["not_found", "already_refunded", "balance_too_large"]),
+    call("audit", &[WITH_SESSION], &[BAD_PARAMETER]),
 ];
 
 /// The frame that the routes are put into.
@@ -201,29 +199,120 @@ pub(super) fn frame() -> OpenApi {
          registering again is answered `email_taken`."
             .to_owned(),
     );
-    info.license = Some(License::new("MIT OR Apache-2.0"));
-    OpenApiBuilder::new().info(info).build()
+    info.license = Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build());
+    OpenApiBuilder::new().info(info).servers(Some([Server::new("/")])).build()
 }
 
-/// Completes the document made from the routes: errors, idempotency keys, sessions.
+/// Completes the document made from the routes: errors, idempotency keys, sessions. The examples of a demo's document
+/// sign in with one of its accounts.
 #[must_use]
-pub(super) fn complete(from_routes: &OpenApi) -> Value {
+pub(super) fn complete(from_routes: &OpenApi, accounts: DemoAccounts) -> Value {
     let mut document = serde_json::to_value(from_routes).unwrap_or_else(|_| json!({}));
     document["security"] = json!([{ "session": [] }]);
     document["components"]["securitySchemes"] = json!({
-        "session": { "type": "http", "scheme": "bearer", "description": "The `session_token` of POST /sessions." }
+        "session": { "type": "http", "scheme": "bearer", "description": "The `session_token` of POST /sessions." },
+        "service_key": { "type": "http", "scheme": "bearer",
+            "description": "The service key of the box office, for programs that charge points. All other calls refuse it \
+                with `forbidden`." }
     });
     document["components"]["schemas"]["Problem"] = problems::schema();
     document["components"]["headers"] = headers::definitions();
     document["tags"] = tags();
+    complete_schemas(&mut document);
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return document };
     for item in paths.values_mut().filter_map(Value::as_object_mut) {
         for operation in item.values_mut() {
             complete_operation(operation);
         }
     }
-    examples::complete(&mut document);
+    examples::complete(&mut document, accounts);
     document
+}
+
+/// Says in the schemas what the types of the program cannot say by themselves.
+fn complete_schemas(document: &mut Value) {
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    let names: Vec<_> = schemas.keys().cloned().collect();
+    for name in names {
+        // A list is of the rows that there are, not of rows of its own.
+        if let Some(row) = name.strip_prefix("List_").filter(|row| schemas.contains_key(*row)) {
+            let items = json!({ "$ref": format!("#/components/schemas/{row}") });
+            schemas[&name]["properties"]["items"]["items"] = items;
+        }
+    }
+    for name in EITHER_FIELD {
+        if let Some(schema) = schemas.get_mut(*name) {
+            either_field(schema);
+        }
+    }
+    for shape in schemas.get_mut("SeatsDraft").and_then(|draft| draft["oneOf"].as_array_mut()).into_iter().flatten() {
+        shape["additionalProperties"] = json!(false);
+        if shape["properties"]["seats"].is_object() {
+            shape["properties"]["seats"]["minItems"] = json!(1);
+            shape["properties"]["seats"]["maxItems"] = json!(SEATS_PER_OPERATOR_COMMAND_MAX);
+        }
+    }
+    // To cancel is a call of its own, and a concert is over by itself.
+    if let Some(status) = schemas.get_mut("ConcertPatch").map(|patch| &mut patch["properties"]["status"]) {
+        let description = not_null(status.take())["description"].take();
+        *status = json!({ "type": ["string", "null"], "enum": ["scheduled", "closed", "postponed", null],
+            "description": description });
+    }
+    name_formats(document);
+}
+
+/// Bodies that have one of their fields and not two.
+const EITHER_FIELD: &[&str] = &["Wish", "Order"];
+
+/// Makes of an object with several fields that may be left out one that has exactly one of them.
+fn either_field(schema: &mut Value) {
+    let description = schema["description"].take();
+    let fields = schema["properties"].as_object().cloned().unwrap_or_default();
+    let shapes: Vec<_> = fields
+        .into_iter()
+        .map(|(name, field)| {
+            json!({ "type": "object", "required": [name], "additionalProperties": false,
+                "properties": { name: not_null(field) } })
+        })
+        .collect();
+    *schema = json!({ "description": description, "oneOf": shapes });
+}
+
+/// The schema of a field that may be null, without that.
+fn not_null(mut field: Value) -> Value {
+    if let Some(kinds) = field["type"].as_array() {
+        field["type"] = kinds.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
+    }
+    let other = field["oneOf"].as_array().and_then(|shapes| shapes.iter().find(|shape| shape["type"] != "null"));
+    other.cloned().unwrap_or(field)
+}
+
+/// Says what the formats mean that are the program's own: which texts are taken, what an hour at the venue looks like,
+/// that nothing is named twice.
+fn name_formats(node: &mut Value) {
+    if let Value::Array(nodes) = node {
+        nodes.iter_mut().for_each(name_formats);
+    }
+    let Value::Object(map) = node else { return };
+    for (name, inner) in map.iter_mut().filter(|(name, _)| !["example", "examples"].contains(&name.as_str())) {
+        if ["seat_ids", "reservation_ids"].contains(&name.as_str()) && inner["items"].is_object() {
+            inner["uniqueItems"] = json!(true);
+        }
+        name_formats(inner);
+    }
+    let pattern = match map.get("format").and_then(Value::as_str) {
+        Some("text") => TEXT_PATTERN,
+        Some("label") => LABEL_PATTERN,
+        Some("time-local") => "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
+        Some("time-zone") => "^[A-Za-z][A-Za-z0-9_+/-]*$",
+        Some("cursor") => "^[A-Za-z0-9_-]{2,48}$",
+        _ => return,
+    };
+    map.insert("pattern".to_owned(), json!(pattern));
+    // These two are no formats that others know.
+    if let Some("text" | "label") = map.get("format").and_then(Value::as_str) {
+        map.remove("format");
+    }
 }
 
 /// The parts of the API, in the order in which a buyer meets them.
@@ -243,6 +332,13 @@ fn complete_operation(operation: &mut Value) {
     let Some(call) = operation["operationId"].as_str().and_then(|id| CALLS.iter().find(|call| call.id == id)) else {
         return;
     };
+    if operation["security"] == json!([{}]) {
+        operation["security"] = json!([]);
+    }
+    // A summary is a heading, and has no full stop.
+    if let Some(summary) = operation["summary"].as_str().map(|summary| summary.trim_end_matches('.').to_owned()) {
+        operation["summary"] = json!(summary);
+    }
     if call.parts.contains(&WITH_KEY)
         && let Some(parameters) =
             operation.as_object_mut().map(|map| map.entry("parameters").or_insert_with(|| json!([])))
@@ -250,9 +346,10 @@ fn complete_operation(operation: &mut Value) {
     {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "Chosen by the client before it sends, 16 to 255 visible ASCII characters. The same key \
+            "description": "Chosen by the client before it sends, 16 to 255 visible ASCII characters, bare or in \
+                double quotes. The same key \
                 with the same request is answered as the first time, with `Idempotent-Replayed: true`.",
-            "schema": { "type": "string", "minLength": 16, "maxLength": 255 },
+            "schema": { "type": "string", "minLength": 16, "maxLength": 512, "pattern": KEY_PATTERN },
             "example": "8e03978e-40d5-43e8-bc93-6894a57f9324"
         }));
     }
@@ -310,6 +407,7 @@ fn find(code: &str) -> Option<(u16, &'static Definition)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Map;
 
     #[test]
     fn every_listed_code_is_defined() {
@@ -322,14 +420,17 @@ mod tests {
 
     #[test]
     fn every_operation_lists_its_errors_and_every_list_is_an_operations() {
-        let document = crate::http::api_document();
+        let document = crate::http::api_document(DemoAccounts::Refused);
         let mut seen = Vec::new();
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(CALLS.iter().any(|call| call.id == id), "{id} has no list of errors");
                 assert!(operation["responses"]["500"].is_object(), "{id}");
-                assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{id} has no summary");
+                let summary = operation["summary"].as_str().unwrap();
+                assert!(!summary.contains('\n') && (3..=60).contains(&summary.len()), "{id}: {summary}");
+                let description = operation["description"].as_str().unwrap_or_default();
+                assert!(!description.trim().is_empty() && description != summary, "{id} has no description");
                 seen.push(id.to_owned());
             }
         }
@@ -356,28 +457,300 @@ mod tests {
         }
     }
 
-    fn has_null(example: &Value) -> bool {
-        match example {
+    /// What keeps an example from being of a schema.
+    fn misfit(schema: &Value, example: &Value, document: &Value) -> Option<String> {
+        let said = |reason: &str| Some(format!("{reason}: {example} for {schema}"));
+        if let Some(target) = schema["$ref"].as_str() {
+            return misfit(document.pointer(target.trim_start_matches('#')).unwrap(), example, document);
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            if let Some(reason) = misfit(part, example, document) {
+                return Some(reason);
+            }
+        }
+        let shapes = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
+        if shapes
+            .is_some_and(|shapes| shapes.iter().filter(|one| misfit(one, example, document).is_none()).count() != 1)
+        {
+            return said("not of one of its shapes");
+        }
+        if schema["enum"].as_array().is_some_and(|values| !values.contains(example)) {
+            return said("not one of its values");
+        }
+        let kind = match example {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let is_kind = match &schema["type"] {
             Value::Null => true,
-            Value::Array(items) => items.iter().any(has_null),
-            Value::Object(members) => members.values().any(has_null),
-            _ => false,
+            Value::Array(kinds) => kinds.iter().any(|one| one == kind),
+            one => one == kind,
+        };
+        if !is_kind {
+            return said("of another type");
+        }
+        match example {
+            Value::Number(number) => {
+                let number = number.as_i64().unwrap();
+                let below = schema["minimum"].as_i64().is_some_and(|least| number < least);
+                let above = schema["maximum"].as_i64().is_some_and(|most| number > most);
+                (below || above).then(|| said("out of bounds")).flatten()
+            }
+            Value::String(text) => {
+                let len = text.chars().count() as u64;
+                let short = schema["minLength"].as_u64().is_some_and(|least| len < least);
+                let long = schema["maxLength"].as_u64().is_some_and(|most| len > most);
+                let pattern = schema["pattern"].as_str().map(|pattern| regex::Regex::new(pattern).unwrap());
+                let other = pattern.is_some_and(|pattern| !pattern.is_match(text));
+                (short || long || other).then(|| said("not such a text")).flatten()
+            }
+            Value::Array(items) => {
+                let few = schema["minItems"].as_u64().is_some_and(|least| (items.len() as u64) < least);
+                let many = schema["maxItems"].as_u64().is_some_and(|most| items.len() as u64 > most);
+                let twice = schema["uniqueItems"] == true
+                    && items.iter().any(|one| items.iter().filter(|other| *other == one).count() > 1);
+                let wrong = items.iter().find_map(|item| misfit(&schema["items"], item, document));
+                wrong.or_else(|| (few || many || twice).then(|| said("not such a list")).flatten())
+            }
+            Value::Object(members) => {
+                let has = |name: &Value| members.contains_key(name.as_str().unwrap());
+                if !schema["required"].as_array().into_iter().flatten().all(has) {
+                    return said("incomplete");
+                }
+                let known = schema["properties"].as_object();
+                members.iter().find_map(|(name, value)| match known.and_then(|known| known.get(name)) {
+                    Some(property) => misfit(property, value, document),
+                    None if schema["additionalProperties"] == false => said("a member too many"),
+                    None => None,
+                })
+            }
+            Value::Null | Value::Bool(_) => None,
+        }
+    }
+
+    /// Calls `visit` with every schema of the document that has an example, and the example.
+    fn examples(node: &Value, visit: &mut impl FnMut(&Value, &Value)) {
+        walk(node, "", &mut |_, node| {
+            let schema = if node["schema"].is_object() { &node["schema"] } else { node };
+            if !node["example"].is_null() {
+                visit(schema, &node["example"]);
+            }
+            for example in node["examples"].as_object().into_iter().flatten() {
+                visit(schema, &example.1["value"]);
+            }
+        });
+    }
+
+    #[test]
+    fn every_example_is_of_its_schema() {
+        for accounts in [DemoAccounts::Refused, DemoAccounts::Open] {
+            let document = crate::http::api_document(accounts);
+            let mut count = 0;
+            examples(&document, &mut |schema, example| {
+                count += 1;
+                assert_eq!(misfit(schema, example, &document), None);
+            });
+            assert!(count > 500, "{count}");
+        }
+    }
+
+    fn objects(example: &Value, visit: &mut impl FnMut(&Map<String, Value>)) {
+        match example {
+            Value::Array(items) => items.iter().for_each(|item| objects(item, visit)),
+            Value::Object(members) => {
+                visit(members);
+                members.values().for_each(|member| objects(member, visit));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_state_that_can_be() {
+        let document = crate::http::api_document(DemoAccounts::Refused);
+        let mut kinds = std::collections::BTreeMap::new();
+        let mut check = |example: &Map<String, Value>| {
+            let has = |name: &str| example.contains_key(name);
+            let is = |name: &str| example.get(name).is_some_and(|value| !value.is_null());
+            let one_of = |name: &str, values: &[&str]| values.iter().any(|value| example[name] == *value);
+            let said = Value::Object(example.clone());
+            let mut seen = |kind: &'static str| *kinds.entry(kind).or_insert(0) += 1;
+            if has("issued_at") {
+                seen("token");
+                assert_eq!(is("deadline"), one_of("status", &["offered", "dormant", "missed", "active"]), "{said}");
+                assert_eq!(is("expired_at"), one_of("status", &["ended"]), "{said}");
+                assert_eq!(is("end_reason"), is("expired_at"), "{said}");
+                assert!(is("activated_at") || !one_of("status", &["active"]), "{said}");
+                for same in ["status", "position", "deadline"] {
+                    assert_eq!(example[same], example["queue"][same], "{said}");
+                }
+                let room = if is("concert_id") { example["concert_id"].clone() } else { json!(0) };
+                assert_eq!(example["room_id"], room, "{said}");
+            }
+            if has("known") {
+                seen("wait");
+                assert_eq!(example["known"] == true, is("p50_seconds") && is("p90_seconds"), "{said}");
+                assert_eq!(example["known"] == true, !is("reason"), "{said}");
+            }
+            if has("expires_at") && has("seat_id") {
+                seen("reservation");
+                assert!(example["created_at"].as_str() < example["expires_at"].as_str(), "{said}");
+                assert_eq!(is("confirmed_at"), one_of("status", &["confirmed", "refunded"]), "{said}");
+                assert_eq!(is("closed_at"), one_of("status", &["cancelled", "expired", "refunded"]), "{said}");
+            }
+            if has("paid_at") && has("amount") {
+                seen("payment");
+                assert_eq!(is("refunded_at"), one_of("status", &["refunded"]), "{said}");
+            }
+            if has("history_id") {
+                seen("entry");
+                assert_eq!(is("payment_id"), one_of("type", &["use", "refund"]), "{said}");
+                assert_eq!(example["amount"].as_i64() < Some(0), one_of("type", &["use"]), "{said}");
+                assert!(example["amount"].as_i64() <= example["balance_after"].as_i64(), "{said}");
+            }
+            if has("starts_at") && has("closing") {
+                seen("concert");
+                for (earlier, later) in [("opens_at", "closes_at"), ("starts_at", "ends_at")] {
+                    assert!(example[earlier].as_str() < example[later].as_str(), "{said}");
+                }
+                let with_start = example["closes_at"] == example["starts_at"];
+                assert_eq!(with_start, one_of("closing", &["with_start"]), "{said}");
+                assert!(!is("refund_all_at") && !is("wound_up_at") || one_of("status", &["cancelled"]), "{said}");
+            }
+            if has("states") {
+                seen("block");
+                assert_eq!(example["count"], example["states"].as_str().unwrap().len(), "{said}");
+            }
+            if has("highest") {
+                seen("room");
+                assert!(example["active"].as_i64() <= example["max_active"].as_i64(), "{said}");
+                let beyond = example["highest"].as_i64().unwrap() - example["cursor"].as_i64().unwrap();
+                assert!(example["waiting"].as_i64() <= Some(beyond), "{said}");
+            }
+        };
+        examples(&document, &mut |_, example| objects(example, &mut check));
+        let kinds: Vec<_> = kinds.into_keys().collect();
+        assert_eq!(kinds, ["block", "concert", "entry", "payment", "reservation", "room", "token", "wait"]);
+    }
+
+    #[test]
+    fn a_list_is_of_rows_that_have_a_name() {
+        let document = crate::http::api_document(DemoAccounts::Refused);
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        let lists: Vec<_> = schemas.iter().filter(|(name, _)| name.starts_with("List_")).collect();
+        assert!(lists.len() >= 8);
+        for (name, list) in lists {
+            let row = list["properties"]["items"]["items"]["$ref"].as_str();
+            assert_eq!(row, Some(&*format!("#/components/schemas/{}", &name["List_".len()..])), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_schema_takes_is_what_the_server_takes() {
+        let document = crate::http::api_document(DemoAccounts::Refused);
+        let schemas = &document["components"]["schemas"];
+        let fits = |name: &str, value: &Value| misfit(&schemas[name], value, &document).is_none();
+        for good in [json!({ "seat_id": 40 }), json!({ "seat_ids": [40, 8] })] {
+            assert!(fits("Wish", &good), "{good}");
+        }
+        for bad in [json!({}), json!({ "seat_id": 40, "seat_ids": [8] }), json!({ "seat_ids": [] })] {
+            assert!(!fits("Wish", &bad), "{bad}");
+        }
+        assert!(!fits("Order", &json!({ "reservation_id": 1, "reservation_ids": [2] })));
+        assert!(fits("SeatsDraft", &json!({ "seats": [{ "seat_number": 1 }] })));
+        for bad in [json!({ "seats": [] }), json!({ "range": { "from": 1, "to": 2 }, "rows": 3 })] {
+            assert!(!fits("SeatsDraft", &bad), "{bad}");
+        }
+        assert!(fits("ConcertPatch", &json!({ "status": "postponed" })));
+        assert!(!fits("ConcertPatch", &json!({ "status": "over" })), "no operator says that a concert is over");
+        assert_eq!(schemas["SeatBlock"]["properties"]["seat_ids"]["uniqueItems"], true);
+        let registration = |name: &str| json!({ "name": name, "email": "a@b.example", "password": "0123456789" });
+        assert!(fits("Registration", &registration("Kim Minji")));
+        for bad in ["", "  ", "a\u{1}b", "a\u{202e}b"] {
+            assert!(!fits("Registration", &registration(bad)), "{bad:?}");
+        }
+        let concert = schemas["Concert"]["properties"]["start_time"].clone();
+        assert_eq!(concert["format"], "time-local");
+        let fits = |pattern: &str, text: &str| regex::Regex::new(pattern).unwrap().is_match(text);
+        assert!(fits(concert["pattern"].as_str().unwrap(), "20:00:00"));
+        for bad in ["20:00:00Z", "24:00", "20", "20:00:00.5", "23:59:60"] {
+            assert!(!fits(concert["pattern"].as_str().unwrap(), bad), "{bad}");
+        }
+        for (schema, field) in [("Room", "cursor"), ("LiveRoom", "highest")] {
+            let mut least = None;
+            walk(&schemas[schema], "", &mut |_, node| {
+                least = node["properties"][field]["minimum"].as_i64().or(least);
+            });
+            assert_eq!(least, Some(0), "a room in which nothing was offered yet: {schema}.{field}");
+        }
+        for key in ["8e03978e-40d5-43e8-bc93-6894a57f9324", "\"8e03978e-40d5-43e8\"", "0123456789abcdef"] {
+            assert!(fits(KEY_PATTERN, key), "{key}");
+        }
+        for key in
+            ["0123456789abcde", "a b a b a b a b a b", "\"0123456789abcdef", "0123456789ab\"cdef", "0123456789abcdé"]
+        {
+            assert!(!fits(KEY_PATTERN, key), "{key}");
+        }
+        let reason = not_null(schemas["EstimatedWait"]["properties"]["reason"].clone());
+        assert_eq!(reason["$ref"], "#/components/schemas/WaitUnknown");
+        assert_eq!(schemas["WaitUnknown"]["enum"].as_array().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn every_call_of_a_user_says_that_the_service_key_is_refused() {
+        let document = crate::http::api_document(DemoAccounts::Refused);
+        for item in document["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                let codes = &operation["responses"]["403"]["content"][MEDIA_TYPE]["examples"];
+                let (id, security) = (&operation["operationId"], &operation["security"]);
+                let takes_the_key = *security == json!([{ "session": [] }, { "service_key": [] }]);
+                assert_eq!(takes_the_key, id == "charge", "{id}");
+                let for_users = security.is_null();
+                assert_eq!(codes["forbidden"].is_object(), for_users, "{id}");
+                assert!(for_users || takes_the_key || *security == json!([]), "{id}: {security}");
+            }
+        }
+        assert!(document["components"]["securitySchemes"]["service_key"].is_object());
+    }
+
+    #[test]
+    fn the_polling_interval_that_the_guides_tell_is_the_one_that_clients_are_told() {
+        use crate::queue::view::POLL_TOLD_MS;
+        let document = crate::http::api_document(DemoAccounts::Refused);
+        let told = &document["components"]["schemas"]["QueuePosition"]["properties"]["poll_after_ms"];
+        assert_eq!(
+            [told["minimum"].as_i64(), told["maximum"].as_i64()],
+            [Some(*POLL_TOLD_MS.start()), Some(*POLL_TOLD_MS.end())]
+        );
+        let seconds = |millis: i64| format!("{}.{}", millis / 1_000, millis % 1_000 / 100).replace(".0", "");
+        let (least, most) = (seconds(*POLL_TOLD_MS.start()), seconds(*POLL_TOLD_MS.end()));
+        let guides = [
+            (include_str!("../../docs/api.md"), format!("{least} to {most} seconds")),
+            (include_str!("../../docs/cluster.md"), format!("{least} to {most} seconds")),
+            (include_str!("../../docs/api.ko.md"), format!("{least}초에서 {most}초")),
+        ];
+        for (guide, words) in guides {
+            assert!(guide.contains(&words), "{words}");
         }
     }
 
     #[test]
     fn every_field_and_parameter_has_a_description_and_a_real_example() {
-        let document = crate::http::api_document();
+        let document = crate::http::api_document(DemoAccounts::Refused);
         let mut fields = 0;
         walk(&document, "", &mut |path, node| {
             for (field, property) in node["properties"].as_object().into_iter().flatten() {
                 fields += 1;
                 assert!(property["description"].is_string(), "{path}.{field} has no description: {property}");
-                assert!(!has_null(&property["example"]), "{path}.{field} has no example: {property}");
+                assert!(!property["example"].is_null(), "{path}.{field} has no example: {property}");
             }
             for parameter in node["parameters"].as_array().into_iter().flatten() {
                 assert!(parameter["description"].is_string(), "{path} has no description: {parameter}");
-                assert!(!has_null(&parameter["example"]), "{path} has no example: {parameter}");
+                assert!(!parameter["example"].is_null(), "{path} has no example: {parameter}");
             }
         });
         assert!(fields > 100);
@@ -385,7 +758,7 @@ mod tests {
 
     #[test]
     fn every_body_has_an_example_and_every_answer_its_headers() {
-        let document = crate::http::api_document();
+        let document = crate::http::api_document(DemoAccounts::Refused);
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {
                 let id = &operation["operationId"];
@@ -393,7 +766,7 @@ mod tests {
                 for (status, answer) in responses.iter().chain([(&"body".to_owned(), &operation["requestBody"])]) {
                     for media in answer["content"].as_object().into_iter().flat_map(|content| content.values()) {
                         let several = media["examples"].as_object().is_some_and(|examples| !examples.is_empty());
-                        assert!(several || !has_null(&media["example"]), "{id} {status}: {media}");
+                        assert!(several || !media["example"].is_null(), "{id} {status}: {media}");
                     }
                 }
                 let names = |status: &str| -> Vec<_> {
@@ -425,7 +798,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let document = crate::http::api_document();
+        let document = crate::http::api_document(DemoAccounts::Refused);
         walk(&document, "", &mut |path, node| {
             if let Some(reference) = node["$ref"].as_str() {
                 let target = document.pointer(reference.trim_start_matches('#'));
@@ -436,7 +809,7 @@ mod tests {
 
     #[test]
     fn hold_and_pay_answer_with_one_or_a_list() {
-        let document = crate::http::api_document();
+        let document = crate::http::api_document(DemoAccounts::Refused);
         for (path, one) in [("/api/v1/reservations", "Reservation"), ("/api/v1/payments", "Payment")] {
             let media = &document["paths"][path]["post"]["responses"]["201"]["content"]["application/json"];
             let shapes = media["schema"]["oneOf"].as_array().unwrap();
@@ -451,13 +824,19 @@ mod tests {
         }
         let joining = &document["paths"]["/api/v1/queue/tokens"]["post"]["requestBody"]["content"]["application/json"];
         assert_eq!(joining["example"], json!({ "concert_id": 1 }), "a body that may be left out is one shape");
+        let signing_in = |accounts| {
+            let document = crate::http::api_document(accounts);
+            document["paths"]["/api/v1/sessions"]["post"]["requestBody"]["content"]["application/json"].clone()
+        };
+        assert_eq!(signing_in(DemoAccounts::Refused)["example"]["email"], "minji@example.com");
+        assert_eq!(signing_in(DemoAccounts::Open)["examples"]["buyer"]["value"]["email"], crate::demo::BUYER);
         let shapes = document["components"]["schemas"]["SeatMap"]["oneOf"].as_array().unwrap();
         assert_eq!(shapes.len(), 2, "a seat map has two forms");
     }
 
     #[test]
     fn what_a_refusal_brings_is_in_the_schema_and_in_the_example_of_its_code() {
-        let document = crate::http::api_document();
+        let document = crate::http::api_document(DemoAccounts::Refused);
         let known = document["components"]["schemas"]["Problem"]["properties"].as_object().unwrap();
         for (status, refusal) in crate::http::problem::tests::refusals() {
             let example = problems::example(status, codes::find(refusal.code()).unwrap());

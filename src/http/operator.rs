@@ -48,19 +48,19 @@ use utoipa::{IntoParams, ToSchema};
 pub struct ConcertPatch {
     /// What it is called.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide: The First Night")]
     title: Option<String>,
     /// Who plays.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide")]
     artist: Option<String>,
     /// Where.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Hangang Hall, Seoul")]
     venue: Option<String>,
     /// The venue's time zone, by its IANA name.
     #[serde(default)]
-    #[schema(example = "Asia/Seoul")]
+    #[schema(format = "time-zone", max_length = 64, example = "Asia/Seoul")]
     time_zone: Option<String>,
     /// The date at the venue.
     #[serde(default)]
@@ -68,14 +68,15 @@ pub struct ConcertPatch {
     concert_date: Option<civil::Date>,
     /// When it starts, at the venue. The sale's closing time moves with it unless it was set apart.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = "time", example = "20:00:00")]
+    #[schema(value_type = Option<String>, format = "time-local", example = "20:00:00")]
     start_time: Option<civil::Time>,
     /// When it ends, at the venue.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = "time", example = "22:30:00")]
+    #[schema(value_type = Option<String>, format = "time-local", example = "22:30:00")]
     end_time: Option<civil::Time>,
     /// What a new seat costs unless it says otherwise. Seats that are there keep their price.
     #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     base_price: Option<Money>,
     /// When the sale opens.
     #[serde(default)]
@@ -89,7 +90,7 @@ pub struct ConcertPatch {
     status: Option<ConcertStatus>,
     /// Why, for the buyers, 1 to 500 characters; null takes it away, as a new status does.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 500, example = "The singer is ill.")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The singer is ill.")]
     status_reason: Option<Option<String>>,
 }
 
@@ -98,7 +99,7 @@ pub struct ConcertPatch {
 #[serde(deny_unknown_fields)]
 pub struct Cancelling {
     /// For the buyers.
-    #[schema(min_length = 1, max_length = 500, example = "The singer is ill.")]
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "The singer is ill.")]
     reason: String,
 }
 
@@ -130,7 +131,7 @@ pub struct SeatBlock {
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
     /// Why, for the audit log.
-    #[schema(min_length = 1, max_length = 200, example = "Camera position")]
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Camera position")]
     reason: String,
 }
 
@@ -170,7 +171,7 @@ pub struct RoomPatch {
     gate: Option<Gate>,
     /// What everybody in line is told, 1 to 500 characters; null takes it away.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 500, example = "Doors open at 20:00.")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "Doors open at 20:00.")]
     message: Option<Option<String>>,
 }
 
@@ -195,7 +196,8 @@ pub struct LiveRoom {
     /// How many are active.
     #[schema(example = 100)]
     active: i64,
-    /// The highest position given.
+    /// The highest position given; 0 before the first.
+    #[schema(value_type = i64, minimum = 0, example = 12_150)]
     highest: Position,
 }
 
@@ -205,13 +207,14 @@ pub struct LiveRoom {
 #[serde(deny_unknown_fields)]
 pub(super) struct UserQuery {
     /// Part of the name or of the e-mail address.
+    #[param(max_length = 100)]
     text: Option<String>,
     /// How many at most.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "cursor")]
     cursor: Option<Cursor<UserId>>,
 }
 
@@ -232,7 +235,7 @@ pub(super) struct ReservationQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "cursor")]
     cursor: Option<Cursor<ReservationId>>,
 }
 
@@ -255,11 +258,14 @@ pub(super) struct PaymentQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "cursor")]
     cursor: Option<Cursor<PaymentId>>,
 }
 
-/// Creates a concert, with the house room or a room of its own.
+/// Creates a concert.
+///
+/// With `own_room_max_active` it has a waiting room of its own, else its buyers use the house room. Seats are added by
+/// a call of their own.
 #[utoipa::path(post, path = "/api/v1/operator/concerts", tag = "operator", operation_id = "create_concert",
     request_body = ConcertDraft, responses((status = 201, description = "The concert", body = Concert)))]
 pub(super) async fn create_concert(
@@ -274,7 +280,9 @@ pub(super) async fn create_concert(
     Ok(replayed((StatusCode::CREATED, json(&concert)), done.novelty))
 }
 
-/// Changes a concert, or closes it.
+/// Changes a concert.
+///
+/// What is left out stays. `status` closes or postpones the sale and lets it go on.
 #[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "update_concert",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = ConcertPatch, responses((status = 200, description = "The concert", body = Concert)))]
@@ -315,7 +323,9 @@ pub(super) async fn update_concert(
     Ok(replayed(json(&concert.seen_at(app.office.clock.now())), done.novelty))
 }
 
-/// A concert with the counts of its seats.
+/// A concert's books.
+///
+/// The concert, and how many of its seats are in each state.
 #[utoipa::path(get, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "concert_books",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 200, description = "The concert and its seats", body = ConcertBooks)))]
@@ -333,8 +343,10 @@ async fn books(app: &Shared, concert: &Concert) -> HttpResult<ConcertBooks> {
     Ok(ConcertBooks { concert: concert.seen_at(app.office.clock.now()), seats })
 }
 
-/// Cancels a concert, for good. Nothing of it is held or paid any more, every hold ends, every seat goes off sale, and
-/// each buyer may refund at once. Cancelling again changes nothing.
+/// Cancels a concert.
+///
+/// For good: nothing of it is held or paid any more, every hold ends, every seat goes off sale, and each buyer may
+/// refund at once. Cancelling again changes nothing.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/cancel", tag = "operator",
     operation_id = "cancel_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = Cancelling, responses((status = 200, description = "The concert", body = Concert)))]
@@ -352,8 +364,10 @@ pub(super) async fn cancel_concert(
     Ok(replayed(json(&concert), done.novelty))
 }
 
-/// Gives every payment of a cancelled concert back, part by part, in the background: over restarts, until none is left.
-/// Asking again changes nothing and tells how far it has come.
+/// Gives every payment of a cancelled concert back.
+///
+/// Part by part, in the background and over restarts, until none is left. Asking again changes nothing and tells how far
+/// it has come.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/refund-all", tag = "operator",
     operation_id = "refund_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 202, description = "The concert and its seats", body = ConcertBooks)))]
@@ -369,7 +383,9 @@ pub(super) async fn refund_concert(
     Ok(replayed((StatusCode::ACCEPTED, json(&books(&app, &concert).await?)), done.novelty))
 }
 
-/// Adds seats, by a range of numbers or by a list. The body may be up to 16 MiB.
+/// Adds seats.
+///
+/// By a range of numbers or by a list. The body may be up to 16 MiB.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats", tag = "operator", operation_id = "add_seats",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = SeatsDraft, responses((status = 201, description = "The new seats", body = AddedSeats)))]
@@ -388,7 +404,9 @@ pub(super) async fn add_seats(
     Ok(replayed((StatusCode::CREATED, json(&AddedSeats { first_seat_id, count })), done.novelty))
 }
 
-/// Takes seats off sale, with a reason.
+/// Takes seats off sale.
+///
+/// All of them or none: one that is held or sold is `seat_in_use`. The reason is for the audit log.
 #[utoipa::path(post, path = "/api/v1/operator/seats/block", tag = "operator", operation_id = "block_seats",
     request_body = SeatBlock, responses((status = 200, description = "How many", body = SetSeats)))]
 pub(super) async fn block_seats(
@@ -403,6 +421,8 @@ pub(super) async fn block_seats(
 }
 
 /// Puts blocked seats on sale again.
+///
+/// All of them or none.
 #[utoipa::path(post, path = "/api/v1/operator/seats/free", tag = "operator", operation_id = "free_seats",
     request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
 pub(super) async fn free_seats(
@@ -437,7 +457,9 @@ fn live_room(view: &RoomView, active: i64) -> LiveRoom {
     }
 }
 
-/// Every waiting room with its numbers of this moment.
+/// The waiting rooms.
+///
+/// Each with its settings and its numbers of this moment. The list has one page.
 #[utoipa::path(get, path = "/api/v1/operator/rooms", tag = "operator", operation_id = "rooms",
     responses((status = 200, description = "The rooms", body = List<LiveRoom>)))]
 pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) -> HttpResult<Response> {
@@ -448,7 +470,9 @@ pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) ->
     Ok(json(&List { items, next_cursor: None }))
 }
 
-/// A waiting room with its numbers of this moment.
+/// A waiting room.
+///
+/// Its settings, and its numbers of this moment.
 #[utoipa::path(get, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "room",
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
     responses((status = 200, description = "The room", body = LiveRoom)))]
@@ -461,7 +485,9 @@ pub(super) async fn room(
     Ok(json(&live_room(&view, app.office.active_tokens(id).unwrap_or_default())))
 }
 
-/// Changes a room: its cap, its rate, its gate, its message.
+/// Changes a waiting room.
+///
+/// Its cap, its rate, its gate, its message. What is left out stays.
 #[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
     request_body = RoomPatch, responses((status = 200, description = "The room", body = Room)))]
@@ -484,7 +510,9 @@ pub(super) async fn set_room(
     Ok(replayed(json(&room), done.novelty))
 }
 
-/// Users whose name or e-mail address contains a text.
+/// Finds users.
+///
+/// Those whose name or e-mail address contains the text.
 #[utoipa::path(get, path = "/api/v1/operator/users", tag = "operator", operation_id = "find_users",
     params(UserQuery), responses((status = 200, description = "A page", body = List<User>)))]
 pub(super) async fn users(
@@ -500,7 +528,9 @@ pub(super) async fn users(
     Ok(json(&next_page(rows, &page, |row| row.user_id)))
 }
 
-/// Reservations of anybody, newest first.
+/// Finds reservations.
+///
+/// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/reservations", tag = "operator", operation_id = "find_reservations",
     params(ReservationQuery), responses((status = 200, description = "A page", body = List<Reservation>)))]
 pub(super) async fn reservations(
@@ -514,7 +544,9 @@ pub(super) async fn reservations(
     Ok(json(&next_page(rows, &page, |row| row.reservation_id)))
 }
 
-/// Payments of anybody, newest first.
+/// Finds payments.
+///
+/// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/payments", tag = "operator", operation_id = "find_payments",
     params(PaymentQuery), responses((status = 200, description = "A page", body = List<Payment>)))]
 pub(super) async fn payments(
@@ -533,7 +565,9 @@ pub(super) async fn payments(
     Ok(json(&next_page(rows, &page, |row| row.payment_id)))
 }
 
-/// Cancels a pending reservation for its user.
+/// Cancels a reservation for its user.
+///
+/// One that is pending: the seat is free at once, for its user too.
 #[utoipa::path(delete, path = "/api/v1/operator/reservations/{reservation_id}", tag = "operator",
     operation_id = "cancel_for_user",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
@@ -549,7 +583,9 @@ pub(super) async fn cancel(
     Ok(replayed(json(&done.value), done.novelty))
 }
 
-/// Gives a payment back to its user, at any time.
+/// Gives a payment back to its user.
+///
+/// At any time, also when the user could not any more.
 #[utoipa::path(post, path = "/api/v1/operator/payments/{payment_id}/refund", tag = "operator",
     operation_id = "refund_for_user",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
@@ -565,6 +601,8 @@ pub(super) async fn refund(
     Ok(replayed(json(&done.value), done.novelty))
 }
 
+/// The audit log.
+///
 /// What operators, the service key and the box office itself did, and which accounts were erased, newest first. The log
 /// cannot be changed.
 #[utoipa::path(get, path = "/api/v1/operator/audit", tag = "operator", operation_id = "audit",

@@ -39,7 +39,10 @@ pub struct Order {
     reservation_ids: Option<Vec<ReservationId>>,
 }
 
-/// Pays out of the caller's points, in one transaction with the sale of the seat and the end of the token.
+/// Pays.
+///
+/// Out of the caller's points, in one transaction with the sale of the seats and the end of the token: all of it
+/// happens, or nothing. One reservation is answered with its payment, a list with a list.
 #[utoipa::path(post, path = "/api/v1/payments", tag = "payments", operation_id = "pay",
     params(("Queue-Token" = String, Header, description = "The active token")),
     request_body = Order,
@@ -62,7 +65,9 @@ pub(super) async fn pay(
     Ok(replayed((StatusCode::CREATED, body), done.novelty))
 }
 
-/// The caller's payments, newest first.
+/// The caller's payments.
+///
+/// Newest first, in whatever state they are.
 #[utoipa::path(get, path = "/api/v1/payments", tag = "payments", operation_id = "payments",
     params(PageQuery<PaymentId>), responses((status = 200, description = "A page", body = List<Payment>)))]
 pub(super) async fn mine(
@@ -77,6 +82,8 @@ pub(super) async fn mine(
 }
 
 /// A payment.
+///
+/// One of the caller's. Another user's is answered 404, as if it did not exist.
 #[utoipa::path(get, path = "/api/v1/payments/{payment_id}", tag = "payments", operation_id = "payment",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
     responses((status = 200, description = "The payment", body = Payment)))]
@@ -88,8 +95,9 @@ pub(super) async fn one(
     Ok(Json(app.office.payment(caller, id).await?))
 }
 
-/// Gives a payment back: the points return, the seat is available again while the sale is open, and
-/// blocked when it is over. Final.
+/// Gives a payment back.
+///
+/// The points return; the seat is available again while the sale is open, and blocked when it is over. Final.
 #[utoipa::path(post, path = "/api/v1/payments/{payment_id}/refund", tag = "payments", operation_id = "refund",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
     responses((status = 200, description = "The refunded payment", body = Payment)))]

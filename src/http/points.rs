@@ -43,6 +43,7 @@ pub struct Balance {
 #[serde(deny_unknown_fields)]
 pub struct ChargeOrder {
     /// How much.
+    #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000_000_i64, example = 50_000)]
     amount: Money,
     /// To whose account; the caller's where it is left out.
     #[serde(default)]
@@ -50,11 +51,13 @@ pub struct ChargeOrder {
     /// The payment provider's reference: unique for ever, 1 to 100 characters. An operator or the service key must send
     /// it; a user who charges their own account must leave it out.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 100, example = "pg-20270301-000017")]
+    #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]+$", example = "pg-20270301-000017")]
     reference: Option<String>,
 }
 
 /// The caller's balance.
+///
+/// The sum of the history; never negative.
 #[utoipa::path(get, path = "/api/v1/points", tag = "points", operation_id = "balance",
     responses((status = 200, description = "The balance", body = Balance)))]
 pub(super) async fn balance(
@@ -70,7 +73,9 @@ pub(super) async fn balance(
     }))
 }
 
-/// The caller's history, newest first.
+/// The caller's history.
+///
+/// What moved the points, newest first. An entry never changes.
 #[utoipa::path(get, path = "/api/v1/points/history", tag = "points", operation_id = "history",
     params(PageQuery<HistoryId>), responses((status = 200, description = "A page", body = List<PointEntry>)))]
 pub(super) async fn history(
@@ -83,10 +88,12 @@ pub(super) async fn history(
     Ok(json(&next_page(rows, &page, |row| row.history_id)))
 }
 
-/// Charges points. Where the box office is open to it, users charge their own account; else an operator or the
-/// service key charges for them, after the payment provider said so.
+/// Charges points.
+///
+/// If the box office allows it (`--charge-policy open`), users charge their own account; else an operator or the
+/// service key charges for them, after the payment provider said that the money came.
 #[utoipa::path(post, path = "/api/v1/points/charges", tag = "points", operation_id = "charge",
-    request_body = ChargeOrder, responses((status = 201, description = "The history's new entry", body = PointEntry)))]
+    security(("session" = []), ("service_key" = [])), request_body = ChargeOrder, responses((status = 201, description = "The history's new entry", body = PointEntry)))]
 pub(super) async fn charge(
     State(app): State<Shared>,
     UserOrService(caller): UserOrService,

@@ -10,7 +10,7 @@ use crate::{
         problem::HttpResult,
         reply::{List, json, replayed},
     },
-    queue::view::{Estimate, Place, RoomView},
+    queue::view::{Estimate, Place, RoomView, WaitUnknown},
 };
 use axum::{
     extract::State,
@@ -40,7 +40,7 @@ pub struct Joining {
 #[schema(as = QueueToken)]
 pub struct TokenBody {
     /// The token to send as `Queue-Token`. Whoever has it can read the place in line and nothing else.
-    #[schema(example = "AQEAAAAAAAAAAAAAAAEAAAAAAAAAKgGT88Rabnx9…")]
+    #[schema(example = "AQEAAAAAAAAAAAAAAAEAAAAAAAAAKgGT88Rabnx9")]
     token: String,
     /// The room.
     room_id: RoomId,
@@ -84,7 +84,7 @@ pub struct PositionBody {
     /// What its state lasts until: the claim of an offered token, the end of an active one.
     deadline: Option<Time>,
     /// When to ask next, in milliseconds from now.
-    #[schema(example = 4_200)]
+    #[schema(minimum = 320, maximum = 36_000, example = 4_200)]
     poll_after_ms: i64,
     /// What the organiser tells everybody in line.
     message: Option<String>,
@@ -100,10 +100,9 @@ pub struct PositionBody {
 pub struct WaitBody {
     /// Whether there is anything to estimate from.
     known: bool,
-    /// Why not: `measuring`, `paused`, `sale_not_open` or `sale_closed`.
+    /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "measuring")]
-    reason: Option<&'static str>,
+    reason: Option<WaitUnknown>,
     /// Half of those in this place wait no longer, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 95)]
@@ -144,7 +143,7 @@ fn position_body(position: Position, place: Place, view: &RoomView, moment: Mome
                 p90_seconds: Some(seconds_up(p90)),
             },
             Estimate::Unknown(reason) => {
-                WaitBody { known: false, reason: Some(reason.as_str()), p50_seconds: None, p90_seconds: None }
+                WaitBody { known: false, reason: Some(reason), p50_seconds: None, p90_seconds: None }
             }
         },
         deadline: place.deadline,
@@ -182,7 +181,10 @@ fn token_body(place: &TokenPlace, moment: Moment) -> TokenBody {
     }
 }
 
-/// Joins a line. Whoever has a place in it already gets that place again, from any device.
+/// Joins a line.
+///
+/// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The answer
+/// has the queue token; ask for its position until it is `offered`.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
     request_body(content = Option<Joining>, description = "The concert, or nothing for the house room"),
     responses((status = 201, description = "A new place", body = TokenBody),
@@ -205,7 +207,9 @@ pub(super) async fn issue(
     Ok(replayed((status, json(&body)), done.novelty))
 }
 
-/// The caller's tokens that have not ended.
+/// The caller's places in line.
+///
+/// The tokens that have not ended, one for a room at most. The list has one page.
 #[utoipa::path(get, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "my_tokens",
     responses((status = 200, description = "The tokens", body = List<TokenBody>)))]
 pub(super) async fn mine(State(app): State<Shared>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Response> {
@@ -214,7 +218,9 @@ pub(super) async fn mine(State(app): State<Shared>, SignedIn { user_id, .. }: Si
     Ok(json(&List { items, next_cursor: None }))
 }
 
-/// A token, for its own user.
+/// A queue token.
+///
+/// For its own user. One that has ended can be looked up too: `end_reason` says why.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}", tag = "queue", operation_id = "token",
     params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The token", body = TokenBody)))]
@@ -227,7 +233,10 @@ pub(super) async fn one(
     Ok(json(&token_body(&place, Moment::of(&app))))
 }
 
-/// The place in the line. No session is needed; asking keeps the place awake.
+/// The place in line.
+///
+/// No session is needed: the token alone reads its place and nothing else. Asking is the sign of life that keeps the
+/// place awake. Ask again after `poll_after_ms`, not sooner.
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/position", tag = "queue", operation_id = "position",
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
@@ -238,8 +247,10 @@ pub(super) async fn position(State(app): State<Shared>, PathText(token): PathTex
     Ok(json(&position_body(signed.id.position, place, &view, Moment::of(&app))))
 }
 
-/// Claims the turn. 202 keeps the turn while the room is full for a moment, or puts a missed turn back at the head
-/// of the line: ask again after `Retry-After`.
+/// Claims the turn.
+///
+/// 200 is an active token, which may hold and pay. 202 keeps the turn while the room is full for a moment, or puts a
+/// missed turn back at the head of the line: ask for the position after `Retry-After`.
 #[utoipa::path(patch, path = "/api/v1/queue/tokens/{token}/activate", tag = "queue", operation_id = "activate_token",
     params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "Active", body = TokenBody),
@@ -261,7 +272,9 @@ pub(super) async fn activate(
     Ok(replayed(response, novelty))
 }
 
-/// Leaves the line. Those behind move up.
+/// Leaves the line.
+///
+/// The token ends and those behind move up. Leaving again is leaving: 204.
 #[utoipa::path(delete, path = "/api/v1/queue/tokens/{token}", tag = "queue", operation_id = "leave_queue",
     params(("token" = String, Path, description = "The token")),
     responses((status = 204, description = "Left")))]

@@ -23,7 +23,7 @@ pub struct List<T> {
     /// The rows.
     pub items: Vec<T>,
     /// Send it as `cursor` for the next page; none after the last row.
-    #[schema(example = "NDI")]
+    #[schema(format = "cursor", example = "NDI")]
     pub next_cursor: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct PageQuery<K: PartialSchema> {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Limit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, format = "cursor")]
     pub cursor: Option<Cursor<K>>,
 }
 

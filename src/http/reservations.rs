@@ -40,7 +40,10 @@ pub struct Wish {
     seat_ids: Option<Vec<SeatId>>,
 }
 
-/// Holds seats for five minutes. Needs an active token of the concert's room in `Queue-Token`.
+/// Holds seats.
+///
+/// For five minutes, all of them or none. Needs an active token of the concert's room in `Queue-Token`. One seat is
+/// answered with its reservation, a list of seats with a list.
 #[utoipa::path(post, path = "/api/v1/reservations", tag = "reservations", operation_id = "hold",
     params(("Queue-Token" = String, Header, description = "The active token")),
     request_body = Wish,
@@ -68,7 +71,9 @@ pub(super) async fn hold(
     Ok(replayed((StatusCode::CREATED, body), done.novelty))
 }
 
-/// The caller's reservations, newest first.
+/// The caller's reservations.
+///
+/// Newest first, in whatever state they are.
 #[utoipa::path(get, path = "/api/v1/reservations", tag = "reservations", operation_id = "reservations",
     params(PageQuery<ReservationId>), responses((status = 200, description = "A page", body = List<Reservation>)))]
 pub(super) async fn mine(
@@ -83,6 +88,8 @@ pub(super) async fn mine(
 }
 
 /// A reservation.
+///
+/// One of the caller's. Another user's is answered 404, as if it did not exist.
 #[utoipa::path(get, path = "/api/v1/reservations/{reservation_id}", tag = "reservations", operation_id = "reservation",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
     responses((status = 200, description = "The reservation", body = Reservation)))]
@@ -94,7 +101,9 @@ pub(super) async fn one(
     Ok(Json(app.office.reservation(caller, id).await?))
 }
 
-/// Cancels a pending reservation: the seat is free at once.
+/// Cancels a pending reservation.
+///
+/// The seat is free at once. What is paid is refunded instead.
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservation_id}", tag = "reservations",
     operation_id = "cancel_reservation",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),

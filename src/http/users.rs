@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// A name, 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100, example = "Kim Minji")]
+    #[schema(format = "text", min_length = 1, max_length = 100, example = "Kim Minji")]
     name: String,
     /// An e-mail address. Letters are folded to lower case.
     #[schema(format = "email", max_length = 254, example = "minji@example.com")]
@@ -64,6 +64,8 @@ pub struct OpenedSession {
 }
 
 /// Registers a buyer.
+///
+/// An e-mail address has one account: a second registration is answered `email_taken`. Registering does not sign in.
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", operation_id = "register", security(()),
     request_body = Registration, responses((status = 201, description = "The new user", body = User)))]
 pub(super) async fn register(
@@ -87,7 +89,10 @@ const fn end_of<T>(result: &Result<T, Stop>) -> SignInEnd {
     }
 }
 
-/// Signs in. An unknown address and a wrong password get the same answer.
+/// Signs in.
+///
+/// The answer has the session token that all calls of a signed-in user send as `Authorization: Bearer`. An unknown
+/// address and a wrong password get the same answer.
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "users", operation_id = "sign_in", security(()),
     request_body = Credentials, responses((status = 201, description = "The session", body = OpenedSession)))]
 pub(super) async fn sign_in(
@@ -110,7 +115,9 @@ pub(super) async fn sign_in(
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-/// Signs out: this session ends at once.
+/// Signs out.
+///
+/// This session ends at once; the user's other sessions go on.
 #[utoipa::path(delete, path = "/api/v1/sessions/current", tag = "users", operation_id = "sign_out",
     responses((status = 204, description = "Signed out")))]
 pub(super) async fn sign_out(
@@ -123,6 +130,8 @@ pub(super) async fn sign_out(
 }
 
 /// The signed-in user.
+///
+/// Name, address, role and status of the account that the session belongs to.
 #[utoipa::path(get, path = "/api/v1/users/me", tag = "users", operation_id = "me",
     responses((status = 200, description = "The user", body = User)))]
 pub(super) async fn me(State(app): State<Shared>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Json<User>> {
@@ -174,7 +183,9 @@ async fn begin_proof(app: &Shared, user_id: UserId, address: IpAddr) -> HttpResu
     app.limits.begin_sign_in(&user_id.to_string(), epoch, address).await
 }
 
-/// Changes the password. All other sessions end.
+/// Changes the password.
+///
+/// All other sessions of the user end; this one goes on. A wrong old password is 403 `wrong_password`.
 #[utoipa::path(put, path = "/api/v1/users/me/password", tag = "users", operation_id = "change_password",
     request_body = PasswordChange, responses((status = 204, description = "Changed")))]
 pub(super) async fn change_password(
@@ -193,7 +204,9 @@ pub(super) async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Signs out everywhere: all sessions of the user end at once, this one too.
+/// Signs out everywhere.
+///
+/// All sessions of the user end at once, this one too.
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "users", operation_id = "sign_out_everywhere",
     responses((status = 204, description = "Signed out")))]
 pub(super) async fn sign_out_everywhere(
@@ -204,8 +217,10 @@ pub(super) async fn sign_out_everywhere(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Erases the account: name, e-mail address, password and sessions go, live queue tokens and holds end. The books stay
-/// under the user's id. Refused while there are points, or tickets for a concert to come or to refund.
+/// Erases the account.
+///
+/// Name, e-mail address, password and sessions go, live queue tokens and holds end. The books stay under the user's id.
+/// Refused while there are points, or tickets for a concert to come or to refund.
 #[utoipa::path(delete, path = "/api/v1/users/me", tag = "users", operation_id = "erase_me",
     request_body = Confirmation, responses((status = 204, description = "Erased")))]
 pub(super) async fn erase_me(
@@ -222,7 +237,9 @@ pub(super) async fn erase_me(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sets a new password with the secret of a reset link, once. All sessions of the user end.
+/// Sets a new password with a reset link.
+///
+/// Needs no session: the link's secret is good once, within 30 minutes. All sessions of the user end.
 #[utoipa::path(post, path = "/api/v1/password-resets", tag = "users", operation_id = "reset_password", security(()),
     request_body = PasswordReset, responses((status = 204, description = "The new password is set")))]
 pub(super) async fn reset_password(

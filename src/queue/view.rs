@@ -37,6 +37,10 @@ const POLL_MS_PER_AHEAD: i64 = 100;
 const POLLS_PER_WAIT: i64 = 20;
 /// How far the times of clients are spread to both sides, in thousandths.
 const JITTER_PERMILLE: i64 = 200;
+/// The shortest and the longest time that a client is told, in milliseconds: the guides say so, too.
+#[cfg(test)]
+pub(crate) const POLL_TOLD_MS: std::ops::RangeInclusive<i64> =
+    POLL_AT_ONCE_MS * (1_000 - JITTER_PERMILLE) / 1_000..=*POLL_MS.end() * (1_000 + JITTER_PERMILLE) / 1_000;
 /// A view that is refreshed less often than this is stale.
 const STALE_AFTER: Span = Span::from_secs(1);
 /// All of something, in millionths.
@@ -127,8 +131,9 @@ pub enum Rest {
     SaleClosed,
 }
 
-/// Why a wait cannot be estimated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a wait cannot be estimated, as clients read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum WaitUnknown {
     /// The gate is closed, and nobody knows when it opens.
     Paused,
@@ -138,19 +143,6 @@ pub enum WaitUnknown {
     SaleClosed,
     /// Too few have left the line to measure its pace.
     Measuring,
-}
-
-impl WaitUnknown {
-    /// The reason as clients read it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Paused => "paused",
-            Self::SaleNotOpen => "sale_not_open",
-            Self::SaleClosed => "sale_closed",
-            Self::Measuring => "measuring",
-        }
-    }
 }
 
 impl RoomView {

@@ -7,6 +7,7 @@ mod accounts;
 mod concert_life;
 mod concerts;
 mod demo;
+mod documents;
 mod errors;
 mod flows;
 mod health;

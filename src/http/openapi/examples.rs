@@ -1,5 +1,6 @@
 //! Completes the document with an example for every field, parameter and answer that has none of its own.
 
+use crate::{demo, flow::DemoAccounts};
 use serde_json::{Map, Value, json};
 
 /// How deep schemas are followed: deeper than any of ours.
@@ -35,8 +36,148 @@ fn by_name(name: &str) -> Option<Value> {
     })
 }
 
+/// Members of objects that depend on each other: without these an example would show a state that cannot be.
+fn state(schema: &str) -> Option<Value> {
+    Some(match schema {
+        "Concert" => json!({
+            "concert_date": "2027-03-01", "start_time": "20:00:00", "end_time": "22:30:00",
+            "starts_at": "2027-03-01T11:00:00.000000Z", "ends_at": "2027-03-01T13:30:00.000000Z",
+            "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z",
+            "closing": "with_start", "room_id": 1, "status": "scheduled", "status_reason": null,
+            "refund_all_at": null, "wound_up_at": null,
+            "created_at": "2027-01-15T08:00:00.250000Z", "updated_at": "2027-01-15T08:00:00.250000Z"
+        }),
+        "MapBlock" => json!({ "first_seat_number": 1, "count": 6, "states": "AAHSBA" }),
+        "Payment" => json!({ "status": "completed", "refunded_at": null }),
+        "PointEntry" => json!({
+            "type": "charge", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
+        }),
+        "QueuePosition" => json!({
+            "status": "waiting", "position": 42, "deadline": null, "as_of": "2027-02-01T01:00:30.250000Z"
+        }),
+        "QueueToken" => json!({
+            "room_id": 1, "concert_id": 1, "position": 42, "status": "waiting",
+            "issued_at": "2027-02-01T01:00:10.250000Z", "activated_at": null, "deadline": null, "expired_at": null,
+            "end_reason": null
+        }),
+        "Reservation" => json!({
+            "status": "pending", "created_at": "2027-02-01T01:02:00.250000Z",
+            "expires_at": "2027-02-01T01:07:00.250000Z", "confirmed_at": null, "closed_at": null
+        }),
+        "Room" => json!({
+            "room_id": 1, "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z"
+        }),
+        _ => return None,
+    })
+}
+
+/// Members that an example does not have, since another says that there is nothing to tell.
+const LEFT_OUT: [(&str, &str); 1] = [("EstimatedWait", "reason")];
+
+/// What the answer of an operation shows that others with the same schema do not.
+fn answer(operation: &str, status: &str) -> Option<Value> {
+    let closed_at = json!("2027-02-01T01:05:00.250000Z");
+    Some(match (operation, status) {
+        ("activate_token", "200") => json!({
+            "status": "active", "activated_at": "2027-02-01T01:01:00.250000Z", "deadline": "2027-02-01T01:02:30.250000Z",
+            "queue": { "status": "active", "ahead": 0, "deadline": "2027-02-01T01:02:30.250000Z",
+                "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 }, "poll_after_ms": 31_200,
+                "as_of": "2027-02-01T01:01:00.250000Z" }
+        }),
+        ("activate_token", "202") => json!({
+            "status": "offered", "deadline": "2027-02-01T01:02:00.250000Z",
+            "queue": { "status": "offered", "ahead": 0, "deadline": "2027-02-01T01:02:00.250000Z",
+                "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 }, "poll_after_ms": 1_150,
+                "as_of": "2027-02-01T01:01:00.250000Z" }
+        }),
+        ("token", "200") => json!({
+            "status": "ended", "activated_at": "2027-02-01T01:01:00.250000Z",
+            "expired_at": "2027-02-01T01:03:00.250000Z", "end_reason": "paid",
+            "queue": { "status": "ended", "ahead": 0, "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
+                "poll_after_ms": 28_900, "as_of": "2027-02-01T01:06:00.250000Z" }
+        }),
+        ("cancel_reservation" | "cancel_for_user", "200") => json!({ "status": "cancelled", "closed_at": closed_at }),
+        ("refund" | "refund_for_user", "200") => json!({
+            "status": "refunded", "paid_at": "2027-02-01T01:03:00.250000Z",
+            "refunded_at": closed_at, "created_at": "2027-02-01T01:03:00.250000Z"
+        }),
+        ("lock_user", "200") => json!({ "status": "locked" }),
+        ("cancel_concert", "200") => json!({
+            "status": "cancelled", "status_reason": "The singer is ill.", "updated_at": closed_at
+        }),
+        ("refund_concert", "202") => json!({
+            "concert": { "status": "cancelled", "status_reason": "The singer is ill.", "refund_all_at": closed_at,
+                "updated_at": closed_at },
+            "seats": { "available": 0, "held": 0, "sold": 880, "blocked": 4_120 }
+        }),
+        _ => return None,
+    })
+}
+
+/// The bodies to send to an operation, by their names, where the fields' own examples do not make a good one. They are
+/// taken as they are by a server that has what they name.
+fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)> {
+    match operation {
+        "sign_in" if accounts == DemoAccounts::Open => vec![
+            ("buyer", json!({ "email": demo::BUYER, "password": demo::PASSWORD })),
+            ("operator", json!({ "email": demo::OPERATOR, "password": demo::PASSWORD })),
+        ],
+        "issue_token" => vec![("concert", json!({ "concert_id": 1 }))],
+        "hold" => vec![("one", json!({ "seat_id": 7 })), ("several", json!({ "seat_ids": [8, 9] }))],
+        "pay" => vec![("one", json!({ "reservation_id": 1 })), ("several", json!({ "reservation_ids": [2, 3] }))],
+        "charge" => vec![
+            ("own", json!({ "amount": 50_000 })),
+            (
+                "of_a_user",
+                json!({ "amount": 50_000, "user_id": "0193f3c4-5a6b-7c8d-9e0f-112233445566",
+                    "reference": "pg-20270301-000017" }),
+            ),
+        ],
+        "create_concert" => vec![(
+            "concert",
+            json!({
+                "title": "Midnight Tide: The First Night", "artist": "Midnight Tide", "venue": "Hangang Hall, Seoul",
+                "time_zone": "Asia/Seoul", "concert_date": "2027-03-01", "start_time": "20:00:00",
+                "end_time": "22:30:00", "base_price": 120_000, "opens_at": "2027-02-01T01:00:00.000000Z",
+                "own_room_max_active": 100
+            }),
+        )],
+        "update_concert" => vec![
+            ("moved", json!({ "concert_date": "2027-03-08", "start_time": "19:30:00", "end_time": "22:00:00" })),
+            ("postponed", json!({ "status": "postponed", "status_reason": "The singer is ill." })),
+        ],
+        "add_seats" => vec![
+            (
+                "range",
+                json!({ "range": { "from": 1, "to": 50, "section": "Floor", "row": "A", "grade": "VIP",
+                    "price": 180_000 } }),
+            ),
+            (
+                "list",
+                json!({ "seats": [
+                    { "seat_number": 51, "section": "Floor", "row": "B", "grade": "R" },
+                    { "seat_number": 52, "section": "Floor", "row": "B", "grade": "R", "price": 110_000 },
+                ] }),
+            ),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Puts members into an object, and into the objects in it.
+fn put(into: &mut Value, members: Value) {
+    match members {
+        Value::Object(members) if into.is_object() => {
+            for (name, value) in members {
+                put(&mut into[name], value);
+            }
+        }
+        other => *into = other,
+    }
+}
+
 /// Completes the whole document.
-pub(super) fn complete(document: &mut Value) {
+pub(super) fn complete(document: &mut Value, accounts: DemoAccounts) {
     let source = document.clone();
     fill(document, &source);
     let source = document.clone();
@@ -48,9 +189,21 @@ pub(super) fn complete(document: &mut Value) {
                 parameter["example"] = for_field(name, &parameter["schema"], &source);
             }
         }
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        let bodies = bodies(&id, accounts);
+        if let [(_, only)] = bodies.as_slice() {
+            operation["requestBody"]["content"]["application/json"]["example"] = only.clone();
+        } else if !bodies.is_empty() {
+            let examples: Map<_, _> =
+                bodies.into_iter().map(|(name, body)| (name.to_owned(), json!({ "value": body }))).collect();
+            operation["requestBody"]["content"]["application/json"]["examples"] = Value::Object(examples);
+        }
         fill_content(&mut operation["requestBody"], &source);
-        for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
             fill_content(response, &source);
+            if let Some(members) = answer(&id, status) {
+                put(&mut response["content"]["application/json"]["example"], members);
+            }
         }
         // Indexing made an empty member where there was none.
         if let Some(operation) = operation.as_object_mut() {
@@ -91,10 +244,13 @@ fn fill_content(node: &mut Value, source: &Value) {
     for media in content.values_mut().filter(|media| media.get("examples").is_none() && media.get("example").is_none())
     {
         // Where the schema has several shapes, each is shown.
-        match media["schema"]["oneOf"].as_array().map(Vec::as_slice) {
-            Some([one, several]) if several["type"] != "null" => {
+        let named = media["schema"]["$ref"].as_str().and_then(|to| source.pointer(to.trim_start_matches('#')));
+        let shapes = named.unwrap_or(&media["schema"])["oneOf"].as_array().cloned().unwrap_or_default();
+        match shapes.as_slice() {
+            [one, several] if one["type"] != "null" && several["type"] != "null" => {
+                let keys = if named.is_some() { ["full", "compact"] } else { ["one", "several"] };
                 let (one, several) = (of(one, source, 0), of(several, source, 0));
-                media["examples"] = json!({ "one": { "value": one }, "several": { "value": several } });
+                media["examples"] = json!({ keys[0]: { "value": one }, keys[1]: { "value": several } });
             }
             _ => media["example"] = of(&media["schema"], source, 0),
         }
@@ -114,7 +270,16 @@ fn of(schema: &Value, source: &Value, depth: usize) -> Value {
         return example.clone();
     }
     if let Some(reference) = schema["$ref"].as_str() {
-        return source.pointer(reference.trim_start_matches('#')).map_or(Value::Null, |one| of(one, source, depth + 1));
+        let mut example =
+            source.pointer(reference.trim_start_matches('#')).map_or(Value::Null, |one| of(one, source, depth + 1));
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        if let Some(members) = state(name) {
+            put(&mut example, members);
+        }
+        if let Some(members) = example.as_object_mut() {
+            members.retain(|member, _| !LEFT_OUT.contains(&(name, member.as_str())));
+        }
+        return example;
     }
     if let Some(first) = schema["enum"].get(0) {
         return first.clone();
@@ -143,7 +308,7 @@ fn of(schema: &Value, source: &Value, depth: usize) -> Value {
     let types = schema["type"].as_array().map_or_else(|| vec![&schema["type"]], |types| types.iter().collect());
     let kind = types.into_iter().filter_map(Value::as_str).find(|kind| *kind != "null");
     match (kind, schema["format"].as_str()) {
-        (Some("string"), Some("date-time")) => json!("2027-03-01T11:00:00Z"),
+        (Some("string"), Some("date-time")) => json!("2027-03-01T11:00:00.250000Z"),
         (Some("string"), Some("date")) => json!("2027-03-01"),
         (Some("integer"), _) => {
             schema.get("minimum").filter(|least| least.as_i64() > Some(0)).cloned().unwrap_or(json!(1))
