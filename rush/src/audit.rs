@@ -40,6 +40,8 @@ pub(crate) struct Books {
     pub(crate) max_active: i64,
     /// What answers about the line may be apart, in microseconds.
     pub(crate) view_lag: i64,
+    /// Nobody is silent who was heard of within so many microseconds.
+    pub(crate) dormant_after: u64,
 }
 
 /// Whether two readings belong to one moment.
@@ -90,7 +92,7 @@ pub(crate) struct Breach {
 }
 
 /// The promises, as the report names them.
-pub(crate) const RULES: [(&str, &str); 21] = [
+pub(crate) const RULES: [(&str, &str); 23] = [
     ("seat_sold_once", "no seat is sold twice"),
     ("seat_held_once", "no seat is held by two at once"),
     ("hold_lasts", "a hold lasts as long as it says"),
@@ -109,6 +111,8 @@ pub(crate) const RULES: [(&str, &str); 21] = [
     ("order_kept", "who came before stands before"),
     ("ahead_never_rises", "nobody moves back in line"),
     ("one_place", "one place in line for one user"),
+    ("end_is_true", "nobody is told that a living place is gone"),
+    ("heard_not_put_aside", "nobody is put aside as silent who was just heard of"),
     ("turn_needed", "no hold without a turn"),
     ("operator_acts_logged", "what an operator does is in the audit log"),
     ("no_server_error", "no answer but success, a documented refusal or 503"),

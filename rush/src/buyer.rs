@@ -4,8 +4,9 @@ use crate::{
     api::{Payment, QueuePosition, QueueToken, Reservation, SeatMap, Session, micros_between, one_or_many},
     ask::{Ask, Copies, Desk, Reply, code},
     client::{Answer, Origin},
+    clock::At,
     ending::Ending,
-    history::{Asked, Effect, Sighting},
+    history::{Asked, Effect, Ended, Sighting, Stood},
     options::SaleOptions,
 };
 use rand::{RngExt, rngs::StdRng};
@@ -18,6 +19,9 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
+
+/// How often a buyer whose token ended in line joins again.
+const ENDS_MAX: u32 = 2;
 
 /// An account that a buyer uses.
 #[derive(Debug, Clone)]
@@ -123,7 +127,7 @@ impl Buyer {
         if Desk::chance(&mut self.rng, self.sale.options.duplicate) {
             token = self.join().await?;
         }
-        self.wait_for_turn(&token, gives_up).await?;
+        let token = self.wait_for_turn(token, gives_up).await?;
         self.sale.desk.meter.waited(Instant::now().saturating_duration_since(began));
         loop {
             let held = match self.take_seats(&token.token).await {
@@ -249,6 +253,7 @@ impl Buyer {
     }
 
     async fn join(&mut self) -> Step<QueueToken> {
+        let sent = self.sale.desk.mono.now();
         let body = Some(json!({ "concert_id": self.sale.concert_id }));
         let change = Change { call: "join", method: "POST", path: "/queue/tokens", token: None, body };
         let answer = self
@@ -267,29 +272,40 @@ impl Buyer {
         let token: QueueToken = serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)?;
         self.token = Some(token.token.clone());
         if let Some(place) = &token.queue {
-            self.saw(&token.token, place);
+            self.saw(&token.token, place, sent);
         }
         Ok(token)
     }
 
-    fn saw(&self, token: &str, place: &QueuePosition) {
-        if matches!(place.status.as_str(), "waiting" | "dormant" | "offered") {
-            self.sale.desk.recorder.saw(Sighting {
-                token: token.to_owned(),
-                buyer: self.index,
-                received: self.sale.desk.mono.now(),
-                position: place.position,
-                ahead: place.ahead,
-                as_of: place.as_of.map_or(0, jiff::Timestamp::as_microsecond),
-            });
-        }
+    fn saw(&self, token: &str, place: &QueuePosition, sent: At) {
+        let received = self.sale.desk.mono.now();
+        let stood = match place.status.as_str() {
+            "waiting" | "offered" => Stood::InLine,
+            "dormant" => Stood::Aside,
+            "ended" if !place.stale => {
+                self.sale.desk.recorder.heard_end(Ended { token: token.to_owned(), buyer: self.index, received });
+                return;
+            }
+            _ => return,
+        };
+        self.sale.desk.recorder.saw(Sighting {
+            token: token.to_owned(),
+            buyer: self.index,
+            stood,
+            sent,
+            received,
+            position: place.position,
+            ahead: place.ahead,
+            as_of: place.as_of.map_or(0, jiff::Timestamp::as_microsecond),
+        });
     }
 
-    async fn wait_for_turn(&mut self, token: &QueueToken, gives_up: bool) -> Step<()> {
-        let path = format!("/queue/tokens/{}/position", token.token);
+    /// Waits until a token is active: the one given, or the one that a buyer gets who joins again because that ended.
+    async fn wait_for_turn(&mut self, mut token: QueueToken, gives_up: bool) -> Step<QueueToken> {
         let mut status = token.status.clone();
         let mut poll_after = token.queue.as_ref().map_or(1_000, |place| place.poll_after_ms);
         let mut patience = self.rng.random_range(1..=3);
+        let mut ends = 0;
         loop {
             if gives_up {
                 if patience == 0 {
@@ -302,10 +318,18 @@ impl Buyer {
                 patience -= 1;
             }
             match status.as_str() {
-                "active" => return Ok(()),
-                "ended" => return Err(Ending::TokenLost),
+                "active" => return Ok(token),
+                "ended" if ends == ENDS_MAX => return Err(Ending::TokenLost),
+                // As the server advises. Whoever gets the same place again was told wrong, which the audit finds.
+                "ended" => {
+                    ends += 1;
+                    token = self.join().await?;
+                    status = token.status.clone();
+                    poll_after = token.queue.as_ref().map_or(1_000, |place| place.poll_after_ms);
+                    continue;
+                }
                 "offered" | "missed" if !gives_up => match self.activate(&token.token).await? {
-                    Turn::Active => return Ok(()),
+                    Turn::Active => return Ok(token),
                     Turn::Kept(again) => self.rest(again).await?,
                     Turn::Waiting => {}
                 },
@@ -318,13 +342,16 @@ impl Buyer {
             }
             self.rest(Duration::from_millis(poll_after.clamp(50, 60_000))).await?;
             // The place in line may be asked for without a session: the token is enough.
+            let path = format!("/queue/tokens/{}/position", token.token);
+            let sent = self.sale.desk.mono.now();
             let ask = Ask { session: None, ..self.ask("position", "GET", &path) };
             let reply = self.sale.desk.read(&ask).await;
             let answer = self.answered(reply)?;
             let place: QueuePosition = serde_json::from_slice(&answer.body).map_err(|_| Ending::TokenLost)?;
-            self.saw(&token.token, &place);
+            self.saw(&token.token, &place, sent);
             poll_after = place.poll_after_ms;
-            status = place.status;
+            // An end that is a guess is asked about again.
+            status = if place.stale && place.status == "ended" { "waiting".to_owned() } else { place.status };
         }
     }
 

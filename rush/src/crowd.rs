@@ -273,6 +273,7 @@ fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Read
         .max()
         .unwrap_or(0);
     books.view_lag = i64::from(options.view_lag) * 1_000;
+    books.dormant_after = u64::from(options.dormant_after) * 1_000_000;
     books.max_active = sampled.max(ready.room.max_active).max(logged);
     if ready.rooms_set > 0 {
         books.operator_acts.insert("room.set", ready.rooms_set);

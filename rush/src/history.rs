@@ -130,6 +130,15 @@ pub(crate) struct Op {
     pub(crate) outcome: Outcome,
 }
 
+/// Where a token stood that was seen in line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stood {
+    /// In line, or at its head.
+    InLine,
+    /// Put aside because its user was silent.
+    Aside,
+}
+
 /// A buyer saw their place in line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sighting {
@@ -137,6 +146,10 @@ pub(crate) struct Sighting {
     pub(crate) token: String,
     /// Whose.
     pub(crate) buyer: usize,
+    /// Where it stood.
+    pub(crate) stood: Stood,
+    /// When it was first asked for.
+    pub(crate) sent: At,
     /// When the answer was there.
     pub(crate) received: At,
     /// The number that was told.
@@ -145,6 +158,17 @@ pub(crate) struct Sighting {
     pub(crate) ahead: i64,
     /// The moment of which that was said to be true, on the server's clock, in microseconds.
     pub(crate) as_of: i64,
+}
+
+/// A buyer in line was told that the token has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Which token.
+    pub(crate) token: String,
+    /// Whose.
+    pub(crate) buyer: usize,
+    /// When the answer was there.
+    pub(crate) received: At,
 }
 
 /// The same key was used twice on purpose, and both answers came.
@@ -180,6 +204,8 @@ pub(crate) struct History {
     pub(crate) ops: Vec<Op>,
     /// Places seen, in the order of their answers.
     pub(crate) sightings: Vec<Sighting>,
+    /// Tokens that ended in line, in the order of the answers that said so.
+    pub(crate) ended: Vec<Ended>,
     /// Keys used twice.
     pub(crate) replays: Vec<Replay>,
     /// Answers that should never be given.
@@ -215,6 +241,11 @@ impl Recorder {
     /// Notes a place seen.
     pub(crate) fn saw(&self, sighting: Sighting) {
         self.lock().sightings.push(sighting);
+    }
+
+    /// Notes that a buyer in line was told of the token's end.
+    pub(crate) fn heard_end(&self, ended: Ended) {
+        self.lock().ended.push(ended);
     }
 
     /// Notes a key used twice. Bodies of equal answers are not kept.

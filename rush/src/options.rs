@@ -132,6 +132,10 @@ pub(crate) struct SaleOptions {
     /// newer by so much. 0 is for one instance, where nobody moves back from one answer to the next.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     pub(crate) view_lag: u32,
+    /// A buyer who was put aside sooner than this after asking or joining was not silent, in seconds: the server's
+    /// `dormant_after_seconds`, less what the last signs of life may lose where instances fail.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub(crate) dormant_after: u32,
     /// Set the room's cap on active tokens first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) max_active: Option<i64>,

@@ -1,7 +1,7 @@
 //! A good sale that passes, and bad ones that must each be caught: a checker that never fails proves nothing.
 
 use super::*;
-use crate::history::{Fault, Op, Sighting};
+use crate::history::{Ended, Fault, Op, Sighting, Stood};
 use jiff::Timestamp;
 
 const HOLD_MICROS: i64 = 300_000_000;
@@ -102,14 +102,25 @@ fn good() -> (History, Books) {
         holds(2, 3_000, 3, 2),
         op(2, 3_100, Asked::Cancel { reservation: 3 }, Effect::Cancelled(reservation(3, 2, 2, 3_005, "cancelled"))),
         joins(2, 2_300, 3),
+        op(0, 3_500, Asked::Join, Effect::Joined { token: "token-0-again".to_owned(), position: 4, fresh: true }),
         activates(2, 2_400),
     ];
     let sightings = [2, 1, 1]
         .into_iter()
         .zip(2_310..)
-        .map(|(ahead, received)| Sighting { token: token(2), buyer: 2, received, position: 3, ahead, as_of: 0 })
+        .map(|(ahead, received)| Sighting {
+            token: token(2),
+            buyer: 2,
+            stood: Stood::InLine,
+            sent: received - 1,
+            received,
+            position: 3,
+            ahead,
+            as_of: 0,
+        })
         .collect();
-    let history = History { ops, sightings, ..History::default() };
+    let ended = vec![Ended { token: token(0), buyer: 0, received: 3_400 }];
+    let history = History { ops, sightings, ended, ..History::default() };
     let seat = |seat_id, status: &str| SeatRow { seat_id, status: status.to_owned() };
     let books = Books {
         seats: vec![seat(1, "sold"), seat(2, "available")],
@@ -134,6 +145,7 @@ fn good() -> (History, Books) {
         ],
         tokens: vec![TokenRow { token: token(1), position: 2, status: "ended".to_owned() }],
         max_active: 2,
+        dormant_after: 60_000_000,
         ..Books::default()
     };
     (history, books)
@@ -364,6 +376,30 @@ fn a_second_place_for_one_buyer_is_caught() {
     });
     caught("one_place", |history, _| history.ops[14] = joins(2, 2_300, 2));
     caught("one_place", |_, books| books.tokens[0].status = "active".to_owned());
+}
+
+#[test]
+fn a_buyer_who_is_told_that_a_living_place_is_gone_is_caught() {
+    caught("end_is_true", |history, _| {
+        history.ended.push(Ended { token: token(2), buyer: 2, received: 2_340 });
+        let effect = Effect::Joined { token: token(2), position: 3, fresh: false };
+        history.ops.push(op(2, 2_350, Asked::Join, effect));
+    });
+}
+
+#[test]
+fn a_place_that_is_put_aside_right_after_it_was_given_or_asked_for_is_caught() {
+    caught("heard_not_put_aside", |history, _| history.sightings[0].stood = Stood::Aside);
+    caught("heard_not_put_aside", |history, _| history.sightings[2].stood = Stood::Aside);
+}
+
+#[test]
+fn a_buyer_who_was_silent_may_be_put_aside_and_may_still_be_shown_so_after_asking_once() {
+    let (mut history, books) = good();
+    for (sighting, at) in history.sightings.iter_mut().skip(1).zip([70_000_000, 70_001_000]) {
+        (sighting.stood, sighting.sent, sighting.received) = (Stood::Aside, at, at + 10);
+    }
+    assert_eq!(audit(&history, &books).breaches, []);
 }
 
 #[test]

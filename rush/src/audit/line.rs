@@ -1,7 +1,7 @@
 //! The waiting line: the cap, the order, and that nobody moves back.
 
 use super::{Books, Verdict};
-use crate::history::{Asked, Effect, History, Outcome, Sighting};
+use crate::history::{Asked, Effect, History, Outcome, Sighting, Stood};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) fn check(history: &History, books: &Books, verdict: &mut Verdict) {
@@ -9,6 +9,8 @@ pub(super) fn check(history: &History, books: &Books, verdict: &mut Verdict) {
     order_kept(history, verdict);
     places(history, books.view_lag, verdict);
     one_place(history, books, verdict);
+    end_is_true(history, verdict);
+    heard_not_put_aside(history, books.dormant_after, verdict);
     turn_needed(history, verdict);
 }
 
@@ -154,6 +156,66 @@ fn one_place(history: &History, books: &Books, verdict: &mut Verdict) {
             broken = Some(format!("the token of place {} paid and is {}", row.position, row.status));
         }
         verdict.note("one_place", broken);
+    }
+}
+
+/// A token whose buyer was told in line that it has ended is not what the buyer gets who then joins again: that is
+/// decided by the rows.
+fn end_is_true(history: &History, verdict: &mut Verdict) {
+    let mut joins: HashMap<usize, Vec<(u64, &str)>> = HashMap::new();
+    for op in &history.ops {
+        if let Outcome::Ok(Effect::Joined { token, .. }) = &op.outcome {
+            joins.entry(op.buyer).or_default().push((op.sent, token));
+        }
+    }
+    for ended in &history.ended {
+        let later = joins.get(&ended.buyer).into_iter().flatten().filter(|(sent, _)| *sent >= ended.received);
+        if let Some((_, token)) = later.min() {
+            verdict.note(
+                "end_is_true",
+                (*token == ended.token).then(|| {
+                    format!(
+                        "buyer {} was told {} ms into the sale that the token has ended, joined again and got it back",
+                        ended.buyer,
+                        ended.received / 1_000
+                    )
+                }),
+            );
+        }
+    }
+}
+
+/// Joining and asking are signs of life: a token is not seen put aside sooner than `dormant_after` after one of them was
+/// sent and answered. Only the first time that it is seen so is looked at, since another instance may still say so after
+/// it has woken.
+fn heard_not_put_aside(history: &History, dormant_after: u64, verdict: &mut Verdict) {
+    let mut signs: Vec<(u64, u64, &str, Option<&Sighting>)> = Vec::new();
+    for op in &history.ops {
+        if let Outcome::Ok(Effect::Joined { token, .. }) = &op.outcome {
+            signs.push((op.received, op.sent, token, None));
+        }
+    }
+    let seen = history.sightings.iter();
+    signs.extend(seen.map(|sighting| (sighting.received, sighting.sent, sighting.token.as_str(), Some(sighting))));
+    signs.sort_by_key(|(received, ..)| *received);
+    let mut last: HashMap<&str, u64> = HashMap::new();
+    let mut aside = HashSet::new();
+    for (received, sent, token, sighting) in signs {
+        let before = last.insert(token, sent);
+        let (Some(before), Some(sighting)) = (before, sighting) else { continue };
+        let silence = received.saturating_sub(before);
+        let is_wrong = sighting.stood == Stood::Aside && aside.insert(token) && silence < dormant_after;
+        verdict.note(
+            "heard_not_put_aside",
+            is_wrong.then(|| {
+                format!(
+                    "buyer {} at place {} was put aside as silent at most {} ms after a sign of life",
+                    sighting.buyer,
+                    sighting.position,
+                    silence / 1_000
+                )
+            }),
+        );
     }
 }
 
