@@ -430,15 +430,19 @@ pub struct ConcertChange {
 }
 
 /// What an operator changes of a room; none leaves it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct RoomChange {
     /// The cap on active tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_active: Option<i64>,
     /// The rate; `Some(None)` takes the limit away.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub admit_per_minute: Option<Option<i64>>,
     /// Whether the line moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// What everybody in line is told; `Some(None)` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Option<String>>,
 }
 

@@ -13,6 +13,7 @@ use frontrow_domain::{
     seat::{NewSeat, SeatLabel},
     user::{Caller, NewUser, Role, Session},
 };
+use serde_json::json;
 use support::{
     BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, START, add_seats, at, block, cancel,
     charge, create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
@@ -55,6 +56,25 @@ fn everything_an_operator_does_is_one_line_in_the_audit_log() {
         let lines = &office.model.audit[before..];
         assert_eq!(lines.len(), 1);
         assert_eq!((lines[0].action.as_str(), lines[0].actor, lines[0].created_at), (action, BOSS.user_id(), at(S)));
+    }
+}
+
+#[test]
+fn the_audit_log_tells_a_limit_that_was_lifted_from_one_that_was_left_alone() {
+    let lifted = RoomChange { admit_per_minute: Some(None), ..RoomChange::default() };
+    let cleared = RoomChange { message: Some(None), ..RoomChange::default() };
+    let mut office = Office::new();
+    for (change, detail) in [
+        (lifted, json!({ "admit_per_minute": null })),
+        (cleared, json!({ "message": null })),
+        (RoomChange::default(), json!({})),
+        (
+            RoomChange { max_active: Some(5), gate: Some(Gate::Paused), ..RoomChange::default() },
+            json!({ "max_active": 5, "gate": "paused" }),
+        ),
+    ] {
+        office.ask(BOSS, set_room(HOUSE, change)).unwrap();
+        assert_eq!(office.model.audit.last().unwrap().detail, detail);
     }
 }
 

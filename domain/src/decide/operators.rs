@@ -150,12 +150,8 @@ pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &R
     if change.max_active.is_some() {
         world.note_cap(id, room.max_active);
     }
-    let detail = json!({
-        "max_active": change.max_active, "admit_per_minute": change.admit_per_minute,
-        "gate": change.gate, "message": change.message,
-    });
     world.rooms.put(id, room.clone());
-    world.add_audit(caller.user_id(), "room.set", format!("room {id}"), detail);
+    world.add_audit(caller.user_id(), "room.set", format!("room {id}"), json!(change));
     Ok(Outcome::Room(room))
 }
 
