@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, Ids},
     config::Config,
     engine::{Engine, EngineLimits},
-    flow::{BoxOffice, DemoAccounts, Followers},
+    flow::{BoxOffice, DemoAccounts, Followers, endings::Endings},
     http::{self, App, Shared, limit::RateLimits, listener, observe},
     passwords::Passwords,
     queue::{Queue, token::Keyring},
@@ -18,7 +18,7 @@ use crate::{
         Metrics,
         traces::{self, Tracer},
     },
-    workers::{self, WorkerSettings},
+    workers,
 };
 use anyhow::Context as _;
 use axum::Router;
@@ -26,7 +26,7 @@ use bytes::Bytes;
 use frontrow_domain::{id::AuditId, time::Span};
 use memory::Memory;
 use std::{
-    sync::{Arc, atomic::AtomicI64},
+    sync::{Arc, Mutex, atomic::AtomicI64},
     thread::JoinHandle,
     time::Duration,
 };
@@ -123,6 +123,8 @@ async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> 
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
         metrics: Arc::clone(&metrics),
         clock_skew: AtomicI64::new(0),
+        company_faults: Mutex::default(),
+        endings: Endings::default(),
         laying: tokio::sync::Mutex::default(),
         audited,
     });
@@ -173,12 +175,8 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Opened { app, engine, metrics, clock, tasks } = opened;
-    let settings = WorkerSettings {
-        dormant_after: Span::from_secs(i64::from(config.dormant_after_seconds)),
-        retention: config.retention(),
-    };
     let (stop_workers, workers_stop) = watch::channel(false);
-    let mut workers = workers::start(&app, settings, &workers_stop);
+    let mut workers = workers::start(&app, config.retention(), &workers_stop);
     let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));
     let mut sending = JoinSet::new();
     let tracer = config.otlp_endpoint.clone().map(|collector| {

@@ -17,7 +17,7 @@ use frontrow_domain::{
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
-pub use load::{LoadError, Setting};
+pub use load::{LoadError, ReadableSecret, Setting};
 pub use servers::{Database, ServerUrl, Servers, Switch};
 
 /// The longest that a seat may be kept from the user who let it go.
@@ -525,6 +525,7 @@ impl Config {
             missed_turns_max: self.missed_turns_max,
             claim_window: seconds(self.claim_window_seconds),
             recall_window: seconds(self.recall_window_seconds),
+            dormant_after: seconds(self.dormant_after_seconds),
             dormant_limit: seconds(self.dormant_limit_seconds),
             idle_limit: seconds(self.idle_seconds),
             active_limit: seconds(self.active_limit_seconds),

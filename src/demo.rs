@@ -135,7 +135,7 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
         charge(office, fan.user_id, &format!("demo-fan-{number}")).await?;
         let caller = Caller::Buyer(fan.user_id);
         let place = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0;
-        let (signed, token) = (office.verify_token(&place.signed)?, place.token.id);
+        let (signed, token) = (office.verify_token(&place.signed).await?, place.token.id);
         let advance = Command::AdvanceRoom {
             room_id: token.room_id,
             fence: frontrow_domain::queue::Fence(0),

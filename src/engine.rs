@@ -115,6 +115,7 @@ impl Engine {
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (health, batches) = (Arc::new(SharedHealth::default()), Arc::new(AtomicUsize::new(0)));
         let (failures, doubts) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let troubles = Arc::default();
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..limits.lanes.max(1) {
             let (jobs, queue) = mpsc::channel(limits.queue_len);
@@ -127,6 +128,7 @@ impl Engine {
                 failures: Arc::clone(&failures),
                 doubts: Arc::clone(&doubts),
                 batch_max: limits.batch_max,
+                troubles: Arc::clone(&troubles),
             };
             let runtime = tokio::runtime::Handle::current();
             let thread = std::thread::Builder::new().name("engine".to_owned());

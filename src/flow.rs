@@ -4,8 +4,9 @@
 
 mod accounts;
 pub mod concerts;
+pub mod endings;
 pub(crate) mod health;
-mod line;
+pub mod line;
 pub mod seen;
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     telemetry::Metrics,
 };
 use concerts::Concerts;
+use endings::Endings;
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Novelty, Outcome, Request},
     concert::Concert,
@@ -38,9 +40,10 @@ use frontrow_domain::{
     user::{Caller, User},
     world::Changes,
 };
+use health::CompanyFaults;
 use seen::SeenSeats;
 use std::{
-    sync::{Arc, atomic::AtomicI64},
+    sync::{Arc, Mutex, atomic::AtomicI64},
     time::Instant,
 };
 
@@ -82,6 +85,10 @@ pub struct BoxOffice {
     pub metrics: Arc<Metrics>,
     /// How far the database's clock is ahead of this machine's, in microseconds, when it was last compared.
     pub clock_skew: AtomicI64,
+    /// What is wrong with the instances over the database, when they were last looked for.
+    pub company_faults: Mutex<CompanyFaults>,
+    /// How tokens ended, as their rows say.
+    pub endings: Endings,
     /// Held by whoever lays a room that another process made, so that its rows are read once.
     pub laying: tokio::sync::Mutex<()>,
     /// The newest line of the audit log before memory was read from the store: memory may lack what later ones tell of.

@@ -23,4 +23,5 @@ pub mod store;
 pub mod telemetry;
 pub mod text;
 pub mod transfer;
+pub mod trouble;
 pub mod workers;

@@ -32,6 +32,7 @@ use std::{
     io::{Read as _, Write as _},
     path::Path,
     process::ExitCode,
+    time::Instant,
 };
 use tokio::sync::watch;
 
@@ -159,12 +160,33 @@ async fn renew_all(office: &BoxOffice) -> anyhow::Result<usize> {
     Ok(rooms.len())
 }
 
+/// Says where the server is: for people on standard output, and where the log is JSON as a line of the log alone, since
+/// the two often end in one place.
+fn greet(config: &Config, address: std::net::SocketAddr) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "serving");
+    if config.log_format.is_json() {
+        return;
+    }
+    say(&format!("Frontrow serves http://{address}"));
+    say(&format!("API docs:        http://{address}/docs"));
+    if config.demo {
+        say(&format!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD));
+    }
+}
+
 /// Prints a line. Whoever reads the output may stop reading it; that is no reason to stop the sale.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
+    for file in config.secrets_others_can_read() {
+        tracing::warn!(
+            file = %file.path.display(),
+            mode = format!("{:o}", file.mode),
+            "a file with secrets can be read by others: take their rights away (chmod 600)"
+        );
+    }
     let _alone = FolderLock::take(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     if config.demo {
@@ -188,11 +210,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
-    say(&format!("Frontrow serves http://{address}"));
-    say(&format!("API docs:        http://{address}/docs"));
-    if config.demo {
-        say(&format!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD));
-    }
+    greet(config, address);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         wait_for_signal().await;
@@ -201,7 +219,10 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         // Whoever asks twice does not want to wait.
         std::process::exit(130);
     });
-    app::serve(opened, config, socket, stopped).await
+    let started = Instant::now();
+    app::serve(opened, config, socket, stopped).await?;
+    tracing::info!(seconds = started.elapsed().as_secs(), "stopped in good order");
+    Ok(())
 }
 
 async fn wait_for_signal() {

@@ -101,12 +101,23 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 /// How what instances share does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vitals {
-    /// Why it cannot be reached; none while it can.
-    pub away: Option<String>,
+    /// Why it cannot be used; none while it can.
+    pub away: Option<Away>,
     /// How long ago this instance last looked what the others changed.
     pub frame_lag: std::time::Duration,
     /// How often this instance has laid its lines anew from the rows.
     pub lays: u64,
+}
+
+/// Why what instances share cannot be used. The log says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Away {
+    /// It does not answer, or refuses this instance.
+    #[error("it cannot be reached")]
+    Unreachable,
+    /// It takes no writes.
+    #[error("its memory is full")]
+    Full,
 }
 
 /// Whether an instance moves a line.

@@ -176,6 +176,15 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         Ok(0)
     }
 
+    /// The instances that serve over this database, as its server knows them by their connections. None where there is
+    /// one alone, and for a command that serves nobody.
+    ///
+    /// # Errors
+    /// The server did not say.
+    async fn company(&self) -> Result<Option<Company>, StoreError> {
+        Ok(None)
+    }
+
     /// Which box office this is: the same for all instances that share a database, and of no other.
     async fn office(&self) -> Result<uuid::Uuid, StoreError> {
         Ok(uuid::Uuid::nil())
@@ -228,6 +237,59 @@ pub enum Sharing {
     Alone,
     /// Any number of equal instances.
     Shared,
+}
+
+/// An instance that serves over a database that others may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instance {
+    /// Which one. Of two the older has the lower number, as far as their machines' clocks tell.
+    pub id: u64,
+    /// Whether it hears of what the others commit.
+    pub hearing: Sharing,
+    /// How many connections to the database it may have.
+    pub connections: u32,
+}
+
+/// The instances over one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Company {
+    /// This one.
+    pub own: Instance,
+    /// Those that used a connection within the last half a minute, without this one.
+    pub others: Vec<Instance>,
+    /// How many connections the server has for all of them. None behind a pooler, which shares them.
+    pub connections_max: Option<u32>,
+}
+
+impl Company {
+    /// How many others there are beside which this instance must not serve, because it does not hear of what they
+    /// commit: all that hear of each other, and those like it that were there before. Of several that hear of nobody the
+    /// oldest serves.
+    #[must_use]
+    pub fn unheard(&self) -> usize {
+        let is_unheard = |other: &&Instance| other.hearing == Sharing::Shared || other.id < self.own.id;
+        match self.own.hearing {
+            Sharing::Shared => 0,
+            Sharing::Alone => self.others.iter().filter(is_unheard).count(),
+        }
+    }
+
+    /// How many others hear of nobody, beside this one that does.
+    #[must_use]
+    pub fn deaf(&self) -> usize {
+        match self.own.hearing {
+            Sharing::Shared => self.others.iter().filter(|other| other.hearing == Sharing::Alone).count(),
+            Sharing::Alone => 0,
+        }
+    }
+
+    /// The connections that all instances may ask for, and those that the server has, where it has fewer.
+    #[must_use]
+    pub fn lacking_connections(&self) -> Option<(u32, u32)> {
+        let all = std::iter::once(&self.own).chain(&self.others);
+        let wanted = all.fold(0_u32, |sum, one| sum.saturating_add(one.connections));
+        self.connections_max.filter(|there| wanted > *there).map(|there| (wanted, there))
+    }
 }
 
 /// A batch that is on disk.
@@ -416,9 +478,12 @@ pub enum StoreError {
     /// The commit failed in a way that leaves open whether it happened.
     #[error("the outcome of a commit is unknown: {0}")]
     Unknown(String),
-    /// The database is damaged or not one of ours.
+    /// The database is damaged.
     #[error("the database is damaged: {0}")]
     Corrupt(String),
+    /// The database is sound, but not for this program: its tables are of another version, or another program's.
+    #[error("this program cannot use the database: {0}")]
+    Misfit(String),
 }
 
 impl StoreError {
@@ -433,7 +498,7 @@ impl StoreError {
             Self::Contended(_) => "contended",
             Self::Conflict(_) => "conflict",
             Self::Unknown(_) => "unknown",
-            Self::Corrupt(_) => "corrupt",
+            Self::Corrupt(_) | Self::Misfit(_) => "corrupt",
         }
     }
 }

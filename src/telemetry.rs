@@ -22,7 +22,8 @@ use std::{
     },
     time::Duration,
 };
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::subscriber::set_global_default;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,22 +36,30 @@ pub enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    /// Whether lines are JSON.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        match self {
+            Self::Auto => !std::io::stderr().is_terminal(),
+            Self::Text => false,
+            Self::Json => true,
+        }
+    }
+}
+
 /// Starts logging to standard error, for the whole process.
 ///
 /// # Errors
 /// The filter is not valid, or logging was started before.
 pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
-    let json = match format {
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
-        LogFormat::Text => false,
-        LogFormat::Json => true,
-    };
     let registry = tracing_subscriber::registry().with(filter);
-    if json {
-        registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).try_init()?;
+    // Not `try_init`: that passes on what libraries say through `log` as well, with paths of the machine that built them.
+    if format.is_json() {
+        set_global_default(registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)))?;
     } else {
-        registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init()?;
+        set_global_default(registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)))?;
     }
     Ok(())
 }

@@ -14,13 +14,13 @@ pub use retention::Retention;
 
 use crate::{
     engine::{Fault, Health},
-    flow::BoxOffice,
+    flow::{BoxOffice, health::NotReady},
     http::{Shared, limit::RateLimits},
     store::Sharing,
+    trouble::Trouble,
 };
 use frontrow_domain::{
     command::{Command, Outcome, Request},
-    time::Span,
     user::Caller,
 };
 use std::{future::Future, sync::Arc, time::Duration};
@@ -33,30 +33,21 @@ const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often those who have not asked for a while are forgotten by the rate limits.
 const LIMITS_TICK: Duration = Duration::from_mins(1);
 
-/// What the workers need beside the box office.
-#[derive(Debug, Clone, Copy)]
-pub struct WorkerSettings {
-    /// How long a waiting token may be silent before its turn passes it over.
-    pub dormant_after: Span,
-    /// How long rows are kept that are over.
-    pub retention: Retention,
-}
-
-/// Starts the workers. They stop when `stop` says true.
+/// Starts the workers. They stop when `stop` says true. `retention` is how long rows are kept that are over.
 #[must_use]
-pub fn start(app: &Shared, settings: WorkerSettings, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+pub fn start(app: &Shared, retention: Retention, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let office = &app.office;
     let mut workers = JoinSet::new();
     let shared = Arc::clone(app);
     workers.spawn(until(stop.clone(), async move { sweep_limits(&shared.limits, LIMITS_TICK).await }));
-    workers.spawn(until(stop.clone(), lines::move_lines(Arc::clone(office), settings)));
+    workers.spawn(until(stop.clone(), lines::move_lines(Arc::clone(office))));
     workers.spawn(until(stop.clone(), holds::sweep_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), holds::recover_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), wind_up::wind_up_concerts(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
-    workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), settings.retention)));
-    if let Some(kept) = settings.retention.idle_accounts {
+    workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), retention)));
+    if let Some(kept) = retention.idle_accounts {
         workers.spawn(until(stop.clone(), retention::erase_idle_accounts(Arc::clone(office), kept)));
     }
     if office.store.sharing() == Sharing::Alone {
@@ -94,11 +85,10 @@ async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outc
 
 /// Finds rooms of concerts that were imported beside this process, so that operators see them and their gauges.
 async fn find_rooms(office: Arc<BoxOffice>) {
+    let trouble = Trouble::new("cannot look for rooms that another process made");
     loop {
         rest(&office, ROOMS_TICK).await;
-        if let Err(error) = office.find_rooms().await {
-            tracing::warn!(%error, "cannot look for rooms that another process made");
-        }
+        trouble.noted(office.find_rooms().await);
     }
 }
 
@@ -109,6 +99,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
             let probe = office.store.check_writable().await;
             if probe.is_ok() && office.store.sharing() == Sharing::Shared {
                 office.compare_clocks().await;
+                office.look_for_company().await;
             }
             let was_sound = office.engine.health() == Health::Sound;
             office.engine.note_probe(&probe);
@@ -116,6 +107,9 @@ async fn probe_store(office: Arc<BoxOffice>) {
                 // Whatever is given first after a failure has the store go on: no other command may come for a while.
                 command(&office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
             }
+        } else if matches!(office.check_ready(), Err(NotReady::Unheard(_))) {
+            // As where one instance takes the place of another, which is about to end.
+            office.look_for_company().await;
         }
         rounds = rounds.wrapping_add(1);
         tokio::time::sleep(PROBE_TICK).await;
@@ -136,7 +130,7 @@ mod tests {
         *,
     };
     use crate::{clock::Clock, config::Cli, store::memory::MemoryStore};
-    use frontrow_domain::id::UserId;
+    use frontrow_domain::{id::UserId, time::Span};
     use uuid::Uuid;
 
     #[tokio::test]

@@ -8,8 +8,12 @@ mod program;
 mod support;
 
 use frontrow::clock::Clock;
-use program::{Process, assert_books_in_order, command, refused, succeeds};
-use std::path::Path;
+use program::{Process, assert_books_in_order, command, refused, succeeds, text};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 use support::{Client, PRICE, Server, items, settings};
 use tempfile::TempDir;
 
@@ -345,4 +349,30 @@ async fn rotated_keys_go_on_verifying_until_enough_new_ones_came() {
         assert_eq!(answer.status, status);
         process.kill();
     }
+}
+
+#[test]
+fn a_log_in_json_is_all_that_a_server_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = command(folder.path(), "serve");
+    serve.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut lines = Vec::new();
+    for line in log.by_ref() {
+        let is_serving = line.contains("\"serving\"");
+        lines.push(line);
+        if is_serving {
+            break;
+        }
+    }
+    assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+    lines.extend(log);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), String::new()));
+    for line in &lines {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(line["fields"]["message"].is_string(), "{line}");
+    }
+    assert!(lines.last().unwrap().contains("stopped in good order"), "{lines:?}");
 }

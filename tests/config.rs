@@ -4,7 +4,7 @@
 
 use frontrow::config::{Cli, Config, Setting};
 use frontrow_domain::{rules::ChargePolicy, time::Span};
-use std::{ffi::OsString, io::Write, process::Command};
+use std::{ffi::OsString, io::Write, os::unix::fs::PermissionsExt, process::Command};
 use tempfile::NamedTempFile;
 
 fn load(args: &[&str]) -> Result<Config, String> {
@@ -228,6 +228,49 @@ fn the_service_key_comes_from_its_file() {
     let config = load(&["serve", "--service-key-file", short.path().to_str().unwrap()]).unwrap();
     assert!(config.load_service_key().is_err());
     assert!(load(&["serve"]).unwrap().load_service_key().unwrap().is_none());
+}
+
+#[test]
+fn a_file_with_a_secret_that_everybody_can_read_is_named() {
+    let with_mode = |file: &NamedTempFile, mode| {
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let secret = file("database_url = \"postgres://frontrow:a-password@db/frontrow\"\n");
+    let harmless = file("database_url = \"postgres://frontrow@db/frontrow\"\nhold_seconds = 60\n");
+    let key = file("0123456789abcdef0123456789abcdef");
+    let key_path = key.path().to_str().unwrap();
+    for (mode, is_named) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+        for settings in [&secret, &harmless] {
+            for file in [settings, &key] {
+                with_mode(file, mode);
+            }
+            let path = settings.path().to_str().unwrap();
+            let named = load(&["serve", "--config", path, "--service-key-file", key_path]).unwrap();
+            let found: Vec<_> =
+                named.secrets_others_can_read().into_iter().map(|file| (file.path, file.mode)).collect();
+            let expected = [settings, &key].into_iter().filter(|file| is_named && file.path() != harmless.path());
+            assert_eq!(found, expected.map(|file| (file.path().to_owned(), mode)).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// The number after a word in a file that is shipped.
+fn shipped(file: &str, word: &str) -> u32 {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once(word).unwrap_or_else(|| panic!("{file}: there is no {word}"));
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+#[test]
+fn the_shipped_postgresql_has_connections_for_all_instances_that_its_proxy_knows() {
+    let instances = shipped("compose/haproxy.cfg", "server-template frontrow ");
+    let each = load(&["serve"]).unwrap().servers.connections();
+    let there = shipped("compose/compose.yaml", "max_connections=");
+    assert!(there >= instances * each + 20, "{there} for {instances} instances of {each} connections");
+    // One more while instances are replaced, in what PostgreSQL has unless it was set.
+    let instances = shipped("kubernetes/autoscaler.yaml", "maxReplicas: ") + 1;
+    assert!(instances * each + 10 <= 100, "{instances} instances of {each} connections");
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Serving {
             Side::Ours => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_frontrow"));
                 command.args(["serve", "--listen", "127.0.0.1:0", "--data", folder, "--database-url", database]);
-                command.args(["--redis-url", redis]).args(UNLIMITED).args(FLAGS);
+                command.args(["--redis-url", redis, "--log-format", "text"]).args(UNLIMITED).args(FLAGS);
                 command
             }
             Side::Usual => {

@@ -11,13 +11,12 @@ use frontrow::{
     app,
     clock::{Clock, Ids},
     config::Cli,
-    workers::{self, WorkerSettings},
+    workers,
 };
 use frontrow_domain::{
     command::{Command, Request},
     id::{RoomId, UserId},
     queue::TokenStatus,
-    time::Span,
     user::{Caller, NewUser, Role},
 };
 use redis::aio::MultiplexedConnection;
@@ -141,8 +140,7 @@ async fn turns(rooms: u32) -> Result<()> {
     let Ok(cli) = Cli::load(words) else { bail!("the settings are refused") };
     let opened = app::open(&cli.config, Clock::System, Ids::from_os()).await?;
     let (stop, stopped) = watch::channel(false);
-    let settings = WorkerSettings { dormant_after: Span::from_secs(90), retention: cli.config.retention() };
-    let mut workers = workers::start(&opened.app, settings, &stopped);
+    let mut workers = workers::start(&opened.app, cli.config.retention(), &stopped);
     let office = &opened.app.office;
     let mut took = Vec::new();
     for number in 1..=TURNS {

@@ -368,6 +368,7 @@ impl Child {
         let started = Instant::now();
         let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_frontrow"))
             .args(["serve", "--listen", "127.0.0.1:0", "--max-active", "1", "--data", folder.to_str().unwrap()])
+            .args(["--log-format", "text"])
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null())
             .spawn()

@@ -156,7 +156,7 @@ struct WaitBody {
 
 /// One command: the rank. The signature tells the rest.
 async fn position(State(desk): State<Desk>, PathText(token): PathText) -> HttpResult<Response> {
-    let signed = desk.app.office.verify_token(&token).map_err(Problem::from)?;
+    let signed = desk.app.office.verify_token(&token).await.map_err(Problem::from)?;
     let rank: Option<i64> = redis::cmd("ZRANK")
         .arg(line_key(signed.id.room_id))
         .arg(signed.id.position.0)
@@ -169,7 +169,7 @@ async fn position(State(desk): State<Desk>, PathText(token): PathText) -> HttpRe
 /// As the brief describes it: the token is read from Redis, and the wait reckoned from the rank and from how many are
 /// active. Three commands in one round trip.
 async fn looked_up(State(desk): State<Desk>, PathText(token): PathText) -> HttpResult<Response> {
-    let signed = desk.app.office.verify_token(&token).map_err(Problem::from)?;
+    let signed = desk.app.office.verify_token(&token).await.map_err(Problem::from)?;
     let (room, place) = (signed.id.room_id, signed.id.position.0);
     let (kept, rank, active): ((Option<String>, Option<String>), Option<i64>, i64) = redis::pipe()
         .cmd("HMGET")

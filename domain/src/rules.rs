@@ -65,6 +65,9 @@ pub struct Rules {
     pub claim_window: Span,
     /// How long a missed turn may be recalled.
     pub recall_window: Span,
+    /// After how long without a sign of its user a waiting token may be put aside when its turn comes. Its issue is such
+    /// a sign.
+    pub dormant_after: Span,
     /// How long a silent token keeps its place before it ends.
     pub dormant_limit: Span,
     /// How long an active token lives at least after the last sign of its user.
@@ -119,6 +122,7 @@ impl Default for Rules {
             missed_turns_max: 2,
             claim_window: Span::from_secs(60),
             recall_window: Span::from_secs(600),
+            dormant_after: Span::from_secs(90),
             dormant_limit: Span::from_secs(1_800),
             idle_limit: Span::from_secs(90),
             active_limit: Span::from_secs(600),

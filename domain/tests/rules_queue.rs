@@ -8,6 +8,7 @@ use frontrow_domain::{
     decide::decide_all,
     id::{ConcertId, Position, RoomId},
     queue::{EndReason, Gate, TokenStatus},
+    time::Span,
     user::Caller,
 };
 use support::{
@@ -246,6 +247,24 @@ fn the_silent_are_put_aside_and_wait_again_when_they_show_a_sign() {
         assert_eq!(office.status(token_id(OWN, 2)), TokenStatus::Offered, "a ghost does not block the line");
         office.run([(micros, MINJI, command(token_id(OWN, 1)), expected)]);
     }
+}
+
+#[test]
+fn a_token_that_was_just_issued_counts_as_just_heard_of() {
+    let mut office = Office::new();
+    let silence = 90 * S;
+    office.rules.dormant_after = Span::from_secs(90);
+    office.run([
+        (0, MINJI, issue(HOUSE), "new"),
+        (0, BOSS, set_room(HOUSE, RoomChange { gate: Some(Gate::Paused), ..RoomChange::default() }), "room"),
+        (S, JUNHO, issue(HOUSE), "new"),
+        (silence, SORA, issue(HOUSE), "new"),
+        (silence, BOSS, set_room(HOUSE, RoomChange { gate: Some(Gate::Open), ..RoomChange::default() }), "room"),
+        // As named by a leader that has not heard of any of the three.
+        (silence, CLOCK, advance_past(HOUSE, &[1, 2, 3]), "offered 2, lapsed 0"),
+    ]);
+    let states = [1, 2, 3].map(|place| office.status(token_id(HOUSE, place)));
+    assert_eq!(states, [TokenStatus::Dormant, TokenStatus::Offered, TokenStatus::Offered]);
 }
 
 #[test]

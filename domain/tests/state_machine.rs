@@ -11,7 +11,7 @@ use frontrow_domain::{
     id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
     model::Model,
     money::Money,
-    queue::can_expire,
+    queue::{TokenStatus, can_expire},
     reservation::ReservationStatus,
     rules::Rules,
     time::{Span, Time},
@@ -49,6 +49,7 @@ impl Machine {
             max_seats_per_user: 2,
             holds_per_turn: 3,
             offer_lead: Span::from_secs(18),
+            dormant_after: Span::from_secs(1),
             charge_max: Money::new(50_000),
             balance_max: Money::new(120_000),
             ..Rules::default()
@@ -99,7 +100,18 @@ impl Machine {
         }
         books::check(&self.model, self.now);
         self.oracle.compare(&self.model, self.now);
+        self.check_put_aside(&before);
         note_moves(&before, &self.model, seen);
+    }
+
+    /// Nobody is put aside who came a moment ago.
+    fn check_put_aside(&self, before: &Model) {
+        let is_dormant = |model: &Model, id| model.tokens.get(id).is_some_and(|row| row.status == TokenStatus::Dormant);
+        for (id, row) in &self.model.tokens {
+            let is_put_aside = is_dormant(&self.model, id) && !is_dormant(before, id);
+            let age = self.now.since(row.issued_at);
+            assert!(!is_put_aside || age >= self.rules.dormant_after, "{id:?} is put aside {age:?} after its issue");
+        }
     }
 
     fn transact(&mut self, batch: &[Request], seen: &mut Seen) {

@@ -14,15 +14,17 @@ use crate::{
         token::Keyring,
     },
     store::{
-        Store,
+        Instance, Sharing, Store,
         postgres::{PostgresStore, Settings, Statements, keys::TokenKeys},
         sqlite::SqliteStore,
     },
+    trouble::Trouble,
 };
 use anyhow::Context as _;
 use frontrow_domain::time::Span;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// How often an instance looks for keys that were made elsewhere. Much shorter than the time after which those sign.
 const KEYS_TICK: Duration = Duration::from_secs(10);
@@ -73,7 +75,8 @@ async fn open_shared(
     ids: Ids,
     laying: Laying,
 ) -> anyhow::Result<Opened> {
-    let settings = postgres_settings(config, url);
+    let instance = ids.uuid(clock.now());
+    let settings = Settings { instance: instance_of(config, instance, laying), ..postgres_settings(config, url) };
     let store = PostgresStore::open(&settings, clock.clone(), config.rules(), i64::from(config.max_active))
         .await
         .context("cannot open the database")?;
@@ -88,15 +91,14 @@ async fn open_shared(
         None => keys_in_file(config, &ids)?,
     };
     let Some(redis) = &config.servers.redis_url else {
-        tracing::warn!("without redis_url this must be the only instance over its database");
         let (queue, limits) = (Arc::new(MemoryQueue::new()), RateLimits::new(config));
         let parts = Parts { store, queue, keyring: keyring.clone(), clock, ids, limits, laying };
         let mut opened = assemble_with(config, parts).await?;
         opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
+        opened.app.office.look_for_company().await;
         return Ok(opened);
     };
     let (notices, heard) = mpsc::channel(NOTICES_MAX);
-    let instance = ids.uuid(clock.now());
     let office = store.office().await?;
     let settings = redis_settings(config, redis);
     let queue = RedisQueue::start(settings, Arc::clone(&store) as _, office, instance, clock.clone(), notices)
@@ -109,10 +111,23 @@ async fn open_shared(
     }
     let parts = Parts { store, queue, keyring: keyring.clone(), clock, ids, limits, laying };
     let mut opened = assemble_with(config, parts).await?;
-    tracing::info!(%office, %instance, "one of the instances over this database");
+    if laying == Laying::AtOnce {
+        tracing::info!(%office, %instance, "one of the instances over this database");
+    }
+    opened.app.office.look_for_company().await;
     opened.tasks.spawn(follow_notices(heard, Arc::clone(&opened.app.office.followers)));
     opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
     Ok(opened)
+}
+
+/// What the connections of a server say of it, so that others know of it; none for a command that serves nobody.
+fn instance_of(config: &Config, instance: Uuid, laying: Laying) -> Option<Instance> {
+    let hearing = match config.servers.redis_url {
+        Some(_) => Sharing::Shared,
+        None => Sharing::Alone,
+    };
+    let (id, _) = instance.as_u64_pair();
+    (laying == Laying::AtOnce).then_some(Instance { id, hearing, connections: config.servers.connections() })
 }
 
 fn keys_in_file(config: &Config, ids: &Ids) -> anyhow::Result<Keyring> {
@@ -171,12 +186,13 @@ async fn follow_notices(mut heard: mpsc::Receiver<Notice>, followers: Arc<Follow
 
 /// Takes over the keys that the command line makes.
 async fn follow_keys(keys: TokenKeys, keyring: Keyring) {
+    let trouble = Trouble::new("cannot look for new token keys");
     loop {
         tokio::time::sleep(KEYS_TICK).await;
-        match keys.load().await {
-            Ok(Some(newest)) => keyring.adopt(&newest),
-            Ok(None) => tracing::error!("the database has no token keys any more"),
-            Err(error) => tracing::warn!(%error, "cannot look for new token keys"),
+        match trouble.noted(keys.load().await) {
+            Some(Some(newest)) => keyring.adopt(&newest),
+            Some(None) => tracing::error!("the database has no token keys any more"),
+            None => {}
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Puts flags, environment and file together. The file's values become the defaults of the command line, so that there
 //! is one way to read a setting and one place that knows its type.
 
-use super::{Cli, Config, Database, servers::masked};
+use super::{
+    Cli, Config, Database,
+    servers::{MASK, masked},
+};
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use frontrow_domain::rules::ChargePolicy;
 use std::{
@@ -76,7 +79,29 @@ impl Cli {
     }
 }
 
+/// A file with secrets that more than its owner may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadableSecret {
+    /// Which file.
+    pub path: PathBuf,
+    /// Its permissions.
+    pub mode: u32,
+}
+
 impl Config {
+    /// The files with secrets that every user of the machine may read: the file of settings if it has a password or the
+    /// service key, and the file of the service key. The file of the keys that sign tokens says so itself when it is read.
+    #[must_use]
+    pub fn secrets_others_can_read(&self) -> Vec<ReadableSecret> {
+        let is_in_file = |setting: &Setting| {
+            let is_secret = setting.name == SECRET || setting.value.contains(MASK);
+            is_secret && self.config_file.as_ref().is_some_and(|file| setting.origin == file.display().to_string())
+        };
+        let settings = self.config_file.as_ref().filter(|_| self.settings.iter().any(is_in_file));
+        let files = settings.into_iter().chain(&self.service_key_file);
+        files.filter_map(|path| readable_by_others(path)).collect()
+    }
+
     /// Shows what applies where a setting was left to others.
     fn show_derived(&mut self) {
         let policy = match self.effective_charge_policy() {
@@ -97,6 +122,18 @@ impl Config {
             }
         }
     }
+}
+
+#[cfg(unix)]
+fn readable_by_others(path: &Path) -> Option<ReadableSecret> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o007 != 0).then(|| ReadableSecret { path: path.to_owned(), mode })
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_: &Path) -> Option<ReadableSecret> {
+    None
 }
 
 fn command() -> clap::Command {
@@ -192,7 +229,7 @@ fn setting(arg: &Arg, matches: &ArgMatches, in_file: &[String], file: Option<&Pa
     };
     let value = match values.join(",") {
         value if value.is_empty() => value,
-        _ if name == SECRET => "********".to_owned(),
+        _ if name == SECRET => MASK.to_owned(),
         value if URLS.contains(&name) => masked(&value),
         value => value,
     };

@@ -163,7 +163,8 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-const MASK: &str = "********";
+/// What stands for a secret.
+pub(super) const MASK: &str = "********";
 
 /// An address with every password in it masked. Where it cannot be told what a part is, more is masked rather than
 /// less.
@@ -224,7 +225,17 @@ impl Config {
     }
 }
 
+/// The connections of an instance beside those of its lanes and readers: for the keys that sign tokens, and to look after
+/// commits that stall.
+const CONNECTIONS_BESIDE: u32 = 2;
+
 impl Servers {
+    /// How many connections to the database one instance has at most.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.database_lanes.saturating_add(self.database_readers).saturating_add(CONNECTIONS_BESIDE)
+    }
+
     /// How long one statement may take.
     #[must_use]
     pub fn statement_timeout(&self) -> Duration {

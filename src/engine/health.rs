@@ -55,7 +55,7 @@ impl Health {
             Ok(&()) => Some(Self::Sound),
             Err(StoreError::Unavailable(_)) => Some(Self::Unwritable),
             Err(StoreError::Unknown(_)) => Some(Self::Unanswered),
-            Err(StoreError::Corrupt(_)) => Some(Self::Damaged),
+            Err(StoreError::Corrupt(_) | StoreError::Misfit(_)) => Some(Self::Damaged),
             // A bug in one command, or rows that others had: the database itself works.
             Err(StoreError::Conflict(_) | StoreError::Contended(_)) => None,
         }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     store::{Committed, Store, StoreError},
     telemetry::Metrics,
+    trouble::Trouble,
 };
 use frontrow_domain::command::{Answer, Request};
 use std::{
@@ -45,6 +46,24 @@ pub(super) struct Lane {
     /// How often something was committed elsewhere that memory must take in.
     pub(super) doubts: Arc<AtomicU64>,
     pub(super) batch_max: usize,
+    /// What all lanes tell of together.
+    pub(super) troubles: Arc<Troubles>,
+}
+
+/// What may go wrong in each batch, of all lanes.
+#[derive(Debug)]
+pub(super) struct Troubles {
+    unread: Trouble,
+    contended: Trouble,
+}
+
+impl Default for Troubles {
+    fn default() -> Self {
+        Self {
+            unread: Trouble::new("memory cannot be read anew from the store"),
+            contended: Trouble::new("batches are not saved: other transactions hold their rows"),
+        }
+    }
 }
 
 /// A batch, or a part of one.
@@ -145,10 +164,11 @@ impl Lane {
         // A panic here is a bug of the same kind as one in a batch, and must not end the lane either.
         match catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.follower.catch_up()))) {
             Ok(Ok(())) => {
+                self.troubles.unread.is_over();
                 tracing::info!("memory was read anew from the store");
                 return if waits { Footing::Waiting } else { Footing::Sure };
             }
-            Ok(Err(error)) => tracing::error!(%error, "memory cannot be read anew from the store"),
+            Ok(Err(error)) => self.troubles.unread.came(&error),
             Err(_) => tracing::error!("the engine panicked while memory was read anew from the store"),
         }
         Footing::InDoubt
@@ -253,10 +273,10 @@ impl Lane {
         let fault = match error {
             // The database works: others had the rows. It says nothing of whether this instance can serve.
             StoreError::Contended(_) => {
-                tracing::warn!(%error, "a batch was not saved");
+                self.troubles.contended.came(error);
                 return Fault::Overloaded;
             }
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Fault::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Misfit(_) => Fault::Unavailable,
             StoreError::Unknown(_) => Fault::OutcomeUnknown,
             StoreError::Conflict(_) => Fault::Internal,
         };
@@ -323,6 +343,7 @@ mod tests {
             failures: Arc::new(AtomicU64::new(0)),
             doubts: Arc::default(),
             batch_max: 1,
+            troubles: Arc::default(),
         };
         assert_eq!(lane.note_error(&StoreError::Contended("lock time-out".to_owned())), Fault::Overloaded);
         assert_eq!(lane.health.get(), Health::Sound);

@@ -4,7 +4,7 @@ use super::BoxOffice;
 use crate::{
     clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew},
     engine::Health,
-    queue::view::Rest,
+    queue::{Away, view::Rest},
     store::{Damage, Sharing, Store, StoreError},
     telemetry::{Resting, RoomFigures, Up},
 };
@@ -12,7 +12,7 @@ use frontrow_domain::{
     queue::TokenStatus,
     time::{Span, Time},
 };
-use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, atomic::Ordering};
 
 /// Why an instance should get no requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,68 @@ pub enum NotReady {
     /// The clocks disagree.
     #[error(transparent)]
     Clock(#[from] ClocksApart),
+    /// So many others commit what this instance does not hear of.
+    #[error(
+        "this instance has no redis_url, so it does not hear what others over its database do; there are others: {0}"
+    )]
+    Unheard(usize),
+}
+
+impl NotReady {
+    /// A word for it that never changes.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Damage(Damage::FileMoved) => "database_file_moved",
+            Self::Damage(Damage::LogLost) => "database_log_lost",
+            Self::Damage(Damage::LockLost) => "lock_lost",
+            Self::Damage(Damage::Corrupt) | Self::Damaged => "database_damaged",
+            Self::Unwritable => "database_unwritable",
+            Self::Unanswered => "database_unanswered",
+            Self::Clock(_) => "clocks_apart",
+            Self::Unheard(_) => "no_redis_url",
+        }
+    }
+}
+
+/// What an operator should know though an instance can do its work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Caution {
+    /// What instances share is out of reach.
+    #[error("without Redis: {0}")]
+    Redis(Away),
+    /// Time is held against the machine's clock.
+    #[error("{0}")]
+    Clock(Held),
+    /// The instances may ask for more connections than the database has for them.
+    #[error("all instances together may ask for {wanted} connections to the database, which has {there} for them")]
+    Connections {
+        /// How many all may ask for.
+        wanted: u32,
+        /// How many there are.
+        there: u32,
+    },
+}
+
+impl Caution {
+    /// A word for it that never changes.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Redis(Away::Unreachable) => "redis_away",
+            Self::Redis(Away::Full) => "redis_full",
+            Self::Clock(_) => "clock_held",
+            Self::Connections { .. } => "too_few_connections",
+        }
+    }
+}
+
+/// What is wrong with the instances over one database, as this one sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CompanyFaults {
+    unheard: usize,
+    deaf: usize,
+    lacking: Option<(u32, u32)>,
 }
 
 impl BoxOffice {
@@ -49,7 +111,51 @@ impl BoxOffice {
             Health::Unanswered => return Err(NotReady::Unanswered),
             Health::Damaged => return Err(NotReady::Damaged),
         }
-        Ok(check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)), SKEW_MAX)?)
+        check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)), SKEW_MAX)?;
+        match self.company_faults().unheard {
+            0 => Ok(()),
+            others => Err(NotReady::Unheard(others)),
+        }
+    }
+
+    fn company_faults(&self) -> CompanyFaults {
+        *self.company_faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks which instances there are over the database. What is new of that is told in the log.
+    pub async fn look_for_company(&self) {
+        let now = match self.store.company().await {
+            Ok(Some(company)) => CompanyFaults {
+                unheard: company.unheard(),
+                deaf: company.deaf(),
+                lacking: company.lacking_connections(),
+            },
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(%error, "the instances over the database cannot be looked for");
+                return;
+            }
+        };
+        let before = std::mem::replace(&mut *self.company_faults.lock().unwrap_or_else(PoisonError::into_inner), now);
+        match now.unheard {
+            others if others == before.unheard => {}
+            0 => tracing::info!("ready again: no other instance serves over this database"),
+            others => tracing::error!(reason = %NotReady::Unheard(others), "not ready"),
+        }
+        if now.deaf > before.deaf {
+            tracing::error!(
+                instances = now.deaf,
+                "an instance without redis_url runs over this database: stop it, or give it the redis_url of the others"
+            );
+        }
+        if let Some((wanted, there)) = now.lacking.filter(|_| now.lacking != before.lacking) {
+            tracing::warn!(
+                wanted,
+                there,
+                "the instances may ask for more connections than the database has for them: raise its max_connections, \
+                 run fewer instances, or lower database_lanes and database_readers"
+            );
+        }
     }
 
     /// The store's clock, as well as this instance knows it: what the deadlines and credits of rows are compared with.
@@ -92,8 +198,13 @@ impl BoxOffice {
 
     /// What an operator should know although this instance can do its work.
     #[must_use]
-    pub fn warning(&self) -> Option<Held> {
-        self.clock.held().filter(|held| held.ahead.micros().unsigned_abs() > SKEW_MAX.micros().unsigned_abs())
+    pub fn cautions(&self) -> Vec<Caution> {
+        let away = self.queue.vitals().and_then(|vitals| vitals.away);
+        let is_far = |held: &Held| held.ahead.micros().unsigned_abs() > SKEW_MAX.micros().unsigned_abs();
+        let held = self.clock.held().filter(is_far);
+        let lacking = self.company_faults().lacking.map(|(wanted, there)| Caution::Connections { wanted, there });
+        let cautions = [away.map(Caution::Redis), held.map(Caution::Clock), lacking];
+        cautions.into_iter().flatten().collect()
     }
 
     /// Asks the database what time it is, notes how far that is from this machine's clock, and goes by it from then on.

@@ -1,21 +1,58 @@
 //! The waiting line: join, poll, activate, leave.
 
-use super::{BoxOffice, Done, Stop, TokenPlace, UNEXPECTED};
+use super::{BoxOffice, Done, Stop, TokenPlace, UNEXPECTED, endings::Ending};
 use crate::{
     queue::{
+        QueueError,
         token::SignedToken,
         view::{Place, RoomView},
     },
-    store::{Life, Standing},
+    store::{Life, Sharing, Standing},
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Outcome, Request},
-    id::{ConcertId, RoomId, SeatId, UserId},
-    queue::{Token, TokenStatus, is_wake_due},
+    id::{ConcertId, RoomId, SeatId, TokenId, UserId},
+    queue::{EndReason, Token, TokenStatus, is_wake_due},
     refusal::{Refusal, Thing},
     user::Caller,
 };
 use std::{sync::Arc, time::Instant};
+
+/// Where a token stands, as a client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// The place.
+    pub place: Place,
+    /// Why the token ended; none while it lives, and where that is not known any more.
+    pub end_reason: Option<EndReason>,
+    /// How that is known.
+    pub certainty: Certainty,
+}
+
+/// How an instance knows what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// It was so at the moment of the view.
+    Viewed,
+    /// It is so in the row.
+    Read,
+    /// The view may be behind, and the row could not be read.
+    Guessed,
+}
+
+impl Whereabouts {
+    /// A place that the view has.
+    #[must_use]
+    pub const fn viewed(place: Place) -> Self {
+        Self { place, end_reason: None, certainty: Certainty::Viewed }
+    }
+
+    /// A place that the row has, and why the token ended if it did.
+    #[must_use]
+    pub const fn read(place: Place, end_reason: Option<EndReason>) -> Self {
+        Self { place, end_reason, certainty: Certainty::Read }
+    }
+}
 
 /// A token as the view shows it.
 fn token_at(signed: &SignedToken, place: &Place) -> Token {
@@ -42,38 +79,68 @@ impl BoxOffice {
         let done = self.run(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         match done.value {
             Outcome::Joined { token, issue } => {
+                // Asking for the place again is a sign of life, as asking where it stands is.
+                self.queue.heard_of(token.id, self.clock.now());
                 Ok(Done { value: (self.locate(token).await?, issue), novelty: done.novelty })
             }
             _ => Err(UNEXPECTED),
         }
     }
 
-    /// Checks a token's signature and the epoch of its line, from memory.
+    /// Checks a token's signature and the epoch of its line, from memory. Only for a room or an epoch that this instance
+    /// has not heard of the store is asked: a token that another instance has just signed is good here too.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where it is not one of ours, or of a line that was renewed since.
-    pub fn verify_token(&self, token: &str) -> Result<SignedToken, Refusal> {
-        self.verified(token).map(|(signed, _)| signed)
+    /// [`Refusal::NotFound`] where it is not one of ours, or of a line that was renewed since; [`Stop::Queue`] while
+    /// that is not known here.
+    pub async fn verify_token(&self, token: &str) -> Result<SignedToken, Stop> {
+        self.verified(token).await.map(|(signed, _)| signed)
     }
 
     /// The same, with the view of the token's room.
     ///
     /// # Errors
     /// As [`BoxOffice::verify_token`].
-    pub fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), Refusal> {
-        let missing = Refusal::NotFound { what: Thing::Token };
+    pub async fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), Stop> {
+        let missing = Stop::Refused(Refusal::NotFound { what: Thing::Token });
         let Ok(signed) = self.keyring.verify(token) else { return Err(missing) };
-        let view = self.queue.view(signed.id.room_id).filter(|view| view.epoch() == signed.epoch);
-        view.map(|view| (signed, view)).ok_or(missing)
+        let view = match self.view(signed.id.room_id).await {
+            Err(Stop::Refused(_)) => return Err(missing),
+            view => view?,
+        };
+        if view.epoch() < signed.epoch {
+            self.look_for_renewal(&signed).await?;
+        }
+        if view.epoch() == signed.epoch { Ok((signed, view)) } else { Err(missing) }
     }
 
-    /// Where a token stands (현재순서조회), from memory: no store, no lock. Asking is the sign of life that keeps the
-    /// place awake, so a request over its limit must be refused before.
-    pub fn position(&self, signed: &SignedToken, view: &RoomView) -> Place {
+    /// Looks whether another process has renewed the line of a token, whose epoch is newer than this instance's view.
+    ///
+    /// # Errors
+    /// [`Stop::Queue`] if it has: the view is on its way.
+    async fn look_for_renewal(&self, signed: &SignedToken) -> Result<(), Stop> {
+        let room = signed.id.room_id;
+        let _laying = self.laying.lock().await;
+        match self.store.glance(room).await? {
+            Some(line) if line.room.epoch >= signed.epoch => {
+                self.queue.doubt_rooms(vec![room]);
+                Err(QueueError(format!("the line of room {room} was renewed elsewhere and is being read again")).into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Where a token stands (현재순서조회), from memory: no store, no lock, but for one that the view calls ended. Asking
+    /// is the sign of life that keeps the place awake, so a request over its limit must be refused before.
+    pub async fn position(&self, signed: &SignedToken, view: &RoomView) -> Whereabouts {
         let now = self.clock.now();
         self.queue.heard_of(signed.id, now);
         let place = view.place(signed.id.position);
-        let Place { status, activated_at, deadline, .. } = place;
+        let found = match place.status {
+            TokenStatus::Ended => self.ended_at(signed.id, place).await,
+            _ => Whereabouts::viewed(place),
+        };
+        let Place { status, activated_at, deadline, .. } = found.place;
         // Most who ask are waiting, and have nothing to be renewed.
         let may_wake = matches!(status, TokenStatus::Active | TokenStatus::Dormant);
         if may_wake && is_wake_due(status, activated_at, deadline, now, &self.rules, &self.store.outages()) {
@@ -81,7 +148,23 @@ impl BoxOffice {
             let caller = Caller::Buyer(signed.user_id);
             self.engine.run_unwatched(Request { caller, command, idempotency: None });
         }
-        place
+        found
+    }
+
+    /// Where a token stands that the view calls ended at `place`. Where other instances give turns too, the row knows
+    /// better. If it cannot be read, the token counts as waiting at the head: its client soon asks again.
+    async fn ended_at(&self, id: TokenId, place: Place) -> Whereabouts {
+        match self.endings.get(&*self.store, id).await {
+            Ending::Over(end_reason) => Whereabouts::read(place, end_reason),
+            Ending::Live(Token { status, activated_at, deadline, .. }) => {
+                Whereabouts::read(Place { status, activated_at, deadline, ..place }, None)
+            }
+            Ending::Unknown if self.queue.sharing() == Sharing::Alone => Whereabouts::viewed(place),
+            Ending::Unknown => {
+                let place = Place { status: TokenStatus::Waiting, ..place };
+                Whereabouts { certainty: Certainty::Guessed, ..Whereabouts::viewed(place) }
+            }
+        }
     }
 
     /// A token with its place, for its own user. One that lives is told from this instance's view, one that the view
@@ -90,7 +173,7 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] where it is not the caller's.
     pub async fn token(&self, caller: Caller, token: &str) -> Result<TokenPlace, Stop> {
-        let (signed, view) = self.verified(token)?;
+        let (signed, view) = self.verified(token).await?;
         let missing = Refusal::NotFound { what: Thing::Token };
         if !caller.may_act_for(signed.user_id) {
             return Err(missing.into());
@@ -146,7 +229,7 @@ impl BoxOffice {
         token: &str,
         key: Option<Idempotency>,
     ) -> Result<Done<TokenPlace>, Stop> {
-        let token = self.verify_token(token)?.id;
+        let token = self.verify_token(token).await?.id;
         let done = self.run(caller, Command::ActivateToken { token }, key).await?;
         match done.value {
             Outcome::Token(token) | Outcome::TurnPending(token) => {
@@ -161,7 +244,7 @@ impl BoxOffice {
     /// # Errors
     /// [`Refusal::NotFound`] where the token is not the caller's.
     pub async fn leave_queue(&self, caller: Caller, token: &str) -> Result<(), Stop> {
-        let token = self.verify_token(token)?.id;
+        let token = self.verify_token(token).await?.id;
         self.run(caller, Command::LeaveQueue { token }, None).await.map(|_| ())
     }
 

@@ -197,7 +197,11 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = parts.headers.get("queue-token").and_then(|value| value.to_str().ok());
-        let signed = token.and_then(|token| Shared::from_ref(state).office.verify_token(token).ok());
-        Ok(signed.map(Self).ok_or(Refusal::TokenInvalid)?)
+        let Some(token) = token else { return Err(Refusal::TokenInvalid.into()) };
+        match Shared::from_ref(state).office.verify_token(token).await {
+            Ok(signed) => Ok(Self(signed)),
+            Err(Stop::Refused(_)) => Err(Refusal::TokenInvalid.into()),
+            Err(stop) => Err(stop.into()),
+        }
     }
 }

@@ -14,18 +14,17 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// 200 while the store can be written, is sound and agrees about the time, 503 with the reason while not. Redis away is no
-/// reason: buyers go on. Nor is a machine whose clock is wrong, against which time is held. Both are said all the same.
+/// reason: buyers go on. Nor is a machine whose clock is wrong, against which time is held. Both are said all the same,
+/// each with a code and in words that are for everybody: errors as they came are in the log.
 pub(super) async fn ready(State(app): State<Shared>) -> Response {
     let office = &app.office;
     if let Err(reason) = office.check_ready() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason} ({})\n", reason.code())).into_response();
     }
     let mut said = "ready".to_owned();
-    if let Some(reason) = office.queue.vitals().and_then(|vitals| vitals.away) {
-        said = format!("{said}, without Redis: {}", reason.replace('\n', " "));
-    }
-    if let Some(held) = office.warning() {
-        said = format!("{said}, but {held}");
+    for (place, caution) in office.cautions().into_iter().enumerate() {
+        let joint = if place == 0 { ", but" } else { "; and" };
+        said = format!("{said}{joint} {caution} ({})", caution.code());
     }
     said.push('\n');
     said.into_response()

@@ -1,19 +1,21 @@
 //! What surrounds every request: its id, its time, its metrics, its log line, and a net for panics.
 //!
-//! Answers below 500 are logged at debug, 5xx and slow requests at warn.
+//! Answers below 500 are logged at debug, 500 and slow requests at warn. There may be thousands of 503 a second while
+//! something is away: each is logged at debug, and that there are some at warn.
 
 use crate::{
     clock::Clock,
-    http::problem::{HttpResult, Problem, ProblemCode, codes},
+    http::problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
     telemetry::{
         Metrics,
         traces::{RequestSpan, Tracer},
     },
+    trouble::Trouble,
 };
 use axum::{
     Router,
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use frontrow_domain::time::Time;
@@ -68,6 +70,7 @@ pub struct Edge {
     tracer: Option<Arc<Tracer>>,
     /// The bytes that bodies of requests may still take, of all connections together.
     bodies: Arc<Semaphore>,
+    unserved: Trouble,
     prefix: u32,
     counter: AtomicU64,
 }
@@ -83,8 +86,18 @@ impl Edge {
         let prefix = u32::try_from(random & u64::from(u32::MAX)).unwrap_or(0);
         let slow = Duration::from_secs(1);
         let bodies = Arc::new(Semaphore::new(BODIES_IN_FLIGHT_LEN));
-        let (tracer, counter) = (None, AtomicU64::new(0));
-        Self { metrics, clock, body_timeout, request_timeout, slow, tracer, bodies, prefix, counter }
+        Self {
+            metrics,
+            clock,
+            body_timeout,
+            request_timeout,
+            slow,
+            tracer: None,
+            bodies,
+            unserved: Trouble::new("requests are answered 503"),
+            prefix,
+            counter: AtomicU64::new(0),
+        }
     }
 
     /// The same edge, whose requests are traced.
@@ -376,7 +389,12 @@ fn finish(
         edge.metrics.refusal(code);
     }
     response.headers_mut().insert(REQUEST_ID_HEADER, id.0.clone());
-    if status.is_server_error() || took >= edge.slow {
+    let is_unserved = status == StatusCode::SERVICE_UNAVAILABLE;
+    if is_unserved {
+        let cause = response.extensions().get::<ProblemCause>().map(|cause| cause.0.as_str());
+        edge.unserved.came(&cause.or(code).unwrap_or(route));
+    }
+    if (status.is_server_error() && !is_unserved) || took >= edge.slow {
         log_request!(tracing::Level::WARN, id, method, route, status, code, took);
     } else {
         log_request!(tracing::Level::DEBUG, id, method, route, status, code, took);

@@ -203,6 +203,10 @@ impl Serialize for ProblemType {
 #[derive(Debug, Clone, Copy)]
 pub struct ProblemCode(pub &'static str);
 
+/// Marks a response with what went wrong, for the log.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct ProblemCause(pub(in crate::http) String);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let id = observe::request_id();
@@ -211,12 +215,15 @@ impl IntoResponse for Problem {
             if self.0.status == StatusCode::INTERNAL_SERVER_ERROR {
                 tracing::error!(request.id = id, code = self.code(), cause, "request failed");
             } else {
-                tracing::warn!(request.id = id, code = self.code(), cause, "request failed");
+                tracing::debug!(request.id = id, code = self.code(), cause, "request failed");
             }
         }
         let mut response = Response::new(Body::from(self.to_json(id)));
         *response.status_mut() = self.0.status;
         response.extensions_mut().insert(ProblemCode(self.code()));
+        if let Some(cause) = self.0.cause {
+            response.extensions_mut().insert(ProblemCause(cause));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -334,7 +341,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let definition = match &error {
             // A damaged database is away until an operator has seen to it, and nothing was done.
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => &codes::UNAVAILABLE,
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Misfit(_) => &codes::UNAVAILABLE,
             StoreError::Contended(_) => &codes::OVERLOADED,
             StoreError::Unknown(_) => &codes::OUTCOME_UNKNOWN,
             StoreError::Conflict(_) => &codes::INTERNAL,

@@ -1,7 +1,10 @@
 //! The waiting line: join, poll, activate, leave.
 
 use crate::{
-    flow::{Done, TokenPlace},
+    flow::{
+        Done, TokenPlace,
+        line::{Certainty, Whereabouts},
+    },
     http::{
         Shared,
         auth::SignedIn,
@@ -10,7 +13,7 @@ use crate::{
         problem::HttpResult,
         reply::{List, json, replayed},
     },
-    queue::view::{Estimate, Place, RoomView, WaitUnknown},
+    queue::view::{Estimate, RoomView, WaitUnknown},
 };
 use axum::{
     extract::State,
@@ -83,6 +86,8 @@ pub struct PositionBody {
     estimated_wait: WaitBody,
     /// What its state lasts until: the claim of an offered token, the end of an active one.
     deadline: Option<Time>,
+    /// Why it ended; none while it lives, and once its row has been removed.
+    end_reason: Option<EndReason>,
     /// When to ask next, in milliseconds from now.
     #[schema(minimum = 320, maximum = 36_000, example = 4_200)]
     poll_after_ms: i64,
@@ -90,7 +95,8 @@ pub struct PositionBody {
     message: Option<String>,
     /// How old the answer may be: it was true at this moment.
     as_of: Time,
-    /// Whether the view is older than a second.
+    /// Whether the answer is older than a second, or a guess: the place in line was not known, and the database could
+    /// not be asked. Ask again before you believe it.
     stale: bool,
 }
 
@@ -127,8 +133,8 @@ impl Moment {
     }
 }
 
-fn position_body(position: Position, place: Place, view: &RoomView, moment: Moment) -> PositionBody {
-    let now = moment.now;
+fn position_body(position: Position, found: Whereabouts, view: &RoomView, moment: Moment) -> PositionBody {
+    let (now, place) = (moment.now, found.place);
     let rest = view.rest(now, moment.lead);
     PositionBody {
         status: place.status,
@@ -147,10 +153,15 @@ fn position_body(position: Position, place: Place, view: &RoomView, moment: Mome
             }
         },
         deadline: place.deadline,
+        end_reason: found.end_reason,
         poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest),
         message: view.room().message.clone(),
-        as_of: view.as_of(now),
-        stale: view.is_stale(now),
+        as_of: if found.certainty == Certainty::Read { now } else { view.as_of(now) },
+        stale: match found.certainty {
+            Certainty::Viewed => view.is_stale(now),
+            Certainty::Read => false,
+            Certainty::Guessed => true,
+        },
     }
 }
 
@@ -166,6 +177,10 @@ fn jitter_seed(position: Position, now: Time) -> u64 {
 
 fn token_body(place: &TokenPlace, moment: Moment) -> TokenBody {
     let token = &place.token;
+    let found = match token.end_reason {
+        None => Whereabouts::viewed(place.place),
+        reason => Whereabouts::read(place.place, reason),
+    };
     TokenBody {
         token: place.signed.clone(),
         room_id: token.id.room_id,
@@ -177,7 +192,7 @@ fn token_body(place: &TokenPlace, moment: Moment) -> TokenBody {
         deadline: token.deadline,
         expired_at: token.expired_at,
         end_reason: token.end_reason,
-        queue: position_body(token.id.position, place.place, &place.view, moment),
+        queue: position_body(token.id.position, found, &place.view, moment),
     }
 }
 
@@ -241,10 +256,10 @@ pub(super) async fn one(
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
 pub(super) async fn position(State(app): State<Shared>, PathText(token): PathText) -> HttpResult<Response> {
-    let (signed, view) = app.office.verified(&token)?;
+    let (signed, view) = app.office.verified(&token).await?;
     app.limits.check_poll(signed.id)?;
-    let place = app.office.position(&signed, &view);
-    Ok(json(&position_body(signed.id.position, place, &view, Moment::of(&app))))
+    let found = app.office.position(&signed, &view).await;
+    Ok(json(&position_body(signed.id.position, found, &view, Moment::of(&app))))
 }
 
 /// Claims the turn.

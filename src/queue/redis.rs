@@ -19,7 +19,7 @@ pub mod tokens;
 mod watch;
 
 use super::{
-    Leadership, Queue, QueueError, Vitals,
+    Away, Leadership, Queue, QueueError, Vitals,
     memory::{Lay, MemoryQueue, Source},
     view::{RoomView, deltas},
 };
@@ -65,6 +65,8 @@ const DOUBTS_MAX: usize = 4_096;
 const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
 /// Of how many rooms they do so at a time.
 const EXCHANGES_AT_ONCE: usize = 8;
+/// What Redis says when it takes no writes for want of memory.
+const OUT_OF_MEMORY: &str = "OOM";
 /// While Redis is away, an instance moves a line this often; some do so a little later than others.
 const ALONE_EVERY: Duration = Duration::from_secs(1);
 const ALONE_SPREAD_MS: u128 = 500;
@@ -494,7 +496,8 @@ impl Queue for RedisQueue {
         Some(Vitals {
             away: match &*self.reach.borrow() {
                 Reach::Up(_) => None,
-                Reach::Away(why) => Some(why.clone()),
+                Reach::Away(why) if why.contains(OUT_OF_MEMORY) => Some(Away::Full),
+                Reach::Away(_) => Some(Away::Unreachable),
             },
             frame_lag: Duration::from_micros(u64::try_from(lag).unwrap_or(0)),
             lays: self.lines.lays.load(Ordering::Relaxed),

@@ -66,11 +66,11 @@ pub fn latest(steps: &[Migration]) -> i64 {
 /// The steps that a database at `version` lacks, in order.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where the database is newer than `steps`: an old program must not write to it.
+/// [`StoreError::Misfit`] where the database is newer than `steps`: an old program must not write to it.
 pub fn pending(steps: &[Migration], version: i64) -> Result<impl Iterator<Item = &Migration>, StoreError> {
     let latest = latest(steps);
     if version > latest {
-        return Err(StoreError::Corrupt(format!(
+        return Err(StoreError::Misfit(format!(
             "its schema has version {version}, but this program knows versions up to {latest} only: \
              use the newer program that wrote it"
         )));
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_newer_database_is_refused() {
-        assert!(matches!(pending(STEPS, 3).map(|_| ()), Err(StoreError::Corrupt(text)) if text.contains("version 3")));
+        assert!(matches!(pending(STEPS, 3).map(|_| ()), Err(StoreError::Misfit(text)) if text.contains("version 3")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The store in `PostgreSQL`: any number of instances share one database.
 
+mod company;
 mod connect;
 mod error;
 mod fill;
@@ -28,10 +29,11 @@ pub use connect::{Settings, Statements};
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Sharing, Standing,
-        Store, StoreError,
+        Committed, Company, ConcertFilter, Instance, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts,
+        Sharing, Standing, Store, StoreError,
         migrate::{self, Migration},
         postgres::{
+            company::Way,
             outage::Pulse,
             reads::{Late, Reads},
             transact::Transactor,
@@ -64,7 +66,7 @@ use uuid::Uuid;
 /// Brings the tables of a database up to date and does nothing else.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where the database is newer than this program or another program's;
+/// [`StoreError::Misfit`] where the database is newer than this program or another program's;
 /// [`StoreError::Unavailable`] where the server cannot be reached or another instance takes too long.
 pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
     migrate_to(settings, migrate::POSTGRES).await
@@ -112,6 +114,8 @@ pub struct PostgresStore {
     times: Times,
     office: Uuid,
     pulse: Pulse,
+    instance: Option<Instance>,
+    way: Way,
 }
 
 impl PostgresStore {
@@ -121,7 +125,7 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the server cannot be reached or is not one to be trusted with a sale, or the
-    /// settings are of no use; [`StoreError::Corrupt`] where the database is newer than this program or another
+    /// settings are of no use; [`StoreError::Misfit`] where the database is newer than this program or another
     /// program's.
     pub async fn open(
         settings: &Settings,
@@ -137,7 +141,11 @@ impl PostgresStore {
         let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
         let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, rules);
         let pulse = Pulse::new(reads.outages().await?, settings.resume_timeout);
-        Ok(Self { transactor, reads, times, office, pulse })
+        let way = match settings.statements {
+            Statements::Named => Way::Direct,
+            Statements::Unnamed => Way::Pooled,
+        };
+        Ok(Self { transactor, reads, times, office, pulse, instance: settings.instance, way })
     }
 }
 
@@ -274,6 +282,13 @@ impl Store for PostgresStore {
 
     fn sharing(&self) -> Sharing {
         Sharing::Shared
+    }
+
+    async fn company(&self) -> Result<Option<Company>, StoreError> {
+        match self.instance {
+            Some(own) => company::look(self.reads.primary(), own, self.way).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn office(&self) -> Result<Uuid, StoreError> {

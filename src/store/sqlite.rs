@@ -75,8 +75,8 @@ impl SqliteStore {
     /// room for `house_max_active` active tokens; an existing one keeps its own.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the file is damaged, another program's, or newer than this program;
-    /// [`StoreError::Unavailable`] where it cannot be opened or written.
+    /// [`StoreError::Corrupt`] where the file is damaged, [`StoreError::Misfit`] where it is another program's or newer
+    /// than this program; [`StoreError::Unavailable`] where it cannot be opened or written.
     pub fn open(path: &Path, clock: Clock, rules: Rules, house_max_active: i64) -> Result<Self, StoreError> {
         let (clock, high_water) = (clock.steady(), Arc::new(AtomicI64::new(i64::MIN)));
         let writer =
@@ -90,7 +90,7 @@ impl SqliteStore {
     /// Opens the box office at `path` to look at it alone: everything that would write is refused.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`]; also [`StoreError::Corrupt`] where the schema is older than this program.
+    /// As [`SqliteStore::open`]; also [`StoreError::Misfit`] where the schema is older than this program.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let conn = schema::open_reader(path, BUSY)?;
         schema::check_current(&conn)?;

@@ -72,7 +72,7 @@ mod tests {
         store::sqlite::SqliteStore,
         workers::{
             lines::move_line,
-            testing::{SETTINGS, START, ask, join, open, settings},
+            testing::{START, ask, join, open, settings},
         },
     };
     use frontrow_domain::{
@@ -90,7 +90,7 @@ mod tests {
         let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 1).unwrap());
         let office = open(&config, opened(), clock.clone()).await;
         let (buyer, _) = (join(&office, 1).await, join(&office, 2).await);
-        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
         ask(&office, buyer, Command::ActivateToken { token }).await;
         let mut known = Elsewhere::new(office.audited);
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(counts(&office), (1, 0, 1), "the server has not looked yet");
         known.look(&office).await.unwrap();
         assert_eq!(counts(&office), (0, 0, 1));
-        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         assert_eq!(counts(&office), (0, 1, 0), "the next has the free place");
         let laid = office.queue.view(RoomId::HOUSE).unwrap();
         known.look(&office).await.unwrap();

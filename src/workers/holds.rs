@@ -1,7 +1,7 @@
 //! Gives back the seats of holds that are over.
 
 use super::{command, rest};
-use crate::{flow::BoxOffice, store::Sharing};
+use crate::{flow::BoxOffice, store::Sharing, trouble::Trouble};
 use frontrow_domain::{
     command::{Command, Outcome},
     rules::HOLDS_PER_SWEEP_MAX,
@@ -17,9 +17,26 @@ const CLOCK_MARGIN: Span = Span::from_millis(50);
 const RECOVER_TICK: Duration = Duration::from_secs(10);
 
 pub(super) async fn sweep_holds(office: Arc<BoxOffice>) {
+    let trouble = Sweeping::default();
     loop {
         tokio::time::sleep(SWEEP_TICK).await;
-        sweep_due(&office, HOLDS_PER_SWEEP_MAX).await;
+        sweep_due(&office, HOLDS_PER_SWEEP_MAX, &trouble).await;
+    }
+}
+
+/// What may go wrong in a sweep, several times a second while something is away.
+#[derive(Debug)]
+struct Sweeping {
+    taking: Trouble,
+    putting_back: Trouble,
+}
+
+impl Default for Sweeping {
+    fn default() -> Self {
+        Self {
+            taking: Trouble::new("cannot take the holds that are due; the database is searched for them"),
+            putting_back: Trouble::new("cannot put back the holds that are due; the database is searched for them"),
+        }
     }
 }
 
@@ -33,23 +50,17 @@ fn due_by(now: Time, sharing: Sharing) -> Time {
 }
 
 /// Sweeps the holds that the queue says are due, `most` a command.
-async fn sweep_due(office: &BoxOffice, most: u32) {
+async fn sweep_due(office: &BoxOffice, most: u32, trouble: &Sweeping) {
     loop {
         let now = due_by(office.clock.now(), office.store.sharing());
-        let due = match office.queue.take_due_holds(now, most).await {
-            Ok(due) if due.is_empty() => break,
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "cannot take the holds that are due");
-                break;
-            }
+        let due = match trouble.taking.noted(office.queue.take_due_holds(now, most).await) {
+            Some(due) if !due.is_empty() => due,
+            Some(_) | None => break,
         };
         let taken: Vec<_> = due.iter().map(|id| (now, *id)).collect();
         if command(office, Command::ExpireHolds { reservation_ids: due }).await.is_none() {
             // The queue hands each out once: what was not swept must be there for the next round.
-            if let Err(error) = office.queue.add_hold_deadlines(&taken).await {
-                tracing::warn!(%error, "cannot put back the holds that are due");
-            }
+            trouble.putting_back.noted(office.queue.add_hold_deadlines(&taken).await);
             break;
         }
     }
@@ -57,23 +68,19 @@ async fn sweep_due(office: &BoxOffice, most: u32) {
 
 /// Finds holds that are over though no deadline said so: those of before a start, or lost on the way.
 pub(super) async fn recover_holds(office: Arc<BoxOffice>) {
+    let trouble = Trouble::new("cannot look for holds that are over");
     loop {
-        recover_due(&office, HOLDS_PER_SWEEP_MAX).await;
+        recover_due(&office, HOLDS_PER_SWEEP_MAX, &trouble).await;
         rest(&office, RECOVER_TICK).await;
     }
 }
 
 /// Sweeps the holds that the store says are due, `most` a command, while it finds as many and they go.
-async fn recover_due(office: &BoxOffice, most: u32) {
+async fn recover_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
     loop {
         let now = office.clock.now();
-        let due: Vec<_> = match office.store.next_expiries(now, most).await {
-            Ok(next) => next.iter().map(|(_, id)| *id).collect(),
-            Err(error) => {
-                tracing::warn!(%error, "cannot look for holds that are over");
-                break;
-            }
-        };
+        let Some(next) = trouble.noted(office.store.next_expiries(now, most).await) else { break };
+        let due: Vec<_> = next.iter().map(|(_, id)| *id).collect();
         let full = u32::try_from(due.len()).is_ok_and(|len| len >= most);
         if due.is_empty() {
             break;
@@ -120,10 +127,10 @@ mod tests {
         store.set_busy_timeout(Duration::from_millis(10)).unwrap();
         let locked = rusqlite::Connection::open(&path).unwrap();
         locked.execute_batch("BEGIN IMMEDIATE").unwrap();
-        sweep_due(&office, 2).await;
+        sweep_due(&office, 2, &Sweeping::default()).await;
         assert_eq!(pending(&office).await.len(), 5);
         drop(locked);
-        sweep_due(&office, 2).await;
+        sweep_due(&office, 2, &Sweeping::default()).await;
         assert_eq!(pending(&office).await, []);
     }
 
@@ -135,13 +142,13 @@ mod tests {
         let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
         let office = open(&config, store, clock.clone()).await;
         hold_five(&office).await;
-        recover_due(&office, 2).await;
+        recover_due(&office, 2, &Trouble::new("cannot look")).await;
         assert_eq!(pending(&office).await.len(), 5, "no hold is over yet");
         clock.advance(config.rules().hold);
         assert_eq!(office.queue.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
-        sweep_due(&office, 2).await;
+        sweep_due(&office, 2, &Sweeping::default()).await;
         assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");
-        recover_due(&office, 2).await;
+        recover_due(&office, 2, &Trouble::new("cannot look")).await;
         assert_eq!(pending(&office).await, []);
     }
 }

@@ -1,6 +1,6 @@
 //! Moves the lines: offers turns, and ends what is late. Each line moves by itself, so that none waits for another.
 
-use super::{WorkerSettings, try_command};
+use super::try_command;
 use crate::{
     engine::Fault,
     flow::BoxOffice,
@@ -36,8 +36,8 @@ const MOVES_AT_ONCE: usize = 64;
 /// How long a line that could not be moved is left alone at first.
 const REST_MIN: Duration = Duration::from_millis(250);
 
-pub(super) async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings) {
-    let mut lines = Lines::new(office, settings);
+pub(super) async fn move_lines(office: Arc<BoxOffice>) {
+    let mut lines = Lines::new(office);
     let mut next_round = Instant::now();
     loop {
         let rest = next_round.saturating_duration_since(Instant::now());
@@ -61,7 +61,6 @@ pub(super) async fn move_lines(office: Arc<BoxOffice>, settings: WorkerSettings)
 /// The lines that this instance moves: each by itself, so that none waits for another, and only so many at a time.
 struct Lines {
     office: Arc<BoxOffice>,
-    settings: WorkerSettings,
     moves: JoinSet<(RoomId, Result<(), Fault>)>,
     under_way: HashMap<RoomId, UnderWay>,
     /// Lines that can be moved, in the order in which they will be.
@@ -95,10 +94,9 @@ struct Rest {
 }
 
 impl Lines {
-    fn new(office: Arc<BoxOffice>, settings: WorkerSettings) -> Self {
+    fn new(office: Arc<BoxOffice>) -> Self {
         Self {
             office,
-            settings,
             moves: JoinSet::new(),
             under_way: HashMap::new(),
             next: VecDeque::new(),
@@ -162,8 +160,8 @@ impl Lines {
             && let Some((room, fence)) = self.next.pop_front()
         {
             self.queued.remove(&room);
-            let (office, settings) = (Arc::clone(&self.office), self.settings);
-            let task = self.moves.spawn(async move { (room, move_line(&office, room, fence, settings).await) }).id();
+            let office = Arc::clone(&self.office);
+            let task = self.moves.spawn(async move { (room, move_line(&office, room, fence).await) }).id();
             self.under_way.insert(room, UnderWay { task, meanwhile: Meanwhile::Nothing });
         }
     }
@@ -203,14 +201,9 @@ impl Lines {
 }
 
 /// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
-pub(super) async fn move_line(
-    office: &BoxOffice,
-    room: RoomId,
-    fence: Fence,
-    settings: WorkerSettings,
-) -> Result<(), Fault> {
+pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), Fault> {
     for _ in 0..ADVANCES_MAX {
-        let Some(advance) = next_move(office, room, fence, settings) else { break };
+        let Some(advance) = next_move(office, room, fence) else { break };
         match try_command(office, advance).await? {
             Some(Outcome::Advanced { offered, put_aside, lapsed }) if offered > 0 || put_aside > 0 || lapsed > 0 => {}
             Some(_) | None => break,
@@ -237,7 +230,7 @@ fn may_move(office: &BoxOffice, room: RoomId) -> bool {
 }
 
 /// The command that moves a line, if anything may move. Where a rate has earned no turn yet, nothing may.
-fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence, settings: WorkerSettings) -> Option<Command> {
+fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Command> {
     let view = office.queue.view(room_id)?;
     let now = office.store_time();
     let (turns, due) = work_in(office, &view, now);
@@ -248,7 +241,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence, settings: Worker
     let asleep = match offers {
         0 => Vec::new(),
         // Who was heard of is noted by this machine's clock.
-        _ => office.queue.asleep(room_id, offers, office.clock.now().minus(settings.dormant_after)),
+        _ => office.queue.asleep(room_id, offers, office.clock.now().minus(office.rules.dormant_after)),
     };
     let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
     Some(Command::AdvanceRoom { room_id, fence, limit, asleep })
@@ -260,7 +253,7 @@ mod tests {
     use crate::{
         clock::Clock,
         store::memory::MemoryStore,
-        workers::testing::{SETTINGS, START, ask, join, join_in, open, own_room, settings},
+        workers::testing::{START, ask, join, join_in, open, own_room, settings},
     };
     use frontrow_domain::{
         command::{ConcertChange, RoomChange},
@@ -281,16 +274,17 @@ mod tests {
             join(&office, number.unsigned_abs().into()).await;
         }
         // All but the last ten have been silent for too long.
-        clock.advance(Span::from_secs(61));
+        clock.advance(config.rules().dormant_after);
+        clock.advance(Span::from_secs(1));
         for position in all - 9..=all {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
             office.queue.heard_of(token, clock.now());
         }
-        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let view = office.queue.view(RoomId::HOUSE).unwrap();
         assert_eq!((view.offered(), view.total_waiting()), (10, 0));
         clock.advance(config.rules().dormant_limit);
-        move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+        move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
         assert_eq!(line.others, []);
     }
@@ -309,13 +303,13 @@ mod tests {
         }
         let offered = || office.queue.view(RoomId::HOUSE).unwrap().offered();
         for turn in 0..3 {
-            let can_move = || next_move(&office, RoomId::HOUSE, Fence(0), SETTINGS).is_some();
+            let can_move = || next_move(&office, RoomId::HOUSE, Fence(0)).is_some();
             assert_eq!((offered(), can_move()), (turn, false));
             clock.advance(Span::from_millis(999));
             assert!(!can_move());
             clock.advance(Span::from_millis(1));
             assert!(can_move());
-            move_line(&office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+            move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
             assert_eq!(offered(), turn + 1);
         }
     }
@@ -333,7 +327,7 @@ mod tests {
             join_in(&office, u128::try_from(number).unwrap(), rooms[number]).await;
         }
         let quiet = own_room(&office).await;
-        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        let mut lines = Lines::new(Arc::clone(&office));
         lines.look_at_all().await;
         assert_eq!(lines.under_way.len(), MOVES_AT_ONCE);
         while let Some(moved) = lines.moves.join_next().await {
@@ -359,10 +353,10 @@ mod tests {
             let change = ConcertChange { status: Some(status), ..ConcertChange::default() };
             ask(&office, Caller::System, Command::UpdateConcert { concert_id, change }).await;
         };
-        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        let mut lines = Lines::new(Arc::clone(&office));
         let change = RoomChange { max_active: Some(1), ..RoomChange::default() };
         ask(&office, Caller::System, Command::SetRoom { room_id: room, change }).await;
-        move_line(&office, room, Fence(0), SETTINGS).await.unwrap();
+        move_line(&office, room, Fence(0)).await.unwrap();
         set(ConcertStatus::Closed).await;
         lines.look_at_all().await;
         assert!(lines.shown.contains(&room), "a turn is offered, which lapses");
@@ -386,7 +380,7 @@ mod tests {
         let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
         let office = open(&config, store, clock.clone()).await;
         let (held, other) = (own_room(&office).await, own_room(&office).await);
-        let mut lines = Lines::new(Arc::clone(&office), SETTINGS);
+        let mut lines = Lines::new(Arc::clone(&office));
         lines.finish(held, Err(Fault::Overloaded)).await;
         lines.finish(held, Err(Fault::Overloaded)).await;
         assert_eq!(lines.resting[&held].length, 2 * REST_MIN, "longer each time");

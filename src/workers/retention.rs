@@ -144,7 +144,7 @@ mod tests {
     use crate::{
         clock::Clock,
         store::{memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{SETTINGS, START, ask, join, open, own_room, settings},
+        workers::testing::{RETENTION, START, ask, join, open, own_room, settings},
     };
     use frontrow_domain::{
         command::{Command, Proof, Worth},
@@ -262,8 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_removed_that_is_kept_for_ever() {
-        let retention = SETTINGS.retention;
-        assert_eq!((retention.of(Leftover::Token), retention.of(Leftover::Reservation)), (None, None));
-        assert_eq!(retention.of(Leftover::Session), Some(Span::ZERO), "a session that has ended is of no use");
+        assert_eq!((RETENTION.of(Leftover::Token), RETENTION.of(Leftover::Reservation)), (None, None));
+        assert_eq!(RETENTION.of(Leftover::Session), Some(Span::ZERO), "a session that has ended is of no use");
     }
 }

@@ -1,6 +1,6 @@
 //! What the tests of the workers share.
 
-use super::{Retention, WorkerSettings, lines::move_line};
+use super::{Retention, lines::move_line};
 use crate::{
     app,
     clock::{Clock, Ids},
@@ -22,10 +22,8 @@ use std::{ffi::OsString, path::Path, sync::Arc};
 use uuid::Uuid;
 
 pub(super) const START: Time = Time::from_micros(1_800_000_000_000_000);
-pub(super) const SETTINGS: WorkerSettings = WorkerSettings {
-    dormant_after: Span::from_secs(60),
-    retention: Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None },
-};
+pub(super) const RETENTION: Retention =
+    Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None };
 
 pub(super) fn settings(folder: &Path, max_active: &str) -> Config {
     let args = ["frontrow", "serve", "--max-seats-per-user", "10", "--max-active", max_active, "--data"];
@@ -78,7 +76,7 @@ pub(super) async fn hold_five(office: &BoxOffice) {
     let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };
     ask(office, Caller::System, add).await;
     let buyer = join(office, 1).await;
-    move_line(office, RoomId::HOUSE, Fence(0), SETTINGS).await.unwrap();
+    move_line(office, RoomId::HOUSE, Fence(0)).await.unwrap();
     let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
     ask(office, buyer, Command::ActivateToken { token }).await;
     let seat_ids = (1..=5).map(SeatId::new).collect();

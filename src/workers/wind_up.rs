@@ -6,6 +6,7 @@ use crate::{
     engine::Health,
     flow::BoxOffice,
     store::{Page, StoreError},
+    trouble::Trouble,
 };
 use frontrow_domain::{
     command::{Command, Outcome},
@@ -32,15 +33,13 @@ const LINE_PARTS_MAX: u32 = 50;
 /// Winds up cancelled concerts: those of before a start too, since what is left to do stands in their rows. And ends lines
 /// that are over.
 pub(super) async fn wind_up_concerts(office: Arc<BoxOffice>) {
+    let trouble = Trouble::new("cannot wind up cancelled concerts");
+    let of_lines = Trouble::new("cannot end the lines of concerts that are over");
     let (mut resting, mut kept) = (HashMap::new(), HashMap::new());
     loop {
         rest(&office, WIND_UP_TICK).await;
-        if let Err(error) = wind_up_all(&office, WIND_UP_PART, &mut resting).await {
-            tracing::warn!(%error, "cannot wind up cancelled concerts");
-        }
-        if let Err(error) = end_lines(&office, TOKENS_PER_ADVANCE_MAX, &mut kept).await {
-            tracing::warn!(%error, "cannot end the lines of concerts that are over");
-        }
+        trouble.noted(wind_up_all(&office, WIND_UP_PART, &mut resting).await);
+        of_lines.noted(end_lines(&office, TOKENS_PER_ADVANCE_MAX, &mut kept).await);
     }
 }
 

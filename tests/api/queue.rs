@@ -1,6 +1,6 @@
 //! The waiting line over HTTP.
 
-use crate::support::{START, Server, eventually, items};
+use crate::support::{PRICE, START, Server, eventually, id, items};
 use frontrow::queue::token::Keyring;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
@@ -105,6 +105,7 @@ async fn a_position_is_read_without_a_session_and_shows_nobody() {
         "ahead",
         "as_of",
         "deadline",
+        "end_reason",
         "estimated_wait",
         "message",
         "poll_after_ms",
@@ -253,6 +254,24 @@ async fn an_active_token_ends_when_it_is_idle_and_lives_on_while_its_user_asks()
     .await;
     assert_eq!(server.nobody().position(&token).await["status"], "ended");
     buyer.activate(&token).await.problem(403, "token_ended");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_place_that_is_gone_says_why() {
+    let server = Server::start().await;
+    let hall = server.hall(1).await;
+    let (leaver, payer) = (server.buyer("leaver").await, server.buyer_with("payer", PRICE).await);
+    let (left, paid) = (leaver.enter(None).await, payer.enter(None).await);
+    assert_eq!(leaver.position(&left).await["end_reason"], json!(null));
+    leaver.delete(&format!("/queue/tokens/{left}")).await.expect(204);
+    let reservation = id(&payer.hold(&paid, hall.seats[0]).await.expect(201), "reservation_id");
+    payer.pay(&paid, reservation).await.expect(201);
+    for (token, reason) in [(&left, "left"), (&paid, "paid")] {
+        let place = server.nobody().position(token).await;
+        assert_eq!((&place["status"], &place["end_reason"]), (&json!("ended"), &json!(reason)));
+        assert_eq!(place["stale"], false);
+    }
     server.close().await;
 }
 

@@ -1,6 +1,6 @@
 //! The same random commands on two stores: every answer and every read must agree.
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, new_concert, new_seat};
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, new_concert, new_seat, rules};
 use frontrow::store::{ConcertFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use frontrow_domain::{
     command::{
@@ -12,7 +12,6 @@ use frontrow_domain::{
     money::Money,
     queue::{Fence, Gate, Token, TokenStatus},
     reservation::ReservationStatus,
-    rules::Rules,
     seat::SeatAction,
     user::{Caller, NewUser, Role, Session},
     world::Changes,
@@ -359,7 +358,7 @@ fn changed_nothing(changes: &Changes) -> bool {
 /// The same on both stores. How many commands were accepted, and what of [`REACHED`] they came to.
 async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
     let clock = other.clock.clone();
-    let memory = MemoryStore::new(clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE);
+    let memory = MemoryStore::new(clock.clone(), rules(), HOUSE_MAX_ACTIVE);
     let memory = Fixture::new(clock.clone(), Arc::new(memory), None);
     prepare(&memory).await;
     prepare(other).await;

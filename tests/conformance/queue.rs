@@ -1,5 +1,6 @@
 //! What every queue must do, as plain functions over the port. Each one starts with a queue without any room.
 
+use crate::support::rules;
 use frontrow::{queue::Queue, queue::view::RoomView, store::Line};
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
@@ -49,7 +50,7 @@ struct Office<'a> {
 impl<'a> Office<'a> {
     /// One with an open house room for `max_active`, laid.
     async fn open(queue: &'a dyn Queue, max_active: i64) -> Self {
-        let office = Self { queue, model: Model::new(max_active, START), rules: Rules::default(), now: START };
+        let office = Self { queue, model: Model::new(max_active, START), rules: rules(), now: START };
         queue.lay(office.line()).await.unwrap();
         office
     }

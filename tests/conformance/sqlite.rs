@@ -1,6 +1,6 @@
 //! What only the `SQLite` store can be asked: its file, its constraints, and how it recovers.
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite, request};
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite, request, rules};
 use frontrow::{
     check,
     clock::Clock,
@@ -13,7 +13,6 @@ use frontrow_domain::{
     money::Money,
     queue::TokenStatus,
     retention::Leftover,
-    rules::Rules,
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
@@ -26,7 +25,7 @@ use std::{
 use tempfile::TempDir;
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(path, Clock::manual(START), Rules::default(), HOUSE_MAX_ACTIVE)
+    SqliteStore::open(path, Clock::manual(START), rules(), HOUSE_MAX_ACTIVE)
 }
 
 /// Another program's connection to the same file, with the constraints on.
@@ -323,15 +322,15 @@ async fn another_programs_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE bookmark (url TEXT)").unwrap();
-    assert!(matches!(open(&path), Err(StoreError::Corrupt(text)) if text.contains("another program")));
+    assert!(matches!(open(&path), Err(StoreError::Misfit(text)) if text.contains("another program")));
 }
 
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let office = Fixture::sqlite();
     raw(&office).pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(open(&office.path()), Err(StoreError::Corrupt(text)) if text.contains("version 99")));
-    assert!(matches!(SqliteStore::open_read_only(&office.path()), Err(StoreError::Corrupt(_))));
+    assert!(matches!(open(&office.path()), Err(StoreError::Misfit(text)) if text.contains("version 99")));
+    assert!(matches!(SqliteStore::open_read_only(&office.path()), Err(StoreError::Misfit(_))));
 }
 
 /// A file of an earlier version of the schema with these rows, closed again, in a folder that goes with its handle.

@@ -10,9 +10,8 @@ mod lists;
 mod outage;
 mod sale;
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START};
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, rules};
 use frontrow::{clock::Clock, store::memory::MemoryStore};
-use frontrow_domain::rules::Rules;
 use std::sync::Arc;
 
 macro_rules! run_on {
@@ -113,7 +112,7 @@ macro_rules! conformance {
 
 async fn memory() -> Fixture {
     let clock = Clock::manual(START);
-    let store = MemoryStore::new(clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE);
+    let store = MemoryStore::new(clock.clone(), rules(), HOUSE_MAX_ACTIVE);
     Fixture::new(clock, Arc::new(store), None)
 }
 

@@ -34,6 +34,11 @@ pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
 /// How many tokens may be active in the house room.
 pub(crate) const HOUSE_MAX_ACTIVE: i64 = 100;
 
+/// The usual rules, but that a token may be put aside however young it is.
+pub(crate) fn rules() -> Rules {
+    Rules { dormant_after: Span::ZERO, ..Rules::default() }
+}
+
 /// A store with a clock that stands still, and what a test makes in it.
 pub(crate) struct Fixture {
     /// The store under test.
@@ -230,12 +235,12 @@ pub(crate) struct Sale {
 }
 
 pub(crate) fn open_sqlite(path: &Path, clock: &Clock) -> SqliteStore {
-    SqliteStore::open(path, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).unwrap()
+    SqliteStore::open(path, clock.clone(), rules(), HOUSE_MAX_ACTIVE).unwrap()
 }
 
 pub(crate) async fn open_postgres(database: &Database, clock: &Clock) -> PostgresStore {
     let settings = Settings { lanes: 2, readers: 2, ..Settings::new(&database.url()) };
-    PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap()
+    PostgresStore::open(&settings, clock.clone(), rules(), HOUSE_MAX_ACTIVE).await.unwrap()
 }
 
 pub(crate) fn request(caller: Caller, command: Command) -> Request {

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod books;
+mod company;
 mod idle;
 mod moving;
 mod outage;
+mod places;
 mod sharing;
 mod starting;
 mod tools;
@@ -37,8 +39,13 @@ async fn instance(database: &Database) -> Server {
 
 /// The same by a URL of one's own, with a clock of one's own.
 async fn instance_at(url: String, clock: Clock) -> Server {
+    instance_over(url, redis(), clock).await
+}
+
+/// The same with a Redis of one's own.
+async fn instance_over(url: String, redis: String, clock: Clock) -> Server {
     let folder = tempfile::tempdir().unwrap();
-    let flags = [("--database-url", url), ("--redis-url", redis())];
+    let flags = [("--database-url", url), ("--redis-url", redis)];
     let flags = flags.each_ref().map(|(name, value)| (*name, value.as_str()));
     let config = settings(folder.path(), &flags);
     Server::over(folder, config, clock).await

@@ -71,7 +71,7 @@ async fn a_redis_that_cannot_be_used_is_refused_and_one_that_is_away_is_waited_f
     let nobody = Client::of_nobody(reqwest::Client::new(), process.address);
     let ready = nobody.call_at(Method::GET, "/readyz").send().await;
     assert_eq!(ready.status, 200);
-    assert!(ready.text().starts_with("ready, without Redis: "), "{}", ready.text());
+    assert_eq!(ready.text(), "ready, but without Redis: it cannot be reached (redis_away)\n");
     redis.restart();
     eventually("Redis is used", async || {
         let metrics = nobody.call_at(Method::GET, "/metrics").send().await.text();
@@ -95,7 +95,8 @@ async fn an_instance_whose_database_is_away_is_not_ready_until_it_is_back() {
         let account = serde_json::json!({ "name": "Minji", "email": "m@example.com", "password": "a long password" });
         buyer.post("/users", &account).await;
         let ready = ready().await;
-        (ready.status == 503).then(|| assert_eq!(ready.text(), "the database cannot be written\n"))
+        (ready.status == 503)
+            .then(|| assert_eq!(ready.text(), "not ready: the database cannot be written (database_unwritable)\n"))
     })
     .await;
     server.start_again().await;

@@ -154,7 +154,8 @@ pub(super) fn advance(
         }
         let Some(token) = world.token(id).filter(|token| token.status == TokenStatus::Waiting) else { continue };
         room.cursor = room.cursor.max(id.position);
-        if asleep.contains(&id.position) {
+        // The leader that names the silent may not have heard yet of a token's issue, which is a sign of life too.
+        if asleep.contains(&id.position) && now.since(token.issued_at) >= rules.dormant_after {
             world.put_token(token.put_aside(now, &rules));
             put_aside = put_aside.saturating_add(1);
         } else {

@@ -9,6 +9,7 @@ use crate::{
         view::{Delta, deltas},
     },
     store::{LATE_MAX, Life, Line, Standing, StoreError},
+    trouble::Trouble,
 };
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
@@ -87,6 +88,8 @@ impl Lines {
 
     /// Lays the wanted lines for ever.
     pub(super) async fn lay_wanted(self: Arc<Self>) {
+        let trouble = Trouble::new("the lines cannot be read from the database");
+        let of_rooms = Trouble::new("some lines cannot be read from the database");
         loop {
             self.wanted_news.notified().await;
             loop {
@@ -94,12 +97,9 @@ impl Lines {
                 if wanted.rooms.is_empty() && !wanted.all {
                     break;
                 }
-                let failed = match self.lay_quiet_wanted(&wanted).await {
-                    Ok(rooms) => self.lay_rooms(rooms).await,
-                    Err(error) => {
-                        tracing::warn!(%error, "the lines cannot be read from the database");
-                        wanted
-                    }
+                let failed = match trouble.noted(self.lay_quiet_wanted(&wanted).await) {
+                    Some(rooms) => self.lay_rooms(rooms, &of_rooms).await,
+                    None => wanted,
                 };
                 if failed.all || !failed.rooms.is_empty() {
                     super::lock(&self.wanted).add(failed);
@@ -143,7 +143,7 @@ impl Lines {
     }
 
     /// Lays these lines anew, some at a time. Those that could not be.
-    async fn lay_rooms(self: &Arc<Self>, rooms: BTreeSet<RoomId>) -> Wanted {
+    async fn lay_rooms(self: &Arc<Self>, rooms: BTreeSet<RoomId>, trouble: &Trouble) -> Wanted {
         let mut failed = Wanted::default();
         let mut laying = JoinSet::new();
         let mut rooms = rooms.into_iter();
@@ -156,11 +156,16 @@ impl Lines {
             }
             match laying.join_next().await {
                 Some(Ok((room, Err(error)))) => {
-                    tracing::warn!(%error, room = room.get(), "a line cannot be read from the database");
+                    trouble.came(&error);
                     failed.rooms.insert(room);
                 }
                 Some(_) => {}
-                None => return failed,
+                None => {
+                    if failed.rooms.is_empty() {
+                        trouble.is_over();
+                    }
+                    return failed;
+                }
             }
         }
     }

@@ -149,7 +149,7 @@ proptest! {
                 }
             }
             let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
-            let (_, changes) = model.transact(now, Rules::default(), &requests);
+            let (_, changes) = model.transact(now, Rules { dormant_after: Span::ZERO, ..Rules::default() }, &requests);
             follow(&mut view, &changes);
             assert_exact(&view, &model);
             assert_exact(&RoomView::laid(&line(&model, now)), &model);

@@ -1,10 +1,11 @@
 //! The connections: how they are made, what is set on each, and how statements are sent through them.
 
-use super::{error, tls};
-use crate::store::StoreError;
+use super::{company, error, tls};
+use crate::store::{Instance, StoreError};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
 use std::{
     fmt::Write as _,
+    future::poll_fn,
     path::PathBuf,
     pin::Pin,
     sync::{
@@ -19,8 +20,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_postgres::{
-    Client, Config, Error, NoTls, Row, Socket,
+    AsyncMessage, Client, Config, Error, NoTls, Row, Socket,
     config::{Host, SslMode, TargetSessionAttrs},
+    error::{DbError, Severity},
     tls::MakeTlsConnect,
     types::{ToSql, Type},
 };
@@ -52,6 +54,8 @@ pub struct Settings {
     pub statements: Statements,
     /// Another server with a copy of the database, for the operators' lists. It may be some time behind.
     pub replica_url: Option<String>,
+    /// The instance that the connections belong to; none for a command that serves nobody.
+    pub instance: Option<Instance>,
 }
 
 /// How statements get to the server.
@@ -103,6 +107,7 @@ impl Settings {
             resume_timeout: Duration::from_mins(5),
             statements: Statements::Named,
             replica_url: None,
+            instance: None,
         }
     }
 
@@ -160,9 +165,8 @@ impl Settings {
         target.config.keepalives_idle(SILENCE_MAX / 2);
         target.config.keepalives_interval(SILENCE_MAX / 4);
         target.config.keepalives_retries(2);
-        if target.config.get_application_name().is_none() {
-            target.config.application_name("frontrow");
-        }
+        let name = company::name_of(self.instance, target.config.get_application_name());
+        target.config.application_name(name);
         Ok(target)
     }
 
@@ -458,13 +462,31 @@ async fn dial<T>(config: &Config, tls: T) -> Result<(Client, JoinHandle<()>), Er
 where
     T: MakeTlsConnect<Socket, Stream: Send + 'static>,
 {
-    let (client, connection) = config.connect(tls).await?;
+    let (client, mut connection) = config.connect(tls).await?;
     let task = tokio::spawn(async move {
-        if let Err(failure) = connection.await {
-            tracing::debug!(error = error::text(&failure), "a connection to the database broke");
+        loop {
+            match poll_fn(|cx| connection.poll_message(cx)).await {
+                Some(Ok(AsyncMessage::Notice(notice))) => note(&notice),
+                Some(Ok(_)) => {}
+                Some(Err(failure)) => {
+                    tracing::debug!(error = error::text(&failure), "a connection to the database broke");
+                    break;
+                }
+                None => break,
+            }
         }
     });
     Ok((client, task))
+}
+
+/// Logs what the server says beside its answers. A warning may be for the operator; the rest is talk.
+fn note(notice: &DbError) {
+    let (said, code) = (notice.message(), notice.code().code());
+    if notice.parsed_severity() == Some(Severity::Warning) {
+        tracing::warn!(said, code, "a warning of the database");
+    } else {
+        tracing::debug!(said, code, "a notice of the database");
+    }
 }
 
 /// A connection in use. Closed when it is dropped, unless [`Session::finish`] says that nothing is left open on it. Its

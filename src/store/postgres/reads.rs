@@ -11,7 +11,10 @@ use super::{
         token_columns, user_columns,
     },
 };
-use crate::store::{LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError};
+use crate::{
+    store::{LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError},
+    trouble::Trouble,
+};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -281,6 +284,7 @@ const POINT: Statement =
 pub(super) struct Reads {
     primary: Pool,
     replica: Option<Pool>,
+    replica_trouble: Trouble,
     times: Times,
     settled: Settled,
 }
@@ -328,6 +332,7 @@ impl Reads {
         Ok(Self {
             primary: settings.reader_pool()?,
             replica: settings.replica_pool()?,
+            replica_trouble: Trouble::new("the replica does not answer: the primary does"),
             times,
             settled: Settled::default(),
         })
@@ -380,11 +385,10 @@ impl Reads {
         keys: Params<'_>,
         decode: Decode<T>,
     ) -> Result<Vec<T>, StoreError> {
-        if let Some(replica) = &self.replica {
-            match rows_of(replica, statement, keys).await {
-                Ok(rows) => return decoded(&rows, decode),
-                Err(failure) => tracing::warn!(error = %failure, "the replica does not answer: the primary does"),
-            }
+        if let Some(replica) = &self.replica
+            && let Some(rows) = self.replica_trouble.noted(rows_of(replica, statement, keys).await)
+        {
+            return decoded(&rows, decode);
         }
         self.list(statement, keys, decode).await
     }

@@ -156,7 +156,7 @@ impl Server {
 /// done.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] where the database is newer than this program or another program's;
+/// [`StoreError::Misfit`] where the database is newer than this program or another program's;
 /// [`StoreError::Unavailable`] where the server is away or another instance takes too long.
 pub(super) async fn migrate(pool: &Pool, steps: &[Migration]) -> Result<(), StoreError> {
     let started = Instant::now();
@@ -220,7 +220,7 @@ async fn step_on(
     if let (false, Some(table)) = (ours, table) {
         let text =
             format!("schema {schema} has another program's tables ({table}): give Frontrow a database of its own");
-        return Ok(Err(StoreError::Corrupt(text)));
+        return Ok(Err(StoreError::Misfit(text)));
     }
     // A step over many rows takes the time it takes. The time-out for locks stays.
     session.batch("SET LOCAL statement_timeout = 0").await?;

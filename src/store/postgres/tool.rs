@@ -55,13 +55,13 @@ impl Tool {
     /// Checks that the database is one of ours, with the tables of this version.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where it is not.
+    /// [`StoreError::Misfit`] where it is not.
     pub async fn check_current(&self) -> Result<(), StoreError> {
         let work = self.begin("REPEATABLE READ READ ONLY").await?;
         let known = "SELECT to_regclass('frontrow_schema') IS NOT NULL";
         let rows = work.client().query_typed(known, &[]).await.map_err(|failure| error::of_work(&failure))?;
         if !rows.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
-            return Err(StoreError::Corrupt("there is no box office in it".to_owned()));
+            return Err(StoreError::Misfit("there is no box office in it".to_owned()));
         }
         let version = "SELECT coalesce(max(version), 0) FROM frontrow_schema";
         let rows = work.client().query_typed(version, &[]).await.map_err(|failure| error::of_work(&failure))?;
@@ -69,7 +69,7 @@ impl Tool {
         let steps = crate::store::migrate::POSTGRES;
         match crate::store::migrate::pending(steps, version)?.count() {
             0 => Ok(()),
-            _ => Err(StoreError::Corrupt(format!(
+            _ => Err(StoreError::Misfit(format!(
                 "its schema has version {version}, this program needs {}: run `frontrow migrate`",
                 crate::store::migrate::latest(steps)
             ))),

@@ -129,7 +129,7 @@ fn check_ours(conn: &Connection) -> Result<(), StoreError> {
         conn.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).map_err(error::of_work)?;
     let empty = version == 0 && application == 0 && tables == 0;
     if !empty && application != APPLICATION_ID {
-        return Err(StoreError::Corrupt("the file is another program's database".to_owned()));
+        return Err(StoreError::Misfit("the file is another program's database".to_owned()));
     }
     migrate::pending(migrate::SQLITE, version).map(|_| ())
 }
@@ -139,7 +139,7 @@ pub(super) fn check_current(conn: &Connection) -> Result<(), StoreError> {
     check_version()?;
     check_ours(conn)?;
     if migrate::pending(migrate::SQLITE, pragma(conn, "user_version")?)?.next().is_some() {
-        return Err(StoreError::Corrupt("its schema is older than this program: run `frontrow migrate`".to_owned()));
+        return Err(StoreError::Misfit("its schema is older than this program: run `frontrow migrate`".to_owned()));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ fn rules() -> Rules {
     Rules {
         claim_window: Span::from_millis(20),
         recall_window: Span::from_millis(40),
+        dormant_after: Span::ZERO,
         dormant_limit: Span::from_millis(60),
         idle_limit: Span::from_millis(50),
         ..Rules::default()

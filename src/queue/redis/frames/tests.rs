@@ -35,7 +35,7 @@ proptest! {
         for batch in batches {
             now = now.plus(Span::from_millis(700));
             let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
-            let (_, mut changes) = model.transact(now, Rules::default(), &requests);
+            let (_, mut changes) = model.transact(now, Rules { dormant_after: Span::ZERO, ..Rules::default() }, &requests);
             changes.closed_sessions.push(session);
             let id = |position: &i64| TokenId { room_id: RoomId::HOUSE, position: Position(*position) };
             changes.unused = unused.iter().map(id).collect();

@@ -1,0 +1,96 @@
+//! Tokens that a view calls ended, as their rows have them. A view may be behind the rows, where other instances change
+//! them too, and it never knows why a token ended. So the row is looked at before a client is told that its place is
+//! gone: a bounded number of looks at a time, and one for each token within a short time.
+
+use crate::store::{Store, StoreError};
+use frontrow_domain::{
+    id::TokenId,
+    queue::{EndReason, Token, can_expire},
+};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How many rows may be read at once; other questions wait.
+const READING: usize = 4;
+/// How long a client waits for a row.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long it is believed that a token has not ended, or that its row cannot be read.
+const GOOD_FOR: Duration = Duration::from_millis(500);
+/// How many tokens are remembered, twice: those asked for lately, and those before them.
+const TOKENS_MAX: usize = 8_192;
+
+/// What is known of a token that a view calls ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It has ended, for this reason; none where the row has been removed since.
+    Over(Option<EndReason>),
+    /// It has not.
+    Live(Token),
+    /// The row could not be read in time.
+    Unknown,
+}
+
+/// What the rows said lately.
+#[derive(Debug, Default)]
+pub struct Endings {
+    known: Mutex<Known>,
+    /// Held while a row is read, so that many questions about one token cost one read.
+    reading: [tokio::sync::Mutex<()>; READING],
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    young: HashMap<TokenId, (Ending, Instant)>,
+    old: HashMap<TokenId, (Ending, Instant)>,
+}
+
+impl Endings {
+    /// What is known of a token: from memory, else from its row.
+    pub async fn get(&self, store: &dyn Store, id: TokenId) -> Ending {
+        if let Some(ending) = self.known(id) {
+            return ending;
+        }
+        let slot = usize::try_from(id.position.0).unwrap_or(0) % READING;
+        let Some(reading) = self.reading.get(slot) else { return Ending::Unknown };
+        let read = async {
+            let _reading = reading.lock().await;
+            match self.known(id) {
+                Some(ending) => ending,
+                None => self.learn(id, ending_of(&store.token(id).await)),
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| self.learn(id, Ending::Unknown))
+    }
+
+    fn known(&self, id: TokenId) -> Option<Ending> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ending, at) = known.young.get(&id).or_else(|| known.old.get(&id))?;
+        // A token that has ended stays so.
+        let is_good = matches!(ending, Ending::Over(_)) || at.elapsed() < GOOD_FOR;
+        is_good.then_some(*ending)
+    }
+
+    fn learn(&self, id: TokenId, ending: Ending) -> Ending {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.young.len() >= TOKENS_MAX {
+            known.old = std::mem::take(&mut known.young);
+        }
+        known.young.insert(id, (ending, Instant::now()));
+        ending
+    }
+}
+
+fn ending_of(row: &Result<Option<Token>, StoreError>) -> Ending {
+    match row {
+        Ok(Some(token)) if can_expire(token) => Ending::Live(*token),
+        Ok(Some(token)) => Ending::Over(token.end_reason),
+        Ok(None) => Ending::Over(None),
+        Err(error) => {
+            tracing::debug!(%error, "a token that the view calls ended cannot be read");
+            Ending::Unknown
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The instances that share a database know of each other by the names of their connections: what the server shows in
+//! `pg_stat_activity` needs no table, no lock and no connection more, and is gone with the instance.
+
+use super::{
+    connect::{Pool, Statement},
+    error,
+    reads::in_time,
+};
+use crate::store::{Company, Instance, Sharing, StoreError};
+use tokio_postgres::{Error, Row, types::Type};
+
+/// What a connection is called that belongs to no instance that serves.
+const NAME: &str = "frontrow";
+/// What the name of an instance's connection has in it.
+const MARK: &str = "frontrow/";
+/// The longest name that the server keeps.
+const NAME_LEN_MAX: usize = 63;
+
+/// The names of the connections that were used within the last half a minute: each instance uses one every few seconds,
+/// and one whose machine is gone leaves idle connections behind. Then the connections that there may be: the server's,
+/// less those for its administrators, the database's and the role's.
+const COMPANY: Statement = Statement {
+    sql: "SELECT coalesce((SELECT array_agg(DISTINCT application_name) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name LIKE '%' || $1 || '%'
+                    AND state_change > clock_timestamp() - interval '30 seconds'), '{}'),
+              least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+                        - coalesce(current_setting('reserved_connections', true)::int, 0),
+                    (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()),
+                    (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user))",
+    types: &[Type::TEXT],
+};
+
+/// What the connections of an instance are called; `given` is the name that the URL has for them.
+pub(super) fn name_of(instance: Option<Instance>, given: Option<&str>) -> String {
+    let Some(Instance { id, hearing, connections }) = instance else { return given.unwrap_or(NAME).to_owned() };
+    let hearing = match hearing {
+        Sharing::Shared => "redis",
+        Sharing::Alone => "alone",
+    };
+    let mark = format!("{MARK}{id:016x}/{hearing}/{connections}");
+    let Some(given) = given else { return mark };
+    let room = NAME_LEN_MAX.saturating_sub(mark.len() + 1);
+    format!("{} {mark}", &given[..given.floor_char_boundary(room)])
+}
+
+/// The instance whose connection has this name.
+fn instance_of(name: &str) -> Option<Instance> {
+    let (_, mark) = name.rsplit_once(MARK)?;
+    let mut parts = mark.split('/');
+    let id = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let hearing = match parts.next()? {
+        "redis" => Sharing::Shared,
+        "alone" => Sharing::Alone,
+        _ => return None,
+    };
+    let connections = parts.next()?.parse().ok()?;
+    parts.next().is_none().then_some(Instance { id, hearing, connections })
+}
+
+/// Whether each connection of the program is one of the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Direct,
+    Pooled,
+}
+
+/// The instances over the database, of which `own` is one.
+///
+/// # Errors
+/// As for every statement.
+pub(super) async fn look(pool: &Pool, own: Instance, way: Way) -> Result<Company, StoreError> {
+    let session = pool.get_if_free().await?;
+    let rows = in_time(pool, session.query(&COMPANY, &[&MARK])).await?;
+    session.finish();
+    let read = |row: &Row| -> Result<(Vec<String>, i32), Error> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+    let found = rows.first().map(read).transpose().map_err(|failure| error::of_work(&failure))?;
+    let (names, most) = found.unwrap_or_default();
+    let mut others: Vec<_> = names.iter().filter_map(|name| instance_of(name)).collect();
+    others.retain(|other| other.id != own.id);
+    others.sort_unstable_by_key(|other| other.id);
+    others.dedup_by_key(|other| other.id);
+    let connections_max = match way {
+        Way::Direct => u32::try_from(most).ok(),
+        Way::Pooled => None,
+    };
+    Ok(Company { own, others, connections_max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSTANCE: Instance = Instance { id: 0x0193_6e1f_00ab_7cde, hearing: Sharing::Alone, connections: 18 };
+
+    #[test]
+    fn an_instance_is_known_by_the_name_of_its_connections() {
+        assert_eq!(name_of(None, None), "frontrow");
+        assert_eq!(name_of(None, Some("theirs")), "theirs");
+        let wide = Instance { hearing: Sharing::Shared, connections: u32::MAX, ..INSTANCE };
+        for instance in [INSTANCE, wide] {
+            for given in [None, Some("theirs"), Some("공연 예매 창구의 서버, 서울에서")] {
+                let name = name_of(Some(instance), given);
+                assert!(name.len() <= NAME_LEN_MAX, "{name}");
+                assert_eq!(instance_of(&name), Some(instance), "{name}");
+            }
+        }
+        for other in ["frontrow", "psql", "frontrow/1/redis", "frontrow/x/redis/3", "frontrow/1/redis/3/4"] {
+            assert_eq!(instance_of(other), None, "{other}");
+        }
+    }
+}

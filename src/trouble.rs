@@ -1,0 +1,113 @@
+//! Trouble that comes again and again for as long as something is away. The log has a line when it begins, one every half
+//! a minute with how often it came, and one when it is over. What has not come for so long begins anew.
+
+use std::{
+    fmt::Display,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How often trouble that lasts is told again.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
+
+/// One kind of trouble.
+#[derive(Debug)]
+pub struct Trouble {
+    what: &'static str,
+    lasting: Mutex<Option<Lasting>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lasting {
+    since: Instant,
+    last: Instant,
+    told: Instant,
+    times: u64,
+}
+
+/// What the log is to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    None,
+    /// It begins.
+    First,
+    /// It lasts, and came so often.
+    Still(u64),
+}
+
+impl Trouble {
+    /// None yet. `what` is what cannot be done, as a log line says it.
+    #[must_use]
+    pub const fn new(what: &'static str) -> Self {
+        Self { what, lasting: Mutex::new(None) }
+    }
+
+    /// Notes that it came, and why.
+    pub fn came(&self, error: &dyn Display) {
+        match self.note(Instant::now()) {
+            Line::None => tracing::debug!(%error, "{}", self.what),
+            Line::First => tracing::warn!(%error, "{}", self.what),
+            Line::Still(times) => tracing::warn!(%error, times, "{}, still", self.what),
+        }
+    }
+
+    /// Notes that it did not come this time.
+    pub fn is_over(&self) {
+        if let Some(Lasting { since, times, .. }) = self.lasting.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let seconds = since.elapsed().as_secs();
+            tracing::info!(seconds, times, "no longer: {}", self.what);
+        }
+    }
+
+    /// The value of what was tried, after its result was noted.
+    pub fn noted<T, E: Display>(&self, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.is_over();
+                Some(value)
+            }
+            Err(error) => {
+                self.came(&error);
+                None
+            }
+        }
+    }
+
+    fn note(&self, now: Instant) -> Line {
+        let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_the_same = |known: &&mut Lasting| now.saturating_duration_since(known.last) < TOLD_EVERY;
+        let Some(known) = lasting.as_mut().filter(is_the_same) else {
+            *lasting = Some(Lasting { since: now, last: now, told: now, times: 1 });
+            return Line::First;
+        };
+        (known.last, known.times) = (now, known.times.saturating_add(1));
+        if now.saturating_duration_since(known.told) < TOLD_EVERY {
+            return Line::None;
+        }
+        known.told = now;
+        Line::Still(known.times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_told_when_it_begins_then_twice_a_minute_and_begins_anew_after_it_was_over() {
+        let trouble = Trouble::new("cannot reach it");
+        let from = Instant::now();
+        let lines = |quarters: std::ops::Range<u32>| {
+            let notes = quarters.map(|quarter| trouble.note(from + Duration::from_millis(250) * quarter));
+            notes.filter(|line| *line != Line::None).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lines(0..241),
+            [Line::First, Line::Still(121), Line::Still(241)],
+            "four times a second for a minute"
+        );
+        trouble.is_over();
+        assert_eq!(lines(241..300), [Line::First]);
+        assert_eq!(lines(420..421), [Line::First], "half a minute later");
+    }
+}
