@@ -2,11 +2,12 @@
 
 use crate::{
     bounded::list,
+    local,
     text::{checked_label, checked_text},
 };
 use frontrow_domain::{
     command::NewConcert,
-    concert::{LocalHours, NoMoment},
+    concert::{Fold, LocalHours, NoMoment, zone_name},
     money::Money,
     rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::{NewSeat, SeatLabel},
@@ -101,14 +102,22 @@ pub struct ConcertDraft {
     #[schema(format = "time-zone", max_length = 64, example = "Asia/Seoul")]
     pub time_zone: String,
     /// The date at the venue.
+    #[serde(deserialize_with = "local::de_date")]
     #[schema(value_type = String, format = "date", example = "2027-03-01")]
     pub concert_date: civil::Date,
     /// When it starts, at the venue.
     #[schema(value_type = String, format = "time-local", example = "20:00:00")]
+    #[serde(deserialize_with = "local::de_time")]
     pub start_time: civil::Time,
     /// When it ends, at the venue; on the next day unless it is later than the start.
     #[schema(value_type = String, format = "time-local", example = "22:30:00")]
+    #[serde(deserialize_with = "local::de_time")]
     pub end_time: civil::Time,
+    /// Only for a start or an end that the venue's clock shows twice, in the night when it is set back: 0 is the first of
+    /// the two, 1 the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>, minimum = 0, maximum = 1, example = 0)]
+    pub fold: Option<Fold>,
     /// What a seat costs unless it says otherwise.
     #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub base_price: Money,
@@ -127,39 +136,32 @@ pub struct ConcertDraft {
 /// Which field keeps a concert's hours from being moments.
 impl From<NoMoment> for BadField {
     fn from(reason: NoMoment) -> Self {
-        let field = match reason {
-            NoMoment::UnknownZone => "time_zone",
-            NoMoment::OutOfRange => "concert_date",
-        };
-        Self::new(field, reason.to_string())
+        Self::new(reason.field(), reason.to_string())
     }
 }
 
-/// Says whether a text is the name of a time zone.
+/// The name of a time zone as it is always written, whatever its letters' case was.
 ///
 /// # Errors
-/// It is not.
-pub fn check_zone(time_zone: &str) -> Result<(), BadField> {
-    let (concert_date, start_time, end_time) = (civil::Date::ZERO, civil::Time::MIN, civil::Time::MAX);
-    match (LocalHours { concert_date, start_time, end_time }).moments(time_zone) {
-        Err(reason @ NoMoment::UnknownZone) => Err(reason.into()),
-        Ok(_) | Err(NoMoment::OutOfRange) => Ok(()),
-    }
+/// The text is the name of none.
+pub fn checked_zone(time_zone: &str) -> Result<String, BadField> {
+    Ok(zone_name(time_zone)?)
 }
 
 impl ConcertDraft {
     /// The command's form of it: names trimmed, the local hours as moments.
     ///
     /// # Errors
-    /// A text is empty or too long, or the time zone is unknown.
+    /// A text is empty or too long, the time zone is unknown, or an hour is no moment there on that day.
     pub fn check(&self) -> Result<NewConcert, BadField> {
-        let Self { concert_date, start_time, end_time, .. } = *self;
-        let (starts_at, ends_at) = LocalHours { concert_date, start_time, end_time }.moments(&self.time_zone)?;
+        let Self { concert_date, start_time, end_time, fold, .. } = *self;
+        let time_zone = checked_zone(&self.time_zone)?;
+        let (starts_at, ends_at) = LocalHours { concert_date, start_time, end_time, fold }.moments(&time_zone)?;
         Ok(NewConcert {
             title: checked_text("title", &self.title, NAME_LEN_MAX)?,
             artist: checked_text("artist", &self.artist, NAME_LEN_MAX)?,
             venue: checked_text("venue", &self.venue, NAME_LEN_MAX)?,
-            time_zone: self.time_zone.clone(),
+            time_zone,
             concert_date,
             start_time,
             end_time,
@@ -308,6 +310,7 @@ mod tests {
             concert_date: civil::date(2027, 3, 1),
             start_time: civil::time(20, 0, 0, 0),
             end_time: civil::time(22, 30, 0, 0),
+            fold: None,
             base_price: Money::new(77_000),
             opens_at: Time::default(),
             closes_at: None,
@@ -340,7 +343,7 @@ mod tests {
     #[test]
     fn a_start_is_local_to_the_venue() {
         let starts_at = draft().check().unwrap().starts_at;
-        assert_eq!(starts_at.to_string(), "2027-03-01T11:00:00Z");
+        assert_eq!(starts_at.to_string(), "2027-03-01T11:00:00.000000Z");
     }
 
     #[test]

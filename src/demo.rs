@@ -250,6 +250,7 @@ pub(crate) fn season(now: Time) -> Vec<(ConcertDraft, Vec<SeatsDraft>)> {
                 concert_date: day.to_zoned(zone).date(),
                 start_time,
                 end_time: start_time.saturating_add(jiff::Span::new().minutes(150)),
+                fold: None,
                 base_price: Money::new(base),
                 opens_at: now.plus(Span::from_secs(opens)),
                 closes_at: None,

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod engine;
 pub mod flow;
 pub mod http;
+pub mod local;
 pub mod lock;
 pub mod passwords;
 pub mod queue;

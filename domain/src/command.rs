@@ -1,7 +1,7 @@
 //! What can be asked of the box office, and what it answers.
 
 use crate::{
-    concert::{Concert, ConcertStatus},
+    concert::{Concert, ConcertStatus, Fold},
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
@@ -412,6 +412,10 @@ pub struct ConcertChange {
     /// When it ends, at the venue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<civil::Time>,
+    /// Which moment is meant where the venue's clock shows the start or the end twice. It is not kept: a later change of
+    /// such hours says it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
     /// What a new seat costs unless its grade says otherwise. Seats that are there keep their price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_price: Option<Money>,

@@ -7,8 +7,11 @@ use crate::{
     seat::{CONCERT_CANCELLED, REFUNDED_AFTER_SALE, SeatAction},
     time::{Span, Time},
 };
-use jiff::{civil, tz::TimeZoneDatabase};
-use serde::{Deserialize, Serialize};
+use jiff::{
+    civil,
+    tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How long after a concert was cancelled a hold or a payment may still be saved that was decided before: longer than
 /// any transaction of a store with many writers lives.
@@ -46,6 +49,34 @@ pub enum Closing {
     Apart,
 }
 
+/// Which of two moments is meant that a clock shows alike, because it was set back between them. 0 or 1 in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// 0.
+    First,
+    /// 1.
+    Second,
+}
+
+impl Serialize for Fold {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(match self {
+            Self::First => 0,
+            Self::Second => 1,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Fold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            0 => Ok(Self::First),
+            1 => Ok(Self::Second),
+            _ => Err(serde::de::Error::custom("a fold is 0, the first of two, or 1, the second")),
+        }
+    }
+}
+
 /// When a concert takes place, in the venue's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalHours {
@@ -55,6 +86,17 @@ pub struct LocalHours {
     pub start_time: civil::Time,
     /// When it ends; on the next day unless it is later than the start.
     pub end_time: civil::Time,
+    /// Which moment is meant where the venue's clock shows the start or the end twice.
+    pub fold: Option<Fold>,
+}
+
+/// One of the two hours of a concert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hour {
+    /// The start.
+    Start,
+    /// The end.
+    End,
 }
 
 /// Why hours are no moments.
@@ -66,28 +108,74 @@ pub enum NoMoment {
     /// No instant can say it.
     #[error("is out of range")]
     OutOfRange,
+    /// The clock is set forward over it.
+    #[error("does not exist at the venue on that day: the clock is set forward over it")]
+    LeftOut(Hour),
+    /// The clock is set back over it, and nothing says which one is meant.
+    #[error(
+        "comes twice at the venue on that day, since the clock is set back: send `fold` with 0 for the first or 1 for the \
+         second"
+    )]
+    Twice(Hour),
+}
+
+impl NoMoment {
+    /// The field of a concert that is at fault.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::UnknownZone => "time_zone",
+            Self::OutOfRange => "concert_date",
+            Self::LeftOut(Hour::Start) | Self::Twice(Hour::Start) => "start_time",
+            Self::LeftOut(Hour::End) | Self::Twice(Hour::End) => "end_time",
+        }
+    }
+}
+
+/// Names in the time zone database that are no place's: clocks that nobody has set.
+const NO_PLACES: [&str; 2] = ["Factory", "Etc/Unknown"];
+
+fn zone_of(name: &str) -> Result<(TimeZone, String), NoMoment> {
+    let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| NoMoment::UnknownZone)?;
+    let name = zone.iana_name().filter(|name| !NO_PLACES.contains(name)).map(str::to_owned);
+    name.map(|name| (zone, name)).ok_or(NoMoment::UnknownZone)
+}
+
+/// The name of a time zone as the database of time zones writes it, whatever its letters' case was.
+///
+/// # Errors
+/// [`NoMoment::UnknownZone`].
+pub fn zone_name(name: &str) -> Result<String, NoMoment> {
+    zone_of(name).map(|(_, name)| name)
 }
 
 impl LocalHours {
-    /// The moments of start and end in a time zone, by the zones' rules that the program was built with. An hour that a
-    /// change of the clock leaves out is the one after it; of one that comes twice it is the first.
+    /// The moments of start and end in a time zone, by the zones' rules that the program was built with.
     ///
     /// # Errors
-    /// The zone is unknown, or the date out of range.
+    /// The zone is unknown, the date out of range, an hour does not exist on that day, or it comes twice and `fold` does
+    /// not say which.
     pub fn moments(&self, time_zone: &str) -> Result<(Time, Time), NoMoment> {
-        let zone = TimeZoneDatabase::bundled().get(time_zone).map_err(|_| NoMoment::UnknownZone)?;
-        let moment = |date: civil::Date, time: civil::Time| {
-            let moment = date.to_datetime(time).to_zoned(zone.clone()).map_err(|_| NoMoment::OutOfRange)?;
-            Ok(Time::from_micros(moment.timestamp().as_microsecond()))
+        let (zone, _) = zone_of(time_zone)?;
+        let moment = |hour: Hour, date: civil::Date, time: civil::Time| {
+            let local = zone.to_ambiguous_timestamp(date.to_datetime(time));
+            let moment = match (local.offset(), self.fold) {
+                (AmbiguousOffset::Unambiguous { .. }, _) => local.unambiguous(),
+                (AmbiguousOffset::Gap { .. }, _) => return Err(NoMoment::LeftOut(hour)),
+                (AmbiguousOffset::Fold { .. }, None) => return Err(NoMoment::Twice(hour)),
+                (AmbiguousOffset::Fold { .. }, Some(Fold::First)) => local.earlier(),
+                (AmbiguousOffset::Fold { .. }, Some(Fold::Second)) => local.later(),
+            };
+            moment.map(|moment| Time::from_micros(moment.as_microsecond())).map_err(|_| NoMoment::OutOfRange)
         };
-        let starts_at = moment(self.concert_date, self.start_time)?;
+        let starts_at = moment(Hour::Start, self.concert_date, self.start_time)?;
         let last_date = if self.end_time > self.start_time {
             self.concert_date
         } else {
             self.concert_date.tomorrow().map_err(|_| NoMoment::OutOfRange)?
         };
         // Set back within the concert, the clock could show an end before the start.
-        let ends_at = moment(last_date, self.end_time)?.max(starts_at.plus(Span::from_micros(1)));
+        let ends_at = moment(Hour::End, last_date, self.end_time)?.max(starts_at.plus(Span::from_micros(1)));
         Ok((starts_at, ends_at))
     }
 }
@@ -270,13 +358,14 @@ mod tests {
             concert_date: date,
             start_time: civil::time(start.0, start.1, 0, 0),
             end_time: civil::time(end.0, end.1, 0, 0),
+            fold: None,
         };
         let hours = |hours: LocalHours, zone| {
             let (starts_at, ends_at) = hours.moments(zone).unwrap();
             (starts_at.to_string(), ends_at.since(starts_at).micros() / 60_000_000)
         };
         let plain = show((20, 0), (22, 30), civil::date(2027, 3, 1));
-        assert_eq!(hours(plain, "Asia/Seoul"), ("2027-03-01T11:00:00Z".to_owned(), 150));
+        assert_eq!(hours(plain, "Asia/Seoul"), ("2027-03-01T11:00:00.000000Z".to_owned(), 150));
         let late = show((22, 0), (2, 0), civil::date(2027, 3, 1));
         assert_eq!(hours(late, "Asia/Seoul").1, 240);
         let whole_day = show((20, 0), (20, 0), civil::date(2027, 3, 1));
@@ -284,10 +373,60 @@ mod tests {
         // The clock goes forward at 2:00 and back at 3:00 in the night of the concert.
         let spring = show((22, 0), (4, 0), civil::date(2027, 3, 27));
         assert_eq!(hours(spring, "Europe/Berlin").1, 5 * 60);
-        let autumn = show((2, 45), (2, 50), civil::date(2027, 10, 31));
+        let autumn = LocalHours { fold: Some(Fold::First), ..show((2, 45), (2, 50), civil::date(2027, 10, 31)) };
         assert_eq!(hours(autumn, "Europe/Berlin").1, 5);
         assert_eq!(plain.moments("Mars/Olympus"), Err(NoMoment::UnknownZone));
         let never = show((20, 0), (1, 0), civil::Date::MAX);
         assert_eq!(never.moments("Asia/Seoul"), Err(NoMoment::OutOfRange));
+    }
+
+    #[test]
+    fn an_hour_that_the_clock_leaves_out_is_no_moment_and_one_that_comes_twice_needs_a_fold() {
+        let at = |date, start: (i8, i8), end: (i8, i8), fold| LocalHours {
+            concert_date: date,
+            start_time: civil::time(start.0, start.1, 0, 0),
+            end_time: civil::time(end.0, end.1, 0, 0),
+            fold,
+        };
+        let new_york = |hours: LocalHours| {
+            hours
+                .moments("America/New_York")
+                .map(|(start, end)| (start.to_string(), end.since(start).micros() / 60_000_000))
+        };
+        let (forward, back) = (civil::date(2027, 3, 14), civil::date(2027, 11, 7));
+        for fold in [None, Some(Fold::First), Some(Fold::Second)] {
+            assert_eq!(new_york(at(forward, (2, 30), (5, 0), fold)), Err(NoMoment::LeftOut(Hour::Start)));
+            assert_eq!(new_york(at(forward, (1, 30), (2, 30), fold)), Err(NoMoment::LeftOut(Hour::End)));
+        }
+        assert_eq!(new_york(at(back, (1, 30), (5, 0), None)), Err(NoMoment::Twice(Hour::Start)));
+        assert_eq!(new_york(at(back, (0, 30), (1, 30), None)), Err(NoMoment::Twice(Hour::End)));
+        let first = new_york(at(back, (1, 30), (5, 0), Some(Fold::First)));
+        assert_eq!(first, Ok(("2027-11-07T05:30:00.000000Z".to_owned(), 270)));
+        let second = new_york(at(back, (1, 30), (5, 0), Some(Fold::Second)));
+        assert_eq!(second, Ok(("2027-11-07T06:30:00.000000Z".to_owned(), 210)));
+        assert_eq!(new_york(at(back, (0, 30), (1, 30), Some(Fold::Second))).unwrap().1, 120);
+        // Where no hour comes twice a fold says nothing.
+        assert!(new_york(at(forward, (20, 0), (22, 0), Some(Fold::Second))).is_ok());
+    }
+
+    #[test]
+    fn a_time_zone_has_one_name_and_no_clock_that_was_never_set_is_one() {
+        assert_eq!(zone_name("asia/seoul").as_deref(), Ok("Asia/Seoul"));
+        assert_eq!(zone_name("AMERICA/NEW_YORK").as_deref(), Ok("America/New_York"));
+        assert_eq!(zone_name("utc").as_deref(), Ok("UTC"));
+        for bad in [
+            "Factory",
+            "factory",
+            "Etc/Unknown",
+            "localtime",
+            "KST",
+            "+09:00",
+            "GMT+9",
+            "../Asia/Seoul",
+            "",
+            "Mars/Olympus",
+        ] {
+            assert_eq!(zone_name(bad), Err(NoMoment::UnknownZone), "{bad}");
+        }
     }
 }

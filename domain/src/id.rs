@@ -1,6 +1,7 @@
 //! Typed identifiers: a seat's number can never be handed to something that wants a reservation's.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// The largest number an id may have in JSON: 2^53 − 1, which every client can hold exactly.
@@ -85,11 +86,18 @@ numeric_id!(
 );
 
 /// A user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid", example = "0193f3c4-5a6b-7c8d-9e0f-112233445566"))]
 #[serde(transparent)]
 pub struct UserId(pub Uuid);
+
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = Cow::<str>::deserialize(deserializer)?.parse();
+        id.map(Self).map_err(|_| serde::de::Error::custom("a user is a UUID"))
+    }
+}
 
 impl std::fmt::Display for UserId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,8 +1,14 @@
 //! Time comes in from outside: an instant is a number of microseconds, and nothing here can read a clock.
 
+use jiff::fmt::{StdFmtWrite, temporal::DateTimePrinter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
-/// An instant: microseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC.
+/// Six digits of fraction, always: there are clients that read either a fraction or none, or take its digits for
+/// milliseconds.
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+
+/// An instant: microseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC with six digits of fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date-time", description = "An instant, as RFC 3339 has it, in UTC.", example = "2027-03-01T11:00:00.250000Z"))]
@@ -49,20 +55,48 @@ impl Time {
 
 impl std::fmt::Display for Time {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.to_jiff().fmt(f)
+        PRINTER.print_timestamp(&self.to_jiff(), StdFmtWrite(f)).map_err(|_| std::fmt::Error)
     }
 }
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_jiff().serialize(serializer)
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        jiff::Timestamp::deserialize(deserializer).map(|at| Self(at.as_microsecond()))
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let at = if is_instant(&text) { text.parse::<jiff::Timestamp>().ok() } else { None };
+        at.map(|at| Self(at.as_microsecond())).ok_or_else(|| {
+            serde::de::Error::custom("an instant is written as 2027-03-01T11:00:00Z, or with an offset such as +09:00")
+        })
     }
+}
+
+/// Whether the text has the form of RFC 3339, without a leap second. The parser behind takes more, and drops what it does
+/// not need.
+fn is_instant(text: &str) -> bool {
+    let has_form = |bytes: &[u8], form: &[u8]| {
+        bytes.len() == form.len()
+            && bytes.iter().zip(form).all(|(byte, form)| match form {
+                b'0' => byte.is_ascii_digit(),
+                form => byte.eq_ignore_ascii_case(form),
+            })
+    };
+    let Some((moment, rest)) = text.as_bytes().split_at_checked(19) else { return false };
+    let Some(zone) = rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.') else { return false };
+    let (fraction, zone) = rest.split_at(zone);
+    let digits = match fraction {
+        [] => 1,
+        [b'.', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => digits.len(),
+        _ => 0,
+    };
+    has_form(moment, b"0000-00-00T00:00:00")
+        && !moment.ends_with(b":60")
+        && (1..=9).contains(&digits)
+        && [&b"Z"[..], b"+00:00", b"-00:00"].iter().any(|form| has_form(zone, form))
 }
 
 /// A length of time in microseconds, never negative in a setting.
@@ -101,5 +135,48 @@ impl Span {
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0 / 1_000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Time;
+
+    fn read(text: &str) -> Option<String> {
+        serde_json::from_value::<Time>(text.into()).ok().map(|at| at.to_string())
+    }
+
+    #[test]
+    fn an_instant_is_written_with_six_digits_and_read_as_rfc_3339_has_it() {
+        for (text, written) in [
+            ("2027-03-01T11:00:00Z", "2027-03-01T11:00:00.000000Z"),
+            ("2027-03-01t11:00:00.5z", "2027-03-01T11:00:00.500000Z"),
+            ("2027-03-01T20:00:00+09:00", "2027-03-01T11:00:00.000000Z"),
+            ("2027-03-01T06:00:00.123456789-05:00", "2027-03-01T11:00:00.123456Z"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(written), "{text}");
+        }
+        for bad in [
+            "",
+            "2027-03-01",
+            "2027-03-01T11:00Z",
+            "2027-03-01T11:00:00",
+            "2027-03-01 11:00:00Z",
+            "2027-03-01T11:00:60Z",
+            "2027-03-01T24:00:00Z",
+            "2027-02-29T11:00:00Z",
+            "2027-03-01T11:00:00.Z",
+            "2027-03-01T11:00:00.1.2Z",
+            "2027-03-01T11:00:00.1234567890Z",
+            "2027-03-01T11:00:00+0900",
+            "2027-03-01T20:00:00+09:00[Asia/Seoul]",
+            "2027-03-01T11:00:00Z[u-ca=hebrew]",
+            "+002027-03-01T11:00:00Z",
+            "1800000000",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert_eq!(Time::MAX.to_string(), "9999-12-30T22:00:00.999999Z");
+        assert_eq!(Time::from_micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bounded::list,
-    catalog::{ConcertDraft, SeatsDraft, check_zone},
+    catalog::{ConcertDraft, SeatsDraft, checked_zone},
     flow::UNEXPECTED,
     http::{
         Shared,
@@ -12,6 +12,7 @@ use crate::{
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
     },
+    local,
     queue::view::RoomView,
     store::{PaymentFilter, ReservationFilter, SeatCounts},
     text::checked_text,
@@ -24,7 +25,7 @@ use axum::{
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Outcome, RoomChange},
-    concert::{Concert, ConcertStatus},
+    concert::{Concert, ConcertStatus, Fold},
     id::{AuditId, ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, UserId},
     money::Money,
     payment::{Payment, PaymentStatus},
@@ -63,17 +64,22 @@ pub struct ConcertPatch {
     #[schema(format = "time-zone", max_length = 64, example = "Asia/Seoul")]
     time_zone: Option<String>,
     /// The date at the venue.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "local::de_date_option")]
     #[schema(value_type = Option<String>, format = "date", example = "2027-03-01")]
     concert_date: Option<civil::Date>,
     /// When it starts, at the venue. The sale's closing time moves with it unless it was set apart.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "local::de_time_option")]
     #[schema(value_type = Option<String>, format = "time-local", example = "20:00:00")]
     start_time: Option<civil::Time>,
     /// When it ends, at the venue.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "local::de_time_option")]
     #[schema(value_type = Option<String>, format = "time-local", example = "22:30:00")]
     end_time: Option<civil::Time>,
+    /// Only for a start or an end that the venue's clock shows twice: 0 is the first of the two, 1 the second. Send it with
+    /// every change of such hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>, minimum = 0, maximum = 1, example = 0)]
+    fold: Option<Fold>,
     /// What a new seat costs unless it says otherwise. Seats that are there keep their price.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
@@ -297,9 +303,6 @@ pub(super) async fn update_concert(
     let text = |field: &str, text: Option<String>| {
         text.map(|text| checked_text(field, &text, crate::catalog::NAME_LEN_MAX)).transpose()
     };
-    if let Some(zone) = &body.time_zone {
-        check_zone(zone)?;
-    }
     let status_reason = match body.status_reason {
         Some(Some(reason)) => Some(Some(checked_text("status_reason", &reason, STATUS_REASON_LEN_MAX)?)),
         other => other,
@@ -308,10 +311,11 @@ pub(super) async fn update_concert(
         title: text("title", body.title)?,
         artist: text("artist", body.artist)?,
         venue: text("venue", body.venue)?,
-        time_zone: body.time_zone,
+        time_zone: body.time_zone.map(|zone| checked_zone(&zone)).transpose()?,
         concert_date: body.concert_date,
         start_time: body.start_time,
         end_time: body.end_time,
+        fold: body.fold,
         base_price: body.base_price,
         opens_at: body.opens_at,
         closes_at: body.closes_at,

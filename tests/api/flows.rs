@@ -19,7 +19,7 @@ async fn flow_1_a_user_gets_a_waiting_token_polls_its_position_and_activates_it(
     let issued = second.post("/queue/tokens", &json!({})).await.expect(201);
     let second_token = issued["token"].as_str().unwrap();
     assert_eq!(issued["position"], 2);
-    assert_eq!(issued["issued_at"], "2027-01-15T08:00:00Z");
+    assert_eq!(issued["issued_at"], "2027-01-15T08:00:00.000000Z");
 
     // 현재순서조회: the first is offered its turn; the second waits and reads how long it may take.
     let place = first.wait_for(first_token, "offered").await;
@@ -36,7 +36,7 @@ async fn flow_1_a_user_gets_a_waiting_token_polls_its_position_and_activates_it(
     second.activate(second_token).await.problem(409, "turn_not_yet");
     let active = first.activate(first_token).await.expect(200);
     assert_eq!(active["status"], "active");
-    assert_eq!(active["activated_at"], "2027-01-15T08:00:00Z");
+    assert_eq!(active["activated_at"], "2027-01-15T08:00:00.000000Z");
     assert_eq!(first.activate(first_token).await.expect(200)["status"], "active", "activating again changes nothing");
 
     // The room lets one in at a time: the second's turn comes when the first has left.
@@ -66,8 +66,8 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
     assert_eq!(reservation["seat_id"], seat);
     assert_eq!(reservation["seat_number"], 17);
     assert_eq!(reservation["price"], PRICE);
-    assert_eq!(reservation["created_at"], "2027-01-15T08:00:00Z");
-    assert_eq!(reservation["expires_at"], "2027-01-15T08:05:00Z");
+    assert_eq!(reservation["created_at"], "2027-01-15T08:00:00.000000Z");
+    assert_eq!(reservation["expires_at"], "2027-01-15T08:05:00.000000Z");
     buyer.sees(&hall, seat, "held").await;
     let path = format!("/reservations/{}", id(&reservation, "reservation_id"));
     assert_eq!(buyer.get(&path).await.expect(200), reservation, "예약조회");
@@ -75,7 +75,7 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
     // Nobody else gets it while it is held.
     let other_token = other.enter(None).await;
     let refused = other.hold(&other_token, seat).await.problem(409, "seat_held");
-    assert_eq!(refused["held_until"], "2027-01-15T08:05:00Z");
+    assert_eq!(refused["held_until"], "2027-01-15T08:05:00.000000Z");
 
     // A second before the end it still is.
     server.advance(299);
@@ -87,7 +87,7 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
     other.sees(&hall, seat, "available").await;
     let expired = buyer.get(&path).await.expect(200);
     assert_eq!(expired["status"], "expired");
-    assert_eq!(expired["closed_at"], "2027-01-15T08:05:00Z");
+    assert_eq!(expired["closed_at"], "2027-01-15T08:05:00.000000Z");
     assert_eq!(other.hold(&again, seat).await.expect(201)["status"], "pending");
     server.close().await;
 }
@@ -109,7 +109,7 @@ async fn flow_3_a_payment_takes_the_points_confirms_the_reservation_and_ends_the
     assert_eq!(payment["amount"], PRICE);
     assert_eq!(payment["reservation_id"], reservation);
     assert_eq!(payment["user_id"], buyer.user.to_string());
-    assert_eq!(payment["paid_at"], "2027-01-15T08:01:00Z");
+    assert_eq!(payment["paid_at"], "2027-01-15T08:01:00.000000Z");
 
     // 잔액차감: the balance is deducted, and the history says what for.
     assert_eq!(buyer.balance().await, 250_000 - PRICE);
@@ -123,13 +123,13 @@ async fn flow_3_a_payment_takes_the_points_confirms_the_reservation_and_ends_the
     // 예약확정
     let confirmed = buyer.get(&format!("/reservations/{reservation}")).await.expect(200);
     assert_eq!(confirmed["status"], "confirmed");
-    assert_eq!(confirmed["confirmed_at"], "2027-01-15T08:01:00Z");
+    assert_eq!(confirmed["confirmed_at"], "2027-01-15T08:01:00.000000Z");
 
     // 토큰만료
     let ended = buyer.get(&format!("/queue/tokens/{token}")).await.expect(200);
     assert_eq!(ended["status"], "ended");
     assert_eq!(ended["end_reason"], "paid");
-    assert_eq!(ended["expired_at"], "2027-01-15T08:01:00Z");
+    assert_eq!(ended["expired_at"], "2027-01-15T08:01:00.000000Z");
     buyer.hold(&token, hall.seats[1]).await.problem(403, "token_ended");
 
     // The payment is stored, and the seat is sold for good: five minutes later it still is.

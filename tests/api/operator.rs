@@ -19,7 +19,7 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
     let created = operator.post("/operator/concerts", &concert()).await.expect(201);
     let number = id(&created, "concert_id");
     assert_eq!((&created["room_id"], &created["status"]), (&json!(0), &json!("scheduled")));
-    assert_eq!(created["closes_at"], "2027-03-01T11:00:00Z");
+    assert_eq!(created["closes_at"], "2027-03-01T11:00:00.000000Z");
     let path = format!("/operator/concerts/{number}");
     let seats =
         json!({ "range": { "from": 1, "to": 50, "section": "Floor", "row": "A", "grade": "VIP", "price": 200_000 } });
@@ -47,7 +47,7 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
     assert_eq!(actions, expected);
     for entry in &items(&log)[..6] {
         assert_eq!(entry["actor"], operator.user.to_string(), "{entry}");
-        assert_eq!(entry["created_at"], "2027-01-15T08:00:00Z");
+        assert_eq!(entry["created_at"], "2027-01-15T08:00:00.000000Z");
     }
     assert_eq!(items(&log)[2]["detail"]["reason"], "Camera");
     let page = operator.get("/operator/audit?limit=2").await.expect(200);
@@ -132,20 +132,26 @@ async fn a_concert_is_moved_and_repriced() {
     let created = operator.post("/operator/concerts", &concert()).await.expect(201);
     let path = format!("/operator/concerts/{}", id(&created, "concert_id"));
     let later = operator.patch(&path, &json!({ "concert_date": "2027-03-08" })).await.expect(200);
-    assert_eq!((&later["starts_at"], &later["start_time"]), (&json!("2027-03-08T11:00:00Z"), &json!("20:00:00")));
+    assert_eq!(
+        (&later["starts_at"], &later["start_time"]),
+        (&json!("2027-03-08T11:00:00.000000Z"), &json!("20:00:00"))
+    );
     assert_eq!(later["closes_at"], later["starts_at"], "the sale closes with the start");
     let earlier = json!({ "start_time": "18:30:00", "end_time": "21:00:00", "base_price": 99_000 });
     let earlier = operator.patch(&path, &earlier).await.expect(200);
-    assert_eq!((&earlier["starts_at"], &earlier["base_price"]), (&json!("2027-03-08T09:30:00Z"), &json!(99_000)));
+    assert_eq!(
+        (&earlier["starts_at"], &earlier["base_price"]),
+        (&json!("2027-03-08T09:30:00.000000Z"), &json!(99_000))
+    );
     let abroad = operator.patch(&path, &json!({ "time_zone": "Europe/Berlin", "venue": "Spreehalle" })).await;
-    assert_eq!(abroad.expect(200)["starts_at"], "2027-03-08T17:30:00Z");
+    assert_eq!(abroad.expect(200)["starts_at"], "2027-03-08T17:30:00.000000Z");
     let shown = operator.get(path.trim_start_matches("/operator")).await.expect(200);
     for (field, value) in [
         ("time_zone", json!("Europe/Berlin")),
         ("concert_date", json!("2027-03-08")),
         ("start_time", json!("18:30:00")),
         ("end_time", json!("21:00:00")),
-        ("starts_at", json!("2027-03-08T17:30:00Z")),
+        ("starts_at", json!("2027-03-08T17:30:00.000000Z")),
         ("base_price", json!(99_000)),
     ] {
         assert_eq!(shown[field], value, "{field}");

@@ -85,7 +85,7 @@ async fn ahead_counts_the_living_in_front_and_never_rises() {
     assert_eq!((&place["ahead"], &place["total_waiting"]), (&json!(3), &json!(4)));
     assert_eq!(clients[0].0.position(&clients[0].1).await["ahead"], 0, "who stands in front of the leaver stays");
     assert_eq!(place["stale"], false);
-    assert_eq!(place["as_of"], "2027-01-15T08:00:00Z");
+    assert_eq!(place["as_of"], "2027-01-15T08:00:00.000000Z");
     // Leaving twice is the same as leaving once; coming back is a new place at the end.
     leaver.delete(&format!("/queue/tokens/{left}")).await.expect(204);
     assert_eq!(leaver.join(None).await["position"], 6);

@@ -49,7 +49,7 @@ async fn seats_that_cannot_be_held_say_why() {
     assert_eq!(buyer.hold(&token, hall.seats[1]).await.problem(409, "seat_blocked")["seat_id"], hall.seats[1]);
     buyer.hold(&token, 999_999).await.problem(404, "not_found");
     let early = buyer.hold(&token, not_yet.seats[0]).await;
-    assert_eq!(early.problem(409, "sale_not_open")["opens_at"], "2027-01-15T09:00:00Z");
+    assert_eq!(early.problem(409, "sale_not_open")["opens_at"], "2027-01-15T09:00:00.000000Z");
     assert_eq!(early.retry_after(), Some(3_600));
     let hold = async |body: Value| buyer.call(Method::POST, "/reservations").token(&token).json(&body).send().await;
     let mixed = json!({ "seat_ids": [hall.seats[2], other_hall.seats[0]] });
@@ -169,7 +169,7 @@ async fn an_overdue_hold_is_neither_cancelled_nor_paid() {
     let reservation = id(&buyer.hold(&token, hall.seats[0]).await.expect(201), "reservation_id");
     server.advance(300);
     let expired = buyer.pay(&token, reservation).await.problem(409, "hold_expired");
-    assert_eq!(expired["expired_at"], "2027-01-15T08:05:00Z");
+    assert_eq!(expired["expired_at"], "2027-01-15T08:05:00.000000Z");
     buyer.delete(&format!("/reservations/{reservation}")).await.problem(409, "hold_expired");
     assert_eq!(buyer.balance().await, PRICE, "nothing was charged");
     server.close().await;

@@ -49,7 +49,7 @@ async fn a_session_ends_when_its_hours_are_over() {
     nobody.post("/users", &form).await.expect(201);
     let credentials = json!({ "email": "kim@example.com", "password": "correct horse" });
     let session = nobody.post("/sessions", &credentials).await.expect(201);
-    assert_eq!(session["expires_at"], "2027-01-15T09:00:00Z");
+    assert_eq!(session["expires_at"], "2027-01-15T09:00:00.000000Z");
     let client = server.with_secret(session["session_token"].as_str().unwrap());
     server.advance(3_599);
     client.get("/users/me").await.expect(200);

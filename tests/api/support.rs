@@ -252,6 +252,7 @@ pub(crate) fn draft() -> ConcertDraft {
         concert_date: jiff::civil::date(2027, 3, 15),
         start_time: jiff::civil::time(20, 0, 0, 0),
         end_time: jiff::civil::time(22, 30, 0, 0),
+        fold: None,
         base_price: Money::new(PRICE),
         opens_at: START.minus(Span::from_secs(86_400)),
         closes_at: None,

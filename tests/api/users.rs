@@ -24,7 +24,7 @@ async fn a_user_registers_signs_in_and_reads_who_they_are() {
         (&user["name"], &user["email"], &user["role"]),
         (&json!("Kim Minji"), &json!("minji@example.com"), &json!("buyer"))
     );
-    assert_eq!(user["created_at"], "2027-01-15T08:00:00Z");
+    assert_eq!(user["created_at"], "2027-01-15T08:00:00.000000Z");
     assert!(user.get("password").is_none() && user.get("password_hash").is_none());
 
     let credentials = json!({ "email": "MINJI@example.com", "password": "correct horse" });

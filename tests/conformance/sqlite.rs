@@ -410,8 +410,8 @@ async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
     assert_eq!(
         seen,
         [
-            (ConcertStatus::Scheduled, Closing::WithStart, "2027-03-01T13:30:00Z".to_owned(), None, updated_at),
-            (ConcertStatus::Closed, Closing::Apart, "2027-03-01T16:15:00Z".to_owned(), None, updated_at),
+            (ConcertStatus::Scheduled, Closing::WithStart, "2027-03-01T13:30:00.000000Z".to_owned(), None, updated_at),
+            (ConcertStatus::Closed, Closing::Apart, "2027-03-01T16:15:00.000000Z".to_owned(), None, updated_at),
         ]
     );
     assert_eq!(store.seats(concerts[0].concert_id).await.unwrap().len(), 1);

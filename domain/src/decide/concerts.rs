@@ -139,6 +139,7 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
         concert_date,
         start_time,
         end_time,
+        fold,
         base_price,
         opens_at,
         closes_at,
@@ -148,15 +149,16 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
     concert.title = title.unwrap_or(concert.title);
     concert.artist = artist.unwrap_or(concert.artist);
     concert.venue = venue.unwrap_or(concert.venue);
-    if time_zone.is_some() || concert_date.is_some() || start_time.is_some() || end_time.is_some() {
+    let moves = concert_date.is_some() || start_time.is_some() || end_time.is_some() || fold.is_some();
+    if time_zone.is_some() || moves {
         concert.time_zone = time_zone.unwrap_or(concert.time_zone);
         concert.concert_date = concert_date.unwrap_or(concert.concert_date);
         concert.start_time = start_time.unwrap_or(concert.start_time);
         concert.end_time = end_time.unwrap_or(concert.end_time);
         let Concert { concert_date, start_time, end_time, .. } = concert;
-        (concert.starts_at, concert.ends_at) = LocalHours { concert_date, start_time, end_time }
+        (concert.starts_at, concert.ends_at) = LocalHours { concert_date, start_time, end_time, fold }
             .moments(&concert.time_zone)
-            .map_err(|reason| malformed(format!("The concert's time {reason}.")))?;
+            .map_err(|reason| malformed(format!("The concert's {} {reason}.", reason.field())))?;
     }
     concert.base_price = base_price.unwrap_or(concert.base_price);
     concert.opens_at = opens_at.unwrap_or(concert.opens_at);

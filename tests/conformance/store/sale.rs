@@ -257,9 +257,12 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     assert_eq!((changed.time_zone.as_str(), changed.base_price), ("Asia/Tokyo", Money::new(77_000)));
     assert_eq!(
         (changed.starts_at.to_string().as_str(), changed.closes_at),
-        ("2027-04-02T10:15:00Z", concert.closes_at)
+        ("2027-04-02T10:15:00.000000Z", concert.closes_at)
     );
-    assert_eq!((changed.ends_at.to_string().as_str(), changed.closing), ("2027-04-02T16:00:00Z", Closing::Apart));
+    assert_eq!(
+        (changed.ends_at.to_string().as_str(), changed.closing),
+        ("2027-04-02T16:00:00.000000Z", Closing::Apart)
+    );
     assert_eq!(changed.status_reason.as_deref(), Some("The hall is full."));
     assert_eq!(office.store.concert(concert.concert_id).await.unwrap(), Some(changed));
 
