@@ -296,6 +296,26 @@ def many_behind_one_address(count=40):
     print("yes" if refused == 0 else "no", f"{refused} of {len(statuses)} registrations and sign-ins were refused")
 
 
+def early_answers(count=100):
+    head = (b"POST /api/v1/payments HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 21\r\n\r\n")
+    broken = 0
+    for _ in range(count):
+        with socket.create_connection((HOST, PORT), timeout=5) as link:
+            try:
+                link.sendall(head)
+                time.sleep(0.005)
+                link.sendall(b'{"reservation_id": 1}')
+                said = link.recv(4096)
+                if b"connection: close" in said.lower():
+                    continue
+                link.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+                broken += not link.recv(4096).startswith(b"HTTP/1.1 200")
+            except OSError:
+                broken += 1
+    print("yes" if broken == 0 else "no", f"{broken} of {count} requests after a refusal were broken")
+
+
 def reads():
     balance, _ = holder()
     _, session = buyer("Reader")
@@ -339,6 +359,7 @@ start
 attack locked_out "wrong tries do not keep the owner from signing in"
 attack many_behind_one_address "forty people behind one address sign in within a minute"
 attack reads "reads have a limit"
+attack early_answers "a refusal before the body does not break the next request"
 
 attack unread_answers "answers that nothing reads are bounded"
 attack idle_connections "one address cannot have all connections"

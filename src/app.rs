@@ -10,22 +10,19 @@ use crate::{
     config::Config,
     engine::{Engine, EngineLimits},
     flow::{BoxOffice, DemoAccounts, Followers, endings::Endings},
-    http::{self, App, Shared, limit::RateLimits, listener, observe},
+    http::{self, App, MetricsAt, Shared, cors, kept::Document, limit::RateLimits, listener, observe},
     passwords::Passwords,
     queue::{Queue, token::Keyring},
     store::{Page, Sharing, Store},
-    telemetry::{
-        Metrics,
-        traces::{self, Tracer},
-    },
+    telemetry::{Metrics, traces},
     workers,
 };
 use anyhow::Context as _;
 use axum::Router;
-use bytes::Bytes;
 use frontrow_domain::{id::AuditId, time::Span};
 use memory::Memory;
 use std::{
+    io,
     sync::{Arc, Mutex, atomic::AtomicI64},
     thread::JoinHandle,
     time::Duration,
@@ -132,7 +129,7 @@ async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> 
         office,
         limits,
         service_key: config.load_service_key()?,
-        document: Bytes::from(serde_json::to_vec(&http::api_document(demo_accounts))?),
+        document: Document::new("application/json", serde_json::to_vec(&http::api_document(demo_accounts))?),
     });
     Ok(Opened { app, engine: threads, metrics, clock, tasks: JoinSet::new() })
 }
@@ -148,20 +145,36 @@ fn first_eight(secret: [u8; 32]) -> [u8; 8] {
 /// Every route of a box office, with what surrounds each request.
 #[must_use = "a router serves nothing by itself"]
 pub fn router(app: Shared, config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Router {
-    traced_router(app, config, metrics, clock, None)
+    let edge = Arc::new(edge_of(config, metrics, clock));
+    public_router(app, config, edge)
 }
 
-fn traced_router(
+fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::Edge {
+    observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
+        .with_bodies_in_flight(config.bodies_in_flight())
+}
+
+fn public_router(app: Shared, config: &Config, edge: Arc<observe::Edge>) -> Router {
+    let routes = http::router(app, MetricsAt::of(config));
+    cors::allow(observe::observe(routes, edge), &config.allowed_origins)
+}
+
+/// How many connections those who read the metrics may have open.
+const METRICS_CONNECTIONS_MAX: usize = 32;
+
+/// Serves the metrics on a listener of their own, if one is set, until `stop` says true.
+async fn serve_metrics(
     app: Shared,
     config: &Config,
-    metrics: &Arc<Metrics>,
-    clock: Clock,
-    tracer: Option<Arc<Tracer>>,
-) -> Router {
-    let edge = observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
-        .with_bodies_in_flight(config.bodies_in_flight())
-        .traced_by(tracer);
-    observe::observe(http::router(app), Arc::new(edge))
+    socket: Option<TcpListener>,
+    stop: watch::Receiver<bool>,
+    edge: Arc<observe::Edge>,
+) -> io::Result<()> {
+    let Some(socket) = socket else { return Ok(()) };
+    let metrics = Arc::clone(&edge.metrics);
+    let routes = observe::observe(http::metrics_router(app), edge);
+    let limits = listener::Limits { max_connections: METRICS_CONNECTIONS_MAX, ..listener::Limits::new(config) };
+    listener::serve(socket, routes, limits, stop, metrics).await
 }
 
 /// Serves until `stop` says true, then drains: no new requests, those in flight finish, what waits is committed.
@@ -175,6 +188,8 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Opened { app, engine, metrics, clock, tasks } = opened;
+    let bind = |address| listener::bind(address).with_context(|| format!("cannot listen on {address} for the metrics"));
+    let metrics_socket = config.metrics_listen.map(bind).transpose()?;
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app, config.retention(), &workers_stop);
     let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));
@@ -185,8 +200,11 @@ pub async fn serve(
         sending.spawn(sender);
         tracer
     });
-    let router = traced_router(app, config, &metrics, clock, tracer);
-    let served = listener::serve(socket, router, listener::Limits::new(config), stop, metrics).await;
+    let edge = Arc::new(edge_of(config, &metrics, clock).traced_by(tracer));
+    let apart = serve_metrics(Arc::clone(&app), config, metrics_socket, stop.clone(), Arc::clone(&edge));
+    let router = public_router(app, config, edge);
+    let limits = listener::Limits::new(config);
+    let (served, served_apart) = tokio::join!(listener::serve(socket, router, limits, stop, metrics), apart);
     // The engine goes on until every command that was taken is committed and its last user is gone.
     let _ = stop_workers.send(true);
     while workers.join_next().await.is_some() {}
@@ -200,7 +218,7 @@ pub async fn serve(
     if let Err(error) = store.settle().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
     }
-    served.context("the server failed")
+    served.and(served_apart).context("the server failed")
 }
 
 /// Takes a box office apart that served nobody: what was asked of it is committed, and the database is closed.

@@ -4,7 +4,7 @@ mod load;
 mod servers;
 
 use crate::{
-    http::limit::AddressRange,
+    http::{cors::Origin, limit::AddressRange},
     telemetry::{LogFormat, traces::Collector},
     workers::Retention,
 };
@@ -43,6 +43,10 @@ pub struct Config {
         help_heading = "Where"
     )]
     pub listen: SocketAddr,
+    /// Address and port where the metrics are served apart from everything else; `/metrics` is then gone from --listen
+    /// [default: none]
+    #[arg(long, env = "FRONTROW_METRICS_LISTEN", value_name = "ADDR:PORT", help_heading = "Where")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Folder of the database and the keys; made if it is not there
     #[arg(long, env = "FRONTROW_DATA", default_value = "./data", value_name = "DIR", help_heading = "Where")]
     pub data: PathBuf,
@@ -341,6 +345,15 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub trusted_proxies: Vec<AddressRange>,
+    /// Origins whose pages may call the API from a browser, such as `https://shop.example.com`, with commas [default: none]
+    #[arg(
+        long,
+        env = "FRONTROW_ALLOWED_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGINS",
+        help_heading = "Access"
+    )]
+    pub allowed_origins: Vec<Origin>,
 
     /// How many client connections may be open at once
     #[arg(
@@ -396,11 +409,12 @@ pub struct Config {
         help_heading = "Limits"
     )]
     pub request_timeout_seconds: u32,
-    /// How long a connection without a request is kept open, in seconds
+    /// How long a connection without a request is kept open, in seconds: longer than the load balancer keeps it, which is 60
+    /// by most defaults
     #[arg(
         long,
         env = "FRONTROW_IDLE_CONNECTION_SECONDS",
-        default_value_t = 60,
+        default_value_t = 75,
         value_name = "SECONDS",
         help_heading = "Limits"
     )]
@@ -687,6 +701,7 @@ impl Config {
             self.outage_grace_seconds <= 3_600,
             "outage_grace_seconds must be at most 3600: turns that are never claimed keep others waiting",
         );
+        must(self.metrics_listen != Some(self.listen), "metrics_listen must be another address or port than listen");
         must(self.charge_min >= 1, "charge_min must be at least 1");
         must(self.charge_min <= self.charge_max, "charge_min must not be more than charge_max");
         must(self.charge_max <= self.balance_max, "charge_max must not be more than balance_max");

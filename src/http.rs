@@ -3,10 +3,13 @@
 pub mod accounts;
 pub mod auth;
 pub mod concerts;
+pub mod cors;
 pub mod docs;
 pub mod extract;
+pub mod head;
 pub mod health;
 pub mod idempotency;
+pub mod kept;
 pub mod limit;
 pub mod listener;
 pub mod observe;
@@ -21,11 +24,11 @@ pub mod reservations;
 pub mod users;
 
 use crate::{
-    config::Secret,
+    config::{Config, Secret},
     flow::{BoxOffice, DemoAccounts},
 };
 use axum::{Router, routing::get};
-use bytes::Bytes;
+use kept::Document;
 use limit::RateLimits;
 use serde_json::Value;
 use std::sync::Arc;
@@ -41,7 +44,7 @@ pub struct App {
     /// The key of programs that charge points for users.
     pub service_key: Option<Secret>,
     /// The `OpenAPI` document.
-    pub document: Bytes,
+    pub document: Document,
 }
 
 /// The handlers' state.
@@ -97,13 +100,42 @@ pub fn api_document(accounts: DemoAccounts) -> Value {
     openapi::complete(&api().split_for_parts().1, accounts)
 }
 
+/// Where the metrics are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsAt {
+    /// Beside everything else.
+    Here,
+    /// On a listener of their own: [`metrics_router`].
+    Apart,
+}
+
+impl MetricsAt {
+    /// As it is set.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        if config.metrics_listen.is_some() { Self::Apart } else { Self::Here }
+    }
+}
+
+/// The metrics alone.
+pub fn metrics_router(app: Shared) -> Router {
+    Router::new()
+        .route("/metrics", get(health::metrics))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(app)
+}
+
 /// Every route of the server, without what surrounds each request.
-pub fn router(app: Shared) -> Router {
+pub fn router(app: Shared, metrics: MetricsAt) -> Router {
     let (routes, _) = api().split_for_parts();
+    let routes = match metrics {
+        MetricsAt::Here => routes.route("/metrics", get(health::metrics)),
+        MetricsAt::Apart => routes,
+    };
     routes
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
         .route("/openapi.json", get(health::document))
         .merge(docs::routes())
         .fallback(problem::not_found)

@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod flow;
+pub mod gzip;
 pub mod http;
 pub mod local;
 pub mod lock;

@@ -169,6 +169,9 @@ fn greet(config: &Config, address: std::net::SocketAddr) {
     }
     say(&format!("Frontrow serves http://{address}"));
     say(&format!("API docs:        http://{address}/docs"));
+    if let Some(address) = config.metrics_listen {
+        say(&format!("Metrics:         http://{address}/metrics"));
+    }
     if config.demo {
         say(&format!("Demo sign-ins:   {} and {}, password {}", demo::BUYER, demo::OPERATOR, demo::PASSWORD));
     }

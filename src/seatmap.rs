@@ -11,7 +11,10 @@ mod hall;
 
 pub use forms::{CompactMap, FullMap, MapBlock, MapForm, MapSeat};
 
-use crate::store::{Sharing, Store, StoreError};
+use crate::{
+    gzip,
+    store::{Sharing, Store, StoreError},
+};
 use bytes::Bytes;
 use frontrow_domain::{id::ConcertId, world::Changes};
 use hall::Hall;
@@ -23,6 +26,10 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
+};
+use tokio::{
+    sync::OnceCell,
+    task::{JoinError, spawn_blocking},
 };
 
 /// How long a map is kept that nobody looks at.
@@ -47,6 +54,25 @@ pub struct SeatMap {
     pub body: Bytes,
     /// Changes whenever the body does.
     pub etag: String,
+    packed: OnceCell<Bytes>,
+}
+
+impl SeatMap {
+    fn new(body: Bytes, etag: String) -> Self {
+        Self { body, etag, packed: OnceCell::new() }
+    }
+
+    /// The JSON packed by gzip: once for all who ask for it, and not on the threads that answer them.
+    ///
+    /// # Errors
+    /// The process is ending.
+    pub async fn packed(&self) -> Result<Bytes, JoinError> {
+        let pack = || {
+            let body = self.body.clone();
+            spawn_blocking(move || gzip::quickly(&body))
+        };
+        self.packed.get_or_try_init(pack).await.cloned()
+    }
 }
 
 /// Numbers for the versions of all halls: none is given twice, so that a hall that is read anew never says of other

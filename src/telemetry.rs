@@ -1,7 +1,11 @@
 //! What the server tells its operators: log lines and metrics.
 
 mod latency;
+mod process;
+mod text;
 pub mod traces;
+
+pub use text::MetricsFormat;
 
 use crate::{queue::Vitals, store::StoreError};
 use arc_swap::ArcSwap;
@@ -9,7 +13,10 @@ use axum::http::{Method, StatusCode};
 use frontrow_domain::{id::RoomId, queue::Gate, retention::Leftover, time::Span};
 use latency::Latency;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -178,6 +185,8 @@ pub struct RoomFigures {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// What every program has, by names without the prefix.
+    process: Registry,
     requests: Family<RequestLabels, Counter>,
     latency: Family<RouteLabels, Latency>,
     routes: ArcSwap<HashMap<String, Arc<RouteMetrics>>>,
@@ -258,6 +267,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("frontrow"),
+            process: Registry::default(),
             requests: Family::default(),
             latency: Family::default(),
             routes: ArcSwap::default(),
@@ -309,6 +319,7 @@ impl Metrics {
     }
 
     fn register(&mut self) {
+        self.process.register_collector(Box::new(process::Process));
         let registry = &mut self.registry;
         registry.register("build_info", "1, with the version of the program", self.build.clone());
         registry.register("http_requests", "Requests by method, route and status", self.requests.clone());
@@ -525,18 +536,26 @@ impl Metrics {
         self.clock_skew.get_or_create(&ServerLabel { server }).set(f64::from(millis) / 1_000.0);
     }
 
-    /// Everything in the `OpenMetrics` text format, as `/metrics` answers it.
+    /// Everything in the `OpenMetrics` text format.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1_024);
         // Writing to a string cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.process);
+        let _ = encode_eof(&mut text);
         text
     }
-}
 
-/// The media type of [`Metrics::render`].
-pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    /// Everything in one of the two text formats.
+    #[must_use]
+    pub fn render_as(&self, format: MetricsFormat) -> String {
+        match format {
+            MetricsFormat::OpenMetrics => self.render(),
+            MetricsFormat::Prometheus => text::as_prometheus(&self.render()),
+        }
+    }
+}
 
 fn method_slot(method: &Method) -> usize {
     match *method {

@@ -5,25 +5,21 @@ use crate::{
         Shared,
         auth::PublicRead,
         extract::{Cursor, Limit, PathId, QueryParams},
+        kept::{self, Form, Fresh, PACKED_LEN_MIN},
         limit::LIST_COST,
         problem::{HttpResult, Problem},
-        reply::{List, json, next_page, page},
+        reply::{List, next_page, page},
     },
+    local,
     seatmap::{CompactMap, FullMap, MapForm},
     store::ConcertFilter,
 };
-use axum::{
-    Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use frontrow_domain::{
     concert::{Concert, ConcertStatus},
     id::ConcertId,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// Which concerts.
@@ -38,9 +34,11 @@ pub(super) struct ConcertQuery {
     #[param(max_length = 100)]
     venue: Option<String>,
     /// On or after this date at the venue.
+    #[serde(default, deserialize_with = "local::de_date_option")]
     #[param(value_type = Option<String>, format = "date")]
     from: Option<jiff::civil::Date>,
     /// On or before this date at the venue.
+    #[serde(default, deserialize_with = "local::de_date_option")]
     #[param(value_type = Option<String>, format = "date")]
     to: Option<jiff::civil::Date>,
     /// What is to become of it, as of now: one that has ended is `over`.
@@ -81,11 +79,13 @@ pub(super) enum SeatMapBody {
 ///
 /// Those that match all of the filters, by number.
 #[utoipa::path(get, path = "/api/v1/concerts", tag = "concerts", operation_id = "concerts", security(()),
-    params(ConcertQuery), responses((status = 200, description = "A page", body = List<Concert>)))]
+    params(ConcertQuery, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the page that the client has")),
+    responses((status = 200, description = "A page", body = List<Concert>), (status = 304, description = "Nothing changed")))]
 pub(super) async fn list(
     State(app): State<Shared>,
     _paid: PublicRead<LIST_COST>,
     QueryParams(query): QueryParams<ConcertQuery>,
+    headers: HeaderMap,
 ) -> HttpResult<Response> {
     for (field, text) in [("text", &query.text), ("venue", &query.venue)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > 100) {
@@ -97,22 +97,34 @@ pub(super) async fn list(
     let now = app.office.clock.now();
     let concerts = app.office.store.concerts(&ConcertFilter { text, venue, from, to, status, now }, page).await?;
     let concerts = concerts.iter().map(|concert| concert.seen_at(now)).collect();
-    Ok(json(&next_page(concerts, &page, |concert| concert.concert_id)))
+    for_a_second(&headers, &next_page(concerts, &page, |concert| concert.concert_id))
+}
+
+/// An answer that is the same for all, and that caches may keep for a second.
+fn for_a_second(request: &HeaderMap, body: &impl Serialize) -> HttpResult<Response> {
+    let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+    let etag = kept::tag_of(&body);
+    if kept::has(request, &etag) {
+        return Ok(kept::unchanged(Fresh::ForASecond, &etag));
+    }
+    Ok(kept::answer("application/json", Fresh::ForASecond, &etag, kept::form_of(request, body)))
 }
 
 /// A concert.
 ///
 /// When and where it takes place, when its sale opens and closes, and what is to become of it.
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}", tag = "concerts", operation_id = "concert", security(()),
-    params(("concert_id" = ConcertId, Path, description = "The concert")),
-    responses((status = 200, description = "The concert", body = Concert)))]
+    params(("concert_id" = ConcertId, Path, description = "The concert"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the concert that the client has")),
+    responses((status = 200, description = "The concert", body = Concert), (status = 304, description = "Nothing changed")))]
 pub(super) async fn one(
     State(app): State<Shared>,
     _paid: PublicRead,
     PathId(id): PathId<ConcertId>,
-) -> HttpResult<Json<Concert>> {
+    headers: HeaderMap,
+) -> HttpResult<Response> {
     let concert = app.office.concert(id).await?;
-    Ok(Json(concert.seen_at(app.office.clock.now())))
+    for_a_second(&headers, &concert.seen_at(app.office.clock.now()))
 }
 
 /// The seat map.
@@ -133,23 +145,13 @@ pub(super) async fn seats(
     headers: HeaderMap,
 ) -> HttpResult<Response> {
     let map = app.office.seat_map(id, query.form.unwrap_or(MapForm::Full)).await?;
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let unchanged =
-        known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == map.etag));
-    let (status, body) = if unchanged {
-        (StatusCode::NOT_MODIFIED, Body::empty())
+    if kept::has(&headers, &map.etag) {
+        return Ok(kept::unchanged(Fresh::Never, &map.etag));
+    }
+    let form = if map.body.len() >= PACKED_LEN_MIN && kept::takes_packed(&headers) {
+        Form::Packed(map.packed().await.map_err(Problem::internal)?)
     } else {
-        (StatusCode::OK, Body::from(map.body.clone()))
+        Form::Plain(map.body.clone())
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    if !unchanged {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(etag) = HeaderValue::from_str(&map.etag) {
-        headers.insert(header::ETAG, etag);
-    }
-    Ok(response)
+    Ok(kept::answer("application/json", Fresh::Never, &map.etag, form))
 }

@@ -2,12 +2,13 @@
 
 use crate::http::{
     extract::PathText,
+    kept::Document,
     problem::{HttpResult, Problem, codes},
 };
 use axum::{
     Json, Router,
-    http::{HeaderValue, header},
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, header},
+    response::{Redirect, Response},
     routing::get,
 };
 use serde_json::{Value, json};
@@ -18,10 +19,18 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// The routes of the docs, and of the explanations that problems point to.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let page = Document::new("text/html; charset=utf-8", include_str!("docs/docs.html"));
+    let script = Document::new("text/javascript; charset=utf-8", include_str!("docs/docs.js"));
+    let style = Document::new("text/css; charset=utf-8", include_str!("docs/docs.css"));
+    let asset = |document: Document| get(move |headers: HeaderMap| async move { safe(document.answer(&headers)) });
+    // Until there are pages for buyers, a browser that opens the address is led to what there is.
+    let to_docs = || get(|| async { Redirect::temporary("/docs") });
     Router::new()
-        .route("/docs", get(|| async { safe(Html(include_str!("docs/docs.html"))) }))
-        .route("/docs/docs.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("docs/docs.js")) }))
-        .route("/docs/docs.css", get(|| async { asset("text/css; charset=utf-8", include_str!("docs/docs.css")) }))
+        .route("/", to_docs())
+        .route("/docs", asset(page))
+        .route("/docs/", to_docs())
+        .route("/docs/docs.js", asset(script))
+        .route("/docs/docs.css", asset(style))
         .route(
             "/problems",
             get(|| async { Json(json!({ "items": codes::ALL.iter().map(|d| explain(d)).collect::<Vec<_>>() })) }),
@@ -42,16 +51,9 @@ fn explain(definition: &codes::Definition) -> Value {
     })
 }
 
-fn asset(media_type: &'static str, text: &'static str) -> Response {
-    safe(([(header::CONTENT_TYPE, media_type)], text))
-}
-
-fn safe(content: impl IntoResponse) -> Response {
-    let mut response = content.into_response();
+fn safe(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

@@ -7,7 +7,7 @@ use crate::http::{
 use axum::{
     body::{Body, HttpBody as _},
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, IgnoredAny},
 };
+use serde_json::error::Category;
 use std::{borrow::Cow, error::Error, fmt::Display};
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ pub const LARGE_BODY_LEN_MAX: usize = 16 * 1_024 * 1_024;
 pub const LIMIT_DEFAULT: u32 = 50;
 /// How many items a list answers with at most.
 pub const LIMIT_MAX: u32 = 100;
-/// How much of a parser's message is passed on, in characters: it may quote what the client sent.
+/// How much of a sentence or a field's name is passed on, in characters: it may quote what the client sent.
 const DETAIL_LEN_MAX: usize = 200;
 
 /// A JSON body of at most `MAX` bytes.
@@ -43,7 +44,7 @@ pub type OperatorJsonBody<T> = JsonBody<T, OPERATOR_BODY_LEN_MAX>;
 /// A JSON body of an operator's call that carries long lists.
 pub type LargeJsonBody<T> = JsonBody<T, LARGE_BODY_LEN_MAX>;
 
-/// A JSON body that may be left out: none where the body is empty.
+/// A JSON body that may be left out: none where the body is empty or `null`.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionalJsonBody<T>(pub Option<T>);
 
@@ -75,12 +76,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
     }
 }
 
+/// JSON is UTF-8 (RFC 8259), and nothing unpacks it here.
 fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
     let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+        let mut parts = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(b"application/json"))
+            && parts.all(is_not_another_charset)
     });
-    if is_json { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
+    let is_packed = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
+    if is_json && !is_packed { Ok(()) } else { Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE)) }
+}
+
+fn is_not_another_charset(parameter: &[u8]) -> bool {
+    let Some(equals) = parameter.iter().position(|byte| *byte == b'=') else { return true };
+    let (name, value) = parameter.split_at(equals);
+    let value = value.get(1..).unwrap_or_default();
+    !name.eq_ignore_ascii_case(b"charset")
+        || [&b"utf-8"[..], b"utf8", b"\"utf-8\"", b"us-ascii"].iter().any(|utf8| value.eq_ignore_ascii_case(utf8))
 }
 
 async fn read(headers: &HeaderMap, body: Body, max: usize) -> HttpResult<Buffered> {
@@ -143,7 +158,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
     if !is_object {
         return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
             Ok(_) => Problem::new(&codes::INVALID_FIELD).detail("The body must be a JSON object."),
-            Err(error) => Problem::new(&codes::MALFORMED_JSON).detail(shortened(&error.to_string())),
+            Err(error) => malformed(&error),
         });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -151,20 +166,30 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
         // The value was right; something follows it.
         return Err(Problem::new(&codes::MALFORMED_JSON).detail("Something follows the JSON value."));
     };
-    let message = shortened(&error.inner().to_string());
-    if error.inner().is_data() {
+    // What is JSON and yet no value of the type, such as a choice of one with two in it, the parser calls a mistake in the
+    // text.
+    if error.inner().is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         let mut path = error.path().to_string();
         if path == "." {
             path.clear();
         }
-        Err(at_field(Problem::new(&codes::INVALID_FIELD), &path, message))
+        Err(at_field(Problem::new(&codes::INVALID_FIELD), &path, &error.inner().to_string()))
     } else {
-        Err(Problem::new(&codes::MALFORMED_JSON).detail(message))
+        Err(malformed(error.inner()))
     }
 }
 
-/// Names the field at `path`; a missing or unknown one is named in the message, not in the path.
-fn at_field(problem: Problem, path: &str, message: String) -> Problem {
+/// Says where the text stops being JSON, in our own words: the parser's change with its versions.
+fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::new(&codes::MALFORMED_JSON).detail(match error.classify() {
+        Category::Eof => "The body ends before the JSON value does.".to_owned(),
+        _ => format!("The body is not JSON at line {}, column {}.", error.line(), error.column()),
+    })
+}
+
+/// Names the field at `path`, and says what is wrong with it; a missing or unknown one is named in the message, not in
+/// the path.
+fn at_field(problem: Problem, path: &str, message: &str) -> Problem {
     let quoted = ["missing field `", "unknown field `", "duplicate field `"]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.split('`').next());
@@ -173,8 +198,48 @@ fn at_field(problem: Problem, path: &str, message: String) -> Problem {
         Some(name) if path.rsplit('.').next() != Some(name) => format!("{path}.{name}"),
         _ => path.to_owned(),
     };
-    let problem = problem.detail(message);
+    let problem = problem.detail(shortened(&in_our_words(message)));
     if field.is_empty() { problem } else { problem.field(shortened(&field)) }
+}
+
+/// What a parser of Rust's says about a value, as the API says it. What our own types say stays as it is.
+fn in_our_words(message: &str) -> Cow<'_, str> {
+    // serde_json says after each message where it was.
+    let message = match message.rsplit_once(" at line ") {
+        Some((said, place)) if place.bytes().all(|byte| byte.is_ascii_digit() || b" column".contains(&byte)) => said,
+        _ => message,
+    };
+    let starts = |start: &str| message.starts_with(start);
+    if starts("missing field ") {
+        "The field is missing.".into()
+    } else if starts("unknown field ") {
+        "There is no such field here.".into()
+    } else if starts("duplicate field ") {
+        "The field is there twice.".into()
+    } else if starts("unknown variant ") {
+        // The names of the API's own values stand in backticks, after what was sent.
+        let names = message.rsplit_once("expected").map_or("", |(_, names)| names);
+        let names: Vec<_> = names.split('`').skip(1).step_by(2).collect();
+        match names.as_slice() {
+            [] => "The value is not one of those that the field takes.".into(),
+            names => format!("The value must be one of: {}.", names.join(", ")).into(),
+        }
+    } else if starts("invalid type: ") || starts("expected ") {
+        "The value has another type than the field.".into()
+    } else if starts("invalid value: ") || starts("invalid length ") || starts("number out of range") {
+        "The value is out of the field's bounds.".into()
+    } else if is_of_a_number(message) {
+        "The value is not a whole number within the field's bounds.".into()
+    } else {
+        message.into()
+    }
+}
+
+/// What the standard library says of a text that is no number.
+fn is_of_a_number(message: &str) -> bool {
+    message == "invalid digit found in string"
+        || message == "cannot parse integer from empty string"
+        || message.starts_with("number too ")
 }
 
 fn shortened(text: &str) -> String {
@@ -265,7 +330,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
-/// The query of a call. The parameters' type should deny unknown fields.
+/// The query of a call. The parameters' type should deny unknown fields: a filter that is misspelt must not be ignored.
+///
+/// Ignored are fields without a value, and those that say nothing about what is asked for: names that begin with an
+/// underscore, which clients add so that no cache answers, and marks of where a visitor came from.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryParams<T>(pub T);
 
@@ -273,22 +341,40 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> HttpResult<Self> {
-        let rejection = match Query::<T>::try_from_uri(&parts.uri) {
+        let said = without_idle_fields(&parts.uri)?;
+        let rejection = match Query::<T>::try_from_uri(&said) {
             Ok(Query(params)) => return Ok(Self(params)),
             Err(rejection) => rejection,
         };
-        let problem = Problem::new(&codes::INVALID_FIELD).status(axum::http::StatusCode::BAD_REQUEST);
+        let problem = Problem::new(&codes::INVALID_FIELD).status(StatusCode::BAD_REQUEST);
         let mut source = rejection.source();
         while let Some(error) = source {
             if let Some(located) = error.downcast_ref::<serde_path_to_error::Error<serde::de::value::Error>>() {
                 let path = located.path().to_string();
                 let path = if path == "." { "" } else { &path };
-                return Err(at_field(problem, path, shortened(&located.inner().to_string())));
+                return Err(at_field(problem, path, &located.inner().to_string()));
             }
             source = error.source();
         }
         Err(problem.detail("The query could not be read."))
     }
+}
+
+/// The address without the fields of its query that say nothing.
+fn without_idle_fields(uri: &Uri) -> HttpResult<Cow<'_, Uri>> {
+    let query = uri.query().unwrap_or_default();
+    if !query.split('&').any(is_idle) {
+        return Ok(Cow::Borrowed(uri));
+    }
+    let said: Vec<_> = query.split('&').filter(|field| !is_idle(field)).collect();
+    let query = format!("/?{}", said.join("&"));
+    Uri::try_from(query).map(Cow::Owned).map_err(Problem::internal)
+}
+
+/// Whether a field of a query has no value, or none that bears on the answer.
+fn is_idle(field: &str) -> bool {
+    let (name, value) = field.split_once('=').unwrap_or((field, ""));
+    value.is_empty() || name.starts_with('_') || name.starts_with("utm_")
 }
 
 /// How many items a list answers with: 1 to [`LIMIT_MAX`], [`LIMIT_DEFAULT`] where nothing is said.

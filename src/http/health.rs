@@ -1,9 +1,17 @@
 //! What those who run the server ask: is it alive, is it ready, how is it doing.
 
-use crate::{http::Shared, store::Sharing, telemetry::METRICS_MEDIA_TYPE};
+use crate::{
+    gzip,
+    http::{
+        Shared,
+        kept::{self, PACKED_LEN_MIN},
+    },
+    store::Sharing,
+    telemetry::MetricsFormat,
+};
 use axum::{
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use frontrow_domain::time::Span;
@@ -30,8 +38,8 @@ pub(super) async fn ready(State(app): State<Shared>) -> Response {
     said.into_response()
 }
 
-/// The metrics, as Prometheus reads them.
-pub(super) async fn metrics(State(app): State<Shared>) -> Response {
+/// The metrics, in the format that is asked for.
+pub(super) async fn metrics(State(app): State<Shared>, request: HeaderMap) -> Response {
     let office = &app.office;
     office.count_rooms();
     office.metrics.corrupt_reads(office.store.corrupt_reads());
@@ -42,11 +50,63 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     if let Some(vitals) = office.queue.vitals() {
         office.metrics.vitals(&vitals);
     }
-    let headers = [(header::CONTENT_TYPE, METRICS_MEDIA_TYPE)];
-    (headers, office.metrics.render()).into_response()
+    let format = asked_for(request.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+    let text = office.metrics.render_as(format);
+    let headers = [(header::CONTENT_TYPE, format.media_type()), (header::VARY, "accept, accept-encoding")];
+    if text.len() < PACKED_LEN_MIN || !kept::takes_packed(&request) {
+        return (headers, text).into_response();
+    }
+    (headers, [(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))], gzip::quickly(text.as_bytes()))
+        .into_response()
+}
+
+/// The format of metrics that an `Accept` header asks for: the one that it wants more, and `OpenMetrics` where it has no
+/// preference.
+fn asked_for(accept: Option<&str>) -> MetricsFormat {
+    let (mut open_metrics, mut prometheus) = (None, None);
+    for element in accept.unwrap_or_default().split(',') {
+        let (name, parameters) = element.split_once(';').unwrap_or((element, ""));
+        let wanted = match name.trim() {
+            "application/openmetrics-text" => &mut open_metrics,
+            "text/plain" => &mut prometheus,
+            _ => continue,
+        };
+        *wanted = Some(kept::weight(parameters).max(wanted.unwrap_or(0.0)));
+    }
+    match (open_metrics, prometheus) {
+        (Some(open_metrics), Some(prometheus)) if prometheus > open_metrics => MetricsFormat::Prometheus,
+        (None, Some(prometheus)) if prometheus > 0.0 => MetricsFormat::Prometheus,
+        _ => MetricsFormat::OpenMetrics,
+    }
 }
 
 /// The `OpenAPI` document.
-pub(super) async fn document(State(app): State<Shared>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], app.document.clone()).into_response()
+pub(super) async fn document(State(app): State<Shared>, headers: HeaderMap) -> Response {
+    app.document.answer(&headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MetricsFormat, asked_for};
+
+    #[test]
+    fn the_format_is_the_one_that_is_wanted_more() {
+        use MetricsFormat::{OpenMetrics, Prometheus};
+        for (accept, format) in [
+            (None, OpenMetrics),
+            (Some("*/*"), OpenMetrics),
+            (Some("text/plain"), Prometheus),
+            (Some("text/plain; version=0.0.4"), Prometheus),
+            (
+                Some("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"),
+                OpenMetrics,
+            ),
+            (Some("text/plain;version=0.0.4;q=0.9, application/openmetrics-text;q=0.2"), Prometheus),
+            (Some("text/plain, application/openmetrics-text"), OpenMetrics),
+            (Some("text/plain;q=0"), OpenMetrics),
+            (Some("text/html"), OpenMetrics),
+        ] {
+            assert_eq!(asked_for(accept), format, "{accept:?}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     str::FromStr,
+    sync::Once,
     time::Duration,
 };
 
@@ -80,20 +81,25 @@ impl FromStr for AddressRange {
 /// `X-Forwarded-For` that is not one. What stands before it anybody could have written.
 #[must_use]
 pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[AddressRange]) -> IpAddr {
+    walk(headers, peer, trusted).0
+}
+
+/// The client's address, and the hop at which it could not be followed further because it is no address.
+fn walk<'a>(headers: &'a HeaderMap, peer: SocketAddr, trusted: &[AddressRange]) -> (IpAddr, Option<&'a str>) {
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
     let mut client = peer.ip().to_canonical();
     if !is_trusted(client) {
-        return client;
+        return (client, None);
     }
     let lines = headers.get_all("x-forwarded-for").iter().rev();
     for hop in lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')) {
-        let Some(address) = address_in(hop.trim()) else { break };
+        let Some(address) = address_in(hop.trim()) else { return (client, Some(hop)) };
         client = address.to_canonical();
         if !is_trusted(client) {
             break;
         }
     }
-    client
+    (client, None)
 }
 
 /// An address as proxies write it: bare, with a port, or in brackets.
@@ -121,6 +127,8 @@ pub struct RateLimits {
     per_minute_per_address: u32,
     shared: Option<SharedLimits>,
     trusted_proxies: Vec<AddressRange>,
+    /// Whether the log has said that a proxy names no addresses.
+    said_no_address: Once,
 }
 
 /// A try to sign in that was let through. Say how it ended: [`RateLimits::end_sign_in`].
@@ -182,6 +190,7 @@ impl RateLimits {
             per_minute_per_address: config.login_per_minute_per_address,
             shared: None,
             trusted_proxies: config.trusted_proxies.clone(),
+            said_no_address: Once::new(),
         }
     }
 
@@ -354,7 +363,17 @@ impl RateLimits {
     /// The address of the client behind the trusted proxies.
     #[must_use]
     pub fn client(&self, headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
-        client_address(headers, peer, &self.trusted_proxies)
+        let (client, no_address) = walk(headers, peer, &self.trusted_proxies);
+        if no_address.is_some() {
+            self.said_no_address.call_once(|| {
+                tracing::warn!(
+                    proxy = %peer.ip(),
+                    "a trusted proxy sends an X-Forwarded-For whose last entries are no addresses: its clients count as \
+                     one. An entry is an address, with a port or in brackets if need be"
+                );
+            });
+        }
+        client
     }
 
     /// How many users, accounts and addresses are remembered for what they have spent.

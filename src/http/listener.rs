@@ -3,6 +3,7 @@
 //! It sets no timer for a request whose head arrives in one piece, which is nearly every one: a connection has one
 //! timer, and looks at its state when that fires.
 
+mod body;
 mod by_address;
 mod stream;
 
@@ -14,7 +15,13 @@ use crate::{
     },
     telemetry::Metrics,
 };
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderValue, header},
+};
+use body::{LentBody, Next};
 use by_address::ByAddress;
 use hyper::{body::Body as _, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -71,6 +78,8 @@ pub struct Limits {
     pub trusted_proxies: Vec<AddressRange>,
     /// How long the head of a request may take to arrive, from its first byte; on a new connection from its start.
     pub header_timeout: Duration,
+    /// How long what is left of a small body that no handler has read may take to arrive, from the end of its head.
+    pub body_timeout: Duration,
     /// How long a connection may stay without a request, or without its client taking an answer.
     pub idle_timeout: Duration,
     /// How long requests in flight have to finish after the stop signal.
@@ -87,6 +96,7 @@ impl Limits {
             max_per_address: usize::try_from(config.max_connections_per_address).ok().filter(|most| *most > 0),
             trusted_proxies: config.trusted_proxies.clone(),
             header_timeout: seconds(config.header_timeout_seconds),
+            body_timeout: config.body_timeout(),
             idle_timeout: seconds(config.idle_connection_seconds),
             drain: seconds(config.drain_seconds),
         }
@@ -199,9 +209,7 @@ async fn until_done<P>(connection: impl Future<Output = ()>, _place: P) {
 }
 
 async fn turn_away(mut socket: TcpStream, _permit: OwnedSemaphorePermit) {
-    if timeout(LINGER, socket.write_all(&answer(&codes::OVERLOADED))).await.is_ok() {
-        linger(&mut socket).await;
-    }
+    refuse(&mut socket, &codes::OVERLOADED).await;
 }
 
 /// Why a connection is over.
@@ -212,6 +220,8 @@ enum End {
     SlowHead,
     /// Nothing happened for too long.
     Idle,
+    /// The client speaks HTTP/2 without having asked, which hyper closes without a word.
+    Http2,
 }
 
 async fn serve_connection(
@@ -229,16 +239,27 @@ async fn serve_connection(
     let _open = Open::new(metrics);
     let state = Arc::new(State::new());
     let for_service = Arc::clone(&state);
+    let body_timeout = limits.body_timeout;
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let state = Arc::clone(&for_service);
         state.enter(Phase::Serving);
-        let has_body = !request.body().is_end_stream();
-        let mut request = request.map(Body::new);
+        // A request without a body, which nearly every one is, pays for none of this.
+        let unread = (!request.body().is_end_stream())
+            .then(|| (request.headers().contains_key(header::EXPECT), Instant::now() + body_timeout));
+        let mut request = match unread {
+            Some(_) => request.map(|body| Body::new(LentBody::new(body, Arc::clone(&state)))),
+            None => request.map(|_| Body::empty()),
+        };
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = app.clone().call(request);
         async move {
-            let answer = answer.await;
-            state.set_unread(has_body && answer.as_ref().is_ok_and(|answer| answer.status().as_u16() >= 400));
+            let mut answer = answer.await;
+            if let (Some((expects_continue, deadline)), Ok(answer)) = (unread, &mut answer)
+                && body::read_off(&state, expects_continue, deadline).await == Next::Impossible
+            {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                state.set_unread(true);
+            }
             state.enter(Phase::Idle);
             answer
         }
@@ -255,8 +276,9 @@ async fn serve_connection(
     let mut closed = false;
     let mut slow_head_watched = true;
     let end = poll_fn(|cx| {
-        if Pin::new(&mut connection).poll(cx).is_ready() {
-            return Poll::Ready(End::Finished);
+        if let Poll::Ready(end) = Pin::new(&mut connection).poll(cx) {
+            let is_http2 = end.is_err_and(|error| error.is_parse_version_h2());
+            return Poll::Ready(if is_http2 { End::Http2 } else { End::Finished });
         }
         let look = !waiting_to_close || server.closing.load(Relaxed);
         if look && !closed && told_to_close.as_mut().poll(cx).is_ready() {
@@ -302,12 +324,17 @@ async fn serve_connection(
     match end {
         End::Finished if state.is_unread() => linger(&mut socket).await,
         End::Finished | End::Idle => {}
-        End::SlowHead => {
-            // On a connection that never said anything there is no request to answer.
-            if state.has_read() && timeout(LINGER, socket.write_all(&answer(&codes::REQUEST_TIMEOUT))).await.is_ok() {
-                linger(&mut socket).await;
-            }
-        }
+        // On a connection that never said anything there is no request to answer.
+        End::SlowHead if !state.has_read() => {}
+        End::SlowHead => refuse(&mut socket, &codes::REQUEST_TIMEOUT).await,
+        End::Http2 => refuse(&mut socket, &codes::MALFORMED_REQUEST).await,
+    }
+}
+
+/// Says why a connection is over.
+async fn refuse(socket: &mut TcpStream, definition: &Definition) {
+    if timeout(LINGER, socket.write_all(&answer(definition))).await.is_ok() {
+        linger(socket).await;
     }
 }
 
@@ -354,8 +381,8 @@ fn answer(definition: &Definition) -> Vec<u8> {
     .to_string();
     let retry = if *status == 503 { "retry-after: 1\r\n" } else { "" };
     format!(
-        "HTTP/1.1 {status} {title}\r\ncontent-type: {MEDIA_TYPE}\r\ncache-control: no-store\r\n{retry}\
-         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status} {title}\r\ncontent-type: {MEDIA_TYPE}\r\ncache-control: no-store\r\n\
+         x-content-type-options: nosniff\r\n{retry}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -1,11 +1,15 @@
-//! What surrounds every request: its id, its time, its metrics, its log line, and a net for panics.
+//! What surrounds every request: its id, its time, its metrics, its log line, the headers that every answer has, and a net
+//! for panics.
 //!
 //! Answers below 500 are logged at debug, 500 and slow requests at warn. There may be thousands of 503 a second while
 //! something is away: each is logged at debug, and that there are some at warn.
 
 use crate::{
     clock::Clock,
-    http::problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
+    http::{
+        head,
+        problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
+    },
     telemetry::{
         Metrics,
         traces::{RequestSpan, Tracer},
@@ -15,7 +19,7 @@ use crate::{
 use axum::{
     Router,
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use frontrow_domain::time::Time;
@@ -278,9 +282,18 @@ where
         let tracer = edge.tracer.as_ref();
         let span =
             tracer.and_then(|tracer| tracer.begin(&method, route.as_ref().map(MatchedPath::as_str), request.headers()));
-        let handler = self.inner.call(request);
+        let handler = match head::check(request.version(), request.headers()) {
+            Ok(()) => Ok(self.inner.call(request)),
+            Err(problem) => Err(problem),
+        };
         let deadline = edge.request_timeout;
         let serve = CURRENT.scope(Current { id, edge }, async move {
+            let handler = async {
+                match handler {
+                    Ok(handler) => handler.await,
+                    Err(problem) => Ok(problem.into_response()),
+                }
+            };
             let mut handler = pin!(contained(handler));
             // Most handlers are done at once, and need no timer.
             let first = poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await;
@@ -388,7 +401,11 @@ fn finish(
     if let Some(code) = code {
         edge.metrics.refusal(code);
     }
-    response.headers_mut().insert(REQUEST_ID_HEADER, id.0.clone());
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID_HEADER, id.0.clone());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // What is true for one caller, or for one moment, must not be kept, unless a route says otherwise.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let is_unserved = status == StatusCode::SERVICE_UNAVAILABLE;
     if is_unserved {
         let cause = response.extensions().get::<ProblemCause>().map(|cause| cause.0.as_str());

@@ -21,10 +21,10 @@ use utoipa::openapi::{Info, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 const BAD_PARAMETER: &str = "invalid_field in a parameter";
 /// Codes that any call may be answered with.
 const ALWAYS: &[&str] = &["internal", "overloaded", "unavailable"];
-/// Codes of calls that need a session, which the service key is not.
-const WITH_SESSION: &[&str] = &["unauthorized", "forbidden"];
+/// Codes of calls that need a session, which the service key is not. The query of one may name a user, which is refused.
+const WITH_SESSION: &[&str] = &["unauthorized", "forbidden", BAD_PARAMETER];
 /// Codes of calls that take a session or the service key.
-const WITH_SESSION_OR_KEY: &[&str] = &["unauthorized"];
+const WITH_SESSION_OR_KEY: &[&str] = &["unauthorized", BAD_PARAMETER];
 /// Codes of calls with a body.
 const WITH_BODY: &[&str] =
     &["malformed_json", "invalid_field", "payload_too_large", "unsupported_media_type", "request_timeout"];

@@ -369,7 +369,7 @@ impl Hall {
                 tag
             }
         };
-        SeatMap { body: Bytes::from(body), etag }
+        SeatMap::new(Bytes::from(body), etag)
     }
 }
 

@@ -53,7 +53,6 @@ async fn concerts_are_found_by_text_venue_date_and_status() {
         ("limit=101", "limit"),
         ("limit=x", "limit"),
         ("cursor=!!", "cursor"),
-        ("cursor=", "cursor"),
         ("colour=red", "colour"),
     ] {
         nobody.get(&format!("/concerts?{query}")).await.problem_at(400, "invalid_field", field);
@@ -90,8 +89,8 @@ async fn a_concert_says_when_it_is_in_its_venues_time() {
     assert_eq!(concert["concert_date"], "2027-03-15");
     assert_eq!(concert["start_time"], "20:00:00");
     assert_eq!(concert["time_zone"], "Asia/Seoul");
-    assert_eq!(concert["starts_at"], "2027-03-15T11:00:00Z");
-    assert_eq!(concert["closes_at"], "2027-03-15T11:00:00Z");
+    assert_eq!(concert["starts_at"], "2027-03-15T11:00:00.000000Z");
+    assert_eq!(concert["closes_at"], "2027-03-15T11:00:00.000000Z");
     assert_eq!(concert["base_price"], PRICE);
     assert_eq!(concert["room_id"], 0);
     for (path, status, code) in [

@@ -8,6 +8,7 @@ mod concert_life;
 mod concerts;
 mod demo;
 mod documents;
+mod edge;
 mod errors;
 mod flows;
 mod health;

@@ -1,12 +1,12 @@
 //! A socket that keeps account of where its connection stands.
 
-use super::answer;
+use super::{answer, body::Lent};
 use crate::http::problem::codes;
 use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -38,6 +38,8 @@ pub(super) struct State {
     since_us: AtomicU64,
     read: AtomicBool,
     unread: AtomicBool,
+    /// Where the body of the request is that is being served.
+    body: Mutex<Lent>,
 }
 
 impl State {
@@ -48,6 +50,7 @@ impl State {
             since_us: AtomicU64::new(0),
             read: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            body: Mutex::new(Lent::Done),
         }
     }
 
@@ -85,7 +88,12 @@ impl State {
         self.read.load(Relaxed)
     }
 
-    /// Whether the last request was refused before its body was read.
+    /// Says where the body of the request is, and returns what was said before.
+    pub(super) fn set_body(&self, body: Lent) -> Lent {
+        std::mem::replace(&mut *self.body.lock().unwrap_or_else(PoisonError::into_inner), body)
+    }
+
+    /// Whether the last answer was given before the request's body had come to its end.
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Relaxed)
     }

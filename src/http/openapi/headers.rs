@@ -29,7 +29,7 @@ pub(super) fn definitions() -> Value {
             "example": "Bearer"
         },
         "ETag": {
-            "description": "Changes whenever the seat map does. Send it as `If-None-Match`.",
+            "description": "Changes whenever the answer does. Send it as `If-None-Match`.",
             "required": true,
             "schema": { "type": "string" },
             "example": "\"5f0e1c2d-42\""
@@ -86,7 +86,7 @@ pub(super) fn of(answer: Answering<'_>) -> Value {
     if answer.key == Key::Taken && kept {
         add("Idempotent-Replayed");
     }
-    if answer.operation == "seats" && ["200", "304"].contains(&answer.status) {
+    if ["concerts", "concert", "seats"].contains(&answer.operation) && ["200", "304"].contains(&answer.status) {
         add("ETag");
     }
     Value::Object(headers)

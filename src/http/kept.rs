@@ -1,0 +1,206 @@
+//! Answers that clients and caches may keep: their tags, and their smaller form.
+//!
+//! All others are answered with `no-store`, which `observe` adds. An answer that many ask for is packed once for all of
+//! them; a small one is not packed at all.
+
+use crate::gzip;
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, OnceLock};
+
+/// Smaller bodies fit into a few packets, and are sent as they are: bytes.
+pub const PACKED_LEN_MIN: usize = 4 * 1_024;
+
+/// How long an answer may be used without asking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fresh {
+    /// Not at all: every use asks whether it is still so.
+    Never,
+    /// A second, by anybody: it is the same for all.
+    ForASecond,
+}
+
+impl Fresh {
+    const fn header(self) -> HeaderValue {
+        match self {
+            Self::Never => HeaderValue::from_static("no-cache"),
+            Self::ForASecond => HeaderValue::from_static("public, max-age=1"),
+        }
+    }
+}
+
+/// A body in the form in which it is sent.
+#[derive(Debug)]
+pub enum Form {
+    /// As it is.
+    Plain(Bytes),
+    /// Packed by gzip.
+    Packed(Bytes),
+}
+
+/// A strong tag for a body: equal for equal bytes, at every instance.
+#[must_use]
+pub fn tag_of(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()))
+}
+
+/// Whether the client has what this tag stands for (`If-None-Match`), in whatever form it was sent.
+#[must_use]
+pub fn has(request: &HeaderMap, etag: &str) -> bool {
+    let lines = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+/// Whether the client takes a body that is packed by gzip.
+#[must_use]
+pub fn takes_packed(request: &HeaderMap) -> bool {
+    let lines = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|coding| {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip") && weight(parameters) > 0.0
+    })
+}
+
+/// The `q` among the parameters of an element of `Accept` or `Accept-Encoding`; 1 if it is not there.
+#[must_use]
+pub fn weight(parameters: &str) -> f32 {
+    let q = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then_some(value.trim())
+    });
+    q.map_or(1.0, |value| value.parse().unwrap_or(0.0))
+}
+
+/// A body that this request alone is answered with, packed where that is worth it.
+#[must_use]
+pub fn form_of(request: &HeaderMap, body: Vec<u8>) -> Form {
+    if body.len() >= PACKED_LEN_MIN && takes_packed(request) {
+        Form::Packed(gzip::quickly(&body))
+    } else {
+        Form::Plain(body.into())
+    }
+}
+
+/// The answer that has this tag, which may be kept.
+#[must_use]
+pub fn answer(media_type: &'static str, fresh: Fresh, etag: &str, form: Form) -> Response {
+    let (body, is_packed) = match form {
+        Form::Plain(body) => (body, false),
+        Form::Packed(body) => (body, true),
+    };
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if is_packed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    // Two forms of one thing have different bytes, so they may not share a strong tag.
+    let etag = if is_packed { HeaderValue::try_from(format!("W/{etag}")) } else { HeaderValue::from_str(etag) };
+    mark(headers, fresh, etag.ok());
+    response
+}
+
+/// 304: the client has what this tag stands for.
+#[must_use]
+pub fn unchanged(fresh: Fresh, etag: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    mark(response.headers_mut(), fresh, HeaderValue::from_str(etag).ok());
+    response
+}
+
+fn mark(headers: &mut HeaderMap, fresh: Fresh, etag: Option<HeaderValue>) {
+    headers.insert(header::CACHE_CONTROL, fresh.header());
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(etag) = etag {
+        headers.insert(header::ETAG, etag);
+    }
+}
+
+/// A document that stays the same for as long as the program runs. Its tag and its packed form are made once, when
+/// somebody asks.
+#[derive(Debug, Clone)]
+pub struct Document(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    media_type: &'static str,
+    body: Bytes,
+    etag: OnceLock<String>,
+    packed: OnceLock<Bytes>,
+}
+
+impl Document {
+    /// A document of this media type.
+    #[must_use]
+    pub fn new(media_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let (etag, packed) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Parts { media_type, body: body.into(), etag, packed }))
+    }
+
+    /// The answer to a request for it.
+    #[must_use]
+    pub fn answer(&self, request: &HeaderMap) -> Response {
+        let Parts { media_type, body, etag, packed } = &*self.0;
+        let etag = etag.get_or_init(|| tag_of(body));
+        if has(request, etag) {
+            return unchanged(Fresh::Never, etag);
+        }
+        let form = if body.len() >= PACKED_LEN_MIN && takes_packed(request) {
+            Form::Packed(packed.get_or_init(|| gzip::well(body)).clone())
+        } else {
+            Form::Plain(body.clone())
+        };
+        answer(media_type, Fresh::Never, etag, form)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderName;
+
+    fn with(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_client_that_names_gzip_takes_it_unless_it_says_not_to() {
+        for (value, takes) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("deflate,gzip ; q=1.0", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("gzip;q=x", false),
+            ("identity", false),
+            ("*", false),
+            ("", false),
+        ] {
+            assert_eq!(takes_packed(&with(header::ACCEPT_ENCODING, value)), takes, "{value}");
+        }
+        assert!(!takes_packed(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_tag_is_known_in_a_list_and_when_a_proxy_made_it_weak() {
+        let etag = tag_of(b"a");
+        assert_eq!(etag, "\"ypeBEsobvcr6wjGz\"");
+        for (value, known) in [
+            ("\"ypeBEsobvcr6wjGz\"", true),
+            ("W/\"ypeBEsobvcr6wjGz\"", true),
+            ("\"x\", W/\"ypeBEsobvcr6wjGz\"", true),
+            ("*", true),
+            ("\"x\"", false),
+            ("ypeBEsobvcr6wjGz", false),
+        ] {
+            assert_eq!(has(&with(header::IF_NONE_MATCH, value), &etag), known, "{value}");
+        }
+    }
+}

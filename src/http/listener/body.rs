@@ -1,0 +1,109 @@
+//! What becomes of a body that a handler did not read to its end.
+//!
+//! The next request on the connection begins behind it. So what is left of a small body is read before the answer goes
+//! out; of any other the answer says `Connection: close`, and the client sends its next request on another connection.
+
+use super::stream::State;
+use axum::body::{Bytes, HttpBody};
+use hyper::body::{Frame, Incoming, SizeHint};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, timeout_at};
+
+/// How many bytes of a body are read for the sake of the connection alone: as many as a call takes that carries no list
+/// of seats.
+const READ_OFF_LEN_MAX: u64 = crate::http::extract::OPERATOR_BODY_LEN_MAX as u64;
+
+/// Where the body of a request is.
+#[derive(Debug)]
+pub(super) enum Lent {
+    /// A handler has it.
+    Out,
+    /// A handler let it go before its end.
+    Back(Incoming),
+    /// It was read to its end, or there was none.
+    Done,
+}
+
+/// A request's body in a handler's hands. When it is dropped, what was not read goes back to the connection.
+#[derive(Debug)]
+pub(super) struct LentBody {
+    body: Option<Incoming>,
+    state: Arc<State>,
+}
+
+impl LentBody {
+    pub(super) fn new(body: Incoming, state: Arc<State>) -> Self {
+        let is_empty = body.is_end_stream();
+        state.set_body(if is_empty { Lent::Done } else { Lent::Out });
+        Self { body: (!is_empty).then_some(body), state }
+    }
+}
+
+impl Drop for LentBody {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.state.set_body(if body.is_end_stream() { Lent::Done } else { Lent::Back(body) });
+        }
+    }
+}
+
+impl HttpBody for LentBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let poll = Pin::new(body).poll_frame(cx);
+        if matches!(poll, Poll::Ready(None)) {
+            self.body = None;
+            self.state.set_body(Lent::Done);
+        }
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+/// Whether the connection can serve another request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The body has come to its end.
+    Possible,
+    /// It has not.
+    Impossible,
+}
+
+/// Reads what is left of a small body, until `deadline`. A client that waits for `100 Continue` sends its body only if
+/// it is read, so it is not.
+pub(super) async fn read_off(state: &State, expects_continue: bool, deadline: Instant) -> Next {
+    let mut body = match state.set_body(Lent::Done) {
+        Lent::Done => return Next::Possible,
+        Lent::Out => return Next::Impossible,
+        Lent::Back(body) => body,
+    };
+    if expects_continue || body.size_hint().lower() > READ_OFF_LEN_MAX {
+        return Next::Impossible;
+    }
+    let reading = async {
+        let mut len = 0;
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let Ok(frame) = frame else { return Next::Impossible };
+            len += frame.data_ref().map_or(0, |part| part.len() as u64);
+            if len > READ_OFF_LEN_MAX {
+                return Next::Impossible;
+            }
+        }
+        Next::Possible
+    };
+    timeout_at(deadline, reading).await.unwrap_or(Next::Impossible)
+}
