@@ -220,7 +220,7 @@ fn the_autoscaler_stops_before_postgresql_and_the_proxy_run_out_of_room() {
     let surge = number_after("kubernetes/deployment.yaml", "maxSurge:");
     let most = number_after("kubernetes/autoscaler.yaml", "maxReplicas:") + surge;
     // What docs/cluster.md reckons, and what PostgreSQL has unless it was set.
-    let connections = most * (servers.database_lanes + servers.database_readers) + 20;
+    let connections = most * (servers.database_lanes + servers.database_readers + 2) + 10;
     assert!(connections <= 100, "{connections}");
     let room = number_after("kubernetes/haproxy.cfg", "server-template frontrow");
     assert!(most <= room && room == number_after("compose/haproxy.cfg", "server-template frontrow"), "{most} {room}");
