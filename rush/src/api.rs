@@ -70,9 +70,6 @@ pub(crate) struct QueuePosition {
     pub(crate) poll_after_ms: u64,
     /// The moment of which this is true, at least.
     pub(crate) as_of: Option<Timestamp>,
-    /// Whether the answer is old or a guess.
-    #[serde(default)]
-    pub(crate) stale: bool,
 }
 
 /// A queue token.

@@ -282,7 +282,7 @@ impl Buyer {
         let stood = match place.status.as_str() {
             "waiting" | "offered" => Stood::InLine,
             "dormant" => Stood::Aside,
-            "ended" if !place.stale => {
+            "ended" => {
                 self.sale.desk.recorder.heard_end(Ended { token: token.to_owned(), buyer: self.index, received });
                 return;
             }
@@ -350,8 +350,7 @@ impl Buyer {
             let place: QueuePosition = serde_json::from_slice(&answer.body).map_err(|_| Ending::TokenLost)?;
             self.saw(&token.token, &place, sent);
             poll_after = place.poll_after_ms;
-            // An end that is a guess is asked about again.
-            status = if place.stale && place.status == "ended" { "waiting".to_owned() } else { place.status };
+            status = place.status;
         }
     }
 
