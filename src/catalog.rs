@@ -29,8 +29,8 @@ pub const CONCERTS_PER_FILE_MAX: usize = 10_000;
 pub const IMPORT_LEN_MAX: u64 = 256 * 1_024 * 1_024;
 /// In how many parts a file to import may list the seats of a concert.
 const SEAT_PARTS_MAX: usize = 1_000;
-/// How many characters a section, a row or a grade may have.
-const LABEL_LEN_MAX: usize = 40;
+/// How many characters a section, a row, a printed number or a grade may have.
+pub const LABEL_LEN_MAX: usize = 40;
 
 /// A field that cannot be what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,14 +185,14 @@ pub enum SeatsDraft {
     Seats(#[serde(deserialize_with = "objects::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")] Vec<SeatDraft>),
 }
 
-/// Neighbouring seats.
+/// Neighbouring seats, whose printed numbers rise by one.
 #[derive(Debug, Clone, Deserialize, serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatRange {
-    /// The first number.
+    /// The first printed number.
     #[schema(minimum = 1, example = 1)]
     pub from: i32,
-    /// The last number.
+    /// The last printed number.
     #[schema(minimum = 1, example = 50)]
     pub to: i32,
     /// The block of the hall.
@@ -217,9 +217,16 @@ pub struct SeatRange {
 #[derive(Debug, Clone, Deserialize, serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatDraft {
-    /// Its number in the concert.
+    /// The printed number, and the place in the order of the concert's seats if all numbers of the call are free.
+    /// Otherwise, and for seats without it, the seats of the call are numbered on from the concert's highest.
+    #[serde(default)]
     #[schema(minimum = 1, example = 1)]
-    pub seat_number: i32,
+    pub seat_number: Option<i32>,
+    /// The number in the row as it is printed, if that is not `seat_number`. Section, row and printed number together
+    /// are unique in a concert.
+    #[serde(default)]
+    #[schema(format = "text", min_length = 1, max_length = 40, example = "12A")]
+    pub number: Option<String>,
     /// The block of the hall.
     #[serde(default)]
     #[schema(format = "label", max_length = 40, example = "Floor")]
@@ -252,16 +259,23 @@ impl SeatsDraft {
                     return Err(BadField::new("range", format!("must name 1 to {bound} numbers, from 1 upward")));
                 }
                 let label = checked_labels("range", &range.section, &range.row, &range.grade)?;
+                let label = |number: i32| SeatLabel { number: number.to_string(), ..label.clone() };
                 let price = range.price.unwrap_or(base_price);
                 Ok((range.from..=range.to)
-                    .map(|seat_number| NewSeat { seat_number, price, label: label.clone() })
+                    .map(|number| NewSeat { seat_number: Some(number), price, label: label(number) })
                     .collect())
             }
             Self::Seats(seats) => seats
                 .iter()
                 .enumerate()
                 .map(|(at, seat)| {
-                    let label = checked_labels(&format!("seats[{at}]"), &seat.section, &seat.row, &seat.grade)?;
+                    let field = format!("seats[{at}]");
+                    let mut label = checked_labels(&field, &seat.section, &seat.row, &seat.grade)?;
+                    label.number = match (&seat.number, seat.seat_number) {
+                        (Some(number), _) => checked_number(&format!("{field}.number"), number)?,
+                        (None, Some(number)) => number.to_string(),
+                        (None, None) => return Err(BadField::new(field, "needs a seat_number, a number or both")),
+                    };
                     Ok(NewSeat { seat_number: seat.seat_number, price: seat.price.unwrap_or(base_price), label })
                 })
                 .collect(),
@@ -269,9 +283,18 @@ impl SeatsDraft {
     }
 }
 
+/// A printed number, in normalisation form C.
+///
+/// # Errors
+/// It is empty or too long, or has characters that cannot be seen.
+pub fn checked_number(field: &str, number: &str) -> Result<String, BadField> {
+    checked_text(field, number, LABEL_LEN_MAX)
+}
+
 fn checked_labels(field: &str, section: &str, row: &str, grade: &str) -> Result<SeatLabel, BadField> {
     let label = |name: &str, text: &str| checked_label(&format!("{field}.{name}"), text, LABEL_LEN_MAX);
-    Ok(SeatLabel { section: label("section", section)?, row: label("row", row)?, grade: label("grade", grade)? })
+    let (section, row, grade) = (label("section", section)?, label("row", row)?, label("grade", grade)?);
+    Ok(SeatLabel { section, row, number: String::new(), grade })
 }
 
 /// A concert with its seats, as a file to import lists them.
@@ -322,7 +345,7 @@ mod tests {
     fn a_list_is_never_read_as_the_fields_of_an_object() {
         assert!(serde_json::from_str::<SeatsDraft>(r#"{"range":{"from":1,"to":50}}"#).is_ok());
         assert!(serde_json::from_str::<SeatsDraft>(r#"{"seats":[{"seat_number":1}]}"#).is_ok());
-        for bad in [r#"{"range":[1,50,"","","",null]}"#, r#"{"seats":[[1,"","","",null]]}"#] {
+        for bad in [r#"{"range":[1,50,"","","",null]}"#, r#"{"seats":[[1,null,"","","",null]]}"#] {
             let said = serde_json::from_str::<SeatsDraft>(bad).unwrap_err().to_string();
             assert!(said.contains("expected an object"), "{said}");
         }

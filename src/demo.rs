@@ -125,10 +125,10 @@ async fn charge(office: &BoxOffice, user: UserId, reference: &str) -> Result<(),
 /// Four fans buy three seats each, unless some seat is sold already.
 async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
     let seats = office.store.seats(concert.concert_id).await?;
-    if seats.iter().any(|(seat, _)| seat.status == SeatStatus::Sold) {
+    if seats.iter().any(|seat| seat.status == SeatStatus::Sold) {
         return Ok(());
     }
-    let middle: Vec<SeatId> = seats.iter().skip(18).map(|(seat, _)| seat.seat_id).collect();
+    let middle: Vec<SeatId> = seats.iter().skip(18).map(|seat| seat.seat_id).collect();
     for (number, wanted) in middle.chunks(3).take(FANS).enumerate() {
         let number = number + 1;
         let fan = account(office, &format!("Demo Fan {number}"), &fan(number), Role::Buyer).await?;
@@ -294,7 +294,7 @@ mod tests {
             let numbers: Vec<_> = parts
                 .iter()
                 .flat_map(|part| part.check(concert.base_price).unwrap())
-                .map(|seat| seat.seat_number)
+                .filter_map(|seat| seat.seat_number)
                 .collect();
             assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
         }

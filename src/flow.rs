@@ -5,9 +5,12 @@
 mod accounts;
 pub mod concerts;
 pub mod endings;
+pub mod failed_sign_ins;
 pub(crate) mod health;
 pub mod line;
+pub mod seats_left;
 pub mod seen;
+pub mod tickets;
 
 use crate::{
     clock::{Clock, Ids},
@@ -20,18 +23,19 @@ use crate::{
     },
     seatmap::{MapForm, SeatMap, SeatMaps},
     sessions::Sessions,
-    store::{Page, PaymentFilter, ReservationFilter, Sharing, Store, StoreError},
+    store::{DebtFilter, Page, PaymentFilter, ReservationFilter, SeatCounts, Sharing, Store, StoreError},
     telemetry::Metrics,
 };
 use concerts::Concerts;
 use endings::Endings;
+use failed_sign_ins::FailedSignIns;
 use frontrow_domain::{
-    command::{Answer, Command, Idempotency, Novelty, Outcome, Request},
+    command::{Answer, Command, Idempotency, NewAdjustment, Novelty, Outcome, Request},
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, SeatId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry, Settlement},
     queue::Token,
     refusal::{Refusal, Thing},
     reservation::Reservation,
@@ -41,11 +45,14 @@ use frontrow_domain::{
     world::Changes,
 };
 use health::CompanyFaults;
+use seats_left::SeatsLeft;
 use seen::SeenSeats;
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicI64},
     time::Instant,
 };
+use tickets::RecentTickets;
 
 /// Whether the demo's accounts may be signed in to with the password that everybody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +113,12 @@ pub struct Followers {
     pub concerts: Concerts,
     /// Seats that somebody was refused a moment ago.
     pub seen: SeenSeats,
+    /// How many seats concerts have left.
+    pub seats_left: SeatsLeft,
+    /// The seats of reservations that were just committed.
+    pub tickets: RecentTickets,
+    /// Sign-ins to operators' accounts that failed, until they are written down.
+    pub failed_sign_ins: FailedSignIns,
 }
 
 impl Followers {
@@ -117,6 +130,9 @@ impl Followers {
             sessions: Sessions::new(sharing),
             concerts: Concerts::new(sharing),
             seen: SeenSeats::default(),
+            seats_left: SeatsLeft::new(sharing),
+            tickets: RecentTickets::default(),
+            failed_sign_ins: FailedSignIns::default(),
         }
     }
 
@@ -124,6 +140,8 @@ impl Followers {
     pub fn forget(&self) {
         self.seat_maps.forget();
         self.seen.forget();
+        self.seats_left.forget();
+        self.tickets.forget();
         self.forget_hearsay();
     }
 
@@ -140,6 +158,8 @@ impl Followers {
         self.sessions.publish(changes);
         self.concerts.publish(changes);
         self.seen.publish(changes);
+        self.seats_left.publish(changes);
+        self.tickets.publish(changes);
     }
 }
 
@@ -197,6 +217,15 @@ pub struct Done<T> {
     pub value: T,
     /// Whether it is a replay.
     pub novelty: Novelty,
+}
+
+/// What a correction of a balance came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Adjusted {
+    /// The history's new entry; none if the balance was 0 and nothing could be taken.
+    pub entry: Option<PointEntry>,
+    /// What is owed, if not all could be taken.
+    pub debt: Option<Debt>,
 }
 
 /// A new session, with the one copy of its secret.
@@ -269,6 +298,14 @@ impl BoxOffice {
     pub async fn seat_map(&self, id: ConcertId, form: MapForm) -> Result<Arc<SeatMap>, Stop> {
         self.concert(id).await?;
         Ok(self.followers.seat_maps.get(&*self.store, id, form).await?)
+    }
+
+    /// How many seats of each of these concerts are in each state, by one query at most.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn seats_left(&self, ids: &[ConcertId]) -> Result<HashMap<ConcertId, SeatCounts>, Stop> {
+        Ok(self.followers.seats_left.get(&*self.store, ids).await?)
     }
 
     /// Holds seats (예약생성), all or nothing.
@@ -409,6 +446,52 @@ impl BoxOffice {
         let done = self.run(caller, Command::Charge { user_id, amount, reference }, key).await?;
         match done.value {
             Outcome::Charged(entry) => Ok(Done { value: entry, novelty: done.novelty }),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Corrects a balance. What cannot be taken becomes a debt.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn adjust(
+        &self,
+        caller: Caller,
+        adjustment: NewAdjustment,
+        key: Option<Idempotency>,
+    ) -> Result<Done<Adjusted>, Stop> {
+        let done = self.run(caller, Command::Adjust(adjustment), key).await?;
+        match done.value {
+            Outcome::Adjusted { entry, debt } => Ok(Done { value: Adjusted { entry, debt }, novelty: done.novelty }),
+            _ => Err(UNEXPECTED),
+        }
+    }
+
+    /// Debts that match, newest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, Stop> {
+        Ok(self.store.debts(filter, page).await?)
+    }
+
+    /// Settles a debt.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn settle_debt(
+        &self,
+        caller: Caller,
+        debt_id: DebtId,
+        (how, reason): (Settlement, String),
+        key: Option<Idempotency>,
+    ) -> Result<Done<Debt>, Stop> {
+        // Whose it is never changes.
+        let debt = self.store.debt(debt_id).await?.ok_or(Refusal::NotFound { what: Thing::Debt })?;
+        let command = Command::SettleDebt { user_id: debt.user_id, debt_id, how, reason };
+        let done = self.run(caller, command, key).await?;
+        match done.value {
+            Outcome::Debt(debt) => Ok(Done { value: debt, novelty: done.novelty }),
             _ => Err(UNEXPECTED),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod books;
 pub mod concerts;
 pub mod cors;
 pub mod docs;
@@ -21,6 +22,8 @@ pub mod problem;
 pub mod queue;
 pub mod reply;
 pub mod reservations;
+pub mod seats;
+pub mod tickets;
 pub mod users;
 
 use crate::{
@@ -78,12 +81,19 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(operator::concert, operator::update_concert))
         .routes(routes!(operator::cancel_concert))
         .routes(routes!(operator::refund_concert))
-        .routes(routes!(operator::add_seats))
+        .routes(routes!(operator::add_seats, seats::change))
+        .routes(routes!(seats::remove))
         .routes(routes!(operator::block_seats))
         .routes(routes!(operator::free_seats))
         .routes(routes!(operator::rooms))
         .routes(routes!(operator::room, operator::set_room))
         .routes(routes!(operator::users))
+        .routes(routes!(books::user))
+        .routes(routes!(books::history))
+        .routes(routes!(books::adjust))
+        .routes(routes!(books::debts))
+        .routes(routes!(books::settle))
+        .routes(routes!(books::door_list))
         .routes(routes!(accounts::lock))
         .routes(routes!(accounts::unlock))
         .routes(routes!(accounts::issue_reset_link))

@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod door_list;
 pub mod engine;
 pub mod flow;
 pub mod gzip;

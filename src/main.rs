@@ -9,7 +9,7 @@ use frontrow::{
         Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
         ServerUrl, UserCommand,
     },
-    demo,
+    demo, door_list,
     flow::BoxOffice,
     http::listener,
     lock::{self, FolderLock},
@@ -25,6 +25,7 @@ use frontrow_domain::{
         Command::{LockUser, RenameUser, RenewLine, SetRole, UnlockUser},
         Proof, Worth,
     },
+    id::ConcertId,
     money::Money,
     user::{Caller, Role, User, UserStatus},
 };
@@ -32,6 +33,7 @@ use std::{
     io::{Read as _, Write as _},
     path::Path,
     process::ExitCode,
+    sync::Arc,
     time::Instant,
 };
 use tokio::sync::watch;
@@ -82,6 +84,7 @@ fn run() -> anyhow::Result<ExitCode> {
             Command::Operator(command) => operators(&config, command).await,
             Command::User(command) => users(&config, command).await,
             Command::Concert(ConcertCommand::Import { file }) => import(&config, &file).await,
+            Command::Concert(ConcertCommand::DoorList { concert_id }) => print_door_list(&config, concert_id).await,
             Command::Line(LineCommand::Renew) => renew_lines(&config).await,
             Command::Check | Command::Config | Command::Keys(_) => Ok(()),
         }
@@ -416,4 +419,22 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
         println!("Concert {}: {} with {count} seats.", created.concert_id, created.title);
     }
     Ok(())
+}
+
+async fn print_door_list(config: &Config, concert_id: i64) -> anyhow::Result<()> {
+    let concert_id = ConcertId::try_from(concert_id).map_err(anyhow::Error::msg)?;
+    lock::check_beside(config)?;
+    let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
+    let store = Arc::clone(&opened.app.office.store);
+    let printed = async {
+        store.concert(concert_id).await?.with_context(|| format!("there is no concert {concert_id}"))?;
+        let mut pages = door_list::Pages::of(Arc::clone(&store), concert_id);
+        while let Some(page) = pages.next().await? {
+            std::io::stdout().write_all(page.as_bytes()).context("the list could not be written")?;
+        }
+        Ok(())
+    };
+    let printed = printed.await;
+    app::close(opened).await;
+    printed
 }

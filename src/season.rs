@@ -3,7 +3,7 @@
 use crate::{
     catalog::{BadField, ConcertDraft, ConcertFile, SeatsDraft},
     flow::BoxOffice,
-    store::{ConcertFilter, Page, Store, StoreError, memory::MemoryStore},
+    store::{ConcertFilter, ConcertPlace, Page, Store, StoreError, memory::MemoryStore},
 };
 use anyhow::{Context as _, anyhow, bail};
 use frontrow_domain::{
@@ -76,7 +76,7 @@ async fn find(office: &BoxOffice, new: &NewConcert) -> Result<Option<Concert>, S
 pub async fn concerts(office: &BoxOffice, filter: &ConcertFilter) -> Result<Vec<Concert>, StoreError> {
     let mut all: Vec<Concert> = Vec::new();
     loop {
-        let after = all.last().map(|concert| concert.concert_id);
+        let after = all.last().map(ConcertPlace::of);
         let page = office.store.concerts(filter, Page { after, limit: PAGE }).await?;
         if page.is_empty() {
             return Ok(all);

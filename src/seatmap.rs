@@ -117,14 +117,19 @@ impl SeatMaps {
 
     /// Takes in what a committed batch changed.
     pub fn publish(&self, changes: &Changes) {
-        if changes.seats.is_empty() {
+        if changes.seats.is_empty() && changes.removed_seats.is_empty() {
             return;
         }
         let halls = self.halls.read().unwrap_or_else(PoisonError::into_inner);
+        for seat in &changes.removed_seats {
+            if let Some(hall) = halls.get(&seat.concert_id) {
+                hall.remove(seat.seat_id);
+            }
+        }
         for seats in [&changes.seats.updated, &changes.seats.inserted] {
             for seats in seats.chunk_by(|one, other| one.concert_id == other.concert_id) {
                 if let Some(hall) = seats.first().and_then(|seat| halls.get(&seat.concert_id)) {
-                    hall.publish(seats, &changes.new_labels);
+                    hall.publish(seats);
                 }
             }
         }
@@ -133,6 +138,11 @@ impl SeatMaps {
     /// Forgets every map, so that the next look reads the store.
     pub fn forget(&self) {
         self.halls.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets the map of a concert that another instance has changed, so that the next look reads the store.
+    pub fn forget_one(&self, id: ConcertId) {
+        self.halls.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// The map of a concert. Where this process alone changes the store, the seats are read when nobody has looked for

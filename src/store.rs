@@ -13,19 +13,19 @@ use async_trait::async_trait;
 use frontrow_domain::{
     command::{Answer, Request},
     concert::{Concert, ConcertStatus},
-    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     outage::{Outage, Outages},
     payment::{Payment, PaymentStatus},
-    points::{Point, PointEntry},
+    points::{Debt, DebtStatus, Point, PointEntry},
     queue::{Room, Token},
     reservation::{Reservation, ReservationStatus},
     retention::Leftover,
-    seat::{Seat, SeatLabel, SeatStatus},
+    seat::{Seat, SeatLabel, SeatPlace, SeatStatus},
     time::{Span, Time},
     user::{Session, User},
     world::{AuditEntry, Changes},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A database that keeps a box office.
 ///
@@ -110,25 +110,31 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         }))
     }
 
-    /// Concerts that match, by number.
-    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError>;
+    /// Concerts that match, those first that start first.
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError>;
 
     /// A concert.
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError>;
 
-    /// The seats of a concert with their places in the hall, by seat number.
-    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError>;
+    /// The seats of a concert, by seat number.
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError>;
 
     /// The seats of a concert that changed at `since` or after it, with the store's clock. Where several instances
     /// share the database, a change may become visible up to [`LATE_MAX`] after the moment it bears.
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
         let now = self.now().await?;
-        let seats = self.seats(concert).await?.into_iter().map(|(seat, _)| seat);
-        Ok((seats.filter(|seat| seat.updated_at >= since).collect(), now))
+        let mut seats = self.seats(concert).await?;
+        seats.retain(|seat| seat.updated_at >= since);
+        Ok((seats, now))
     }
 
+    /// How many seats of each of these concerts are in each state, in one query; those without a seat are left out.
+    async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError>;
+
     /// How many seats of a concert are in each state.
-    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError>;
+    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
+        Ok(self.seat_counts_of(&[concert]).await?.pop().map_or_else(SeatCounts::default, |(_, counts)| counts))
+    }
 
     /// Cancelled concerts that are not wound up, by number.
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError>;
@@ -150,6 +156,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The pending reservations that end first, at `until` or before: at most `limit`.
     async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError>;
 
+    /// Which seats of which concerts these reservations are of, in one query; those that are unknown are left out.
+    async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError>;
+
+    /// Who sits where: the sold seats of a concert by seat number from behind `after` on, at most `limit`.
+    async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError>;
+
     /// A payment.
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError>;
 
@@ -161,6 +173,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// A user's point history, newest first.
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError>;
+
+    /// A debt.
+    async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError>;
+
+    /// Debts that match, newest first.
+    async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError>;
 
     /// The operators' audit log, newest first.
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError>;
@@ -361,6 +379,73 @@ pub struct Page<K> {
     pub limit: u32,
 }
 
+/// Where a concert stands in the list: those that start first come first, and of one moment that with the lower number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConcertPlace {
+    /// When it starts.
+    pub starts_at: Time,
+    /// Which concert.
+    pub concert_id: ConcertId,
+}
+
+/// The moment in microseconds, a dot, the number.
+impl std::fmt::Display for ConcertPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.starts_at.micros(), self.concert_id)
+    }
+}
+
+impl ConcertPlace {
+    /// Where a concert stands.
+    #[must_use]
+    pub const fn of(concert: &Concert) -> Self {
+        Self { starts_at: concert.starts_at, concert_id: concert.concert_id }
+    }
+}
+
+/// The seat of a reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketPlace {
+    /// Which reservation.
+    pub reservation_id: ReservationId,
+    /// Of which concert.
+    pub concert_id: ConcertId,
+    /// What that is called.
+    pub title: String,
+    /// Which seat.
+    pub seat_id: SeatId,
+    /// Its place in the order of the concert's seats.
+    pub seat_number: i32,
+    /// Where it is.
+    pub place: SeatPlace,
+}
+
+/// A sold seat, and who has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorLine {
+    /// The seat's place in the order of all.
+    pub seat_number: i32,
+    /// Where it is.
+    pub label: SeatLabel,
+    /// What its user is called.
+    pub name: String,
+    /// The reservation.
+    pub reservation_id: ReservationId,
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// When it was paid.
+    pub paid_at: Time,
+}
+
+/// Which debts; what is none matches all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DebtFilter {
+    /// Whose.
+    pub user: Option<UserId>,
+    /// Standing where.
+    pub status: Option<DebtStatus>,
+}
+
 /// Which concerts; what is none matches all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConcertFilter {
@@ -448,10 +533,11 @@ pub struct SeatCounts {
 }
 
 impl SeatCounts {
-    /// Counts of rows by status.
-    pub(crate) fn of(rows: impl IntoIterator<Item = (SeatStatus, i64)>) -> Self {
-        let mut counts = Self::default();
-        for (status, count) in rows {
+    /// Counts of rows by concert and status.
+    pub(crate) fn of(rows: impl IntoIterator<Item = (ConcertId, SeatStatus, i64)>) -> Vec<(ConcertId, Self)> {
+        let mut all: BTreeMap<ConcertId, Self> = BTreeMap::new();
+        for (concert, status, count) in rows {
+            let counts = all.entry(concert).or_default();
             *match status {
                 SeatStatus::Available => &mut counts.available,
                 SeatStatus::Held => &mut counts.held,
@@ -459,7 +545,7 @@ impl SeatCounts {
                 SeatStatus::Blocked => &mut counts.blocked,
             } += count;
         }
-        counts
+        all.into_iter().collect()
     }
 }
 

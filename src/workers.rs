@@ -30,6 +30,8 @@ use tokio::{sync::watch, task::JoinSet};
 const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
+/// How often failed sign-ins to operators' accounts are written into the audit log.
+const SIGN_INS_TICK: Duration = Duration::from_mins(1);
 /// How often those who have not asked for a while are forgotten by the rate limits.
 const LIMITS_TICK: Duration = Duration::from_mins(1);
 
@@ -46,6 +48,7 @@ pub fn start(app: &Shared, retention: Retention, stop: &watch::Receiver<bool>) -
     workers.spawn(until(stop.clone(), find_rooms(Arc::clone(office))));
     workers.spawn(until(stop.clone(), wind_up::wind_up_concerts(Arc::clone(office))));
     workers.spawn(until(stop.clone(), probe_store(Arc::clone(office))));
+    workers.spawn(note_failed_sign_ins(Arc::clone(office), stop.clone()));
     workers.spawn(until(stop.clone(), retention::prune(Arc::clone(office), retention)));
     if let Some(kept) = retention.idle_accounts {
         workers.spawn(until(stop.clone(), retention::erase_idle_accounts(Arc::clone(office), kept)));
@@ -113,6 +116,22 @@ async fn probe_store(office: Arc<BoxOffice>) {
         }
         rounds = rounds.wrapping_add(1);
         tokio::time::sleep(PROBE_TICK).await;
+    }
+}
+
+/// Writes down which sign-ins to operators' accounts failed, from time to time and at last when the server stops.
+async fn note_failed_sign_ins(office: Arc<BoxOffice>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let is_last = tokio::select! {
+            () = rest(&office, SIGN_INS_TICK) => false,
+            _ = stop.changed() => true,
+        };
+        if let Err(error) = office.write_failed_sign_ins().await {
+            tracing::warn!(%error, "failed sign-ins of operators are not in the audit log yet");
+        }
+        if is_last {
+            return;
+        }
     }
 }
 

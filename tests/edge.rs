@@ -78,7 +78,7 @@ async fn list(QueryParams(query): QueryParams<ListQuery>) -> Json<Value> {
 
 async fn held() -> HttpResult<()> {
     let held_until = NOW.plus(Span::from_millis(41_001));
-    Err(Refusal::SeatHeld { seat_id: SeatId::new(7), held_until }.into())
+    Err(Refusal::SeatHeld { seat_id: SeatId::new(7), held_until, holder: None }.into())
 }
 
 async fn panics() -> HttpResult<()> {

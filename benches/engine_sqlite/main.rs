@@ -180,9 +180,9 @@ fn prepare(path: &Path) -> Result<Vec<Buyer>> {
         )?
         .execute(params![number, user.0, START, START + 90_000_000])?;
         tx.prepare_cached(
-            "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", grade, created_at,
-                 updated_at)
-             VALUES (?1, 1, ?1, 120000, 'available', 'Floor', 'A', 'VIP', ?2, ?2)",
+            "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade,
+                 created_at, updated_at)
+             VALUES (?1, 1, ?1, 120000, 'available', 'Floor', 'A', ?1, 'VIP', ?2, ?2)",
         )?
         .execute(params![number, START])?;
         tx.prepare_cached("INSERT INTO point VALUES (?1, ?2, 1000000, 1, ?3, ?3)")?

@@ -193,11 +193,12 @@ pub(crate) async fn concert(
     let mut first = None;
     for from in (1..=seats).step_by(50_000) {
         let part = (from..=seats.min(from + 49_999)).map(|seat_number| NewSeat {
-            seat_number,
+            seat_number: Some(seat_number),
             price: Money::new(1_000),
             label: SeatLabel {
                 section: format!("S{}", seat_number / 5_000),
                 row: format!("{}", seat_number / 50),
+                number: seat_number.to_string(),
                 grade: "R".to_owned(),
             },
         });

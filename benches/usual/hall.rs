@@ -290,10 +290,10 @@ pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
              FROM generate_series(1, {concerts}) n"
         ),
         format!(
-            "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", grade, created_at,
+            "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade, created_at,
                  updated_at)
              SELECT nextval('seat_ids'), (n - 1) / {seats} + 1, (n - 1) % {seats} + 1, 1000, 'available', 'Floor',
-                 'A', 'VIP', {now}, {now}
+                 'A', ((n - 1) % {seats} + 1)::text, 'VIP', {now}, {now}
              FROM generate_series(1, {concerts} * {seats}) n"
         ),
         format!(

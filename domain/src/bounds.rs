@@ -2,13 +2,13 @@
 //! nothing.
 
 use crate::{
-    command::{Command, ConcertChange, Erasure, NewConcert, NewPassword},
+    command::{Command, ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword},
     refusal::Refusal,
     rules::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
-    seat::{NewSeat, SeatAction},
+    seat::{NewSeat, SeatAction, SeatChange, SeatLabel},
 };
 use std::ops::RangeInclusive;
 
@@ -46,8 +46,17 @@ impl Command {
                     SeatAction::Free => Ok(()),
                 }
             }
+            Self::ChangeSeats { seat_ids, change, .. } => {
+                count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;
+                let SeatChange { section, row, number, grade, price: _ } = change;
+                label_parts([section, row, number, grade].into_iter().flatten())
+            }
+            Self::RemoveSeats { seat_ids, .. } => {
+                count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")
+            }
             Self::Register(user) => texts([user.name.as_str(), &user.email, &user.password_hash]),
             Self::Charge { reference, .. } => texts(reference.as_deref()),
+            Self::Adjust(NewAdjustment { reason, reference, .. }) => texts([reason.as_str(), reference]),
             Self::CreateConcert(NewConcert { title, artist, venue, time_zone, .. }) => {
                 texts([title.as_str(), artist, venue, time_zone])
             }
@@ -57,7 +66,7 @@ impl Command {
                 let all = [title.as_ref(), artist.as_ref(), venue.as_ref(), time_zone.as_ref(), reason];
                 texts(all.into_iter().flatten().map(String::as_str))
             }
-            Self::CancelConcert { reason, .. } => texts([reason.as_str()]),
+            Self::CancelConcert { reason, .. } | Self::SettleDebt { reason, .. } => texts([reason.as_str()]),
             Self::WindUp { seat_ids, payment_ids, .. } => {
                 count("Name", seat_ids.len(), 0..=WIND_UP_MAX, "seats")?;
                 count("Name", payment_ids.len(), 0..=WIND_UP_MAX, "payments")
@@ -77,6 +86,7 @@ impl Command {
             | Self::UnlockUser { .. }
             | Self::IssueResetLink { .. }
             | Self::OpenSession { .. }
+            | Self::NoteFailedSignIns { .. }
             | Self::CloseSession { .. }
             | Self::IssueToken { .. }
             | Self::ActivateToken { .. }
@@ -111,8 +121,14 @@ fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
 }
 
 fn labels(seats: &[NewSeat]) -> Result<(), Refusal> {
-    let fits = |text: &String| text.len() <= LABEL_BYTES_MAX;
-    if seats.iter().all(|NewSeat { label, .. }| fits(&label.section) && fits(&label.row) && fits(&label.grade)) {
+    label_parts(seats.iter().flat_map(|NewSeat { label, .. }| {
+        let SeatLabel { section, row, number, grade } = label;
+        [section, row, number, grade]
+    }))
+}
+
+fn label_parts<'a>(mut parts: impl Iterator<Item = &'a String>) -> Result<(), Refusal> {
+    if parts.all(|text| text.len() <= LABEL_BYTES_MAX) {
         return Ok(());
     }
     Err(Refusal::Malformed { reason: format!("A part of a seat's label has at most {LABEL_BYTES_MAX} bytes.") })

@@ -2,15 +2,15 @@
 
 use crate::{
     concert::{Concert, ConcertStatus, Fold},
-    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
-    points::PointEntry,
+    points::{Debt, PointEntry, Settlement},
     queue::{Fence, Gate, Room, Token},
     refusal::Refusal,
     reservation::Reservation,
     rules::TOKENS_PER_ADVANCE_MAX,
-    seat::{NewSeat, SeatAction},
+    seat::{NewSeat, SeatAction, SeatChange, SeatPlace},
     time::Time,
     user::{Caller, NewUser, Role, Session, User},
 };
@@ -228,6 +228,26 @@ pub enum Command {
         /// itself may name one.
         reference: Option<String>,
     },
+    /// The box office corrects a balance. What cannot be taken becomes a debt.
+    Adjust(NewAdjustment),
+    /// The box office settles a debt.
+    SettleDebt {
+        /// Whose.
+        user_id: UserId,
+        /// Which debt.
+        debt_id: DebtId,
+        /// How.
+        how: Settlement,
+        /// Why, for the audit log.
+        reason: String,
+    },
+    /// Sign-ins to an operator's account failed, says the box office.
+    NoteFailedSignIns {
+        /// Whose account.
+        user_id: UserId,
+        /// How many, since they were noted last.
+        count: u32,
+    },
     /// An operator creates a concert.
     CreateConcert(NewConcert),
     /// An operator changes a concert.
@@ -281,6 +301,22 @@ pub enum Command {
         /// What happens to them.
         action: SeatAction,
     },
+    /// An operator changes seats that nobody has.
+    ChangeSeats {
+        /// Of which concert.
+        concert_id: ConcertId,
+        /// Which seats.
+        seat_ids: Vec<SeatId>,
+        /// What changes of each.
+        change: SeatChange,
+    },
+    /// An operator removes seats that nobody has ever had.
+    RemoveSeats {
+        /// Of which concert.
+        concert_id: ConcertId,
+        /// Which seats.
+        seat_ids: Vec<SeatId>,
+    },
     /// An operator changes a room's settings.
     SetRoom {
         /// Which room.
@@ -294,6 +330,19 @@ pub enum Command {
         /// Which line.
         room_id: RoomId,
     },
+}
+
+/// A correction of a balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAdjustment {
+    /// Whose balance.
+    pub user_id: UserId,
+    /// How much is given, or taken where it is negative.
+    pub amount: Money,
+    /// Why, for the user's statement and the audit log.
+    pub reason: String,
+    /// What it is booked under: used once for each user.
+    pub reference: String,
 }
 
 /// The PHC string of a password's hash.
@@ -431,6 +480,9 @@ pub struct ConcertChange {
     /// Why, for the buyers; `Some(None)` takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<Option<String>>,
+    /// Gives it a room of its own with this cap, before its sale opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_room_max_active: Option<i64>,
 }
 
 /// What an operator changes of a room; none leaves it.
@@ -502,6 +554,15 @@ pub enum Outcome {
     Refunded(Payment),
     /// The points were charged.
     Charged(PointEntry),
+    /// The balance was corrected.
+    Adjusted {
+        /// The history's new entry; none where nothing could be taken.
+        entry: Option<PointEntry>,
+        /// What is owed, if not all could be taken.
+        debt: Option<Debt>,
+    },
+    /// The debt as it now is.
+    Debt(Debt),
     /// The concert as it now is.
     Concert(Concert),
     /// So much of a cancelled concert was wound up.
@@ -523,7 +584,7 @@ pub enum Outcome {
         /// Until when.
         expires_at: Time,
     },
-    /// So many seats were blocked or freed.
+    /// So many seats were blocked, freed, changed or removed.
     SeatsSet(u32),
     /// The room as it now is.
     Room(Room),
@@ -604,8 +665,14 @@ pub struct Keys {
     pub points: Vec<UserId>,
     /// External references of charges that may have been used.
     pub references: Vec<String>,
-    /// Concerts and numbers of seats that may exist.
-    pub seat_numbers: Vec<(ConcertId, Vec<i32>)>,
+    /// References of adjustments of users that may have been used.
+    pub adjustments: Vec<(UserId, String)>,
+    /// Debts by id.
+    pub debts: Vec<DebtId>,
+    /// Concerts that get seats: which of these numbers and places they have, and their highest number.
+    pub new_seats: Vec<(ConcertId, Vec<i32>, Vec<SeatPlace>)>,
+    /// Concerts whose seats move: the places in them that the change may make.
+    pub moved_seats: Vec<(ConcertId, SeatChange)>,
     /// How many new rows there may be at most.
     pub demand: Demand,
 }
@@ -629,6 +696,8 @@ pub struct Demand {
     pub history: usize,
     /// Ids of audit lines.
     pub audit: usize,
+    /// Ids of debts.
+    pub debts: usize,
 }
 
 fn raise(count: &mut usize, by: usize) {
@@ -668,7 +737,17 @@ impl Keys {
             | Command::SetPassword(_)
             | Command::RedeemResetLink { .. }
             | Command::EraseUser(_) => self.add_account(&request.command),
-            Command::OpenSession { session, .. } => self.users.push(session.user_id),
+            Command::OpenSession { session, .. } => {
+                self.users.push(session.user_id);
+                raise(&mut self.demand.audit, usize::from(session.role == Role::Operator));
+            }
+            Command::NoteFailedSignIns { user_id, .. } => {
+                self.users.push(*user_id);
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::Charge { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
+                self.add_points(&request.command);
+            }
             Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
             Command::IssueToken { room_id, concert_id } => {
                 self.rooms.push(*room_id);
@@ -717,21 +796,15 @@ impl Keys {
                 raise(&mut self.demand.history, 1);
                 raise(&mut self.demand.audit, 1);
             }
-            Command::Charge { user_id, reference, .. } => {
-                self.users.push(*user_id);
-                self.points.push(*user_id);
-                self.references.extend(reference.clone());
-                raise(&mut self.demand.points, 1);
-                raise(&mut self.demand.history, 1);
-                raise(&mut self.demand.audit, 1);
-            }
             Command::CreateConcert(_)
             | Command::UpdateConcert { .. }
             | Command::CancelConcert { .. }
             | Command::RefundConcert { .. }
             | Command::SettleConcert { .. }
             | Command::WindUp { .. }
-            | Command::AddSeats { .. } => self.add_concert(&request.command),
+            | Command::AddSeats { .. }
+            | Command::ChangeSeats { .. }
+            | Command::RemoveSeats { .. } => self.add_concert(&request.command),
             Command::SetSeats { seat_ids, .. } => {
                 self.seats.extend(seat_ids);
                 raise(&mut self.demand.audit, 1);
@@ -741,6 +814,31 @@ impl Keys {
                 raise(&mut self.demand.audit, 1);
             }
         }
+    }
+
+    /// Points that the box office moves, and a line of the audit log.
+    fn add_points(&mut self, command: &Command) {
+        let user_id = match command {
+            Command::Charge { user_id, reference, .. } => {
+                self.references.extend(reference.clone());
+                user_id
+            }
+            Command::Adjust(NewAdjustment { user_id, reference, .. }) => {
+                self.adjustments.push((*user_id, reference.clone()));
+                raise(&mut self.demand.debts, 1);
+                user_id
+            }
+            Command::SettleDebt { user_id, debt_id, .. } => {
+                self.debts.push(*debt_id);
+                user_id
+            }
+            _ => return,
+        };
+        self.users.push(*user_id);
+        self.points.push(*user_id);
+        raise(&mut self.demand.points, 1);
+        raise(&mut self.demand.history, 1);
+        raise(&mut self.demand.audit, 1);
     }
 
     /// A change of an account that exists: the user, and a line of the audit log.
@@ -787,8 +885,21 @@ impl Keys {
             }
             Command::AddSeats { concert_id, seats } => {
                 self.concerts.push(*concert_id);
-                self.seat_numbers.push((*concert_id, seats.iter().map(|seat| seat.seat_number).collect()));
+                let numbers = seats.iter().filter_map(|seat| seat.seat_number).collect();
+                let places = seats.iter().filter_map(|seat| Some(seat.printed()?.place())).collect();
+                self.new_seats.push((*concert_id, numbers, places));
                 raise(&mut self.demand.seats, seats.len());
+            }
+            Command::ChangeSeats { concert_id, seat_ids, change } => {
+                self.concerts.push(*concert_id);
+                self.seats.extend(seat_ids);
+                if change.moves() {
+                    self.moved_seats.push((*concert_id, change.clone()));
+                }
+            }
+            Command::RemoveSeats { concert_id, seat_ids } => {
+                self.concerts.push(*concert_id);
+                self.seats.extend(seat_ids);
             }
             _ => return,
         }

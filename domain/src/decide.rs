@@ -7,6 +7,7 @@ mod holds;
 mod operators;
 mod payments;
 mod points;
+mod seats;
 mod tokens;
 mod users;
 
@@ -93,6 +94,11 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::Charge { user_id, amount, reference } => {
             points::charge(world, caller, *user_id, *amount, reference.as_deref())
         }
+        Command::Adjust(adjustment) => points::adjust(world, caller, adjustment),
+        Command::SettleDebt { user_id, debt_id, how, reason } => {
+            points::settle(world, caller, *user_id, *debt_id, *how, reason)
+        }
+        Command::NoteFailedSignIns { user_id, count } => users::note_failed_sign_ins(world, caller, *user_id, *count),
         Command::CreateConcert(concert) => concerts::create(world, caller, concert),
         Command::UpdateConcert { concert_id, change } => concerts::update(world, caller, *concert_id, change),
         Command::CancelConcert { concert_id, reason } => concerts::cancel(world, caller, *concert_id, reason),
@@ -101,8 +107,12 @@ fn apply(world: &mut World, request: &Request) -> Decision {
             concerts::wind_up(world, caller, *concert_id, seat_ids, payment_ids)
         }
         Command::SettleConcert { concert_id, seen } => concerts::settle(world, caller, *concert_id, *seen),
-        Command::AddSeats { concert_id, seats } => operators::add_seats(world, caller, *concert_id, seats),
-        Command::SetSeats { seat_ids, action } => operators::set_seats(world, caller, seat_ids, action),
+        Command::AddSeats { concert_id, seats } => seats::add(world, caller, *concert_id, seats),
+        Command::SetSeats { seat_ids, action } => seats::set(world, caller, seat_ids, action),
+        Command::ChangeSeats { concert_id, seat_ids, change } => {
+            seats::change(world, caller, *concert_id, seat_ids, change)
+        }
+        Command::RemoveSeats { concert_id, seat_ids } => seats::remove(world, caller, *concert_id, seat_ids),
         Command::SetRoom { room_id, change } => operators::set_room(world, caller, *room_id, change),
         Command::RenewLine { room_id } => operators::renew_line(world, caller, *room_id),
     }

@@ -81,6 +81,10 @@ numeric_id!(
     HistoryId
 );
 numeric_id!(
+    /// What a user owes.
+    DebtId
+);
+numeric_id!(
     /// One line of the operators' audit log.
     AuditId
 );

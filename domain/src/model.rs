@@ -4,20 +4,20 @@ use crate::{
     command::{Answer, KeptAnswer, Keys, Request},
     concert::Concert,
     decide::decide_all,
-    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     outage::{Outage, Outages},
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry, PointKind},
     queue::{Room, Token, TokenStatus, can_expire, first_due},
     reservation::Reservation,
     retention::{Leftover, is_reservation_over, is_token_over},
     rules::Rules,
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     time::Time,
     user::{ResetLink, Session, User, UserStatus},
     world::{AuditEntry, Changes, NextIds, RoomCounts, World},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Every row of a box office.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,8 +42,6 @@ pub struct Model {
     pub concerts: BTreeMap<ConcertId, Concert>,
     /// Seats.
     pub seats: BTreeMap<SeatId, Seat>,
-    /// Where the seats are.
-    pub labels: HashMap<SeatId, SeatLabel>,
     /// Reservations.
     pub reservations: BTreeMap<ReservationId, Reservation>,
     /// Payments.
@@ -52,6 +50,8 @@ pub struct Model {
     pub points: BTreeMap<UserId, Point>,
     /// Point histories, oldest first.
     pub history: Vec<PointEntry>,
+    /// What users owe.
+    pub debts: BTreeMap<DebtId, Debt>,
     /// Rooms.
     pub rooms: BTreeMap<RoomId, Room>,
     /// The caps that rooms have had, and from when.
@@ -113,8 +113,26 @@ impl Model {
             }
         }
         for reference in &keys.references {
-            if self.history.iter().any(|entry| entry.reference.as_ref() == Some(reference)) {
+            let uses =
+                |entry: &PointEntry| entry.kind == PointKind::Charge && entry.reference.as_ref() == Some(reference);
+            if self.history.iter().any(uses) {
                 world.references.insert(reference.clone());
+            }
+        }
+        for (user, reference) in &keys.adjustments {
+            let adjusts = |entry: &PointEntry| {
+                entry.kind == PointKind::Adjustment
+                    && entry.user_id == *user
+                    && entry.reference.as_ref() == Some(reference)
+            };
+            let owes = |debt: &Debt| debt.user_id == *user && debt.reference == *reference;
+            if self.history.iter().any(adjusts) || self.debts.values().any(owes) {
+                world.adjustments.insert((*user, reference.clone()));
+            }
+        }
+        for id in &keys.debts {
+            if let Some(debt) = self.debts.get(id) {
+                world.debts.load(*id, debt.clone());
             }
         }
         self.load_queue(&mut world, keys);
@@ -200,12 +218,25 @@ impl Model {
         for user in &keys.points {
             self.load_point(world, *user);
         }
-        for (concert, numbers) in &keys.seat_numbers {
-            for seat in self.seats.values().filter(|seat| seat.concert_id == *concert) {
+        let of = |concert: ConcertId| self.seats.values().filter(move |seat| seat.concert_id == concert);
+        for (concert, numbers, places) in &keys.new_seats {
+            let (numbers, places): (HashSet<_>, HashSet<_>) = (numbers.iter().collect(), places.iter().collect());
+            for seat in of(*concert) {
                 if numbers.contains(&seat.seat_number) {
                     world.seat_numbers.insert((*concert, seat.seat_number));
                 }
+                let place = seat.label.place();
+                if places.contains(&place) {
+                    world.seat_places.entry(*concert).or_default().insert(place);
+                }
             }
+            if let Some(highest) = of(*concert).map(|seat| seat.seat_number).max() {
+                world.highest_seats.insert(*concert, highest);
+            }
+        }
+        for (concert, change) in &keys.moved_seats {
+            let places = of(*concert).map(|seat| seat.label.place()).filter(|place| change.may_make(place));
+            world.seat_places.entry(*concert).or_default().extend(places);
         }
     }
 
@@ -295,12 +326,15 @@ impl Model {
         }
         self.sessions.extend(changes.new_sessions.iter().map(|session| (session.secret_hash, *session)));
         self.concerts.extend(changes.concerts.iter().map(|row| (row.concert_id, row.clone())));
+        for removed in &changes.removed_seats {
+            self.seats.remove(&removed.seat_id);
+        }
         self.seats.extend(changes.seats.iter().map(|row| (row.seat_id, row.clone())));
-        self.labels.extend(changes.new_labels.iter().map(|(id, label)| (*id, label.clone())));
         self.reservations.extend(changes.reservations.iter().map(|row| (row.reservation_id, row.clone())));
         self.payments.extend(changes.payments.iter().map(|row| (row.payment_id, row.clone())));
         self.points.extend(changes.points.iter().map(|row| (row.user_id, *row)));
         self.history.extend(changes.history.iter().cloned());
+        self.debts.extend(changes.debts.iter().map(|row| (row.debt_id, row.clone())));
         self.rooms.extend(changes.rooms.iter().map(|row| (row.room_id, row.clone())));
         self.caps.extend(changes.caps.iter().map(|(room, cap)| (changes.now, *room, *cap)));
         self.tokens.extend(changes.tokens.iter().map(|row| (row.id, *row)));

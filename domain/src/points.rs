@@ -1,7 +1,7 @@
 //! Points: a balance that is never below zero, and a history that only grows.
 
 use crate::{
-    id::{HistoryId, PaymentId, PointId, UserId},
+    id::{DebtId, HistoryId, PaymentId, PointId, UserId},
     money::Money,
     refusal::Refusal,
     rules::Rules,
@@ -38,6 +38,8 @@ pub enum PointKind {
     Use,
     /// A payment was given back.
     Refund,
+    /// An operator corrected the balance.
+    Adjustment,
 }
 
 /// One entry of a user's history. Never changed, never deleted.
@@ -48,7 +50,7 @@ pub struct PointEntry {
     pub history_id: HistoryId,
     /// Whose.
     pub user_id: UserId,
-    /// The change: negative for a use.
+    /// The change: negative for a use, and for an adjustment that takes.
     pub amount: Money,
     /// What moved the points.
     #[serde(rename = "type")]
@@ -62,10 +64,88 @@ pub struct PointEntry {
     pub version: i64,
     /// The payment that it belongs to, for a use or a refund.
     pub payment_id: Option<PaymentId>,
-    /// The payment provider's reference of a charge; unique for ever.
+    /// The payment provider's reference of a charge, unique for ever, or what an adjustment was booked under, unique
+    /// among the user's.
     pub reference: Option<String>,
     /// When.
     pub created_at: Time,
+}
+
+/// Where a debt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DebtStatus {
+    /// The user owes it.
+    Open,
+    /// It was taken from the balance. Final.
+    Collected,
+    /// It was given up, or paid in another way. Final.
+    Waived,
+}
+
+/// What an adjustment could not take, because a balance is never below zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Debt {
+    /// Which debt.
+    pub debt_id: DebtId,
+    /// Whose.
+    pub user_id: UserId,
+    /// How much is owed.
+    pub amount: Money,
+    /// Why the points were to be taken.
+    #[cfg_attr(feature = "openapi", schema(example = "Chargeback of 2027-03-02"))]
+    pub reason: String,
+    /// What the adjustment was booked under.
+    #[cfg_attr(feature = "openapi", schema(example = "chargeback-000017"))]
+    pub reference: String,
+    /// Where it stands.
+    pub status: DebtStatus,
+    /// When it arose.
+    pub created_at: Time,
+    /// When it was settled.
+    pub settled_at: Option<Time>,
+}
+
+/// How an operator settles a debt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Settlement {
+    /// All of it is taken from the balance.
+    Collect,
+    /// It is given up, or was paid in another way.
+    Waive,
+}
+
+/// Points to give or take, and how much of a debt they leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adjustment {
+    /// What moves; negative to take.
+    pub moved: Money,
+    /// What is owed.
+    pub owed: Money,
+}
+
+/// What an adjustment by `amount` does to a balance: what is there is taken, and the rest is owed.
+///
+/// # Errors
+/// [`Refusal::AmountOutOfBounds`] or [`Refusal::BalanceTooLarge`].
+pub fn adjusted(balance: Money, amount: Money, rules: &Rules) -> Result<Adjustment, Refusal> {
+    let (min, max) = (rules.charge_max.negated(), rules.charge_max);
+    if amount == Money::ZERO || amount < min || amount > max {
+        return Err(Refusal::AmountOutOfBounds { min, max });
+    }
+    let too_large = Refusal::BalanceTooLarge { max: rules.balance_max };
+    let sum = balance.checked_add(amount).ok_or(too_large.clone())?;
+    if amount > Money::ZERO && sum > rules.balance_max {
+        return Err(too_large);
+    }
+    if sum >= Money::ZERO {
+        return Ok(Adjustment { moved: amount, owed: Money::ZERO });
+    }
+    Ok(Adjustment { moved: balance.negated(), owed: sum.negated() })
 }
 
 /// The balance after a charge (잔액충전).

@@ -1,7 +1,7 @@
 //! Every reason the box office has to say no.
 
 use crate::{
-    id::{ReservationId, SeatId},
+    id::{ReservationId, SeatId, UserId},
     money::Money,
     time::Time,
 };
@@ -96,6 +96,12 @@ pub enum Refusal {
         /// When it opens.
         opens_at: Time,
     },
+    /// The sale has opened: what may be changed only before it cannot be changed any more.
+    #[error("The sale opened at {opened_at}.")]
+    SaleOpened {
+        /// When it opened.
+        opened_at: Time,
+    },
     /// The sale or the concert is over, or an operator closed it.
     #[error("The sale is closed.")]
     SaleClosed,
@@ -113,6 +119,19 @@ pub enum Refusal {
     SeatHeld {
         /// The first such seat.
         seat_id: SeatId,
+        /// When the hold ends, unless it is paid before.
+        held_until: Time,
+        /// Who holds it. Nobody is told; it keeps what was heard of a seat from the one who has it.
+        #[serde(skip)]
+        holder: Option<UserId>,
+    },
+    /// The caller holds the seat already.
+    #[error("You hold seat {seat_id} already, by reservation {reservation_id}.")]
+    SeatHeldByYou {
+        /// The first such seat.
+        seat_id: SeatId,
+        /// The reservation to pay for.
+        reservation_id: ReservationId,
         /// When the hold ends, unless it is paid before.
         held_until: Time,
     },
@@ -180,19 +199,40 @@ pub enum Refusal {
         /// The most.
         max: Money,
     },
-    /// The external reference was used by another charge.
-    #[error("This reference was used by another charge.")]
+    /// The balance does not cover what is to be taken.
+    #[error("The balance is {balance} and the debt is {amount}.")]
+    BalanceTooLow {
+        /// What the user has.
+        balance: Money,
+        /// What is to be taken.
+        amount: Money,
+    },
+    /// The debt was settled before.
+    #[error("The debt was settled before.")]
+    DebtSettled,
+    /// The external reference was used by another charge, or by another adjustment of the same account.
+    #[error("This reference was used before.")]
     ReferenceUsed,
     /// The idempotency key was used with another request.
     #[error("The Idempotency-Key was used with another request.")]
     IdempotencyKeyReused,
-    /// The seat number exists in this concert.
-    #[error("Seat number {seat_number} exists in this concert.")]
+    /// The concert has a seat with this number in this row of this section.
+    #[error("The concert has a seat {number:?} in row {row:?} of section {section:?} already.")]
     SeatNumberTaken {
-        /// The first such number.
-        seat_number: i32,
+        /// The block of the hall.
+        section: String,
+        /// The row in the section.
+        row: String,
+        /// The first such number, as it is printed.
+        number: String,
     },
-    /// The seat is held or sold and can be neither blocked nor freed.
+    /// The seat was held or sold before: reservations name it, so it stays.
+    #[error("Seat {seat_id} was held or sold before and cannot be removed: block it.")]
+    SeatHasHistory {
+        /// The first such seat.
+        seat_id: SeatId,
+    },
+    /// The seat is held or sold: it can be neither blocked, freed, changed nor removed.
     #[error("Seat {seat_id} is held or sold.")]
     SeatInUse {
         /// The first such seat.
@@ -224,6 +264,8 @@ pub enum Thing {
     Reservation,
     /// A payment.
     Payment,
+    /// A debt.
+    Debt,
 }
 
 impl std::fmt::Display for Thing {
@@ -236,6 +278,7 @@ impl std::fmt::Display for Thing {
             Self::Seat => "seat",
             Self::Reservation => "reservation",
             Self::Payment => "payment",
+            Self::Debt => "debt",
         })
     }
 }
@@ -265,11 +308,13 @@ impl Refusal {
             Self::TooManyHolds { .. } => "too_many_holds",
             Self::SeatCoolingDown { .. } => "seat_cooling_down",
             Self::SaleNotOpen { .. } => "sale_not_open",
+            Self::SaleOpened { .. } => "sale_opened",
             Self::SaleClosed => "sale_closed",
             Self::ConcertPostponed => "concert_postponed",
             Self::ConcertCancelled => "concert_cancelled",
             Self::ConcertNotCancelled => "concert_not_cancelled",
             Self::SeatHeld { .. } => "seat_held",
+            Self::SeatHeldByYou { .. } => "seat_held_by_you",
             Self::SeatSold { .. } => "seat_sold",
             Self::SeatBlocked { .. } => "seat_blocked",
             Self::TooManySeats { .. } => "too_many_seats",
@@ -282,9 +327,12 @@ impl Refusal {
             Self::ChargeNotAllowed => "charge_not_allowed",
             Self::AmountOutOfBounds { .. } => "amount_out_of_bounds",
             Self::BalanceTooLarge { .. } => "balance_too_large",
+            Self::BalanceTooLow { .. } => "balance_too_low",
+            Self::DebtSettled => "debt_settled",
             Self::ReferenceUsed => "reference_used",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::SeatNumberTaken { .. } => "seat_number_taken",
+            Self::SeatHasHistory { .. } => "seat_has_history",
             Self::SeatInUse { .. } => "seat_in_use",
             Self::Malformed { .. } => "malformed",
         }
@@ -301,12 +349,14 @@ impl Refusal {
         match self {
             Self::SaleClosed
             | Self::SeatHeld { .. }
+            | Self::SeatHeldByYou { .. }
             | Self::SeatSold { .. }
             | Self::SeatBlocked { .. }
             | Self::SeatInUse { .. }
             | Self::TooManySeats { .. }
             | Self::InsufficientPoints { .. }
-            | Self::BalanceTooLarge { .. } => true,
+            | Self::BalanceTooLarge { .. }
+            | Self::BalanceTooLow { .. } => true,
             Self::NotFound { .. }
             | Self::Forbidden
             | Self::EmailTaken
@@ -337,9 +387,12 @@ impl Refusal {
             | Self::RefundTooLate { .. }
             | Self::ChargeNotAllowed
             | Self::AmountOutOfBounds { .. }
+            | Self::DebtSettled
             | Self::ReferenceUsed
             | Self::IdempotencyKeyReused
             | Self::SeatNumberTaken { .. }
+            | Self::SeatHasHistory { .. }
+            | Self::SaleOpened { .. }
             | Self::Malformed { .. } => false,
         }
     }

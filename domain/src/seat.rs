@@ -7,6 +7,7 @@ use crate::{
     time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};
+use std::{fmt, sync::Arc};
 
 /// Why a seat is blocked whose payment was given back when the sale was over.
 pub const REFUNDED_AFTER_SALE: &str = "refunded after the sale";
@@ -49,8 +50,10 @@ pub struct Seat {
     pub seat_id: SeatId,
     /// Of which concert.
     pub concert_id: ConcertId,
-    /// Its number in the concert.
+    /// Its place in the order of the concert's seats, from 1. What is printed on the ticket is in the label.
     pub seat_number: i32,
+    /// Where it is in the hall. No two seats of a concert have the same [`SeatPlace`].
+    pub label: Arc<SeatLabel>,
     /// What it costs now. A hold keeps the price that it was made at.
     pub price: Money,
     /// What may be done with it.
@@ -63,6 +66,8 @@ pub struct Seat {
     pub updated_at: Time,
     /// Whose hold or purchase of it ended last, by their own doing, if the seat is free since.
     pub let_go: Option<LetGo>,
+    /// Whether a reservation has ever named it. Such a seat is never removed.
+    pub was_held: bool,
 }
 
 /// That a user gave a seat up, or let its hold end.
@@ -98,32 +103,133 @@ impl Seat {
         self.updated_at = now;
         self
     }
+
+    /// The seat as an operator changes it.
+    #[must_use]
+    pub fn changed(mut self, change: &SeatChange, now: Time) -> Self {
+        self.price = change.price.unwrap_or(self.price);
+        self.label = Arc::new(change.label_of(&self.label));
+        self.updated_at = now;
+        self
+    }
 }
 
-/// Where a seat is in the hall; no rule depends on it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+/// Where a seat is in the hall, in the words on the ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SeatLabel {
     /// The block of the hall.
-    #[cfg_attr(feature = "openapi", schema(example = "Floor"))]
     pub section: String,
     /// The row in the section.
-    #[cfg_attr(feature = "openapi", schema(example = "A"))]
     pub row: String,
+    /// The number in the row, as it is printed: `12A`.
+    pub number: String,
     /// The price grade.
-    #[cfg_attr(feature = "openapi", schema(example = "VIP"))]
     pub grade: String,
+}
+
+impl SeatLabel {
+    /// What tells the seat from the others of its concert.
+    #[must_use]
+    pub fn place(&self) -> SeatPlace {
+        SeatPlace { section: self.section.clone(), row: self.row.clone(), number: self.number.clone() }
+    }
+}
+
+/// As a statement names the seat: `seat 12A, row C, Stalls`.
+impl fmt::Display for SeatLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seat {}", self.number)?;
+        if !self.row.is_empty() {
+            write!(f, ", row {}", self.row)?;
+        }
+        if !self.section.is_empty() {
+            write!(f, ", {}", self.section)?;
+        }
+        Ok(())
+    }
+}
+
+/// A section, a row in it and a printed number in that: one seat of a concert.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeatPlace {
+    /// The block of the hall.
+    pub section: String,
+    /// The row in the section.
+    pub row: String,
+    /// The number in the row, as it is printed.
+    pub number: String,
 }
 
 /// A seat that an operator adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSeat {
-    /// Its number in the concert.
-    pub seat_number: i32,
+    /// The number in the concert that it gets if it and those of the other new seats are free; else, and without one, it
+    /// gets the next behind the highest.
+    pub seat_number: Option<i32>,
     /// What it costs.
     pub price: Money,
-    /// Where it is.
+    /// Where it is. Without a printed number that is `seat_number`.
     pub label: SeatLabel,
+}
+
+impl NewSeat {
+    /// Where it is, with the number that is printed; none without any number.
+    #[must_use]
+    pub fn printed(&self) -> Option<SeatLabel> {
+        let mut label = self.label.clone();
+        if label.number.is_empty() {
+            label.number = self.seat_number?.to_string();
+        }
+        Some(label)
+    }
+}
+
+/// What an operator changes of seats; none leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct SeatChange {
+    /// What each costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    /// The block of the hall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
+    /// The row in the section.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<String>,
+    /// The number in the row, as it is printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// The price grade.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grade: Option<String>,
+}
+
+impl SeatChange {
+    /// Whether a seat may be another [`SeatPlace`] after it.
+    #[must_use]
+    pub const fn moves(&self) -> bool {
+        self.section.is_some() || self.row.is_some() || self.number.is_some()
+    }
+
+    /// Whether the change may move a seat to `place`.
+    #[must_use]
+    pub fn may_make(&self, place: &SeatPlace) -> bool {
+        self.section.as_ref().is_none_or(|section| *section == place.section)
+            && self.row.as_ref().is_none_or(|row| *row == place.row)
+            && self.number.as_ref().is_none_or(|number| *number == place.number)
+    }
+
+    /// What becomes of a label.
+    #[must_use]
+    pub fn label_of(&self, before: &SeatLabel) -> SeatLabel {
+        let part = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();
+        SeatLabel {
+            section: part(&self.section, &before.section),
+            row: part(&self.row, &before.row),
+            number: part(&self.number, &before.number),
+            grade: part(&self.grade, &before.grade),
+        }
+    }
 }
 
 /// What becomes of a seat that nobody has.

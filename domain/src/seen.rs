@@ -49,6 +49,9 @@ impl SeenTaken {
         let may_hold = check_may_use(token, caller, self.room_id, now, rules).is_ok()
             && token.check_time_to_hold(now, rules, &Outages::default()).is_ok();
         let is_over = matches!(self.refusal, Refusal::SeatHeld { held_until, .. } if held_until <= now);
-        (may_hold && !is_over && age < GOOD_FOR).then(|| self.refusal.clone())
+        // Who has the seat is told so, from the rows.
+        let is_holder =
+            matches!(self.refusal, Refusal::SeatHeld { holder: Some(id), .. } if caller.user_id() == Some(id));
+        (may_hold && !is_over && !is_holder && age < GOOD_FOR).then(|| self.refusal.clone())
     }
 }

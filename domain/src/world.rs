@@ -3,19 +3,22 @@
 use crate::{
     command::{Idempotency, KeptAnswer, PasswordHash},
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
+        UserId,
+    },
     outage::Outages,
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry, PointKind},
     queue::{Room, Token, TokenStatus, next_position},
     reservation::Reservation,
     rules::Rules,
-    seat::{Seat, SeatLabel},
+    seat::{Seat, SeatPlace},
     time::Time,
     user::{NewUser, ResetLink, Session, User},
 };
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     hash::Hash,
 };
 
@@ -80,6 +83,12 @@ impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
                 *mark = Mark::Updated;
             }
         }
+    }
+
+    /// Takes a row away. Returns whether the store has it.
+    fn remove(&mut self, key: K) -> bool {
+        self.edits = self.edits.saturating_add(1);
+        self.rows.remove(&key).is_some_and(|(_, mark)| mark != Mark::Inserted)
     }
 
     /// All rows that are here, in no order.
@@ -231,6 +240,8 @@ pub struct NextIds {
     pub history: Numbers,
     /// The next audit line's.
     pub audit: Numbers,
+    /// The next debt's.
+    pub debt: Numbers,
 }
 
 /// All sessions of a user end, but for one at most.
@@ -293,6 +304,10 @@ pub struct World {
     pub seats: Table<SeatId, Seat>,
     /// Seat numbers that exist, of those asked for.
     pub seat_numbers: HashSet<(ConcertId, i32)>,
+    /// Places of seats that exist, of those asked for.
+    pub seat_places: HashMap<ConcertId, HashSet<SeatPlace>>,
+    /// The highest seat number of concerts that get seats; none without a seat.
+    pub highest_seats: HashMap<ConcertId, i32>,
     /// Reservations.
     pub reservations: Table<ReservationId, Reservation>,
     /// The live reservations of a user in a concert.
@@ -303,6 +318,10 @@ pub struct World {
     pub points: Table<UserId, Point>,
     /// References of charges that were used, of those asked for.
     pub references: HashSet<String>,
+    /// References of adjustments that were used, of those asked for.
+    pub adjustments: HashSet<(UserId, String)>,
+    /// Debts.
+    pub debts: Table<DebtId, Debt>,
     /// Rooms.
     pub rooms: Table<RoomId, Room>,
     /// Active tokens whose deadline has passed, of rooms that are counted: their places are free once they are ended.
@@ -322,7 +341,8 @@ pub struct World {
     new_sessions: Vec<Session>,
     closed_sessions: Vec<[u8; 32]>,
     ended_sessions: Vec<SessionsEnd>,
-    new_labels: HashMap<SeatId, SeatLabel>,
+    changed_seats: BTreeSet<SeatId>,
+    removed_seats: Vec<Seat>,
     history: Vec<PointEntry>,
     audit: Vec<AuditEntry>,
     changed_caps: Vec<(RoomId, i64)>,
@@ -415,6 +435,11 @@ impl World {
         HistoryId::new(self.next_ids.history.take())
     }
 
+    /// The next debt's id.
+    pub fn take_debt_id(&mut self) -> DebtId {
+        DebtId::new(self.next_ids.debt.take())
+    }
+
     /// Adds a user.
     pub fn add_user(&mut self, user: User, secrets: NewUser) {
         self.emails.insert(user.email.clone(), user.user_id);
@@ -451,16 +476,42 @@ impl World {
         self.new_passwords.push((user, hash));
     }
 
-    /// Adds a seat with its place in the hall.
-    pub fn add_seat(&mut self, seat: Seat, label: SeatLabel) {
+    /// Adds a seat.
+    pub fn add_seat(&mut self, seat: Seat) {
         self.seat_numbers.insert((seat.concert_id, seat.seat_number));
-        self.new_labels.insert(seat.seat_id, label);
+        self.seat_places.entry(seat.concert_id).or_default().insert(seat.label.place());
+        let highest = self.highest_seats.entry(seat.concert_id).or_default();
+        *highest = seat.seat_number.max(*highest);
         self.seats.put(seat.seat_id, seat);
+    }
+
+    /// Puts a seat here whose price or label an operator has changed.
+    pub fn change_seat(&mut self, seat: Seat) {
+        let Some(before) = self.seats.get(seat.seat_id) else { return };
+        let places = self.seat_places.entry(seat.concert_id).or_default();
+        places.remove(&before.label.place());
+        places.insert(seat.label.place());
+        self.changed_seats.insert(seat.seat_id);
+        self.seats.put(seat.seat_id, seat);
+    }
+
+    /// Takes a seat away that no reservation names.
+    pub fn remove_seat(&mut self, id: SeatId) {
+        let Some(seat) = self.seats.get(id).cloned() else { return };
+        self.seat_numbers.remove(&(seat.concert_id, seat.seat_number));
+        if let Some(places) = self.seat_places.get_mut(&seat.concert_id) {
+            places.remove(&seat.label.place());
+        }
+        if self.seats.remove(id) {
+            self.removed_seats.push(seat);
+        }
     }
 
     /// Adds an entry to a user's point history.
     pub fn add_history(&mut self, entry: PointEntry) {
-        self.references.extend(entry.reference.clone());
+        if entry.kind == PointKind::Charge {
+            self.references.extend(entry.reference.clone());
+        }
         self.history.push(entry);
     }
 
@@ -495,6 +546,7 @@ impl World {
             self.reservations.edits,
             self.payments.edits,
             self.points.edits,
+            self.debts.edits,
             self.history.len(),
             self.rooms.edits,
             self.changed_caps.len(),
@@ -539,12 +591,14 @@ impl World {
             closed_sessions: self.closed_sessions,
             ended_sessions: self.ended_sessions,
             concerts: self.concerts.into_saves(),
+            changed_seats: self.changed_seats.iter().filter_map(|id| self.seats.get(*id).cloned()).collect(),
+            removed_seats: self.removed_seats,
             seats: self.seats.into_saves(),
-            new_labels: self.new_labels,
             reservations: self.reservations.into_saves(),
             payments: self.payments.into_saves(),
             points: self.points.into_saves(),
             history: self.history,
+            debts: self.debts.into_saves(),
             rooms: self.rooms.into_saves(),
             caps: self.changed_caps,
             tokens: self.tokens.into_saves(),
@@ -588,8 +642,11 @@ pub struct Changes {
     pub concerts: Saves<Concert>,
     /// Seats.
     pub seats: Saves<Seat>,
-    /// Where the new seats are.
-    pub new_labels: HashMap<SeatId, SeatLabel>,
+    /// Seats whose price or label changed, by id. Those that are not new are among the updated `seats` too, whose
+    /// writing leaves these columns alone: to be saved after them.
+    pub changed_seats: Vec<Seat>,
+    /// Seats that were removed. To be saved before the new ones, which may take their places.
+    pub removed_seats: Vec<Seat>,
     /// Reservations.
     pub reservations: Saves<Reservation>,
     /// Payments.
@@ -598,6 +655,8 @@ pub struct Changes {
     pub points: Saves<Point>,
     /// New history entries.
     pub history: Vec<PointEntry>,
+    /// Debts.
+    pub debts: Saves<Debt>,
     /// Rooms.
     pub rooms: Saves<Room>,
     /// Caps that hold from now on, in order: what the audit of the books compares the active tokens with.
@@ -627,10 +686,12 @@ impl Changes {
             && self.ended_sessions.is_empty()
             && self.concerts.is_empty()
             && self.seats.is_empty()
+            && self.removed_seats.is_empty()
             && self.reservations.is_empty()
             && self.payments.is_empty()
             && self.points.is_empty()
             && self.history.is_empty()
+            && self.debts.is_empty()
             && self.rooms.is_empty()
             && self.caps.is_empty()
             && self.tokens.is_empty()

@@ -6,16 +6,18 @@ mod support;
 
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Demand, Erasure, Keys, NewPassword, PasswordHash, Proof, Request, RoomChange, Worth,
+        Command, ConcertChange, Demand, Erasure, Keys, NewAdjustment, NewPassword, PasswordHash, Proof, Request,
+        RoomChange, Worth,
     },
-    id::{ConcertId, PaymentId, Position, ReservationId, SeatId},
+    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, SeatId},
     money::Money,
+    points::Settlement,
     queue::Fence,
     rules::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
-    seat::{NewSeat, SeatAction, SeatLabel},
+    seat::{NewSeat, SeatAction, SeatChange, SeatLabel},
     user::Caller,
 };
 use support::{
@@ -38,7 +40,7 @@ fn payments(count: usize) -> Vec<PaymentId> {
 
 fn new_seats(count: usize, row: &str) -> Vec<NewSeat> {
     let seat = |number| NewSeat {
-        seat_number: i32::try_from(number).unwrap(),
+        seat_number: Some(i32::try_from(number).unwrap()),
         price: Money::new(1),
         label: SeatLabel { row: row.to_owned(), ..SeatLabel::default() },
     };
@@ -87,7 +89,26 @@ fn too_much() -> Vec<(Caller, Command)> {
         (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(WIND_UP_MAX + 1) }),
     ];
     commands.extend(too_much_of_an_account());
+    commands.extend(too_much_of_a_correction());
     commands
+}
+
+fn too_much_of_a_correction() -> Vec<(Caller, Command)> {
+    let (concert_id, user_id, long) = (ConcertId::new(1), user(MINJI), || "x".repeat(LONG));
+    let change = SeatChange { number: Some("x".repeat(161)), ..SeatChange::default() };
+    let price = SeatChange { price: Some(Money::new(1)), ..SeatChange::default() };
+    let adjust = |reason: String, reference: String| {
+        Command::Adjust(NewAdjustment { user_id, amount: Money::new(1), reason, reference })
+    };
+    let many = || seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1);
+    vec![
+        (BOSS, Command::ChangeSeats { concert_id, seat_ids: seats(1), change }),
+        (BOSS, Command::ChangeSeats { concert_id, seat_ids: many(), change: price }),
+        (BOSS, Command::RemoveSeats { concert_id, seat_ids: many() }),
+        (BOSS, adjust(long(), "a".to_owned())),
+        (BOSS, adjust("a".to_owned(), long())),
+        (BOSS, Command::SettleDebt { user_id, debt_id: DebtId::new(1), how: Settlement::Waive, reason: long() }),
+    ]
 }
 
 fn too_much_of_an_account() -> Vec<(Caller, Command)> {
@@ -137,7 +158,10 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             payments,
             points,
             references,
-            seat_numbers,
+            adjustments,
+            debts,
+            new_seats,
+            moved_seats,
             demand,
         } = Keys::of(&[Request { caller, command, idempotency }]);
         assert_eq!(idempotency.len(), 1, "{kind}: an answer that is kept is still found");
@@ -146,7 +170,8 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
         assert!(tokens.is_empty() && places.is_empty(), "{kind}");
         assert!(concerts.is_empty() && seats.is_empty() && holdings.is_empty(), "{kind}");
         assert!(reservations.is_empty() && payments.is_empty() && points.is_empty(), "{kind}");
-        assert!(references.is_empty() && seat_numbers.is_empty(), "{kind}");
+        assert!(references.is_empty() && adjustments.is_empty() && debts.is_empty(), "{kind}");
+        assert!(new_seats.is_empty() && moved_seats.is_empty(), "{kind}");
         assert_eq!(demand, Demand::default(), "{kind}");
     }
 }

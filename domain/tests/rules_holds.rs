@@ -27,11 +27,11 @@ fn a_seat_has_one_holder_and_another_user_hears_until_when() {
     let theirs = office.active(JUNHO, HOUSE);
     office.run([
         (0, JUNHO, hold(theirs, &[1]), "seat_held"),
-        (0, MINJI, hold(mine, &[1]), "seat_held"),
+        (0, MINJI, hold(mine, &[1]), "seat_held_by_you"),
         (0, JUNHO, hold(theirs, &[2]), "held"),
     ]);
     let refusal = office.ask(JUNHO, hold(theirs, &[3, 1])).unwrap_err();
-    assert_eq!(refusal, Refusal::SeatHeld { seat_id: SeatId::new(1), held_until: at(END) });
+    assert_eq!(refusal, Refusal::SeatHeld { seat_id: SeatId::new(1), held_until: at(END), holder: MINJI.user_id() });
     assert_eq!(office.letter(3), 'A', "all or nothing");
     assert_eq!([1, 2].map(|seat| office.letter(seat)), ['H', 'H']);
 }
@@ -198,12 +198,12 @@ fn one_turn_holds_so_often_and_no_more() {
     office.run([
         (0, MINJI, hold(token, &[1, 2]), "held"),
         (0, MINJI, hold(token, &[3]), "held"),
-        (0, MINJI, hold(token, &[3]), "seat_held"),
+        (0, MINJI, hold(token, &[3]), "seat_held_by_you"),
         (0, MINJI, cancel(3), "cancelled"),
         (0, MINJI, hold(token, &[4]), "held"),
         (0, MINJI, cancel(4), "cancelled"),
         (0, MINJI, hold(token, &[5]), "too_many_holds"),
-        (0, MINJI, hold(token, &[1]), "seat_held"),
+        (0, MINJI, hold(token, &[1]), "seat_held_by_you"),
         (0, MINJI, leave(token), "ended"),
     ]);
     let token = office.active(MINJI, HOUSE);

@@ -201,11 +201,11 @@ fn a_concerts_own_room_knows_when_the_sale_opens_and_is_over() {
 }
 
 #[test]
-fn seat_numbers_are_unique_in_a_concert_and_seats_cost_something() {
+fn seats_of_one_row_have_different_numbers_and_cost_nothing_or_more() {
     let mut office = Office::new();
     let one = |seat_number, price| Command::AddSeats {
         concert_id: frontrow_domain::id::ConcertId::new(1),
-        seats: vec![NewSeat { seat_number, price: Money::new(price), label: SeatLabel::default() }],
+        seats: vec![NewSeat { seat_number: Some(seat_number), price: Money::new(price), label: SeatLabel::default() }],
     };
     office.run([
         (0, BOSS, add_seats(1, [7, 8, 6]), "seat_number_taken"),
@@ -214,8 +214,8 @@ fn seat_numbers_are_unique_in_a_concert_and_seats_cost_something() {
         (0, BOSS, add_seats(1, 7..=100_007), "malformed"),
         (0, BOSS, add_seats(99, [1]), "not_found"),
         (0, BOSS, one(0, 1_000), "malformed"),
-        (0, BOSS, one(7, 0), "malformed"),
-        (0, BOSS, one(7, 1), "seats_added"),
+        (0, BOSS, one(7, -1), "malformed"),
+        (0, BOSS, one(7, 0), "seats_added"),
         (0, BOSS, add_seats(2, [7]), "seats_added"),
     ]);
     let answers = office.batch(&[(BOSS, add_seats(1, [20])), (BOSS, add_seats(1, [20]))]);

@@ -3,15 +3,15 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, Outcome},
-    id::UserId,
+    command::{Command, NewAdjustment, Outcome},
+    id::{DebtId, UserId},
     money::Money,
-    points::{PointKind, charged, deducted},
+    points::{DebtStatus, PointKind, Settlement, charged, deducted},
     refusal::Refusal,
     rules::{ChargePolicy, Rules},
     user::Caller,
 };
-use support::{BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, at, charge, hold, pay, refund, user};
+use support::{BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, SORA, at, charge, hold, pay, refund, user};
 use uuid::Uuid;
 
 /// Every caller, with and without a reference, charging Minji's account.
@@ -148,4 +148,68 @@ fn charging_and_deducting_never_leave_their_bounds() {
     assert_eq!(deducted(won(5), won(6)), Err(Refusal::InsufficientPoints { balance: won(5), price: won(6) }));
     let most = won(i64::MAX);
     assert_eq!(deducted(won(i64::MIN), most), Err(Refusal::InsufficientPoints { balance: won(i64::MIN), price: most }));
+}
+
+fn adjust(caller: Caller, won: i64, reference: &str) -> Command {
+    Command::Adjust(NewAdjustment {
+        user_id: user(caller),
+        amount: Money::new(won),
+        reason: "chargeback".to_owned(),
+        reference: reference.to_owned(),
+    })
+}
+
+#[test]
+fn a_correction_never_takes_more_than_there_is_and_the_rest_is_owed() {
+    let mut office = Office::new();
+    office.charge(MINJI, 30_000);
+    office.run([
+        (0, MINJI, adjust(MINJI, 1, "a"), "forbidden"),
+        (0, BOSS, adjust(MINJI, 0, "a"), "amount_out_of_bounds"),
+        (0, BOSS, adjust(MINJI, 10_000_001, "a"), "amount_out_of_bounds"),
+        (0, BOSS, adjust(MINJI, -10_000_001, "a"), "amount_out_of_bounds"),
+        (0, BOSS, adjust(MINJI, 1, ""), "malformed"),
+        (0, Caller::Service, adjust(MINJI, -10_000, "a"), "adjusted"),
+        (0, BOSS, adjust(MINJI, 5, "a"), "reference_used"),
+        (0, BOSS, adjust(JUNHO, 5, "a"), "adjusted"),
+        (0, BOSS, adjust(MINJI, -50_000, "b"), "adjusted"),
+    ]);
+    assert_eq!(office.balance(MINJI), 0);
+    let debt = office.model.debts.values().next().unwrap().clone();
+    assert_eq!((debt.amount, debt.status, debt.reference.as_str()), (Money::new(30_000), DebtStatus::Open, "b"));
+    // Of an empty balance nothing moves, and the reference is used all the same.
+    office.run([(0, BOSS, adjust(MINJI, -1, "c"), "adjusted"), (0, BOSS, adjust(MINJI, -1, "c"), "reference_used")]);
+    assert_eq!(office.model.history.iter().filter(|entry| entry.kind == PointKind::Adjustment).count(), 3);
+    let answers = office.batch(&[(BOSS, adjust(SORA, 7, "x")), (BOSS, adjust(SORA, 7, "x"))]);
+    assert_eq!(answers, ["adjusted", "reference_used"]);
+}
+
+#[test]
+fn a_debt_is_settled_once_and_collected_as_a_whole() {
+    let mut office = Office::new();
+    let settle = |number, caller, how| Command::SettleDebt {
+        user_id: user(caller),
+        debt_id: DebtId::new(number),
+        how,
+        reason: "as agreed".to_owned(),
+    };
+    office.run([
+        (0, BOSS, adjust(MINJI, -100, "a"), "adjusted"),
+        (0, BOSS, adjust(MINJI, -40, "b"), "adjusted"),
+        (0, MINJI, settle(1, MINJI, Settlement::Waive), "forbidden"),
+        (0, BOSS, settle(3, MINJI, Settlement::Waive), "not_found"),
+        (0, BOSS, settle(1, JUNHO, Settlement::Waive), "not_found"),
+        (0, BOSS, settle(1, MINJI, Settlement::Collect), "balance_too_low"),
+        (0, BOSS, settle(2, MINJI, Settlement::Waive), "debt"),
+        (0, BOSS, settle(2, MINJI, Settlement::Collect), "debt_settled"),
+    ]);
+    office.charge(MINJI, 150);
+    office.expect(BOSS, settle(1, MINJI, Settlement::Collect), "debt");
+    office.expect(BOSS, settle(1, MINJI, Settlement::Waive), "debt_settled");
+    assert_eq!(office.balance(MINJI), 50);
+    let last = office.model.audit.last().unwrap();
+    assert_eq!(
+        (last.action.as_str(), last.object.as_str(), &last.detail["reason"]),
+        ("debt.settle", "debt 1", &"as agreed".into())
+    );
 }

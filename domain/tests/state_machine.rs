@@ -314,7 +314,7 @@ fn note_moves(before: &Model, after: &Model, seen: &mut Seen) {
 }
 
 /// What must have happened somewhere in the run, or the run proves nothing.
-const MUST_HAPPEN: [&str; 55] = [
+const MUST_HAPPEN: [&str; 56] = [
     "new",
     "existing",
     "active",
@@ -350,6 +350,7 @@ const MUST_HAPPEN: [&str; 55] = [
     "sale_not_open",
     "sale_closed",
     "seat_held",
+    "seat_held_by_you",
     "seat_sold",
     "seat_blocked",
     "seat_in_use",

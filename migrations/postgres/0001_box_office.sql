@@ -15,6 +15,7 @@ CREATE SEQUENCE payment_ids;
 CREATE SEQUENCE point_ids;
 CREATE SEQUENCE history_ids;
 CREATE SEQUENCE audit_ids;
+CREATE SEQUENCE debt_ids;
 
 -- References of the tables that grow with the sale are checked once a statement, for all its new rows together, by a
 -- trigger of each table. A declared foreign key looks up and locks one row for each new row, which costs a third of a
@@ -258,13 +259,15 @@ CREATE TABLE concert (
     CONSTRAINT concert_closes_with_start CHECK (closing <> 'with_start' OR closes_at = starts_at)
 );
 
+-- The list of concerts.
+CREATE INDEX concert_by_start ON concert (starts_at, concert_id);
 CREATE INDEX concert_to_wind_up ON concert (concert_id) WHERE status = 'cancelled' AND wound_up_at IS NULL;
 
 CREATE TABLE seat (
     seat_id        bigint  NOT NULL DEFAULT nextval('seat_ids') PRIMARY KEY,
     concert_id     bigint  NOT NULL REFERENCES concert (concert_id),
     seat_number    integer NOT NULL CONSTRAINT seat_number_from_one CHECK (seat_number >= 1),
-    price          bigint  NOT NULL CONSTRAINT seat_price CHECK (price > 0),
+    price          bigint  NOT NULL CONSTRAINT seat_price CHECK (price >= 0),
     status         text    NOT NULL CONSTRAINT seat_status CHECK (status IN ('available', 'held', 'sold', 'blocked')),
     -- The reservation that has the seat. No foreign key: the two tables would refer to each other.
     reservation_id bigint  CONSTRAINT seat_reservation CHECK (
@@ -272,17 +275,23 @@ CREATE TABLE seat (
     blocked_reason text,
     section        text    NOT NULL,
     "row"          text    NOT NULL,
+    -- As it is printed. seat_number is the seat's place in the order of all.
+    number         text    NOT NULL,
     grade          text    NOT NULL,
     created_at     bigint  NOT NULL,
     updated_at     bigint  NOT NULL,
     -- Who gave the seat up or let its hold end last, if it is free since, and when.
     let_go_by      uuid,
     let_go_at      bigint  CONSTRAINT seat_let_go CHECK ((let_go_at IS NULL) = (let_go_by IS NULL)),
-    CONSTRAINT seat_number_unique UNIQUE (concert_id, seat_number)
+    -- Whether a reservation has ever named it.
+    was_held       boolean NOT NULL DEFAULT false,
+    CONSTRAINT seat_number_unique UNIQUE (concert_id, seat_number),
+    CONSTRAINT seat_place_unique UNIQUE (concert_id, section, "row", number)
 ) WITH (fillfactor = 50);
 
-CREATE TRIGGER seat_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF seat_id, concert_id ON seat
-EXECUTE FUNCTION stays();
+CREATE TRIGGER seat_stays BEFORE TRUNCATE OR UPDATE OF seat_id, concert_id ON seat EXECUTE FUNCTION stays();
+-- A seat that was never held may be removed: whoever holds it and whoever removes it lock its row.
+CREATE TRIGGER seat_stays_once_held BEFORE DELETE ON seat FOR EACH ROW WHEN (OLD.was_held) EXECUTE FUNCTION stays();
 
 CREATE TABLE reservation (
     reservation_id bigint  NOT NULL DEFAULT nextval('reservation_ids') PRIMARY KEY,
@@ -290,7 +299,7 @@ CREATE TABLE reservation (
     concert_id     bigint  NOT NULL, -- concert, the seat's
     seat_id        bigint  NOT NULL, -- seat
     seat_number    integer NOT NULL,
-    price          bigint  NOT NULL CONSTRAINT reservation_price CHECK (price > 0),
+    price          bigint  NOT NULL CONSTRAINT reservation_price CHECK (price >= 0),
     status         text    NOT NULL CONSTRAINT reservation_status CHECK (
         status IN ('pending', 'confirmed', 'cancelled', 'expired', 'refunded')),
     created_at     bigint  NOT NULL,
@@ -344,7 +353,7 @@ CREATE TABLE payment (
     user_id        uuid   NOT NULL, -- "user", the reservation's
     -- reservation. It is paid once or never: a refunded one cannot be paid again.
     reservation_id bigint NOT NULL CONSTRAINT one_payment_per_reservation UNIQUE,
-    amount         bigint NOT NULL CONSTRAINT payment_amount CHECK (amount > 0),
+    amount         bigint NOT NULL CONSTRAINT payment_amount CHECK (amount >= 0),
     status         text   NOT NULL CONSTRAINT payment_status CHECK (status IN ('completed', 'refunded')),
     paid_at        bigint NOT NULL,
     refunded_at    bigint CONSTRAINT payment_refunded_at CHECK ((refunded_at IS NOT NULL) = (status = 'refunded')),
@@ -386,20 +395,25 @@ CREATE TABLE point_history (
     history_id    bigint NOT NULL DEFAULT nextval('history_ids') PRIMARY KEY,
     user_id       uuid   NOT NULL, -- point, and with it "user"
     amount        bigint NOT NULL,
-    type          text   NOT NULL CONSTRAINT history_type CHECK (type IN ('use', 'charge', 'refund')),
+    type          text   NOT NULL CONSTRAINT history_type CHECK (
+        type IN ('use', 'charge', 'refund', 'adjustment')),
     description   text   NOT NULL,
     balance_after bigint NOT NULL CONSTRAINT history_balance_is_not_negative CHECK (balance_after >= 0),
     version       bigint NOT NULL CONSTRAINT history_version CHECK (version >= 1),
     payment_id    bigint -- payment
-        CONSTRAINT history_payment CHECK ((payment_id IS NULL) = (type = 'charge')),
+        CONSTRAINT history_payment CHECK ((payment_id IS NULL) = (type IN ('charge', 'adjustment'))),
     reference     text,
     created_at    bigint NOT NULL,
-    CONSTRAINT history_sign CHECK (amount <> 0 AND (amount < 0) = (type = 'use')),
+    CONSTRAINT history_sign CHECK (amount <> 0 AND (type = 'adjustment' OR (amount < 0) = (type = 'use'))),
     CONSTRAINT one_entry_per_version UNIQUE (user_id, version)
 );
 
 CREATE UNIQUE INDEX one_entry_per_payment_and_type ON point_history (payment_id, type) WHERE payment_id IS NOT NULL;
-CREATE UNIQUE INDEX one_charge_per_reference ON point_history (reference) WHERE reference IS NOT NULL;
+-- A charge and an adjustment each write one of the two.
+CREATE UNIQUE INDEX one_charge_per_reference ON point_history (reference)
+    WHERE type = 'charge' AND reference IS NOT NULL;
+CREATE UNIQUE INDEX one_adjustment_per_reference ON point_history (user_id, reference)
+    WHERE type = 'adjustment' AND reference IS NOT NULL;
 
 CREATE FUNCTION history_refers() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
@@ -416,6 +430,24 @@ CREATE TRIGGER history_refers AFTER INSERT ON point_history REFERENCING NEW TABL
 EXECUTE FUNCTION history_refers();
 CREATE TRIGGER point_history_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON point_history
 EXECUTE FUNCTION is_append_only();
+
+-- What adjustments could not take, because a balance is never below zero.
+CREATE TABLE debt (
+    debt_id    bigint NOT NULL DEFAULT nextval('debt_ids') PRIMARY KEY,
+    user_id    uuid   NOT NULL REFERENCES "user" (user_id),
+    amount     bigint NOT NULL CONSTRAINT debt_amount CHECK (amount > 0),
+    reason     text   NOT NULL,
+    reference  text   NOT NULL,
+    status     text   NOT NULL CONSTRAINT debt_status CHECK (status IN ('open', 'collected', 'waived')),
+    created_at bigint NOT NULL,
+    settled_at bigint CONSTRAINT debt_settled_at CHECK ((settled_at IS NULL) = (status = 'open')),
+    CONSTRAINT one_debt_per_reference UNIQUE (user_id, reference)
+);
+
+CREATE INDEX debt_of_user ON debt (user_id, (debt_id + 0));
+
+CREATE TRIGGER debt_stays BEFORE DELETE OR TRUNCATE OR UPDATE OF debt_id, user_id, amount ON debt
+EXECUTE FUNCTION stays();
 
 -- Answers kept under idempotency keys.
 CREATE TABLE idempotency (

@@ -178,7 +178,11 @@ async fn follow_notices(mut heard: mpsc::Receiver<Notice>, followers: Arc<Follow
         match notice {
             Notice::SessionClosed(secret_hash) => followers.sessions.close(&secret_hash),
             Notice::RoleSet(user) => followers.sessions.forget_user(user),
-            Notice::ConcertChanged(concert) => followers.concerts.drop_one(concert),
+            Notice::ConcertChanged(concert) => {
+                followers.concerts.drop_one(concert);
+                followers.seat_maps.forget_one(concert);
+                followers.tickets.forget();
+            }
             Notice::Laid => followers.forget_hearsay(),
         }
     }

@@ -86,13 +86,27 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          WHERE used <> amount OR refunded <> (CASE WHEN status = 'refunded' THEN amount ELSE 0 END)",
     ),
     (
-        "all points together are charges minus payments plus refunds",
+        "all points together are charges and adjustments minus payments plus refunds",
         "SELECT 'balances ' || balances || ', movements ' || movements
          FROM (SELECT (SELECT coalesce(sum(amount), 0) FROM point) AS balances,
-                   (SELECT coalesce(sum(amount), 0) FROM point_history WHERE type = 'charge')
+                   (SELECT coalesce(sum(amount), 0) FROM point_history WHERE type IN ('charge', 'adjustment'))
                    - (SELECT coalesce(sum(amount), 0) FROM payment)
                    + (SELECT coalesce(sum(amount), 0) FROM payment WHERE status = 'refunded') AS movements) AS books
          WHERE balances <> movements",
+    ),
+    (
+        "no two seats of a concert have the same section, row and number",
+        "SELECT 'concert ' || concert_id || ': ' || count(*) || ' seats ' || number || ', row ' || \"row\" || ', ' || section
+         FROM seat GROUP BY concert_id, section, \"row\", number HAVING count(*) > 1",
+    ),
+    (
+        "a debt is open or settled, and belongs to an adjustment that took all there was",
+        "SELECT 'debt ' || debt_id || ' is settled ' || coalesce('at ' || settled_at, 'never') || ' and ' || status
+         FROM debt WHERE (settled_at IS NULL) <> (status = 'open') OR amount <= 0 OR settled_at < created_at
+         UNION ALL
+         SELECT 'debt ' || d.debt_id || ' stands beside an adjustment that left points'
+         FROM debt d JOIN point_history h ON h.user_id = d.user_id AND h.reference = d.reference
+             AND h.type = 'adjustment' WHERE h.amount > 0 OR h.balance_after <> 0",
     ),
     (
         "a user has at most one live token in a room",

@@ -69,7 +69,8 @@ const OWN: &[(&str, &str)] = &[
                UNION ALL SELECT 'payment', max(payment_id) FROM payment
                UNION ALL SELECT 'point', max(point_id) FROM point
                UNION ALL SELECT 'history', max(history_id) FROM point_history
-               UNION ALL SELECT 'audit', max(audit_id) FROM audit_log) AS ids
+               UNION ALL SELECT 'audit', max(audit_id) FROM audit_log
+               UNION ALL SELECT 'debt', max(debt_id) FROM debt) AS ids
              LEFT JOIN pg_sequences ON sequencename = kind || '_ids' AND schemaname = current_schema()
          WHERE highest > coalesce(last_value, 0)",
     ),

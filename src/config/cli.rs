@@ -218,16 +218,28 @@ list of what POST /api/v1/operator/concerts/{id}/seats takes:
       },
       \"seats\": [
         { \"range\": { \"from\": 1, \"to\": 50, \"section\": \"Floor\", \"row\": \"A\", \"grade\": \"VIP\", \"price\": 180000 } },
-        { \"seats\": [ { \"seat_number\": 51 }, { \"seat_number\": 53 } ] }
+        { \"seats\": [ { \"row\": \"B\", \"number\": \"1\" }, { \"row\": \"B\", \"number\": \"1A\" } ] }
       ]
     }
   ]
 
-closes_at, own_room_max_active, section, row, grade and price may be left out. It may be run beside
+closes_at, own_room_max_active, section, row, grade and price may be left out. Section, row and printed
+number together are unique in a concert. It may be run beside
 a server.")]
     Import {
         /// The file
         file: PathBuf,
+    },
+    /// Print who sits where as CSV
+    #[command(after_help = "\
+Example:
+  frontrow concert door-list 3 > door-list.csv
+
+The sold seats in their order, in UTF-8 with a byte order mark, for spreadsheets. It may be run
+beside a server.")]
+    DoorList {
+        /// The concert's number
+        concert_id: i64,
     },
 }
 

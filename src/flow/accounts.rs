@@ -80,6 +80,18 @@ impl BoxOffice {
     /// [`Stop::WrongCredentials`]; only after the right password [`Stop::DemoAccount`] and
     /// [`AccountLocked`](Refusal::AccountLocked).
     pub async fn sign_in(&self, account: Option<(User, String)>, password: &Password) -> Result<SignedIn, Stop> {
+        let operator = account.as_ref().map(|(user, _)| user).filter(|user| user.role == Role::Operator);
+        let operator = operator.map(|user| user.user_id);
+        let result = self.open_session(account, password).await;
+        let has_failed =
+            matches!(result, Err(Stop::WrongCredentials | Stop::DemoAccount | Stop::Refused(Refusal::AccountLocked)));
+        if let Some(user_id) = operator.filter(|_| has_failed) {
+            self.followers.failed_sign_ins.note(user_id, 1);
+        }
+        result
+    }
+
+    async fn open_session(&self, account: Option<(User, String)>, password: &Password) -> Result<SignedIn, Stop> {
         let (user, hash) = account.unzip();
         let right = self.passwords.verify(password, hash).await?;
         let Some(user) = user.filter(|_| right) else { return Err(Stop::WrongCredentials) };

@@ -138,6 +138,8 @@ mod tests {
             blocked_reason: None,
             updated_at: NOW,
             let_go: None,
+            label: std::sync::Arc::default(),
+            was_held: false,
         };
         Changes { seats: Saves { updated: vec![seat], inserted: Vec::new() }, ..Changes::default() }
     }

@@ -35,6 +35,10 @@ pub struct OperatorOnly(pub Caller);
 #[derive(Debug, Clone, Copy)]
 pub struct UserOrService(pub Caller);
 
+/// An operator, or a program with the service key.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorOrService(pub Caller);
+
 /// The secret of the caller's session.
 #[derive(Clone)]
 pub struct SessionSecret(pub String);
@@ -166,6 +170,20 @@ where
         let caller = caller(parts, &Shared::from_ref(state)).await?;
         check_names_no_other(&parts.uri)?;
         Ok(Self(caller))
+    }
+}
+
+impl<S> FromRequestParts<S> for OperatorOrService
+where
+    S: Send + Sync,
+    Shared: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = caller(parts, &Shared::from_ref(state)).await?;
+        let may = caller.runs_the_sale() || caller == Caller::Service;
+        if may { Ok(Self(caller)) } else { Err(Refusal::Forbidden.into()) }
     }
 }
 

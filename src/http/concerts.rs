@@ -12,7 +12,7 @@ use crate::{
     },
     local,
     seatmap::{CompactMap, FullMap, MapForm},
-    store::ConcertFilter,
+    store::{ConcertFilter, ConcertPlace, SeatCounts},
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
 use frontrow_domain::{
@@ -50,7 +50,28 @@ pub(super) struct ConcertQuery {
     limit: Limit,
     /// `next_cursor` of the page before.
     #[param(value_type = Option<String>, format = "cursor")]
-    cursor: Option<Cursor<ConcertId>>,
+    cursor: Option<Cursor<ConcertPlace>>,
+}
+
+/// A concert, and what is left of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListedConcert {
+    /// The concert.
+    #[serde(flatten)]
+    concert: Concert,
+    /// How many seats are free to hold. It may be a little old.
+    #[schema(minimum = 0, example = 4_000)]
+    seats_left: i64,
+    /// Whether it has seats and none of them is free or held.
+    #[schema(example = false)]
+    sold_out: bool,
+}
+
+impl ListedConcert {
+    fn of(concert: Concert, seats: SeatCounts) -> Self {
+        let is_left = seats.available > 0 || seats.held > 0;
+        Self { concert, seats_left: seats.available, sold_out: !is_left && seats.sold > 0 }
+    }
 }
 
 /// How to write the seat map.
@@ -77,10 +98,10 @@ pub(super) enum SeatMapBody {
 
 /// Concerts.
 ///
-/// Those that match all of the filters, by number.
+/// Those that match all of the filters, in the order in which they start.
 #[utoipa::path(get, path = "/api/v1/concerts", tag = "concerts", operation_id = "concerts", security(()),
     params(ConcertQuery, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the page that the client has")),
-    responses((status = 200, description = "A page", body = List<Concert>), (status = 304, description = "Nothing changed")))]
+    responses((status = 200, description = "A page", body = List<ListedConcert>), (status = 304, description = "Nothing changed")))]
 pub(super) async fn list(
     State(app): State<Shared>,
     _paid: PublicRead<LIST_COST>,
@@ -96,8 +117,13 @@ pub(super) async fn list(
     let ConcertQuery { text, venue, from, to, status, .. } = query;
     let now = app.office.clock.now();
     let concerts = app.office.store.concerts(&ConcertFilter { text, venue, from, to, status, now }, page).await?;
-    let concerts = concerts.iter().map(|concert| concert.seen_at(now)).collect();
-    for_a_second(&headers, &next_page(concerts, &page, |concert| concert.concert_id))
+    let ids: Vec<_> = concerts.iter().map(|concert| concert.concert_id).collect();
+    let seats = app.office.seats_left(&ids).await?;
+    let listed = |concert: &Concert| {
+        ListedConcert::of(concert.seen_at(now), seats.get(&concert.concert_id).copied().unwrap_or_default())
+    };
+    let concerts = concerts.iter().map(listed).collect();
+    for_a_second(&headers, &next_page(concerts, &page, |listed: &ListedConcert| ConcertPlace::of(&listed.concert)))
 }
 
 /// An answer that is the same for all, and that caches may keep for a second.
@@ -116,7 +142,7 @@ fn for_a_second(request: &HeaderMap, body: &impl Serialize) -> HttpResult<Respon
 #[utoipa::path(get, path = "/api/v1/concerts/{concert_id}", tag = "concerts", operation_id = "concert", security(()),
     params(("concert_id" = ConcertId, Path, description = "The concert"),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the concert that the client has")),
-    responses((status = 200, description = "The concert", body = Concert), (status = 304, description = "Nothing changed")))]
+    responses((status = 200, description = "The concert", body = ListedConcert), (status = 304, description = "Nothing changed")))]
 pub(super) async fn one(
     State(app): State<Shared>,
     _paid: PublicRead,
@@ -124,7 +150,8 @@ pub(super) async fn one(
     headers: HeaderMap,
 ) -> HttpResult<Response> {
     let concert = app.office.concert(id).await?;
-    for_a_second(&headers, &concert.seen_at(app.office.clock.now()))
+    let seats = app.office.seats_left(&[id]).await?.remove(&id).unwrap_or_default();
+    for_a_second(&headers, &ListedConcert::of(concert.seen_at(app.office.clock.now()), seats))
 }
 
 /// The seat map.

@@ -1,8 +1,11 @@
 //! What handlers take from a request, with every mistake answered as a problem that names its place.
 
-use crate::http::{
-    observe::{self, BodyRoom},
-    problem::{HttpResult, Problem, codes},
+use crate::{
+    http::{
+        observe::{self, BodyRoom},
+        problem::{HttpResult, Problem, codes},
+    },
+    store::ConcertPlace,
 };
 use axum::{
     body::{Body, HttpBody as _},
@@ -11,7 +14,10 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use frontrow_domain::id::{AuditId, ConcertId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId};
+use frontrow_domain::{
+    id::{AuditId, ConcertId, DebtId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId},
+    time::Time,
+};
 use http_body_util::BodyExt;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -271,7 +277,7 @@ macro_rules! numeric_key {
     )+};
 }
 
-numeric_key!(ConcertId SeatId ReservationId PaymentId HistoryId AuditId);
+numeric_key!(ConcertId SeatId ReservationId PaymentId HistoryId AuditId DebtId);
 
 impl Key for RoomId {
     fn from_text(text: &str) -> Result<Self, &'static str> {
@@ -280,6 +286,15 @@ impl Key for RoomId {
             Ok(number) if plain && number <= ID_MAX => Ok(Self::new(number)),
             _ => Err("a room is a whole number from 0 to 9007199254740991"),
         }
+    }
+}
+
+/// The moment of the start in microseconds, and the number.
+impl Key for ConcertPlace {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        let (starts_at, concert_id) = text.split_once('.').ok_or("a place has two parts")?;
+        let micros = starts_at.parse().map_err(|_| "a place begins with a moment")?;
+        Ok(Self { starts_at: Time::from_micros(micros), concert_id: ConcertId::from_text(concert_id)? })
     }
 }
 

@@ -105,6 +105,7 @@ const CALLS: &[Call] = &[
             "concert_postponed",
             "concert_cancelled",
             "seat_held",
+            "seat_held_by_you",
             "seat_sold",
             "seat_blocked",
             "seat_cooling_down",
@@ -153,7 +154,11 @@ const CALLS: &[Call] = &[
         ],
     ),
     call("create_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["malformed"]),
-    call("update_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found", "malformed", "concert_cancelled"]),
+    call(
+        "update_concert",
+        &[WITH_SESSION, WITH_BODY, WITH_KEY],
+        &["not_found", "malformed", "concert_cancelled", "sale_opened"],
+    ),
     call("concert_books", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
     call("cancel_concert", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found"]),
     call("refund_concert", &[WITH_SESSION, WITH_KEY], &["not_found", "concert_not_cancelled"]),
@@ -161,6 +166,16 @@ const CALLS: &[Call] = &[
         "add_seats",
         &[WITH_SESSION, WITH_BODY, WITH_KEY],
         &["not_found", "malformed", "seat_number_taken", "concert_cancelled"],
+    ),
+    call(
+        "change_seats",
+        &[WITH_SESSION, WITH_BODY, WITH_KEY],
+        &["not_found", "malformed", "seat_in_use", "seat_number_taken", "concert_cancelled"],
+    ),
+    call(
+        "remove_seats",
+        &[WITH_SESSION, WITH_BODY, WITH_KEY],
+        &["not_found", "malformed", "seat_in_use", "seat_has_history", "concert_cancelled"],
     ),
     call("block_seats", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found", "malformed", "seat_in_use"]),
     call(
@@ -171,6 +186,20 @@ const CALLS: &[Call] = &[
     call("rooms", &[WITH_SESSION], &[]),
     call("room", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
     call("set_room", &[WITH_SESSION, WITH_BODY, WITH_KEY], &["not_found", "malformed"]),
+    call("user_books", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
+    call("user_history", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
+    call(
+        "adjust",
+        &[WITH_SESSION_OR_KEY, WITH_BODY, WITH_KEY],
+        &["forbidden", "not_found", "malformed", "amount_out_of_bounds", "balance_too_large", "reference_used"],
+    ),
+    call("find_debts", &[WITH_SESSION], &[BAD_PARAMETER]),
+    call(
+        "settle_debt",
+        &[WITH_SESSION, WITH_BODY, WITH_KEY],
+        &["not_found", "malformed", "balance_too_low", "debt_settled"],
+    ),
+    call("door_list", &[WITH_SESSION], &[BAD_PARAMETER, "not_found"]),
     call("find_users", &[WITH_SESSION], &[BAD_PARAMETER]),
     call("lock_user", &[WITH_SESSION, WITH_KEY], &["operator_account", "not_found"]),
     call("unlock_user", &[WITH_SESSION, WITH_KEY], &["operator_account", "not_found"]),
@@ -708,9 +737,9 @@ mod tests {
                 let codes = &operation["responses"]["403"]["content"][MEDIA_TYPE]["examples"];
                 let (id, security) = (&operation["operationId"], &operation["security"]);
                 let takes_the_key = *security == json!([{ "session": [] }, { "service_key": [] }]);
-                assert_eq!(takes_the_key, id == "charge", "{id}");
+                assert_eq!(takes_the_key, id == "charge" || id == "adjust", "{id}");
                 let for_users = security.is_null();
-                assert_eq!(codes["forbidden"].is_object(), for_users, "{id}");
+                assert_eq!(codes["forbidden"].is_object(), for_users || id == "adjust", "{id}");
                 assert!(for_users || takes_the_key || *security == json!([]), "{id}: {security}");
             }
         }
@@ -810,7 +839,7 @@ mod tests {
     #[test]
     fn hold_and_pay_answer_with_one_or_a_list() {
         let document = crate::http::api_document(DemoAccounts::Refused);
-        for (path, one) in [("/api/v1/reservations", "Reservation"), ("/api/v1/payments", "Payment")] {
+        for (path, one) in [("/api/v1/reservations", "Ticket"), ("/api/v1/payments", "Receipt")] {
             let media = &document["paths"][path]["post"]["responses"]["201"]["content"]["application/json"];
             let shapes = media["schema"]["oneOf"].as_array().unwrap();
             assert!(media["examples"]["one"]["value"]["status"].is_string(), "{path}");

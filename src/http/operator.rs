@@ -11,6 +11,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
+        tickets::{Made, Receipt, Ticket, receipt, receipts, ticket, tickets},
     },
     local,
     queue::view::RoomView,
@@ -28,10 +29,10 @@ use frontrow_domain::{
     concert::{Concert, ConcertStatus, Fold},
     id::{AuditId, ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, UserId},
     money::Money,
-    payment::{Payment, PaymentStatus},
+    payment::PaymentStatus,
     queue::{Gate, Room},
     refusal::{Refusal, Thing},
-    reservation::{Reservation, ReservationStatus},
+    reservation::ReservationStatus,
     rules::{SEATS_PER_OPERATOR_COMMAND_MAX, STATUS_REASON_LEN_MAX},
     seat::SeatAction,
     time::Time,
@@ -98,6 +99,11 @@ pub struct ConcertPatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "The singer is ill.")]
     status_reason: Option<Option<String>>,
+    /// Gives a concert of the house room a room of its own with this many active at once, before its sale opens. Those
+    /// who wait in the house room go on waiting there for its other concerts.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 1_000_000, example = 100)]
+    own_room_max_active: Option<i64>,
 }
 
 /// Why a concert does not take place.
@@ -141,14 +147,14 @@ pub struct SeatBlock {
     reason: String,
 }
 
-/// Seats to put on sale again.
+/// Seats to put on sale again, or to remove.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatRelease {
     /// Which seats.
     #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
-    seat_ids: Vec<SeatId>,
+    pub(super) seat_ids: Vec<SeatId>,
 }
 
 /// How many seats were changed.
@@ -156,7 +162,7 @@ pub struct SeatRelease {
 pub struct SetSeats {
     /// How many.
     #[schema(example = 4)]
-    count: u32,
+    pub(super) count: u32,
 }
 
 /// What changes of a room; what is left out stays.
@@ -215,6 +221,8 @@ pub(super) struct UserQuery {
     /// Part of the name or of the e-mail address.
     #[param(max_length = 100)]
     text: Option<String>,
+    /// The user with this id.
+    user_id: Option<UserId>,
     /// How many at most.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
@@ -321,6 +329,7 @@ pub(super) async fn update_concert(
         closes_at: body.closes_at,
         status: body.status,
         status_reason,
+        own_room_max_active: body.own_room_max_active,
     };
     let done = app.office.operate(caller, Command::UpdateConcert { concert_id, change }, key).await?;
     let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
@@ -516,7 +525,7 @@ pub(super) async fn set_room(
 
 /// Finds users.
 ///
-/// Those whose name or e-mail address contains the text.
+/// Those whose name or e-mail address contains the text, or the one with the id.
 #[utoipa::path(get, path = "/api/v1/operator/users", tag = "operator", operation_id = "find_users",
     params(UserQuery), responses((status = 200, description = "A page", body = List<User>)))]
 pub(super) async fn users(
@@ -528,7 +537,13 @@ pub(super) async fn users(
         return Err(Problem::invalid_parameter("text", "must have at most 100 characters"));
     }
     let page = page(query.limit, query.cursor);
-    let rows = app.office.store.users(query.text.as_deref(), page).await?;
+    let rows = match query.user_id {
+        Some(_) if query.text.is_some() => {
+            return Err(Problem::invalid_parameter("user_id", "send either text or user_id"));
+        }
+        Some(id) => app.office.user(id).await?.into_iter().collect(),
+        None => app.office.store.users(query.text.as_deref(), page).await?,
+    };
     Ok(json(&next_page(rows, &page, |row| row.user_id)))
 }
 
@@ -536,7 +551,7 @@ pub(super) async fn users(
 ///
 /// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/reservations", tag = "operator", operation_id = "find_reservations",
-    params(ReservationQuery), responses((status = 200, description = "A page", body = List<Reservation>)))]
+    params(ReservationQuery), responses((status = 200, description = "A page", body = List<Ticket>)))]
 pub(super) async fn reservations(
     State(app): State<Shared>,
     _operator: OperatorOnly,
@@ -545,14 +560,15 @@ pub(super) async fn reservations(
     let page = page(query.limit, query.cursor);
     let filter = ReservationFilter { user: query.user_id, concert: query.concert_id, status: query.status };
     let rows = app.office.reservations(&filter, page).await?;
-    Ok(json(&next_page(rows, &page, |row| row.reservation_id)))
+    let rows = tickets(&app, rows, Made::Before).await?;
+    Ok(json(&next_page(rows, &page, Ticket::id)))
 }
 
 /// Finds payments.
 ///
 /// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/payments", tag = "operator", operation_id = "find_payments",
-    params(PaymentQuery), responses((status = 200, description = "A page", body = List<Payment>)))]
+    params(PaymentQuery), responses((status = 200, description = "A page", body = List<Receipt>)))]
 pub(super) async fn payments(
     State(app): State<Shared>,
     _operator: OperatorOnly,
@@ -566,7 +582,8 @@ pub(super) async fn payments(
         status: query.status,
     };
     let rows = app.office.payments(&filter, page).await?;
-    Ok(json(&next_page(rows, &page, |row| row.payment_id)))
+    let rows = receipts(&app, rows, Made::Before).await?;
+    Ok(json(&next_page(rows, &page, Receipt::id)))
 }
 
 /// Cancels a reservation for its user.
@@ -575,7 +592,7 @@ pub(super) async fn payments(
 #[utoipa::path(delete, path = "/api/v1/operator/reservations/{reservation_id}", tag = "operator",
     operation_id = "cancel_for_user",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
-    responses((status = 200, description = "The cancelled reservation", body = Reservation)))]
+    responses((status = 200, description = "The cancelled reservation", body = Ticket)))]
 pub(super) async fn cancel(
     State(app): State<Shared>,
     OperatorOnly(caller): OperatorOnly,
@@ -584,7 +601,7 @@ pub(super) async fn cancel(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/operator/reservations/{id}", &[&id], &())?;
     let done = app.office.cancel_reservation(caller, id, key).await?;
-    Ok(replayed(json(&done.value), done.novelty))
+    Ok(replayed(json(&ticket(&app, done.value, Made::Now).await?), done.novelty))
 }
 
 /// Gives a payment back to its user.
@@ -593,7 +610,7 @@ pub(super) async fn cancel(
 #[utoipa::path(post, path = "/api/v1/operator/payments/{payment_id}/refund", tag = "operator",
     operation_id = "refund_for_user",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
-    responses((status = 200, description = "The refunded payment", body = Payment)))]
+    responses((status = 200, description = "The refunded payment", body = Receipt)))]
 pub(super) async fn refund(
     State(app): State<Shared>,
     OperatorOnly(caller): OperatorOnly,
@@ -602,7 +619,7 @@ pub(super) async fn refund(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &())?;
     let done = app.office.refund(caller, id, key).await?;
-    Ok(replayed(json(&done.value), done.novelty))
+    Ok(replayed(json(&receipt(&app, done.value, Made::Now).await?), done.novelty))
 }
 
 /// The audit log.

@@ -9,6 +9,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
+        tickets::{Made, Receipt, receipt, receipts},
     },
     store::PaymentFilter,
 };
@@ -20,7 +21,6 @@ use axum::{
 };
 use frontrow_domain::{
     id::{PaymentId, ReservationId},
-    payment::Payment,
     rules::SEATS_PER_COMMAND_MAX,
 };
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub struct Order {
 #[utoipa::path(post, path = "/api/v1/payments", tag = "payments", operation_id = "pay",
     params(("Queue-Token" = String, Header, description = "The active token")),
     request_body = Order,
-    responses((status = 201, description = "The payment; for `reservation_ids` a list", body = Payment)))]
+    responses((status = 201, description = "The payment; for `reservation_ids` a list", body = Receipt)))]
 pub(super) async fn pay(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
@@ -61,7 +61,8 @@ pub(super) async fn pay(
         _ => return Err(Problem::invalid_field("reservation_id", "send either reservation_id or reservation_ids")),
     };
     let done = app.office.pay(caller, token.id, reservation_ids, key).await?;
-    let body = one_or_list(done.value, several.into());
+    let paid = receipts(&app, done.value, Made::Now).await?;
+    let body = one_or_list(paid, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.novelty))
 }
 
@@ -69,7 +70,7 @@ pub(super) async fn pay(
 ///
 /// Newest first, in whatever state they are.
 #[utoipa::path(get, path = "/api/v1/payments", tag = "payments", operation_id = "payments",
-    params(PageQuery<PaymentId>), responses((status = 200, description = "A page", body = List<Payment>)))]
+    params(PageQuery<PaymentId>), responses((status = 200, description = "A page", body = List<Receipt>)))]
 pub(super) async fn mine(
     State(app): State<Shared>,
     SignedIn { user_id, .. }: SignedIn,
@@ -78,7 +79,8 @@ pub(super) async fn mine(
     let page = page(query.limit, query.cursor);
     let filter = PaymentFilter { user: Some(user_id), ..PaymentFilter::default() };
     let rows = app.office.payments(&filter, page).await?;
-    Ok(json(&next_page(rows, &page, |row| row.payment_id)))
+    let rows = receipts(&app, rows, Made::Before).await?;
+    Ok(json(&next_page(rows, &page, Receipt::id)))
 }
 
 /// A payment.
@@ -86,13 +88,14 @@ pub(super) async fn mine(
 /// One of the caller's. Another user's is answered 404, as if it did not exist.
 #[utoipa::path(get, path = "/api/v1/payments/{payment_id}", tag = "payments", operation_id = "payment",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
-    responses((status = 200, description = "The payment", body = Payment)))]
+    responses((status = 200, description = "The payment", body = Receipt)))]
 pub(super) async fn one(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<PaymentId>,
-) -> HttpResult<Json<Payment>> {
-    Ok(Json(app.office.payment(caller, id).await?))
+) -> HttpResult<Json<Receipt>> {
+    let row = app.office.payment(caller, id).await?;
+    Ok(Json(receipt(&app, row, Made::Before).await?))
 }
 
 /// Gives a payment back.
@@ -100,7 +103,7 @@ pub(super) async fn one(
 /// The points return; the seat is available again while the sale is open, and blocked when it is over. Final.
 #[utoipa::path(post, path = "/api/v1/payments/{payment_id}/refund", tag = "payments", operation_id = "refund",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
-    responses((status = 200, description = "The refunded payment", body = Payment)))]
+    responses((status = 200, description = "The refunded payment", body = Receipt)))]
 pub(super) async fn refund(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
@@ -109,5 +112,5 @@ pub(super) async fn refund(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/payments/{id}/refund", &[&id], &())?;
     let done = app.office.refund(caller, id, key).await?;
-    Ok(replayed(json(&done.value), done.novelty))
+    Ok(replayed(json(&receipt(&app, done.value, Made::Now).await?), done.novelty))
 }

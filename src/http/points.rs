@@ -17,7 +17,7 @@ use axum::{
 use frontrow_domain::{
     id::{HistoryId, UserId},
     money::Money,
-    points::PointEntry,
+    points::{Point, PointEntry},
     time::Time,
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,27 @@ pub struct Balance {
     currency: &'static str,
     /// When it last changed; none before the first movement.
     last_updated: Option<Time>,
+}
+
+impl Balance {
+    /// The balance of an account, which there may not be yet.
+    pub(super) fn of(user_id: UserId, point: Option<Point>) -> Self {
+        Self {
+            user_id,
+            balance: point.map_or(Money::ZERO, |point| point.amount),
+            currency: "KRW",
+            last_updated: point.map(|point| point.last_updated),
+        }
+    }
+}
+
+/// A reference of 1 to 100 visible ASCII characters.
+pub(super) fn checked_reference(reference: String) -> HttpResult<String> {
+    let is_well_formed = (1..=100).contains(&reference.len()) && reference.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_well_formed {
+        return Ok(reference);
+    }
+    Err(Problem::invalid_field("reference", "must have 1 to 100 visible ASCII characters"))
 }
 
 /// A charge.
@@ -64,13 +85,7 @@ pub(super) async fn balance(
     State(app): State<Shared>,
     SignedIn { user_id, .. }: SignedIn,
 ) -> HttpResult<Json<Balance>> {
-    let point = app.office.balance(user_id).await?;
-    Ok(Json(Balance {
-        user_id,
-        balance: point.map_or(Money::ZERO, |point| point.amount),
-        currency: "KRW",
-        last_updated: point.map(|point| point.last_updated),
-    }))
+    Ok(Json(Balance::of(user_id, app.office.balance(user_id).await?)))
 }
 
 /// The caller's history.
@@ -104,11 +119,7 @@ pub(super) async fn charge(
     let Some(user_id) = body.user_id.or(caller.user_id()) else {
         return Err(Problem::invalid_field("user_id", "say whose account is charged"));
     };
-    let well_formed =
-        |reference: &str| (1..=100).contains(&reference.len()) && reference.bytes().all(|byte| byte.is_ascii_graphic());
-    if body.reference.as_deref().is_some_and(|reference| !well_formed(reference)) {
-        return Err(Problem::invalid_field("reference", "must have 1 to 100 visible ASCII characters"));
-    }
-    let done = app.office.charge(caller, user_id, body.amount, body.reference, key).await?;
+    let reference = body.reference.map(checked_reference).transpose()?;
+    let done = app.office.charge(caller, user_id, body.amount, reference, key).await?;
     Ok(replayed((StatusCode::CREATED, json(&done.value)), done.novelty))
 }

@@ -10,6 +10,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
+        tickets::{Made, Ticket, ticket, tickets},
     },
     store::ReservationFilter,
 };
@@ -21,7 +22,6 @@ use axum::{
 };
 use frontrow_domain::{
     id::{ReservationId, SeatId},
-    reservation::Reservation,
     rules::SEATS_PER_COMMAND_MAX,
 };
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub struct Wish {
 #[utoipa::path(post, path = "/api/v1/reservations", tag = "reservations", operation_id = "hold",
     params(("Queue-Token" = String, Header, description = "The active token")),
     request_body = Wish,
-    responses((status = 201, description = "The reservation; for `seat_ids` a list", body = Reservation)))]
+    responses((status = 201, description = "The reservation; for `seat_ids` a list", body = Ticket)))]
 pub(super) async fn hold(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
@@ -67,7 +67,8 @@ pub(super) async fn hold(
         app.limits.give_back_hold(caller);
     }
     let done = held?;
-    let body = one_or_list(done.value, several.into());
+    let held = tickets(&app, done.value, Made::Now).await?;
+    let body = one_or_list(held, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.novelty))
 }
 
@@ -75,7 +76,7 @@ pub(super) async fn hold(
 ///
 /// Newest first, in whatever state they are.
 #[utoipa::path(get, path = "/api/v1/reservations", tag = "reservations", operation_id = "reservations",
-    params(PageQuery<ReservationId>), responses((status = 200, description = "A page", body = List<Reservation>)))]
+    params(PageQuery<ReservationId>), responses((status = 200, description = "A page", body = List<Ticket>)))]
 pub(super) async fn mine(
     State(app): State<Shared>,
     SignedIn { user_id, .. }: SignedIn,
@@ -84,7 +85,8 @@ pub(super) async fn mine(
     let page = page(query.limit, query.cursor);
     let filter = ReservationFilter { user: Some(user_id), ..ReservationFilter::default() };
     let rows = app.office.reservations(&filter, page).await?;
-    Ok(json(&next_page(rows, &page, |row| row.reservation_id)))
+    let rows = tickets(&app, rows, Made::Before).await?;
+    Ok(json(&next_page(rows, &page, Ticket::id)))
 }
 
 /// A reservation.
@@ -92,13 +94,14 @@ pub(super) async fn mine(
 /// One of the caller's. Another user's is answered 404, as if it did not exist.
 #[utoipa::path(get, path = "/api/v1/reservations/{reservation_id}", tag = "reservations", operation_id = "reservation",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
-    responses((status = 200, description = "The reservation", body = Reservation)))]
+    responses((status = 200, description = "The reservation", body = Ticket)))]
 pub(super) async fn one(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<ReservationId>,
-) -> HttpResult<Json<Reservation>> {
-    Ok(Json(app.office.reservation(caller, id).await?))
+) -> HttpResult<Json<Ticket>> {
+    let row = app.office.reservation(caller, id).await?;
+    Ok(Json(ticket(&app, row, Made::Before).await?))
 }
 
 /// Cancels a pending reservation.
@@ -107,7 +110,7 @@ pub(super) async fn one(
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservation_id}", tag = "reservations",
     operation_id = "cancel_reservation",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
-    responses((status = 200, description = "The cancelled reservation", body = Reservation)))]
+    responses((status = 200, description = "The cancelled reservation", body = Ticket)))]
 pub(super) async fn cancel(
     State(app): State<Shared>,
     SignedIn { caller, .. }: SignedIn,
@@ -116,5 +119,5 @@ pub(super) async fn cancel(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/reservations/{id}", &[&id], &())?;
     let done = app.office.cancel_reservation(caller, id, key).await?;
-    Ok(replayed(json(&done.value), done.novelty))
+    Ok(replayed(json(&ticket(&app, done.value, Made::Now).await?), done.novelty))
 }

@@ -4,7 +4,7 @@ use super::hall::Row;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     money::Money,
-    seat::SeatStatus,
+    seat::{Seat, SeatStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,12 +35,15 @@ pub struct FullMap<'a> {
 pub struct MapSeat<'a> {
     /// Which seat.
     pub seat_id: SeatId,
-    /// Its number in the concert.
+    /// Its place in the order of the concert's seats.
     pub seat_number: i32,
     /// The block of the hall.
     pub section: &'a str,
     /// The row in the section.
     pub row: &'a str,
+    /// The number in the row, as it is printed.
+    #[schema(example = "12A")]
+    pub number: &'a str,
     /// The price grade.
     pub grade: &'a str,
     /// What it costs.
@@ -60,7 +63,7 @@ pub struct CompactMap<'a> {
     pub blocks: Vec<MapBlock<'a>>,
 }
 
-/// Seats whose ids and numbers both rise by one, in one row at one price.
+/// Seats whose ids rise by one, in one row at one price.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MapBlock<'a> {
     /// The block of the hall.
@@ -73,10 +76,14 @@ pub struct MapBlock<'a> {
     pub price: Money,
     /// The first seat's id.
     pub first_seat_id: SeatId,
-    /// The first seat's number.
-    pub first_seat_number: i32,
-    /// How many seats.
-    pub count: usize,
+    /// The number of the first seat, as it is printed, if those of the others count on from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 11)]
+    pub first_number: Option<u32>,
+    /// The printed number of each seat, if they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["12", "12A", "14"]))]
+    pub numbers: Option<Vec<&'a str>>,
     /// A letter for each seat: A available, H held, S sold, B blocked.
     #[schema(example = "AAHSBA")]
     pub states: String,
@@ -85,12 +92,13 @@ pub struct MapBlock<'a> {
 pub(super) fn full(concert_id: ConcertId, version: u64, rows: &[Row]) -> FullMap<'_> {
     let seats = rows
         .iter()
-        .map(|Row { seat, label, .. }| MapSeat {
+        .map(|Row { seat, .. }| MapSeat {
             seat_id: seat.seat_id,
             seat_number: seat.seat_number,
-            section: &label.section,
-            row: &label.row,
-            grade: &label.grade,
+            section: &seat.label.section,
+            row: &seat.label.row,
+            number: &seat.label.number,
+            grade: &seat.label.grade,
             price: seat.price,
             status: seat.status,
         })
@@ -99,34 +107,45 @@ pub(super) fn full(concert_id: ConcertId, version: u64, rows: &[Row]) -> FullMap
 }
 
 pub(super) fn compact(concert_id: ConcertId, version: u64, rows: &[Row]) -> CompactMap<'_> {
-    let mut blocks: Vec<MapBlock<'_>> = Vec::new();
-    let mut last: Option<&Row> = None;
-    for row in rows {
-        let Row { seat, label, .. } = row;
-        let goes_on = last.is_some_and(|Row { seat: before, label: before_label, .. }| {
-            before.seat_id.get() + 1 == seat.seat_id.get()
-                && before.seat_number + 1 == seat.seat_number
-                && before.price == seat.price
-                && before_label == label
-        });
-        let letter = char::from(seat.status.letter());
-        match blocks.last_mut() {
-            Some(block) if goes_on => {
-                block.count += 1;
-                block.states.push(letter);
-            }
-            _ => blocks.push(MapBlock {
-                section: &label.section,
-                row: &label.row,
-                grade: &label.grade,
-                price: seat.price,
-                first_seat_id: seat.seat_id,
-                first_seat_number: seat.seat_number,
-                count: 1,
-                states: letter.to_string(),
-            }),
-        }
-        last = Some(row);
+    // By id, since the ids of a call that added seats rise by one however the seats are numbered.
+    let mut seats: Vec<&Seat> = rows.iter().map(|row| &row.seat).collect();
+    if !seats.is_sorted_by_key(|seat| seat.seat_id) {
+        seats.sort_unstable_by_key(|seat| seat.seat_id);
     }
+    let blocks = seats.chunk_by(|before, seat| goes_on(before, seat)).filter_map(block).collect();
     CompactMap { concert_id, version, blocks }
+}
+
+/// Whether a seat stands in the block of the one before.
+fn goes_on(before: &Seat, seat: &Seat) -> bool {
+    let (one, other) = (&before.label, &seat.label);
+    before.seat_id.get() + 1 == seat.seat_id.get()
+        && before.price == seat.price
+        && (&one.section, &one.row, &one.grade) == (&other.section, &other.row, &other.grade)
+}
+
+fn block<'a>(seats: &[&'a Seat]) -> Option<MapBlock<'a>> {
+    let first = *seats.first()?;
+    let first_number = counted_from(seats);
+    let numbers = || seats.iter().map(|seat| seat.label.number.as_str()).collect();
+    Some(MapBlock {
+        section: &first.label.section,
+        row: &first.label.row,
+        grade: &first.label.grade,
+        price: first.price,
+        first_seat_id: first.seat_id,
+        first_number,
+        numbers: if first_number.is_none() { Some(numbers()) } else { None },
+        states: seats.iter().map(|seat| char::from(seat.status.letter())).collect(),
+    })
+}
+
+/// The first printed number, if the printed numbers are whole numbers above zero that rise by one, written plainly.
+fn counted_from(seats: &[&Seat]) -> Option<u32> {
+    let first: u32 = seats.first()?.label.number.parse().ok()?;
+    let is_next = |(expected, seat): (u64, &&Seat)| {
+        let number = &seat.label.number;
+        number.starts_with(|digit: char| ('1'..='9').contains(&digit)) && number.parse() == Ok(expected)
+    };
+    (u64::from(first)..).zip(seats).all(is_next).then_some(first)
 }

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     seen::GOOD_FOR,
     time::Time,
 };
 use sha2::{Digest, Sha256};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -79,22 +79,31 @@ struct Rendered {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) seat: Seat,
-    pub(super) label: SeatLabel,
     /// The version in which a commit of this process changed it last.
     touched: u64,
+}
+
+#[cfg(test)]
+impl Row {
+    /// A row that no commit of this process has changed.
+    pub(super) const fn of(seat: Seat) -> Self {
+        Self { seat, touched: 0 }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Seats {
     rows: Vec<Row>,
     index: HashMap<SeatId, usize>,
+    /// Those that were removed: what was read before may still show them.
+    removed: HashSet<SeatId>,
 }
 
 /// What a hall asks of the store.
 #[async_trait]
 pub(super) trait Source: Sync {
     async fn now(&self) -> Result<Time, StoreError>;
-    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError>;
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError>;
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError>;
 }
 
@@ -104,7 +113,7 @@ impl Source for &dyn Store {
         Store::now(*self).await
     }
 
-    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
         Store::seats(*self, concert).await
     }
 
@@ -113,26 +122,26 @@ impl Source for &dyn Store {
     }
 }
 
-/// What is to be done with rows that were read.
+/// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
+enum Part {
+    /// Every seat: what is not among them was removed.
     All,
-    /// Seats are among them that nobody knows the places of.
-    SomeUnknown,
+    Changed,
 }
 
 impl Seats {
     /// Takes in what a commit of this process changed, unless a later one is known: commits of several lanes may be
     /// told in any order.
-    fn put(&mut self, seat: &Seat, labels: &HashMap<SeatId, SeatLabel>, version: u64) {
+    fn put(&mut self, seat: &Seat, version: u64) {
+        self.removed.remove(&seat.seat_id);
         if let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
             if seat.updated_at >= row.seat.updated_at {
                 row.seat.clone_from(seat);
             }
             row.touched = version;
         } else {
-            let label = labels.get(&seat.seat_id).cloned().unwrap_or_default();
-            self.add(Row { seat: seat.clone(), label, touched: version });
+            self.add(Row { seat: seat.clone(), touched: version });
         }
     }
 
@@ -143,27 +152,30 @@ impl Seats {
 
     /// Takes in a row that was read by a query that began at version `seen`. What was changed here since may be newer
     /// than the row; then the later moment tells. Whether anything is different now.
-    fn take(&mut self, seat: Seat, label: Option<SeatLabel>, seen: u64) -> Option<bool> {
+    fn take(&mut self, seat: Seat, seen: u64) -> bool {
         let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) else {
-            let label = label?;
-            self.add(Row { seat, label, touched: 0 });
-            return Some(true);
+            self.add(Row { seat, touched: 0 });
+            return true;
         };
-        let mut changed = false;
-        if let Some(label) = label.filter(|label| *label != row.label) {
-            row.label = label;
-            changed = true;
-        }
-        if (row.touched <= seen || seat.updated_at > row.seat.updated_at) && row.seat != seat {
+        let is_news = (row.touched <= seen || seat.updated_at > row.seat.updated_at) && row.seat != seat;
+        if is_news {
             row.seat = seat;
-            changed = true;
         }
-        Some(changed)
+        is_news
     }
 
+    /// Puts the rows into the order of the map, without those that were removed.
     fn sort(&mut self) {
-        if !self.rows.is_sorted_by_key(|row| row.seat.seat_number) {
-            self.rows.sort_by_key(|row| row.seat.seat_number);
+        let Self { rows, removed, .. } = self;
+        let count = rows.len();
+        if !removed.is_empty() {
+            rows.retain(|row| !removed.contains(&row.seat.seat_id));
+        }
+        let is_sorted = rows.is_sorted_by_key(|row| row.seat.seat_number);
+        if !is_sorted {
+            rows.sort_by_key(|row| row.seat.seat_number);
+        }
+        if !is_sorted || rows.len() < count {
             self.index = self.rows.iter().enumerate().map(|(at, row)| (row.seat.seat_id, at)).collect();
         }
     }
@@ -206,14 +218,21 @@ impl Hall {
     }
 
     /// Takes in seats of this concert that a commit of this process changed.
-    pub(super) fn publish(&self, changed: &[Seat], labels: &HashMap<SeatId, SeatLabel>) {
+    pub(super) fn publish(&self, changed: &[Seat]) {
         let mut seats = self.seats();
         let version = self.versions.next();
         self.version.store(version, Ordering::Release);
         for seat in changed {
-            seats.put(seat, labels, version);
+            seats.put(seat, version);
         }
         self.seat_count.store(seats.rows.len(), Ordering::Relaxed);
+    }
+
+    /// Takes a seat out that a commit of this process removed.
+    pub(super) fn remove(&self, id: SeatId) {
+        let mut seats = self.seats();
+        seats.removed.insert(id);
+        self.version.store(self.versions.next(), Ordering::Release);
     }
 
     /// The moment at which the last reading that worked began.
@@ -277,7 +296,7 @@ impl Hall {
         };
         let seen = self.version.load(Ordering::Acquire);
         let rows = store.seats(self.concert_id).await?;
-        self.take(rows.into_iter().map(|(seat, label)| (seat, Some(label))), seen);
+        self.take(rows, Part::All, seen);
         Ok(now)
     }
 
@@ -285,29 +304,35 @@ impl Hall {
     async fn read_changed(&self, store: &impl Source, since: Time) -> Result<Time, StoreError> {
         let seen = self.version.load(Ordering::Acquire);
         let (rows, now) = store.changed_seats(self.concert_id, since.minus(LATE_MAX)).await?;
-        let taken = self.take(rows.into_iter().map(|seat| (seat, None)), seen);
+        self.take(rows, Part::Changed, seen);
         // After the store's clock went back, as it may with another server, moments do not tell what is new.
-        if taken == Taken::SomeUnknown || now < since {
+        if now < since {
             return self.read_all(store).await;
         }
         Ok(now)
     }
 
-    fn take(&self, rows: impl Iterator<Item = (Seat, Option<SeatLabel>)>, seen: u64) -> Taken {
+    fn take(&self, rows: Vec<Seat>, part: Part, seen: u64) {
+        let there: HashSet<_> = match part {
+            Part::All => rows.iter().map(|seat| seat.seat_id).collect(),
+            Part::Changed => HashSet::new(),
+        };
         let mut seats = self.seats();
-        let (mut taken, mut changed) = (Taken::All, false);
-        for (seat, label) in rows {
-            match seats.take(seat, label, seen) {
-                Some(different) => changed |= different,
-                None => taken = Taken::SomeUnknown,
-            }
+        let mut changed = false;
+        for seat in rows {
+            changed |= seats.take(seat, seen);
+        }
+        if part == Part::All {
+            let gone = seats.rows.iter().filter(|row| row.touched <= seen && !there.contains(&row.seat.seat_id));
+            let gone: Vec<SeatId> = gone.map(|row| row.seat.seat_id).collect();
+            changed |= !gone.is_empty();
+            seats.removed.extend(gone);
         }
         seats.sort();
         self.seat_count.store(seats.rows.len(), Ordering::Relaxed);
         if changed {
             self.version.store(self.versions.next(), Ordering::Release);
         }
-        taken
     }
 
     pub(super) fn map(&self, form: MapForm) -> Arc<SeatMap> {

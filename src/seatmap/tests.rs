@@ -51,7 +51,7 @@ impl Office {
         };
         let (Outcome::Concert(concert), _) = self.run(Command::CreateConcert(new)).await else { panic!("no concert") };
         let concert_id = concert.concert_id;
-        let seats = vec![NewSeat { seat_number: 1, price: Money::new(1), label: SeatLabel::default() }];
+        let seats = vec![NewSeat { seat_number: Some(1), price: Money::new(1), label: SeatLabel::default() }];
         let (Outcome::SeatsAdded { first_seat_id, .. }, _) = self.run(Command::AddSeats { concert_id, seats }).await
         else {
             panic!("no seat")
@@ -164,4 +164,66 @@ async fn what_is_committed_while_a_map_is_dropped_is_seen_by_the_next_look() {
     assert_eq!(hall.map(MapForm::Compact).etag, first.etag, "theirs is what it was when they looked");
     office.maps.sweep(Duration::from_secs(1));
     assert_eq!(office.look(concert).await.etag, second.etag);
+}
+
+/// A hall's rows with these printed numbers in one row of seats, with ids in this order.
+fn row_of(numbers: &[&str]) -> Vec<hall::Row> {
+    let row = |(id, number): (i64, &&str)| {
+        let label =
+            SeatLabel { section: "Stalls".into(), row: "A".into(), number: (*number).into(), grade: "R".into() };
+        hall::Row::of(frontrow_domain::seat::Seat {
+            seat_id: SeatId::new(id),
+            concert_id: ConcertId::new(1),
+            seat_number: i32::try_from(id).unwrap(),
+            label: Arc::new(label),
+            price: Money::new(90_000),
+            status: frontrow_domain::seat::SeatStatus::Sold,
+            reservation_id: None,
+            blocked_reason: None,
+            updated_at: Time::from_micros(1),
+            let_go: None,
+            was_held: true,
+        })
+    };
+    (1..).zip(numbers).map(row).collect()
+}
+
+#[test]
+fn the_compact_form_is_never_larger_than_the_full_one_however_the_seats_are_numbered() {
+    let theatre: Vec<String> = (1..=39).rev().step_by(2).chain((2..=40).step_by(2)).map(|n| n.to_string()).collect();
+    let halls: [Vec<&str>; 7] = [
+        vec!["1"],
+        vec!["12A"],
+        vec!["1", "2", "3", "4"],
+        vec!["3", "1", "2", "4"],
+        vec!["가-1", "가-2", "가-2A", "가-3"],
+        vec!["01", "2", "", "4294967295", "4294967296"],
+        theatre.iter().map(String::as_str).collect(),
+    ];
+    let sizes = |rows: &[hall::Row]| {
+        let id = ConcertId::new(1);
+        let full = serde_json::to_vec(&forms::full(id, 1, rows)).unwrap().len();
+        (full, serde_json::to_vec(&forms::compact(id, 1, rows)).unwrap().len())
+    };
+    for numbers in halls {
+        let mut rows = row_of(&numbers);
+        let (full, compact) = sizes(&rows);
+        assert!(compact <= full, "{numbers:?}: {compact} of {full} bytes");
+        // Each seat a block of its own.
+        for (at, row) in rows.iter_mut().enumerate() {
+            row.seat.price = Money::new(10_000 + i64::try_from(at).unwrap());
+        }
+        let (full, compact) = sizes(&rows);
+        assert!(compact <= full, "{numbers:?}, each at a price of its own: {compact} of {full} bytes");
+    }
+}
+
+#[test]
+fn a_row_of_a_theatre_is_one_block() {
+    let rows = row_of(&["3", "1", "2", "4"]);
+    let map = serde_json::to_value(forms::compact(ConcertId::new(1), 1, &rows)).unwrap();
+    assert_eq!(map["blocks"].as_array().unwrap().len(), 1);
+    assert_eq!(map["blocks"][0]["numbers"], serde_json::json!(["3", "1", "2", "4"]));
+    let map = serde_json::to_value(forms::compact(ConcertId::new(1), 1, &row_of(&["9", "10", "11"]))).unwrap();
+    assert_eq!((&map["blocks"][0]["first_number"], map["blocks"][0].get("numbers")), (&serde_json::json!(9), None));
 }

@@ -1,10 +1,10 @@
 //! What the filters of the lists mean, for stores that look for text themselves.
 
 use crate::{
-    store::{ConcertFilter, PaymentFilter, ReservationFilter},
+    store::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter},
     text::folded,
 };
-use frontrow_domain::{concert::Concert, id::ConcertId, payment::Payment, reservation::Reservation};
+use frontrow_domain::{concert::Concert, id::ConcertId, payment::Payment, points::Debt, reservation::Reservation};
 
 /// Whether `text` contains `wanted`, which is [`folded`], in any case and in any of the forms that Unicode calls equal.
 pub(super) fn contains(text: &str, wanted: &str) -> bool {
@@ -34,6 +34,13 @@ impl ReservationFilter {
         self.user.is_none_or(|user| row.user_id == user)
             && self.concert.is_none_or(|concert| row.concert_id == concert)
             && self.status.is_none_or(|status| row.status == status)
+    }
+}
+
+impl DebtFilter {
+    /// Whether the debt is one of those asked for.
+    pub(super) fn matches(&self, row: &Debt) -> bool {
+        self.user.is_none_or(|user| row.user_id == user) && self.status.is_none_or(|status| row.status == status)
     }
 }
 

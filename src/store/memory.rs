@@ -3,8 +3,8 @@
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing,
-        Store, StoreError,
+        Committed, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
+        ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
         filter::contains,
         noted::{Noted, silent_too_long},
     },
@@ -14,16 +14,16 @@ use frontrow_domain::{
     command::{Keys, Request},
     concert::{Concert, ConcertStatus},
     decide::decide_all,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     model::Model,
     outage::{Outage, Outages},
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry},
     queue::{Room, Token, TokenStatus, can_expire},
     reservation::{Reservation, ReservationStatus},
     retention::Leftover,
     rules::Rules,
-    seat::{Seat, SeatLabel, SeatStatus},
+    seat::{Seat, SeatStatus},
     time::Time,
     user::{Session, User},
     world::AuditEntry,
@@ -217,31 +217,32 @@ impl Store for MemoryStore {
         Ok(model.rooms.values().map(standing).collect())
     }
 
-    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
         let wanted = filter.folded();
-        let beyond = |row: &&Concert| page.after.is_none_or(|after| row.concert_id > after);
+        let beyond = |row: &&Concert| page.after.is_none_or(|after| ConcertPlace::of(row) > after);
         let model = &self.state().model;
         let rows = model.concerts.values().filter(beyond).filter(|row| wanted.matches(row));
-        Ok(rows.take(limit(page.limit)).cloned().collect())
+        let mut rows: Vec<_> = rows.cloned().collect();
+        rows.sort_by_key(ConcertPlace::of);
+        rows.truncate(limit(page.limit));
+        Ok(rows)
     }
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
         Ok(self.state().model.concerts.get(&id).cloned())
     }
 
-    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
         let model = &self.state().model;
-        let seats = model.seats.values().filter(|seat| seat.concert_id == concert);
-        let mut seats: Vec<_> =
-            seats.map(|seat| (seat.clone(), model.labels.get(&seat.seat_id).cloned().unwrap_or_default())).collect();
-        seats.sort_by_key(|(seat, _)| seat.seat_number);
+        let mut seats: Vec<_> = model.seats.values().filter(|seat| seat.concert_id == concert).cloned().collect();
+        seats.sort_by_key(|seat| seat.seat_number);
         Ok(seats)
     }
 
-    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
+    async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         let model = &self.state().model;
-        let seats = model.seats.values().filter(|seat| seat.concert_id == concert);
-        Ok(SeatCounts::of(seats.map(|seat| (seat.status, 1))))
+        let seats = model.seats.values().filter(|seat| concerts.contains(&seat.concert_id));
+        Ok(SeatCounts::of(seats.map(|seat| (seat.concert_id, seat.status, 1))))
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
@@ -297,6 +298,45 @@ impl Store for MemoryStore {
         Ok(ends)
     }
 
+    async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
+        let model = &self.state().model;
+        let place = |id: &ReservationId| {
+            let row = model.reservations.get(id)?;
+            let (seat, concert) = (model.seats.get(&row.seat_id)?, model.concerts.get(&row.concert_id)?);
+            Some(TicketPlace {
+                reservation_id: *id,
+                concert_id: row.concert_id,
+                title: concert.title.clone(),
+                seat_id: row.seat_id,
+                seat_number: seat.seat_number,
+                place: seat.label.place(),
+            })
+        };
+        Ok(reservations.iter().filter_map(place).collect())
+    }
+
+    async fn door_list(&self, concert: ConcertId, after: i32, rows: u32) -> Result<Vec<DoorLine>, StoreError> {
+        let model = &self.state().model;
+        let is_wanted =
+            |seat: &&Seat| seat.concert_id == concert && seat.seat_number > after && seat.status == SeatStatus::Sold;
+        let mut seats: Vec<_> = model.seats.values().filter(is_wanted).collect();
+        seats.sort_by_key(|seat| seat.seat_number);
+        seats.truncate(limit(rows));
+        let line = |seat: &Seat| {
+            let row = model.reservations.get(&seat.reservation_id?)?;
+            let payment = model.payments.values().find(|payment| payment.reservation_id == row.reservation_id)?;
+            Some(DoorLine {
+                seat_number: seat.seat_number,
+                label: (*seat.label).clone(),
+                name: model.users.get(&row.user_id)?.name.clone(),
+                reservation_id: row.reservation_id,
+                payment_id: payment.payment_id,
+                paid_at: payment.paid_at,
+            })
+        };
+        Ok(seats.into_iter().filter_map(line).collect())
+    }
+
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
         Ok(self.state().model.payments.get(&id).cloned())
     }
@@ -314,6 +354,15 @@ impl Store for MemoryStore {
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
         let rows = &self.state().model.history;
         Ok(newest(rows.iter(), |row| row.history_id, page, |row| row.user_id == user))
+    }
+
+    async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
+        Ok(self.state().model.debts.get(&id).cloned())
+    }
+
+    async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
+        let rows = &self.state().model.debts;
+        Ok(newest(rows.values(), |row| row.debt_id, page, |row| filter.matches(row)))
     }
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {

@@ -47,6 +47,13 @@ pub const SQLITE: &[Migration] = &[
         name: "user_reservations",
         sql: include_str!("../../migrations/sqlite/0012_user_reservations.sql"),
     },
+    Migration { version: 13, name: "seats", sql: include_str!("../../migrations/sqlite/0013_seats.sql") },
+    Migration { version: 14, name: "adjustments", sql: include_str!("../../migrations/sqlite/0014_adjustments.sql") },
+    Migration {
+        version: 15,
+        name: "concerts_by_start",
+        sql: include_str!("../../migrations/sqlite/0015_concerts_by_start.sql"),
+    },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -29,8 +29,8 @@ pub use connect::{Settings, Statements};
 use crate::{
     clock::Clock,
     store::{
-        Committed, Company, ConcertFilter, Instance, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts,
-        Sharing, Standing, Store, StoreError,
+        Committed, Company, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Instance, Line, Page, PaymentFilter,
+        Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
         migrate::{self, Migration},
         postgres::{
             company::Way,
@@ -44,15 +44,15 @@ use async_trait::async_trait;
 use frontrow_domain::{
     command::Request,
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     outage::{Outage, Outages},
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry},
     queue::{Room, Token},
     reservation::Reservation,
     retention::Leftover,
     rules::Rules,
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     time::Time,
     user::{Session, User},
     world::AuditEntry,
@@ -215,7 +215,7 @@ impl Store for PostgresStore {
         self.reads.glance(room).await
     }
 
-    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
         self.reads.concerts(filter, page).await
     }
 
@@ -223,7 +223,7 @@ impl Store for PostgresStore {
         self.reads.concert(id).await
     }
 
-    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
         self.reads.seats(concert).await
     }
 
@@ -231,8 +231,8 @@ impl Store for PostgresStore {
         self.reads.changed_seats(concert, since).await
     }
 
-    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
-        self.reads.seat_counts(concert).await
+    async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
+        self.reads.seat_counts(concerts).await
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
@@ -260,6 +260,14 @@ impl Store for PostgresStore {
         self.reads.next_expiries(until, limit, late).await
     }
 
+    async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
+        self.reads.tickets(reservations).await
+    }
+
+    async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError> {
+        self.reads.door_list(concert, after, limit).await
+    }
+
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
         self.reads.payment(id).await
     }
@@ -274,6 +282,14 @@ impl Store for PostgresStore {
 
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
         self.reads.history(user, page).await
+    }
+
+    async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
+        self.reads.debt(id).await
+    }
+
+    async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
+        self.reads.debts(filter, page).await
     }
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {

@@ -24,7 +24,8 @@ macro_rules! concert_columns {
 
 macro_rules! seat_columns {
     () => {
-        "seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, updated_at, let_go_by, let_go_at"
+        "seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, updated_at, let_go_by, \
+         let_go_at, was_held, section, \"row\", number, grade"
     };
 }
 
@@ -50,6 +51,12 @@ macro_rules! point_columns {
 macro_rules! history_columns {
     () => {
         "history_id, user_id, amount, type, description, balance_after, version, payment_id, reference, created_at"
+    };
+}
+
+macro_rules! debt_columns {
+    () => {
+        "debt_id, user_id, amount, reason, reference, status, created_at, settled_at"
     };
 }
 
@@ -170,17 +177,19 @@ macro_rules! readers {
                     .map(UserId)
                     .zip(time_or_none(row, 9)?)
                     .map(|(user_id, at)| LetGo { user_id, at }),
+                was_held: row.$get(10)?,
+                label: std::sync::Arc::new(SeatLabel {
+                    section: row.$get(11)?,
+                    row: row.$get(12)?,
+                    number: row.$get(13)?,
+                    grade: row.$get(14)?,
+                }),
             })
         }
 
-        /// A row of `seat_columns!()` followed by section, row and grade.
-        pub(super) fn labelled_seat(row: &$row) -> Result<(Seat, SeatLabel), $error> {
-            Ok((seat(row)?, SeatLabel { section: row.$get(10)?, row: row.$get(11)?, grade: row.$get(12)? }))
-        }
-
-        /// A status of seats with a count.
-        pub(super) fn seat_count(row: &$row) -> Result<(SeatStatus, i64), $error> {
-            Ok((word(row, 0)?, row.$get(1)?))
+        /// A row of section, row and number.
+        pub(super) fn seat_place(row: &$row) -> Result<SeatPlace, $error> {
+            Ok(SeatPlace { section: row.$get(0)?, row: row.$get(1)?, number: row.$get(2)? })
         }
 
         /// A seat's number and id, and the id of its payment.
@@ -247,6 +256,53 @@ macro_rules! readers {
             })
         }
 
+        pub(super) fn debt(row: &$row) -> Result<Debt, $error> {
+            Ok(Debt {
+                debt_id: DebtId::new(row.$get(0)?),
+                user_id: user_id(row, 1)?,
+                amount: money(row, 2)?,
+                reason: row.$get(3)?,
+                reference: row.$get(4)?,
+                status: word(row, 5)?,
+                created_at: time(row, 6)?,
+                settled_at: time_or_none(row, 7)?,
+            })
+        }
+
+        /// A row of reservation, concert, title, seat, section, row and number.
+        pub(super) fn ticket_place(row: &$row) -> Result<TicketPlace, $error> {
+            Ok(TicketPlace {
+                reservation_id: ReservationId::new(row.$get(0)?),
+                concert_id: ConcertId::new(row.$get(1)?),
+                title: row.$get(2)?,
+                seat_id: SeatId::new(row.$get(3)?),
+                seat_number: row.$get(4)?,
+                place: SeatPlace { section: row.$get(5)?, row: row.$get(6)?, number: row.$get(7)? },
+            })
+        }
+
+        /// A row of seat number, section, row, number, grade, user's name, reservation, payment and moment of payment.
+        pub(super) fn door_line(row: &$row) -> Result<DoorLine, $error> {
+            Ok(DoorLine {
+                seat_number: row.$get(0)?,
+                label: SeatLabel {
+                    section: row.$get(1)?,
+                    row: row.$get(2)?,
+                    number: row.$get(3)?,
+                    grade: row.$get(4)?,
+                },
+                name: row.$get(5)?,
+                reservation_id: ReservationId::new(row.$get(6)?),
+                payment_id: PaymentId::new(row.$get(7)?),
+                paid_at: time(row, 8)?,
+            })
+        }
+
+        /// A concert, a status of its seats and a count.
+        pub(super) fn seats_of_status(row: &$row) -> Result<(ConcertId, SeatStatus, i64), $error> {
+            Ok((ConcertId::new(row.$get(0)?), word(row, 1)?, row.$get(2)?))
+        }
+
         pub(super) fn audit(row: &$row) -> Result<AuditEntry, $error> {
             Ok(AuditEntry {
                 audit_id: AuditId::new(row.$get(0)?),
@@ -261,6 +317,6 @@ macro_rules! readers {
 }
 
 pub(super) use {
-    concert_columns, history_columns, payment_columns, point_columns, readers, reservation_columns, room_columns,
-    seat_columns, user_columns,
+    concert_columns, debt_columns, history_columns, payment_columns, point_columns, readers, reservation_columns,
+    room_columns, seat_columns, user_columns,
 };

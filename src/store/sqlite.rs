@@ -15,8 +15,9 @@ mod writer;
 use crate::{
     clock::Clock,
     store::{
-        Committed, ConcertFilter, Damage, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing,
-        Store, StoreError, sqlite::files::Files, sqlite::readers::Readers, sqlite::writer::Writer,
+        Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, Line, Page, PaymentFilter, Remnant,
+        ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace, sqlite::files::Files,
+        sqlite::readers::Readers, sqlite::writer::Writer,
     },
 };
 use arc_swap::ArcSwap;
@@ -24,15 +25,15 @@ use async_trait::async_trait;
 use frontrow_domain::{
     command::Request,
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     outage::{Outage, Outages},
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry},
     queue::{Room, Token},
     reservation::Reservation,
     retention::Leftover,
     rules::Rules,
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     time::Time,
     user::{Session, User},
     world::AuditEntry,
@@ -239,7 +240,7 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::line(conn, room, || clock.now())).await
     }
 
-    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+    async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
         let filter = filter.clone();
         self.read(move |conn| reads::concerts(conn, &filter, page)).await
     }
@@ -248,12 +249,13 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::concert(conn, id)).await
     }
 
-    async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
+    async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
         self.read(move |conn| reads::seats(conn, concert)).await
     }
 
-    async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
-        self.read(move |conn| reads::seat_counts(conn, concert)).await
+    async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
+        let concerts = concerts.to_vec();
+        self.read(move |conn| reads::seat_counts(conn, &concerts)).await
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
@@ -282,6 +284,15 @@ impl Store for SqliteStore {
         self.read(move |conn| reads::next_expiries(conn, until, limit)).await
     }
 
+    async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
+        let reservations = reservations.to_vec();
+        self.read(move |conn| reads::tickets(conn, &reservations)).await
+    }
+
+    async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError> {
+        self.read(move |conn| reads::door_list(conn, concert, after, limit)).await
+    }
+
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
         self.read(move |conn| reads::payment(conn, id)).await
     }
@@ -297,6 +308,15 @@ impl Store for SqliteStore {
 
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
         self.read(move |conn| reads::history(conn, user, page)).await
+    }
+
+    async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
+        self.read(move |conn| reads::debt(conn, id)).await
+    }
+
+    async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
+        let filter = *filter;
+        self.read(move |conn| reads::debts(conn, &filter, page)).await
     }
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {

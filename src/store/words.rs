@@ -3,7 +3,7 @@
 use frontrow_domain::{
     concert::{Closing, ConcertStatus},
     payment::PaymentStatus,
-    points::PointKind,
+    points::{DebtStatus, PointKind},
     queue::{EndReason, Gate, TokenStatus},
     reservation::ReservationStatus,
     seat::SeatStatus,
@@ -45,7 +45,8 @@ words!(ConcertStatus:
 words!(Closing: WithStart = "with_start", Apart = "apart");
 words!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
 words!(PaymentStatus: Completed = "completed", Refunded = "refunded");
-words!(PointKind: Charge = "charge", Use = "use", Refund = "refund");
+words!(PointKind: Charge = "charge", Use = "use", Refund = "refund", Adjustment = "adjustment");
+words!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
 words!(EndReason: Paid = "paid", Left = "left", Expired = "expired", Missed = "missed");
 words!(TokenStatus:
     Waiting = "waiting", Dormant = "dormant", Offered = "offered", Missed = "missed", Active = "active",

@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Uuid,
     Bytes,
     Json,
+    Truth,
 }
 
 impl Column {
@@ -38,6 +39,7 @@ impl Column {
         match kind {
             Kind::Number => format!("CAST({value} AS TEXT)"),
             Kind::Text | Kind::Json => value,
+            Kind::Truth => format!("CASE WHEN {value} THEN 'true' ELSE 'false' END"),
             Kind::Uuid | Kind::Bytes => format!("CASE WHEN {value} IS NOT NULL THEN lower(hex({value})) END"),
         }
     }
@@ -46,7 +48,7 @@ impl Column {
     pub(super) fn in_postgres(&self) -> String {
         let Self { name, kind, .. } = self;
         match kind {
-            Kind::Number | Kind::Json => format!("\"{name}\"::text"),
+            Kind::Number | Kind::Json | Kind::Truth => format!("\"{name}\"::text"),
             Kind::Text => format!("\"{name}\""),
             Kind::Uuid => format!("replace(\"{name}\"::text, '-', '')"),
             Kind::Bytes => format!("encode(\"{name}\", 'hex')"),
@@ -61,6 +63,7 @@ impl Column {
             Kind::Uuid => format!("{place}::uuid"),
             Kind::Bytes => format!("decode({place}, 'hex')"),
             Kind::Json => format!("{place}::jsonb"),
+            Kind::Truth => format!("{place}::boolean"),
         }
     }
 }
@@ -208,9 +211,11 @@ pub(super) const TABLES: &[Table] = &[
             text("blocked_reason"),
             text("section"),
             text("row"),
+            text("number"),
             text("grade"),
             column("let_go_by", Kind::Uuid),
             number("let_go_at"),
+            column("was_held", Kind::Truth),
             number("created_at"),
             number("updated_at"),
         ],
@@ -274,6 +279,20 @@ pub(super) const TABLES: &[Table] = &[
             number("created_at"),
         ],
     ),
+    table(
+        "debt",
+        "debt_id",
+        &[
+            number("debt_id"),
+            USER_ID,
+            number("amount"),
+            text("reason"),
+            text("reference"),
+            text("status"),
+            number("created_at"),
+            number("settled_at"),
+        ],
+    ),
     Table {
         name: "idempotency",
         columns: &[
@@ -308,4 +327,5 @@ pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
     ("point_ids", "point", "point_id"),
     ("history_ids", "point_history", "history_id"),
     ("audit_ids", "audit_log", "audit_id"),
+    ("debt_ids", "debt", "debt_id"),
 ];

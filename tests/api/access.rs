@@ -89,7 +89,11 @@ async fn a_buyer_on_an_operators_route_is_403_and_learns_nothing() {
     let operator = server.operator().await;
     let log = operator.get("/operator/audit").await.expect(200);
     let actions: Vec<_> = crate::support::items(&log).iter().map(|row| row["action"].clone()).collect();
-    assert_eq!(actions, ["operator.add", "seats.add", "concert.create"], "no refused try did anything");
+    assert_eq!(
+        actions,
+        ["operator.sign_in", "operator.add", "seats.add", "concert.create"],
+        "no refused try did anything"
+    );
     server.close().await;
 }
 

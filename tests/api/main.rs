@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod books;
 mod concert_life;
 mod concerts;
 mod demo;

@@ -25,12 +25,15 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
         json!({ "range": { "from": 1, "to": 50, "section": "Floor", "row": "A", "grade": "VIP", "price": 200_000 } });
     let added = operator.post(&format!("{path}/seats"), &seats).await.expect(201);
     assert_eq!(added["count"], 50);
-    let taken = json!({ "seats": [{ "seat_number": 51 }, { "seat_number": 50 }] });
+    let taken = json!({ "seats": [{ "seat_number": 51 }, { "seat_number": 50, "section": "Floor", "row": "A" }] });
     let refused = operator.post(&format!("{path}/seats"), &taken).await.problem(409, "seat_number_taken");
-    assert_eq!(refused["seat_number"], 50);
+    assert_eq!((&refused["number"], &refused["row"]), (&json!("50"), &json!("A")));
     let changed = operator.patch(&path, &json!({ "title": "The Last Night" })).await.expect(200);
     assert_eq!((&changed["title"], &changed["venue"]), (&json!("The Last Night"), &json!("Hangang Hall")));
-    assert_eq!(server.nobody().get(&format!("/concerts/{number}")).await.expect(200), changed);
+    let shown = server.nobody().get(&format!("/concerts/{number}")).await.expect(200);
+    for (field, value) in changed.as_object().unwrap() {
+        assert_eq!(shown[field], *value, "{field}");
+    }
     let map = server.nobody().get(&format!("/concerts/{number}/seats")).await.expect(200);
     assert_eq!(map["seats"].as_array().unwrap().len(), 50, "no seat of the refused call was added");
     assert_eq!(map["seats"][0]["price"], 200_000);
@@ -43,8 +46,8 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
     let log = operator.get("/operator/audit").await.expect(200);
     let actions: Vec<_> = items(&log).iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     let expected =
-        ["room.set", "seats.free", "seats.block", "concert.update", "seats.add", "concert.create", "operator.add"];
-    assert_eq!(actions, expected);
+        ["room.set", "seats.free", "seats.block", "concert.update", "seats.add", "concert.create", "operator.sign_in"];
+    assert_eq!(actions[..7], expected);
     for entry in &items(&log)[..6] {
         assert_eq!(entry["actor"], operator.user.to_string(), "{entry}");
         assert_eq!(entry["created_at"], "2027-01-15T08:00:00.000000Z");
@@ -52,7 +55,7 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
     assert_eq!(items(&log)[2]["detail"]["reason"], "Camera");
     let page = operator.get("/operator/audit?limit=2").await.expect(200);
     let rest = operator.get(&format!("/operator/audit?cursor={}", page["next_cursor"].as_str().unwrap())).await;
-    assert_eq!(items(&rest.expect(200)).len(), 5);
+    assert_eq!(items(&rest.expect(200)).len(), 6);
     server.close().await;
 }
 
@@ -98,7 +101,11 @@ async fn a_concert_that_cannot_be_names_its_field() {
         (json!({ "range": { "from": 1, "to": 100_001 } }), "invalid_field", Some("range")),
         (json!({ "range": { "from": 2, "to": 2_147_483_648_i64 } }), "invalid_field", Some("range.to")),
         (json!({ "range": { "from": 2, "to": 3, "row": "x".repeat(41) } }), "invalid_field", Some("range.row")),
-        (json!({ "range": { "from": 2, "to": 3, "price": 0 } }), "malformed", None),
+        (json!({ "range": { "from": 2, "to": 3, "price": -1 } }), "malformed", None),
+        (json!({ "seats": [{}] }), "invalid_field", Some("seats[0]")),
+        (json!({ "seats": [{ "number": "" }] }), "invalid_field", Some("seats[0].number")),
+        (json!({ "seats": [{ "number": "x".repeat(41) }] }), "invalid_field", Some("seats[0].number")),
+        (json!({ "seats": [{ "number": "1\n2" }] }), "invalid_field", Some("seats[0].number")),
         (json!({ "seats": [] }), "malformed", None),
         (json!({ "seats": [{ "seat_number": 2 }, { "seat_number": 0 }] }), "malformed", None),
         (json!({ "seats": [{ "seat_number": 2, "price": -5 }] }), "malformed", None),
@@ -319,5 +326,56 @@ async fn operators_find_users_reservations_and_payments_and_undo_them() {
         items(&log).iter().map(|row| (row["action"].clone(), row["detail"]["user_id"].clone())).collect();
     let who = json!(buyer.user);
     assert_eq!(done, [(json!("payment.refund"), who.clone()), (json!("reservation.cancel"), who)]);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_theatre_is_entered_as_its_rows_are_numbered_and_shown_so() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let created = operator.post("/operator/concerts", &concert()).await.expect(201);
+    let path = format!("/operator/concerts/{}/seats", id(&created, "concert_id"));
+    for row in ["A", "B"] {
+        let range = json!({ "range": { "from": 1, "to": 8, "section": "Stalls", "row": row } });
+        operator.post(&path, &range).await.expect(201);
+    }
+    let both = json!({ "seats": [{ "seat_number": 1, "row": "C" }, { "seat_number": 1, "row": "D" }] });
+    operator.post(&path, &both).await.expect(201);
+    let printed = json!({ "seats": [{ "number": "12A", "row": "E" }, { "number": "가-3", "row": "E" }] });
+    let added = operator.post(&path, &printed).await.expect(201);
+    let buyer = server.buyer_with("buyer", 10 * PRICE).await;
+    let shown = path.trim_start_matches("/operator");
+    let map = buyer.get(shown).await.expect(200);
+    let numbers: Vec<_> =
+        map["seats"].as_array().unwrap().iter().map(|seat| seat["number"].as_str().unwrap()).collect();
+    let row = ["1", "2", "3", "4", "5", "6", "7", "8"];
+    assert_eq!(numbers, [&row[..], &row, &["1", "1"], &["12A", "가-3"]].concat());
+    let ordinals: Vec<_> = map["seats"].as_array().unwrap().iter().map(|seat| id(seat, "seat_number")).collect();
+    assert_eq!(ordinals, (1..=20).collect::<Vec<_>>());
+    let compact = buyer.get(&format!("{shown}?form=compact")).await.expect(200);
+    assert_eq!(compact["blocks"][4]["numbers"], json!(["12A", "가-3"]));
+
+    let first = id(&added, "first_seat_id");
+    let change = json!({ "seat_ids": [first, first + 1], "price": 0, "grade": "Guest", "row": "F" });
+    let call = || operator.call(Method::PATCH, &path).key("seats-0123456789").json(&change);
+    assert_eq!(call().send().await.expect(200), json!({ "count": 2 }));
+    assert!(call().send().await.is_replay());
+    let gone = json!({ "seat_ids": [first + 1] });
+    operator.post(&format!("{path}/remove"), &gone).await.expect(200);
+    let map = buyer.get(shown).await.expect(200);
+    let seats = map["seats"].as_array().unwrap();
+    assert_eq!((seats.len(), &seats[18]["row"], &seats[18]["price"]), (19, &json!("F"), &json!(0)));
+
+    let token = buyer.enter(None).await;
+    let held = buyer.hold(&token, first).await.expect(201);
+    let again = buyer.hold(&token, first).await.problem(409, "seat_held_by_you");
+    assert_eq!((&again["reservation_id"], &again["held_until"]), (&held["reservation_id"], &held["expires_at"]));
+    let other = server.buyer_with("other", PRICE).await;
+    let others = other.enter(None).await;
+    let refused = other.hold(&others, first).await.problem(409, "seat_held");
+    assert!(refused.get("holder").is_none() && refused.get("reservation_id").is_none(), "{refused}");
+    buyer.hold(&token, first).await.problem(409, "seat_held_by_you");
+    operator.patch(&path, &json!({ "seat_ids": [first], "price": 5 })).await.problem(409, "seat_in_use");
+    buyer.patch(&path, &change).await.problem(403, "forbidden");
     server.close().await;
 }

@@ -74,7 +74,9 @@ async fn a_held_seat_says_when_to_come_back() {
     let (buyer, other) = (server.buyer("buyer").await, server.buyer("other").await);
     let token = buyer.enter(None).await;
     buyer.hold(&token, hall.seats[0]).await.expect(201);
-    buyer.hold(&token, hall.seats[0]).await.problem(409, "seat_held");
+    let own = buyer.hold(&token, hall.seats[0]).await;
+    own.problem(409, "seat_held_by_you");
+    assert_eq!(own.retry_after(), None);
     server.advance(100);
     let token = other.enter(None).await;
     let refused = other.hold(&token, hall.seats[0]).await;

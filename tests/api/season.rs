@@ -55,7 +55,7 @@ async fn a_file_with_a_mistake_anywhere_creates_nothing() {
     for (bad, reason) in [
         (bad_zone, "time_zone"),
         (bad_range, "range"),
-        (twice, "Seat number 20 exists"),
+        (twice, "a seat \"20\" in row \"A\""),
         (closes_first, "The sale must open before it closes."),
         (entry("One"), "stand in the file twice"),
     ] {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use frontrow::{
+    accounts::{Email, Password},
     app::{self, Opened},
     catalog::{ConcertDraft, SeatRange, SeatsDraft},
     check,
@@ -199,6 +200,13 @@ impl Server {
         self.user("operator", Role::Operator).await
     }
 
+    /// An operator's account at boss@example.com who has not signed in.
+    pub(crate) async fn operator_with_password(&self, password: &str) -> UserId {
+        let email = Email::parse("boss@example.com").unwrap();
+        let password = Password::parse(password.to_owned()).unwrap();
+        self.app().office.register("Boss".to_owned(), email, password, Role::Operator).await.unwrap().user_id
+    }
+
     async fn user(&self, name: &str, role: Role) -> Client {
         let user_id = UserId(self.ids.uuid(self.clock.now()));
         let secret = format!("{:?}", self.ids.uuid(self.clock.now()));
@@ -238,7 +246,7 @@ impl Server {
         change(&mut draft);
         let (concert, _) = season::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
         let rows = self.app().office.store.seats(concert.concert_id).await.unwrap();
-        Hall { concert, seats: rows.iter().map(|(seat, _)| seat.seat_id.get()).collect() }
+        Hall { concert, seats: rows.iter().map(|seat| seat.seat_id.get()).collect() }
     }
 }
 

@@ -1,18 +1,19 @@
 //! The same random commands on two stores: every answer and every read must agree.
 
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, new_concert, new_seat, rules};
-use frontrow::store::{ConcertFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
+use frontrow::store::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, Idempotency, NewConcert, NewPassword, PasswordHash, Proof, Request,
-        RoomChange, Worth,
+        Command, ConcertChange, Erasure, Idempotency, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof,
+        Request, RoomChange, Worth,
     },
     concert::ConcertStatus,
-    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
+    points::Settlement,
     queue::{Fence, Gate, Token, TokenStatus},
     reservation::ReservationStatus,
-    seat::SeatAction,
+    seat::{SeatAction, SeatChange},
     user::{Caller, NewUser, Role, Session},
     world::Changes,
 };
@@ -73,7 +74,7 @@ fn operator(rng: &mut StdRng) -> Command {
             Command::RefundConcert { concert_id }
         };
     }
-    match rng.random_range(0..6) {
+    match rng.random_range(0..10) {
         0 => Command::CreateConcert(NewConcert {
             // One in three is refused after it took an id.
             own_room_max_active: [None, Some(3), Some(-1)][rng.random_range(0..3)],
@@ -90,6 +91,7 @@ fn operator(rng: &mut StdRng) -> Command {
                 concert_date: rng.random_ratio(1, 4).then(|| jiff::civil::date(2027, 3, rng.random_range(1..=9))),
                 closes_at: [None, Some(None), Some(new_concert().closes_at)][rng.random_range(0..3)],
                 base_price: Some(Money::new(rng.random_range(-1..=5))),
+                own_room_max_active: rng.random_ratio(1, 8).then_some(3),
                 ..Default::default()
             },
         },
@@ -104,6 +106,32 @@ fn operator(rng: &mut StdRng) -> Command {
             } else {
                 SeatAction::Free
             },
+        },
+        4 => Command::ChangeSeats {
+            concert_id: ConcertId::new(rng.random_range(1..=2)),
+            seat_ids: seats(rng),
+            change: SeatChange {
+                price: Some(Money::new(rng.random_range(-1..=5))),
+                number: rng.random_ratio(1, 2).then(|| rng.random_range(1..=30).to_string()),
+                ..SeatChange::default()
+            },
+        },
+        // Not the last of those that are there from the start: the numbers of two databases would part.
+        5 => Command::RemoveSeats {
+            concert_id: ConcertId::new(rng.random_range(1..=2)),
+            seat_ids: vec![SeatId::new(rng.random_range(1..=11))],
+        },
+        6 => Command::Adjust(NewAdjustment {
+            user_id: user(rng),
+            amount: Money::new(rng.random_range(-300_000..=100_000)),
+            reason: "chargeback".to_owned(),
+            reference: format!("adjustment-{}", rng.random_range(0..20)),
+        }),
+        7 => Command::SettleDebt {
+            user_id: user(rng),
+            debt_id: DebtId::new(rng.random_range(1..=3)),
+            how: if rng.random_ratio(1, 4) { Settlement::Waive } else { Settlement::Collect },
+            reason: "as agreed".to_owned(),
         },
         _ => Command::SetRoom {
             room_id: room(rng),
@@ -157,7 +185,7 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
         _ => {}
     }
     let token = live.filter(|_| rng.random_ratio(7, 8)).map_or_else(|| token(rng), |token| token.id);
-    match rng.random_range(0..12) {
+    match rng.random_range(0..13) {
         0..4 => {
             let room_id = room(rng);
             Command::IssueToken { room_id, concert_id: room_id.concert() }
@@ -167,7 +195,7 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
         6 => Command::WakeToken { token },
         7 => hold(rng, token),
         8 => pay(token),
-        9 => Command::CancelReservation { reservation_id: reservation },
+        9 | 12 => Command::CancelReservation { reservation_id: reservation },
         10 => {
             let payment = one_of(rng, &own.payments);
             Command::Refund { payment_id: payment.unwrap_or_else(|| PaymentId::new(rng.random_range(1..=10))) }
@@ -331,6 +359,7 @@ async fn everything(office: &Fixture) -> String {
             writeln!(all, "{:?}", store.token(id).await.unwrap()).unwrap();
         }
     }
+    writeln!(all, "{:?}", store.debts(&DebtFilter::default(), first(1_000)).await.unwrap()).unwrap();
     for concert in store.concerts(&ConcertFilter::default(), first(1_000)).await.unwrap() {
         writeln!(all, "{concert:?}\n{:?}", store.seats(concert.concert_id).await.unwrap()).unwrap();
     }

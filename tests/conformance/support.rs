@@ -100,6 +100,7 @@ impl Fixture {
             ("point_ids", "point_id", "point"),
             ("history_ids", "history_id", "point_history"),
             ("audit_ids", "audit_id", "audit_log"),
+            ("debt_ids", "debt_id", "debt"),
         ];
         let ids = tables.map(|(ids, id, table)| {
             format!("SELECT setval('{ids}', greatest(max({id}), 1), max({id}) IS NOT NULL) FROM {table}")
@@ -280,6 +281,7 @@ pub(crate) fn new_concert() -> NewConcert {
 }
 
 pub(crate) fn new_seat(seat_number: i32) -> NewSeat {
-    let label = SeatLabel { section: "Floor".to_owned(), row: "A".to_owned(), grade: "VIP".to_owned() };
-    NewSeat { seat_number, price: Money::new(120_000), label }
+    let number = seat_number.to_string();
+    let label = SeatLabel { section: "Floor".to_owned(), row: "A".to_owned(), number, grade: "VIP".to_owned() };
+    NewSeat { seat_number: Some(seat_number), price: Money::new(120_000), label }
 }

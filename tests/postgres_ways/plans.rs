@@ -12,7 +12,7 @@ use frontrow::{
     check,
     clock::{Clock, Ids},
     store::{
-        ConcertFilter, Page, PaymentFilter, ReservationFilter, Store,
+        ConcertFilter, ConcertPlace, Page, PaymentFilter, ReservationFilter, Store,
         postgres::{self, Settings, Statements},
     },
 };
@@ -72,7 +72,7 @@ UPDATE room SET cursor = ROWS / 2 + 800, active = 800;
 INSERT INTO concert SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00',
         '22:00:00', T0 + 3000000000000, 1000, T0, T0 + 2000000000000, 0, 'scheduled', T0, T0, T0 + 3007200000000, 'apart', NULL, NULL, NULL
     FROM generate_series(1, ROWS / 50) AS n;
-INSERT INTO seat SELECT n, (n - 1) / 50 + 1, (n - 1) % 50 + 1, 1000, 'sold', n, NULL, 'Floor', 'A', 'VIP', T0, T0
+INSERT INTO seat SELECT n, (n - 1) / 50 + 1, (n - 1) % 50 + 1, 1000, 'sold', n, NULL, 'Floor', 'A', n::text, 'VIP', T0, T0
     FROM generate_series(1, ROWS) AS n;
 INSERT INTO reservation SELECT n, someone(n), (n - 1) / 50 + 1, n, (n - 1) % 50 + 1, 1000, 'confirmed', T0 - 60000000,
         T0 - 60000000, T0 - 60000000, NULL
@@ -166,6 +166,10 @@ async fn read_everything(store: &dyn Store) {
     store.next_expiries(Time::MAX, 100).await.unwrap();
     store.unused_positions(house, Position(1_000), Position(2_000)).await.unwrap();
     store.payment(PaymentId::new(150_000)).await.unwrap().unwrap();
+    assert_eq!(store.tickets(&[reservation, ReservationId::new(199_000)]).await.unwrap().len(), 2);
+    assert_eq!(store.door_list(ConcertId::new(3_000), 10, 20).await.unwrap().len(), 20);
+    let counted = store.seat_counts_of(&[ConcertId::new(3_000), ConcertId::new(17)]).await.unwrap();
+    assert_eq!(counted.iter().map(|(_, counts)| counts.sold).sum::<i64>(), 100);
     store.point(user).await.unwrap().unwrap();
     for after in [None, Some(UserId(Uuid::max())), Some(someone(100_000))] {
         assert_eq!(store.users(None, Page { after, limit: 50 }).await.unwrap().len(), 50);
@@ -174,7 +178,9 @@ async fn read_everything(store: &dyn Store) {
     let all = ConcertFilter::default();
     let text = ConcertFilter { text: Some("concert 39".to_owned()), venue: Some("hall".to_owned()), ..all.clone() };
     for filter in [all, text] {
-        for after in [None, Some(ConcertId::new(2_000))] {
+        let place =
+            ConcertPlace { starts_at: START.plus(Span::from_secs(3_000_000)), concert_id: ConcertId::new(2_000) };
+        for after in [None, Some(place)] {
             store.concerts(&filter, Page { after, limit: 50 }).await.unwrap();
         }
     }

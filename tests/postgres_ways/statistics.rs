@@ -53,7 +53,7 @@ INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, 
     SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:00:00',
         T0 + 3000000000000, T0 + 3007200000000, 1000, T0, T0 + 2000000000000, 'apart', 0, 'scheduled', T0, T0
     FROM generate_series(1, 2) AS n;
-INSERT INTO seat SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'Floor', 'A', 'VIP', T0, T0
+INSERT INTO seat SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'Floor', 'A', n::text, 'VIP', T0, T0
     FROM generate_series(1, LINE) AS n;
 INSERT INTO reservation SELECT n, someone(n), n % 2 + 1, n, n, 1000, 'confirmed', T0 - 60000000, T0 - 60000000,
         T0 - 60000000, NULL

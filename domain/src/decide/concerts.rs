@@ -58,16 +58,35 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
     // A refused concert takes no number.
     concert.concert_id = world.take_concert_id();
     if let Some(max_active) = new.own_room_max_active {
-        let room_id = RoomId::of_concert(concert.concert_id);
-        world.rooms.put(room_id, Room::new(room_id, max_active, now));
-        world.note_cap(room_id, max_active);
-        concert.room_id = room_id;
-        set_sale_window(world, &concert);
+        open_own_room(world, &mut concert, max_active);
     }
+    set_sale_window(world, &concert);
     world.concerts.put(concert.concert_id, concert.clone());
     let detail = json!({ "title": concert.title, "room_id": concert.room_id });
     world.add_audit(caller.user_id(), "concert.create", object(&concert), detail);
     Ok(Outcome::Concert(concert))
+}
+
+/// Gives a concert a room of its own. Its sale window is set once the concert's hours are known.
+fn open_own_room(world: &mut World, concert: &mut Concert, max_active: i64) {
+    let room_id = RoomId::of_concert(concert.concert_id);
+    world.rooms.put(room_id, Room::new(room_id, max_active, world.now));
+    world.note_cap(room_id, max_active);
+    concert.room_id = room_id;
+}
+
+/// That a concert may leave the house room. Once its sale is open, buyers hold seats with the house room's tokens and
+/// wait there for a turn: a room of its own would take both from them.
+fn check_may_move_out(concert: &Concert, max_active: i64, now: Time) -> Result<(), Refusal> {
+    check_max_active(max_active)?;
+    concert.check_takes_place()?;
+    if concert.room_id != RoomId::HOUSE {
+        return Err(malformed("The concert has a room of its own: change the room."));
+    }
+    if now >= concert.opens_at {
+        return Err(Refusal::SaleOpened { opened_at: concert.opens_at });
+    }
+    Ok(())
 }
 
 /// What every concert must be.
@@ -145,7 +164,12 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
         closes_at,
         status,
         status_reason,
+        own_room_max_active,
     } = change.clone();
+    // By the opening time so far: a change that puts it off does not undo that the sale has begun.
+    if let Some(max_active) = own_room_max_active {
+        check_may_move_out(&concert, max_active, world.now)?;
+    }
     concert.title = title.unwrap_or(concert.title);
     concert.artist = artist.unwrap_or(concert.artist);
     concert.venue = venue.unwrap_or(concert.venue);
@@ -175,6 +199,9 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
     }
     concert.status_reason = status_reason.unwrap_or(concert.status_reason);
     check(&concert)?;
+    if let Some(max_active) = own_room_max_active {
+        open_own_room(world, &mut concert, max_active);
+    }
     let concert = put(world, concert);
     set_sale_window(world, &concert);
     world.add_audit(caller.user_id(), "concert.update", object(&concert), detail);

@@ -19,7 +19,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     concert.check_on_sale(now)?;
     token.check_time_to_hold(now, &rules, &world.outages)?;
     for seat in &seats {
-        check_free(world, seat)?;
+        check_free(world, seat, user_id)?;
     }
     // What became of a seat comes before what became of the caller: it may be told from memory (`seen`), which knows
     // neither who had the seat nor how often the token held.
@@ -59,6 +59,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
         seat.status = SeatStatus::Held;
         seat.reservation_id = Some(reservation.reservation_id);
         seat.let_go = None;
+        seat.was_held = true;
         seat.updated_at = now;
         world.seats.put(seat.seat_id, seat);
         world.holdings.entry((user_id, concert_id)).or_default().push(reservation.reservation_id);
@@ -95,7 +96,7 @@ fn last_holder(world: &World, seat: &Seat) -> Option<LetGo> {
 }
 
 /// A seat is free where it is available, or where its hold's time is over, swept or not.
-fn check_free(world: &World, seat: &Seat) -> Result<(), Refusal> {
+fn check_free(world: &World, seat: &Seat, user_id: UserId) -> Result<(), Refusal> {
     let seat_id = seat.seat_id;
     match seat.status {
         SeatStatus::Available => Ok(()),
@@ -105,8 +106,17 @@ fn check_free(world: &World, seat: &Seat) -> Result<(), Refusal> {
             let holder = seat.reservation_id.and_then(|id| world.reservations.get(id));
             match holder {
                 Some(reservation) if reservation.is_overdue(world.now) => Ok(()),
-                Some(reservation) => Err(Refusal::SeatHeld { seat_id, held_until: reservation.expires_at }),
-                None => Err(Refusal::SeatHeld { seat_id, held_until: world.now }),
+                Some(reservation) if reservation.user_id == user_id => Err(Refusal::SeatHeldByYou {
+                    seat_id,
+                    reservation_id: reservation.reservation_id,
+                    held_until: reservation.expires_at,
+                }),
+                Some(reservation) => Err(Refusal::SeatHeld {
+                    seat_id,
+                    held_until: reservation.expires_at,
+                    holder: Some(reservation.user_id),
+                }),
+                None => Err(Refusal::SeatHeld { seat_id, held_until: world.now, holder: None }),
             }
         }
     }

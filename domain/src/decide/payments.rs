@@ -59,18 +59,21 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
             refunded_at: None,
             created_at: now,
         };
-        post(
-            world,
-            user_id,
-            &Movement {
-                kind: PointKind::Use,
-                amount: payment.amount.negated(),
-                description: format!("seat {}, reservation {}", reservation.seat_number, reservation.reservation_id),
-                payment_id: Some(payment.payment_id),
-                reference: None,
-            },
-        );
         if let Some(mut seat) = world.seats.get(reservation.seat_id).cloned() {
+            // A free seat moves no points.
+            if payment.amount > Money::ZERO {
+                post(
+                    world,
+                    user_id,
+                    &Movement {
+                        kind: PointKind::Use,
+                        amount: payment.amount.negated(),
+                        description: format!("{}, reservation {}", seat.label, reservation.reservation_id),
+                        payment_id: Some(payment.payment_id),
+                        reference: None,
+                    },
+                );
+            }
             seat.status = SeatStatus::Sold;
             seat.updated_at = now;
             world.seats.put(seat.seat_id, seat);
@@ -171,16 +174,18 @@ pub(super) fn give_back(
     world.payments.put(id, payment.clone());
     world.reservations.put(payment.reservation_id, refunded.clone());
     give_up_seat(world, &refunded, &seat_goes, by);
-    post(
-        world,
-        payment.user_id,
-        &Movement {
-            kind: PointKind::Refund,
-            amount: payment.amount,
-            description: format!("refund of payment {id}"),
-            payment_id: Some(id),
-            reference: None,
-        },
-    );
+    if payment.amount > Money::ZERO {
+        post(
+            world,
+            payment.user_id,
+            &Movement {
+                kind: PointKind::Refund,
+                amount: payment.amount,
+                description: format!("refund of payment {id}"),
+                payment_id: Some(id),
+                reference: None,
+            },
+        );
+    }
     Ok(payment)
 }

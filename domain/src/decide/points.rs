@@ -1,11 +1,11 @@
-use super::users::existing;
+use super::{operators::malformed, users::existing};
 use crate::{
-    command::{Decision, Outcome},
-    id::{PaymentId, UserId},
+    command::{Decision, NewAdjustment, Outcome},
+    id::{DebtId, PaymentId, UserId},
     money::Money,
-    points::{Point, PointEntry, PointKind, charged},
-    refusal::Refusal,
-    rules::ChargePolicy,
+    points::{Adjustment, Debt, DebtStatus, Point, PointEntry, PointKind, Settlement, adjusted, charged},
+    refusal::{Refusal, Thing},
+    rules::{ChargePolicy, STATUS_REASON_LEN_MAX},
     user::Caller,
     world::World,
 };
@@ -55,6 +55,105 @@ pub(super) fn charge(
         world.add_audit(caller.user_id(), "points.charge", format!("user {user_id}"), detail);
     }
     Ok(Outcome::Charged(entry))
+}
+
+pub(super) fn adjust(world: &mut World, caller: Caller, new: &NewAdjustment) -> Decision {
+    let NewAdjustment { user_id, amount, reason, reference } = new;
+    let user_id = *user_id;
+    check_trusted(caller)?;
+    check_reason(reason)?;
+    if reference.is_empty() {
+        return Err(malformed("An adjustment has a reference."));
+    }
+    existing(world, user_id)?;
+    if world.adjustments.contains(&(user_id, reference.clone())) {
+        return Err(Refusal::ReferenceUsed);
+    }
+    let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
+    let Adjustment { moved, owed } = adjusted(balance, *amount, &world.rules)?;
+    world.adjustments.insert((user_id, reference.clone()));
+    let entry = (moved != Money::ZERO).then(|| {
+        let movement = Movement {
+            kind: PointKind::Adjustment,
+            amount: moved,
+            description: reason.clone(),
+            payment_id: None,
+            reference: Some(reference.clone()),
+        };
+        post(world, user_id, &movement)
+    });
+    let debt = (owed > Money::ZERO).then(|| Debt {
+        debt_id: world.take_debt_id(),
+        user_id,
+        amount: owed,
+        reason: reason.clone(),
+        reference: reference.clone(),
+        status: DebtStatus::Open,
+        created_at: world.now,
+        settled_at: None,
+    });
+    if let Some(debt) = &debt {
+        world.debts.put(debt.debt_id, debt.clone());
+    }
+    let detail = serde_json::json!({
+        "amount": amount, "moved": moved, "owed": owed, "reason": reason, "reference": reference,
+    });
+    world.add_audit(caller.user_id(), "points.adjust", format!("user {user_id}"), detail);
+    Ok(Outcome::Adjusted { entry, debt })
+}
+
+fn check_trusted(caller: Caller) -> Result<(), Refusal> {
+    let is_trusted = caller.runs_the_sale() || caller == Caller::Service;
+    if is_trusted { Ok(()) } else { Err(Refusal::Forbidden) }
+}
+
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if reason.is_empty() || reason.chars().count() > STATUS_REASON_LEN_MAX {
+        return Err(malformed(format!("A reason has 1 to {STATUS_REASON_LEN_MAX} characters.")));
+    }
+    Ok(())
+}
+
+pub(super) fn settle(
+    world: &mut World,
+    caller: Caller,
+    user_id: UserId,
+    debt_id: DebtId,
+    how: Settlement,
+    reason: &str,
+) -> Decision {
+    check_trusted(caller)?;
+    check_reason(reason)?;
+    let Some(mut debt) = world.debts.get(debt_id).filter(|debt| debt.user_id == user_id).cloned() else {
+        return Err(Refusal::NotFound { what: Thing::Debt });
+    };
+    if debt.status != DebtStatus::Open {
+        return Err(Refusal::DebtSettled);
+    }
+    debt.status = match how {
+        Settlement::Waive => DebtStatus::Waived,
+        Settlement::Collect => {
+            let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
+            if balance < debt.amount {
+                return Err(Refusal::BalanceTooLow { balance, amount: debt.amount });
+            }
+            let movement = Movement {
+                kind: PointKind::Adjustment,
+                amount: debt.amount.negated(),
+                description: format!("debt {debt_id}: {}", debt.reason),
+                payment_id: None,
+                reference: None,
+            };
+            post(world, user_id, &movement);
+            DebtStatus::Collected
+        }
+    };
+    debt.settled_at = Some(world.now);
+    world.debts.put(debt_id, debt.clone());
+    let detail =
+        serde_json::json!({ "user_id": user_id, "amount": debt.amount, "status": debt.status, "reason": reason });
+    world.add_audit(caller.user_id(), "debt.settle", format!("debt {debt_id}"), detail);
+    Ok(Outcome::Debt(debt))
 }
 
 /// Points that move into or out of an account.

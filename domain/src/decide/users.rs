@@ -125,12 +125,32 @@ pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> D
     if user.sign_in_epoch != epoch {
         return Err(Refusal::AccountChanged);
     }
+    // Whoever asks names the role that the account had when the password was checked; with another one the epoch differs.
+    let is_operator = user.role == Role::Operator && session.role == Role::Operator;
     let session = Session { role: user.role, ..session };
+    if is_operator {
+        world.add_audit(
+            Some(user.user_id),
+            "operator.sign_in",
+            format!("user {}", user.user_id),
+            serde_json::json!({}),
+        );
+    }
     if user.has_old_sign_in(world.now) {
         world.note_sign_in(user);
     }
     world.add_session(session);
     Ok(Outcome::SignedIn { expires_at: session.expires_at, role: session.role })
+}
+
+pub(super) fn note_failed_sign_ins(world: &mut World, caller: Caller, id: UserId, count: u32) -> Decision {
+    if caller != Caller::System {
+        return Err(Refusal::Forbidden);
+    }
+    if existing(world, id)?.role == Role::Operator {
+        note(world, caller, "operator.sign_in_failed", id, serde_json::json!({ "count": count }));
+    }
+    Ok(Outcome::Done)
 }
 
 pub(super) fn close_session(world: &mut World, secret_hash: [u8; 32]) -> Outcome {

@@ -42,6 +42,7 @@ fn check_seats(model: &Model) {
     for row in model.reservations.values() {
         let id = row.reservation_id;
         let seat = &model.seats[&row.seat_id];
+        assert!(seat.was_held, "reservation {id} names a seat that does not know");
         assert_eq!((seat.concert_id, seat.seat_number), (row.concert_id, row.seat_number), "reservation {id}");
         assert!(row.expires_at > row.created_at, "reservation {id} has no time");
         let (paid, closed) = match row.status {
@@ -56,8 +57,10 @@ fn check_seats(model: &Model) {
             assert_eq!(live.insert(row.seat_id, id), None, "seat {} has two live reservations", row.seat_id);
         }
     }
+    let mut places = BTreeSet::new();
     for seat in model.seats.values() {
         let id = seat.seat_id;
+        assert!(places.insert((seat.concert_id, seat.label.place())), "seat {id} stands where another does");
         let holder = live.get(&id).map(|id| &model.reservations[id]);
         assert_eq!(seat.reservation_id, holder.map(|row| row.reservation_id), "seat {id} and its reservation");
         let expected = match holder.map(|row| row.status) {
@@ -88,8 +91,11 @@ fn check_payments(model: &Model) {
             let mine = model.history.iter().filter(move |entry| entry.payment_id == Some(id) && entry.kind == kind);
             mine.map(|entry| (entry.user_id, entry.amount)).collect::<Vec<_>>()
         };
-        assert_eq!(entries(PointKind::Use), [(payment.user_id, payment.amount.negated())], "payment {id}");
-        let back = if payment.refunded_at.is_some() { vec![(payment.user_id, payment.amount)] } else { Vec::new() };
+        let moved = |amount, is_moved: bool| {
+            if is_moved && payment.amount.get() > 0 { vec![(payment.user_id, amount)] } else { Vec::new() }
+        };
+        assert_eq!(entries(PointKind::Use), moved(payment.amount.negated(), true), "payment {id}");
+        let back = moved(payment.amount, payment.refunded_at.is_some());
         assert_eq!(entries(PointKind::Refund), back, "payment {id}");
     }
     for row in model.reservations.values() {
@@ -108,10 +114,15 @@ fn check_points(model: &Model) {
         assert!(*sum >= 0, "entry {} takes more than there is", entry.history_id);
         assert_eq!(i128::from(entry.balance_after.get()), *sum, "entry {}", entry.history_id);
         assert_eq!(entry.version, *version, "entry {}", entry.history_id);
-        assert_eq!(entry.amount.get() < 0, entry.kind == PointKind::Use, "entry {}", entry.history_id);
-        assert_eq!(entry.payment_id.is_none(), entry.kind == PointKind::Charge, "entry {}", entry.history_id);
+        assert_ne!(entry.amount.get(), 0, "entry {}", entry.history_id);
+        let is_adjustment = entry.kind == PointKind::Adjustment;
+        let takes = entry.kind == PointKind::Use || (is_adjustment && entry.amount.get() < 0);
+        assert_eq!(entry.amount.get() < 0, takes, "entry {}", entry.history_id);
+        let is_free = is_adjustment || entry.kind == PointKind::Charge;
+        assert_eq!(entry.payment_id.is_none(), is_free, "entry {}", entry.history_id);
         if let Some(reference) = &entry.reference {
-            assert!(references.insert(reference), "reference {reference} was used twice");
+            let user = is_adjustment.then_some(entry.user_id);
+            assert!(references.insert((user, reference)), "reference {reference} was used twice");
         }
     }
     let accounts: BTreeMap<_, _> =

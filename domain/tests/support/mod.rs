@@ -278,7 +278,7 @@ pub(crate) fn update_concert(concert: i64, change: ConcertChange) -> Command {
 /// Seats with these numbers, at 10 000 won times the number.
 pub(crate) fn add_seats(concert: i64, numbers: impl IntoIterator<Item = i32>) -> Command {
     let seat = |seat_number: i32| NewSeat {
-        seat_number,
+        seat_number: Some(seat_number),
         price: Money::new(10_000 * i64::from(seat_number)),
         label: SeatLabel::default(),
     };

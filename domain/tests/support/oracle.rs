@@ -90,9 +90,10 @@ enum Kept {
 }
 
 /// Refusals that a repeated key must hear again.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "sale_closed",
     "seat_held",
+    "seat_held_by_you",
     "seat_sold",
     "seat_blocked",
     "seat_in_use",
@@ -213,10 +214,10 @@ impl Oracle {
         let user = caller.user_id();
         let once_each = seats.iter().collect::<BTreeSet<_>>().len() == seats.len();
         let Some(concert) = self.one_concert(seats).filter(|_| once_each) else { return false };
-        let owned = |sold: bool| {
-            let owners = seats.iter().filter_map(|seat| self.owner(*seat, now));
-            owners.filter(|owner| owner.until.is_none() == sold).count() > 0
-        };
+        let owners = || seats.iter().filter_map(|seat| self.owner(*seat, now));
+        let sold = owners().any(|owner| owner.until.is_none());
+        let held =
+            |by_caller: bool| owners().any(|owner| owner.until.is_some() && (Some(owner.user) == user) == by_caller);
         let blocked = seats.iter().any(|seat| self.seats[seat].blocked);
         let mine = |book: &&SeatBook| {
             book.concert == concert && book.owner.is_some_and(|owner| Some(owner.user) == user && owner.lives(now))
@@ -239,8 +240,9 @@ impl Oracle {
             ("seat_cooling_down", cools),
             ("turn_time_over", late),
             ("too_many_holds", often),
-            ("seat_held", owned(false)),
-            ("seat_sold", owned(true)),
+            ("seat_held", held(false)),
+            ("seat_held_by_you", held(true)),
+            ("seat_sold", sold),
             ("seat_blocked", blocked),
             ("too_many_seats", too_many),
             ("sale_closed", closed),

@@ -28,6 +28,7 @@ fn by_name(name: &str) -> Option<Value> {
         "token" | "Queue-Token" => json!("AQEAAAAAAAAAAAAAAAEAAAAAAAAAKgGT88Rabnx9"),
         "If-None-Match" => json!("\"5f0e1c2d-42\""),
         "seat_number" => json!(17),
+        "number" => json!("12A"),
         "stale" => json!(false),
         // The particulars of a line of the audit log.
         "detail" => json!({ "max_active": 200 }),

@@ -2,7 +2,10 @@
 
 use super::*;
 use async_trait::async_trait;
-use frontrow_domain::{money::Money, seat::SeatStatus};
+use frontrow_domain::{
+    money::Money,
+    seat::{SeatLabel, SeatStatus},
+};
 use std::sync::atomic::AtomicUsize;
 
 const CONCERT: ConcertId = ConcertId::new(1);
@@ -42,8 +45,8 @@ impl Source for Counted {
         Ok(Time::from_micros(100_000_000))
     }
 
-    async fn seats(&self, _: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
-        Ok(self.answer(0)?.into_iter().map(|seat| (seat, SeatLabel::default())).collect())
+    async fn seats(&self, _: ConcertId) -> Result<Vec<Seat>, StoreError> {
+        self.answer(0)
     }
 
     async fn changed_seats(&self, _: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
@@ -58,12 +61,14 @@ fn seat(number: i32, status: SeatStatus, at: i64) -> Seat {
         seat_id: SeatId::new(number.into()),
         concert_id: CONCERT,
         seat_number: number,
+        label: Arc::new(SeatLabel { number: number.to_string(), ..SeatLabel::default() }),
         price: Money::new(1),
         status,
         reservation_id: None,
         blocked_reason: None,
         updated_at: Time::from_micros(at),
         let_go: None,
+        was_held: false,
     }
 }
 
@@ -147,7 +152,7 @@ async fn what_others_change_and_add_is_seen_with_the_next_reading() {
     grow_old(&hall);
     hall.bring_up_to_date(&store).await.unwrap();
     assert_eq!(letters(&hall), "HA");
-    assert_eq!(store.reads(), [2, 1], "the place of a new seat is read too");
+    assert_eq!(store.reads(), [1, 1], "a new seat comes with its place");
     let after = hall.map(MapForm::Compact);
     assert_ne!(before.etag, after.etag);
     grow_old(&hall);
@@ -162,8 +167,8 @@ async fn of_two_commits_told_in_the_wrong_order_the_later_one_stays() {
     let store = Counted::default();
     store.put(seat(1, SeatStatus::Available, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
-    hall.publish(&[seat(1, SeatStatus::Sold, 30)], &HashMap::new());
-    hall.publish(&[seat(1, SeatStatus::Held, 20)], &HashMap::new());
+    hall.publish(&[seat(1, SeatStatus::Sold, 30)]);
+    hall.publish(&[seat(1, SeatStatus::Held, 20)]);
     assert_eq!(letters(&hall), "S");
 }
 
@@ -173,15 +178,41 @@ async fn a_row_that_was_read_before_a_commit_of_this_process_does_not_undo_it() 
     store.put(seat(1, SeatStatus::Available, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.publish(&[seat(1, SeatStatus::Held, 20)], &HashMap::new());
-    hall.take(std::iter::once((seat(1, SeatStatus::Available, 1), None)), seen);
+    hall.publish(&[seat(1, SeatStatus::Held, 20)]);
+    hall.take(vec![seat(1, SeatStatus::Available, 1)], Part::Changed, seen);
     assert_eq!(letters(&hall), "H");
-    hall.take(std::iter::once((seat(1, SeatStatus::Sold, 30), None)), seen);
+    hall.take(vec![seat(1, SeatStatus::Sold, 30)], Part::Changed, seen);
     assert_eq!(letters(&hall), "S", "another instance changed it after that");
     // What the store says now counts, even where its clock went back.
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.take(std::iter::once((seat(1, SeatStatus::Available, 10), None)), seen);
+    hall.take(vec![seat(1, SeatStatus::Available, 10)], Part::Changed, seen);
     assert_eq!(letters(&hall), "A");
+}
+
+#[tokio::test]
+async fn a_seat_that_was_removed_is_gone_though_an_older_reading_brings_it_again() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(2, SeatStatus::Blocked, 1));
+    let hall = looked_at(Sharing::Alone, &store).await;
+    let (seen, before) = (hall.version.load(Ordering::SeqCst), hall.map(MapForm::Compact));
+    hall.remove(SeatId::new(1));
+    assert_ne!(before.etag, hall.map(MapForm::Compact).etag);
+    assert_eq!(letters(&hall), "B");
+    hall.take(vec![seat(1, SeatStatus::Available, 1), seat(2, SeatStatus::Blocked, 1)], Part::All, seen);
+    assert_eq!(letters(&hall), "B");
+}
+
+#[tokio::test]
+async fn a_seat_that_another_instance_removed_is_gone_when_every_seat_is_read() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(2, SeatStatus::Blocked, 1));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    let seen = hall.version.load(Ordering::SeqCst);
+    hall.publish(&[seat(3, SeatStatus::Available, 5)]);
+    hall.take(vec![seat(2, SeatStatus::Blocked, 1)], Part::All, seen);
+    assert_eq!(letters(&hall), "BA", "what was added here since the reading began stays");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
                 }
                 Load::Clock => {
                     set_clock(&mut world, row)?;
-                    transaction = Transaction::of_row(row, 7)?;
+                    transaction = Transaction::of_row(row, 8)?;
                 }
                 Load::Rooms => {
                     let room = rows::room(row)?;
@@ -115,7 +115,7 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         }
         Load::Seats => {
             let seat = rows::seat(row)?;
-            tuples.seats.note(seat.seat_id, row, 10)?;
+            tuples.seats.note(seat.seat_id, row, 15)?;
             world.seats.load(seat.seat_id, seat);
         }
         Load::Concerts => {
@@ -146,8 +146,22 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         Load::References => {
             world.references.insert(row.try_get(0)?);
         }
+        Load::Adjustments => {
+            world.adjustments.insert((user_id(row, 0)?, row.try_get(1)?));
+        }
+        Load::Debts => {
+            let debt = rows::debt(row)?;
+            world.debts.load(debt.debt_id, debt);
+        }
         Load::SeatNumbers => {
             world.seat_numbers.insert((ConcertId::new(row.try_get(0)?), row.try_get(1)?));
+        }
+        Load::SeatPlaces => {
+            let concert = ConcertId::new(row.try_get(3)?);
+            world.seat_places.entry(concert).or_default().insert(rows::seat_place(row)?);
+        }
+        Load::HighestSeats => {
+            world.highest_seats.insert(ConcertId::new(row.try_get(0)?), row.try_get(1)?);
         }
         Load::SeatIds => world.next_ids.seat = Numbers::counted_from(row.try_get(0)?),
         Load::Begin | Load::Tokens | Load::Rooms | Load::Departed | Load::Clock => {}
@@ -168,6 +182,7 @@ fn set_clock(world: &mut World, row: &Row) -> Result<(), Error> {
     world.next_ids.point = ids(4)?;
     world.next_ids.audit = ids(5)?;
     world.next_ids.concert = ids(6)?;
+    world.next_ids.debt = ids(7)?;
     Ok(())
 }
 

@@ -3,15 +3,21 @@
 use super::{
     connect::Statement,
     reads::{Decode, Late, Reads},
-    rows::{self, audit_columns, concert_columns, history_columns, payment_columns, reservation_columns, user_columns},
+    rows::{
+        self, audit_columns, concert_columns, debt_columns, history_columns, payment_columns, reservation_columns,
+        user_columns,
+    },
     search::{certain_part, may_contain},
 };
-use crate::store::{ConcertFilter, Page, PaymentFilter, ReservationFilter, StoreError, filter::contains, words::Word};
+use crate::store::{
+    ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter, StoreError, filter::contains,
+    words::Word,
+};
 use frontrow_domain::{
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, ReservationId, UserId},
+    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, ReservationId, UserId},
     payment::{Payment, PaymentStatus},
-    points::PointEntry,
+    points::{Debt, PointEntry},
     reservation::{Reservation, ReservationStatus},
     time::Time,
     user::User,
@@ -41,7 +47,7 @@ const CONCERTS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         concert_columns!(),
-        " FROM concert WHERE concert_id > $1 AND (",
+        " FROM concert WHERE (starts_at, concert_id) > ($1, $9) AND (",
         may_contain!("artist", "$2"),
         " OR ",
         may_contain!("title", "$2"),
@@ -49,9 +55,19 @@ const CONCERTS: Statement = Statement {
         may_contain!("venue", "$3"),
         " AND ($4::text IS NULL OR concert_date >= $4) AND ($5::text IS NULL OR concert_date <= $5)",
         " AND ($6::text IS NULL OR $6 = CASE WHEN status IN ('scheduled', 'closed') AND ends_at <= $8",
-        " THEN 'over' ELSE status END) ORDER BY concert_id LIMIT $7"
+        " THEN 'over' ELSE status END) ORDER BY starts_at, concert_id LIMIT $7"
     ),
-    types: &[Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8],
+    types: &[
+        Type::INT8,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+    ],
 };
 
 const RESERVATIONS: Statement = Statement {
@@ -188,6 +204,25 @@ const HISTORY: Statement = Statement {
     types: &[Type::UUID, Type::INT8, Type::INT8],
 };
 
+const DEBTS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        debt_columns!(),
+        " FROM debt WHERE debt_id < $1 AND ($2::text IS NULL OR status = $2) ORDER BY debt_id DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8],
+};
+
+const DEBTS_OF_USER: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        debt_columns!(),
+        " FROM debt WHERE user_id = $4 AND debt_id + 0 < $1 AND ($2::text IS NULL OR status = $2)",
+        " ORDER BY debt_id + 0 DESC LIMIT $3"
+    ),
+    types: &[Type::INT8, Type::TEXT, Type::INT8, Type::UUID],
+};
+
 const AUDIT: Statement = Statement {
     sql: concat!("SELECT ", audit_columns!(), " FROM audit_log WHERE audit_id < $1 ORDER BY audit_id DESC LIMIT $2"),
     types: &[Type::INT8, Type::INT8],
@@ -216,7 +251,7 @@ impl Reads {
     pub(super) async fn concerts(
         &self,
         filter: &ConcertFilter,
-        page: Page<ConcertId>,
+        page: Page<ConcertPlace>,
     ) -> Result<Vec<Concert>, StoreError> {
         let wanted = filter.folded();
         let (text, venue) = (wanted.text.as_deref().unwrap_or_default(), wanted.venue.as_deref().unwrap_or_default());
@@ -224,18 +259,29 @@ impl Reads {
         let (from, to) = (wanted.from.map(|date| date.to_string()), wanted.to.map(|date| date.to_string()));
         let status = wanted.status.map(Word::word);
         let rows = rows_at_once(page.limit, text == text_part && venue == venue_part);
-        let mut after = page.after.map_or(i64::MIN, ConcertId::get);
+        let place = |place: ConcertPlace| (place.starts_at.micros(), place.concert_id.get());
+        let mut after = page.after.map_or((i64::MIN, i64::MIN), place);
         let mut found = Vec::new();
         loop {
             let more = self
                 .list_somewhere(
                     &CONCERTS,
-                    &[&after, &text_part, &venue_part, &from, &to, &status, &i64::from(rows), &wanted.now.micros()],
+                    &[
+                        &after.0,
+                        &text_part,
+                        &venue_part,
+                        &from,
+                        &to,
+                        &status,
+                        &i64::from(rows),
+                        &wanted.now.micros(),
+                        &after.1,
+                    ],
                     rows::concert,
                 )
                 .await?;
             let read = more.len();
-            after = more.last().map_or(after, |concert| concert.concert_id.get());
+            after = more.last().map_or(after, |concert| place(ConcertPlace::of(concert)));
             found.extend(more.into_iter().filter(|concert| wanted.matches(concert)));
             if is_enough(&mut found, page.limit) || read < size(rows) {
                 return Ok(found);
@@ -328,6 +374,15 @@ impl Reads {
     pub(super) async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
         let after = page.after.map_or(i64::MAX, HistoryId::get);
         self.list(&HISTORY, &[&user.0, &after, &i64::from(page.limit)], rows::history).await
+    }
+
+    pub(super) async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
+        let after = page.after.map_or(i64::MAX, DebtId::get);
+        let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
+        match filter.user {
+            Some(user) => self.list(&DEBTS_OF_USER, &[&after, &status, &limit, &user.0], rows::debt).await,
+            None => self.list(&DEBTS, &[&after, &status, &limit], rows::debt).await,
+        }
     }
 
     pub(super) async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {

@@ -19,10 +19,10 @@ use super::{
     connect::{Session, Statement},
     pipeline::Pipeline,
     rows::{
-        concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
+        concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
         token_columns, user_columns,
     },
-    wanted::Wanted,
+    wanted::{Places, Wanted},
 };
 use tokio_postgres::{
     Error, Row,
@@ -45,7 +45,11 @@ pub(super) enum Load {
     ResetLinks,
     Emails,
     References,
+    Adjustments,
+    Debts,
     SeatNumbers,
+    SeatPlaces,
+    HighestSeats,
     Joined,
     Departed,
     SeatIds,
@@ -298,13 +302,48 @@ const RESET_LINKS: Statement = Statement {
 };
 const EMAILS: Statement =
     Statement { sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)", types: &[Type::TEXT_ARRAY] };
-const REFERENCES: Statement =
-    Statement { sql: "SELECT reference FROM point_history WHERE reference = ANY($1)", types: &[Type::TEXT_ARRAY] };
+const REFERENCES: Statement = Statement {
+    sql: "SELECT reference FROM point_history WHERE reference = ANY($1) AND type = 'charge'",
+    types: &[Type::TEXT_ARRAY],
+};
+/// References under which users' adjustments and debts were booked.
+const ADJUSTMENTS: Statement = Statement {
+    sql: "SELECT k.user_id, k.reference FROM unnest($1, $2) AS k (user_id, reference)
+          WHERE (SELECT true FROM point_history AS h WHERE h.user_id = k.user_id AND h.reference = k.reference
+                     AND h.type = 'adjustment') IS NOT NULL
+             OR (SELECT true FROM debt AS d WHERE d.user_id = k.user_id AND d.reference = k.reference) IS NOT NULL",
+    types: &[Type::UUID_ARRAY, Type::TEXT_ARRAY],
+};
+/// Not locked: a debt changes only under the lock on its user, which is held.
+const DEBTS: Statement = Statement {
+    sql: concat!("SELECT ", debt_columns!(), " FROM debt WHERE debt_id = ANY($1)"),
+    types: &[Type::INT8_ARRAY],
+};
 const SEAT_NUMBERS: Statement = Statement {
     sql: "SELECT s.concert_id, s.seat_number FROM unnest($1, $2) AS k (concert_id, seat_number), LATERAL (
               SELECT concert_id, seat_number FROM seat
               WHERE concert_id = k.concert_id AND seat_number = k.seat_number OFFSET 0) AS s",
     types: &[Type::INT8_ARRAY, Type::INT4_ARRAY],
+};
+const SEAT_PLACES: Statement = Statement {
+    sql: "SELECT s.* FROM unnest($1, $2, $3, $4) AS k (concert_id, section, \"row\", number), LATERAL (
+              SELECT section, \"row\", number, concert_id FROM seat WHERE concert_id = k.concert_id
+                  AND section = k.section AND \"row\" = k.\"row\" AND number = k.number OFFSET 0) AS s",
+    types: &[Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+};
+/// The places that changes of seats may make; a part that is none is any.
+const MOVED_SEATS: Statement = Statement {
+    sql: "SELECT s.* FROM unnest($1, $2, $3, $4) AS k (concert_id, section, \"row\", number), LATERAL (
+              SELECT section, \"row\", number, concert_id FROM seat WHERE concert_id = k.concert_id
+                  AND (k.section IS NULL OR section = k.section) AND (k.\"row\" IS NULL OR \"row\" = k.\"row\")
+                  AND (k.number IS NULL OR number = k.number) OFFSET 0) AS s",
+    types: &[Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+};
+const HIGHEST_SEATS: Statement = Statement {
+    sql: "SELECT s.* FROM unnest($1) AS k (concert_id), LATERAL (
+              SELECT concert_id, seat_number FROM seat WHERE concert_id = k.concert_id
+              ORDER BY seat_number DESC LIMIT 1) AS s",
+    types: &[Type::INT8_ARRAY],
 };
 /// Rooms with positions for those who join. Nothing is locked for it: the numbers come from the room's sequence.
 const JOINED_ROOMS: Statement = Statement {
@@ -333,8 +372,9 @@ const CLOCK: Statement = Statement {
               ARRAY(SELECT nextval('point_ids') FROM generate_series(1, $5)),
               ARRAY(SELECT nextval('audit_ids') FROM generate_series(1, $6)),
               ARRAY(SELECT nextval('concert_ids') FROM generate_series(1, $7)),
+              ARRAY(SELECT nextval('debt_ids') FROM generate_series(1, $8)),
               pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint",
-    types: &[Type::INT8, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4],
+    types: &[Type::INT8, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4],
 };
 /// By how much the counts of rooms have changed since their rows were written. They are removed: the batch has the rooms'
 /// rows to itself, and writes the new counts into them if it commits.
@@ -455,8 +495,23 @@ impl<'a> Loads<'a> {
         if !wanted.references.is_empty() {
             self.add(Load::References, &REFERENCES, [&wanted.references]);
         }
+        if !wanted.adjusted_users.is_empty() {
+            self.add(Load::Adjustments, &ADJUSTMENTS, [&wanted.adjusted_users, &wanted.adjustments]);
+        }
+        if !wanted.debts.is_empty() {
+            self.add(Load::Debts, &DEBTS, [&wanted.debts]);
+        }
         if !wanted.seat_numbers.is_empty() {
             self.add(Load::SeatNumbers, &SEAT_NUMBERS, [&wanted.numbered_concerts, &wanted.seat_numbers]);
+        }
+        if !wanted.growing_concerts.is_empty() {
+            self.add(Load::HighestSeats, &HIGHEST_SEATS, [&wanted.growing_concerts]);
+            let Places { concerts, sections, rows, numbers } = &wanted.new_places;
+            self.add(Load::SeatPlaces, &SEAT_PLACES, [concerts, sections, rows, numbers]);
+        }
+        let Places { concerts, sections, rows, numbers } = &wanted.moved_places;
+        if !concerts.is_empty() {
+            self.add(Load::SeatPlaces, &MOVED_SEATS, [concerts, sections, rows, numbers]);
         }
     }
 
@@ -478,8 +533,8 @@ impl<'a> Loads<'a> {
         if !wanted.counted.is_empty() {
             self.add(Load::Departed, &DEPARTED, [&wanted.counted]);
         }
-        let [reservations, payments, history, points, audit, concerts] = &numbers.ids;
-        self.add(Load::Clock, &CLOCK, [&numbers.now, reservations, payments, history, points, audit, concerts]);
+        let [reservations, payments, history, points, audit, concerts, debts] = &numbers.ids;
+        self.add(Load::Clock, &CLOCK, [&numbers.now, reservations, payments, history, points, audit, concerts, debts]);
     }
 
     /// Runs them. The rows of each, in order.
@@ -500,14 +555,21 @@ pub(super) struct Numbers {
     /// The time, where a test says what time it is.
     pub(super) now: Option<i64>,
     seats: i64,
-    ids: [i32; 6],
+    ids: [i32; 7],
 }
 
 impl Numbers {
     pub(super) fn of(wanted: &Wanted, given: Option<i64>) -> Self {
         let demand = &wanted.demand;
-        let counts =
-            [demand.reservations, demand.payments, demand.history, demand.points, demand.audit, demand.concerts];
+        let counts = [
+            demand.reservations,
+            demand.payments,
+            demand.history,
+            demand.points,
+            demand.audit,
+            demand.concerts,
+            demand.debts,
+        ];
         Self {
             now: given,
             seats: i64::try_from(demand.seats).unwrap_or(i64::MAX),

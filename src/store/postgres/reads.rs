@@ -7,23 +7,23 @@ use super::{
     outage,
     pipeline::Pipeline,
     rows::{
-        self, concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns, time,
-        token_columns, user_columns,
+        self, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
+        seat_columns, time, token_columns, user_columns,
     },
 };
 use crate::{
-    store::{LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError},
+    store::{DoorLine, LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError, TicketPlace},
     trouble::Trouble,
 };
 use frontrow_domain::{
     concert::Concert,
-    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     outage::Outages,
     payment::Payment,
-    points::Point,
+    points::{Debt, Point},
     queue::{Room, Token},
     reservation::Reservation,
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     time::{Span, Time},
     user::{self, User},
 };
@@ -119,8 +119,35 @@ const BUSY_ROOMS: Statement = Statement {
     types: &[],
 };
 
-const SEAT_COUNTS: Statement =
-    Statement { sql: "SELECT status, count(*) FROM seat WHERE concert_id = $1 GROUP BY status", types: &[Type::INT8] };
+const SEAT_COUNTS: Statement = Statement {
+    sql: "SELECT concert_id, status, count(*) FROM seat WHERE concert_id = ANY($1) GROUP BY concert_id, status",
+    types: &[Type::INT8_ARRAY],
+};
+
+/// Each is looked up by its key, whatever the statistics say.
+const TICKETS: Statement = Statement {
+    sql: "SELECT r.reservation_id, r.concert_id, c.title, r.seat_id, s.seat_number, s.section, s.\"row\", s.number
+          FROM unnest($1) AS k (id),
+              LATERAL (SELECT * FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r,
+              LATERAL (SELECT * FROM seat WHERE seat_id = r.seat_id OFFSET 0) AS s,
+              LATERAL (SELECT * FROM concert WHERE concert_id = r.concert_id OFFSET 0) AS c",
+    types: &[Type::INT8_ARRAY],
+};
+
+/// The sold seats of a page first, each then with its reservation, payment and user by their keys.
+const DOOR_LIST: Statement = Statement {
+    sql: "SELECT s.seat_number, s.section, s.\"row\", s.number, s.grade, u.name, r.reservation_id, p.payment_id, p.paid_at
+          FROM (SELECT * FROM seat WHERE concert_id = $1 AND seat_number > $2 AND status = 'sold'
+                ORDER BY seat_number LIMIT $3) AS s,
+              LATERAL (SELECT * FROM reservation WHERE reservation_id = s.reservation_id OFFSET 0) AS r,
+              LATERAL (SELECT * FROM payment WHERE reservation_id = r.reservation_id OFFSET 0) AS p,
+              LATERAL (SELECT name FROM \"user\" WHERE user_id = r.user_id OFFSET 0) AS u
+          ORDER BY s.seat_number",
+    types: &[Type::INT8, Type::INT4, Type::INT8],
+};
+
+const DEBT: Statement =
+    Statement { sql: concat!("SELECT ", debt_columns!(), " FROM debt WHERE debt_id = $1"), types: &[Type::INT8] };
 
 const CONCERTS_TO_WIND_UP: Statement = Statement {
     sql: concat!(
@@ -232,11 +259,7 @@ const CONCERT: Statement = Statement {
 };
 
 const SEATS: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        seat_columns!(),
-        ", section, \"row\", grade FROM seat WHERE concert_id = $1 ORDER BY seat_number"
-    ),
+    sql: concat!("SELECT ", seat_columns!(), " FROM seat WHERE concert_id = $1 ORDER BY seat_number"),
     types: &[Type::INT8],
 };
 
@@ -472,8 +495,8 @@ impl Reads {
         self.find(&CONCERT, &[&id.get()], rows::concert).await
     }
 
-    pub(super) async fn seats(&self, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>, StoreError> {
-        self.list(&SEATS, &[&concert.get()], rows::labelled_seat).await
+    pub(super) async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
+        self.list(&SEATS, &[&concert.get()], rows::seat).await
     }
 
     pub(super) async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
@@ -486,8 +509,27 @@ impl Reads {
         Ok((decoded(&seats, rows::seat)?, now))
     }
 
-    pub(super) async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
-        Ok(SeatCounts::of(self.list(&SEAT_COUNTS, &[&concert.get()], rows::seat_count).await?))
+    pub(super) async fn seat_counts(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
+        let ids: Vec<i64> = concerts.iter().map(|id| id.get()).collect();
+        Ok(SeatCounts::of(self.list(&SEAT_COUNTS, &[&ids], rows::seats_of_status).await?))
+    }
+
+    pub(super) async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
+        let ids: Vec<i64> = reservations.iter().map(|id| id.get()).collect();
+        self.list(&TICKETS, &[&ids], rows::ticket_place).await
+    }
+
+    pub(super) async fn door_list(
+        &self,
+        concert: ConcertId,
+        after: i32,
+        limit: u32,
+    ) -> Result<Vec<DoorLine>, StoreError> {
+        self.list(&DOOR_LIST, &[&concert.get(), &after, &i64::from(limit)], rows::door_line).await
+    }
+
+    pub(super) async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
+        self.find(&DEBT, &[&id.get()], rows::debt).await
     }
 
     pub(super) async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {

@@ -1,15 +1,18 @@
 //! How a row of `PostgreSQL` is read.
 
-use crate::store::{Remnant, rows::readers, words::Word};
+use crate::store::{DoorLine, Remnant, TicketPlace, rows::readers, words::Word};
 use frontrow_domain::{
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
+        UserId,
+    },
     money::Money,
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry},
     queue::{Fence, Room, Token},
     reservation::Reservation,
-    seat::{LetGo, Seat, SeatLabel, SeatStatus},
+    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatStatus},
     time::Time,
     user::{ResetLink, Session, User},
     world::AuditEntry,
@@ -101,7 +104,7 @@ macro_rules! audit_columns {
 }
 
 pub(super) use crate::store::rows::{
-    concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
-    user_columns,
+    concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
+    seat_columns, user_columns,
 };
 pub(super) use {audit_columns, token_columns};

@@ -18,10 +18,10 @@ use frontrow_domain::{
     concert::Concert,
     id::{PaymentId, ReservationId, RoomId, TokenId},
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry},
     queue::{Room, Token, TokenStatus},
     reservation::Reservation,
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     time::Time,
     world::{Changes, RoomCounts},
 };
@@ -82,6 +82,7 @@ pub(super) async fn save(
     saves.reservations();
     saves.payments();
     saves.points();
+    saves.debts();
     saves.old_seats();
     saves.tokens(active);
     saves.alive(alive);
@@ -208,9 +209,11 @@ impl<'a> Saves<'a> {
 
     fn new_seats(&mut self) {
         let changes = self.changes;
-        self.add(&sql::INSERT_SEATS, &changes.seats.inserted, |save| async move {
-            let none = SeatLabel::default();
-            let label = |row: &Seat| changes.new_labels.get(&row.seat_id).unwrap_or(&none);
+        self.add(&sql::DELETE_SEATS, &changes.removed_seats, |save| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
+            save.run(&[&ids, &count(save.rows)]).await
+        });
+        self.add(&sql::INSERT_SEATS, &changes.seats.inserted, |save: Step<'a, Seat>| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
             let concerts: Vec<i64> = column(save.rows, |row| row.concert_id.get());
             let numbers: Vec<i32> = column(save.rows, |row| row.seat_number);
@@ -218,11 +221,10 @@ impl<'a> Saves<'a> {
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
             let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason.as_deref());
-            let sections: Vec<&str> = column(save.rows, |row| label(row).section.as_str());
-            let rows: Vec<&str> = column(save.rows, |row| label(row).row.as_str());
-            let grades: Vec<&str> = column(save.rows, |row| label(row).grade.as_str());
+            let [sections, rows, printed, grades] = label_columns(save.rows);
             let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go.map(|let_go| let_go.user_id.0));
             let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go.map(|let_go| let_go.at)));
+            let held: Vec<bool> = column(save.rows, |row| row.was_held);
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
             save.run(&[
                 &ids,
@@ -234,9 +236,11 @@ impl<'a> Saves<'a> {
                 &reasons,
                 &sections,
                 &rows,
+                &printed,
                 &grades,
                 &let_go_by,
                 &let_go_at,
+                &held,
                 &times,
             ])
             .await
@@ -254,8 +258,17 @@ impl<'a> Saves<'a> {
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
             let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go.map(|let_go| let_go.user_id.0));
             let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go.map(|let_go| let_go.at)));
+            let held: Vec<bool> = column(save.rows, |row| row.was_held);
             let expected = count(save.rows);
-            save.run(&[&at, &ids, &statuses, &reservations, &reasons, &times, &let_go_by, &let_go_at, &expected]).await
+            save.run(&[&at, &ids, &statuses, &reservations, &reasons, &times, &let_go_by, &let_go_at, &held, &expected])
+                .await
+        });
+        // By their ids: the update above has moved the rows.
+        self.add(&sql::CHANGE_SEATS, &self.changes.changed_seats, |save| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
+            let prices: Vec<i64> = column(save.rows, |row| row.price.get());
+            let [sections, rows, printed, grades] = label_columns(save.rows);
+            save.run(&[&ids, &prices, &sections, &rows, &printed, &grades, &count(save.rows)]).await
         });
     }
 
@@ -436,6 +449,27 @@ impl<'a> Saves<'a> {
         }
     }
 
+    fn debts(&mut self) {
+        let debts = &self.changes.debts;
+        self.add(&sql::INSERT_DEBTS, &debts.inserted, |save: Step<'a, Debt>| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.debt_id.get());
+            let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
+            let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
+            let reasons: Vec<&str> = column(save.rows, |row| row.reason.as_str());
+            let references: Vec<&str> = column(save.rows, |row| row.reference.as_str());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let times: Vec<i64> = column(save.rows, |row| row.created_at.micros());
+            let settled: Vec<Option<i64>> = column(save.rows, |row| micros(row.settled_at));
+            save.run(&[&ids, &users, &amounts, &reasons, &references, &statuses, &times, &settled]).await
+        });
+        self.add(&sql::UPDATE_DEBTS, &debts.updated, |save: Step<'a, Debt>| async move {
+            let ids: Vec<i64> = column(save.rows, |row| row.debt_id.get());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
+            let settled: Vec<Option<i64>> = column(save.rows, |row| micros(row.settled_at));
+            save.run(&[&ids, &statuses, &settled, &count(save.rows)]).await
+        });
+    }
+
     fn logs(&mut self) {
         self.add(&sql::INSERT_AUDIT, &self.changes.audit, |save| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.audit_id.get());
@@ -455,6 +489,16 @@ impl<'a> Saves<'a> {
             save.run(&[&keys, &fingerprints, &answers, &times]).await
         });
     }
+}
+
+/// Section, row, printed number and grade.
+fn label_columns(seats: &[Seat]) -> [Vec<&str>; 4] {
+    [
+        column(seats, |row| row.label.section.as_str()),
+        column(seats, |row| row.label.row.as_str()),
+        column(seats, |row| row.label.number.as_str()),
+        column(seats, |row| row.label.grade.as_str()),
+    ]
 }
 
 /// Rows of one table on their way into one statement.

@@ -11,6 +11,7 @@ const NUMBERS: Type = Type::INT4_ARRAY;
 const TEXTS: Type = Type::TEXT_ARRAY;
 const UUIDS: Type = Type::UUID_ARRAY;
 const BYTES: Type = Type::BYTEA_ARRAY;
+const TRUTHS: Type = Type::BOOL_ARRAY;
 const NUMBER: Type = Type::INT8;
 /// Where rows stand. An update that names its rows so compares their keys as differences: a key by itself would be
 /// looked for in an index.
@@ -106,7 +107,8 @@ pub(super) const UPDATE_CONCERTS: Statement = Statement {
                   concert_date = k.concert_date, start_time = k.start_time, end_time = k.end_time,
                   starts_at = k.starts_at, base_price = k.base_price, opens_at = k.opens_at, closes_at = k.closes_at,
                   status = k.status, updated_at = k.updated_at, ends_at = k.ends_at, closing = k.closing,
-                  status_reason = k.status_reason, refund_all_at = k.refund_all_at, wound_up_at = k.wound_up_at
+                  status_reason = k.status_reason, refund_all_at = k.refund_all_at, wound_up_at = k.wound_up_at,
+                  room_id = k.room_id
               FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
                   $21) AS k (id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
                   base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing,
@@ -133,23 +135,39 @@ pub(super) const INSERT_CONCERTS: Statement = Statement {
 
 pub(super) const INSERT_SEATS: Statement = Statement {
     sql: "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section,
-              \"row\", grade, let_go_by, let_go_at, created_at, updated_at)
-          SELECT k.*, k.created_at FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS k (seat_id,
-              concert_id, seat_number, price, status, reservation_id, blocked_reason, section, \"row\", grade, let_go_by,
-              let_go_at, created_at)",
-    types: &[IDS, IDS, NUMBERS, IDS, TEXTS, IDS, TEXTS, TEXTS, TEXTS, TEXTS, UUIDS, IDS, IDS],
+              \"row\", number, grade, let_go_by, let_go_at, was_held, created_at, updated_at)
+          SELECT k.*, k.created_at FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS k
+              (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section, \"row\", number,
+              grade, let_go_by, let_go_at, was_held, created_at)",
+    types: &[IDS, IDS, NUMBERS, IDS, TEXTS, IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, UUIDS, IDS, TRUTHS, IDS],
+};
+
+pub(super) const DELETE_SEATS: Statement = Statement {
+    sql: "WITH done AS (DELETE FROM seat WHERE seat_id = ANY($1) RETURNING 1) SELECT all_found(count(*), $2) FROM done",
+    types: &[IDS, NUMBER],
+};
+
+/// What operators change of seats: the label stands in an index, so no other update names it.
+pub(super) const CHANGE_SEATS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE seat AS s SET price = k.price, section = k.section, \"row\" = k.\"row\", number = k.number,
+                  grade = k.grade
+              FROM unnest($1, $2, $3, $4, $5, $6) AS k (id, price, section, \"row\", number, grade)
+              WHERE s.seat_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $7) FROM done",
+    types: &[IDS, IDS, TEXTS, TEXTS, TEXTS, TEXTS, NUMBER],
 };
 
 pub(super) const UPDATE_SEATS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE seat AS s SET status = k.status, reservation_id = k.reservation_id,
                   blocked_reason = k.blocked_reason, updated_at = k.updated_at, let_go_by = k.let_go_by,
-                  let_go_at = k.let_go_at
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS k (tuple, id, status, reservation_id, blocked_reason,
-                  updated_at, let_go_by, let_go_at)
+                  let_go_at = k.let_go_at, was_held = k.was_held
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS k (tuple, id, status, reservation_id, blocked_reason,
+                  updated_at, let_go_by, let_go_at, was_held)
               WHERE s.ctid = k.tuple AND s.seat_id - k.id = 0 RETURNING 1
-          ) SELECT all_found(count(*), $9) FROM done",
-    types: &[TUPLES, IDS, TEXTS, IDS, TEXTS, IDS, UUIDS, IDS, NUMBER],
+          ) SELECT all_found(count(*), $10) FROM done",
+    types: &[TUPLES, IDS, TEXTS, IDS, TEXTS, IDS, UUIDS, IDS, TRUTHS, NUMBER],
 };
 
 pub(super) const UPDATE_RESERVATIONS: Statement = Statement {
@@ -202,6 +220,20 @@ pub(super) const INSERT_HISTORY: Statement = Statement {
               payment_id, reference, created_at)
           SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     types: &[IDS, UUIDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, TEXTS, IDS],
+};
+
+pub(super) const INSERT_DEBTS: Statement = Statement {
+    sql: "INSERT INTO debt (debt_id, user_id, amount, reason, reference, status, created_at, settled_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
+    types: &[IDS, UUIDS, IDS, TEXTS, TEXTS, TEXTS, IDS, IDS],
+};
+
+pub(super) const UPDATE_DEBTS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE debt AS d SET status = k.status, settled_at = k.settled_at
+              FROM unnest($1, $2, $3) AS k (id, status, settled_at) WHERE d.debt_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $4) FROM done",
+    types: &[IDS, TEXTS, IDS, NUMBER],
 };
 
 pub(super) const RENEW_TOKENS: Statement = Statement {

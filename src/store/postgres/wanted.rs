@@ -2,9 +2,10 @@
 
 use super::known::Known;
 use frontrow_domain::{
-    command::{Command, Demand, Erasure, Keys, NewPassword, Request},
+    command::{Command, Demand, Erasure, Keys, NewAdjustment, NewPassword, Request},
     id::{ConcertId, RoomId, UserId},
     rules::TOKENS_PER_ADVANCE_MAX,
+    seat::{SeatChange, SeatPlace},
 };
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
@@ -16,6 +17,9 @@ pub(super) struct Wanted {
     pub(super) reset_links: Vec<Uuid>,
     pub(super) emails: Vec<String>,
     pub(super) references: Vec<String>,
+    pub(super) adjusted_users: Vec<Uuid>,
+    pub(super) adjustments: Vec<String>,
+    pub(super) debts: Vec<i64>,
     /// SHA-256 of idempotency keys.
     pub(super) kept: Vec<[u8; 32]>,
     pub(super) locked_rooms: Vec<i64>,
@@ -44,9 +48,49 @@ pub(super) struct Wanted {
     pub(super) concerts: Vec<i64>,
     pub(super) numbered_concerts: Vec<i64>,
     pub(super) seat_numbers: Vec<i32>,
+    /// Concerts that get seats.
+    pub(super) growing_concerts: Vec<i64>,
+    pub(super) new_places: Places,
+    pub(super) moved_places: Places,
     pub(super) demand: Demand,
     /// As the rules name them.
     pub(super) keys: Keys,
+}
+
+/// Places in concerts' halls, one array a column. A part that is none is any.
+#[derive(Default)]
+pub(super) struct Places {
+    pub(super) concerts: Vec<i64>,
+    pub(super) sections: Vec<Option<String>>,
+    pub(super) rows: Vec<Option<String>>,
+    pub(super) numbers: Vec<Option<String>>,
+}
+
+impl Places {
+    fn add(&mut self, concert: ConcertId, section: Option<&String>, row: Option<&String>, number: Option<&String>) {
+        self.concerts.push(concert.get());
+        self.sections.push(section.cloned());
+        self.rows.push(row.cloned());
+        self.numbers.push(number.cloned());
+    }
+
+    fn of_new(keys: &Keys) -> Self {
+        let mut all = Self::default();
+        for (concert, _, places) in &keys.new_seats {
+            for SeatPlace { section, row, number } in places {
+                all.add(*concert, Some(section), Some(row), Some(number));
+            }
+        }
+        all
+    }
+
+    fn of_moved(keys: &Keys) -> Self {
+        let mut all = Self::default();
+        for (concert, SeatChange { section, row, number, .. }) in &keys.moved_seats {
+            all.add(*concert, section.as_ref(), row.as_ref(), number.as_ref());
+        }
+        all
+    }
 }
 
 fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
@@ -72,7 +116,7 @@ impl Wanted {
         let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
         let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
         joins.retain(|_, count| *count > 0);
-        let numbered = || keys.seat_numbers.iter().flat_map(|(id, all)| all.iter().map(move |number| (*id, *number)));
+        let numbered = || keys.new_seats.iter().flat_map(|(id, all, _)| all.iter().map(move |number| (*id, *number)));
         let numbers = sorted(numbered());
         let locked_concerts = sorted(changed.concerts.into_iter());
         let is_unlocked = |id: &i64| locked_concerts.binary_search(id).is_err();
@@ -88,6 +132,9 @@ impl Wanted {
             reset_links: sorted(keys.reset_links.iter().map(|user| user.0)),
             emails: sorted(keys.emails.iter().cloned()),
             references: sorted(keys.references.iter().cloned()),
+            adjusted_users: keys.adjustments.iter().map(|(user, _)| user.0).collect(),
+            adjustments: keys.adjustments.iter().map(|(_, reference)| reference.clone()).collect(),
+            debts: sorted(keys.debts.iter().map(|id| id.get())),
             kept: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
             joined_rooms: joins.keys().map(|room| room.get()).collect(),
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
@@ -106,6 +153,9 @@ impl Wanted {
             concerts: sorted(concerts.filter(is_unlocked)),
             numbered_concerts: numbers.iter().map(|(id, _)| ConcertId::get(*id)).collect(),
             seat_numbers: numbers.iter().map(|(_, number)| *number).collect(),
+            growing_concerts: sorted(keys.new_seats.iter().map(|(id, ..)| id.get())),
+            new_places: Places::of_new(&keys),
+            moved_places: Places::of_moved(&keys),
             demand: keys.demand.clone(),
             counted,
             locked_rooms,
@@ -150,7 +200,9 @@ impl Changed {
                 | Command::RedeemResetLink { user_id, .. }
                 | Command::EraseUser(Erasure { user_id, .. })
                 // A charge too: no erasure may come between the look at the account and the points.
-                | Command::Charge { user_id, .. } => changed.users.push(user_id.0),
+                | Command::Charge { user_id, .. }
+                | Command::Adjust(NewAdjustment { user_id, .. })
+                | Command::SettleDebt { user_id, .. } => changed.users.push(user_id.0),
                 Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
                 Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => changed.rooms.push(room_id.get()),
                 Command::UpdateConcert { concert_id, .. } | Command::CancelConcert { concert_id, .. } => {
@@ -159,7 +211,9 @@ impl Changed {
                 }
                 Command::RefundConcert { concert_id }
                 | Command::SettleConcert { concert_id, .. }
-                | Command::AddSeats { concert_id, .. } => changed.concerts.push(concert_id.get()),
+                | Command::AddSeats { concert_id, .. }
+                | Command::ChangeSeats { concert_id, .. }
+                | Command::RemoveSeats { concert_id, .. } => changed.concerts.push(concert_id.get()),
                 _ => {}
             }
         }

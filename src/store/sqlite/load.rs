@@ -1,8 +1,8 @@
 //! Loads the rows that a batch names, and what hangs on them: the same as `Model::load` of the domain does.
 
 use super::rows::{
-    self, Word, concert_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns, time,
-    token_columns, user_columns,
+    self, Word, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
+    seat_columns, time, token_columns, user_columns,
 };
 use frontrow_domain::{
     command::{Idempotency, KeptAnswer, Keys},
@@ -79,11 +79,26 @@ fn load_users(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
         }
     }
     if !keys.references.is_empty() {
-        let mut select = conn.prepare_cached("SELECT 1 FROM point_history WHERE reference = ?1")?;
+        let mut select = conn.prepare_cached("SELECT 1 FROM point_history WHERE reference = ?1 AND type = 'charge'")?;
         for reference in &keys.references {
             if select.exists((reference,))? {
                 world.references.insert(reference.clone());
             }
+        }
+    }
+    for (user, reference) in &keys.adjustments {
+        let mut select = conn.prepare_cached(
+            "SELECT 1 FROM point_history WHERE user_id = ?1 AND reference = ?2 AND type = 'adjustment'
+             UNION ALL SELECT 1 FROM debt WHERE user_id = ?1 AND reference = ?2",
+        )?;
+        if select.exists((user.0, reference))? {
+            world.adjustments.insert((*user, reference.clone()));
+        }
+    }
+    for id in &keys.debts {
+        let mut select = conn.prepare_cached(concat!("SELECT ", debt_columns!(), " FROM debt WHERE debt_id = ?1"))?;
+        if let Some(debt) = select.query_row((id.get(),), rows::debt).optional()? {
+            world.debts.load(*id, debt);
         }
     }
     Ok(())
@@ -229,15 +244,35 @@ fn load_sale(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
     for user in &keys.points {
         sale.load_point(world, *user)?;
     }
-    for (concert, numbers) in &keys.seat_numbers {
-        let wanted: HashSet<i32> = numbers.iter().copied().collect();
-        let mut select = conn.prepare_cached("SELECT seat_number FROM seat WHERE concert_id = ?1")?;
-        for number in select.query_map((concert.get(),), |row| row.get(0))? {
-            let number = number?;
-            if wanted.contains(&number) {
+    load_places(conn, world, keys)
+}
+
+/// What the concerts have that get seats or whose seats move.
+fn load_places(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
+    for (concert, numbers, places) in &keys.new_seats {
+        let (numbers, places): (HashSet<_>, HashSet<_>) = (numbers.iter().collect(), places.iter().collect());
+        let mut select =
+            conn.prepare_cached("SELECT section, \"row\", number, seat_number FROM seat WHERE concert_id = ?1")?;
+        for row in select.query_map((concert.get(),), |row| Ok((rows::seat_place(row)?, row.get(3)?)))? {
+            let (place, number) = row?;
+            if places.contains(&place) {
+                world.seat_places.entry(*concert).or_default().insert(place);
+            }
+            if numbers.contains(&number) {
                 world.seat_numbers.insert((*concert, number));
             }
+            let highest = world.highest_seats.entry(*concert).or_default();
+            *highest = number.max(*highest);
         }
+    }
+    for (concert, change) in &keys.moved_seats {
+        let mut select = conn.prepare_cached(
+            "SELECT section, \"row\", number FROM seat WHERE concert_id = ?1 AND (?2 IS NULL OR section = ?2)
+             AND (?3 IS NULL OR \"row\" = ?3) AND (?4 IS NULL OR number = ?4)",
+        )?;
+        let keys = (concert.get(), &change.section, &change.row, &change.number);
+        let places = select.query_map(keys, rows::seat_place)?.collect::<Result<Vec<_>>>()?;
+        world.seat_places.entry(*concert).or_default().extend(places);
     }
     Ok(())
 }

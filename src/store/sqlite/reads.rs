@@ -1,21 +1,22 @@
 //! What is read outside a batch: each function one consistent look at the database.
 
 use super::rows::{
-    self, Word, concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
-    seat_columns, time, token_columns, user_columns,
+    self, Word, concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns,
+    room_columns, seat_columns, time, token_columns, user_columns,
 };
 use crate::clock::JUMP_MIN;
 use crate::store::{
-    ConcertFilter, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter, SeatCounts, Standing, filter,
+    ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter,
+    SeatCounts, Standing, TicketPlace, filter,
 };
 use frontrow_domain::{
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     payment::{Payment, PaymentStatus},
-    points::{Point, PointEntry},
+    points::{Debt, DebtStatus, Point, PointEntry},
     queue::{Room, Token},
     reservation::{Reservation, ReservationStatus},
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     time::Time,
     user::{Session, User},
     world::AuditEntry,
@@ -25,7 +26,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The tables, each with the first column of its key.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     ("user", "user_id"),
     ("session", "secret_hash"),
     ("room", "room_id"),
@@ -36,6 +37,7 @@ const TABLES: [(&str, &str); 12] = [
     ("payment", "payment_id"),
     ("point", "point_id"),
     ("point_history", "history_id"),
+    ("debt", "debt_id"),
     ("idempotency", "id"),
     ("audit_log", "audit_id"),
 ];
@@ -230,15 +232,17 @@ pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) ->
     Ok(Some(Line { room, highest, waiting, unsettled: Vec::new(), others, now }))
 }
 
-pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<ConcertId>) -> Result<Vec<Concert>> {
+pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>> {
     let mut select = conn.prepare_cached(concat!(
         "SELECT ",
         concert_columns!(),
-        " FROM concert WHERE concert_id > ?1 ORDER BY concert_id"
+        " FROM concert INDEXED BY concert_by_start WHERE (starts_at, concert_id) > (?1, ?2)",
+        " ORDER BY starts_at, concert_id"
     ))?;
     let mut found = Vec::new();
     let wanted = filter.folded();
-    let mut rows = select.query((page.after.map_or(i64::MIN, ConcertId::get),))?;
+    let after = page.after.map_or((i64::MIN, i64::MIN), |after| (after.starts_at.micros(), after.concert_id.get()));
+    let mut rows = select.query(after)?;
     while found.len() < limit(page.limit)
         && let Some(row) = rows.next()?
     {
@@ -259,27 +263,78 @@ pub(super) fn concert(conn: &Connection, id: ConcertId) -> Result<Option<Concert
     )
 }
 
-pub(super) fn seats(conn: &Connection, concert: ConcertId) -> Result<Vec<(Seat, SeatLabel)>> {
+pub(super) fn seats(conn: &Connection, concert: ConcertId) -> Result<Vec<Seat>> {
     list(
         conn,
-        concat!(
-            "SELECT ",
-            seat_columns!(),
-            ", section, \"row\", grade FROM seat WHERE concert_id = ?1 ORDER BY seat_number"
-        ),
+        concat!("SELECT ", seat_columns!(), " FROM seat WHERE concert_id = ?1 ORDER BY seat_number"),
         (concert.get(),),
-        rows::labelled_seat,
+        rows::seat,
     )
 }
 
-pub(super) fn seat_counts(conn: &Connection, concert: ConcertId) -> Result<SeatCounts> {
-    let rows = list(
-        conn,
-        "SELECT status, count(*) FROM seat WHERE concert_id = ?1 GROUP BY status",
-        (concert.get(),),
-        rows::seat_count,
+pub(super) fn seat_counts(conn: &Connection, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>> {
+    let mut all = Vec::new();
+    let mut select = conn.prepare_cached(
+        "SELECT concert_id, status, count(*) FROM seat WHERE concert_id = ?1 GROUP BY concert_id, status",
     )?;
-    Ok(SeatCounts::of(rows))
+    for concert in concerts {
+        for row in select.query_map((concert.get(),), rows::seats_of_status)? {
+            all.push(row?);
+        }
+    }
+    Ok(SeatCounts::of(all))
+}
+
+pub(super) fn tickets(conn: &Connection, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>> {
+    // In this order whatever the statistics say: each step is one look by a key.
+    let mut select = conn.prepare_cached(
+        "SELECT r.reservation_id, r.concert_id, c.title, r.seat_id, s.seat_number, s.section, s.\"row\", s.number
+         FROM reservation AS r CROSS JOIN seat AS s CROSS JOIN concert AS c
+         WHERE r.reservation_id = ?1 AND s.seat_id = r.seat_id AND c.concert_id = r.concert_id",
+    )?;
+    let mut found = Vec::with_capacity(reservations.len());
+    for id in reservations {
+        found.extend(select.query_row((id.get(),), rows::ticket_place).optional()?);
+    }
+    Ok(found)
+}
+
+pub(super) fn door_list(conn: &Connection, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>> {
+    list(
+        conn,
+        "SELECT s.seat_number, s.section, s.\"row\", s.number, s.grade, u.name, r.reservation_id, p.payment_id, p.paid_at
+         FROM seat AS s CROSS JOIN reservation AS r CROSS JOIN payment AS p CROSS JOIN \"user\" AS u
+         WHERE s.concert_id = ?1 AND s.seat_number > ?2 AND s.status = 'sold' AND r.reservation_id = s.reservation_id
+           AND p.reservation_id = r.reservation_id AND u.user_id = r.user_id
+         ORDER BY s.seat_number LIMIT ?3",
+        (concert.get(), after, limit),
+        rows::door_line,
+    )
+}
+
+pub(super) fn debt(conn: &Connection, id: DebtId) -> Result<Option<Debt>> {
+    find(conn, concat!("SELECT ", debt_columns!(), " FROM debt WHERE debt_id = ?1"), (id.get(),), rows::debt)
+}
+
+pub(super) fn debts(conn: &Connection, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>> {
+    // The open ones are few; those of a user too.
+    let by = match filter {
+        DebtFilter { user: Some(_), .. } => " INDEXED BY debt_of_user WHERE user_id = ?1 AND debt_id < ?3",
+        DebtFilter { user: None, status: Some(DebtStatus::Open) } => {
+            " INDEXED BY debt_open WHERE status = 'open' AND debt_id < ?3"
+        }
+        DebtFilter { user: None, .. } => " WHERE debt_id < ?3",
+    };
+    let mut sql = concat!("SELECT ", debt_columns!(), " FROM debt").to_owned();
+    sql.push_str(by);
+    sql.push_str(" AND (?2 IS NULL OR status = ?2) ORDER BY debt_id DESC LIMIT ?4");
+    let keys = (
+        filter.user.map(|user| user.0),
+        filter.status.map(Word::word),
+        page.after.map_or(i64::MAX, DebtId::get),
+        page.limit,
+    );
+    list(conn, &sql, keys, rows::debt)
 }
 
 pub(super) fn concerts_to_wind_up(conn: &Connection, page: Page<ConcertId>) -> Result<Vec<Concert>> {

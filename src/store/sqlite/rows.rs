@@ -1,16 +1,19 @@
 //! How a row of `SQLite` is read.
 
 pub(super) use crate::store::words::Word;
-use crate::store::{Remnant, rows::readers};
+use crate::store::{DoorLine, Remnant, TicketPlace, rows::readers};
 use frontrow_domain::{
     concert::Concert,
-    id::{AuditId, ConcertId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    id::{
+        AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
+        UserId,
+    },
     money::Money,
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry},
     queue::{Fence, Room, Token},
     reservation::Reservation,
-    seat::{LetGo, Seat, SeatLabel, SeatStatus},
+    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatStatus},
     time::Time,
     user::{ResetLink, Session, User},
     world::AuditEntry,
@@ -59,7 +62,7 @@ macro_rules! token_columns {
 }
 
 pub(super) use crate::store::rows::{
-    concert_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
-    user_columns,
+    concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
+    seat_columns, user_columns,
 };
 pub(super) use token_columns;

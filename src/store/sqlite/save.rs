@@ -4,17 +4,17 @@
 use super::rows::Word;
 use frontrow_domain::{
     concert::Concert,
-    id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
+    id::{PaymentId, Position, ReservationId, RoomId, TokenId},
     payment::Payment,
-    points::{Point, PointEntry},
+    points::{Debt, Point, PointEntry},
     queue::{Room, Token, TokenStatus},
     reservation::{Reservation, ReservationStatus},
-    seat::{Seat, SeatLabel},
+    seat::Seat,
     time::Time,
     world::{Changes, Saves},
 };
 use rusqlite::{Connection, Error, Result, params};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Writes all of `changes`. `highest` is what the database knows of the positions given, `active` the tokens that
 /// were active before the batch.
@@ -32,6 +32,7 @@ pub(super) fn save(
     save_payments(conn, &changes.payments)?;
     save_points(conn, &changes.points)?;
     save_history(conn, &changes.history)?;
+    save_debts(conn, &changes.debts)?;
     save_tokens(conn, &changes.tokens, active)?;
     save_audit(conn, changes)?;
     save_kept(conn, changes)
@@ -223,7 +224,7 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             "UPDATE concert SET title = ?2, artist = ?3, venue = ?4, opens_at = ?5, closes_at = ?6, status = ?7,
                  updated_at = ?8, time_zone = ?9, concert_date = ?10, start_time = ?11, end_time = ?12,
                  starts_at = ?13, base_price = ?14, ends_at = ?15, closing = ?16, status_reason = ?17,
-                 refund_all_at = ?18, wound_up_at = ?19
+                 refund_all_at = ?18, wound_up_at = ?19, room_id = ?20
              WHERE concert_id = ?1",
         )?
         .execute(params![
@@ -245,7 +246,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             concert.closing.word(),
             concert.status_reason,
             concert.refund_all_at.map(Time::micros),
-            concert.wound_up_at.map(Time::micros)
+            concert.wound_up_at.map(Time::micros),
+            concert.room_id.get()
         ])
         .and_then(one)?;
     }
@@ -284,10 +286,13 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
 }
 
 fn save_seats(conn: &Connection, changes: &Changes) -> Result<()> {
+    for removed in &changes.removed_seats {
+        conn.prepare_cached("DELETE FROM seat WHERE seat_id = ?1")?.execute((removed.seat_id.get(),)).and_then(one)?;
+    }
     if !changes.seats.updated.is_empty() {
         let mut update = conn.prepare_cached(
             "UPDATE seat SET status = ?2, reservation_id = ?3, blocked_reason = ?4, updated_at = ?5, let_go_by = ?6,
-                 let_go_at = ?7
+                 let_go_at = ?7, was_held = ?8
              WHERE seat_id = ?1",
         )?;
         for seat in &changes.seats.updated {
@@ -300,25 +305,39 @@ fn save_seats(conn: &Connection, changes: &Changes) -> Result<()> {
                     seat.updated_at.micros(),
                     seat.let_go.map(|let_go| let_go.user_id.0),
                     seat.let_go.map(|let_go| let_go.at.micros()),
+                    seat.was_held,
                 ))
                 .and_then(one)?;
         }
     }
-    insert_seats(conn, &changes.seats.inserted, &changes.new_labels)
+    insert_seats(conn, &changes.seats.inserted)?;
+    for seat in &changes.changed_seats {
+        conn.prepare_cached(
+            "UPDATE seat SET price = ?2, section = ?3, \"row\" = ?4, number = ?5, grade = ?6 WHERE seat_id = ?1",
+        )?
+        .execute(params![
+            seat.seat_id.get(),
+            seat.price.get(),
+            seat.label.section,
+            seat.label.row,
+            seat.label.number,
+            seat.label.grade
+        ])
+        .and_then(one)?;
+    }
+    Ok(())
 }
 
-fn insert_seats(conn: &Connection, seats: &[Seat], labels: &HashMap<SeatId, SeatLabel>) -> Result<()> {
+fn insert_seats(conn: &Connection, seats: &[Seat]) -> Result<()> {
     if seats.is_empty() {
         return Ok(());
     }
-    let unlabelled = SeatLabel::default();
     let mut insert = conn.prepare_cached(
         "INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section,
-             \"row\", grade, let_go_by, let_go_at, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)",
+             \"row\", number, grade, let_go_by, let_go_at, was_held, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15)",
     )?;
     for seat in seats {
-        let label = labels.get(&seat.seat_id).unwrap_or(&unlabelled);
         insert.execute(params![
             seat.seat_id.get(),
             seat.concert_id.get(),
@@ -327,11 +346,13 @@ fn insert_seats(conn: &Connection, seats: &[Seat], labels: &HashMap<SeatId, Seat
             seat.status.word(),
             seat.reservation_id.map(ReservationId::get),
             seat.blocked_reason,
-            label.section,
-            label.row,
-            label.grade,
+            seat.label.section,
+            seat.label.row,
+            seat.label.number,
+            seat.label.grade,
             seat.let_go.map(|let_go| let_go.user_id.0),
             seat.let_go.map(|let_go| let_go.at.micros()),
+            seat.was_held,
             seat.updated_at.micros()
         ])?;
     }
@@ -463,6 +484,31 @@ fn save_history(conn: &Connection, history: &[PointEntry]) -> Result<()> {
             entry.payment_id.map(PaymentId::get),
             &entry.reference,
             entry.created_at.micros(),
+        ))?;
+    }
+    Ok(())
+}
+
+fn save_debts(conn: &Connection, debts: &Saves<Debt>) -> Result<()> {
+    for debt in &debts.updated {
+        conn.prepare_cached("UPDATE debt SET status = ?2, settled_at = ?3 WHERE debt_id = ?1")?
+            .execute((debt.debt_id.get(), debt.status.word(), debt.settled_at.map(Time::micros)))
+            .and_then(one)?;
+    }
+    for debt in &debts.inserted {
+        conn.prepare_cached(
+            "INSERT INTO debt (debt_id, user_id, amount, reason, reference, status, created_at, settled_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute((
+            debt.debt_id.get(),
+            debt.user_id.0,
+            debt.amount.get(),
+            &debt.reason,
+            &debt.reference,
+            debt.status.word(),
+            debt.created_at.micros(),
+            debt.settled_at.map(Time::micros),
         ))?;
     }
     Ok(())

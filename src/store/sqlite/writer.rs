@@ -371,6 +371,7 @@ impl Writer {
             point: from("SELECT coalesce(max(point_id), 0) + 1 FROM point")?,
             history: from("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
             audit: from("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
+            debt: from("SELECT coalesce(max(debt_id), 0) + 1 FROM debt")?,
         };
         let mark = Time::from_micros(next("SELECT high_water FROM clock WHERE id = 1")?);
         let ahead = mark.since(self.clock.now());

@@ -1,6 +1,6 @@
 //! Passwords, locks, reset links and erasure, as every store keeps them.
 
-use crate::support::{Fixture, START};
+use crate::support::{Fixture, START, first};
 use frontrow_domain::{
     command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::UserId,
@@ -143,7 +143,7 @@ pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fix
     let paid = office.store.reservation(sale.payment.reservation_id).await.unwrap().unwrap();
     assert_eq!((paid.user_id, paid.status), (user, ReservationStatus::Confirmed));
     let seats = office.store.seats(paid.concert_id).await.unwrap();
-    assert_eq!(seats[1].0.status, SeatStatus::Available);
+    assert_eq!(seats[1].status, SeatStatus::Available);
     assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, balance);
     assert!(office.store.users(Some(&before.email), crate::support::first(10)).await.unwrap().is_empty());
     let again = frontrow_domain::user::NewUser {
@@ -193,4 +193,20 @@ pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back
     assert!(answers[0].decision.is_ok(), "{answers:?}");
     assert_eq!(office.store.user(user).await.unwrap().unwrap().status, UserStatus::Erased);
     assert!(live(office, &[1, 2, 3]).await.is_empty());
+}
+
+pub(super) async fn sign_ins_of_operators_and_failed_ones_are_in_the_log(office: &Fixture) {
+    let (operator, buyer) = (office.register().await, office.register().await);
+    office.ask(Caller::System, Command::SetRole { user_id: operator, role: Role::Operator }).await.unwrap();
+    for (user_id, role, byte) in [(operator, Role::Operator, 1), (buyer, Role::Buyer, 2)] {
+        let epoch = office.store.user(user_id).await.unwrap().unwrap().sign_in_epoch;
+        let session = Session { secret_hash: [byte; 32], user_id, role, expires_at: START.plus(Span::from_secs(60)) };
+        office.ask(Caller::Nobody, Command::OpenSession { session, epoch }).await.unwrap();
+        office.ask(Caller::System, Command::NoteFailedSignIns { user_id, count: 3 }).await.unwrap();
+    }
+    let log = office.store.audit(first(2)).await.unwrap();
+    let seen: Vec<_> = log.iter().map(|line| (line.action.as_str(), line.object.clone())).collect();
+    let object = format!("user {operator}");
+    assert_eq!(seen, [("operator.sign_in_failed", object.clone()), ("operator.sign_in", object)]);
+    assert_eq!((log[0].actor, log[1].actor, &log[0].detail["count"]), (None, Some(operator), &3.into()));
 }

@@ -1,11 +1,12 @@
 use crate::support::{Fixture, START, after, first, new_concert, new_seat};
-use frontrow::store::{ConcertFilter, Page, PaymentFilter, ReservationFilter};
+use frontrow::store::{ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter};
 use frontrow_domain::{
-    command::{Command, ConcertChange, NewConcert, RoomChange},
+    command::{Command, ConcertChange, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::ConcertStatus,
-    id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     money::Money,
     payment::PaymentStatus,
+    points::{DebtStatus, Settlement},
     reservation::ReservationStatus,
     time::{Span, Time},
     user::{Caller, Role, Session},
@@ -46,7 +47,7 @@ pub(super) async fn concerts_are_found_by_every_filter(office: &Fixture) {
     let summer = summer.concert_id;
     let change = ConcertChange { status: Some(ConcertStatus::Closed), ..Default::default() };
     office.ask(Caller::System, Command::UpdateConcert { concert_id: tide, change }).await.unwrap();
-    let find = async |filter: ConcertFilter, page: Page<ConcertId>| {
+    let find = async |filter: ConcertFilter, page: Page<ConcertPlace>| {
         let concerts = office.store.concerts(&filter, page).await.unwrap();
         concerts.iter().map(|concert| concert.concert_id).collect::<Vec<_>>()
     };
@@ -55,7 +56,8 @@ pub(super) async fn concerts_are_found_by_every_filter(office: &Fixture) {
     let date = |day| Some(jiff::civil::date(2027, 3, day));
     assert_eq!(find(any(), first(10)).await, [tide, summer]);
     assert_eq!(find(any(), first(1)).await, [tide]);
-    assert_eq!(find(any(), after(tide, 5)).await, [summer]);
+    let place = ConcertPlace::of(&office.store.concert(tide).await.unwrap().unwrap());
+    assert_eq!(find(any(), after(place, 5)).await, [summer]);
     assert_eq!(find(text("ÉTÉ"), first(10)).await, [summer]);
     assert_eq!(find(text("E\u{301}te\u{301}"), first(10)).await, [summer], "a decomposed text is the same text");
     assert_eq!(find(text("midnight"), first(10)).await, [tide]);
@@ -91,12 +93,122 @@ pub(super) async fn seats_come_by_number_with_their_labels(office: &Fixture) {
     let other = office.concert().await.concert_id;
     office.seats(other, 2).await;
     let seats = vec![new_seat(5), new_seat(1)];
-    let label = seats[0].label.clone();
+    let labels = [seats[1].label.clone(), seats[0].label.clone()];
     office.ask(Caller::System, Command::AddSeats { concert_id: concert, seats }).await.unwrap();
     let seats = office.store.seats(concert).await.unwrap();
-    assert_eq!(seats.iter().map(|(seat, _)| seat.seat_number).collect::<Vec<_>>(), [1, 5]);
-    assert!(seats.iter().all(|(seat, found)| *found == label && seat.price == Money::new(120_000)));
+    assert_eq!(seats.iter().map(|seat| seat.seat_number).collect::<Vec<_>>(), [1, 5]);
+    assert_eq!(seats.iter().map(|seat| (*seat.label).clone()).collect::<Vec<_>>(), labels);
+    assert!(seats.iter().all(|seat| seat.price == Money::new(120_000) && !seat.was_held));
     assert!(office.store.seats(ConcertId::new(99)).await.unwrap().is_empty());
+}
+
+pub(super) async fn concerts_come_by_their_start_and_then_by_number(office: &Fixture) {
+    let mut ids = Vec::new();
+    for day in [50, 46, 48, 46] {
+        let (starts_at, ends_at) =
+            (START.plus(Span::from_secs(day * 86_400)), START.plus(Span::from_secs(90 * 86_400)));
+        ids.push(office.concert_like(NewConcert { starts_at, ends_at, ..new_concert() }).await.concert_id);
+    }
+    let order = [ids[1], ids[3], ids[2], ids[0]];
+    let mut seen = Vec::new();
+    let mut page = first(3);
+    loop {
+        let rows = office.store.concerts(&ConcertFilter::default(), page).await.unwrap();
+        let Some(last) = rows.last() else { break };
+        page = after(ConcertPlace::of(last), 3);
+        seen.extend(rows.iter().map(|concert| concert.concert_id));
+    }
+    assert_eq!(seen, order);
+}
+
+pub(super) async fn the_seats_of_several_concerts_are_counted_at_once(office: &Fixture) {
+    let (one, two, none) = (office.concert().await, office.concert().await, office.concert().await);
+    let seats = office.seats(one.concert_id, 3).await;
+    office.seats(two.concert_id, 2).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    office.hold(user, token, seats[0]).await;
+    let ids = [one.concert_id, two.concert_id, none.concert_id];
+    let counts = office.store.seat_counts_of(&ids).await.unwrap();
+    let seen: Vec<_> = counts.iter().map(|(id, counts)| (*id, counts.available, counts.held)).collect();
+    assert_eq!(seen, [(one.concert_id, 2, 1), (two.concert_id, 2, 0)]);
+}
+
+pub(super) async fn what_stands_on_tickets_is_found_by_reservation(office: &Fixture) {
+    let sale = office.sale().await;
+    let held = office.hold(sale.user, office.activate(sale.user).await, sale.seats[1]).await;
+    let ids = [held.reservation_id, ReservationId::new(9_999), sale.payment.reservation_id];
+    let mut tickets = office.store.tickets(&ids).await.unwrap();
+    tickets.sort_by_key(|ticket| ticket.seat_number);
+    assert_eq!(tickets.iter().map(|ticket| ticket.seat_id).collect::<Vec<_>>(), sale.seats[..2]);
+    let ticket = &tickets[1];
+    assert_eq!((ticket.reservation_id, ticket.concert_id), (held.reservation_id, held.concert_id));
+    assert_eq!(ticket.title, "Midnight Tide: The First Night");
+    assert_eq!(ticket.place, new_seat(2).label.place());
+    assert!(office.store.tickets(&[]).await.unwrap().is_empty());
+}
+
+pub(super) async fn the_door_list_has_the_sold_seats_in_their_order(office: &Fixture) {
+    let concert = office.concert().await.concert_id;
+    let seats = office.seats(concert, 5).await;
+    office.sale().await;
+    let mut payments = Vec::new();
+    for (number, seat) in [(1, seats[4]), (2, seats[1]), (3, seats[2])] {
+        let user = UserId(Uuid::from_u128(number));
+        office.register_as(user, &format!("Kim {number}"), &format!("{number}@example.com")).await;
+        office.charge(user, 1_000_000).await;
+        let token = office.activate(user).await;
+        let held = office.hold(user, token, seat).await;
+        payments.push(office.pay(user, token, held.reservation_id).await);
+    }
+    let refund = Command::Refund { payment_id: payments[2].payment_id };
+    office.ask(Caller::System, refund).await.unwrap();
+    let token = office.activate(UserId(Uuid::from_u128(1))).await;
+    office.hold(UserId(Uuid::from_u128(1)), token, seats[3]).await;
+    let list = office.store.door_list(concert, 0, 10).await.unwrap();
+    let seen: Vec<_> = list.iter().map(|line| (line.seat_number, line.name.as_str(), line.payment_id)).collect();
+    assert_eq!(seen, [(2, "Kim 2", payments[1].payment_id), (5, "Kim 1", payments[0].payment_id)]);
+    assert_eq!((&list[0].label, list[0].paid_at), (&new_seat(2).label, payments[1].paid_at));
+    assert_eq!(list[0].reservation_id, payments[1].reservation_id);
+    assert_eq!(office.store.door_list(concert, 0, 1).await.unwrap(), list[..1]);
+    assert_eq!(office.store.door_list(concert, 2, 10).await.unwrap(), list[1..]);
+    assert_eq!(office.store.door_list(concert, 5, 10).await.unwrap(), []);
+}
+
+pub(super) async fn debts_are_filtered_and_paged(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    let mut ids = Vec::new();
+    for (number, user_id) in [user, other, user].into_iter().enumerate() {
+        let adjustment = NewAdjustment {
+            user_id,
+            amount: Money::new(-100),
+            reason: "chargeback".to_owned(),
+            reference: format!("c-{number}"),
+        };
+        let adjusted = office.ask(Caller::System, Command::Adjust(adjustment)).await;
+        let Ok(Outcome::Adjusted { entry: None, debt: Some(debt) }) = adjusted else { panic!("{adjusted:?}") };
+        assert_eq!(office.store.debt(debt.debt_id).await.unwrap().as_ref(), Some(&debt));
+        ids.push(debt.debt_id);
+    }
+    let (how, reason) = (Settlement::Waive, "paid at the counter".to_owned());
+    let settle = Command::SettleDebt { user_id: user, debt_id: ids[0], how, reason };
+    office.ask(Caller::System, settle).await.unwrap();
+    let find = async |filter: DebtFilter, page: Page<DebtId>| {
+        let rows = office.store.debts(&filter, page).await.unwrap();
+        rows.iter().map(|row| row.debt_id).collect::<Vec<_>>()
+    };
+    let any = DebtFilter::default();
+    let (open, waived) = (Some(DebtStatus::Open), Some(DebtStatus::Waived));
+    assert_eq!(find(any, first(10)).await, [ids[2], ids[1], ids[0]]);
+    assert_eq!(find(any, first(2)).await, [ids[2], ids[1]]);
+    assert_eq!(find(any, after(ids[1], 2)).await, [ids[0]]);
+    assert_eq!(find(DebtFilter { status: open, ..any }, first(10)).await, [ids[2], ids[1]]);
+    assert_eq!(find(DebtFilter { status: waived, ..any }, first(10)).await, [ids[0]]);
+    let mine = DebtFilter { user: Some(user), ..any };
+    assert_eq!(find(mine, first(10)).await, [ids[2], ids[0]]);
+    assert_eq!(find(DebtFilter { status: open, ..mine }, after(ids[2], 10)).await, []);
+    assert_eq!(find(DebtFilter { status: waived, ..mine }, after(ids[2], 10)).await, [ids[0]]);
+    assert_eq!(office.store.debt(DebtId::new(9_999)).await.unwrap(), None);
 }
 
 pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {

@@ -1,26 +1,31 @@
 use crate::support::{Fixture, START, after, first, keyed, new_concert, new_seat, request};
 use frontrow::store::{ConcertFilter, ReservationFilter};
 use frontrow_domain::{
-    command::{Command, ConcertChange, NewConcert, Outcome, RoomChange},
+    command::{Command, ConcertChange, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::{Closing, Concert, ConcertStatus},
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     payment::PaymentStatus,
-    points::PointKind,
+    points::{DebtStatus, PointKind, Settlement},
     queue::{EndReason, Fence, Gate, TokenStatus},
     refusal::{Refusal, Thing},
     reservation::ReservationStatus,
     rules::Rules,
-    seat::{LetGo, Seat, SeatAction, SeatStatus},
+    seat::{LetGo, NewSeat, Seat, SeatAction, SeatChange, SeatStatus},
     time::{Span, Time},
     user::Caller,
 };
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
+/// That a row of [`new_seat`] has this number.
+fn taken(number: &str) -> Refusal {
+    Refusal::SeatNumberTaken { section: "Floor".to_owned(), row: "A".to_owned(), number: number.to_owned() }
+}
+
 async fn seat(office: &Fixture, id: SeatId) -> Seat {
     for concert in office.store.concerts(&ConcertFilter::default(), first(100)).await.unwrap() {
-        for (seat, _) in office.store.seats(concert.concert_id).await.unwrap() {
+        for seat in office.store.seats(concert.concert_id).await.unwrap() {
             if seat.seat_id == id {
                 return seat;
             }
@@ -119,7 +124,7 @@ pub(super) async fn an_overdue_hold_is_the_next_buyers_before_anything_sweeps_it
     let other = office.activate(quick).await;
     let command = Command::Hold { token: other, seat_ids: seats.clone() };
     let refusal = office.ask(Caller::Buyer(quick), command).await;
-    assert_eq!(refusal, Err(Refusal::SeatHeld { seat_id: seats[0], held_until: old.expires_at }));
+    assert_eq!(refusal, Err(Refusal::SeatHeld { seat_id: seats[0], held_until: old.expires_at, holder: Some(slow) }));
     office.advance(1);
     let new = office.hold(quick, other, seats[0]).await;
     let expired = office.store.reservation(old.reservation_id).await.unwrap().unwrap();
@@ -283,7 +288,147 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     let blocked = seat(office, seats[1]).await;
     assert_eq!((blocked.status, blocked.blocked_reason.as_deref()), (SeatStatus::Blocked, Some("camera")));
     let more = Command::AddSeats { concert_id: concert.concert_id, seats: vec![new_seat(3), new_seat(2)] };
-    assert_eq!(office.ask(Caller::System, more).await, Err(Refusal::SeatNumberTaken { seat_number: 2 }));
+    assert_eq!(office.ask(Caller::System, more).await, Err(taken("2")));
+}
+
+pub(super) async fn every_row_of_a_hall_is_numbered_from_one(office: &Fixture) {
+    let concert_id = office.concert().await.concert_id;
+    let row = |row: &str, numbers: &[(Option<i32>, &str)]| {
+        let seat = |(seat_number, number): &(Option<i32>, &str)| {
+            let mut seat = NewSeat { seat_number: *seat_number, ..new_seat(1) };
+            (seat.label.row, seat.label.number) = (row.to_owned(), (*number).to_owned());
+            seat
+        };
+        Command::AddSeats { concert_id, seats: numbers.iter().map(seat).collect() }
+    };
+    office.ask(Caller::System, row("A", &[(Some(1), ""), (Some(2), "")])).await.unwrap();
+    office.ask(Caller::System, row("B", &[(Some(1), ""), (Some(2), "2A")])).await.unwrap();
+    office.ask(Caller::System, row("C", &[(None, "가-3"), (None, "1")])).await.unwrap();
+    let seats = office.store.seats(concert_id).await.unwrap();
+    let seen: Vec<_> =
+        seats.iter().map(|seat| (seat.seat_number, seat.label.row.as_str(), seat.label.number.as_str())).collect();
+    let expected = [(1, "A", "1"), (2, "A", "2"), (3, "B", "1"), (4, "B", "2A"), (5, "C", "가-3"), (6, "C", "1")];
+    assert_eq!(seen, expected);
+    assert_eq!(office.ask(Caller::System, row("A", &[(Some(9), ""), (Some(7), "2")])).await, Err(taken("2")));
+}
+
+pub(super) async fn what_operators_correct_of_seats_is_read_back(office: &Fixture) {
+    let concert_id = office.concert().await.concert_id;
+    let seats = office.seats(concert_id, 5).await;
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, seats[0]).await;
+    office.advance(1);
+    let change = |seat_ids: &[SeatId], change| Command::ChangeSeats { concert_id, seat_ids: seat_ids.to_vec(), change };
+    let free = SeatChange { price: Some(Money::ZERO), grade: Some("Guest".to_owned()), ..SeatChange::default() };
+    office.ask(Caller::System, change(&seats[1..3], free.clone())).await.unwrap();
+    assert_eq!(
+        office.ask(Caller::System, change(&seats[..1], free)).await,
+        Err(Refusal::SeatInUse { seat_id: seats[0] })
+    );
+    let number = |number: &str| SeatChange { number: Some(number.to_owned()), ..SeatChange::default() };
+    assert_eq!(office.ask(Caller::System, change(&[seats[1]], number("5"))).await, Err(taken("5")));
+    office.ask(Caller::System, change(&[seats[1]], number("12A"))).await.unwrap();
+    let changed = seat(office, seats[1]).await;
+    assert_eq!(
+        (changed.price, changed.label.number.as_str(), changed.label.grade.as_str()),
+        (Money::ZERO, "12A", "Guest")
+    );
+    assert_eq!(changed.updated_at, START.plus(Span::from_secs(1)));
+    // The number that it had is free, in the same batch too.
+    let same = [change(&[seats[2]], number("99")), change(&[seats[3]], number("3"))];
+    let requests = same.into_iter().map(|command| request(Caller::System, command)).collect();
+    assert!(office.batch(requests).await.0.iter().all(|answer| answer.decision.is_ok()));
+
+    let remove = |seat_ids: &[SeatId]| Command::RemoveSeats { concert_id, seat_ids: seat_ids.to_vec() };
+    office.ask(Caller::Buyer(user), Command::CancelReservation { reservation_id: held.reservation_id }).await.unwrap();
+    let kept = office.ask(Caller::System, remove(&seats[..2])).await;
+    assert_eq!(kept, Err(Refusal::SeatHasHistory { seat_id: seats[0] }));
+    office.ask(Caller::System, remove(&[seats[4], seats[1]])).await.unwrap();
+    let left = office.store.seats(concert_id).await.unwrap();
+    assert_eq!(left.iter().map(|seat| seat.seat_id).collect::<Vec<_>>(), [seats[0], seats[2], seats[3]]);
+    assert!(left[0].was_held);
+    let again = Command::AddSeats { concert_id, seats: vec![new_seat(5)] };
+    office.ask(Caller::System, again).await.unwrap();
+    assert_eq!(office.store.seats(concert_id).await.unwrap().last().map(|seat| seat.seat_number), Some(5));
+    let counts = office.store.seat_counts(concert_id).await.unwrap();
+    assert_eq!(counts.available, 4);
+}
+
+pub(super) async fn a_free_seat_is_paid_and_given_back_without_a_movement(office: &Fixture) {
+    let concert_id = office.concert().await.concert_id;
+    let free = NewSeat { price: Money::ZERO, ..new_seat(1) };
+    let added = office.ask(Caller::System, Command::AddSeats { concert_id, seats: vec![free] }).await;
+    let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added else { panic!("{added:?}") };
+    let user = office.register().await;
+    let token = office.activate(user).await;
+    let held = office.hold(user, token, first_seat_id).await;
+    let payment = office.pay(user, token, held.reservation_id).await;
+    assert_eq!(payment.amount, Money::ZERO);
+    assert_eq!(office.store.payment(payment.payment_id).await.unwrap(), Some(payment.clone()));
+    assert_eq!(seat(office, first_seat_id).await.status, SeatStatus::Sold);
+    let refund = Command::Refund { payment_id: payment.payment_id };
+    office.ask(Caller::Buyer(user), refund).await.unwrap();
+    let refunded = office.store.payment(payment.payment_id).await.unwrap().unwrap();
+    assert_eq!((refunded.status, refunded.amount), (PaymentStatus::Refunded, Money::ZERO));
+    assert_eq!(office.store.point(user).await.unwrap(), None);
+    assert!(office.store.history(user, first(10)).await.unwrap().is_empty());
+    assert_eq!(seat(office, first_seat_id).await.status, SeatStatus::Available);
+}
+
+pub(super) async fn a_concert_moves_into_a_room_of_its_own(office: &Fixture) {
+    let opens_at = START.plus(Span::from_secs(60));
+    let concert_id = office.concert_like(NewConcert { opens_at, ..new_concert() }).await.concert_id;
+    let change = ConcertChange { own_room_max_active: Some(7), ..ConcertChange::default() };
+    let moved = office.ask(Caller::System, Command::UpdateConcert { concert_id, change }).await;
+    let Ok(Outcome::Concert(concert)) = moved else { panic!("{moved:?}") };
+    assert_eq!(concert.room_id, RoomId::of_concert(concert_id));
+    assert_eq!(office.store.concert(concert_id).await.unwrap().as_ref(), Some(&concert));
+    let rooms = office.store.rooms().await.unwrap();
+    assert_eq!(rooms[1].room_id, concert.room_id);
+    assert_eq!((rooms[1].max_active, rooms[1].opens_at), (7, Some(opens_at)));
+    let user = office.register().await;
+    assert_eq!(office.join(user, concert.room_id).await.id.position.0, 1);
+}
+
+pub(super) async fn a_correction_takes_what_there_is_and_the_rest_is_owed(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    office.charge(user, 30_000).await;
+    let adjust = |user_id, won, reference: &str| {
+        let (reason, reference) = ("chargeback".to_owned(), reference.to_owned());
+        Command::Adjust(NewAdjustment { user_id, amount: Money::new(won), reason, reference })
+    };
+    let given = office.ask(Caller::Service, adjust(user, 5_000, "gift")).await;
+    let Ok(Outcome::Adjusted { entry: Some(entry), debt: None }) = given else { panic!("{given:?}") };
+    assert_eq!(
+        (entry.kind, entry.amount, entry.balance_after),
+        (PointKind::Adjustment, Money::new(5_000), Money::new(35_000))
+    );
+    let taken = office.ask(Caller::System, adjust(user, -50_000, "c-1")).await;
+    let Ok(Outcome::Adjusted { entry: Some(entry), debt: Some(debt) }) = taken else { panic!("{taken:?}") };
+    assert_eq!((entry.amount, debt.amount, debt.status), (Money::new(-35_000), Money::new(15_000), DebtStatus::Open));
+    assert_eq!(office.store.history(user, first(1)).await.unwrap(), [entry]);
+    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::ZERO);
+    for reference in ["gift", "c-1"] {
+        assert_eq!(office.ask(Caller::System, adjust(user, 1, reference)).await, Err(Refusal::ReferenceUsed));
+    }
+    office.ask(Caller::System, adjust(other, -1, "c-1")).await.unwrap();
+    assert_eq!(office.ask(Caller::System, adjust(other, 1, "c-1")).await, Err(Refusal::ReferenceUsed), "a debt has it");
+    // A provider's reference of a charge may come back with its chargeback.
+    let charge = Command::Charge { user_id: user, amount: Money::new(10_000), reference: Some("gift".to_owned()) };
+    office.ask(Caller::Service, charge).await.unwrap();
+
+    let settle =
+        |how| Command::SettleDebt { user_id: user, debt_id: debt.debt_id, how, reason: "as agreed".to_owned() };
+    let too_low = Refusal::BalanceTooLow { balance: Money::new(10_000), amount: Money::new(15_000) };
+    assert_eq!(office.ask(Caller::System, settle(Settlement::Collect)).await, Err(too_low));
+    office.charge(user, 10_000).await;
+    let collected = office.ask(Caller::System, settle(Settlement::Collect)).await;
+    let Ok(Outcome::Debt(settled)) = collected else { panic!("{collected:?}") };
+    assert_eq!((settled.status, settled.settled_at), (DebtStatus::Collected, Some(START)));
+    assert_eq!(office.store.debt(debt.debt_id).await.unwrap(), Some(settled));
+    assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(5_000));
+    assert_eq!(office.ask(Caller::System, settle(Settlement::Waive)).await, Err(Refusal::DebtSettled));
 }
 
 pub(super) async fn a_concerts_own_room_follows_its_sale(office: &Fixture) {

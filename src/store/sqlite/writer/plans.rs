@@ -88,8 +88,8 @@ fn rest(conn: &Connection) {
              T0 + 9000000000, 0, 'scheduled', T0, T0 FROM each",
     );
     many("INSERT INTO seat (seat_id, concert_id, seat_number, price, status, reservation_id, blocked_reason, section, \"row\",
-             grade, created_at, updated_at)
-          SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'F', 'A', 'V', T0, T0 FROM each");
+             number, grade, created_at, updated_at)
+          SELECT n, n % 2 + 1, n, 1000, 'sold', n, NULL, 'F', 'A', n, 'V', T0, T0 FROM each");
     many(
         "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
              expires_at, confirmed_at, closed_at)
@@ -218,7 +218,7 @@ fn sell(writer: &mut Writer, first: i64) {
     let made = ask(writer, vec![(Caller::System, Command::CreateConcert(concert))]);
     let [Outcome::Concert(concert)] = made.as_slice() else { panic!("{made:?}") };
     let seat = |number: i64| NewSeat {
-        seat_number: i32::try_from(number).unwrap(),
+        seat_number: Some(i32::try_from(number).unwrap()),
         price: Money::new(100),
         label: SeatLabel::default(),
     };

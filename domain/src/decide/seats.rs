@@ -1,0 +1,232 @@
+//! Seats: added, blocked and freed, changed, removed.
+
+use super::{
+    holds::expire_overdue,
+    operators::{check_operator, later, malformed},
+};
+use crate::{
+    command::{Decision, Outcome},
+    concert::Concert,
+    id::{ConcertId, SeatId},
+    money::Money,
+    refusal::{Refusal, Thing},
+    rules::AUDIT_RANGES_MAX,
+    seat::{NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatStatus},
+    user::Caller,
+    world::World,
+};
+use serde_json::{Map, Value, json};
+use std::{collections::HashSet, sync::Arc};
+
+fn existing_concert(world: &World, id: ConcertId) -> Result<&Concert, Refusal> {
+    let concert = world.concerts.get(id).ok_or(Refusal::NotFound { what: Thing::Concert })?;
+    concert.check_takes_place()?;
+    Ok(concert)
+}
+
+pub(super) fn add(world: &mut World, caller: Caller, id: ConcertId, seats: &[NewSeat]) -> Decision {
+    check_operator(caller)?;
+    existing_concert(world, id)?;
+    let mut labels = Vec::with_capacity(seats.len());
+    let mut places = HashSet::with_capacity(seats.len());
+    for seat in seats {
+        if seat.seat_number.is_some_and(|number| number < 1) || seat.price < Money::ZERO {
+            return Err(malformed("A seat has a number of at least 1, and its price is not negative."));
+        }
+        let label = seat.printed().ok_or_else(|| malformed("A seat has a seat_number, a number or both."))?;
+        let place = label.place();
+        if is_taken(world, id, &place) || !places.insert(place) {
+            return Err(taken(&label));
+        }
+        labels.push(label);
+    }
+    let numbers = numbers(world, id, seats)?;
+    let first_seat_id = SeatId::new(world.next_ids.seat.peek());
+    for ((new, label), seat_number) in seats.iter().zip(labels).zip(numbers) {
+        let seat = Seat {
+            seat_id: world.take_seat_id(),
+            concert_id: id,
+            seat_number,
+            label: Arc::new(label),
+            price: new.price,
+            status: SeatStatus::Available,
+            reservation_id: None,
+            blocked_reason: None,
+            updated_at: world.now,
+            let_go: None,
+            was_held: false,
+        };
+        world.add_seat(seat);
+    }
+    let count = wide(seats.len());
+    let detail = json!({ "first_seat_id": first_seat_id, "count": count });
+    world.add_audit(caller.user_id(), "seats.add", format!("concert {id}"), detail);
+    Ok(Outcome::SeatsAdded { first_seat_id, count })
+}
+
+fn wide(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn is_taken(world: &World, concert: ConcertId, place: &SeatPlace) -> bool {
+    world.seat_places.get(&concert).is_some_and(|places| places.contains(place))
+}
+
+fn taken(SeatLabel { section, row, number, .. }: &SeatLabel) -> Refusal {
+    Refusal::SeatNumberTaken { section: section.clone(), row: row.clone(), number: number.clone() }
+}
+
+/// The numbers of new seats: those that are named if each seat names one and all are free. Else all of them count on from
+/// the concert's highest, so that the order of the list is the order of the seats.
+fn numbers(world: &World, id: ConcertId, seats: &[NewSeat]) -> Result<Vec<i32>, Refusal> {
+    let mut named = HashSet::with_capacity(seats.len());
+    let free = |number: &i32| !world.seat_numbers.contains(&(id, *number));
+    let named: Option<Vec<i32>> =
+        seats.iter().map(|seat| seat.seat_number.filter(|number| free(number) && named.insert(*number))).collect();
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let highest = world.highest_seats.get(&id).copied().unwrap_or(0);
+    let last = i32::try_from(seats.len()).ok().and_then(|count| highest.checked_add(count));
+    let last = last.ok_or_else(|| malformed("The concert's seats would be numbered too high."))?;
+    Ok((highest.saturating_add(1)..=last).collect())
+}
+
+/// The seats that are named, none twice and none of them held or sold. A hold that is over counts as none, swept or not.
+fn unused(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
+    let mut named = HashSet::with_capacity(seat_ids.len());
+    let mut seats = Vec::with_capacity(seat_ids.len());
+    for id in seat_ids {
+        if !named.insert(*id) {
+            return Err(malformed("A seat is named twice."));
+        }
+        let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: Thing::Seat }) };
+        let overdue = seat
+            .reservation_id
+            .and_then(|reservation| world.reservations.get(reservation))
+            .is_some_and(|reservation| reservation.is_overdue(world.now));
+        if matches!(seat.status, SeatStatus::Held | SeatStatus::Sold) && !overdue {
+            return Err(Refusal::SeatInUse { seat_id: *id });
+        }
+        seats.push(seat.clone());
+    }
+    Ok(seats)
+}
+
+fn all_of(seats: &[Seat], concert: ConcertId) -> Result<(), Refusal> {
+    let is_elsewhere = seats.iter().any(|seat| seat.concert_id != concert);
+    if is_elsewhere { Err(Refusal::NotFound { what: Thing::Seat }) } else { Ok(()) }
+}
+
+/// The seat without a hold that is over.
+fn swept(world: &mut World, seat: Seat) -> Seat {
+    match seat.reservation_id.and_then(|overdue| expire_overdue(world, overdue)) {
+        Some(_) => seat.set(&SeatAction::Free, world.now),
+        None => seat,
+    }
+}
+
+pub(super) fn set(world: &mut World, caller: Caller, seat_ids: &[SeatId], action: &SeatAction) -> Decision {
+    check_operator(caller)?;
+    let seats = unused(world, seat_ids)?;
+    if *action == SeatAction::Free {
+        for seat in &seats {
+            world.concerts.get(seat.concert_id).map_or(Ok(()), Concert::check_takes_place)?;
+        }
+    }
+    for seat in seats {
+        let seat = swept(world, seat).set(action, world.now);
+        world.seats.put(seat.seat_id, seat);
+    }
+    let count = wide(seat_ids.len());
+    let mut detail = detail(seat_ids);
+    let name = match action {
+        SeatAction::Block { reason } => {
+            detail.insert("reason".to_owned(), json!(reason));
+            "seats.block"
+        }
+        SeatAction::Free => "seats.free",
+    };
+    world.add_audit(caller.user_id(), name, format!("{count} seats"), Value::Object(detail));
+    Ok(Outcome::SeatsSet(count))
+}
+
+pub(super) fn change(
+    world: &mut World,
+    caller: Caller,
+    id: ConcertId,
+    seat_ids: &[SeatId],
+    change: &SeatChange,
+) -> Decision {
+    check_operator(caller)?;
+    existing_concert(world, id)?;
+    if *change == SeatChange::default() {
+        return Err(malformed("Name at least one thing to change."));
+    }
+    if change.price.is_some_and(|price| price < Money::ZERO) {
+        return Err(malformed("A price is not negative."));
+    }
+    if change.number.as_ref().is_some_and(String::is_empty) {
+        return Err(malformed("A printed number is not empty."));
+    }
+    let seats = unused(world, seat_ids)?;
+    all_of(&seats, id)?;
+    let mut places = HashSet::new();
+    for seat in seats.iter().filter(|_| change.moves()) {
+        let label = change.label_of(&seat.label);
+        let (before, after) = (seat.label.place(), label.place());
+        if (before != after && is_taken(world, id, &after)) || !places.insert(after) {
+            return Err(taken(&label));
+        }
+    }
+    for seat in seats {
+        let seat = swept(world, seat).changed(change, world.now);
+        world.change_seat(seat);
+    }
+    note_change(world, caller, id, "seats.change", seat_ids, json!(change));
+    Ok(Outcome::SeatsSet(wide(seat_ids.len())))
+}
+
+pub(super) fn remove(world: &mut World, caller: Caller, id: ConcertId, seat_ids: &[SeatId]) -> Decision {
+    check_operator(caller)?;
+    let mut concert = existing_concert(world, id)?.clone();
+    let seats = unused(world, seat_ids)?;
+    all_of(&seats, id)?;
+    if let Some(seat) = seats.iter().find(|seat| seat.was_held) {
+        return Err(Refusal::SeatHasHistory { seat_id: seat.seat_id });
+    }
+    for seat in seats {
+        world.remove_seat(seat.seat_id);
+    }
+    // Instances hear that the concert is another, and read its seats anew.
+    concert.updated_at = later(concert.updated_at, world.now);
+    world.concerts.put(id, concert);
+    note_change(world, caller, id, "seats.remove", seat_ids, Value::Null);
+    Ok(Outcome::SeatsSet(wide(seat_ids.len())))
+}
+
+fn note_change(world: &mut World, caller: Caller, id: ConcertId, name: &str, seat_ids: &[SeatId], change: Value) {
+    let mut detail = detail(seat_ids);
+    if let Value::Object(change) = change {
+        detail.extend(change);
+    }
+    world.add_audit(caller.user_id(), name, format!("concert {id}"), Value::Object(detail));
+}
+
+/// Seats for the audit log: how many, and their ids as ranges from the first to the last of neighbours.
+fn detail(seat_ids: &[SeatId]) -> Map<String, Value> {
+    let mut ids: Vec<i64> = seat_ids.iter().map(|id| id.get()).collect();
+    ids.sort_unstable();
+    let mut ranges: Vec<[i64; 2]> = ids
+        .chunk_by(|id, next| id.saturating_add(1) == *next)
+        .filter_map(|run| Some([*run.first()?, *run.last()?]))
+        .collect();
+    let left_out = ranges.len().saturating_sub(AUDIT_RANGES_MAX);
+    ranges.truncate(AUDIT_RANGES_MAX);
+    let mut detail =
+        Map::from_iter([("count".to_owned(), json!(ids.len())), ("seat_id_ranges".to_owned(), json!(ranges))]);
+    if left_out > 0 {
+        detail.insert("note".to_owned(), json!(format!("{left_out} more ranges are left out")));
+    }
+    detail
+}

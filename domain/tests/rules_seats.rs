@@ -1,0 +1,201 @@
+//! Seats of real halls, and what operators correct of them.
+
+mod support;
+
+use frontrow_domain::{
+    command::{Command, ConcertChange, Outcome},
+    id::{ConcertId, RoomId, SeatId},
+    money::Money,
+    refusal::Refusal,
+    seat::{NewSeat, SeatChange, SeatLabel, SeatStatus},
+};
+use support::*;
+
+fn new_seat(row: &str, seat_number: Option<i32>, number: &str) -> NewSeat {
+    let label = SeatLabel { section: "Stalls".into(), row: row.into(), number: number.into(), grade: "R".into() };
+    NewSeat { seat_number, price: Money::new(10_000), label }
+}
+
+fn add(seats: Vec<NewSeat>) -> Command {
+    Command::AddSeats { concert_id: ConcertId::new(2), seats }
+}
+
+fn ids(seats: &[i64]) -> Vec<SeatId> {
+    seats.iter().copied().map(SeatId::new).collect()
+}
+
+fn change(seats: &[i64], change: SeatChange) -> Command {
+    Command::ChangeSeats { concert_id: ConcertId::new(1), seat_ids: ids(seats), change }
+}
+
+fn remove(seats: &[i64]) -> Command {
+    Command::RemoveSeats { concert_id: ConcertId::new(1), seat_ids: ids(seats) }
+}
+
+fn price(won: i64) -> SeatChange {
+    SeatChange { price: Some(Money::new(won)), ..SeatChange::default() }
+}
+
+fn number(number: &str) -> SeatChange {
+    SeatChange { number: Some(number.to_owned()), ..SeatChange::default() }
+}
+
+/// Ordinal and printed number of the seats of concert 2, in their order.
+fn numbers(office: &Office) -> Vec<(i32, String)> {
+    let seats = office.model.seats.values().filter(|seat| seat.concert_id == ConcertId::new(2));
+    let mut all: Vec<_> = seats.map(|seat| (seat.seat_number, seat.label.number.clone())).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn every_row_of_a_hall_is_numbered_from_one() {
+    let mut office = Office::new();
+    let row = |row: &str| add((1..=2).map(|number| new_seat(row, Some(number), "")).collect());
+    office.expect(BOSS, row("A"), "seats_added");
+    office.expect(BOSS, row("B"), "seats_added");
+    // The office has seats 1 to 3 without a row.
+    let expected = [(1, "1"), (2, "2"), (3, "3"), (4, "1"), (5, "2"), (6, "1"), (7, "2")];
+    assert_eq!(numbers(&office), expected.map(|(ordinal, number)| (ordinal, number.to_owned())));
+    let refused = office.ask(BOSS, row("A")).unwrap_err();
+    assert_eq!(
+        refused,
+        Refusal::SeatNumberTaken { section: "Stalls".to_owned(), row: "A".to_owned(), number: "1".to_owned() }
+    );
+}
+
+#[test]
+fn the_same_number_in_two_rows_of_one_call_is_two_seats() {
+    let mut office = Office::new();
+    let both = vec![new_seat("A", Some(1), ""), new_seat("B", Some(1), "")];
+    office.expect(BOSS, add(both), "seats_added");
+    let twice = vec![new_seat("C", Some(1), ""), new_seat("C", Some(1), "")];
+    office.expect(BOSS, add(twice), "seat_number_taken");
+}
+
+#[test]
+fn a_printed_number_is_text_and_the_seats_keep_the_order_of_the_call() {
+    let mut office = Office::new();
+    let printed = ["가-3", "12A", "12", "1"].map(|number| new_seat("A", None, number)).to_vec();
+    office.expect(BOSS, add(printed), "seats_added");
+    let expected = [(4, "가-3"), (5, "12A"), (6, "12"), (7, "1")];
+    assert_eq!(numbers(&office)[3..], expected.map(|(ordinal, number)| (ordinal, number.to_owned())));
+    office.expect(BOSS, add(vec![new_seat("A", None, "")]), "malformed");
+    office.expect(BOSS, add(vec![new_seat("B", Some(i32::MAX), "")]), "seats_added");
+    office.expect(BOSS, add(vec![new_seat("B", None, "2")]), "malformed");
+}
+
+#[test]
+fn named_numbers_stay_where_all_of_them_are_free() {
+    let mut office = Office::new();
+    office.expect(BOSS, add(vec![new_seat("A", Some(30), "x"), new_seat("A", Some(20), "y")]), "seats_added");
+    let expected = [(20, "y"), (30, "x")];
+    assert_eq!(numbers(&office)[3..], expected.map(|(ordinal, number)| (ordinal, number.to_owned())));
+}
+
+#[test]
+fn the_buyer_reads_the_printed_number() {
+    let mut office = Office::new();
+    office.expect(BOSS, change(&[2], SeatChange { row: Some("C".into()), ..number("12A") }), "seats_set");
+    let token = office.active(MINJI, HOUSE);
+    office.charge(MINJI, 500_000);
+    office.expect(MINJI, hold(token, &[2]), "held");
+    office.expect(MINJI, pay(token, &[1]), "paid");
+    assert_eq!(office.model.history.last().unwrap().description, "seat 12A, row C, reservation 1");
+}
+
+#[test]
+fn price_and_label_of_a_seat_that_nobody_has_are_changed() {
+    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    office.expect(BOSS, block(&[3]), "seats_set");
+    office.expect(BOSS, change(&[2, 3], price(180_000)), "seats_set");
+    let seat = |office: &Office, id| office.model.seats[&SeatId::new(id)].clone();
+    assert_eq!([2, 3].map(|id| seat(&office, id).price.get()), [180_000; 2]);
+    assert_eq!(seat(&office, 3).status, SeatStatus::Blocked);
+    let last = office.model.audit.last().unwrap();
+    assert_eq!((last.action.as_str(), last.object.as_str()), ("seats.change", "concert 1"));
+    assert_eq!((&last.detail["price"], &last.detail["count"]), (&180_000.into(), &2.into()));
+    for (command, expected) in [
+        (change(&[1], price(1)), "seat_in_use"),
+        (change(&[2, 1], price(1)), "seat_in_use"),
+        (change(&[2, 2], price(1)), "malformed"),
+        (change(&[2], price(-1)), "malformed"),
+        (change(&[2], SeatChange::default()), "malformed"),
+        (change(&[2], number("")), "malformed"),
+        (change(&[7], price(1)), "not_found"),
+        (change(&[99], price(1)), "not_found"),
+        (change(&[2], number("3")), "seat_number_taken"),
+        (change(&[2, 3], number("9")), "seat_number_taken"),
+        (change(&[2], number("2")), "seats_set"),
+        (change(&[2], number("9")), "seats_set"),
+        (change(&[3], number("2")), "seats_set"),
+    ] {
+        office.expect(BOSS, command, expected);
+    }
+    office.expect(MINJI, change(&[2], price(1)), "forbidden");
+    assert_eq!(office.model.reservations[&frontrow_domain::id::ReservationId::new(1)].price, Money::new(10_000));
+}
+
+#[test]
+fn a_seat_that_was_never_held_is_removed_and_one_that_was_stays() {
+    let (mut office, _) = Office::with_hold(MINJI, &[1]);
+    office.expect(BOSS, remove(&[1]), "seat_in_use");
+    office.expect(MINJI, cancel(1), "cancelled");
+    let refused = office.ask(BOSS, remove(&[2, 1])).unwrap_err();
+    assert_eq!(refused, Refusal::SeatHasHistory { seat_id: SeatId::new(1) });
+    office.expect(BOSS, block(&[3]), "seats_set");
+    office.expect(BOSS, remove(&[2, 3]), "seats_set");
+    assert!(!office.model.seats.contains_key(&SeatId::new(2)));
+    office.expect(BOSS, remove(&[2]), "not_found");
+    office.expect(BOSS, remove(&[7]), "not_found");
+    // Number and place are free again.
+    office.expect(BOSS, add_seats(1, [2]), "seats_added");
+    let answers = office.batch(&[(BOSS, add_seats(1, [30])), (BOSS, remove(&[11])), (BOSS, add_seats(1, [30]))]);
+    assert_eq!(answers, ["seats_added", "seats_set", "seats_added"]);
+}
+
+#[test]
+fn a_free_seat_is_held_paid_and_given_back_without_any_points() {
+    let mut office = Office::new();
+    office.expect(BOSS, change(&[1, 2], price(0)), "seats_set");
+    let token = office.active(MINJI, HOUSE);
+    office.expect(MINJI, hold(token, &[1, 2]), "held");
+    office.expect(MINJI, pay(token, &[1, 2]), "paid");
+    assert_eq!((office.letter(1), office.letter(2)), ('S', 'S'));
+    assert!(office.model.payments.values().all(|payment| payment.amount == Money::ZERO));
+    office.expect(MINJI, refund(1), "refunded");
+    office.expect(MINJI, refund(1), "already_refunded");
+    assert_eq!((office.letter(1), office.balance(MINJI)), ('A', 0));
+    assert!(office.model.history.is_empty(), "nothing moved");
+}
+
+#[test]
+fn whoever_holds_a_seat_hears_so_and_not_what_strangers_hear() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let refused = office.ask(MINJI, hold(token, &[2, 1])).unwrap_err();
+    let Refusal::SeatHeldByYou { seat_id, reservation_id, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!((seat_id.get(), reservation_id.get()), (1, 1));
+    let other = office.active(JUNHO, HOUSE);
+    office.expect(JUNHO, hold(other, &[1]), "seat_held");
+}
+
+#[test]
+fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
+    let mut office = Office::new();
+    let later = ConcertChange { opens_at: Some(at(DAY)), ..ConcertChange::default() };
+    let room = |max_active| ConcertChange { own_room_max_active: Some(max_active), ..ConcertChange::default() };
+    office.expect(BOSS, update_concert(1, room(5)), "sale_opened");
+    // To put the opening off in the same call does not undo that the sale has begun.
+    office.expect(BOSS, update_concert(1, ConcertChange { opens_at: Some(at(DAY)), ..room(5) }), "sale_opened");
+    office.expect(BOSS, update_concert(1, later), "concert");
+    office.expect(BOSS, update_concert(1, room(-1)), "malformed");
+    let Ok(Outcome::Concert(concert)) = office.ask(BOSS, update_concert(1, room(5))) else { panic!() };
+    assert_eq!(concert.room_id, RoomId::new(1));
+    let own = office.room(concert.room_id);
+    assert_eq!((own.max_active, own.opens_at, own.closes_at), (5, Some(at(DAY)), Some(at(CLOSES))));
+    office.expect(BOSS, update_concert(1, room(9)), "malformed");
+    office.expect(BOSS, update_concert(2, room(9)), "malformed");
+    office.at(DAY);
+    let token = office.active(MINJI, concert.room_id);
+    office.expect(MINJI, hold(token, &[1]), "held");
+}

@@ -1,0 +1,172 @@
+//! Who sits where, as a table for spreadsheets: read page by page, so that a hall of any size takes no memory to speak of.
+
+use crate::store::{DoorLine, Store, StoreError};
+use bytes::Bytes;
+use frontrow_domain::id::ConcertId;
+use hyper::body::{Body, Frame};
+use std::{
+    fmt::Write as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::sync::mpsc;
+
+/// How many seats are read at once.
+const PAGE: u32 = 500;
+/// The first line, after a byte order mark: without it some spreadsheets take UTF-8 for something else.
+const HEAD: &str = "\u{feff}section,row,number,grade,name,reservation_id,payment_id,paid_at\r\n";
+
+/// The lines of a door list that come next.
+#[derive(Debug)]
+pub struct Pages {
+    store: Arc<dyn Store>,
+    concert: ConcertId,
+    /// The seat number of the last line; none at the end.
+    after: Option<i32>,
+    head: Option<&'static str>,
+}
+
+impl Pages {
+    /// The whole list of a concert.
+    #[must_use]
+    pub const fn of(store: Arc<dyn Store>, concert: ConcertId) -> Self {
+        Self { store, concert, after: Some(0), head: Some(HEAD) }
+    }
+
+    /// The next lines as CSV; none after the last. The first part begins with the head, whether there are lines or not.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
+        let Some(after) = self.after else { return Ok(None) };
+        let lines = self.store.door_list(self.concert, after, PAGE).await?;
+        let is_full = u32::try_from(lines.len()).is_ok_and(|len| len >= PAGE);
+        self.after = lines.last().filter(|_| is_full).map(|last| last.seat_number);
+        let mut text = self.head.take().unwrap_or_default().to_owned();
+        for line in &lines {
+            write_line(&mut text, line);
+        }
+        Ok(Some(text))
+    }
+}
+
+fn write_line(text: &mut String, line: &DoorLine) {
+    let DoorLine { label, name, reservation_id, payment_id, paid_at, .. } = line;
+    for cell in [&label.section, &label.row, &label.number, &label.grade, name] {
+        write_cell(text, cell);
+        text.push(',');
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{reservation_id},{payment_id},{paid_at}\r\n");
+}
+
+/// Writes a cell that people have filled. An apostrophe keeps a spreadsheet from reading it as a formula.
+fn write_cell(text: &mut String, cell: &str) {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_plain = !is_formula && !cell.contains([',', '"', '\r', '\n']) && cell.trim() == cell;
+    if is_plain {
+        text.push_str(cell);
+        return;
+    }
+    text.push('"');
+    if is_formula {
+        text.push('\'');
+    }
+    text.push_str(&cell.replace('"', "\"\""));
+    text.push('"');
+}
+
+/// A body that is read while it is sent: the store is asked for the next page when the client has taken the one before.
+#[derive(Debug)]
+pub struct Rows(mpsc::Receiver<Result<Bytes, StoreError>>);
+
+/// Begins a door list: its first page is read before anything is answered.
+///
+/// # Errors
+/// The store could not be read.
+pub async fn open(store: Arc<dyn Store>, concert: ConcertId) -> Result<Rows, StoreError> {
+    let mut pages = Pages::of(store, concert);
+    let first = pages.next().await?;
+    let (parts, rows) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut page = Ok(first);
+        while let Some(part) = page.transpose() {
+            let is_broken = part.is_err();
+            // Whoever asked may have gone.
+            if parts.send(part.map(Bytes::from)).await.is_err() || is_broken {
+                return;
+            }
+            page = pages.next().await;
+        }
+    });
+    Ok(Rows(rows))
+}
+
+impl Body for Rows {
+    type Data = Bytes;
+    type Error = StoreError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.0.poll_recv(cx).map(|part| part.map(|part| part.map(Frame::data)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{
+        id::{PaymentId, ReservationId},
+        seat::SeatLabel,
+        time::Time,
+    };
+
+    fn line(number: &str, name: &str) -> String {
+        let label = SeatLabel { section: "Stalls".into(), row: "C".into(), number: number.into(), grade: "R".into() };
+        let mut text = String::new();
+        write_line(
+            &mut text,
+            &DoorLine {
+                seat_number: 1,
+                label,
+                name: name.to_owned(),
+                reservation_id: ReservationId::new(17),
+                payment_id: PaymentId::new(9),
+                paid_at: Time::from_micros(1_803_898_800_000_000),
+            },
+        );
+        text
+    }
+
+    #[test]
+    fn a_line_has_what_the_door_asks_for() {
+        let moment = Time::from_micros(1_803_898_800_000_000);
+        assert_eq!(line("12A", "김민지"), format!("Stalls,C,12A,R,김민지,17,9,{moment}\r\n"));
+    }
+
+    #[test]
+    fn a_cell_that_a_spreadsheet_would_run_is_text() {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+            let written = line("1", formula);
+            assert!(written.contains(&format!(",\"'{formula}\",")), "{written:?}");
+        }
+        assert!(line("-3", "Kim").starts_with("Stalls,C,\"'-3\",R,"), "a number as well");
+        assert!(line("가-3", "Kim").starts_with("Stalls,C,가-3,R,"), "a sign inside is none");
+        assert!(line("1", "=HYPERLINK(\"x\",\"y\")").contains(",\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\","));
+    }
+
+    #[test]
+    fn a_cell_with_a_comma_a_quote_or_a_line_break_stays_one_cell() {
+        for (name, written) in [
+            ("Kim, Minji", "\"Kim, Minji\""),
+            ("Kim \"MJ\" Minji", "\"Kim \"\"MJ\"\" Minji\""),
+            ("a\nb", "\"a\nb\""),
+            (" Kim", "\" Kim\""),
+        ] {
+            assert!(line("1", name).contains(&format!(",{written},")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The seats of reservations in words, for answers. A row says its seat by number; what stands on the ticket is joined
+//! when it is read.
+
+use super::{BoxOffice, Stop};
+use crate::store::TicketPlace;
+use frontrow_domain::{
+    id::{ConcertId, ReservationId, SeatId},
+    seat::{Seat, SeatLabel},
+    world::Changes,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// How many reservations are remembered.
+const KNOWN_MAX: usize = 20_000;
+
+/// The seats of reservations that this process has just committed, so that the answer to a hold or a payment asks the
+/// store for nothing.
+#[derive(Debug, Default)]
+pub struct RecentTickets {
+    known: RwLock<HashMap<ReservationId, Known>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    concert_id: ConcertId,
+    seat_id: SeatId,
+    seat_number: i32,
+    label: Arc<SeatLabel>,
+}
+
+impl RecentTickets {
+    /// Takes in what a committed batch changed.
+    pub fn publish(&self, changes: &Changes) {
+        if changes.reservations.is_empty() {
+            return;
+        }
+        let seats: HashMap<SeatId, &Seat> = changes.seats.iter().map(|seat| (seat.seat_id, seat)).collect();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() > KNOWN_MAX {
+            known.clear();
+        }
+        for row in changes.reservations.iter() {
+            if let Some(seat) = seats.get(&row.seat_id) {
+                let label = Arc::clone(&seat.label);
+                let Seat { concert_id, seat_id, seat_number, .. } = **seat;
+                known.insert(row.reservation_id, Known { concert_id, seat_id, seat_number, label });
+            }
+        }
+    }
+
+    fn get(&self, id: ReservationId) -> Option<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Forgets everything.
+    pub fn forget(&self) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// The seats of reservations.
+pub type Tickets = HashMap<ReservationId, TicketPlace>;
+
+impl BoxOffice {
+    /// The seats of reservations as the store has them now, by one query.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn tickets(&self, reservations: &[ReservationId]) -> Result<Tickets, Stop> {
+        if reservations.is_empty() {
+            return Ok(Tickets::new());
+        }
+        let rows = self.store.tickets(reservations).await?;
+        Ok(rows.into_iter().map(|row| (row.reservation_id, row)).collect())
+    }
+
+    /// The seats of reservations that a command has just answered with: from memory, if it was committed here.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn new_tickets(&self, reservations: &[ReservationId]) -> Result<Tickets, Stop> {
+        let mut tickets = Tickets::with_capacity(reservations.len());
+        let mut others = Vec::new();
+        for id in reservations {
+            let Some(Known { concert_id, seat_id, seat_number, label }) = self.followers.tickets.get(*id) else {
+                others.push(*id);
+                continue;
+            };
+            let title = self.concert(concert_id).await?.title.clone();
+            let place = label.place();
+            tickets.insert(*id, TicketPlace { reservation_id: *id, concert_id, title, seat_id, seat_number, place });
+        }
+        tickets.extend(self.tickets(&others).await?);
+        Ok(tickets)
+    }
+}

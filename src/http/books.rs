@@ -1,0 +1,216 @@
+//! What operators see and correct of users' money, and who sits where.
+
+use crate::{
+    door_list,
+    flow::Adjusted,
+    http::{
+        Shared,
+        auth::{OperatorOnly, OperatorOrService},
+        extract::{Cursor, JsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
+        idempotency::IdempotencyKey,
+        points::{Balance, checked_reference},
+        problem::HttpResult,
+        reply::{List, PageQuery, json, next_page, page, replayed},
+    },
+    store::DebtFilter,
+    text::checked_text,
+};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::Response,
+};
+use frontrow_domain::{
+    command::NewAdjustment,
+    id::{ConcertId, DebtId, HistoryId, UserId},
+    money::Money,
+    points::{Debt, DebtStatus, PointEntry, Settlement},
+    refusal::{Refusal, Thing},
+    rules::STATUS_REASON_LEN_MAX,
+    user::User,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// A user with the balance.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserBooks {
+    /// The user.
+    user: User,
+    /// The balance.
+    balance: Balance,
+}
+
+/// A correction of a balance.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdjustmentOrder {
+    /// How much is given; negative to take. What cannot be taken becomes a debt.
+    #[schema(example = -50_000)]
+    amount: Money,
+    /// Why, for the user's statement and the audit log.
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "Chargeback of 2027-03-02")]
+    reason: String,
+    /// What it is booked under: once for each user. 1 to 100 visible ASCII characters.
+    #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]+$", example = "chargeback-000017")]
+    reference: String,
+}
+
+/// How a debt is settled.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettlementOrder {
+    /// `collect` takes all of it from the balance; `waive` gives it up, or says that it was paid in another way.
+    how: Settlement,
+    /// Why, for the audit log.
+    #[schema(format = "text", min_length = 1, max_length = 500, example = "Paid at the counter")]
+    reason: String,
+}
+
+/// A door list as CSV.
+#[derive(ToSchema)]
+#[schema(
+    example = "section,row,number,grade,name,reservation_id,payment_id,paid_at\r\nStalls,C,12A,R,Kim Minji,17,9,2027-03-01T11:00:00Z\r\n"
+)]
+#[expect(dead_code, reason = "describes what the door list writes")]
+pub struct DoorList(String);
+
+/// Which debts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DebtQuery {
+    /// Whose.
+    user_id: Option<UserId>,
+    /// Standing where.
+    #[param(inline)]
+    status: Option<DebtStatus>,
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>, format = "cursor")]
+    cursor: Option<Cursor<DebtId>>,
+}
+
+/// A user.
+///
+/// With the balance.
+#[utoipa::path(get, path = "/api/v1/operator/users/{user_id}", tag = "operator", operation_id = "user_books",
+    params(("user_id" = UserId, Path, description = "The user")),
+    responses((status = 200, description = "The user", body = UserBooks)))]
+pub(super) async fn user(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    PathId(user_id): PathId<UserId>,
+) -> HttpResult<Json<UserBooks>> {
+    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: Thing::User })?;
+    let balance = Balance::of(user_id, app.office.balance(user_id).await?);
+    Ok(Json(UserBooks { user, balance }))
+}
+
+/// A user's point history.
+///
+/// Newest first.
+#[utoipa::path(get, path = "/api/v1/operator/users/{user_id}/points/history", tag = "operator",
+    operation_id = "user_history",
+    params(("user_id" = UserId, Path, description = "The user"), PageQuery<HistoryId>),
+    responses((status = 200, description = "A page", body = List<PointEntry>)))]
+pub(super) async fn history(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    PathId(user_id): PathId<UserId>,
+    QueryParams(query): QueryParams<PageQuery<HistoryId>>,
+) -> HttpResult<Response> {
+    app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: Thing::User })?;
+    let page = page(query.limit, query.cursor);
+    let rows = app.office.history(user_id, page).await?;
+    Ok(json(&next_page(rows, &page, |row| row.history_id)))
+}
+
+/// Corrects a balance.
+///
+/// With a reason and a reference. A balance is never below zero: what cannot be taken becomes a debt, which the answer
+/// shows. Operators and the service key may.
+#[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/adjustments", tag = "operator", operation_id = "adjust",
+    security(("session" = []), ("service_key" = [])),
+    params(("user_id" = UserId, Path, description = "The user")),
+    request_body = AdjustmentOrder,
+    responses((status = 201, description = "What was booked, and what is owed", body = Adjusted)))]
+pub(super) async fn adjust(
+    State(app): State<Shared>,
+    OperatorOrService(caller): OperatorOrService,
+    PathId(user_id): PathId<UserId>,
+    key: IdempotencyKey,
+    JsonBody(body): OperatorJsonBody<AdjustmentOrder>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/users/{id}/adjustments", &[&user_id], &body)?;
+    let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
+    let reference = checked_reference(body.reference)?;
+    let adjustment = NewAdjustment { user_id, amount: body.amount, reason, reference };
+    let done = app.office.adjust(caller, adjustment, key).await?;
+    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.novelty))
+}
+
+/// Finds debts.
+///
+/// Of all users, newest first: those that match all of the filters.
+#[utoipa::path(get, path = "/api/v1/operator/debts", tag = "operator", operation_id = "find_debts",
+    params(DebtQuery), responses((status = 200, description = "A page", body = List<Debt>)))]
+pub(super) async fn debts(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<DebtQuery>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let rows = app.office.debts(&DebtFilter { user: query.user_id, status: query.status }, page).await?;
+    Ok(json(&next_page(rows, &page, |row| row.debt_id)))
+}
+
+/// Settles a debt.
+///
+/// Once: it is collected as a whole or waived.
+#[utoipa::path(post, path = "/api/v1/operator/debts/{debt_id}/settle", tag = "operator", operation_id = "settle_debt",
+    params(("debt_id" = DebtId, Path, description = "The debt")),
+    request_body = SettlementOrder, responses((status = 200, description = "The debt", body = Debt)))]
+pub(super) async fn settle(
+    State(app): State<Shared>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(debt_id): PathId<DebtId>,
+    key: IdempotencyKey,
+    JsonBody(body): OperatorJsonBody<SettlementOrder>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/debts/{id}/settle", &[&debt_id], &body)?;
+    let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
+    let done = app.office.settle_debt(caller, debt_id, (body.how, reason), key).await?;
+    Ok(replayed(json(&done.value), done.novelty))
+}
+
+/// The door list.
+///
+/// Who sits where: the sold seats of a concert in their order, as CSV in UTF-8 with a byte order mark and CRLF, for
+/// spreadsheets. A cell that a spreadsheet would take for a formula begins with an apostrophe.
+#[utoipa::path(get, path = "/api/v1/operator/concerts/{concert_id}/door-list.csv", tag = "operator",
+    operation_id = "door_list", params(("concert_id" = ConcertId, Path, description = "The concert")),
+    responses((status = 200, description = "The list", content_type = "text/csv",
+        body = DoorList)))]
+pub(super) async fn door_list(
+    State(app): State<Shared>,
+    _operator: OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+) -> HttpResult<Response> {
+    app.office.concert(concert_id).await?;
+    let rows = door_list::open(Arc::clone(&app.office.store), concert_id).await?;
+    let mut response = Response::new(Body::new(rows));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"door-list-{concert_id}.csv\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}

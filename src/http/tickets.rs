@@ -1,0 +1,130 @@
+//! Reservations and payments with what stands on the ticket.
+
+use crate::{
+    flow::{Stop, tickets::Tickets},
+    http::Shared,
+    store::TicketPlace,
+};
+use frontrow_domain::{
+    id::{ConcertId, ReservationId, SeatId},
+    payment::Payment,
+    reservation::Reservation,
+    seat::SeatPlace,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A reservation with what stands on the ticket.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ticket {
+    /// The reservation.
+    #[serde(flatten)]
+    reservation: Reservation,
+    /// What the concert is called.
+    #[schema(example = "Midnight Tide: The First Night")]
+    title: String,
+    /// The block of the hall.
+    section: String,
+    /// The row in the section.
+    row: String,
+    /// The seat's number in the row, as it is printed.
+    number: String,
+}
+
+impl Ticket {
+    /// Which reservation.
+    pub(super) const fn id(&self) -> ReservationId {
+        self.reservation.reservation_id
+    }
+}
+
+/// A payment with what stands on the ticket.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Receipt {
+    /// The payment.
+    #[serde(flatten)]
+    payment: Payment,
+    /// For which concert.
+    concert_id: Option<ConcertId>,
+    /// What the concert is called.
+    #[schema(example = "Midnight Tide: The First Night")]
+    title: String,
+    /// For which seat.
+    seat_id: Option<SeatId>,
+    /// The seat's place in the order of the concert's seats.
+    seat_number: Option<i32>,
+    /// The block of the hall.
+    section: String,
+    /// The row in the section.
+    row: String,
+    /// The seat's number in the row, as it is printed.
+    number: String,
+}
+
+impl Receipt {
+    /// Which payment.
+    pub(super) const fn id(&self) -> frontrow_domain::id::PaymentId {
+        self.payment.payment_id
+    }
+}
+
+/// Whether what is asked for has just been committed, or is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// By the command that is being answered.
+    Now,
+    /// Some time ago.
+    Before,
+}
+
+async fn places(app: &Shared, ids: &[ReservationId], made: Made) -> Result<Tickets, Stop> {
+    match made {
+        Made::Now => app.office.new_tickets(ids).await,
+        Made::Before => app.office.tickets(ids).await,
+    }
+}
+
+/// What stands on a ticket: the concert's title and the seat. A kept answer may outlive the row that it tells of.
+fn words(place: Option<TicketPlace>, number: impl FnOnce() -> String) -> (String, SeatPlace) {
+    place.map_or_else(
+        || (String::new(), SeatPlace { section: String::new(), row: String::new(), number: number() }),
+        |TicketPlace { title, place, .. }| (title, place),
+    )
+}
+
+/// Reservations with what stands on their tickets.
+pub(super) async fn tickets(app: &Shared, rows: Vec<Reservation>, made: Made) -> Result<Vec<Ticket>, Stop> {
+    let ids: Vec<_> = rows.iter().map(|row| row.reservation_id).collect();
+    let mut places = places(app, &ids, made).await?;
+    let ticket = |reservation: Reservation| {
+        let place = places.remove(&reservation.reservation_id);
+        let (title, place) = words(place, || reservation.seat_number.to_string());
+        let SeatPlace { section, row, number } = place;
+        Ticket { reservation, title, section, row, number }
+    };
+    Ok(rows.into_iter().map(ticket).collect())
+}
+
+/// The same of one.
+pub(super) async fn ticket(app: &Shared, row: Reservation, made: Made) -> Result<Ticket, Stop> {
+    tickets(app, vec![row], made).await?.pop().ok_or(crate::flow::UNEXPECTED)
+}
+
+/// Payments with what stands on their tickets.
+pub(super) async fn receipts(app: &Shared, rows: Vec<Payment>, made: Made) -> Result<Vec<Receipt>, Stop> {
+    let ids: Vec<_> = rows.iter().map(|row| row.reservation_id).collect();
+    let mut places = places(app, &ids, made).await?;
+    let receipt = |payment: Payment| {
+        let place = places.remove(&payment.reservation_id);
+        let concert_id = place.as_ref().map(|place| place.concert_id);
+        let (seat_id, seat_number) = place.as_ref().map(|place| (place.seat_id, place.seat_number)).unzip();
+        let (title, SeatPlace { section, row, number }) = words(place, String::new);
+        Receipt { payment, concert_id, title, seat_id, seat_number, section, row, number }
+    };
+    Ok(rows.into_iter().map(receipt).collect())
+}
+
+/// The same of one.
+pub(super) async fn receipt(app: &Shared, row: Payment, made: Made) -> Result<Receipt, Stop> {
+    receipts(app, vec![row], made).await?.pop().ok_or(crate::flow::UNEXPECTED)
+}
