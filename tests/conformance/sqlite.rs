@@ -90,7 +90,10 @@ async fn now_does_not_go_back_when_the_clock_does() {
     assert_eq!(office.store.user(user).await.unwrap().unwrap().created_at, later);
     office.advance(100);
     let went_on = office.store.now().await.unwrap().since(later);
-    assert!(went_on > Span::from_secs(99) && went_on <= Span::from_secs(100), "{went_on:?}");
+    assert!(
+        went_on >= Span::from_secs(90) && went_on <= Span::from_secs(100),
+        "at nine tenths of the pace: {went_on:?}"
+    );
 }
 
 #[tokio::test]

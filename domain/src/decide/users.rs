@@ -255,7 +255,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     let user = put(world, user);
     let abandoned = erasure.worth == Worth::Abandoned;
     let detail = serde_json::json!({ "worth_abandoned": abandoned, "idle": erasure.idle_since.is_some() });
-    // Whoever asked for it: it is done once, and other processes learn of it by this line.
+    // An erasure is done once whatever the caller is, and other processes learn of it by this line.
     world.add_audit(caller.user_id(), "user.erase", format!("user {id}"), detail);
     Ok(Outcome::User(user))
 }
