@@ -37,6 +37,9 @@ wanted_packages() {
   command -v pgbouncer >/dev/null || echo pgbouncer
   command -v openssl >/dev/null || echo openssl
   command -v sqlite3 >/dev/null || echo sqlite3
+  command -v curl >/dev/null || echo curl
+  command -v npm >/dev/null || echo npm
+  python3 -m venv --help >/dev/null 2>&1 && python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 mapfile -t missing < <(wanted_packages)
 if [ "${#missing[@]}" -gt 0 ]; then
@@ -65,6 +68,9 @@ cargo test --workspace --doc --locked
 
 step "deployment files"
 scripts/check-deploy.sh
+
+step "the API: its description, and itself against it"
+scripts/check-api.sh
 
 step "dependencies: bans, licences, sources"
 cargo deny --locked check bans licenses sources
