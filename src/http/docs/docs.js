@@ -52,7 +52,9 @@ function typeOf(schema) {
 function boundsOf(schema) {
   const names = { minimum: "at least", maximum: "at most", minLength: "length at least", maxLength: "length at most",
     minItems: "items at least", maxItems: "items at most", pattern: "pattern" };
-  return Object.entries(names).filter(([key]) => schema[key] !== undefined).map(([key, text]) => `${text} ${schema[key]}`).join(", ");
+  // A long pattern is for programs to read.
+  const isShown = (key) => schema[key] !== undefined && String(schema[key]).length <= 60;
+  return Object.entries(names).filter(([key]) => isShown(key)).map(([key, text]) => `${text} ${schema[key]}`).join(", ");
 }
 
 /** A schema as a tree, with what it refers to expanded. */
