@@ -620,6 +620,9 @@ mod tests {
                 let room = if is("concert_id") { example["concert_id"].clone() } else { json!(0) };
                 assert_eq!(example["room_id"], room, "{said}");
             }
+            if has("poll_after_ms") {
+                assert!(!is("end_reason") || one_of("status", &["ended"]), "{said}");
+            }
             if has("known") {
                 seen("wait");
                 assert_eq!(example["known"] == true, is("p50_seconds") && is("p90_seconds"), "{said}");

@@ -54,7 +54,7 @@ fn state(schema: &str) -> Option<Value> {
             "type": "charge", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
         }),
         "QueuePosition" => json!({
-            "status": "waiting", "position": 42, "deadline": null, "as_of": "2027-02-01T01:00:30.250000Z"
+            "status": "waiting", "position": 42, "deadline": null, "end_reason": null, "as_of": "2027-02-01T01:00:30.250000Z"
         }),
         "QueueToken" => json!({
             "room_id": 1, "concert_id": 1, "position": 42, "status": "waiting",
@@ -94,7 +94,7 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
         ("token", "200") => json!({
             "status": "ended", "activated_at": "2027-02-01T01:01:00.250000Z",
             "expired_at": "2027-02-01T01:03:00.250000Z", "end_reason": "paid",
-            "queue": { "status": "ended", "ahead": 0, "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
+            "queue": { "status": "ended", "ahead": 0, "end_reason": "paid", "estimated_wait": { "p50_seconds": 0, "p90_seconds": 0 },
                 "poll_after_ms": 28_900, "as_of": "2027-02-01T01:06:00.250000Z" }
         }),
         ("cancel_reservation" | "cancel_for_user", "200") => json!({ "status": "cancelled", "closed_at": closed_at }),
