@@ -17,6 +17,8 @@ NODE_MAJOR_MIN=22
 # With everything that it needs, since what is sent depends on that, too.
 REQUIREMENTS=scripts/schemathesis/requirements.txt
 SCHEMATHESIS=$(sed -n 's/^schemathesis==//p' "$REQUIREMENTS")
+# Of a tenth of a second.
+START_TRIES=900
 INSTALL_SECONDS=300
 LINT_SECONDS=120
 # For each of the two callers, a buyer and an operator.
@@ -53,10 +55,10 @@ RAISED=(
   --holds-per-turn 1000 --charge-max 1000000000000 --balance-max 1000000000000
 )
 
-"$PROGRAM" serve --demo --data "$work/data" --listen 127.0.0.1:0 "${RAISED[@]}" >"$work/out" 2>"$work/log" &
+"$PROGRAM" serve --demo --data "$work/data" --listen 127.0.0.1:0 --log-format text "${RAISED[@]}" >"$work/out" 2>"$work/log" &
 server=$!
 API=
-for _ in $(seq 300); do
+for _ in $(seq "$START_TRIES"); do
   API=$(sed -n 's/^Frontrow serves //p' "$work/out")
   [ -z "$API" ] || break
   kill -0 "$server" 2>/dev/null || break
