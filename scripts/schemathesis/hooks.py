@@ -236,7 +236,16 @@ def in_body(case, body):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Requests that are meant to be right name what there is; those that are meant to be wrong stay as they are."""
-    if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
+    if case.meta is None:
+        return
+    for name, value in list((case.query or {}).items()):
+        # A query field without a value is ignored: what is meant to be wrong is wrong otherwise.
+        if case.meta.generation.mode == GenerationMode.NEGATIVE and value in ("", [""], [], None):
+            case.query[name] = "!"
+        # Dates begin with 1970.
+        if case.meta.generation.mode == GenerationMode.POSITIVE and name in ("from", "to") and str(value) < "1970":
+            case.query[name] = "1970-01-01"
+    if case.meta.generation.mode != GenerationMode.POSITIVE:
         return
     for name in list(case.path_parameters or {}):
         case.path_parameters[name] = in_path(case, name, case.path_parameters[name])
