@@ -34,6 +34,8 @@ pub struct Manual {
     wall: AtomicI64,
     passed: AtomicI64,
     worked: AtomicI64,
+    /// Held while time passes in which the box office works: both are to be seen together.
+    advancing: Mutex<()>,
 }
 
 impl Clock {
@@ -97,8 +99,15 @@ impl Clock {
 
     /// Lets time pass on a manual clock while a store in this process works, or could. The system's clock is left alone.
     pub fn advance(&self, by: Span) {
-        self.stall(by);
-        self.work(by);
+        match self {
+            Self::System => {}
+            Self::Manual(manual) => {
+                let _both = manual.advancing.lock().unwrap_or_else(PoisonError::into_inner);
+                self.stall(by);
+                manual.worked.fetch_add(by.micros().max(0), Ordering::SeqCst);
+            }
+            Self::Steady(steady) => steady.source().advance(by),
+        }
     }
 
     /// Lets time pass on a manual clock in which nothing is decided, as while the process is stopped or a commit hangs.
@@ -114,23 +123,19 @@ impl Clock {
         }
     }
 
-    fn work(&self, by: Span) {
-        match self {
-            Self::System => {}
-            Self::Manual(manual) => {
-                manual.worked.fetch_add(by.micros().max(0), Ordering::SeqCst);
-            }
-            Self::Steady(steady) => steady.source().work(by),
-        }
-    }
-
     /// How much time a test has let pass in which the box office counts as working, whether it noted so or not. None by
     /// the system's clock: there only a note says that it works.
+    ///
+    /// For a note it is read before the time is, and to look for a silence after it. Then no time counts as a silence in
+    /// which the box office worked.
     #[must_use]
     pub(crate) fn worked(&self) -> Span {
         match self {
             Self::System => Span::ZERO,
-            Self::Manual(manual) => Span::from_micros(manual.worked.load(Ordering::SeqCst)),
+            Self::Manual(manual) => {
+                let _both = manual.advancing.lock().unwrap_or_else(PoisonError::into_inner);
+                Span::from_micros(manual.worked.load(Ordering::SeqCst))
+            }
             Self::Steady(steady) => steady.source().worked(),
         }
     }

@@ -158,7 +158,7 @@ async fn everything(client: &Client, path: &str) -> Vec<Value> {
 }
 
 /// The refusals that are kept under a key: they come from seats and money, and time alone does not change them.
-const KEPT: [&str; 4] = ["seat_held", "seat_sold", "too_many_seats", "insufficient_points"];
+const KEPT: [&str; 5] = ["seat_held", "seat_held_by_you", "seat_sold", "too_many_seats", "insufficient_points"];
 
 /// Whether an answer is one that is kept under its key: it had an effect, or it is a refusal of [`KEPT`]. A join
 /// that found the place that the buyer had changed nothing.

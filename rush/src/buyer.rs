@@ -421,7 +421,7 @@ impl Buyer {
                     self.sale.desk.meter.held(self.sale.desk.mono.now(), held.len());
                     return Ok(held);
                 }
-                (_, "seat_held" | "seat_sold" | "seat_blocked" | "seat_cooling_down") => {}
+                (_, "seat_held" | "seat_held_by_you" | "seat_sold" | "seat_blocked" | "seat_cooling_down") => {}
                 (_, "turn_time_over" | "too_many_holds") => {
                     // This turn holds no more; the next one may.
                     self.leave(token).await?;

@@ -70,15 +70,18 @@ impl State {
         self.high_water
     }
 
-    fn check_not_silent(&self, now: Time, clock: &Clock) -> Result<(), StoreError> {
+    /// The time at which a batch is decided, unless there was a silence before it.
+    fn begin(&mut self, clock: &Clock) -> Result<Noted, StoreError> {
+        let worked = clock.worked();
+        let now = self.now(clock);
         match self.noted.and_then(|noted| noted.silent_since(now, clock)) {
             Some(_) => Err(silent_too_long()),
-            None => Ok(()),
+            None => Ok(Noted::new(now, worked)),
         }
     }
 
-    fn note(&mut self, now: Time, clock: &Clock) {
-        self.noted = self.noted.map(|_| Noted::new(now, clock));
+    fn note(&mut self, noted: Noted) {
+        self.noted = self.noted.map(|_| noted);
     }
 }
 
@@ -104,14 +107,13 @@ fn newest<'a, K: Ord + Copy, V: Clone + 'a>(
 impl Store for MemoryStore {
     async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
         let mut state = self.state();
-        let now = state.now(&self.clock);
-        state.check_not_silent(now, &self.clock)?;
-        let mut world = state.model.load(now, self.rules, &Keys::of(&batch));
+        let begun = state.begin(&self.clock)?;
+        let mut world = state.model.load(begun.at(), self.rules, &Keys::of(&batch));
         let answers = decide_all(&mut world, &batch);
         let changes = world.into_changes();
         if !changes.is_empty() {
             state.model.save(&changes);
-            state.note(now, &self.clock);
+            state.note(begun);
         }
         Ok(Committed { answers, changes })
     }
@@ -122,9 +124,8 @@ impl Store for MemoryStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         let mut state = self.state();
-        let now = state.now(&self.clock);
-        state.check_not_silent(now, &self.clock)?;
-        state.note(now, &self.clock);
+        let begun = state.begin(&self.clock)?;
+        state.note(begun);
         Ok(())
     }
 
@@ -378,8 +379,9 @@ impl Store for MemoryStore {
     /// Nothing fails here: it is silent only when it is not used.
     async fn resume(&self) -> Result<Option<Outage>, StoreError> {
         let mut state = self.state();
+        let worked = self.clock.worked();
         let now = state.now(&self.clock);
-        let before = state.noted.replace(Noted::new(now, &self.clock));
+        let before = state.noted.replace(Noted::new(now, worked));
         let outage = before.and_then(|noted| Outage::between(noted.at(), now, &self.rules));
         if let Some(outage) = outage {
             state.model.lengthen(outage);

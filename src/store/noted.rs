@@ -16,8 +16,9 @@ pub(super) struct Noted {
 }
 
 impl Noted {
-    pub(super) fn new(at: Time, clock: &Clock) -> Self {
-        Self { at, worked: clock.worked() }
+    /// At `at`, when `worked` had been read from the clock just before.
+    pub(super) const fn new(at: Time, worked: Span) -> Self {
+        Self { at, worked }
     }
 
     /// When it was noted.

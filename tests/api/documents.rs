@@ -38,6 +38,17 @@ fn operations_with_bodies(document: &Value) -> Vec<(String, Method, String, Vec<
     found
 }
 
+/// A debt of the user, with as many points in the balance as it takes to collect it.
+async fn a_debt(operator: &Client, user: &str) -> Value {
+    let adjust = async |amount: i64| {
+        let body = json!({ "amount": amount, "reason": "A chargeback", "reference": format!("books-{amount}") });
+        operator.post(&format!("/operator/users/{user}/adjustments"), &body).await.expect(201)
+    };
+    let debt = adjust(-9_000_000).await["debt"]["debt_id"].clone();
+    adjust(8_999_999).await;
+    debt
+}
+
 #[tokio::test]
 async fn the_server_takes_every_example_of_a_body() {
     let server = Server::start().await;
@@ -127,11 +138,13 @@ async fn the_server_takes_every_example_of_a_body() {
             if body["user_id"].is_string() {
                 body["user_id"] = json!(joiner.user);
             }
+            let debt = if operation == "settle_debt" { a_debt(&operator, &joiner.user).await } else { Value::Null };
             let concert = if operation == "add_seats" { created.clone() } else { json!(hall.id()) };
             let path = path
                 .replace("{concert_id}", &concert.to_string())
                 .replace("{room_id}", &own_room.id().to_string())
-                .replace("{user_id}", &joiner.user.to_string());
+                .replace("{user_id}", &joiner.user.to_string())
+                .replace("{debt_id}", &debt.to_string());
             let answer = operator.call_at(method.clone(), &path).json(&body).send().await;
             assert!([200, 201, 202].contains(&answer.status), "{operation} {body}: {}", answer.text());
             if operation == "create_concert" {

@@ -101,7 +101,7 @@ fn operator(rng: &mut StdRng) -> Command {
         },
         3 => Command::SetSeats {
             seat_ids: seats(rng),
-            action: if rng.random_ratio(1, 3) {
+            action: if rng.random_ratio(2, 3) {
                 SeatAction::Block { reason: "camera".to_owned() }
             } else {
                 SeatAction::Free

@@ -30,7 +30,7 @@ async fn a_buyer_may_meet_another_instance_with_every_request() {
         })
         .await;
     }
-    at_one.hold(&token, hall.seats[0]).await.problem(409, "seat_held");
+    at_one.hold(&token, hall.seats[0]).await.problem(409, "seat_held_by_you");
     at_one.pay(&token, reservation).await.expect(201);
     assert_eq!(at_two.balance().await, 0);
     eventually("the map shows the sale", async || {

@@ -149,7 +149,8 @@ impl Writer {
             Ok(outages)
         })?;
         (self.role, self.failed_at) = (Role::Serves, None);
-        self.alive = Some(Noted::new(self.now(), &self.clock));
+        let worked = self.clock.worked();
+        self.alive = Some(Noted::new(self.now(), worked));
         let newest = outages.iter().max_by_key(|outage| outage.to).copied();
         let before = self.outages.swap(Arc::new(outages));
         // It may have been lengthened by a commit before this one, whose outcome was unknown.
@@ -179,8 +180,8 @@ impl Writer {
     /// Loads, decides, saves and commits a batch.
     pub(super) fn transact(&mut self, batch: &[Request]) -> Result<Committed, StoreError> {
         let result = self.guarded(|writer| {
-            let now = writer.begin_to_decide()?;
-            let mut world = World::new(now, writer.rules, writer.next_ids.clone());
+            let begun = writer.begin_to_decide()?;
+            let mut world = World::new(begun.at(), writer.rules, writer.next_ids.clone());
             world.outages = Outages::clone(&writer.outages.load());
             let active = load::load(&writer.conn, &mut world, &Keys::of(batch), &writer.highest)?;
             let answers = decide_all(&mut world, batch);
@@ -190,7 +191,7 @@ impl Writer {
                 return Ok(Committed { answers, changes });
             }
             save::save(&writer.conn, &changes, &writer.highest, &active)?;
-            writer.commit(now)?;
+            writer.commit(begun)?;
             writer.next_ids.clone_from(&changes.next_ids);
             writer.highest.extend(&changes.highest);
             Ok(Committed { answers, changes })
@@ -201,19 +202,19 @@ impl Writer {
     /// Commits the clock: a full disk or a locked file shows itself nowhere but in a real commit.
     pub(super) fn check_writable(&mut self) -> Result<(), StoreError> {
         let result = self.guarded(|writer| {
-            let now = writer.begin_to_decide()?;
-            writer.commit(now)
+            let begun = writer.begin_to_decide()?;
+            writer.commit(begun)
         });
         self.noted(result)
     }
 
-    /// Commits what was decided at `now`, and with it when the box office last worked.
-    fn commit(&mut self, now: Time) -> Result<(), Failure> {
-        let alive_at = self.alive_at(now);
-        save::clock(&self.conn, now, alive_at)?;
+    /// Commits what was decided when it began, and with it when the box office last worked.
+    fn commit(&mut self, begun: Noted) -> Result<(), Failure> {
+        let alive_at = self.alive_at(begun.at());
+        save::clock(&self.conn, begun.at(), alive_at)?;
         self.run("COMMIT").map_err(Failure::Commit)?;
         if alive_at.is_some() {
-            self.alive = Some(Noted::new(now, &self.clock));
+            self.alive = Some(begun);
         }
         Ok(())
     }
@@ -322,7 +323,8 @@ impl Writer {
 
     /// The same for a batch, which comes second after a silence that is an outage: what was live when it began is
     /// lengthened first.
-    fn begin_to_decide(&mut self) -> Result<Time, Failure> {
+    fn begin_to_decide(&mut self) -> Result<Noted, Failure> {
+        let worked = self.clock.worked();
         let now = self.begin()?;
         if self.failed_at.is_none() {
             self.failed_at = self.alive.and_then(|alive| alive.silent_since(now, &self.clock));
@@ -330,7 +332,7 @@ impl Writer {
                 return Err(Failure::Other(silent_too_long()));
             }
         }
-        Ok(now)
+        Ok(Noted::new(now, worked))
     }
 
     /// The time, which never goes back.
