@@ -114,7 +114,7 @@ const LARGE: [&str; 11] = [
 const INDEXES: [(&str, &str); 26] = [
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
-    ("FROM concert WHERE concert_id > $1", "concert_pkey"),
+    ("FROM concert WHERE (starts_at, concert_id) > ($1, $9)", "concert_by_start"),
     ("FROM reservation WHERE reservation_id < $1", "reservation_pkey"),
     ("FROM reservation WHERE user_id = $4 AND closed_at IS NULL", "reservation_live_of_user"),
     ("FROM reservation WHERE user_id = $4 AND closed_at IS NOT NULL", "reservation_ended_of_user"),
