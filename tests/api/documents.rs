@@ -138,7 +138,11 @@ async fn the_server_takes_every_example_of_a_body() {
             if body["user_id"].is_string() {
                 body["user_id"] = json!(joiner.user);
             }
-            let debt = if operation == "settle_debt" { a_debt(&operator, &joiner.user.to_string()).await } else { Value::Null };
+            let debt = if operation == "settle_debt" {
+                a_debt(&operator, &joiner.user.to_string()).await
+            } else {
+                Value::Null
+            };
             let concert = if operation == "add_seats" { created.clone() } else { json!(hall.id()) };
             let path = path
                 .replace("{concert_id}", &concert.to_string())
