@@ -209,7 +209,7 @@ pub struct SeatRange {
     pub grade: String,
     /// What each costs; the concert's base price where it is left out.
     #[serde(default)]
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64, example = 120_000)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub price: Option<Money>,
 }
 
@@ -241,7 +241,7 @@ pub struct SeatDraft {
     pub grade: String,
     /// What it costs; the concert's base price where it is left out.
     #[serde(default)]
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000_000_000_i64, example = 120_000)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     pub price: Option<Money>,
 }
 

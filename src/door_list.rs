@@ -61,9 +61,14 @@ fn write_line(text: &mut String, line: &DoorLine) {
     let _ = write!(text, "{reservation_id},{payment_id},{paid_at}\r\n");
 }
 
-/// Writes a cell that people have filled. An apostrophe keeps a spreadsheet from reading it as a formula.
+/// What a spreadsheet takes for the begin of a formula, in East Asian locales in full width too.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// Writes a cell that people have filled. An apostrophe keeps a spreadsheet from reading it as a formula; where lists are
+/// separated by semicolons, what follows one is a cell too, so the cell has commas instead.
 fn write_cell(text: &mut String, cell: &str) {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let cell = &cell.replace(';', ",");
+    let is_formula = cell.starts_with(FORMULA);
     let is_plain = !is_formula && !cell.contains([',', '"', '\r', '\n']) && cell.trim() == cell;
     if is_plain {
         text.push_str(cell);
@@ -149,11 +154,12 @@ mod tests {
 
     #[test]
     fn a_cell_that_a_spreadsheet_would_run_is_text() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "＠SUM(A1)"] {
             let written = line("1", formula);
             assert!(written.contains(&format!(",\"'{formula}\",")), "{written:?}");
         }
         assert!(line("-3", "Kim").starts_with("Stalls,C,\"'-3\",R,"), "a number as well");
+        assert!(line("1", "Kim;=1+1;x").contains(",\"Kim,=1+1,x\","), "no cell of its own behind a semicolon");
         assert!(line("가-3", "Kim").starts_with("Stalls,C,가-3,R,"), "a sign inside is none");
         assert!(line("1", "=HYPERLINK(\"x\",\"y\")").contains(",\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\","));
     }

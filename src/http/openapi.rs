@@ -281,6 +281,10 @@ fn complete_schemas(document: &mut Value) {
             shape["properties"]["seats"]["maxItems"] = json!(SEATS_PER_OPERATOR_COMMAND_MAX);
         }
     }
+    // The seats, and what changes of them.
+    if let Some(patch) = schemas.get_mut("SeatPatch") {
+        patch["minProperties"] = json!(2);
+    }
     // To cancel is a call of its own, and a concert is over by itself.
     if let Some(status) = schemas.get_mut("ConcertPatch").map(|patch| &mut patch["properties"]["status"]) {
         let description = not_null(status.take())["description"].take();

@@ -37,6 +37,7 @@ pub struct SeatPatch {
     seat_ids: Vec<SeatId>,
     /// What each costs; 0 for free seats.
     #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     price: Option<Money>,
     /// The block of the hall.
     #[serde(default)]

@@ -79,7 +79,7 @@ pub(super) enum Made {
 
 async fn places(app: &Shared, ids: &[ReservationId], made: Made) -> Result<Tickets, Stop> {
     match made {
-        Made::Now => app.office.new_tickets(ids).await,
+        Made::Now => Ok(app.office.new_tickets(ids).await),
         Made::Before => app.office.tickets(ids).await,
     }
 }
