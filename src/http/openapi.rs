@@ -659,7 +659,8 @@ mod tests {
             }
             if has("states") {
                 seen("block");
-                assert_eq!(example["count"], example["states"].as_str().unwrap().len(), "{said}");
+                let is_either = example["first_number"].is_number() != example.get("numbers").is_some();
+                assert!(is_either && !example["states"].as_str().unwrap().is_empty(), "{said}");
             }
             if has("highest") {
                 seen("room");
