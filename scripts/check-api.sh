@@ -22,7 +22,7 @@ START_TRIES=900
 INSTALL_SECONDS=300
 LINT_SECONDS=120
 # For each of the two callers, a buyer and an operator.
-RUN_SECONDS=240
+RUN_SECONDS=1200
 # Seeds choose what is sent. The same seed sends the same.
 BUYER_SEED=1 OPERATOR_SEED=12
 EXAMPLES=${FRONTROW_API_EXAMPLES:-15}
