@@ -278,8 +278,8 @@ fn idle() {
     }
 }
 
-/// One client, one hold after the other, in a file without old rows and in one with 600,000 answers that nobody will ask
-/// for again, while they are removed.
+/// One client, one hold after the other, in a file without old rows and in one with 600,000 answers whose time is over,
+/// while they are removed.
 fn pruning() {
     let count = 500;
     for old in [0_i64, 600_000] {

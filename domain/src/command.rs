@@ -301,7 +301,7 @@ pub enum Command {
         /// What happens to them.
         action: SeatAction,
     },
-    /// An operator changes seats that nobody has.
+    /// An operator changes seats that are neither held nor sold.
     ChangeSeats {
         /// Of which concert.
         concert_id: ConcertId,
@@ -310,7 +310,7 @@ pub enum Command {
         /// What changes of each.
         change: SeatChange,
     },
-    /// An operator removes seats that nobody has ever had.
+    /// An operator removes seats that were never held.
     RemoveSeats {
         /// Of which concert.
         concert_id: ConcertId,
