@@ -156,7 +156,7 @@ fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::Ed
 
 fn public_router(app: Shared, config: &Config, edge: Arc<observe::Edge>) -> Router {
     let routes = http::router(app, MetricsAt::of(config));
-    cors::allow(observe::observe(routes, edge), &config.allowed_origins)
+    observe::observe(routes, edge, cors::layer(&config.allowed_origins))
 }
 
 /// How many connections those who read the metrics may have open.
@@ -172,7 +172,7 @@ async fn serve_metrics(
 ) -> io::Result<()> {
     let Some(socket) = socket else { return Ok(()) };
     let metrics = Arc::clone(&edge.metrics);
-    let routes = observe::observe(http::metrics_router(app), edge);
+    let routes = observe::observe(http::metrics_router(app), edge, None);
     let limits = listener::Limits { max_connections: METRICS_CONNECTIONS_MAX, ..listener::Limits::new(config) };
     listener::serve(socket, routes, limits, stop, metrics).await
 }

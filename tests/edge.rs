@@ -138,7 +138,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let edge = Edge::new(Arc::clone(&metrics), Clock::manual(NOW), body_timeout, PATIENCE)
             .with_bodies_in_flight(bodies_in_flight);
-        let app = observe::observe(router, Arc::new(edge));
+        let app = observe::observe(router, Arc::new(edge), None);
         let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

@@ -101,7 +101,7 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
         .with_state(desk);
     let metrics = Arc::new(Metrics::new());
     let edge = observe::Edge::new(Arc::clone(&metrics), Clock::System, config.body_timeout(), config.request_timeout());
-    let router = observe::observe(router, Arc::new(edge));
+    let router = observe::observe(router, Arc::new(edge), None);
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     println!("the usual way listens on http://{}", socket.local_addr()?);
     let (_never, stop) = watch::channel(false);

@@ -1,12 +1,9 @@
 //! Pages of other origins: which ones a browser lets call the API, and what it lets them read.
 
 use crate::http::{auth::QUEUE_TOKEN_HEADER, idempotency::IDEMPOTENCY_KEY_HEADER, observe::REQUEST_ID_HEADER};
-use axum::{
-    Router,
-    http::{
-        HeaderName, HeaderValue, Method, Uri,
-        header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
-    },
+use axum::http::{
+    HeaderName, HeaderValue, Method, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
 };
 use std::{str::FromStr, time::Duration};
 use tower_http::cors::CorsLayer;
@@ -35,34 +32,27 @@ impl FromStr for Origin {
     }
 }
 
-/// Lets pages of these origins call the API. With no origin nothing is put around the routes.
-#[must_use = "a router serves nothing by itself"]
-pub fn allow(app: Router, origins: &[Origin]) -> Router {
+/// Lets pages of these origins call the API; none if there is no origin.
+#[must_use]
+pub fn layer(origins: &[Origin]) -> Option<CorsLayer> {
     if origins.is_empty() {
-        return app;
+        return None;
     }
     let origins = origins.iter().map(|Origin(origin)| origin.clone());
-    app.layer(
-        CorsLayer::new()
-            .allow_origin(origins.collect::<Vec<_>>())
-            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-            .allow_headers([
-                AUTHORIZATION,
-                CONTENT_TYPE,
-                IF_NONE_MATCH,
-                IDEMPOTENCY_KEY_HEADER,
-                QUEUE_TOKEN_HEADER,
-                REQUEST_ID_HEADER,
-            ])
-            .expose_headers([
-                RETRY_AFTER,
-                ETAG,
-                DATE,
-                HeaderName::from_static("idempotent-replayed"),
-                REQUEST_ID_HEADER,
-            ])
-            .max_age(REMEMBERED),
-    )
+    let layer = CorsLayer::new()
+        .allow_origin(origins.collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_NONE_MATCH,
+            IDEMPOTENCY_KEY_HEADER,
+            QUEUE_TOKEN_HEADER,
+            REQUEST_ID_HEADER,
+        ])
+        .expose_headers([RETRY_AFTER, ETAG, DATE, HeaderName::from_static("idempotent-replayed"), REQUEST_ID_HEADER])
+        .max_age(REMEMBERED);
+    Some(layer)
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     hash::{BuildHasher, RandomState},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{
@@ -39,7 +40,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
+use tower_http::cors::CorsLayer;
 
 /// The header that carries the request id, in and out.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -238,26 +240,30 @@ impl Drop for BodyRoom {
     }
 }
 
-/// Puts the edge around every route and fallback of `app`. Call it last: what is added later is not seen.
-pub fn observe(app: Router, edge: Arc<Edge>) -> Router {
-    app.layer(ObserveLayer(edge))
+/// Puts the edge around every route and fallback of `app`. Call it last: what is added later is not seen. Pages of other
+/// origins are told what `cors` says, with refusals too; whatever it answers by itself has what every answer has.
+pub fn observe(app: Router, edge: Arc<Edge>, cors: Option<CorsLayer>) -> Router {
+    app.layer(ObserveLayer { edge, cors: cors.map(Arc::new) })
 }
 
 #[derive(Clone)]
-struct ObserveLayer(Arc<Edge>);
+struct ObserveLayer {
+    edge: Arc<Edge>,
+    cors: Option<Arc<CorsLayer>>,
+}
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { inner, edge: Arc::clone(&self.0) }
+        Observe { inner, layer: self.clone() }
     }
 }
 
 #[derive(Clone)]
 struct Observe<S> {
     inner: S,
-    edge: Arc<Edge>,
+    layer: ObserveLayer,
 }
 
 impl<S> Service<Request> for Observe<S>
@@ -274,39 +280,54 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let start = Instant::now();
-        let edge = Arc::clone(&self.edge);
-        let id = edge.id_for(request.headers());
-        let route = request.extensions().get::<MatchedPath>().cloned();
+        let seen = Seen::of(&request, &self.layer.edge);
         let method = request.method().clone();
-        let tracer = edge.tracer.as_ref();
-        let span =
-            tracer.and_then(|tracer| tracer.begin(&method, route.as_ref().map(MatchedPath::as_str), request.headers()));
-        let handler = match head::check(request.version(), request.headers()) {
-            Ok(()) => Ok(self.inner.call(request)),
-            Err(problem) => Err(problem),
+        let mut checked = head::check(request.version(), request.headers());
+        // What would be answered before it reaches the routes must have a good head as well.
+        let cors = self.layer.cors.as_ref().filter(|_| checked.is_ok() || method != Method::OPTIONS);
+        let mut handle = |request| {
+            let handler = mem::replace(&mut checked, Ok(())).map(|()| self.inner.call(request));
+            guarded(handler, method.clone())
         };
-        let deadline = edge.request_timeout;
-        let serve = CURRENT.scope(Current { id, edge }, async move {
-            let handler = async {
-                match handler {
-                    Ok(handler) => handler.await,
-                    Err(problem) => Ok(problem.into_response()),
-                }
-            };
-            let mut handler = pin!(contained(handler));
-            // Most handlers are done at once, and need no timer.
-            let first = poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await;
-            let mut response = match first {
-                Poll::Ready(response) => response,
-                Poll::Pending => {
-                    let _in_flight = InFlight::start(CURRENT.with(|current| Arc::clone(&current.edge.metrics)));
-                    match tokio::time::timeout(deadline, handler).await {
-                        Ok(response) => response,
-                        Err(_) => too_slow(&method).into_response(),
-                    }
-                }
-            };
+        match cors {
+            None => seen.serve(handle(request)),
+            Some(cors) => seen.serve(cors.layer(service_fn(handle)).call(request)),
+        }
+    }
+}
+
+/// What is known of a request before it is served.
+struct Seen {
+    start: Instant,
+    current: Current,
+    method: Method,
+    route: Option<MatchedPath>,
+    span: Option<RequestSpan>,
+}
+
+impl Seen {
+    fn of(request: &Request, edge: &Arc<Edge>) -> Self {
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let tracer = edge.tracer.as_ref();
+        Self {
+            start: Instant::now(),
+            current: Current { id: edge.id_for(request.headers()), edge: Arc::clone(edge) },
+            method: request.method().clone(),
+            span: tracer.and_then(|tracer| {
+                tracer.begin(request.method(), route.as_ref().map(MatchedPath::as_str), request.headers())
+            }),
+            route,
+        }
+    }
+
+    /// Serves the request, and completes its answer.
+    fn serve<F>(self, handler: F) -> Pin<Box<dyn Future<Output = F::Output> + Send>>
+    where
+        F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+    {
+        let Self { start, current, method, route, span } = self;
+        let serve = CURRENT.scope(current, async move {
+            let Ok(mut response) = handler.await;
             CURRENT.with(|current| {
                 finish(current, &mut response, &method, route.as_ref(), start.elapsed());
             });
@@ -317,6 +338,26 @@ where
             Some(span) => Box::pin(traced(span, serve)),
         }
     }
+}
+
+/// Runs a handler within the time that a request may take, and so that a panic ends nothing but this request.
+async fn guarded<F>(handler: HttpResult<F>, method: Method) -> Result<Response, Infallible>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    let handler = match handler {
+        Ok(handler) => handler,
+        Err(problem) => return Ok(problem.into_response()),
+    };
+    let mut handler = pin!(contained(handler));
+    // Most handlers are done at once, and need no timer.
+    if let Poll::Ready(response) = poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
+        return Ok(response);
+    }
+    let edge = CURRENT.with(|current| Arc::clone(&current.edge));
+    let _in_flight = InFlight::start(Arc::clone(&edge.metrics));
+    let answered = tokio::time::timeout(edge.request_timeout, handler).await;
+    Ok(answered.unwrap_or_else(|_| too_slow(&method).into_response()))
 }
 
 /// Serves a request that is traced, and tells its trace the answer.

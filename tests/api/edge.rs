@@ -280,11 +280,13 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
         let call = nobody.call(Method::OPTIONS, "/payments").header("origin", origin);
         let call = call.header("access-control-request-method", "POST");
         let headers = "authorization,content-type,idempotency-key,queue-token";
-        call.header("access-control-request-headers", headers).send().await
+        call.header("access-control-request-headers", headers).header("x-request-id", "asks-first").send().await
     };
     for origin in [shop, "http://127.0.0.1:5173"] {
         let answer = preflight(origin).await;
         assert!([200, 204].contains(&answer.status), "{answer:?}");
+        assert_eq!(kept(&answer), "no-store");
+        assert_eq!(answer.header("x-request-id"), Some("asks-first"));
         assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
         assert_eq!(answer.header("access-control-max-age"), Some("3600"));
         let methods = answer.header("access-control-allow-methods").unwrap();
@@ -306,8 +308,23 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
         let vary: Vec<_> = answer.headers.get_all("vary").iter().map(|value| value.to_str().unwrap()).collect();
         assert!(vary.join(",").contains("origin"), "{path}: {vary:?}");
     }
+    // So can those of a bad head, which no route has seen; before a call such a head is refused as well.
+    let bad = async |method| {
+        let call =
+            nobody.call(method, "/concerts").header("origin", shop).header("access-control-request-method", "GET");
+        call.header("x-request-id", "one").header("x-request-id", "two").send().await
+    };
+    let refused = bad(Method::GET).await;
+    refused.problem_at(400, "invalid_field", "X-Request-Id");
+    assert_eq!(refused.header("access-control-allow-origin"), Some(shop));
+    bad(Method::OPTIONS).await.problem_at(400, "invalid_field", "X-Request-Id");
+    let counted = server.app().office.metrics.render();
+    let count = "frontrow_http_requests_total{method=\"other\",route=\"/api/v1/payments\",status=\"200\"} 2";
+    assert!(counted.contains(count), "{counted}");
     for origin in ["https://other.example.com", "https://shop.example.com.evil.example", "null"] {
-        assert_eq!(preflight(origin).await.header("access-control-allow-origin"), None, "{origin}");
+        let answer = preflight(origin).await;
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
+        assert_eq!((kept(&answer), answer.header("x-request-id")), ("no-store", Some("asks-first")), "{origin}");
         let answer = nobody.call(Method::GET, "/concerts").header("origin", origin).send().await;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
     }

@@ -122,7 +122,10 @@ fn adapted(settings: &str, port: u16, instances: &[SocketAddr]) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy() {
     let folders = [folder(), folder()];
-    let instances = folders.each_ref().map(|folder| Process::start(folder.path(), &[]));
+    // As all that is in deploy/ sets it.
+    let metrics = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let instances =
+        [0, 1].map(|number| Process::start(folders[number].path(), &[("--metrics-listen", &metrics[number])]));
     let addresses = instances.each_ref().map(|instance| instance.address);
     let proxies = SHIPPED.map(|settings| Proxy::start(settings, &addresses));
     let all_answer = async |path, status, text| {
@@ -132,6 +135,10 @@ async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy()
     };
     all_answer("/readyz", 200, "ready").await;
     all_answer("/metrics", 404, "").await;
+    for address in &metrics {
+        let told = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+        assert!(told.contains("frontrow_build_info"), "{told}");
+    }
 
     // Without its lock an instance takes no changes any more, and says so.
     std::fs::remove_file(folders[0].path().join("serve.lock")).unwrap();
@@ -187,6 +194,34 @@ async fn a_clients_word_for_its_address_is_believed_behind_an_ingress_controller
         let plain = reqwest::get(proxy.url("/")).await.unwrap().text().await.unwrap().to_lowercase();
         assert!(plain.contains("\nx-forwarded-for: 127.0.0.1\r\n"), "{settings}: {plain}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clients_word_for_its_trace_does_not_get_through_any_proxy() {
+    let mirror = mirror().await;
+    for settings in SHIPPED {
+        let proxy = Proxy::start(settings, &[mirror]);
+        proxy.answers("/readyz", 200, "GET /readyz").await;
+        let request =
+            reqwest::Client::new().get(proxy.url("/")).header("tracestate", "vendor=1").header("x-other", "1");
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let head = request.header("traceparent", parent).send().await.unwrap().text().await.unwrap().to_lowercase();
+        assert!(head.contains("\nx-other: 1\r\n") && !head.contains("\ntrace"), "{settings}: {head}");
+    }
+}
+
+#[test]
+fn what_is_shipped_serves_the_metrics_where_no_proxy_leads() {
+    let port = number_after("compose/compose.yaml", "FRONTROW_METRICS_LISTEN: 0.0.0.0:");
+    assert_eq!(number_after("kubernetes/kustomization.yaml", "FRONTROW_METRICS_LISTEN=0.0.0.0:"), port);
+    assert_eq!(number_after("kubernetes/deployment.yaml", "- name: metrics\n              containerPort:"), port);
+    for settings in SHIPPED {
+        let text = std::fs::read_to_string(deploy(settings)).unwrap();
+        assert!(!text.contains(&port.to_string()), "{settings}");
+    }
+    let policies = std::fs::read_to_string(deploy("kubernetes/networkpolicy.yaml")).unwrap();
+    let rule = format!("monitoring\n      ports:\n        - protocol: TCP\n          port: {port}\n");
+    assert!(policies.contains(&rule), "{policies}");
 }
 
 /// What a proxy's settings say of both backends, but for where the instances are.
