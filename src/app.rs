@@ -193,14 +193,12 @@ pub async fn serve(
     let (stop_workers, workers_stop) = watch::channel(false);
     let mut workers = workers::start(&app, config.retention(), &workers_stop);
     let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));
-    let mut sending = JoinSet::new();
     let tracer = config.otlp_endpoint.clone().map(|collector| {
-        let ids = app.office.ids.clone();
-        let (tracer, sender) = traces::start(collector, config.otlp_one_in, ids, clock.clone(), Arc::clone(&metrics));
-        sending.spawn(sender);
-        tracer
+        let choice = traces::Choice { one_in: config.otlp_one_in, trusted_proxies: config.trusted_proxies.clone() };
+        traces::start(collector, choice, app.office.ids.clone(), clock.clone(), Arc::clone(&metrics))
     });
-    let edge = Arc::new(edge_of(config, &metrics, clock).traced_by(tracer));
+    let tracer = tracer.transpose()?;
+    let edge = Arc::new(edge_of(config, &metrics, clock).traced_by(tracer.clone()));
     let apart = serve_metrics(Arc::clone(&app), config, metrics_socket, stop.clone(), Arc::clone(&edge));
     let router = public_router(app, config, edge);
     let limits = listener::Limits::new(config);
@@ -212,8 +210,10 @@ pub async fn serve(
     let bound = Duration::from_secs(u64::from(config.drain_seconds));
     tokio::time::timeout(bound, ended).await.context("the last batches took too long")??;
     drop(tasks);
-    // The traces of the last requests, if the collector takes them.
-    let _ = tokio::time::timeout(TRACES_SETTLE_MAX, sending.join_next()).await;
+    if let Some(tracer) = tracer {
+        // The traces of the last requests, if the collector takes them.
+        let _ = tokio::task::spawn_blocking(move || tracer.finish(TRACES_SETTLE_MAX)).await;
+    }
     queue.settle().await;
     if let Err(error) = store.settle().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");

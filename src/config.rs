@@ -336,7 +336,7 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub polls_per_second_per_token: u32,
-    /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8, with commas [default: none]
+    /// Proxies whose X-Forwarded-For and traceparent are believed: addresses or networks such as 10.0.0.0/8, with commas [default: none]
     #[arg(
         long,
         env = "FRONTROW_TRUSTED_PROXIES",

@@ -313,9 +313,7 @@ impl Seen {
             start: Instant::now(),
             current: Current { id: edge.id_for(request.headers()), edge: Arc::clone(edge) },
             method: request.method().clone(),
-            span: tracer.and_then(|tracer| {
-                tracer.begin(request.method(), route.as_ref().map(MatchedPath::as_str), request.headers())
-            }),
+            span: tracer.and_then(|tracer| tracer.begin(request, route.as_ref().map(MatchedPath::as_str))),
             route,
         }
     }

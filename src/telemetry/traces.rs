@@ -4,20 +4,31 @@
 //! or that the collector does not take, are dropped and counted. A trace helps to find what is slow; no book rests on it.
 
 mod export;
-mod wire;
+mod spans;
 
-pub use export::{Collector, start};
+pub use export::{Choice, Collector, start};
 
 use super::Metrics;
 use crate::clock::{Clock, Ids};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::{
+    extract::{ConnectInfo, Request},
+    http::{HeaderMap, HeaderName, Method, StatusCode},
+};
+use export::WAITING_MAX;
 use frontrow_domain::time::Time;
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{BatchSpanProcessor, SpanProcessor as _},
+};
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
 
 /// The header by which a proxy says which trace a request belongs to.
 const PARENT_HEADER: HeaderName = HeaderName::from_static("traceparent");
@@ -73,24 +84,27 @@ impl Ticket {
 /// Traces requests.
 #[derive(Debug)]
 pub struct Tracer {
-    requests: mpsc::Sender<Finished>,
-    /// Of so many requests one is traced, beside the slow and the failed.
-    one_in: u32,
+    /// What gathers finished spans, and sends them.
+    spans: BatchSpanProcessor,
+    /// How many of them are not sent yet.
+    waiting: Arc<AtomicUsize>,
+    choice: Choice,
     ids: Ids,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
 
 impl Tracer {
-    /// Begins the trace of a request, or goes on with the one that a proxy names; none for a route that is not traced.
+    /// Begins the trace of a request, or continues the one that a trusted proxy names; none for a route that is not
+    /// traced.
     #[must_use]
-    pub fn begin(self: &Arc<Self>, method: &Method, route: Option<&str>, headers: &HeaderMap) -> Option<RequestSpan> {
+    pub fn begin(self: &Arc<Self>, request: &Request, route: Option<&str>) -> Option<RequestSpan> {
         let route = route.filter(|route| route.starts_with(TRACED))?;
         let random = self.ids.secret();
         let (of_trace, rest) = random.split_first_chunk()?;
         let (own, rest) = rest.split_first_chunk()?;
         let (of_batches, _) = rest.split_first_chunk()?;
-        let parent = parent(headers);
+        let parent = if self.believes(request) { parent(request.headers()) } else { None };
         let trace = parent.map_or(u128::from_be_bytes(*of_trace), |(trace, _)| trace);
         Some(RequestSpan {
             tracer: Arc::clone(self),
@@ -100,8 +114,7 @@ impl Tracer {
                 span: u64::from_be_bytes(*own),
                 parent: parent.map(|(_, span)| span),
                 batches: u64::from_be_bytes(*of_batches),
-                name: format!("{method} {route}"),
-                method: method.clone(),
+                method: request.method().clone(),
                 route: route.to_owned(),
                 began_at: self.clock.wall(),
                 began: Instant::now(),
@@ -110,9 +123,38 @@ impl Tracer {
         })
     }
 
+    /// Whether the request comes from a proxy that is trusted. A client could choose a trace that is always told, and
+    /// put its requests into another's.
+    fn believes(&self, request: &Request) -> bool {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let proxies = &self.choice.trusted_proxies;
+        peer.is_some_and(|ConnectInfo(peer)| proxies.iter().any(|proxy| proxy.contains(peer.ip())))
+    }
+
     /// Whether a request is among those that are traced though nothing is wrong with it. The same for all spans of a trace.
     fn chooses(&self, trace: u128) -> bool {
-        trace.is_multiple_of(self.one_in.max(1).into())
+        trace.is_multiple_of(self.choice.one_in.max(1).into())
+    }
+
+    /// Hands the spans of a finished request over, if there is room for all of them.
+    fn tell(&self, head: &Head, answer: Option<Answered>, took: Duration, batches: &[BatchNote]) {
+        let count = batches.len() + 1;
+        let more = |waiting: usize| waiting.checked_add(count).filter(|waiting| *waiting <= WAITING_MAX);
+        if self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            self.metrics.spans_dropped.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+            return;
+        }
+        for span in spans::spans(head, answer, took, batches) {
+            self.spans.on_end(span);
+        }
+    }
+
+    /// Sends what waits, and ends. It blocks its thread, for so long at most.
+    ///
+    /// # Errors
+    /// Not everything was sent within that time.
+    pub fn finish(&self, within: Duration) -> OTelSdkResult {
+        self.spans.shutdown_with_timeout(within)
     }
 }
 
@@ -124,7 +166,6 @@ struct Head {
     parent: Option<u64>,
     /// The number of its first batch's span.
     batches: u64,
-    name: String,
     method: Method,
     route: String,
     began_at: Time,
@@ -137,16 +178,6 @@ struct Answered {
     status: StatusCode,
     code: Option<&'static str>,
     request_id: String,
-}
-
-/// A request that is over.
-#[derive(Debug)]
-struct Finished {
-    head: Head,
-    /// None if its client went away before.
-    answer: Option<Answered>,
-    took: Duration,
-    batches: Vec<BatchNote>,
 }
 
 /// A request that is traced. It is over when this is dropped.
@@ -178,17 +209,9 @@ impl Drop for RequestSpan {
         if !has_failed && took < SLOW && !self.tracer.chooses(head.trace) {
             return;
         }
-        let batches = std::mem::take(&mut *self.notes.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let spans = spans(&batches);
-        if self.tracer.requests.try_send(Finished { head, answer, took, batches }).is_err() {
-            self.tracer.metrics.spans_dropped.inc_by(spans);
-        }
+        let batches = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tracer.tell(&head, answer, took, &batches);
     }
-}
-
-/// How many spans a request has: its own, and one for each batch.
-fn spans(batches: &[BatchNote]) -> u64 {
-    u64::try_from(batches.len()).map_or(u64::MAX, |batches| batches.saturating_add(1))
 }
 
 /// The trace and the span that a request's `traceparent` names, as W3C's Trace Context has it. What cannot be read is no
@@ -216,7 +239,13 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::{body::Body, http::HeaderValue};
+    use opentelemetry::{SpanId, TraceId, trace::Status};
+    use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+    use std::sync::mpsc;
+
+    /// What has not happened by then never will, however busy the machine is.
+    const PATIENCE: Duration = Duration::from_mins(4);
 
     fn headers(values: &[&str]) -> HeaderMap {
         values.iter().map(|value| (PARENT_HEADER, HeaderValue::from_str(value).unwrap())).collect()
@@ -247,53 +276,115 @@ mod tests {
         assert_eq!(parent(&HeaderMap::new()), None);
     }
 
-    /// A tracer and what it hands over.
-    fn tracer(one_in: u32, room: usize) -> (Arc<Tracer>, mpsc::Receiver<Finished>, Arc<Metrics>) {
-        let (requests, finished) = mpsc::channel(room);
-        let metrics = Arc::new(Metrics::new());
+    /// An exporter that keeps what it is to send. It waits at a gate first, if there is one.
+    #[derive(Debug, Clone, Default)]
+    struct Kept {
+        spans: Arc<Mutex<Vec<SpanData>>>,
+        gate: Option<Arc<Mutex<mpsc::Receiver<()>>>>,
+    }
+
+    impl SpanExporter for Kept {
+        async fn export(&self, mut spans: Vec<SpanData>) -> OTelSdkResult {
+            if let Some(gate) = &self.gate {
+                let _ = gate.lock().unwrap().recv();
+            }
+            self.spans.lock().unwrap().append(&mut spans);
+            Ok(())
+        }
+    }
+
+    /// A tracer that believes the proxy 10.0.0.1.
+    fn tracer(one_in: u32, kept: &Kept) -> Arc<Tracer> {
         let (ids, clock) = (Ids::from_seed(1), Clock::manual(Time::from_micros(1)));
-        (Arc::new(Tracer { requests, one_in, ids, clock, metrics: Arc::clone(&metrics) }), finished, metrics)
+        let choice = Choice { one_in, trusted_proxies: vec!["10.0.0.1".parse().unwrap()] };
+        let spans = export::gathered(kept.clone());
+        Arc::new(Tracer { spans, waiting: Arc::default(), choice, ids, clock, metrics: Arc::new(Metrics::new()) })
+    }
+
+    /// The spans that a tracer has told until its end.
+    fn told(tracer: &Tracer, kept: &Kept) -> Vec<SpanData> {
+        tracer.finish(PATIENCE).unwrap();
+        std::mem::take(&mut kept.spans.lock().unwrap())
+    }
+
+    fn request(peer: &str, parent: Option<&str>) -> Request {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        let parent = parent.map(|parent| HeaderValue::from_str(parent).unwrap());
+        request.headers_mut().extend(parent.map(|parent| (PARENT_HEADER, parent)));
+        request
     }
 
     fn serve(tracer: &Arc<Tracer>, route: &str, status: StatusCode) {
-        if let Some(mut span) = tracer.begin(&Method::GET, Some(route), &HeaderMap::new()) {
+        if let Some(mut span) = tracer.begin(&request("192.0.2.1:1", None), Some(route)) {
             span.answered(status, None, "1".to_owned());
         }
     }
 
     #[test]
     fn of_many_requests_some_are_traced_and_of_the_failed_all() {
-        let (tracer, mut finished, _) = tracer(10, 1_000);
-        (0..200).for_each(|_| serve(&tracer, "/api/v1/points", StatusCode::OK));
-        let chosen = finished.len();
-        assert!((1..100).contains(&chosen), "{chosen} of 200");
-        serve(&tracer, "/api/v1/points", StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(finished.len(), chosen + 1);
-        serve(&tracer, "/readyz", StatusCode::SERVICE_UNAVAILABLE);
-        assert!(tracer.begin(&Method::GET, None, &HeaderMap::new()).is_none());
-        assert_eq!(finished.len(), chosen + 1, "probes are not traced");
-        let gone = tracer.begin(
-            &Method::GET,
-            Some("/api/v1/points"),
-            &headers(&[&format!("00-{}-{}-01", "0".repeat(31) + "a", "1".repeat(16))]),
-        );
-        drop(gone);
-        let last = std::iter::from_fn(|| finished.try_recv().ok()).last().unwrap();
-        assert_eq!((last.head.trace, last.answer.is_none()), (10, true), "one whose client went away is told as well");
+        let chosen = |fails: bool| {
+            let kept = Kept::default();
+            let tracer = tracer(10, &kept);
+            (0..200).for_each(|_| serve(&tracer, "/api/v1/points", StatusCode::OK));
+            if fails {
+                serve(&tracer, "/api/v1/points", StatusCode::SERVICE_UNAVAILABLE);
+            }
+            serve(&tracer, "/readyz", StatusCode::SERVICE_UNAVAILABLE);
+            assert!(tracer.begin(&request("192.0.2.1:1", None), None).is_none());
+            told(&tracer, &kept).len()
+        };
+        let (without, with) = (chosen(false), chosen(true));
+        assert!((1..100).contains(&without), "{without} of 200");
+        assert_eq!(with, without + 1, "a failed one is told, a probe is not");
+    }
+
+    #[test]
+    fn a_trace_is_continued_for_a_trusted_proxy_alone() {
+        let kept = Kept::default();
+        let tracer = tracer(10, &kept);
+        let chosen = format!("00-{:032x}-{:016x}-01", 10, 7);
+        for peer in ["10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
+            drop(tracer.begin(&request(peer, Some(&chosen)), Some("/api/v1/points")));
+        }
+        // A stranger who asks for a trace that is told is treated like all others.
+        for _ in 0..200 {
+            let stranger = tracer.begin(&request("10.0.0.2:1", Some(&chosen)), Some("/api/v1/points"));
+            stranger.unwrap().answered(StatusCode::OK, None, "stranger".to_owned());
+        }
+        let told = told(&tracer, &kept);
+        let continued = |span: &&SpanData| span.span_context.trace_id() == TraceId::from(10_u128);
+        let proxied: Vec<_> = told.iter().filter(continued).collect();
+        assert_eq!(proxied.len(), 2, "of the proxy's both, of the stranger's none");
+        assert!(proxied.iter().all(|span| span.parent_span_id == SpanId::from(7_u64)));
+        assert_eq!(proxied[0].status, Status::error("the client went away"), "one whose client went away is told");
+        let strangers = &told[2..];
+        assert!((1..100).contains(&strangers.len()), "{} of 200", strangers.len());
+        assert!(strangers.iter().all(|span| span.parent_span_id == SpanId::INVALID));
     }
 
     #[tokio::test]
     async fn what_has_no_room_is_dropped_and_counted_with_its_batches() {
-        let (tracer, finished, metrics) = tracer(1, 1);
-        serve(&tracer, "/api/v1/points", StatusCode::OK);
-        let span = tracer.begin(&Method::GET, Some("/api/v1/points"), &HeaderMap::new()).unwrap();
-        span.around(async {
-            let ticket = ticket().unwrap();
-            (0..BATCHES_MAX + 5).for_each(|_| ticket.note(Instant::now(), 3, None));
-        })
-        .await;
-        drop(span);
+        let (open, gate) = mpsc::channel();
+        let kept = Kept { gate: Some(Arc::new(Mutex::new(gate))), ..Kept::default() };
+        let tracer = tracer(1, &kept);
+        let with_batches = async || {
+            let span = tracer.begin(&request("192.0.2.1:1", None), Some("/api/v1/points")).unwrap();
+            span.around(async {
+                let ticket = ticket().unwrap();
+                (0..BATCHES_MAX + 5).for_each(|_| ticket.note(Instant::now(), 3, None));
+            })
+            .await;
+        };
+        for _ in 0..WAITING_MAX / (BATCHES_MAX + 1) {
+            with_batches().await;
+        }
         assert!(ticket().is_none(), "outside of a traced request there is nothing to note");
-        assert_eq!((finished.len(), metrics.spans_dropped.get()), (1, 17));
+        assert_eq!(tracer.metrics.spans_dropped.get(), 0);
+        with_batches().await;
+        assert_eq!(tracer.metrics.spans_dropped.get(), 17);
+        drop(open);
+        let told = tokio::task::spawn_blocking(move || told(&tracer, &kept).len()).await.unwrap();
+        assert_eq!(told, WAITING_MAX / (BATCHES_MAX + 1) * (BATCHES_MAX + 1));
     }
 }

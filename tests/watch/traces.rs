@@ -1,10 +1,29 @@
 //! Traces, as a collector gets them.
 
-use crate::support::{START, Server};
+use crate::support::{START, Server, eventually};
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request},
+    http::StatusCode,
+};
+use frontrow::{
+    clock::{Clock, Ids},
+    telemetry::{
+        Metrics,
+        traces::{self, Choice},
+    },
+};
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1 as proto,
+};
+use prost::Message as _;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -60,125 +79,47 @@ impl Collector {
     }
 }
 
-/// A field of a message: a number, or bytes.
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Value<'a> {
-    fn bytes(&self) -> &'a [u8] {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Number(number) => panic!("{number} is no message"),
-        }
-    }
-
-    fn number(&self) -> u64 {
-        match self {
-            Self::Number(number) => *number,
-            Self::Bytes(bytes) => panic!("{bytes:?} is no number"),
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.bytes().to_vec()).unwrap()
-    }
-}
-
-fn varint(bytes: &mut &[u8]) -> u64 {
-    let (mut number, mut shift) = (0, 0);
-    loop {
-        let (byte, rest) = bytes.split_first().unwrap();
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            return number;
-        }
-    }
-}
-
-/// The fields of a message in the encoding of Protocol Buffers, in their order.
-fn fields(mut bytes: &[u8]) -> Vec<(u64, Value<'_>)> {
-    let mut fields = Vec::new();
-    while !bytes.is_empty() {
-        let key = varint(&mut bytes);
-        let value = match key & 7 {
-            0 => Value::Number(varint(&mut bytes)),
-            1 => {
-                let (number, rest) = bytes.split_first_chunk().unwrap();
-                bytes = rest;
-                Value::Number(u64::from_le_bytes(*number))
-            }
-            2 => {
-                let length = usize::try_from(varint(&mut bytes)).unwrap();
-                let (value, rest) = bytes.split_at(length);
-                bytes = rest;
-                Value::Bytes(value)
-            }
-            kind => panic!("there are no values of kind {kind}"),
-        };
-        fields.push((key >> 3, value));
-    }
-    fields
-}
-
-fn all(message: &[u8], number: u64) -> impl Iterator<Item = Value<'_>> {
-    fields(message).into_iter().filter(move |(field, _)| *field == number).map(|(_, value)| value)
-}
-
-fn one(message: &[u8], number: u64) -> Option<Value<'_>> {
-    all(message, number).next()
-}
-
+/// A span with its attributes by name.
 #[derive(Debug, Clone)]
 struct Span {
-    trace: Vec<u8>,
-    id: Vec<u8>,
-    parent: Vec<u8>,
-    name: String,
-    kind: u64,
-    began: u64,
-    ended: u64,
-    attributes: BTreeMap<String, String>,
-    has_failed: bool,
+    of: proto::Span,
+    attributes: BTreeMap<String, Value>,
 }
 
-fn attributes(message: &[u8], number: u64) -> BTreeMap<String, String> {
-    let pair = |pair: Value<'_>| {
-        let value = one(pair.bytes(), 2).unwrap();
-        let value = match one(value.bytes(), 1) {
-            Some(text) => text.text(),
-            None => one(value.bytes(), 3).unwrap().number().to_string(),
-        };
-        (one(pair.bytes(), 1).unwrap().text(), value)
-    };
-    all(message, number).map(pair).collect()
+impl Span {
+    fn text(&self, name: &str) -> Option<&str> {
+        match self.attributes.get(name) {
+            Some(Value::StringValue(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        match self.attributes.get(name) {
+            Some(Value::IntValue(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.of.status.as_ref().is_some_and(|status| status.code() == proto::status::StatusCode::Error)
+    }
+}
+
+fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, Value> {
+    pairs.into_iter().map(|pair| (pair.key, pair.value.unwrap().value.unwrap())).collect()
 }
 
 fn spans(message: &[u8]) -> Vec<Span> {
     let mut spans = Vec::new();
-    for resource_spans in all(message, 1) {
-        let resource = attributes(one(resource_spans.bytes(), 1).unwrap().bytes(), 1);
-        assert_eq!(resource["service.name"], "frontrow");
-        assert_eq!(resource["service.version"], env!("CARGO_PKG_VERSION"));
-        for scope_spans in all(resource_spans.bytes(), 2) {
-            spans.extend(all(scope_spans.bytes(), 2).map(|span| {
-                let span = span.bytes();
-                let bytes = |number| one(span, number).map_or(Vec::new(), |value| value.bytes().to_vec());
-                Span {
-                    trace: bytes(1),
-                    id: bytes(2),
-                    parent: bytes(4),
-                    name: one(span, 5).unwrap().text(),
-                    kind: one(span, 6).unwrap().number(),
-                    began: one(span, 7).unwrap().number(),
-                    ended: one(span, 8).unwrap().number(),
-                    attributes: attributes(span, 9),
-                    has_failed: one(span, 15).is_some(),
-                }
-            }));
+    for of_resource in ExportTraceServiceRequest::decode(message).unwrap().resource_spans {
+        let resource = attributes(of_resource.resource.unwrap().attributes);
+        assert_eq!(resource["service.name"], Value::StringValue("frontrow".to_owned()));
+        assert_eq!(resource["service.version"], Value::StringValue(env!("CARGO_PKG_VERSION").to_owned()));
+        assert!(resource.contains_key("service.instance.id"));
+        for mut span in of_resource.scope_spans.into_iter().flat_map(|of_scope| of_scope.spans) {
+            let attributes = attributes(std::mem::take(&mut span.attributes));
+            spans.push(Span { of: span, attributes });
         }
     }
     spans
@@ -187,7 +128,7 @@ fn spans(message: &[u8]) -> Vec<Span> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_gets_each_request_with_the_batch_that_its_command_was_in() {
     let collector = Collector::start().await;
-    let server = Server::with(&[("--otlp-endpoint", &collector.url())]).await;
+    let server = Server::with(&[("--otlp-endpoint", &collector.url()), ("--trusted-proxies", "127.0.0.1")]).await;
     let hall = server.hall(1).await;
     let buyer = server.buyer_with("buyer", 1_000_000).await;
     let token = buyer.enter(None).await;
@@ -197,37 +138,91 @@ async fn a_collector_gets_each_request_with_the_batch_that_its_command_was_in() 
     let id = answer.header("x-request-id").unwrap().to_owned();
     answer.expect(201);
     buyer.hold("x", hall.seats[0]).await.problem(403, "token_invalid");
+
+    let refusal = |span: &Span| span.text("frontrow.code").is_some();
+    let spans = eventually("the spans are with the collector", async || {
+        let spans = collector.spans();
+        spans.iter().any(refusal).then_some(spans)
+    })
+    .await;
     let metrics = crate::scrape(&server).await;
     assert!(metrics.contains("\nfrontrow_spans_dropped_total 0\n"), "{metrics}");
-    // What was not sent yet is sent at the stop.
     server.close().await;
 
-    let spans = collector.spans();
-    let held = spans.iter().find(|span| span.attributes.get("frontrow.request_id") == Some(&id)).unwrap();
-    assert_eq!((held.name.as_str(), held.kind, held.has_failed), ("POST /api/v1/reservations", 2, false));
+    let held = spans.iter().find(|span| span.text("frontrow.request_id") == Some(&id)).unwrap();
+    assert_eq!((&*held.of.name, held.of.kind()), ("POST /api/v1/reservations", proto::span::SpanKind::Server));
+    assert!(!held.has_failed());
     let hex = |digits: &str| u128::from_str_radix(digits, 16).unwrap().to_be_bytes();
-    assert_eq!((&*held.trace, &*held.parent), (&hex(parent.0)[..], &hex(parent.1)[8..]));
-    assert_eq!(held.attributes["http.request.method"], "POST");
-    assert_eq!(held.attributes["http.route"], "/api/v1/reservations");
-    assert_eq!(held.attributes["http.response.status_code"], "201");
-    let batches: Vec<_> = spans.iter().filter(|span| span.parent == held.id).collect();
+    assert_eq!((&*held.of.trace_id, &*held.of.parent_span_id), (&hex(parent.0)[..], &hex(parent.1)[8..]));
+    assert_eq!(held.text("http.request.method"), Some("POST"));
+    assert_eq!(held.text("http.route"), Some("/api/v1/reservations"));
+    assert_eq!(held.number("http.response.status_code"), Some(201));
+    let batches: Vec<_> = spans.iter().filter(|span| span.of.parent_span_id == held.of.span_id).collect();
     assert_eq!(batches.len(), 1);
     let batch = batches[0];
-    assert_eq!((batch.name.as_str(), batch.kind, &batch.trace), ("batch", 1, &held.trace));
-    assert_eq!(batch.attributes["frontrow.batch.commands"], "1");
-    assert!(batch.attributes.contains_key("frontrow.batch.waited_us"));
-    assert!(held.began <= batch.began && batch.began <= batch.ended && batch.ended <= held.ended);
+    assert_eq!((&*batch.of.name, batch.of.kind()), ("batch", proto::span::SpanKind::Internal));
+    assert_eq!(batch.of.trace_id, held.of.trace_id);
+    assert_eq!(batch.number("frontrow.batch.commands"), Some(1));
+    assert!(batch.number("frontrow.batch.waited_us").is_some());
+    let times = [&held.of, &batch.of].map(|span| (span.start_time_unix_nano, span.end_time_unix_nano));
+    let [(began, ended), (batch_began, batch_ended)] = times;
+    assert!(began <= batch_began && batch_began <= batch_ended && batch_ended <= ended, "{times:?}");
     let start = u64::try_from(START.micros() * 1_000).unwrap();
-    assert!((start..start + 3_600_000_000_000).contains(&held.began), "the time is the clock's: {}", held.began);
+    assert!((start..start + 3_600_000_000_000).contains(&began), "the time is the clock's: {began}");
 
-    let refused = spans.iter().find(|span| span.attributes.contains_key("frontrow.code")).unwrap();
-    assert_eq!(refused.attributes["frontrow.code"], "token_invalid");
-    assert!(!refused.has_failed, "a refusal is no failure");
-    assert!(spans.iter().all(|span| span.name == "batch" || span.name.contains(" /api/v1/")), "no probe, no scrape");
-    let ids: std::collections::BTreeSet<_> = spans.iter().map(|span| span.id.clone()).collect();
+    let refused = spans.iter().find(|span| refusal(span)).unwrap();
+    assert_eq!(refused.text("frontrow.code"), Some("token_invalid"));
+    assert!(!refused.has_failed(), "a refusal is no failure");
+    let is_ours = |span: &Span| span.of.name == "batch" || span.of.name.contains(" /api/v1/");
+    assert!(spans.iter().all(is_ours), "no probe, no scrape");
+    let ids: std::collections::BTreeSet<_> = spans.iter().map(|span| span.of.span_id.clone()).collect();
     assert_eq!(ids.len(), spans.len(), "every span has a number of its own");
     let said = String::from_utf8_lossy(&collector.messages.lock().unwrap().concat()).into_owned();
     assert!(!said.contains(&token) && !said.contains(buyer.secret()), "no secret is in a trace");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strangers_trace_is_not_continued() {
+    let collector = Collector::start().await;
+    // No peer is a proxy that is trusted. The id is one that is always told.
+    let server = Server::with(&[("--otlp-endpoint", &collector.url()), ("--otlp-one-in", "2")]).await;
+    let buyer = server.buyer("buyer").await;
+    let (trace, span) = (format!("{:032x}", 2), "b7ad6b7169203331");
+    let spans = eventually("some requests are told", async || {
+        let call = buyer.call(reqwest::Method::GET, "/points").header("traceparent", &format!("00-{trace}-{span}-01"));
+        call.send().await.expect(200);
+        let mut spans = collector.spans();
+        spans.retain(|span| span.of.name == "GET /api/v1/points");
+        (spans.len() >= 3).then_some(spans)
+    })
+    .await;
+    server.close().await;
+    for span in &spans {
+        assert_eq!(span.of.parent_span_id, [0_u8; 0], "{span:?}");
+        assert_ne!(span.of.trace_id, 2_u128.to_be_bytes(), "{span:?}");
+    }
+    let traces: std::collections::BTreeSet<_> = spans.iter().map(|span| span.of.trace_id.clone()).collect();
+    assert_eq!(traces.len(), spans.len(), "each is a trace of its own");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_sent_yet_is_sent_at_the_end() {
+    let collector = Collector::start().await;
+    let choice = Choice { one_in: 1, trusted_proxies: Vec::new() };
+    let (ids, metrics) = (Ids::from_seed(1), Arc::new(Metrics::new()));
+    let clock = Clock::manual(START);
+    let tracer = traces::start(collector.url().parse().unwrap(), choice, ids, clock, Arc::clone(&metrics)).unwrap();
+    for _ in 0..700 {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(collector.address));
+        let mut span = tracer.begin(&request, Some("/api/v1/points")).unwrap();
+        span.answered(StatusCode::OK, None, "1".to_owned());
+    }
+    // More than one message takes, and before the time at which it would be sent.
+    let patience = Duration::from_mins(4);
+    tokio::task::spawn_blocking(move || tracer.finish(patience)).await.unwrap().unwrap();
+    assert_eq!(collector.spans().len(), 700);
+    assert_eq!((metrics.spans_sent.get(), metrics.spans_dropped.get()), (700, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -236,7 +231,7 @@ async fn a_collector_that_is_away_costs_spans_and_nothing_else() {
     let server = Server::with(&[("--otlp-endpoint", &format!("http://{address}"))]).await;
     let hall = server.hall(1).await;
     server.buyer_with("buyer", 1_000_000).await.buy(hall.seats[0]).await;
-    crate::support::eventually("the spans are counted as dropped", async || {
+    eventually("the spans are counted as dropped", async || {
         let text = crate::scrape(&server).await;
         let dropped = text.lines().find_map(|line| line.strip_prefix("frontrow_spans_dropped_total ")).unwrap();
         (dropped != "0").then_some(())

@@ -1,29 +1,39 @@
-//! Sends what was traced to a collector.
+//! Gathers spans and sends them to a collector: the SDK of `OpenTelemetry` does both, in a thread of its own.
 
-use super::{Finished, Tracer, spans, wire};
+use super::Tracer;
 use crate::{
     clock::{Clock, Ids},
+    http::limit::AddressRange,
     telemetry::Metrics,
 };
 use anyhow::Context as _;
-use axum::http::{Request, Uri, header};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use std::{fmt, future::Future, str::FromStr, sync::Arc, time::Duration};
-use tokio::{
-    net::TcpStream,
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, timeout, timeout_at},
+use async_trait::async_trait;
+use axum::http::Uri;
+use opentelemetry::KeyValue;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, hyper::HyperClient};
+use opentelemetry_otlp::{Protocol, RetryPolicy, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter},
 };
+use std::{
+    collections::HashMap,
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::runtime::Handle;
 
-/// How many requests may wait to be sent. With their batches they take a kilobyte or so each.
-const WAITING_MAX: usize = 4_096;
-/// How many requests one message has at most.
-const REQUESTS_PER_MESSAGE_MAX: usize = 512;
-/// How long the first request of a message waits for others.
+/// How many spans may wait to be sent, or for the collector's answer. They take a kilobyte or so each.
+pub(super) const WAITING_MAX: usize = 4_096;
+/// How many spans one message has at most.
+const SPANS_PER_MESSAGE_MAX: usize = 512;
+/// How long the first span of a message waits for others.
 const GATHER: Duration = Duration::from_secs(1);
 /// How long a collector has to take one message.
 const SEND_MAX: Duration = Duration::from_secs(5);
@@ -31,7 +41,7 @@ const SEND_MAX: Duration = Duration::from_secs(5);
 /// Where a collector takes traces by OTLP over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collector {
-    /// With its port, as it is connected to and as it stands in `Host`.
+    /// With its port.
     authority: String,
     path: String,
 }
@@ -61,74 +71,119 @@ impl fmt::Display for Collector {
     }
 }
 
-/// A tracer for one of `one_in` requests, and what sends its traces: it ends when the tracer and all its requests are
-/// gone and all is sent.
-#[must_use = "without the second nothing is sent"]
+/// Which requests are traced.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// Of so many requests one is traced, beside the slow and the failed.
+    pub one_in: u32,
+    /// The proxies whose `traceparent` is believed.
+    pub trusted_proxies: Vec<AddressRange>,
+}
+
+/// A tracer whose spans go to this collector. Call it on a runtime, on which they are sent.
+///
+/// # Errors
+/// The process's environment asks the exporter for something it cannot do, such as packed messages.
 pub fn start(
     collector: Collector,
-    one_in: u32,
+    choice: Choice,
     ids: Ids,
     clock: Clock,
     metrics: Arc<Metrics>,
-) -> (Arc<Tracer>, impl Future<Output = ()> + Send + 'static) {
-    let (requests, finished) = mpsc::channel(WAITING_MAX);
+) -> anyhow::Result<Arc<Tracer>> {
     let instance = ids.uuid(clock.now()).to_string();
-    let tracer = Tracer { requests, one_in, ids, clock, metrics: Arc::clone(&metrics) };
-    (Arc::new(tracer), export(collector, instance, finished, metrics))
+    let client =
+        OnRuntime { runtime: Handle::try_current()?, client: HyperClient::with_default_connector(SEND_MAX, None) };
+    let mut exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_endpoint(collector.to_string())
+        .with_protocol(Protocol::HttpBinary)
+        .with_timeout(SEND_MAX)
+        .with_http_client(client)
+        // There is one message a second: no connection is kept for the next, which could meet its end.
+        .with_headers(HashMap::from([("connection".to_owned(), "close".to_owned())]))
+        // What comes meanwhile would wait with it, and a stop as well.
+        .with_retry_policy(RetryPolicy::default().with_max_retries(0))
+        .build()
+        .context("cannot send traces")?;
+    exporter.set_resource(
+        &Resource::builder_empty()
+            .with_service_name("frontrow")
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .with_attribute(KeyValue::new("service.instance.id", instance))
+            .build(),
+    );
+    let waiting = Arc::default();
+    let counted = Counted {
+        exporter,
+        collector,
+        waiting: Arc::clone(&waiting),
+        metrics: Arc::clone(&metrics),
+        lost: AtomicU64::new(0),
+    };
+    Ok(Arc::new(Tracer { spans: gathered(counted), waiting, choice, ids, clock, metrics }))
 }
 
-async fn export(collector: Collector, instance: String, mut finished: mpsc::Receiver<Finished>, metrics: Arc<Metrics>) {
-    let mut requests = Vec::new();
-    let mut lost = 0_u64;
-    while finished.recv_many(&mut requests, REQUESTS_PER_MESSAGE_MAX).await > 0 {
-        let until = Instant::now() + GATHER;
-        while requests.len() < REQUESTS_PER_MESSAGE_MAX {
-            let room = REQUESTS_PER_MESSAGE_MAX - requests.len();
-            match timeout_at(until, finished.recv_many(&mut requests, room)).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
-            }
-        }
-        let count = requests.iter().map(|request| spans(&request.batches)).sum();
-        let message = wire::encode(&requests, &instance);
-        requests.clear();
-        let sent = timeout(SEND_MAX, send(&collector, message)).await.context("it does not answer").flatten();
-        match sent {
+/// Hands spans to the exporter, many at a time.
+pub(super) fn gathered<E: SpanExporter + 'static>(exporter: E) -> BatchSpanProcessor {
+    let config = BatchConfigBuilder::default()
+        .with_max_queue_size(WAITING_MAX)
+        .with_max_export_batch_size(SPANS_PER_MESSAGE_MAX)
+        .with_scheduled_delay(GATHER);
+    BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build()
+}
+
+/// An exporter whose spans are counted, and whose failures are in the log when they begin and when they end.
+#[derive(Debug)]
+struct Counted<E> {
+    exporter: E,
+    collector: Collector,
+    waiting: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+    /// How many spans were dropped since the last that were sent.
+    lost: AtomicU64,
+}
+
+impl<E: SpanExporter> SpanExporter for Counted<E> {
+    async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+        let len = spans.len();
+        let count = u64::try_from(len).unwrap_or(u64::MAX);
+        let sent = self.exporter.export(spans).await;
+        self.waiting.fetch_sub(len, Ordering::Relaxed);
+        let collector = &self.collector;
+        match &sent {
             Ok(()) => {
-                metrics.spans_sent.inc_by(count);
+                self.metrics.spans_sent.inc_by(count);
+                let lost = self.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
                     tracing::info!(%collector, lost, "traces are sent again");
-                    lost = 0;
                 }
             }
             Err(error) => {
-                metrics.spans_dropped.inc_by(count);
-                if lost == 0 {
-                    tracing::warn!(%collector, error = format!("{error:#}"), "traces cannot be sent, and are dropped");
+                self.metrics.spans_dropped.inc_by(count);
+                if self.lost.fetch_add(count, Ordering::Relaxed) == 0 {
+                    tracing::warn!(%collector, %error, "traces cannot be sent, and are dropped");
                 }
-                lost += count;
             }
         }
+        sent
     }
 }
 
-/// Sends one message over a connection of its own: there is one a second.
-async fn send(collector: &Collector, message: Vec<u8>) -> anyhow::Result<()> {
-    let stream = TcpStream::connect(&collector.authority).await.context("it cannot be reached")?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::post(&collector.path)
-        .header(header::HOST, &collector.authority)
-        .header(header::CONTENT_TYPE, "application/x-protobuf")
-        .header(header::CONNECTION, "close")
-        .body(Full::new(Bytes::from(message)))?;
-    // It ends with this, also where the answer took too long.
-    let mut driver = JoinSet::new();
-    driver.spawn(async move {
-        let _ = connection.await;
-    });
-    let answer = sender.send_request(request).await?;
-    anyhow::ensure!(answer.status().is_success(), "it answers {}", answer.status());
-    Ok(())
+/// A client that works on the runtime. The SDK's thread, which asks it, is none of the runtime's.
+#[derive(Debug)]
+struct OnRuntime {
+    runtime: Handle,
+    client: HyperClient,
+}
+
+#[async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        let answer = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
+        answer.inspect_err(|error| tracing::debug!(%error, "a message to the collector of traces failed"))
+    }
 }
 
 #[cfg(test)]
