@@ -480,7 +480,7 @@ pub struct ConcertChange {
     /// Why, for the buyers; `Some(None)` takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<Option<String>>,
-    /// Gives it a room of its own with this cap, before its sale opens.
+    /// Gives it a room of its own with this cap, before its sale has ever opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_room_max_active: Option<i64>,
 }

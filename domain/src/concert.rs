@@ -217,6 +217,8 @@ pub struct Concert {
     pub opens_at: Time,
     /// When the sale closes.
     pub closes_at: Time,
+    /// When the sale had opened before an operator put `opens_at` off; none if that was never done after the opening.
+    pub opened_at: Option<Time>,
     /// Whether `closes_at` moves with the start.
     pub closing: Closing,
     /// The waiting room that leads to its seats: 0 for the house room, or its own number.
@@ -250,6 +252,20 @@ impl Concert {
     #[must_use]
     pub fn seen_at(&self, now: Time) -> Self {
         Self { status: self.status_at(now), ..self.clone() }
+    }
+
+    /// When its sale opened, if it was ever open up to `now`: buyers may then hold seats by tokens of its room.
+    #[must_use]
+    pub fn sale_opened_at(&self, now: Time) -> Option<Time> {
+        self.opened_at.or_else(|| (now >= self.opens_at).then_some(self.opens_at))
+    }
+
+    /// Puts the opening of the sale at another moment. That it has been open before is remembered.
+    pub fn open_at(&mut self, opens_at: Time, now: Time) {
+        if now < opens_at {
+            self.opened_at = self.sale_opened_at(now);
+        }
+        self.opens_at = opens_at;
     }
 
     /// Refuses unless the sale is open at `now`.

@@ -3,7 +3,7 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Outcome},
+    command::{Command, ConcertChange, NewConcert, Outcome},
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     refusal::Refusal,
@@ -179,23 +179,51 @@ fn whoever_holds_a_seat_hears_so_and_not_what_strangers_hear() {
     office.expect(JUNHO, hold(other, &[1]), "seat_held");
 }
 
+fn opening(micros: i64) -> ConcertChange {
+    ConcertChange { opens_at: Some(at(micros)), ..ConcertChange::default() }
+}
+
+fn room(max_active: i64) -> ConcertChange {
+    ConcertChange { own_room_max_active: Some(max_active), ..ConcertChange::default() }
+}
+
+#[test]
+fn a_concert_whose_sale_was_ever_open_stays_in_the_house_room_with_its_holds() {
+    let (mut office, token) = Office::with_hold(MINJI, &[1]);
+    let opened = Refusal::SaleOpened { opened_at: at(0) };
+    let refused =
+        |office: &mut Office, change| assert_eq!(office.ask(BOSS, update_concert(1, change)), Err(opened.clone()));
+    refused(&mut office, room(5));
+    refused(&mut office, ConcertChange { opens_at: Some(at(DAY)), ..room(5) });
+    // Put off, and put off once more.
+    for opens_at in [DAY, 2 * DAY] {
+        office.expect(BOSS, update_concert(1, opening(opens_at)), "concert");
+        refused(&mut office, room(5));
+    }
+    office.expect(MINJI, pay(token, &[1]), "paid");
+    // Open anew, and not for the first time.
+    office.at(2 * DAY);
+    refused(&mut office, room(5));
+}
+
 #[test]
 fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
     let mut office = Office::new();
-    let later = ConcertChange { opens_at: Some(at(DAY)), ..ConcertChange::default() };
-    let room = |max_active| ConcertChange { own_room_max_active: Some(max_active), ..ConcertChange::default() };
-    office.expect(BOSS, update_concert(1, room(5)), "sale_opened");
-    // To put the opening off in the same call does not undo that the sale has begun.
-    office.expect(BOSS, update_concert(1, ConcertChange { opens_at: Some(at(DAY)), ..room(5) }), "sale_opened");
-    office.expect(BOSS, update_concert(1, later), "concert");
-    office.expect(BOSS, update_concert(1, room(-1)), "malformed");
-    let Ok(Outcome::Concert(concert)) = office.ask(BOSS, update_concert(1, room(5))) else { panic!() };
-    assert_eq!(concert.room_id, RoomId::new(1));
+    let later = NewConcert { opens_at: at(DAY), ..new_concert(None) };
+    office.expect(BOSS, Command::CreateConcert(later), "concert");
+    office.expect(BOSS, add_seats(3, [1]), "seats_added");
+    office.expect(BOSS, update_concert(3, room(-1)), "malformed");
+    // Moved before it came, the opening leaves no trace.
+    office.expect(BOSS, update_concert(3, opening(DAY / 2)), "concert");
+    office.expect(BOSS, update_concert(3, opening(DAY)), "concert");
+    let Ok(Outcome::Concert(concert)) = office.ask(BOSS, update_concert(3, room(5))) else { panic!() };
+    assert_eq!((concert.room_id, concert.opened_at), (RoomId::new(3), None));
     let own = office.room(concert.room_id);
     assert_eq!((own.max_active, own.opens_at, own.closes_at), (5, Some(at(DAY)), Some(at(CLOSES))));
-    office.expect(BOSS, update_concert(1, room(9)), "malformed");
-    office.expect(BOSS, update_concert(2, room(9)), "malformed");
+    for concert in [2, 3] {
+        office.expect(BOSS, update_concert(concert, room(9)), "malformed");
+    }
     office.at(DAY);
     let token = office.active(MINJI, concert.room_id);
-    office.expect(MINJI, hold(token, &[1]), "held");
+    office.expect(MINJI, hold(token, &[10]), "held");
 }

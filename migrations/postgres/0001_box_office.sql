@@ -242,6 +242,8 @@ CREATE TABLE concert (
     base_price   bigint NOT NULL CONSTRAINT concert_base_price CHECK (base_price >= 0),
     opens_at     bigint NOT NULL,
     closes_at    bigint NOT NULL CONSTRAINT concert_opens_before_it_closes CHECK (opens_at < closes_at),
+    -- When the sale had opened before opens_at was put off.
+    opened_at    bigint,
     room_id      bigint NOT NULL REFERENCES room (room_id)
         CONSTRAINT concert_room CHECK (room_id IN (0, concert_id)),
     status       text   NOT NULL CONSTRAINT concert_status CHECK (

@@ -54,6 +54,7 @@ pub const SQLITE: &[Migration] = &[
         name: "concerts_by_start",
         sql: include_str!("../../migrations/sqlite/0015_concerts_by_start.sql"),
     },
+    Migration { version: 16, name: "opened_sales", sql: include_str!("../../migrations/sqlite/0016_opened_sales.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

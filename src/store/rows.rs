@@ -18,7 +18,7 @@ macro_rules! concert_columns {
     () => {
         "concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at, base_price, \
          opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing, status_reason, \
-         refund_all_at, wound_up_at"
+         refund_all_at, wound_up_at, opened_at"
     };
 }
 
@@ -159,6 +159,7 @@ macro_rules! readers {
                 status_reason: row.$get(18)?,
                 refund_all_at: time_or_none(row, 19)?,
                 wound_up_at: time_or_none(row, 20)?,
+                opened_at: time_or_none(row, 21)?,
             })
         }
 

@@ -196,6 +196,7 @@ pub(super) const TABLES: &[Table] = &[
             text("status_reason"),
             number("refund_all_at"),
             number("wound_up_at"),
+            number("opened_at"),
         ],
     ),
     table(

@@ -61,6 +61,7 @@ macro_rules! conformance {
                 what_operators_correct_of_seats_is_read_back,
                 a_free_seat_is_paid_and_given_back_without_a_movement,
                 a_concert_moves_into_a_room_of_its_own,
+                a_sale_that_was_put_off_after_it_had_opened_is_remembered,
                 a_correction_takes_what_there_is_and_the_rest_is_owed,
                 a_concerts_own_room_follows_its_sale,
                 who_let_a_seat_go_and_how_often_a_token_held_are_read_back,

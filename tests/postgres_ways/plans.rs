@@ -70,7 +70,7 @@ INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NUL
 SELECT setval('room_position_0', ROWS);
 UPDATE room SET cursor = ROWS / 2 + 800, active = 800;
 INSERT INTO concert SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00',
-        '22:00:00', T0 + 3000000000000, 1000, T0, T0 + 2000000000000, 0, 'scheduled', T0, T0, T0 + 3007200000000, 'apart', NULL, NULL, NULL
+        '22:00:00', T0 + 3000000000000, 1000, T0, T0 + 2000000000000, NULL, 0, 'scheduled', T0, T0, T0 + 3007200000000, 'apart', NULL, NULL, NULL
     FROM generate_series(1, ROWS / 50) AS n;
 INSERT INTO seat SELECT n, (n - 1) / 50 + 1, (n - 1) % 50 + 1, 1000, 'sold', n, NULL, 'Floor', 'A', n::text, 'VIP', T0, T0
     FROM generate_series(1, ROWS) AS n;

@@ -45,6 +45,7 @@ pub(super) fn create(world: &mut World, caller: Caller, new: &NewConcert) -> Dec
         base_price: new.base_price,
         opens_at: new.opens_at,
         closes_at,
+        opened_at: None,
         closing,
         room_id: RoomId::HOUSE,
         status: ConcertStatus::Scheduled,
@@ -75,18 +76,18 @@ fn open_own_room(world: &mut World, concert: &mut Concert, max_active: i64) {
     concert.room_id = room_id;
 }
 
-/// That a concert may leave the house room. Once its sale is open, buyers hold seats with the house room's tokens and
-/// wait there for a turn: a room of its own would take both from them.
+/// That a concert may leave the house room. Once its sale was open, buyers may hold seats with the house room's tokens and
+/// wait there for a turn, whatever the opening time says by now: a room of its own would take both from them.
 fn check_may_move_out(concert: &Concert, max_active: i64, now: Time) -> Result<(), Refusal> {
     check_max_active(max_active)?;
     concert.check_takes_place()?;
     if concert.room_id != RoomId::HOUSE {
         return Err(malformed("The concert has a room of its own: change the room."));
     }
-    if now >= concert.opens_at {
-        return Err(Refusal::SaleOpened { opened_at: concert.opens_at });
+    match concert.sale_opened_at(now) {
+        Some(opened_at) => Err(Refusal::SaleOpened { opened_at }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What every concert must be.
@@ -166,7 +167,6 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
         status_reason,
         own_room_max_active,
     } = change.clone();
-    // By the opening time so far: a change that puts it off does not undo that the sale has begun.
     if let Some(max_active) = own_room_max_active {
         check_may_move_out(&concert, max_active, world.now)?;
     }
@@ -185,7 +185,9 @@ pub(super) fn update(world: &mut World, caller: Caller, id: ConcertId, change: &
             .map_err(|reason| malformed(format!("The concert's {} {reason}.", reason.field())))?;
     }
     concert.base_price = base_price.unwrap_or(concert.base_price);
-    concert.opens_at = opens_at.unwrap_or(concert.opens_at);
+    if let Some(opens_at) = opens_at {
+        concert.open_at(opens_at, world.now);
+    }
     match closes_at {
         None => {}
         Some(None) => concert.closing = Closing::WithStart,

@@ -45,7 +45,7 @@ fn state(schema: &str) -> Option<Value> {
             "starts_at": "2027-03-01T11:00:00.000000Z", "ends_at": "2027-03-01T13:30:00.000000Z",
             "opens_at": "2027-02-01T01:00:00.000000Z", "closes_at": "2027-03-01T11:00:00.000000Z",
             "closing": "with_start", "room_id": 1, "status": "scheduled", "status_reason": null,
-            "refund_all_at": null, "wound_up_at": null,
+            "refund_all_at": null, "wound_up_at": null, "opened_at": null,
             "created_at": "2027-01-15T08:00:00.250000Z", "updated_at": "2027-01-15T08:00:00.250000Z"
         }),
         "MapBlock" => json!({ "first_number": 11, "states": "AAHSBA" }),

@@ -582,6 +582,7 @@ impl Step<'_, Concert> {
         let reasons: Vec<Option<&str>> = column(self.rows, |row| row.status_reason.as_deref());
         let refunds: Vec<Option<i64>> = column(self.rows, |row| micros(row.refund_all_at));
         let wound_up: Vec<Option<i64>> = column(self.rows, |row| micros(row.wound_up_at));
+        let opened: Vec<Option<i64>> = column(self.rows, |row| micros(row.opened_at));
         let params: Vec<&(dyn ToSql + Sync)> = vec![
             &ids,
             &titles,
@@ -604,6 +605,7 @@ impl Step<'_, Concert> {
             &reasons,
             &refunds,
             &wound_up,
+            &opened,
         ];
         self.run_checked(params).await
     }

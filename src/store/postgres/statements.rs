@@ -108,28 +108,28 @@ pub(super) const UPDATE_CONCERTS: Statement = Statement {
                   starts_at = k.starts_at, base_price = k.base_price, opens_at = k.opens_at, closes_at = k.closes_at,
                   status = k.status, updated_at = k.updated_at, ends_at = k.ends_at, closing = k.closing,
                   status_reason = k.status_reason, refund_all_at = k.refund_all_at, wound_up_at = k.wound_up_at,
-                  room_id = k.room_id
+                  room_id = k.room_id, opened_at = k.opened_at
               FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                  $21) AS k (id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+                  $21, $22) AS k (id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
                   base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing,
-                  status_reason, refund_all_at, wound_up_at)
+                  status_reason, refund_all_at, wound_up_at, opened_at)
               WHERE c.concert_id = k.id RETURNING 1
-          ) SELECT all_found(count(*), $22) FROM done",
+          ) SELECT all_found(count(*), $23) FROM done",
     types: &[
         IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, IDS, TEXTS,
-        TEXTS, IDS, IDS, NUMBER,
+        TEXTS, IDS, IDS, IDS, NUMBER,
     ],
 };
 
 pub(super) const INSERT_CONCERTS: Statement = Statement {
     sql: "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time,
               starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing,
-              status_reason, refund_all_at, wound_up_at)
+              status_reason, refund_all_at, wound_up_at, opened_at)
           SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-              $20, $21)",
+              $20, $21, $22)",
     types: &[
         IDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, IDS, TEXTS, IDS, IDS, IDS, TEXTS,
-        TEXTS, IDS, IDS,
+        TEXTS, IDS, IDS, IDS,
     ],
 };
 

@@ -224,7 +224,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             "UPDATE concert SET title = ?2, artist = ?3, venue = ?4, opens_at = ?5, closes_at = ?6, status = ?7,
                  updated_at = ?8, time_zone = ?9, concert_date = ?10, start_time = ?11, end_time = ?12,
                  starts_at = ?13, base_price = ?14, ends_at = ?15, closing = ?16, status_reason = ?17,
-                 refund_all_at = ?18, wound_up_at = ?19, room_id = ?20
+                 refund_all_at = ?18, wound_up_at = ?19, room_id = ?20,
+                 opened_at = ?21
              WHERE concert_id = ?1",
         )?
         .execute(params![
@@ -247,7 +248,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             concert.status_reason,
             concert.refund_all_at.map(Time::micros),
             concert.wound_up_at.map(Time::micros),
-            concert.room_id.get()
+            concert.room_id.get(),
+            concert.opened_at.map(Time::micros)
         ])
         .and_then(one)?;
     }
@@ -255,8 +257,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
         conn.prepare_cached(
             "INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time,
                  starts_at, base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at, closing,
-                 status_reason, refund_all_at, wound_up_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+                 status_reason, refund_all_at, wound_up_at, opened_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         )?
         .execute(params![
             concert.concert_id.get(),
@@ -279,7 +281,8 @@ fn save_concerts(conn: &Connection, concerts: &Saves<Concert>) -> Result<()> {
             concert.closing.word(),
             concert.status_reason,
             concert.refund_all_at.map(Time::micros),
-            concert.wound_up_at.map(Time::micros)
+            concert.wound_up_at.map(Time::micros),
+            concert.opened_at.map(Time::micros)
         ])?;
     }
     Ok(())

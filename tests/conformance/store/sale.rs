@@ -391,6 +391,21 @@ pub(super) async fn a_concert_moves_into_a_room_of_its_own(office: &Fixture) {
     assert_eq!(office.join(user, concert.room_id).await.id.position.0, 1);
 }
 
+pub(super) async fn a_sale_that_was_put_off_after_it_had_opened_is_remembered(office: &Fixture) {
+    let concert_id = office.concert().await.concert_id;
+    let update = async |office: &Fixture, change| {
+        office.ask(Caller::System, Command::UpdateConcert { concert_id, change }).await
+    };
+    let opens_at = START.plus(Span::from_secs(3_600));
+    let put_off = ConcertChange { opens_at: Some(opens_at), ..ConcertChange::default() };
+    let Ok(Outcome::Concert(concert)) = update(office, put_off).await else { panic!() };
+    assert_eq!((concert.opens_at, concert.opened_at), (opens_at, Some(START)));
+    let office = office.restarted().await;
+    assert_eq!(office.store.concert(concert_id).await.unwrap(), Some(concert));
+    let own_room = ConcertChange { own_room_max_active: Some(7), ..ConcertChange::default() };
+    assert_eq!(update(&office, own_room).await, Err(Refusal::SaleOpened { opened_at: START }));
+}
+
 pub(super) async fn a_correction_takes_what_there_is_and_the_rest_is_owed(office: &Fixture) {
     let (user, other) = (office.register().await, office.register().await);
     office.charge(user, 30_000).await;

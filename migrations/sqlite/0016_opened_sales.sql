@@ -1,0 +1,2 @@
+-- When the sale had opened before opens_at was put off.
+ALTER TABLE concert ADD COLUMN opened_at INTEGER;
