@@ -166,6 +166,15 @@ async fn set_sequences(source: &SqliteStore, client: &Client) -> anyhow::Result<
         let set = format!("SELECT setval('{sequence}', max({id})) FROM {table} HAVING max({id}) IS NOT NULL");
         said(client.batch_execute(&set).await)?;
     }
+    let highest_seat: i64 = source
+        .read(|conn| {
+            let highest = "SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) FROM seat_ids";
+            conn.query_row(highest, (), |row| row.get(0))
+        })
+        .await?;
+    if highest_seat > 0 {
+        said(client.batch_execute(&format!("SELECT setval('seat_ids', {highest_seat})")).await)?;
+    }
     let given: Vec<(i64, i64)> = source
         .read(|conn| {
             let mut rooms = conn.prepare("SELECT room_id, last_position FROM room WHERE last_position > 0")?;

@@ -55,6 +55,7 @@ pub const SQLITE: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0015_concerts_by_start.sql"),
     },
     Migration { version: 16, name: "opened_sales", sql: include_str!("../../migrations/sqlite/0016_opened_sales.sql") },
+    Migration { version: 17, name: "seat_ids", sql: include_str!("../../migrations/sqlite/0017_seat_ids.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.

@@ -87,7 +87,7 @@ const fn table(name: &'static str, key: &'static str, columns: &'static [Column]
 }
 
 /// Every table. Not here: the clock, which `PostgreSQL` has itself, the last note that the box office worked, which is in
-/// the row of the office there, and the sequences, which follow from the rows.
+/// the row of the office there, the highest seat id, and the sequences, which follow from these and from the rows.
 pub(super) const TABLES: &[Table] = &[
     table(
         "user",
@@ -319,10 +319,10 @@ pub(super) const TABLES: &[Table] = &[
     ),
 ];
 
-/// The sequences that give ids, and where the highest that was given stands.
+/// The sequences that give ids, and where the highest that was given stands. Of seats the highest may have been removed:
+/// there the file says it.
 pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
     ("concert_ids", "concert", "concert_id"),
-    ("seat_ids", "seat", "seat_id"),
     ("reservation_ids", "reservation", "reservation_id"),
     ("payment_ids", "payment", "payment_id"),
     ("point_ids", "point", "point_id"),

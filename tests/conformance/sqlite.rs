@@ -1,6 +1,6 @@
 //! What only the `SQLite` store can be asked: its file, its constraints, and how it recovers.
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite, request, rules};
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, new_seat, open_sqlite, request, rules};
 use frontrow::{
     check,
     clock::Clock,
@@ -9,7 +9,7 @@ use frontrow::{
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
     concert::{Closing, ConcertStatus},
-    id::{Position, RoomId, TokenId},
+    id::{ConcertId, Position, RoomId, TokenId},
     money::Money,
     queue::TokenStatus,
     retention::Leftover,
@@ -429,6 +429,29 @@ async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
     assert_refused(set("ends_at = starts_at"), "concert_starts_before_it_ends");
     assert_refused(set("refund_all_at = 1"), "concert_refund_all");
     assert_refused(set("wound_up_at = 1"), "concert_wound_up");
+}
+
+#[tokio::test]
+async fn the_highest_seat_of_an_older_file_gives_its_id_to_no_other_though_it_was_removed() {
+    let (_folder, path) = older_file(
+        15,
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
+         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+             base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at)
+         VALUES (1, 'A', 'A', 'A', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 1803898800000000, 1, 1, 2, 0,
+             'scheduled', 5, 6, 1803907800000000);
+         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade, created_at,
+             updated_at)
+             VALUES (1, 1, 1, 1, 'available', '', '', '1', '', 5, 5);
+         INSERT INTO audit_log (audit_id, action, object, detail, created_at)
+             VALUES (1, 'seats.add', 'concert 1', '{\"first_seat_id\":1,\"count\":3}', 5),
+                 (2, 'seats.remove', 'concert 1', '{\"count\":2,\"seat_id_ranges\":[[2,3]]}', 6);",
+    );
+    let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: vec![new_seat(2)] };
+    let added = open(&path).unwrap().transact(vec![request(Caller::System, add)].into()).await.unwrap();
+    let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added.answers[0].decision else { panic!("{added:?}") };
+    assert_eq!(first_seat_id.get(), 4);
 }
 
 #[tokio::test]

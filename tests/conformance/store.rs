@@ -59,6 +59,7 @@ macro_rules! conformance {
                 operators_change_concerts_rooms_and_seats,
                 every_row_of_a_hall_is_numbered_from_one,
                 what_operators_correct_of_seats_is_read_back,
+                the_id_of_a_removed_seat_is_never_given_again,
                 a_free_seat_is_paid_and_given_back_without_a_movement,
                 a_concert_moves_into_a_room_of_its_own,
                 a_sale_that_was_put_off_after_it_had_opened_is_remembered,

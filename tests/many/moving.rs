@@ -35,8 +35,11 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     let folder = tempfile::tempdir().unwrap();
     let config = settings(folder.path(), &[]);
     let old = Server::over(folder, config, Clock::System).await;
-    let halls = [hall(&old, 4).await, hall(&old, 2).await];
+    let halls = [hall(&old, 4).await, hall(&old, 3).await];
     let operator = old.operator().await;
+    let removed = halls[1].seats[2];
+    let remove = format!("/operator{}/seats/remove", halls[1].path());
+    operator.post(&remove, &json!({ "seat_ids": [removed] })).await.expect(200);
     let first = old.buyer_with("first", 2 * PRICE).await;
     let (_, payment) = first.buy(halls[0].seats[0]).await;
     operator.post(&format!("/operator/payments/{payment}/refund"), &json!({})).await;
@@ -85,7 +88,7 @@ async fn a_box_office_moves_with_everything_and_sells_on() {
     assert_eq!(waiting.join(None).await["position"], place["position"]);
     let next = new.buyer("fourth").await.join(None).await;
     assert!(next["position"].as_i64().unwrap() > place["position"].as_i64().unwrap());
-    hall(&new, 1).await;
+    assert!(hall(&new, 1).await.seats[0] > removed, "the highest seat's id is no other's, though it was removed");
     assert_books_in_order(&new.config).await;
     new.stop().await;
 }

@@ -11,7 +11,7 @@ use frontrow_domain::{
     reservation::{Reservation, ReservationStatus},
     seat::Seat,
     time::Time,
-    world::{Changes, Saves},
+    world::{Changes, Numbers, Saves},
 };
 use rusqlite::{Connection, Error, Result, params};
 use std::collections::{BTreeMap, HashSet};
@@ -42,6 +42,13 @@ pub(super) fn save(
 pub(super) fn clock(conn: &Connection, now: Time, alive_at: Option<Time>) -> Result<()> {
     conn.prepare_cached("UPDATE clock SET high_water = ?1, alive_at = coalesce(?2, alive_at) WHERE id = 1")?
         .execute((now.micros(), alive_at.map(Time::micros)))
+        .and_then(one)
+}
+
+/// Notes which ids of seats have been given.
+pub(super) fn seat_ids(conn: &Connection, next: &Numbers) -> Result<()> {
+    conn.prepare_cached("UPDATE seat_ids SET highest = ?1 WHERE id = 1")?
+        .execute((next.peek().saturating_sub(1),))
         .and_then(one)
 }
 

@@ -191,6 +191,9 @@ impl Writer {
                 return Ok(Committed { answers, changes });
             }
             save::save(&writer.conn, &changes, &writer.highest, &active)?;
+            if changes.next_ids.seat != writer.next_ids.seat {
+                save::seat_ids(&writer.conn, &changes.next_ids.seat)?;
+            }
             writer.commit(begun)?;
             writer.next_ids.clone_from(&changes.next_ids);
             writer.highest.extend(&changes.highest);
@@ -367,7 +370,7 @@ impl Writer {
         let from = |sql: &str| next(sql).map(Numbers::counted_from);
         self.next_ids = NextIds {
             concert: from("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
-            seat: from("SELECT coalesce(max(seat_id), 0) + 1 FROM seat")?,
+            seat: from("SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) + 1 FROM seat_ids")?,
             reservation: from("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
             payment: from("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
             point: from("SELECT coalesce(max(point_id), 0) + 1 FROM point")?,

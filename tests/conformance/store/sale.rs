@@ -1,7 +1,7 @@
 use crate::support::{Fixture, START, after, first, keyed, new_concert, new_seat, request};
 use frontrow::store::{ConcertFilter, ReservationFilter};
 use frontrow_domain::{
-    command::{Command, ConcertChange, NewAdjustment, NewConcert, Outcome, RoomChange},
+    command::{Command, ConcertChange, Decision, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::{Closing, Concert, ConcertStatus},
     id::{ConcertId, RoomId, SeatId},
     money::Money,
@@ -353,6 +353,31 @@ pub(super) async fn what_operators_correct_of_seats_is_read_back(office: &Fixtur
     assert_eq!(office.store.seats(concert_id).await.unwrap().last().map(|seat| seat.seat_number), Some(5));
     let counts = office.store.seat_counts(concert_id).await.unwrap();
     assert_eq!(counts.available, 4);
+}
+
+pub(super) async fn the_id_of_a_removed_seat_is_never_given_again(office: &Fixture) {
+    let concert_id = office.concert().await.concert_id;
+    let seats = office.seats(concert_id, 3).await;
+    let remove = |seat: SeatId| Command::RemoveSeats { concert_id, seat_ids: vec![seat] };
+    let add = |number: i32| Command::AddSeats { concert_id, seats: vec![new_seat(number)] };
+    let added = |answer: Decision| match answer {
+        Ok(Outcome::SeatsAdded { first_seat_id, .. }) => first_seat_id,
+        other => panic!("{other:?}"),
+    };
+    office.ask(Caller::System, remove(seats[2])).await.unwrap();
+    let restarted = office.restarted().await;
+    let next = added(restarted.ask(Caller::System, add(3)).await);
+    assert!(next > seats[2], "{next:?} after {seats:?}");
+
+    // Added and removed at once, and never seen in the database.
+    let after = SeatId::new(next.get() + 1);
+    let both = vec![request(Caller::System, add(4)), request(Caller::System, remove(after))];
+    let (answers, _) = restarted.batch(both).await;
+    assert_eq!(added(answers[0].decision.clone()), after);
+    answers[1].decision.clone().unwrap();
+    let restarted = office.restarted().await;
+    let next = added(restarted.ask(Caller::System, add(4)).await);
+    assert!(next > after, "{next:?} after {after:?}");
 }
 
 pub(super) async fn a_free_seat_is_paid_and_given_back_without_a_movement(office: &Fixture) {
