@@ -379,6 +379,30 @@ pub(super) fn reservation(conn: &Connection, id: ReservationId) -> Result<Option
     )
 }
 
+/// From seat to seat of the concert: a page reads what the concert has, and nothing of the others. With an index by concert
+/// a page would cost a page, but each hold would have to write it.
+const RESERVATIONS_OF_CONCERT: &str = concat!(
+    "SELECT ",
+    reservation_columns!(),
+    " FROM (SELECT r.reservation_id AS id FROM seat AS s
+         CROSS JOIN reservation AS r INDEXED BY one_live_reservation_per_seat
+         WHERE s.concert_id = ?2 AND r.seat_id = s.seat_id AND r.reservation_id < ?4 AND (?3 IS NULL OR r.status = ?3)
+         ORDER BY r.reservation_id DESC LIMIT ?5) AS page
+     CROSS JOIN reservation WHERE reservation_id = page.id ORDER BY reservation_id DESC"
+);
+
+/// The same for what was paid. A reservation has one payment or none.
+const PAYMENTS_OF_CONCERT: &str = concat!(
+    "SELECT ",
+    payment_columns!(),
+    " FROM (SELECT p.payment_id AS id FROM seat AS s
+         CROSS JOIN reservation AS r INDEXED BY one_live_reservation_per_seat CROSS JOIN payment AS p
+         WHERE s.concert_id = ?5 AND r.seat_id = s.seat_id AND p.reservation_id = r.reservation_id AND p.payment_id < ?4
+             AND (?3 IS NULL OR p.status = ?3)
+         ORDER BY p.payment_id DESC LIMIT ?6) AS page
+     CROSS JOIN payment WHERE payment_id = page.id ORDER BY payment_id DESC"
+);
+
 pub(super) fn reservations(
     conn: &Connection,
     filter: &ReservationFilter,
@@ -388,6 +412,9 @@ pub(super) fn reservations(
     // The index of what is wanted, and what the index asks for. A few that are found and sorted are quicker than a walk
     // through everybody's by id, which a database without statistics would rather do.
     let sql = match (filter.user, filter.status) {
+        (None, status) if filter.concert.is_some() && status != Some(ReservationStatus::Pending) => {
+            RESERVATIONS_OF_CONCERT.to_owned()
+        }
         // A page of the live ones and a page of those that ended: the newest of both are the page.
         (Some(_), None) => format!(
             "SELECT * FROM ({}) UNION ALL SELECT * FROM ({}) ORDER BY reservation_id DESC LIMIT ?5",
@@ -452,17 +479,32 @@ pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment
 }
 
 pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>> {
+    let sql = match filter {
+        PaymentFilter { user: None, reservation: None, concert: Some(_), .. } => PAYMENTS_OF_CONCERT.to_owned(),
+        _ => payments_by(filter),
+    };
+    let keys = (
+        filter.user.map(|user| user.0),
+        filter.reservation.map(ReservationId::get),
+        filter.status.map(Word::word),
+        page.after.map_or(i64::MAX, PaymentId::get),
+        filter.concert.map(ConcertId::get),
+        page.limit,
+    );
+    list(conn, &sql, keys, rows::payment)
+}
+
+/// Selects a page of payments by user, by reservation, or by id.
+fn payments_by(filter: &PaymentFilter) -> String {
     let mut sql = concat!("SELECT ", payment_columns!(), " FROM payment").to_owned();
     // Named, since statistics of another day may lead past them. A reservation has one payment, which is always found.
-    match filter {
-        PaymentFilter { user: None, reservation: None, concert: _, status: Some(PaymentStatus::Refunded) } => {
-            sql.push_str(" INDEXED BY payment_refunded WHERE status = 'refunded' AND payment_id < ?4");
+    sql.push_str(match filter {
+        PaymentFilter { user: None, reservation: None, status: Some(PaymentStatus::Refunded), .. } => {
+            " INDEXED BY payment_refunded WHERE status = 'refunded' AND payment_id < ?4"
         }
-        PaymentFilter { user: Some(_), reservation: None, .. } => {
-            sql.push_str(" INDEXED BY payment_by_user WHERE payment_id < ?4");
-        }
-        _ => sql.push_str(" WHERE payment_id < ?4"),
-    }
+        PaymentFilter { user: Some(_), reservation: None, .. } => " INDEXED BY payment_by_user WHERE payment_id < ?4",
+        _ => " WHERE payment_id < ?4",
+    });
     if filter.user.is_some() {
         sql.push_str(" AND user_id = ?1");
     }
@@ -478,15 +520,7 @@ pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<Pay
         );
     }
     sql.push_str(" ORDER BY payment_id DESC LIMIT ?6");
-    let keys = (
-        filter.user.map(|user| user.0),
-        filter.reservation.map(ReservationId::get),
-        filter.status.map(Word::word),
-        page.after.map_or(i64::MAX, PaymentId::get),
-        filter.concert.map(ConcertId::get),
-        page.limit,
-    );
-    list(conn, &sql, keys, rows::payment)
+    sql
 }
 
 pub(super) fn point(conn: &Connection, user: UserId) -> Result<Option<Point>> {

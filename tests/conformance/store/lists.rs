@@ -235,6 +235,9 @@ pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
     let cancelled = Some(ReservationStatus::Cancelled);
     assert_eq!(find(ReservationFilter { status: cancelled, ..any }, first(10)).await, [ids[1]]);
     assert_eq!(find(ReservationFilter { concert: Some(two), ..any }, first(10)).await, [ids[2]]);
+    let of_one = ReservationFilter { concert: Some(one), ..any };
+    assert_eq!(find(of_one, first(2)).await, [ids[3], ids[1]]);
+    assert_eq!(find(of_one, after(ids[1], 2)).await, [ids[0]]);
     let pending = Some(ReservationStatus::Pending);
     let all = ReservationFilter { user: Some(user), concert: Some(one), status: pending };
     assert_eq!(find(all, first(10)).await, [ids[0]]);

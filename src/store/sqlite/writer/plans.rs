@@ -7,6 +7,7 @@ use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
     id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     money::Money,
+    payment::PaymentStatus,
     queue::{Fence, TokenStatus},
     reservation::ReservationStatus,
     seat::{NewSeat, SeatLabel},
@@ -198,8 +199,8 @@ fn house(position: i64) -> TokenId {
     TokenId { room_id: RoomId::HOUSE, position: Position(position) }
 }
 
-/// New users join, those at the head are let in and buy.
-fn sell(writer: &mut Writer, first: i64) {
+/// New users join, those at the head are let in and buy. The concert that they buy.
+fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     let concert = NewConcert {
         title: "C".to_owned(),
         artist: "A".to_owned(),
@@ -275,6 +276,7 @@ fn sell(writer: &mut Writer, first: i64) {
     let [Outcome::Paid(payments), ..] = paid.as_slice() else { panic!("{paid:?}") };
     let refund = Command::Refund { payment_id: payments[0].payment_id };
     ask(writer, vec![(Caller::Buyer(someone(first)), refund)]);
+    concert.concert_id
 }
 
 /// The reads that are asked often.
@@ -307,6 +309,27 @@ fn read(conn: &Connection, first: i64) {
     assert_eq!(reads::payments(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
 }
 
+/// What operators list of a small concert, whose rows are a few of many.
+fn list_of(conn: &Connection, concert: ConcertId) {
+    use crate::store::{PaymentFilter, ReservationFilter};
+    let statuses = [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Refunded)];
+    let found = statuses.map(|status| {
+        let filter = ReservationFilter { concert: Some(concert), status, ..Default::default() };
+        reads::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
+    });
+    let all = usize::try_from(USERS).unwrap();
+    assert_eq!(found, [all, all - 1, 1]);
+    for status in [ReservationStatus::Pending, ReservationStatus::Cancelled, ReservationStatus::Expired] {
+        let filter = ReservationFilter { concert: Some(concert), status: Some(status), ..Default::default() };
+        assert!(reads::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().is_empty());
+    }
+    let found = [None, Some(PaymentStatus::Completed), Some(PaymentStatus::Refunded)].map(|status| {
+        let filter = PaymentFilter { concert: Some(concert), status, ..Default::default() };
+        reads::payments(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
+    });
+    assert_eq!(found, [all, all - 1, 1]);
+}
+
 /// How the statement goes about it.
 fn plan(conn: &Connection, sql: &str) -> String {
     let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -328,8 +351,9 @@ fn costs_after(day: Day, ended: i64) -> (HashMap<String, i32>, Writer) {
     let first = sale(&path, day, ended);
     let mut writer = open();
     let costs = watch(&mut writer.conn);
-    sell(&mut writer, first);
+    let concert = sell(&mut writer, first);
     read(&writer.conn, first + USERS);
+    list_of(&writer.conn, concert);
     let costs = costs.lock().unwrap().clone();
     (costs, writer)
 }
