@@ -669,6 +669,8 @@ pub struct Keys {
     pub adjustments: Vec<(UserId, String)>,
     /// Debts by id.
     pub debts: Vec<DebtId>,
+    /// Users all of whose open debts count.
+    pub debtors: Vec<UserId>,
     /// Concerts that get seats: which of these numbers and places they have, and their highest number.
     pub new_seats: Vec<(ConcertId, Vec<i32>, Vec<SeatPlace>)>,
     /// Concerts whose seats move: the places in them that the change may make.
@@ -858,6 +860,7 @@ impl Keys {
             Command::EraseUser(erasure) => {
                 self.users.push(erasure.user_id);
                 self.points.push(erasure.user_id);
+                self.debtors.push(erasure.user_id);
                 self.tokens.extend(&erasure.tokens);
                 self.reservations.extend(&erasure.reservations);
             }

@@ -7,7 +7,7 @@ use crate::{
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     outage::{Outage, Outages},
     payment::Payment,
-    points::{Debt, Point, PointEntry, PointKind},
+    points::{Debt, DebtStatus, Point, PointEntry, PointKind},
     queue::{Room, Token, TokenStatus, can_expire, first_due},
     reservation::Reservation,
     retention::{Leftover, is_reservation_over, is_token_over},
@@ -134,6 +134,10 @@ impl Model {
             if let Some(debt) = self.debts.get(id) {
                 world.debts.load(*id, debt.clone());
             }
+        }
+        let of_debtors = |debt: &&Debt| debt.status == DebtStatus::Open && keys.debtors.contains(&debt.user_id);
+        for debt in self.debts.values().filter(of_debtors) {
+            world.debts.load(debt.debt_id, debt.clone());
         }
         self.load_queue(&mut world, keys);
         self.load_sale(&mut world, keys);

@@ -1,7 +1,7 @@
 //! Every reason the box office has to say no.
 
 use crate::{
-    id::{ReservationId, SeatId, UserId},
+    id::{DebtId, ReservationId, SeatId, UserId},
     money::Money,
     time::Time,
 };
@@ -48,6 +48,14 @@ pub enum Refusal {
     TicketsLeft {
         /// The first such reservation.
         reservation_id: ReservationId,
+    },
+    /// The account owes the box office something: without its name it would be owed by no one.
+    #[error("The account owes {amount}: debt {debt_id} is open.")]
+    DebtLeft {
+        /// The first such debt.
+        debt_id: DebtId,
+        /// How much of it is owed.
+        amount: Money,
     },
     /// The queue token is not one of the caller's for this room.
     #[error("The queue token is not valid here.")]
@@ -297,6 +305,7 @@ impl Refusal {
             Self::ResetLinkInvalid => "reset_link_invalid",
             Self::BalanceLeft { .. } => "balance_left",
             Self::TicketsLeft { .. } => "tickets_left",
+            Self::DebtLeft { .. } => "debt_left",
             Self::TokenInvalid => "token_invalid",
             Self::TokenOfAnotherRoom => "token_of_another_room",
             Self::TokenWaiting => "token_waiting",
@@ -366,6 +375,7 @@ impl Refusal {
             | Self::ResetLinkInvalid
             | Self::BalanceLeft { .. }
             | Self::TicketsLeft { .. }
+            | Self::DebtLeft { .. }
             | Self::TokenInvalid
             | Self::TokenOfAnotherRoom
             | Self::TokenWaiting

@@ -4,12 +4,16 @@ mod support;
 
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, Keys, NewPassword, Novelty, Outcome, PasswordHash, Proof, Request, Worth,
+        Command, ConcertChange, Erasure, Keys, NewAdjustment, NewPassword, Novelty, Outcome, PasswordHash, Proof,
+        Request, Worth,
     },
     concert::ConcertStatus,
     decide::decide,
-    id::{ConcertId, ReservationId, TokenId},
+    id::{ConcertId, DebtId, ReservationId, TokenId},
+    money::Money,
+    points::Settlement,
     queue::TokenStatus,
+    refusal::Refusal,
     user::{Caller, NewUser, Role, Session, User, UserStatus},
 };
 use support::{
@@ -304,6 +308,34 @@ fn an_account_with_points_or_a_ticket_to_come_is_erased_by_the_box_office_alone_
         careful.load(office.now, office.rules, &frontrow_domain::command::Keys::of(&[request(own.clone())]));
     let mine = frontrow_domain::command::Request { caller: MINJI, ..request(own) };
     assert_eq!(support::name(&frontrow_domain::decide::decide(&mut world, &mine).decision), "operator_account");
+}
+
+#[test]
+fn an_account_with_an_open_debt_is_erased_once_it_is_settled() {
+    let adjust = |won| {
+        let (reason, reference) = ("A chargeback".to_owned(), format!("c{won}"));
+        Command::Adjust(NewAdjustment { user_id: user(MINJI), amount: Money::new(won), reason, reference })
+    };
+    let settle = |debt_id| {
+        let (debt_id, reason) = (DebtId::new(debt_id), "Paid at the desk".to_owned());
+        Command::SettleDebt { user_id: user(MINJI), debt_id, how: Settlement::Waive, reason }
+    };
+    let own = || erase(MINJI, Proof::Password(0), Worth::Kept, &[], &[]);
+    let mut office = Office::new();
+    office.expect(BOSS, adjust(-5_000), "adjusted");
+    office.expect(BOSS, adjust(-3_000), "adjusted");
+    office.expect(BOSS, settle(1), "debt");
+    let owed = Err(Refusal::DebtLeft { debt_id: DebtId::new(2), amount: Money::new(3_000) });
+    assert_eq!(office.ask(MINJI, own()), owed);
+    for (worth, idle_since) in [(Worth::Kept, None), (Worth::Abandoned, None), (Worth::Kept, Some(at(DAY)))] {
+        let Command::EraseUser(erasure) = erase(MINJI, Proof::Unneeded, worth, &[], &[]) else { panic!() };
+        assert_eq!(office.ask(CLOCK, Command::EraseUser(Erasure { idle_since, ..erasure })), owed);
+    }
+    office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
+    // The debt of a moment ago counts, and its end too.
+    let answers =
+        office.batch(&[(BOSS, settle(2)), (BOSS, adjust(-1)), (MINJI, own()), (BOSS, settle(3)), (MINJI, own())]);
+    assert_eq!(answers, ["debt", "adjusted", "debt_left", "debt", "user"]);
 }
 
 fn request(command: Command) -> frontrow_domain::command::Request {

@@ -160,6 +160,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             references,
             adjustments,
             debts,
+            debtors,
             new_seats,
             moved_seats,
             demand,
@@ -170,7 +171,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
         assert!(tokens.is_empty() && places.is_empty(), "{kind}");
         assert!(concerts.is_empty() && seats.is_empty() && holdings.is_empty(), "{kind}");
         assert!(reservations.is_empty() && payments.is_empty() && points.is_empty(), "{kind}");
-        assert!(references.is_empty() && adjustments.is_empty() && debts.is_empty(), "{kind}");
+        assert!(references.is_empty() && adjustments.is_empty() && debts.is_empty() && debtors.is_empty(), "{kind}");
         assert!(new_seats.is_empty() && moved_seats.is_empty(), "{kind}");
         assert_eq!(demand, Demand::default(), "{kind}");
     }

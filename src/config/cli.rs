@@ -186,7 +186,8 @@ Examples:
 
 Refused while the account has points, or a ticket for a concert to come or to refund.
 With --force these stay under the id of the erased account, where they cannot be used:
-pay them out first.")]
+pay them out first. Refused, with --force too, while the account has an open debt: an
+operator collects it or writes it off first.")]
     Erase {
         /// The account's address
         #[arg(long)]

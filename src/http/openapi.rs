@@ -73,6 +73,7 @@ const CALLS: &[Call] = &[
             "account_changed",
             "balance_left",
             "tickets_left",
+            "debt_left",
             "not_found",
             "rate_limited",
             "outcome_unknown",

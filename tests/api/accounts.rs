@@ -137,14 +137,22 @@ async fn a_user_erases_the_account_and_the_books_stay() {
     // The concert is in March.
     server.advance(70 * 86_400);
     let kim = sign_in(&server, "kim@example.com", PASSWORD).await;
+    let operator = server.operator().await;
+    let id = user["user_id"].as_str().unwrap();
+    let chargeback = json!({ "amount": -700, "reason": "A chargeback", "reference": "bank-7" });
+    let booked = operator.post(&format!("/operator/users/{id}/adjustments"), &chargeback).await.expect(201);
+    let debt = &booked["debt"]["debt_id"];
+    let owing = kim.call(reqwest::Method::DELETE, "/users/me").json(&json!({ "password": PASSWORD })).send().await;
+    let refused = owing.problem(409, "debt_left");
+    assert_eq!((&refused["debt_id"], &refused["amount"]), (debt, &json!(700)));
+    let settled = json!({ "how": "waive", "reason": "Paid at the desk" });
+    operator.post(&format!("/operator/debts/{debt}/settle"), &settled).await.expect(200);
     let gone = kim.call(reqwest::Method::DELETE, "/users/me").json(&json!({ "password": PASSWORD })).send().await;
     gone.expect(204);
     kim.get("/users/me").await.problem(401, "unauthorized");
     try_sign_in(&server, "kim@example.com", PASSWORD).await.problem(401, "unauthorized");
     let again = register(&server, "kim@example.com").await;
     assert_ne!(again["user_id"], user["user_id"]);
-    let operator = server.operator().await;
-    let id = user["user_id"].as_str().unwrap();
     let payments = operator.get(&format!("/operator/payments?user_id={id}")).await.expect(200);
     assert_eq!(payments["items"].as_array().unwrap().len(), 1);
     let found = operator.get("/operator/users?text=erased").await.expect(200);

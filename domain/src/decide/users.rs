@@ -2,6 +2,7 @@ use super::holds;
 use crate::{
     command::{Decision, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, UserId},
+    points::DebtStatus,
     queue::{EndReason, can_expire},
     refusal::{Refusal, Thing},
     reservation::ReservationStatus,
@@ -233,6 +234,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     if erasure.idle_since.is_some_and(|before| !user.is_idle_since(before)) {
         return Err(Refusal::AccountChanged);
     }
+    owes_nothing(world, id)?;
     if erasure.worth == Worth::Kept {
         keeps_nothing_of_worth(world, id, &erasure.reservations)?;
     }
@@ -258,6 +260,15 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     // An erasure is done once whatever the caller is, and other processes learn of it by this line.
     world.add_audit(caller.user_id(), "user.erase", format!("user {id}"), detail);
     Ok(Outcome::User(user))
+}
+
+/// That the box office has no claim on the user, which could not be settled with an account that has no name.
+fn owes_nothing(world: &World, id: UserId) -> Result<(), Refusal> {
+    let open = world.debts.iter().filter(|debt| debt.user_id == id && debt.status == DebtStatus::Open);
+    match open.min_by_key(|debt| debt.debt_id) {
+        Some(debt) => Err(Refusal::DebtLeft { debt_id: debt.debt_id, amount: debt.amount }),
+        None => Ok(()),
+    }
 }
 
 /// That the user has neither points nor tickets of worth.

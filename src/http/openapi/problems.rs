@@ -6,7 +6,7 @@ use crate::http::problem::{
 };
 use axum::http::StatusCode;
 use frontrow_domain::{
-    id::{ReservationId, SeatId},
+    id::{DebtId, ReservationId, SeatId},
     money::Money,
     refusal::{Refusal, Thing},
     time::Time,
@@ -23,6 +23,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotFound { what: Thing::Seat },
         Refusal::BalanceLeft { balance: Money::new(50_000) },
         Refusal::TicketsLeft { reservation_id: ReservationId::new(17) },
+        Refusal::DebtLeft { debt_id: DebtId::new(3), amount: Money::new(120_000) },
         Refusal::SaleNotOpen { opens_at: MOMENT },
         Refusal::SaleOpened { opened_at: MOMENT },
         Refusal::SeatHeld { seat_id, held_until: MOMENT, holder: None },
@@ -85,6 +86,8 @@ pub(super) fn schema() -> Value {
                 "description": "`seat_held`, `seat_sold`, `seat_blocked`, `seat_held_by_you`, `seat_cooling_down`, `seat_in_use`, `seat_has_history`: the first such seat.", "example": 42 },
             "reservation_id": { "$ref": "#/components/schemas/ReservationId",
                 "description": "`tickets_left`: the first such reservation. `seat_held_by_you`: the one to pay for.", "example": 17 },
+            "debt_id": { "$ref": "#/components/schemas/DebtId",
+                "description": "`debt_left`: the first such debt.", "example": 3 },
             "held_until": { "$ref": "#/components/schemas/Time",
                 "description": "`seat_held`, `seat_held_by_you`: when the hold ends unless it is paid.", "example": MOMENT },
             "opens_at": { "$ref": "#/components/schemas/Time",
@@ -98,7 +101,7 @@ pub(super) fn schema() -> Value {
             "balance": { "$ref": "#/components/schemas/Money",
                 "description": "`insufficient_points`, `balance_left`, `balance_too_low`: what the user has.", "example": 50_000 },
             "amount": { "$ref": "#/components/schemas/Money",
-                "description": "`balance_too_low`: what is owed.", "example": 120_000 },
+                "description": "`balance_too_low`, `debt_left`: what is owed.", "example": 120_000 },
             "price": { "$ref": "#/components/schemas/Money",
                 "description": "`insufficient_points`: what the seats cost together.", "example": 120_000 },
             "min": { "$ref": "#/components/schemas/Money",

@@ -52,6 +52,7 @@ definitions! {
     ACCOUNT_CHANGED: 409 "account_changed" "The account has changed meanwhile" "All sessions of the account were ended after its password was checked. Sign in again.";
     BALANCE_LEFT: 409 "balance_left" "The account has points" "An account is erased when its balance is 0; `balance` says how much there is. Spend it, or ask the box office.";
     TICKETS_LEFT: 409 "tickets_left" "The account has tickets" "An account is erased when it has no ticket for a concert to come, nor for one that was postponed or cancelled; reservation `reservation_id` is one. Refund it, or ask the box office.";
+    DEBT_LEFT: 409 "debt_left" "The account has an open debt" "An account is erased when it owes nothing; debt `debt_id` of `amount` is open. Ask the box office to collect it or to write it off.";
     SEAT_HELD: 409 "seat_held" "The seat is held" "Somebody holds seat `seat_id` until `held_until`. Choose another one, or try again then.";
     SEAT_HELD_BY_YOU: 409 "seat_held_by_you" "You hold the seat already" "The caller holds seat `seat_id` until `held_until`. Pay for reservation `reservation_id`, or cancel it.";
     SEAT_SOLD: 409 "seat_sold" "The seat is sold" "Seat `seat_id` is sold. Choose another one.";

@@ -319,6 +319,15 @@ const DEBTS: Statement = Statement {
     sql: concat!("SELECT ", debt_columns!(), " FROM debt WHERE debt_id = ANY($1)"),
     types: &[Type::INT8_ARRAY],
 };
+/// Not locked: a debt is made and changed under the lock on its user, which is held.
+const OPEN_DEBTS: Statement = Statement {
+    sql: concat!(
+        "SELECT d.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
+        debt_columns!(),
+        " FROM debt WHERE user_id = k.id AND status = 'open' OFFSET 0) AS d"
+    ),
+    types: &[Type::UUID_ARRAY],
+};
 const SEAT_NUMBERS: Statement = Statement {
     sql: "SELECT s.concert_id, s.seat_number FROM unnest($1, $2) AS k (concert_id, seat_number), LATERAL (
               SELECT concert_id, seat_number FROM seat
@@ -500,6 +509,9 @@ impl<'a> Loads<'a> {
         }
         if !wanted.debts.is_empty() {
             self.add(Load::Debts, &DEBTS, [&wanted.debts]);
+        }
+        if !wanted.debtors.is_empty() {
+            self.add(Load::Debts, &OPEN_DEBTS, [&wanted.debtors]);
         }
         if !wanted.seat_numbers.is_empty() {
             self.add(Load::SeatNumbers, &SEAT_NUMBERS, [&wanted.numbered_concerts, &wanted.seat_numbers]);

@@ -20,6 +20,7 @@ pub(super) struct Wanted {
     pub(super) adjusted_users: Vec<Uuid>,
     pub(super) adjustments: Vec<String>,
     pub(super) debts: Vec<i64>,
+    pub(super) debtors: Vec<Uuid>,
     /// SHA-256 of idempotency keys.
     pub(super) kept: Vec<[u8; 32]>,
     pub(super) locked_rooms: Vec<i64>,
@@ -135,6 +136,7 @@ impl Wanted {
             adjusted_users: keys.adjustments.iter().map(|(user, _)| user.0).collect(),
             adjustments: keys.adjustments.iter().map(|(_, reference)| reference.clone()).collect(),
             debts: sorted(keys.debts.iter().map(|id| id.get())),
+            debtors: sorted(keys.debtors.iter().map(|user| user.0)),
             kept: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
             joined_rooms: joins.keys().map(|room| room.get()).collect(),
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),

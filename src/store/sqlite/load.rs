@@ -101,6 +101,17 @@ fn load_users(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
             world.debts.load(*id, debt);
         }
     }
+    for user in &keys.debtors {
+        let mut select = conn.prepare_cached(concat!(
+            "SELECT ",
+            debt_columns!(),
+            " FROM debt INDEXED BY debt_of_user WHERE user_id = ?1 AND status = 'open'"
+        ))?;
+        for debt in select.query_map((user.0,), rows::debt)? {
+            let debt = debt?;
+            world.debts.load(debt.debt_id, debt);
+        }
+    }
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! Passwords, locks, reset links and erasure, as every store keeps them.
 
 use crate::support::{Fixture, START, first};
+use frontrow::store::DebtFilter;
 use frontrow_domain::{
-    command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
+    command::{Command, Erasure, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::UserId,
+    money::Money,
+    points::Settlement,
     queue::TokenStatus,
     refusal::Refusal,
     reservation::ReservationStatus,
@@ -107,6 +110,33 @@ pub(super) async fn a_reset_link_is_used_once_and_a_new_one_replaces_it(office: 
     office.ask(Caller::System, issue(3)).await.unwrap();
     office.advance(30 * 60);
     assert_eq!(office.ask(Caller::Nobody, redeem(user, 3, "no")).await, invalid);
+}
+
+pub(super) async fn an_account_with_an_open_debt_is_not_erased(office: &Fixture) {
+    let (user, other) = (office.register().await, office.register().await);
+    for user_id in [other, user, user] {
+        let (reason, reference) = ("A chargeback".to_owned(), office.ids.uuid(START).to_string());
+        let taken = Command::Adjust(NewAdjustment { user_id, amount: Money::new(-500), reason, reference });
+        office.ask(Caller::System, taken).await.unwrap();
+    }
+    let erasure = Command::EraseUser(Erasure {
+        user_id: user,
+        proof: Proof::Unneeded,
+        idle_since: None,
+        worth: Worth::Abandoned,
+        tokens: Vec::new(),
+        reservations: Vec::new(),
+    });
+    let debts = office.store.debts(&DebtFilter { user: Some(user), status: None }, first(10)).await.unwrap();
+    for debt in debts.iter().rev() {
+        let left = Refusal::DebtLeft { debt_id: debt.debt_id, amount: Money::new(500) };
+        assert_eq!(office.ask(Caller::System, erasure.clone()).await, Err(left));
+        let (debt_id, reason) = (debt.debt_id, "Paid at the desk".to_owned());
+        let settle = Command::SettleDebt { user_id: user, debt_id, how: Settlement::Waive, reason };
+        office.ask(Caller::System, settle).await.unwrap();
+    }
+    office.ask(Caller::System, erasure).await.unwrap();
+    assert_eq!(office.store.user(user).await.unwrap().unwrap().status, UserStatus::Erased);
 }
 
 pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fixture) {
