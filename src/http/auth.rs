@@ -2,7 +2,11 @@
 
 use crate::{
     flow::Stop,
-    http::{Shared, problem::Problem},
+    http::{
+        Shared,
+        limit::{self, Hourly},
+        problem::Problem,
+    },
     queue::token::SignedToken,
 };
 use axum::{
@@ -118,7 +122,7 @@ async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
         Caller::Operator(user) => app.limits.check_user(user)?,
         Caller::Buyer(user) => {
             app.limits.check_user(user)?;
-            app.limits.check_change(user)?;
+            limit::spend(app, user, Hourly::Changes)?;
         }
         Caller::Nobody | Caller::Service | Caller::System => {}
     }

@@ -5,14 +5,14 @@ mod sign_in;
 
 use crate::{
     config::Config,
-    http::problem::{HttpResult, Problem, codes},
+    http::{
+        Shared, observe,
+        problem::{HttpResult, Problem, codes},
+    },
     queue::redis::limits::{Budget, Known, SharedLimits},
 };
 use axum::http::HeaderMap;
-use frontrow_domain::{
-    id::{TokenId, UserId},
-    user::Caller,
-};
+use frontrow_domain::id::{TokenId, UserId};
 use governor::Quota;
 use meter::{Cells, Limiter};
 use sign_in::{KnownNetworks, Tries};
@@ -114,7 +114,7 @@ fn address_in(hop: &str) -> Option<IpAddr> {
 #[derive(Debug)]
 pub struct RateLimits {
     requests: Limiter<UserId>,
-    changes: Limiter<UserId>,
+    changes: Tries,
     holds: Tries,
     reads: Limiter<UserId>,
     reads_by_address: Limiter<IpAddr>,
@@ -129,6 +129,42 @@ pub struct RateLimits {
     trusted_proxies: Vec<AddressRange>,
     /// Whether the log has said that a proxy names no addresses.
     said_no_address: Once,
+}
+
+/// What a buyer may do so often within an hour. It comes back slowly, so a request that the server could not answer gives
+/// it back: who repeats it during an outage has no less after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hourly {
+    /// Requests that may change something, and whose answers may be kept.
+    Changes,
+    /// Requests for seats.
+    Holds,
+}
+
+/// What a request has spent of its user's budget of an hour.
+#[derive(Debug)]
+pub struct Outlay {
+    app: Shared,
+    user: UserId,
+    budget: Hourly,
+}
+
+/// Counts the request in hand against a buyer's budget of an hour. It does not count if it is answered with a fault of the
+/// server.
+///
+/// # Errors
+/// 429 with `Retry-After`.
+pub fn spend(app: &Shared, user: UserId, budget: Hourly) -> HttpResult<()> {
+    app.limits.hourly(budget).take(user.0.as_u128()).map_err(try_again_after)?;
+    observe::note_outlay(Outlay { app: Shared::clone(app), user, budget });
+    Ok(())
+}
+
+impl Outlay {
+    /// As if the request had not come.
+    pub fn give_back(self) {
+        self.app.limits.hourly(self.budget).give_back(self.user.0.as_u128());
+    }
 }
 
 /// A try to sign in that was let through. Say how it ended: [`RateLimits::end_sign_in`].
@@ -168,7 +204,6 @@ impl RateLimits {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let per_minute = |count| Quota::per_minute(at_least_one(count));
-        let per_hour = |count| Quota::per_hour(at_least_one(count));
         let per_second =
             |count: u32| Quota::per_second(at_least_one(count)).allow_burst(at_least_one(count.saturating_mul(2)));
         let strangers = config.login_per_minute_per_account.saturating_mul(STRANGERS);
@@ -177,7 +212,7 @@ impl RateLimits {
                 Quota::per_second(at_least_one(config.requests_per_second_per_user))
                     .allow_burst(at_least_one(config.request_burst_per_user)),
             ),
-            changes: Limiter::new(per_hour(config.changes_per_hour_per_user)),
+            changes: Tries::per_hour(config.changes_per_hour_per_user),
             holds: Tries::per_hour(config.holds_per_hour_per_user),
             reads: Limiter::new(per_second(config.reads_per_second_per_user)),
             reads_by_address: Limiter::new(per_second(config.reads_per_second_per_address)),
@@ -209,27 +244,10 @@ impl RateLimits {
         self.requests.check(&user)
     }
 
-    /// Counts a request of this buyer that may change something, and whose answer may be kept.
-    ///
-    /// # Errors
-    /// 429 with `Retry-After`.
-    pub fn check_change(&self, user: UserId) -> HttpResult<()> {
-        self.changes.check(&user)
-    }
-
-    /// Counts a hold that a buyer asks for. Operators have no limit.
-    ///
-    /// # Errors
-    /// 429 with `Retry-After`.
-    pub fn begin_hold(&self, caller: Caller) -> HttpResult<()> {
-        let Caller::Buyer(user) = caller else { return Ok(()) };
-        self.holds.take(user.0.as_u128()).map_err(try_again_after)
-    }
-
-    /// Gives a hold back that was counted and not decided: who repeats it during an outage has none fewer after it.
-    pub fn give_back_hold(&self, caller: Caller) {
-        if let Caller::Buyer(user) = caller {
-            self.holds.give_back(user.0.as_u128());
+    const fn hourly(&self, budget: Hourly) -> &Tries {
+        match budget {
+            Hourly::Changes => &self.changes,
+            Hourly::Holds => &self.holds,
         }
     }
 
@@ -379,21 +397,21 @@ impl RateLimits {
     /// How many users, accounts and addresses are remembered for what they have spent.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        let users = [&self.requests, &self.changes, &self.reads].map(Limiter::len);
+        let users = [&self.requests, &self.reads].map(Limiter::len);
         let addresses = [&self.reads_by_address, &self.logins_by_address].map(Limiter::len);
-        let tries = [&self.tries, &self.tries_of_strangers, &self.holds].map(Tries::len);
+        let tries = [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds].map(Tries::len);
         users.into_iter().chain(addresses).chain(tries).sum()
     }
 
     /// Forgets everybody who is at rest. Call it once in a minute or so.
     pub fn sweep(&self) {
-        for users in [&self.requests, &self.changes, &self.reads] {
+        for users in [&self.requests, &self.reads] {
             users.sweep();
         }
         for addresses in [&self.reads_by_address, &self.logins_by_address] {
             addresses.sweep();
         }
-        for tries in [&self.tries, &self.tries_of_strangers, &self.holds] {
+        for tries in [&self.tries, &self.tries_of_strangers, &self.changes, &self.holds] {
             tries.sweep();
         }
     }

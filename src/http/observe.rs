@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     http::{
         head,
+        limit::Outlay,
         problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
     },
     telemetry::{
@@ -25,7 +26,7 @@ use axum::{
 use frontrow_domain::time::Time;
 use std::{
     any::Any,
-    cell::Cell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     future::poll_fn,
     hash::{BuildHasher, RandomState},
@@ -57,6 +58,7 @@ tokio::task_local! {
 struct Current {
     id: RequestId,
     edge: Arc<Edge>,
+    spent: RefCell<Vec<Outlay>>,
 }
 
 /// What the edge needs in every request.
@@ -195,6 +197,12 @@ pub(crate) fn now() -> Option<Time> {
     CURRENT.try_with(|current| current.edge.clock.now()).ok()
 }
 
+/// Notes what the current request has spent: it is given back if the request is answered with a fault of the server.
+pub(super) fn note_outlay(outlay: Outlay) {
+    // Outside of a request there is no answer that could give it back.
+    let _ = CURRENT.try_with(|current| current.spent.borrow_mut().push(outlay));
+}
+
 /// How long the current request's body may take; ten seconds outside of a request.
 pub(crate) fn body_timeout() -> Duration {
     CURRENT.try_with(|current| current.edge.body_timeout).unwrap_or(Duration::from_secs(10))
@@ -311,7 +319,7 @@ impl Seen {
         let tracer = edge.tracer.as_ref();
         Self {
             start: Instant::now(),
-            current: Current { id: edge.id_for(request.headers()), edge: Arc::clone(edge) },
+            current: Current { id: edge.id_for(request.headers()), edge: Arc::clone(edge), spent: RefCell::default() },
             method: request.method().clone(),
             span: tracer.and_then(|tracer| tracer.begin(request, route.as_ref().map(MatchedPath::as_str))),
             route,
@@ -427,7 +435,7 @@ macro_rules! log_request {
 }
 
 fn finish(
-    Current { id, edge }: &Current,
+    Current { id, edge, spent }: &Current,
     response: &mut Response,
     method: &Method,
     route: Option<&MatchedPath>,
@@ -435,6 +443,9 @@ fn finish(
 ) {
     let route = route.map_or(UNMATCHED, MatchedPath::as_str);
     let status = response.status();
+    if status.is_server_error() {
+        spent.take().into_iter().for_each(Outlay::give_back);
+    }
     edge.metrics.request(method, route, status, took);
     let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
     if let Some(code) = code {

@@ -2,12 +2,12 @@
 
 use crate::{
     bounded::optional_list,
-    flow::Stop,
     http::{
         Shared,
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
+        limit::{self, Hourly},
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
         tickets::{Made, Ticket, ticket, tickets},
@@ -23,6 +23,7 @@ use axum::{
 use frontrow_domain::{
     id::{ReservationId, SeatId},
     rules::SEATS_PER_COMMAND_MAX,
+    user::Caller,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -61,12 +62,11 @@ pub(super) async fn hold(
         (None, Some(seat_ids)) => (seat_ids, true),
         _ => return Err(Problem::invalid_field("seat_id", "send either seat_id or seat_ids")),
     };
-    app.limits.begin_hold(caller)?;
-    let held = app.office.hold(caller, &token, seat_ids, key).await;
-    if let Err(Stop::Fault(_)) = held {
-        app.limits.give_back_hold(caller);
+    // Operators have no limit.
+    if let Caller::Buyer(user) = caller {
+        limit::spend(&app, user, Hourly::Holds)?;
     }
-    let done = held?;
+    let done = app.office.hold(caller, &token, seat_ids, key).await?;
     let held = tickets(&app, done.value, Made::Now).await?;
     let body = one_or_list(held, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.novelty))

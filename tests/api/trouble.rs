@@ -83,6 +83,26 @@ async fn holds_that_were_not_carried_out_are_not_counted_against_the_buyer() {
 }
 
 #[tokio::test]
+async fn changes_that_were_not_carried_out_are_not_counted_against_the_buyer() {
+    let (server, store) = Server::with_store(&[("--changes-per-hour-per-user", "2")]).await;
+    store.set_busy_timeout(std::time::Duration::from_millis(10)).unwrap();
+    let buyer = server.buyer("buyer").await;
+    let charge = async || buyer.post("/points/charges", &json!({ "amount": 1 })).await;
+    let locked = lock(&server);
+    for _ in 0..5 {
+        charge().await.problem(503, "unavailable");
+    }
+    drop(locked);
+    until_ready(&buyer, 200).await;
+    charge().await.expect(201);
+    // What the client did wrong counts.
+    buyer.post("/points/charges", &json!({ "amount": 0 })).await.problem(422, "amount_out_of_bounds");
+    charge().await.problem(429, "rate_limited");
+    assert_eq!(buyer.balance().await, 1);
+    server.close().await;
+}
+
+#[tokio::test]
 async fn while_the_database_cannot_be_written_nobody_loses_a_turn_or_a_hold() {
     let (server, store) = Server::with_store(&[]).await;
     store.set_busy_timeout(std::time::Duration::from_millis(100)).unwrap();

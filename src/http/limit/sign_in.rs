@@ -2,7 +2,7 @@
 //! not keep its owner out.
 //!
 //! A try is paid for before the password is looked at, or many at once would be free, and given back if it was right.
-//! Holds are counted in the same way, and given back if they were not decided.
+//! Changes and holds are counted in the same way, and given back if the server could not answer them.
 
 use std::{
     collections::HashMap,
