@@ -152,6 +152,7 @@ pub fn router(app: Shared, config: &Config, metrics: &Arc<Metrics>, clock: Clock
 fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::Edge {
     observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
         .with_bodies_in_flight(config.bodies_in_flight())
+        .with_queries(http::query_fields())
 }
 
 fn public_router(app: Shared, config: &Config, edge: Arc<observe::Edge>) -> Router {

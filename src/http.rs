@@ -19,6 +19,7 @@ pub mod operator;
 pub mod payments;
 pub mod points;
 pub mod problem;
+pub mod query;
 pub mod queue;
 pub mod reply;
 pub mod reservations;
@@ -33,6 +34,7 @@ use crate::{
 use axum::{Router, routing::get};
 use kept::Document;
 use limit::RateLimits;
+use query::QueryFields;
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -108,6 +110,12 @@ fn api() -> OpenApiRouter<Shared> {
 #[must_use]
 pub fn api_document(accounts: DemoAccounts) -> Value {
     openapi::complete(&api().split_for_parts().1, accounts)
+}
+
+/// The fields that the queries of the API's calls have.
+#[must_use]
+pub fn query_fields() -> QueryFields {
+    QueryFields::of(&api().split_for_parts().1)
 }
 
 /// Where the metrics are answered.

@@ -10,8 +10,8 @@ use crate::{
     queue::token::SignedToken,
 };
 use axum::{
-    extract::{ConnectInfo, FromRef, FromRequestParts, Query},
-    http::{HeaderMap, HeaderName, Uri, header::AUTHORIZATION, request::Parts},
+    extract::{ConnectInfo, FromRef, FromRequestParts},
+    http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts},
 };
 use frontrow_domain::{id::UserId, refusal::Refusal, user::Caller};
 use std::net::{IpAddr, SocketAddr};
@@ -77,31 +77,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty() && secret.len() <= SECRET_LEN_MAX).then_some(secret)
 }
 
-/// Names by which a client may ask for what is another user's, without their dashes and underscores.
-const OF_OTHERS: [&str; 8] = ["user", "userid", "uid", "username", "memberid", "customerid", "accountid", "email"];
-
-/// How long such a name may be: it is said in the refusal.
-const OF_OTHERS_LEN_MAX: usize = 40;
-
-/// Refuses a query that names a user: these calls are about the caller alone, and a client that is answered would take
-/// the caller's data for another's.
-fn check_names_no_other(uri: &Uri) -> Result<(), Problem> {
-    if uri.query().is_none() {
-        return Ok(());
-    }
-    let Ok(Query(fields)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else { return Ok(()) };
-    let names_another = |name: &str| {
-        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-        name.len() <= OF_OTHERS_LEN_MAX && OF_OTHERS.contains(&plain.as_str())
-    };
-    match fields.into_iter().map(|(name, _)| name).find(|name| names_another(name)) {
-        Some(name) => {
-            Err(Problem::invalid_parameter(name, "This call answers for the caller alone. Leave the field out."))
-        }
-        None => Ok(()),
-    }
-}
-
 async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
     let secret = bearer(&parts.headers).ok_or(Stop::Unauthorized)?;
     let is_service_key =
@@ -144,7 +119,6 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = caller(parts, &Shared::from_ref(state)).await?;
-        check_names_no_other(&parts.uri)?;
         let user_id = caller.user_id().ok_or(Refusal::Forbidden)?;
         Ok(Self { caller, user_id })
     }
@@ -172,7 +146,6 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = caller(parts, &Shared::from_ref(state)).await?;
-        check_names_no_other(&parts.uri)?;
         Ok(Self(caller))
     }
 }

@@ -4,13 +4,14 @@ use crate::{
     http::{
         observe::{self, BodyRoom},
         problem::{HttpResult, Problem, codes},
+        query::without_idle_fields,
     },
     store::ConcertPlace,
 };
 use axum::{
     body::{Body, HttpBody as _},
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -248,7 +249,7 @@ fn is_of_a_number(message: &str) -> bool {
         || message.starts_with("number too ")
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(DETAIL_LEN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -345,10 +346,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
-/// The query of a call. The parameters' type should deny unknown fields: a filter that is misspelt must not be ignored.
-///
-/// Ignored are fields without a value, and those that say nothing about what is asked for: names that begin with an
-/// underscore, which clients add so that no cache answers, and marks of where a visitor came from.
+/// The query of a call, but for its [idle fields](without_idle_fields). The parameters' type should deny unknown fields, as
+/// [`QueryFields`](crate::http::query::QueryFields) does for every call.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryParams<T>(pub T);
 
@@ -373,23 +372,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
         }
         Err(problem.detail("The query could not be read."))
     }
-}
-
-/// The address without the fields of its query that say nothing.
-fn without_idle_fields(uri: &Uri) -> HttpResult<Cow<'_, Uri>> {
-    let query = uri.query().unwrap_or_default();
-    if !query.split('&').any(is_idle) {
-        return Ok(Cow::Borrowed(uri));
-    }
-    let said: Vec<_> = query.split('&').filter(|field| !is_idle(field)).collect();
-    let query = format!("/?{}", said.join("&"));
-    Uri::try_from(query).map(Cow::Owned).map_err(Problem::internal)
-}
-
-/// Whether a field of a query has no value, or none that bears on the answer.
-fn is_idle(field: &str) -> bool {
-    let (name, value) = field.split_once('=').unwrap_or((field, ""));
-    value.is_empty() || name.starts_with('_') || name.starts_with("utm_")
 }
 
 /// How many items a list answers with: 1 to [`LIMIT_MAX`], [`LIMIT_DEFAULT`] where nothing is said.

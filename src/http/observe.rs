@@ -10,6 +10,7 @@ use crate::{
         head,
         limit::Outlay,
         problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
+        query::QueryFields,
     },
     telemetry::{
         Metrics,
@@ -76,6 +77,7 @@ pub struct Edge {
     pub slow: Duration,
     /// What traces requests; none unless a collector is named.
     tracer: Option<Arc<Tracer>>,
+    queries: QueryFields,
     /// The bytes that bodies of requests may still take, of all connections together.
     bodies: Arc<Semaphore>,
     unserved: Trouble,
@@ -101,6 +103,7 @@ impl Edge {
             request_timeout,
             slow,
             tracer: None,
+            queries: QueryFields::default(),
             bodies,
             unserved: Trouble::new("requests are answered 503"),
             prefix,
@@ -112,6 +115,13 @@ impl Edge {
     #[must_use]
     pub fn traced_by(mut self, tracer: Option<Arc<Tracer>>) -> Self {
         self.tracer = tracer;
+        self
+    }
+
+    /// The same edge, which refuses queries with fields that are not among these.
+    #[must_use]
+    pub fn with_queries(mut self, queries: QueryFields) -> Self {
+        self.queries = queries;
         self
     }
 
@@ -290,7 +300,8 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let seen = Seen::of(&request, &self.layer.edge);
         let method = request.method().clone();
-        let mut checked = head::check(request.version(), request.headers());
+        let mut checked = head::check(request.version(), request.headers())
+            .and_then(|()| self.layer.edge.queries.check(&method, seen.route(), request.uri()));
         // What would be answered before it reaches the routes must have a good head as well.
         let cors = self.layer.cors.as_ref().filter(|_| checked.is_ok() || method != Method::OPTIONS);
         let mut handle = |request| {
@@ -324,6 +335,10 @@ impl Seen {
             span: tracer.and_then(|tracer| tracer.begin(request, route.as_ref().map(MatchedPath::as_str))),
             route,
         }
+    }
+
+    fn route(&self) -> Option<&str> {
+        self.route.as_ref().map(MatchedPath::as_str)
     }
 
     /// Serves the request, and completes its answer.

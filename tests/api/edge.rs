@@ -424,6 +424,34 @@ async fn a_query_may_say_nothing_but_not_whose_data_is_meant() {
 }
 
 #[tokio::test]
+async fn no_call_ignores_a_misspelt_field_of_its_query() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let document = operator.call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let mut calls = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part });
+        let target = parts.collect::<Vec<_>>().join("/");
+        for method in item.as_object().unwrap().keys() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            for query in ["misspelt=1", "_=1&misspelt=1", "utm_source=x&missp%65lt=%26"] {
+                let answer =
+                    operator.call_at(method.clone(), &format!("{target}?{query}")).json(&json!({})).send().await;
+                assert_eq!(answer.status, 400, "{method} {path}?{query}: {}", answer.text());
+                answer.problem_at(400, "invalid_field", "misspelt");
+            }
+            calls += 1;
+        }
+    }
+    assert!(calls > 50, "{calls}");
+    let head = operator.call(Method::HEAD, "/points?misspelt=1").send().await;
+    assert_eq!(head.status, 400);
+    // What says nothing is ignored by every method.
+    operator.post("/operator/concerts/1/cancel?_=1&cursor=", &json!({ "reason": "x" })).await.problem(404, "not_found");
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_head_changes_nothing_and_counts_as_a_read() {
     let flags = [
         ("--requests-per-second-per-user", "1"),

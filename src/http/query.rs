@@ -1,0 +1,78 @@
+//! Which fields the queries of the API's calls have.
+
+use crate::http::{
+    extract::shortened,
+    problem::{HttpResult, Problem},
+};
+use axum::{
+    extract::Query,
+    http::{Method, Uri},
+};
+use serde_json::Value;
+use std::{borrow::Cow, collections::HashMap};
+use utoipa::openapi::OpenApi;
+
+/// The names of the fields that each call knows, by route and method, as the API's description has them.
+#[derive(Debug, Default)]
+pub struct QueryFields(HashMap<String, Vec<(Method, Vec<String>)>>);
+
+impl QueryFields {
+    /// Those of a description.
+    #[must_use]
+    pub fn of(document: &OpenApi) -> Self {
+        let document = serde_json::to_value(document).unwrap_or_default();
+        let routes = document["paths"].as_object().into_iter().flatten();
+        Self(routes.map(|(route, item)| (route.clone(), fields_by_method(item))).collect())
+    }
+
+    /// Refuses a field that the call does not know: one that is misspelt must not be ignored, and a client that names a user
+    /// would take the caller's data for another's. Routes without a description are not asked about.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn check(&self, method: &Method, route: Option<&str>, uri: &Uri) -> HttpResult<()> {
+        if uri.query().is_none() {
+            return Ok(());
+        }
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let mut calls = route.and_then(|route| self.0.get(route)).into_iter().flatten();
+        let Some((_, known)) = calls.find(|(known, _)| known == method) else { return Ok(()) };
+        let said = without_idle_fields(uri)?;
+        let fields =
+            Query::<Vec<(String, String)>>::try_from_uri(&said).map(|Query(fields)| fields).unwrap_or_default();
+        match fields.into_iter().find(|(name, _)| !known.contains(name)) {
+            Some((name, _)) => Err(Problem::invalid_parameter(shortened(&name), "There is no such field here.")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn fields_by_method(item: &Value) -> Vec<(Method, Vec<String>)> {
+    let operations = item.as_object().into_iter().flatten();
+    let fields = |operation: &Value| {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let of_query = parameters.filter(|parameter| parameter["in"] == "query");
+        of_query.filter_map(|parameter| parameter["name"].as_str()).map(str::to_owned).collect()
+    };
+    operations
+        .filter_map(|(method, operation)| Some((method.to_uppercase().parse().ok()?, fields(operation))))
+        .collect()
+}
+
+/// The address without the fields of its query that say nothing: those without a value, and those whose names begin with an
+/// underscore, which clients add so that no cache answers, or mark where a visitor came from.
+pub(super) fn without_idle_fields(uri: &Uri) -> HttpResult<Cow<'_, Uri>> {
+    let query = uri.query().unwrap_or_default();
+    if !query.split('&').any(is_idle) {
+        return Ok(Cow::Borrowed(uri));
+    }
+    let said: Vec<_> = query.split('&').filter(|field| !is_idle(field)).collect();
+    let query = format!("/?{}", said.join("&"));
+    Uri::try_from(query).map(Cow::Owned).map_err(Problem::internal)
+}
+
+/// Whether a field of a query has no value, or none that bears on the answer.
+fn is_idle(field: &str) -> bool {
+    let (name, value) = field.split_once('=').unwrap_or((field, ""));
+    value.is_empty() || name.starts_with('_') || name.starts_with("utm_")
+}
