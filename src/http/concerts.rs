@@ -49,7 +49,7 @@ pub(super) struct ConcertQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>, format = "cursor")]
+    #[param(value_type = Option<String>, format = "cursor-of-concerts")]
     cursor: Option<Cursor<ConcertPlace>>,
 }
 

@@ -204,11 +204,7 @@ const CALLS: &[Call] = &[
     call("find_users", &[WITH_SESSION], &[]),
     call("lock_user", &[WITH_SESSION, WITH_KEY], &["operator_account", "not_found"]),
     call("unlock_user", &[WITH_SESSION, WITH_KEY], &["operator_account", "not_found"]),
-    call(
-        "issue_reset_link",
-        &[WITH_SESSION],
-        &["operator_account", "account_locked", "not_found", "outcome_unknown"],
-    ),
+    call("issue_reset_link", &[WITH_SESSION], &["operator_account", "account_locked", "not_found", "outcome_unknown"]),
     call("find_reservations", &[WITH_SESSION], &[]),
     call("find_payments", &[WITH_SESSION], &[]),
     call("cancel_for_user", &[WITH_SESSION, WITH_KEY], &["not_found", "hold_expired", "reservation_not_pending"]),
@@ -268,6 +264,12 @@ fn complete_schemas(document: &mut Value) {
         if let Some(row) = name.strip_prefix("List_").filter(|row| schemas.contains_key(*row)) {
             let items = json!({ "$ref": format!("#/components/schemas/{row}") });
             schemas[&name]["properties"]["items"]["items"] = items;
+        }
+    }
+    // Where these lists go on is no number.
+    for (list, format) in [("List_ListedConcert", "cursor-of-concerts"), ("List_User", "cursor-of-users")] {
+        if let Some(next) = schemas.get_mut(list).map(|list| &mut list["properties"]["next_cursor"]) {
+            next["format"] = json!(format);
         }
     }
     for name in EITHER_FIELD {
@@ -339,7 +341,7 @@ fn name_formats(node: &mut Value) {
         Some("label") => LABEL_PATTERN,
         Some("time-local") => "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
         Some("time-zone") => "^[A-Za-z][A-Za-z0-9_+/-]*$",
-        Some("cursor") => "^[A-Za-z0-9_-]{2,48}$",
+        Some("cursor" | "cursor-of-concerts" | "cursor-of-users") => "^[A-Za-z0-9_-]{2,48}$",
         _ => return,
     };
     map.insert("pattern".to_owned(), json!(pattern));

@@ -228,7 +228,7 @@ pub(super) struct UserQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>, format = "cursor")]
+    #[param(value_type = Option<String>, format = "cursor-of-users")]
     cursor: Option<Cursor<UserId>>,
 }
 

@@ -23,7 +23,7 @@ pub struct List<T> {
     /// The rows.
     pub items: Vec<T>,
     /// Send it as `cursor` for the next page; none after the last row.
-    #[schema(format = "cursor", example = "NDI")]
+    #[schema(format = "cursor")]
     pub next_cursor: Option<String>,
 }
 

@@ -159,6 +159,28 @@ async fn the_server_takes_every_example_of_a_body() {
     server.close().await;
 }
 
+#[tokio::test]
+async fn the_server_takes_every_example_of_a_cursor() {
+    let server = Server::start().await;
+    let operator = server.operator().await;
+    let document = operator.call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let mut lists = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let parameters = item["get"]["parameters"].as_array().into_iter().flatten();
+        let Some(cursor) = parameters.filter(|one| one["name"] == "cursor").map(|one| &one["example"]).next() else {
+            continue;
+        };
+        let next = &item["get"]["responses"]["200"]["content"]["application/json"]["example"]["next_cursor"];
+        assert_eq!(next, cursor, "{path}");
+        let target = path.replace("{user_id}", &operator.user.to_string());
+        let page = format!("{target}?cursor={}", cursor.as_str().unwrap());
+        operator.call_at(Method::GET, &page).send().await.expect(200);
+        lists += 1;
+    }
+    assert!(lists >= 9, "{lists}");
+    server.close().await;
+}
+
 /// The commands of a page: its blocks of shell, without their comments and without what aligns these.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let mut blocks = Vec::new();

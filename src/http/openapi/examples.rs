@@ -1,10 +1,21 @@
 //! Completes the document with an example for every field, parameter and answer that has none of its own.
 
-use crate::{demo, flow::DemoAccounts};
+use crate::{demo, flow::DemoAccounts, http::extract::Cursor, store::ConcertPlace};
+use frontrow_domain::{
+    id::{ConcertId, SeatId, UserId},
+    time::Time,
+};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 /// How deep schemas are followed: deeper than any of ours.
 const DEPTH_MAX: usize = 8;
+
+/// Where the list of concerts goes on behind the one of the examples.
+const PLACE: ConcertPlace =
+    ConcertPlace { starts_at: Time::from_micros(1_803_898_800_000_000), concert_id: ConcertId::new(1) };
+/// The user of the examples.
+const USER: Uuid = Uuid::from_u128(0x0193_f3c4_5a6b_7c8d_9e0f_1122_3344_5566);
 
 /// Examples by name, for fields and parameters whose type says too little.
 fn by_name(name: &str) -> Option<Value> {
@@ -13,7 +24,6 @@ fn by_name(name: &str) -> Option<Value> {
         "venue" => json!("Hangang Hall, Seoul"),
         "title" => json!("Midnight Tide: The First Night"),
         "artist" => json!("Midnight Tide"),
-        "cursor" => json!("NDI"),
         "limit" => json!(50),
         "from" => json!("2027-03-01"),
         "to" => json!("2027-03-31"),
@@ -311,6 +321,9 @@ fn of(schema: &Value, source: &Value, depth: usize) -> Value {
     match (kind, schema["format"].as_str()) {
         (Some("string"), Some("date-time")) => json!("2027-03-01T11:00:00.250000Z"),
         (Some("string"), Some("date")) => json!("2027-03-01"),
+        (Some("string"), Some("cursor")) => json!(Cursor(SeatId::new(42)).to_string()),
+        (Some("string"), Some("cursor-of-concerts")) => json!(Cursor(PLACE).to_string()),
+        (Some("string"), Some("cursor-of-users")) => json!(Cursor(UserId(USER)).to_string()),
         (Some("integer"), _) => {
             schema.get("minimum").filter(|least| least.as_i64() > Some(0)).cloned().unwrap_or(json!(1))
         }
