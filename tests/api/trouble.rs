@@ -1,10 +1,16 @@
 //! When the database is locked, full or overrun: a clear answer, nothing that was answered is lost, and it goes on by
 //! itself when the cause is gone.
 
-use crate::support::{Client, PRICE, Server, eventually, items};
+use crate::support::{Client, PRICE, Server, eventually, id, items};
+use frontrow::store::{StoreError, sqlite::SqliteStore};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::json;
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, mpsc},
+    task::Poll,
+};
 use tokio::task::JoinSet;
 
 /// Another program that has the write lock until it is dropped.
@@ -176,6 +182,67 @@ async fn with_no_grace_for_outages_a_stop_ends_turns_as_time_does() {
     clock.advance(frontrow_domain::time::Span::from_secs(400));
     let server = Server::over(folder, config, clock).await;
     server.with_secret(buyer.secret()).wait_for(&token, "ended").await;
+    server.close().await;
+}
+
+/// Reads that never end: as many as the store allows, so that every other one is turned away.
+async fn crowd_out_reads(store: &SqliteStore) -> (Vec<Read<'_>>, mpsc::Sender<()>) {
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = Arc::new(Mutex::new(ended));
+    let mut reads: Vec<Read<'_>> = Vec::new();
+    loop {
+        let ended = Arc::clone(&ended);
+        let mut read: Read<'_> = Box::pin(store.read(move |_| {
+            let _ = ended.lock().unwrap().recv();
+            Ok(())
+        }));
+        match std::future::poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+            Poll::Pending => reads.push(read),
+            Poll::Ready(refused) => {
+                refused.unwrap_err();
+                return (reads, end);
+            }
+        }
+    }
+}
+
+type Read<'store> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'store>>;
+
+#[tokio::test]
+async fn a_hold_and_a_payment_that_were_committed_are_answered_though_nothing_can_be_read() {
+    let (server, store) = Server::with_store(&[]).await;
+    let hall = server.hall(2).await;
+    let buyer = server.buyer_with("buyer", 2 * PRICE).await;
+    let token = buyer.enter(None).await;
+    let forget = || {
+        let office = Arc::clone(&server.app().office);
+        office.followers.concerts.forget();
+        office.followers.tickets.forget();
+    };
+
+    let (reads, end) = crowd_out_reads(&store).await;
+    forget();
+    buyer.get("/reservations").await.problem(503, "unavailable");
+    let held = buyer.hold_call(&token, hall.seats[0]).key("held-in-the-crowd-01").send().await.expect(201);
+    assert_eq!((&held["status"], &held["title"]), (&json!("pending"), &json!("")));
+    let reservation = id(&held, "reservation_id");
+    forget();
+    let paid = buyer.pay_call(&token, reservation).key("paid-in-the-crowd-01").send().await.expect(201);
+    assert_eq!((&paid["status"], &paid["title"]), (&json!("completed"), &json!("")));
+    // The answers of before too, whose seats are looked for in the database.
+    forget();
+    let again = buyer.hold_call(&token, hall.seats[0]).key("held-in-the-crowd-01").send().await;
+    assert!(again.is_replay(), "{}", again.text());
+    assert_eq!(id(&again.expect(201), "reservation_id"), reservation);
+    let again = buyer.pay_call(&token, reservation).key("paid-in-the-crowd-01").send().await;
+    assert_eq!(id(&again.expect(201), "payment_id"), id(&paid, "payment_id"));
+
+    drop((reads, end));
+    let mine = buyer.get("/reservations").await.expect(200);
+    assert_eq!(
+        (&items(&mine)[0]["status"], &items(&mine)[0]["title"]),
+        (&json!("confirmed"), &json!(hall.concert.title))
+    );
     server.close().await;
 }
 
