@@ -22,7 +22,7 @@ use std::{
     fmt,
     str::FromStr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -83,7 +83,7 @@ pub struct Choice {
 /// A tracer whose spans go to this collector. Call it on a runtime, on which they are sent.
 ///
 /// # Errors
-/// The process's environment asks the exporter for something it cannot do, such as packed messages.
+/// There is no runtime, or the exporter cannot be made.
 pub fn start(
     collector: Collector,
     choice: Choice,
@@ -92,8 +92,8 @@ pub fn start(
     metrics: Arc<Metrics>,
 ) -> anyhow::Result<Arc<Tracer>> {
     let instance = ids.uuid(clock.now()).to_string();
-    let client =
-        OnRuntime { runtime: Handle::try_current()?, client: HyperClient::with_default_connector(SEND_MAX, None) };
+    let cause = Cause::default();
+    let client = OnRuntime::new(Handle::try_current()?, Arc::clone(&cause));
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_endpoint(collector.to_string())
@@ -120,6 +120,7 @@ pub fn start(
         waiting: Arc::clone(&waiting),
         metrics: Arc::clone(&metrics),
         lost: AtomicU64::new(0),
+        cause,
     };
     Ok(Arc::new(Tracer { spans: gathered(counted), waiting, choice, ids, clock, metrics }))
 }
@@ -133,6 +134,9 @@ pub(super) fn gathered<E: SpanExporter + 'static>(exporter: E) -> BatchSpanProce
     BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build()
 }
 
+/// Why the last message was not sent: the library says no more than that there was an error of the network.
+type Cause = Arc<Mutex<Option<String>>>;
+
 /// An exporter whose spans are counted, and whose failures are in the log when they begin and when they end.
 #[derive(Debug)]
 struct Counted<E> {
@@ -142,6 +146,7 @@ struct Counted<E> {
     metrics: Arc<Metrics>,
     /// How many spans were dropped since the last that were sent.
     lost: AtomicU64,
+    cause: Cause,
 }
 
 impl<E: SpanExporter> SpanExporter for Counted<E> {
@@ -161,8 +166,10 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
             }
             Err(error) => {
                 self.metrics.spans_dropped.inc_by(count);
+                let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if self.lost.fetch_add(count, Ordering::Relaxed) == 0 {
-                    tracing::warn!(%collector, %error, "traces cannot be sent, and are dropped");
+                    let error = cause.unwrap_or_else(|| error.to_string());
+                    tracing::warn!(%collector, error, "traces cannot be sent, and are dropped");
                 }
             }
         }
@@ -175,14 +182,25 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
 struct OnRuntime {
     runtime: Handle,
     client: HyperClient,
+    cause: Cause,
+}
+
+impl OnRuntime {
+    fn new(runtime: Handle, cause: Cause) -> Self {
+        Self { runtime, client: HyperClient::with_default_connector(SEND_MAX, None), cause }
+    }
 }
 
 #[async_trait]
 impl HttpClient for OnRuntime {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        let answer = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
-        answer.inspect_err(|error| tracing::debug!(%error, "a message to the collector of traces failed"))
+        let answer = self.runtime.spawn(async move { client.send_bytes(request).await }).await;
+        answer.unwrap_or_else(|ended| Err(ended.into())).map_err(|error| {
+            let cause = format!("{:#}", anyhow::Error::from_boxed(error));
+            *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause.clone());
+            cause.into()
+        })
     }
 }
 
@@ -204,5 +222,15 @@ mod tests {
         {
             assert_eq!(bad.parse::<Collector>(), Err(NoCollector), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_could_not_be_sent_has_a_cause() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = OnRuntime::new(Handle::current(), Cause::default());
+        let request = Request::post(format!("http://{free}/v1/traces")).body(Bytes::new()).unwrap();
+        let said = client.send_bytes(request).await.unwrap_err().to_string();
+        assert!(said.contains("refused"), "{said}");
+        assert_eq!(client.cause.lock().unwrap().as_deref(), Some(&*said));
     }
 }
