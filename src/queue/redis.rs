@@ -90,6 +90,9 @@ pub struct Settings {
     pub silence: Span,
     /// Nobody is called silent before the others had this long to tell whom they heard of.
     pub settles_in: Duration,
+    /// How often an instance tells of which tokens it heard in a room that needs no leader: an instance that dies takes
+    /// the signs of so much time with it. With the longest time between two signs it must stay well below `silence`.
+    pub tells_at_rest_every: Duration,
     /// After how long a number that was drawn and has no row is nobody's.
     pub unsettled_for: Duration,
 }
@@ -108,6 +111,7 @@ impl Settings {
             glance_away_every: Duration::from_millis(900),
             silence: Span::from_secs(90),
             settles_in: Duration::from_secs(5),
+            tells_at_rest_every: Duration::from_secs(20),
             unsettled_for: UNSETTLED_FOR,
         }
     }
@@ -185,8 +189,49 @@ impl Lines {
 
     async fn exchange(&self, way: &Way, room: RoomId) -> Result<(), RedisError> {
         let Some(view) = self.memory.view(room) else { return Ok(()) };
-        let near = Near { room, cursor: view.cursor(), tail: view.tail(), returned: view.returned() };
+        let near = Near::of(room, &view);
         self.heartbeats.exchange(way, near, self.clock.now(), |token, at| self.memory.heard_later(token, at)).await
+    }
+
+    /// One round over the busy rooms. In one that needs no leader no token can be put aside, but its sale may go on: what
+    /// this instance hears there is noted, and told seldom.
+    async fn exchange_round(self: &Arc<Self>, link: &Link, number: i64, tells_at_rest_every: i64) {
+        let now = self.clock.now();
+        let busy = self.memory.busy_rooms().into_iter();
+        let busy = busy.filter_map(|room| Some((room, self.memory.view(room)?)));
+        let (moving, resting): (Vec<_>, Vec<_>) = busy.partition(|(_, view)| view.needs_leader(now));
+        let mut telling = Vec::new();
+        for (room, view) in &resting {
+            self.heartbeats.listen(Near::of(*room, view));
+            // Spread over the rounds.
+            if room.get().wrapping_add(number).rem_euclid(tells_at_rest_every) == 0 {
+                telling.push((*room, Talk::Tell));
+            }
+        }
+        let ids = |rooms: &[(RoomId, _)]| -> Vec<_> { rooms.iter().map(|(room, _)| *room).collect() };
+        let moving = ids(&moving);
+        self.heartbeats.keep_only(&moving, &ids(&resting));
+        self.leases.keep_only(&moving);
+        let mut talks = JoinSet::new();
+        for (room, talk) in moving.into_iter().map(|room| (room, Talk::Exchange)).chain(telling) {
+            if !link.is_up() {
+                break;
+            }
+            if talks.len() >= EXCHANGES_AT_ONCE {
+                let _ = talks.join_next().await;
+            }
+            let (lines, way) = (Arc::clone(self), link.way());
+            talks.spawn(async move {
+                let talked = match talk {
+                    Talk::Exchange => lines.exchange(&way, room).await,
+                    Talk::Tell => lines.heartbeats.tell(&way, room, lines.clock.now()).await,
+                };
+                if let Err(error) = talked {
+                    tracing::debug!(%error, room = room.get(), "the signs of life in a line cannot be exchanged");
+                }
+            });
+        }
+        while talks.join_next().await.is_some() {}
     }
 }
 
@@ -287,8 +332,8 @@ impl RedisQueue {
         tasks.spawn(watch.run());
         tasks.spawn(Arc::clone(&lines).lay_wanted());
         tasks.spawn(Arc::clone(&lines).settle(doubted));
+        tasks.spawn(exchange_for_ever(Arc::clone(&lines), Arc::clone(&link), settings.tells_at_rest_every));
         tasks.spawn(Arc::clone(&lines).glance(Arc::clone(&link), settings));
-        tasks.spawn(exchange_for_ever(Arc::clone(&lines), Arc::clone(&link)));
         let reach = link.reach();
         Ok(Arc::new(Self { lines, link, publisher, reach, alone: Mutex::default(), _tasks: tasks }))
     }
@@ -356,32 +401,24 @@ async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError>
     reader.begin().await
 }
 
-/// Exchanges heartbeats of the rooms in which something can move, some at a time.
-async fn exchange_for_ever(lines: Arc<Lines>, link: Arc<Link>) {
-    let mut exchanges = JoinSet::new();
+/// What an instance does about the heartbeats of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    /// It tells of which tokens it heard, and hears of which ones the others did.
+    Exchange,
+    /// It tells.
+    Tell,
+}
+
+/// Exchanges heartbeats, a round every few seconds.
+async fn exchange_for_ever(lines: Arc<Lines>, link: Arc<Link>, tells_at_rest_every: Duration) {
+    let rounds = tells_at_rest_every.as_millis() / EXCHANGE_EVERY.as_millis();
+    let rounds = i64::try_from(rounds).unwrap_or(i64::MAX).max(1);
+    let mut number = 0;
     loop {
         tokio::time::sleep(EXCHANGE_EVERY).await;
-        let mut busy = lines.memory.busy_rooms();
-        // Where nothing can move, it matters to nothing whom the others heard of.
-        let now = lines.clock.now();
-        busy.retain(|room| lines.memory.view(*room).is_some_and(|view| view.needs_leader(now)));
-        lines.heartbeats.keep_only(&busy);
-        lines.leases.keep_only(&busy);
-        for room in busy {
-            if !link.is_up() {
-                break;
-            }
-            if exchanges.len() >= EXCHANGES_AT_ONCE {
-                let _ = exchanges.join_next().await;
-            }
-            let (lines, way) = (Arc::clone(&lines), link.way());
-            exchanges.spawn(async move {
-                if let Err(error) = lines.exchange(&way, room).await {
-                    tracing::debug!(%error, "cannot tell who was heard of");
-                }
-            });
-        }
-        while exchanges.join_next().await.is_some() {}
+        lines.exchange_round(&link, number, rounds).await;
+        number = (number + 1) % rounds;
     }
 }
 

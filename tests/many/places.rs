@@ -1,19 +1,19 @@
 //! What an instance has not heard of, it does not deny.
 
-use super::{instance, instance_over};
+use super::{instance, instance_at, instance_over};
 use crate::{
     servers::{free_port, postgres, postgres::Database},
-    support::{Client, Server, draft, eventually},
+    support::{Client, START, Server, draft, eventually},
 };
 use frontrow::{catalog::ConcertDraft, clock::Clock};
 use frontrow_domain::{
     command::{Command, Outcome, Request, RoomChange},
     id::RoomId,
     queue::{Fence, Gate, Token, TokenStatus},
-    time::Time,
+    time::{Span, Time},
     user::Caller,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 const HOUSE: RoomId = RoomId::HOUSE;
@@ -126,11 +126,7 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
     set_house(&one, RoomChange { gate: Some(Gate::Paused), ..RoomChange::default() }).await;
     one.buyer("early").await.join(None).await;
     for server in [&one, &two] {
-        eventually("each instance can tell who is silent", async || {
-            let silent = server.app().office.queue.asleep(HOUSE, 1, Time::MAX);
-            (!silent.is_empty()).then_some(())
-        })
-        .await;
+        eventually("each instance can tell who is silent", async || can_tell(server, HOUSE).then_some(())).await;
     }
     let given = join_untold(&one, &one.buyer("given").await, HOUSE).await.id;
     // A later place of which both have heard: what is in front of it counts as waiting.
@@ -149,6 +145,69 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
     })
     .await;
     assert_eq!(status, TokenStatus::Offered);
+    one.stop().await;
+    two.stop().await;
+}
+
+/// Whether the instance knows of which tokens the others heard: a token of which none has heard since the end of time is
+/// silent.
+fn can_tell(server: &Server, room: RoomId) -> bool {
+    !server.app().office.queue.asleep(room, 1, Time::MAX).is_empty()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_not_put_aside_when_it_goes_on() {
+    let (database, clock) = (Database::new().await, Clock::manual(START));
+    let one = instance_at(database.url(), clock.clone()).await;
+    let two = instance_at(database.url(), clock.clone()).await;
+    let servers = [&one, &two];
+    let hall = one.hall_like(1, |draft| draft.own_room_max_active = Some(10)).await;
+    let room_id = hall.concert.room_id;
+    let set_gate = async |gate| {
+        let change = RoomChange { gate: Some(gate), ..RoomChange::default() };
+        one.command(Command::SetRoom { room_id, change }).await;
+    };
+    set_gate(Gate::Paused).await;
+    let (first, second) = (one.buyer("first").await, one.buyer("second").await.at(two.address));
+    let waits = [
+        (&first, text(&first.join(Some(hall.id())).await, "token")),
+        (&second, text(&second.join(Some(hall.id())).await, "token")),
+    ];
+    for server in servers {
+        eventually("each instance can tell which tokens are silent", async || can_tell(server, room_id).then_some(()))
+            .await;
+    }
+    let operator = one.operator().await;
+    let set_sale = async |status| {
+        operator.patch(&format!("/operator/concerts/{}", hall.id()), &json!({ "status": status })).await.expect(200);
+    };
+
+    set_sale("postponed").await;
+    for server in servers {
+        eventually("the line rests", async || (!can_tell(server, room_id)).then_some(())).await;
+    }
+    // Longer than a token may be silent, in which the box office works. Each asks at an instance of its own, just before
+    // the sale goes on.
+    for _ in 0..10 {
+        clock.advance(Span::from_secs(10));
+        one.command(Command::ExpireHolds { reservation_ids: Vec::new() }).await;
+    }
+    for (buyer, token) in &waits {
+        buyer.position(token).await;
+    }
+    set_sale("scheduled").await;
+    for server in servers {
+        eventually("each instance can tell again", async || can_tell(server, room_id).then_some(())).await;
+    }
+    set_gate(Gate::Open).await;
+    for (buyer, token) in &waits {
+        let place = eventually("the line moves", async || {
+            let row = one.app().office.store.live_tokens(buyer.user).await.unwrap();
+            row.into_iter().find(|row| row.status != TokenStatus::Waiting)
+        })
+        .await;
+        assert_eq!(place.status, TokenStatus::Offered, "{token} was heard of");
+    }
     one.stop().await;
     two.stop().await;
 }

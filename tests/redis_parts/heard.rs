@@ -15,9 +15,11 @@ use frontrow::{
     store::{Line, Store, memory::MemoryStore},
 };
 use frontrow_domain::{
-    command::{Command, Request},
-    id::Position,
+    command::{Command, ConcertChange, NewConcert, Outcome, Request},
+    concert::ConcertStatus,
+    id::{Position, RoomId, TokenId},
     model::Model,
+    money::Money,
     rules::Rules,
     time::{Span, Time},
     user::Caller,
@@ -56,7 +58,7 @@ impl Instance {
 
     async fn exchange(&self, now: Time) -> redis::RedisResult<()> {
         let view = self.queue.view(HOUSE).unwrap();
-        let near = Near { room: HOUSE, cursor: view.cursor(), tail: view.tail(), returned: view.returned() };
+        let near = Near::of(HOUSE, &view);
         self.heartbeats.exchange(&self.link.way(), near, now, |token, at| self.queue.heard_of(token, at)).await
     }
 
@@ -125,6 +127,98 @@ async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
         (asleep == silent).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_was_heard_while_a_line_rested_is_told_and_known_though_the_instance_that_heard_it_has_gone() {
+    let pair = Pair::start().await;
+    let leader = Instance::start(link(vec![pair.server.url()]).await, 20).await;
+    let other = Instance::start(link(vec![pair.server.url()]).await, 20).await;
+    let rest = |instance: &Instance| {
+        instance.heartbeats.listen(Near::of(HOUSE, &instance.queue.view(HOUSE).unwrap()));
+        instance.heartbeats.keep_only(&[], &[HOUSE]);
+    };
+    for instance in [&leader, &other] {
+        instance.exchange(after(1)).await.unwrap();
+        assert!(instance.heartbeats.can_tell(HOUSE));
+        rest(instance);
+        assert!(!instance.heartbeats.can_tell(HOUSE));
+    }
+    let calls = pair.calls("mget");
+    other.poll(5, after(100));
+    leader.poll(6, after(100));
+    rest(&other);
+    other.heartbeats.tell(&other.link.way(), HOUSE, after(110)).await.unwrap();
+    let told = pair.calls("set");
+    other.heartbeats.tell(&other.link.way(), HOUSE, after(120)).await.unwrap();
+    assert_eq!((pair.calls("mget"), pair.calls("set")), (calls, told), "no call asks, and nothing new costs none");
+    drop(other);
+    rest(&leader);
+    // The sale goes on.
+    assert!(!leader.heartbeats.can_tell(HOUSE), "it has not heard what the others know");
+    leader.exchange(after(130)).await.unwrap();
+    let silent: Vec<_> = (1..=20).filter(|position| ![5, 6].contains(position)).collect();
+    assert_eq!((leader.heartbeats.can_tell(HOUSE), leader.asleep(after(130))), (true, silent));
+}
+
+/// A room of its own for a sale that is postponed, in whose line two wait.
+async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
+    let run = async |caller, command| {
+        let request = Request { caller, command, idempotency: None };
+        let committed = store.transact([request].into()).await.unwrap();
+        committed.answers.into_iter().next().unwrap().decision.unwrap()
+    };
+    let opens_at = START.minus(Span::from_secs(60));
+    let starts_at = START.plus(Span::from_secs(86_400));
+    let new = NewConcert {
+        title: "Midnight Tide".to_owned(),
+        artist: "Midnight Tide".to_owned(),
+        venue: "Hangang Hall".to_owned(),
+        time_zone: "Asia/Seoul".to_owned(),
+        concert_date: jiff::civil::date(2030, 3, 18),
+        start_time: jiff::civil::time(20, 0, 0, 0),
+        end_time: jiff::civil::time(22, 0, 0, 0),
+        starts_at,
+        ends_at: starts_at.plus(Span::from_secs(7_200)),
+        base_price: Money::new(1),
+        opens_at,
+        closes_at: None,
+        own_room_max_active: Some(10),
+    };
+    let Outcome::Concert(concert) = run(Caller::System, Command::CreateConcert(new)).await else {
+        panic!("it is made")
+    };
+    let (room_id, concert_id) = (concert.room_id, concert.concert_id);
+    for number in 1..=2 {
+        let join = Command::IssueToken { room_id, concert_id: Some(concert_id) };
+        run(Caller::Buyer(user(number)), join).await;
+    }
+    let change = ConcertChange { status: Some(ConcertStatus::Postponed), ..ConcertChange::default() };
+    run(Caller::System, Command::UpdateConcert { concert_id, change }).await;
+    room_id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
+    let pair = Pair::start().await;
+    let clock = Clock::manual(START);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 0));
+    let room_id = resting_line(&store).await;
+    let mut settings = Settings::new(vec![pair.server.url()]);
+    settings.tells_at_rest_every = Duration::ZERO;
+    let queue = queue_over(&store, &settings, &clock, 1).await;
+    queue.lay_missing(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
+    assert_eq!(queue.busy_rooms(), [room_id]);
+    let asked = pair.calls("mget");
+    let second = TokenId { room_id, position: Position(2) };
+    let bits = until("what was heard to be told", async || {
+        queue.heard_of(second, clock.now());
+        let told: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
+        let key = told.first()?;
+        Some(pair.server.ask::<Vec<u8>>(&["GET", key]))
+    })
+    .await;
+    assert_eq!((bits[0], pair.calls("mget")), (0b0010_0000, asked));
 }
 
 #[tokio::test]

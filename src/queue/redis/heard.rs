@@ -7,7 +7,7 @@
 mod beats;
 
 use super::{keys::Keys, lock, script::Shared};
-use crate::clock::SKEW_MAX;
+use crate::{clock::SKEW_MAX, queue::view::RoomView};
 use beats::Beats;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
@@ -86,7 +86,13 @@ pub struct Near<'a> {
     pub returned: &'a [Position],
 }
 
-impl Near<'_> {
+impl<'a> Near<'a> {
+    /// The line of a room as its view shows it.
+    #[must_use]
+    pub fn of(room: RoomId, view: &'a RoomView) -> Self {
+        Self { room, cursor: view.cursor(), tail: view.tail(), returned: view.returned() }
+    }
+
     /// The chunks that those who may be offered a turn soon are in.
     fn chunks(&self) -> BTreeSet<i64> {
         let (first, last) = (self.cursor.0 + 1, self.tail.0.min(self.cursor.0 + NEAR_HEAD));
@@ -151,7 +157,18 @@ impl Heartbeats {
         }
     }
 
-    async fn tell(&self, connection: &impl Shared, room: RoomId, now: Time) -> RedisResult<()> {
+    /// Makes room for what this instance hears of a line, whose heartbeats are not exchanged for now: what it hears there
+    /// can be told.
+    pub fn listen(&self, near: Near<'_>) {
+        self.beats.cover(near.room, &near.chunks());
+    }
+
+    /// Tells of which tokens this instance heard since it told the last time, and asks for nothing. If it heard of none,
+    /// Redis is not called.
+    ///
+    /// # Errors
+    /// Redis could not be reached or refused. What was not told is told the next time.
+    pub async fn tell(&self, connection: &impl Shared, room: RoomId, now: Time) -> RedisResult<()> {
         let told = self.beats.take(room);
         if told.is_empty() {
             return Ok(());
@@ -221,12 +238,14 @@ impl Heartbeats {
         self.keys.room(room, format_args!("heard:{window}:{chunk}"))
     }
 
-    /// Forgets all rooms but these, which are ascending: what was heard of others is of no use any more.
-    pub fn keep_only(&self, rooms: &[RoomId]) {
-        let is_kept = |room: &RoomId| rooms.binary_search(room).is_ok();
-        self.exchanged().retain(|room, _| is_kept(room));
-        lock(&self.read).retain(|room, _| is_kept(room));
-        self.beats.keep_only(is_kept);
+    /// Forgets all rooms but these, both lists ascending: what was heard of others is of no use any more. Of the rooms that
+    /// rest only what this instance hears is kept. If the sale of one goes on, its heartbeats are exchanged as if for the
+    /// first time, so that [`Self::can_tell`] says no until the others have told what they heard meanwhile.
+    pub fn keep_only(&self, moving: &[RoomId], resting: &[RoomId]) {
+        let moves = |room: &RoomId| moving.binary_search(room).is_ok();
+        self.exchanged().retain(|room, _| moves(room));
+        lock(&self.read).retain(|room, _| moves(room));
+        self.beats.keep_only(|room| moves(room) || resting.binary_search(room).is_ok());
     }
 
     /// Whether what is known of `room` suffices to call anybody silent: the exchange has worked for a while, so that
