@@ -123,7 +123,7 @@ impl SeatMaps {
         let halls = self.halls.read().unwrap_or_else(PoisonError::into_inner);
         for seat in &changes.removed_seats {
             if let Some(hall) = halls.get(&seat.concert_id) {
-                hall.remove(seat.seat_id);
+                hall.remove(seat);
             }
         }
         for seats in [&changes.seats.updated, &changes.seats.inserted] {

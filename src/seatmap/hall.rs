@@ -95,8 +95,9 @@ impl Row {
 struct Seats {
     rows: Vec<Row>,
     index: HashMap<SeatId, usize>,
-    /// Those that were removed: what was read before may still show them.
-    removed: HashSet<SeatId>,
+    /// Those that were removed, with the moment of their last change before: what was read or committed before may still
+    /// show them.
+    removed: HashMap<SeatId, Time>,
 }
 
 /// What a hall asks of the store.
@@ -131,9 +132,12 @@ enum Part {
 }
 
 impl Seats {
-    /// Takes in what a commit of this process changed, unless a later one is known: commits of several lanes may be
-    /// told in any order.
+    /// Takes in what a commit of this process changed, unless a later one is known, or that the seat was removed since:
+    /// commits of several lanes may be told in any order.
     fn put(&mut self, seat: &Seat, version: u64) {
+        if self.removed.get(&seat.seat_id).is_some_and(|last| seat.updated_at <= *last) {
+            return;
+        }
         self.removed.remove(&seat.seat_id);
         if let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) {
             if seat.updated_at >= row.seat.updated_at {
@@ -169,7 +173,7 @@ impl Seats {
         let Self { rows, removed, .. } = self;
         let count = rows.len();
         if !removed.is_empty() {
-            rows.retain(|row| !removed.contains(&row.seat.seat_id));
+            rows.retain(|row| !removed.contains_key(&row.seat.seat_id));
         }
         let is_sorted = rows.is_sorted_by_key(|row| row.seat.seat_number);
         if !is_sorted {
@@ -229,9 +233,9 @@ impl Hall {
     }
 
     /// Takes a seat out that a commit of this process removed.
-    pub(super) fn remove(&self, id: SeatId) {
+    pub(super) fn remove(&self, seat: &Seat) {
         let mut seats = self.seats();
-        seats.removed.insert(id);
+        seats.removed.insert(seat.seat_id, seat.updated_at);
         self.version.store(self.versions.next(), Ordering::Release);
     }
 
@@ -324,7 +328,7 @@ impl Hall {
         }
         if part == Part::All {
             let gone = seats.rows.iter().filter(|row| row.touched <= seen && !there.contains(&row.seat.seat_id));
-            let gone: Vec<SeatId> = gone.map(|row| row.seat.seat_id).collect();
+            let gone: Vec<_> = gone.map(|row| (row.seat.seat_id, row.seat.updated_at)).collect();
             changed |= !gone.is_empty();
             seats.removed.extend(gone);
         }

@@ -196,11 +196,33 @@ async fn a_seat_that_was_removed_is_gone_though_an_older_reading_brings_it_again
     store.put(seat(2, SeatStatus::Blocked, 1));
     let hall = looked_at(Sharing::Alone, &store).await;
     let (seen, before) = (hall.version.load(Ordering::SeqCst), hall.map(MapForm::Compact));
-    hall.remove(SeatId::new(1));
+    hall.remove(&seat(1, SeatStatus::Available, 1));
     assert_ne!(before.etag, hall.map(MapForm::Compact).etag);
     assert_eq!(letters(&hall), "B");
     hall.take(vec![seat(1, SeatStatus::Available, 1), seat(2, SeatStatus::Blocked, 1)], Part::All, seen);
     assert_eq!(letters(&hall), "B");
+}
+
+#[tokio::test]
+async fn a_seat_that_was_removed_does_not_come_back_with_an_older_commit_that_is_told_later() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(2, SeatStatus::Blocked, 1));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    let (blocked, added) = (seat(1, SeatStatus::Blocked, 20), seat(3, SeatStatus::Available, 30));
+    hall.remove(&blocked);
+    hall.remove(&added);
+    let tells = || {
+        hall.publish(std::slice::from_ref(&blocked));
+        hall.publish(std::slice::from_ref(&added));
+        hall.map(MapForm::Compact);
+        letters(&hall)
+    };
+    assert_eq!(tells(), "B");
+    assert_eq!(tells(), "B", "after its row has gone too");
+    hall.publish(&[seat(1, SeatStatus::Held, 21)]);
+    hall.map(MapForm::Compact);
+    assert_eq!(letters(&hall), "HB", "a later commit knows better");
 }
 
 #[tokio::test]
