@@ -305,7 +305,7 @@ impl BoxOffice {
     /// # Errors
     /// The store could not be read.
     pub async fn seats_left(&self, ids: &[ConcertId]) -> Result<HashMap<ConcertId, SeatCounts>, Stop> {
-        Ok(self.followers.seats_left.get(&*self.store, ids).await?)
+        Ok(self.followers.seats_left.get(&self.store, ids).await?)
     }
 
     /// Holds seats (예약생성), all or nothing.

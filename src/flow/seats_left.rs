@@ -2,11 +2,12 @@
 //! not again while nothing can have changed.
 
 use crate::store::{SeatCounts, Sharing, Store, StoreError};
+use async_trait::async_trait;
 use frontrow_domain::{id::ConcertId, seen::GOOD_FOR, world::Changes};
 use std::{
     collections::HashMap,
     sync::{
-        PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -19,14 +20,26 @@ const AGE_MAX: Duration = Duration::from_micros(GOOD_FOR.micros().unsigned_abs()
 const COST_FACTOR: u32 = 50;
 /// How many concerts are remembered.
 const CONCERTS_MAX: usize = 10_000;
+/// How long a list waits for a new count if it can show an old one.
+const WAITS_MAX: Duration = Duration::from_millis(250);
+/// How long after a count that failed the store is asked again, if there is an old count to show.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+type Counts = HashMap<ConcertId, SeatCounts>;
 
 /// The counts of concerts that somebody has listed of late.
 #[derive(Debug)]
 pub struct SeatsLeft {
     sharing: Sharing,
+    kept: Arc<Kept>,
+    /// Held while seats are counted, so that many who look at once cost one query. How the last count failed, if it did.
+    counting: Arc<tokio::sync::Mutex<Option<Failed>>>,
+}
+
+/// What is remembered.
+#[derive(Debug, Default)]
+struct Kept {
     known: RwLock<HashMap<ConcertId, Known>>,
-    /// Held by whoever counts, so that many who look at once cost one query.
-    counting: tokio::sync::Mutex<()>,
     /// Rises with every commit that changes seats: a count that was under way meanwhile may lack it.
     commits: AtomicU64,
 }
@@ -40,12 +53,57 @@ struct Known {
     is_touched: AtomicBool,
 }
 
+/// A count that failed.
+#[derive(Debug)]
+struct Failed {
+    began: Instant,
+    ended: Instant,
+    error: StoreError,
+}
+
+/// What the counts ask of the store.
+#[async_trait]
+pub trait Source: Clone + Send + Sync + 'static {
+    /// How many seats of each of these concerts are in each state: see [`Store::seat_counts_of`].
+    ///
+    /// # Errors
+    /// The store could not be read.
+    async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError>;
+}
+
+#[async_trait]
+impl Source for Arc<dyn Store> {
+    async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
+        Store::seat_counts_of(&**self, concerts).await
+    }
+}
+
+impl Kept {
+    /// Counts these concerts, and remembers the counts.
+    async fn count(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
+        let (counted, commits) = (Instant::now(), self.commits.load(Ordering::Acquire));
+        let found: Counts = store.seat_counts_of(ids).await?.into_iter().collect();
+        // One without a seat is not among those found.
+        let counts: Counts = ids.iter().map(|id| (*id, found.get(id).copied().unwrap_or_default())).collect();
+        let good_for = AGE_MAX.max(counted.elapsed() * COST_FACTOR);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + ids.len() > CONCERTS_MAX {
+            known.clear();
+        }
+        let is_touched = self.commits.load(Ordering::Acquire) != commits;
+        for (id, counts) in &counts {
+            let is_touched = AtomicBool::new(is_touched);
+            known.insert(*id, Known { counts: *counts, counted, good_for, is_touched });
+        }
+        Ok(counts)
+    }
+}
+
 impl SeatsLeft {
     /// Knows none yet. `sharing` says who changes seats.
     #[must_use]
     pub fn new(sharing: Sharing) -> Self {
-        let commits = AtomicU64::new(0);
-        Self { sharing, known: RwLock::default(), counting: tokio::sync::Mutex::default(), commits }
+        Self { sharing, kept: Arc::default(), counting: Arc::default() }
     }
 
     fn is_good(&self, known: &Known, asked: Instant) -> bool {
@@ -53,48 +111,70 @@ impl SeatsLeft {
         is_untouched || asked.saturating_duration_since(known.counted) < known.good_for
     }
 
-    fn stale(&self, ids: &[ConcertId], asked: Instant) -> Vec<ConcertId> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+    /// What is known of these concerts, old or not, and which of them are to be counted.
+    fn look(&self, ids: &[ConcertId], asked: Instant) -> (Counts, Vec<ConcertId>) {
+        let known = self.kept.known.read().unwrap_or_else(PoisonError::into_inner);
         let is_stale = |id: &&ConcertId| known.get(id).is_none_or(|known| !self.is_good(known, asked));
-        ids.iter().filter(is_stale).copied().collect()
+        let stale = ids.iter().filter(is_stale).copied().collect();
+        (ids.iter().filter_map(|id| Some((*id, known.get(id)?.counts))).collect(), stale)
     }
 
-    /// The seats of these concerts by state.
+    /// The seats of each of these concerts by state. While they cannot be counted, or not soon, the last counts: a list
+    /// of concerts does not wait for a number that is a little old anyway.
     ///
     /// # Errors
-    /// The store could not be read.
-    pub async fn get(
-        &self,
-        store: &dyn Store,
-        ids: &[ConcertId],
-    ) -> Result<HashMap<ConcertId, SeatCounts>, StoreError> {
+    /// The store could not be read, and some of the concerts were not counted before.
+    pub async fn get(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
         let asked = Instant::now();
-        if !self.stale(ids, asked).is_empty() {
-            let counting = self.counting.lock().await;
-            let stale = self.stale(ids, asked);
-            if !stale.is_empty() {
-                self.count(store, &stale).await?;
-            }
-            drop(counting);
+        let (old, stale) = self.look(ids, asked);
+        if stale.is_empty() {
+            return Ok(old);
         }
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(ids.iter().filter_map(|id| Some((*id, known.get(id)?.counts))).collect())
+        if stale.iter().any(|id| !old.contains_key(id)) {
+            return self.bring_up_to_date(store, ids, asked, Duration::ZERO).await;
+        }
+        match tokio::time::timeout(WAITS_MAX, self.bring_up_to_date(store, ids, asked, AGAIN_AFTER)).await {
+            Ok(Ok(counts)) => Ok(counts),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "old counts of seats are shown");
+                Ok(old)
+            }
+            Err(_) => Ok(old),
+        }
     }
 
-    async fn count(&self, store: &dyn Store, ids: &[ConcertId]) -> Result<(), StoreError> {
-        let (counted, commits) = (Instant::now(), self.commits.load(Ordering::Acquire));
-        let mut counts: HashMap<_, _> = store.seat_counts_of(ids).await?.into_iter().collect();
-        let good_for = AGE_MAX.max(counted.elapsed() * COST_FACTOR);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() + ids.len() > CONCERTS_MAX {
-            known.clear();
+    /// Counts what is not known well enough, unless another count does so first. A failure of less than `again_after` ago
+    /// counts as one of this count.
+    async fn bring_up_to_date(
+        &self,
+        store: &impl Source,
+        ids: &[ConcertId],
+        asked: Instant,
+        again_after: Duration,
+    ) -> Result<Counts, StoreError> {
+        let mut failed = Arc::clone(&self.counting).lock_owned().await;
+        let (mut counts, stale) = self.look(ids, asked);
+        if stale.is_empty() {
+            return Ok(counts);
         }
-        let is_touched = self.commits.load(Ordering::Acquire) != commits;
-        for id in ids {
-            let counts = counts.remove(id).unwrap_or_default();
-            known.insert(*id, Known { counts, counted, good_for, is_touched: AtomicBool::new(is_touched) });
+        // What waited while a count failed does not try again: a database in trouble is asked once.
+        if let Some(failed) = &*failed
+            && (failed.began >= asked || failed.ended.elapsed() < again_after)
+        {
+            return Err(failed.error.clone());
         }
-        Ok(())
+        let (kept, store, began) = (Arc::clone(&self.kept), store.clone(), Instant::now());
+        // It goes on when this request does not wait any longer: the next one finds the counts.
+        let count = tokio::spawn(async move {
+            let counted = kept.count(&store, &stale).await;
+            *failed = counted.as_ref().err().map(|error| Failed { began, ended: Instant::now(), error: error.clone() });
+            counted
+        });
+        match count.await {
+            Ok(counted) => counts.extend(counted?),
+            Err(error) => return Err(StoreError::Unavailable(error.to_string())),
+        }
+        Ok(counts)
     }
 
     /// Takes in that a committed batch changed seats.
@@ -103,8 +183,8 @@ impl SeatsLeft {
         if seats().next().is_none() {
             return;
         }
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        self.commits.fetch_add(1, Ordering::AcqRel);
+        let known = self.kept.known.read().unwrap_or_else(PoisonError::into_inner);
+        self.kept.commits.fetch_add(1, Ordering::AcqRel);
         let mut last = None;
         for seat in seats().filter(|seat| last.replace(seat.concert_id) != Some(seat.concert_id)) {
             if let Some(known) = known.get(&seat.concert_id) {
@@ -115,8 +195,11 @@ impl SeatsLeft {
 
     /// Forgets every count.
     pub fn forget(&self) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        self.commits.fetch_add(1, Ordering::AcqRel);
+        let mut known = self.kept.known.write().unwrap_or_else(PoisonError::into_inner);
+        self.kept.commits.fetch_add(1, Ordering::AcqRel);
         known.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

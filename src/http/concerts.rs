@@ -59,7 +59,7 @@ pub struct ListedConcert {
     /// The concert.
     #[serde(flatten)]
     concert: Concert,
-    /// How many seats are free to hold. It may be a little old.
+    /// How many seats are free to hold. It may be a little old, and older while the database cannot count.
     #[schema(minimum = 0, example = 4_000)]
     seats_left: i64,
     /// Whether it has seats and none of them is free or held.
