@@ -74,6 +74,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Every room, by number.
     async fn rooms(&self) -> Result<Vec<Room>, StoreError>;
 
+    /// A part of the rooms, by number. The cost grows neither with the rooms before it nor with those behind it.
+    async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError>;
+
     /// Every room with the highest position given and whether something lives in it, by number: one query, whose cost
     /// does not depend on how many tokens there are.
     async fn standings(&self) -> Result<Vec<Standing>, StoreError>;

@@ -86,12 +86,16 @@ async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outc
     Ok(answer.decision.ok())
 }
 
-/// Finds rooms of concerts that were imported beside this process, so that operators see them and their gauges.
+/// Finds rooms of concerts that were imported beside this process, so that operators see them and their gauges, and
+/// changes of rooms that nobody told of.
 async fn find_rooms(office: Arc<BoxOffice>) {
     let trouble = Trouble::new("cannot look for rooms that another process made");
+    let mut after = None;
     loop {
         rest(&office, ROOMS_TICK).await;
-        trouble.noted(office.find_rooms().await);
+        if let Some(last) = trouble.noted(office.find_rooms(after).await) {
+            after = last;
+        }
     }
 }
 
@@ -145,11 +149,19 @@ async fn sweep_limits(limits: &RateLimits, tick: Duration) {
 #[cfg(test)]
 mod tests {
     use super::{
-        testing::{START, open, settings},
+        testing::{START, ask, open, own_room, settings},
         *,
     };
-    use crate::{clock::Clock, config::Cli, store::memory::MemoryStore};
-    use frontrow_domain::{id::UserId, time::Span};
+    use crate::{
+        clock::Clock,
+        config::Cli,
+        store::{Store, memory::MemoryStore},
+    };
+    use frontrow_domain::{
+        command::ConcertChange,
+        id::{RoomId, UserId},
+        time::Span,
+    };
     use uuid::Uuid;
 
     #[tokio::test]
@@ -165,6 +177,45 @@ mod tests {
         here.advance(Span::from_secs(100));
         office.compare_clocks().await;
         assert_eq!(office.check_ready(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn rooms_that_another_process_made_are_found_a_part_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), "10");
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
+        let elsewhere = open(&config, Arc::clone(&store) as Arc<dyn Store>, clock.clone()).await;
+        let (mut draft, _) = crate::demo::season(START).remove(1);
+        draft.opens_at = START.plus(Span::from_secs(3_600));
+        let create = Command::CreateConcert(draft.check().unwrap());
+        let Outcome::Concert(old) = ask(&elsewhere, Caller::System, create).await else { panic!("it is made") };
+        let mut rooms = Vec::new();
+        for _ in 0..250 {
+            rooms.push(own_room(&elsewhere).await);
+        }
+        let office = open(&config, store, clock).await;
+        let newest = own_room(&elsewhere).await;
+        let knows = |room: RoomId| office.queue.view(room).is_some();
+        assert_eq!((knows(newest), knows(rooms[249])), (false, true));
+        let first = office.find_rooms(None).await.unwrap();
+        assert!(knows(newest), "new rooms are found at once");
+
+        // A concert that was there before gets a room of its own: its number is below many others.
+        let change = ConcertChange { own_room_max_active: Some(5), ..ConcertChange::default() };
+        let (concert_id, room) = (old.concert_id, RoomId::of_concert(old.concert_id));
+        ask(&elsewhere, Caller::System, Command::UpdateConcert { concert_id, change }).await;
+        let (mut after, mut parts) = (first, Vec::new());
+        while !knows(room) {
+            assert!(parts.len() < 10, "it is never found: {parts:?}");
+            after = office.find_rooms(after).await.unwrap();
+            parts.push(after);
+        }
+        assert_eq!(
+            (first, parts),
+            (Some(rooms[98]), vec![Some(rooms[198]), None, Some(rooms[97])]),
+            "no part is large"
+        );
     }
 
     #[tokio::test]

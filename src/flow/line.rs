@@ -7,7 +7,7 @@ use crate::{
         token::SignedToken,
         view::{Place, RoomView},
     },
-    store::{Life, Sharing, Standing},
+    store::{Life, Page, Sharing, Standing},
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Outcome, Request},
@@ -17,6 +17,9 @@ use frontrow_domain::{
     user::Caller,
 };
 use std::{sync::Arc, time::Instant};
+
+/// How many rooms one look for rooms that other processes made or changed reads, however many there are.
+const ROOMS_AT_ONCE: u32 = 100;
 
 /// Where a token stands, as a client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,13 +277,23 @@ impl BoxOffice {
         self.queue.view(room).ok_or(Stop::Internal("a room has no view"))
     }
 
-    /// Lays the rooms that other processes made, and has those looked at whose rows are newer than what is known here.
+    /// Reads rooms that other processes made, and has those looked at whose rows are newer than what is known here: it
+    /// looks at the rooms beyond the newest that is known, and at a part of all rooms, behind `after`. So the cost does not
+    /// grow with the number of rooms. Returns up to where it has looked; none at the end.
+    ///
+    /// A room that a request names is read for it, whether its turn has come or not.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn find_rooms(&self) -> Result<(), Stop> {
+    pub async fn find_rooms(&self, after: Option<RoomId>) -> Result<Option<RoomId>, Stop> {
+        let limit = ROOMS_AT_ONCE;
+        let newest = self.queue.rooms().last().copied();
+        let new = self.store.some_rooms(Page { after: newest, limit }).await?;
+        let part = self.store.some_rooms(Page { after, limit }).await?;
+        let is_end = part.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+        let last = part.last().filter(|_| !is_end).map(|row| row.room_id);
         let (mut is_any_missing, mut old) = (false, Vec::new());
-        for row in self.store.rooms().await? {
+        for row in new.into_iter().chain(part) {
             match self.queue.view(row.room_id) {
                 None => is_any_missing = true,
                 Some(view) => {
@@ -294,7 +307,10 @@ impl BoxOffice {
         if !old.is_empty() {
             self.queue.doubt_rooms(old);
         }
-        if is_any_missing { self.lay_missing_rooms().await } else { Ok(()) }
+        if is_any_missing {
+            self.lay_missing_rooms().await?;
+        }
+        Ok(last)
     }
 
     async fn lay_missing_rooms(&self) -> Result<(), Stop> {

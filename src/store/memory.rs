@@ -157,6 +157,12 @@ impl Store for MemoryStore {
         Ok(self.state().model.rooms.values().cloned().collect())
     }
 
+    async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
+        let model = &self.state().model;
+        let rooms = model.rooms.values().filter(|room| page.after.is_none_or(|after| room.room_id > after));
+        Ok(rooms.take(limit(page.limit)).cloned().collect())
+    }
+
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
         Ok(self.state().model.tokens.get(&id).copied())
     }

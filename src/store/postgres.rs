@@ -183,6 +183,10 @@ impl Store for PostgresStore {
         self.reads.rooms().await
     }
 
+    async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
+        self.reads.some_rooms(page).await
+    }
+
     async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         self.reads.standings().await
     }

@@ -214,6 +214,10 @@ impl Store for SqliteStore {
         self.read(reads::rooms).await
     }
 
+    async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
+        self.read(move |conn| reads::some_rooms(conn, page)).await
+    }
+
     async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         let clock = self.clock.clone();
         self.read(move |conn| reads::standings(conn, || clock.now())).await

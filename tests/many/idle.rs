@@ -99,6 +99,18 @@ impl Office {
         u64::try_from(row.get::<_, i64>(0)).unwrap()
     }
 
+    /// How many rows one run of a statement has brought at most, on the average of its runs since the counts were
+    /// forgotten.
+    async fn widest(&self) -> i64 {
+        let sql = "SELECT coalesce(max(s.rows / s.calls), 0)::bigint FROM pg_stat_statements AS s
+                   JOIN pg_database AS d ON d.oid = s.dbid WHERE d.datname = $1 AND s.calls > 0";
+        self.counts.query_one(sql, &[&self.database.name()]).await.unwrap().get(0)
+    }
+
+    async fn forget_counts(&self) {
+        self.counts.batch_execute("SELECT pg_stat_statements_reset()").await.unwrap();
+    }
+
     /// How often Redis was called and how many statements ran while the instances listened so many times.
     async fn cost(&self) -> (u64, u64) {
         let listens = |calls: &BTreeMap<String, u64>| calls.get("xread").copied().unwrap_or(0);
@@ -151,7 +163,16 @@ async fn finished_rooms_cost_idle_instances_nothing() {
     let started = office.statements().await - before;
     assert!(started < 200, "{started} statements for two starts with 304 empty rooms");
     assert_eq!(one.app().office.queue.rooms().len(), 304);
+    office.forget_counts().await;
     let many = office.cost().await;
+    for server in [&one, &two] {
+        let mut after = None;
+        for _ in 0..4 {
+            after = server.app().office.find_rooms(after).await.unwrap();
+        }
+        assert_eq!(after, None, "304 rooms are looked through in parts");
+    }
+    assert!(office.widest().await <= 100, "a statement reads as many rows as there are rooms");
     assert!(many.0 <= 2 * few.0 + CHANCE, "calls of Redis, then statements: {many:?} for many rooms, {few:?} for few");
     assert!(many.1 <= 2 * few.1 + CHANCE, "calls of Redis, then statements: {many:?} for many rooms, {few:?} for few");
     let text = metrics(&one).await;

@@ -69,6 +69,8 @@ INSERT INTO waiting_token SELECT 0, n, someone(n), 'waiting', T0 - 60000000, NUL
     FROM generate_series(ROWS / 2 + 801, ROWS) AS n;
 SELECT setval('room_position_0', ROWS);
 UPDATE room SET cursor = ROWS / 2 + 800, active = 800;
+INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence, updated_at)
+    SELECT n, 10, 'open', 0, 1, 0, 0, 0, 0, T0 FROM generate_series(1, ROWS / 50) AS n;
 INSERT INTO concert SELECT n, 'Concert ' || n, 'Artist ' || n, 'Hall', 'Asia/Seoul', '2027-03-01', '20:00:00',
         '22:00:00', T0 + 3000000000000, 1000, T0, T0 + 2000000000000, NULL, 0, 'scheduled', T0, T0, T0 + 3007200000000, 'apart', NULL, NULL, NULL
     FROM generate_series(1, ROWS / 50) AS n;
@@ -111,9 +113,10 @@ const LARGE: [&str; 11] = [
 ];
 
 /// Parts of statements, and the index that each must go by; an update of rows that were loaded goes by none.
-const INDEXES: [(&str, &str); 26] = [
+const INDEXES: [(&str, &str); 27] = [
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
+    ("FROM room WHERE room_id > $1", "room_pkey"),
     ("FROM concert WHERE (starts_at, concert_id) > ($1, $9)", "concert_by_start"),
     ("FROM reservation WHERE reservation_id < $1", "reservation_pkey"),
     ("FROM reservation WHERE user_id = $4 AND closed_at IS NULL", "reservation_live_of_user"),
@@ -152,6 +155,9 @@ async fn read_everything(store: &dyn Store) {
     store.session([7; 32]).await.unwrap();
     store.user(user).await.unwrap().unwrap();
     store.rooms().await.unwrap();
+    for after in [None, Some(RoomId::new(2_000)), Some(RoomId::new(ROWS))] {
+        assert!(store.some_rooms(Page { after, limit: 100 }).await.unwrap().len() <= 100);
+    }
     assert!(store.standings().await.unwrap()[0].highest >= Position(ROWS));
     assert!(store.busy_rooms().await.unwrap().contains(&house));
     assert_eq!(store.waiting_tokens(house, Page { after: None, limit: 100 }).await.unwrap().len(), 100);

@@ -68,6 +68,11 @@ const USER: Statement =
 const ROOMS: Statement =
     Statement { sql: concat!("SELECT ", room_columns!(), " FROM room ORDER BY room_id"), types: &[] };
 
+const SOME_ROOMS: Statement = Statement {
+    sql: concat!("SELECT ", room_columns!(), " FROM room WHERE room_id > $1 ORDER BY room_id LIMIT $2"),
+    types: &[Type::INT8, Type::INT8],
+};
+
 /// Scalar subqueries, each one look into an index: `EXISTS` may be planned as a look at all tokens.
 const STANDINGS: Statement = Statement {
     sql: concat!(
@@ -444,6 +449,11 @@ impl Reads {
 
     pub(super) async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
         self.list(&ROOMS, &[], rows::room).await
+    }
+
+    pub(super) async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
+        let after = page.after.map_or(i64::MIN, RoomId::get);
+        self.list(&SOME_ROOMS, &[&after, &i64::from(page.limit)], rows::room).await
     }
 
     pub(super) async fn standings(&self) -> Result<Vec<Standing>, StoreError> {

@@ -120,6 +120,11 @@ pub(super) fn rooms(conn: &Connection) -> Result<Vec<Room>> {
     list(conn, concat!("SELECT ", room_columns!(), " FROM room ORDER BY room_id"), (), rows::room)
 }
 
+pub(super) fn some_rooms(conn: &Connection, page: Page<RoomId>) -> Result<Vec<Room>> {
+    let sql = concat!("SELECT ", room_columns!(), " FROM room WHERE room_id > ?1 ORDER BY room_id LIMIT ?2");
+    list(conn, sql, (page.after.map_or(i64::MIN, RoomId::get), page.limit), rows::room)
+}
+
 pub(super) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result<Vec<Standing>> {
     let snapshot = conn.unchecked_transaction()?;
     let rooms = list(

@@ -1,5 +1,5 @@
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
-use frontrow::store::Life;
+use frontrow::store::{Life, Page};
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
@@ -236,6 +236,10 @@ pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(offic
         assert!(standings.iter().all(|one| one.now == office.clock.now()));
         let lines: Vec<_> = standings.into_iter().map(|one| one.room).collect();
         assert_eq!(lines, office.store.rooms().await.unwrap());
+        let part = async |after, limit| office.store.some_rooms(Page { after, limit }).await.unwrap();
+        assert_eq!(part(None, 2).await, lines[..2]);
+        assert_eq!(part(Some(lines[1].room_id), 100).await, lines[2..]);
+        assert_eq!(part(Some(lines[3].room_id), 100).await, []);
         let busy: Vec<_> = expected.iter().filter(|one| one.2 == Life::Busy).map(|one| one.0).collect();
         assert_eq!(office.store.busy_rooms().await.unwrap(), busy);
     };
