@@ -1,6 +1,7 @@
 //! Concerts in memory, so that a request for a seat costs no look-up of its concert.
 
 use crate::store::{Sharing, Store, StoreError};
+use async_trait::async_trait;
 use frontrow_domain::{concert::Concert, id::ConcertId, world::Changes};
 use std::{
     collections::HashMap,
@@ -23,8 +24,8 @@ const READING: usize = 16;
 pub struct Concerts {
     sharing: Sharing,
     known: RwLock<HashMap<ConcertId, Known>>,
-    /// Held by whoever reads a concert, so that many who ask at once cost one read.
-    reading: [Mutex<()>; READING],
+    /// Held while a concert is read, so that many who ask at once cost one read. How the last read failed, if it did.
+    reading: [Mutex<Option<Failed>>; READING],
     /// How often concerts were forgotten: what was read before must not be remembered after.
     forgotten: AtomicU64,
 }
@@ -33,6 +34,26 @@ pub struct Concerts {
 struct Known {
     concert: Arc<Concert>,
     since: Instant,
+}
+
+/// A read that failed.
+#[derive(Debug)]
+struct Failed {
+    began: Instant,
+    error: StoreError,
+}
+
+/// What is asked of the store.
+#[async_trait]
+trait Source: Sync {
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError>;
+}
+
+#[async_trait]
+impl Source for &dyn Store {
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        Store::concert(*self, id).await
+    }
 }
 
 impl Concerts {
@@ -53,19 +74,34 @@ impl Concerts {
     /// # Errors
     /// The store could not be read.
     pub async fn get(&self, store: &dyn Store, id: ConcertId) -> Result<Option<Arc<Concert>>, StoreError> {
+        self.get_from(&store, id).await
+    }
+
+    async fn get_from(&self, store: &impl Source, id: ConcertId) -> Result<Option<Arc<Concert>>, StoreError> {
+        let asked = Instant::now();
         if let Some(concert) = self.known(id) {
             return Ok(Some(concert));
         }
         let slot = usize::try_from(id.get().unsigned_abs()).unwrap_or(0) % READING;
-        let _reading = match self.reading.get(slot) {
+        let mut failed = match self.reading.get(slot) {
             Some(reading) => Some(reading.lock().await),
             None => None,
         };
         if let Some(concert) = self.known(id) {
             return Ok(Some(concert));
         }
+        // What waited while a read failed does not try again: a database in trouble is asked once.
+        if let Some(Failed { began, error }) = failed.as_deref().and_then(Option::as_ref)
+            && *began >= asked
+        {
+            return Err(error.clone());
+        }
         let (since, forgotten) = (Instant::now(), self.forgotten.load(Ordering::Acquire));
-        let Some(read) = store.concert(id).await?.map(Arc::new) else { return Ok(None) };
+        let read = store.concert(id).await;
+        if let Some(failed) = failed.as_deref_mut() {
+            *failed = read.as_ref().err().map(|error| Failed { began: since, error: error.clone() });
+        }
+        let Some(read) = read?.map(Arc::new) else { return Ok(None) };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // A commit of this process may have come in while the row was on its way.
         let came_in = |known: &&Known| known.since >= since && known.concert.updated_at > read.updated_at;
@@ -103,5 +139,43 @@ impl Concerts {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         self.forgotten.fetch_add(1, Ordering::Release);
         known.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// A store that is away, and counts how often it is asked.
+    #[derive(Default)]
+    struct Away(AtomicUsize);
+
+    #[async_trait]
+    impl Source for Away {
+        async fn concert(&self, _: ConcertId) -> Result<Option<Concert>, StoreError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Err(StoreError::Unavailable("away".to_owned()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_asked_once_by_all_who_wait_for_a_concert() {
+        let (concerts, store) = (Arc::new(Concerts::new(Sharing::Alone)), Arc::new(Away::default()));
+        let id = ConcertId::new(1);
+        let held = concerts.reading[1].lock().await;
+        let ask = |_| {
+            let (concerts, store) = (Arc::clone(&concerts), Arc::clone(&store));
+            tokio::spawn(async move { concerts.get_from(&*store, id).await })
+        };
+        let asked: Vec<_> = (0..100).map(ask).collect();
+        tokio::task::yield_now().await;
+        drop(held);
+        for asked in asked {
+            assert!(asked.await.unwrap().is_err());
+        }
+        assert_eq!(store.0.load(Ordering::SeqCst), 1);
+        assert!(concerts.get_from(&*store, id).await.is_err());
+        assert_eq!(store.0.load(Ordering::SeqCst), 2, "the next one asks again");
     }
 }
