@@ -1,10 +1,14 @@
 //! A private `PostgreSQL` with a box office in it: concerts, seats, buyers with active tokens and points.
 
+#[expect(clippy::unwrap_used, reason = "a bench without a port cannot go on")]
+#[path = "../../tests/servers/port.rs"]
+mod port;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use frontrow_domain::id::{Position, RoomId, TokenId, UserId};
+use port::Port;
 use std::{
     io::Read as _,
-    net::TcpListener,
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -36,7 +40,7 @@ pub(crate) const TEMPLATE: &str = "box_office";
 /// A `PostgreSQL` server of our own, in a temporary folder. It ends with the value.
 pub(crate) struct Postgres {
     process: Child,
-    port: u16,
+    port: Port,
     _folder: TempDir,
 }
 
@@ -58,9 +62,9 @@ impl Postgres {
             .stdout(Stdio::null())
             .status()?;
         ensure!(made.success(), "initdb failed");
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = Port::take();
         let mut server = server_command(&binaries.join("postgres"), pinned)?;
-        server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
+        server.arg("-D").arg(&data).arg("-p").arg(port.number().to_string());
         for setting in SETTINGS.iter().chain(more) {
             server.args(["-c", setting]);
         }
@@ -77,7 +81,7 @@ impl Postgres {
         let started = Instant::now();
         loop {
             let ready = Command::new(binaries.join("pg_isready"))
-                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.number().to_string()])
                 .status()?;
             if ready.success() {
                 return Ok(());
@@ -89,7 +93,7 @@ impl Postgres {
 
     /// The address of one of its databases.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port.number())
     }
 
     /// Runs statements outside of a transaction.
@@ -174,7 +178,7 @@ fn binaries() -> Result<PathBuf> {
 /// A `Redis` server of our own, without a disk. It ends with the value.
 pub(crate) struct Redis {
     process: Child,
-    port: u16,
+    port: Port,
 }
 
 impl Redis {
@@ -183,10 +187,10 @@ impl Redis {
     /// # Errors
     /// There is no `redis-server`, or it does not start.
     pub(crate) fn start() -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = Port::take();
         let mut process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", "redis-server"])
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &port.number().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::piped())
             .spawn()
             .context("redis-server")?;
@@ -204,7 +208,7 @@ impl Redis {
 
     /// Its address.
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        format!("redis://127.0.0.1:{}/", self.port.number())
     }
 }
 

@@ -1,6 +1,9 @@
 //! What holds for every request and every answer, whatever it is about.
 
-use crate::support::{Answer, Client, PRICE, Server, draft, eventually, items};
+use crate::{
+    port::Port,
+    support::{Answer, Client, PRICE, Server, draft, eventually, items},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -702,9 +705,8 @@ async fn metrics_come_in_the_format_that_is_asked_for_with_what_runs_and_what_it
 
 #[tokio::test]
 async fn metrics_on_a_listener_of_their_own_are_not_on_the_public_one() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let apart = free.local_addr().unwrap();
-    drop(free);
+    let port = Port::take();
+    let apart = SocketAddr::from(([127, 0, 0, 1], port.number()));
     let server = Server::with(&[("--metrics-listen", &apart.to_string())]).await;
     let nobody = server.nobody();
     nobody.call_at(Method::GET, "/metrics").send().await.problem(404, "not_found");

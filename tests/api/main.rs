@@ -16,6 +16,8 @@ mod health;
 mod operator;
 mod payments;
 mod points;
+#[path = "../servers/port.rs"]
+mod port;
 mod queue;
 mod reservations;
 mod season;

@@ -1,6 +1,6 @@
 //! Instances of the real program, and the proxy in front of them.
 
-use crate::servers::{PATIENCE, folder, free_port, signal};
+use crate::servers::{PATIENCE, folder, port::Port, signal};
 use std::{
     fmt::Write as _,
     fs::File,
@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) struct Instance {
     program: PathBuf,
     folder: TempDir,
-    port: u16,
+    port: Port,
     flags: Vec<String>,
     child: Option<Child>,
     starts: u32,
@@ -37,7 +37,7 @@ impl Instance {
     }
 
     fn new(program: &Path, flags: &[String]) -> Self {
-        let (folder, port) = (folder(), free_port());
+        let (folder, port) = (folder(), Port::take());
         Self { program: program.to_owned(), folder, port, flags: flags.to_vec(), child: None, starts: 0 }
     }
 
@@ -57,7 +57,7 @@ impl Instance {
         self.starts += 1;
         let log = File::create(self.folder.path().join(format!("log-{}", self.starts))).unwrap();
         let child = Command::new(&self.program)
-            .args(["serve", "--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(["serve", "--listen", &format!("127.0.0.1:{}", self.port.number())])
             .arg("--data")
             .arg(self.folder.path())
             .args(&self.flags)
@@ -101,7 +101,7 @@ impl Instance {
     }
 
     pub(crate) fn address(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://127.0.0.1:{}{path}", self.port.number())
     }
 
     /// The ends of its logs, for a test that has failed.
@@ -111,7 +111,7 @@ impl Instance {
         for start in 1..=self.starts {
             let log = std::fs::read_to_string(self.folder.path().join(format!("log-{start}"))).unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
-            let _ = writeln!(said, "port {}, start {start}:", self.port);
+            let _ = writeln!(said, "port {}, start {start}:", self.port.number());
             for line in &lines[lines.len().saturating_sub(LINES)..] {
                 let _ = writeln!(said, "  {line}");
             }
@@ -135,16 +135,16 @@ impl Drop for Instance {
 /// `HAProxy` with the settings that are shipped, in front of these instances.
 pub(crate) struct Proxy {
     child: Child,
-    port: u16,
+    port: Port,
     folder: TempDir,
 }
 
 impl Proxy {
     pub(crate) async fn start(instances: &[Instance]) -> Self {
-        let (folder, port) = (folder(), free_port());
+        let (folder, port) = (folder(), Port::take());
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/compose");
         let config = std::fs::read_to_string(shipped.join("haproxy.cfg")).unwrap();
-        let config = adapted(&config, &shipped, port, instances);
+        let config = adapted(&config, &shipped, port.number(), instances);
         let path = folder.path().join("haproxy.cfg");
         std::fs::write(&path, config).unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
@@ -164,7 +164,7 @@ impl Proxy {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.number())
     }
 }
 
@@ -192,7 +192,7 @@ fn adapted(config: &str, shipped: &Path, port: u16, instances: &[Instance]) -> S
     for line in config.lines() {
         if line.trim_start().starts_with("server-template ") {
             for (number, instance) in instances.iter().enumerate() {
-                let _ = writeln!(adapted, "    server frontrow{number} 127.0.0.1:{}", instance.port);
+                let _ = writeln!(adapted, "    server frontrow{number} 127.0.0.1:{}", instance.port.number());
             }
             servers += 1;
         } else if line.trim() == "bind :8080" {

@@ -2,7 +2,7 @@
 
 use super::{instance, instance_at, instance_over};
 use crate::{
-    servers::{free_port, postgres, postgres::Database},
+    servers::{port::Port, postgres, postgres::Database},
     support::{Client, START, Server, draft, eventually},
 };
 use frontrow::{catalog::ConcertDraft, clock::Clock};
@@ -41,16 +41,16 @@ fn text(body: &Value, field: &str) -> String {
     body[field].as_str().unwrap().to_owned()
 }
 
-/// The address of a Redis that is not there.
-fn no_redis() -> String {
-    format!("redis://127.0.0.1:{}", free_port())
+/// The address of a Redis that is not there as long as the port is the test's.
+fn no_redis(port: &Port) -> String {
+    format!("redis://127.0.0.1:{}", port.number())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_nobody_whose_turn_comes_is_told_that_the_place_is_gone() {
-    let (database, redis) = (Database::new().await, no_redis());
-    let one = instance_over(database.url(), redis.clone(), Clock::System).await;
-    let two = instance_over(database.url(), redis, Clock::System).await;
+    let (database, port) = (Database::new().await, Port::take());
+    let one = instance_over(database.url(), no_redis(&port), Clock::System).await;
+    let two = instance_over(database.url(), no_redis(&port), Clock::System).await;
     for turn in 1..=20 {
         let buyer = one.buyer(&format!("buyer-{turn}")).await;
         let token = text(&buyer.join(None).await, "token");
@@ -68,8 +68,8 @@ async fn without_redis_nobody_whose_turn_comes_is_told_that_the_place_is_gone() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_rows_cannot_be_read_an_end_that_is_not_certain_is_told_as_a_guess() {
-    let mut database = postgres::Server::start().await;
-    let server = instance_over(database.url("postgres"), no_redis(), Clock::System).await;
+    let (mut database, port) = (postgres::Server::start().await, Port::take());
+    let server = instance_over(database.url("postgres"), no_redis(&port), Clock::System).await;
     let (asked, unasked) = (server.buyer("asked").await, server.buyer("unasked").await);
     let (first, second) = (text(&asked.join(None).await, "token"), text(&unasked.join(None).await, "token"));
     for (buyer, token) in [(&asked, &first), (&unasked, &second)] {

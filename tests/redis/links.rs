@@ -1,6 +1,6 @@
 //! Ways to Redis that are encrypted, or barred.
 
-use crate::servers::redis::RedisServer;
+use crate::servers::{port::Port, redis::RedisServer};
 use frontrow::{
     clock::{Clock, Ids},
     queue::{
@@ -10,7 +10,7 @@ use frontrow::{
     store::memory::MemoryStore,
 };
 use frontrow_domain::rules::Rules;
-use std::{net::TcpListener, path::Path, process::Command, sync::Arc};
+use std::{path::Path, process::Command, sync::Arc};
 use tempfile::TempDir;
 
 async fn start(settings: Settings) -> Result<Arc<RedisQueue>, QueueError> {
@@ -29,7 +29,7 @@ fn openssl(folder: &Path, arguments: &str) {
 
 /// A server that speaks plainly and, on the port returned, in TLS, with a certificate for 127.0.0.1 that the authority
 /// in `ca.pem` has signed.
-fn encrypted() -> (RedisServer, u16, TempDir) {
+fn encrypted() -> (RedisServer, Port, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     openssl(at, "req -x509 -newkey rsa:2048 -nodes -days 2 -out ca.pem -keyout ca.key -subj /CN=authority");
@@ -37,10 +37,10 @@ fn encrypted() -> (RedisServer, u16, TempDir) {
     std::fs::write(at.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
     let sign = "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names";
     openssl(at, &format!("{sign} -out server.pem"));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::take();
     let file = |name: &str| at.join(name).to_str().unwrap().to_owned();
     let (certificate, key, authority, port_text) =
-        (file("server.pem"), file("server.key"), file("ca.pem"), port.to_string());
+        (file("server.pem"), file("server.key"), file("ca.pem"), port.number().to_string());
     let server = RedisServer::start_with(&[
         "--tls-port",
         &port_text,
@@ -59,7 +59,7 @@ fn encrypted() -> (RedisServer, u16, TempDir) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_encrypted_way_needs_a_certificate_that_is_trusted() {
     let (_server, port, folder) = encrypted();
-    let mut settings = Settings::new(vec![format!("rediss://127.0.0.1:{port}")]);
+    let mut settings = Settings::new(vec![format!("rediss://127.0.0.1:{}", port.number())]);
     let distrusted = start(settings.clone()).await.unwrap().check().unwrap_err();
     assert!(distrusted.0.contains("certificate"), "{distrusted}");
     settings.ca_file = Some(folder.path().join("ca.pem"));

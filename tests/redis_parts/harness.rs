@@ -1,6 +1,11 @@
 //! The private servers do what the other tests ask of them.
 
-use crate::servers::{RedisCluster, RedisSentinel, RedisServer};
+use crate::{
+    port::Port,
+    servers::{RedisCluster, RedisSentinel, RedisServer},
+};
+use std::net::{TcpListener, TcpStream};
+use tokio::net::TcpSocket;
 
 #[test]
 fn a_killed_server_comes_back_with_its_snapshot_or_with_nothing() {
@@ -35,4 +40,22 @@ fn a_sentinel_promotes_the_replica() {
     assert_eq!(group.primary_port(), group.primary.port());
     group.primary.kill();
     group.wait_promoted();
+}
+
+#[test]
+fn a_port_that_a_test_has_refuses_connections_and_is_given_to_its_server_alone() {
+    let port = Port::take();
+    let address = ([127, 0, 0, 1], port.number()).into();
+    let refused = || TcpStream::connect(address).unwrap_err().kind() == std::io::ErrorKind::ConnectionRefused;
+    for _ in 0..2 {
+        assert!(refused());
+        // As servers do, it sets SO_REUSEADDR.
+        let server = TcpListener::bind(address).unwrap();
+        TcpStream::connect(address).unwrap();
+        drop(server);
+    }
+    assert!(refused());
+    // As a socket that is given a port by chance, or an outgoing connection, it does not.
+    let stranger = TcpSocket::new_v4().unwrap();
+    assert_eq!(stranger.bind(address).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
 }

@@ -9,6 +9,8 @@ mod leaders;
 mod lease;
 mod limits;
 mod places;
+#[path = "../servers/port.rs"]
+mod port;
 mod promoted;
 #[path = "../servers/redis.rs"]
 mod servers;

@@ -5,15 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub(crate) mod pgbouncer;
+pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    path::PathBuf,
-    process::Command,
-    time::Duration,
-};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 /// How long a test waits for something that must come. It says nothing about how fast that is: a machine that is busy
 /// with other work takes its time, and only what never comes has failed.
@@ -26,11 +22,6 @@ pub(crate) fn folder() -> tempfile::TempDir {
     // The server may run as another user.
     run(Command::new("chmod").arg("755").arg(folder.path()));
     folder
-}
-
-/// A port that nobody has at the moment.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Runs a program that must succeed.

@@ -1,6 +1,6 @@
 //! `PgBouncer`: a pooler that gives each transaction whatever connection is free.
 
-use super::{PATIENCE, folder, free_port, postgres, run};
+use super::{PATIENCE, folder, port::Port, postgres, run};
 use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -10,20 +10,21 @@ use tempfile::TempDir;
 /// A pooler in transaction mode with a few connections to a server. It ends with this, or with the test's thread.
 pub(crate) struct Pooler {
     folder: TempDir,
-    port: u16,
+    port: Port,
     process: Child,
 }
 
 impl Pooler {
     /// In front of the server at `url`, with so many connections to each of its databases.
     pub(crate) async fn start(url: &str, connections: u32) -> Self {
-        let (folder, port) = (folder(), free_port());
+        let (folder, port) = (folder(), Port::take());
         let server: tokio_postgres::Config = url.parse().unwrap();
         let server_port = server.get_ports()[0];
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
-             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
+             listen_port = {}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
              default_pool_size = {connections}\nmax_client_conn = 200\n",
+            port.number(),
         );
         // Any user is let in, as the server's own.
         let settings = settings.replace(&format!("port={server_port}"), &format!("port={server_port} user=postgres"));
@@ -50,7 +51,7 @@ impl Pooler {
 
     /// Where a database is, through the pooler.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port.number())
     }
 }
 

@@ -1,6 +1,6 @@
 //! `PostgreSQL`: a database of its own for each test, and servers that a test may kill.
 
-use super::{PATIENCE, folder, free_port, run, signal};
+use super::{PATIENCE, folder, port::Port, run, signal};
 use frontrow::{
     clock::Ids,
     store::{
@@ -161,7 +161,7 @@ pub(crate) struct Server {
     programs: PathBuf,
     // Dropped after the process has ended.
     folder: TempDir,
-    port: u16,
+    port: Port,
     process: Option<Child>,
 }
 
@@ -192,7 +192,7 @@ impl Server {
         let replica = Self::new(&self.programs);
         let mut copy = replica.program("pg_basebackup");
         copy.arg("--pgdata").arg(replica.data()).args(["--write-recovery-conf", "--checkpoint=fast"]);
-        run(copy.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port.to_string()));
+        run(copy.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port().to_string()));
         replica.append("postgresql.conf", &format!("unix_socket_directories = '{}'\n", replica.home().display()));
         replica.started().await
     }
@@ -202,7 +202,7 @@ impl Server {
         let copy = Self::new(&self.programs);
         let mut backup = copy.program("pg_basebackup");
         backup.arg("--pgdata").arg(copy.data()).arg("--checkpoint=fast");
-        run(backup.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port.to_string()));
+        run(backup.args(["--host=127.0.0.1", "--username=postgres", "--port"]).arg(self.port().to_string()));
         copy.append("postgresql.conf", &format!("unix_socket_directories = '{}'\n", copy.home().display()));
         copy
     }
@@ -224,7 +224,7 @@ impl Server {
 
     fn new(programs: &Path) -> Self {
         let folder = folder();
-        let server = Self { programs: programs.to_owned(), folder, port: free_port(), process: None };
+        let server = Self { programs: programs.to_owned(), folder, port: Port::take(), process: None };
         std::fs::create_dir(server.home()).unwrap();
         if is_root() {
             run(Command::new("chown").arg(user()).arg(server.home()));
@@ -239,12 +239,12 @@ impl Server {
 
     /// Where a database of it is.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port())
     }
 
     /// Where it listens on the loopback address.
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// A connection to its first database.
@@ -334,7 +334,7 @@ impl Server {
     fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut postgres = self.program("postgres");
-        postgres.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
+        postgres.arg("-D").arg(self.data()).arg("-p").arg(self.port().to_string());
         self.process = Some(postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
     }
 

@@ -3,14 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot start its server has failed")]
 
-use super::PATIENCE;
+use super::{PATIENCE, port::Port};
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use std::{
     fs,
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -18,8 +16,6 @@ use tempfile::TempDir;
 
 /// How long one command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
-/// Ports below those that the system gives to outgoing connections, so that a server finds its own again.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// The name that sentinels know the primary by.
 pub(crate) const SENTINEL_NAME: &str = "frontrow";
 const SLOTS: u32 = 16_384;
@@ -28,7 +24,7 @@ const SLOTS: u32 = 16_384;
 #[derive(Debug)]
 pub(crate) struct RedisServer {
     child: Option<Child>,
-    port: u16,
+    port: Port,
     folder: TempDir,
     args: Vec<String>,
 }
@@ -42,24 +38,22 @@ impl RedisServer {
     /// One with more arguments, such as `["--maxmemory", "100mb"]`.
     pub(crate) fn start_with(args: &[&str]) -> Self {
         let args = [&["--save", "", "--appendonly", "no"], args].concat();
-        loop {
-            let mut server = Self::stopped(&args);
-            if server.try_run() {
-                return server;
-            }
-        }
+        let mut server = Self::stopped(&args);
+        server.run();
+        server
     }
 
     fn stopped(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let own = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir", path(folder.path())].map(str::to_owned);
+        let port = Port::take();
+        let own = ["--port", &port.number().to_string(), "--bind", "127.0.0.1", "--dir", path(folder.path())]
+            .map(str::to_owned);
         let args = own.into_iter().chain(args.iter().map(|arg| (*arg).to_owned())).collect();
         Self { child: None, port, folder, args }
     }
 
-    /// Starts the process and waits until it answers. False if it ended, as when somebody took the port meanwhile.
-    fn try_run(&mut self) -> bool {
+    /// Starts the process and waits until it answers.
+    fn run(&mut self) {
         let child = Command::new("redis-server")
             .args(&self.args)
             .stdin(Stdio::null())
@@ -70,26 +64,24 @@ impl RedisServer {
         self.child = Some(child);
         let from = Instant::now();
         while from.elapsed() < PATIENCE {
-            if self.child.as_mut().unwrap().try_wait().unwrap().is_some() {
-                self.child = None;
-                return false;
-            }
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "redis-server on port {} ended: {ended:?}", self.port());
             if self.try_ask::<String>(&["PING"]).is_ok() {
-                return true;
+                return;
             }
             thread::sleep(Duration::from_millis(10));
         }
-        panic!("redis-server on port {} does not answer", self.port);
+        panic!("redis-server on port {} does not answer", self.port());
     }
 
     /// Where it listens, on the loopback address.
     pub(crate) const fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// Where clients find it.
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     /// A new connection.
@@ -126,10 +118,7 @@ impl RedisServer {
     /// Starts it again on its port, with what its last snapshot holds. Kills it first if it runs.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let from = Instant::now();
-        while !self.try_run() {
-            assert!(from.elapsed() < PATIENCE, "port {} is taken", self.port);
-        }
+        self.run();
     }
 
     /// Starts it again on its port, with nothing. Kills it first if it runs.
@@ -185,7 +174,7 @@ impl RedisServer {
     pub(crate) fn follow(&self, primary: &Self) {
         let _: String = self.ask(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
         let _: String = primary.ask(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
-        let _: String = self.ask(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+        let _: String = self.ask(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
         wait("the replica to be in step", || self.info("replication", "master_link_status") == "up");
     }
 
@@ -212,31 +201,34 @@ impl Drop for RedisServer {
 pub(crate) struct RedisCluster {
     /// The nodes.
     pub(crate) nodes: Vec<RedisServer>,
+    /// Where they speak to each other.
+    buses: [Port; 3],
 }
 
 impl RedisCluster {
     /// Three empty nodes that agree on who has which slot.
     pub(crate) fn start() -> Self {
-        let start = |bus: u16| {
+        let start = |bus: &Port| {
             RedisServer::start_with(&[
                 "--cluster-enabled",
                 "yes",
                 "--cluster-node-timeout",
                 "2000",
                 "--cluster-port",
-                &bus.to_string(),
+                &bus.number().to_string(),
             ])
         };
-        let buses = [free_port(), free_port(), free_port()];
-        let cluster = Self { nodes: buses.map(start).into() };
+        let buses = [Port::take(), Port::take(), Port::take()];
+        let nodes = buses.each_ref().map(start).into();
+        let cluster = Self { nodes, buses };
         let share = SLOTS.div_ceil(3);
         for (number, node) in (0_u32..).zip(&cluster.nodes) {
             let (first, last) = (number * share, ((number + 1) * share).min(SLOTS) - 1);
             let _: String = node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
             let _: String = node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
         }
-        for (node, bus) in cluster.nodes.iter().zip(buses).skip(1) {
-            let (port, bus) = (node.port.to_string(), bus.to_string());
+        for (node, bus) in cluster.nodes.iter().zip(&cluster.buses).skip(1) {
+            let (port, bus) = (node.port().to_string(), bus.number().to_string());
             let _: String = cluster.nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         cluster.wait();
@@ -287,7 +279,7 @@ impl RedisSentinel {
 
     /// Where clients find the sentinel, and the name to ask it for.
     pub(crate) fn url(&self) -> String {
-        format!("redis+sentinel://127.0.0.1:{}?master={SENTINEL_NAME}", self.sentinel.port)
+        format!("redis+sentinel://127.0.0.1:{}?master={SENTINEL_NAME}", self.sentinel.port())
     }
 
     /// The port of whom the sentinel calls the primary.
@@ -299,29 +291,26 @@ impl RedisSentinel {
     /// Waits until the sentinel has made the replica the primary.
     pub(crate) fn wait_promoted(&self) {
         wait("the replica to be promoted", || {
-            self.primary_port() == self.replica.port && self.replica.info("replication", "role") == "master"
+            self.primary_port() == self.replica.port() && self.replica.info("replication", "role") == "master"
         });
     }
 }
 
 /// A sentinel that calls `primary` lost when it is silent for half a second.
 fn start_sentinel(primary: &RedisServer) -> RedisServer {
-    loop {
-        let mut sentinel = RedisServer::stopped(&[]);
-        let config = sentinel.folder.path().join("sentinel.conf");
-        let text = format!(
-            "port {}\nbind 127.0.0.1\ndir {}\nsentinel monitor {SENTINEL_NAME} 127.0.0.1 {} 1\n\
-             sentinel down-after-milliseconds {SENTINEL_NAME} 500\nsentinel failover-timeout {SENTINEL_NAME} 3000\n",
-            sentinel.port,
-            path(sentinel.folder.path()),
-            primary.port,
-        );
-        fs::write(&config, text).unwrap();
-        sentinel.args = vec![path(&config).to_owned(), "--sentinel".to_owned()];
-        if sentinel.try_run() {
-            return sentinel;
-        }
-    }
+    let mut sentinel = RedisServer::stopped(&[]);
+    let config = sentinel.folder.path().join("sentinel.conf");
+    let text = format!(
+        "port {}\nbind 127.0.0.1\ndir {}\nsentinel monitor {SENTINEL_NAME} 127.0.0.1 {} 1\n\
+         sentinel down-after-milliseconds {SENTINEL_NAME} 500\nsentinel failover-timeout {SENTINEL_NAME} 3000\n",
+        sentinel.port(),
+        path(sentinel.folder.path()),
+        primary.port(),
+    );
+    fs::write(&config, text).unwrap();
+    sentinel.args = vec![path(&config).to_owned(), "--sentinel".to_owned()];
+    sentinel.run();
+    sentinel
 }
 
 /// Waits until `is_so`, for a bounded time.
@@ -330,19 +319,6 @@ pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(from.elapsed() < PATIENCE, "waited too long for {what}");
         thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A port that nobody listens on. Several test programs look at the same time, so they start at different ones.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let len = PORTS.end - PORTS.start;
-    let spread = u16::try_from(std::process::id() % 1_000).unwrap() * 12;
-    loop {
-        let port = PORTS.start + (spread + NEXT.fetch_add(1, Ordering::Relaxed)) % len;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 

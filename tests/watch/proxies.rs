@@ -3,7 +3,7 @@
 use crate::{
     deploy,
     program::Process,
-    servers::{folder, free_port},
+    servers::{folder, port::Port},
     support::eventually,
 };
 use frontrow::config::Cli;
@@ -27,14 +27,16 @@ const IN_A_ROW: usize = 20;
 /// `HAProxy` with shipped settings.
 struct Proxy {
     child: Child,
-    port: u16,
+    port: Port,
+    /// Where it says that it lives, if it does.
+    _other_port: Port,
     folder: TempDir,
 }
 
 impl Proxy {
     fn start(settings: &str, instances: &[SocketAddr]) -> Self {
-        let (folder, port, path) = (folder(), free_port(), deploy(settings));
-        let text = adapted(&std::fs::read_to_string(path).unwrap(), port, instances);
+        let (folder, port, other_port, path) = (folder(), Port::take(), Port::take(), deploy(settings));
+        let text = adapted(&std::fs::read_to_string(path).unwrap(), &port, &other_port, instances);
         let (file, log) = (folder.path().join("haproxy.cfg"), File::create(folder.path().join("log")).unwrap());
         std::fs::write(&file, text).unwrap();
         let debian = Path::new("/usr/sbin/haproxy");
@@ -47,11 +49,11 @@ impl Proxy {
             .stderr(log)
             .spawn()
             .expect("haproxy is installed");
-        Self { child, port, folder }
+        Self { child, port, _other_port: other_port, folder }
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://127.0.0.1:{}{path}", self.port.number())
     }
 
     /// Waits until it says that no instance is ready. Before that it still asks one that is not.
@@ -86,7 +88,7 @@ impl Drop for Proxy {
 }
 
 /// Shipped settings with the addresses of this machine, and without what only root may do.
-fn adapted(settings: &str, port: u16, instances: &[SocketAddr]) -> String {
+fn adapted(settings: &str, port: &Port, other_port: &Port, instances: &[SocketAddr]) -> String {
     let (mut adapted, mut backends) = (String::new(), 0);
     let mut lacks_servers = false;
     for line in settings.lines() {
@@ -99,8 +101,8 @@ fn adapted(settings: &str, port: u16, instances: &[SocketAddr]) -> String {
                 lacks_servers = false;
             }
             ["server" | "server-template", ..] | ["user" | "group", "haproxy"] | ["log", "/dev/log", ..] => {}
-            ["bind", ":8081"] => _ = writeln!(adapted, "    bind 127.0.0.1:{}", free_port()),
-            ["bind", ..] => _ = writeln!(adapted, "    bind 127.0.0.1:{port}"),
+            ["bind", ":8081"] => _ = writeln!(adapted, "    bind 127.0.0.1:{}", other_port.number()),
+            ["bind", ..] => _ = writeln!(adapted, "    bind 127.0.0.1:{}", port.number()),
             // Within the usual limit of open files.
             ["maxconn", _] => _ = writeln!(adapted, "    maxconn 1000"),
             _ => {
@@ -123,7 +125,8 @@ fn adapted(settings: &str, port: u16, instances: &[SocketAddr]) -> String {
 async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy() {
     let folders = [folder(), folder()];
     // As all that is in deploy/ sets it.
-    let metrics = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let ports = [Port::take(), Port::take()];
+    let metrics = ports.each_ref().map(|port| format!("127.0.0.1:{}", port.number()));
     let instances =
         [0, 1].map(|number| Process::start(folders[number].path(), &[("--metrics-listen", &metrics[number])]));
     let addresses = instances.each_ref().map(|instance| instance.address);

@@ -1,6 +1,9 @@
 //! Traces, as a collector gets them.
 
-use crate::support::{START, Server, eventually};
+use crate::{
+    servers::port::Port,
+    support::{START, Server, eventually},
+};
 use axum::{
     body::Body,
     extract::{ConnectInfo, Request},
@@ -227,8 +230,9 @@ async fn what_was_not_sent_yet_is_sent_at_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_away_costs_spans_and_nothing_else() {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let server = Server::with(&[("--otlp-endpoint", &format!("http://{address}"))]).await;
+    let nothing_listens_there = Port::take();
+    let endpoint = format!("http://127.0.0.1:{}", nothing_listens_there.number());
+    let server = Server::with(&[("--otlp-endpoint", &endpoint)]).await;
     let hall = server.hall(1).await;
     server.buyer_with("buyer", 1_000_000).await.buy(hall.seats[0]).await;
     eventually("the spans are counted as dropped", async || {
