@@ -26,19 +26,44 @@ macro_rules! refused_everywhere {
     };
 }
 
+/// The inside of a class of characters: the blanks that are refused within a text, and are taken away around it.
+macro_rules! taken_away {
+    () => {
+        "\\u0009-\\u000d\\u0085\\u2028\\u2029"
+    };
+}
+
+/// The inside of a class of characters: all blanks.
+macro_rules! blank {
+    () => {
+        concat!(taken_away!(), "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000")
+    };
+}
+
+/// Before and behind what is kept. Where this ends and that begins is plain, so that a long text is not tried in all ways.
+macro_rules! with_blanks_around {
+    ($kept:expr) => {
+        concat!("^([", blank!(), "]*[", taken_away!(), "])?", $kept, "([", taken_away!(), "][", blank!(), "]*)?$")
+    };
+}
+
 /// What [`checked_label`] takes, as a regular expression of ECMA-262 for the documents that describe the API.
 ///
 /// It is of the characters that are refused wherever they stand and that one `\u` can name. Those that are possible
 /// between some neighbours only are possible everywhere in it.
-pub const LABEL_PATTERN: &str = concat!("^[^", refused_everywhere!(), "]*$");
-/// What [`checked_text`] takes: the same, with a character that shows something before all others but blanks.
-pub const TEXT_PATTERN: &str = concat!(
-    "^\\s*[^\\s\\u0300-\\u036f\\u200c\\u200d\\ufe00-\\ufe0f",
+pub const LABEL_PATTERN: &str = with_blanks_around!(concat!("[^", refused_everywhere!(), "]*"));
+/// What [`checked_text`] takes: the same, with a character that shows something.
+pub const TEXT_PATTERN: &str = with_blanks_around!(concat!(
+    "[^",
+    refused_everywhere!(),
+    "]*[^",
+    blank!(),
+    "\\u0300-\\u036f\\u200c\\u200d\\ufe00-\\ufe0f",
     refused_everywhere!(),
     "][^",
     refused_everywhere!(),
-    "]*$"
-);
+    "]*"
+));
 
 /// The text in normalisation form C.
 #[must_use]
@@ -252,9 +277,10 @@ mod tests {
         let (text, label) = (regex::Regex::new(TEXT_PATTERN).unwrap(), regex::Regex::new(LABEL_PATTERN).unwrap());
         let depends_on_its_neighbours = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
         for c in ('\0'..='\u{ffff}').filter(|c| !depends_on_its_neighbours(*c)) {
-            let between = format!("a{c}b");
-            assert_eq!(label.is_match(&between), checked_label("row", &between, 40).is_ok(), "U+{:04X}", u32::from(c));
-            assert_eq!(text.is_match(&between), checked_text("name", &between, 40).is_ok(), "U+{:04X}", u32::from(c));
+            for written in [format!("a{c}b"), format!("{c}a"), format!("a{c}"), format!(" {c} a {c} ")] {
+                assert_eq!(label.is_match(&written), checked_label("row", &written, 40).is_ok(), "{written:?}");
+                assert_eq!(text.is_match(&written), checked_text("name", &written, 40).is_ok(), "{written:?}");
+            }
         }
         for blank in ["", " ", "\u{3000}", "\u{301}"] {
             assert!(!text.is_match(blank), "{blank:?}");
