@@ -63,6 +63,9 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
+step "pictures in the documentation"
+scripts/check-pictures.sh
+
 step "examples in the documentation"
 cargo test --workspace --doc --locked
 
