@@ -38,6 +38,16 @@ fn operations_with_bodies(document: &Value) -> Vec<(String, Method, String, Vec<
     found
 }
 
+#[tokio::test]
+async fn the_page_proposes_a_charge_that_buyers_may_send() {
+    let server = Server::start().await;
+    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let operations = operations_with_bodies(&document);
+    let (.., bodies) = operations.iter().find(|(id, ..)| id == "charge").unwrap();
+    server.buyer("buyer").await.post("/points/charges", &bodies[0]).await.expect(201);
+    server.close().await;
+}
+
 /// A debt of the user, with as many points in the balance as it takes to collect it.
 async fn a_debt(operator: &Client, user: &str) -> Value {
     let adjust = async |amount: i64| {

@@ -136,10 +136,11 @@ fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)>
         "issue_token" => vec![("concert", json!({ "concert_id": 1 }))],
         "hold" => vec![("one", json!({ "seat_id": 7 })), ("several", json!({ "seat_ids": [8, 9] }))],
         "pay" => vec![("one", json!({ "reservation_id": 1 })), ("several", json!({ "reservation_ids": [2, 3] }))],
+        // In the document they stand by their names, and the page proposes the first: the buyer's, as in a sale.
         "charge" => vec![
-            ("own", json!({ "amount": 50_000 })),
+            ("for_oneself", json!({ "amount": 50_000 })),
             (
-                "of_a_user",
+                "for_user",
                 json!({ "amount": 50_000, "user_id": "0193f3c4-5a6b-7c8d-9e0f-112233445566",
                     "reference": "pg-20270301-000017" }),
             ),
