@@ -291,7 +291,7 @@ pub struct Config {
     )]
     pub request_burst_per_user: u32,
     /// How many requests that change something one buyer may send, an hour on average, and as many at once after a rest:
-    /// they bound the answers that are kept
+    /// they bound the answers that are kept. One that is answered 5xx is not counted
     #[arg(
         long,
         env = "FRONTROW_CHANGES_PER_HOUR_PER_USER",
@@ -300,7 +300,7 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub changes_per_hour_per_user: u32,
-    /// How many holds of one buyer are decided, an hour on average, and as many at once after a rest
+    /// How many holds of one buyer are decided, an hour on average, and as many at once after a rest. One that is answered 5xx is not counted
     #[arg(
         long,
         env = "FRONTROW_HOLDS_PER_HOUR_PER_USER",
@@ -318,7 +318,7 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub reads_per_second_per_user: u32,
-    /// How many reads of concerts and seat maps one address may ask for, a second, of which a list of concerts counts as ten; twice as many at once
+    /// How many reads of concerts and seat maps one address may ask for, a second, of which a list of concerts counts as ten; twice as many at once. A request with a session that must be looked up in the database counts as one
     #[arg(
         long,
         env = "FRONTROW_READS_PER_SECOND_PER_ADDRESS",

@@ -304,11 +304,11 @@ async fn add_operator(
 ) -> anyhow::Result<String> {
     if let Some((user, _)) = office.account(&email).await? {
         bail!(
-            "{} has an account already, as a {}; nothing was changed. Anybody can have registered it. To make it an \
+            "{} has an account already, as {}; nothing was changed. Anybody can have registered it. To make it an \
              operator's, with the password that you give and without its sessions, add --promote; else choose another \
              address",
             user.email,
-            if user.role == Role::Operator { "operator" } else { "buyer" }
+            if user.role == Role::Operator { "an operator" } else { "a buyer" }
         )
     }
     let user = office.register(name, email, read_password()?, Role::Operator).await?;

@@ -178,7 +178,7 @@ async fn an_address_that_somebody_registered_is_made_an_operators_on_purpose_alo
     mallory.get("/users/me").await.expect(200);
     let (status, said) = refused(office.with_password("operator add").args(["--name", "Ops"])).await;
     assert_eq!(status.code(), Some(2));
-    assert!(said.contains("has an account already") && said.contains("--promote"), "{said}");
+    assert!(said.contains("has an account already, as a buyer") && said.contains("--promote"), "{said}");
     assert_eq!(mallory.get("/users/me").await.expect(200)["role"], "buyer", "nothing was changed");
 
     let told = succeeds(office.with_password("operator add").args(["--name", "Ops", "--promote"]));

@@ -27,6 +27,32 @@ fn setting<'a>(config: &'a Config, name: &str) -> &'a Setting {
     config.settings.iter().find(|setting| setting.name == name).unwrap()
 }
 
+/// A help, or what the guide says instead: without marks, with settings by their names.
+fn plain(text: &str) -> String {
+    let text = text.replace('`', "").replace("[traces](#traces)", "traces");
+    let words = text
+        .split(' ')
+        .map(|word| word.strip_prefix("--").map_or_else(|| word.to_owned(), |flag| flag.replace('-', "_")));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_guides_table_of_settings_says_what_the_help_says() {
+    let row = |line: &'static str| {
+        let (name, rest) = line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | ")?;
+        let (default, meaning) = rest.split_once(" | ")?;
+        Some((name, default.trim_matches('`'), meaning))
+    };
+    let rows: Vec<_> = include_str!("../docs/operations.md").lines().filter_map(row).collect();
+    for setting in load(&["serve"]).unwrap().settings {
+        let name = setting.name.as_str();
+        let (_, default, meaning) =
+            rows.iter().find(|row| row.0 == name).unwrap_or_else(|| panic!("no row for {name}"));
+        assert_eq!(plain(meaning), plain(&setting.help), "{name}");
+        assert!(default.is_empty() || *default == setting.value, "{name}: {default}, not {}", setting.value);
+    }
+}
+
 #[test]
 fn the_help_of_the_import_shows_a_file_that_can_be_imported() {
     let help = load(&["concert", "import", "--help"]).unwrap_err();

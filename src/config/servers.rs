@@ -23,7 +23,7 @@ pub struct Servers {
         help_heading = "Servers"
     )]
     pub database_url: Option<ServerUrl>,
-    /// File of the certificates that may sign the database's, in PEM [default: the system's]
+    /// File of the certificates that may sign `PostgreSQL`'s, in PEM [default: the system's]
     #[arg(long, env = "FRONTROW_DATABASE_CA_FILE", value_name = "FILE", help_heading = "Servers")]
     pub database_ca_file: Option<PathBuf>,
     /// A read replica of the database, for operators' lists, the list of concerts and searches, which may then be a
@@ -67,7 +67,7 @@ pub struct Servers {
         help_heading = "Servers"
     )]
     pub database_lock_timeout_ms: u32,
-    /// Whether statements are prepared once a connection; off behind a pooler that shares connections by transaction
+    /// Whether statements are prepared once a connection; off behind `PgBouncer` in transaction mode
     #[arg(
         long,
         env = "FRONTROW_DATABASE_PREPARED_STATEMENTS",
