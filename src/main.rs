@@ -30,13 +30,16 @@ use frontrow_domain::{
     user::{Caller, Role, User, UserStatus},
 };
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     path::Path,
     process::ExitCode,
     sync::Arc,
     time::Instant,
 };
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 
 /// glibc keeps the 19 MiB of every password hash in the arena of the thread that made it; this one gives them back.
 #[global_allocator]
@@ -182,7 +185,7 @@ fn greet(config: &Config, address: std::net::SocketAddr) {
 
 /// Prints a line. Whoever reads the output may stop reading it; that is no reason to stop the sale.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
@@ -216,12 +219,14 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
+    // From the moment that it says that it serves, it stops in good order.
+    let mut signals = StopSignals::listen().context("cannot listen for signals")?;
     greet(config, address);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
-        wait_for_signal().await;
+        signals.next().await;
         let _ = stop.send(true);
-        wait_for_signal().await;
+        signals.next().await;
         // Whoever asks twice does not want to wait.
         std::process::exit(130);
     });
@@ -231,20 +236,25 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn wait_for_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = interrupt.await;
-        }
+/// The signals that stop a server. As long as this lives they do not end the process by themselves.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
     }
-    tracing::info!("stopping: finishing what is in flight");
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        tracing::info!("stopping: finishing what is in flight");
+    }
 }
 
 /// Opens the box office for one command, does it, and says what came of it.
@@ -395,7 +405,7 @@ fn read_password(file: Option<&Path>) -> anyhow::Result<String> {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
     } else {
         let mut text = String::new();
-        std::io::stdin().take(4_096).read_to_string(&mut text).context("cannot read the password")?;
+        io::stdin().take(4_096).read_to_string(&mut text).context("cannot read the password")?;
         text
     };
     Ok(text.lines().next().unwrap_or_default().to_owned())
@@ -430,7 +440,7 @@ async fn print_door_list(config: &Config, concert_id: i64) -> anyhow::Result<()>
         store.concert(concert_id).await?.with_context(|| format!("there is no concert {concert_id}"))?;
         let mut pages = door_list::Pages::of(Arc::clone(&store), concert_id);
         while let Some(page) = pages.next().await? {
-            std::io::stdout().write_all(page.as_bytes()).context("the list could not be written")?;
+            io::stdout().write_all(page.as_bytes()).context("the list could not be written")?;
         }
         Ok(())
     };
