@@ -13,8 +13,9 @@ use jiff::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How long after a concert was cancelled a hold or a payment may still be saved that was decided before: longer than
-/// any transaction of a store with many writers lives.
+/// How long after a concert was cancelled or changed a hold or a payment may still be saved that was decided before:
+/// longer than any transaction of a store with many writers lives. So much before its opening a sale counts as opened: a
+/// change that is decided then may be saved after the first holds.
 pub const LATE_SALES: Span = Span::from_secs(15);
 
 /// How long after a concert's end the places in its own line are kept: an hour, in which an operator may still correct a
@@ -217,7 +218,8 @@ pub struct Concert {
     pub opens_at: Time,
     /// When the sale closes.
     pub closes_at: Time,
-    /// When the sale had opened before an operator put `opens_at` off; none if that was never done after the opening.
+    /// When the sale had opened before an operator put `opens_at` off; none if that was never done after the opening or
+    /// in the last 15 seconds before it.
     pub opened_at: Option<Time>,
     /// Whether `closes_at` moves with the start.
     pub closing: Closing,
@@ -254,15 +256,16 @@ impl Concert {
         Self { status: self.status_at(now), ..self.clone() }
     }
 
-    /// When its sale opened, if it was ever open up to `now`: buyers may then hold seats by tokens of its room.
+    /// When its sale opened, if it may have been open before a change that is decided at `now` is saved: buyers may then
+    /// hold seats by tokens of its room. Up to [`LATE_SALES`] after `now`.
     #[must_use]
     pub fn sale_opened_at(&self, now: Time) -> Option<Time> {
-        self.opened_at.or_else(|| (now >= self.opens_at).then_some(self.opens_at))
+        self.opened_at.or_else(|| (now.plus(LATE_SALES) >= self.opens_at).then_some(self.opens_at))
     }
 
-    /// Puts the opening of the sale at another moment. That it has been open before is remembered.
+    /// Puts the opening of the sale at another moment. That it may have been open before is remembered.
     pub fn open_at(&mut self, opens_at: Time, now: Time) {
-        if now < opens_at {
+        if now.max(self.opens_at) < opens_at {
             self.opened_at = self.sale_opened_at(now);
         }
         self.opens_at = opens_at;

@@ -4,6 +4,7 @@ mod support;
 
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome},
+    concert::LATE_SALES,
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     refusal::Refusal,
@@ -226,4 +227,25 @@ fn a_concert_gets_a_room_of_its_own_before_its_sale_opens() {
     office.at(DAY);
     let token = office.active(MINJI, concert.room_id);
     office.expect(MINJI, hold(token, &[10]), "held");
+}
+
+#[test]
+fn a_sale_counts_as_opened_when_a_change_may_be_saved_after_its_first_holds() {
+    let mut office = Office::new();
+    for _ in 3..=6 {
+        let later = NewConcert { opens_at: at(DAY), ..new_concert(None) };
+        office.expect(BOSS, Command::CreateConcert(later), "concert");
+    }
+    let opened = Err(Refusal::SaleOpened { opened_at: at(DAY) });
+    let early = DAY - LATE_SALES.micros() - 1;
+    office.at(early);
+    office.expect(BOSS, update_concert(3, room(5)), "concert");
+    office.expect(BOSS, update_concert(4, opening(2 * DAY)), "concert");
+    office.at(early + 1);
+    assert_eq!(office.ask(BOSS, update_concert(5, room(5))), opened);
+    office.expect(BOSS, update_concert(5, opening(2 * DAY)), "concert");
+    assert_eq!(office.ask(BOSS, update_concert(5, room(5))), opened, "put off too late");
+    let Ok(Outcome::Concert(earlier)) = office.ask(BOSS, update_concert(6, opening(DAY - 1))) else { panic!() };
+    assert_eq!(earlier.opened_at, None, "it was not put off");
+    office.expect(BOSS, update_concert(4, room(5)), "concert");
 }

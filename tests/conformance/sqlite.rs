@@ -455,6 +455,38 @@ async fn the_highest_seat_of_an_older_file_gives_its_id_to_no_other_though_it_wa
 }
 
 #[tokio::test]
+async fn a_sale_of_an_older_file_that_was_put_off_after_its_first_hold_is_remembered_as_opened() {
+    // The first was put off after two holds, the second before any, and the third is open.
+    let (_folder, path) = older_file(
+        15,
+        "INSERT INTO clock (id, high_water) VALUES (1, 1000000000);
+         INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
+         WITH v (n, opens_at) AS (VALUES (1, 1900000000000000), (2, 1900000000000000), (3, 1000000000))
+         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+             base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at)
+         SELECT n, 'A', 'A', 'A', 'Asia/Seoul', '2036-03-01', '20:00:00', '22:30:00', 2087982000000000, 1, opens_at,
+             2000000000000000, 0, 'scheduled', 5, 6, 2087991000000000 FROM v;
+         INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+         WITH v (n) AS (VALUES (1), (2), (3), (4))
+         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade, was_held,
+             created_at, updated_at)
+         SELECT n, iif(n = 4, 3, iif(n = 3, 2, 1)), n, 1, 'available', '', '', n, '', n <> 3, 5, 5 FROM v;
+         WITH v (n, concert, seat, at) AS (VALUES (1, 1, 2, 800), (2, 1, 1, 700), (3, 3, 4, 600))
+         INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, closed_at)
+         SELECT n, zeroblob(16), concert, seat, seat, 1, 'expired', at, at + 1, at + 1 FROM v;",
+    );
+    let store = open(&path).unwrap();
+    let mut opened = Vec::new();
+    for id in 1..=3 {
+        opened.push(store.concert(ConcertId::new(id)).await.unwrap().unwrap().opened_at);
+    }
+    assert_eq!(opened, [Some(Time::from_micros(700)), None, None]);
+}
+
+#[tokio::test]
 async fn a_damaged_page_is_found_at_the_start() {
     let office = Fixture::sqlite();
     office.sale().await;

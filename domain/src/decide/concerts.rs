@@ -77,7 +77,8 @@ fn open_own_room(world: &mut World, concert: &mut Concert, max_active: i64) {
 }
 
 /// That a concert may leave the house room. Once its sale was open, buyers may hold seats with the house room's tokens and
-/// wait there for a turn, whatever the opening time says by now: a room of its own would take both from them.
+/// wait there for a turn, whatever the opening time says by now: a room of its own would take both from them. A hold does
+/// not lock its concert, so the last seconds before the opening count as after it.
 fn check_may_move_out(concert: &Concert, max_active: i64, now: Time) -> Result<(), Refusal> {
     check_max_active(max_active)?;
     concert.check_takes_place()?;

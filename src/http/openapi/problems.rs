@@ -93,7 +93,7 @@ pub(super) fn schema() -> Value {
             "opens_at": { "$ref": "#/components/schemas/Time",
                 "description": "`sale_not_open`: when the sale opens.", "example": MOMENT },
             "opened_at": { "$ref": "#/components/schemas/Time",
-                "description": "`sale_opened`: when the sale opened.", "example": MOMENT },
+                "description": "`sale_opened`: when the sale opened, or opens within 15 seconds.", "example": MOMENT },
             "expired_at": { "$ref": "#/components/schemas/Time",
                 "description": "`hold_expired`: when the hold ended.", "example": MOMENT },
             "until": { "$ref": "#/components/schemas/Time",
