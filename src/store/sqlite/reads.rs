@@ -384,17 +384,66 @@ pub(super) fn reservation(conn: &Connection, id: ReservationId) -> Result<Option
     )
 }
 
-/// From seat to seat of the concert: a page reads what the concert has, and nothing of the others. With an index by concert
-/// a page would cost a page, but each hold would have to write it.
+/// How many rows of all concerts a page of one may walk over before its rows are looked for from seat to seat.
+const WALK_MAX: usize = 1_000;
+
+/// The ids of a page of one concert, by a walk from the newest row on: a page of a hall that many rows are of is full soon,
+/// however large the hall is. None if the walk is too long. `sql` gives the id of each row and its concert.
+///
+/// With an index by concert a page would cost a page, but each hold would have to write it.
+fn walk(conn: &Connection, sql: &str, concert: ConcertId, after: i64, rows: u32) -> Result<Option<Vec<i64>>> {
+    let mut select = conn.prepare_cached(sql)?;
+    let mut walked = select.query((after,))?;
+    let mut found = Vec::new();
+    for _ in 0..WALK_MAX {
+        let Some(row) = walked.next()? else { return Ok(Some(found)) };
+        if row.get::<_, Option<i64>>(1)? == Some(concert.get()) {
+            found.push(row.get(0)?);
+        }
+        if found.len() == limit(rows) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// From seat to seat of the concert: it reads what the concert has, and nothing of the others.
 const RESERVATIONS_OF_CONCERT: &str = concat!(
     "SELECT ",
     reservation_columns!(),
     " FROM (SELECT r.reservation_id AS id FROM seat AS s
          CROSS JOIN reservation AS r INDEXED BY one_live_reservation_per_seat
-         WHERE s.concert_id = ?2 AND r.seat_id = s.seat_id AND r.reservation_id < ?4 AND (?3 IS NULL OR r.status = ?3)
-         ORDER BY r.reservation_id DESC LIMIT ?5) AS page
+         WHERE s.concert_id = ?1 AND r.seat_id = s.seat_id AND r.reservation_id < ?3 AND (?2 IS NULL OR r.status = ?2)
+         ORDER BY r.reservation_id DESC LIMIT ?4) AS page
      CROSS JOIN reservation WHERE reservation_id = page.id ORDER BY reservation_id DESC"
 );
+
+fn reservations_of_concert(
+    conn: &Connection,
+    concert: ConcertId,
+    status: Option<ReservationStatus>,
+    page: Page<ReservationId>,
+) -> Result<Vec<Reservation>> {
+    let (of, among) = match status {
+        None => ("concert_id".to_owned(), "WHERE".to_owned()),
+        Some(status) if status.has_ended() => (
+            "concert_id".to_owned(),
+            format!("INDEXED BY reservation_ended WHERE status = '{}' AND closed_at IS NOT NULL AND", status.word()),
+        ),
+        // No index has them, so the walk counts the others too.
+        Some(status) => (format!("CASE status WHEN '{}' THEN concert_id END", status.word()), "WHERE".to_owned()),
+    };
+    let by_id = format!(
+        "SELECT reservation_id, {of} FROM reservation {among} reservation_id < ?1 ORDER BY reservation_id DESC"
+    );
+    let after = page.after.map_or(i64::MAX, ReservationId::get);
+    let snapshot = conn.unchecked_transaction()?;
+    if let Some(ids) = walk(&snapshot, &by_id, concert, after, page.limit)? {
+        return ids.into_iter().filter_map(|id| reservation(&snapshot, ReservationId::new(id)).transpose()).collect();
+    }
+    let keys = (concert.get(), status.map(Word::word), after, page.limit);
+    list(&snapshot, RESERVATIONS_OF_CONCERT, keys, rows::reservation)
+}
 
 /// The same for what was paid. A reservation has one payment or none.
 const PAYMENTS_OF_CONCERT: &str = concat!(
@@ -402,24 +451,57 @@ const PAYMENTS_OF_CONCERT: &str = concat!(
     payment_columns!(),
     " FROM (SELECT p.payment_id AS id FROM seat AS s
          CROSS JOIN reservation AS r INDEXED BY one_live_reservation_per_seat CROSS JOIN payment AS p
-         WHERE s.concert_id = ?5 AND r.seat_id = s.seat_id AND p.reservation_id = r.reservation_id AND p.payment_id < ?4
-             AND (?3 IS NULL OR p.status = ?3)
-         ORDER BY p.payment_id DESC LIMIT ?6) AS page
+         WHERE s.concert_id = ?1 AND r.seat_id = s.seat_id AND p.reservation_id = r.reservation_id AND p.payment_id < ?3
+             AND (?2 IS NULL OR p.status = ?2)
+         ORDER BY p.payment_id DESC LIMIT ?4) AS page
      CROSS JOIN payment WHERE payment_id = page.id ORDER BY payment_id DESC"
 );
+
+fn payments_of_concert(
+    conn: &Connection,
+    concert: ConcertId,
+    status: Option<PaymentStatus>,
+    page: Page<PaymentId>,
+) -> Result<Vec<Payment>> {
+    let by_id = match status {
+        None => {
+            "SELECT p.payment_id, r.concert_id FROM payment AS p CROSS JOIN reservation AS r
+             WHERE p.payment_id < ?1 AND r.reservation_id = p.reservation_id ORDER BY p.payment_id DESC"
+        }
+        Some(PaymentStatus::Completed) => {
+            "SELECT p.payment_id, CASE p.status WHEN 'completed' THEN r.concert_id END
+             FROM payment AS p CROSS JOIN reservation AS r
+             WHERE p.payment_id < ?1 AND r.reservation_id = p.reservation_id ORDER BY p.payment_id DESC"
+        }
+        Some(PaymentStatus::Refunded) => {
+            "SELECT p.payment_id, r.concert_id FROM payment AS p INDEXED BY payment_refunded CROSS JOIN reservation AS r
+             WHERE p.status = 'refunded' AND p.payment_id < ?1 AND r.reservation_id = p.reservation_id
+             ORDER BY p.payment_id DESC"
+        }
+    };
+    let after = page.after.map_or(i64::MAX, PaymentId::get);
+    let snapshot = conn.unchecked_transaction()?;
+    if let Some(ids) = walk(&snapshot, by_id, concert, after, page.limit)? {
+        return ids.into_iter().filter_map(|id| payment(&snapshot, PaymentId::new(id)).transpose()).collect();
+    }
+    let keys = (concert.get(), status.map(Word::word), after, page.limit);
+    list(&snapshot, PAYMENTS_OF_CONCERT, keys, rows::payment)
+}
 
 pub(super) fn reservations(
     conn: &Connection,
     filter: &ReservationFilter,
     page: Page<ReservationId>,
 ) -> Result<Vec<Reservation>> {
+    if let ReservationFilter { user: None, concert: Some(concert), status } = *filter
+        && status != Some(ReservationStatus::Pending)
+    {
+        return reservations_of_concert(conn, concert, status, page);
+    }
     let by = |index: &str, condition: &str| reservations_by(filter, index, condition);
     // The index of what is wanted, and what the index asks for. A few that are found and sorted are quicker than a walk
     // through everybody's by id, which a database without statistics would rather do.
     let sql = match (filter.user, filter.status) {
-        (None, status) if filter.concert.is_some() && status != Some(ReservationStatus::Pending) => {
-            RESERVATIONS_OF_CONCERT.to_owned()
-        }
         // A page of the live ones and a page of those that ended: the newest of both are the page.
         (Some(_), None) => format!(
             "SELECT * FROM ({}) UNION ALL SELECT * FROM ({}) ORDER BY reservation_id DESC LIMIT ?5",
@@ -484,10 +566,9 @@ pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment
 }
 
 pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>> {
-    let sql = match filter {
-        PaymentFilter { user: None, reservation: None, concert: Some(_), .. } => PAYMENTS_OF_CONCERT.to_owned(),
-        _ => payments_by(filter),
-    };
+    if let PaymentFilter { user: None, reservation: None, concert: Some(concert), status } = *filter {
+        return payments_of_concert(conn, concert, status, page);
+    }
     let keys = (
         filter.user.map(|user| user.0),
         filter.reservation.map(ReservationId::get),
@@ -496,7 +577,7 @@ pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<Pay
         filter.concert.map(ConcertId::get),
         page.limit,
     );
-    list(conn, &sql, keys, rows::payment)
+    list(conn, &payments_by(filter), keys, rows::payment)
 }
 
 /// Selects a page of payments by user, by reservation, or by id.

@@ -28,9 +28,9 @@ use uuid::Uuid;
 const START: Time = Time::from_micros(1_800_000_000_000_000);
 /// How long the line is.
 const LINE: i64 = 20_000;
-/// How many steps of the database's machine one statement may take: some hundred rows. A look through the line is ten times as
-/// many.
-const STEPS_MAX: i32 = 8_000;
+/// How many steps of the database's machine one statement may take: those of a walk over a thousand rows. A look through the
+/// line is some times as many.
+const STEPS_MAX: i32 = 10_000;
 /// How many users come to each sale.
 const USERS: i64 = 20;
 /// How many reservations the first of them has had that ended.
@@ -330,6 +330,31 @@ fn list_of(conn: &Connection, concert: ConcertId) {
     assert_eq!(found, [all, all - 1, 1]);
 }
 
+/// What operators list of a large hall: half of what was sold is of it.
+fn list_of_hall(conn: &Connection) {
+    use crate::store::{PaymentFilter, ReservationFilter};
+    let concert = Some(ConcertId::new(1));
+    let limit = 50;
+    let newest =
+        reads::reservations(conn, &ReservationFilter { concert, ..Default::default() }, Page { after: None, limit });
+    assert_eq!(newest.unwrap().len(), 50);
+    for last in [LINE, LINE / 2] {
+        let page: Vec<i64> = (1..=50).map(|number| last - 2 * number).collect();
+        for status in [None, Some(ReservationStatus::Confirmed)] {
+            let filter = ReservationFilter { concert, status, ..Default::default() };
+            let after = Some(ReservationId::new(last));
+            let found = reads::reservations(conn, &filter, Page { after, limit }).unwrap();
+            assert_eq!(found.iter().map(|row| row.reservation_id.get()).collect::<Vec<_>>(), page);
+        }
+        for status in [None, Some(PaymentStatus::Completed)] {
+            let filter = PaymentFilter { concert, status, ..Default::default() };
+            let after = Some(PaymentId::new(last));
+            let found = reads::payments(conn, &filter, Page { after, limit }).unwrap();
+            assert_eq!(found.iter().map(|row| row.payment_id.get()).collect::<Vec<_>>(), page);
+        }
+    }
+}
+
 /// How the statement goes about it.
 fn plan(conn: &Connection, sql: &str) -> String {
     let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -354,6 +379,7 @@ fn costs_after(day: Day, ended: i64) -> (HashMap<String, i32>, Writer) {
     let concert = sell(&mut writer, first);
     read(&writer.conn, first + USERS);
     list_of(&writer.conn, concert);
+    list_of_hall(&writer.conn);
     let costs = costs.lock().unwrap().clone();
     (costs, writer)
 }
