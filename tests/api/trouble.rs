@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, mpsc},
     task::Poll,
 };
-use tokio::task::JoinSet;
+use tokio::{sync::oneshot, task::JoinSet};
 
 /// Another program that has the write lock until it is dropped.
 fn lock(server: &Server) -> Connection {
@@ -185,25 +185,52 @@ async fn with_no_grace_for_outages_a_stop_ends_turns_as_time_does() {
     server.close().await;
 }
 
-/// Reads that never end: as many as the store allows, so that every other one is turned away.
+/// How many reads of the store run at once, and how many may wait for them.
+const READS: usize = 4;
+const READS_WAITING: usize = 512;
+
+/// Reads that never end: all that the store allows, so that every other one is turned away until they are dropped.
+///
+/// They are complete only if the server has none of its own among them, whose end would let another one in.
 async fn crowd_out_reads(store: &SqliteStore) -> (Vec<Read<'_>>, mpsc::Sender<()>) {
-    let (end, ended) = mpsc::channel::<()>();
-    let ended = Arc::new(Mutex::new(ended));
-    let mut reads: Vec<Read<'_>> = Vec::new();
-    loop {
-        let ended = Arc::clone(&ended);
-        let mut read: Read<'_> = Box::pin(store.read(move |_| {
-            let _ = ended.lock().unwrap().recv();
-            Ok(())
-        }));
-        match std::future::poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
-            Poll::Pending => reads.push(read),
-            Poll::Ready(refused) => {
-                refused.unwrap_err();
-                return (reads, end);
+    for _ in 0..100 {
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        let mut reads = Vec::new();
+        for _ in 0..READS {
+            let (mut read, begun) = endless_read(store, Arc::clone(&ended));
+            tokio::select! {
+                ended = &mut read => panic!("a read has ended: {ended:?}"),
+                begun = begun => begun.unwrap(),
+            }
+            reads.push(read);
+        }
+        loop {
+            let (mut read, _) = endless_read(store, Arc::clone(&ended));
+            match std::future::poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+                Poll::Pending => reads.push(read),
+                Poll::Ready(refused) => {
+                    refused.unwrap_err();
+                    break;
+                }
             }
         }
+        if reads.len() == READS + READS_WAITING {
+            return (reads, end);
+        }
     }
+    panic!("the server always reads");
+}
+
+/// A read that goes on until the other end of `ended` is dropped, and the signal that it has begun.
+fn endless_read(store: &SqliteStore, ended: Arc<Mutex<mpsc::Receiver<()>>>) -> (Read<'_>, oneshot::Receiver<()>) {
+    let (begin, begun) = oneshot::channel();
+    let read = store.read(move |_| {
+        let _ = begin.send(());
+        let _ = ended.lock().unwrap().recv();
+        Ok(())
+    });
+    (Box::pin(read), begun)
 }
 
 type Read<'store> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'store>>;
