@@ -18,6 +18,9 @@ const AGE_MAX: Duration = Duration::from_micros(GOOD_FOR.micros().unsigned_abs()
 /// How many times as long as it took a count is believed: so counting takes a fiftieth of a reader at most, however
 /// large the halls are.
 const COST_FACTOR: u32 = 50;
+/// How old a count may be at most while it is believed: a count that took long may have waited for a reader or for a
+/// database that hung.
+const BELIEVED_MAX: Duration = Duration::from_secs(30);
 /// How many concerts are remembered.
 const CONCERTS_MAX: usize = 10_000;
 /// How long a list waits for a new count if it can show an old one.
@@ -78,6 +81,11 @@ impl Source for Arc<dyn Store> {
     }
 }
 
+/// How long a count is believed that took so long.
+fn good_for(took: Duration) -> Duration {
+    took.saturating_mul(COST_FACTOR).clamp(AGE_MAX, BELIEVED_MAX)
+}
+
 impl Kept {
     /// Counts these concerts, and remembers the counts.
     async fn count(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
@@ -85,7 +93,7 @@ impl Kept {
         let found: Counts = store.seat_counts_of(ids).await?.into_iter().collect();
         // One without a seat is not among those found.
         let counts: Counts = ids.iter().map(|id| (*id, found.get(id).copied().unwrap_or_default())).collect();
-        let good_for = AGE_MAX.max(counted.elapsed() * COST_FACTOR);
+        let good_for = good_for(counted.elapsed());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() + ids.len() > CONCERTS_MAX {
             known.clear();

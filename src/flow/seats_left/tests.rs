@@ -174,3 +174,9 @@ async fn a_concert_whose_count_is_forgotten_while_another_one_is_counted_is_show
     store.available.store(4, Ordering::SeqCst);
     assert_eq!(available(&seats.get(&store, &[ONE]).await.unwrap(), ONE), Some(4), "it is counted anew");
 }
+
+#[test]
+fn a_count_is_believed_longer_the_longer_it_took_and_half_a_minute_at_most_though_the_database_hung() {
+    let believed: Vec<_> = [0, 1, 2, 100, 600, 601, 30_000].map(|took| good_for(Duration::from_millis(took))).into();
+    assert_eq!(believed, [100, 100, 100, 5_000, 30_000, 30_000, 30_000].map(Duration::from_millis));
+}
