@@ -30,6 +30,8 @@ const RENDER_CHEAP: Duration = Duration::from_millis(1);
 /// How old a map may be: as old as a refusal from memory.
 const AGE_MAX: Duration = Duration::from_micros(GOOD_FOR.micros().unsigned_abs());
 
+/// How long after a seat was removed a commit that changed it before may be told.
+const TOLD_LATE_MAX: Duration = Duration::from_micros(LATE_MAX.micros().unsigned_abs());
 /// How often every seat is read anew where other instances change them too.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
 
@@ -95,9 +97,16 @@ impl Row {
 struct Seats {
     rows: Vec<Row>,
     index: HashMap<SeatId, usize>,
-    /// Those that were removed, with the moment of their last change before: what was read or committed before may still
-    /// show them.
-    removed: HashMap<SeatId, Time>,
+    /// Those that were removed: what was read or committed before may still show them.
+    removed: HashMap<SeatId, Removed>,
+}
+
+/// A seat that was removed.
+#[derive(Debug, Clone, Copy)]
+struct Removed {
+    /// The moment of the last change of it that is known.
+    last: Time,
+    noted: Instant,
 }
 
 /// What a hall asks of the store.
@@ -135,7 +144,7 @@ impl Seats {
     /// Takes in what a commit of this process changed, unless a later one is known, or that the seat was removed since:
     /// commits of several lanes may be told in any order.
     fn put(&mut self, seat: &Seat, version: u64) {
-        if self.removed.get(&seat.seat_id).is_some_and(|last| seat.updated_at <= *last) {
+        if self.removed.get(&seat.seat_id).is_some_and(|removed| seat.updated_at <= removed.last) {
             return;
         }
         self.removed.remove(&seat.seat_id);
@@ -166,6 +175,19 @@ impl Seats {
             row.seat = seat;
         }
         is_news
+    }
+
+    /// Notes that a seat was removed. Its last change does not become an earlier one.
+    fn remove(&mut self, seat: SeatId, last: Time) {
+        let noted = Instant::now();
+        let removed = self.removed.entry(seat).or_insert(Removed { last, noted });
+        removed.last = removed.last.max(last);
+    }
+
+    /// Forgets the seats that were removed so long before every seat was read from `began` on that nothing shows them any
+    /// more.
+    fn forget_removed(&mut self, began: Instant) {
+        self.removed.retain(|_, removed| began.saturating_duration_since(removed.noted) <= TOLD_LATE_MAX);
     }
 
     /// Puts the rows into the order of the map, without those that were removed.
@@ -235,7 +257,7 @@ impl Hall {
     /// Takes a seat out that a commit of this process removed.
     pub(super) fn remove(&self, seat: &Seat) {
         let mut seats = self.seats();
-        seats.removed.insert(seat.seat_id, seat.updated_at);
+        seats.remove(seat.seat_id, seat.updated_at);
         self.version.store(self.versions.next(), Ordering::Release);
     }
 
@@ -298,9 +320,10 @@ impl Hall {
             Sharing::Alone => Time::default(),
             Sharing::Shared => store.now().await?,
         };
-        let seen = self.version.load(Ordering::Acquire);
+        let (began, seen) = (Instant::now(), self.version.load(Ordering::Acquire));
         let rows = store.seats(self.concert_id).await?;
         self.take(rows, Part::All, seen);
+        self.seats().forget_removed(began);
         Ok(now)
     }
 
@@ -330,7 +353,9 @@ impl Hall {
             let gone = seats.rows.iter().filter(|row| row.touched <= seen && !there.contains(&row.seat.seat_id));
             let gone: Vec<_> = gone.map(|row| (row.seat.seat_id, row.seat.updated_at)).collect();
             changed |= !gone.is_empty();
-            seats.removed.extend(gone);
+            for (seat, last) in gone {
+                seats.remove(seat, last);
+            }
         }
         seats.sort();
         self.seat_count.store(seats.rows.len(), Ordering::Relaxed);

@@ -238,6 +238,35 @@ async fn a_seat_that_another_instance_removed_is_gone_when_every_seat_is_read() 
 }
 
 #[tokio::test]
+async fn a_reading_that_lacks_a_removed_seat_does_not_make_room_for_its_older_commits() {
+    let store = Counted::default();
+    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(2, SeatStatus::Blocked, 1));
+    let hall = looked_at(Sharing::Shared, &store).await;
+    let blocked = seat(1, SeatStatus::Blocked, 20);
+    hall.remove(&blocked);
+    let seen = hall.version.load(Ordering::SeqCst);
+    hall.take(vec![seat(2, SeatStatus::Blocked, 1)], Part::All, seen);
+    hall.publish(&[blocked]);
+    hall.map(MapForm::Compact);
+    assert_eq!(letters(&hall), "B");
+}
+
+#[tokio::test]
+async fn seats_that_were_removed_are_forgotten_when_every_seat_was_read_long_after() {
+    let store = Counted::default();
+    let hall = looked_at(Sharing::Shared, &store).await;
+    hall.remove(&seat(1, SeatStatus::Blocked, 20));
+    hall.remove(&seat(2, SeatStatus::Blocked, 20));
+    let long_ago = Instant::now().checked_sub(TOLD_LATE_MAX + Duration::from_millis(1)).unwrap();
+    hall.seats().removed.get_mut(&SeatId::new(1)).unwrap().noted = long_ago;
+    *hall.reading.lock().await = None;
+    grow_old(&hall);
+    hall.bring_up_to_date(&store).await.unwrap();
+    assert_eq!(hall.seats().removed.keys().collect::<Vec<_>>(), [&SeatId::new(2)]);
+}
+
+#[tokio::test]
 async fn a_store_in_trouble_is_asked_once_by_all_who_wait() {
     let store = Arc::new(Counted::default());
     store.fails.store(true, Ordering::SeqCst);
