@@ -181,10 +181,11 @@ impl Lines {
         }
     }
 
-    /// Forgets what Redis answered: it is another one now, or has lost what it knew.
+    /// Forgets what Redis answered, and has all lines read again: it is another one now, or has lost what it knew.
     fn forget_redis(&self) {
         self.leases.forget();
         self.heartbeats.forget();
+        self.want_all();
     }
 
     async fn exchange(&self, way: &Way, room: RoomId) -> Result<(), RedisError> {

@@ -7,7 +7,7 @@ use frontrow::{
         Queue,
         memory::MemoryQueue,
         redis::{
-            Settings,
+            RedisQueue, Settings,
             heard::{Heartbeats, Near},
             link::Link,
         },
@@ -17,7 +17,7 @@ use frontrow::{
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, Request},
     concert::ConcertStatus,
-    id::{Position, RoomId, TokenId},
+    id::{ConcertId, Position, RoomId, TokenId},
     model::Model,
     money::Money,
     rules::Rules,
@@ -198,6 +198,17 @@ async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
     room_id
 }
 
+/// The postponed sale of a room goes on.
+async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisQueue>]) {
+    let change = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
+    let command = Command::UpdateConcert { concert_id: ConcertId::new(room_id.get()), change };
+    let request = Request { caller: Caller::System, command, idempotency: None };
+    let committed = store.transact([request].into()).await.unwrap();
+    for queue in queues {
+        queue.publish(&committed.changes);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
     let pair = Pair::start().await;
@@ -219,6 +230,45 @@ async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
     })
     .await;
     assert_eq!((bits[0], pair.calls("mget")), (0b0010_0000, asked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_polled_elsewhere_in_a_line_at_rest_are_not_called_silent_though_redis_lost_their_signs() {
+    let pair = Pair::start().await;
+    let clock = Clock::manual(START);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 0));
+    let room_id = resting_line(&store).await;
+    let mut settings = Settings::new(vec![pair.server.url()]);
+    settings.silence = SILENCE;
+    settings.settles_in = Duration::ZERO;
+    settings.tells_at_rest_every = Duration::ZERO;
+    let (leader, other) =
+        (queue_over(&store, &settings, &clock, 1).await, queue_over(&store, &settings, &clock, 2).await);
+    for queue in [&leader, &other] {
+        queue.lay_missing(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
+    }
+    clock.advance(Span::from_secs(100));
+    until("the signs to be told", async || {
+        for position in [1, 2] {
+            other.heard_of(TokenId { room_id, position: Position(position) }, clock.now());
+        }
+        let told: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
+        (!told.is_empty()).then_some(())
+    })
+    .await;
+    let lays = leader.vitals().unwrap().lays;
+    pair.server.flush();
+    until("the line to be read again", async || (leader.vitals().unwrap().lays > lays).then_some(())).await;
+    go_on(&store, room_id, &[&leader, &other]).await;
+    let asked = pair.calls("mget");
+    until("some exchanges", async || (pair.calls("mget") >= asked + 4).then_some(())).await;
+    assert_eq!(leader.asleep(room_id, 100, clock.now().minus(SILENCE)), []);
+    until("the signs to be old", async || {
+        clock.advance(Span::from_secs(5));
+        let asleep = leader.asleep(room_id, 100, clock.now().minus(SILENCE));
+        (asleep == [Position(1), Position(2)]).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -258,7 +258,8 @@ impl Heartbeats {
         })
     }
 
-    /// Forgets what it was told: Redis is another one now, or has lost what it knew.
+    /// Forgets what it was told: Redis is another one now, or has lost what it knew. What was told of lines at rest is lost
+    /// with it, so every line must be read again: each token in it counts as just heard of then.
     pub fn forget(&self) {
         self.exchanged().clear();
         lock(&self.read).clear();

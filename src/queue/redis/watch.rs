@@ -132,7 +132,6 @@ impl Watch {
             }
             tracing::warn!("Redis was emptied, restarted or replaced: the lines are read again from the database");
             self.lines.forget_redis();
-            self.lines.want_all();
             self.nonce = Some(mark.nonce.clone());
         }
         if mark.is_ours_to_lay {
