@@ -4,17 +4,22 @@
 use super::{BoxOffice, Stop};
 use crate::store::TicketPlace;
 use frontrow_domain::{
+    concert::Concert,
     id::{ConcertId, ReservationId, SeatId},
     seat::{Seat, SeatLabel},
     world::Changes,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 /// How many reservations are remembered.
 const KNOWN_MAX: usize = 20_000;
+/// How long the answer to what was committed waits for words that must be read. While reads hang it has to be given
+/// before the request is given up, or it would say that the outcome is unknown.
+const WAITS_MAX: Duration = Duration::from_millis(250);
 
 /// The seats of reservations that this process has just committed, so that the answer to a hold or a payment asks the
 /// store for nothing.
@@ -79,16 +84,29 @@ impl BoxOffice {
 
     /// The seats of reservations that a command has just answered with: from memory, if it was committed here.
     ///
-    /// Those that cannot be read are left out: what was done must be answered as done.
+    /// Those that cannot be read, or not soon, are left out: what was done must be answered as done.
     pub async fn new_tickets(&self, reservations: &[ReservationId]) -> Tickets {
         let mut tickets = Tickets::with_capacity(reservations.len());
+        if tokio::time::timeout(WAITS_MAX, self.find_new_tickets(reservations, &mut tickets)).await.is_err() {
+            tracing::debug!("an answer does not name its seats: reads take too long");
+        }
+        tickets
+    }
+
+    async fn find_new_tickets(&self, reservations: &[ReservationId], tickets: &mut Tickets) {
         let mut others = Vec::new();
+        // One that could not be read is not asked for again.
+        let mut concerts: HashMap<ConcertId, Option<Arc<Concert>>> = HashMap::new();
         for id in reservations {
             let Some(Known { concert_id, seat_id, seat_number, label }) = self.followers.tickets.get(*id) else {
                 others.push(*id);
                 continue;
             };
-            let Ok(concert) = self.concert(concert_id).await else { continue };
+            let concert = match concerts.entry(concert_id) {
+                Entry::Occupied(read) => read.into_mut(),
+                Entry::Vacant(unread) => unread.insert(self.concert(concert_id).await.ok()),
+            };
+            let Some(concert) = concert else { continue };
             let (title, place) = (concert.title.clone(), label.place());
             tickets.insert(*id, TicketPlace { reservation_id: *id, concert_id, title, seat_id, seat_number, place });
         }
@@ -96,6 +114,5 @@ impl BoxOffice {
             Ok(found) => tickets.extend(found),
             Err(stop) => tracing::debug!(?stop, "an answer does not name its seats"),
         }
-        tickets
     }
 }

@@ -6,7 +6,7 @@ use axum::http::{
     header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, RETRY_AFTER},
 };
 use std::{str::FromStr, time::Duration};
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// How long a browser may remember what it was told before a call: browsers cap it at one or two hours.
 const REMEMBERED: Duration = Duration::from_hours(1);
@@ -38,9 +38,10 @@ pub fn layer(origins: &[Origin]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
-    let origins = origins.iter().map(|Origin(origin)| origin.clone());
+    // Each request has its own copy of the layer: a list of origins in it would be copied as well, this is shared.
+    let listed: Vec<_> = origins.iter().map(|Origin(origin)| origin.clone()).collect();
     let layer = CorsLayer::new()
-        .allow_origin(origins.collect::<Vec<_>>())
+        .allow_origin(AllowOrigin::predicate(move |origin, _| listed.contains(origin)))
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             AUTHORIZATION,

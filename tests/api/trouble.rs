@@ -224,9 +224,9 @@ async fn crowd_out_reads(store: &SqliteStore) -> (Vec<Read<'_>>, mpsc::Sender<()
 
 /// A read that goes on until the other end of `ended` is dropped, and the signal that it has begun.
 fn endless_read(store: &SqliteStore, ended: Arc<Mutex<mpsc::Receiver<()>>>) -> (Read<'_>, oneshot::Receiver<()>) {
-    let (begin, begun) = oneshot::channel();
+    let (signal, begun) = oneshot::channel();
     let read = store.read(move |_| {
-        let _ = begin.send(());
+        let _ = signal.send(());
         let _ = ended.lock().unwrap().recv();
         Ok(())
     });
@@ -270,6 +270,56 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_nothing_ca
         (&items(&mine)[0]["status"], &items(&mine)[0]["title"]),
         (&json!("confirmed"), &json!(hall.concert.title))
     );
+    server.close().await;
+}
+
+/// Takes every turn to read until the sender is dropped: what is to be read meanwhile waits.
+async fn hang_reads(store: &SqliteStore) -> (Vec<Read<'_>>, mpsc::Sender<()>) {
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = Arc::new(Mutex::new(ended));
+    let mut reads: Vec<Read<'_>> = Vec::new();
+    // More than there are turns. Turns are given in the order of asking.
+    for _ in 0..16 {
+        let (mut read, _) = endless_read(store, Arc::clone(&ended));
+        let first = std::future::poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+        assert!(first.is_pending());
+        reads.push(read);
+    }
+    (reads, end)
+}
+
+#[tokio::test]
+async fn a_hold_and_a_payment_that_were_committed_are_answered_though_reads_hang() {
+    let (server, store) = Server::with_store(&[]).await;
+    let hall = server.hall(3).await;
+    let buyer = server.buyer_with("buyer", 3 * PRICE).await;
+    let token = buyer.enter(None).await;
+    let post = |path: &str, key: &str, body: &serde_json::Value| {
+        buyer.call(Method::POST, path).token(&token).key(key).json(body).send()
+    };
+
+    let (reads, end) = hang_reads(&store).await;
+    server.app().office.followers.concerts.forget();
+    let wish = json!({ "seat_ids": hall.seats });
+    let held = post("/reservations", "held-while-reads-hang-01", &wish).await.expect(201);
+    let held = items(&held);
+    assert_eq!(held.len(), 3);
+    assert_eq!((&held[0]["status"], &held[0]["title"]), (&json!("pending"), &json!("")));
+    let reservations: Vec<_> = held.iter().map(|held| id(held, "reservation_id")).collect();
+    let order = json!({ "reservation_ids": reservations });
+    let paid = post("/payments", "paid-while-reads-hang-01", &order).await.expect(201);
+    let paid = items(&paid);
+    assert_eq!((&paid[0]["status"], &paid[0]["title"]), (&json!("completed"), &json!("")));
+    // The answers of before too, whose seats are looked for in the database.
+    server.app().office.followers.tickets.forget();
+    let again = post("/payments", "paid-while-reads-hang-01", &order).await;
+    assert!(again.is_replay(), "{}", again.text());
+    assert_eq!(id(&items(&again.expect(201))[0], "payment_id"), id(&paid[0], "payment_id"));
+
+    drop((reads, end));
+    let mine = buyer.get("/reservations").await.expect(200);
+    let mut mine = items(&mine).iter();
+    assert!(mine.all(|row| row["status"] == "confirmed" && row["title"] == hall.concert.title));
     server.close().await;
 }
 

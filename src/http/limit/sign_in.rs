@@ -90,9 +90,12 @@ impl Tries {
     pub(super) fn take(&self, key: u128) -> Result<(), Duration> {
         let now = self.now();
         let mut all = lock(&self.full_at);
-        let full_at = all.get(key).unwrap_or(0).max(now) + self.interval_us;
+        let before = all.get(key).unwrap_or(0).max(now);
+        let full_at = before + self.interval_us;
         let over = (full_at - now).saturating_sub(self.holds_us);
         if over > 0 {
+            // A budget that is spent stays among the young: it must not be forgotten while it is asked for.
+            all.put(key, before);
             return Err(Duration::from_micros(over));
         }
         all.put(key, full_at);
@@ -149,6 +152,18 @@ mod tests {
         tries.take(7).unwrap();
         assert!(tries.take(7).unwrap_err() <= Duration::from_mins(1));
         tries.take(8).unwrap();
+    }
+
+    #[test]
+    fn a_spent_budget_is_not_forgotten_while_it_is_asked_for() {
+        let tries = Tries::per_hour(1);
+        tries.take(0).unwrap();
+        for key in 1..=4 * GENERATION_LEN as u128 {
+            tries.take(key).unwrap();
+            if key.is_multiple_of(1_000) {
+                assert!(tries.take(0).is_err(), "{key} others have come");
+            }
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) const WAITING_MAX: usize = 4_096;
 const SPANS_PER_MESSAGE_MAX: usize = 512;
 /// How long the first span of a message waits for others.
 const GATHER: Duration = Duration::from_secs(1);
-/// How long a collector has to take one message.
+/// How long a collector has to take one message and to answer it.
 const SEND_MAX: Duration = Duration::from_secs(5);
 
 /// Where a collector takes traces by OTLP over HTTP.
@@ -93,7 +93,7 @@ pub fn start(
 ) -> anyhow::Result<Arc<Tracer>> {
     let instance = ids.uuid(clock.now()).to_string();
     let cause = Cause::default();
-    let client = OnRuntime::new(Handle::try_current()?, Arc::clone(&cause));
+    let client = OnRuntime::new(Handle::try_current()?, SEND_MAX, Arc::clone(&cause));
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_endpoint(collector.to_string())
@@ -186,8 +186,10 @@ struct OnRuntime {
 }
 
 impl OnRuntime {
-    fn new(runtime: Handle, cause: Cause) -> Self {
-        Self { runtime, client: HyperClient::with_default_connector(SEND_MAX, None), cause }
+    /// A client that gives a request up unless it is answered to the end within this time: the SDK's thread waits without
+    /// a limit of its own.
+    fn new(runtime: Handle, within: Duration, cause: Cause) -> Self {
+        Self { runtime, client: HyperClient::with_default_connector(within, None), cause }
     }
 }
 
@@ -207,6 +209,7 @@ impl HttpClient for OnRuntime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]
     fn a_collector_is_named_by_its_address() {
@@ -227,10 +230,27 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_could_not_be_sent_has_a_cause() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = OnRuntime::new(Handle::current(), Cause::default());
+        let client = OnRuntime::new(Handle::current(), SEND_MAX, Cause::default());
         let request = Request::post(format!("http://{free}/v1/traces")).body(Bytes::new()).unwrap();
         let said = client.send_bytes(request).await.unwrap_err().to_string();
         assert!(said.contains("refused"), "{said}");
         assert_eq!(client.cause.lock().unwrap().as_deref(), Some(&*said));
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_begins_an_answer_and_stalls_is_given_up() {
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/traces", socket.local_addr().unwrap());
+        let collector = tokio::spawn(async move {
+            let (mut stream, _) = socket.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").await;
+            std::future::pending::<()>().await;
+        });
+        let client = OnRuntime::new(Handle::current(), Duration::from_millis(250), Cause::default());
+        let request = Request::post(url).body(Bytes::from_static(b"spans")).unwrap();
+        client.send_bytes(request).await.unwrap_err();
+        assert!(client.cause.lock().unwrap().is_some());
+        collector.abort();
     }
 }
