@@ -1,9 +1,6 @@
 //! What an account may have as its e-mail address and its password, wherever it is made.
 
-use crate::{
-    catalog::BadField,
-    text::{nfc, stands_in_an_address},
-};
+use frontrow_domain::text::{BadField, nfc, stands_in_an_address};
 use unicode_normalization::UnicodeNormalization;
 
 /// How many characters a user's name may have.

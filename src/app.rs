@@ -1,36 +1,42 @@
 //! Puts a box office together from its settings, serves it, and takes it apart again.
 
-mod memory;
 mod open;
 
 pub use open::{open, open_for_tool, postgres_settings};
 
 use crate::{
+    check::{self, Report},
     clock::{Clock, Ids},
-    config::Config,
-    engine::{Engine, EngineLimits},
-    flow::{BoxOffice, DemoAccounts, Followers, endings::Endings},
-    http::{self, App, MetricsAt, Shared, cors, kept::Document, limit::RateLimits, listener, observe},
-    passwords::Passwords,
+    config::{Config, Database},
+    flow::{
+        DemoAccounts,
+        open::{Loading, OfficeParts, OfficeSettings, OpenedOffice},
+    },
+    http::{
+        self, MetricsAt, cors,
+        kept::Document,
+        limit::RateLimits,
+        listener, observe,
+        state::{App, Shared},
+        traces,
+    },
+    lock::{self, FolderLock},
+    metrics::Metrics,
     queue::{Queue, token::Keyring},
-    store::{Page, Sharing, Store},
-    telemetry::{Metrics, traces},
+    store::Store,
     workers,
 };
 use anyhow::Context as _;
 use axum::Router;
-use frontrow_domain::{id::AuditId, time::Span};
-use memory::Memory;
-use std::{
-    io,
-    sync::{Arc, Mutex, atomic::AtomicI64},
-    thread::JoinHandle,
-    time::Duration,
-};
+use frontrow_domain::time::Span;
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 /// How long the last traces may take to be sent when the server stops.
 const TRACES_SETTLE_MAX: Duration = Duration::from_secs(2);
+
+/// How often those who have not asked for a while are forgotten by the rate limits.
+const LIMITS_TICK: Duration = Duration::from_mins(1);
 
 /// A box office that is ready to serve.
 #[derive(Debug)]
@@ -56,90 +62,69 @@ pub async fn assemble(
     clock: Clock,
     ids: Ids,
 ) -> anyhow::Result<Opened> {
-    let limits = RateLimits::new(config);
-    assemble_with(config, Parts { store, queue, keyring, clock, ids, limits, laying: Laying::AtOnce }).await
+    let limits = RateLimits::new(&config.rate_limits());
+    let parts = OfficeParts { store, queue, keyring, clock, ids };
+    assemble_with(config, parts, limits, Loading::AtOnce).await
 }
 
-/// What a box office is put together from.
-struct Parts {
-    store: Arc<dyn Store>,
-    queue: Arc<dyn Queue>,
-    keyring: Keyring,
-    clock: Clock,
-    ids: Ids,
+async fn assemble_with(
+    config: &Config,
+    parts: OfficeParts,
     limits: RateLimits,
-    laying: Laying,
-}
-
-/// When the lines are laid from their rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Laying {
-    /// Before anything else.
-    AtOnce,
-    /// Each when somebody asks for it.
-    WhenAsked,
-}
-
-async fn assemble_with(config: &Config, parts: Parts) -> anyhow::Result<Opened> {
-    let Parts { store, queue, keyring, clock, ids, limits, laying } = parts;
-    let clock = clock.steady();
-    let metrics = Arc::new(Metrics::new());
-    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
-    let memory = Memory::new(&store, &queue, &followers, &metrics);
-    let audited = store.audit(Page { after: None, limit: 1 }).await?;
-    let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
-    if laying == Laying::AtOnce {
-        if let Some(outage) = store.resume().await? {
-            let (seconds, grace) = (outage.to.since(outage.from).millis() / 1_000, outage.grace.millis() / 1_000);
-            tracing::info!(seconds, grace, "the box office was closed: turns and holds last longer by that time");
-        }
-        memory.lay().await?;
-    }
-    let engine_limits = EngineLimits {
+    loading: Loading,
+) -> anyhow::Result<Opened> {
+    let demo_accounts = if config.demo { DemoAccounts::Open } else { DemoAccounts::Refused };
+    let settings = OfficeSettings {
+        rules: config.rules(),
         queue_len: usize::try_from(config.queue_len)?,
         batch_max: usize::try_from(config.batch_max)?,
-        // Several lanes tell their commits in any order: that is for a queue that can put them right.
-        lanes: match (store.sharing(), queue.sharing()) {
-            (Sharing::Shared, Sharing::Shared) => usize::try_from(config.servers.database_lanes)?,
-            _ => 1,
-        },
-    };
-    let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
-    let demo_accounts = if config.demo { DemoAccounts::Open } else { DemoAccounts::Refused };
-    let office = Arc::new(BoxOffice {
-        store,
-        queue,
-        engine,
-        keyring,
-        followers,
-        passwords: Passwords::new()?,
-        clock: clock.clone(),
-        ids,
-        rules: config.rules(),
+        lanes: usize::try_from(config.servers.database_lanes)?,
         demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
-        metrics: Arc::clone(&metrics),
-        clock_skew: AtomicI64::new(0),
-        company_faults: Mutex::default(),
-        endings: Endings::default(),
-        laying: tokio::sync::Mutex::default(),
-        audited,
-    });
+    };
+    let OpenedOffice { office, engine, metrics, clock } = crate::flow::open::open(parts, settings, loading).await?;
     let app = Arc::new(App {
         office,
         limits,
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&http::api_document(demo_accounts))?),
     });
-    Ok(Opened { app, engine: threads, metrics, clock, tasks: JoinSet::new() })
+    Ok(Opened { app, engine, metrics, clock, tasks: JoinSet::new() })
 }
 
-fn first_eight(secret: [u8; 32]) -> [u8; 8] {
-    let mut first = [0; 8];
-    for (to, from) in first.iter_mut().zip(secret) {
-        *to = from;
+/// Takes the lock of the data folder, so that one server at a time serves from it. A database that instances share
+/// needs none.
+///
+/// # Errors
+/// A server runs over the folder, or the folder cannot be used.
+pub fn take_folder(config: &Config) -> anyhow::Result<Option<FolderLock>> {
+    match config.database() {
+        Database::Sqlite(database) => FolderLock::take(&database).map(Some),
+        Database::Postgres(_) => Ok(None),
     }
-    first
+}
+
+/// Checks that a command may open the database beside a server, if there is one. Instances that share a database may
+/// run in several versions.
+///
+/// # Errors
+/// A server runs, and the schema is older than this program.
+pub fn check_beside(config: &Config) -> anyhow::Result<()> {
+    match config.database() {
+        Database::Sqlite(database) => lock::check_beside(&database),
+        Database::Postgres(_) => Ok(()),
+    }
+}
+
+/// Checks the books that the settings name, which may be in use. Changes nothing.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn check_books(config: &Config) -> anyhow::Result<Report> {
+    match config.database() {
+        Database::Sqlite(path) => check::sqlite::run(&path).await,
+        Database::Postgres(url) => check::postgres::run(&postgres_settings(config, &url)).await,
+    }
 }
 
 /// Every route of a box office, with what surrounds each request.
@@ -156,7 +141,7 @@ fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::Ed
 }
 
 fn public_router(app: Shared, config: &Config, edge: Arc<observe::Edge>) -> Router {
-    let routes = http::router(app, MetricsAt::of(config));
+    let routes = http::router(app, if config.metrics_listen.is_some() { MetricsAt::Apart } else { MetricsAt::Here });
     observe::observe(routes, edge, cors::layer(&config.allowed_origins))
 }
 
@@ -174,7 +159,7 @@ async fn serve_metrics(
     let Some(socket) = socket else { return Ok(()) };
     let metrics = Arc::clone(&edge.metrics);
     let routes = observe::observe(http::metrics_router(app), edge, None);
-    let limits = listener::Limits { max_connections: METRICS_CONNECTIONS_MAX, ..listener::Limits::new(config) };
+    let limits = listener::Limits { max_connections: METRICS_CONNECTIONS_MAX, ..config.listener_limits() };
     listener::serve(socket, routes, limits, stop, metrics).await
 }
 
@@ -192,7 +177,10 @@ pub async fn serve(
     let bind = |address| listener::bind(address).with_context(|| format!("cannot listen on {address} for the metrics"));
     let metrics_socket = config.metrics_listen.map(bind).transpose()?;
     let (stop_workers, workers_stop) = watch::channel(false);
-    let mut workers = workers::start(&app, config.retention(), &workers_stop);
+    let mut workers = workers::start(&app.office, config.retention(), &workers_stop);
+    let limited = Arc::clone(&app);
+    workers
+        .spawn(workers::until(workers_stop.clone(), async move { limited.limits.sweep_for_ever(LIMITS_TICK).await }));
     let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));
     let tracer = config.otlp_endpoint.clone().map(|collector| {
         let choice = traces::Choice { one_in: config.otlp_one_in, trusted_proxies: config.trusted_proxies.clone() };
@@ -202,7 +190,7 @@ pub async fn serve(
     let edge = Arc::new(edge_of(config, &metrics, clock).traced_by(tracer.clone()));
     let apart = serve_metrics(Arc::clone(&app), config, metrics_socket, stop.clone(), Arc::clone(&edge));
     let router = public_router(app, config, edge);
-    let limits = listener::Limits::new(config);
+    let limits = config.listener_limits();
     let (served, served_apart) = tokio::join!(listener::serve(socket, router, limits, stop, metrics), apart);
     // The engine goes on until every command that was taken is committed and its last user is gone.
     let _ = stop_workers.send(true);

@@ -1,16 +1,13 @@
 //! Concerts and seats as an operator writes them down, in a request or in a file to import.
 
-use crate::{
-    bounded::list,
-    local,
-    text::{checked_label, checked_text},
-};
+use crate::{bounded::list, local};
 use frontrow_domain::{
     command::NewConcert,
-    concert::{Fold, LocalHours, NoMoment, zone_name},
+    concert::{Fold, LocalHours, zone_name},
     money::Money,
     rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::{NewSeat, SeatLabel},
+    text::{BadField, checked_label, checked_text},
     time::Time,
 };
 use jiff::civil;
@@ -31,24 +28,6 @@ pub const IMPORT_LEN_MAX: u64 = 256 * 1_024 * 1_024;
 const SEAT_PARTS_MAX: usize = 1_000;
 /// How many characters a section, a row, a printed number or a grade may have.
 pub const LABEL_LEN_MAX: usize = 40;
-
-/// A field that cannot be what it is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct BadField {
-    /// Which field.
-    pub field: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl BadField {
-    /// Says what is wrong with a field.
-    #[must_use]
-    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
-    }
-}
 
 /// What is written as a JSON object. Serde alone would also read an array as the fields of a struct, in their order.
 struct Object<T>(T);
@@ -131,13 +110,6 @@ pub struct ConcertDraft {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1_000_000, example = 100)]
     pub own_room_max_active: Option<i64>,
-}
-
-/// Which field keeps a concert's hours from being moments.
-impl From<NoMoment> for BadField {
-    fn from(reason: NoMoment) -> Self {
-        Self::new(reason.field(), reason.to_string())
-    }
 }
 
 /// The name of a time zone as it is always written, whatever its letters' case was.

@@ -4,10 +4,6 @@ mod invariants;
 pub mod postgres;
 pub mod sqlite;
 
-use crate::{
-    app::postgres_settings,
-    config::{Config, Database},
-};
 use std::{collections::BTreeMap, fmt};
 
 /// How many rows that break an invariant are named.
@@ -53,17 +49,6 @@ impl fmt::Display for Report {
         let counts: Vec<_> = self.counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
         writeln!(f, "{}", counts.join(", "))?;
         f.write_str(if self.is_clean() { "The books are in order.\n" } else { "The books are NOT in order.\n" })
-    }
-}
-
-/// Checks the books that the settings name, which may be in use. Changes nothing.
-///
-/// # Errors
-/// The database cannot be read.
-pub async fn run(config: &Config) -> anyhow::Result<Report> {
-    match config.database() {
-        Database::Sqlite(path) => sqlite::run(&path).await,
-        Database::Postgres(url) => postgres::run(&postgres_settings(config, &url)).await,
     }
 }
 

@@ -4,8 +4,9 @@ mod load;
 mod servers;
 
 use crate::{
-    http::{cors::Origin, limit::AddressRange},
-    telemetry::{LogFormat, traces::Collector},
+    http::{cors::Origin, limit, listener, secret::Secret, traces::Collector},
+    net::AddressRange,
+    telemetry::LogFormat,
     workers::Retention,
 };
 use clap::{Args, ValueEnum};
@@ -14,7 +15,7 @@ use frontrow_domain::{
     rules::{ChargePolicy, OFFER_LEAD_MAX, Rules},
     time::Span,
 };
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
 pub use load::{LoadError, ReadableSecret, Setting};
@@ -495,32 +496,6 @@ pub enum ChargePolicyName {
     Operator,
 }
 
-/// A secret that shows itself in no log.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The secret itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Secret {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
 fn seconds(seconds: u32) -> Span {
     Span::from_secs(i64::from(seconds))
 }
@@ -549,6 +524,38 @@ impl Config {
             charge_min: Money::new(self.charge_min),
             charge_max: Money::new(self.charge_max),
             balance_max: Money::new(self.balance_max),
+        }
+    }
+
+    /// How often may be asked.
+    #[must_use]
+    pub fn rate_limits(&self) -> limit::Settings {
+        limit::Settings {
+            requests_per_second_per_user: self.requests_per_second_per_user,
+            request_burst_per_user: self.request_burst_per_user,
+            changes_per_hour_per_user: self.changes_per_hour_per_user,
+            holds_per_hour_per_user: self.holds_per_hour_per_user,
+            reads_per_second_per_user: self.reads_per_second_per_user,
+            reads_per_second_per_address: self.reads_per_second_per_address,
+            polls_per_second_per_token: self.polls_per_second_per_token,
+            login_per_minute_per_account: self.login_per_minute_per_account,
+            login_per_minute_per_address: self.login_per_minute_per_address,
+            trusted_proxies: self.trusted_proxies.clone(),
+        }
+    }
+
+    /// What connections are bounded by.
+    #[must_use]
+    pub fn listener_limits(&self) -> listener::Limits {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        listener::Limits {
+            max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+            max_per_address: usize::try_from(self.max_connections_per_address).ok().filter(|most| *most > 0),
+            trusted_proxies: self.trusted_proxies.clone(),
+            header_timeout: seconds(self.header_timeout_seconds),
+            body_timeout: self.body_timeout(),
+            idle_timeout: seconds(self.idle_connection_seconds),
+            drain: seconds(self.drain_seconds),
         }
     }
 
@@ -609,11 +616,11 @@ impl Config {
             (None, Some(file)) => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|error| anyhow::anyhow!("service_key_file {}: {error}", file.display()))?;
-                Secret(text.lines().next().unwrap_or_default().trim().to_owned())
+                Secret::from(text.lines().next().unwrap_or_default().trim().to_owned())
             }
             (None, None) => return Ok(None),
         };
-        if key.0.chars().count() < SERVICE_KEY_LEN_MIN {
+        if key.expose().chars().count() < SERVICE_KEY_LEN_MIN {
             anyhow::bail!("the service key is too short: it must have at least {SERVICE_KEY_LEN_MIN} characters");
         }
         Ok(Some(key))
@@ -711,7 +718,7 @@ impl Config {
             "body_timeout_seconds must not be more than request_timeout_seconds",
         );
         must(
-            self.service_key.as_ref().is_none_or(|key| key.0.chars().count() >= SERVICE_KEY_LEN_MIN),
+            self.service_key.as_ref().is_none_or(|key| key.expose().chars().count() >= SERVICE_KEY_LEN_MIN),
             "service_key must have at least 32 characters",
         );
         must(

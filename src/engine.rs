@@ -6,15 +6,13 @@
 mod berths;
 mod health;
 mod lane;
+pub mod notes;
 
 pub use health::Health;
 
 use crate::{
+    metrics::Metrics,
     store::{Store, StoreError},
-    telemetry::{
-        Metrics,
-        traces::{self, Ticket},
-    },
 };
 use async_trait::async_trait;
 use berths::{Berth, Berths};
@@ -24,6 +22,7 @@ use frontrow_domain::{
 };
 use health::SharedHealth;
 use lane::Lane;
+use notes::Ticket;
 use std::{
     io,
     sync::{
@@ -164,7 +163,7 @@ impl Engine {
         let berth = self.berths.take(&request);
         let jobs = self.lanes.get(berth.lane).ok_or(Fault::Internal)?;
         let job =
-            Job { request, queued_at: Instant::now(), reply: Reply { to, _berth: berth, ticket: traces::ticket() } };
+            Job { request, queued_at: Instant::now(), reply: Reply { to, _berth: berth, ticket: notes::ticket() } };
         jobs.try_send(job).map_err(|_| Fault::Overloaded)
     }
 

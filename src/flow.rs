@@ -8,6 +8,8 @@ pub mod endings;
 pub mod failed_sign_ins;
 pub(crate) mod health;
 pub mod line;
+mod memory;
+pub mod open;
 pub mod seats_left;
 pub mod seen;
 pub mod tickets;
@@ -15,6 +17,7 @@ pub mod tickets;
 use crate::{
     clock::{Clock, Ids},
     engine::{Engine, Fault},
+    metrics::Metrics,
     passwords::{PasswordError, Passwords},
     queue::{
         Queue, QueueError,
@@ -24,7 +27,6 @@ use crate::{
     seatmap::{MapForm, SeatMap, SeatMaps},
     sessions::Sessions,
     store::{DebtFilter, Page, PaymentFilter, ReservationFilter, SeatCounts, Sharing, Store, StoreError},
-    telemetry::Metrics,
 };
 use concerts::Concerts;
 use endings::Endings;

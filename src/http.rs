@@ -24,36 +24,18 @@ pub mod queue;
 pub mod reply;
 pub mod reservations;
 pub mod seats;
+pub mod secret;
+pub mod state;
 pub mod tickets;
+pub mod traces;
 pub mod users;
 
-use crate::{
-    config::{Config, Secret},
-    flow::{BoxOffice, DemoAccounts},
-};
+use crate::flow::DemoAccounts;
 use axum::{Router, routing::get};
-use kept::Document;
-use limit::RateLimits;
 use query::QueryFields;
 use serde_json::Value;
-use std::sync::Arc;
+use state::Shared;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// What the handlers share.
-#[derive(Debug)]
-pub struct App {
-    /// The box office.
-    pub office: Arc<BoxOffice>,
-    /// Who may ask how often.
-    pub limits: RateLimits,
-    /// The key of programs that charge points for users.
-    pub service_key: Option<Secret>,
-    /// The `OpenAPI` document.
-    pub document: Document,
-}
-
-/// The handlers' state.
-pub type Shared = Arc<App>;
 
 /// The API's routes with their documentation.
 fn api() -> OpenApiRouter<Shared> {
@@ -125,14 +107,6 @@ pub enum MetricsAt {
     Here,
     /// On a listener of their own: [`metrics_router`].
     Apart,
-}
-
-impl MetricsAt {
-    /// As it is set.
-    #[must_use]
-    pub fn of(config: &Config) -> Self {
-        if config.metrics_listen.is_some() { Self::Apart } else { Self::Here }
-    }
 }
 
 /// The metrics alone.

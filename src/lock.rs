@@ -1,9 +1,6 @@
 //! Keeps a `SQLite` database to one server at a time.
 
-use crate::{
-    config::{Config, Database},
-    store::sqlite::SqliteStore,
-};
+use crate::store::sqlite::SqliteStore;
 use anyhow::{Context as _, bail};
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -22,23 +19,11 @@ pub(crate) fn path(database: &Path) -> PathBuf {
 }
 
 impl FolderLock {
-    /// Takes the lock of the folder of a `SQLite` database, which is made where it is not there. A database that
-    /// instances share needs none.
+    /// Takes the lock of the folder of the `SQLite` file at `database`. The folder is made if it is not there.
     ///
     /// # Errors
     /// A server runs over the folder, or the folder cannot be used.
-    pub fn take(config: &Config) -> anyhow::Result<Option<Self>> {
-        match config.database() {
-            Database::Sqlite(database) => Self::take_beside(&database).map(Some),
-            Database::Postgres(_) => Ok(None),
-        }
-    }
-
-    /// The same for the `SQLite` file at `database`.
-    ///
-    /// # Errors
-    /// A server runs over the folder, or the folder cannot be used.
-    pub fn take_beside(database: &Path) -> anyhow::Result<Self> {
+    pub fn take(database: &Path) -> anyhow::Result<Self> {
         let path = path(database);
         let folder = path.parent().unwrap_or(Path::new("."));
         make_folder(folder)?;
@@ -107,19 +92,17 @@ fn is_locked(file: &File) -> anyhow::Result<bool> {
     }
 }
 
-/// Checks that a command may open the database beside a server, if there is one: it must not bring the schema up to
-/// date under a running program.
+/// Checks that a command may open the `SQLite` file at `database` beside a server, if there is one: it must not bring the
+/// schema up to date under a running program.
 ///
 /// # Errors
 /// A server runs, and the schema is older than this program.
-pub fn check_beside(config: &Config) -> anyhow::Result<()> {
-    // Instances that share a database may run in several versions.
-    let Database::Sqlite(database) = config.database() else { return Ok(()) };
+pub fn check_beside(database: &Path) -> anyhow::Result<()> {
     // The file is not made here: the command may run as another user than the server.
-    if let Ok(file) = File::open(path(&database))
+    if let Ok(file) = File::open(path(database))
         && is_locked(&file)?
     {
-        SqliteStore::open_read_only(&database).with_context(|| {
+        SqliteStore::open_read_only(database).with_context(|| {
             format!("a server runs over {}: stop it to bring its database up to date", database.display())
         })?;
     }
@@ -129,21 +112,16 @@ pub fn check_beside(config: &Config) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{FolderLock, check_beside};
-    use crate::config::{Cli, Config};
-
-    fn config(folder: &std::path::Path) -> Config {
-        Cli::load(["frontrow".into(), "serve".into(), "--data".into(), folder.as_os_str().to_owned()]).unwrap().config
-    }
 
     #[test]
     fn a_folder_has_one_server_until_that_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&folder.path().join("new"));
-        let first = FolderLock::take(&config).unwrap();
-        let said = FolderLock::take(&config).unwrap_err().to_string();
+        let database = folder.path().join("new").join("frontrow.db");
+        let first = FolderLock::take(&database).unwrap();
+        let said = FolderLock::take(&database).unwrap_err().to_string();
         assert!(said.contains("a server runs over"), "{said}");
         drop(first);
-        FolderLock::take(&config).unwrap();
+        FolderLock::take(&database).unwrap();
     }
 
     #[cfg(unix)]
@@ -152,7 +130,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let made = folder.path().join("new");
-        let _lock = FolderLock::take(&config(&made)).unwrap();
+        let _lock = FolderLock::take(&made.join("frontrow.db")).unwrap();
         for path in [made.clone(), made.join("serve.lock")] {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
         }
@@ -161,13 +139,13 @@ mod tests {
     #[test]
     fn an_old_schema_is_not_touched_beside_a_server() {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
-        let old = rusqlite::Connection::open(config.database_path()).unwrap();
+        let database = folder.path().join("frontrow.db");
+        let old = rusqlite::Connection::open(&database).unwrap();
         old.pragma_update(None, "application_id", 0x4652_4f57).unwrap();
         drop(old);
-        check_beside(&config).unwrap();
-        let _server = FolderLock::take(&config).unwrap();
-        let said = format!("{:#}", check_beside(&config).unwrap_err());
+        check_beside(&database).unwrap();
+        let _server = FolderLock::take(&database).unwrap();
+        let said = format!("{:#}", check_beside(&database).unwrap_err());
         assert!(said.contains("stop it to bring"), "{said}");
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use frontrow::{
     accounts::{Email, Password, USER_NAME_LEN_MAX},
-    app, catalog, check,
+    app, catalog,
     clock::{Clock, Ids},
     config::{
         Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
@@ -12,13 +12,10 @@ use frontrow::{
     demo, door_list,
     flow::BoxOffice,
     http::listener,
-    lock::{self, FolderLock},
     queue::token::Keyring,
     season,
     store::postgres::{keys::TokenKeys, tool::Tool},
-    telemetry,
-    text::checked_text,
-    transfer,
+    telemetry, transfer,
 };
 use frontrow_domain::{
     command::{
@@ -27,6 +24,7 @@ use frontrow_domain::{
     },
     id::ConcertId,
     money::Money,
+    text::checked_text,
     user::{Caller, Role, User, UserStatus},
 };
 use std::{
@@ -98,7 +96,7 @@ fn run() -> anyhow::Result<ExitCode> {
 /// Exit code 0 where the books are in order, 1 with a list where they are not.
 fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(check::run(config))?;
+    let report = runtime.block_on(app::check_books(config))?;
     print!("{report}");
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -106,7 +104,7 @@ fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     match config.database() {
         Database::Sqlite(path) => {
-            lock::check_beside(config)?;
+            app::check_beside(config)?;
             app::close(app::open_for_tool(config, Clock::System, Ids::from_os()).await?).await;
             println!("{} is up to date.", path.display());
         }
@@ -149,7 +147,7 @@ fn rotate_keys(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn renew_lines(config: &Config) -> anyhow::Result<()> {
-    let _alone = FolderLock::take(config)?;
+    let _alone = app::take_folder(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let renewed = renew_all(&opened.app.office).await;
     app::close(opened).await;
@@ -196,7 +194,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
             "a file with secrets can be read by others: take their rights away (chmod 600)"
         );
     }
-    let _alone = FolderLock::take(config)?;
+    let _alone = app::take_folder(config)?;
     let opened = app::open(config, Clock::System, Ids::from_os()).await?;
     if config.demo {
         demo::load(&opened.app.office).await.context("cannot load the demo season")?;
@@ -262,7 +260,7 @@ async fn with_office(
     config: &Config,
     work: impl AsyncFnOnce(&BoxOffice) -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
-    lock::check_beside(config)?;
+    app::check_beside(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let said = work(&opened.app.office).await;
     app::close(opened).await;
@@ -421,7 +419,7 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     }
     let concerts =
         catalog::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
-    lock::check_beside(config)?;
+    app::check_beside(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let imported = season::import(&opened.app.office, &concerts).await;
     app::close(opened).await;
@@ -433,7 +431,7 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
 
 async fn print_door_list(config: &Config, concert_id: i64) -> anyhow::Result<()> {
     let concert_id = ConcertId::try_from(concert_id).map_err(anyhow::Error::msg)?;
-    lock::check_beside(config)?;
+    app::check_beside(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
     let store = Arc::clone(&opened.app.office.store);
     let printed = async {

@@ -1,7 +1,7 @@
 //! Makes concerts with their seats, from a file to import or for the demo.
 
 use crate::{
-    catalog::{BadField, ConcertDraft, ConcertFile, SeatsDraft},
+    catalog::{ConcertDraft, ConcertFile, SeatsDraft},
     flow::BoxOffice,
     store::{ConcertFilter, ConcertPlace, Page, Store, StoreError, memory::MemoryStore},
 };
@@ -10,6 +10,7 @@ use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     concert::Concert,
     seat::NewSeat,
+    text::BadField,
     user::Caller,
 };
 use std::sync::Arc;

@@ -54,7 +54,7 @@ impl fmt::Display for Moved {
 /// line and there are no keys, or a row did not arrive as it was. The target then has its tables, and not a row.
 pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Moved> {
     ensure!(from.exists(), "there is no file {}", from.display());
-    let _alone = FolderLock::take_beside(from)?;
+    let _alone = FolderLock::take(from)?;
     let source = SqliteStore::open_read_only(from).with_context(|| format!("cannot read {}", from.display()))?;
     let source = Arc::new(source);
     let secrets = if keys.try_exists()? {

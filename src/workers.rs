@@ -15,7 +15,6 @@ pub use retention::Retention;
 use crate::{
     engine::{Fault, Health},
     flow::{BoxOffice, health::NotReady},
-    http::{Shared, limit::RateLimits},
     store::Sharing,
     trouble::Trouble,
 };
@@ -32,16 +31,11 @@ const ROOMS_TICK: Duration = Duration::from_secs(5);
 const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often failed sign-ins to operators' accounts are written into the audit log.
 const SIGN_INS_TICK: Duration = Duration::from_mins(1);
-/// How often those who have not asked for a while are forgotten by the rate limits.
-const LIMITS_TICK: Duration = Duration::from_mins(1);
 
 /// Starts the workers. They stop when `stop` says true. `retention` is how long rows are kept that are over.
 #[must_use]
-pub fn start(app: &Shared, retention: Retention, stop: &watch::Receiver<bool>) -> JoinSet<()> {
-    let office = &app.office;
+pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut workers = JoinSet::new();
-    let shared = Arc::clone(app);
-    workers.spawn(until(stop.clone(), async move { sweep_limits(&shared.limits, LIMITS_TICK).await }));
     workers.spawn(until(stop.clone(), lines::move_lines(Arc::clone(office))));
     workers.spawn(until(stop.clone(), holds::sweep_holds(Arc::clone(office))));
     workers.spawn(until(stop.clone(), holds::recover_holds(Arc::clone(office))));
@@ -59,7 +53,8 @@ pub fn start(app: &Shared, retention: Retention, stop: &watch::Receiver<bool>) -
     workers
 }
 
-async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+/// Does `work` until `stop` says true.
+pub async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
         _ = stop.changed() => {}
@@ -139,38 +134,25 @@ async fn note_failed_sign_ins(office: Arc<BoxOffice>, mut stop: watch::Receiver<
     }
 }
 
-async fn sweep_limits(limits: &RateLimits, tick: Duration) {
-    loop {
-        tokio::time::sleep(tick).await;
-        limits.sweep();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
-        testing::{START, ask, open, own_room, settings},
+        testing::{Place, START, ask, open, own_room},
         *,
     };
     use crate::{
         clock::Clock,
-        config::Cli,
         store::{Store, memory::MemoryStore},
     };
-    use frontrow_domain::{
-        command::ConcertChange,
-        id::{RoomId, UserId},
-        time::Span,
-    };
-    use uuid::Uuid;
+    use frontrow_domain::{command::ConcertChange, id::RoomId, time::Span};
 
     #[tokio::test]
     async fn an_instance_whose_clock_is_minutes_off_is_not_ready_until_it_is_right() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let (here, there) = (Clock::manual(START), Clock::manual(START.plus(Span::from_secs(120))));
-        let store = Arc::new(MemoryStore::new(there, config.rules(), 10));
-        let office = open(&config, store, here.clone()).await;
+        let store = Arc::new(MemoryStore::new(there, place.rules(), 10));
+        let office = open(&place, store, here.clone()).await;
         office.compare_clocks().await;
         let reason = office.check_ready().unwrap_err().to_string();
         assert!(reason.contains("120 seconds ahead of"), "{reason}");
@@ -182,10 +164,10 @@ mod tests {
     #[tokio::test]
     async fn rooms_that_another_process_made_are_found_a_part_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let elsewhere = open(&config, Arc::clone(&store) as Arc<dyn Store>, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let elsewhere = open(&place, Arc::clone(&store) as Arc<dyn Store>, clock.clone()).await;
         let (mut draft, _) = crate::demo::season(START).remove(1);
         draft.opens_at = START.plus(Span::from_secs(3_600));
         let create = Command::CreateConcert(draft.check().unwrap());
@@ -194,7 +176,7 @@ mod tests {
         for _ in 0..250 {
             rooms.push(own_room(&elsewhere).await);
         }
-        let office = open(&config, store, clock).await;
+        let office = open(&place, store, clock).await;
         let newest = own_room(&elsewhere).await;
         let knows = |room: RoomId| office.queue.view(room).is_some();
         assert_eq!((knows(newest), knows(rooms[249])), (false, true));
@@ -216,19 +198,5 @@ mod tests {
             (Some(rooms[98]), vec![Some(rooms[198]), None, Some(rooms[97])]),
             "no part is large"
         );
-    }
-
-    #[tokio::test]
-    async fn the_rate_limits_forget_who_has_not_asked_for_a_while() {
-        let config = Cli::load(["frontrow", "serve", "--requests-per-second-per-user", "100000"].map(Into::into));
-        let limits = RateLimits::new(&config.unwrap().config);
-        for user in 1..=100 {
-            limits.check_user(UserId(Uuid::from_u128(user))).unwrap();
-        }
-        assert!(limits.remembered() > 0);
-        tokio::select! {
-            () = sweep_limits(&limits, Duration::from_millis(1)) => {}
-            () = async { while limits.remembered() > 0 { tokio::task::yield_now().await } } => {}
-        }
     }
 }

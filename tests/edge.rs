@@ -17,7 +17,7 @@ use frontrow::{
         observe::{self, Edge},
         problem::{self, HttpResult, Problem},
     },
-    telemetry::Metrics,
+    metrics::Metrics,
 };
 use frontrow_domain::{
     id::{RoomId, SeatId},

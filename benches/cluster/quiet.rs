@@ -140,7 +140,7 @@ async fn turns(rooms: u32) -> Result<()> {
     let Ok(cli) = Cli::load(words) else { bail!("the settings are refused") };
     let opened = app::open(&cli.config, Clock::System, Ids::from_os()).await?;
     let (stop, stopped) = watch::channel(false);
-    let mut workers = workers::start(&opened.app, cli.config.retention(), &stopped);
+    let mut workers = workers::start(&opened.app.office, cli.config.retention(), &stopped);
     let office = &opened.app.office;
     let mut took = Vec::new();
     for number in 1..=TURNS {

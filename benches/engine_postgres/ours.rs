@@ -1,16 +1,20 @@
 //! The store itself: batches given to it as they are, and batches that the engine forms from many callers.
 
-use crate::{Rates, hall, hall::Plan, per_second};
+use crate::{
+    Rates,
+    hall::{self, Plan},
+    per_second,
+};
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_trait::async_trait;
 use frontrow::{
     clock::{Clock, Ids},
     engine::{Engine, EngineLimits, Follower},
+    metrics::Metrics,
     store::{
         Store,
         postgres::{PostgresStore, Settings},
     },
-    telemetry::Metrics,
 };
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Outcome, Request},

@@ -16,14 +16,14 @@ use frontrow::{
     clock::{Clock, Ids},
     config::Cli,
     http::{
-        Shared,
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathText},
         idempotency::IdempotencyKey,
         listener, observe,
         problem::{HttpResult, Problem},
+        state::Shared,
     },
-    telemetry::Metrics,
+    metrics::Metrics,
 };
 use frontrow_domain::id::{RoomId, SeatId};
 use redis::aio::MultiplexedConnection;
@@ -105,7 +105,7 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     println!("the usual way listens on http://{}", socket.local_addr()?);
     let (_never, stop) = watch::channel(false);
-    listener::serve(socket, router, listener::Limits::new(&config), stop, metrics).await.context("the server failed")
+    listener::serve(socket, router, config.listener_limits(), stop, metrics).await.context("the server failed")
 }
 
 #[derive(Serialize, Deserialize)]

@@ -32,6 +32,7 @@ pub mod retention;
 pub mod rules;
 pub mod seat;
 pub mod seen;
+pub mod text;
 pub mod time;
 pub mod user;
 pub mod world;

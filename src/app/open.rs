@@ -1,10 +1,14 @@
 //! Which database and which queue a box office gets.
 
-use super::{Laying, Opened, Parts, assemble_with};
+use super::{Opened, assemble_with};
 use crate::{
     clock::{Clock, Ids},
     config::{Config, Database, ServerUrl, Switch},
-    flow::{Followers, health::follow_store},
+    flow::{
+        Followers,
+        health::follow_store,
+        open::{Loading, OfficeParts},
+    },
     http::limit::RateLimits,
     lock::make_folder,
     queue::{
@@ -37,7 +41,7 @@ const NOTICES_MAX: usize = 4_096;
 /// # Errors
 /// The data folder, the database or Redis cannot be used.
 pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
-    open_with(config, clock, ids, Laying::AtOnce).await
+    open_with(config, clock, ids, Loading::AtOnce).await
 }
 
 /// Opens the box office for a command that needs no line: however many wait, none is read.
@@ -45,26 +49,27 @@ pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Ope
 /// # Errors
 /// As [`open`].
 pub async fn open_for_tool(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
-    open_with(config, clock, ids, Laying::WhenAsked).await
+    open_with(config, clock, ids, Loading::WhenAsked).await
 }
 
-async fn open_with(config: &Config, clock: Clock, ids: Ids, laying: Laying) -> anyhow::Result<Opened> {
+async fn open_with(config: &Config, clock: Clock, ids: Ids, loading: Loading) -> anyhow::Result<Opened> {
     // One clock for the database and everything around it.
     let clock = clock.steady();
     match config.database() {
-        Database::Sqlite(path) => open_alone(config, &path, clock, ids, laying).await,
-        Database::Postgres(url) => open_shared(config, &url, clock, ids, laying).await,
+        Database::Sqlite(path) => open_alone(config, &path, clock, ids, loading).await,
+        Database::Postgres(url) => open_shared(config, &url, clock, ids, loading).await,
     }
 }
 
 /// One machine: `SQLite`, and the lines in memory.
-async fn open_alone(config: &Config, path: &Path, clock: Clock, ids: Ids, laying: Laying) -> anyhow::Result<Opened> {
+async fn open_alone(config: &Config, path: &Path, clock: Clock, ids: Ids, loading: Loading) -> anyhow::Result<Opened> {
     make_folder(&config.data)?;
     let store = SqliteStore::open(path, clock.clone(), config.rules(), i64::from(config.max_active))
         .with_context(|| format!("cannot open {}", path.display()))?;
     let keyring = keys_in_file(config, &ids)?;
-    let (store, queue, limits) = (Arc::new(store), Arc::new(MemoryQueue::new()), RateLimits::new(config));
-    assemble_with(config, Parts { store, queue, keyring, clock, ids, limits, laying }).await
+    let (store, queue, limits) =
+        (Arc::new(store), Arc::new(MemoryQueue::new()), RateLimits::new(&config.rate_limits()));
+    assemble_with(config, OfficeParts { store, queue, keyring, clock, ids }, limits, loading).await
 }
 
 /// One of any number of instances: `PostgreSQL`, and Redis where there are several.
@@ -73,10 +78,10 @@ async fn open_shared(
     url: &ServerUrl,
     clock: Clock,
     ids: Ids,
-    laying: Laying,
+    loading: Loading,
 ) -> anyhow::Result<Opened> {
     let instance = ids.uuid(clock.now());
-    let settings = Settings { instance: instance_of(config, instance, laying), ..postgres_settings(config, url) };
+    let settings = Settings { instance: instance_of(config, instance, loading), ..postgres_settings(config, url) };
     let store = PostgresStore::open(&settings, clock.clone(), config.rules(), i64::from(config.max_active))
         .await
         .context("cannot open the database")?;
@@ -91,9 +96,9 @@ async fn open_shared(
         None => keys_in_file(config, &ids)?,
     };
     let Some(redis) = &config.servers.redis_url else {
-        let (queue, limits) = (Arc::new(MemoryQueue::new()), RateLimits::new(config));
-        let parts = Parts { store, queue, keyring: keyring.clone(), clock, ids, limits, laying };
-        let mut opened = assemble_with(config, parts).await?;
+        let (queue, limits) = (Arc::new(MemoryQueue::new()), RateLimits::new(&config.rate_limits()));
+        let parts = OfficeParts { store, queue, keyring: keyring.clone(), clock, ids };
+        let mut opened = assemble_with(config, parts, limits, loading).await?;
         opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
         opened.app.office.look_for_company().await;
         return Ok(opened);
@@ -105,13 +110,13 @@ async fn open_shared(
         .await
         .context("cannot use Redis")?;
     let shared = SharedLimits::new(queue.way(), queue.keys().clone());
-    let limits = RateLimits::new(config).shared_by(shared);
+    let limits = RateLimits::new(&config.rate_limits()).shared_by(shared);
     if let Err(error) = queue.check() {
         tracing::warn!(%error, "starting without Redis: it is used as soon as it is there");
     }
-    let parts = Parts { store, queue, keyring: keyring.clone(), clock, ids, limits, laying };
-    let mut opened = assemble_with(config, parts).await?;
-    if laying == Laying::AtOnce {
+    let parts = OfficeParts { store, queue, keyring: keyring.clone(), clock, ids };
+    let mut opened = assemble_with(config, parts, limits, loading).await?;
+    if loading == Loading::AtOnce {
         tracing::info!(%office, %instance, "one of the instances over this database");
     }
     opened.app.office.look_for_company().await;
@@ -121,13 +126,13 @@ async fn open_shared(
 }
 
 /// What the connections of a server say of it, so that others know of it; none for a command that serves nobody.
-fn instance_of(config: &Config, instance: Uuid, laying: Laying) -> Option<Instance> {
+fn instance_of(config: &Config, instance: Uuid, loading: Loading) -> Option<Instance> {
     let hearing = match config.servers.redis_url {
         Some(_) => Sharing::Shared,
         None => Sharing::Alone,
     };
     let (id, _) = instance.as_u64_pair();
-    (laying == Laying::AtOnce).then_some(Instance { id, hearing, connections: config.servers.connections() })
+    (loading == Loading::AtOnce).then_some(Instance { id, hearing, connections: config.servers.connections() })
 }
 
 fn keys_in_file(config: &Config, ids: &Ids) -> anyhow::Result<Keyring> {

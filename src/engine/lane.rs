@@ -5,8 +5,8 @@ use super::{
     health::{News, SharedHealth},
 };
 use crate::{
+    metrics::Metrics,
     store::{Committed, Store, StoreError},
-    telemetry::Metrics,
     trouble::Trouble,
 };
 use frontrow_domain::command::{Answer, Request};

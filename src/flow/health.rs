@@ -4,9 +4,9 @@ use super::BoxOffice;
 use crate::{
     clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew},
     engine::Health,
+    metrics::{Resting, RoomFigures, Up},
     queue::{Away, view::Rest},
     store::{Damage, Sharing, Store, StoreError},
-    telemetry::{Resting, RoomFigures, Up},
 };
 use frontrow_domain::{
     queue::TokenStatus,

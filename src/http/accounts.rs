@@ -1,12 +1,12 @@
 //! What operators do about buyers' accounts: lock, unlock, and a way back in.
 
 use crate::http::{
-    Shared,
     auth::OperatorOnly,
     extract::PathId,
     idempotency::IdempotencyKey,
     problem::HttpResult,
     reply::{json, replayed},
+    state::Shared,
 };
 use axum::{
     Json,

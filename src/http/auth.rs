@@ -3,9 +3,9 @@
 use crate::{
     flow::Stop,
     http::{
-        Shared,
         limit::{self, Hourly},
         problem::Problem,
+        state::Shared,
     },
     queue::token::SignedToken,
 };

@@ -4,16 +4,15 @@ use crate::{
     door_list,
     flow::Adjusted,
     http::{
-        Shared,
         auth::{OperatorOnly, OperatorOrService},
         extract::{Cursor, JsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         points::{Balance, checked_reference},
         problem::HttpResult,
         reply::{List, PageQuery, json, next_page, page, replayed},
+        state::Shared,
     },
     store::DebtFilter,
-    text::checked_text,
 };
 use axum::{
     Json,
@@ -29,6 +28,7 @@ use frontrow_domain::{
     points::{Debt, DebtStatus, PointEntry, Settlement},
     refusal::{Refusal, Thing},
     rules::STATUS_REASON_LEN_MAX,
+    text::checked_text,
     user::User,
 };
 use serde::{Deserialize, Serialize};

@@ -2,13 +2,13 @@
 
 use crate::{
     http::{
-        Shared,
         auth::PublicRead,
         extract::{Cursor, Limit, PathId, QueryParams},
         kept::{self, Form, Fresh, PACKED_LEN_MIN},
         limit::LIST_COST,
         problem::{HttpResult, Problem},
         reply::{List, next_page, page},
+        state::Shared,
     },
     local,
     seatmap::{CompactMap, FullMap, MapForm},

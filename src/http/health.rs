@@ -3,11 +3,11 @@
 use crate::{
     gzip,
     http::{
-        Shared,
         kept::{self, PACKED_LEN_MIN},
+        state::Shared,
     },
+    metrics::MetricsFormat,
     store::Sharing,
-    telemetry::MetricsFormat,
 };
 use axum::{
     extract::State,

@@ -4,11 +4,12 @@ mod meter;
 mod sign_in;
 
 use crate::{
-    config::Config,
     http::{
-        Shared, observe,
+        observe,
         problem::{HttpResult, Problem, codes},
+        state::Shared,
     },
+    net::AddressRange,
     queue::redis::limits::{Budget, Known, SharedLimits},
 };
 use axum::http::HeaderMap;
@@ -19,7 +20,6 @@ use sign_in::{KnownNetworks, Tries};
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
-    str::FromStr,
     sync::Once,
     time::Duration,
 };
@@ -35,47 +35,6 @@ const KNOWN_COST: u32 = 10;
 /// What a sign-in costs its address in addition if as many wait for a password hash as may: an address then has a
 /// nineteenth of its budget.
 const CROWDED_COST: u32 = 18;
-
-/// An address, or all addresses of a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddressRange {
-    network: IpAddr,
-    prefix_len: u8,
-}
-
-impl AddressRange {
-    /// Whether `address` is in it.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.network, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let shift = 32_u32.saturating_sub(u32::from(self.prefix_len));
-                (network.to_bits() ^ address.to_bits()).checked_shr(shift).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let shift = 128_u32.saturating_sub(u32::from(self.prefix_len));
-                (network.to_bits() ^ address.to_bits()).checked_shr(shift).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for AddressRange {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "expected an address such as 10.0.0.1, or a network such as 10.0.0.0/8";
-        let (address, prefix_len) = match text.trim().split_once('/') {
-            Some((address, prefix_len)) => (address, Some(prefix_len)),
-            None => (text.trim(), None),
-        };
-        let network: IpAddr = address.parse().map_err(|_| wrong)?;
-        let longest = if network.is_ipv4() { 32 } else { 128 };
-        let prefix_len = prefix_len.map_or(Ok(longest), |text| text.parse().map_err(|_| wrong))?;
-        if prefix_len > longest { Err(wrong) } else { Ok(Self { network, prefix_len }) }
-    }
-}
 
 /// The address of the client: the peer's, or where the peer is a trusted proxy, the last address in
 /// `X-Forwarded-For` that is not one. What stands before it anybody could have written.
@@ -107,6 +66,31 @@ fn address_in(hop: &str) -> Option<IpAddr> {
     let bare = hop.parse().ok();
     bare.or_else(|| hop.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
         .or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6))
+}
+
+/// How often may be asked. A burst is twice what a second allows if it has no setting of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Requests of a user that may change something, a second.
+    pub requests_per_second_per_user: u32,
+    /// How many of them may come at once.
+    pub request_burst_per_user: u32,
+    /// Requests of a buyer whose answers may be kept, an hour.
+    pub changes_per_hour_per_user: u32,
+    /// Holds of a buyer, an hour.
+    pub holds_per_hour_per_user: u32,
+    /// Reads of a user, a second.
+    pub reads_per_second_per_user: u32,
+    /// Reads without a session of an address, a second.
+    pub reads_per_second_per_address: u32,
+    /// Polls of a queue token, a second.
+    pub polls_per_second_per_token: u32,
+    /// Sign-ins to an account with a wrong password, a minute.
+    pub login_per_minute_per_account: u32,
+    /// Sign-ins of an address, a minute.
+    pub login_per_minute_per_address: u32,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<AddressRange>,
 }
 
 /// The limits of one server. What is costly and asked for by nobody in particular has one budget for all servers too,
@@ -202,29 +186,29 @@ pub enum SignInEnd {
 impl RateLimits {
     /// Limits as they are set.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(settings: &Settings) -> Self {
         let per_minute = |count| Quota::per_minute(at_least_one(count));
         let per_second =
             |count: u32| Quota::per_second(at_least_one(count)).allow_burst(at_least_one(count.saturating_mul(2)));
-        let strangers = config.login_per_minute_per_account.saturating_mul(STRANGERS);
+        let strangers = settings.login_per_minute_per_account.saturating_mul(STRANGERS);
         Self {
             requests: Limiter::new(
-                Quota::per_second(at_least_one(config.requests_per_second_per_user))
-                    .allow_burst(at_least_one(config.request_burst_per_user)),
+                Quota::per_second(at_least_one(settings.requests_per_second_per_user))
+                    .allow_burst(at_least_one(settings.request_burst_per_user)),
             ),
-            changes: Tries::per_hour(config.changes_per_hour_per_user),
-            holds: Tries::per_hour(config.holds_per_hour_per_user),
-            reads: Limiter::new(per_second(config.reads_per_second_per_user)),
-            reads_by_address: Limiter::new(per_second(config.reads_per_second_per_address)),
-            polls: Cells::per_second(config.polls_per_second_per_token),
-            tries: Tries::per_minute(config.login_per_minute_per_account),
+            changes: Tries::per_hour(settings.changes_per_hour_per_user),
+            holds: Tries::per_hour(settings.holds_per_hour_per_user),
+            reads: Limiter::new(per_second(settings.reads_per_second_per_user)),
+            reads_by_address: Limiter::new(per_second(settings.reads_per_second_per_address)),
+            polls: Cells::per_second(settings.polls_per_second_per_token),
+            tries: Tries::per_minute(settings.login_per_minute_per_account),
             tries_of_strangers: Tries::per_minute(strangers),
             known_networks: KnownNetworks::default(),
-            logins_by_address: Limiter::new(per_minute(config.login_per_minute_per_address)),
-            per_minute_per_account: config.login_per_minute_per_account,
-            per_minute_per_address: config.login_per_minute_per_address,
+            logins_by_address: Limiter::new(per_minute(settings.login_per_minute_per_address)),
+            per_minute_per_account: settings.login_per_minute_per_account,
+            per_minute_per_address: settings.login_per_minute_per_address,
             shared: None,
-            trusted_proxies: config.trusted_proxies.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
             said_no_address: Once::new(),
         }
     }
@@ -328,6 +312,14 @@ impl RateLimits {
             if let Some(shared) = &self.shared {
                 shared.remember(known).await;
             }
+        }
+    }
+
+    /// Forgets those who have not asked for a while, once in each `tick`, for ever.
+    pub async fn sweep_for_ever(&self, tick: Duration) {
+        loop {
+            tokio::time::sleep(tick).await;
+            self.sweep();
         }
     }
 
@@ -436,10 +428,11 @@ fn at_least_one(count: u32) -> NonZeroU32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{AddressRange, RateLimits, SignInEnd, client_address};
-    use crate::config::Cli;
+    use super::{RateLimits, Settings, SignInEnd, client_address};
+    use crate::net::AddressRange;
     use axum::http::{HeaderMap, HeaderValue};
-    use std::net::IpAddr;
+    use frontrow_domain::id::UserId;
+    use std::{net::IpAddr, time::Duration};
 
     fn client(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
@@ -486,9 +479,37 @@ mod tests {
         }
     }
 
-    fn limits(flags: &[&str]) -> RateLimits {
-        let args = ["frontrow", "serve"].iter().chain(flags).map(|arg| (*arg).into());
-        RateLimits::new(&Cli::load(args).unwrap().config)
+    /// The usual limits, but for how many wrong passwords an account may be tried with in a minute.
+    fn limits(login_per_minute_per_account: u32) -> RateLimits {
+        limits_with(login_per_minute_per_account, 600)
+    }
+
+    fn limits_with(login_per_minute_per_account: u32, login_per_minute_per_address: u32) -> RateLimits {
+        RateLimits::new(&Settings {
+            requests_per_second_per_user: 50,
+            request_burst_per_user: 100,
+            changes_per_hour_per_user: 1_200,
+            holds_per_hour_per_user: 120,
+            reads_per_second_per_user: 100,
+            reads_per_second_per_address: 5_000,
+            polls_per_second_per_token: 10,
+            login_per_minute_per_account,
+            login_per_minute_per_address,
+            trusted_proxies: Vec::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn those_who_have_not_asked_for_a_while_are_forgotten() {
+        let limits = limits(10);
+        for user in 1..=100 {
+            limits.check_user(UserId(uuid::Uuid::from_u128(user))).unwrap();
+        }
+        assert!(limits.remembered() > 0);
+        tokio::select! {
+            () = limits.sweep_for_ever(Duration::from_millis(1)) => {}
+            () = async { while limits.remembered() > 0 { tokio::task::yield_now().await } } => {}
+        }
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -512,7 +533,7 @@ mod tests {
 
     #[tokio::test]
     async fn hundreds_behind_one_address_sign_in_in_a_minute_and_fewer_while_many_wait() {
-        let limits = limits(&[]);
+        let limits = limits(10);
         for _ in 0..600 {
             limits.check_address(ip("192.0.2.1"), 0).await.unwrap();
         }
@@ -527,7 +548,7 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_passwords_of_strangers_do_not_keep_the_owner_out() {
-        let limits = limits(&["--login-per-minute-per-account", "2"]);
+        let limits = limits(2);
         assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
         // Each stranger's network has its two tries, and all of them twenty.
         let mut guesses = 0;
@@ -549,7 +570,7 @@ mod tests {
 
     #[tokio::test]
     async fn right_passwords_spend_nothing_and_tries_that_were_not_looked_at_neither() {
-        let limits = limits(&["--login-per-minute-per-account", "1"]);
+        let limits = limits(1);
         for end in [SignInEnd::Undecided, SignInEnd::Right] {
             for _ in 0..20 {
                 assert!(tries(&limits, "198.51.100.7", end).await);
@@ -559,7 +580,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_network_is_known_no_longer_if_the_accounts_epoch_is_another() {
-        let limits = limits(&["--login-per-minute-per-account", "2"]);
+        let limits = limits(2);
         assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
         for _ in 0..2 {
             assert!(tries(&limits, "198.51.100.7", SignInEnd::Wrong).await);
@@ -571,8 +592,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_known_network_is_let_through_after_wrong_passwords_as_long_as_its_address_pays_more() {
-        let flags = ["--login-per-minute-per-account", "2", "--login-per-minute-per-address", "50"];
-        let limits = limits(&flags);
+        let limits = limits_with(2, 50);
         assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
         for _ in 0..6 {
             assert!(tries(&limits, "198.51.100.7", SignInEnd::Wrong).await);

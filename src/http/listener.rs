@@ -8,12 +8,12 @@ mod by_address;
 mod stream;
 
 use crate::{
-    config::Config,
-    http::{
-        limit::AddressRange,
-        problem::{MEDIA_TYPE, codes, codes::Definition},
+    http::problem::{
+        MEDIA_TYPE,
+        codes::{self, Definition},
     },
-    telemetry::Metrics,
+    metrics::Metrics,
+    net::AddressRange,
 };
 use axum::{
     Router,
@@ -84,23 +84,6 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long requests in flight have to finish after the stop signal.
     pub drain: Duration,
-}
-
-impl Limits {
-    /// The limits that are set.
-    #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
-        Self {
-            max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
-            max_per_address: usize::try_from(config.max_connections_per_address).ok().filter(|most| *most > 0),
-            trusted_proxies: config.trusted_proxies.clone(),
-            header_timeout: seconds(config.header_timeout_seconds),
-            body_timeout: config.body_timeout(),
-            idle_timeout: seconds(config.idle_connection_seconds),
-            drain: seconds(config.drain_seconds),
-        }
-    }
 }
 
 /// Listens at `address`, with room for a crowd of connections that are not accepted yet.

@@ -11,11 +11,9 @@ use crate::{
         limit::Outlay,
         problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
         query::QueryFields,
-    },
-    telemetry::{
-        Metrics,
         traces::{RequestSpan, Tracer},
     },
+    metrics::Metrics,
     trouble::Trouble,
 };
 use axum::{

@@ -11,9 +11,11 @@ use crate::{
         MEDIA_TYPE,
         codes::{self, Definition},
     },
+};
+use frontrow_domain::{
+    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     text::{LABEL_PATTERN, TEXT_PATTERN},
 };
-use frontrow_domain::rules::SEATS_PER_OPERATOR_COMMAND_MAX;
 use serde_json::{Value, json};
 use utoipa::openapi::{Info, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 

@@ -5,18 +5,17 @@ use crate::{
     catalog::{ConcertDraft, SeatsDraft, checked_zone},
     flow::UNEXPECTED,
     http::{
-        Shared,
         auth::OperatorOnly,
         extract::{Cursor, JsonBody, LargeJsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
+        state::Shared,
         tickets::{Made, Receipt, Ticket, receipt, receipts, ticket, tickets},
     },
     local,
     queue::view::RoomView,
     store::{PaymentFilter, ReservationFilter, SeatCounts},
-    text::checked_text,
 };
 use axum::{
     Json,
@@ -35,6 +34,7 @@ use frontrow_domain::{
     reservation::ReservationStatus,
     rules::{SEATS_PER_OPERATOR_COMMAND_MAX, STATUS_REASON_LEN_MAX},
     seat::SeatAction,
+    text::checked_text,
     time::Time,
     user::User,
     world::AuditEntry,

@@ -3,12 +3,12 @@
 use crate::{
     bounded::optional_list,
     http::{
-        Shared,
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
+        state::Shared,
         tickets::{Made, Receipt, receipt, receipts},
     },
     store::PaymentFilter,

@@ -1,12 +1,12 @@
 //! Points: balance, history, charges.
 
 use crate::http::{
-    Shared,
     auth::{SignedIn, UserOrService},
     extract::{JsonBody, QueryParams},
     idempotency::IdempotencyKey,
     problem::{HttpResult, Problem},
     reply::{List, PageQuery, json, next_page, page, replayed},
+    state::Shared,
 };
 use axum::{
     Json,

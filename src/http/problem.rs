@@ -2,14 +2,14 @@
 
 pub mod codes;
 
-use crate::{catalog::BadField, engine::Fault, flow::Stop, http::observe, store::StoreError};
+use crate::{engine::Fault, flow::Stop, http::observe, store::StoreError};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use codes::Definition;
-use frontrow_domain::{command::Novelty, refusal::Refusal, time::Time};
+use frontrow_domain::{command::Novelty, refusal::Refusal, text::BadField, time::Time};
 use serde::Serialize;
 use std::{
     borrow::Cow,

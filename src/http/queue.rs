@@ -6,12 +6,12 @@ use crate::{
         line::{Certainty, Whereabouts},
     },
     http::{
-        Shared,
         auth::SignedIn,
         extract::{OptionalJsonBody, PathText},
         idempotency::IdempotencyKey,
         problem::HttpResult,
         reply::{List, json, replayed},
+        state::Shared,
     },
     queue::view::{Estimate, RoomView, WaitUnknown},
 };

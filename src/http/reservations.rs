@@ -3,13 +3,13 @@
 use crate::{
     bounded::optional_list,
     http::{
-        Shared,
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         limit::{self, Hourly},
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
+        state::Shared,
         tickets::{Made, Ticket, ticket, tickets},
     },
     store::ReservationFilter,

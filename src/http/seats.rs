@@ -5,15 +5,14 @@ use crate::{
     catalog::{LABEL_LEN_MAX, checked_number},
     flow::UNEXPECTED,
     http::{
-        Shared,
         auth::OperatorOnly,
         extract::{JsonBody, LargeJsonBody, PathId},
         idempotency::IdempotencyKey,
         operator::{SeatRelease, SetSeats},
         problem::HttpResult,
         reply::{json, replayed},
+        state::Shared,
     },
-    text::checked_label,
 };
 use axum::{extract::State, http::Method, response::Response};
 use frontrow_domain::{
@@ -22,6 +21,7 @@ use frontrow_domain::{
     money::Money,
     rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::SeatChange,
+    text::checked_label,
     user::Caller,
 };
 use serde::{Deserialize, Serialize};

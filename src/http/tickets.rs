@@ -2,7 +2,7 @@
 
 use crate::{
     flow::{Stop, tickets::Tickets},
-    http::Shared,
+    http::state::Shared,
     store::TicketPlace,
 };
 use frontrow_domain::{

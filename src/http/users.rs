@@ -2,21 +2,20 @@
 
 use crate::{
     accounts::{Email, Password, USER_NAME_LEN_MAX},
-    catalog::BadField,
     flow::Stop,
     http::{
-        Shared,
         auth::{SessionSecret, SignedIn, Visitor},
         extract::JsonBody,
         limit::{SignInEnd, SignInTry},
         problem::HttpResult,
+        state::Shared,
     },
-    text::checked_text,
 };
 use axum::{Json, extract::State, http::StatusCode};
 use frontrow_domain::{
     id::UserId,
     refusal::{Refusal, Thing},
+    text::{BadField, checked_text},
     time::Time,
     user::{Role, User},
 };

@@ -1,10 +1,9 @@
 //! What the filters of the lists mean, for stores that look for text themselves.
 
-use crate::{
-    store::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter},
-    text::folded,
+use crate::store::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter};
+use frontrow_domain::{
+    concert::Concert, id::ConcertId, payment::Payment, points::Debt, reservation::Reservation, text::folded,
 };
-use frontrow_domain::{concert::Concert, id::ConcertId, payment::Payment, points::Debt, reservation::Reservation};
 
 /// Whether `text` contains `wanted`, which is [`folded`], in any case and in any of the forms that Unicode calls equal.
 pub(super) fn contains(text: &str, wanted: &str) -> bool {

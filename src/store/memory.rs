@@ -144,7 +144,7 @@ impl Store for MemoryStore {
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
-        let wanted = text.map(crate::text::folded);
+        let wanted = text.map(frontrow_domain::text::folded);
         Ok(newest(
             self.state().model.users.values(),
             |user| user.user_id,

@@ -72,7 +72,7 @@ mod tests {
         store::sqlite::SqliteStore,
         workers::{
             lines::move_line,
-            testing::{START, ask, join, open, settings},
+            testing::{Place, START, ask, join, open},
         },
     };
     use frontrow_domain::{
@@ -85,10 +85,10 @@ mod tests {
     #[tokio::test]
     async fn what_an_erasure_beside_the_server_ends_leaves_no_ghost_in_a_line() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "1");
-        let (path, clock) = (config.database_path(), Clock::manual(START));
-        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 1).unwrap());
-        let office = open(&config, opened(), clock.clone()).await;
+        let place = Place::in_folder(folder.path());
+        let (path, clock) = (place.database(), Clock::manual(START));
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 1).unwrap());
+        let office = open(&place, opened(), clock.clone()).await;
         let (buyer, _) = (join(&office, 1).await, join(&office, 2).await);
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
@@ -96,7 +96,7 @@ mod tests {
         let mut known = Elsewhere::new(office.audited);
         known.look(&office).await.unwrap();
 
-        let tool = open(&config, opened(), clock.clone()).await;
+        let tool = open(&place, opened(), clock.clone()).await;
         tool.erase(Caller::System, buyer.user_id().unwrap(), Proof::Unneeded, Worth::Kept).await.unwrap();
         let counts = |office: &BoxOffice| {
             let view = office.queue.view(RoomId::HOUSE).unwrap();
@@ -115,12 +115,12 @@ mod tests {
     /// A server and a command line over one file, and a buyer who waits in the server's line.
     async fn beside() -> (tempfile::TempDir, Arc<BoxOffice>, Arc<BoxOffice>, Caller) {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "1");
-        let (path, clock) = (config.database_path(), Clock::manual(START));
-        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 1).unwrap());
-        let office = open(&config, opened(), clock.clone()).await;
+        let place = Place::in_folder(folder.path());
+        let (path, clock) = (place.database(), Clock::manual(START));
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 1).unwrap());
+        let office = open(&place, opened(), clock.clone()).await;
         let buyer = join(&office, 1).await;
-        let tool = open(&config, opened(), clock.clone()).await;
+        let tool = open(&place, opened(), clock.clone()).await;
         (folder, office, tool, buyer)
     }
 

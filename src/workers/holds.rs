@@ -98,7 +98,7 @@ mod tests {
     use crate::{
         clock::Clock,
         store::{Page, ReservationFilter, memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{START, hold_five, open, settings},
+        workers::testing::{Place, START, hold_five, open},
     };
     use frontrow_domain::{id::ReservationId, reservation::ReservationStatus};
 
@@ -117,12 +117,12 @@ mod tests {
     #[tokio::test]
     async fn due_holds_that_could_not_be_swept_are_swept_in_the_next_round() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
-        let (path, clock) = (config.database_path(), Clock::manual(START));
-        let store = Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 10).unwrap());
-        let office = open(&config, Arc::clone(&store) as _, clock.clone()).await;
+        let place = Place::in_folder(folder.path());
+        let (path, clock) = (place.database(), Clock::manual(START));
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 10).unwrap());
+        let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
         hold_five(&office).await;
-        clock.advance(config.rules().hold);
+        clock.advance(place.rules().hold);
 
         store.set_busy_timeout(Duration::from_millis(10)).unwrap();
         let locked = rusqlite::Connection::open(&path).unwrap();
@@ -137,14 +137,14 @@ mod tests {
     #[tokio::test]
     async fn holds_that_the_queue_does_not_know_are_found_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         hold_five(&office).await;
         recover_due(&office, 2, &Trouble::new("cannot look")).await;
         assert_eq!(pending(&office).await.len(), 5, "no hold is over yet");
-        clock.advance(config.rules().hold);
+        clock.advance(place.rules().hold);
         assert_eq!(office.queue.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
         sweep_due(&office, 2, &Sweeping::default()).await;
         assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");

@@ -4,9 +4,9 @@ use super::try_command;
 use crate::{
     engine::Fault,
     flow::BoxOffice,
+    metrics::Leads,
     queue::{Leadership, view::RoomView},
     store::Sharing,
-    telemetry::Leads,
 };
 use frontrow_domain::{
     command::{Command, Outcome},
@@ -253,7 +253,7 @@ mod tests {
     use crate::{
         clock::Clock,
         store::memory::MemoryStore,
-        workers::testing::{START, ask, join, join_in, open, own_room, settings},
+        workers::testing::{Place, START, ask, join, join_in, open, own_room},
     };
     use frontrow_domain::{
         command::{ConcertChange, RoomChange},
@@ -265,16 +265,16 @@ mod tests {
     #[tokio::test]
     async fn a_line_moves_on_until_there_is_no_more_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "2000");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 2_000));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 2_000));
+        let office = open(&place, store, clock.clone()).await;
         let all = i64::from(2 * TOKENS_PER_ADVANCE_MAX + 10);
         for number in 1..=all {
             join(&office, number.unsigned_abs().into()).await;
         }
         // All but the last ten have been silent for too long.
-        clock.advance(config.rules().dormant_after);
+        clock.advance(place.rules().dormant_after);
         clock.advance(Span::from_secs(1));
         for position in all - 9..=all {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
@@ -283,7 +283,7 @@ mod tests {
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let view = office.queue.view(RoomId::HOUSE).unwrap();
         assert_eq!((view.offered(), view.total_waiting()), (10, 0));
-        clock.advance(config.rules().dormant_limit);
+        clock.advance(place.rules().dormant_limit);
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
         assert_eq!(line.others, []);
@@ -292,10 +292,10 @@ mod tests {
     #[tokio::test]
     async fn a_rate_that_has_earned_no_turn_costs_no_command() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         let change = RoomChange { admit_per_minute: Some(Some(60)), ..RoomChange::default() };
         ask(&office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
         for number in 1..=3 {
@@ -317,10 +317,10 @@ mod tests {
     #[tokio::test]
     async fn many_lines_are_moved_at_a_time_and_none_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         let mut rooms = Vec::new();
         for number in 0..2 * MOVES_AT_ONCE + 10 {
             rooms.push(own_room(&office).await);
@@ -342,10 +342,10 @@ mod tests {
     #[tokio::test]
     async fn a_line_whose_sale_is_over_needs_no_leader_while_all_in_it_wait() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         let room = own_room(&office).await;
         let concert_id = ConcertId::new(room.get());
         let (first, _) = (join_in(&office, 1, room).await, join_in(&office, 2, room).await);
@@ -375,10 +375,10 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_cannot_be_moved_rests_and_the_others_are_moved() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         let (held, other) = (own_room(&office).await, own_room(&office).await);
         let mut lines = Lines::new(Arc::clone(&office));
         lines.finish(held, Err(Fault::Overloaded)).await;

@@ -144,7 +144,7 @@ mod tests {
     use crate::{
         clock::Clock,
         store::{memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{RETENTION, START, ask, join, open, own_room, settings},
+        workers::testing::{Place, RETENTION, START, ask, join, open, own_room},
     };
     use frontrow_domain::{
         command::{Command, Proof, Worth},
@@ -159,10 +159,10 @@ mod tests {
     #[tokio::test]
     async fn an_erasure_ends_more_tokens_and_holds_than_one_command_may_name() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "1");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 1));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 1));
+        let office = open(&place, store, clock.clone()).await;
         let buyer = join(&office, 1).await;
         for _ in 0..LIVE_PER_ERASURE_MAX {
             let room_id = own_room(&office).await;
@@ -193,10 +193,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_command_waits_for_one_round_of_pruning_at_most() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
-        let (path, clock) = (config.database_path(), Clock::manual(START));
-        let store = Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 10).unwrap());
-        let office = open(&config, Arc::clone(&store) as _, clock.clone()).await;
+        let place = Place::in_folder(folder.path());
+        let (path, clock) = (place.database(), Clock::manual(START));
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 10).unwrap());
+        let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
         let round = i64::from(PRUNE_ROUND);
         let other = with_answers(&path, 3 * round);
         clock.advance(Span::from_secs(100));
@@ -223,10 +223,10 @@ mod tests {
     #[tokio::test]
     async fn idle_accounts_are_erased_and_those_with_a_worth_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(SqliteStore::open(&config.database_path(), clock.clone(), config.rules(), 10).unwrap());
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(SqliteStore::open(&place.database(), clock.clone(), place.rules(), 10).unwrap());
+        let office = open(&place, store, clock.clone()).await;
         let of = |number| UserId(Uuid::from_u128(number));
         for number in 1..=7 {
             join(&office, number).await;

@@ -2,10 +2,11 @@
 
 use super::{Retention, lines::move_line};
 use crate::{
-    app,
     clock::{Clock, Ids},
-    config::{Cli, Config},
-    flow::BoxOffice,
+    flow::{
+        BoxOffice, DemoAccounts,
+        open::{self, Loading, OfficeParts, OfficeSettings},
+    },
     queue::{memory::MemoryQueue, token::Keyring},
     store::Store,
 };
@@ -14,28 +15,53 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
     money::Money,
     queue::Fence,
+    rules::Rules,
     seat::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
-use std::{ffi::OsString, path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 pub(super) const START: Time = Time::from_micros(1_800_000_000_000_000);
 pub(super) const RETENTION: Retention =
     Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None };
 
-pub(super) fn settings(folder: &Path, max_active: &str) -> Config {
-    let args = ["frontrow", "serve", "--max-seats-per-user", "10", "--max-active", max_active, "--data"];
-    Cli::load(args.into_iter().map(OsString::from).chain([folder.into()])).unwrap().config
+/// A box office in a folder, under rules that let a buyer have ten seats.
+pub(super) struct Place {
+    folder: PathBuf,
 }
 
-pub(super) async fn open(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Arc<BoxOffice> {
+impl Place {
+    pub(super) fn in_folder(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        Rules { max_seats_per_user: 10, ..Rules::default() }
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.folder.join("frontrow.db")
+    }
+}
+
+pub(super) async fn open(place: &Place, store: Arc<dyn Store>, clock: Clock) -> Arc<BoxOffice> {
     let ids = Ids::from_seed(1);
-    let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
-    let queue = Arc::new(MemoryQueue::new());
-    let opened = app::assemble(config, store, queue, keyring, clock, ids).await.unwrap();
-    Arc::clone(&opened.app.office)
+    let keyring = Keyring::load_or_create(&place.folder.join("keys.toml"), &ids).unwrap();
+    let settings = OfficeSettings {
+        rules: place.rules(),
+        queue_len: 4_096,
+        batch_max: 500,
+        lanes: 1,
+        demo_accounts: DemoAccounts::Refused,
+        session_length: Span::from_secs(12 * 3_600),
+    };
+    let parts = OfficeParts { store, queue: Arc::new(MemoryQueue::new()), keyring, clock, ids };
+    open::open(parts, settings, Loading::AtOnce).await.unwrap().office
 }
 
 pub(super) async fn ask(office: &BoxOffice, caller: Caller, command: Command) -> Outcome {

@@ -152,7 +152,7 @@ mod tests {
     use crate::{
         clock::Clock,
         store::{memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{START, ask, hold_five, join_in, open, own_room, settings},
+        workers::testing::{Place, START, ask, hold_five, join_in, open, own_room},
     };
     use frontrow_domain::{
         command::ConcertChange,
@@ -170,10 +170,10 @@ mod tests {
     #[tokio::test]
     async fn refunds_that_were_cut_off_go_on_after_a_restart_and_each_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
-        let (path, clock) = (config.database_path(), Clock::manual(START));
-        let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), config.rules(), 10).unwrap());
-        let office = open(&config, reopened(), clock.clone()).await;
+        let place = Place::in_folder(folder.path());
+        let (path, clock) = (place.database(), Clock::manual(START));
+        let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 10).unwrap());
+        let office = open(&place, reopened(), clock.clone()).await;
         hold_five(&office).await;
         let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
         let (user_id, concert_id) = (buyer.user_id().unwrap(), ConcertId::new(1));
@@ -192,7 +192,7 @@ mod tests {
         ask(&office, Caller::System, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids }).await;
         drop(office);
 
-        let office = open(&config, reopened(), clock.clone()).await;
+        let office = open(&place, reopened(), clock.clone()).await;
         let counts = office.store.seat_counts(concert_id).await.unwrap();
         assert_eq!((counts.blocked, counts.sold), (2, 3));
         wind_up_all(&office, 2, &mut HashMap::new()).await.unwrap();
@@ -216,11 +216,11 @@ mod tests {
     #[tokio::test]
     async fn a_refund_that_an_account_cannot_take_in_keeps_back_no_other_seat_and_rests_for_a_minute() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let rules = Rules { charge_max: Money::MAX, balance_max: Money::MAX, ..config.rules() };
+        let rules = Rules { charge_max: Money::MAX, balance_max: Money::MAX, ..place.rules() };
         let store = Arc::new(MemoryStore::new(clock.clone(), rules, 10));
-        let office = open(&config, store, clock.clone()).await;
+        let office = open(&place, store, clock.clone()).await;
         hold_five(&office).await;
         let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
         let (user_id, concert_id) = (buyer.user_id().unwrap(), ConcertId::new(1));
@@ -254,10 +254,10 @@ mod tests {
     #[tokio::test]
     async fn concerts_that_rest_keep_no_other_from_being_wound_up() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         let mut resting = HashMap::new();
         for _ in 0..WIND_UP_CONCERTS_MAX {
             resting.insert(own_room(&office).await.concert().unwrap(), START.plus(WIND_UP_REST));
@@ -276,10 +276,10 @@ mod tests {
     #[tokio::test]
     async fn the_line_of_a_cancelled_concert_ends_part_by_part_and_its_room_is_quiet() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         let room = own_room(&office).await;
         let concert_id = room.concert().unwrap();
         for number in 1..=5 {
@@ -303,10 +303,10 @@ mod tests {
     #[tokio::test]
     async fn places_are_kept_while_the_sale_may_go_on_and_an_hour_beyond_the_concerts_end() {
         let folder = tempfile::tempdir().unwrap();
-        let config = settings(folder.path(), "10");
+        let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), config.rules(), 10));
-        let office = open(&config, store, clock.clone()).await;
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let office = open(&place, store, clock.clone()).await;
         let (closed, postponed) = (own_room(&office).await, own_room(&office).await);
         for (number, room, status) in [(1, closed, ConcertStatus::Closed), (2, postponed, ConcertStatus::Postponed)] {
             join_in(&office, number, room).await;

@@ -8,7 +8,7 @@ use frontrow::{
     check,
     clock::{Clock, Ids},
     config::{Cli, Config},
-    http::App,
+    http::state::App,
     queue::{memory::MemoryQueue, token::Keyring},
     season,
     store::sqlite::SqliteStore,

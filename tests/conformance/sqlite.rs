@@ -565,12 +565,12 @@ async fn a_file_that_was_moved_has_everything_that_was_answered() {
 async fn a_store_whose_lock_was_replaced_commits_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
-    let lock = frontrow::lock::FolderLock::take_beside(&path).unwrap();
+    let lock = frontrow::lock::FolderLock::take(&path).unwrap();
     let clock = Clock::manual(START);
     let office = Fixture::new(clock.clone(), Arc::new(open_sqlite(&path, &clock)), Some(folder));
     let user = office.register().await;
     std::fs::remove_file(path.with_file_name("serve.lock")).unwrap();
-    let second = frontrow::lock::FolderLock::take_beside(&path).unwrap();
+    let second = frontrow::lock::FolderLock::take(&path).unwrap();
     assert_takes_nothing(&office, user, Damage::LockLost).await;
     drop((lock, second));
 }

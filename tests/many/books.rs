@@ -2,7 +2,7 @@
 
 use super::{hall, instance};
 use crate::{servers::postgres::Database, support::PRICE};
-use frontrow::{check, store::migrate::POSTGRES_GUARDS};
+use frontrow::{app, check, store::migrate::POSTGRES_GUARDS};
 use std::collections::BTreeSet;
 
 const GUARDED: &str = "every constraint, index and trigger is in force";
@@ -117,7 +117,7 @@ async fn a_check_names_the_invariant_that_does_not_hold() {
     let client = database.client().await;
     client.batch_execute("SET session_replication_role = replica").await.unwrap();
     let broken = async || {
-        let report = check::run(&config).await.unwrap();
+        let report = app::check_books(&config).await.unwrap();
         let text = report.to_string();
         let names = text.lines().filter_map(|line| line.strip_prefix("BROKEN  ")).map(str::to_owned);
         names.collect::<Vec<_>>()

@@ -22,7 +22,7 @@ mod servers;
 #[path = "../api/support.rs"]
 mod support;
 
-use frontrow::{check, clock::Clock, config::Config};
+use frontrow::{app, clock::Clock, config::Config};
 use frontrow_domain::time::Time;
 use servers::postgres::Database;
 use support::{Hall, Server, settings};
@@ -57,6 +57,6 @@ async fn hall(server: &Server, seats: i32) -> Hall {
 }
 
 async fn assert_books_in_order(config: &Config) {
-    let report = check::run(config).await.unwrap();
+    let report = app::check_books(config).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use frontrow::{
     clock::Clock,
     engine::{Engine, EngineLimits, Fault, Follower},
+    metrics::Metrics,
     store::{
         Committed, Store, StoreError,
         postgres::{PostgresStore, Settings, Statements},
     },
-    telemetry::Metrics,
 };
 use frontrow_domain::{
     command::{Command, Outcome},

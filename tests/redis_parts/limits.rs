@@ -12,7 +12,7 @@ const ADDRESS: &str = "192.0.2.7";
 
 fn limits(shared: Option<SharedLimits>) -> RateLimits {
     let args = ["frontrow", "serve", "--login-per-minute-per-account", "3", "--login-per-minute-per-address", "5"];
-    let limits = RateLimits::new(&Cli::load(args.map(Into::into)).unwrap().config);
+    let limits = RateLimits::new(&Cli::load(args.map(Into::into)).unwrap().config.rate_limits());
     match shared {
         Some(shared) => limits.shared_by(shared),
         None => limits,

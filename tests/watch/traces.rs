@@ -11,10 +11,8 @@ use axum::{
 };
 use frontrow::{
     clock::{Clock, Ids},
-    telemetry::{
-        Metrics,
-        traces::{self, Choice},
-    },
+    http::traces::{self, Choice},
+    metrics::Metrics,
 };
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,

@@ -1,6 +1,6 @@
 //! How many connections each address has open.
 
-use crate::http::limit::{AddressRange, network_of};
+use crate::{http::limit::network_of, net::AddressRange};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},

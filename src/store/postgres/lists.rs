@@ -230,7 +230,7 @@ const AUDIT: Statement = Statement {
 
 impl Reads {
     pub(super) async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
-        let wanted = text.map(crate::text::folded).unwrap_or_default();
+        let wanted = text.map(frontrow_domain::text::folded).unwrap_or_default();
         let part = certain_part(&wanted);
         let matches = |user: &User| contains(&user.name, &wanted) || contains(&user.email, &wanted);
         let rows = rows_at_once(page.limit, part == wanted);

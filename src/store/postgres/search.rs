@@ -3,7 +3,7 @@
 //! The program decides, by [`crate::store::filter`]: what "in any case" means must not depend on the server's version
 //! or locale. The server only spares it most of the rows that cannot match.
 
-/// A part of the text wanted, which is [folded](crate::text::folded), that stands as it is in every text that contains
+/// A part of the text wanted, which is [folded](frontrow_domain::text::folded), that stands as it is in every text that contains
 /// the text wanted, once that is normalised, its ASCII letters are in lower case and the two characters of [`FOLDED`]
 /// are replaced. Empty where there is no such part: then every row may match.
 pub(super) fn certain_part(wanted: &str) -> &str {

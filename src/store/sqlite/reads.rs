@@ -92,7 +92,7 @@ pub(super) fn user(conn: &Connection, id: UserId) -> Result<Option<User>> {
 
 pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>> {
     // The text is looked for here and not in SQL, whose lower() knows ASCII only.
-    let wanted = text.map(crate::text::folded);
+    let wanted = text.map(frontrow_domain::text::folded);
     let mut select = conn.prepare_cached(concat!(
         "SELECT ",
         user_columns!(),

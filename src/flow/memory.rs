@@ -3,9 +3,9 @@
 use crate::{
     engine::Follower,
     flow::Followers,
+    metrics::Metrics,
     queue::Queue,
     store::{Life, Line, Sharing, Standing, Store, UNSETTLED_FOR},
-    telemetry::Metrics,
 };
 use async_trait::async_trait;
 use frontrow_domain::{

@@ -8,8 +8,9 @@ mod spans;
 
 pub use export::{Choice, Collector, start};
 
-use super::Metrics;
 use crate::clock::{Clock, Ids};
+use crate::engine::notes::{self, BatchNote, Notes};
+use crate::metrics::Metrics;
 use axum::{
     extract::{ConnectInfo, Request},
     http::{HeaderMap, HeaderName, Method, StatusCode},
@@ -24,7 +25,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -36,51 +37,6 @@ const PARENT_HEADER: HeaderName = HeaderName::from_static("traceparent");
 const TRACED: &str = "/api/";
 /// Requests that take as long are traced whatever their number.
 const SLOW: Duration = Duration::from_secs(1);
-/// How many batches of one request are told. A command that is given again has several.
-const BATCHES_MAX: usize = 16;
-
-tokio::task_local! {
-    static CURRENT: Arc<Notes>;
-}
-
-/// What the engine notes of a request's commands.
-#[derive(Debug, Default)]
-struct Notes(Mutex<Vec<BatchNote>>);
-
-/// One batch that a command of a request was in.
-#[derive(Debug, Clone, Copy)]
-struct BatchNote {
-    queued: Instant,
-    began: Instant,
-    ended: Instant,
-    len: usize,
-    fault: Option<&'static str>,
-}
-
-/// A command of a traced request, on its way through the engine.
-#[derive(Debug)]
-pub struct Ticket {
-    notes: Arc<Notes>,
-    queued: Instant,
-}
-
-/// A ticket for a command that is given now; none unless the task serves a traced request.
-#[must_use]
-pub fn ticket() -> Option<Ticket> {
-    CURRENT.try_with(|notes| Ticket { notes: Arc::clone(notes), queued: Instant::now() }).ok()
-}
-
-impl Ticket {
-    /// Notes that the command was in a batch of `len` commands, whose transaction ends now. `fault` is the kind of its
-    /// failure.
-    pub fn note(&self, began: Instant, len: usize, fault: Option<&'static str>) {
-        let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if notes.len() < BATCHES_MAX {
-            notes.push(BatchNote { queued: self.queued, began, ended: Instant::now(), len, fault });
-        }
-    }
-}
-
 /// Traces requests.
 #[derive(Debug)]
 pub struct Tracer {
@@ -192,7 +148,7 @@ pub struct RequestSpan {
 impl RequestSpan {
     /// Serves the request so that the engine knows that it is traced.
     pub fn around<F: Future>(&self, serve: F) -> impl Future<Output = F::Output> + use<F> {
-        CURRENT.scope(Arc::clone(&self.notes), serve)
+        notes::watch(Arc::clone(&self.notes), serve)
     }
 
     /// Notes the answer, with the code of the problem where it is one.
@@ -209,8 +165,7 @@ impl Drop for RequestSpan {
         if !has_failed && took < SLOW && !self.tracer.chooses(head.trace) {
             return;
         }
-        let batches = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
-        self.tracer.tell(&head, answer, took, &batches);
+        self.tracer.tell(&head, answer, took, &self.notes.batches());
     }
 }
 
@@ -239,10 +194,11 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::notes::{BATCHES_MAX, ticket};
     use axum::{body::Body, http::HeaderValue};
     use opentelemetry::{SpanId, TraceId, trace::Status};
     use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
 
     /// What has not happened by then never will, however busy the machine is.
     const PATIENCE: Duration = Duration::from_mins(4);

@@ -12,7 +12,7 @@
 //!
 //! Why so: docs/decisions/0017-accounts-over-their-life.md.
 
-use crate::catalog::BadField;
+use crate::concert::NoMoment;
 use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
 
@@ -64,6 +64,31 @@ pub const TEXT_PATTERN: &str = with_blanks_around!(concat!(
     refused_everywhere!(),
     "]*"
 ));
+
+/// A field that cannot be what it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct BadField {
+    /// Which field.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl BadField {
+    /// Says what is wrong with a field.
+    #[must_use]
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+/// Which field keeps a concert's hours from being moments.
+impl From<NoMoment> for BadField {
+    fn from(reason: NoMoment) -> Self {
+        Self::new(reason.field(), reason.to_string())
+    }
+}
 
 /// The text in normalisation form C.
 #[must_use]
@@ -199,7 +224,8 @@ fn joins(c: char) -> bool {
 }
 
 /// Whether a character may stand in an address: one that shows something, or a mark on one.
-pub(crate) fn stands_in_an_address(c: char) -> bool {
+#[must_use]
+pub fn stands_in_an_address(c: char) -> bool {
     is_visible(c) || is_combining_mark(c) && !is_blank(c)
 }
 

@@ -1,6 +1,7 @@
 //! What is told of a request and of its batches, as spans of `OpenTelemetry`.
 
-use super::{Answered, BatchNote, Head};
+use super::{Answered, Head};
+use crate::engine::notes::BatchNote;
 use frontrow_domain::time::Time;
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,

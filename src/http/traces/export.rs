@@ -3,8 +3,8 @@
 use super::Tracer;
 use crate::{
     clock::{Clock, Ids},
-    http::limit::AddressRange,
-    telemetry::Metrics,
+    metrics::Metrics,
+    net::AddressRange,
 };
 use anyhow::Context as _;
 use async_trait::async_trait;

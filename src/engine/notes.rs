@@ -1,0 +1,70 @@
+//! Notes of the batches that a request's commands were decided in, for traces.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+/// How many batches of one request are told. A command that is given again has several.
+pub const BATCHES_MAX: usize = 16;
+
+tokio::task_local! {
+    static CURRENT: Arc<Notes>;
+}
+
+/// What the engine notes of a request's commands.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<Vec<BatchNote>>);
+
+/// One batch that a command of a request was in.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNote {
+    /// When the command was given.
+    pub queued: Instant,
+    /// When its transaction began.
+    pub began: Instant,
+    /// When its transaction ended.
+    pub ended: Instant,
+    /// How many commands were in the batch.
+    pub len: usize,
+    /// What kind of failure it ended with.
+    pub fault: Option<&'static str>,
+}
+
+/// A command of a traced request, on its way through the engine.
+#[derive(Debug)]
+pub struct Ticket {
+    notes: Arc<Notes>,
+    queued: Instant,
+}
+
+/// A ticket for a command that is given now; none unless the task serves a traced request.
+#[must_use]
+pub fn ticket() -> Option<Ticket> {
+    CURRENT.try_with(|notes| Ticket { notes: Arc::clone(notes), queued: Instant::now() }).ok()
+}
+
+impl Ticket {
+    /// Notes that the command was in a batch of `len` commands, whose transaction ends now. `fault` is the kind of its
+    /// failure.
+    pub fn note(&self, began: Instant, len: usize, fault: Option<&'static str>) {
+        let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < BATCHES_MAX {
+            notes.push(BatchNote { queued: self.queued, began, ended: Instant::now(), len, fault });
+        }
+    }
+}
+
+impl Notes {
+    /// The batches that were noted by now.
+    #[must_use]
+    pub fn batches(&self) -> Vec<BatchNote> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Does `work` so that the commands that it gives are noted in `notes`.
+pub fn watch<F: Future>(notes: Arc<Notes>, work: F) -> impl Future<Output = F::Output> + use<F> {
+    CURRENT.scope(notes, work)
+}

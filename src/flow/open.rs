@@ -1,0 +1,129 @@
+//! Puts a box office together from its parts, and lays the lines from their rows.
+
+use super::{BoxOffice, DemoAccounts, Followers, endings::Endings, memory::Memory};
+use crate::{
+    clock::{Clock, Ids},
+    engine::{Engine, EngineLimits},
+    metrics::Metrics,
+    passwords::Passwords,
+    queue::{Queue, token::Keyring},
+    store::{Page, Sharing, Store},
+};
+use frontrow_domain::{id::AuditId, rules::Rules, time::Span};
+use std::{
+    sync::{Arc, Mutex, atomic::AtomicI64},
+    thread::JoinHandle,
+};
+
+/// What a box office is told of itself.
+#[derive(Debug, Clone)]
+pub struct OfficeSettings {
+    /// What the rules are decided by.
+    pub rules: Rules,
+    /// How many commands may wait for the engine.
+    pub queue_len: usize,
+    /// How many commands share a transaction at most.
+    pub batch_max: usize,
+    /// How many lanes give batches, if both the store and the lines take commits in any order; else there is one.
+    pub lanes: usize,
+    /// Whether the demo's accounts may be signed in to.
+    pub demo_accounts: DemoAccounts,
+    /// How long a session lasts.
+    pub session_length: Span,
+}
+
+/// What a box office is put together from.
+#[derive(Debug)]
+pub struct OfficeParts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The lines.
+    pub queue: Arc<dyn Queue>,
+    /// Signs and checks queue tokens.
+    pub keyring: Keyring,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub ids: Ids,
+}
+
+/// When the lines are read from their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loading {
+    /// Before anything else.
+    AtOnce,
+    /// Each line when it is asked for.
+    WhenAsked,
+}
+
+/// A box office with its engine running.
+#[derive(Debug)]
+pub struct OpenedOffice {
+    /// The box office.
+    pub office: Arc<BoxOffice>,
+    /// The threads of the engine: they end once the box office is dropped.
+    pub engine: Vec<JoinHandle<()>>,
+    /// Counts and times.
+    pub metrics: Arc<Metrics>,
+    /// The time that the box office goes by.
+    pub clock: Clock,
+}
+
+/// Puts a box office together, and starts its engine.
+///
+/// # Errors
+/// The rows cannot be read, or the engine cannot be started.
+pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading) -> anyhow::Result<OpenedOffice> {
+    let OfficeParts { store, queue, keyring, clock, ids } = parts;
+    let clock = clock.steady();
+    let metrics = Arc::new(Metrics::new());
+    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
+    let memory = Memory::new(&store, &queue, &followers, &metrics);
+    let audited = store.audit(Page { after: None, limit: 1 }).await?;
+    let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
+    if loading == Loading::AtOnce {
+        if let Some(outage) = store.resume().await? {
+            let (seconds, grace) = (outage.to.since(outage.from).millis() / 1_000, outage.grace.millis() / 1_000);
+            tracing::info!(seconds, grace, "the box office was closed: turns and holds last longer by that time");
+        }
+        memory.lay().await?;
+    }
+    let engine_limits = EngineLimits {
+        queue_len: settings.queue_len,
+        batch_max: settings.batch_max,
+        // Several lanes tell their commits in any order: that is for a queue that can put them right.
+        lanes: match (store.sharing(), queue.sharing()) {
+            (Sharing::Shared, Sharing::Shared) => settings.lanes,
+            _ => 1,
+        },
+    };
+    let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
+    let office = Arc::new(BoxOffice {
+        store,
+        queue,
+        engine,
+        keyring,
+        followers,
+        passwords: Passwords::new()?,
+        clock: clock.clone(),
+        ids,
+        rules: settings.rules,
+        demo_accounts: settings.demo_accounts,
+        session_length: settings.session_length,
+        metrics: Arc::clone(&metrics),
+        clock_skew: AtomicI64::new(0),
+        company_faults: Mutex::default(),
+        endings: Endings::default(),
+        laying: tokio::sync::Mutex::default(),
+        audited,
+    });
+    Ok(OpenedOffice { office, engine: threads, metrics, clock })
+}
+
+fn first_eight(secret: [u8; 32]) -> [u8; 8] {
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(secret) {
+        *to = from;
+    }
+    first
+}

@@ -1,0 +1,23 @@
+//! What the handlers share.
+
+use crate::{
+    flow::BoxOffice,
+    http::{kept::Document, limit::RateLimits, secret::Secret},
+};
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// The box office.
+    pub office: Arc<BoxOffice>,
+    /// Who may ask how often.
+    pub limits: RateLimits,
+    /// The key of programs that charge points for users.
+    pub service_key: Option<Secret>,
+    /// The `OpenAPI` document.
+    pub document: Document,
+}
+
+/// The handlers' state.
+pub type Shared = Arc<App>;

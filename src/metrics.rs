@@ -1,0 +1,606 @@
+//! What the server counts and measures, as Prometheus reads it.
+
+mod latency;
+mod process;
+mod text;
+
+pub use text::MetricsFormat;
+
+use crate::{queue::Vitals, store::StoreError};
+use arc_swap::ArcSwap;
+use frontrow_domain::{id::RoomId, queue::Gate, retention::Leftover, time::Span};
+use http::{Method, StatusCode};
+use latency::Latency;
+use prometheus_client::{
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BATCH_LENS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0];
+/// The methods that are counted by name.
+const METHODS: [&str; 6] = ["GET", "POST", "PATCH", "DELETE", "PUT", "other"];
+/// The statuses that have a counter ready; the last stands for all others.
+const STATUSES: [u16; 21] =
+    [200, 201, 202, 204, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoomLabel {
+    room: i64,
+}
+
+/// A server that the box office leans on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabel {
+    server: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoomLabels {
+    room: i64,
+    status: &'static str,
+}
+
+/// Which program this is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+    profile: &'static str,
+}
+
+/// Whether a server can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    /// It can.
+    Yes,
+    /// It cannot be reached, or takes no writes.
+    No,
+}
+
+/// Whether an instance moves a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leads {
+    /// This one does.
+    Yes,
+    /// Another one does.
+    No,
+}
+
+/// Whether a line may move, as far as the sale of its concert is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resting {
+    /// It may move.
+    No,
+    /// It rests until the sale is about to open.
+    UntilOpening,
+    /// It rests because the sale is over, or an operator stopped it.
+    SaleOver,
+}
+
+/// The states of tokens that are counted by room.
+const COUNTED: [&str; 5] = ["waiting", "offered", "active", "dormant", "missed"];
+
+/// A room as the metrics show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomFigures {
+    /// Which room.
+    pub room: RoomId,
+    /// How many tokens are in line.
+    pub waiting: i64,
+    /// How many have a turn to claim.
+    pub offered: i64,
+    /// How many may hold and pay.
+    pub active: i64,
+    /// How many were silent when their turn came.
+    pub dormant: i64,
+    /// How many did not claim their turn.
+    pub missed: i64,
+    /// How many may be active at once.
+    pub cap: i64,
+    /// Whether turns are offered.
+    pub gate: Gate,
+    /// Whether its line rests.
+    pub resting: Resting,
+}
+
+/// Every number that the server counts. Owned by the application, so that two of them fit in one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// What every program has, by names without the prefix.
+    process: Registry,
+    requests: Family<RequestLabels, Counter>,
+    latency: Family<RouteLabels, Latency>,
+    routes: ArcSwap<HashMap<String, Arc<RouteMetrics>>>,
+    adding_route: Mutex<()>,
+    refusals: Family<CodeLabel, Counter>,
+    store_errors: Family<KindLabel, Counter>,
+    /// How many of them were reads that met a damaged page.
+    corrupt_reads: AtomicU64,
+    rows_removed: Family<KindLabel, Counter>,
+    rooms: Family<RoomLabels, Gauge>,
+    /// The rooms that the last look had numbers of.
+    rooms_shown: Mutex<BTreeSet<RoomId>>,
+    resting: Family<RoomLabel, Gauge>,
+    caps: Family<RoomLabel, Gauge>,
+    gates_open: Family<RoomLabel, Gauge>,
+    build: Family<BuildLabels, Gauge>,
+    leaders: Family<RoomLabel, Gauge>,
+    servers_up: Family<ServerLabel, Gauge>,
+    frame_lag: Family<ServerLabel, Gauge<f64, AtomicU64>>,
+    lays: Family<ServerLabel, Gauge>,
+    clock_skew: Family<ServerLabel, Gauge<f64, AtomicU64>>,
+    /// Open client connections.
+    pub connections: Gauge,
+    /// Connections turned away because there were too many.
+    pub connections_refused: Counter,
+    /// Requests that wait for the engine or the database.
+    pub in_flight: Gauge,
+    /// How many bytes of memory the bodies of requests take that are being read.
+    pub bodies: Gauge,
+    /// Commands in one engine batch.
+    pub batch_len: Histogram,
+    /// Seconds one batch's transaction took.
+    pub commit_seconds: Histogram,
+    /// Seats held.
+    pub holds: Counter,
+    /// Seats sold.
+    pub sales: Counter,
+    /// Payments refunded.
+    pub refunds: Counter,
+    /// Points charged, in the currency's minor unit.
+    pub points_charged: Counter,
+    /// Sign-ins that succeeded.
+    pub sign_ins_ok: Counter,
+    /// Sign-ins with a wrong address or password.
+    pub sign_ins_failed: Counter,
+    /// Commands turned away because the engine's queue was full.
+    pub overloads: Counter,
+    /// Holds refused without asking the store, for a seat that somebody was refused a moment before.
+    pub refused_from_memory: Counter,
+    /// Spans that a collector of traces has taken.
+    pub spans_sent: Counter,
+    /// Spans that were dropped: too many waited, or the collector did not take them.
+    pub spans_dropped: Counter,
+}
+
+/// The metrics of one route, resolved once so that a request finds them without building labels.
+#[derive(Debug)]
+struct RouteMetrics {
+    route: String,
+    methods: [OnceLock<MethodMetrics>; METHODS.len()],
+}
+
+#[derive(Debug)]
+struct MethodMetrics {
+    latency: Latency,
+    statuses: [OnceLock<Counter>; STATUSES.len()],
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics that stand at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("frontrow"),
+            process: Registry::default(),
+            requests: Family::default(),
+            latency: Family::default(),
+            routes: ArcSwap::default(),
+            adding_route: Mutex::new(()),
+            refusals: Family::default(),
+            store_errors: Family::default(),
+            corrupt_reads: AtomicU64::new(0),
+            rows_removed: Family::default(),
+            rooms: Family::default(),
+            rooms_shown: Mutex::default(),
+            resting: Family::default(),
+            caps: Family::default(),
+            gates_open: Family::default(),
+            build: Family::default(),
+            leaders: Family::default(),
+            servers_up: Family::default(),
+            frame_lag: Family::default(),
+            lays: Family::default(),
+            clock_skew: Family::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            in_flight: Gauge::default(),
+            bodies: Gauge::default(),
+            batch_len: Histogram::new(BATCH_LENS),
+            commit_seconds: Histogram::new(SECONDS),
+            holds: Counter::default(),
+            sales: Counter::default(),
+            refunds: Counter::default(),
+            points_charged: Counter::default(),
+            sign_ins_ok: Counter::default(),
+            sign_ins_failed: Counter::default(),
+            overloads: Counter::default(),
+            refused_from_memory: Counter::default(),
+            spans_sent: Counter::default(),
+            spans_dropped: Counter::default(),
+        };
+        metrics.register();
+        for what in Leftover::ALL {
+            metrics.removed(what, 0);
+        }
+        metrics.erased_accounts(0);
+        // From the start: the first failure is then a rise, which a rate sees.
+        for kind in StoreError::KINDS {
+            metrics.store_errors.get_or_create(&KindLabel { kind }).inc_by(0);
+        }
+        let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+        metrics.build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION"), profile }).set(1);
+        metrics
+    }
+
+    fn register(&mut self) {
+        self.process.register_collector(Box::new(process::Process));
+        let registry = &mut self.registry;
+        registry.register("build_info", "1, with the version of the program", self.build.clone());
+        registry.register("http_requests", "Requests by method, route and status", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to the head of the answer",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        registry.register("problems", "Answers that are problems, by code", self.refusals.clone());
+        registry.register("store_errors", "Failures of the database, by kind", self.store_errors.clone());
+        registry.register(
+            "rows_removed",
+            "Rows removed because they were over, and idle accounts erased, by kind",
+            self.rows_removed.clone(),
+        );
+        registry.register("room_tokens", "Living tokens by room and status", self.rooms.clone());
+        registry.register(
+            "room_resting",
+            "1 while a room's line rests because the sale has not opened, 2 while it rests because the sale is over, \
+             closed, postponed or cancelled, else 0",
+            self.resting.clone(),
+        );
+        registry.register("room_cap", "How many tokens of a room may be active at once", self.caps.clone());
+        registry.register(
+            "room_gate_open",
+            "1 while a room's gate is open, 0 while it is paused",
+            self.gates_open.clone(),
+        );
+        registry.register(
+            "room_leader",
+            "1 where this instance moves the line of a room that somebody is in",
+            self.leaders.clone(),
+        );
+        registry.register(
+            "server_up",
+            "1 while this instance can use the server: it is reached, and takes writes",
+            self.servers_up.clone(),
+        );
+        registry.register_with_unit(
+            "frame_lag",
+            "How long ago this instance last heard what the others changed",
+            Unit::Seconds,
+            self.frame_lag.clone(),
+        );
+        registry.register("lays", "How often the lines were read again from the rows", self.lays.clone());
+        registry.register_with_unit(
+            "clock_skew",
+            "How far the clock is ahead: the database's of this machine's, or the system's of the time that is gone by",
+            Unit::Seconds,
+            self.clock_skew.clone(),
+        );
+        registry.register("connections", "Open client connections", self.connections.clone());
+        registry.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
+        registry.register_with_unit(
+            "bodies_in_flight",
+            "Memory of requests' bodies that are being read",
+            Unit::Bytes,
+            self.bodies.clone(),
+        );
+        registry.register(
+            "http_requests_in_flight",
+            "Requests that wait for the engine or the database",
+            self.in_flight.clone(),
+        );
+        registry.register("batch_len", "Commands in one batch", self.batch_len.clone());
+        registry.register_with_unit("commit", "One batch's transaction", Unit::Seconds, self.commit_seconds.clone());
+        registry.register("holds", "Seats held", self.holds.clone());
+        registry.register("sales", "Seats sold", self.sales.clone());
+        registry.register("refunds", "Payments refunded", self.refunds.clone());
+        registry.register("points_charged", "Points charged, in minor units", self.points_charged.clone());
+        registry.register("sign_ins_ok", "Sign-ins that succeeded", self.sign_ins_ok.clone());
+        registry.register("sign_ins_failed", "Sign-ins that failed", self.sign_ins_failed.clone());
+        registry.register("overloads", "Commands turned away, the queue being full", self.overloads.clone());
+        let refused = self.refused_from_memory.clone();
+        registry.register("holds_refused_from_memory", "Holds refused without asking the store", refused);
+        registry.register("spans_sent", "Spans that a collector of traces has taken", self.spans_sent.clone());
+        registry.register("spans_dropped", "Spans that were dropped", self.spans_dropped.clone());
+    }
+
+    /// Counts one request. `route` is the template, never the path that a client sent. After a route's first request
+    /// this takes no lock.
+    pub fn request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        match self.routes.load().get(route) {
+            Some(metrics) => self.count(metrics, method, status, took),
+            None => self.count(&self.add_route(route), method, status, took),
+        }
+    }
+
+    fn count(&self, metrics: &RouteMetrics, method: &Method, status: StatusCode, took: Duration) {
+        let method_slot = method_slot(method);
+        let by_method = metrics.methods[method_slot].get_or_init(|| {
+            let labels = RouteLabels { method: METHODS[method_slot], route: metrics.route.clone() };
+            MethodMetrics { latency: self.latency.get_or_create_owned(&labels), statuses: Default::default() }
+        });
+        by_method.latency.observe(took);
+        let status_slot = status_slot(status);
+        by_method.statuses[status_slot]
+            .get_or_init(|| {
+                self.requests.get_or_create_owned(&RequestLabels {
+                    method: METHODS[method_slot],
+                    route: metrics.route.clone(),
+                    status: STATUSES[status_slot],
+                })
+            })
+            .inc();
+    }
+
+    fn add_route(&self, route: &str) -> Arc<RouteMetrics> {
+        let _adding = self.adding_route.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = self.routes.load().get(route) {
+            return Arc::clone(found);
+        }
+        let added = Arc::new(RouteMetrics { route: route.to_owned(), methods: Default::default() });
+        let mut routes = HashMap::clone(&self.routes.load());
+        routes.insert(route.to_owned(), Arc::clone(&added));
+        self.routes.store(Arc::new(routes));
+        added
+    }
+
+    /// Counts an answer that is a problem.
+    pub fn refusal(&self, code: &'static str) {
+        self.refusals.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    /// Counts a failure of the database.
+    pub fn store_error(&self, error: &StoreError) {
+        self.store_errors.get_or_create(&KindLabel { kind: error.kind() }).inc();
+    }
+
+    /// Says how many reads have met a damaged page since the start.
+    pub fn corrupt_reads(&self, reads: u64) {
+        let counted = self.corrupt_reads.fetch_max(reads, Ordering::Relaxed);
+        if reads > counted {
+            self.store_errors.get_or_create(&KindLabel { kind: "corrupt" }).inc_by(reads - counted);
+        }
+    }
+
+    /// Counts rows that were removed because they were over.
+    pub fn removed(&self, what: Leftover, rows: u64) {
+        let kind = match what {
+            Leftover::Answer => "answer",
+            Leftover::Session => "session",
+            Leftover::Token => "token",
+            Leftover::Reservation => "reservation",
+        };
+        self.rows_removed.get_or_create(&KindLabel { kind }).inc_by(rows);
+    }
+
+    /// Counts accounts that were erased because they were idle.
+    pub fn erased_accounts(&self, accounts: u64) {
+        self.rows_removed.get_or_create(&KindLabel { kind: "account" }).inc_by(accounts);
+    }
+
+    /// Says how these rooms do, and of no other room anything.
+    pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomFigures>) {
+        let mut shown = self.rooms_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *shown);
+        for figures in rooms {
+            let RoomFigures { room, waiting, offered, active, dormant, missed, cap, gate, resting } = figures;
+            for (status, count) in COUNTED.into_iter().zip([waiting, offered, active, dormant, missed]) {
+                self.rooms.get_or_create(&RoomLabels { room: room.get(), status }).set(count);
+            }
+            let resting = match resting {
+                Resting::No => 0,
+                Resting::UntilOpening => 1,
+                Resting::SaleOver => 2,
+            };
+            let label = RoomLabel { room: room.get() };
+            self.resting.get_or_create(&label).set(resting);
+            self.caps.get_or_create(&label).set(cap);
+            self.gates_open.get_or_create(&label).set(i64::from(gate == Gate::Open));
+            before.remove(&room);
+            shown.insert(room);
+        }
+        for room in before {
+            for status in COUNTED {
+                self.rooms.remove(&RoomLabels { room: room.get(), status });
+            }
+            let label = RoomLabel { room: room.get() };
+            for gauges in [&self.resting, &self.caps, &self.gates_open] {
+                gauges.remove(&label);
+            }
+        }
+    }
+
+    /// Says whether this instance moves a room's line; none of a room that need not be moved.
+    pub fn leader(&self, room: RoomId, leads: Option<Leads>) {
+        let label = RoomLabel { room: room.get() };
+        match leads {
+            Some(leads) => _ = self.leaders.get_or_create(&label).set(i64::from(leads == Leads::Yes)),
+            None => _ = self.leaders.remove(&label),
+        }
+    }
+
+    /// Says whether a server can be used.
+    pub fn server(&self, server: &'static str, up: Up) {
+        self.servers_up.get_or_create(&ServerLabel { server }).set(i64::from(up == Up::Yes));
+    }
+
+    /// Says how the shared queue does.
+    pub fn vitals(&self, vitals: &Vitals) {
+        self.server("redis", if vitals.away.is_none() { Up::Yes } else { Up::No });
+        let redis = ServerLabel { server: "redis" };
+        self.frame_lag.get_or_create(&redis).set(vitals.frame_lag.as_secs_f64());
+        self.lays.get_or_create(&redis).set(i64::try_from(vitals.lays).unwrap_or(i64::MAX));
+    }
+
+    /// Says how far the clock of a server is ahead: the `database`'s of this machine's, or the `system`'s, which is this
+    /// machine's, of the time that the box office goes by.
+    pub fn clock_skew(&self, server: &'static str, ahead: Span) {
+        let most = i64::from(i32::MAX);
+        let millis = i32::try_from(ahead.millis().clamp(-most, most)).unwrap_or(i32::MAX);
+        self.clock_skew.get_or_create(&ServerLabel { server }).set(f64::from(millis) / 1_000.0);
+    }
+
+    /// Everything in the `OpenMetrics` text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(16 * 1_024);
+        // Writing to a string cannot fail.
+        let _ = encode_registry(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.process);
+        let _ = encode_eof(&mut text);
+        text
+    }
+
+    /// Everything in one of the two text formats.
+    #[must_use]
+    pub fn render_as(&self, format: MetricsFormat) -> String {
+        match format {
+            MetricsFormat::OpenMetrics => self.render(),
+            MetricsFormat::Prometheus => text::as_prometheus(&self.render()),
+        }
+    }
+}
+
+fn method_slot(method: &Method) -> usize {
+    match *method {
+        Method::GET => 0,
+        Method::POST => 1,
+        Method::PATCH => 2,
+        Method::DELETE => 3,
+        Method::PUT => 4,
+        _ => 5,
+    }
+}
+
+fn status_slot(status: StatusCode) -> usize {
+    STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Metrics, Resting, RoomFigures, Up};
+    use frontrow_domain::{id::RoomId, queue::Gate};
+    use http::{Method, StatusCode};
+    use std::time::Duration;
+
+    #[test]
+    fn requests_are_counted_by_method_route_and_status() {
+        let metrics = Metrics::new();
+        for status in [StatusCode::OK, StatusCode::OK, StatusCode::CONFLICT, StatusCode::IM_A_TEAPOT] {
+            metrics.request(&Method::GET, "/seats/{id}", status, Duration::from_millis(3));
+        }
+        metrics.request(&Method::POST, "/seats/{id}", StatusCode::OK, Duration::from_millis(3));
+        let text = metrics.render();
+        for line in [
+            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="200"} 2"#,
+            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="409"} 1"#,
+            r#"frontrow_http_requests_total{method="GET",route="/seats/{id}",status="0"} 1"#,
+            r#"frontrow_http_requests_total{method="POST",route="/seats/{id}",status="200"} 1"#,
+            r#"frontrow_http_request_duration_seconds_bucket{le="0.0025",method="GET",route="/seats/{id}"} 0"#,
+            r#"frontrow_http_request_duration_seconds_bucket{le="0.005",method="GET",route="/seats/{id}"} 4"#,
+            r#"frontrow_http_request_duration_seconds_bucket{le="+Inf",method="GET",route="/seats/{id}"} 4"#,
+            r#"frontrow_http_request_duration_seconds_sum{method="GET",route="/seats/{id}"} 0.012"#,
+            r#"frontrow_http_request_duration_seconds_count{method="GET",route="/seats/{id}"} 4"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_rooms_gauges_say_the_last_numbers_and_a_room_that_is_not_named_has_none() {
+        let metrics = Metrics::new();
+        let figures = |room, waiting, gate, resting| {
+            let room = RoomId::new(room);
+            RoomFigures { room, waiting, offered: 1, active: 0, dormant: 3, missed: 4, cap: 50, gate, resting }
+        };
+        metrics.rooms([
+            figures(0, 5, Gate::Open, Resting::UntilOpening),
+            figures(7, 6, Gate::Open, Resting::UntilOpening),
+        ]);
+        assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 1\n"));
+        metrics.rooms([figures(7, 6, Gate::Open, Resting::SaleOver)]);
+        assert!(metrics.render().contains("frontrow_room_resting{room=\"7\"} 2\n"));
+        metrics.rooms([figures(0, 2, Gate::Paused, Resting::No)]);
+        let text = metrics.render();
+        for line in [
+            r#"frontrow_room_tokens{room="0",status="waiting"} 2"#,
+            r#"frontrow_room_tokens{room="0",status="dormant"} 3"#,
+            r#"frontrow_room_tokens{room="0",status="missed"} 4"#,
+            r#"frontrow_room_resting{room="0"} 0"#,
+            r#"frontrow_room_cap{room="0"} 50"#,
+            r#"frontrow_room_gate_open{room="0"} 0"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains(r#"room="7""#), "{text}");
+    }
+
+    #[test]
+    fn a_server_is_up_or_not_and_every_kind_of_failure_is_counted_from_zero() {
+        let metrics = Metrics::new();
+        metrics.server("postgresql", Up::Yes);
+        metrics.server("redis", Up::No);
+        let text = metrics.render();
+        for line in [
+            r#"frontrow_server_up{server="postgresql"} 1"#,
+            r#"frontrow_server_up{server="redis"} 0"#,
+            r#"frontrow_store_errors_total{kind="unavailable"} 0"#,
+            r#"frontrow_store_errors_total{kind="corrupt"} 0"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}
