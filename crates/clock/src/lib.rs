@@ -2,7 +2,7 @@
 
 mod steady;
 
-pub(crate) use steady::JUMP_MIN;
+pub use steady::JUMP_MIN;
 pub use steady::{Held, Steady};
 
 use frontrow_domain::time::{Span, Time};
@@ -129,7 +129,7 @@ impl Clock {
     /// For a note it is read before the time is, and to look for a silence after it. Then no time counts as a silence in
     /// which the box office worked.
     #[must_use]
-    pub(crate) fn worked(&self) -> Span {
+    pub fn worked(&self) -> Span {
         match self {
             Self::System => Span::ZERO,
             Self::Manual(manual) => {

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// How far the time of day may be from the time before it counts as a jump.
-pub(crate) const JUMP_MIN: Span = Span::from_secs(5);
+pub const JUMP_MIN: Span = Span::from_secs(5);
 /// For how long a jump ahead must last before it is believed.
 const BELIEVED_AFTER: Span = Span::from_secs(60);
 /// How often the two are compared.

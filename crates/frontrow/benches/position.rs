@@ -4,10 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
-use frontrow::{
-    queue::{Queue, memory::MemoryQueue, token::Keyring},
-    store::Line,
-};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
     queue::{EndReason, Room, Token},
@@ -15,6 +11,9 @@ use frontrow_domain::{
     time::{Span, Time},
     world::Changes,
 };
+use frontrow_line::{Queue, memory::MemoryQueue};
+use frontrow_signing::Keyring;
+use frontrow_storage::Line;
 use std::{hint::black_box, time::Instant};
 use uuid::Uuid;
 

@@ -4,31 +4,35 @@ mod open;
 
 pub use open::{open, open_for_tool, postgres_settings};
 
-use crate::{
+use crate::config::{Config, Database};
+use anyhow::Context as _;
+use axum::Router;
+use frontrow_clock::{Clock, Ids};
+use frontrow_domain::time::Span;
+use frontrow_line::Queue;
+use frontrow_service::{
+    metrics::Metrics,
+    office::DemoAccounts,
+    open::{Loading, OfficeParts, OfficeSettings, OpenedOffice},
+    workers,
+};
+use frontrow_signing::Keyring;
+use frontrow_storage::{
+    Store,
     check::{self, Report},
-    clock::{Clock, Ids},
-    config::{Config, Database},
-    flow::{
-        DemoAccounts,
-        open::{Loading, OfficeParts, OfficeSettings, OpenedOffice},
-    },
-    http::{
-        self, MetricsAt, cors,
+    lock::{self, FolderLock},
+};
+use frontrow_web::{
+    self, MetricsAt,
+    edge::{
+        cors,
         kept::Document,
         limit::RateLimits,
         listener, observe,
         state::{App, Shared},
         traces,
     },
-    lock::{self, FolderLock},
-    metrics::Metrics,
-    queue::{Queue, token::Keyring},
-    store::Store,
-    workers,
 };
-use anyhow::Context as _;
-use axum::Router;
-use frontrow_domain::time::Span;
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
@@ -82,12 +86,13 @@ async fn assemble_with(
         demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
     };
-    let OpenedOffice { office, engine, metrics, clock } = crate::flow::open::open(parts, settings, loading).await?;
+    let OpenedOffice { office, engine, metrics, clock } =
+        frontrow_service::open::open(parts, settings, loading).await?;
     let app = Arc::new(App {
         office,
         limits,
         service_key: config.load_service_key()?,
-        document: Document::new("application/json", serde_json::to_vec(&http::api_document(demo_accounts))?),
+        document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
     });
     Ok(Opened { app, engine, metrics, clock, tasks: JoinSet::new() })
 }
@@ -137,11 +142,12 @@ pub fn router(app: Shared, config: &Config, metrics: &Arc<Metrics>, clock: Clock
 fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::Edge {
     observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
         .with_bodies_in_flight(config.bodies_in_flight())
-        .with_queries(http::query_fields())
+        .with_queries(frontrow_web::api::query_fields())
 }
 
 fn public_router(app: Shared, config: &Config, edge: Arc<observe::Edge>) -> Router {
-    let routes = http::router(app, if config.metrics_listen.is_some() { MetricsAt::Apart } else { MetricsAt::Here });
+    let routes =
+        frontrow_web::router(app, if config.metrics_listen.is_some() { MetricsAt::Apart } else { MetricsAt::Here });
     observe::observe(routes, edge, cors::layer(&config.allowed_origins))
 }
 
@@ -158,7 +164,7 @@ async fn serve_metrics(
 ) -> io::Result<()> {
     let Some(socket) = socket else { return Ok(()) };
     let metrics = Arc::clone(&edge.metrics);
-    let routes = observe::observe(http::metrics_router(app), edge, None);
+    let routes = observe::observe(frontrow_web::metrics_router(app), edge, None);
     let limits = listener::Limits { max_connections: METRICS_CONNECTIONS_MAX, ..config.listener_limits() };
     listener::serve(socket, routes, limits, stop, metrics).await
 }

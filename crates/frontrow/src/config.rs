@@ -3,18 +3,15 @@ mod cli;
 mod load;
 mod servers;
 
-use crate::{
-    http::{cors::Origin, limit, listener, secret::Secret, traces::Collector},
-    net::AddressRange,
-    telemetry::LogFormat,
-    workers::Retention,
-};
+use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
     rules::{ChargePolicy, OFFER_LEAD_MAX, Rules},
     time::Span,
 };
+use frontrow_service::{net::AddressRange, workers::Retention};
+use frontrow_web::edge::{cors::Origin, limit, listener, secret::Secret, traces::Collector};
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
@@ -469,7 +466,7 @@ pub struct Config {
     )]
     pub keep_idle_accounts_days: u32,
 
-    /// Which log lines to write: error, warn, info, debug, trace, or a filter such as `info,frontrow::http=debug`
+    /// Which log lines to write: error, warn, info, debug, trace, or a filter such as `info,frontrow_web=debug`
     #[arg(long, env = "FRONTROW_LOG", default_value = "info", value_name = "FILTER", help_heading = "Logs")]
     pub log: String,
     /// How log lines look; auto is text on a terminal and JSON otherwise

@@ -2,21 +2,14 @@
 
 use anyhow::{Context as _, bail};
 use frontrow::{
-    accounts::{Email, Password, USER_NAME_LEN_MAX},
-    app, catalog,
-    clock::{Clock, Ids},
+    app,
     config::{
         Cli, Command, ConcertCommand, Config, Database, KeysCommand, LineCommand, LoadError, OperatorCommand,
         ServerUrl, UserCommand,
     },
-    demo, door_list,
-    flow::BoxOffice,
-    http::listener,
-    queue::token::Keyring,
-    season,
-    store::postgres::{keys::TokenKeys, tool::Tool},
-    telemetry, transfer,
+    telemetry,
 };
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{
         Command::{LockUser, RenameUser, RenewLine, SetRole, UnlockUser},
@@ -27,6 +20,17 @@ use frontrow_domain::{
     text::checked_text,
     user::{Caller, Role, User, UserStatus},
 };
+use frontrow_service::{
+    concert_import, demo, door_list, drafts,
+    office::BoxOffice,
+    validate::{Email, Password, USER_NAME_LEN_MAX},
+};
+use frontrow_signing::Keyring;
+use frontrow_storage::{
+    postgres::{keys::TokenKeys, tool::Tool},
+    sqlite_to_postgres,
+};
+use frontrow_web::edge::listener;
 use std::{
     io::{self, Read as _, Write as _},
     path::Path,
@@ -124,7 +128,7 @@ async fn move_house(config: &Config, from: &ServerUrl, to: Option<ServerUrl>) ->
         bail!("--to must be postgres://USER:PASSWORD@HOST/NAME")
     };
     let keys = config.key_file.clone().unwrap_or_else(|| file.with_file_name("keys.toml"));
-    let moved = transfer::run(&file, &keys, &app::postgres_settings(config, &to)).await?;
+    let moved = sqlite_to_postgres::run(&file, &keys, &app::postgres_settings(config, &to)).await?;
     print!("{moved}");
     println!("Start the servers with --database-url now, and keep the file until you are sure.");
     Ok(())
@@ -413,15 +417,14 @@ async fn import(config: &Config, file: &Path) -> anyhow::Result<()> {
     let cannot_read = || format!("cannot read {}", file.display());
     let opened = std::fs::File::open(file).with_context(cannot_read)?;
     let mut text = String::new();
-    opened.take(catalog::IMPORT_LEN_MAX + 1).read_to_string(&mut text).with_context(cannot_read)?;
-    if u64::try_from(text.len()).is_ok_and(|len| len > catalog::IMPORT_LEN_MAX) {
-        bail!("{} is larger than {} bytes: import it in parts", file.display(), catalog::IMPORT_LEN_MAX);
+    opened.take(drafts::IMPORT_LEN_MAX + 1).read_to_string(&mut text).with_context(cannot_read)?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > drafts::IMPORT_LEN_MAX) {
+        bail!("{} is larger than {} bytes: import it in parts", file.display(), drafts::IMPORT_LEN_MAX);
     }
-    let concerts =
-        catalog::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
+    let concerts = drafts::read_file(&text).with_context(|| format!("{} is not a list of concerts", file.display()))?;
     app::check_beside(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
-    let imported = season::import(&opened.app.office, &concerts).await;
+    let imported = concert_import::import(&opened.app.office, &concerts).await;
     app::close(opened).await;
     for (created, count) in imported? {
         println!("Concert {}: {} with {count} seats.", created.concert_id, created.title);

@@ -7,7 +7,7 @@ mod program;
 #[path = "api/support.rs"]
 mod support;
 
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use program::{Process, assert_books_in_order, command, refused, succeeds, text};
 use std::{
     io::{BufRead, BufReader},
@@ -287,22 +287,22 @@ async fn the_demos_accounts_do_not_outlive_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     let sign_in = async |process: &Process, password: &str| {
         let nobody = Client::of_nobody(reqwest::Client::new(), process.address);
-        let body = serde_json::json!({ "email": frontrow::demo::OPERATOR, "password": password });
+        let body = serde_json::json!({ "email": frontrow_service::demo::OPERATOR, "password": password });
         (nobody.post("/sessions", &body).await, nobody)
     };
     let process = Process::start_with(folder.path(), &["--demo"]);
-    let (session, nobody) = sign_in(&process, frontrow::demo::PASSWORD).await;
+    let (session, nobody) = sign_in(&process, frontrow_service::demo::PASSWORD).await;
     let operator = nobody.with_secret(session.expect(201)["session_token"].as_str().unwrap());
     operator.get("/operator/rooms").await.expect(200);
     process.kill();
 
     let process = Process::start(folder.path(), &[]);
-    sign_in(&process, frontrow::demo::PASSWORD).await.0.problem(403, "demo_account");
+    sign_in(&process, frontrow_service::demo::PASSWORD).await.0.problem(403, "demo_account");
     operator.at(process.address).get("/users/me").await.problem(401, "unauthorized");
     let password = folder.path().join("password.txt");
     std::fs::write(&password, SECOND).unwrap();
     let mut set = command(folder.path(), "user password");
-    succeeds(set.args(["--email", frontrow::demo::OPERATOR, "--password-file"]).arg(&password));
+    succeeds(set.args(["--email", frontrow_service::demo::OPERATOR, "--password-file"]).arg(&password));
     sign_in(&process, SECOND).await.0.expect(201);
     process.kill();
 }

@@ -43,7 +43,7 @@ fn the_guides_table_of_settings_says_what_the_help_says() {
         let (default, meaning) = rest.split_once(" | ")?;
         Some((name, default.trim_matches('`'), meaning))
     };
-    let rows: Vec<_> = include_str!("../docs/operations.md").lines().filter_map(row).collect();
+    let rows: Vec<_> = include_str!("../../../docs/operations.md").lines().filter_map(row).collect();
     for setting in load(&["serve"]).unwrap().settings {
         let name = setting.name.as_str();
         let (_, default, meaning) =
@@ -57,7 +57,7 @@ fn the_guides_table_of_settings_says_what_the_help_says() {
 fn the_help_of_the_import_shows_a_file_that_can_be_imported() {
     let help = load(&["concert", "import", "--help"]).unwrap_err();
     let (from, to) = (help.find("\n  [\n").unwrap(), help.find("\n  ]\n").unwrap());
-    let concerts = frontrow::catalog::read_file(&help[from..to + 4]).unwrap();
+    let concerts = frontrow_service::drafts::read_file(&help[from..to + 4]).unwrap();
     let concert = concerts[0].concert.check().unwrap();
     let seats = concerts[0].seats.iter().flat_map(|part| part.check(concert.base_price).unwrap());
     assert_eq!(seats.count(), 52);
@@ -282,7 +282,7 @@ fn a_file_with_a_secret_that_everybody_can_read_is_named() {
 
 /// The number after a word in a file that is shipped.
 fn shipped(file: &str, word: &str) -> u32 {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
+    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("deploy").join(file);
     let text = std::fs::read_to_string(path).unwrap();
     let (_, rest) = text.split_once(word).unwrap_or_else(|| panic!("{file}: there is no {word}"));
     rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()

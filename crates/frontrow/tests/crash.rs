@@ -7,7 +7,7 @@ mod program;
 #[path = "api/support.rs"]
 mod support;
 
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
 use program::{Process, assert_books_in_order, command, refused};
 use rand::{RngExt, SeedableRng, rngs::StdRng};

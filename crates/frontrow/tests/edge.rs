@@ -7,23 +7,23 @@ use axum::{
     extract::ConnectInfo,
     routing::{get, post},
 };
-use frontrow::{
-    clock::Clock,
-    http::{
-        docs,
+use frontrow_clock::Clock;
+use frontrow_domain::{
+    id::{RoomId, SeatId},
+    money::Money,
+    refusal::Refusal,
+    time::{Span, Time},
+};
+use frontrow_service::metrics::Metrics;
+use frontrow_web::{
+    api::docs,
+    edge::{
         extract::{Cursor, JsonBody, Limit, OptionalJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         listener::{self, Limits},
         observe::{self, Edge},
         problem::{self, HttpResult, Problem},
     },
-    metrics::Metrics,
-};
-use frontrow_domain::{
-    id::{RoomId, SeatId},
-    money::Money,
-    refusal::Refusal,
-    time::{Span, Time},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -3,10 +3,8 @@
 
 pub mod memory;
 pub mod redis;
-pub mod token;
 pub mod view;
 
-use crate::store::Sharing;
 use async_trait::async_trait;
 use frontrow_domain::{
     id::{Position, ReservationId, RoomId, TokenId},
@@ -14,6 +12,7 @@ use frontrow_domain::{
     time::{Span, Time},
     world::Changes,
 };
+use frontrow_storage::Sharing;
 use std::sync::Arc;
 use view::RoomView;
 
@@ -23,15 +22,15 @@ use view::RoomView;
 #[async_trait]
 pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Lays a room anew from its rows, and everybody in it counts as just heard of.
-    async fn lay(&self, line: crate::store::Line) -> Result<(), QueueError>;
+    async fn lay(&self, line: frontrow_storage::Line) -> Result<(), QueueError>;
 
     /// Lays a room that another process made. One that is laid already stays as it is: it has followed the commits
     /// since, and the rows may be older.
-    async fn lay_missing(&self, line: crate::store::Line) -> Result<(), QueueError>;
+    async fn lay_missing(&self, line: frontrow_storage::Line) -> Result<(), QueueError>;
 
     /// Lays rooms in which nothing lives, all at once. Returns those of which this instance knows something else: their
     /// lines must be read whole, and laid by [`Queue::lay`].
-    async fn lay_quiet(&self, lines: Vec<crate::store::Line>) -> Result<Vec<RoomId>, QueueError>;
+    async fn lay_quiet(&self, lines: Vec<frontrow_storage::Line>) -> Result<Vec<RoomId>, QueueError>;
 
     /// Takes in what a committed batch changed. Called in the order of the commits; never waits for anybody.
     fn publish(&self, changes: &Changes);

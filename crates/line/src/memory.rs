@@ -9,7 +9,6 @@ use super::{
     Leadership, Queue, QueueError,
     view::{Confirmed, Delta, RoomView, deltas},
 };
-use crate::store::Line;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -20,6 +19,7 @@ use frontrow_domain::{
     time::{Span, Time},
     world::Changes,
 };
+use frontrow_storage::Line;
 pub(super) use order::Source;
 pub(super) use told::{Lay, Looked, Taken};
 

@@ -23,17 +23,15 @@ use super::{
     memory::{Lay, MemoryQueue, Source},
     view::{RoomView, deltas},
 };
-use crate::{
-    clock::{Clock, Ids},
-    store::{LATE_MAX, Line, Sharing, Store, UNSETTLED_FOR},
-};
 use async_trait::async_trait;
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::{ConcertId, Position, ReservationId, RoomId, TokenId, UserId},
     queue::{Fence, Token},
     time::{Span, Time},
     world::Changes,
 };
+use frontrow_storage::{LATE_MAX, Line, Sharing, Store, UNSETTLED_FOR};
 use heard::{Heartbeats, Near};
 use keys::Keys;
 use laying::{Settled, Wanted};

@@ -38,8 +38,7 @@ const POLLS_PER_WAIT: i64 = 20;
 /// How far the times of clients are spread to both sides, in thousandths.
 const JITTER_PERMILLE: i64 = 200;
 /// The shortest and the longest time that a client is told, in milliseconds: the guides say so, too.
-#[cfg(test)]
-pub(crate) const POLL_TOLD_MS: std::ops::RangeInclusive<i64> =
+pub const POLL_TOLD_MS: std::ops::RangeInclusive<i64> =
     POLL_AT_ONCE_MS * (1_000 - JITTER_PERMILLE) / 1_000..=*POLL_MS.end() * (1_000 + JITTER_PERMILLE) / 1_000;
 /// A view that is refreshed less often than this is stale.
 const STALE_AFTER: Span = Span::from_secs(1);

@@ -1,10 +1,9 @@
 //! Users and sessions: register, sign in, authenticate, sign out.
 
-use super::{BoxOffice, DemoAccounts, SignedIn, Stop, UNEXPECTED};
 use crate::{
-    accounts::{Email, Password},
     demo,
-    store::{Page, ReservationFilter},
+    office::{BoxOffice, DemoAccounts, SignedIn, Stop, UNEXPECTED},
+    validate::{Email, Password},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{
@@ -17,6 +16,7 @@ use frontrow_domain::{
     time::Time,
     user::{Caller, NewUser, Role, Session, User},
 };
+use frontrow_storage::{Page, ReservationFilter};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

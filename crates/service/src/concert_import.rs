@@ -1,9 +1,8 @@
 //! Makes concerts with their seats, from a file to import or for the demo.
 
 use crate::{
-    catalog::{ConcertDraft, ConcertFile, SeatsDraft},
-    flow::BoxOffice,
-    store::{ConcertFilter, ConcertPlace, Page, Store, StoreError, memory::MemoryStore},
+    drafts::{ConcertDraft, ConcertFile, SeatsDraft},
+    office::BoxOffice,
 };
 use anyhow::{Context as _, anyhow, bail};
 use frontrow_domain::{
@@ -13,6 +12,7 @@ use frontrow_domain::{
     text::BadField,
     user::Caller,
 };
+use frontrow_storage::{ConcertFilter, ConcertPlace, Page, Store, StoreError, memory::MemoryStore};
 use std::sync::Arc;
 
 /// How many concerts are read at once.

@@ -2,11 +2,10 @@
 //! anybody could give.
 
 use crate::{
-    accounts::{Email, Password},
-    catalog::{ConcertDraft, SeatRange, SeatsDraft},
-    flow::{BoxOffice, Stop},
-    season::{self, concerts},
-    store::{ConcertFilter, Page, ReservationFilter},
+    concert_import::{self, concerts},
+    drafts::{ConcertDraft, SeatRange, SeatsDraft},
+    office::{BoxOffice, Stop},
+    validate::{Email, Password},
 };
 use frontrow_domain::{
     command::Command,
@@ -18,6 +17,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, Role, User},
 };
+use frontrow_storage::{ConcertFilter, Page, ReservationFilter};
 use jiff::{civil, tz::TimeZone};
 
 /// The demo operator's e-mail address.
@@ -79,10 +79,10 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
     let mut partly_sold = None;
     for (draft, parts) in season(office.clock.now()) {
         let concert = match known.iter().find(|concert| concert.title == draft.title) {
-            None => season::create(office, &draft, &parts).await?.0,
+            None => concert_import::create(office, &draft, &parts).await?.0,
             Some(concert) => {
                 if office.store.seats(concert.concert_id).await?.is_empty() {
-                    season::add_seats(office, concert, &parts).await?;
+                    concert_import::add_seats(office, concert, &parts).await?;
                 }
                 concert.clone()
             }

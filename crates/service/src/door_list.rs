@@ -1,8 +1,8 @@
 //! Who sits where, as a table for spreadsheets: read page by page, so that a hall of any size takes no memory to speak of.
 
-use crate::store::{DoorLine, Store, StoreError};
 use bytes::Bytes;
 use frontrow_domain::id::ConcertId;
+use frontrow_storage::{DoorLine, Store, StoreError};
 use hyper::body::{Body, Frame};
 use std::{
     fmt::Write as _,

@@ -10,16 +10,14 @@ pub mod notes;
 
 pub use health::Health;
 
-use crate::{
-    metrics::Metrics,
-    store::{Store, StoreError},
-};
+use crate::metrics::Metrics;
 use async_trait::async_trait;
 use berths::{Berth, Berths};
 use frontrow_domain::{
     command::{Answer, Request},
     world::Changes,
 };
+use frontrow_storage::{Store, StoreError};
 use health::SharedHealth;
 use lane::Lane;
 use notes::Ticket;
@@ -218,7 +216,7 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, store::memory::MemoryStore};
+    use frontrow_clock::Clock;
     use frontrow_domain::{
         command::Command,
         id::RoomId,
@@ -226,6 +224,7 @@ mod tests {
         time::Time,
         user::{Caller, NewUser, Role},
     };
+    use frontrow_storage::memory::MemoryStore;
     use std::sync::atomic::AtomicU32;
 
     /// Panics at the first commit it is told of, and where it catches up for the first time.

@@ -1,17 +1,17 @@
 //! Whether an instance can do its work.
 
-use super::BoxOffice;
 use crate::{
-    clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew},
     engine::Health,
     metrics::{Resting, RoomFigures, Up},
-    queue::{Away, view::Rest},
-    store::{Damage, Sharing, Store, StoreError},
+    office::BoxOffice,
 };
+use frontrow_clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew};
 use frontrow_domain::{
     queue::TokenStatus,
     time::{Span, Time},
 };
+use frontrow_line::{Away, view::Rest};
+use frontrow_storage::{Damage, Sharing, Store, StoreError};
 use std::sync::{PoisonError, atomic::Ordering};
 
 /// Why an instance should get no requests.
@@ -222,7 +222,7 @@ impl BoxOffice {
 ///
 /// # Errors
 /// The store could not say what time it is.
-pub(crate) async fn follow_store(clock: &Clock, store: &dyn Store) -> Result<Span, StoreError> {
+pub async fn follow_store(clock: &Clock, store: &dyn Store) -> Result<Span, StoreError> {
     let (before, wall_before) = (clock.now(), clock.wall());
     let there = store.now().await?;
     let (after, wall_after) = (clock.now(), clock.wall());

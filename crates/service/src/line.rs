@@ -1,13 +1,8 @@
 //! The waiting line: join, poll, activate, leave.
 
-use super::{BoxOffice, Done, Stop, TokenPlace, UNEXPECTED, endings::Ending};
 use crate::{
-    queue::{
-        QueueError,
-        token::SignedToken,
-        view::{Place, RoomView},
-    },
-    store::{Life, Page, Sharing, Standing},
+    caches::endings::Ending,
+    office::{BoxOffice, Done, Stop, TokenPlace, UNEXPECTED},
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Outcome, Request},
@@ -16,6 +11,12 @@ use frontrow_domain::{
     refusal::{Refusal, Thing},
     user::Caller,
 };
+use frontrow_line::{
+    QueueError,
+    view::{Place, RoomView},
+};
+use frontrow_signing::SignedToken;
+use frontrow_storage::{Life, Page, Sharing, Standing};
 use std::{sync::Arc, time::Instant};
 
 /// How many rooms one look for rooms that other processes made or changed reads, however many there are.

@@ -6,9 +6,10 @@ mod text;
 
 pub use text::MetricsFormat;
 
-use crate::{queue::Vitals, store::StoreError};
 use arc_swap::ArcSwap;
 use frontrow_domain::{id::RoomId, queue::Gate, retention::Leftover, time::Span};
+use frontrow_line::Vitals;
+use frontrow_storage::StoreError;
 use http::{Method, StatusCode};
 use latency::Latency;
 use prometheus_client::{

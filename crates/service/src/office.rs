@@ -2,35 +2,23 @@
 //!
 //! Each function here is one thing a caller can ask. It gives the engine a command, or reads; it decides nothing.
 
-mod accounts;
-pub mod concerts;
-pub mod endings;
-pub mod failed_sign_ins;
-pub(crate) mod health;
-pub mod line;
-mod memory;
-pub mod open;
-pub mod seats_left;
-pub mod seen;
-pub mod tickets;
-
 use crate::{
-    clock::{Clock, Ids},
+    caches::{
+        concerts::Concerts,
+        endings::Endings,
+        failed_sign_ins::FailedSignIns,
+        seatmap::{MapForm, SeatMap, SeatMaps},
+        seats_left::SeatsLeft,
+        seen::SeenSeats,
+        sessions::Sessions,
+        tickets::RecentTickets,
+    },
     engine::{Engine, Fault},
+    health::CompanyFaults,
     metrics::Metrics,
     passwords::{PasswordError, Passwords},
-    queue::{
-        Queue, QueueError,
-        token::{Keyring, SignedToken},
-        view::{Place, RoomView},
-    },
-    seatmap::{MapForm, SeatMap, SeatMaps},
-    sessions::Sessions,
-    store::{DebtFilter, Page, PaymentFilter, ReservationFilter, SeatCounts, Sharing, Store, StoreError},
 };
-use concerts::Concerts;
-use endings::Endings;
-use failed_sign_ins::FailedSignIns;
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, NewAdjustment, Novelty, Outcome, Request},
     concert::Concert,
@@ -46,15 +34,17 @@ use frontrow_domain::{
     user::{Caller, User},
     world::Changes,
 };
-use health::CompanyFaults;
-use seats_left::SeatsLeft;
-use seen::SeenSeats;
+use frontrow_line::{
+    Queue, QueueError,
+    view::{Place, RoomView},
+};
+use frontrow_signing::{Keyring, SignedToken};
+use frontrow_storage::{DebtFilter, Page, PaymentFilter, ReservationFilter, SeatCounts, Sharing, Store, StoreError};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicI64},
     time::Instant,
 };
-use tickets::RecentTickets;
 
 /// Whether the demo's accounts may be signed in to with the password that everybody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,11 +245,16 @@ pub struct TokenPlace {
 }
 
 /// A command was answered with the outcome of another one.
-pub(crate) const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
+pub const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
 
 impl BoxOffice {
     /// Gives the engine a command.
-    async fn run(&self, caller: Caller, command: Command, key: Option<Idempotency>) -> Result<Done<Outcome>, Stop> {
+    pub(crate) async fn run(
+        &self,
+        caller: Caller,
+        command: Command,
+        key: Option<Idempotency>,
+    ) -> Result<Done<Outcome>, Stop> {
         let Answer { decision, novelty } = self.engine.run(Request { caller, command, idempotency: key }).await?;
         match decision {
             Ok(value) => Ok(Done { value, novelty }),

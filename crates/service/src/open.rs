@@ -1,15 +1,17 @@
 //! Puts a box office together from its parts, and lays the lines from their rows.
 
-use super::{BoxOffice, DemoAccounts, Followers, endings::Endings, memory::Memory};
 use crate::{
-    clock::{Clock, Ids},
+    caches::{endings::Endings, updater::Memory},
     engine::{Engine, EngineLimits},
     metrics::Metrics,
+    office::{BoxOffice, DemoAccounts, Followers},
     passwords::Passwords,
-    queue::{Queue, token::Keyring},
-    store::{Page, Sharing, Store},
 };
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{id::AuditId, rules::Rules, time::Span};
+use frontrow_line::Queue;
+use frontrow_signing::Keyring;
+use frontrow_storage::{Page, Sharing, Store};
 use std::{
     sync::{Arc, Mutex, atomic::AtomicI64},
     thread::JoinHandle,

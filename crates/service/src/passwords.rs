@@ -1,6 +1,6 @@
 //! Passwords: argon2id with the OWASP parameters, off the async threads and bounded in number.
 
-use crate::accounts::Password;
+use crate::validate::Password;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier, password_hash::phc};
 use std::sync::Arc;
 use tokio::sync::Semaphore;

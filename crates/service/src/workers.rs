@@ -14,14 +14,14 @@ pub use retention::Retention;
 
 use crate::{
     engine::{Fault, Health},
-    flow::{BoxOffice, health::NotReady},
-    store::Sharing,
-    trouble::Trouble,
+    health::NotReady,
+    office::BoxOffice,
 };
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     user::Caller,
 };
+use frontrow_storage::{Sharing, trouble::Trouble};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 
@@ -140,11 +140,9 @@ mod tests {
         testing::{Place, START, ask, open, own_room},
         *,
     };
-    use crate::{
-        clock::Clock,
-        store::{Store, memory::MemoryStore},
-    };
+    use frontrow_clock::Clock;
     use frontrow_domain::{command::ConcertChange, id::RoomId, time::Span};
+    use frontrow_storage::{Store, memory::MemoryStore};
 
     #[tokio::test]
     async fn an_instance_whose_clock_is_minutes_off_is_not_ready_until_it_is_right() {

@@ -1,8 +1,8 @@
 //! The keys that sign queue tokens, and the file they are kept in.
 
 use super::Key;
-use crate::clock::Ids;
 use arc_swap::ArcSwap;
+use frontrow_clock::Ids;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,

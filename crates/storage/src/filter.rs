@@ -1,6 +1,6 @@
 //! What the filters of the lists mean, for stores that look for text themselves.
 
-use crate::store::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter};
+use crate::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter};
 use frontrow_domain::{
     concert::Concert, id::ConcertId, payment::Payment, points::Debt, reservation::Reservation, text::folded,
 };

@@ -1,12 +1,16 @@
 //! The port to the database: it loads rows, saves rows and says what time it is. It knows no rule.
 
+pub mod check;
 mod filter;
+pub mod lock;
 pub mod memory;
 pub mod migrate;
 mod noted;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
+pub mod sqlite_to_postgres;
+pub mod trouble;
 mod words;
 
 use async_trait::async_trait;

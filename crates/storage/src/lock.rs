@@ -1,6 +1,6 @@
 //! Keeps a `SQLite` database to one server at a time.
 
-use crate::store::sqlite::SqliteStore;
+use crate::sqlite::SqliteStore;
 use anyhow::{Context as _, bail};
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},

@@ -1,15 +1,13 @@
 //! The store that forgets: the domain's model behind a lock, for tests and for looking around.
 
 use crate::{
-    clock::Clock,
-    store::{
-        Committed, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
-        ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
-        filter::contains,
-        noted::{Noted, silent_too_long},
-    },
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
+    ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
+    filter::contains,
+    noted::{Noted, silent_too_long},
 };
 use async_trait::async_trait;
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Keys, Request},
     concert::{Concert, ConcertStatus},

@@ -1,6 +1,6 @@
 //! The steps that a database's schema is built in. A step that was released is never edited: a change is a new step.
 
-use crate::store::StoreError;
+use crate::StoreError;
 
 /// One step of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,56 +15,52 @@ pub struct Migration {
 
 /// The steps of the `SQLite` schema.
 pub const SQLITE: &[Migration] = &[
-    Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/sqlite/0001_box_office.sql") },
-    Migration { version: 2, name: "fence", sql: include_str!("../../migrations/sqlite/0002_fence.sql") },
+    Migration { version: 1, name: "box_office", sql: include_str!("../migrations/sqlite/0001_box_office.sql") },
+    Migration { version: 2, name: "fence", sql: include_str!("../migrations/sqlite/0002_fence.sql") },
     Migration {
         version: 3,
         name: "lists_by_status",
-        sql: include_str!("../../migrations/sqlite/0003_lists_by_status.sql"),
+        sql: include_str!("../migrations/sqlite/0003_lists_by_status.sql"),
     },
-    Migration { version: 4, name: "sale_window", sql: include_str!("../../migrations/sqlite/0004_sale_window.sql") },
+    Migration { version: 4, name: "sale_window", sql: include_str!("../migrations/sqlite/0004_sale_window.sql") },
     Migration {
         version: 5,
         name: "reservations_of_user",
-        sql: include_str!("../../migrations/sqlite/0005_reservations_of_user.sql"),
+        sql: include_str!("../migrations/sqlite/0005_reservations_of_user.sql"),
     },
-    Migration { version: 6, name: "room_counts", sql: include_str!("../../migrations/sqlite/0006_room_counts.sql") },
+    Migration { version: 6, name: "room_counts", sql: include_str!("../migrations/sqlite/0006_room_counts.sql") },
     Migration {
         version: 7,
         name: "turns_and_holds",
-        sql: include_str!("../../migrations/sqlite/0007_turns_and_holds.sql"),
+        sql: include_str!("../migrations/sqlite/0007_turns_and_holds.sql"),
     },
-    Migration { version: 8, name: "accounts", sql: include_str!("../../migrations/sqlite/0008_accounts.sql") },
-    Migration { version: 9, name: "concert_life", sql: include_str!("../../migrations/sqlite/0009_concert_life.sql") },
-    Migration { version: 10, name: "outages", sql: include_str!("../../migrations/sqlite/0010_outages.sql") },
-    Migration {
-        version: 11,
-        name: "idle_accounts",
-        sql: include_str!("../../migrations/sqlite/0011_idle_accounts.sql"),
-    },
+    Migration { version: 8, name: "accounts", sql: include_str!("../migrations/sqlite/0008_accounts.sql") },
+    Migration { version: 9, name: "concert_life", sql: include_str!("../migrations/sqlite/0009_concert_life.sql") },
+    Migration { version: 10, name: "outages", sql: include_str!("../migrations/sqlite/0010_outages.sql") },
+    Migration { version: 11, name: "idle_accounts", sql: include_str!("../migrations/sqlite/0011_idle_accounts.sql") },
     Migration {
         version: 12,
         name: "user_reservations",
-        sql: include_str!("../../migrations/sqlite/0012_user_reservations.sql"),
+        sql: include_str!("../migrations/sqlite/0012_user_reservations.sql"),
     },
-    Migration { version: 13, name: "seats", sql: include_str!("../../migrations/sqlite/0013_seats.sql") },
-    Migration { version: 14, name: "adjustments", sql: include_str!("../../migrations/sqlite/0014_adjustments.sql") },
+    Migration { version: 13, name: "seats", sql: include_str!("../migrations/sqlite/0013_seats.sql") },
+    Migration { version: 14, name: "adjustments", sql: include_str!("../migrations/sqlite/0014_adjustments.sql") },
     Migration {
         version: 15,
         name: "concerts_by_start",
-        sql: include_str!("../../migrations/sqlite/0015_concerts_by_start.sql"),
+        sql: include_str!("../migrations/sqlite/0015_concerts_by_start.sql"),
     },
-    Migration { version: 16, name: "opened_sales", sql: include_str!("../../migrations/sqlite/0016_opened_sales.sql") },
-    Migration { version: 17, name: "seat_ids", sql: include_str!("../../migrations/sqlite/0017_seat_ids.sql") },
+    Migration { version: 16, name: "opened_sales", sql: include_str!("../migrations/sqlite/0016_opened_sales.sql") },
+    Migration { version: 17, name: "seat_ids", sql: include_str!("../migrations/sqlite/0017_seat_ids.sql") },
 ];
 
 /// The steps of the `PostgreSQL` schema.
 pub const POSTGRES: &[Migration] =
-    &[Migration { version: 1, name: "box_office", sql: include_str!("../../migrations/postgres/0001_box_office.sql") }];
+    &[Migration { version: 1, name: "box_office", sql: include_str!("../migrations/postgres/0001_box_office.sql") }];
 
 /// The constraints, indexes and triggers that a `PostgreSQL` database has after all steps, one a line. Whoever adds a
 /// step brings it up to date: a test compares it with a new database, and `frontrow check` with the one in use.
-pub const POSTGRES_GUARDS: &str = include_str!("../../migrations/postgres/guards.txt");
+pub const POSTGRES_GUARDS: &str = include_str!("../migrations/postgres/guards.txt");
 
 /// The version that a database has after all of `steps`; 0 without any.
 #[must_use]

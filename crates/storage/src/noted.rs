@@ -1,6 +1,7 @@
 //! When a store that serves last noted that the box office works.
 
-use crate::{clock::Clock, store::StoreError};
+use crate::StoreError;
+use frontrow_clock::Clock;
 use frontrow_domain::{
     outage::OUTAGE_MIN,
     time::{Span, Time},

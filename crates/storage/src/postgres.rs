@@ -27,20 +27,18 @@ mod wanted;
 pub use connect::{Settings, Statements};
 
 use crate::{
-    clock::Clock,
-    store::{
-        Committed, Company, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Instance, Line, Page, PaymentFilter,
-        Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
-        migrate::{self, Migration},
-        postgres::{
-            company::Way,
-            outage::Pulse,
-            reads::{Late, Reads},
-            transact::Transactor,
-        },
+    Committed, Company, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Instance, Line, Page, PaymentFilter,
+    Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
+    migrate::{self, Migration},
+    postgres::{
+        company::Way,
+        outage::Pulse,
+        reads::{Late, Reads},
+        transact::Transactor,
     },
 };
 use async_trait::async_trait;
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::Request,
     concert::Concert,

@@ -13,15 +13,13 @@ mod schema;
 mod writer;
 
 use crate::{
-    clock::Clock,
-    store::{
-        Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, Line, Page, PaymentFilter, Remnant,
-        ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace, sqlite::files::Files,
-        sqlite::readers::Readers, sqlite::writer::Writer,
-    },
+    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, Line, Page, PaymentFilter, Remnant,
+    ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
+    sqlite::{files::Files, readers::Readers, writer::Writer},
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::Request,
     concert::Concert,

@@ -7,18 +7,16 @@ mod source;
 mod tables;
 
 use crate::{
+    StoreError,
     lock::FolderLock,
-    queue::token::Keyring,
-    store::{
-        StoreError,
-        postgres::{
-            Settings,
-            tool::{Cursor, Tool, failure},
-        },
-        sqlite::SqliteStore,
+    postgres::{
+        Settings,
+        tool::{Cursor, Tool, failure},
     },
+    sqlite::SqliteStore,
 };
 use anyhow::{Context as _, bail, ensure};
+use frontrow_signing::Keyring;
 use source::{Part, Parts};
 use std::{fmt, path::Path, sync::Arc};
 use tables::{Column, Kind, SEQUENCES, TABLES, Table};

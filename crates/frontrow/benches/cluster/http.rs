@@ -8,17 +8,15 @@ use crate::{
 };
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
-use frontrow::{
-    clock::{Clock, Ids},
-    queue::token::Keyring,
-    store::postgres::{PostgresStore, Settings, keys::TokenKeys},
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     queue::Token,
     rules::Rules,
     time::Time,
 };
+use frontrow_signing::Keyring;
+use frontrow_storage::postgres::{PostgresStore, Settings, keys::TokenKeys};
 use sha2::{Digest as _, Sha256};
 use std::{
     io::BufRead as _,

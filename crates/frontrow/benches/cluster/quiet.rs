@@ -7,18 +7,15 @@ use crate::{
     http::{Serving, Side},
 };
 use anyhow::{Context as _, Result, bail};
-use frontrow::{
-    app,
-    clock::{Clock, Ids},
-    config::Cli,
-    workers,
-};
+use frontrow::{app, config::Cli};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Request},
     id::{RoomId, UserId},
     queue::TokenStatus,
     user::{Caller, NewUser, Role},
 };
+use frontrow_service::workers;
 use redis::aio::MultiplexedConnection;
 use std::{
     ffi::OsString,

@@ -2,20 +2,18 @@
 
 use crate::{hall::Redis, http::cpu};
 use anyhow::{Context as _, Result, ensure};
-use frontrow::{
-    clock::{Clock, Ids},
-    queue::{
-        Queue as _,
-        redis::{RedisQueue, Settings},
-    },
-    store::{Store, memory::MemoryStore},
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
     queue::Token,
     rules::Rules,
     world::Changes,
 };
+use frontrow_line::{
+    Queue as _,
+    redis::{RedisQueue, Settings},
+};
+use frontrow_storage::{Store, memory::MemoryStore};
 use redis::{FromRedisValue, aio::MultiplexedConnection};
 use std::{
     sync::Arc,
@@ -114,7 +112,7 @@ async fn instance(
     store: &Arc<dyn Store>,
     office: Uuid,
     number: u128,
-) -> Result<(Arc<RedisQueue>, mpsc::Receiver<frontrow::queue::redis::Notice>)> {
+) -> Result<(Arc<RedisQueue>, mpsc::Receiver<frontrow_line::redis::Notice>)> {
     let (notices, heard) = mpsc::channel(1_024);
     // The store has none of these rows, so nobody may look at them to heal what was lost.
     let settings = Settings { glance_every: PATIENCE * 60, ..Settings::new(vec![redis.url()]) };

@@ -7,15 +7,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use async_trait::async_trait;
-use frontrow::{
-    clock::{Clock, Ids},
-    engine::{Engine, EngineLimits, Follower},
-    metrics::Metrics,
-    store::{
-        Store,
-        postgres::{PostgresStore, Settings},
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Outcome, Request},
     id::{ReservationId, SeatId},
@@ -23,6 +15,14 @@ use frontrow_domain::{
     time::Span,
     user::Caller,
     world::Changes,
+};
+use frontrow_service::{
+    engine::{Engine, EngineLimits, Follower},
+    metrics::Metrics,
+};
+use frontrow_storage::{
+    Store,
+    postgres::{PostgresStore, Settings},
 };
 use std::{
     sync::{

@@ -5,7 +5,7 @@
 
 use crate::{Rates, hall, per_second};
 use anyhow::{Result, ensure};
-use frontrow::clock::Ids;
+use frontrow_clock::Ids;
 use frontrow_domain::id::UserId;
 use std::time::Instant;
 use tokio::try_join;

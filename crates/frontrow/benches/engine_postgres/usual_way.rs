@@ -1,13 +1,13 @@
 //! The usual way from many callers at once.
 
 use crate::{
-    Rates, hall,
-    hall::Plan,
+    Rates,
+    hall::{self, Plan},
     per_second,
     way::{Pace, UsualWay},
 };
 use anyhow::{Result, anyhow};
-use frontrow::clock::Ids;
+use frontrow_clock::Ids;
 use frontrow_domain::{
     command::Idempotency,
     id::{ReservationId, SeatId},

@@ -7,10 +7,7 @@
 mod plain;
 
 use anyhow::{Context, Result, bail};
-use frontrow::{
-    clock::{Clock, Ids},
-    store::{Store, sqlite::SqliteStore},
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Idempotency, Request},
     id::{Position, ReservationId, RoomId, SeatId, TokenId, UserId},
@@ -18,6 +15,7 @@ use frontrow_domain::{
     time::Time,
     user::Caller,
 };
+use frontrow_storage::{Store, sqlite::SqliteStore};
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rusqlite::{Connection, params};
 use std::{

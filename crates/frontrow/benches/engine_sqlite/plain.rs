@@ -2,7 +2,7 @@
 
 use crate::{BATCH, BUYERS, Buyer, START, per_second};
 use anyhow::Result;
-use frontrow::clock::Ids;
+use frontrow_clock::Ids;
 use rusqlite::{CachedStatement, Connection, params};
 use std::{path::Path, time::Instant};
 

@@ -391,9 +391,9 @@ impl Child {
 
     /// The median and the 99th percentile of position reads all along the line, in microseconds.
     fn positions(&self, waiting: u64) -> (u64, u64) {
-        let keyring = frontrow::queue::token::Keyring::load_or_create(
+        let keyring = frontrow_signing::Keyring::load_or_create(
             &self.folder.join("keys.toml"),
-            &frontrow::clock::Ids::from_seed(2),
+            &frontrow_clock::Ids::from_seed(2),
         )
         .unwrap();
         let sources = (0..16_u64).map(|number| {

@@ -1,14 +1,17 @@
 //! Servers to measure: the real one, and bare handlers beside it.
 
 use crate::client::UNLIMITED;
-use axum::{Router, body::Bytes, routing::get, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    routing::{get, post},
+};
 use base64::Engine as _;
 use frontrow::{
     app::{self, Opened},
-    clock::{Clock, Ids},
     config::Cli,
-    flow::BoxOffice,
 };
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
@@ -18,6 +21,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
+use frontrow_service::office::BoxOffice;
 use sha2::{Digest as _, Sha256};
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch};

@@ -11,21 +11,18 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use frontrow::{
-    app,
-    clock::{Clock, Ids},
-    config::Cli,
-    http::{
-        auth::{QueueToken, SignedIn},
-        extract::{JsonBody, PathText},
-        idempotency::IdempotencyKey,
-        listener, observe,
-        problem::{HttpResult, Problem},
-        state::Shared,
-    },
-    metrics::Metrics,
-};
+use frontrow::{app, config::Cli};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::id::{RoomId, SeatId};
+use frontrow_service::metrics::Metrics;
+use frontrow_web::edge::{
+    auth::{QueueToken, SignedIn},
+    extract::{JsonBody, PathText},
+    idempotency::IdempotencyKey,
+    listener, observe,
+    problem::{HttpResult, Problem},
+    state::Shared,
+};
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use std::sync::{

@@ -1,31 +1,29 @@
 //! Which database and which queue a box office gets.
 
 use super::{Opened, assemble_with};
-use crate::{
-    clock::{Clock, Ids},
-    config::{Config, Database, ServerUrl, Switch},
-    flow::{
-        Followers,
-        health::follow_store,
-        open::{Loading, OfficeParts},
-    },
-    http::limit::RateLimits,
+use crate::config::{Config, Database, ServerUrl, Switch};
+use anyhow::Context as _;
+use frontrow_clock::{Clock, Ids};
+use frontrow_domain::time::Span;
+use frontrow_line::{
+    Queue,
+    memory::MemoryQueue,
+    redis::{self, Notice, RedisQueue, limits::SharedLimits},
+};
+use frontrow_service::{
+    health::follow_store,
+    office::Followers,
+    open::{Loading, OfficeParts},
+};
+use frontrow_signing::Keyring;
+use frontrow_storage::{
+    Instance, Sharing, Store,
     lock::make_folder,
-    queue::{
-        Queue,
-        memory::MemoryQueue,
-        redis::{self, Notice, RedisQueue, limits::SharedLimits},
-        token::Keyring,
-    },
-    store::{
-        Instance, Sharing, Store,
-        postgres::{PostgresStore, Settings, Statements, keys::TokenKeys},
-        sqlite::SqliteStore,
-    },
+    postgres::{PostgresStore, Settings, Statements, keys::TokenKeys},
+    sqlite::SqliteStore,
     trouble::Trouble,
 };
-use anyhow::Context as _;
-use frontrow_domain::time::Span;
+use frontrow_web::edge::limit::RateLimits;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -209,7 +207,7 @@ async fn follow_keys(keys: TokenKeys, keyring: Keyring) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::redis::link::{Link, LinkSettings};
+    use frontrow_line::redis::link::{Link, LinkSettings};
 
     #[tokio::test]
     async fn every_form_of_redis_url_with_several_hosts_is_understood() {

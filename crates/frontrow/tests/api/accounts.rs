@@ -181,13 +181,16 @@ async fn erasing_an_account_gives_its_held_seats_and_its_place_back() {
 #[tokio::test]
 async fn a_sign_in_with_the_demos_published_password_is_refused_without_the_demo() {
     let server = Server::with(&[]).await;
-    let form = json!({ "name": "Fan", "email": frontrow::demo::BUYER, "password": frontrow::demo::PASSWORD });
+    let form =
+        json!({ "name": "Fan", "email": frontrow_service::demo::BUYER, "password": frontrow_service::demo::PASSWORD });
     server.nobody().post("/users", &form).await.expect(201);
-    try_sign_in(&server, frontrow::demo::BUYER, frontrow::demo::PASSWORD).await.problem(403, "demo_account");
-    try_sign_in(&server, frontrow::demo::BUYER, "wrong horse").await.problem(401, "unauthorized");
+    try_sign_in(&server, frontrow_service::demo::BUYER, frontrow_service::demo::PASSWORD)
+        .await
+        .problem(403, "demo_account");
+    try_sign_in(&server, frontrow_service::demo::BUYER, "wrong horse").await.problem(401, "unauthorized");
     register(&server, "kim@example.com").await;
-    let form = json!({ "name": "Kim", "email": "lee@example.com", "password": frontrow::demo::PASSWORD });
+    let form = json!({ "name": "Kim", "email": "lee@example.com", "password": frontrow_service::demo::PASSWORD });
     server.nobody().post("/users", &form).await.expect(201);
-    sign_in(&server, "lee@example.com", frontrow::demo::PASSWORD).await;
+    sign_in(&server, "lee@example.com", frontrow_service::demo::PASSWORD).await;
     server.close().await;
 }

@@ -1,8 +1,8 @@
 //! What becomes of a concert: when its sale ends, when it is over, and what cancelling it does for its buyers.
 
 use crate::support::{PRICE, START, Server, draft, eventually, id, items, range};
-use frontrow::{catalog::ConcertFile, season};
 use frontrow_domain::time::Span;
+use frontrow_service::{concert_import, drafts::ConcertFile};
 use jiff::civil::{date, time};
 use reqwest::Method;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn the_sale_closes_with_the_start_unless_it_was_set_apart() {
         entry.concert.title = "Imported".to_owned();
         entry
     });
-    let imported = season::import(&server.app().office, &file).await.unwrap()[0].0.concert_id;
+    let imported = concert_import::import(&server.app().office, &file).await.unwrap()[0].0.concert_id;
     for path in [format!("/operator{}", hall.path()), format!("/operator/concerts/{imported}")] {
         let patch = async |body| operator.patch(&path, &body).await.expect(200);
         let moved = patch(json!({ "concert_date": "2027-05-01" })).await;

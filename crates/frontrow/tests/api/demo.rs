@@ -1,25 +1,24 @@
 //! The demo season: it is loaded once, and completed where a load was cut short.
 
 use crate::support::{Server, draft};
-use frontrow::{
-    accounts::{Email, Password},
-    demo,
-    flow::BoxOffice,
-    season,
-    store::ConcertFilter,
-};
 use frontrow_domain::{seat::SeatStatus, user::Role};
+use frontrow_service::{
+    concert_import, demo,
+    office::BoxOffice,
+    validate::{Email, Password},
+};
+use frontrow_storage::ConcertFilter;
 
 /// Title, seats and sold seats of each concert, and how many users there are.
 async fn summary(office: &BoxOffice) -> (Vec<(String, usize, usize)>, usize) {
     let mut rows = Vec::new();
-    for concert in season::concerts(office, &ConcertFilter::default()).await.unwrap() {
+    for concert in concert_import::concerts(office, &ConcertFilter::default()).await.unwrap() {
         let seats = office.store.seats(concert.concert_id).await.unwrap();
         let sold = seats.iter().filter(|seat| seat.status == SeatStatus::Sold).count();
         rows.push((concert.title, seats.len(), sold));
     }
     rows.sort();
-    let page = frontrow::store::Page { after: None, limit: 100 };
+    let page = frontrow_storage::Page { after: None, limit: 100 };
     (rows, office.store.users(None, page).await.unwrap().len())
 }
 
@@ -74,7 +73,7 @@ async fn a_demo_that_was_cut_short_is_completed() {
     accounts_alone(&app.office).await;
     let mut half = draft();
     half.title.clone_from(&expected.0[0].0);
-    season::create(&app.office, &half, &[]).await.unwrap();
+    concert_import::create(&app.office, &half, &[]).await.unwrap();
     demo::load(&app.office).await.unwrap();
     assert_eq!(summary(&app.office).await, expected);
     drop(app);

@@ -3,7 +3,8 @@
 //! tables is of the tables.
 
 use crate::support::{Client, Server, eventually, id, items, settings};
-use frontrow::{clock::Clock, demo};
+use frontrow_clock::Clock;
+use frontrow_service::demo;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
@@ -13,7 +14,7 @@ use std::{
 };
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(name)
 }
 
 fn text(name: &str) -> String {

@@ -1,12 +1,12 @@
 //! The waiting line over HTTP.
 
 use crate::support::{PRICE, START, Server, eventually, id, items};
-use frontrow::queue::token::Keyring;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     queue::Token,
     time::Span,
 };
+use frontrow_signing::Keyring;
 use reqwest::Method;
 use serde_json::json;
 

@@ -1,12 +1,12 @@
 //! Importing concerts: all of a file or nothing of it.
 
 use crate::support::{Server, draft, range};
-use frontrow::{
-    catalog::{ConcertDraft, ConcertFile},
-    season,
-    store::ConcertFilter,
-};
 use frontrow_domain::time::Span;
+use frontrow_service::{
+    concert_import,
+    drafts::{ConcertDraft, ConcertFile},
+};
+use frontrow_storage::ConcertFilter;
 
 fn entry(title: &str) -> ConcertFile {
     ConcertFile {
@@ -19,23 +19,23 @@ fn entry(title: &str) -> ConcertFile {
 async fn a_file_is_imported_once() {
     let server = Server::start().await;
     let app = server.app();
-    let created = season::import(&app.office, &[entry("One"), entry("Two")]).await.unwrap();
+    let created = concert_import::import(&app.office, &[entry("One"), entry("Two")]).await.unwrap();
     assert_eq!(
         created.iter().map(|(concert, count)| (&*concert.title, *count)).collect::<Vec<_>>(),
         [("One", 20), ("Two", 20)]
     );
-    let refused = season::import(&app.office, &[entry("Three"), entry(" Two ")]).await.unwrap_err();
+    let refused = concert_import::import(&app.office, &[entry("Three"), entry(" Two ")]).await.unwrap_err();
     let text = format!("{refused:#}");
     assert!(text.contains("nothing was imported: concert 2 of the file"), "{text}");
     assert!(text.contains("concert 2 has the same title, date and venue"), "{text}");
-    assert_eq!(season::concerts(&app.office, &ConcertFilter::default()).await.unwrap().len(), 2);
+    assert_eq!(concert_import::concerts(&app.office, &ConcertFilter::default()).await.unwrap().len(), 2);
 
     // The same tour in another hall, or on another day, is another concert.
     let mut elsewhere = entry("One");
     elsewhere.concert.venue = "Harbour Rooms, Incheon".to_owned();
     let mut later = entry("One");
     later.concert.concert_date = jiff::civil::date(2027, 3, 16);
-    season::import(&app.office, &[elsewhere, later]).await.unwrap();
+    concert_import::import(&app.office, &[elsewhere, later]).await.unwrap();
     drop(app);
     server.close().await;
 }
@@ -59,11 +59,11 @@ async fn a_file_with_a_mistake_anywhere_creates_nothing() {
         (closes_first, "The sale must open before it closes."),
         (entry("One"), "stand in the file twice"),
     ] {
-        let refused = season::import(&app.office, &[entry("One"), bad]).await.unwrap_err();
+        let refused = concert_import::import(&app.office, &[entry("One"), bad]).await.unwrap_err();
         let text = format!("{refused:#}");
         assert!(text.contains("concert 2 of the file") && text.contains(reason), "{text}");
     }
-    assert!(season::concerts(&app.office, &ConcertFilter::default()).await.unwrap().is_empty());
+    assert!(concert_import::concerts(&app.office, &ConcertFilter::default()).await.unwrap().is_empty());
     drop(app);
     server.close().await;
 }

@@ -2,17 +2,10 @@
 
 use bytes::Bytes;
 use frontrow::{
-    accounts::{Email, Password},
     app::{self, Opened},
-    catalog::{ConcertDraft, SeatRange, SeatsDraft},
-    check,
-    clock::{Clock, Ids},
     config::{Cli, Config},
-    http::state::App,
-    queue::{memory::MemoryQueue, token::Keyring},
-    season,
-    store::sqlite::SqliteStore,
 };
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     concert::Concert,
@@ -21,6 +14,15 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
+use frontrow_line::memory::MemoryQueue;
+use frontrow_service::{
+    concert_import,
+    drafts::{ConcertDraft, SeatRange, SeatsDraft},
+    validate::{Email, Password},
+};
+use frontrow_signing::Keyring;
+use frontrow_storage::{check, sqlite::SqliteStore};
+use frontrow_web::edge::state::App;
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -244,7 +246,7 @@ impl Server {
     pub(crate) async fn hall_like(&self, seats: i32, change: impl FnOnce(&mut ConcertDraft)) -> Hall {
         let mut draft = draft();
         change(&mut draft);
-        let (concert, _) = season::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
+        let (concert, _) = concert_import::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
         let rows = self.app().office.store.seats(concert.concert_id).await.unwrap();
         Hall { concert, seats: rows.iter().map(|seat| seat.seat_id.get()).collect() }
     }

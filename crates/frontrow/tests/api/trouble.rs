@@ -2,7 +2,7 @@
 //! itself when the cause is gone.
 
 use crate::support::{Client, PRICE, Server, eventually, id, items};
-use frontrow::store::{StoreError, sqlite::SqliteStore};
+use frontrow_storage::{StoreError, sqlite::SqliteStore};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::json;
@@ -374,7 +374,7 @@ async fn money_is_refused_as_soon_as_the_data_folder_is_somewhere_else() {
     buyer.post("/points/charges", &json!({ "amount": 1 })).await.problem(503, "unavailable");
     let config = server.config.clone();
     let folder = server.stop().await;
-    let server = Server::over(folder, config, frontrow::clock::Clock::manual(crate::support::START)).await;
+    let server = Server::over(folder, config, frontrow_clock::Clock::manual(crate::support::START)).await;
     let again = server.with_secret(buyer.secret());
     assert_eq!(again.balance().await, 500);
     again.charge(1).await;
@@ -479,7 +479,7 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     let Some(disk) = SmallDisk::mount() else { return };
     let folder = tempfile::tempdir_in(disk.0.path()).unwrap();
     let config = crate::support::settings(folder.path(), &[]);
-    let server = Server::over(folder, config, frontrow::clock::Clock::manual(crate::support::START)).await;
+    let server = Server::over(folder, config, frontrow_clock::Clock::manual(crate::support::START)).await;
     let buyer = server.buyer("buyer").await;
     buyer.charge(1).await;
     let filler = disk.0.path().join("filler");
@@ -542,14 +542,14 @@ async fn a_disk_that_can_only_be_read_is_refused_at_the_start_with_a_reason() {
     let Some(disk) = SmallDisk::mount() else { return };
     let folder = tempfile::tempdir_in(disk.0.path()).unwrap();
     let config = crate::support::settings(folder.path(), &[]);
-    let clock = frontrow::clock::Clock::manual(crate::support::START);
+    let clock = frontrow_clock::Clock::manual(crate::support::START);
     let server = Server::over(folder, config.clone(), clock.clone()).await;
     server.buyer_with("buyer", 1).await;
     let _folder = server.stop().await;
     let remount = ["-o", "remount,ro"];
     let status = std::process::Command::new("mount").args(remount).arg(disk.0.path()).status().unwrap();
     assert!(status.success(), "nothing of a server that has stopped is left open");
-    let refused = frontrow::app::open(&config, clock, frontrow::clock::Ids::from_seed(1)).await.unwrap_err();
+    let refused = frontrow::app::open(&config, clock, frontrow_clock::Ids::from_seed(1)).await.unwrap_err();
     let said = format!("{refused:#}");
     assert!(said.contains("frontrow.db") && said.to_lowercase().contains("read"), "{said}");
 }

@@ -5,7 +5,7 @@ use crate::{
     shoppers::{PLENTY, Shoppers},
     support::{Server, settings},
 };
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
 use rusqlite::{Connection, OpenFlags};
 use std::{path::Path, process::Command};

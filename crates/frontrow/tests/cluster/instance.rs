@@ -142,7 +142,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) async fn start(instances: &[Instance]) -> Self {
         let (folder, port) = (folder(), Port::take());
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/compose");
+        let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("deploy/compose");
         let config = std::fs::read_to_string(shipped.join("haproxy.cfg")).unwrap();
         let config = adapted(&config, &shipped, port.number(), instances);
         let path = folder.path().join("haproxy.cfg");

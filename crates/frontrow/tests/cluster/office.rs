@@ -4,7 +4,7 @@ use crate::{
     instance::{Instance, PROGRAM, Proxy, wait_for},
     servers::{self, PATIENCE, postgres, redis::RedisServer},
 };
-use frontrow::clock::Ids;
+use frontrow_clock::Ids;
 use frontrow_domain::time::Time;
 use frontrow_rush::Sold;
 use reqwest::Method;
@@ -182,7 +182,7 @@ pub(crate) fn flags(database: &str, redis: &str) -> Vec<String> {
         ("--idle-seconds", "20"),
         ("--active-limit-seconds", "40"),
         ("--drain-seconds", "10"),
-        ("--log", "warn,frontrow::http=error"),
+        ("--log", "warn,frontrow_web=error"),
         ("--login-per-minute-per-address", "100000"),
         ("--holds-per-hour-per-user", "100000"),
     ];

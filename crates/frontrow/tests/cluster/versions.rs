@@ -4,7 +4,7 @@ use crate::{
     books::everything_told_is_there,
     office::{DATABASE, Line, Manners, Office, Season, flags, run},
 };
-use frontrow::store::{
+use frontrow_storage::{
     migrate::{self, Migration},
     postgres::{Settings, migrate_to},
 };

@@ -1,7 +1,6 @@
 //! The same random commands on two stores: every answer and every read must agree.
 
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, new_concert, new_seat, rules};
-use frontrow::store::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use frontrow_domain::{
     command::{
         Command, ConcertChange, Erasure, Idempotency, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof,
@@ -17,6 +16,7 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role, Session},
     world::Changes,
 };
+use frontrow_storage::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{
     collections::{BTreeMap, BTreeSet},

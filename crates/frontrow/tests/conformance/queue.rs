@@ -1,7 +1,6 @@
 //! What every queue must do, as plain functions over the port. Each one starts with a queue without any room.
 
 use crate::support::rules;
-use frontrow::{queue::Queue, queue::view::RoomView, store::Line};
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
@@ -13,6 +12,8 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use frontrow_line::{Queue, view::RoomView};
+use frontrow_storage::Line;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 

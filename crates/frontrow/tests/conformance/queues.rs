@@ -1,15 +1,13 @@
 //! The queues that every test runs on: the one in memory, and Redis with a namespace for each test.
 
 use crate::servers::redis::RedisServer;
-use frontrow::{
-    clock::{Clock, Ids},
-    queue::redis::{Notice, RedisQueue, Settings},
-    store::{Store, memory::MemoryStore},
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     rules::Rules,
     time::{Span, Time},
 };
+use frontrow_line::redis::{Notice, RedisQueue, Settings};
+use frontrow_storage::{Store, memory::MemoryStore};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -20,7 +18,7 @@ const START: Time = Time::from_micros(1_900_000_000_000_000);
 macro_rules! every_queue {
     ($($name:ident),* $(,)?) => {
         mod memory_queue {
-            use frontrow::queue::memory::MemoryQueue;
+            use frontrow_line::memory::MemoryQueue;
 
             $(
                 #[tokio::test]

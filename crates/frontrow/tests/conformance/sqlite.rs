@@ -1,11 +1,7 @@
 //! What only the `SQLite` store can be asked: its file, its constraints, and how it recovers.
 
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, new_seat, open_sqlite, request, rules};
-use frontrow::{
-    check,
-    clock::Clock,
-    store::{ConcertFilter, Damage, ReservationFilter, Store, StoreError, migrate, sqlite::SqliteStore},
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
     concert::{Closing, ConcertStatus},
@@ -15,6 +11,9 @@ use frontrow_domain::{
     retention::Leftover,
     time::{Span, Time},
     user::{Caller, NewUser, Role},
+};
+use frontrow_storage::{
+    ConcertFilter, Damage, ReservationFilter, Store, StoreError, check, migrate, sqlite::SqliteStore,
 };
 use rusqlite::{Connection, params};
 use std::{
@@ -565,12 +564,12 @@ async fn a_file_that_was_moved_has_everything_that_was_answered() {
 async fn a_store_whose_lock_was_replaced_commits_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
-    let lock = frontrow::lock::FolderLock::take(&path).unwrap();
+    let lock = frontrow_storage::lock::FolderLock::take(&path).unwrap();
     let clock = Clock::manual(START);
     let office = Fixture::new(clock.clone(), Arc::new(open_sqlite(&path, &clock)), Some(folder));
     let user = office.register().await;
     std::fs::remove_file(path.with_file_name("serve.lock")).unwrap();
-    let second = frontrow::lock::FolderLock::take(&path).unwrap();
+    let second = frontrow_storage::lock::FolderLock::take(&path).unwrap();
     assert_takes_nothing(&office, user, Damage::LockLost).await;
     drop((lock, second));
 }

@@ -11,7 +11,8 @@ mod outage;
 mod sale;
 
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, rules};
-use frontrow::{clock::Clock, store::memory::MemoryStore};
+use frontrow_clock::Clock;
+use frontrow_storage::memory::MemoryStore;
 use std::sync::Arc;
 
 macro_rules! run_on {

@@ -1,14 +1,7 @@
 //! A box office to test, with the steps of a sale as short calls.
 
 use crate::servers::postgres::Database;
-use frontrow::{
-    clock::{Clock, Ids},
-    store::{
-        Page, Store,
-        postgres::{PostgresStore, Settings},
-        sqlite::SqliteStore,
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Decision, Idempotency, NewConcert, Outcome, Request},
     concert::Concert,
@@ -22,6 +15,11 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role},
     world::Changes,
+};
+use frontrow_storage::{
+    Page, Store,
+    postgres::{PostgresStore, Settings},
+    sqlite::SqliteStore,
 };
 use std::{
     path::{Path, PathBuf},

@@ -2,7 +2,8 @@
 
 use super::{hall, instance};
 use crate::{servers::postgres::Database, support::PRICE};
-use frontrow::{app, check, store::migrate::POSTGRES_GUARDS};
+use frontrow::app;
+use frontrow_storage::{check, migrate::POSTGRES_GUARDS};
 use std::collections::BTreeSet;
 
 const GUARDED: &str = "every constraint, index and trigger is in force";

@@ -6,7 +6,7 @@ use crate::{
     servers::postgres::Database,
     support::{Server, eventually, settings},
 };
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use reqwest::Method;
 
 /// An instance over this database that has no Redis.

@@ -8,8 +8,9 @@ use crate::{
     },
     support::{Hall, Server, eventually, id, settings},
 };
-use frontrow::{catalog::ConcertDraft, clock::Clock};
+use frontrow_clock::Clock;
 use frontrow_domain::time::Time;
+use frontrow_service::drafts::ConcertDraft;
 use reqwest::Method;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;

@@ -22,7 +22,8 @@ mod servers;
 #[path = "../api/support.rs"]
 mod support;
 
-use frontrow::{app, clock::Clock, config::Config};
+use frontrow::{app, config::Config};
+use frontrow_clock::Clock;
 use frontrow_domain::time::Time;
 use servers::postgres::Database;
 use support::{Hall, Server, settings};

@@ -6,7 +6,7 @@ use crate::{
     servers::postgres::Database,
     support::{PRICE, Server, id, settings},
 };
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use reqwest::Method;
 use serde_json::json;
 use std::{path::Path, process::Command};

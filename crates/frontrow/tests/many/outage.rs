@@ -5,7 +5,7 @@ use crate::{
     servers::postgres,
     support::{PRICE, START, eventually, id},
 };
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,10 +2,13 @@
 
 use super::{instance, instance_at, instance_over};
 use crate::{
-    servers::{port::Port, postgres, postgres::Database},
+    servers::{
+        port::Port,
+        postgres::{self, Database},
+    },
     support::{Client, START, Server, draft, eventually},
 };
-use frontrow::{catalog::ConcertDraft, clock::Clock};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request, RoomChange},
     id::RoomId,
@@ -13,6 +16,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use frontrow_service::drafts::ConcertDraft;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

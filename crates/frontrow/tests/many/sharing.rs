@@ -5,7 +5,7 @@ use crate::{
     servers::postgres::Database,
     support::{PRICE, Server, eventually, id},
 };
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
 use serde_json::json;
 

@@ -6,16 +6,14 @@ use crate::{
     servers::postgres::Database,
     support::eventually,
 };
-use frontrow::{
-    clock::Ids,
-    queue::token::Keyring,
-    store::postgres::{Settings, keys::TokenKeys},
-};
+use frontrow_clock::Ids;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
     queue::Token,
     time::Time,
 };
+use frontrow_signing::Keyring;
+use frontrow_storage::postgres::{Settings, keys::TokenKeys};
 use std::process::Command;
 
 const TOUR: &str = include_str!("../program/tour.json");

@@ -5,16 +5,14 @@ use crate::{
     servers::postgres::Database,
     support::{Fixture, HOUSE_MAX_ACTIVE, START, keyed},
 };
-use frontrow::{
-    clock::Clock,
-    store::postgres::{PostgresStore, Settings},
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{SeatId, TokenId, UserId},
     rules::Rules,
     user::Caller,
 };
+use frontrow_storage::postgres::{PostgresStore, Settings};
 use std::sync::{Arc, Mutex};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},

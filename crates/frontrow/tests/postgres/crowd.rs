@@ -4,14 +4,12 @@ use crate::{
     servers::postgres::Database,
     support::{Fixture, HOUSE_MAX_ACTIVE, START},
 };
-use frontrow::{
-    clock::Clock,
-    store::{
-        Committed, StoreError,
-        postgres::{PostgresStore, Settings},
-    },
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{command::Request, rules::Rules};
+use frontrow_storage::{
+    Committed, StoreError,
+    postgres::{PostgresStore, Settings},
+};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;

@@ -4,8 +4,8 @@ use crate::{
     crowd::{Two, give},
     support::request,
 };
-use frontrow::store::StoreError;
 use frontrow_domain::{command::Command, id::RoomId, user::Caller};
+use frontrow_storage::StoreError;
 use tokio_postgres::error::SqlState;
 
 async fn refused(office: &Two, sql: &str) -> SqlState {

@@ -4,7 +4,6 @@ use crate::{
     crowd::{Two, answer, give},
     support::{keyed, request},
 };
-use frontrow::{check, store::postgres::Settings};
 use frontrow_domain::{
     command::{Command, Issue, Novelty, Outcome, RoomChange},
     id::{Position, RoomId, SeatId, TokenId, UserId},
@@ -15,6 +14,7 @@ use frontrow_domain::{
     time::Span,
     user::Caller,
 };
+use frontrow_storage::{check, postgres::Settings};
 use std::{
     sync::{
         Arc,

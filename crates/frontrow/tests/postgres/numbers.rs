@@ -1,11 +1,11 @@
 //! Numbers that were drawn and have no row: a batch that has not committed yet, or nobody's for ever.
 
 use crate::crowd::Two;
-use frontrow::queue::{
+use frontrow_domain::id::{Position, RoomId};
+use frontrow_line::{
     Queue,
     redis::{RedisQueue, Settings},
 };
-use frontrow_domain::id::{Position, RoomId};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use uuid::Uuid;

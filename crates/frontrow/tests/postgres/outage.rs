@@ -4,13 +4,13 @@ use crate::{
     crowd::{Two, answer, give},
     support::{keyed, request},
 };
-use frontrow::store::{Page, StoreError, postgres::Settings};
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
     id::{SeatId, TokenId, UserId},
     time::Span,
     user::Caller,
 };
+use frontrow_storage::{Page, StoreError, postgres::Settings};
 use std::time::Duration;
 
 struct Buyer {

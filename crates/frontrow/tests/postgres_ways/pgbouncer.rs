@@ -7,14 +7,12 @@ use crate::{
         postgres::{Database, shared_url},
     },
 };
-use frontrow::{
-    clock::{Clock, Ids},
-    store::{
-        Page, Store,
-        postgres::{Settings, Statements},
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{id::RoomId, seat::SeatStatus, time::Span};
+use frontrow_storage::{
+    Page, Store,
+    postgres::{Settings, Statements},
+};
 use std::sync::Arc;
 
 /// More of the program's connections than the pooler has to the server: transactions take turns on them.

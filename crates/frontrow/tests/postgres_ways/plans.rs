@@ -8,14 +8,7 @@ use crate::{
     sale::{START, activate, ask, buyers, concert, hold, join, open, pay},
     servers::postgres::{Server, programs},
 };
-use frontrow::{
-    check,
-    clock::{Clock, Ids},
-    store::{
-        ConcertFilter, ConcertPlace, Page, PaymentFilter, ReservationFilter, Store,
-        postgres::{self, Settings, Statements},
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome},
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -25,6 +18,10 @@ use frontrow_domain::{
     retention::Leftover,
     time::{Span, Time},
     user::{Caller, Role, Session},
+};
+use frontrow_storage::{
+    ConcertFilter, ConcertPlace, Page, PaymentFilter, ReservationFilter, Store, check,
+    postgres::{self, Settings, Statements},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;

@@ -4,19 +4,17 @@ use crate::{
     sale::{START, activate, buyers, concert, hold, open, pay},
     servers::postgres::{Database, Server, connect},
 };
-use frontrow::{
-    clock::{Clock, Ids},
-    store::{
-        ConcertFilter, Page, ReservationFilter, Store, StoreError,
-        postgres::{PostgresStore, Settings},
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Request},
     id::{RoomId, UserId},
     money::Money,
     rules::Rules,
     user::Caller,
+};
+use frontrow_storage::{
+    ConcertFilter, Page, ReservationFilter, Store, StoreError,
+    postgres::{PostgresStore, Settings},
 };
 use std::time::{Duration, Instant};
 

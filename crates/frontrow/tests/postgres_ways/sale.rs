@@ -2,13 +2,7 @@
 
 pub(crate) use crate::support::START;
 use crate::support::{new_concert, new_seat};
-use frontrow::{
-    clock::{Clock, Ids},
-    store::{
-        Store,
-        postgres::{PostgresStore, Settings},
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
@@ -17,6 +11,10 @@ use frontrow_domain::{
     rules::Rules,
     seat::NewSeat,
     user::{Caller, NewUser, Role},
+};
+use frontrow_storage::{
+    Store,
+    postgres::{PostgresStore, Settings},
 };
 
 pub(crate) async fn open(settings: &Settings, clock: &Clock) -> PostgresStore {

@@ -4,19 +4,17 @@ use crate::{
     servers::postgres::Database,
     support::{START, new_concert},
 };
-use frontrow::{
-    clock::Clock,
-    store::{
-        ConcertFilter, Page, Store,
-        memory::MemoryStore,
-        postgres::{PostgresStore, Settings},
-    },
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, NewConcert, Request},
     id::UserId,
     rules::Rules,
     user::{Caller, NewUser, Role},
+};
+use frontrow_storage::{
+    ConcertFilter, Page, Store,
+    memory::MemoryStore,
+    postgres::{PostgresStore, Settings},
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;

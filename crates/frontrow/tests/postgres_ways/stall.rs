@@ -5,21 +5,21 @@ use crate::{
     support::{Fixture, HOUSE_MAX_ACTIVE, START, request},
 };
 use async_trait::async_trait;
-use frontrow::{
-    clock::Clock,
-    engine::{Engine, EngineLimits, Fault, Follower},
-    metrics::Metrics,
-    store::{
-        Committed, Store, StoreError,
-        postgres::{PostgresStore, Settings, Statements},
-    },
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome},
     id::{RoomId, UserId},
     rules::Rules,
     user::Caller,
     world::Changes,
+};
+use frontrow_service::{
+    engine::{Engine, EngineLimits, Fault, Follower},
+    metrics::Metrics,
+};
+use frontrow_storage::{
+    Committed, Store, StoreError,
+    postgres::{PostgresStore, Settings, Statements},
 };
 use std::{
     sync::{

@@ -1,14 +1,12 @@
 //! Which databases are refused, and how a new one is built by several instances at once.
 
 use crate::servers::postgres::{Database, Server, programs, shared_url};
-use frontrow::{
-    clock::Clock,
-    store::{
-        Store, StoreError, migrate,
-        postgres::{self, PostgresStore, Settings, Statements},
-    },
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{retention::Leftover, rules::Rules, time::Time};
+use frontrow_storage::{
+    Store, StoreError, migrate,
+    postgres::{self, PostgresStore, Settings, Statements},
+};
 use std::time::Duration;
 
 #[track_caller]

@@ -6,19 +6,17 @@ use crate::{
     sale::{START, activate, ask, buyers, concert, hold, open},
     servers::postgres::{Database, Server, programs},
 };
-use frontrow::{
-    clock::{Clock, Ids},
-    store::{
-        Page, ReservationFilter, Store,
-        postgres::{Settings, Statements},
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome},
     id::{Position, RoomId, TokenId},
     queue::{Fence, TokenStatus},
     reservation::ReservationStatus,
     user::Caller,
+};
+use frontrow_storage::{
+    Page, ReservationFilter, Store,
+    postgres::{Settings, Statements},
 };
 use std::fmt::Write as _;
 use tokio_postgres::Client;

@@ -1,7 +1,7 @@
 //! Encryption, with certificates that are made for the test.
 
 use crate::servers::{folder, postgres::Server, run};
-use frontrow::store::{
+use frontrow_storage::{
     StoreError,
     postgres::{self, Settings},
 };

@@ -1,15 +1,13 @@
 //! Ways to Redis that are encrypted, or barred.
 
 use crate::servers::{port::Port, redis::RedisServer};
-use frontrow::{
-    clock::{Clock, Ids},
-    queue::{
-        Queue, QueueError,
-        redis::{RedisQueue, Settings},
-    },
-    store::memory::MemoryStore,
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::rules::Rules;
+use frontrow_line::{
+    Queue, QueueError,
+    redis::{RedisQueue, Settings},
+};
+use frontrow_storage::memory::MemoryStore;
 use std::{path::Path, process::Command, sync::Arc};
 use tempfile::TempDir;
 

@@ -1,15 +1,7 @@
 //! A box office of some instances that share a database and a Redis, a crowd in its line, and someone who watches that
 //! no place rises.
 
-use frontrow::{
-    clock::{Clock, Ids},
-    queue::{
-        Queue,
-        redis::{Notice, RedisQueue, Settings},
-        view::RoomView,
-    },
-    store::{Store, memory::MemoryStore},
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Request},
     id::{Position, RoomId, TokenId, UserId},
@@ -19,6 +11,12 @@ use frontrow_domain::{
     user::Caller,
     world::Changes,
 };
+use frontrow_line::{
+    Queue,
+    redis::{Notice, RedisQueue, Settings},
+    view::RoomView,
+};
+use frontrow_storage::{Store, memory::MemoryStore};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},

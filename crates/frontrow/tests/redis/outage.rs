@@ -5,13 +5,6 @@ use crate::{
     office::{HOUSE, Office, PATIENCE, at, buyer, until},
     servers::redis::{RedisCluster, RedisSentinel, RedisServer},
 };
-use frontrow::{
-    queue::{
-        Leadership, Queue,
-        redis::{Notice, Settings},
-    },
-    store::Store,
-};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
     id::{Position, RoomId, TokenId, UserId},
@@ -21,6 +14,11 @@ use frontrow_domain::{
     user::Caller,
     world::Changes,
 };
+use frontrow_line::{
+    Leadership, Queue,
+    redis::{Notice, Settings},
+};
+use frontrow_storage::Store;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 

@@ -4,10 +4,6 @@ use crate::{
     office::{HOUSE, Office, PATIENCE, at, buyer, until},
     servers::redis::RedisServer,
 };
-use frontrow::{
-    queue::{Leadership, Queue, redis::Notice},
-    store::Store,
-};
 use frontrow_domain::{
     command::{Command, RoomChange},
     id::{Position, UserId},
@@ -16,6 +12,8 @@ use frontrow_domain::{
     user::{Caller, Role, User, UserStatus},
     world::Changes,
 };
+use frontrow_line::{Leadership, Queue, redis::Notice};
+use frontrow_storage::Store;
 use std::time::Duration;
 use uuid::Uuid;
 

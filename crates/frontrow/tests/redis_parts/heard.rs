@@ -1,19 +1,7 @@
 //! Heartbeats: who polls at one instance is not silent for another.
 
 use crate::{HOUSE, Pair, START, at, keys, link, queue_over, servers::RedisServer, until, user};
-use frontrow::{
-    clock::Clock,
-    queue::{
-        Queue,
-        memory::MemoryQueue,
-        redis::{
-            RedisQueue, Settings,
-            heard::{Heartbeats, Near},
-            link::Link,
-        },
-    },
-    store::{Line, Store, memory::MemoryStore},
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, Request},
     concert::ConcertStatus,
@@ -24,6 +12,16 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use frontrow_line::{
+    Queue,
+    memory::MemoryQueue,
+    redis::{
+        RedisQueue, Settings,
+        heard::{Heartbeats, Near},
+        link::Link,
+    },
+};
+use frontrow_storage::{Line, Store, memory::MemoryStore};
 use std::{sync::Arc, time::Duration};
 
 const SILENCE: Span = Span::from_secs(60);

@@ -1,13 +1,13 @@
 //! Hold deadlines: each is handed to one taker, and lost ones are not missed.
 
 use crate::{Pair, START, keys, link, user};
-use frontrow::queue::redis::holds::{self, HoldChanges};
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
     money::Money,
     reservation::{Reservation, ReservationStatus},
     time::{Span, Time},
 };
+use frontrow_line::redis::holds::{self, HoldChanges};
 
 fn ids(numbers: impl IntoIterator<Item = i64>) -> Vec<ReservationId> {
     numbers.into_iter().map(ReservationId::new).collect()

@@ -1,11 +1,7 @@
 //! Two instances that both believe to lead one line over one store.
 
 use crate::{HOUSE, PATIENCE, Pair, START, instance, keys, until, user};
-use frontrow::{
-    clock::Clock,
-    queue::{Leadership, redis::lease::Leases},
-    store::{Store, memory::MemoryStore},
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{Position, TokenId},
@@ -14,6 +10,8 @@ use frontrow_domain::{
     time::Span,
     user::Caller,
 };
+use frontrow_line::{Leadership, redis::lease::Leases};
+use frontrow_storage::{Store, memory::MemoryStore};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -68,7 +66,7 @@ impl Office {
     }
 }
 
-async fn lead(leases: &Leases, way: &frontrow::queue::redis::link::Way, office: &Office, term: Span) -> Fence {
+async fn lead(leases: &Leases, way: &frontrow_line::redis::link::Way, office: &Office, term: Span) -> Fence {
     until("the line to be led", async || match leases.lead(way, HOUSE, office.fence().await, term).await.unwrap() {
         Leadership::Leader(fence) => Some(fence),
         Leadership::Follower => None,

@@ -1,8 +1,8 @@
 //! Who leads a line: one at a time as far as Redis knows, under ever higher numbers.
 
 use crate::{HOUSE, Pair, instance, keys, until};
-use frontrow::queue::{Leadership, redis::lease::Leases};
 use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
+use frontrow_line::{Leadership, redis::lease::Leases};
 
 const LONG: Span = Span::from_secs(60);
 const NONE: Fence = Fence(0);

@@ -1,11 +1,9 @@
 //! Budgets of accounts and addresses that two instances spend from.
 
 use crate::{Pair, keys, until};
-use frontrow::{
-    config::Cli,
-    http::limit::{RateLimits, SignInEnd},
-    queue::redis::limits::{self, Budget, KNOWN_MAX, Known, SharedLimits},
-};
+use frontrow::config::Cli;
+use frontrow_line::redis::limits::{self, Budget, KNOWN_MAX, Known, SharedLimits};
+use frontrow_web::edge::limit::{RateLimits, SignInEnd};
 use std::net::IpAddr;
 
 const ADDRESS: &str = "192.0.2.7";

@@ -16,22 +16,20 @@ mod promoted;
 mod servers;
 mod tokens;
 
-use frontrow::{
-    clock::Clock,
-    queue::{
-        Queue as _,
-        redis::{
-            RedisQueue, Settings,
-            keys::Keys,
-            link::{Link, LinkSettings},
-        },
-    },
-    store::Store,
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
     time::Time,
 };
+use frontrow_line::{
+    Queue as _,
+    redis::{
+        RedisQueue, Settings,
+        keys::Keys,
+        link::{Link, LinkSettings},
+    },
+};
+use frontrow_storage::Store;
 use servers::RedisServer;
 use std::{
     sync::Arc,

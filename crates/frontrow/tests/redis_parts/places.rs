@@ -5,7 +5,12 @@ use crate::{
     servers::{RedisCluster, RedisSentinel, RedisServer},
     until, user,
 };
-use frontrow::queue::{
+use frontrow_domain::{
+    id::{Position, ReservationId, RoomId, TokenId},
+    queue::{Fence, Token},
+    time::Span,
+};
+use frontrow_line::{
     Leadership,
     redis::{
         heard::{Heartbeats, Near},
@@ -16,11 +21,6 @@ use frontrow::queue::{
         script::{ProbeError, probe_scripting},
         tokens::{self, TokenChanges},
     },
-};
-use frontrow_domain::{
-    id::{Position, ReservationId, RoomId, TokenId},
-    queue::{Fence, Token},
-    time::Span,
 };
 use std::time::Duration;
 

@@ -1,14 +1,7 @@
 //! Two instances behind a sentinel: their queues go on with the replica that was promoted.
 
 use crate::{HOUSE, START, queue_over, servers::RedisSentinel, until, user};
-use frontrow::{
-    clock::Clock,
-    queue::{
-        Leadership, Queue,
-        redis::{RedisQueue, Settings},
-    },
-    store::{Store, memory::MemoryStore},
-};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::ReservationId,
@@ -17,6 +10,11 @@ use frontrow_domain::{
     time::Span,
     user::Caller,
 };
+use frontrow_line::{
+    Leadership, Queue,
+    redis::{RedisQueue, Settings},
+};
+use frontrow_storage::{Store, memory::MemoryStore};
 use std::{sync::Arc, time::Duration};
 
 const TERM: Span = Span::from_secs(2);

@@ -1,15 +1,15 @@
 //! Copies of live tokens, and what they cost.
 
 use crate::{HOUSE, Pair, START, at, keys, user};
-use frontrow::queue::redis::{
-    link::Way,
-    tokens::{self, TokenChanges},
-};
 use frontrow_domain::{
     id::RoomId,
     queue::{EndReason, Token},
     rules::Rules,
     time::{Span, Time},
+};
+use frontrow_line::redis::{
+    link::Way,
+    tokens::{self, TokenChanges},
 };
 
 fn changes<'a>(tokens: impl IntoIterator<Item = &'a Token>, at: Time) -> TokenChanges {

@@ -15,23 +15,21 @@ mod servers;
 #[path = "../conformance/support.rs"]
 mod support;
 
-use frontrow::{
-    clock::{Clock, Ids},
-    queue::{
-        Queue,
-        redis::{RedisQueue, Settings as RedisSettings},
-    },
-    store::{
-        Store,
-        postgres::{PostgresStore, Settings},
-    },
-};
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Idempotency, Outcome, Request},
     id::{Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     rules::Rules,
     user::Caller,
     world::Changes,
+};
+use frontrow_line::{
+    Queue,
+    redis::{RedisQueue, Settings as RedisSettings},
+};
+use frontrow_storage::{
+    Store,
+    postgres::{PostgresStore, Settings},
 };
 use proxy::Counts;
 use servers::{
@@ -206,7 +204,7 @@ async fn a_position_asks_nobody() {
     let users = sale::buyers(&counted.store, &ids, BATCH).await;
     let (_, changes) = counted.ask(joins(&users), &ids).await;
     let store: Arc<dyn Store> =
-        Arc::new(frontrow::store::memory::MemoryStore::new(Clock::manual(sale::START), Rules::default(), 1_000));
+        Arc::new(frontrow_storage::memory::MemoryStore::new(Clock::manual(sale::START), Rules::default(), 1_000));
     let (notices, _heard) = tokio::sync::mpsc::channel(16);
     let clock = Clock::manual(sale::START);
     let settings = RedisSettings::new(vec![redis.url()]);

@@ -1,12 +1,10 @@
 //! `PostgreSQL`: a database of its own for each test, and servers that a test may kill.
 
 use super::{PATIENCE, folder, port::Port, run, signal};
-use frontrow::{
-    clock::Ids,
-    store::{
-        migrate,
-        postgres::{self, Settings},
-    },
+use frontrow_clock::Ids;
+use frontrow_storage::{
+    migrate,
+    postgres::{self, Settings},
 };
 use std::{
     ffi::OsStr,

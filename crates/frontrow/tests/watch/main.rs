@@ -17,14 +17,14 @@ mod servers;
 #[path = "../api/support.rs"]
 mod support;
 
-use frontrow::clock::Clock;
+use frontrow_clock::Clock;
 use reqwest::Method;
 use std::path::PathBuf;
 use support::{Server, settings};
 
 /// What is shipped to run the program with.
 fn deploy(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("deploy").join(file)
 }
 
 /// An instance over these servers, in this process, with more flags.

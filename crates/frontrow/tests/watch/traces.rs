@@ -9,11 +9,9 @@ use axum::{
     extract::{ConnectInfo, Request},
     http::StatusCode,
 };
-use frontrow::{
-    clock::{Clock, Ids},
-    http::traces::{self, Choice},
-    metrics::Metrics,
-};
+use frontrow_clock::{Clock, Ids};
+use frontrow_service::metrics::Metrics;
+use frontrow_web::edge::traces::{self, Choice};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},

@@ -1,15 +1,13 @@
 //! The order of what several instances tell of a line. Their changes come late, twice and in any order; the rows'
 //! own clock says which of two changes of a token is the later one.
 
-use crate::{
-    queue::view::{Delta, RoomView},
-    store::Line,
-};
+use crate::view::{Delta, RoomView};
 use frontrow_domain::{
     id::{Position, TokenId, UserId},
     queue::{Room, Token, TokenStatus},
     time::{Span, Time},
 };
+use frontrow_storage::Line;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -21,7 +19,7 @@ const REMEMBERED: Span = Span::from_secs(30);
 
 /// Where a change comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::queue) enum Source {
+pub(crate) enum Source {
     /// This instance committed it a moment ago.
     Own,
     /// It was told, or is told again.
@@ -39,7 +37,7 @@ struct Seen {
 
 /// What was taken in lately.
 #[derive(Debug, Default)]
-pub(in crate::queue) struct Order {
+pub(crate) struct Order {
     young: HashMap<Position, Seen>,
     old: HashMap<Position, Seen>,
     /// Since when changes are among the young.
@@ -51,25 +49,25 @@ pub(in crate::queue) struct Order {
 }
 
 /// What of a change is news.
-pub(in crate::queue) struct News<'a> {
-    pub(in crate::queue) room: Option<&'a Room>,
-    pub(in crate::queue) updated: Cow<'a, [Token]>,
-    pub(in crate::queue) inserted: Cow<'a, [Token]>,
-    pub(in crate::queue) unused: &'a [TokenId],
-    pub(in crate::queue) highest: Position,
+pub(crate) struct News<'a> {
+    pub(crate) room: Option<&'a Room>,
+    pub(crate) updated: Cow<'a, [Token]>,
+    pub(crate) inserted: Cow<'a, [Token]>,
+    pub(crate) unused: &'a [TokenId],
+    pub(crate) highest: Position,
     /// Tokens that are told to live although the view says that they have ended: either what it says is told before
     /// what comes first, or they have ended since and this was told late. The store knows.
-    pub(in crate::queue) doubtful: Vec<TokenId>,
+    pub(crate) doubtful: Vec<TokenId>,
 }
 
 impl Order {
     /// That of a line whose rows were read at `now`.
-    pub(in crate::queue) fn laid_at(now: Time) -> Self {
+    pub(crate) fn laid_at(now: Time) -> Self {
         Self { since: now, newest: now, ..Self::default() }
     }
 
     /// How many deltas have been taken in.
-    pub(in crate::queue) const fn deltas(&self) -> u64 {
+    pub(crate) const fn deltas(&self) -> u64 {
         self.deltas
     }
 
@@ -78,13 +76,13 @@ impl Order {
     }
 
     /// Whether a change of the token came after `deltas` had been taken in.
-    pub(in crate::queue) fn changed_since(&self, position: Position, deltas: u64) -> bool {
+    pub(crate) fn changed_since(&self, position: Position, deltas: u64) -> bool {
         self.seen(position).is_some_and(|seen| seen.delta > deltas)
     }
 
     /// Passes on what is news, and remembers it. `known` is the view that says who has ended for sure: the one that was
     /// laid from the rows, while what was told meanwhile is told again.
-    pub(in crate::queue) fn admit<'a>(
+    pub(crate) fn admit<'a>(
         &mut self,
         view: &RoomView,
         known: &RoomView,
@@ -213,7 +211,7 @@ impl Order {
 
     /// What a look at the rows says that the view does not have: the room's row, and tokens by place. The look began
     /// when `begun` deltas had been taken in: what was told of a token since then is not older than the look.
-    pub(in crate::queue) fn compare<'a>(
+    pub(crate) fn compare<'a>(
         &mut self,
         view: &RoomView,
         line: &'a Line,

@@ -6,11 +6,8 @@ use super::{
     order::{Order, Source},
 };
 use crate::{
-    queue::{
-        Queue,
-        view::{Confirmed, Delta, RoomView, deltas},
-    },
-    store::Line,
+    Queue,
+    view::{Confirmed, Delta, RoomView, deltas},
 };
 use frontrow_domain::{
     id::{RoomId, TokenId},
@@ -18,11 +15,12 @@ use frontrow_domain::{
     time::Time,
     world::Changes,
 };
+use frontrow_storage::Line;
 use std::sync::{Arc, Mutex, MutexGuard, atomic::AtomicI64};
 
 /// What came of a change that another instance told of.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::queue) enum Taken {
+pub(crate) enum Taken {
     /// It was taken in, but for these tokens: see [`News::doubtful`](super::order::News::doubtful).
     In(Vec<TokenId>),
     /// The room has not been laid.
@@ -31,7 +29,7 @@ pub(in crate::queue) enum Taken {
 
 /// What came of a look at the rows.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::queue) enum Looked {
+pub(crate) enum Looked {
     /// The view agrees with it now.
     Followed,
     /// The line must be laid anew.
@@ -47,7 +45,7 @@ impl Next {
 impl MemoryQueue {
     /// The lines of one instance of many. `confirmed` holds when they were all known to be the newest, in microseconds
     /// since the epoch.
-    pub(in crate::queue) fn told(confirmed: Arc<AtomicI64>) -> Self {
+    pub(crate) fn told(confirmed: Arc<AtomicI64>) -> Self {
         Self { confirmed: Some(confirmed), ..Self::default() }
     }
 
@@ -65,12 +63,7 @@ impl MemoryQueue {
     /// Lays a line. What was told of it since its rows were read is in `since`, in the order in which it came. With
     /// [`Lay::IfMissing`] a line that is there stays as it is.
     /// Returns the tokens in doubt, with the moment of what was told of them.
-    pub(in crate::queue) fn lay_told(
-        &self,
-        line: &Line,
-        lay: Lay,
-        since: impl FnOnce() -> Vec<Changes>,
-    ) -> Vec<(TokenId, Time)> {
+    pub(crate) fn lay_told(&self, line: &Line, lay: Lay, since: impl FnOnce() -> Vec<Changes>) -> Vec<(TokenId, Time)> {
         let room = line.room.room_id;
         let Some(old) = self.cell(room) else { return self.lay_first(line, since) };
         if lay == Lay::IfMissing {
@@ -115,7 +108,7 @@ impl MemoryQueue {
 
     /// Puts rooms here in which nothing lives. Returns those of which something else is known. What was told of one since
     /// its rows were read, the caller has to find out afterwards.
-    pub(in crate::queue) fn lay_quiet_told(&self, lines: &[Line]) -> Vec<RoomId> {
+    pub(crate) fn lay_quiet_told(&self, lines: &[Line]) -> Vec<RoomId> {
         self.lay_missing_quiet(lines, |line| {
             let heard = Heard::laid(&[], line.now);
             Self::told_cell(RoomView::laid(line), heard, Order::laid_at(line.now), self.confirmed())
@@ -123,7 +116,7 @@ impl MemoryQueue {
     }
 
     /// Puts a room here that is new, so that all that is in it comes with it.
-    pub(in crate::queue) fn put_new(&self, room: &Room, now: Time) {
+    pub(crate) fn put_new(&self, room: &Room, now: Time) {
         let order = Order::laid_at(now);
         let cell = Self::told_cell(RoomView::empty(room), Heard::laid(&[], now), order, self.confirmed());
         self.put_missing_room(room.room_id, &Arc::new(cell));
@@ -145,7 +138,7 @@ impl MemoryQueue {
     }
 
     /// Takes in a change of one room.
-    pub(in crate::queue) fn take_in(&self, room: RoomId, delta: &Delta<'_>, source: Source) -> Taken {
+    pub(crate) fn take_in(&self, room: RoomId, delta: &Delta<'_>, source: Source) -> Taken {
         let taken = self.with_next(room, |cell, next| {
             let taken = take_delta(cell, next, None, delta, source);
             self.note_life(room, &cell.view.load());
@@ -163,12 +156,12 @@ impl MemoryQueue {
     }
 
     /// How many deltas the room has taken in: to be asked before a look at its rows begins.
-    pub(in crate::queue) fn deltas_of(&self, room: RoomId) -> Option<u64> {
+    pub(crate) fn deltas_of(&self, room: RoomId) -> Option<u64> {
         self.with_next(room, |_, next| next.order.as_ref().map_or(0, Order::deltas))
     }
 
     /// Takes in a look at the rows that began at `at`, by this instance's clock, when `begun` deltas had been taken in.
-    pub(in crate::queue) fn look(&self, line: &Line, begun: u64, at: Time) -> Looked {
+    pub(crate) fn look(&self, line: &Line, begun: u64, at: Time) -> Looked {
         let looked = self.with_next(line.room.room_id, |cell, next| {
             if line.room.epoch != next.view.epoch() {
                 return (Looked::MustLay, false);
@@ -198,18 +191,18 @@ impl MemoryQueue {
     }
 
     /// Takes in a token's row as the store has it, which was changed at `now` or later.
-    pub(in crate::queue) fn settle(&self, token: &Token, now: Time) {
+    pub(crate) fn settle(&self, token: &Token, now: Time) {
         let token = std::slice::from_ref(token);
         self.take_in(token[0].id.room_id, &Delta { inserted: token, ..Delta::none(now) }, Source::Own);
     }
 
     /// The rooms that have been laid, by number.
-    pub(in crate::queue) fn room_ids(&self) -> Vec<RoomId> {
+    pub(crate) fn room_ids(&self) -> Vec<RoomId> {
         self.rooms()
     }
 
     /// Notes that another instance heard of a token's user at `at`, which may be before this one did.
-    pub(in crate::queue) fn heard_later(&self, token: TokenId, at: Time) {
+    pub(crate) fn heard_later(&self, token: TokenId, at: Time) {
         if let Some(cell) = self.cell(token.room_id) {
             cell.heard.note_later(token.position, at);
         }
@@ -218,7 +211,7 @@ impl MemoryQueue {
 
 /// Whether laying takes the place of a line that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::queue) enum Lay {
+pub(crate) enum Lay {
     /// It does.
     Anew,
     /// It does not.

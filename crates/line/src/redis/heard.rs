@@ -7,8 +7,9 @@
 mod beats;
 
 use super::{keys::Keys, lock, script::Shared};
-use crate::{clock::SKEW_MAX, queue::view::RoomView};
+use crate::view::RoomView;
 use beats::Beats;
+use frontrow_clock::SKEW_MAX;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     time::{Span, Time},

@@ -3,18 +3,15 @@
 
 use super::{Lines, Notice, Settings, link::Link};
 use crate::{
-    queue::{
-        Queue as _,
-        memory::{Lay, Looked, Source},
-        view::{Delta, deltas},
-    },
-    store::{LATE_MAX, Life, Line, Standing, StoreError},
-    trouble::Trouble,
+    Queue as _,
+    memory::{Lay, Looked, Source},
+    view::{Delta, deltas},
 };
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     time::Time,
 };
+use frontrow_storage::{LATE_MAX, Life, Line, Standing, StoreError, trouble::Trouble};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, atomic::Ordering},

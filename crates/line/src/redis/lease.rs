@@ -3,7 +3,7 @@
 //! number is lower than one it has seen.
 
 use super::{keys::Keys, script::Shared};
-use crate::queue::Leadership;
+use crate::Leadership;
 use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
 use redis::{RedisError, RedisResult, Script};
 use std::{

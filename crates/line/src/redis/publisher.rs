@@ -12,7 +12,7 @@ use super::{
     recent::Recent,
     tokens::{self, TokenChanges},
 };
-use crate::queue::QueueError;
+use crate::QueueError;
 use frontrow_domain::{
     id::{ReservationId, RoomId},
     queue::Token,
@@ -433,7 +433,7 @@ impl Telling {
 #[cfg(test)]
 mod tests {
     use super::{super::frames::Body, *};
-    use crate::queue::view::tests::START;
+    use crate::view::tests::START;
     use frontrow_domain::id::{Position, TokenId, UserId};
 
     const INSTANCE: Uuid = Uuid::from_u128(1);

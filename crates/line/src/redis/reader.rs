@@ -7,7 +7,7 @@ use super::{
     link::{Blocking, Link, Reach},
     publisher::stream,
 };
-use crate::queue::{
+use crate::{
     QueueError,
     memory::{Source, Taken},
     view::deltas,

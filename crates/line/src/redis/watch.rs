@@ -12,16 +12,14 @@ use super::{
     reader::FromEnd,
     tokens::{self, TokenChanges},
 };
-use crate::{
-    clock::Ids,
-    queue::QueueError,
-    store::{Page, StoreError},
-};
+use crate::QueueError;
+use frontrow_clock::Ids;
 use frontrow_domain::{
     id::{Position, RoomId},
     queue::Token,
     time::Time,
 };
+use frontrow_storage::{Page, StoreError};
 use redis::Script;
 use std::{
     collections::BTreeSet,

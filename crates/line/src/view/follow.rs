@@ -6,7 +6,6 @@ use super::{
     live::{Entry, Live},
     pace::{Held, Pace},
 };
-use crate::store::Line;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     queue::{Gate, Room, Token, TokenStatus},
@@ -14,6 +13,7 @@ use frontrow_domain::{
     time::Time,
     world::Changes,
 };
+use frontrow_storage::Line;
 use std::{
     collections::BTreeMap,
     sync::{

@@ -1,5 +1,4 @@
 use super::*;
-use crate::store::Line;
 use frontrow_domain::{
     command::{Command, Request, RoomChange},
     id::{RoomId, TokenId, UserId},
@@ -8,15 +7,16 @@ use frontrow_domain::{
     user::Caller,
     world::Changes,
 };
+use frontrow_storage::Line;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-pub(in crate::queue) const START: Time = Time::from_micros(1_900_000_000_000_000);
+pub(crate) const START: Time = Time::from_micros(1_900_000_000_000_000);
 
 /// What may happen to a line. Numbers pick a user.
 #[derive(Debug, Clone)]
-pub(in crate::queue) enum Event {
+pub(crate) enum Event {
     Join(u8),
     Leave(u8),
     Activate(u8),
@@ -27,7 +27,7 @@ pub(in crate::queue) enum Event {
     Later(i64),
 }
 
-pub(in crate::queue) fn event() -> impl Strategy<Value = Event> {
+pub(crate) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => any::<u8>().prop_map(Event::Join),
         2 => any::<u8>().prop_map(Event::Leave),
@@ -44,7 +44,7 @@ fn caller(user: u8) -> Caller {
     Caller::Buyer(UserId(Uuid::from_u128(u128::from(user % 64) + 1)))
 }
 
-pub(in crate::queue) fn request(model: &Model, event: &Event) -> Option<Request> {
+pub(crate) fn request(model: &Model, event: &Event) -> Option<Request> {
     let own = |user: u8| {
         let user_id = caller(user).user_id();
         model.tokens.values().rev().find(|token| Some(token.user_id) == user_id).map(|token| token.id)
@@ -80,7 +80,7 @@ const fn set(change: RoomChange) -> Command {
     Command::SetRoom { room_id: RoomId::HOUSE, change }
 }
 
-pub(in crate::queue) fn line(model: &Model, now: Time) -> Line {
+pub(crate) fn line(model: &Model, now: Time) -> Line {
     Line {
         room: model.rooms[&RoomId::HOUSE].clone(),
         highest: model.highest.get(&RoomId::HOUSE).copied().unwrap_or(Position(0)),

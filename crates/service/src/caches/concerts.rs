@@ -1,8 +1,8 @@
 //! Concerts in memory, so that a request for a seat costs no look-up of its concert.
 
-use crate::store::{Sharing, Store, StoreError};
 use async_trait::async_trait;
 use frontrow_domain::{concert::Concert, id::ConcertId, world::Changes};
+use frontrow_storage::{Sharing, Store, StoreError};
 use std::{
     collections::HashMap,
     sync::{

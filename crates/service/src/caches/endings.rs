@@ -2,11 +2,11 @@
 //! them too, and it never knows why a token ended. So the row is looked at before a client is told that its place is
 //! gone: a bounded number of looks at a time, and one for each token within a short time.
 
-use crate::store::{Store, StoreError};
 use frontrow_domain::{
     id::TokenId,
     queue::{EndReason, Token, can_expire},
 };
+use frontrow_storage::{Store, StoreError};
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},

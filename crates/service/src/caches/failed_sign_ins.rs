@@ -1,7 +1,7 @@
 //! Sign-ins to operators' accounts that failed. They are counted, and a worker writes one line a minute and account into
 //! the audit log: guessing passwords is no way to fill it, and no answer takes longer for an operator's account.
 
-use super::{BoxOffice, Stop};
+use crate::office::{BoxOffice, Stop};
 use frontrow_domain::{command::Command, id::UserId, user::Caller};
 use std::{
     collections::BTreeMap,

@@ -11,12 +11,10 @@ mod hall;
 
 pub use forms::{CompactMap, FullMap, MapBlock, MapForm, MapSeat};
 
-use crate::{
-    gzip,
-    store::{Sharing, Store, StoreError},
-};
+use crate::gzip;
 use bytes::Bytes;
 use frontrow_domain::{id::ConcertId, world::Changes};
+use frontrow_storage::{Sharing, Store, StoreError};
 use hall::Hall;
 use std::{
     cmp::Reverse,

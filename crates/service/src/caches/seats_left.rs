@@ -1,9 +1,9 @@
 //! How many seats concerts have left, for lists that many look at: counted by one query for all concerts of a page, and
 //! not again while nothing can have changed.
 
-use crate::store::{SeatCounts, Sharing, Store, StoreError};
 use async_trait::async_trait;
 use frontrow_domain::{id::ConcertId, seen::GOOD_FOR, world::Changes};
+use frontrow_storage::{SeatCounts, Sharing, Store, StoreError};
 use std::{
     collections::HashMap,
     sync::{

@@ -1,12 +1,12 @@
 //! Signed-in sessions, remembered for a moment so that a request costs no look-up.
 
-use crate::store::Sharing;
 use frontrow_domain::{
     id::UserId,
     time::{Span, Time},
     user::Session,
     world::Changes,
 };
+use frontrow_storage::Sharing;
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},

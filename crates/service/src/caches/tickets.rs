@@ -1,14 +1,14 @@
 //! The seats of reservations in words, for answers. A row says its seat by number; what stands on the ticket is joined
 //! when it is read.
 
-use super::{BoxOffice, Stop};
-use crate::store::TicketPlace;
+use crate::office::{BoxOffice, Stop};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, ReservationId, SeatId},
     seat::{Seat, SeatLabel},
     world::Changes,
 };
+use frontrow_storage::TicketPlace;
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{Arc, PoisonError, RwLock},

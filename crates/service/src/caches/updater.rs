@@ -1,12 +1,6 @@
 //! What an instance keeps in memory, and how it hears of changes.
 
-use crate::{
-    engine::Follower,
-    flow::Followers,
-    metrics::Metrics,
-    queue::Queue,
-    store::{Life, Line, Sharing, Standing, Store, UNSETTLED_FOR},
-};
+use crate::{engine::Follower, metrics::Metrics, office::Followers};
 use async_trait::async_trait;
 use frontrow_domain::{
     id::{Position, TokenId},
@@ -14,6 +8,8 @@ use frontrow_domain::{
     time::Time,
     world::Changes,
 };
+use frontrow_line::Queue;
+use frontrow_storage::{Life, Line, Sharing, Standing, Store, UNSETTLED_FOR};
 use std::{sync::Arc, time::Instant};
 use tokio::{sync::Mutex, task::JoinSet};
 
@@ -21,7 +17,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 const LINES_AT_ONCE: usize = 4;
 
 /// Everything in memory that follows the commits.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,
     followers: Arc<Followers>,
@@ -31,7 +27,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(
+    pub(crate) fn new(
         store: &Arc<dyn Store>,
         queue: &Arc<dyn Queue>,
         followers: &Arc<Followers>,
@@ -48,7 +44,7 @@ impl Memory {
 
     /// Lays the lines and the holds' deadlines from their rows. Rooms in which nothing lives come with one query; of the
     /// others some are read at a time.
-    pub(super) async fn lay(&self) -> anyhow::Result<()> {
+    pub(crate) async fn lay(&self) -> anyhow::Result<()> {
         let standings = self.store.standings().await?;
         let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Quiet);
         let mut rooms: Vec<_> = busy.iter().map(|one| one.room.room_id).collect();
@@ -156,13 +152,15 @@ fn count(metrics: &Metrics, changes: &Changes) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, queue::memory::MemoryQueue, store::memory::MemoryStore};
+    use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, Request},
         id::{RoomId, UserId},
         rules::Rules,
         user::Caller,
     };
+    use frontrow_line::memory::MemoryQueue;
+    use frontrow_storage::memory::MemoryStore;
     use std::time::Duration;
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Whether the store takes commits.
 
-use crate::store::StoreError;
+use frontrow_storage::StoreError;
 use std::sync::{Mutex, PoisonError};
 
 /// What the last commit and the last probe tell of the store.
@@ -65,7 +65,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::{Health, News, SharedHealth};
-    use crate::store::StoreError;
+    use frontrow_storage::StoreError;
 
     #[test]
     fn an_outage_is_news_once_and_so_is_its_end() {

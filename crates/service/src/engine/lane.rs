@@ -4,12 +4,9 @@ use super::{
     Fault, Follower, Job, QUEUED_MAX, Reply,
     health::{News, SharedHealth},
 };
-use crate::{
-    metrics::Metrics,
-    store::{Committed, Store, StoreError},
-    trouble::Trouble,
-};
+use crate::metrics::Metrics;
 use frontrow_domain::command::{Answer, Request};
+use frontrow_storage::{Committed, Store, StoreError, trouble::Trouble};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -333,9 +330,9 @@ mod tests {
 
     #[test]
     fn contention_is_answered_as_overload_and_leaves_the_instance_healthy() {
-        let (clock, rules) = (crate::clock::Clock::System, frontrow_domain::rules::Rules::default());
+        let (clock, rules) = (frontrow_clock::Clock::System, frontrow_domain::rules::Rules::default());
         let lane = Lane {
-            store: Arc::new(crate::store::memory::MemoryStore::new(clock, rules, 1)),
+            store: Arc::new(frontrow_storage::memory::MemoryStore::new(clock, rules, 1)),
             metrics: Arc::new(Metrics::new()),
             follower: Arc::new(Nothing),
             health: Arc::new(SharedHealth::default()),

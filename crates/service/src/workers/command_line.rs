@@ -1,11 +1,9 @@
 //! Follows what the command line changes in a database that this process serves alone.
 
 use super::{command, rest};
-use crate::{
-    flow::BoxOffice,
-    store::{Page, StoreError},
-};
+use crate::office::BoxOffice;
 use frontrow_domain::{command::Command, id::AuditId};
+use frontrow_storage::{Page, StoreError};
 use std::{sync::Arc, time::Duration};
 
 /// How often a database that this process has alone is asked whether the command line has changed it.
@@ -67,20 +65,18 @@ impl Elsewhere {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Clock,
-        store::sqlite::SqliteStore,
-        workers::{
-            lines::move_line,
-            testing::{Place, START, ask, join, open},
-        },
+    use crate::workers::{
+        lines::move_line,
+        testing::{Place, START, ask, join, open},
     };
+    use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Erasure, Proof, Worth},
         id::{Position, RoomId, TokenId},
         queue::Fence,
         user::Caller,
     };
+    use frontrow_storage::sqlite::SqliteStore;
 
     #[tokio::test]
     async fn what_an_erasure_beside_the_server_ends_leaves_no_ghost_in_a_line() {

@@ -1,12 +1,13 @@
 //! Gives back the seats of holds that are over.
 
 use super::{command, rest};
-use crate::{flow::BoxOffice, store::Sharing, trouble::Trouble};
+use crate::office::BoxOffice;
 use frontrow_domain::{
     command::{Command, Outcome},
     rules::HOLDS_PER_SWEEP_MAX,
     time::{Span, Time},
 };
+use frontrow_storage::{Sharing, trouble::Trouble};
 use std::{sync::Arc, time::Duration};
 
 /// How often due holds are swept.
@@ -95,12 +96,10 @@ async fn recover_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Clock,
-        store::{Page, ReservationFilter, memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{Place, START, hold_five, open},
-    };
+    use crate::workers::testing::{Place, START, hold_five, open};
+    use frontrow_clock::Clock;
     use frontrow_domain::{id::ReservationId, reservation::ReservationStatus};
+    use frontrow_storage::{Page, ReservationFilter, memory::MemoryStore, sqlite::SqliteStore};
 
     async fn pending(office: &BoxOffice) -> Vec<ReservationId> {
         let filter = ReservationFilter { status: Some(ReservationStatus::Pending), ..ReservationFilter::default() };

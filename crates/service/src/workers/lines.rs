@@ -1,13 +1,7 @@
 //! Moves the lines: offers turns, and ends what is late. Each line moves by itself, so that none waits for another.
 
 use super::try_command;
-use crate::{
-    engine::Fault,
-    flow::BoxOffice,
-    metrics::Leads,
-    queue::{Leadership, view::RoomView},
-    store::Sharing,
-};
+use crate::{engine::Fault, metrics::Leads, office::BoxOffice};
 use frontrow_domain::{
     command::{Command, Outcome},
     id::RoomId,
@@ -15,6 +9,8 @@ use frontrow_domain::{
     rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
+use frontrow_line::{Leadership, view::RoomView};
+use frontrow_storage::Sharing;
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -250,17 +246,15 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Comman
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Clock,
-        store::memory::MemoryStore,
-        workers::testing::{Place, START, ask, join, join_in, open, own_room},
-    };
+    use crate::workers::testing::{Place, START, ask, join, join_in, open, own_room};
+    use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{ConcertChange, RoomChange},
         concert::ConcertStatus,
         id::{ConcertId, Position, TokenId},
         user::Caller,
     };
+    use frontrow_storage::memory::MemoryStore;
 
     #[tokio::test]
     async fn a_line_moves_on_until_there_is_no_more_to_do() {

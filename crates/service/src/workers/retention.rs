@@ -1,11 +1,12 @@
 //! Removes rows that are over, and erases idle accounts, in small rounds and while nothing else is to be done.
 
 use super::rest;
-use crate::{flow::BoxOffice, store::Page};
+use crate::office::BoxOffice;
 use frontrow_domain::{
     retention::Leftover,
     time::{Span, Time},
 };
+use frontrow_storage::Page;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -141,11 +142,8 @@ async fn erase_idle_since(office: &BoxOffice, before: Time, part: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Clock,
-        store::{memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{Place, RETENTION, START, ask, join, open, own_room},
-    };
+    use crate::workers::testing::{Place, RETENTION, START, ask, join, open, own_room};
+    use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, Proof, Worth},
         id::UserId,
@@ -153,6 +151,7 @@ mod tests {
         rules::LIVE_PER_ERASURE_MAX,
         user::{Caller, Role, Session, User, UserStatus},
     };
+    use frontrow_storage::{memory::MemoryStore, sqlite::SqliteStore};
     use std::path::Path;
     use uuid::Uuid;
 

@@ -2,14 +2,10 @@
 
 use super::{Retention, lines::move_line};
 use crate::{
-    clock::{Clock, Ids},
-    flow::{
-        BoxOffice, DemoAccounts,
-        open::{self, Loading, OfficeParts, OfficeSettings},
-    },
-    queue::{memory::MemoryQueue, token::Keyring},
-    store::Store,
+    office::{BoxOffice, DemoAccounts},
+    open::{self, Loading, OfficeParts, OfficeSettings},
 };
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
@@ -20,6 +16,9 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
+use frontrow_line::memory::MemoryQueue;
+use frontrow_signing::Keyring;
+use frontrow_storage::Store;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

@@ -2,12 +2,7 @@
 //! no turn can come any more.
 
 use super::{command, rest};
-use crate::{
-    engine::Health,
-    flow::BoxOffice,
-    store::{Page, StoreError},
-    trouble::Trouble,
-};
+use crate::{engine::Health, office::BoxOffice};
 use frontrow_domain::{
     command::{Command, Outcome},
     concert::{Concert, LATE_SALES},
@@ -15,6 +10,7 @@ use frontrow_domain::{
     rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
+use frontrow_storage::{Page, StoreError, trouble::Trouble};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How often the store is asked for cancelled concerts that are not wound up.
@@ -149,11 +145,8 @@ async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Clock,
-        store::{memory::MemoryStore, sqlite::SqliteStore},
-        workers::testing::{Place, START, ask, hold_five, join_in, open, own_room},
-    };
+    use crate::workers::testing::{Place, START, ask, hold_five, join_in, open, own_room};
+    use frontrow_clock::Clock;
     use frontrow_domain::{
         command::ConcertChange,
         concert::{ConcertStatus, LINE_KEPT},
@@ -165,6 +158,7 @@ mod tests {
         seat::{NewSeat, SeatLabel},
         user::Caller,
     };
+    use frontrow_storage::{memory::MemoryStore, sqlite::SqliteStore};
     use uuid::Uuid;
 
     #[tokio::test]
@@ -201,7 +195,7 @@ mod tests {
         let history = office.store.history(user_id, Page { after: None, limit: 100 }).await.unwrap();
         let refunds = history.iter().filter(|entry| entry.kind == PointKind::Refund);
         assert_eq!((refunds.count(), history[0].balance_after), (5, Money::new(5)));
-        let report = crate::check::sqlite::run(&path).await.unwrap();
+        let report = frontrow_storage::check::sqlite::run(&path).await.unwrap();
         assert!(report.is_clean(), "{report}");
 
         let page = Page { after: None, limit: 10 };

@@ -4,7 +4,7 @@ use super::{
     Finding, Journal, Report,
     invariants::{COUNTS, INVARIANTS},
 };
-use crate::store::{
+use crate::{
     LATE_MAX,
     migrate::POSTGRES_GUARDS,
     postgres::{

@@ -4,7 +4,7 @@ use super::{
     Finding, Journal, Report,
     invariants::{COUNTS, INVARIANTS},
 };
-use crate::store::sqlite::SqliteStore;
+use crate::sqlite::SqliteStore;
 use anyhow::Context as _;
 use rusqlite::Connection;
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::{
     error,
     reads::in_time,
 };
-use crate::store::{Company, Instance, Sharing, StoreError};
+use crate::{Company, Instance, Sharing, StoreError};
 use tokio_postgres::{Error, Row, types::Type};
 
 /// What a connection is called that belongs to no instance that serves.

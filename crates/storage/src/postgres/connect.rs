@@ -1,7 +1,7 @@
 //! The connections: how they are made, what is set on each, and how statements are sent through them.
 
 use super::{company, error, tls};
-use crate::store::{Instance, StoreError};
+use crate::{Instance, StoreError};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
 use std::{
     fmt::Write as _,
@@ -71,7 +71,7 @@ pub enum Statements {
 
 /// A transaction that waits for its client this long is ended by the server: the client is gone.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
-/// A whole transaction, where the server can tell (from version 17 on): below [`crate::store::LATE_MAX`].
+/// A whole transaction, where the server can tell (from version 17 on): below [`crate::LATE_MAX`].
 const TRANSACTION: Duration = Duration::from_secs(9);
 /// How often the server looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);

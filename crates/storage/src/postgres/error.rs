@@ -1,6 +1,6 @@
 //! What an error of `PostgreSQL` means for the caller.
 
-use crate::store::StoreError;
+use crate::StoreError;
 use deadpool_postgres::PoolError;
 use std::error::Error as _;
 use tokio_postgres::{Error, error::Severity};

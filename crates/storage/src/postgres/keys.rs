@@ -1,12 +1,10 @@
 //! The keys that sign queue tokens, kept in the database where all instances find them.
 
 use super::{connect::Settings, error, tool::Tool};
-use crate::{
-    clock::Ids,
-    queue::token::{KeyError, Keyring},
-    store::StoreError,
-};
+use crate::StoreError;
+use frontrow_clock::Ids;
 use frontrow_domain::time::Span;
+use frontrow_signing::{KeyError, Keyring};
 use tokio_postgres::types::Type;
 
 /// How many keys a rotation leaves: tokens signed with an older one are refused from then on.

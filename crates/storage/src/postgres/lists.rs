@@ -9,7 +9,7 @@ use super::{
     },
     search::{certain_part, may_contain},
 };
-use crate::store::{
+use crate::{
     ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter, StoreError, filter::contains,
     words::Word,
 };

@@ -11,7 +11,7 @@ use super::{
     error,
     rows::time,
 };
-use crate::store::StoreError;
+use crate::StoreError;
 use arc_swap::ArcSwap;
 use frontrow_domain::{
     outage::{OUTAGE_MIN, OUTAGES_MAX, Outage, Outages},
@@ -294,7 +294,7 @@ impl Pulse {
         result
     }
 
-    /// Goes on after a start or a failure: see [`Store::resume`](crate::store::Store::resume).
+    /// Goes on after a start or a failure: see [`Store::resume`](crate::Store::resume).
     ///
     /// # Errors
     /// Nothing was lengthened, except after [`StoreError::Unknown`].

@@ -12,8 +12,7 @@ use super::{
     },
 };
 use crate::{
-    store::{DoorLine, LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError, TicketPlace},
-    trouble::Trouble,
+    DoorLine, LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError, TicketPlace, trouble::Trouble,
 };
 use frontrow_domain::{
     concert::Concert,

@@ -1,6 +1,6 @@
 //! How a row of `PostgreSQL` is read.
 
-use crate::store::{DoorLine, Remnant, TicketPlace, rows::readers, words::Word};
+use crate::{DoorLine, Remnant, TicketPlace, rows::readers, words::Word};
 use frontrow_domain::{
     concert::Concert,
     id::{
@@ -103,8 +103,9 @@ macro_rules! audit_columns {
     };
 }
 
-pub(super) use crate::store::rows::{
+pub(super) use crate::rows::{
     concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, user_columns,
 };
-pub(super) use {audit_columns, token_columns};
+pub(super) use audit_columns;
+pub(super) use token_columns;

@@ -13,7 +13,7 @@ use super::{
     statements as sql,
     tuples::{TupleId, Tuples},
 };
-use crate::store::words::Word;
+use crate::words::Word;
 use frontrow_domain::{
     concert::Concert,
     id::{PaymentId, ReservationId, RoomId, TokenId},

@@ -6,12 +6,10 @@ use super::{
     tool::PLAN_FREELY,
 };
 use crate::{
-    clock::{Clock, check_skew, skew},
-    store::{
-        StoreError,
-        migrate::{self, Migration},
-    },
+    StoreError,
+    migrate::{self, Migration},
 };
+use frontrow_clock::{Clock, check_skew, skew};
 use frontrow_domain::{
     id::RoomId,
     time::{Span, Time},

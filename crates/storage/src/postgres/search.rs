@@ -1,6 +1,6 @@
 //! Text that is looked for: what the server can leave out before the program looks itself.
 //!
-//! The program decides, by [`crate::store::filter`]: what "in any case" means must not depend on the server's version
+//! The program decides, by [`crate::filter`]: what "in any case" means must not depend on the server's version
 //! or locale. The server only spares it most of the rows that cannot match.
 
 /// A part of the text wanted, which is [folded](frontrow_domain::text::folded), that stands as it is in every text that contains

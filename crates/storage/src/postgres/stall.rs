@@ -8,7 +8,7 @@ use super::{
     connect::{Pool, Statement},
     reads::rows_of,
 };
-use crate::store::StoreError;
+use crate::StoreError;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_postgres::{Error, Row, types::Type};

@@ -1,6 +1,6 @@
 //! Encryption between this program and the database.
 
-use crate::store::StoreError;
+use crate::StoreError;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{

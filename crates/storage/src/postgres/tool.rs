@@ -5,7 +5,7 @@ use super::{
     connect::{Pool, Session, Settings},
     error, schema,
 };
-use crate::store::StoreError;
+use crate::StoreError;
 use tokio_postgres::{Client, Error, Row};
 
 /// What keeps a sale moving would end a tool's work. Not every version has every setting.
@@ -49,7 +49,7 @@ impl Tool {
     /// # Errors
     /// As for a store that is opened.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        schema::migrate(&self.pool, crate::store::migrate::POSTGRES).await
+        schema::migrate(&self.pool, crate::migrate::POSTGRES).await
     }
 
     /// Checks that the database is one of ours, with the tables of this version.
@@ -66,12 +66,12 @@ impl Tool {
         let version = "SELECT coalesce(max(version), 0) FROM frontrow_schema";
         let rows = work.client().query_typed(version, &[]).await.map_err(|failure| error::of_work(&failure))?;
         let version: i64 = rows.first().map_or(0, |row| row.try_get(0).unwrap_or(0));
-        let steps = crate::store::migrate::POSTGRES;
-        match crate::store::migrate::pending(steps, version)?.count() {
+        let steps = crate::migrate::POSTGRES;
+        match crate::migrate::pending(steps, version)?.count() {
             0 => Ok(()),
             _ => Err(StoreError::Misfit(format!(
                 "its schema has version {version}, this program needs {}: run `frontrow migrate`",
-                crate::store::migrate::latest(steps)
+                crate::migrate::latest(steps)
             ))),
         }
     }

@@ -12,7 +12,7 @@ use super::{
     upkeep,
     wanted::Wanted,
 };
-use crate::store::{Committed, StoreError};
+use crate::{Committed, StoreError};
 use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, outage::Outage, rules::Rules, world::World};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

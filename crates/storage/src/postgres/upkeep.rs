@@ -6,7 +6,7 @@ use super::{
     outage::{self, Pulse},
     reads::{TRIES, in_time, no_answer},
 };
-use crate::store::StoreError;
+use crate::StoreError;
 use frontrow_domain::{retention::Leftover, time::Time};
 use tokio::time::timeout;
 use tokio_postgres::{Error, types::Type};

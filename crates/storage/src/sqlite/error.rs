@@ -1,6 +1,6 @@
 //! What an error of `SQLite` means for the caller.
 
-use crate::store::{Damage, StoreError};
+use crate::{Damage, StoreError};
 use rusqlite::{Error, ErrorCode};
 
 /// Of anything before the commit: nothing was saved.

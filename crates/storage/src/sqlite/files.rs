@@ -5,7 +5,7 @@
 //! found once holds until the program is started again.
 
 use super::error;
-use crate::store::{Damage, StoreError};
+use crate::{Damage, StoreError};
 use rusqlite::Error;
 use std::{
     fs::Metadata,

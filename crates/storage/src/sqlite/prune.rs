@@ -155,7 +155,7 @@ pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::{ANSWERS, ENDED, FIRST_ENDED, HIGHEST, RESERVATIONS, SESSIONS};
-    use crate::store::sqlite::schema;
+    use crate::sqlite::schema;
     use frontrow_domain::time::Time;
     use std::time::Duration;
 

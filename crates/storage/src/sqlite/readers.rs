@@ -1,7 +1,7 @@
 //! The connections that read.
 
 use super::{error, files::Files, reads, schema};
-use crate::store::{Damage, StoreError};
+use crate::{Damage, StoreError};
 use rusqlite::Connection;
 use std::{
     path::PathBuf,

@@ -4,11 +4,11 @@ use super::rows::{
     self, Word, concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns,
     room_columns, seat_columns, time, token_columns, user_columns,
 };
-use crate::clock::JUMP_MIN;
-use crate::store::{
+use crate::{
     ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter,
     SeatCounts, Standing, TicketPlace, filter,
 };
+use frontrow_clock::JUMP_MIN;
 use frontrow_domain::{
     concert::Concert,
     id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},

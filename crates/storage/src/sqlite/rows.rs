@@ -1,7 +1,7 @@
 //! How a row of `SQLite` is read.
 
-pub(super) use crate::store::words::Word;
-use crate::store::{DoorLine, Remnant, TicketPlace, rows::readers};
+pub(super) use crate::words::Word;
+use crate::{DoorLine, Remnant, TicketPlace, rows::readers};
 use frontrow_domain::{
     concert::Concert,
     id::{
@@ -61,7 +61,7 @@ macro_rules! token_columns {
     };
 }
 
-pub(super) use crate::store::rows::{
+pub(super) use crate::rows::{
     concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, user_columns,
 };

@@ -1,7 +1,7 @@
 //! Opens a database file: checks that it is one of ours, brings its schema up to date, puts in what must be there.
 
 use super::{error, save};
-use crate::store::{StoreError, migrate};
+use crate::{StoreError, migrate};
 use frontrow_domain::{id::RoomId, queue::Room, time::Time};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior};
 use std::{path::Path, time::Duration};

@@ -11,13 +11,11 @@ use super::{
     save, schema,
 };
 use crate::{
-    clock::{Clock, JUMP_MIN},
-    store::{
-        Committed, Damage, StoreError,
-        noted::{Noted, silent_too_long},
-    },
+    Committed, Damage, StoreError,
+    noted::{Noted, silent_too_long},
 };
 use arc_swap::ArcSwap;
+use frontrow_clock::{Clock, JUMP_MIN};
 use frontrow_domain::{
     command::{Keys, Request},
     decide::decide_all,

@@ -1,7 +1,7 @@
 //! The rows of a `SQLite` file, table by table and part by part.
 
 use super::tables::{TABLES, Table};
-use crate::store::{StoreError, sqlite::SqliteStore};
+use crate::{StoreError, sqlite::SqliteStore};
 use rusqlite::Connection;
 use std::sync::Arc;
 use tokio::{

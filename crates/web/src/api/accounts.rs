@@ -1,6 +1,6 @@
 //! What operators do about buyers' accounts: lock, unlock, and a way back in.
 
-use crate::http::{
+use crate::edge::{
     auth::OperatorOnly,
     extract::PathId,
     idempotency::IdempotencyKey,

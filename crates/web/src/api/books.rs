@@ -1,18 +1,15 @@
 //! What operators see and correct of users' money, and who sits where.
 
 use crate::{
-    door_list,
-    flow::Adjusted,
-    http::{
+    api::points::{Balance, checked_reference},
+    edge::{
         auth::{OperatorOnly, OperatorOrService},
         extract::{Cursor, JsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
-        points::{Balance, checked_reference},
         problem::HttpResult,
         reply::{List, PageQuery, json, next_page, page, replayed},
         state::Shared,
     },
-    store::DebtFilter,
 };
 use axum::{
     Json,
@@ -31,6 +28,8 @@ use frontrow_domain::{
     text::checked_text,
     user::User,
 };
+use frontrow_service::{door_list, office::Adjusted};
+use frontrow_storage::DebtFilter;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};

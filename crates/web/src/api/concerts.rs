@@ -1,24 +1,24 @@
 //! Concerts and their seats.
 
-use crate::{
-    http::{
-        auth::PublicRead,
-        extract::{Cursor, Limit, PathId, QueryParams},
-        kept::{self, Form, Fresh, PACKED_LEN_MIN},
-        limit::LIST_COST,
-        problem::{HttpResult, Problem},
-        reply::{List, next_page, page},
-        state::Shared,
-    },
-    local,
-    seatmap::{CompactMap, FullMap, MapForm},
-    store::{ConcertFilter, ConcertPlace, SeatCounts},
+use crate::edge::{
+    auth::PublicRead,
+    extract::{Cursor, Limit, PathId, QueryParams},
+    kept::{self, Form, Fresh, PACKED_LEN_MIN},
+    limit::LIST_COST,
+    problem::{HttpResult, Problem},
+    reply::{List, next_page, page},
+    state::Shared,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
 use frontrow_domain::{
     concert::{Concert, ConcertStatus},
     id::ConcertId,
 };
+use frontrow_service::{
+    caches::seatmap::{CompactMap, FullMap, MapForm},
+    local,
+};
+use frontrow_storage::{ConcertFilter, ConcertPlace, SeatCounts};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -1,6 +1,6 @@
 //! `/docs`: the API's reference and a place to try it, from `/openapi.json`, with nothing fetched from elsewhere.
 
-use crate::http::{
+use crate::edge::{
     extract::PathText,
     kept::Document,
     problem::{HttpResult, Problem, codes},

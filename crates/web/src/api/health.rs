@@ -1,13 +1,8 @@
 //! What those who run the server ask: is it alive, is it ready, how is it doing.
 
-use crate::{
-    gzip,
-    http::{
-        kept::{self, PACKED_LEN_MIN},
-        state::Shared,
-    },
-    metrics::MetricsFormat,
-    store::Sharing,
+use crate::edge::{
+    kept::{self, PACKED_LEN_MIN},
+    state::Shared,
 };
 use axum::{
     extract::State,
@@ -15,16 +10,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use frontrow_domain::time::Span;
+use frontrow_service::{gzip, metrics::MetricsFormat};
+use frontrow_storage::Sharing;
 
 /// 200 while the process serves at all.
-pub(super) async fn alive() -> &'static str {
+pub(crate) async fn alive() -> &'static str {
     "alive\n"
 }
 
 /// 200 while the store can be written, is sound and agrees about the time, 503 with the reason while not. Redis away is no
 /// reason: buyers go on. Nor is a machine whose clock is wrong, against which time is held. Both are said all the same,
 /// each with a code and in words that are for everybody: errors as they came are in the log.
-pub(super) async fn ready(State(app): State<Shared>) -> Response {
+pub(crate) async fn ready(State(app): State<Shared>) -> Response {
     let office = &app.office;
     if let Err(reason) = office.check_ready() {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason} ({})\n", reason.code())).into_response();
@@ -39,7 +36,7 @@ pub(super) async fn ready(State(app): State<Shared>) -> Response {
 }
 
 /// The metrics, in the format that is asked for.
-pub(super) async fn metrics(State(app): State<Shared>, request: HeaderMap) -> Response {
+pub(crate) async fn metrics(State(app): State<Shared>, request: HeaderMap) -> Response {
     let office = &app.office;
     office.count_rooms();
     office.metrics.corrupt_reads(office.store.corrupt_reads());
@@ -81,7 +78,7 @@ fn asked_for(accept: Option<&str>) -> MetricsFormat {
 }
 
 /// The `OpenAPI` document.
-pub(super) async fn document(State(app): State<Shared>, headers: HeaderMap) -> Response {
+pub(crate) async fn document(State(app): State<Shared>, headers: HeaderMap) -> Response {
     app.document.answer(&headers)
 }
 

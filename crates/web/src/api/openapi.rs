@@ -5,17 +5,15 @@ mod examples;
 mod headers;
 mod problems;
 
-use crate::{
-    flow::DemoAccounts,
-    http::problem::{
-        MEDIA_TYPE,
-        codes::{self, Definition},
-    },
+use crate::edge::problem::{
+    MEDIA_TYPE,
+    codes::{self, Definition},
 };
 use frontrow_domain::{
     rules::SEATS_PER_OPERATOR_COMMAND_MAX,
     text::{LABEL_PATTERN, TEXT_PATTERN},
 };
+use frontrow_service::office::DemoAccounts;
 use serde_json::{Value, json};
 use utoipa::openapi::{Info, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 
@@ -458,7 +456,7 @@ mod tests {
 
     #[test]
     fn every_operation_lists_its_errors_and_every_list_is_an_operations() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         let mut seen = Vec::new();
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {
@@ -586,7 +584,7 @@ mod tests {
     #[test]
     fn every_example_is_of_its_schema() {
         for accounts in [DemoAccounts::Refused, DemoAccounts::Open] {
-            let document = crate::http::api_document(accounts);
+            let document = crate::api::document(accounts);
             let mut count = 0;
             examples(&document, &mut |schema, example| {
                 count += 1;
@@ -609,7 +607,7 @@ mod tests {
 
     #[test]
     fn every_example_is_a_state_that_can_be() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         let mut kinds = std::collections::BTreeMap::new();
         let mut check = |example: &Map<String, Value>| {
             let has = |name: &str| example.contains_key(name);
@@ -681,7 +679,7 @@ mod tests {
 
     #[test]
     fn a_list_is_of_rows_that_have_a_name() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         let schemas = document["components"]["schemas"].as_object().unwrap();
         let lists: Vec<_> = schemas.iter().filter(|(name, _)| name.starts_with("List_")).collect();
         assert!(lists.len() >= 8);
@@ -693,7 +691,7 @@ mod tests {
 
     #[test]
     fn what_a_schema_takes_is_what_the_server_takes() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         let schemas = &document["components"]["schemas"];
         let fits = |name: &str, value: &Value| misfit(&schemas[name], value, &document).is_none();
         for good in [json!({ "seat_id": 40 }), json!({ "seat_ids": [40, 8] })] {
@@ -744,7 +742,7 @@ mod tests {
 
     #[test]
     fn every_call_of_a_user_says_that_the_service_key_is_refused() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {
                 let codes = &operation["responses"]["403"]["content"][MEDIA_TYPE]["examples"];
@@ -761,8 +759,8 @@ mod tests {
 
     #[test]
     fn the_polling_interval_that_the_guides_tell_is_the_one_that_clients_are_told() {
-        use crate::queue::view::POLL_TOLD_MS;
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        use frontrow_line::view::POLL_TOLD_MS;
+        let document = crate::api::document(DemoAccounts::Refused);
         let told = &document["components"]["schemas"]["QueuePosition"]["properties"]["poll_after_ms"];
         assert_eq!(
             [told["minimum"].as_i64(), told["maximum"].as_i64()],
@@ -771,9 +769,9 @@ mod tests {
         let seconds = |millis: i64| format!("{}.{}", millis / 1_000, millis % 1_000 / 100).replace(".0", "");
         let (least, most) = (seconds(*POLL_TOLD_MS.start()), seconds(*POLL_TOLD_MS.end()));
         let guides = [
-            (include_str!("../../docs/api.md"), format!("{least} to {most} seconds")),
-            (include_str!("../../docs/cluster.md"), format!("{least} to {most} seconds")),
-            (include_str!("../../docs/api.ko.md"), format!("{least}초에서 {most}초")),
+            (include_str!("../../../../docs/api.md"), format!("{least} to {most} seconds")),
+            (include_str!("../../../../docs/cluster.md"), format!("{least} to {most} seconds")),
+            (include_str!("../../../../docs/api.ko.md"), format!("{least}초에서 {most}초")),
         ];
         for (guide, words) in guides {
             assert!(guide.contains(&words), "{words}");
@@ -782,7 +780,7 @@ mod tests {
 
     #[test]
     fn every_field_and_parameter_has_a_description_and_a_real_example() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         let mut fields = 0;
         walk(&document, "", &mut |path, node| {
             for (field, property) in node["properties"].as_object().into_iter().flatten() {
@@ -800,7 +798,7 @@ mod tests {
 
     #[test]
     fn every_body_has_an_example_and_every_answer_its_headers() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {
                 let id = &operation["operationId"];
@@ -840,7 +838,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         walk(&document, "", &mut |path, node| {
             if let Some(reference) = node["$ref"].as_str() {
                 let target = document.pointer(reference.trim_start_matches('#'));
@@ -851,7 +849,7 @@ mod tests {
 
     #[test]
     fn hold_and_pay_answer_with_one_or_a_list() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         for (path, one) in [("/api/v1/reservations", "Ticket"), ("/api/v1/payments", "Receipt")] {
             let media = &document["paths"][path]["post"]["responses"]["201"]["content"]["application/json"];
             let shapes = media["schema"]["oneOf"].as_array().unwrap();
@@ -867,20 +865,23 @@ mod tests {
         let joining = &document["paths"]["/api/v1/queue/tokens"]["post"]["requestBody"]["content"]["application/json"];
         assert_eq!(joining["example"], json!({ "concert_id": 1 }), "a body that may be left out is one shape");
         let signing_in = |accounts| {
-            let document = crate::http::api_document(accounts);
+            let document = crate::api::document(accounts);
             document["paths"]["/api/v1/sessions"]["post"]["requestBody"]["content"]["application/json"].clone()
         };
         assert_eq!(signing_in(DemoAccounts::Refused)["example"]["email"], "minji@example.com");
-        assert_eq!(signing_in(DemoAccounts::Open)["examples"]["buyer"]["value"]["email"], crate::demo::BUYER);
+        assert_eq!(
+            signing_in(DemoAccounts::Open)["examples"]["buyer"]["value"]["email"],
+            frontrow_service::demo::BUYER
+        );
         let shapes = document["components"]["schemas"]["SeatMap"]["oneOf"].as_array().unwrap();
         assert_eq!(shapes.len(), 2, "a seat map has two forms");
     }
 
     #[test]
     fn what_a_refusal_brings_is_in_the_schema_and_in_the_example_of_its_code() {
-        let document = crate::http::api_document(DemoAccounts::Refused);
+        let document = crate::api::document(DemoAccounts::Refused);
         let known = document["components"]["schemas"]["Problem"]["properties"].as_object().unwrap();
-        for (status, refusal) in crate::http::problem::tests::refusals() {
+        for (status, refusal) in crate::edge::problem::tests::refusals() {
             let example = problems::example(status, codes::find(refusal.code()).unwrap());
             for member in serde_json::to_value(&refusal).unwrap().as_object().unwrap().keys() {
                 assert!(known.contains_key(member), "{}: {member}", refusal.code());

@@ -1,21 +1,15 @@
 //! What operators do: concerts, seats, rooms, and finding and undoing what buyers did.
 
 use crate::{
-    bounded::list,
-    catalog::{ConcertDraft, SeatsDraft, checked_zone},
-    flow::UNEXPECTED,
-    http::{
+    api::tickets::{Made, Receipt, Ticket, receipt, receipts, ticket, tickets},
+    edge::{
         auth::OperatorOnly,
         extract::{Cursor, JsonBody, LargeJsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
         state::Shared,
-        tickets::{Made, Receipt, Ticket, receipt, receipts, ticket, tickets},
     },
-    local,
-    queue::view::RoomView,
-    store::{PaymentFilter, ReservationFilter, SeatCounts},
 };
 use axum::{
     Json,
@@ -39,6 +33,14 @@ use frontrow_domain::{
     user::User,
     world::AuditEntry,
 };
+use frontrow_line::view::RoomView;
+use frontrow_service::{
+    bounded::list,
+    drafts::{ConcertDraft, SeatsDraft, checked_zone},
+    local,
+    office::UNEXPECTED,
+};
+use frontrow_storage::{PaymentFilter, ReservationFilter, SeatCounts};
 use jiff::civil;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -309,7 +311,7 @@ pub(super) async fn update_concert(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}", &[&concert_id], &body)?;
     let text = |field: &str, text: Option<String>| {
-        text.map(|text| checked_text(field, &text, crate::catalog::NAME_LEN_MAX)).transpose()
+        text.map(|text| checked_text(field, &text, frontrow_service::drafts::NAME_LEN_MAX)).transpose()
     };
     let status_reason = match body.status_reason {
         Some(Some(reason)) => Some(Some(checked_text("status_reason", &reason, STATUS_REASON_LEN_MAX)?)),

@@ -1,17 +1,15 @@
 //! Payments: pay, look up, refund.
 
 use crate::{
-    bounded::optional_list,
-    http::{
+    api::tickets::{Made, Receipt, receipt, receipts},
+    edge::{
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
         state::Shared,
-        tickets::{Made, Receipt, receipt, receipts},
     },
-    store::PaymentFilter,
 };
 use axum::{
     Json,
@@ -23,6 +21,8 @@ use frontrow_domain::{
     id::{PaymentId, ReservationId},
     rules::SEATS_PER_COMMAND_MAX,
 };
+use frontrow_service::bounded::optional_list;
+use frontrow_storage::PaymentFilter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -1,6 +1,6 @@
 //! Points: balance, history, charges.
 
-use crate::http::{
+use crate::edge::{
     auth::{SignedIn, UserOrService},
     extract::{JsonBody, QueryParams},
     idempotency::IdempotencyKey,

@@ -1,19 +1,12 @@
 //! The waiting line: join, poll, activate, leave.
 
-use crate::{
-    flow::{
-        Done, TokenPlace,
-        line::{Certainty, Whereabouts},
-    },
-    http::{
-        auth::SignedIn,
-        extract::{OptionalJsonBody, PathText},
-        idempotency::IdempotencyKey,
-        problem::HttpResult,
-        reply::{List, json, replayed},
-        state::Shared,
-    },
-    queue::view::{Estimate, RoomView, WaitUnknown},
+use crate::edge::{
+    auth::SignedIn,
+    extract::{OptionalJsonBody, PathText},
+    idempotency::IdempotencyKey,
+    problem::HttpResult,
+    reply::{List, json, replayed},
+    state::Shared,
 };
 use axum::{
     extract::State,
@@ -25,6 +18,11 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId},
     queue::{EndReason, TokenStatus},
     time::{Span, Time},
+};
+use frontrow_line::view::{Estimate, RoomView, WaitUnknown};
+use frontrow_service::{
+    line::{Certainty, Whereabouts},
+    office::{Done, TokenPlace},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,8 +1,8 @@
 //! Reservations: hold, look up, cancel.
 
 use crate::{
-    bounded::optional_list,
-    http::{
+    api::tickets::{Made, Ticket, ticket, tickets},
+    edge::{
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
@@ -10,9 +10,7 @@ use crate::{
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
         state::Shared,
-        tickets::{Made, Ticket, ticket, tickets},
     },
-    store::ReservationFilter,
 };
 use axum::{
     Json,
@@ -25,6 +23,8 @@ use frontrow_domain::{
     rules::SEATS_PER_COMMAND_MAX,
     user::Caller,
 };
+use frontrow_service::bounded::optional_list;
+use frontrow_storage::ReservationFilter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

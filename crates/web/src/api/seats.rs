@@ -1,14 +1,11 @@
 //! What operators correct of seats that nobody has.
 
 use crate::{
-    bounded::list,
-    catalog::{LABEL_LEN_MAX, checked_number},
-    flow::UNEXPECTED,
-    http::{
+    api::operator::{SeatRelease, SetSeats},
+    edge::{
         auth::OperatorOnly,
         extract::{JsonBody, LargeJsonBody, PathId},
         idempotency::IdempotencyKey,
-        operator::{SeatRelease, SetSeats},
         problem::HttpResult,
         reply::{json, replayed},
         state::Shared,
@@ -23,6 +20,11 @@ use frontrow_domain::{
     seat::SeatChange,
     text::checked_label,
     user::Caller,
+};
+use frontrow_service::{
+    bounded::list,
+    drafts::{LABEL_LEN_MAX, checked_number},
+    office::UNEXPECTED,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,16 +1,14 @@
 //! Reservations and payments with what stands on the ticket.
 
-use crate::{
-    flow::{Stop, tickets::Tickets},
-    http::state::Shared,
-    store::TicketPlace,
-};
+use crate::edge::state::Shared;
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
     payment::Payment,
     reservation::Reservation,
     seat::SeatPlace,
 };
+use frontrow_service::{caches::tickets::Tickets, office::Stop};
+use frontrow_storage::TicketPlace;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -107,7 +105,7 @@ pub(super) async fn tickets(app: &Shared, rows: Vec<Reservation>, made: Made) ->
 
 /// The same of one.
 pub(super) async fn ticket(app: &Shared, row: Reservation, made: Made) -> Result<Ticket, Stop> {
-    tickets(app, vec![row], made).await?.pop().ok_or(crate::flow::UNEXPECTED)
+    tickets(app, vec![row], made).await?.pop().ok_or(frontrow_service::office::UNEXPECTED)
 }
 
 /// Payments with what stands on their tickets.
@@ -126,5 +124,5 @@ pub(super) async fn receipts(app: &Shared, rows: Vec<Payment>, made: Made) -> Re
 
 /// The same of one.
 pub(super) async fn receipt(app: &Shared, row: Payment, made: Made) -> Result<Receipt, Stop> {
-    receipts(app, vec![row], made).await?.pop().ok_or(crate::flow::UNEXPECTED)
+    receipts(app, vec![row], made).await?.pop().ok_or(frontrow_service::office::UNEXPECTED)
 }

@@ -1,15 +1,11 @@
 //! Users and sessions: register, sign in, sign out, me.
 
-use crate::{
-    accounts::{Email, Password, USER_NAME_LEN_MAX},
-    flow::Stop,
-    http::{
-        auth::{SessionSecret, SignedIn, Visitor},
-        extract::JsonBody,
-        limit::{SignInEnd, SignInTry},
-        problem::HttpResult,
-        state::Shared,
-    },
+use crate::edge::{
+    auth::{SessionSecret, SignedIn, Visitor},
+    extract::JsonBody,
+    limit::{SignInEnd, SignInTry},
+    problem::HttpResult,
+    state::Shared,
 };
 use axum::{Json, extract::State, http::StatusCode};
 use frontrow_domain::{
@@ -18,6 +14,10 @@ use frontrow_domain::{
     text::{BadField, checked_text},
     time::Time,
     user::{Role, User},
+};
+use frontrow_service::{
+    office::Stop,
+    validate::{Email, Password, USER_NAME_LEN_MAX},
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

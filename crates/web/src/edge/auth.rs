@@ -1,19 +1,17 @@
 //! Who is asking: the session behind the `Authorization` header, and the queue token beside it.
 
-use crate::{
-    flow::Stop,
-    http::{
-        limit::{self, Hourly},
-        problem::Problem,
-        state::Shared,
-    },
-    queue::token::SignedToken,
+use crate::edge::{
+    limit::{self, Hourly},
+    problem::Problem,
+    state::Shared,
 };
 use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts},
 };
 use frontrow_domain::{id::UserId, refusal::Refusal, user::Caller};
+use frontrow_service::office::Stop;
+use frontrow_signing::SignedToken;
 use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
 

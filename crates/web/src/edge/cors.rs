@@ -1,6 +1,6 @@
 //! Pages of other origins: which ones a browser lets call the API, and what it lets them read.
 
-use crate::http::{auth::QUEUE_TOKEN_HEADER, idempotency::IDEMPOTENCY_KEY_HEADER, observe::REQUEST_ID_HEADER};
+use crate::edge::{auth::QUEUE_TOKEN_HEADER, idempotency::IDEMPOTENCY_KEY_HEADER, observe::REQUEST_ID_HEADER};
 use axum::http::{
     HeaderName, HeaderValue, Method, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, RETRY_AFTER},

@@ -1,12 +1,9 @@
 //! What handlers take from a request, with every mistake answered as a problem that names its place.
 
-use crate::{
-    http::{
-        observe::{self, BodyRoom},
-        problem::{HttpResult, Problem, codes},
-        query::without_idle_fields,
-    },
-    store::ConcertPlace,
+use crate::edge::{
+    observe::{self, BodyRoom},
+    problem::{HttpResult, Problem, codes},
+    query::without_idle_fields,
 };
 use axum::{
     body::{Body, HttpBody as _},
@@ -19,6 +16,7 @@ use frontrow_domain::{
     id::{AuditId, ConcertId, DebtId, HistoryId, ID_MAX, PaymentId, ReservationId, RoomId, SeatId, UserId},
     time::Time,
 };
+use frontrow_storage::ConcertPlace;
 use http_body_util::BodyExt;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -347,7 +345,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
 }
 
 /// The query of a call, but for its [idle fields](without_idle_fields). The parameters' type should deny unknown fields, as
-/// [`QueryFields`](crate::http::query::QueryFields) does for every call.
+/// [`QueryFields`](crate::edge::query::QueryFields) does for every call.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryParams<T>(pub T);
 

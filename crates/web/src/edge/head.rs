@@ -1,6 +1,6 @@
 //! What the head of a request must be, whatever it asks for.
 
-use crate::http::problem::{HttpResult, Problem, codes};
+use crate::edge::problem::{HttpResult, Problem, codes};
 use axum::http::{HeaderMap, Version, header};
 
 /// Headers that are read in one place and mean one thing: which of two is meant cannot be known.

@@ -1,6 +1,6 @@
 //! The `Idempotency-Key` header: it makes a request safe to send again.
 
-use crate::http::problem::{HttpResult, Problem};
+use crate::edge::problem::{HttpResult, Problem};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, Method, request::Parts},

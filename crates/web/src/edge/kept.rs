@@ -3,13 +3,13 @@
 //! All others are answered with `no-store`, which `observe` adds. An answer that many ask for is packed once for all of
 //! them; a small one is not packed at all.
 
-use crate::gzip;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use frontrow_service::gzip;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
 

@@ -3,17 +3,15 @@
 mod meter;
 mod sign_in;
 
-use crate::{
-    http::{
-        observe,
-        problem::{HttpResult, Problem, codes},
-        state::Shared,
-    },
-    net::AddressRange,
-    queue::redis::limits::{Budget, Known, SharedLimits},
+use crate::edge::{
+    observe,
+    problem::{HttpResult, Problem, codes},
+    state::Shared,
 };
 use axum::http::HeaderMap;
 use frontrow_domain::id::{TokenId, UserId};
+use frontrow_line::redis::limits::{Budget, Known, SharedLimits};
+use frontrow_service::net::AddressRange;
 use governor::Quota;
 use meter::{Cells, Limiter};
 use sign_in::{KnownNetworks, Tries};
@@ -429,9 +427,9 @@ fn at_least_one(count: u32) -> NonZeroU32 {
 #[cfg(test)]
 mod tests {
     use super::{RateLimits, Settings, SignInEnd, client_address};
-    use crate::net::AddressRange;
     use axum::http::{HeaderMap, HeaderValue};
     use frontrow_domain::id::UserId;
+    use frontrow_service::net::AddressRange;
     use std::{net::IpAddr, time::Duration};
 
     fn client(peer: &str, forwarded: &[&'static str], trusted: &[&str]) -> String {

@@ -7,13 +7,9 @@ mod body;
 mod by_address;
 mod stream;
 
-use crate::{
-    http::problem::{
-        MEDIA_TYPE,
-        codes::{self, Definition},
-    },
-    metrics::Metrics,
-    net::AddressRange,
+use crate::edge::problem::{
+    MEDIA_TYPE,
+    codes::{self, Definition},
 };
 use axum::{
     Router,
@@ -23,6 +19,7 @@ use axum::{
 };
 use body::{LentBody, Next};
 use by_address::ByAddress;
+use frontrow_service::{metrics::Metrics, net::AddressRange};
 use hyper::{body::Body as _, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{

@@ -4,17 +4,12 @@
 //! Answers below 500 are logged at debug, 500 and slow requests at warn. There may be thousands of 503 a second while
 //! something is away: each is logged at debug, and that there are some at warn.
 
-use crate::{
-    clock::Clock,
-    http::{
-        head,
-        limit::Outlay,
-        problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
-        query::QueryFields,
-        traces::{RequestSpan, Tracer},
-    },
-    metrics::Metrics,
-    trouble::Trouble,
+use crate::edge::{
+    head,
+    limit::Outlay,
+    problem::{HttpResult, Problem, ProblemCause, ProblemCode, codes},
+    query::QueryFields,
+    traces::{RequestSpan, Tracer},
 };
 use axum::{
     Router,
@@ -22,7 +17,10 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use frontrow_clock::Clock;
 use frontrow_domain::time::Time;
+use frontrow_service::metrics::Metrics;
+use frontrow_storage::trouble::Trouble;
 use std::{
     any::Any,
     cell::{Cell, RefCell},

@@ -2,7 +2,7 @@
 
 pub mod codes;
 
-use crate::{engine::Fault, flow::Stop, http::observe, store::StoreError};
+use crate::edge::observe;
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -10,6 +10,8 @@ use axum::{
 };
 use codes::Definition;
 use frontrow_domain::{command::Novelty, refusal::Refusal, text::BadField, time::Time};
+use frontrow_service::{engine::Fault, office::Stop};
+use frontrow_storage::StoreError;
 use serde::Serialize;
 use std::{
     borrow::Cow,
@@ -145,7 +147,7 @@ impl Problem {
     }
 
     /// The problem as JSON, for the request with this id.
-    pub(in crate::http) fn to_json(&self, request_id: Option<&str>) -> Vec<u8> {
+    pub(crate) fn to_json(&self, request_id: Option<&str>) -> Vec<u8> {
         let inner = &*self.0;
         let detail = match (&inner.detail, &inner.refusal) {
             (Some(detail), _) => Cow::Borrowed(&**detail),
@@ -205,7 +207,7 @@ pub struct ProblemCode(pub &'static str);
 
 /// Marks a response with what went wrong, for the log.
 #[derive(Debug, Clone)]
-pub(in crate::http) struct ProblemCause(pub(in crate::http) String);
+pub(crate) struct ProblemCause(pub(crate) String);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -366,12 +368,12 @@ pub fn method_not_allowed() -> Ready<Problem> {
 }
 
 #[cfg(test)]
-pub(in crate::http) mod tests {
+pub(crate) mod tests {
     use super::{Problem, codes, seconds_until};
     use frontrow_domain::{id::SeatId, money::Money, refusal::Refusal, time::Time};
     use serde_json::{Value, json};
 
-    pub(in crate::http) fn refusals() -> Vec<(u16, Refusal)> {
+    pub(crate) fn refusals() -> Vec<(u16, Refusal)> {
         let (seat_id, at, max) = (SeatId::new(7), Time::from_micros(1_700_000_000_000_000), Money::new(9));
         vec![
             (404, Refusal::NotFound { what: frontrow_domain::refusal::Thing::Seat }),

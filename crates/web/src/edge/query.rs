@@ -1,6 +1,6 @@
 //! Which fields the queries of the API's calls have.
 
-use crate::http::{
+use crate::edge::{
     extract::shortened,
     problem::{HttpResult, Problem},
 };

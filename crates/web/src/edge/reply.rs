@@ -1,11 +1,8 @@
 //! How answers are written: JSON bodies, pages, replays.
 
-use crate::{
-    http::{
-        extract::{Cursor, Key, Limit},
-        problem::Problem,
-    },
-    store::Page,
+use crate::edge::{
+    extract::{Cursor, Key, Limit},
+    problem::Problem,
 };
 use axum::{
     body::Body,
@@ -13,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use frontrow_domain::command::Novelty;
+use frontrow_storage::Page;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -77,7 +75,9 @@ pub fn json<T: Serialize>(body: &T) -> Response {
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(_) => Problem::from(crate::flow::Stop::Internal("an answer could not be written")).into_response(),
+        Err(_) => {
+            Problem::from(frontrow_service::office::Stop::Internal("an answer could not be written")).into_response()
+        }
     }
 }
 

@@ -1,9 +1,7 @@
 //! What the handlers share.
 
-use crate::{
-    flow::BoxOffice,
-    http::{kept::Document, limit::RateLimits, secret::Secret},
-};
+use crate::edge::{kept::Document, limit::RateLimits, secret::Secret};
+use frontrow_service::office::BoxOffice;
 use std::sync::Arc;
 
 /// What the handlers share.

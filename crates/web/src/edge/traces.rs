@@ -8,15 +8,17 @@ mod spans;
 
 pub use export::{Choice, Collector, start};
 
-use crate::clock::{Clock, Ids};
-use crate::engine::notes::{self, BatchNote, Notes};
-use crate::metrics::Metrics;
 use axum::{
     extract::{ConnectInfo, Request},
     http::{HeaderMap, HeaderName, Method, StatusCode},
 };
 use export::WAITING_MAX;
+use frontrow_clock::{Clock, Ids};
 use frontrow_domain::time::Time;
+use frontrow_service::{
+    engine::notes::{self, BatchNote, Notes},
+    metrics::Metrics,
+};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchSpanProcessor, SpanProcessor as _},
@@ -194,8 +196,8 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::notes::{BATCHES_MAX, ticket};
     use axum::{body::Body, http::HeaderValue};
+    use frontrow_service::engine::notes::{BATCHES_MAX, ticket};
     use opentelemetry::{SpanId, TraceId, trace::Status};
     use opentelemetry_sdk::trace::{SpanData, SpanExporter};
     use std::sync::{Mutex, mpsc};

@@ -1,7 +1,6 @@
 //! Passwords, locks, reset links and erasure, as every store keeps them.
 
 use crate::support::{Fixture, START, first};
-use frontrow::store::DebtFilter;
 use frontrow_domain::{
     command::{Command, Erasure, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::UserId,
@@ -14,6 +13,7 @@ use frontrow_domain::{
     time::Span,
     user::{Caller, Role, Session, User, UserStatus},
 };
+use frontrow_storage::DebtFilter;
 
 async fn open(office: &Fixture, user_id: UserId, secret: u8, epoch: i64) -> Result<Outcome, Refusal> {
     let expires_at = START.plus(Span::from_secs(3_600));

@@ -1,5 +1,4 @@
 use crate::support::{Fixture, START, first, keyed, request};
-use frontrow::store::ReservationFilter;
 use frontrow_domain::{
     command::{Command, Novelty, Outcome},
     id::{Position, RoomId, UserId},
@@ -10,6 +9,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
+use frontrow_storage::ReservationFilter;
 
 fn charge(user_id: UserId, won: i64, reference: Option<&str>) -> Command {
     Command::Charge { user_id, amount: Money::new(won), reference: reference.map(str::to_owned) }

@@ -1,5 +1,4 @@
 use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
-use frontrow::store::{Life, Page};
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
@@ -8,6 +7,7 @@ use frontrow_domain::{
     time::Span,
     user::Caller,
 };
+use frontrow_storage::{Life, Page};
 use uuid::Uuid;
 
 pub(super) async fn a_new_box_office_has_the_house_room_and_its_own_time(office: &Fixture) {

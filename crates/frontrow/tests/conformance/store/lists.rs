@@ -1,5 +1,4 @@
 use crate::support::{Fixture, START, after, first, new_concert, new_seat};
-use frontrow::store::{ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter};
 use frontrow_domain::{
     command::{Command, ConcertChange, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::ConcertStatus,
@@ -11,6 +10,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, Role, Session},
 };
+use frontrow_storage::{ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter};
 use uuid::Uuid;
 
 pub(super) async fn users_are_found_by_text_newest_first(office: &Fixture) {

@@ -1,5 +1,4 @@
 use crate::support::{Fixture, START, request};
-use frontrow::store::{Store, StoreError};
 use frontrow_domain::{
     command::Command,
     id::{RoomId, TokenId},
@@ -9,6 +8,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use frontrow_storage::{Store, StoreError};
 use std::sync::Arc;
 
 fn at(seconds: i64) -> Time {

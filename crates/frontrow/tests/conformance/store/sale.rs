@@ -1,5 +1,4 @@
 use crate::support::{Fixture, START, after, first, keyed, new_concert, new_seat, request};
-use frontrow::store::{ConcertFilter, ReservationFilter};
 use frontrow_domain::{
     command::{Command, ConcertChange, Decision, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::{Closing, Concert, ConcertStatus},
@@ -15,6 +14,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use frontrow_storage::{ConcertFilter, ReservationFilter};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 

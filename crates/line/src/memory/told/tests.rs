@@ -1,5 +1,5 @@
 use super::*;
-use crate::queue::view::tests::{Event, START, event, line, request};
+use crate::view::tests::{Event, START, event, line, request};
 use frontrow_domain::{id::Position, model::Model, queue::TokenStatus, rules::Rules, time::Span};
 use proptest::prelude::*;
 

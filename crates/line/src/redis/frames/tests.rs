@@ -1,5 +1,5 @@
 use super::*;
-use crate::queue::view::tests::{START, event, request};
+use crate::view::tests::{START, event, request};
 use frontrow_domain::{model::Model, queue::EndReason, rules::Rules};
 use proptest::prelude::*;
 

@@ -4,7 +4,6 @@ use super::{
     MapForm, SeatMap, Versions,
     forms::{compact, full},
 };
-use crate::store::{LATE_MAX, Sharing, Store, StoreError};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use frontrow_domain::{
     seen::GOOD_FOR,
     time::Time,
 };
+use frontrow_storage::{LATE_MAX, Sharing, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, HashSet},

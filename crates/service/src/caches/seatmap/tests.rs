@@ -1,7 +1,7 @@
 //! Which maps are kept, and what is said of one that was dropped and is read anew.
 
 use super::*;
-use crate::{clock::Clock, store::memory::MemoryStore};
+use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     id::SeatId,
@@ -11,6 +11,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
+use frontrow_storage::memory::MemoryStore;
 
 /// An office with concerts of one seat each.
 struct Office {

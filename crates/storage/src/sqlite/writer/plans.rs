@@ -2,7 +2,7 @@
 //! that is asked often, looks at more of a line the longer it is.
 
 use super::{super::reads, *};
-use crate::store::Page;
+use crate::Page;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
     id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
@@ -296,22 +296,21 @@ fn read(conn: &Connection, first: i64) {
     reads::reservation(conn, ReservationId::new(7)).unwrap().unwrap();
     reads::payment(conn, PaymentId::new(7)).unwrap().unwrap();
     reads::next_expiries(conn, Time::MAX, 50).unwrap();
-    let of_user = crate::store::ReservationFilter { user: Some(someone(7)), ..Default::default() };
+    let of_user = crate::ReservationFilter { user: Some(someone(7)), ..Default::default() };
     assert_eq!(reads::reservations(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
     for status in [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Cancelled)] {
-        let of_buyer =
-            crate::store::ReservationFilter { user: Some(someone(first - USERS)), status, ..Default::default() };
+        let of_buyer = crate::ReservationFilter { user: Some(someone(first - USERS)), status, ..Default::default() };
         reads::reservations(conn, &of_buyer, Page { after: None, limit: 50 }).unwrap();
     }
-    let of_user = crate::store::PaymentFilter { user: Some(someone(7)), ..Default::default() };
+    let of_user = crate::PaymentFilter { user: Some(someone(7)), ..Default::default() };
     assert_eq!(reads::payments(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
-    let of_reservation = crate::store::PaymentFilter { reservation: Some(ReservationId::new(7)), ..Default::default() };
+    let of_reservation = crate::PaymentFilter { reservation: Some(ReservationId::new(7)), ..Default::default() };
     assert_eq!(reads::payments(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
 }
 
 /// What operators list of a small concert, whose rows are a few of many.
 fn list_of(conn: &Connection, concert: ConcertId) {
-    use crate::store::{PaymentFilter, ReservationFilter};
+    use crate::{PaymentFilter, ReservationFilter};
     let statuses = [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Refunded)];
     let found = statuses.map(|status| {
         let filter = ReservationFilter { concert: Some(concert), status, ..Default::default() };
@@ -332,7 +331,7 @@ fn list_of(conn: &Connection, concert: ConcertId) {
 
 /// What operators list of a large hall: half of what was sold is of it.
 fn list_of_hall(conn: &Connection) {
-    use crate::store::{PaymentFilter, ReservationFilter};
+    use crate::{PaymentFilter, ReservationFilter};
     let concert = Some(ConcertId::new(1));
     let limit = 50;
     let newest =

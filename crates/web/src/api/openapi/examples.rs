@@ -1,10 +1,12 @@
 //! Completes the document with an example for every field, parameter and answer that has none of its own.
 
-use crate::{demo, flow::DemoAccounts, http::extract::Cursor, store::ConcertPlace};
+use crate::edge::extract::Cursor;
 use frontrow_domain::{
     id::{ConcertId, SeatId, UserId},
     time::Time,
 };
+use frontrow_service::{demo, office::DemoAccounts};
+use frontrow_storage::ConcertPlace;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 

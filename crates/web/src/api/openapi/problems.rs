@@ -1,6 +1,6 @@
 //! Errors in the document: their schema, and an example of each code with its own members.
 
-use crate::http::problem::{
+use crate::edge::problem::{
     Problem,
     codes::{self, Definition},
 };

@@ -1,8 +1,11 @@
 //! Budgets that refill evenly: one for each key, or one for each of so many cells that keys seldom meet in one.
 
 use super::{at_least_one, try_again_after};
-use crate::http::problem::HttpResult;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _, clock::DefaultClock};
+use crate::edge::problem::HttpResult;
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock as _, DefaultClock},
+};
 use std::{
     hash::{BuildHasher, Hash, RandomState},
     sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},

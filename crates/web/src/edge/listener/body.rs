@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// How many bytes of a body are read for the sake of the connection alone: as many as a call takes that carries no list
 /// of seats.
-const READ_OFF_LEN_MAX: u64 = crate::http::extract::OPERATOR_BODY_LEN_MAX as u64;
+const READ_OFF_LEN_MAX: u64 = crate::edge::extract::OPERATOR_BODY_LEN_MAX as u64;
 
 /// Where the body of a request is.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! How many connections each address has open.
 
-use crate::{http::limit::network_of, net::AddressRange};
+use crate::edge::limit::network_of;
+use frontrow_service::net::AddressRange;
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},

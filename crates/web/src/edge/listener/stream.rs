@@ -1,7 +1,7 @@
 //! A socket that keeps account of where its connection stands.
 
 use super::{answer, body::Lent};
-use crate::http::problem::codes;
+use crate::edge::problem::codes;
 use std::{
     io,
     pin::Pin,

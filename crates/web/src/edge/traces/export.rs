@@ -1,14 +1,11 @@
 //! Gathers spans and sends them to a collector: the SDK of `OpenTelemetry` does both, in a thread of its own.
 
 use super::Tracer;
-use crate::{
-    clock::{Clock, Ids},
-    metrics::Metrics,
-    net::AddressRange,
-};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::http::Uri;
+use frontrow_clock::{Clock, Ids};
+use frontrow_service::{metrics::Metrics, net::AddressRange};
 use opentelemetry::KeyValue;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, hyper::HyperClient};
 use opentelemetry_otlp::{Protocol, RetryPolicy, WithExportConfig as _, WithHttpConfig as _};

@@ -1,8 +1,8 @@
 //! What is told of a request and of its batches, as spans of `OpenTelemetry`.
 
 use super::{Answered, Head};
-use crate::engine::notes::BatchNote;
 use frontrow_domain::time::Time;
+use frontrow_service::engine::notes::BatchNote;
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},

@@ -1,0 +1,17 @@
+//! What every request passes on its way in and out.
+
+pub mod auth;
+pub mod cors;
+pub mod extract;
+pub mod head;
+pub mod idempotency;
+pub mod kept;
+pub mod limit;
+pub mod listener;
+pub mod observe;
+pub mod problem;
+pub mod query;
+pub mod reply;
+pub mod secret;
+pub mod state;
+pub mod traces;
