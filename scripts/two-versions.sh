@@ -6,12 +6,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-is_on_postgres() { git cat-file -e "$1:src/store/postgres.rs" 2>/dev/null; }
+is_on_postgres() { git ls-tree -r --name-only "$1" | grep -q '/postgres\.rs$'; }
 
 if [ $# -gt 0 ]; then
   commit=$(git rev-parse --verify "$1^{commit}")
 else
-  newest=$(git log -1 --format=%H --diff-filter=A -- migrations/postgres)
+  newest=$(git log -1 --format=%H --diff-filter=A -- crates/storage/migrations/postgres migrations/postgres)
   commit=$(git rev-parse --verify --quiet "$newest^" || true)
 fi
 if [ -z "$commit" ] || ! is_on_postgres "$commit"; then
