@@ -3,11 +3,11 @@
 
 use crate::{
     command::{Command, ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword},
-    refusal::Refusal,
-    rules::{
+    policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
+    refusal::Refusal,
     seat::{NewSeat, SeatAction, SeatChange, SeatLabel},
 };
 use std::ops::RangeInclusive;
@@ -32,8 +32,8 @@ impl Command {
             Self::ExpireHolds { reservation_ids } => {
                 count("Sweep", reservation_ids.len(), 0..=wide(HOLDS_PER_SWEEP_MAX), "holds")
             }
-            Self::AdvanceRoom { asleep, .. } => {
-                count("Name", asleep.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
+            Self::AdvanceRoom { unresponsive, .. } => {
+                count("Name", unresponsive.len(), 0..=wide(TOKENS_PER_ADVANCE_MAX), "silent tokens")
             }
             Self::AddSeats { seats, .. } => {
                 count("Add", seats.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")?;

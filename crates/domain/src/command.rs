@@ -6,10 +6,10 @@ use crate::{
     money::Money,
     payment::Payment,
     points::{Debt, PointEntry, Settlement},
+    policy::TOKENS_PER_ADVANCE_MAX,
     queue::{Fence, Gate, Room, Token},
     refusal::Refusal,
     reservation::Reservation,
-    rules::TOKENS_PER_ADVANCE_MAX,
     seat::{NewSeat, SeatAction, SeatChange, SeatPlace},
     time::Time,
     user::{Caller, NewUser, Role, Session, User},
@@ -71,7 +71,7 @@ pub struct Idempotency {
 
 /// An answer kept under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAnswer {
+pub struct IdempotencyRecord {
     /// The request it belongs to.
     pub idempotency: Idempotency,
     /// The answer as JSON.
@@ -178,7 +178,7 @@ pub enum Command {
         /// [`TOKENS_PER_ADVANCE_MAX`].
         limit: u32,
         /// Those of them that nobody has been heard of.
-        asleep: Vec<Position>,
+        unresponsive: Vec<Position>,
     },
     /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
     /// [has been over for a while](Concert::is_line_over).
@@ -533,9 +533,9 @@ pub enum Outcome {
         /// How many turns were offered.
         offered: u32,
         /// How many silent tokens were put aside.
-        put_aside: u32,
+        made_dormant: u32,
         /// How many tokens lapsed, or ended with their line.
-        lapsed: u32,
+        after_deadline: u32,
     },
     /// The line did not move: a later leader has moved it since.
     Superseded {
@@ -611,12 +611,12 @@ pub struct Answer {
     /// What was decided.
     pub decision: Decision,
     /// Whether it was decided now.
-    pub novelty: Novelty,
+    pub replay: Replay,
 }
 
 /// Whether an answer is a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Novelty {
+pub enum Replay {
     /// Decided now.
     Fresh,
     /// Kept under the idempotency key from the first time.
@@ -627,7 +627,7 @@ pub enum Novelty {
 /// of a seat its concert and its live reservation, of a reservation its seat, of a payment its reservation,
 /// of a pair of user and concert the live reservations.
 #[derive(Debug, Clone, Default)]
-pub struct Keys {
+pub struct Footprint {
     /// Kept answers.
     pub idempotency: Vec<Idempotency>,
     /// E-mail addresses that may be taken.
@@ -706,7 +706,7 @@ fn raise(count: &mut usize, by: usize) {
     *count = count.saturating_add(by);
 }
 
-impl Keys {
+impl Footprint {
     /// The keys of a whole batch.
     #[must_use]
     pub fn of(batch: &[Request]) -> Self {

@@ -12,7 +12,7 @@ mod tokens;
 mod users;
 
 use crate::{
-    command::{Answer, Command, Decision, Novelty, Outcome, Request},
+    command::{Answer, Command, Decision, Outcome, Replay, Request},
     refusal::Refusal,
     user::UserStatus,
     world::World,
@@ -26,22 +26,22 @@ pub fn decide_all(world: &mut World, batch: &[Request]) -> Vec<Answer> {
 
 /// Decides one command. With an idempotency key the first answer of those that changed something is kept, and every later
 /// one is that. An answer that changed nothing is not kept, unless it is a refusal that must be heard again
-/// ([`Refusal::is_kept`]): the same request is decided anew then, as if it came for the first time.
+/// ([`Refusal::is_stored`]): the same request is decided anew then, as if it came for the first time.
 #[must_use]
 pub fn decide(world: &mut World, request: &Request) -> Answer {
     let Some(idempotency) = request.idempotency else {
-        return Answer { decision: apply(world, request), novelty: Novelty::Fresh };
+        return Answer { decision: apply(world, request), replay: Replay::Fresh };
     };
     if let Some(kept) = world.kept.get(idempotency.key) {
         if kept.idempotency.fingerprint != idempotency.fingerprint {
-            return Answer { decision: Err(Refusal::IdempotencyKeyReused), novelty: Novelty::Fresh };
+            return Answer { decision: Err(Refusal::IdempotencyKeyReused), replay: Replay::Fresh };
         }
         // An answer that cannot be read must not let its request happen twice.
         let unreadable = |_| {
             Err(Refusal::Malformed { reason: "The answer kept for this Idempotency-Key cannot be read.".to_owned() })
         };
         let decision = serde_json::from_str(&kept.answer).unwrap_or_else(unreadable);
-        return Answer { decision, novelty: Novelty::Replayed };
+        return Answer { decision, replay: Replay::Replayed };
     }
     let before = world.edits();
     let decision = apply(world, request);
@@ -50,12 +50,12 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         // Nor does erasure reach what is kept, so a name and an e-mail address never are.
         Ok(Outcome::TurnPending(_) | Outcome::Registered(_) | Outcome::User(_)) => false,
         Ok(_) => world.edits() != before,
-        Err(refusal) => refusal.is_kept(),
+        Err(refusal) => refusal.is_stored(),
     };
     if keep && let Ok(answer) = serde_json::to_string(&decision) {
         world.keep_answer(idempotency, answer);
     }
-    Answer { decision, novelty: Novelty::Fresh }
+    Answer { decision, replay: Replay::Fresh }
 }
 
 fn apply(world: &mut World, request: &Request) -> Decision {
@@ -82,8 +82,8 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ActivateToken { token } => tokens::activate(world, caller, *token),
         Command::LeaveQueue { token } => tokens::leave(world, caller, *token),
         Command::WakeToken { token } => tokens::wake(world, caller, *token),
-        Command::AdvanceRoom { room_id, fence, limit, asleep } => {
-            tokens::advance(world, caller, *room_id, *fence, *limit, asleep)
+        Command::AdvanceRoom { room_id, fence, limit, unresponsive } => {
+            tokens::advance(world, caller, *room_id, *fence, *limit, unresponsive)
         }
         Command::EndLine { concert_id, .. } => concerts::end_line(world, caller, *concert_id),
         Command::Hold { token, seat_ids } => holds::hold(world, caller, *token, seat_ids),

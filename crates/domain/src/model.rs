@@ -1,17 +1,17 @@
 //! The whole service in maps: the oracle of the tests, and the store that forgets.
 
 use crate::{
-    command::{Answer, KeptAnswer, Keys, Request},
+    command::{Answer, Footprint, IdempotencyRecord, Request},
     concert::Concert,
     decide::decide_all,
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     outage::{Outage, Outages},
     payment::Payment,
     points::{Debt, DebtStatus, Point, PointEntry, PointKind},
-    queue::{Room, Token, TokenStatus, can_expire, first_due},
+    policy::Policy,
+    queue::{Room, Token, TokenStatus, first_due, is_live_token},
     reservation::Reservation,
     retention::{Leftover, is_reservation_over, is_token_over},
-    rules::Rules,
     seat::Seat,
     time::Time,
     user::{ResetLink, Session, User, UserStatus},
@@ -27,7 +27,7 @@ pub struct Model {
     /// The highest position given in each room.
     pub highest: BTreeMap<RoomId, Position>,
     /// Kept answers.
-    pub kept: HashMap<[u8; 32], KeptAnswer>,
+    pub kept: HashMap<[u8; 32], IdempotencyRecord>,
     /// Users.
     pub users: BTreeMap<UserId, User>,
     /// Password hashes.
@@ -79,8 +79,8 @@ impl Model {
     }
 
     /// Loads, decides and saves one batch.
-    pub fn transact(&mut self, now: Time, rules: Rules, batch: &[Request]) -> (Vec<Answer>, Changes) {
-        let mut world = self.load(now, rules, &Keys::of(batch));
+    pub fn transact(&mut self, now: Time, policy: Policy, batch: &[Request]) -> (Vec<Answer>, Changes) {
+        let mut world = self.load(now, policy, &Footprint::of(batch));
         let answers = decide_all(&mut world, batch);
         let changes = world.into_changes();
         self.save(&changes);
@@ -89,8 +89,8 @@ impl Model {
 
     /// The rows that `keys` name and what hangs on them.
     #[must_use]
-    pub fn load(&self, now: Time, rules: Rules, keys: &Keys) -> World {
-        let mut world = World::new(now, rules, self.next_ids.clone());
+    pub fn load(&self, now: Time, policy: Policy, keys: &Footprint) -> World {
+        let mut world = World::new(now, policy, self.next_ids.clone());
         world.outages = self.outages.clone();
         for idempotency in &keys.idempotency {
             if let Some(kept) = self.kept.get(&idempotency.key) {
@@ -144,7 +144,7 @@ impl Model {
         world
     }
 
-    fn load_queue(&self, world: &mut World, keys: &Keys) {
+    fn load_queue(&self, world: &mut World, keys: &Footprint) {
         for id in &keys.rooms {
             if let Some(room) = self.rooms.get(id) {
                 world.rooms.load(*id, room.clone());
@@ -160,7 +160,7 @@ impl Model {
             let place = self
                 .tokens
                 .values()
-                .find(|token| token.user_id == *user && token.id.room_id == *room && can_expire(token));
+                .find(|token| token.user_id == *user && token.id.room_id == *room && is_live_token(token));
             if let Some(token) = place {
                 world.load_token(*token);
                 world.places.insert((*user, *room), token.id);
@@ -189,7 +189,7 @@ impl Model {
         }
     }
 
-    fn load_sale(&self, world: &mut World, keys: &Keys) {
+    fn load_sale(&self, world: &mut World, keys: &Footprint) {
         for id in &keys.payments {
             if let Some(payment) = self.payments.get(id) {
                 world.payments.load(*id, payment.clone());

@@ -1,9 +1,9 @@
 //! Time in which the box office could not be reached: it costs those who had a turn or a hold nothing.
 
 use crate::{
+    policy::Policy,
     queue::{Token, TokenStatus},
     reservation::{Reservation, ReservationStatus},
-    rules::Rules,
     time::{Span, Time},
 };
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Outage {
     pub from: Time,
     /// When it worked again.
     pub to: Time,
-    /// By how much it lengthens what was live when it began. At most [`Rules::outage_grace`].
+    /// By how much it lengthens what was live when it began. At most [`Policy::outage_grace`].
     pub grace: Span,
 }
 
@@ -27,9 +27,9 @@ impl Outage {
     /// The outage between two signs of life of the box office; none where they are close together, or where outages
     /// lengthen nothing.
     #[must_use]
-    pub fn between(from: Time, to: Time, rules: &Rules) -> Option<Self> {
+    pub fn between(from: Time, to: Time, policy: &Policy) -> Option<Self> {
         let lasted = to.since(from);
-        let grace = lasted.min(rules.outage_grace);
+        let grace = lasted.min(policy.outage_grace);
         (lasted >= OUTAGE_MIN && grace > Span::ZERO).then_some(Self { from, to, grace })
     }
 
@@ -84,8 +84,8 @@ impl Outages {
 
     /// When a token activated at `activated_at` ends at the latest, but for a hold that it made.
     #[must_use]
-    pub fn limit_of(&self, activated_at: Time, rules: &Rules) -> Time {
-        activated_at.plus(rules.active_limit).plus(self.grace_since(activated_at))
+    pub fn limit_of(&self, activated_at: Time, policy: &Policy) -> Time {
+        activated_at.plus(policy.active_limit).plus(self.grace_since(activated_at))
     }
 }
 
@@ -111,29 +111,29 @@ mod tests {
     }
 
     fn outage(from: i64, to: i64) -> Outage {
-        Outage::between(at(from), at(to), &Rules::default()).unwrap()
+        Outage::between(at(from), at(to), &Policy::default()).unwrap()
     }
 
     #[test]
     fn a_silence_is_an_outage_when_it_is_long_enough_and_lengthens_no_more_than_the_setting_says() {
-        let rules = Rules::default();
-        assert_eq!(Outage::between(at(0), at(14), &rules), None);
-        assert_eq!(Outage::between(at(20), at(0), &rules), None);
+        let policy = Policy::default();
+        assert_eq!(Outage::between(at(0), at(14), &policy), None);
+        assert_eq!(Outage::between(at(20), at(0), &policy), None);
         assert_eq!(outage(0, 15).grace, Span::from_secs(15));
-        assert_eq!(outage(0, 100_000).grace, rules.outage_grace);
-        let off = Rules { outage_grace: Span::ZERO, ..rules };
+        assert_eq!(outage(0, 100_000).grace, policy.outage_grace);
+        let off = Policy { outage_grace: Span::ZERO, ..policy };
         assert_eq!(Outage::between(at(0), at(100), &off), None);
     }
 
     #[test]
     fn what_was_live_when_an_outage_began_has_as_long_left_when_it_is_over() {
-        let rules = Rules::default();
-        let offered = token().offered(START, &rules);
+        let policy = Policy::default();
+        let offered = token().offered(START, &policy);
         let states = [
             offered,
-            offered.activated(START, &rules),
-            token().put_aside(START, &rules),
-            offered.lapsed(at(60), &rules),
+            offered.activated(START, &policy),
+            token().made_dormant(START, &policy),
+            offered.after_deadline(at(60), &policy),
         ];
         let outage = outage(30, 125);
         for state in states {
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn what_was_over_when_an_outage_began_stays_over() {
-        let rules = Rules::default();
-        let offered = token().offered(START, &rules);
+        let policy = Policy::default();
+        let offered = token().offered(START, &policy);
         let outage = outage(60, 200);
         for state in [token(), offered, token().ended(START, EndReason::Left)] {
             assert_eq!(outage.lengthened_token(state), None);
@@ -177,11 +177,11 @@ mod tests {
 
     #[test]
     fn the_absolute_limit_moves_by_the_outages_that_a_token_met() {
-        let rules = Rules::default();
+        let policy = Policy::default();
         let outages = Outages::new(vec![outage(100, 200), outage(300, 350)]);
-        let limit = |activated| outages.limit_of(at(activated), &rules).since(at(activated));
+        let limit = |activated| outages.limit_of(at(activated), &policy).since(at(activated));
         assert_eq!(limit(50), Span::from_secs(750));
         assert_eq!(limit(250), Span::from_secs(650));
-        assert_eq!(limit(400), rules.active_limit);
+        assert_eq!(limit(400), policy.active_limit);
     }
 }

@@ -3,8 +3,8 @@
 use crate::{
     id::{DebtId, HistoryId, PaymentId, PointId, UserId},
     money::Money,
+    policy::Policy,
     refusal::Refusal,
-    rules::Rules,
     time::Time,
 };
 use serde::{Deserialize, Serialize};
@@ -132,14 +132,14 @@ pub struct Adjustment {
 ///
 /// # Errors
 /// [`Refusal::AmountOutOfBounds`] or [`Refusal::BalanceTooLarge`].
-pub fn adjusted(balance: Money, amount: Money, rules: &Rules) -> Result<Adjustment, Refusal> {
-    let (min, max) = (rules.charge_max.negated(), rules.charge_max);
+pub fn adjusted(balance: Money, amount: Money, policy: &Policy) -> Result<Adjustment, Refusal> {
+    let (min, max) = (policy.charge_max.negated(), policy.charge_max);
     if amount == Money::ZERO || amount < min || amount > max {
         return Err(Refusal::AmountOutOfBounds { min, max });
     }
-    let too_large = Refusal::BalanceTooLarge { max: rules.balance_max };
+    let too_large = Refusal::BalanceTooLarge { max: policy.balance_max };
     let sum = balance.checked_add(amount).ok_or(too_large.clone())?;
-    if amount > Money::ZERO && sum > rules.balance_max {
+    if amount > Money::ZERO && sum > policy.balance_max {
         return Err(too_large);
     }
     if sum >= Money::ZERO {
@@ -152,14 +152,14 @@ pub fn adjusted(balance: Money, amount: Money, rules: &Rules) -> Result<Adjustme
 ///
 /// # Errors
 /// [`Refusal::AmountOutOfBounds`] or [`Refusal::BalanceTooLarge`].
-pub fn charged(balance: Money, amount: Money, rules: &Rules) -> Result<Money, Refusal> {
-    if amount < rules.charge_min || amount > rules.charge_max {
-        return Err(Refusal::AmountOutOfBounds { min: rules.charge_min, max: rules.charge_max });
+pub fn charged(balance: Money, amount: Money, policy: &Policy) -> Result<Money, Refusal> {
+    if amount < policy.charge_min || amount > policy.charge_max {
+        return Err(Refusal::AmountOutOfBounds { min: policy.charge_min, max: policy.charge_max });
     }
     balance
         .checked_add(amount)
-        .filter(|sum| *sum <= rules.balance_max)
-        .ok_or(Refusal::BalanceTooLarge { max: rules.balance_max })
+        .filter(|sum| *sum <= policy.balance_max)
+        .ok_or(Refusal::BalanceTooLarge { max: policy.balance_max })
 }
 
 /// The balance after paying `price` (잔액차감).

@@ -45,7 +45,7 @@ pub enum ChargePolicy {
 
 /// Every setting that a rule depends on; the same for all instances of a box office.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct Policy {
     /// How long a hold lasts.
     pub hold: Span,
     /// How long after its hold's end a token may live on, so that the payment can be made.
@@ -95,7 +95,7 @@ const RENEW_STEP_MAX: Span = Span::from_secs(10);
 /// The step is at most this part of the idle limit.
 const RENEW_STEP_PART: i64 = 8;
 
-impl Rules {
+impl Policy {
     /// By how much a sign of life must lengthen an active token at least to change anything.
     #[must_use]
     pub fn renew_step(&self) -> Span {
@@ -110,7 +110,7 @@ impl Rules {
     }
 }
 
-impl Default for Rules {
+impl Default for Policy {
     fn default() -> Self {
         Self {
             hold: Span::from_secs(300),

@@ -6,8 +6,8 @@
 use crate::{
     id::{Position, RoomId, TokenId, UserId},
     outage::Outages,
+    policy::{Policy, TOKENS_PER_ADVANCE_MAX},
     refusal::Refusal,
-    rules::{Rules, TOKENS_PER_ADVANCE_MAX},
     time::{Span, Time},
     user::Caller,
 };
@@ -114,14 +114,14 @@ impl Token {
     /// The token with what its deadline brings, if that has passed: an unclaimed turn is missed, unless it was the last
     /// that may be, and anything else ends.
     #[must_use]
-    pub fn lapsed(self, now: Time, rules: &Rules) -> Self {
+    pub fn after_deadline(self, now: Time, policy: &Policy) -> Self {
         let Some(deadline) = self.deadline.filter(|deadline| now >= *deadline) else { return self };
         match self.status {
-            TokenStatus::Offered => match self.turn_passed(deadline, rules) {
+            TokenStatus::Offered => match self.turn_passed(deadline, policy) {
                 mut token if token.status == TokenStatus::Offered => {
                     token.status = TokenStatus::Missed;
-                    token.deadline = Some(deadline.plus(rules.recall_window));
-                    token.lapsed(now, rules)
+                    token.deadline = Some(deadline.plus(policy.recall_window));
+                    token.after_deadline(now, policy)
                 }
                 ended => ended,
             },
@@ -135,9 +135,9 @@ impl Token {
     /// The token after it let a turn pass at `at`. It ends with the last that may pass, so that those who never claim
     /// do not come before the others again and again.
     #[must_use]
-    const fn turn_passed(mut self, at: Time, rules: &Rules) -> Self {
+    const fn turn_passed(mut self, at: Time, policy: &Policy) -> Self {
         self.turns_passed = self.turns_passed.saturating_add(1);
-        if self.turns_passed < rules.missed_turns_max { self } else { self.ended(at, EndReason::Missed) }
+        if self.turns_passed < policy.missed_turns_max { self } else { self.ended(at, EndReason::Missed) }
     }
 
     /// The token ended (토큰만료) at `at`.
@@ -152,24 +152,24 @@ impl Token {
 
     /// The token with its turn, to be claimed within the window.
     #[must_use]
-    pub const fn offered(mut self, now: Time, rules: &Rules) -> Self {
+    pub const fn offered(mut self, now: Time, policy: &Policy) -> Self {
         self.status = TokenStatus::Offered;
-        self.deadline = Some(now.plus(rules.claim_window));
+        self.deadline = Some(now.plus(policy.claim_window));
         self
     }
 
     /// The token activated (사용자활성화).
     #[must_use]
-    pub fn activated(mut self, now: Time, rules: &Rules) -> Self {
+    pub fn activated(mut self, now: Time, policy: &Policy) -> Self {
         self.status = TokenStatus::Active;
         self.activated_at = Some(now);
-        self.deadline = Some(now.plus(rules.idle_span().min(rules.active_limit)));
+        self.deadline = Some(now.plus(policy.idle_span().min(policy.active_limit)));
         self
     }
 
     /// The token back in line with its old place.
     #[must_use]
-    pub const fn waiting_again(mut self) -> Self {
+    pub const fn requeued(mut self) -> Self {
         self.status = TokenStatus::Waiting;
         self.deadline = None;
         self
@@ -178,11 +178,11 @@ impl Token {
     /// The token put aside because its user was silent when the turn came, or ended if that was the last turn that may
     /// pass.
     #[must_use]
-    pub fn put_aside(self, now: Time, rules: &Rules) -> Self {
-        let mut token = self.turn_passed(now, rules);
+    pub fn made_dormant(self, now: Time, policy: &Policy) -> Self {
+        let mut token = self.turn_passed(now, policy);
         if token.status != TokenStatus::Ended {
             token.status = TokenStatus::Dormant;
-            token.deadline = Some(now.plus(rules.dormant_limit));
+            token.deadline = Some(now.plus(policy.dormant_limit));
         }
         token
     }
@@ -190,11 +190,11 @@ impl Token {
     /// The active token after a sign of its user: idle time starts again, within the absolute limit, which `outages` move.
     /// Never shorter.
     #[must_use]
-    pub fn renewed(mut self, now: Time, rules: &Rules, outages: &Outages) -> Self {
+    pub fn renewed(mut self, now: Time, policy: &Policy, outages: &Outages) -> Self {
         if let (TokenStatus::Active, Some(activated_at), Some(deadline)) =
             (self.status, self.activated_at, self.deadline)
         {
-            let idle_until = now.plus(rules.idle_span()).min(outages.limit_of(activated_at, rules));
+            let idle_until = now.plus(policy.idle_span()).min(outages.limit_of(activated_at, policy));
             self.deadline = Some(deadline.max(idle_until));
         }
         self
@@ -203,9 +203,9 @@ impl Token {
     /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. It keeps that time
     /// if the hold is cancelled: the row does not say when it would have ended otherwise.
     #[must_use]
-    pub fn lifted_by_hold(mut self, hold_until: Time, rules: &Rules) -> Self {
+    pub fn extended_for_hold(mut self, hold_until: Time, policy: &Policy) -> Self {
         if let (TokenStatus::Active, Some(deadline)) = (self.status, self.deadline) {
-            self.deadline = Some(deadline.max(hold_until.plus(rules.pay_grace)));
+            self.deadline = Some(deadline.max(hold_until.plus(policy.pay_grace)));
             self.holds = self.holds.saturating_add(1);
         }
         self
@@ -216,8 +216,8 @@ impl Token {
     ///
     /// # Errors
     /// [`Refusal::TurnTimeOver`].
-    pub fn check_time_to_hold(&self, now: Time, rules: &Rules, outages: &Outages) -> Result<(), Refusal> {
-        match self.activated_at.map(|activated_at| outages.limit_of(activated_at, rules)) {
+    pub fn check_time_to_hold(&self, now: Time, policy: &Policy, outages: &Outages) -> Result<(), Refusal> {
+        match self.activated_at.map(|activated_at| outages.limit_of(activated_at, policy)) {
             Some(until) if now >= until => Err(Refusal::TurnTimeOver { until }),
             _ => Ok(()),
         }
@@ -441,7 +441,7 @@ pub fn can_be_activated(token: &Token, now: Time) -> bool {
 
 /// Whether the token can still expire: it has not ended (만료가능여부).
 #[must_use]
-pub fn can_expire(token: &Token) -> bool {
+pub fn is_live_token(token: &Token) -> bool {
     token.status != TokenStatus::Ended
 }
 
@@ -449,14 +449,20 @@ pub fn can_expire(token: &Token) -> bool {
 ///
 /// # Errors
 /// [`Refusal::TokenInvalid`] for another user's token, else the refusal that says what it lacks.
-pub fn check_may_use(token: &Token, caller: Caller, room_id: RoomId, now: Time, rules: &Rules) -> Result<(), Refusal> {
+pub fn check_may_use(
+    token: &Token,
+    caller: Caller,
+    room_id: RoomId,
+    now: Time,
+    policy: &Policy,
+) -> Result<(), Refusal> {
     if Some(token.user_id) != caller.user_id() {
         return Err(Refusal::TokenInvalid);
     }
     if token.id.room_id != room_id {
         return Err(Refusal::TokenOfAnotherRoom);
     }
-    match token.lapsed(now, rules).status {
+    match token.after_deadline(now, policy).status {
         TokenStatus::Active => Ok(()),
         TokenStatus::Waiting | TokenStatus::Dormant => Err(Refusal::TokenWaiting),
         TokenStatus::Offered => Err(Refusal::TokenNotActivated),
@@ -474,15 +480,15 @@ pub fn is_wake_due(
     activated_at: Option<Time>,
     deadline: Option<Time>,
     now: Time,
-    rules: &Rules,
+    policy: &Policy,
     outages: &Outages,
 ) -> bool {
     match (status, activated_at, deadline) {
         (TokenStatus::Dormant, ..) => true,
         (TokenStatus::Active, Some(activated_at), Some(deadline)) => {
-            let limit = outages.limit_of(activated_at, rules);
-            let renewed = now.plus(rules.idle_span()).min(limit);
-            renewed > deadline && (renewed == limit || renewed.since(deadline) >= rules.renew_step())
+            let limit = outages.limit_of(activated_at, policy);
+            let renewed = now.plus(policy.idle_span()).min(limit);
+            renewed > deadline && (renewed == limit || renewed.since(deadline) >= policy.renew_step())
         }
         _ => false,
     }
@@ -634,49 +640,49 @@ mod tests {
 
     #[test]
     fn a_token_ends_with_the_last_turn_that_it_may_let_pass() {
-        let rules = Rules { missed_turns_max: 3, ..Rules::default() };
+        let policy = Policy { missed_turns_max: 3, ..Policy::default() };
         let later = |deadline: Option<Time>| deadline.unwrap();
-        let first = token().offered(START, &rules);
-        let first = first.lapsed(later(first.deadline), &rules);
+        let first = token().offered(START, &policy);
+        let first = first.after_deadline(later(first.deadline), &policy);
         assert_eq!((first.status, first.turns_passed), (TokenStatus::Missed, 1));
-        let second = first.waiting_again().put_aside(START, &rules);
+        let second = first.requeued().made_dormant(START, &policy);
         assert_eq!((second.status, second.turns_passed), (TokenStatus::Dormant, 2));
-        let third = second.waiting_again().offered(START, &rules);
-        let ended = third.lapsed(later(third.deadline), &rules);
+        let third = second.requeued().offered(START, &policy);
+        let ended = third.after_deadline(later(third.deadline), &policy);
         assert_eq!((ended.status, ended.end_reason), (TokenStatus::Ended, Some(EndReason::Missed)));
         assert_eq!(ended.expired_at, third.deadline);
-        assert_eq!(second.waiting_again().put_aside(START, &rules).end_reason, Some(EndReason::Missed));
+        assert_eq!(second.requeued().made_dormant(START, &policy).end_reason, Some(EndReason::Missed));
     }
 
     #[test]
     fn deadlines_bring_what_they_should() {
-        let rules = Rules::default();
-        let offered = token().offered(START, &rules);
-        let claim_by = START.plus(rules.claim_window);
-        assert_eq!(offered.lapsed(START, &rules).status, TokenStatus::Offered);
-        assert_eq!(offered.lapsed(claim_by, &rules).status, TokenStatus::Missed);
-        let long_after = claim_by.plus(rules.recall_window);
-        assert_eq!(offered.lapsed(long_after, &rules).expired_at, Some(long_after));
-        let active = offered.activated(START, &rules);
-        assert_eq!(active.lapsed(START.plus(rules.idle_span()), &rules).end_reason, Some(EndReason::Expired));
+        let policy = Policy::default();
+        let offered = token().offered(START, &policy);
+        let claim_by = START.plus(policy.claim_window);
+        assert_eq!(offered.after_deadline(START, &policy).status, TokenStatus::Offered);
+        assert_eq!(offered.after_deadline(claim_by, &policy).status, TokenStatus::Missed);
+        let long_after = claim_by.plus(policy.recall_window);
+        assert_eq!(offered.after_deadline(long_after, &policy).expired_at, Some(long_after));
+        let active = offered.activated(START, &policy);
+        assert_eq!(active.after_deadline(START.plus(policy.idle_span()), &policy).end_reason, Some(EndReason::Expired));
     }
 
     #[test]
     fn an_active_token_is_renewed_up_to_its_absolute_limit() {
-        let rules = Rules::default();
-        let mut active = token().activated(START, &rules);
+        let policy = Policy::default();
+        let mut active = token().activated(START, &policy);
         let mut now = START;
         for _ in 0..100 {
             now = now.plus(Span::from_secs(30));
-            active = active.renewed(now, &rules, &Outages::default());
+            active = active.renewed(now, &policy, &Outages::default());
         }
-        assert_eq!(active.deadline, Some(START.plus(rules.active_limit)));
+        assert_eq!(active.deadline, Some(START.plus(policy.active_limit)));
     }
 
     #[test]
     fn an_active_token_never_ends_before_its_idle_limit_after_the_last_sign() {
-        let rules = Rules::default();
-        let active = token().activated(START, &rules);
+        let policy = Policy::default();
+        let active = token().activated(START, &policy);
         for first in 0..90 {
             for second in first..=90 {
                 let mut token = active;
@@ -688,25 +694,25 @@ mod tests {
                             token.activated_at,
                             token.deadline,
                             at,
-                            &rules,
+                            &policy,
                             &Outages::default(),
                         ) {
-                            token = token.renewed(at, &rules, &Outages::default());
+                            token = token.renewed(at, &policy, &Outages::default());
                         }
                         last = at;
                     }
                 }
                 let lived = token.deadline.unwrap().since(last);
-                assert!(lived >= rules.idle_limit, "{first}, {second}");
-                assert!(lived <= rules.idle_span(), "{first}, {second}");
+                assert!(lived >= policy.idle_limit, "{first}, {second}");
+                assert!(lived <= policy.idle_span(), "{first}, {second}");
             }
         }
     }
 
     #[test]
     fn one_poll_in_two_may_be_lost() {
-        let rules = Rules::default();
-        let mut active = token().activated(START, &rules);
+        let policy = Policy::default();
+        let mut active = token().activated(START, &policy);
         // The longest that a client is told to wait: 30 seconds and a fifth.
         let poll = Span::from_secs(36);
         let mut now = START;
@@ -714,41 +720,44 @@ mod tests {
             now = now.plus(poll);
             assert!(active.is_active(now), "poll {round}");
             if round % 2 == 1
-                && is_wake_due(active.status, active.activated_at, active.deadline, now, &rules, &Outages::default())
+                && is_wake_due(active.status, active.activated_at, active.deadline, now, &policy, &Outages::default())
             {
-                active = active.renewed(now, &rules, &Outages::default());
+                active = active.renewed(now, &policy, &Outages::default());
             }
         }
     }
 
     #[test]
     fn a_token_is_woken_when_that_would_change_something() {
-        let rules = Rules::default();
+        let policy = Policy::default();
         let due = |token: &Token, now| {
-            is_wake_due(token.status, token.activated_at, token.deadline, now, &rules, &Outages::default())
+            is_wake_due(token.status, token.activated_at, token.deadline, now, &policy, &Outages::default())
         };
-        let active = token().activated(START, &rules);
-        let step = START.plus(rules.renew_step());
+        let active = token().activated(START, &policy);
+        let step = START.plus(policy.renew_step());
         assert!(!due(&active, step.minus(Span::from_micros(1))));
         assert!(due(&active, step));
-        let nearly = START.plus(rules.active_limit).minus(Span::from_micros(1));
+        let nearly = START.plus(policy.active_limit).minus(Span::from_micros(1));
         assert!(due(&Token { deadline: Some(nearly), ..active }, nearly), "the last renewal reaches the limit");
-        let at_its_limit = Token { deadline: Some(START.plus(rules.active_limit)), ..active };
-        assert!(!due(&at_its_limit, START.plus(rules.active_limit).minus(Span::from_secs(1))));
-        assert!(due(&token().put_aside(START, &rules), START));
+        let at_its_limit = Token { deadline: Some(START.plus(policy.active_limit)), ..active };
+        assert!(!due(&at_its_limit, START.plus(policy.active_limit).minus(Span::from_secs(1))));
+        assert!(due(&token().made_dormant(START, &policy), START));
         assert!(!due(&token(), START));
     }
 
     #[test]
     fn a_hold_lifts_the_end_and_none_is_made_after_the_limit() {
-        let rules = Rules::default();
-        let active = token().activated(START, &rules);
-        let hold_until = START.plus(rules.hold);
-        let lifted = active.lifted_by_hold(hold_until, &rules);
-        assert_eq!((lifted.deadline, lifted.holds), (Some(hold_until.plus(rules.pay_grace)), 1));
-        let until = START.plus(rules.active_limit);
-        assert_eq!(lifted.check_time_to_hold(until.minus(Span::from_micros(1)), &rules, &Outages::default()), Ok(()));
-        assert_eq!(lifted.check_time_to_hold(until, &rules, &Outages::default()), Err(Refusal::TurnTimeOver { until }));
+        let policy = Policy::default();
+        let active = token().activated(START, &policy);
+        let hold_until = START.plus(policy.hold);
+        let lifted = active.extended_for_hold(hold_until, &policy);
+        assert_eq!((lifted.deadline, lifted.holds), (Some(hold_until.plus(policy.pay_grace)), 1));
+        let until = START.plus(policy.active_limit);
+        assert_eq!(lifted.check_time_to_hold(until.minus(Span::from_micros(1)), &policy, &Outages::default()), Ok(()));
+        assert_eq!(
+            lifted.check_time_to_hold(until, &policy, &Outages::default()),
+            Err(Refusal::TurnTimeOver { until })
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub enum Refusal {
     #[error("There is no such {what}.")]
     NotFound {
         /// What was looked for.
-        what: Thing,
+        what: EntityKind,
     },
     /// The caller's role does not allow it.
     #[error("This needs another role.")]
@@ -257,7 +257,7 @@ pub enum Refusal {
 /// Something that a command looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Thing {
+pub enum EntityKind {
     /// A user.
     User,
     /// A concert.
@@ -276,7 +276,7 @@ pub enum Thing {
     Debt,
 }
 
-impl std::fmt::Display for Thing {
+impl std::fmt::Display for EntityKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::User => "user",
@@ -354,7 +354,7 @@ impl Refusal {
     /// False for what time or another step of the caller cures, since the same request is to be sent again then; and for
     /// what nothing cures, since the same request is refused again anyway.
     #[must_use]
-    pub const fn is_kept(&self) -> bool {
+    pub const fn is_stored(&self) -> bool {
         match self {
             Self::SaleClosed
             | Self::SeatHeld { .. }

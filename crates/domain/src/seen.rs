@@ -5,15 +5,15 @@
 use crate::{
     id::{RoomId, SeatId, TokenId},
     outage::Outages,
+    policy::Policy,
     queue::{Token, check_may_use},
     refusal::Refusal,
-    rules::Rules,
     time::{Span, Time},
     user::Caller,
 };
 
 /// How long a refusal is good for others: as old as a seat map may be, so that nobody is told less than the map shows.
-pub const GOOD_FOR: Span = Span::from_millis(100);
+pub const REFUSAL_TTL: Span = Span::from_millis(100);
 
 /// A seat that somebody could not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +45,13 @@ impl SeenTaken {
     /// What a caller hears who asks for this seat alone, `age` after it was seen taken; none where it must be decided
     /// from the rows. Whoever may not hold at all is told so from the rows, not what became of a seat.
     #[must_use]
-    pub fn refuses(&self, caller: Caller, token: &Token, age: Span, now: Time, rules: &Rules) -> Option<Refusal> {
-        let may_hold = check_may_use(token, caller, self.room_id, now, rules).is_ok()
-            && token.check_time_to_hold(now, rules, &Outages::default()).is_ok();
+    pub fn refuses(&self, caller: Caller, token: &Token, age: Span, now: Time, policy: &Policy) -> Option<Refusal> {
+        let may_hold = check_may_use(token, caller, self.room_id, now, policy).is_ok()
+            && token.check_time_to_hold(now, policy, &Outages::default()).is_ok();
         let is_over = matches!(self.refusal, Refusal::SeatHeld { held_until, .. } if held_until <= now);
         // Who has the seat is told so, from the rows.
         let is_holder =
             matches!(self.refusal, Refusal::SeatHeld { holder: Some(id), .. } if caller.user_id() == Some(id));
-        (may_hold && !is_over && !is_holder && age < GOOD_FOR).then(|| self.refusal.clone())
+        (may_hold && !is_over && !is_holder && age < REFUSAL_TTL).then(|| self.refusal.clone())
     }
 }

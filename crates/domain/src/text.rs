@@ -68,14 +68,14 @@ pub const TEXT_PATTERN: &str = with_blanks_around!(concat!(
 /// A field that cannot be what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
-pub struct BadField {
+pub struct InvalidField {
     /// Which field.
     pub field: String,
     /// What is wrong with it.
     pub reason: String,
 }
 
-impl BadField {
+impl InvalidField {
     /// Says what is wrong with a field.
     #[must_use]
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
@@ -84,7 +84,7 @@ impl BadField {
 }
 
 /// Which field keeps a concert's hours from being moments.
-impl From<NoMoment> for BadField {
+impl From<NoMoment> for InvalidField {
     fn from(reason: NoMoment) -> Self {
         Self::new(reason.field(), reason.to_string())
     }
@@ -109,12 +109,12 @@ pub fn folded(text: &str) -> String {
 ///
 /// # Errors
 /// The text is empty, too long, cannot be seen, or holds characters that are refused.
-pub fn checked_text(field: &str, text: &str, len_max: usize) -> Result<String, BadField> {
+pub fn checked_text(field: &str, text: &str, len_max: usize) -> Result<String, InvalidField> {
     let text = checked_label(field, text, len_max)?;
     if text.chars().any(is_visible) {
         Ok(text)
     } else {
-        Err(BadField::new(field, format!("must have 1 to {len_max} characters, at least one of them visible")))
+        Err(InvalidField::new(field, format!("must have 1 to {len_max} characters, at least one of them visible")))
     }
 }
 
@@ -122,15 +122,15 @@ pub fn checked_text(field: &str, text: &str, len_max: usize) -> Result<String, B
 ///
 /// # Errors
 /// The text is too long, or holds characters that are refused.
-pub fn checked_label(field: &str, text: &str, len_max: usize) -> Result<String, BadField> {
+pub fn checked_label(field: &str, text: &str, len_max: usize) -> Result<String, InvalidField> {
     let text = nfc(text);
     let text = text.trim();
     if text.chars().count() > len_max {
-        return Err(BadField::new(field, format!("must have at most {len_max} characters")));
+        return Err(InvalidField::new(field, format!("must have at most {len_max} characters")));
     }
     match first_refused(text) {
         None => Ok(text.to_owned()),
-        Some(c) => Err(BadField::new(field, format!("must not contain U+{:04X}: {}", u32::from(c), reason(c)))),
+        Some(c) => Err(InvalidField::new(field, format!("must not contain U+{:04X}: {}", u32::from(c), reason(c)))),
     }
 }
 

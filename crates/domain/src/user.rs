@@ -1,6 +1,6 @@
 //! Users, their roles, their sessions, and who is asking.
 
-use crate::{id::UserId, rules::SIGN_IN_NOTED_EVERY, time::Time};
+use crate::{id::UserId, policy::SIGN_IN_NOTED_EVERY, time::Time};
 use serde::{Deserialize, Serialize};
 
 /// What a user may do.
@@ -158,7 +158,7 @@ impl std::fmt::Debug for Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// Nobody has signed in.
-    Nobody,
+    Anonymous,
     /// A signed-in buyer.
     Buyer(UserId),
     /// A signed-in operator.
@@ -175,19 +175,19 @@ impl Caller {
     pub const fn user_id(self) -> Option<UserId> {
         match self {
             Self::Buyer(user) | Self::Operator(user) => Some(user),
-            Self::Nobody | Self::Service | Self::System => None,
+            Self::Anonymous | Self::Service | Self::System => None,
         }
     }
 
     /// Whether the caller runs the sale.
     #[must_use]
-    pub const fn runs_the_sale(self) -> bool {
+    pub const fn is_operator(self) -> bool {
         matches!(self, Self::Operator(_) | Self::System)
     }
 
     /// Whether the caller may act on what belongs to `owner`.
     #[must_use]
     pub fn may_act_for(self, owner: UserId) -> bool {
-        self.runs_the_sale() || self.user_id() == Some(owner)
+        self.is_operator() || self.user_id() == Some(owner)
     }
 }

@@ -1,7 +1,7 @@
 //! The rows that a batch of commands sees, and what the commands changed of them.
 
 use crate::{
-    command::{Idempotency, KeptAnswer, PasswordHash},
+    command::{Idempotency, IdempotencyRecord, PasswordHash},
     concert::Concert,
     id::{
         AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
@@ -10,9 +10,9 @@ use crate::{
     outage::Outages,
     payment::Payment,
     points::{Debt, Point, PointEntry, PointKind},
+    policy::Policy,
     queue::{Room, Token, TokenStatus, next_position},
     reservation::Reservation,
-    rules::Rules,
     seat::{Seat, SeatPlace},
     time::Time,
     user::{NewUser, ResetLink, Session, User},
@@ -280,7 +280,7 @@ pub struct World {
     /// The store's clock, read after the rows were locked.
     pub now: Time,
     /// The settings.
-    pub rules: Rules,
+    pub policy: Policy,
     /// The outages that tokens may have met.
     pub outages: Outages,
     /// The ids for new rows.
@@ -291,7 +291,7 @@ pub struct World {
     /// are taken instead of the highest plus one.
     pub positions: BTreeMap<RoomId, VecDeque<Position>>,
     /// Answers kept under idempotency keys.
-    pub kept: Table<[u8; 32], KeptAnswer>,
+    pub kept: Table<[u8; 32], IdempotencyRecord>,
     /// Users by id.
     pub users: Table<UserId, User>,
     /// Reset links by user, of those asked for.
@@ -351,8 +351,8 @@ pub struct World {
 impl World {
     /// A world at `now` without any rows.
     #[must_use]
-    pub fn new(now: Time, rules: Rules, next_ids: NextIds) -> Self {
-        Self { now, rules, next_ids, ..Self::default() }
+    pub fn new(now: Time, policy: Policy, next_ids: NextIds) -> Self {
+        Self { now, policy, next_ids, ..Self::default() }
     }
 
     /// Puts a token from the store here.
@@ -388,7 +388,7 @@ impl World {
             *departed = departed.plus(change);
         }
         let place = (token.user_id, token.id.room_id);
-        if crate::queue::can_expire(&token) {
+        if crate::queue::is_live_token(&token) {
             self.places.insert(place, token.id);
         } else if self.places.get(&place) == Some(&token.id) {
             self.places.remove(&place);
@@ -560,7 +560,7 @@ impl World {
     /// Keeps an answer under its idempotency key.
     pub fn keep_answer(&mut self, idempotency: Idempotency, answer: String) {
         let created_at = self.now;
-        self.kept.put(idempotency.key, KeptAnswer { idempotency, answer, created_at });
+        self.kept.put(idempotency.key, IdempotencyRecord { idempotency, answer, created_at });
     }
 
     /// What is to be saved.
@@ -621,7 +621,7 @@ pub struct Changes {
     /// Positions that were reserved and that nobody got, by place: nobody will ever stand there. Nothing to save.
     pub unused: Vec<TokenId>,
     /// New kept answers.
-    pub kept: Vec<KeptAnswer>,
+    pub kept: Vec<IdempotencyRecord>,
     /// New users, with their password hashes.
     pub new_users: Vec<NewUser>,
     /// Users that changed: role, status, name, address, sign-in epoch.

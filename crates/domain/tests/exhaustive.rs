@@ -7,7 +7,7 @@ use frontrow_domain::{
     command::{Command, Idempotency, Request},
     id::TokenId,
     model::Model,
-    rules::Rules,
+    policy::Policy,
     time::{Span, Time},
     user::Caller,
 };
@@ -97,7 +97,7 @@ fn fingerprint(state: &State) -> String {
     format!("{seats:?}{rows:?}{payments:?}{points:?}{tokens:?}{kept:?}{:?}", state.now)
 }
 
-fn next(state: &State, rules: Rules, event: &Event) -> (State, String) {
+fn next(state: &State, policy: Policy, event: &Event) -> (State, String) {
     let mut after = state.clone();
     after.depth += 1;
     let what = match event {
@@ -108,14 +108,14 @@ fn next(state: &State, rules: Rules, event: &Event) -> (State, String) {
         Event::Asks { caller, command, key } => {
             let idempotency = key.map(|key| Idempotency { key: [key; 32], fingerprint: [0; 32] });
             let request = Request { caller: *caller, command: Command::clone(command), idempotency };
-            let (answers, _) = after.model.transact(after.now, rules, std::slice::from_ref(&request));
+            let (answers, _) = after.model.transact(after.now, policy, std::slice::from_ref(&request));
             after.oracle.hear(&request, &answers[0], after.now);
             if answers[0].decision.is_err() {
                 let kept = std::mem::replace(&mut after.model.kept, state.model.kept.clone());
                 assert!(after.model == state.model, "{request:?} was refused and changed something");
                 after.model.kept = kept;
             }
-            format!("{:?} {}", answers[0].novelty, name(&answers[0].decision))
+            format!("{:?} {}", answers[0].replay, name(&answers[0].decision))
         }
     };
     books::check_step(&state.model, &after.model);
@@ -126,8 +126,8 @@ fn next(state: &State, rules: Rules, event: &Event) -> (State, String) {
 fn no_order_of_events_brings_the_books_out_of_order() {
     let office = Office::new();
     // Long enough that a payment, not the clock, is what ends a token here.
-    let rules = Rules { idle_limit: Span::from_secs(580), ..office.rules };
-    let oracle = Oracle::beside(&office.model, rules);
+    let policy = Policy { idle_limit: Span::from_secs(580), ..office.policy };
+    let oracle = Oracle::beside(&office.model, policy);
     let mut start = State { model: office.model, oracle, now: office.now, depth: 0 };
     let tokens = [token_id(HOUSE, 1), token_id(HOUSE, 2)];
     for event in [
@@ -140,7 +140,7 @@ fn no_order_of_events_brings_the_books_out_of_order() {
         asks(MINJI, charge(MINJI, 20_000, None)),
         asks(JUNHO, charge(JUNHO, 20_000, None)),
     ] {
-        start = next(&start, rules, &event).0;
+        start = next(&start, policy, &event).0;
     }
     start.depth = 0;
 
@@ -149,7 +149,7 @@ fn no_order_of_events_brings_the_books_out_of_order() {
     let mut waiting = VecDeque::from([start]);
     while let Some(state) = waiting.pop_front() {
         for event in events(&state, tokens) {
-            let (after, what) = next(&state, rules, &event);
+            let (after, what) = next(&state, policy, &event);
             *happened.entry(what).or_default() += 1;
             if let Entry::Vacant(entry) = seen.entry(fingerprint(&after)) {
                 books::check(&after.model, after.now);

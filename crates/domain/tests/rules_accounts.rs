@@ -4,7 +4,7 @@ mod support;
 
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, Keys, NewAdjustment, NewPassword, Novelty, Outcome, PasswordHash, Proof,
+        Command, ConcertChange, Erasure, Footprint, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Replay,
         Request, Worth,
     },
     concert::ConcertStatus,
@@ -91,9 +91,9 @@ fn account(office: &Office, caller: Caller) -> &User {
 fn a_new_password_ends_every_other_session_of_its_user_and_no_other_users() {
     let mut office = Office::new();
     office.run([
-        (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
-        (0, Caller::Nobody, open(MINJI, 2, 0), "signed_in"),
-        (0, Caller::Nobody, open(JUNHO, 3, 0), "signed_in"),
+        (0, Caller::Anonymous, open(MINJI, 1, 0), "signed_in"),
+        (0, Caller::Anonymous, open(MINJI, 2, 0), "signed_in"),
+        (0, Caller::Anonymous, open(JUNHO, 3, 0), "signed_in"),
         (S, MINJI, set_password(MINJI, Proof::Password(0), Some(2)), "user"),
     ]);
     assert_eq!((sessions(&office, MINJI), sessions(&office, JUNHO)), (vec![2], vec![3]));
@@ -118,14 +118,14 @@ fn what_buyers_do_about_their_own_accounts_leaves_no_line_in_the_audit_log_but_f
         office.expect(MINJI, sign_out(MINJI), "done");
     }
     office.expect(BOSS, issue_link(MINJI), "reset_link_issued");
-    office.expect(Caller::Nobody, redeem(MINJI, SECRET), "done");
+    office.expect(Caller::Anonymous, redeem(MINJI, SECRET), "done");
     assert_eq!(actions(&office), ["user.reset_link"]);
     let epoch = account(&office, MINJI).sign_in_epoch;
     office.expect(MINJI, erase(MINJI, Proof::Password(epoch), Worth::Kept, &[], &[]), "user");
     office.expect(BOSS, set_password(BOSS, Proof::Password(0), None), "user");
     office.expect(BOSS, sign_out(BOSS), "done");
     office.expect(CLOCK, issue_link(BOSS), "reset_link_issued");
-    office.expect(Caller::Nobody, redeem(BOSS, SECRET), "done");
+    office.expect(Caller::Anonymous, redeem(BOSS, SECRET), "done");
     let expected = ["user.reset_link", "user.erase", "user.password", "user.sign_out", "user.reset_link", "user.reset"];
     assert_eq!(actions(&office), expected);
 }
@@ -133,7 +133,7 @@ fn what_buyers_do_about_their_own_accounts_leaves_no_line_in_the_audit_log_but_f
 #[test]
 fn a_password_is_set_by_its_user_and_by_the_box_office_alone() {
     let mut office = Office::new();
-    for caller in [JUNHO, BOSS, Caller::Service, Caller::Nobody] {
+    for caller in [JUNHO, BOSS, Caller::Service, Caller::Anonymous] {
         office.expect(caller, set_password(MINJI, Proof::Password(0), None), "not_found");
     }
     office.expect(MINJI, set_password(MINJI, Proof::Unneeded, None), "forbidden");
@@ -149,23 +149,23 @@ fn a_password_that_was_checked_before_all_sessions_ended_opens_and_changes_nothi
     ] {
         let mut office = Office::new();
         office.ask(CLOCK, end).unwrap();
-        office.expect(Caller::Nobody, open(MINJI, 1, 0), "account_changed");
+        office.expect(Caller::Anonymous, open(MINJI, 1, 0), "account_changed");
         office.expect(MINJI, set_password(MINJI, Proof::Password(0), None), "account_changed");
         office.expect(MINJI, erase(MINJI, Proof::Password(0), Worth::Kept, &[], &[]), "account_changed");
-        office.expect(Caller::Nobody, open(MINJI, 1, 1), "signed_in");
+        office.expect(Caller::Anonymous, open(MINJI, 1, 1), "signed_in");
     }
 }
 
 #[test]
 fn a_session_that_is_opened_and_ended_in_one_batch_is_gone() {
     let mut office = Office::new();
-    let answers = office.batch(&[(Caller::Nobody, open(MINJI, 1, 0)), (BOSS, lock(MINJI))]);
+    let answers = office.batch(&[(Caller::Anonymous, open(MINJI, 1, 0)), (BOSS, lock(MINJI))]);
     assert_eq!(answers, ["signed_in", "done"]);
     assert!(office.model.sessions.is_empty());
     let answers = office.batch(&[
-        (Caller::Nobody, open(JUNHO, 2, 0)),
+        (Caller::Anonymous, open(JUNHO, 2, 0)),
         (CLOCK, Command::CloseSessions { user_id: user(JUNHO) }),
-        (Caller::Nobody, open(JUNHO, 3, 1)),
+        (Caller::Anonymous, open(JUNHO, 3, 1)),
     ]);
     assert_eq!(answers, ["signed_in", "done", "signed_in"]);
     assert_eq!(sessions(&office, JUNHO), [3]);
@@ -175,15 +175,15 @@ fn a_session_that_is_opened_and_ended_in_one_batch_is_gone() {
 fn a_locked_account_is_signed_out_and_cannot_sign_in_until_it_is_unlocked() {
     let mut office = Office::new();
     office.run([
-        (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
+        (0, Caller::Anonymous, open(MINJI, 1, 0), "signed_in"),
         (0, BOSS, lock(MINJI), "done"),
         (0, BOSS, lock(MINJI), "done"),
-        (0, Caller::Nobody, open(MINJI, 1, 1), "account_locked"),
+        (0, Caller::Anonymous, open(MINJI, 1, 1), "account_locked"),
         (0, MINJI, set_password(MINJI, Proof::Password(1), None), "account_locked"),
         (0, BOSS, issue_link(MINJI), "account_locked"),
         (0, BOSS, unlock(MINJI), "done"),
-        (0, Caller::Nobody, open(MINJI, 1, 0), "account_changed"),
-        (0, Caller::Nobody, open(MINJI, 1, 1), "signed_in"),
+        (0, Caller::Anonymous, open(MINJI, 1, 0), "account_changed"),
+        (0, Caller::Anonymous, open(MINJI, 1, 1), "signed_in"),
     ]);
     assert_eq!(sessions(&office, MINJI), [1]);
 }
@@ -199,7 +199,7 @@ fn operators_touch_no_operators_account_and_buyers_touch_none() {
             office.expect(BOSS, command(target), "operator_account");
             office.clone().ask(CLOCK, command(target)).unwrap();
         }
-        for caller in [MINJI, JUNHO, Caller::Service, Caller::Nobody] {
+        for caller in [MINJI, JUNHO, Caller::Service, Caller::Anonymous] {
             office.expect(caller, command(MINJI), "forbidden");
         }
         let before = office.model.audit.len();
@@ -212,18 +212,18 @@ fn operators_touch_no_operators_account_and_buyers_touch_none() {
 fn a_reset_link_sets_a_password_once_within_half_an_hour() {
     let mut office = Office::new();
     office.run([
-        (0, Caller::Nobody, open(MINJI, 1, 0), "signed_in"),
+        (0, Caller::Anonymous, open(MINJI, 1, 0), "signed_in"),
         (0, BOSS, issue_link(MINJI), "reset_link_issued"),
-        (0, Caller::Nobody, redeem(MINJI, [8; 32]), "reset_link_invalid"),
-        (0, Caller::Nobody, redeem(JUNHO, SECRET), "reset_link_invalid"),
-        (30 * MIN - 1, Caller::Nobody, redeem(MINJI, SECRET), "done"),
-        (30 * MIN - 1, Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid"),
+        (0, Caller::Anonymous, redeem(MINJI, [8; 32]), "reset_link_invalid"),
+        (0, Caller::Anonymous, redeem(JUNHO, SECRET), "reset_link_invalid"),
+        (30 * MIN - 1, Caller::Anonymous, redeem(MINJI, SECRET), "done"),
+        (30 * MIN - 1, Caller::Anonymous, redeem(MINJI, SECRET), "reset_link_invalid"),
     ]);
     assert_eq!(office.model.passwords[&user(MINJI)], "reset");
     assert!(sessions(&office, MINJI).is_empty());
     office.run([
         (DAY, BOSS, issue_link(MINJI), "reset_link_issued"),
-        (DAY + 30 * MIN, Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid"),
+        (DAY + 30 * MIN, Caller::Anonymous, redeem(MINJI, SECRET), "reset_link_invalid"),
     ]);
 }
 
@@ -235,9 +235,9 @@ fn a_reset_link_is_void_once_the_account_is_locked_or_has_another_password() {
         let mut office = Office::new();
         office.run([(0, BOSS, issue_link(MINJI), "reset_link_issued")]);
         office.ask(CLOCK, end).unwrap();
-        office.expect(Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid");
+        office.expect(Caller::Anonymous, redeem(MINJI, SECRET), "reset_link_invalid");
         office.ask(CLOCK, unlock(MINJI)).unwrap();
-        office.expect(Caller::Nobody, redeem(MINJI, SECRET), "reset_link_invalid");
+        office.expect(Caller::Anonymous, redeem(MINJI, SECRET), "reset_link_invalid");
     }
 }
 
@@ -245,7 +245,7 @@ fn a_reset_link_is_void_once_the_account_is_locked_or_has_another_password() {
 fn an_erased_account_is_nobodys_and_the_books_keep_its_id() {
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
     office.expect(MINJI, pay(token, &[1]), "paid");
-    office.expect(Caller::Nobody, open(MINJI, 1, 0), "signed_in");
+    office.expect(Caller::Anonymous, open(MINJI, 1, 0), "signed_in");
     let (history, payments) = (office.model.history.clone(), office.model.payments.clone());
     let address = account(&office, MINJI).email.clone();
     office.at(SHOW + DAY);
@@ -259,7 +259,7 @@ fn an_erased_account_is_nobodys_and_the_books_keep_its_id() {
     let audit = office.model.audit.last().unwrap();
     assert!(audit.action == "user.erase" && !audit.detail.to_string().contains(&address));
     for epoch in 0..3 {
-        office.expect(Caller::Nobody, open(MINJI, 1, epoch), "not_found");
+        office.expect(Caller::Anonymous, open(MINJI, 1, epoch), "not_found");
     }
     for command in [unlock(MINJI), lock(MINJI), issue_link(MINJI), set_password(MINJI, Proof::Unneeded, None)] {
         office.expect(CLOCK, command, "not_found");
@@ -271,7 +271,7 @@ fn an_erased_account_is_nobodys_and_the_books_keep_its_id() {
         password_hash: String::new(),
         role: Role::Buyer,
     };
-    office.expect(Caller::Nobody, Command::Register(again), "registered");
+    office.expect(Caller::Anonymous, Command::Register(again), "registered");
 }
 
 #[test]
@@ -299,13 +299,13 @@ fn an_account_with_points_or_a_ticket_to_come_is_erased_by_the_box_office_alone_
     office.model.points.clear();
     office.model.history.clear();
     let careful = office.model.clone();
-    let mut world = careful.load(office.now, office.rules, &frontrow_domain::command::Keys::of(&[request(kept)]));
+    let mut world = careful.load(office.now, office.policy, &frontrow_domain::command::Footprint::of(&[request(kept)]));
     let answer =
         frontrow_domain::decide::decide(&mut world, &request(erase(MINJI, Proof::Unneeded, Worth::Kept, &[], &[1])));
     assert_eq!(support::name(&answer.decision), "tickets_left");
     let own = erase(MINJI, Proof::Password(0), Worth::Abandoned, &[], &[]);
     let mut world =
-        careful.load(office.now, office.rules, &frontrow_domain::command::Keys::of(&[request(own.clone())]));
+        careful.load(office.now, office.policy, &frontrow_domain::command::Footprint::of(&[request(own.clone())]));
     let mine = frontrow_domain::command::Request { caller: MINJI, ..request(own) };
     assert_eq!(support::name(&frontrow_domain::decide::decide(&mut world, &mine).decision), "operator_account");
 }
@@ -371,7 +371,7 @@ fn a_sign_in_is_noted_when_none_was_for_a_day() {
     let registered = account(&office, MINJI).signed_in_at;
     assert_eq!(registered, account(&office, MINJI).created_at);
     for (moment, noted) in [(0, 0), (DAY - 1, 0), (DAY, DAY), (2 * DAY - 1, DAY), (5 * DAY, 5 * DAY)] {
-        office.run([(moment, Caller::Nobody, open(MINJI, 1, 0), "signed_in")]);
+        office.run([(moment, Caller::Anonymous, open(MINJI, 1, 0), "signed_in")]);
         assert_eq!(account(&office, MINJI).signed_in_at, at(noted));
     }
     assert_eq!(account(&office, MINJI).updated_at, registered, "a sign-in changes nothing that others see");
@@ -384,7 +384,7 @@ fn an_account_is_erased_for_idleness_only_if_it_was_neither_signed_in_to_nor_cha
     // comes just before the end of a day.
     let cases: [(&[Event], i64); 4] = [
         (&[], DAY),
-        (&[(DAY, Caller::Nobody, open(MINJI, 1, 0)), (2 * DAY - 1, Caller::Nobody, open(MINJI, 2, 0))], 2 * DAY),
+        (&[(DAY, Caller::Anonymous, open(MINJI, 1, 0)), (2 * DAY - 1, Caller::Anonymous, open(MINJI, 2, 0))], 2 * DAY),
         (&[(3 * DAY, CLOCK, set_password(MINJI, Proof::Unneeded, None))], 3 * DAY + 1),
         (&[(3 * DAY, BOSS, lock(MINJI)), (5 * DAY, BOSS, unlock(MINJI))], 5 * DAY + 1),
     ];
@@ -408,7 +408,7 @@ fn an_account_is_erased_for_idleness_only_if_it_was_neither_signed_in_to_nor_cha
 fn a_sign_in_in_the_same_batch_keeps_an_idle_account() {
     let mut office = Office::new();
     office.at(10 * DAY);
-    let answers = office.batch(&[(Caller::Nobody, open(MINJI, 1, 0)), (CLOCK, erase_idle(MINJI, 5 * DAY))]);
+    let answers = office.batch(&[(Caller::Anonymous, open(MINJI, 1, 0)), (CLOCK, erase_idle(MINJI, 5 * DAY))]);
     assert_eq!(answers, ["signed_in", "account_changed"]);
 }
 
@@ -440,7 +440,7 @@ fn a_ticket_that_may_still_be_refunded_keeps_its_account() {
         // The balance is another reason, and comes first.
         office.model.points.clear();
         office.model.history.clear();
-        let mut world = office.model.load(at(SHOW + DAY), office.rules, &Keys::of(&[request(kept.clone())]));
+        let mut world = office.model.load(at(SHOW + DAY), office.policy, &Footprint::of(&[request(kept.clone())]));
         let mine = Request { caller: MINJI, ..request(kept.clone()) };
         assert_eq!(support::name(&decide(&mut world, &mine).decision), answer);
     }
@@ -470,7 +470,7 @@ fn what_is_kept_of_a_lock_names_no_person_and_repeating_it_changes_nothing() {
     assert_eq!(locked.decision, Ok(Outcome::Done));
     office.expect(BOSS, unlock(MINJI), "done");
     let again = office.ask_with_key(1, 1, BOSS, lock(MINJI));
-    assert_eq!((again.decision, again.novelty), (Ok(Outcome::Done), Novelty::Replayed));
+    assert_eq!((again.decision, again.replay), (Ok(Outcome::Done), Replay::Replayed));
     assert_eq!(account(&office, MINJI).status, UserStatus::Active);
 
     let rename = Command::RenameUser { user_id: user(MINJI), name: "Minji Kim".to_owned() };

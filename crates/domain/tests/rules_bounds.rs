@@ -6,17 +6,17 @@ mod support;
 
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Demand, Erasure, Keys, NewAdjustment, NewPassword, PasswordHash, Proof, Request,
+        Command, ConcertChange, Demand, Erasure, Footprint, NewAdjustment, NewPassword, PasswordHash, Proof, Request,
         RoomChange, Worth,
     },
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, SeatId},
     money::Money,
     points::Settlement,
-    queue::Fence,
-    rules::{
+    policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
+    queue::Fence,
     seat::{NewSeat, SeatAction, SeatChange, SeatLabel},
     user::Caller,
 };
@@ -52,7 +52,7 @@ fn too_much() -> Vec<(Caller, Command)> {
     let token = token_id(HOUSE, 1);
     let long = "x".repeat(LONG);
     let concert_id = ConcertId::new(1);
-    let asleep = (1..=i64::from(TOKENS_PER_ADVANCE_MAX) + 1).map(Position).collect();
+    let unresponsive = (1..=i64::from(TOKENS_PER_ADVANCE_MAX) + 1).map(Position).collect();
     let Command::Register(mut newcomer) = register(MINJI) else { panic!("another command") };
     newcomer.name.clone_from(&long);
     let Command::CreateConcert(mut concert) = create_concert(None) else { panic!("another command") };
@@ -68,7 +68,7 @@ fn too_much() -> Vec<(Caller, Command)> {
             CLOCK,
             Command::ExpireHolds { reservation_ids: reservations(usize::try_from(HOLDS_PER_SWEEP_MAX).unwrap() + 1) },
         ),
-        (CLOCK, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(1), limit: 1, asleep }),
+        (CLOCK, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(1), limit: 1, unresponsive }),
         (BOSS, Command::AddSeats { concert_id, seats: new_seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1, "A") }),
         (BOSS, Command::AddSeats { concert_id, seats: new_seats(1, &"x".repeat(161)) }),
         (BOSS, Command::SetSeats { seat_ids: seats(SEATS_PER_OPERATOR_COMMAND_MAX + 1), action: SeatAction::Free }),
@@ -83,7 +83,7 @@ fn too_much() -> Vec<(Caller, Command)> {
         ),
         (Caller::Service, Command::Charge { user_id: user(MINJI), amount: Money::new(1), reference: Some(reference) }),
         (BOSS, Command::CreateConcert(concert)),
-        (Caller::Nobody, Command::Register(newcomer)),
+        (Caller::Anonymous, Command::Register(newcomer)),
         (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG) }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: seats(WIND_UP_MAX + 1), payment_ids: Vec::new() }),
         (CLOCK, Command::WindUp { concert_id, seat_ids: Vec::new(), payment_ids: payments(WIND_UP_MAX + 1) }),
@@ -129,7 +129,7 @@ fn too_much_of_an_account() -> Vec<(Caller, Command)> {
     vec![
         (CLOCK, Command::RenameUser { user_id, name: "x".repeat(LONG) }),
         (MINJI, Command::SetPassword(new_password)),
-        (Caller::Nobody, Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash: password_hash() }),
+        (Caller::Anonymous, Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash: password_hash() }),
         (CLOCK, Command::EraseUser(Erasure { tokens, ..erasure.clone() })),
         (CLOCK, Command::EraseUser(Erasure { reservations, ..erasure })),
     ]
@@ -140,7 +140,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
     for (caller, command) in too_much() {
         let kind = format!("{command:.60?}");
         let idempotency = Some(idempotency(1, 1));
-        let Keys {
+        let Footprint {
             idempotency,
             emails,
             users,
@@ -164,7 +164,7 @@ fn a_command_that_carries_too_much_names_no_row_and_draws_no_number() {
             new_seats,
             moved_seats,
             demand,
-        } = Keys::of(&[Request { caller, command, idempotency }]);
+        } = Footprint::of(&[Request { caller, command, idempotency }]);
         assert_eq!(idempotency.len(), 1, "{kind}: an answer that is kept is still found");
         assert!(emails.is_empty() && users.is_empty() && reset_links.is_empty() && sessions.is_empty(), "{kind}");
         assert!(rooms.is_empty() && counted.is_empty() && advanced.is_empty(), "{kind}");
@@ -189,6 +189,6 @@ fn a_command_that_carries_too_much_is_refused() {
 #[test]
 fn a_command_that_carries_as_much_as_it_may_names_all_of_it() {
     let hold = Command::Hold { token: token_id(HOUSE, 1), seat_ids: seats(SEATS_PER_COMMAND_MAX) };
-    let keys = Keys::of(&[Request { caller: MINJI, command: hold, idempotency: None }]);
+    let keys = Footprint::of(&[Request { caller: MINJI, command: hold, idempotency: None }]);
     assert_eq!((keys.seats.len(), keys.demand.reservations), (SEATS_PER_COMMAND_MAX, SEATS_PER_COMMAND_MAX));
 }

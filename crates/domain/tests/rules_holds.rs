@@ -9,7 +9,7 @@ use frontrow_domain::{
     money::Money,
     refusal::Refusal,
     reservation::ReservationStatus,
-    seen::{GOOD_FOR, SeenTaken},
+    seen::{REFUSAL_TTL, SeenTaken},
     time::Span,
     user::Caller,
 };
@@ -151,7 +151,7 @@ fn a_seat_that_its_user_let_go_is_for_others_first() {
         ]);
     }
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
-    office.rules.seat_cooldown = Span::ZERO;
+    office.policy.seat_cooldown = Span::ZERO;
     office.run([(S, MINJI, cancel(1), "cancelled"), (S, MINJI, hold(token, &[1]), "held")]);
 }
 
@@ -193,7 +193,7 @@ fn no_user_keeps_a_seat_by_holding_it_again_and_again() {
 #[test]
 fn one_turn_holds_so_often_and_no_more() {
     let mut office = Office::new();
-    office.rules.holds_per_turn = 3;
+    office.policy.holds_per_turn = 3;
     let token = office.active(MINJI, HOUSE);
     office.run([
         (0, MINJI, hold(token, &[1, 2]), "held"),
@@ -234,7 +234,7 @@ fn one_hold_names_one_to_twenty_seats_of_one_concert_once_each() {
         (0, MINJI, hold(token, &[1, 2, 1]), "malformed"),
         (0, MINJI, hold(token, &[1, 99]), "not_found"),
         (0, MINJI, hold(token, &[1, 7]), "several_concerts"),
-        (0, Caller::Nobody, hold(token, &[1]), "forbidden"),
+        (0, Caller::Anonymous, hold(token, &[1]), "forbidden"),
         (0, Caller::Service, hold(token, &[1]), "forbidden"),
         (0, CLOCK, hold(token, &[1]), "forbidden"),
         (0, BOSS, hold(token, &[1]), "token_invalid"),
@@ -310,7 +310,7 @@ fn a_hold_is_given_up_by_its_user_or_an_operator_while_it_lasts() {
         (0, BOSS, "cancelled"),
         (0, CLOCK, "cancelled"),
         (0, JUNHO, "not_found"),
-        (0, Caller::Nobody, "not_found"),
+        (0, Caller::Anonymous, "not_found"),
         (0, Caller::Service, "not_found"),
         (END - 1, MINJI, "cancelled"),
         (END, MINJI, "hold_expired"),
@@ -360,7 +360,7 @@ fn wake_all(office: &mut Office, tokens: &[(Caller, TokenId)]) {
 
 /// What a caller hears of a seat that another was refused `age` before.
 fn hears(office: &Office, seen: &SeenTaken, (caller, token): (Caller, TokenId), age: Span) -> Option<Refusal> {
-    seen.refuses(caller, &office.model.tokens[&token], age, office.now, &office.rules)
+    seen.refuses(caller, &office.model.tokens[&token], age, office.now, &office.policy)
 }
 
 #[test]
@@ -388,8 +388,8 @@ fn a_refusal_is_good_for_others_for_a_moment_and_until_the_hold_ends() {
     let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, HOUSE));
     let refusal = office.ask(JUNHO, hold(junho, &[1])).unwrap_err();
     let seen = SeenTaken::of(&refusal, junho).unwrap();
-    let just = Span::from_micros(GOOD_FOR.micros() - 1);
-    for (age, is_good) in [(Span::ZERO, true), (just, true), (GOOD_FOR, false)] {
+    let just = Span::from_micros(REFUSAL_TTL.micros() - 1);
+    for (age, is_good) in [(Span::ZERO, true), (just, true), (REFUSAL_TTL, false)] {
         assert_eq!(hears(&office, &seen, (SORA, sora), age).is_some(), is_good, "{age:?}");
     }
     office.at(END);
@@ -407,7 +407,7 @@ fn who_may_not_hold_hears_nothing_of_a_seat_from_memory() {
     assert_eq!(hears(&office, &seen, (BOSS, junho), Span::ZERO), None, "an operator with a buyer's token");
     assert_eq!(hears(&office, &seen, (SORA, sora), Span::ZERO), None, "a token of another room");
     assert!(hears(&office, &seen, (JUNHO, junho), Span::ZERO).is_some());
-    let over = frontrow_domain::rules::Rules { active_limit: Span::ZERO, ..office.rules };
+    let over = frontrow_domain::policy::Policy { active_limit: Span::ZERO, ..office.policy };
     let heard = seen.refuses(JUNHO, &office.model.tokens[&junho], Span::ZERO, office.now, &over);
     assert_eq!(heard, None, "a turn whose time is over");
     office.ask(JUNHO, leave(junho)).unwrap();

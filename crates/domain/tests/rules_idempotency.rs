@@ -3,7 +3,7 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Answer, Command, ConcertChange, Novelty, Outcome, Request},
+    command::{Answer, Command, ConcertChange, Outcome, Replay, Request},
     refusal::Refusal,
     user::Caller,
 };
@@ -21,11 +21,11 @@ fn seen(answer: &Answer) -> serde_json::Value {
 #[track_caller]
 fn ask_twice(office: &mut Office, key: u8, caller: Caller, command: &Command) -> Answer {
     let first = office.ask_with_key(key, 0, caller, command.clone());
-    assert_eq!(first.novelty, Novelty::Fresh);
+    assert_eq!(first.replay, Replay::Fresh);
     let before = office.model.clone();
     office.at(office.micros() + 1);
     let second = office.ask_with_key(key, 0, caller, command.clone());
-    assert_eq!((second.novelty, seen(&second)), (Novelty::Replayed, seen(&first)), "{command:?}");
+    assert_eq!((second.replay, seen(&second)), (Replay::Replayed, seen(&first)), "{command:?}");
     let mut after = office.model.clone();
     after.highest.clone_from(&before.highest);
     assert_eq!(after, before, "the replay of {command:?} changed something");
@@ -69,7 +69,7 @@ fn the_same_key_with_another_body_is_refused_and_the_first_answer_stays() {
     let other = office.ask_with_key(1, 2, MINJI, charge(MINJI, 2_000, None));
     assert_eq!(other.decision, Err(Refusal::IdempotencyKeyReused));
     let again = office.ask_with_key(1, 1, MINJI, charge(MINJI, 1_000, None));
-    assert_eq!((name(&again.decision).as_str(), again.novelty), ("charged", Novelty::Replayed));
+    assert_eq!((name(&again.decision).as_str(), again.replay), ("charged", Replay::Replayed));
     assert_eq!(office.balance(MINJI), 1_000);
 }
 
@@ -87,9 +87,9 @@ fn a_key_is_good_for_a_request_that_comes_twice_in_one_batch() {
     let mut office = Office::new();
     let request =
         |body| Request { caller: MINJI, command: charge(MINJI, 1_000, None), idempotency: Some(idempotency(1, body)) };
-    let (answers, _) = office.model.transact(office.now, office.rules, &[request(0), request(0), request(9)]);
-    let novelty: Vec<_> = answers.iter().map(|answer| answer.novelty).collect();
-    assert_eq!(novelty, [Novelty::Fresh, Novelty::Replayed, Novelty::Fresh]);
+    let (answers, _) = office.model.transact(office.now, office.policy, &[request(0), request(0), request(9)]);
+    let replay: Vec<_> = answers.iter().map(|answer| answer.replay).collect();
+    assert_eq!(replay, [Replay::Fresh, Replay::Replayed, Replay::Fresh]);
     assert_eq!(answers[0].decision, answers[1].decision);
     assert_eq!(answers[2].decision, Err(Refusal::IdempotencyKeyReused));
     assert_eq!(office.balance(MINJI), 1_000);
@@ -108,11 +108,11 @@ fn a_refusal_that_came_from_seats_holds_or_money_is_heard_again_whatever_changed
 
     office.charge(MINJI, 10_000);
     let still_broke = office.ask_with_key(1, 0, MINJI, pay(token, &[1]));
-    assert_eq!((still_broke.decision, still_broke.novelty), (broke.decision, Novelty::Replayed));
+    assert_eq!((still_broke.decision, still_broke.replay), (broke.decision, Replay::Replayed));
     office.run([(S, MINJI, cancel(1), "cancelled")]);
     let still_occupied = office.ask_with_key(2, 0, JUNHO, hold(theirs, &[1]));
     // Who holds the seat is told to nobody, and not kept.
-    assert_eq!((seen(&still_occupied), still_occupied.novelty), (seen(&occupied), Novelty::Replayed));
+    assert_eq!((seen(&still_occupied), still_occupied.replay), (seen(&occupied), Replay::Replayed));
     // Under new keys both go through.
     office.ask_with_key(3, 0, JUNHO, hold(theirs, &[1])).decision.unwrap();
     office.run([(S, MINJI, hold(token, &[2]), "held")]);
@@ -141,13 +141,13 @@ fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
     ];
     for (caller, command, expected) in rows {
         let answer = office.ask_with_key(1, 0, caller, command.clone());
-        assert_eq!((name(&answer.decision).as_str(), answer.novelty), (expected, Novelty::Fresh));
+        assert_eq!((name(&answer.decision).as_str(), answer.replay), (expected, Replay::Fresh));
         assert!(office.model.kept.is_empty(), "{expected} was kept");
     }
     // So the very same key works once the cause is gone.
     office.run([(S, CLOCK, advance(HOUSE), "offered 1, lapsed 0")]);
     let answer = office.ask_with_key(1, 0, JUNHO, activate(waiting));
-    assert_eq!((name(&answer.decision).as_str(), answer.novelty), ("active", Novelty::Fresh));
+    assert_eq!((name(&answer.decision).as_str(), answer.replay), ("active", Replay::Fresh));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn an_answer_that_changed_nothing_is_not_kept() {
         let before = office.model.kept.len();
         for _ in 0..2 {
             let answer = office.ask_with_key(key, 0, caller, command.clone());
-            assert_eq!((name(&answer.decision).as_str(), answer.novelty), (expected, Novelty::Fresh));
+            assert_eq!((name(&answer.decision).as_str(), answer.replay), (expected, Replay::Fresh));
             assert_eq!(office.model.kept.len(), before, "{expected} was kept");
         }
     };
@@ -232,7 +232,7 @@ fn a_request_whose_kept_answer_cannot_be_read_does_not_happen_twice() {
         kept.answer = "{\"Ok\":{\"outcome\":\"of another version\"}}".to_owned();
     }
     let again = office.ask_with_key(1, 0, MINJI, charge(MINJI, 1_000, None));
-    assert_eq!((name(&again.decision).as_str(), again.novelty), ("malformed", Novelty::Replayed));
+    assert_eq!((name(&again.decision).as_str(), again.replay), ("malformed", Replay::Replayed));
     assert_eq!(office.balance(MINJI), 1_000);
 }
 

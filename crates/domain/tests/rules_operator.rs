@@ -7,9 +7,9 @@ use frontrow_domain::{
     concert::{Concert, ConcertStatus},
     id::{ConcertId, RoomId, SeatId, UserId},
     money::Money,
+    policy::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX},
     queue::Gate,
     refusal::Refusal,
-    rules::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX},
     seat::{NewSeat, SeatLabel},
     user::{Caller, NewUser, Role, Session},
 };
@@ -36,7 +36,7 @@ fn commands() -> Vec<Command> {
 fn running_the_sale_takes_the_role() {
     for command in commands() {
         let mut office = Office::new();
-        for caller in [MINJI, Caller::Service, Caller::Nobody] {
+        for caller in [MINJI, Caller::Service, Caller::Anonymous] {
             office.expect(caller, command.clone(), "forbidden");
         }
         for caller in [BOSS, CLOCK] {
@@ -351,18 +351,18 @@ fn an_address_has_one_account_and_only_the_box_office_makes_operators() {
     };
     let mut office = Office::new();
     office.run([
-        (0, Caller::Nobody, new(20, "new@frontrow.example", Role::Buyer), "registered"),
-        (0, Caller::Nobody, new(21, "new@frontrow.example", Role::Buyer), "email_taken"),
-        (0, Caller::Nobody, new(20, "other@frontrow.example", Role::Buyer), "email_taken"),
-        (0, Caller::Nobody, new(22, "chief@frontrow.example", Role::Operator), "forbidden"),
+        (0, Caller::Anonymous, new(20, "new@frontrow.example", Role::Buyer), "registered"),
+        (0, Caller::Anonymous, new(21, "new@frontrow.example", Role::Buyer), "email_taken"),
+        (0, Caller::Anonymous, new(20, "other@frontrow.example", Role::Buyer), "email_taken"),
+        (0, Caller::Anonymous, new(22, "chief@frontrow.example", Role::Operator), "forbidden"),
         (0, BOSS, new(22, "chief@frontrow.example", Role::Operator), "forbidden"),
         (0, CLOCK, new(22, "chief@frontrow.example", Role::Operator), "registered"),
         (0, CLOCK, register(MINJI), "email_taken"),
     ]);
     assert_eq!(office.model.audit.last().unwrap().action, "operator.add");
     let answers = office.batch(&[
-        (Caller::Nobody, new(30, "twin@frontrow.example", Role::Buyer)),
-        (Caller::Nobody, new(31, "twin@frontrow.example", Role::Buyer)),
+        (Caller::Anonymous, new(30, "twin@frontrow.example", Role::Buyer)),
+        (Caller::Anonymous, new(31, "twin@frontrow.example", Role::Buyer)),
     ]);
     assert_eq!(answers, ["registered", "email_taken"]);
 }
@@ -372,11 +372,11 @@ fn a_session_has_the_role_of_its_user_whatever_it_asks_for() {
     let mut office = Office::new();
     let session = |user_id| Session { secret_hash: [7; 32], user_id, role: Role::Operator, expires_at: at(DAY) };
     let open = |caller| Command::OpenSession { session: session(user(caller)), epoch: 0 };
-    office.run([(0, Caller::Nobody, open(JUNHO), "signed_in")]);
+    office.run([(0, Caller::Anonymous, open(JUNHO), "signed_in")]);
     assert_eq!(office.model.sessions[&[7; 32]].role, Role::Buyer);
     let stranger = Command::OpenSession { session: session(UserId(Uuid::from_u128(77))), epoch: 0 };
     office.run([
-        (0, Caller::Nobody, stranger, "not_found"),
+        (0, Caller::Anonymous, stranger, "not_found"),
         (0, JUNHO, Command::CloseSession { secret_hash: [7; 32] }, "done"),
         (0, JUNHO, Command::CloseSession { secret_hash: [7; 32] }, "done"),
     ]);
@@ -388,9 +388,9 @@ fn a_role_is_given_by_the_box_office_alone_and_sessions_end() {
     let mut office = Office::new();
     let user_id = user(MINJI);
     let session = Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at: at(DAY) };
-    office.ask(Caller::Nobody, Command::OpenSession { session, epoch: 0 }).unwrap();
+    office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).unwrap();
     let promote = Command::SetRole { user_id, role: Role::Operator };
-    for caller in [MINJI, BOSS, Caller::Service, Caller::Nobody] {
+    for caller in [MINJI, BOSS, Caller::Service, Caller::Anonymous] {
         office.expect(caller, promote.clone(), "forbidden");
     }
     let unknown = Command::SetRole { user_id: UserId(Uuid::from_u128(1_000)), role: Role::Operator };
@@ -411,7 +411,7 @@ fn a_line_is_renewed_by_the_box_office_alone_and_places_stay() {
     let join = Command::IssueToken { room_id: HOUSE, concert_id: None };
     let Ok(Outcome::Joined { token, .. }) = office.ask(MINJI, join.clone()) else { panic!("Minji joins") };
     let renew = Command::RenewLine { room_id: HOUSE };
-    for caller in [MINJI, BOSS, Caller::Service, Caller::Nobody] {
+    for caller in [MINJI, BOSS, Caller::Service, Caller::Anonymous] {
         office.expect(caller, renew.clone(), "forbidden");
     }
     office.expect(CLOCK, Command::RenewLine { room_id: RoomId::new(1_000) }, "not_found");

@@ -167,7 +167,7 @@ fn a_payment_names_the_callers_own_reservations_of_one_concert_once_each() {
         (0, JUNHO, pay(theirs, &[1]), "not_found"),
         (0, JUNHO, pay(token, &[1]), "not_found"),
         (0, BOSS, pay(token, &[1]), "not_found"),
-        (0, Caller::Nobody, pay(token, &[1]), "forbidden"),
+        (0, Caller::Anonymous, pay(token, &[1]), "forbidden"),
         (0, Caller::Service, pay(token, &[1]), "forbidden"),
         (0, CLOCK, pay(token, &[1]), "forbidden"),
         (0, MINJI, pay(own, &[3]), "paid"),
@@ -196,7 +196,7 @@ fn a_refund_gives_everything_back_once() {
     office.run([
         (0, MINJI, pay(token, &[1]), "paid"),
         (S, JUNHO, refund(1), "not_found"),
-        (S, Caller::Nobody, refund(1), "not_found"),
+        (S, Caller::Anonymous, refund(1), "not_found"),
         (S, Caller::Service, refund(1), "not_found"),
         (S, MINJI, refund(2), "not_found"),
         (S, MINJI, refund(1), "refunded"),
@@ -266,15 +266,15 @@ fn a_refund_in_the_last_moment_of_the_sale_frees_the_seat() {
 #[test]
 fn a_refund_may_lift_a_balance_above_the_charging_limit_but_not_above_what_an_amount_may_be() {
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
-    office.rules.balance_max = Money::new(500_000);
+    office.policy.balance_max = Money::new(500_000);
     office.run([(0, MINJI, pay(token, &[1]), "paid")]);
     office.charge(MINJI, 10_000);
     office.run([(0, MINJI, refund(1), "refunded")]);
     assert_eq!(office.balance(MINJI), 510_000);
 
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
-    office.rules.balance_max = Money::MAX;
-    office.rules.charge_max = Money::MAX;
+    office.policy.balance_max = Money::MAX;
+    office.policy.charge_max = Money::MAX;
     office.run([(0, MINJI, pay(token, &[1]), "paid")]);
     office.charge(MINJI, Money::MAX.get() - 490_000);
     office.run([(0, MINJI, refund(1), "balance_too_large")]);

@@ -7,8 +7,8 @@ use frontrow_domain::{
     id::{DebtId, UserId},
     money::Money,
     points::{DebtStatus, PointKind, Settlement, charged, deducted},
+    policy::{ChargePolicy, Policy},
     refusal::Refusal,
-    rules::{ChargePolicy, Rules},
     user::Caller,
 };
 use support::{BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, SORA, at, charge, hold, pay, refund, user};
@@ -17,10 +17,10 @@ use uuid::Uuid;
 /// Every caller, with and without a reference, charging Minji's account.
 fn charges_of_minji(policy: ChargePolicy) -> Vec<String> {
     let mut names = Vec::new();
-    for caller in [MINJI, JUNHO, BOSS, Caller::Service, CLOCK, Caller::Nobody] {
+    for caller in [MINJI, JUNHO, BOSS, Caller::Service, CLOCK, Caller::Anonymous] {
         for reference in [None, Some("receipt 1")] {
             let mut office = Office::new();
-            office.rules.charge_policy = policy;
+            office.policy.charge_policy = policy;
             names.push(support::name(&office.ask(caller, charge(MINJI, 1_000, reference))));
         }
     }
@@ -43,7 +43,7 @@ fn operators_charge_themselves_as_users_where_all_may_and_with_a_reference_elsew
     let mut office = Office::new();
     office.run([(0, BOSS, charge(BOSS, 1_000, None), "charged")]);
     let lines = office.model.audit.len();
-    office.rules.charge_policy = ChargePolicy::Operator;
+    office.policy.charge_policy = ChargePolicy::Operator;
     office.run([
         (0, BOSS, charge(BOSS, 1_000, None), "malformed"),
         (0, BOSS, charge(BOSS, 1_000, Some("receipt 1")), "charged"),
@@ -54,9 +54,9 @@ fn operators_charge_themselves_as_users_where_all_may_and_with_a_reference_elsew
 #[test]
 fn a_charge_has_bounds_and_so_has_the_balance() {
     let mut office = Office::new();
-    office.rules.charge_min = Money::new(1_000);
-    office.rules.charge_max = Money::new(50_000);
-    office.rules.balance_max = Money::new(60_000);
+    office.policy.charge_min = Money::new(1_000);
+    office.policy.charge_max = Money::new(50_000);
+    office.policy.balance_max = Money::new(60_000);
     office.run([
         (0, MINJI, charge(MINJI, 999, None), "amount_out_of_bounds"),
         (0, MINJI, charge(MINJI, 0, None), "amount_out_of_bounds"),
@@ -140,10 +140,10 @@ fn a_charge_answers_with_its_entry() {
 
 #[test]
 fn charging_and_deducting_never_leave_their_bounds() {
-    let rules = Rules { charge_max: Money::MAX, balance_max: Money::MAX, ..Rules::default() };
+    let policy = Policy { charge_max: Money::MAX, balance_max: Money::MAX, ..Policy::default() };
     let won = Money::new;
-    assert_eq!(charged(won(0), Money::MAX, &rules), Ok(Money::MAX));
-    assert_eq!(charged(won(1), Money::MAX, &rules), Err(Refusal::BalanceTooLarge { max: Money::MAX }));
+    assert_eq!(charged(won(0), Money::MAX, &policy), Ok(Money::MAX));
+    assert_eq!(charged(won(1), Money::MAX, &policy), Err(Refusal::BalanceTooLarge { max: Money::MAX }));
     assert_eq!(deducted(won(5), won(5)), Ok(won(0)));
     assert_eq!(deducted(won(5), won(6)), Err(Refusal::InsufficientPoints { balance: won(5), price: won(6) }));
     let most = won(i64::MAX);

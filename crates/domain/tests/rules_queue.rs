@@ -3,7 +3,7 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Command, ConcertChange, Issue, Keys, Outcome, Request, RoomChange},
+    command::{Command, ConcertChange, Footprint, Issue, Outcome, Request, RoomChange},
     concert::ConcertStatus,
     decide::decide_all,
     id::{ConcertId, Position, RoomId},
@@ -27,7 +27,7 @@ fn a_user_has_one_place_in_a_room_and_one_in_every_other() {
         (S, MINJI, issue(OWN), "existing"),
         (S, MINJI, issue(RoomId::new(1)), "not_found"),
         (S, BOSS, issue(HOUSE), "new"),
-        (S, Caller::Nobody, issue(HOUSE), "forbidden"),
+        (S, Caller::Anonymous, issue(HOUSE), "forbidden"),
         (S, Caller::Service, issue(HOUSE), "forbidden"),
         (S, CLOCK, issue(HOUSE), "forbidden"),
     ]);
@@ -76,7 +76,7 @@ fn reserved_positions_are_given_in_order_and_what_is_left_of_them_is_named() {
         .into_iter()
         .map(|caller| Request { caller, command: issue(HOUSE), idempotency: None })
         .collect();
-    let mut world = office.model.load(at(0), office.rules, &Keys::of(&requests));
+    let mut world = office.model.load(at(0), office.policy, &Footprint::of(&requests));
     world.positions.insert(HOUSE, [5, 6, 9].map(Position).into());
     let answers = decide_all(&mut world, &requests);
     let given: Vec<_> = answers
@@ -253,7 +253,7 @@ fn the_silent_are_put_aside_and_wait_again_when_they_show_a_sign() {
 fn a_token_that_was_just_issued_counts_as_just_heard_of() {
     let mut office = Office::new();
     let silence = 90 * S;
-    office.rules.dormant_after = Span::from_secs(90);
+    office.policy.dormant_after = Span::from_secs(90);
     office.run([
         (0, MINJI, issue(HOUSE), "new"),
         (0, BOSS, set_room(HOUSE, RoomChange { gate: Some(Gate::Paused), ..RoomChange::default() }), "room"),

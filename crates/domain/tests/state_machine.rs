@@ -6,14 +6,14 @@
 mod support;
 
 use frontrow_domain::{
-    command::{Answer, Command, ConcertChange, Idempotency, Keys, Novelty, Request, RoomChange},
+    command::{Answer, Command, ConcertChange, Footprint, Idempotency, Replay, Request, RoomChange},
     decide::decide_all,
     id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
     model::Model,
     money::Money,
-    queue::{TokenStatus, can_expire},
+    policy::Policy,
+    queue::{TokenStatus, is_live_token},
     reservation::ReservationStatus,
-    rules::Rules,
     time::{Span, Time},
     user::Caller,
 };
@@ -34,7 +34,7 @@ type Seen = BTreeMap<String, u64>;
 struct Machine {
     model: Model,
     oracle: Oracle,
-    rules: Rules,
+    policy: Policy,
     now: Time,
     sent: Vec<Request>,
 }
@@ -45,17 +45,17 @@ impl Machine {
         office.ask(BOSS, support::set_cap(HOUSE, 2)).expect("an operator may");
         let later = ConcertChange { opens_at: Some(at(20 * S)), ..ConcertChange::default() };
         office.ask(BOSS, support::update_concert(2, later)).expect("an operator may");
-        let rules = Rules {
+        let policy = Policy {
             max_seats_per_user: 2,
             holds_per_turn: 3,
             offer_lead: Span::from_secs(18),
             dormant_after: Span::from_secs(1),
             charge_max: Money::new(50_000),
             balance_max: Money::new(120_000),
-            ..Rules::default()
+            ..Policy::default()
         };
-        let oracle = Oracle::beside(&office.model, rules);
-        Self { model: office.model, oracle, rules, now: office.now, sent: Vec::new() }
+        let oracle = Oracle::beside(&office.model, policy);
+        Self { model: office.model, oracle, policy, now: office.now, sent: Vec::new() }
     }
 
     fn step(&mut self, step: &Step, seen: &mut Seen) {
@@ -82,7 +82,7 @@ impl Machine {
                 let room = usize::from(seats.first().is_some_and(|seat| *seat > 6));
                 let wishes = [
                     Wish::Issue { user: *user, room },
-                    Wish::Advance { room, asleep: 0 },
+                    Wish::Advance { room, unresponsive: 0 },
                     Wish::Activate { user: *user, room, odd: u8::MAX },
                     Wish::Hold { user: *user, seats: seats.clone(), odd: u8::MAX },
                 ];
@@ -93,7 +93,7 @@ impl Machine {
             }
             Step::Crash { wishes } => {
                 let batch: Vec<_> = wishes.iter().map(|wish| self.request(wish, Keyed::Yes)).collect();
-                let mut world = self.model.load(self.now, self.rules, &Keys::of(&batch));
+                let mut world = self.model.load(self.now, self.policy, &Footprint::of(&batch));
                 let answers = decide_all(&mut world, &batch);
                 *seen.entry("lost in a crash".to_owned()).or_default() += answers.len() as u64;
             }
@@ -110,20 +110,20 @@ impl Machine {
         for (id, row) in &self.model.tokens {
             let is_put_aside = is_dormant(&self.model, id) && !is_dormant(before, id);
             let age = self.now.since(row.issued_at);
-            assert!(!is_put_aside || age >= self.rules.dormant_after, "{id:?} is put aside {age:?} after its issue");
+            assert!(!is_put_aside || age >= self.policy.dormant_after, "{id:?} is put aside {age:?} after its issue");
         }
     }
 
     fn transact(&mut self, batch: &[Request], seen: &mut Seen) {
         let before = self.model.clone();
-        let (answers, changes) = self.model.transact(self.now, self.rules, batch);
+        let (answers, changes) = self.model.transact(self.now, self.policy, batch);
         assert_eq!(answers.len(), batch.len());
         for (request, answer) in batch.iter().zip(&answers) {
             self.oracle.hear(request, answer, self.now);
-            let what = match answer.novelty {
-                Novelty::Fresh => name(&answer.decision),
-                Novelty::Replayed if answer.decision.is_err() => "refusal replayed".to_owned(),
-                Novelty::Replayed => "replayed".to_owned(),
+            let what = match answer.replay {
+                Replay::Fresh => name(&answer.decision),
+                Replay::Replayed if answer.decision.is_err() => "refusal replayed".to_owned(),
+                Replay::Replayed => "replayed".to_owned(),
             };
             *seen.entry(what).or_default() += 1;
         }
@@ -135,7 +135,7 @@ impl Machine {
         // What moves a line reads it as it stood before the batch, so that it may see less than one by one would.
         let moves = batch.iter().any(|request| matches!(request.command, Command::AdvanceRoom { .. }));
         if batch.len() == 1 || !moves {
-            let (model, singly) = one_by_one(before, self.now, self.rules, batch);
+            let (model, singly) = one_by_one(before, self.now, self.policy, batch);
             assert_eq!(singly, answers, "a batch is answered as one by one would be");
             assert!(model == self.model, "a batch does what one by one would do");
         }
@@ -178,12 +178,15 @@ impl Machine {
             Wish::Leave { user, room } => {
                 (USERS[*user], Command::LeaveQueue { token: self.token(*user, room_of(room), 1) })
             }
-            Wish::Advance { room, asleep } => {
+            Wish::Advance { room, unresponsive } => {
                 let room_id = room_of(room);
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
-                let nod = |id: &&TokenId| *asleep > 200 && (id.position.0 + i64::from(*asleep)) % 3 == 0;
-                let asleep: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
-                (CLOCK, Command::AdvanceRoom { room_id, fence: frontrow_domain::queue::Fence(0), limit: 10, asleep })
+                let nod = |id: &&TokenId| *unresponsive > 200 && (id.position.0 + i64::from(*unresponsive)) % 3 == 0;
+                let unresponsive: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
+                (
+                    CLOCK,
+                    Command::AdvanceRoom { room_id, fence: frontrow_domain::queue::Fence(0), limit: 10, unresponsive },
+                )
             }
             Wish::Hold { user, seats, odd } => {
                 let room = if seats.first().is_some_and(|seat| *seat > 6) { OWN } else { HOUSE };
@@ -246,7 +249,7 @@ impl Machine {
         }
         let owner = USERS[user].user_id();
         let mine = tokens().filter(|token| Some(token.user_id) == owner && token.id.room_id == room);
-        mine.max_by_key(|token| (can_expire(token), token.id)).map_or(support::token_id(room, 1), |token| token.id)
+        mine.max_by_key(|token| (is_live_token(token), token.id)).map_or(support::token_id(room, 1), |token| token.id)
     }
 
     fn some_reservation(&self, which: usize) -> ReservationId {
@@ -275,17 +278,17 @@ impl Machine {
 }
 
 /// Each command in a transaction of its own, with the checks that a single command allows.
-fn one_by_one(mut model: Model, now: Time, rules: Rules, batch: &[Request]) -> (Model, Vec<Answer>) {
+fn one_by_one(mut model: Model, now: Time, policy: Policy, batch: &[Request]) -> (Model, Vec<Answer>) {
     let mut answers = Vec::new();
     for request in batch {
         let before = model.clone();
-        let (mut answer, _) = model.transact(now, rules, std::slice::from_ref(request));
+        let (mut answer, _) = model.transact(now, policy, std::slice::from_ref(request));
         books::check_step(&before, &model);
         let answer = answer.remove(0);
-        if answer.decision.is_err() || answer.novelty == Novelty::Replayed {
+        if answer.decision.is_err() || answer.replay == Replay::Replayed {
             let mut unchanged = model.clone();
             unchanged.highest.clone_from(&before.highest);
-            if answer.novelty == Novelty::Fresh {
+            if answer.replay == Replay::Fresh {
                 unchanged.kept.clone_from(&before.kept);
             }
             assert!(unchanged == before, "{request:?} changed something though it was answered {answer:?}");

@@ -6,8 +6,8 @@
 
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
+    policy::Policy,
     queue::{EndReason, Room, Token},
-    rules::Rules,
     time::{Span, Time},
     world::Changes,
 };
@@ -69,14 +69,14 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
         room: room.clone(),
         highest: Position(highest),
         waiting: present,
-        unsettled: Vec::new(),
+        in_flight: Vec::new(),
         others: Vec::new(),
         now: START,
     };
     let queue = MemoryQueue::new();
     let before = resident_bytes();
     let laying = Instant::now();
-    runtime.block_on(queue.lay(line)).unwrap();
+    runtime.block_on(queue.rebuild(line)).unwrap();
     let lay_ms = laying.elapsed().as_millis();
     // The list of those waiting is freed by now: it was resident before, so it is added back.
     let grown = resident_bytes() - before + waiting * 8;
@@ -93,7 +93,7 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
     let both = nanos_each(READS, |run| {
         let signed = ring.verify(black_box(&texts[run % texts.len()])).unwrap();
         let view = queue.view(signed.id.room_id).unwrap();
-        queue.heard_of(signed.id, START);
+        queue.record_heartbeat(signed.id, START);
         black_box(view.place(signed.id.position));
     });
 
@@ -128,7 +128,7 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
         .map(|batch| {
             let first = batch * BATCH + 1;
             room.cursor = Position(first + BATCH - 1);
-            let offered = (first..first + BATCH).map(|at| token(at).offered(START, &Rules::default())).collect();
+            let offered = (first..first + BATCH).map(|at| token(at).offered(START, &Policy::default())).collect();
             let mut changes = changes(offered, Vec::new(), Some(room.clone()));
             changes.now = START.plus(Span::from_secs(batch));
             changes

@@ -29,7 +29,7 @@ use frontrow_web::{
         kept::Document,
         limit::RateLimits,
         listener, observe,
-        state::{App, Shared},
+        state::{AppState, SharedState},
         traces,
     },
 };
@@ -44,9 +44,9 @@ const LIMITS_TICK: Duration = Duration::from_mins(1);
 
 /// A box office that is ready to serve.
 #[derive(Debug)]
-pub struct Opened {
+pub struct RunningApp {
     /// What the handlers share.
-    pub app: Shared,
+    pub app: SharedState,
     engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -65,7 +65,7 @@ pub async fn assemble(
     keyring: Keyring,
     clock: Clock,
     ids: Ids,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<RunningApp> {
     let limits = RateLimits::new(&config.rate_limits());
     let parts = OfficeParts { store, queue, keyring, clock, ids };
     assemble_with(config, parts, limits, Loading::AtOnce).await
@@ -76,10 +76,10 @@ async fn assemble_with(
     parts: OfficeParts,
     limits: RateLimits,
     loading: Loading,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<RunningApp> {
     let demo_accounts = if config.demo { DemoAccounts::Open } else { DemoAccounts::Refused };
     let settings = OfficeSettings {
-        rules: config.rules(),
+        policy: config.policy(),
         queue_len: usize::try_from(config.queue_len)?,
         batch_max: usize::try_from(config.batch_max)?,
         lanes: usize::try_from(config.servers.database_lanes)?,
@@ -88,13 +88,13 @@ async fn assemble_with(
     };
     let OpenedOffice { office, engine, metrics, clock } =
         frontrow_service::open::open(parts, settings, loading).await?;
-    let app = Arc::new(App {
+    let app = Arc::new(AppState {
         office,
         limits,
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
     });
-    Ok(Opened { app, engine, metrics, clock, tasks: JoinSet::new() })
+    Ok(RunningApp { app, engine, metrics, clock, tasks: JoinSet::new() })
 }
 
 /// Takes the lock of the data folder, so that one server at a time serves from it. A database that instances share
@@ -134,21 +134,21 @@ pub async fn check_books(config: &Config) -> anyhow::Result<Report> {
 
 /// Every route of a box office, with what surrounds each request.
 #[must_use = "a router serves nothing by itself"]
-pub fn router(app: Shared, config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Router {
+pub fn router(app: SharedState, config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Router {
     let edge = Arc::new(edge_of(config, metrics, clock));
     public_router(app, config, edge)
 }
 
-fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::Edge {
-    observe::Edge::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
+fn edge_of(config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> observe::RequestContext {
+    observe::RequestContext::new(Arc::clone(metrics), clock, config.body_timeout(), config.request_timeout())
         .with_bodies_in_flight(config.bodies_in_flight())
         .with_queries(frontrow_web::api::query_fields())
 }
 
-fn public_router(app: Shared, config: &Config, edge: Arc<observe::Edge>) -> Router {
+fn public_router(app: SharedState, config: &Config, edge: Arc<observe::RequestContext>) -> Router {
     let routes =
         frontrow_web::router(app, if config.metrics_listen.is_some() { MetricsAt::Apart } else { MetricsAt::Here });
-    observe::observe(routes, edge, cors::layer(&config.allowed_origins))
+    observe::instrument(routes, edge, cors::layer(&config.allowed_origins))
 }
 
 /// How many connections those who read the metrics may have open.
@@ -156,15 +156,15 @@ const METRICS_CONNECTIONS_MAX: usize = 32;
 
 /// Serves the metrics on a listener of their own, if one is set, until `stop` says true.
 async fn serve_metrics(
-    app: Shared,
+    app: SharedState,
     config: &Config,
     socket: Option<TcpListener>,
     stop: watch::Receiver<bool>,
-    edge: Arc<observe::Edge>,
+    edge: Arc<observe::RequestContext>,
 ) -> io::Result<()> {
     let Some(socket) = socket else { return Ok(()) };
     let metrics = Arc::clone(&edge.metrics);
-    let routes = observe::observe(frontrow_web::metrics_router(app), edge, None);
+    let routes = observe::instrument(frontrow_web::metrics_router(app), edge, None);
     let limits = listener::Limits { max_connections: METRICS_CONNECTIONS_MAX, ..config.listener_limits() };
     listener::serve(socket, routes, limits, stop, metrics).await
 }
@@ -174,12 +174,12 @@ async fn serve_metrics(
 /// # Errors
 /// The socket failed, or the drain took longer than the settings allow.
 pub async fn serve(
-    opened: Opened,
+    opened: RunningApp,
     config: &Config,
     socket: TcpListener,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Opened { app, engine, metrics, clock, tasks } = opened;
+    let RunningApp { app, engine, metrics, clock, tasks } = opened;
     let bind = |address| listener::bind(address).with_context(|| format!("cannot listen on {address} for the metrics"));
     let metrics_socket = config.metrics_listen.map(bind).transpose()?;
     let (stop_workers, workers_stop) = watch::channel(false);
@@ -209,21 +209,21 @@ pub async fn serve(
         // The traces of the last requests, if the collector takes them.
         let _ = tokio::task::spawn_blocking(move || tracer.finish(TRACES_SETTLE_MAX)).await;
     }
-    queue.settle().await;
-    if let Err(error) = store.settle().await {
+    queue.shutdown().await;
+    if let Err(error) = store.shutdown().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
     }
     served.and(served_apart).context("the server failed")
 }
 
 /// Takes a box office apart that served nobody: what was asked of it is committed, and the database is closed.
-pub async fn close(opened: Opened) {
-    let Opened { app, engine, tasks, .. } = opened;
+pub async fn close(opened: RunningApp) {
+    let RunningApp { app, engine, tasks, .. } = opened;
     let queue = Arc::clone(&app.office.queue);
     drop(tasks);
     drop(app);
     let _ = tokio::task::spawn_blocking(move || join(engine)).await;
-    queue.settle().await;
+    queue.shutdown().await;
 }
 
 /// Waits for the lanes to end. A panic of one has been reported where it happened.

@@ -7,7 +7,7 @@ use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
-    rules::{ChargePolicy, OFFER_LEAD_MAX, Rules},
+    policy::{ChargePolicy, OFFER_LEAD_MAX, Policy},
     time::Span,
 };
 use frontrow_service::{net::AddressRange, workers::Retention};
@@ -500,8 +500,8 @@ fn seconds(seconds: u32) -> Span {
 impl Config {
     /// The settings that rules are decided by.
     #[must_use]
-    pub fn rules(&self) -> Rules {
-        Rules {
+    pub fn policy(&self) -> Policy {
+        Policy {
             hold: seconds(self.hold_seconds),
             pay_grace: seconds(self.pay_grace_seconds),
             max_seats_per_user: self.max_seats_per_user,

@@ -27,7 +27,7 @@ use frontrow_service::{
 };
 use frontrow_signing::Keyring;
 use frontrow_storage::{
-    postgres::{keys::TokenKeys, tool::Tool},
+    postgres::{admin::AdminConnection, keys::SigningKeys},
     sqlite_to_postgres,
 };
 use frontrow_web::edge::listener;
@@ -84,7 +84,7 @@ fn run() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::Serve => serve(&config).await,
-            Command::Migrate { from: Some(from), to } => move_house(&config, &from, to).await,
+            Command::Migrate { from: Some(from), to } => migrate_to_postgres(&config, &from, to).await,
             Command::Migrate { .. } => migrate(&config).await,
             Command::Operator(command) => operators(&config, command).await,
             Command::User(command) => users(&config, command).await,
@@ -113,7 +113,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
             println!("{} is up to date.", path.display());
         }
         Database::Postgres(url) => {
-            let tool = Tool::new(&app::postgres_settings(config, &url))?;
+            let tool = AdminConnection::new(&app::postgres_settings(config, &url))?;
             tool.migrate().await?;
             println!("{} is up to date.", tool.name());
         }
@@ -122,7 +122,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Moves a box office from a `SQLite` file into a `PostgreSQL` database.
-async fn move_house(config: &Config, from: &ServerUrl, to: Option<ServerUrl>) -> anyhow::Result<()> {
+async fn migrate_to_postgres(config: &Config, from: &ServerUrl, to: Option<ServerUrl>) -> anyhow::Result<()> {
     let Some(file) = from.sqlite_file() else { bail!("--from must be sqlite:FILE") };
     let Some(to) = to.or_else(|| config.servers.database_url.clone()).filter(ServerUrl::is_postgres) else {
         bail!("--to must be postgres://USER:PASSWORD@HOST/NAME")
@@ -138,7 +138,7 @@ fn rotate_keys(config: &Config) -> anyhow::Result<ExitCode> {
     if let Database::Postgres(url) = config.database()
         && config.key_file.is_none()
     {
-        let keys = TokenKeys::new(&app::postgres_settings(config, &url))?;
+        let keys = SigningKeys::new(&app::postgres_settings(config, &url))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(keys.rotate(&Ids::from_os())).context("cannot rotate the keys in the database")?;
         println!("The database has a new key: all instances know it in seconds, and sign with it in a minute.");

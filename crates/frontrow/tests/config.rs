@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use frontrow::config::{Cli, Config, Setting};
-use frontrow_domain::{rules::ChargePolicy, time::Span};
+use frontrow_domain::{policy::ChargePolicy, time::Span};
 use std::{ffi::OsString, io::Write, os::unix::fs::PermissionsExt, process::Command};
 use tempfile::NamedTempFile;
 
@@ -68,13 +68,13 @@ fn the_defaults_are_the_documented_ones_and_valid() {
     let config = load(&["serve"]).unwrap();
     config.validate().unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.rules().hold, Span::from_secs(300));
+    assert_eq!(config.policy().hold, Span::from_secs(300));
     assert_eq!(
-        config.rules(),
-        frontrow_domain::rules::Rules { charge_policy: ChargePolicy::Operator, ..Default::default() }
+        config.policy(),
+        frontrow_domain::policy::Policy { charge_policy: ChargePolicy::Operator, ..Default::default() }
     );
-    assert_eq!(config.rules().refund_cutoff, Span::from_secs(86_400));
-    assert_eq!(config.rules().charge_policy, ChargePolicy::Operator);
+    assert_eq!(config.policy().refund_cutoff, Span::from_secs(86_400));
+    assert_eq!(config.policy().charge_policy, ChargePolicy::Operator);
     assert_eq!(config.key_path(), config.data.join("keys.toml"));
     assert!(config.trusted_proxies.is_empty());
     assert_eq!(config.retention().idle_accounts, None, "no account is erased");

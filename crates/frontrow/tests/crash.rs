@@ -162,7 +162,7 @@ const KEPT: [&str; 5] = ["seat_held", "seat_held_by_you", "seat_sold", "too_many
 
 /// Whether an answer is one that is kept under its key: it had an effect, or it is a refusal of [`KEPT`]. A join
 /// that found the place that the buyer had changed nothing.
-fn is_kept(ask: &Ask, answer: &Answer) -> bool {
+fn is_stored(ask: &Ask, answer: &Answer) -> bool {
     match (ask, answer.status) {
         (_, 201) => true,
         (_, 402 | 409) => answer.json()["code"].as_str().is_some_and(|code| KEPT.contains(&code)),
@@ -198,14 +198,14 @@ async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one
             if let Some(first) = &one.answer {
                 // Whether an activation was the first is not in its answer.
                 let is_replay = matches!(one.ask, Ask::Activate { .. }) && again.is_replay();
-                if is_replay || is_kept(&one.ask, first) {
+                if is_replay || is_stored(&one.ask, first) {
                     assert_eq!(one.lasting(&again), one.lasting(first), "{one:?}");
                     assert!(again.is_replay(), "{one:?}");
                 }
             } else {
                 unanswered += 1;
                 assert!(matches!(again.status, 200..=202 | 403 | 409), "{one:?}: {}", again.text());
-                if is_kept(&one.ask, &again) {
+                if is_stored(&one.ask, &again) {
                     let third = one.call(&client).send().await;
                     assert_eq!(one.lasting(&third), one.lasting(&again), "{one:?}");
                 }

@@ -21,7 +21,7 @@ use frontrow_web::{
         extract::{Cursor, JsonBody, Limit, OptionalJsonBody, PathId, QueryParams},
         idempotency::IdempotencyKey,
         listener::{self, Limits},
-        observe::{self, Edge},
+        observe::{self, RequestContext},
         problem::{self, HttpResult, Problem},
     },
 };
@@ -136,9 +136,9 @@ impl Server {
             .fallback(problem::not_found)
             .method_not_allowed_fallback(problem::method_not_allowed);
         let metrics = Arc::new(Metrics::new());
-        let edge = Edge::new(Arc::clone(&metrics), Clock::manual(NOW), body_timeout, PATIENCE)
+        let edge = RequestContext::new(Arc::clone(&metrics), Clock::manual(NOW), body_timeout, PATIENCE)
             .with_bodies_in_flight(bodies_in_flight);
-        let app = observe::observe(router, Arc::new(edge), None);
+        let app = observe::instrument(router, Arc::new(edge), None);
         let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

@@ -22,15 +22,15 @@ use view::RoomView;
 #[async_trait]
 pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     /// Lays a room anew from its rows, and everybody in it counts as just heard of.
-    async fn lay(&self, line: frontrow_storage::Line) -> Result<(), QueueError>;
+    async fn rebuild(&self, line: frontrow_storage::Line) -> Result<(), QueueError>;
 
     /// Lays a room that another process made. One that is laid already stays as it is: it has followed the commits
     /// since, and the rows may be older.
-    async fn lay_missing(&self, line: frontrow_storage::Line) -> Result<(), QueueError>;
+    async fn load_missing_room(&self, line: frontrow_storage::Line) -> Result<(), QueueError>;
 
     /// Lays rooms in which nothing lives, all at once. Returns those of which this instance knows something else: their
-    /// lines must be read whole, and laid by [`Queue::lay`].
-    async fn lay_quiet(&self, lines: Vec<frontrow_storage::Line>) -> Result<Vec<RoomId>, QueueError>;
+    /// lines must be read whole, and laid by [`Queue::rebuild`].
+    async fn load_quiet_rooms(&self, lines: Vec<frontrow_storage::Line>) -> Result<Vec<RoomId>, QueueError>;
 
     /// Takes in what a committed batch changed. Called in the order of the commits; never waits for anybody.
     fn publish(&self, changes: &Changes);
@@ -47,15 +47,15 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 
     /// Notes that what this instance knows of these rooms may be old, so that it looks at their rows soon. Nothing where
     /// it follows every commit.
-    fn doubt_rooms(&self, _rooms: Vec<RoomId>) {}
+    fn request_refresh(&self, _rooms: Vec<RoomId>) {}
 
     /// Notes that the token's user showed a sign of life. No lock.
-    fn heard_of(&self, token: TokenId, now: Time);
+    fn record_heartbeat(&self, token: TokenId, now: Time);
 
     /// Those of the first `limit` waiting tokens that nobody has been heard of since `since`, and others further
     /// back as long as it takes to find `limit` that are awake: the asleep, in order. It looks no further back than one
     /// advance does: at [`TOKENS_PER_ADVANCE_MAX`](frontrow_domain::rules::TOKENS_PER_ADVANCE_MAX) places.
-    fn asleep(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position>;
+    fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position>;
 
     /// Reservations whose hold is over at `now`, each handed to one caller once. At most `limit`.
     async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, QueueError>;
@@ -82,13 +82,13 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// How what instances share does; none where nothing is shared.
-    fn vitals(&self) -> Option<Vitals> {
+    fn peer_status(&self) -> Option<PeerStatus> {
         None
     }
 
     /// Tells the others what they have not been told yet, and gives up what they would wait for. To be called last,
     /// when the server stops.
-    async fn settle(&self) {}
+    async fn shutdown(&self) {}
 
     /// Tells the others that something may have been committed that nobody told of, so that they read the rows.
     fn announce_gap(&self) {}
@@ -99,13 +99,13 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 
 /// How what instances share does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vitals {
+pub struct PeerStatus {
     /// Why it cannot be used; none while it can.
     pub away: Option<Away>,
     /// How long ago this instance last looked what the others changed.
-    pub frame_lag: std::time::Duration,
+    pub event_lag: std::time::Duration,
     /// How often this instance has laid its lines anew from the rows.
-    pub lays: u64,
+    pub rebuilds: u64,
 }
 
 /// Why what instances share cannot be used. The log says more.

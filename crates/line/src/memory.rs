@@ -1,9 +1,9 @@
 //! The queue of a box office that is one process; and the lines of one instance of many, which hears of the others'
 //! changes.
 
-mod heard;
+mod last_seen;
 mod order;
-mod told;
+mod replica;
 
 use super::{
     Leadership, Queue, QueueError,
@@ -13,18 +13,18 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_domain::{
     id::{Position, ReservationId, RoomId, TokenId},
+    policy::TOKENS_PER_ADVANCE_MAX,
     queue::{Fence, Token, TokenStatus},
     reservation::ReservationStatus,
-    rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
     world::Changes,
 };
 use frontrow_storage::Line;
 pub(super) use order::Source;
-pub(super) use told::{Lay, Looked, Taken};
+pub(super) use replica::{Applied, Rebuild, Reconciled};
 
-use heard::Heard;
-use order::Order;
+use last_seen::LastSeen;
+use order::ChangeOrder;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
@@ -52,7 +52,7 @@ pub struct MemoryQueue {
 #[derive(Debug)]
 struct RoomCell {
     view: ArcSwap<RoomView>,
-    heard: Heard,
+    last_seen: LastSeen,
     next: Mutex<Next>,
 }
 
@@ -61,7 +61,7 @@ struct RoomCell {
 struct Next {
     view: RoomView,
     /// What tells the order of the changes that other instances tell of.
-    order: Option<Order>,
+    order: Option<ChangeOrder>,
     confirmed: Option<Confirmed>,
     /// Another cell has taken this one's place.
     is_replaced: bool,
@@ -73,29 +73,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl RoomCell {
     fn new(view: RoomView, waiting: &[Position], now: Time) -> Self {
-        Self::with(view, Heard::laid(waiting, now))
+        Self::with(view, LastSeen::seen_at(waiting, now))
     }
 
-    fn with(view: RoomView, heard: Heard) -> Self {
+    fn with(view: RoomView, last_seen: LastSeen) -> Self {
         let next = Next { view: view.clone(), order: None, confirmed: None, is_replaced: false };
-        Self { view: ArcSwap::from_pointee(view), heard, next: Mutex::new(next) }
+        Self { view: ArcSwap::from_pointee(view), last_seen, next: Mutex::new(next) }
     }
 
     /// Takes in a change; whether the line may be able to move.
-    fn follow(&self, delta: &Delta<'_>) -> bool {
-        self.follow_in(&mut lock(&self.next).view, delta)
+    fn apply(&self, delta: &Delta<'_>) -> bool {
+        self.apply_in(&mut lock(&self.next).view, delta)
     }
 
-    fn follow_in(&self, next: &mut RoomView, delta: &Delta<'_>) -> bool {
+    fn apply_in(&self, next: &mut RoomView, delta: &Delta<'_>) -> bool {
         for token in delta.updated.iter().chain(delta.inserted) {
             if token.status == TokenStatus::Waiting {
-                self.heard.cover(token.id.position, delta.now);
+                self.last_seen.cover(token.id.position, delta.now);
             }
         }
         let passed = next.cursor();
-        let effects = next.follow(delta);
+        let effects = next.apply(delta);
         if effects.must_publish {
-            self.heard.drop_passed(passed, next.cursor(), next.returned());
+            self.last_seen.drop_passed(passed, next.cursor(), next.returned());
             self.view.store(Arc::new(next.clone()));
         }
         effects.may_move
@@ -104,7 +104,7 @@ impl RoomCell {
 
 impl From<&Line> for RoomCell {
     fn from(line: &Line) -> Self {
-        Self::new(RoomView::laid(line), &line.waiting, line.now)
+        Self::new(RoomView::from_rows(line), &line.waiting, line.now)
     }
 }
 
@@ -135,7 +135,7 @@ impl MemoryQueue {
     }
 
     /// Puts quiet rooms here that are missing. Returns those of which something else is known.
-    fn lay_missing_quiet(&self, lines: &[Line], cell_of: impl Fn(&Line) -> RoomCell) -> Vec<RoomId> {
+    fn load_missing_quiet(&self, lines: &[Line], cell_of: impl Fn(&Line) -> RoomCell) -> Vec<RoomId> {
         let mut cells = Vec::new();
         let mut others = Vec::new();
         let rooms = self.rooms.load();
@@ -181,7 +181,7 @@ impl MemoryQueue {
 
 #[async_trait]
 impl Queue for MemoryQueue {
-    async fn lay(&self, line: Line) -> Result<(), QueueError> {
+    async fn rebuild(&self, line: Line) -> Result<(), QueueError> {
         let (room, cell) = (line.room.room_id, Arc::new(RoomCell::from(&line)));
         self.put_room(room, &cell);
         self.note_life(room, &cell.view.load());
@@ -189,7 +189,7 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
-    async fn lay_missing(&self, line: Line) -> Result<(), QueueError> {
+    async fn load_missing_room(&self, line: Line) -> Result<(), QueueError> {
         let (room, cell) = (line.room.room_id, Arc::new(RoomCell::from(&line)));
         self.put_missing_room(room, &cell);
         self.note_life(room, &cell.view.load());
@@ -197,8 +197,8 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
-    async fn lay_quiet(&self, lines: Vec<Line>) -> Result<Vec<RoomId>, QueueError> {
-        Ok(self.lay_missing_quiet(&lines, |line| RoomCell::from(line)))
+    async fn load_quiet_rooms(&self, lines: Vec<Line>) -> Result<Vec<RoomId>, QueueError> {
+        Ok(self.load_missing_quiet(&lines, |line| RoomCell::from(line)))
     }
 
     /// The rows of a new room need not be read: all that is in it comes with it.
@@ -208,7 +208,7 @@ impl Queue for MemoryQueue {
         }
         for (room, delta) in deltas(changes) {
             if let Some(cell) = self.rooms.load().get(&room) {
-                let may_move = cell.follow(&delta);
+                let may_move = cell.apply(&delta);
                 self.note_life(room, &cell.view.load());
                 if may_move {
                     self.wake(room);
@@ -248,40 +248,40 @@ impl Queue for MemoryQueue {
         busy.iter().copied().collect()
     }
 
-    fn heard_of(&self, token: TokenId, now: Time) {
+    fn record_heartbeat(&self, token: TokenId, now: Time) {
         if let Some(cell) = self.rooms.load().get(&token.room_id) {
-            cell.heard.note(token.position, now);
+            cell.last_seen.note(token.position, now);
         }
     }
 
     /// Also measures which share of the line is awake, for the estimates.
-    fn asleep(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
+    fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
         let Some(cell) = self.cell(room) else { return Vec::new() };
         let view = cell.view.load_full();
-        let heard = cell.heard.reader(since);
+        let last_seen = cell.last_seen.reader(since);
         let beyond = view.tail().0 - view.cursor().0;
         let stride = usize::try_from(beyond / ALIVE_SAMPLE).unwrap_or(usize::MAX).max(1);
         let (mut sampled, mut alive) = (0_i64, 0_i64);
         for position in view.waiting_by_stride(stride) {
             sampled += 1;
-            alive += i64::from(heard.is_awake(position));
+            alive += i64::from(last_seen.is_responsive(position));
         }
         if sampled > 0 {
-            view.set_alive_ppm(alive * 1_000_000 / sampled);
+            view.set_responsive_ppm(alive * 1_000_000 / sampled);
         }
-        let mut asleep = Vec::new();
+        let mut unresponsive = Vec::new();
         let mut awake = 0;
         for position in view.waiting_from_head(TOKENS_PER_ADVANCE_MAX as usize) {
             if awake >= limit {
                 break;
             }
-            if heard.is_awake(position) {
+            if last_seen.is_responsive(position) {
                 awake += 1;
             } else {
-                asleep.push(position);
+                unresponsive.push(position);
             }
         }
-        asleep
+        unresponsive
     }
 
     async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, QueueError> {

@@ -1,23 +1,23 @@
 //! A room as an instance knows it: immutable, answered from memory without a lock.
 //!
-//! A view is one place in time of a line that [`RoomView::follow`] moves on. Copying one is cheap, since everything
+//! A view is one place in time of a line that [`RoomView::apply`] moves on. Copying one is cheap, since everything
 //! large in it is shared; the writer keeps one to change and publishes copies.
 
-mod follow;
-mod gone;
+mod apply;
+mod departed;
 mod live;
 mod pace;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use follow::{Delta, Effects, deltas};
+pub use apply::{Delta, Effects, deltas};
 
+use departed::Departed;
 use frontrow_domain::{
     id::Position,
     queue::{Gate, Room, TokenStatus, estimated_wait, estimated_wait_p90},
     time::{Span, Time},
 };
-use gone::Gone;
 use live::{Entry, Live};
 use pace::Pace;
 use std::sync::{
@@ -51,9 +51,9 @@ pub struct RoomView {
     room: Arc<Room>,
     /// The highest number given. Shared by all views of the line, so that issuing need not publish a new one.
     tail: Arc<AtomicI64>,
-    gone: Arc<Gone>,
+    departed: Arc<Departed>,
     /// How many of the gone are not beyond the cursor.
-    gone_to_cursor: i64,
+    departed_to_cursor: i64,
     live: Arc<Live>,
     /// Tokens that wait though the cursor has passed them, ascending: they are next.
     returned: Arc<Vec<Position>>,
@@ -61,7 +61,7 @@ pub struct RoomView {
     offered: i64,
     pace: Pace,
     /// The share of those in line that were heard of lately, in millionths. Shared like the tail.
-    alive_ppm: Arc<AtomicI64>,
+    responsive_ppm: Arc<AtomicI64>,
     /// When this was last known to be the newest; none for a view that takes in every commit as it happens.
     confirmed: Option<Confirmed>,
 }
@@ -184,7 +184,7 @@ impl RoomView {
     /// How many tokens wait, the silent ones included.
     #[must_use]
     pub fn total_waiting(&self) -> i64 {
-        let beyond = self.tail().0 - self.room.cursor.0 - (self.gone.total() - self.gone_to_cursor);
+        let beyond = self.tail().0 - self.room.cursor.0 - (self.departed.total() - self.departed_to_cursor);
         beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
     }
 
@@ -211,13 +211,13 @@ impl RoomView {
 
     /// The share of those in line that were heard of lately, in millionths.
     #[must_use]
-    pub fn alive_ppm(&self) -> i64 {
-        self.alive_ppm.load(Ordering::Relaxed)
+    pub fn responsive_ppm(&self) -> i64 {
+        self.responsive_ppm.load(Ordering::Relaxed)
     }
 
     /// Notes the share of those in line that were heard of lately, in millionths, for all views of this line.
-    pub fn set_alive_ppm(&self, alive_ppm: i64) {
-        self.alive_ppm.store(alive_ppm.clamp(0, ALL_PPM), Ordering::Relaxed);
+    pub fn set_responsive_ppm(&self, responsive_ppm: i64) {
+        self.responsive_ppm.store(responsive_ppm.clamp(0, ALL_PPM), Ordering::Relaxed);
     }
 
     /// The moment this view is true of: `now`, unless it is refreshed from elsewhere.
@@ -243,13 +243,13 @@ impl RoomView {
     #[must_use]
     pub fn going_on_from(mut self, before: &Self) -> Self {
         self.pace = before.pace;
-        self.alive_ppm = Arc::clone(&before.alive_ppm);
+        self.responsive_ppm = Arc::clone(&before.responsive_ppm);
         self
     }
 
     /// Whether the number is beyond the cursor and has left the line.
-    pub(super) fn has_gone(&self, position: Position) -> bool {
-        position > self.room.cursor && self.gone.contains(position)
+    pub(super) fn has_departed(&self, position: Position) -> bool {
+        position > self.room.cursor && self.departed.contains(position)
     }
 
     /// Whether the token is neither ended nor in line beyond the cursor.
@@ -269,17 +269,17 @@ impl RoomView {
             let Entry { status, activated_at, deadline, .. } = *entry;
             return Place { status, ahead: 0, activated_at, deadline };
         }
-        if position <= self.room.cursor || self.gone.contains(position) {
+        if position <= self.room.cursor || self.departed.contains(position) {
             return Place { status: TokenStatus::Ended, ahead: 0, activated_at: None, deadline: None };
         }
         Place { status: TokenStatus::Waiting, ahead: self.ahead(position), activated_at: None, deadline: None }
     }
 
-    /// How many living tokens stand between the cursor and `position`: `(number − cursor) − gone(cursor, number) − 1`.
+    /// How many living tokens stand between the cursor and `position`: `(number − cursor) − departed(cursor, number) − 1`.
     #[must_use]
     pub fn ahead(&self, position: Position) -> i64 {
-        let gone = self.gone.rank(position) - self.gone_to_cursor;
-        position.0.saturating_sub(self.room.cursor.0).saturating_sub(gone).saturating_sub(1).max(0)
+        let departed = self.departed.rank(position) - self.departed_to_cursor;
+        position.0.saturating_sub(self.room.cursor.0).saturating_sub(departed).saturating_sub(1).max(0)
     }
 
     /// Why the line rests at `now`: the first turns are offered no earlier than `lead` before the sale opens, and none
@@ -302,7 +302,7 @@ impl RoomView {
             Some(Rest::For(_)) => return Estimate::Unknown(WaitUnknown::SaleNotOpen),
             None => {}
         }
-        let alive = i128::from(ahead.max(0)) * i128::from(self.alive_ppm()) / i128::from(ALL_PPM);
+        let alive = i128::from(ahead.max(0)) * i128::from(self.responsive_ppm()) / i128::from(ALL_PPM);
         let alive = i64::try_from(alive).unwrap_or(i64::MAX);
         let cap = self.room.max_active;
         // Offered turns have their places already; and where a rate binds, free places help nobody.
@@ -373,7 +373,7 @@ impl RoomView {
         (self.room.cursor.0 + 1..=self.tail().0)
             .step_by(stride.max(1))
             .map(Position)
-            .filter(|position| !self.gone.contains(*position))
+            .filter(|position| !self.departed.contains(*position))
     }
 
     /// The tokens that wait though the cursor has passed them, ascending.
@@ -394,7 +394,7 @@ impl Iterator for WaitingBeyond<'_> {
     type Item = Position;
 
     fn next(&mut self) -> Option<Position> {
-        let found = self.view.gone.next_present(self.next, &mut self.steps);
+        let found = self.view.departed.next_present(self.next, &mut self.steps);
         if self.steps == 0 || found > self.last {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     demo,
-    office::{BoxOffice, DemoAccounts, SignedIn, Stop, UNEXPECTED},
+    office::{BoxOffice, DemoAccounts, ServiceError, SignedIn, UNEXPECTED},
     validate::{Email, Password},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -10,9 +10,9 @@ use frontrow_domain::{
     command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, TokenId, UserId},
     money::Money,
-    refusal::{Refusal, Thing},
+    policy::LIVE_PER_ERASURE_MAX,
+    refusal::{EntityKind, Refusal},
     reservation::ReservationStatus,
-    rules::LIVE_PER_ERASURE_MAX,
     time::Time,
     user::{Caller, NewUser, Role, Session, User},
 };
@@ -41,7 +41,13 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or what kept the engine from deciding.
-    pub async fn register(&self, name: String, email: Email, password: Password, role: Role) -> Result<User, Stop> {
+    pub async fn register(
+        &self,
+        name: String,
+        email: Email,
+        password: Password,
+        role: Role,
+    ) -> Result<User, ServiceError> {
         let password_hash = self.passwords.hash(&password).await?;
         // No new row has an older form, so none can come between this look and the command.
         for older in email.forms().skip(1) {
@@ -51,7 +57,7 @@ impl BoxOffice {
         }
         let email = email.as_str().to_owned();
         let user_id = UserId(self.ids.uuid(self.clock.now()));
-        let caller = if role == Role::Operator { Caller::System } else { Caller::Nobody };
+        let caller = if role == Role::Operator { Caller::System } else { Caller::Anonymous };
         let user = NewUser { user_id, name, email, password_hash, role };
         match self.run(caller, Command::Register(user), None).await?.value {
             Outcome::Registered(user) => Ok(user),
@@ -63,7 +69,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn account(&self, email: &Email) -> Result<Option<(User, String)>, Stop> {
+    pub async fn account(&self, email: &Email) -> Result<Option<(User, String)>, ServiceError> {
         for form in email.forms() {
             let found = self.store.credentials(form).await?;
             if found.is_some() {
@@ -77,30 +83,42 @@ impl BoxOffice {
     /// wrong password, and gets the same answer.
     ///
     /// # Errors
-    /// [`Stop::WrongCredentials`]; only after the right password [`Stop::DemoAccount`] and
+    /// [`ServiceError::WrongCredentials`]; only after the right password [`ServiceError::DemoAccount`] and
     /// [`AccountLocked`](Refusal::AccountLocked).
-    pub async fn sign_in(&self, account: Option<(User, String)>, password: &Password) -> Result<SignedIn, Stop> {
+    pub async fn sign_in(
+        &self,
+        account: Option<(User, String)>,
+        password: &Password,
+    ) -> Result<SignedIn, ServiceError> {
         let operator = account.as_ref().map(|(user, _)| user).filter(|user| user.role == Role::Operator);
         let operator = operator.map(|user| user.user_id);
         let result = self.open_session(account, password).await;
-        let has_failed =
-            matches!(result, Err(Stop::WrongCredentials | Stop::DemoAccount | Stop::Refused(Refusal::AccountLocked)));
+        let has_failed = matches!(
+            result,
+            Err(ServiceError::WrongCredentials
+                | ServiceError::DemoAccount
+                | ServiceError::Refused(Refusal::AccountLocked))
+        );
         if let Some(user_id) = operator.filter(|_| has_failed) {
-            self.followers.failed_sign_ins.note(user_id, 1);
+            self.caches.failed_sign_ins.note(user_id, 1);
         }
         result
     }
 
-    async fn open_session(&self, account: Option<(User, String)>, password: &Password) -> Result<SignedIn, Stop> {
+    async fn open_session(
+        &self,
+        account: Option<(User, String)>,
+        password: &Password,
+    ) -> Result<SignedIn, ServiceError> {
         let (user, hash) = account.unzip();
         let right = self.passwords.verify(password, hash).await?;
-        let Some(user) = user.filter(|_| right) else { return Err(Stop::WrongCredentials) };
+        let Some(user) = user.filter(|_| right) else { return Err(ServiceError::WrongCredentials) };
         if self.demo_accounts == DemoAccounts::Refused && demo::is_sign_in(&user.email, password) {
             tracing::warn!(
                 user.id = %user.user_id,
                 "a sign-in with the demo's published password was refused: this server runs without --demo"
             );
-            return Err(Stop::DemoAccount);
+            return Err(ServiceError::DemoAccount);
         }
         let secret = URL_SAFE_NO_PAD.encode(self.ids.secret());
         let session = Session {
@@ -110,24 +128,24 @@ impl BoxOffice {
             expires_at: self.clock.now().plus(self.session_length),
         };
         let command = Command::OpenSession { session, epoch: user.sign_in_epoch };
-        match self.run(Caller::Nobody, command, None).await?.value {
+        match self.run(Caller::Anonymous, command, None).await?.value {
             Outcome::SignedIn { expires_at, .. } => Ok(SignedIn { secret, expires_at, user }),
             _ => Err(UNEXPECTED),
         }
     }
 
     /// The account of a signed-in user, after the password was given once more.
-    async fn proved(&self, user_id: UserId, password: &Password) -> Result<User, Stop> {
-        let unknown = Refusal::NotFound { what: Thing::User };
+    async fn proved(&self, user_id: UserId, password: &Password) -> Result<User, ServiceError> {
+        let unknown = Refusal::NotFound { what: EntityKind::User };
         let user = self.store.user(user_id).await?.ok_or(unknown.clone())?;
         let (user, hash) = self.store.credentials(&user.email).await?.ok_or(unknown)?;
-        if self.passwords.verify(password, Some(hash)).await? { Ok(user) } else { Err(Stop::WrongPassword) }
+        if self.passwords.verify(password, Some(hash)).await? { Ok(user) } else { Err(ServiceError::WrongPassword) }
     }
 
     /// Sets the password of a signed-in user, who gives the old one. All sessions end but the one with this secret.
     ///
     /// # Errors
-    /// [`Stop::WrongPassword`], or what kept the engine from deciding.
+    /// [`ServiceError::WrongPassword`], or what kept the engine from deciding.
     pub async fn change_password(
         &self,
         caller: Caller,
@@ -135,7 +153,7 @@ impl BoxOffice {
         old: &Password,
         new: &Password,
         session_secret: &str,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ServiceError> {
         let user = self.proved(user_id, old).await?;
         let password_hash = PasswordHash(self.passwords.hash(new).await?);
         let new = NewPassword {
@@ -151,7 +169,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`], or what kept the engine from deciding.
-    pub async fn set_password(&self, user_id: UserId, password: &Password) -> Result<(), Stop> {
+    pub async fn set_password(&self, user_id: UserId, password: &Password) -> Result<(), ServiceError> {
         let password_hash = PasswordHash(self.passwords.hash(password).await?);
         let new = NewPassword { user_id, password_hash, proof: Proof::Unneeded, kept_session: None };
         self.run(Caller::System, Command::SetPassword(new), None).await.map(|_| ())
@@ -161,7 +179,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// What kept the engine from deciding.
-    pub async fn sign_out_everywhere(&self, caller: Caller, user_id: UserId) -> Result<(), Stop> {
+    pub async fn sign_out_everywhere(&self, caller: Caller, user_id: UserId) -> Result<(), ServiceError> {
         self.run(caller, Command::CloseSessions { user_id }, None).await.map(|_| ())
     }
 
@@ -169,7 +187,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The refusal that says why not.
-    pub async fn issue_reset_link(&self, caller: Caller, user_id: UserId) -> Result<(String, Time), Stop> {
+    pub async fn issue_reset_link(&self, caller: Caller, user_id: UserId) -> Result<(String, Time), ServiceError> {
         let mut bytes = user_id.0.as_bytes().to_vec();
         bytes.extend(self.ids.secret());
         let secret = URL_SAFE_NO_PAD.encode(bytes);
@@ -184,20 +202,20 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`ResetLinkInvalid`](Refusal::ResetLinkInvalid), or what kept the engine from deciding.
-    pub async fn redeem_reset_link(&self, secret: &str, new: &Password) -> Result<(), Stop> {
+    pub async fn redeem_reset_link(&self, secret: &str, new: &Password) -> Result<(), ServiceError> {
         let password_hash = PasswordHash(self.passwords.hash(new).await?);
         // The user stands in front of the secret, so that a store knows which row to lock.
         let user_id = URL_SAFE_NO_PAD.decode(secret).ok().and_then(|bytes| Uuid::from_slice(bytes.get(..16)?).ok());
         let user_id = UserId(user_id.unwrap_or_default());
         let command = Command::RedeemResetLink { user_id, secret_hash: Sha256::digest(secret).into(), password_hash };
-        self.run(Caller::Nobody, command, None).await.map(|_| ())
+        self.run(Caller::Anonymous, command, None).await.map(|_| ())
     }
 
     /// Erases the account of a signed-in user, who gives the password once more.
     ///
     /// # Errors
-    /// [`Stop::WrongPassword`], or the refusal that says why not.
-    pub async fn erase_own(&self, caller: Caller, user_id: UserId, password: &Password) -> Result<(), Stop> {
+    /// [`ServiceError::WrongPassword`], or the refusal that says why not.
+    pub async fn erase_own(&self, caller: Caller, user_id: UserId, password: &Password) -> Result<(), ServiceError> {
         let user = self.proved(user_id, password).await?;
         self.erase(caller, user_id, Proof::Password(user.sign_in_epoch), Worth::Kept).await
     }
@@ -206,7 +224,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The refusal that says why not.
-    pub async fn erase(&self, caller: Caller, user_id: UserId, proof: Proof, worth: Worth) -> Result<(), Stop> {
+    pub async fn erase(&self, caller: Caller, user_id: UserId, proof: Proof, worth: Worth) -> Result<(), ServiceError> {
         self.erase_with(caller, user_id, proof, worth, None).await
     }
 
@@ -214,7 +232,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The refusal that says why not.
-    pub async fn erase_idle(&self, user_id: UserId, before: Time) -> Result<(), Stop> {
+    pub async fn erase_idle(&self, user_id: UserId, before: Time) -> Result<(), ServiceError> {
         self.erase_with(Caller::System, user_id, Proof::Unneeded, Worth::Kept, Some(before)).await
     }
 
@@ -226,7 +244,7 @@ impl BoxOffice {
         proof: Proof,
         worth: Worth,
         idle_since: Option<Time>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ServiceError> {
         let (tokens, reservations) = self.live(user_id).await?;
         let erasure = Erasure { user_id, proof, idle_since, worth, tokens, reservations };
         self.run(caller, Command::EraseUser(erasure), None).await?;
@@ -236,7 +254,7 @@ impl BoxOffice {
 
     /// What an erasure ends or looks at, as much as one command may name: tickets stand before holds, since one of them
     /// is enough to refuse it. What is left out is ended after it, by [`Self::end_leftovers`].
-    async fn live(&self, user_id: UserId) -> Result<(Vec<TokenId>, Vec<ReservationId>), Stop> {
+    async fn live(&self, user_id: UserId) -> Result<(Vec<TokenId>, Vec<ReservationId>), ServiceError> {
         let tokens = self.store.live_tokens(user_id).await?;
         let mut reservations = Vec::new();
         for status in [ReservationStatus::Confirmed, ReservationStatus::Pending] {
@@ -260,7 +278,7 @@ impl BoxOffice {
         }
     }
 
-    async fn try_end_leftovers(&self, user_id: UserId) -> Result<Remains, Stop> {
+    async fn try_end_leftovers(&self, user_id: UserId) -> Result<Remains, ServiceError> {
         let tokens = self.store.live_tokens(user_id).await?;
         let leave = tokens.iter().map(|token| Command::LeaveQueue { token: token.id });
         let holds = self.live_reservations(user_id, ReservationStatus::Pending).await?;
@@ -268,7 +286,7 @@ impl BoxOffice {
         for command in leave.chain(cancel) {
             match self.run(Caller::Buyer(user_id), command, None).await {
                 // What cannot be ended has ended, or been paid.
-                Ok(_) | Err(Stop::Refused(_)) => {}
+                Ok(_) | Err(ServiceError::Refused(_)) => {}
                 Err(stop) => return Err(stop),
             }
         }
@@ -279,14 +297,18 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn remains(&self, user_id: UserId) -> Result<Remains, Stop> {
+    pub async fn remains(&self, user_id: UserId) -> Result<Remains, ServiceError> {
         let balance = self.balance(user_id).await?.map_or(Money::ZERO, |point| point.amount);
         let tickets = self.live_reservations(user_id, ReservationStatus::Confirmed).await?.len();
         Ok(Remains { balance, tickets })
     }
 
     /// The user's reservations in this state of concerts whose tickets are of worth.
-    async fn live_reservations(&self, user: UserId, status: ReservationStatus) -> Result<Vec<ReservationId>, Stop> {
+    async fn live_reservations(
+        &self,
+        user: UserId,
+        status: ReservationStatus,
+    ) -> Result<Vec<ReservationId>, ServiceError> {
         let filter = ReservationFilter { user: Some(user), concert: None, status: Some(status) };
         let (now, limit) = (self.clock.now(), 100);
         let mut page = Page { after: None, limit };
@@ -309,22 +331,22 @@ impl BoxOffice {
     #[must_use]
     pub fn remembered(&self, secret: &str) -> Option<Caller> {
         let now = self.clock.now();
-        let session = self.followers.sessions.get(&Sha256::digest(secret).into(), now)?;
+        let session = self.caches.sessions.get(&Sha256::digest(secret).into(), now)?;
         (now < session.expires_at).then(|| caller_of(&session))
     }
 
     /// Who holds this session secret. The store is asked; see [`BoxOffice::remembered`] first.
     ///
     /// # Errors
-    /// [`Stop::Unauthorized`] if it is unknown or has ended.
-    pub async fn authenticate(&self, secret: &str) -> Result<Caller, Stop> {
+    /// [`ServiceError::Unauthorized`] if it is unknown or has ended.
+    pub async fn authenticate(&self, secret: &str) -> Result<Caller, ServiceError> {
         let secret_hash: [u8; 32] = Sha256::digest(secret).into();
         let now = self.clock.now();
-        let mark = self.followers.sessions.mark(&secret_hash);
-        let session = self.store.session(secret_hash).await?.ok_or(Stop::Unauthorized)?;
-        self.followers.sessions.put_read(session, now, mark);
+        let mark = self.caches.sessions.mark(&secret_hash);
+        let session = self.store.session(secret_hash).await?.ok_or(ServiceError::Unauthorized)?;
+        self.caches.sessions.put_read(session, now, mark);
         if now >= session.expires_at {
-            return Err(Stop::Unauthorized);
+            return Err(ServiceError::Unauthorized);
         }
         Ok(caller_of(&session))
     }
@@ -333,16 +355,16 @@ impl BoxOffice {
     ///
     /// # Errors
     /// What kept the engine from deciding.
-    pub async fn sign_out(&self, secret: &str) -> Result<(), Stop> {
+    pub async fn sign_out(&self, secret: &str) -> Result<(), ServiceError> {
         let secret_hash = Sha256::digest(secret).into();
-        self.run(Caller::Nobody, Command::CloseSession { secret_hash }, None).await.map(|_| ())
+        self.run(Caller::Anonymous, Command::CloseSession { secret_hash }, None).await.map(|_| ())
     }
 
     /// A user.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn user(&self, id: UserId) -> Result<Option<User>, Stop> {
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, ServiceError> {
         Ok(self.store.user(id).await?)
     }
 }

@@ -9,7 +9,7 @@ use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     concert::Concert,
     seat::NewSeat,
-    text::BadField,
+    text::InvalidField,
     user::Caller,
 };
 use frontrow_storage::{ConcertFilter, ConcertPlace, Page, Store, StoreError, memory::MemoryStore};
@@ -25,7 +25,7 @@ struct Checked {
     parts: Vec<Vec<NewSeat>>,
 }
 
-fn check(draft: &ConcertDraft, parts: &[SeatsDraft]) -> Result<Checked, BadField> {
+fn check(draft: &ConcertDraft, parts: &[SeatsDraft]) -> Result<Checked, InvalidField> {
     let concert = draft.check()?;
     let parts = parts.iter().map(|part| part.check(concert.base_price)).collect::<Result<_, _>>()?;
     Ok(Checked { concert, parts })
@@ -38,7 +38,7 @@ fn check(draft: &ConcertDraft, parts: &[SeatsDraft]) -> Result<Checked, BadField
 /// A concert is not valid, is twice in the file, or exists already (one with the same title, date and venue); or the
 /// database cannot be written.
 pub async fn import(office: &BoxOffice, file: &[ConcertFile]) -> anyhow::Result<Vec<(Concert, usize)>> {
-    let rehearsal = MemoryStore::new(office.clock.clone(), office.rules, 1);
+    let rehearsal = MemoryStore::new(office.clock.clone(), office.policy, 1);
     let mut checked: Vec<Checked> = Vec::with_capacity(file.len());
     for (at, entry) in file.iter().enumerate() {
         let name = || format!("nothing was imported: concert {} of the file, \"{}\"", at + 1, entry.concert.title);
@@ -50,7 +50,7 @@ pub async fn import(office: &BoxOffice, file: &[ConcertFile]) -> anyhow::Result<
             let what = format!("concert {} has the same title, date and venue", known.concert_id);
             return Err(anyhow!(what).context(name()));
         }
-        rehearse(&rehearsal, &one).await.with_context(name)?;
+        dry_run(&rehearsal, &one).await.with_context(name)?;
         checked.push(one);
     }
     let mut created = Vec::with_capacity(checked.len());
@@ -87,7 +87,7 @@ pub async fn concerts(office: &BoxOffice, filter: &ConcertFilter) -> Result<Vec<
 }
 
 /// Creates a concert in a store of its own, so that every rule is asked before anything is saved.
-async fn rehearse(store: &MemoryStore, Checked { concert, parts }: &Checked) -> anyhow::Result<()> {
+async fn dry_run(store: &MemoryStore, Checked { concert, parts }: &Checked) -> anyhow::Result<()> {
     let Outcome::Concert(concert) = decide(store, Command::CreateConcert(concert.clone())).await? else {
         bail!("a concert was not created");
     };

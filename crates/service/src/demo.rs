@@ -4,7 +4,7 @@
 use crate::{
     concert_import::{self, concerts},
     drafts::{ConcertDraft, SeatRange, SeatsDraft},
-    office::{BoxOffice, Stop},
+    office::{BoxOffice, ServiceError},
     validate::{Email, Password},
 };
 use frontrow_domain::{
@@ -94,7 +94,7 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
     let Some(concert) = partly_sold else { return Ok(()) };
     match sell_some(office, &concert).await {
         // Others may stand in the line by now, or the sale may be over: the season is good without these sales.
-        Err(Stop::Refused(refusal)) => {
+        Err(ServiceError::Refused(refusal)) => {
             tracing::warn!(%refusal, "the demo season has no hall that is partly sold");
             Ok(())
         }
@@ -103,9 +103,9 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
 }
 
 /// The account with this address, made where there is none.
-async fn account(office: &BoxOffice, name: &str, email: &str, role: Role) -> Result<User, Stop> {
+async fn account(office: &BoxOffice, name: &str, email: &str, role: Role) -> Result<User, ServiceError> {
     let (Ok(email), Ok(password)) = (Email::parse(email), Password::parse(PASSWORD.to_owned())) else {
-        return Err(Stop::Internal("the demo's sign-ins are not valid"));
+        return Err(ServiceError::Internal("the demo's sign-ins are not valid"));
     };
     match office.account(&email).await? {
         Some((user, _)) => Ok(user),
@@ -114,16 +114,16 @@ async fn account(office: &BoxOffice, name: &str, email: &str, role: Role) -> Res
 }
 
 /// A million points, once for each reference.
-async fn charge(office: &BoxOffice, user: UserId, reference: &str) -> Result<(), Stop> {
+async fn charge(office: &BoxOffice, user: UserId, reference: &str) -> Result<(), ServiceError> {
     let amount = Money::new(1_000_000);
     match office.charge(Caller::System, user, amount, Some(reference.to_owned()), None).await {
-        Ok(_) | Err(Stop::Refused(Refusal::ReferenceUsed)) => Ok(()),
+        Ok(_) | Err(ServiceError::Refused(Refusal::ReferenceUsed)) => Ok(()),
         Err(stop) => Err(stop),
     }
 }
 
 /// Four fans buy three seats each, unless some seat is sold already.
-async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
+async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceError> {
     let seats = office.store.seats(concert.concert_id).await?;
     if seats.iter().any(|seat| seat.status == SeatStatus::Sold) {
         return Ok(());
@@ -140,7 +140,7 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
             room_id: token.room_id,
             fence: frontrow_domain::queue::Fence(0),
             limit: 1,
-            asleep: Vec::new(),
+            unresponsive: Vec::new(),
         };
         office.operate(Caller::System, advance, None).await?;
         office.operate(caller, Command::ActivateToken { token }, None).await?;
@@ -155,7 +155,7 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), Stop> {
 }
 
 /// What a fan holds since a load that did not come to its end.
-async fn pending(office: &BoxOffice, user: UserId, concert: &Concert) -> Result<Vec<ReservationId>, Stop> {
+async fn pending(office: &BoxOffice, user: UserId, concert: &Concert) -> Result<Vec<ReservationId>, ServiceError> {
     let filter =
         ReservationFilter { user: Some(user), concert: Some(concert.concert_id), ..ReservationFilter::default() };
     let now = office.clock.now();

@@ -5,9 +5,9 @@ use frontrow_domain::{
     command::NewConcert,
     concert::{Fold, LocalHours, zone_name},
     money::Money,
-    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
+    policy::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::{NewSeat, SeatLabel},
-    text::{BadField, checked_label, checked_text},
+    text::{InvalidField, checked_label, checked_text},
     time::Time,
 };
 use jiff::civil;
@@ -116,7 +116,7 @@ pub struct ConcertDraft {
 ///
 /// # Errors
 /// The text is the name of none.
-pub fn checked_zone(time_zone: &str) -> Result<String, BadField> {
+pub fn checked_zone(time_zone: &str) -> Result<String, InvalidField> {
     Ok(zone_name(time_zone)?)
 }
 
@@ -125,7 +125,7 @@ impl ConcertDraft {
     ///
     /// # Errors
     /// A text is empty or too long, the time zone is unknown, or an hour is no moment there on that day.
-    pub fn check(&self) -> Result<NewConcert, BadField> {
+    pub fn check(&self) -> Result<NewConcert, InvalidField> {
         let Self { concert_date, start_time, end_time, fold, .. } = *self;
         let time_zone = checked_zone(&self.time_zone)?;
         let (starts_at, ends_at) = LocalHours { concert_date, start_time, end_time, fold }.moments(&time_zone)?;
@@ -222,13 +222,13 @@ impl SeatsDraft {
     ///
     /// # Errors
     /// The range is empty or too long, or a label is too long.
-    pub fn check(&self, base_price: Money) -> Result<Vec<NewSeat>, BadField> {
+    pub fn check(&self, base_price: Money) -> Result<Vec<NewSeat>, InvalidField> {
         match self {
             Self::Range(range) => {
                 let count = i64::from(range.to) - i64::from(range.from) + 1;
                 let bound = i64::try_from(SEATS_PER_OPERATOR_COMMAND_MAX).unwrap_or(i64::MAX);
                 if range.from < 1 || !(1..=bound).contains(&count) {
-                    return Err(BadField::new("range", format!("must name 1 to {bound} numbers, from 1 upward")));
+                    return Err(InvalidField::new("range", format!("must name 1 to {bound} numbers, from 1 upward")));
                 }
                 let label = checked_labels("range", &range.section, &range.row, &range.grade)?;
                 let label = |number: i32| SeatLabel { number: number.to_string(), ..label.clone() };
@@ -246,7 +246,7 @@ impl SeatsDraft {
                     label.number = match (&seat.number, seat.seat_number) {
                         (Some(number), _) => checked_number(&format!("{field}.number"), number)?,
                         (None, Some(number)) => number.to_string(),
-                        (None, None) => return Err(BadField::new(field, "needs a seat_number, a number or both")),
+                        (None, None) => return Err(InvalidField::new(field, "needs a seat_number, a number or both")),
                     };
                     Ok(NewSeat { seat_number: seat.seat_number, price: seat.price.unwrap_or(base_price), label })
                 })
@@ -259,11 +259,11 @@ impl SeatsDraft {
 ///
 /// # Errors
 /// It is empty or too long, or has characters that cannot be seen.
-pub fn checked_number(field: &str, number: &str) -> Result<String, BadField> {
+pub fn checked_number(field: &str, number: &str) -> Result<String, InvalidField> {
     checked_text(field, number, LABEL_LEN_MAX)
 }
 
-fn checked_labels(field: &str, section: &str, row: &str, grade: &str) -> Result<SeatLabel, BadField> {
+fn checked_labels(field: &str, section: &str, row: &str, grade: &str) -> Result<SeatLabel, InvalidField> {
     let label = |name: &str, text: &str| checked_label(&format!("{field}.{name}"), text, LABEL_LEN_MAX);
     let (section, row, grade) = (label("section", section)?, label("row", row)?, label("grade", grade)?);
     Ok(SeatLabel { section, row, number: String::new(), grade })

@@ -37,7 +37,7 @@ const QUEUED_MAX: Duration = Duration::from_secs(5);
 
 /// What is kept in memory beside the store and follows the commits.
 #[async_trait]
-pub trait Follower: Send + Sync + 'static {
+pub trait CommitObserver: Send + Sync + 'static {
     /// Told what each committed batch changed, before anybody has an answer: in the order of the commits where there
     /// is one lane, in any order between the lanes where there are several.
     fn committed(&self, changes: &Changes);
@@ -51,7 +51,7 @@ pub trait Follower: Send + Sync + 'static {
 
 /// Why a command was not decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum EngineError {
     /// Too much waits already, or other transactions held the rows for too long. Nothing was done.
     #[error("the engine is overloaded")]
     Overloaded,
@@ -95,7 +95,7 @@ pub struct Engine {
 struct Job {
     request: Request,
     queued_at: Instant,
-    reply: Reply,
+    reply: Waiter,
 }
 
 impl Engine {
@@ -108,7 +108,7 @@ impl Engine {
         store: &Arc<dyn Store>,
         limits: EngineLimits,
         metrics: Arc<Metrics>,
-        follower: &Arc<dyn Follower>,
+        follower: &Arc<dyn CommitObserver>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (health, batches) = (Arc::new(SharedHealth::default()), Arc::new(AtomicUsize::new(0)));
         let (failures, doubts) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -139,14 +139,14 @@ impl Engine {
     /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
     ///
     /// # Errors
-    /// A [`Fault`]; refusals are answers.
-    pub async fn run(&self, request: Request) -> Result<Answer, Fault> {
+    /// A [`EngineError`]; refusals are answers.
+    pub async fn run(&self, request: Request) -> Result<Answer, EngineError> {
         let (to, answer) = oneshot::channel();
         if self.send(request, to).is_err() {
             self.metrics.overloads.inc();
-            return Err(Fault::Overloaded);
+            return Err(EngineError::Overloaded);
         }
-        answer.await.unwrap_or(Err(Fault::OutcomeUnknown))
+        answer.await.unwrap_or(Err(EngineError::OutcomeUnknown))
     }
 
     /// Has a command decided without waiting for the answer; dropped when too much waits already.
@@ -157,12 +157,12 @@ impl Engine {
         }
     }
 
-    fn send(&self, request: Request, to: oneshot::Sender<Result<Answer, Fault>>) -> Result<(), Fault> {
+    fn send(&self, request: Request, to: oneshot::Sender<Result<Answer, EngineError>>) -> Result<(), EngineError> {
         let berth = self.berths.take(&request);
-        let jobs = self.lanes.get(berth.lane).ok_or(Fault::Internal)?;
+        let jobs = self.lanes.get(berth.lane).ok_or(EngineError::Internal)?;
         let job =
-            Job { request, queued_at: Instant::now(), reply: Reply { to, _berth: berth, ticket: notes::ticket() } };
-        jobs.try_send(job).map_err(|_| Fault::Overloaded)
+            Job { request, queued_at: Instant::now(), reply: Waiter { to, _berth: berth, ticket: notes::ticket() } };
+        jobs.try_send(job).map_err(|_| EngineError::Overloaded)
     }
 
     /// Has memory read anew before the next command is decided: another process has committed what no lane heard of.
@@ -199,16 +199,16 @@ impl Engine {
 
 /// Where a command's answer goes. Its place in the lane is free once it is answered.
 #[derive(Debug)]
-struct Reply {
-    to: oneshot::Sender<Result<Answer, Fault>>,
+struct Waiter {
+    to: oneshot::Sender<Result<Answer, EngineError>>,
     _berth: Berth,
     /// For a command of a request that is traced.
     ticket: Option<Ticket>,
 }
 
-impl Reply {
+impl Waiter {
     /// Answers. Who has stopped waiting needs no answer.
-    fn send(self, answer: Result<Answer, Fault>) {
+    fn send(self, answer: Result<Answer, EngineError>) {
         let _ = self.to.send(answer);
     }
 }
@@ -220,7 +220,7 @@ mod tests {
     use frontrow_domain::{
         command::Command,
         id::RoomId,
-        rules::Rules,
+        policy::Policy,
         time::Time,
         user::{Caller, NewUser, Role},
     };
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Follower for Stumbling {
+    impl CommitObserver for Stumbling {
         fn committed(&self, _: &Changes) {
             assert!(self.told.fetch_add(1, Ordering::SeqCst) > 0, "the first commit is too much");
         }
@@ -259,23 +259,20 @@ mod tests {
             role: Role::Buyer,
         };
         let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
-        [(Caller::Nobody, Command::Register(user)), (Caller::Buyer(user_id), join)].map(|(caller, command)| Request {
-            caller,
-            command,
-            idempotency: None,
-        })
+        [(Caller::Anonymous, Command::Register(user)), (Caller::Buyer(user_id), join)]
+            .map(|(caller, command)| Request { caller, command, idempotency: None })
     }
 
     #[tokio::test]
     async fn a_lane_in_doubt_catches_up_though_no_other_command_comes() {
         let store: Arc<dyn Store> =
-            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
+            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
         let follower = Arc::new(Stumbling::default());
         let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
         let (engine, threads) =
             Engine::start(&store, limits, Arc::new(Metrics::new()), &(Arc::clone(&follower) as _)).unwrap();
         let [register, _] = join(1);
-        assert_eq!(engine.run(register).await.unwrap_err(), Fault::OutcomeUnknown);
+        assert_eq!(engine.run(register).await.unwrap_err(), EngineError::OutcomeUnknown);
         let patience = Duration::from_secs(20);
         tokio::time::timeout(patience, follower.ready.notified()).await.expect("it tries until it has caught up");
         assert_eq!(follower.caught_up.load(Ordering::SeqCst), 2);
@@ -289,13 +286,13 @@ mod tests {
     #[tokio::test]
     async fn after_a_panic_the_outcome_is_unknown_memory_catches_up_and_the_engine_goes_on() {
         let store: Arc<dyn Store> =
-            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
+            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
         let follower = Arc::new(Stumbling::default());
         let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
         let metrics = Arc::new(Metrics::new());
         let (engine, threads) = Engine::start(&store, limits, metrics, &(Arc::clone(&follower) as _)).unwrap();
         let [register, first_join] = join(1);
-        assert_eq!(engine.run(register).await.unwrap_err(), Fault::OutcomeUnknown);
+        assert_eq!(engine.run(register).await.unwrap_err(), EngineError::OutcomeUnknown);
         assert!(engine.run(first_join).await.unwrap().decision.is_ok());
         for request in join(2) {
             assert!(engine.run(request).await.unwrap().decision.is_ok());

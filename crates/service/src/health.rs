@@ -180,7 +180,7 @@ impl BoxOffice {
                 missed: view.live_in(TokenStatus::Missed),
                 cap: view.room().max_active,
                 gate: view.room().gate,
-                resting: match view.rest(now, self.rules.offer_lead) {
+                resting: match view.rest(now, self.policy.offer_lead) {
                     Some(Rest::For(_)) => Resting::UntilOpening,
                     Some(Rest::SaleClosed) => Resting::SaleOver,
                     None => Resting::No,
@@ -199,7 +199,7 @@ impl BoxOffice {
     /// What an operator should know although this instance can do its work.
     #[must_use]
     pub fn cautions(&self) -> Vec<Caution> {
-        let away = self.queue.vitals().and_then(|vitals| vitals.away);
+        let away = self.queue.peer_status().and_then(|peer_status| peer_status.away);
         let is_far = |held: &Held| held.ahead.micros().unsigned_abs() > SKEW_MAX.micros().unsigned_abs();
         let held = self.clock.held().filter(is_far);
         let lacking = self.company_faults().lacking.map(|(wanted, there)| Caution::Connections { wanted, there });

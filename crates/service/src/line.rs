@@ -2,13 +2,13 @@
 
 use crate::{
     caches::endings::Ending,
-    office::{BoxOffice, Done, Stop, TokenPlace, UNEXPECTED},
+    office::{BoxOffice, Reply, ServiceError, TokenPlace, UNEXPECTED},
 };
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Outcome, Request},
     id::{ConcertId, RoomId, SeatId, TokenId, UserId},
     queue::{EndReason, Token, TokenStatus, is_wake_due},
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     user::Caller,
 };
 use frontrow_line::{
@@ -74,7 +74,7 @@ impl BoxOffice {
         caller: Caller,
         concert_id: Option<ConcertId>,
         key: Option<Idempotency>,
-    ) -> Result<Done<(TokenPlace, Issue)>, Stop> {
+    ) -> Result<Reply<(TokenPlace, Issue)>, ServiceError> {
         let room_id = match concert_id {
             None => RoomId::HOUSE,
             Some(id) => self.concert(id).await?.room_id,
@@ -84,8 +84,8 @@ impl BoxOffice {
         match done.value {
             Outcome::Joined { token, issue } => {
                 // Asking for the place again is a sign of life, as asking where it stands is.
-                self.queue.heard_of(token.id, self.clock.now());
-                Ok(Done { value: (self.locate(token).await?, issue), novelty: done.novelty })
+                self.queue.record_heartbeat(token.id, self.clock.now());
+                Ok(Reply { value: (self.locate(token).await?, issue), replay: done.replay })
             }
             _ => Err(UNEXPECTED),
         }
@@ -95,9 +95,9 @@ impl BoxOffice {
     /// has not heard of the store is asked: a token that another instance has just signed is good here too.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where it is not one of ours, or of a line that was renewed since; [`Stop::Queue`] while
+    /// [`Refusal::NotFound`] where it is not one of ours, or of a line that was renewed since; [`ServiceError::Queue`] while
     /// that is not known here.
-    pub async fn verify_token(&self, token: &str) -> Result<SignedToken, Stop> {
+    pub async fn verify_token(&self, token: &str) -> Result<SignedToken, ServiceError> {
         self.verified(token).await.map(|(signed, _)| signed)
     }
 
@@ -105,11 +105,11 @@ impl BoxOffice {
     ///
     /// # Errors
     /// As [`BoxOffice::verify_token`].
-    pub async fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), Stop> {
-        let missing = Stop::Refused(Refusal::NotFound { what: Thing::Token });
+    pub async fn verified(&self, token: &str) -> Result<(SignedToken, Arc<RoomView>), ServiceError> {
+        let missing = ServiceError::Refused(Refusal::NotFound { what: EntityKind::Token });
         let Ok(signed) = self.keyring.verify(token) else { return Err(missing) };
         let view = match self.view(signed.id.room_id).await {
-            Err(Stop::Refused(_)) => return Err(missing),
+            Err(ServiceError::Refused(_)) => return Err(missing),
             view => view?,
         };
         if view.epoch() < signed.epoch {
@@ -121,13 +121,13 @@ impl BoxOffice {
     /// Looks whether another process has renewed the line of a token, whose epoch is newer than this instance's view.
     ///
     /// # Errors
-    /// [`Stop::Queue`] if it has: the view is on its way.
-    async fn look_for_renewal(&self, signed: &SignedToken) -> Result<(), Stop> {
+    /// [`ServiceError::Queue`] if it has: the view is on its way.
+    async fn look_for_renewal(&self, signed: &SignedToken) -> Result<(), ServiceError> {
         let room = signed.id.room_id;
         let _laying = self.laying.lock().await;
-        match self.store.glance(room).await? {
+        match self.store.live_line(room).await? {
             Some(line) if line.room.epoch >= signed.epoch => {
-                self.queue.doubt_rooms(vec![room]);
+                self.queue.request_refresh(vec![room]);
                 Err(QueueError(format!("the line of room {room} was renewed elsewhere and is being read again")).into())
             }
             Some(_) | None => Ok(()),
@@ -138,7 +138,7 @@ impl BoxOffice {
     /// is the sign of life that keeps the place awake, so a request over its limit must be refused before.
     pub async fn position(&self, signed: &SignedToken, view: &RoomView) -> Whereabouts {
         let now = self.clock.now();
-        self.queue.heard_of(signed.id, now);
+        self.queue.record_heartbeat(signed.id, now);
         let place = view.place(signed.id.position);
         let found = match place.status {
             TokenStatus::Ended => self.ended_at(signed.id, place).await,
@@ -147,7 +147,7 @@ impl BoxOffice {
         let Place { status, activated_at, deadline, .. } = found.place;
         // Most who ask are waiting, and have nothing to be renewed.
         let may_wake = matches!(status, TokenStatus::Active | TokenStatus::Dormant);
-        if may_wake && is_wake_due(status, activated_at, deadline, now, &self.rules, &self.store.outages()) {
+        if may_wake && is_wake_due(status, activated_at, deadline, now, &self.policy, &self.store.outages()) {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);
             self.engine.run_unwatched(Request { caller, command, idempotency: None });
@@ -176,9 +176,9 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] where it is not the caller's.
-    pub async fn token(&self, caller: Caller, token: &str) -> Result<TokenPlace, Stop> {
+    pub async fn token(&self, caller: Caller, token: &str) -> Result<TokenPlace, ServiceError> {
         let (signed, view) = self.verified(token).await?;
-        let missing = Refusal::NotFound { what: Thing::Token };
+        let missing = Refusal::NotFound { what: EntityKind::Token };
         if !caller.may_act_for(signed.user_id) {
             return Err(missing.into());
         }
@@ -208,14 +208,14 @@ impl BoxOffice {
         let [seat] = seats else { return None };
         let view = self.queue.view(token.id.room_id)?;
         let token = token_at(token, &view.place(token.id.position));
-        self.followers.seen.refusal(caller, &token, *seat, (asked, self.clock.now()), &self.rules)
+        self.caches.seen.refusal(caller, &token, *seat, (asked, self.clock.now()), &self.policy)
     }
 
     /// The caller's tokens that have not ended.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn live_tokens(&self, user: UserId) -> Result<Vec<TokenPlace>, Stop> {
+    pub async fn live_tokens(&self, user: UserId) -> Result<Vec<TokenPlace>, ServiceError> {
         let mut places = Vec::new();
         for token in self.store.live_tokens(user).await? {
             places.push(self.locate(token).await?);
@@ -232,12 +232,12 @@ impl BoxOffice {
         caller: Caller,
         token: &str,
         key: Option<Idempotency>,
-    ) -> Result<Done<TokenPlace>, Stop> {
+    ) -> Result<Reply<TokenPlace>, ServiceError> {
         let token = self.verify_token(token).await?.id;
         let done = self.run(caller, Command::ActivateToken { token }, key).await?;
         match done.value {
             Outcome::Token(token) | Outcome::TurnPending(token) => {
-                Ok(Done { value: self.locate(token).await?, novelty: done.novelty })
+                Ok(Reply { value: self.locate(token).await?, replay: done.replay })
             }
             _ => Err(UNEXPECTED),
         }
@@ -247,7 +247,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] where the token is not the caller's.
-    pub async fn leave_queue(&self, caller: Caller, token: &str) -> Result<(), Stop> {
+    pub async fn leave_queue(&self, caller: Caller, token: &str) -> Result<(), ServiceError> {
         let token = self.verify_token(token).await?.id;
         self.run(caller, Command::LeaveQueue { token }, None).await.map(|_| ())
     }
@@ -265,17 +265,17 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] for a room that does not exist.
-    pub async fn view(&self, room: RoomId) -> Result<Arc<RoomView>, Stop> {
+    pub async fn view(&self, room: RoomId) -> Result<Arc<RoomView>, ServiceError> {
         if let Some(view) = self.queue.view(room) {
             return Ok(view);
         }
         let _laying = self.laying.lock().await;
         if self.queue.view(room).is_none() {
-            let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: Thing::Room })?;
-            self.queue.lay_missing(line).await?;
+            let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: EntityKind::Room })?;
+            self.queue.load_missing_room(line).await?;
             tracing::info!(room = room.get(), "a room that another process made was read from the database");
         }
-        self.queue.view(room).ok_or(Stop::Internal("a room has no view"))
+        self.queue.view(room).ok_or(ServiceError::Internal("a room has no view"))
     }
 
     /// Reads rooms that other processes made, and has those looked at whose rows are newer than what is known here: it
@@ -286,7 +286,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn find_rooms(&self, after: Option<RoomId>) -> Result<Option<RoomId>, Stop> {
+    pub async fn find_rooms(&self, after: Option<RoomId>) -> Result<Option<RoomId>, ServiceError> {
         let limit = ROOMS_AT_ONCE;
         let newest = self.queue.rooms().last().copied();
         let new = self.store.some_rooms(Page { after: newest, limit }).await?;
@@ -306,21 +306,21 @@ impl BoxOffice {
             }
         }
         if !old.is_empty() {
-            self.queue.doubt_rooms(old);
+            self.queue.request_refresh(old);
         }
         if is_any_missing {
-            self.lay_missing_rooms().await?;
+            self.load_missing_rooms().await?;
         }
         Ok(last)
     }
 
-    async fn lay_missing_rooms(&self) -> Result<(), Stop> {
+    async fn load_missing_rooms(&self) -> Result<(), ServiceError> {
         let laying = self.laying.lock().await;
         let mut missing = self.store.standings().await?;
         missing.retain(|one| self.queue.view(one.room.room_id).is_none());
         let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Quiet);
         let count = quiet.len();
-        self.queue.lay_quiet(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
+        self.queue.load_quiet_rooms(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
         drop(laying);
         if count > 0 {
             tracing::info!(rooms = count, "rooms that another process made were read from the database");
@@ -331,7 +331,7 @@ impl BoxOffice {
         Ok(())
     }
 
-    async fn locate(&self, token: Token) -> Result<TokenPlace, Stop> {
+    async fn locate(&self, token: Token) -> Result<TokenPlace, ServiceError> {
         let view = self.view(token.id.room_id).await?;
         let place = Place { status: token.status, deadline: token.deadline, ..view.place(token.id.position) };
         let signed = self.keyring.sign(&token, view.epoch());

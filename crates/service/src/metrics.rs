@@ -8,7 +8,7 @@ pub use text::MetricsFormat;
 
 use arc_swap::ArcSwap;
 use frontrow_domain::{id::RoomId, queue::Gate, retention::Leftover, time::Span};
-use frontrow_line::Vitals;
+use frontrow_line::PeerStatus;
 use frontrow_storage::StoreError;
 use http::{Method, StatusCode};
 use latency::Latency;
@@ -163,8 +163,8 @@ pub struct Metrics {
     build: Family<BuildLabels, Gauge>,
     leaders: Family<RoomLabel, Gauge>,
     servers_up: Family<ServerLabel, Gauge>,
-    frame_lag: Family<ServerLabel, Gauge<f64, AtomicU64>>,
-    lays: Family<ServerLabel, Gauge>,
+    event_lag: Family<ServerLabel, Gauge<f64, AtomicU64>>,
+    rebuilds: Family<ServerLabel, Gauge>,
     clock_skew: Family<ServerLabel, Gauge<f64, AtomicU64>>,
     /// Open client connections.
     pub connections: Gauge,
@@ -242,8 +242,8 @@ impl Metrics {
             build: Family::default(),
             leaders: Family::default(),
             servers_up: Family::default(),
-            frame_lag: Family::default(),
-            lays: Family::default(),
+            event_lag: Family::default(),
+            rebuilds: Family::default(),
             clock_skew: Family::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -318,12 +318,12 @@ impl Metrics {
             self.servers_up.clone(),
         );
         registry.register_with_unit(
-            "frame_lag",
+            "event_lag",
             "How long ago this instance last heard what the others changed",
             Unit::Seconds,
-            self.frame_lag.clone(),
+            self.event_lag.clone(),
         );
-        registry.register("lays", "How often the lines were read again from the rows", self.lays.clone());
+        registry.register("line_rebuilds", "How often the lines were read again from the rows", self.rebuilds.clone());
         registry.register_with_unit(
             "clock_skew",
             "How far the clock is ahead: the database's of this machine's, or the system's of the time that is gone by",
@@ -479,11 +479,11 @@ impl Metrics {
     }
 
     /// Says how the shared queue does.
-    pub fn vitals(&self, vitals: &Vitals) {
-        self.server("redis", if vitals.away.is_none() { Up::Yes } else { Up::No });
+    pub fn peer_status(&self, peer_status: &PeerStatus) {
+        self.server("redis", if peer_status.away.is_none() { Up::Yes } else { Up::No });
         let redis = ServerLabel { server: "redis" };
-        self.frame_lag.get_or_create(&redis).set(vitals.frame_lag.as_secs_f64());
-        self.lays.get_or_create(&redis).set(i64::try_from(vitals.lays).unwrap_or(i64::MAX));
+        self.event_lag.get_or_create(&redis).set(peer_status.event_lag.as_secs_f64());
+        self.rebuilds.get_or_create(&redis).set(i64::try_from(peer_status.rebuilds).unwrap_or(i64::MAX));
     }
 
     /// Says how far the clock of a server is ahead: the `database`'s of this machine's, or the `system`'s, which is this

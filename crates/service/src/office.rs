@@ -13,23 +13,23 @@ use crate::{
         sessions::Sessions,
         tickets::RecentTickets,
     },
-    engine::{Engine, Fault},
+    engine::{Engine, EngineError},
     health::CompanyFaults,
     metrics::Metrics,
     passwords::{PasswordError, Passwords},
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
-    command::{Answer, Command, Idempotency, NewAdjustment, Novelty, Outcome, Request},
+    command::{Answer, Command, Idempotency, NewAdjustment, Outcome, Replay, Request},
     concert::Concert,
     id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, ReservationId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
     points::{Debt, Point, PointEntry, Settlement},
+    policy::Policy,
     queue::Token,
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     reservation::Reservation,
-    rules::Rules,
     time::{Span, Time},
     user::{Caller, User},
     world::Changes,
@@ -67,7 +67,7 @@ pub struct BoxOffice {
     /// Signs and checks queue tokens.
     pub keyring: Keyring,
     /// The instance's own parts that follow the commits.
-    pub followers: Arc<Followers>,
+    pub caches: Arc<Caches>,
     /// Hashes passwords.
     pub passwords: Passwords,
     /// The time.
@@ -75,7 +75,7 @@ pub struct BoxOffice {
     /// Randomness.
     pub ids: Ids,
     /// The settings of the rules.
-    pub rules: Rules,
+    pub policy: Policy,
     /// Whether the demo's accounts, whose password is published, may be signed in to.
     pub demo_accounts: DemoAccounts,
     /// How long a session lasts.
@@ -96,7 +96,7 @@ pub struct BoxOffice {
 
 /// What an instance keeps in memory and brings up to date after each commit.
 #[derive(Debug)]
-pub struct Followers {
+pub struct Caches {
     /// Seat maps.
     pub seat_maps: SeatMaps,
     /// Sessions.
@@ -113,7 +113,7 @@ pub struct Followers {
     pub failed_sign_ins: FailedSignIns,
 }
 
-impl Followers {
+impl Caches {
     /// Nothing in memory yet. `sharing` says who changes the store.
     #[must_use]
     pub fn new(boot: u64, sharing: Sharing) -> Self {
@@ -134,12 +134,12 @@ impl Followers {
         self.seen.forget();
         self.seats_left.forget();
         self.tickets.forget();
-        self.forget_hearsay();
+        self.invalidate_remote();
     }
 
     /// Forgets what other instances change and tell, after something that they told was lost. The seat maps look it
     /// up themselves.
-    pub fn forget_hearsay(&self) {
+    pub fn invalidate_remote(&self) {
         self.sessions.forget();
         self.concerts.forget();
     }
@@ -157,7 +157,7 @@ impl Followers {
 
 /// Why a caller does not get what they asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum Stop {
+pub enum ServiceError {
     /// A rule says no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -166,7 +166,7 @@ pub enum Stop {
     RefusedBefore(Refusal),
     /// The engine could not.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    EngineError(#[from] EngineError),
     /// A read failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -193,7 +193,7 @@ pub enum Stop {
     Internal(&'static str),
 }
 
-impl From<PasswordError> for Stop {
+impl From<PasswordError> for ServiceError {
     fn from(error: PasswordError) -> Self {
         match error {
             PasswordError::Overloaded => Self::TooManySignIns,
@@ -204,11 +204,11 @@ impl From<PasswordError> for Stop {
 
 /// What came of a command, and whether it was given before under the same idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done<T> {
+pub struct Reply<T> {
     /// The outcome.
     pub value: T,
     /// Whether it is a replay.
-    pub novelty: Novelty,
+    pub replay: Replay,
 }
 
 /// What a correction of a balance came to.
@@ -245,7 +245,7 @@ pub struct TokenPlace {
 }
 
 /// A command was answered with the outcome of another one.
-pub const UNEXPECTED: Stop = Stop::Internal("the outcome is not the command's");
+pub const UNEXPECTED: ServiceError = ServiceError::Internal("the outcome is not the command's");
 
 impl BoxOffice {
     /// Gives the engine a command.
@@ -254,12 +254,12 @@ impl BoxOffice {
         caller: Caller,
         command: Command,
         key: Option<Idempotency>,
-    ) -> Result<Done<Outcome>, Stop> {
-        let Answer { decision, novelty } = self.engine.run(Request { caller, command, idempotency: key }).await?;
+    ) -> Result<Reply<Outcome>, ServiceError> {
+        let Answer { decision, replay } = self.engine.run(Request { caller, command, idempotency: key }).await?;
         match decision {
-            Ok(value) => Ok(Done { value, novelty }),
-            Err(refusal) if novelty == Novelty::Replayed => Err(Stop::RefusedBefore(refusal)),
-            Err(refusal) => Err(Stop::Refused(refusal)),
+            Ok(value) => Ok(Reply { value, replay }),
+            Err(refusal) if replay == Replay::Replayed => Err(ServiceError::RefusedBefore(refusal)),
+            Err(refusal) => Err(ServiceError::Refused(refusal)),
         }
     }
 
@@ -272,7 +272,7 @@ impl BoxOffice {
         caller: Caller,
         command: Command,
         key: Option<Idempotency>,
-    ) -> Result<Done<Outcome>, Stop> {
+    ) -> Result<Reply<Outcome>, ServiceError> {
         if let Command::SetRoom { room_id, .. } = &command {
             self.view(*room_id).await?;
         }
@@ -283,26 +283,26 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`].
-    pub async fn concert(&self, id: ConcertId) -> Result<Arc<Concert>, Stop> {
-        let found = self.followers.concerts.get(&*self.store, id).await?;
-        Ok(found.ok_or(Refusal::NotFound { what: Thing::Concert })?)
+    pub async fn concert(&self, id: ConcertId) -> Result<Arc<Concert>, ServiceError> {
+        let found = self.caches.concerts.get(&*self.store, id).await?;
+        Ok(found.ok_or(Refusal::NotFound { what: EntityKind::Concert })?)
     }
 
     /// The seat map of a concert.
     ///
     /// # Errors
     /// [`Refusal::NotFound`].
-    pub async fn seat_map(&self, id: ConcertId, form: MapForm) -> Result<Arc<SeatMap>, Stop> {
+    pub async fn seat_map(&self, id: ConcertId, form: MapForm) -> Result<Arc<SeatMap>, ServiceError> {
         self.concert(id).await?;
-        Ok(self.followers.seat_maps.get(&*self.store, id, form).await?)
+        Ok(self.caches.seat_maps.get(&*self.store, id, form).await?)
     }
 
     /// How many seats of each of these concerts are in each state, by one query at most.
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn seats_left(&self, ids: &[ConcertId]) -> Result<HashMap<ConcertId, SeatCounts>, Stop> {
-        Ok(self.followers.seats_left.get(&self.store, ids).await?)
+    pub async fn seats_left(&self, ids: &[ConcertId]) -> Result<HashMap<ConcertId, SeatCounts>, ServiceError> {
+        Ok(self.caches.seats_left.get(&self.store, ids).await?)
     }
 
     /// Holds seats (예약생성), all or nothing.
@@ -318,7 +318,7 @@ impl BoxOffice {
         token: &SignedToken,
         seat_ids: Vec<SeatId>,
         key: Option<Idempotency>,
-    ) -> Result<Done<Vec<Reservation>>, Stop> {
+    ) -> Result<Reply<Vec<Reservation>>, ServiceError> {
         let asked = Instant::now();
         if key.is_none()
             && let Some(refusal) = self.refused_lately(caller, token, &seat_ids, asked)
@@ -327,12 +327,12 @@ impl BoxOffice {
             return Err(refusal.into());
         }
         let done = self.run(caller, Command::Hold { token: token.id, seat_ids }, key).await;
-        if let Err(Stop::Refused(refusal)) = &done {
-            self.followers.seen.learn(refusal, token.id, asked);
+        if let Err(ServiceError::Refused(refusal)) = &done {
+            self.caches.seen.learn(refusal, token.id, asked);
         }
         let done = done?;
         match done.value {
-            Outcome::Held(reservations) => Ok(Done { value: reservations, novelty: done.novelty }),
+            Outcome::Held(reservations) => Ok(Reply { value: reservations, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }
@@ -341,9 +341,9 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] where it is not the caller's.
-    pub async fn reservation(&self, caller: Caller, id: ReservationId) -> Result<Reservation, Stop> {
+    pub async fn reservation(&self, caller: Caller, id: ReservationId) -> Result<Reservation, ServiceError> {
         let row = self.store.reservation(id).await?.filter(|row| caller.may_act_for(row.user_id));
-        Ok(row.ok_or(Refusal::NotFound { what: Thing::Reservation })?)
+        Ok(row.ok_or(Refusal::NotFound { what: EntityKind::Reservation })?)
     }
 
     /// Reservations that match, newest first.
@@ -354,7 +354,7 @@ impl BoxOffice {
         &self,
         filter: &ReservationFilter,
         page: Page<ReservationId>,
-    ) -> Result<Vec<Reservation>, Stop> {
+    ) -> Result<Vec<Reservation>, ServiceError> {
         Ok(self.store.reservations(filter, page).await?)
     }
 
@@ -367,10 +367,10 @@ impl BoxOffice {
         caller: Caller,
         reservation_id: ReservationId,
         key: Option<Idempotency>,
-    ) -> Result<Done<Reservation>, Stop> {
+    ) -> Result<Reply<Reservation>, ServiceError> {
         let done = self.run(caller, Command::CancelReservation { reservation_id }, key).await?;
         match done.value {
-            Outcome::Cancelled(reservation) => Ok(Done { value: reservation, novelty: done.novelty }),
+            Outcome::Cancelled(reservation) => Ok(Reply { value: reservation, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }
@@ -386,10 +386,10 @@ impl BoxOffice {
         token: TokenId,
         reservation_ids: Vec<ReservationId>,
         key: Option<Idempotency>,
-    ) -> Result<Done<Vec<Payment>>, Stop> {
+    ) -> Result<Reply<Vec<Payment>>, ServiceError> {
         let done = self.run(caller, Command::Pay { token, reservation_ids }, key).await?;
         match done.value {
-            Outcome::Paid(payments) => Ok(Done { value: payments, novelty: done.novelty }),
+            Outcome::Paid(payments) => Ok(Reply { value: payments, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }
@@ -398,16 +398,16 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] where it is not the caller's.
-    pub async fn payment(&self, caller: Caller, id: PaymentId) -> Result<Payment, Stop> {
+    pub async fn payment(&self, caller: Caller, id: PaymentId) -> Result<Payment, ServiceError> {
         let row = self.store.payment(id).await?.filter(|row| caller.may_act_for(row.user_id));
-        Ok(row.ok_or(Refusal::NotFound { what: Thing::Payment })?)
+        Ok(row.ok_or(Refusal::NotFound { what: EntityKind::Payment })?)
     }
 
     /// Payments that match, newest first (결제내역조회).
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, Stop> {
+    pub async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, ServiceError> {
         Ok(self.store.payments(filter, page).await?)
     }
 
@@ -420,10 +420,10 @@ impl BoxOffice {
         caller: Caller,
         payment_id: PaymentId,
         key: Option<Idempotency>,
-    ) -> Result<Done<Payment>, Stop> {
+    ) -> Result<Reply<Payment>, ServiceError> {
         let done = self.run(caller, Command::Refund { payment_id }, key).await?;
         match done.value {
-            Outcome::Refunded(payment) => Ok(Done { value: payment, novelty: done.novelty }),
+            Outcome::Refunded(payment) => Ok(Reply { value: payment, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }
@@ -439,10 +439,10 @@ impl BoxOffice {
         amount: Money,
         reference: Option<String>,
         key: Option<Idempotency>,
-    ) -> Result<Done<PointEntry>, Stop> {
+    ) -> Result<Reply<PointEntry>, ServiceError> {
         let done = self.run(caller, Command::Charge { user_id, amount, reference }, key).await?;
         match done.value {
-            Outcome::Charged(entry) => Ok(Done { value: entry, novelty: done.novelty }),
+            Outcome::Charged(entry) => Ok(Reply { value: entry, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }
@@ -456,10 +456,10 @@ impl BoxOffice {
         caller: Caller,
         adjustment: NewAdjustment,
         key: Option<Idempotency>,
-    ) -> Result<Done<Adjusted>, Stop> {
+    ) -> Result<Reply<Adjusted>, ServiceError> {
         let done = self.run(caller, Command::Adjust(adjustment), key).await?;
         match done.value {
-            Outcome::Adjusted { entry, debt } => Ok(Done { value: Adjusted { entry, debt }, novelty: done.novelty }),
+            Outcome::Adjusted { entry, debt } => Ok(Reply { value: Adjusted { entry, debt }, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }
@@ -468,7 +468,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, Stop> {
+    pub async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, ServiceError> {
         Ok(self.store.debts(filter, page).await?)
     }
 
@@ -482,13 +482,13 @@ impl BoxOffice {
         debt_id: DebtId,
         (how, reason): (Settlement, String),
         key: Option<Idempotency>,
-    ) -> Result<Done<Debt>, Stop> {
+    ) -> Result<Reply<Debt>, ServiceError> {
         // Whose it is never changes.
-        let debt = self.store.debt(debt_id).await?.ok_or(Refusal::NotFound { what: Thing::Debt })?;
+        let debt = self.store.debt(debt_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Debt })?;
         let command = Command::SettleDebt { user_id: debt.user_id, debt_id, how, reason };
         let done = self.run(caller, command, key).await?;
         match done.value {
-            Outcome::Debt(debt) => Ok(Done { value: debt, novelty: done.novelty }),
+            Outcome::Debt(debt) => Ok(Reply { value: debt, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }
@@ -497,7 +497,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn balance(&self, user: UserId) -> Result<Option<Point>, Stop> {
+    pub async fn balance(&self, user: UserId) -> Result<Option<Point>, ServiceError> {
         Ok(self.store.point(user).await?)
     }
 
@@ -505,7 +505,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, Stop> {
+    pub async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, ServiceError> {
         Ok(self.store.history(user, page).await?)
     }
 }

@@ -1,14 +1,14 @@
 //! Puts a box office together from its parts, and lays the lines from their rows.
 
 use crate::{
-    caches::{endings::Endings, updater::Memory},
+    caches::{endings::Endings, updater::CacheUpdater},
     engine::{Engine, EngineLimits},
     metrics::Metrics,
-    office::{BoxOffice, DemoAccounts, Followers},
+    office::{BoxOffice, Caches, DemoAccounts},
     passwords::Passwords,
 };
 use frontrow_clock::{Clock, Ids};
-use frontrow_domain::{id::AuditId, rules::Rules, time::Span};
+use frontrow_domain::{id::AuditId, policy::Policy, time::Span};
 use frontrow_line::Queue;
 use frontrow_signing::Keyring;
 use frontrow_storage::{Page, Sharing, Store};
@@ -21,7 +21,7 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct OfficeSettings {
     /// What the rules are decided by.
-    pub rules: Rules,
+    pub policy: Policy,
     /// How many commands may wait for the engine.
     pub queue_len: usize,
     /// How many commands share a transaction at most.
@@ -79,8 +79,8 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let OfficeParts { store, queue, keyring, clock, ids } = parts;
     let clock = clock.steady();
     let metrics = Arc::new(Metrics::new());
-    let followers = Arc::new(Followers::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
-    let memory = Memory::new(&store, &queue, &followers, &metrics);
+    let caches = Arc::new(Caches::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
+    let memory = CacheUpdater::new(&store, &queue, &caches, &metrics);
     let audited = store.audit(Page { after: None, limit: 1 }).await?;
     let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
     if loading == Loading::AtOnce {
@@ -88,7 +88,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
             let (seconds, grace) = (outage.to.since(outage.from).millis() / 1_000, outage.grace.millis() / 1_000);
             tracing::info!(seconds, grace, "the box office was closed: turns and holds last longer by that time");
         }
-        memory.lay().await?;
+        memory.rebuild().await?;
     }
     let engine_limits = EngineLimits {
         queue_len: settings.queue_len,
@@ -105,11 +105,11 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         queue,
         engine,
         keyring,
-        followers,
+        caches,
         passwords: Passwords::new()?,
         clock: clock.clone(),
         ids,
-        rules: settings.rules,
+        policy: settings.policy,
         demo_accounts: settings.demo_accounts,
         session_length: settings.session_length,
         metrics: Arc::clone(&metrics),

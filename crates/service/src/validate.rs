@@ -1,6 +1,6 @@
 //! What an account may have as its e-mail address and its password, wherever it is made.
 
-use frontrow_domain::text::{BadField, nfc, stands_in_an_address};
+use frontrow_domain::text::{InvalidField, nfc, stands_in_an_address};
 use unicode_normalization::UnicodeNormalization;
 
 /// How many characters a user's name may have.
@@ -25,8 +25,8 @@ impl Email {
     ///
     /// # Errors
     /// It is not one.
-    pub fn parse(text: &str) -> Result<Self, BadField> {
-        let bad = |reason: &str| BadField::new("email", reason);
+    pub fn parse(text: &str) -> Result<Self, InvalidField> {
+        let bad = |reason: &str| InvalidField::new("email", reason);
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@').ok_or_else(|| bad("must be an e-mail address"))?;
         let local = nfc(local);
@@ -56,7 +56,7 @@ impl Email {
     ///
     /// # Errors
     /// It never was one.
-    pub fn parse_known(text: &str) -> Result<Self, BadField> {
+    pub fn parse_known(text: &str) -> Result<Self, InvalidField> {
         Self::parse(text).or_else(|bad| {
             let address = text.trim().to_lowercase();
             let was_taken = address.len() <= EMAIL_LEN_MAX
@@ -141,12 +141,12 @@ impl Password {
     ///
     /// # Errors
     /// It is too short or too long.
-    pub fn parse(text: String) -> Result<Self, BadField> {
+    pub fn parse(text: String) -> Result<Self, InvalidField> {
         let password = Self::of(text);
         if PASSWORD_LEN.contains(&password.normal.chars().count()) {
             Ok(password)
         } else {
-            Err(BadField::new("password", "must have 10 to 200 characters"))
+            Err(InvalidField::new("password", "must have 10 to 200 characters"))
         }
     }
 
@@ -154,12 +154,12 @@ impl Password {
     ///
     /// # Errors
     /// It is too long.
-    pub fn parse_given(text: String) -> Result<Self, BadField> {
+    pub fn parse_given(text: String) -> Result<Self, InvalidField> {
         let password = Self::of(text);
         if password.normal.chars().count() <= *PASSWORD_LEN.end() {
             Ok(password)
         } else {
-            Err(BadField::new("password", "must have at most 200 characters"))
+            Err(InvalidField::new("password", "must have at most 200 characters"))
         }
     }
 

@@ -13,7 +13,7 @@ mod wind_up;
 pub use retention::Retention;
 
 use crate::{
-    engine::{Fault, Health},
+    engine::{EngineError, Health},
     health::NotReady,
     office::BoxOffice,
 };
@@ -74,7 +74,7 @@ async fn command(office: &BoxOffice, command: Command) -> Option<Outcome> {
 }
 
 /// Gives a command. What it brought about, if it was granted.
-async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outcome>, Fault> {
+async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outcome>, EngineError> {
     let request = Request { caller: Caller::System, command, idempotency: None };
     let answer = office.engine.run(request).await;
     let answer = answer.inspect_err(|fault| tracing::debug!(%fault, "a worker's command was not decided"))?;
@@ -149,7 +149,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (here, there) = (Clock::manual(START), Clock::manual(START.plus(Span::from_secs(120))));
-        let store = Arc::new(MemoryStore::new(there, place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(there, place.policy(), 10));
         let office = open(&place, store, here.clone()).await;
         office.compare_clocks().await;
         let reason = office.check_ready().unwrap_err().to_string();
@@ -164,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let elsewhere = open(&place, Arc::clone(&store) as Arc<dyn Store>, clock.clone()).await;
         let (mut draft, _) = crate::demo::season(START).remove(1);
         draft.opens_at = START.plus(Span::from_secs(3_600));

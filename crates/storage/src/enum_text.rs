@@ -11,23 +11,23 @@ use frontrow_domain::{
 };
 
 /// An enum that is stored as a word.
-pub(super) trait Word: Copy + 'static {
+pub(super) trait EnumText: Copy + 'static {
     /// The word of this value.
     fn word(self) -> &'static str;
     /// The value of a word.
-    fn of_word(word: &str) -> Option<Self>;
+    fn from_text(word: &str) -> Option<Self>;
 }
 
-macro_rules! words {
+macro_rules! enum_text {
     ($type:ident: $($variant:ident = $word:literal),+) => {
-        impl Word for $type {
+        impl EnumText for $type {
             fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+
                 }
             }
 
-            fn of_word(word: &str) -> Option<Self> {
+            fn from_text(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$variant),)+
                     _ => None,
@@ -37,20 +37,20 @@ macro_rules! words {
     };
 }
 
-words!(Role: Buyer = "buyer", Operator = "operator");
-words!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
-words!(Gate: Open = "open", Paused = "paused");
-words!(ConcertStatus:
+enum_text!(Role: Buyer = "buyer", Operator = "operator");
+enum_text!(UserStatus: Active = "active", Locked = "locked", Erased = "erased");
+enum_text!(Gate: Open = "open", Paused = "paused");
+enum_text!(ConcertStatus:
     Scheduled = "scheduled", Closed = "closed", Postponed = "postponed", Cancelled = "cancelled", Over = "over");
-words!(Closing: WithStart = "with_start", Apart = "apart");
-words!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
-words!(PaymentStatus: Completed = "completed", Refunded = "refunded");
-words!(PointKind: Charge = "charge", Use = "use", Refund = "refund", Adjustment = "adjustment");
-words!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
-words!(EndReason: Paid = "paid", Left = "left", Expired = "expired", Missed = "missed");
-words!(TokenStatus:
+enum_text!(Closing: WithStart = "with_start", Apart = "apart");
+enum_text!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
+enum_text!(PaymentStatus: Completed = "completed", Refunded = "refunded");
+enum_text!(PointKind: Charge = "charge", Use = "use", Refund = "refund", Adjustment = "adjustment");
+enum_text!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
+enum_text!(EndReason: Paid = "paid", Left = "left", Expired = "expired", Missed = "missed");
+enum_text!(TokenStatus:
     Waiting = "waiting", Dormant = "dormant", Offered = "offered", Missed = "missed", Active = "active",
     Ended = "ended");
-words!(ReservationStatus:
+enum_text!(ReservationStatus:
     Pending = "pending", Confirmed = "confirmed", Cancelled = "cancelled", Expired = "expired",
     Refunded = "refunded");

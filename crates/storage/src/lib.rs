@@ -1,6 +1,7 @@
 //! The port to the database: it loads rows, saves rows and says what time it is. It knows no rule.
 
 pub mod check;
+mod enum_text;
 mod filter;
 pub mod lock;
 pub mod memory;
@@ -11,7 +12,6 @@ mod rows;
 pub mod sqlite;
 pub mod sqlite_to_postgres;
 pub mod trouble;
-mod words;
 
 use async_trait::async_trait;
 use frontrow_domain::{
@@ -102,14 +102,19 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError>;
 
     /// The numbers behind `after` up to `to` that no token of the room has, ascending. Where several instances share the
-    /// database, one that was drawn within the last [`LATE_MAX`] may still get its token.
-    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError>;
+    /// database, one that was drawn within the last [`COMMIT_VISIBILITY_MAX`] may still get its token.
+    async fn unassigned_positions(
+        &self,
+        room: RoomId,
+        after: Position,
+        to: Position,
+    ) -> Result<Vec<Position>, StoreError>;
 
     /// Everything of a room that its view is laid from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;
 
     /// Everything of a room but those who wait beyond its cursor: what tells in a moment how the line stands.
-    async fn glance(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+    async fn live_line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let line = self.line(room).await?;
         Ok(line.map(|mut line| {
             line.waiting.retain(|position| *position <= line.room.cursor);
@@ -127,7 +132,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError>;
 
     /// The seats of a concert that changed at `since` or after it, with the store's clock. Where several instances
-    /// share the database, a change may become visible up to [`LATE_MAX`] after the moment it bears.
+    /// share the database, a change may become visible up to [`COMMIT_VISIBILITY_MAX`] after the moment it bears.
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
         let now = self.now().await?;
         let mut seats = self.seats(concert).await?;
@@ -211,7 +216,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     }
 
     /// Which box office this is: the same for all instances that share a database, and of no other.
-    async fn office(&self) -> Result<uuid::Uuid, StoreError> {
+    async fn installation_id(&self) -> Result<uuid::Uuid, StoreError> {
         Ok(uuid::Uuid::nil())
     }
 
@@ -245,15 +250,15 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Nothing is lost; the next start finds it.
-    async fn settle(&self) -> Result<(), StoreError>;
+    async fn shutdown(&self) -> Result<(), StoreError>;
 }
 
 /// How much later than the moment it bears a change may become visible to other instances: no transaction lives
 /// longer, but for one whose commit the server does not answer ([`Store::has_unanswered_commits`]).
-pub const LATE_MAX: Span = Span::from_secs(10);
+pub const COMMIT_VISIBILITY_MAX: Span = Span::from_secs(10);
 
-/// After how long a number that was drawn in a line and has no token is nobody's: a little after [`LATE_MAX`].
-pub const UNSETTLED_FOR: Duration = Duration::from_micros(LATE_MAX.micros().unsigned_abs() + 1_000_000);
+/// After how long a number that was drawn in a line and has no token is nobody's: a little after [`COMMIT_VISIBILITY_MAX`].
+pub const GAP_GRACE: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs() + 1_000_000);
 
 /// Who changes a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -336,9 +341,9 @@ pub struct Line {
     /// The positions of all waiting tokens, ascending.
     pub waiting: Vec<Position>,
     /// Numbers below the highest that have no row, ascending, where a batch that drew one may still commit: given
-    /// within the last [`LATE_MAX`], as far as their neighbours tell. They count as waiting, so that no place rises
+    /// within the last [`COMMIT_VISIBILITY_MAX`], as far as their neighbours tell. They count as waiting, so that no place rises
     /// when they come.
-    pub unsettled: Vec<Position>,
+    pub in_flight: Vec<Position>,
     /// The tokens that are neither waiting nor ended.
     pub others: Vec<Token>,
     /// The store's clock when the rows were read.
@@ -363,7 +368,7 @@ impl Standing {
     #[must_use]
     pub fn quiet_line(self) -> Line {
         let Self { room, highest, now, .. } = self;
-        Line { room, highest, waiting: Vec::new(), unsettled: Vec::new(), others: Vec::new(), now }
+        Line { room, highest, waiting: Vec::new(), in_flight: Vec::new(), others: Vec::new(), now }
     }
 }
 
@@ -371,7 +376,7 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
     /// A token that has not ended is there. Where several instances share the database also if one was issued within
-    /// the last [`LATE_MAX`]: a number before it may still come.
+    /// the last [`COMMIT_VISIBILITY_MAX`]: a number before it may still come.
     Busy,
     /// Nothing is there but tokens that have ended.
     Quiet,

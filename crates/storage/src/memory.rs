@@ -9,7 +9,7 @@ use crate::{
 use async_trait::async_trait;
 use frontrow_clock::Clock;
 use frontrow_domain::{
-    command::{Keys, Request},
+    command::{Footprint, Request},
     concert::{Concert, ConcertStatus},
     decide::decide_all,
     id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -17,10 +17,10 @@ use frontrow_domain::{
     outage::{Outage, Outages},
     payment::Payment,
     points::{Debt, Point, PointEntry},
-    queue::{Room, Token, TokenStatus, can_expire},
+    policy::Policy,
+    queue::{Room, Token, TokenStatus, is_live_token},
     reservation::{Reservation, ReservationStatus},
     retention::Leftover,
-    rules::Rules,
     seat::{Seat, SeatStatus},
     time::Time,
     user::{Session, User},
@@ -35,7 +35,7 @@ use std::{
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Clock,
-    rules: Rules,
+    policy: Policy,
     state: Mutex<State>,
 }
 
@@ -50,11 +50,11 @@ struct State {
 impl MemoryStore {
     /// A box office with nothing but a house room for `house_max_active` active tokens.
     #[must_use]
-    pub fn new(clock: Clock, rules: Rules, house_max_active: i64) -> Self {
+    pub fn new(clock: Clock, policy: Policy, house_max_active: i64) -> Self {
         let clock = clock.steady();
         let now = clock.now();
         let state = Mutex::new(State { model: Model::new(house_max_active, now), high_water: now, noted: None });
-        Self { clock, rules, state }
+        Self { clock, policy, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,7 +106,7 @@ impl Store for MemoryStore {
     async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
         let mut state = self.state();
         let begun = state.begin(&self.clock)?;
-        let mut world = state.model.load(begun.at(), self.rules, &Keys::of(&batch));
+        let mut world = state.model.load(begun.at(), self.policy, &Footprint::of(&batch));
         let answers = decide_all(&mut world, &batch);
         let changes = world.into_changes();
         if !changes.is_empty() {
@@ -166,7 +166,7 @@ impl Store for MemoryStore {
     }
 
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
-        let live = |token: &&Token| token.user_id == user && can_expire(token);
+        let live = |token: &&Token| token.user_id == user && is_live_token(token);
         Ok(self.state().model.tokens.values().filter(live).copied().collect())
     }
 
@@ -183,7 +183,12 @@ impl Store for MemoryStore {
         Ok(waiting)
     }
 
-    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError> {
+    async fn unassigned_positions(
+        &self,
+        room: RoomId,
+        after: Position,
+        to: Position,
+    ) -> Result<Vec<Position>, StoreError> {
         let tokens = &self.state().model.tokens;
         let is_unused = |position: &Position| !tokens.contains_key(&TokenId { room_id: room, position: *position });
         Ok((after.0 + 1..=to.0).map(Position).filter(is_unused).collect())
@@ -196,12 +201,12 @@ impl Store for MemoryStore {
         let Some(row) = model.rooms.get(&room) else { return Ok(None) };
         let tokens = || model.tokens.values().filter(|token| token.id.room_id == room);
         let waiting = tokens().filter(|token| token.status == TokenStatus::Waiting);
-        let others = tokens().filter(|token| can_expire(token) && token.status != TokenStatus::Waiting);
+        let others = tokens().filter(|token| is_live_token(token) && token.status != TokenStatus::Waiting);
         Ok(Some(Line {
             room: row.clone(),
             highest: model.highest.get(&room).copied().unwrap_or(Position(0)),
             waiting: waiting.map(|token| token.id.position).collect(),
-            unsettled: Vec::new(),
+            in_flight: Vec::new(),
             others: others.copied().collect(),
             now,
         }))
@@ -212,7 +217,7 @@ impl Store for MemoryStore {
         let now = state.now(&self.clock);
         let model = &state.model;
         let busy: HashSet<RoomId> =
-            model.tokens.values().filter(|token| can_expire(token)).map(|token| token.id.room_id).collect();
+            model.tokens.values().filter(|token| is_live_token(token)).map(|token| token.id.room_id).collect();
         let standing = |room: &Room| Standing {
             room: room.clone(),
             highest: model.highest.get(&room.room_id).copied().unwrap_or(Position(0)),
@@ -386,7 +391,7 @@ impl Store for MemoryStore {
         let worked = self.clock.worked();
         let now = state.now(&self.clock);
         let before = state.noted.replace(Noted::new(now, worked));
-        let outage = before.and_then(|noted| Outage::between(noted.at(), now, &self.rules));
+        let outage = before.and_then(|noted| Outage::between(noted.at(), now, &self.policy));
         if let Some(outage) = outage {
             state.model.lengthen(outage);
         }
@@ -397,7 +402,7 @@ impl Store for MemoryStore {
         self.state().model.outages.clone()
     }
 
-    async fn settle(&self) -> Result<(), StoreError> {
+    async fn shutdown(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

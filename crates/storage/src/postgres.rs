@@ -1,28 +1,28 @@
 //! The store in `PostgreSQL`: any number of instances share one database.
 
-mod company;
+pub mod admin;
+mod build_world;
 mod connect;
 mod error;
-mod fill;
+mod instances;
 pub mod keys;
-mod known;
-mod lists;
+mod list_queries;
 mod load;
+mod load_plan;
+mod maintenance;
 mod outage;
 mod pipeline;
-mod reads;
+mod queries;
+mod row_locations;
 mod rows;
 mod save;
 mod schema;
 mod search;
-mod stall;
+mod seat_index;
 mod statements;
 mod tls;
-pub mod tool;
 mod transact;
-mod tuples;
-mod upkeep;
-mod wanted;
+mod unanswered_commit;
 
 pub use connect::{Settings, Statements};
 
@@ -31,9 +31,9 @@ use crate::{
     Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
     migrate::{self, Migration},
     postgres::{
-        company::Way,
+        instances::Route,
         outage::Pulse,
-        reads::{Late, Reads},
+        queries::{Late, Queries},
         transact::Transactor,
     },
 };
@@ -46,10 +46,10 @@ use frontrow_domain::{
     outage::{Outage, Outages},
     payment::Payment,
     points::{Debt, Point, PointEntry},
+    policy::Policy,
     queue::{Room, Token},
     reservation::Reservation,
     retention::Leftover,
-    rules::Rules,
     seat::Seat,
     time::Time,
     user::{Session, User},
@@ -108,12 +108,12 @@ impl Times {
 #[derive(Debug)]
 pub struct PostgresStore {
     transactor: Transactor,
-    reads: Reads,
+    reads: Queries,
     times: Times,
     office: Uuid,
     pulse: Pulse,
     instance: Option<Instance>,
-    way: Way,
+    way: Route,
 }
 
 impl PostgresStore {
@@ -128,20 +128,20 @@ impl PostgresStore {
     pub async fn open(
         settings: &Settings,
         clock: Clock,
-        rules: Rules,
+        policy: Policy,
         house_max_active: i64,
     ) -> Result<Self, StoreError> {
         settings.check()?;
         let times = Times::new(clock.clone());
-        let reads = Reads::open(settings, times.clone())?;
+        let reads = Queries::open(settings, times.clone())?;
         schema::check(reads.primary(), &clock).await?;
         schema::migrate(reads.primary(), migrate::POSTGRES).await?;
         let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
-        let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, rules);
+        let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, policy);
         let pulse = Pulse::new(reads.outages().await?, settings.resume_timeout);
         let way = match settings.statements {
-            Statements::Named => Way::Direct,
-            Statements::Unnamed => Way::Pooled,
+            Statements::Named => Route::Direct,
+            Statements::Unnamed => Route::Pooled,
         };
         Ok(Self { transactor, reads, times, office, pulse, instance: settings.instance, way })
     }
@@ -205,16 +205,21 @@ impl Store for PostgresStore {
         self.reads.waiting_tokens(room, page).await
     }
 
-    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError> {
-        self.reads.unused_positions(room, after, to).await
+    async fn unassigned_positions(
+        &self,
+        room: RoomId,
+        after: Position,
+        to: Position,
+    ) -> Result<Vec<Position>, StoreError> {
+        self.reads.unassigned_positions(room, after, to).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         self.reads.line(room).await
     }
 
-    async fn glance(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
-        self.reads.glance(room).await
+    async fn live_line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        self.reads.live_line(room).await
     }
 
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
@@ -304,17 +309,17 @@ impl Store for PostgresStore {
 
     async fn company(&self) -> Result<Option<Company>, StoreError> {
         match self.instance {
-            Some(own) => company::look(self.reads.primary(), own, self.way).await.map(Some),
+            Some(own) => instances::look(self.reads.primary(), own, self.way).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn office(&self) -> Result<Uuid, StoreError> {
+    async fn installation_id(&self) -> Result<Uuid, StoreError> {
         Ok(self.office)
     }
 
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
-        upkeep::prune(self.reads.primary(), what, before, limit).await
+        maintenance::prune(self.reads.primary(), what, before, limit).await
     }
 
     async fn resume(&self) -> Result<Option<Outage>, StoreError> {
@@ -329,7 +334,7 @@ impl Store for PostgresStore {
         self.transactor.has_unanswered_commits()
     }
 
-    async fn settle(&self) -> Result<(), StoreError> {
+    async fn shutdown(&self) -> Result<(), StoreError> {
         self.transactor.close();
         self.reads.close();
         Ok(())

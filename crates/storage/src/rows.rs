@@ -62,9 +62,9 @@ macro_rules! debt_columns {
 
 /// One function a table that reads a row of its columns. `$get` is the driver's way to read a column; `Of` and `Text`,
 /// which stand beside the call, are its columns that hold a word and a text to parse.
-macro_rules! readers {
+macro_rules! row_readers {
     ($row:ty, $error:ty, $get:ident) => {
-        fn word<T: Word>(row: &$row, column: usize) -> Result<T, $error> {
+        fn word<T: EnumText>(row: &$row, column: usize) -> Result<T, $error> {
             row.$get::<_, Of<T>>(column).map(|Of(value)| value)
         }
 
@@ -318,6 +318,6 @@ macro_rules! readers {
 }
 
 pub(super) use {
-    concert_columns, debt_columns, history_columns, payment_columns, point_columns, readers, reservation_columns,
-    room_columns, seat_columns, user_columns,
+    concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
+    row_readers, seat_columns, user_columns,
 };

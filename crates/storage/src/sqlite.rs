@@ -5,8 +5,8 @@ mod files;
 mod load;
 mod outage;
 mod prune;
-mod readers;
-mod reads;
+mod queries;
+mod read_pool;
 mod rows;
 mod save;
 mod schema;
@@ -15,7 +15,7 @@ mod writer;
 use crate::{
     Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, Line, Page, PaymentFilter, Remnant,
     ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
-    sqlite::{files::Files, readers::Readers, writer::Writer},
+    sqlite::{files::Files, read_pool::ReadPool, writer::Writer},
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -27,10 +27,10 @@ use frontrow_domain::{
     outage::{Outage, Outages},
     payment::Payment,
     points::{Debt, Point, PointEntry},
+    policy::Policy,
     queue::{Room, Token},
     reservation::Reservation,
     retention::Leftover,
-    rules::Rules,
     seat::Seat,
     time::Time,
     user::{Session, User},
@@ -55,7 +55,7 @@ const BUSY: Duration = Duration::from_secs(2);
 /// outlives a power cut.
 pub struct SqliteStore {
     // Dropped before the writer: the last connection puts the log into the file, and a reader cannot.
-    readers: Arc<Readers>,
+    read_pool: Arc<ReadPool>,
     writer: Option<Arc<Mutex<Writer>>>,
     files: Arc<Files>,
     clock: Clock,
@@ -65,7 +65,7 @@ pub struct SqliteStore {
 
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteStore").field("readers", &self.readers).finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("readers", &self.read_pool).finish_non_exhaustive()
     }
 }
 
@@ -76,14 +76,14 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Corrupt`] where the file is damaged, [`StoreError::Misfit`] where it is another program's or newer
     /// than this program; [`StoreError::Unavailable`] where it cannot be opened or written.
-    pub fn open(path: &Path, clock: Clock, rules: Rules, house_max_active: i64) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, clock: Clock, policy: Policy, house_max_active: i64) -> Result<Self, StoreError> {
         let (clock, high_water) = (clock.steady(), Arc::new(AtomicI64::new(i64::MIN)));
         let writer =
-            Writer::open(path.to_owned(), BUSY, clock.clone(), rules, house_max_active, Arc::clone(&high_water))?;
+            Writer::open(path.to_owned(), BUSY, clock.clone(), policy, house_max_active, Arc::clone(&high_water))?;
         let files = Arc::clone(writer.files());
-        let readers = Arc::new(Readers::open(path.to_owned(), BUSY, Arc::clone(&files))?);
+        let read_pool = Arc::new(ReadPool::open(path.to_owned(), BUSY, Arc::clone(&files))?);
         let outages = writer.outages();
-        Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), readers, files, clock, high_water, outages })
+        Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), read_pool, files, clock, high_water, outages })
     }
 
     /// Opens the box office at `path` to look at it alone: everything that would write is refused.
@@ -93,11 +93,11 @@ impl SqliteStore {
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let conn = schema::open_reader(path, BUSY)?;
         schema::check_current(&conn)?;
-        let high_water = reads::high_water(&conn).map_err(error::of_work)?;
+        let high_water = queries::high_water(&conn).map_err(error::of_work)?;
         let files = Arc::new(Files::of(path));
         Ok(Self {
             writer: None,
-            readers: Arc::new(Readers::open(path.to_owned(), BUSY, Arc::clone(&files))?),
+            read_pool: Arc::new(ReadPool::open(path.to_owned(), BUSY, Arc::clone(&files))?),
             files,
             clock: Clock::System,
             high_water: Arc::new(AtomicI64::new(high_water)),
@@ -130,7 +130,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.readers.read(work).await
+        self.read_pool.read(work).await
     }
 
     fn with_writer<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -175,8 +175,8 @@ impl Store for SqliteStore {
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.write(Writer::check_writable).await?;
         // A commit writes without a look at most pages: whether they can be read is another question.
-        let readers = Arc::clone(&self.readers);
-        let looked = tokio::task::spawn_blocking(move || readers.look()).await;
+        let read_pool = Arc::clone(&self.read_pool);
+        let looked = tokio::task::spawn_blocking(move || read_pool.look()).await;
         looked.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         self.files.check()?;
         Ok(())
@@ -192,85 +192,90 @@ impl Store for SqliteStore {
 
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
         let email = email.to_owned();
-        self.read(move |conn| reads::credentials(conn, &email)).await
+        self.read(move |conn| queries::credentials(conn, &email)).await
     }
 
     async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
-        self.read(move |conn| reads::session(conn, secret_hash)).await
+        self.read(move |conn| queries::session(conn, secret_hash)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.read(move |conn| reads::user(conn, id)).await
+        self.read(move |conn| queries::user(conn, id)).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
         let text = text.map(str::to_owned);
-        self.read(move |conn| reads::users(conn, text.as_deref(), page)).await
+        self.read(move |conn| queries::users(conn, text.as_deref(), page)).await
     }
 
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
-        self.read(reads::rooms).await
+        self.read(queries::rooms).await
     }
 
     async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
-        self.read(move |conn| reads::some_rooms(conn, page)).await
+        self.read(move |conn| queries::some_rooms(conn, page)).await
     }
 
     async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         let clock = self.clock.clone();
-        self.read(move |conn| reads::standings(conn, || clock.now())).await
+        self.read(move |conn| queries::standings(conn, || clock.now())).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
-        self.read(move |conn| reads::token(conn, id)).await
+        self.read(move |conn| queries::token(conn, id)).await
     }
 
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
-        self.read(move |conn| reads::live_tokens(conn, user)).await
+        self.read(move |conn| queries::live_tokens(conn, user)).await
     }
 
     async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
-        self.read(move |conn| reads::waiting_tokens(conn, room, page)).await
+        self.read(move |conn| queries::waiting_tokens(conn, room, page)).await
     }
 
-    async fn unused_positions(&self, room: RoomId, after: Position, to: Position) -> Result<Vec<Position>, StoreError> {
-        self.read(move |conn| reads::unused_positions(conn, room, after, to)).await
+    async fn unassigned_positions(
+        &self,
+        room: RoomId,
+        after: Position,
+        to: Position,
+    ) -> Result<Vec<Position>, StoreError> {
+        self.read(move |conn| queries::unassigned_positions(conn, room, after, to)).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let clock = self.clock.clone();
-        self.read(move |conn| reads::line(conn, room, || clock.now())).await
+        self.read(move |conn| queries::line(conn, room, || clock.now())).await
     }
 
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
         let filter = filter.clone();
-        self.read(move |conn| reads::concerts(conn, &filter, page)).await
+        self.read(move |conn| queries::concerts(conn, &filter, page)).await
     }
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
-        self.read(move |conn| reads::concert(conn, id)).await
+        self.read(move |conn| queries::concert(conn, id)).await
     }
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
-        self.read(move |conn| reads::seats(conn, concert)).await
+        self.read(move |conn| queries::seats(conn, concert)).await
     }
 
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         let concerts = concerts.to_vec();
-        self.read(move |conn| reads::seat_counts(conn, &concerts)).await
+        self.read(move |conn| queries::seat_counts(conn, &concerts)).await
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
-        self.read(move |conn| reads::concerts_to_wind_up(conn, page)).await
+        self.read(move |conn| queries::concerts_to_wind_up(conn, page)).await
     }
 
     async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {
         let (id, with_sold) = (concert.concert_id, concert.refund_all_at.is_some());
-        self.read(move |conn| reads::remnants(conn, id, with_sold, after, limit)).await
+        self.read(move |conn| queries::remnants(conn, id, with_sold, after, limit)).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
-        self.read(move |conn| reads::reservation(conn, id)).await
+        self.read(move |conn| queries::reservation(conn, id)).await
     }
 
     async fn reservations(
@@ -279,50 +284,50 @@ impl Store for SqliteStore {
         page: Page<ReservationId>,
     ) -> Result<Vec<Reservation>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| reads::reservations(conn, &filter, page)).await
+        self.read(move |conn| queries::reservations(conn, &filter, page)).await
     }
 
     async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
-        self.read(move |conn| reads::next_expiries(conn, until, limit)).await
+        self.read(move |conn| queries::next_expiries(conn, until, limit)).await
     }
 
     async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
         let reservations = reservations.to_vec();
-        self.read(move |conn| reads::tickets(conn, &reservations)).await
+        self.read(move |conn| queries::tickets(conn, &reservations)).await
     }
 
     async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError> {
-        self.read(move |conn| reads::door_list(conn, concert, after, limit)).await
+        self.read(move |conn| queries::door_list(conn, concert, after, limit)).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-        self.read(move |conn| reads::payment(conn, id)).await
+        self.read(move |conn| queries::payment(conn, id)).await
     }
 
     async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| reads::payments(conn, &filter, page)).await
+        self.read(move |conn| queries::payments(conn, &filter, page)).await
     }
 
     async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
-        self.read(move |conn| reads::point(conn, user)).await
+        self.read(move |conn| queries::point(conn, user)).await
     }
 
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
-        self.read(move |conn| reads::history(conn, user, page)).await
+        self.read(move |conn| queries::history(conn, user, page)).await
     }
 
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
-        self.read(move |conn| reads::debt(conn, id)).await
+        self.read(move |conn| queries::debt(conn, id)).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| reads::debts(conn, &filter, page)).await
+        self.read(move |conn| queries::debts(conn, &filter, page)).await
     }
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(move |conn| reads::audit(conn, page)).await
+        self.read(move |conn| queries::audit(conn, page)).await
     }
 
     async fn changes_elsewhere(&self) -> Result<u64, StoreError> {
@@ -346,8 +351,8 @@ impl Store for SqliteStore {
         Outages::clone(&self.outages.load())
     }
 
-    async fn settle(&self) -> Result<(), StoreError> {
-        self.readers.close_idle();
+    async fn shutdown(&self) -> Result<(), StoreError> {
+        self.read_pool.close_idle();
         // So that the next start knows exactly how long the box office was closed.
         if let Err(error) = self.write(Writer::check_writable).await {
             tracing::warn!(%error, "the end was not noted: the next start counts the outage from the last note");

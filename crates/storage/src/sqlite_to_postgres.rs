@@ -11,7 +11,7 @@ use crate::{
     lock::FolderLock,
     postgres::{
         Settings,
-        tool::{Cursor, Tool, failure},
+        admin::{AdminConnection, Cursor, failure},
     },
     sqlite::SqliteStore,
 };
@@ -61,7 +61,7 @@ pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Move
         check_nobody_in_line(&source, keys).await?;
         Vec::new()
     };
-    let tool = Tool::new(to)?;
+    let tool = AdminConnection::new(to)?;
     tool.migrate().await?;
     let work = tool.begin("READ COMMITTED READ WRITE").await?;
     let client = work.client();

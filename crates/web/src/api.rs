@@ -16,13 +16,13 @@ pub mod tickets;
 pub mod users;
 
 use crate::edge::query::QueryFields;
-use crate::edge::state::Shared;
+use crate::edge::state::SharedState;
 use frontrow_service::office::DemoAccounts;
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The API's routes with their documentation.
-pub(crate) fn routes() -> OpenApiRouter<Shared> {
+pub(crate) fn routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(users::register))
         .routes(routes!(users::me, users::erase_me))

@@ -6,7 +6,7 @@ pub mod edge;
 
 use api::{docs, health};
 use axum::{Router, routing::get};
-use edge::{problem, state::Shared};
+use edge::{problem, state::SharedState};
 
 /// Where the metrics are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum MetricsAt {
 }
 
 /// The metrics alone.
-pub fn metrics_router(app: Shared) -> Router {
+pub fn metrics_router(app: SharedState) -> Router {
     Router::new()
         .route("/metrics", get(health::metrics))
         .fallback(problem::not_found)
@@ -27,7 +27,7 @@ pub fn metrics_router(app: Shared) -> Router {
 }
 
 /// Every route of the server, without what surrounds each request.
-pub fn router(app: Shared, metrics: MetricsAt) -> Router {
+pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
     let (routes, _) = api::routes().split_for_parts();
     let routes = match metrics {
         MetricsAt::Here => routes.route("/metrics", get(health::metrics)),

@@ -10,10 +10,10 @@ use crate::{
     },
     id::{ConcertId, PaymentId, RoomId, SeatId},
     money::Money,
+    policy::STATUS_REASON_LEN_MAX,
     queue::{EndReason, Room, TokenStatus},
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     reservation::ReservationStatus,
-    rules::STATUS_REASON_LEN_MAX,
     seat::SeatStatus,
     time::Time,
     user::Caller,
@@ -114,7 +114,7 @@ fn object(concert: &Concert) -> String {
 }
 
 fn find(world: &World, id: ConcertId) -> Result<Concert, Refusal> {
-    world.concerts.get(id).cloned().ok_or(Refusal::NotFound { what: Thing::Concert })
+    world.concerts.get(id).cloned().ok_or(Refusal::NotFound { what: EntityKind::Concert })
 }
 
 /// Saves a concert that was changed.
@@ -323,7 +323,7 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
         return Err(Refusal::Forbidden);
     }
     let concert = find(world, id)?;
-    let mut lapsed = 0_u32;
+    let mut after_deadline = 0_u32;
     if concert.is_line_over(world.now)
         && let Some(mut room) = own_room(world, &concert)
     {
@@ -332,13 +332,13 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
             let Some(token) = token else { continue };
             room.cursor = room.cursor.max(token_id.position);
             world.put_token(token.ended(world.now, EndReason::Expired));
-            lapsed = lapsed.saturating_add(1);
+            after_deadline = after_deadline.saturating_add(1);
         }
-        if lapsed > 0 {
+        if after_deadline > 0 {
             world.rooms.put(room.room_id, room);
         }
     }
-    Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed })
+    Ok(Outcome::Advanced { offered: 0, made_dormant: 0, after_deadline })
 }
 
 pub(super) fn settle(world: &mut World, caller: Caller, id: ConcertId, seen: Time) -> Decision {

@@ -3,7 +3,7 @@ use crate::{
     concert::Concert,
     decide::tokens::check_service,
     id::{ReservationId, SeatId, TokenId, UserId},
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     reservation::{Reservation, ReservationStatus},
     seat::{LetGo, Seat, SeatAction, SeatStatus},
     user::Caller,
@@ -12,12 +12,12 @@ use crate::{
 
 pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_ids: &[SeatId]) -> Decision {
     let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
-    let (now, rules) = (world.now, world.rules);
+    let (now, policy) = (world.now, world.policy);
     let seats = wanted_seats(world, seat_ids)?;
     let concert = one_concert(world, &seats)?;
     let token = check_service(world, caller, token_id, concert.room_id)?;
     concert.check_on_sale(now)?;
-    token.check_time_to_hold(now, &rules, &world.outages)?;
+    token.check_time_to_hold(now, &policy, &world.outages)?;
     for seat in &seats {
         check_free(world, seat, user_id)?;
     }
@@ -25,19 +25,19 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     // neither who had the seat nor how often the token held.
     for seat in &seats {
         if let Some(let_go) = last_holder(world, seat) {
-            let_go.check_cooled(seat.seat_id, user_id, now, rules.seat_cooldown)?;
+            let_go.check_cooled(seat.seat_id, user_id, now, policy.seat_cooldown)?;
         }
     }
     let concert_id = concert.concert_id;
     let held = live_seats(world, user_id, &concert);
-    if held.saturating_add(seats.len()) > usize::try_from(rules.max_seats_per_user).unwrap_or(usize::MAX) {
-        return Err(Refusal::TooManySeats { limit: rules.max_seats_per_user });
+    if held.saturating_add(seats.len()) > usize::try_from(policy.max_seats_per_user).unwrap_or(usize::MAX) {
+        return Err(Refusal::TooManySeats { limit: policy.max_seats_per_user });
     }
-    if token.holds >= rules.holds_per_turn {
-        return Err(Refusal::TooManyHolds { limit: rules.holds_per_turn });
+    if token.holds >= policy.holds_per_turn {
+        return Err(Refusal::TooManyHolds { limit: policy.holds_per_turn });
     }
 
-    let expires_at = now.plus(rules.hold);
+    let expires_at = now.plus(policy.hold);
     let mut reservations = Vec::with_capacity(seats.len());
     for mut seat in seats {
         if let Some(overdue) = seat.reservation_id {
@@ -66,7 +66,7 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
         world.reservations.put(reservation.reservation_id, reservation.clone());
         reservations.push(reservation);
     }
-    let token = token.renewed(now, &rules, &world.outages).lifted_by_hold(expires_at, &rules);
+    let token = token.renewed(now, &policy, &world.outages).extended_for_hold(expires_at, &policy);
     world.put_token(token);
     Ok(Outcome::Held(reservations))
 }
@@ -78,15 +78,18 @@ fn wanted_seats(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal
     if sorted.len() != seat_ids.len() {
         return Err(Refusal::Malformed { reason: "A seat is named twice.".to_owned() });
     }
-    seat_ids.iter().map(|id| world.seats.get(*id).cloned().ok_or(Refusal::NotFound { what: Thing::Seat })).collect()
+    seat_ids
+        .iter()
+        .map(|id| world.seats.get(*id).cloned().ok_or(Refusal::NotFound { what: EntityKind::Seat }))
+        .collect()
 }
 
 fn one_concert(world: &World, seats: &[Seat]) -> Result<Concert, Refusal> {
-    let Some(first) = seats.first() else { return Err(Refusal::NotFound { what: Thing::Seat }) };
+    let Some(first) = seats.first() else { return Err(Refusal::NotFound { what: EntityKind::Seat }) };
     if seats.iter().any(|seat| seat.concert_id != first.concert_id) {
         return Err(Refusal::SeveralConcerts);
     }
-    world.concerts.get(first.concert_id).cloned().ok_or(Refusal::NotFound { what: Thing::Concert })
+    world.concerts.get(first.concert_id).cloned().ok_or(Refusal::NotFound { what: EntityKind::Concert })
 }
 
 /// Who had a free seat last. A hold that is over counts, swept or not.
@@ -160,12 +163,12 @@ pub(super) fn give_up_unpaid(world: &mut World, ended: &Reservation, by: Caller)
 
 pub(super) fn cancel(world: &mut World, caller: Caller, id: ReservationId) -> Decision {
     let Some(reservation) = world.reservations.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Reservation });
+        return Err(Refusal::NotFound { what: EntityKind::Reservation });
     };
     let cancelled = reservation.cancelled(world.now)?;
     world.reservations.put(id, cancelled.clone());
     give_up_unpaid(world, &cancelled, caller);
-    if caller.runs_the_sale() {
+    if caller.is_operator() {
         let detail = serde_json::json!({ "user_id": cancelled.user_id, "seat_id": cancelled.seat_id });
         world.add_audit(caller.user_id(), "reservation.cancel", format!("reservation {id}"), detail);
     }

@@ -1,8 +1,8 @@
 use crate::{
     command::{Decision, Outcome, RoomChange},
     id::RoomId,
-    refusal::{Refusal, Thing},
-    rules::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX},
+    policy::{ADMIT_PER_MINUTE_MAX, MAX_ACTIVE_MAX},
+    refusal::{EntityKind, Refusal},
     time::{Span, Time},
     user::Caller,
     world::World,
@@ -10,7 +10,7 @@ use crate::{
 use serde_json::json;
 
 pub(super) fn check_operator(caller: Caller) -> Result<(), Refusal> {
-    if caller.runs_the_sale() { Ok(()) } else { Err(Refusal::Forbidden) }
+    if caller.is_operator() { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
 pub(super) fn malformed(reason: impl Into<String>) -> Refusal {
@@ -34,7 +34,7 @@ pub(super) fn later(before: Time, now: Time) -> Time {
 pub(super) fn set_room(world: &mut World, caller: Caller, id: RoomId, change: &RoomChange) -> Decision {
     check_operator(caller)?;
     let Some(mut room) = world.rooms.get(id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Room });
+        return Err(Refusal::NotFound { what: EntityKind::Room });
     };
     if let Some(max_active) = change.max_active {
         check_max_active(max_active)?;
@@ -64,7 +64,7 @@ pub(super) fn renew_line(world: &mut World, caller: Caller, id: RoomId) -> Decis
         return Err(Refusal::Forbidden);
     }
     let Some(mut room) = world.rooms.get(id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Room });
+        return Err(Refusal::NotFound { what: EntityKind::Room });
     };
     room.epoch = room.epoch.saturating_add(1);
     room.updated_at = world.now;

@@ -10,7 +10,7 @@ use crate::{
     payment::{Payment, PaymentStatus},
     points::{PointKind, deducted},
     queue::EndReason,
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     reservation::Reservation,
     seat::SeatStatus,
     user::Caller,
@@ -24,13 +24,13 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     let now = world.now;
     let reservations = own_reservations(world, caller, ids)?;
     let Some(concert_id) = reservations.first().map(|first| first.concert_id) else {
-        return Err(Refusal::NotFound { what: Thing::Reservation });
+        return Err(Refusal::NotFound { what: EntityKind::Reservation });
     };
     if reservations.iter().any(|reservation| reservation.concert_id != concert_id) {
         return Err(Refusal::SeveralConcerts);
     }
     let Some(concert) = world.concerts.get(concert_id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Concert });
+        return Err(Refusal::NotFound { what: EntityKind::Concert });
     };
     // Said first: a hold that the cancelling ended is not what the buyer must hear of.
     concert.check_takes_place()?;
@@ -100,7 +100,7 @@ fn own_reservations(world: &World, caller: Caller, ids: &[ReservationId]) -> Res
                 .get(*id)
                 .filter(|reservation| caller.user_id() == Some(reservation.user_id))
                 .cloned()
-                .ok_or(Refusal::NotFound { what: Thing::Reservation })
+                .ok_or(Refusal::NotFound { what: EntityKind::Reservation })
         })
         .collect()
 }
@@ -117,23 +117,23 @@ fn check_holds_seat(world: &World, reservation: &Reservation) -> Result<(), Refu
 /// Returns the points, for good.
 pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decision {
     let Some(payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Payment });
+        return Err(Refusal::NotFound { what: EntityKind::Payment });
     };
     if payment.status == PaymentStatus::Refunded {
         return Err(Refusal::AlreadyRefunded);
     }
     let reservation = world.reservations.get(payment.reservation_id);
     let Some(concert) = reservation.and_then(|row| world.concerts.get(row.concert_id)) else {
-        return Err(Refusal::NotFound { what: Thing::Concert });
+        return Err(Refusal::NotFound { what: EntityKind::Concert });
     };
-    if !caller.runs_the_sale()
-        && let Some(until) = concert.refunds_until(world.rules.refund_cutoff)
+    if !caller.is_operator()
+        && let Some(until) = concert.refunds_until(world.policy.refund_cutoff)
         && world.now >= until
     {
         return Err(Refusal::RefundTooLate { until });
     }
     let payment = give_back(world, caller, id, |_| true)?;
-    if caller.runs_the_sale() {
+    if caller.is_operator() {
         let detail = serde_json::json!({ "user_id": payment.user_id, "amount": payment.amount });
         world.add_audit(caller.user_id(), "payment.refund", format!("payment {id}"), detail);
     }
@@ -153,16 +153,16 @@ pub(super) fn give_back(
 ) -> Result<Payment, Refusal> {
     let now = world.now;
     let Some(mut payment) = world.payments.get(id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Payment });
+        return Err(Refusal::NotFound { what: EntityKind::Payment });
     };
     if payment.status == PaymentStatus::Refunded {
         return Err(Refusal::AlreadyRefunded);
     }
     let Some(reservation) = world.reservations.get(payment.reservation_id).filter(|row| wanted(row)).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Reservation });
+        return Err(Refusal::NotFound { what: EntityKind::Reservation });
     };
     let Some(concert) = world.concerts.get(reservation.concert_id) else {
-        return Err(Refusal::NotFound { what: Thing::Concert });
+        return Err(Refusal::NotFound { what: EntityKind::Concert });
     };
     let seat_goes = concert.refunded_seat(now);
     let Some(refunded) = reservation.refunded(now) else { return Err(Refusal::AlreadyRefunded) };

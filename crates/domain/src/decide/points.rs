@@ -4,8 +4,8 @@ use crate::{
     id::{DebtId, PaymentId, UserId},
     money::Money,
     points::{Adjustment, Debt, DebtStatus, Point, PointEntry, PointKind, Settlement, adjusted, charged},
-    refusal::{Refusal, Thing},
-    rules::{ChargePolicy, STATUS_REASON_LEN_MAX},
+    policy::{ChargePolicy, STATUS_REASON_LEN_MAX},
+    refusal::{EntityKind, Refusal},
     user::Caller,
     world::World,
 };
@@ -17,8 +17,8 @@ pub(super) fn charge(
     amount: Money,
     reference: Option<&str>,
 ) -> Decision {
-    let trusted = caller.runs_the_sale() || caller == Caller::Service;
-    let own = caller.user_id() == Some(user_id) && world.rules.charge_policy == ChargePolicy::Open;
+    let trusted = caller.is_operator() || caller == Caller::Service;
+    let own = caller.user_id() == Some(user_id) && world.policy.charge_policy == ChargePolicy::Open;
     if !trusted && !own {
         return Err(Refusal::ChargeNotAllowed);
     }
@@ -38,7 +38,7 @@ pub(super) fn charge(
         return Err(Refusal::ReferenceUsed);
     }
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
-    charged(balance, amount, &world.rules)?;
+    charged(balance, amount, &world.policy)?;
     let entry = post(
         world,
         user_id,
@@ -70,7 +70,7 @@ pub(super) fn adjust(world: &mut World, caller: Caller, new: &NewAdjustment) -> 
         return Err(Refusal::ReferenceUsed);
     }
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
-    let Adjustment { moved, owed } = adjusted(balance, *amount, &world.rules)?;
+    let Adjustment { moved, owed } = adjusted(balance, *amount, &world.policy)?;
     world.adjustments.insert((user_id, reference.clone()));
     let entry = (moved != Money::ZERO).then(|| {
         let movement = Movement {
@@ -103,7 +103,7 @@ pub(super) fn adjust(world: &mut World, caller: Caller, new: &NewAdjustment) -> 
 }
 
 fn check_trusted(caller: Caller) -> Result<(), Refusal> {
-    let is_trusted = caller.runs_the_sale() || caller == Caller::Service;
+    let is_trusted = caller.is_operator() || caller == Caller::Service;
     if is_trusted { Ok(()) } else { Err(Refusal::Forbidden) }
 }
 
@@ -125,7 +125,7 @@ pub(super) fn settle(
     check_trusted(caller)?;
     check_reason(reason)?;
     let Some(mut debt) = world.debts.get(debt_id).filter(|debt| debt.user_id == user_id).cloned() else {
-        return Err(Refusal::NotFound { what: Thing::Debt });
+        return Err(Refusal::NotFound { what: EntityKind::Debt });
     };
     if debt.status != DebtStatus::Open {
         return Err(Refusal::DebtSettled);

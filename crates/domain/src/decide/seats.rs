@@ -9,8 +9,8 @@ use crate::{
     concert::Concert,
     id::{ConcertId, SeatId},
     money::Money,
-    refusal::{Refusal, Thing},
-    rules::AUDIT_RANGES_MAX,
+    policy::AUDIT_RANGES_MAX,
+    refusal::{EntityKind, Refusal},
     seat::{NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatStatus},
     user::Caller,
     world::World,
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use std::{collections::HashSet, sync::Arc};
 
 fn existing_concert(world: &World, id: ConcertId) -> Result<&Concert, Refusal> {
-    let concert = world.concerts.get(id).ok_or(Refusal::NotFound { what: Thing::Concert })?;
+    let concert = world.concerts.get(id).ok_or(Refusal::NotFound { what: EntityKind::Concert })?;
     concert.check_takes_place()?;
     Ok(concert)
 }
@@ -100,7 +100,7 @@ fn unused(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
         if !named.insert(*id) {
             return Err(malformed("A seat is named twice."));
         }
-        let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: Thing::Seat }) };
+        let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: EntityKind::Seat }) };
         let overdue = seat
             .reservation_id
             .and_then(|reservation| world.reservations.get(reservation))
@@ -115,7 +115,7 @@ fn unused(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
 
 fn all_of(seats: &[Seat], concert: ConcertId) -> Result<(), Refusal> {
     let is_elsewhere = seats.iter().any(|seat| seat.concert_id != concert);
-    if is_elsewhere { Err(Refusal::NotFound { what: Thing::Seat }) } else { Ok(()) }
+    if is_elsewhere { Err(Refusal::NotFound { what: EntityKind::Seat }) } else { Ok(()) }
 }
 
 /// The seat without a hold that is over.

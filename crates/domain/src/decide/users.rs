@@ -3,10 +3,10 @@ use crate::{
     command::{Decision, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, UserId},
     points::DebtStatus,
-    queue::{EndReason, can_expire},
-    refusal::{Refusal, Thing},
+    policy::RESET_LINK_VALID,
+    queue::{EndReason, is_live_token},
+    refusal::{EntityKind, Refusal},
     reservation::ReservationStatus,
-    rules::RESET_LINK_VALID,
     user::{Caller, NewUser, ResetLink, Role, Session, User, UserStatus},
     world::World,
 };
@@ -39,14 +39,14 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
 /// The user with this id. One that is erased counts as unknown.
 pub(super) fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
     let user = world.users.get(id).filter(|user| user.status != UserStatus::Erased).cloned();
-    user.ok_or(Refusal::NotFound { what: Thing::User })
+    user.ok_or(Refusal::NotFound { what: EntityKind::User })
 }
 
 /// The user whom the caller may lock, unlock or let set a new password. Operators may not touch each other's accounts,
 /// nor their own in this way: who has an operator's session for a moment must not gain, or take, an account that runs
 /// the sale.
 fn subordinate(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
-    if !caller.runs_the_sale() {
+    if !caller.is_operator() {
         return Err(Refusal::Forbidden);
     }
     let user = existing(world, id)?;
@@ -61,7 +61,7 @@ fn own(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
     if caller == Caller::System || caller.user_id() == Some(id) {
         existing(world, id)
     } else {
-        Err(Refusal::NotFound { what: Thing::User })
+        Err(Refusal::NotFound { what: EntityKind::User })
     }
 }
 
@@ -85,7 +85,7 @@ fn put(world: &mut World, mut user: User) -> User {
 /// A line of the audit log for what an operator or the box office did. What buyers do about their own accounts has none:
 /// they may do it as often as they like, and the log is kept for ever.
 fn note(world: &mut World, caller: Caller, action: &str, id: UserId, detail: serde_json::Value) {
-    if caller.runs_the_sale() {
+    if caller.is_operator() {
         world.add_audit(caller.user_id(), action, format!("user {id}"), detail);
     }
 }
@@ -244,7 +244,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     }
     for token_id in &erasure.tokens {
         let token = world.token(*token_id).filter(|token| token.user_id == id);
-        if let Some(token) = token.map(|token| token.lapsed(world.now, &world.rules)).filter(can_expire) {
+        if let Some(token) = token.map(|token| token.after_deadline(world.now, &world.policy)).filter(is_live_token) {
             world.put_token(token.ended(world.now, EndReason::Left));
         }
     }

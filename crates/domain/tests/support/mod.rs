@@ -8,13 +8,13 @@ pub(crate) mod wish;
 
 use frontrow_domain::{
     command::{
-        Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Novelty, Outcome, Request, RoomChange,
+        Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Outcome, Replay, Request, RoomChange,
     },
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
     money::Money,
+    policy::Policy,
     queue::{Fence, Room, Token, TokenStatus},
-    rules::Rules,
     seat::{NewSeat, SeatAction, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
@@ -54,15 +54,15 @@ pub(crate) type Row = (i64, Caller, Command, &'static str);
 #[derive(Debug, Clone)]
 pub(crate) struct Office {
     pub(crate) model: Model,
-    pub(crate) rules: Rules,
+    pub(crate) policy: Policy,
     pub(crate) now: Time,
 }
 
 impl Office {
     pub(crate) fn new() -> Self {
         // Those whom a test names as silent are, however young their tokens.
-        let rules = Rules { dormant_after: Span::ZERO, ..Rules::default() };
-        let mut office = Self { model: Model::new(3, START), rules, now: START };
+        let policy = Policy { dormant_after: Span::ZERO, ..Policy::default() };
+        let mut office = Self { model: Model::new(3, START), policy, now: START };
         for caller in [MINJI, JUNHO, SORA, BOSS] {
             office.expect(CLOCK, register(caller), "registered");
         }
@@ -91,14 +91,14 @@ impl Office {
     fn send(&mut self, request: Request) -> Answer {
         let before = self.model.clone();
         let has_key = request.idempotency.is_some();
-        let (mut answers, _) = self.model.transact(self.now, self.rules, &[request]);
+        let (mut answers, _) = self.model.transact(self.now, self.policy, &[request]);
         assert_eq!(answers.len(), 1);
         let answer = answers.remove(0);
-        if has_key && answer.novelty == Novelty::Fresh {
+        if has_key && answer.replay == Replay::Fresh {
             let must = match &answer.decision {
                 Ok(Outcome::TurnPending(_) | Outcome::Registered(_) | Outcome::User(_)) => false,
                 Ok(_) => !self.is_but_for_answers(&before),
-                Err(refusal) => refusal.is_kept(),
+                Err(refusal) => refusal.is_stored(),
             };
             assert_eq!(self.model.kept.len() > before.kept.len(), must, "whether {:?} is kept", answer.decision);
         }
@@ -144,7 +144,7 @@ impl Office {
             idempotency: None,
         };
         let requests: Vec<_> = batch.iter().map(request).collect();
-        let (answers, _) = self.model.transact(self.now, self.rules, &requests);
+        let (answers, _) = self.model.transact(self.now, self.policy, &requests);
         books::check(&self.model, self.now);
         answers.iter().map(|answer| name(&answer.decision)).collect()
     }
@@ -209,7 +209,9 @@ pub(crate) fn name(decision: &Decision) -> String {
         Ok(Outcome::Joined { issue: Issue::Existing, .. }) => "existing".to_owned(),
         Ok(Outcome::Token(token)) => format!("{:?}", token.status).to_lowercase(),
         Ok(Outcome::Superseded { fence }) => format!("superseded by {fence}"),
-        Ok(Outcome::Advanced { offered, lapsed, put_aside: _ }) => format!("offered {offered}, lapsed {lapsed}"),
+        Ok(Outcome::Advanced { offered, after_deadline, made_dormant: _ }) => {
+            format!("offered {offered}, lapsed {after_deadline}")
+        }
         Ok(Outcome::HoldsExpired(count)) => format!("swept {count}"),
         Ok(outcome) => {
             let json = serde_json::to_value(outcome).expect("an outcome is JSON");
@@ -322,15 +324,15 @@ pub(crate) fn advance(room_id: RoomId) -> Command {
 }
 
 pub(crate) fn advance_as(fence: i64, room_id: RoomId) -> Command {
-    Command::AdvanceRoom { room_id, fence: Fence(fence), limit: 100, asleep: Vec::new() }
+    Command::AdvanceRoom { room_id, fence: Fence(fence), limit: 100, unresponsive: Vec::new() }
 }
 
-pub(crate) fn advance_past(room_id: RoomId, asleep: &[i64]) -> Command {
+pub(crate) fn advance_past(room_id: RoomId, unresponsive: &[i64]) -> Command {
     Command::AdvanceRoom {
         room_id,
         fence: Fence(0),
         limit: 100,
-        asleep: asleep.iter().copied().map(Position).collect(),
+        unresponsive: unresponsive.iter().copied().map(Position).collect(),
     }
 }
 

@@ -3,12 +3,12 @@
 
 use super::{CLOSES, DAY, ENDS, HOUSE, OWN, SHOW, at};
 use frontrow_domain::{
-    command::{Answer, Command, Issue, Novelty, Outcome, Request},
+    command::{Answer, Command, Issue, Outcome, Replay, Request},
     concert::ConcertStatus,
     id::{ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
+    policy::Policy,
     queue::TokenStatus,
-    rules::Rules,
     seat::{SeatAction, SeatStatus},
     time::{Span, Time},
     user::Caller,
@@ -59,7 +59,7 @@ struct Pass {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Oracle {
-    rules: Rules,
+    policy: Policy,
     seats: BTreeMap<SeatId, SeatBook>,
     holds: BTreeMap<ReservationId, HoldBook>,
     paid: BTreeMap<i64, PaidBook>,
@@ -104,7 +104,7 @@ const KEPT: [&str; 9] = [
 
 impl Oracle {
     /// Beside a box office in which nothing has been sold yet.
-    pub(crate) fn beside(model: &Model, rules: Rules) -> Self {
+    pub(crate) fn beside(model: &Model, policy: Policy) -> Self {
         let seat = |seat: &frontrow_domain::seat::Seat| SeatBook {
             concert: seat.concert_id.get(),
             price: i128::from(seat.price.get()),
@@ -113,7 +113,7 @@ impl Oracle {
             let_go: None,
         };
         Self {
-            rules,
+            policy,
             seats: model.seats.values().map(|row| (row.seat_id, seat(row))).collect(),
             holds: BTreeMap::new(),
             paid: BTreeMap::new(),
@@ -134,7 +134,7 @@ impl Oracle {
         if let Some(used) = request.idempotency {
             let heard = serde_json::to_value(&answer.decision).expect("an answer is JSON");
             if let Some(first) = self.answers.get(&used.key) {
-                if first.fingerprint == used.fingerprint && answer.novelty == Novelty::Replayed {
+                if first.fingerprint == used.fingerprint && answer.replay == Replay::Replayed {
                     assert_eq!(heard, first.heard, "{request:?} was heard before");
                     return;
                 }
@@ -144,7 +144,7 @@ impl Oracle {
                 assert_eq!(first.kept, Kept::IfItChanged, "{request:?} was heard before");
             }
             let kept = match &answer.decision {
-                Ok(outcome) => self.is_kept(request, outcome, now),
+                Ok(outcome) => self.is_stored(request, outcome, now),
                 Err(_) if KEPT.contains(&code) => Kept::Yes,
                 Err(_) => Kept::No,
             };
@@ -152,7 +152,7 @@ impl Oracle {
                 self.answers.insert(used.key, FirstAnswer { fingerprint: used.fingerprint, heard, kept });
             }
         }
-        assert_eq!(answer.novelty, Novelty::Fresh, "{request:?} was never asked before");
+        assert_eq!(answer.replay, Replay::Fresh, "{request:?} was never asked before");
         let must = self.must(request, code, now);
         if let Some(must) = must {
             assert_eq!(answer.decision.is_ok(), must, "{request:?} at {now}: {:?}", answer.decision);
@@ -163,7 +163,7 @@ impl Oracle {
     }
 
     /// Whether what was granted changed something, so that its answer is kept.
-    fn is_kept(&self, request: &Request, outcome: &Outcome, now: Time) -> Kept {
+    fn is_stored(&self, request: &Request, outcome: &Outcome, now: Time) -> Kept {
         match (&request.command, outcome) {
             (_, Outcome::TurnPending(_)) => Kept::No,
             (Command::ActivateToken { token }, _) if self.pass(*token, now).is_some() => Kept::No,
@@ -198,9 +198,9 @@ impl Oracle {
                 let own = caller.user_id() == Some(*user_id);
                 let allowed = if reference.is_some() { runs } else { own };
                 let new = reference.as_ref().is_none_or(|reference| !self.references.contains(reference));
-                let in_bounds = (self.rules.charge_min..=self.rules.charge_max).contains(amount);
+                let in_bounds = (self.policy.charge_min..=self.policy.charge_max).contains(amount);
                 let sum = self.balance(*user_id) + i128::from(amount.get());
-                let fits = sum <= i128::from(self.rules.balance_max.get());
+                let fits = sum <= i128::from(self.policy.balance_max.get());
                 Some(allowed && new && in_bounds && fits)
             }
             Command::SetSeats { seat_ids, .. } => {
@@ -222,7 +222,7 @@ impl Oracle {
         let mine = |book: &&SeatBook| {
             book.concert == concert && book.owner.is_some_and(|owner| Some(owner.user) == user && owner.lives(now))
         };
-        let too_many = self.seats.values().filter(mine).count() + seats.len() > self.rules.max_seats_per_user as usize;
+        let too_many = self.seats.values().filter(mine).count() + seats.len() > self.policy.max_seats_per_user as usize;
         let closed = self.closed.contains(&concert) || now >= at(CLOSES);
         let early = now < self.opens[&concert];
         let cools = seats.iter().any(|seat| {
@@ -231,11 +231,11 @@ impl Oracle {
                 SeatBook { let_go: Some(let_go), .. } => *let_go,
                 _ => return false,
             };
-            Some(user_id) == user && now < at.plus(self.rules.seat_cooldown)
+            Some(user_id) == user && now < at.plus(self.policy.seat_cooldown)
         });
         let pass = self.pass(token, now);
-        let late = pass.is_some_and(|pass| now >= pass.from.plus(self.rules.active_limit));
-        let often = pass.is_some_and(|pass| pass.holds >= self.rules.holds_per_turn);
+        let late = pass.is_some_and(|pass| now >= pass.from.plus(self.policy.active_limit));
+        let often = pass.is_some_and(|pass| pass.holds >= self.policy.holds_per_turn);
         let causes = [
             ("seat_cooling_down", cools),
             ("turn_time_over", late),
@@ -276,7 +276,7 @@ impl Oracle {
                 let room = token.room_id;
                 let active = self.passes.iter().filter(|(id, pass)| id.room_id == room && pass.lives(now)).count();
                 assert!(i64::try_from(active).is_ok_and(|active| active < self.caps[&room]), "room {room} is full");
-                let until = now.plus(self.rules.idle_span());
+                let until = now.plus(self.policy.idle_span());
                 self.passes.insert(*token, Pass { user: row.user_id, from: now, until, holds: 0 });
             }
             (Command::WakeToken { token }, _) => self.renew(*token, None, now),
@@ -284,7 +284,7 @@ impl Oracle {
                 self.passes.remove(token);
             }
             (Command::Hold { token, .. }, Outcome::Held(rows)) => {
-                let until = now.plus(self.rules.hold);
+                let until = now.plus(self.policy.hold);
                 for row in rows {
                     let book = self.seats.get_mut(&row.seat_id).expect("a known seat");
                     assert_eq!((i128::from(row.price.get()), row.expires_at), (book.price, until));
@@ -398,7 +398,7 @@ impl Oracle {
     }
 
     fn renew(&mut self, token: TokenId, hold_until: Option<Time>, now: Time) {
-        let (idle, limit, grace) = (self.rules.idle_span(), self.rules.active_limit, self.rules.pay_grace);
+        let (idle, limit, grace) = (self.policy.idle_span(), self.policy.active_limit, self.policy.pay_grace);
         let Some(pass) = self.passes.get_mut(&token).filter(|pass| pass.lives(now)) else { return };
         let last = pass.from.plus(limit);
         pass.until = pass.until.max(now.plus(idle).min(last));

@@ -28,7 +28,7 @@ pub(crate) enum Wish {
     },
     Advance {
         room: usize,
-        asleep: u8,
+        unresponsive: u8,
     },
     Hold {
         user: usize,
@@ -122,7 +122,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         10 => (user.clone(), room.clone(), any::<u8>()).prop_map(|(user, room, odd)| Wish::Activate { user, room, odd }),
         3 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Wake { user, room }),
         1 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Leave { user, room }),
-        10 => (room.clone(), any::<u8>()).prop_map(|(room, asleep)| Wish::Advance { room, asleep }),
+        10 => (room.clone(), any::<u8>()).prop_map(|(room, unresponsive)| Wish::Advance { room, unresponsive }),
         12 => (user.clone(), seats(), any::<u8>()).prop_map(|(user, seats, odd)| Wish::Hold { user, seats, odd }),
         3 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Wish::Cancel { user, which }),
         2 => Just(Wish::Sweep),

@@ -11,12 +11,12 @@ use base64::Engine as _;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
+    policy::Policy,
     queue::Token,
-    rules::Rules,
     time::Time,
 };
 use frontrow_signing::Keyring;
-use frontrow_storage::postgres::{PostgresStore, Settings, keys::TokenKeys};
+use frontrow_storage::postgres::{PostgresStore, Settings, keys::SigningKeys};
 use sha2::{Digest as _, Sha256};
 use std::{
     io::BufRead as _,
@@ -148,8 +148,8 @@ pub(crate) async fn prepare(server: &Postgres, plan: Plan, waiting: i64) -> Resu
     server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
     let url = server.url(TEMPLATE);
     let settings = Settings::new(&url);
-    drop(PostgresStore::open(&settings, Clock::System, Rules::default(), 0).await?);
-    let keyring = TokenKeys::new(&settings)?.load_or_create(&Ids::from_os()).await?;
+    drop(PostgresStore::open(&settings, Clock::System, Policy::default(), 0).await?);
+    let keyring = SigningKeys::new(&settings)?.load_or_create(&Ids::from_os()).await?;
     hall::fill(&url, plan).await?;
     hall::fill_line(&url, plan.concerts * plan.buyers, waiting).await?;
     let client = hall::connect(&url).await?;
@@ -362,13 +362,19 @@ async fn lay_usual_line(line: &mut redis::aio::MultiplexedConnection) -> Result<
     let room = RoomId::HOUSE;
     let places: Vec<i64> = (1..=WAITING).collect();
     for part in places.chunks(1_000) {
-        let mut lay = redis::pipe();
+        let mut rebuild = redis::pipe();
         for place in part {
             let user = hall::user_id(*place).0.to_string();
-            lay.cmd("ZADD").arg(server::line_key(room)).arg(*place).arg(*place).ignore();
-            lay.cmd("HSET").arg(server::token_key(room, *place)).arg("user_id").arg(user).arg("status").arg("waiting");
+            rebuild.cmd("ZADD").arg(server::line_key(room)).arg(*place).arg(*place).ignore();
+            rebuild
+                .cmd("HSET")
+                .arg(server::token_key(room, *place))
+                .arg("user_id")
+                .arg(user)
+                .arg("status")
+                .arg("waiting");
         }
-        lay.query_async::<redis::Value>(line).await?;
+        rebuild.query_async::<redis::Value>(line).await?;
     }
     Ok(())
 }

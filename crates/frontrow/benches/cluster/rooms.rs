@@ -5,8 +5,8 @@ use anyhow::{Context as _, Result, ensure};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
+    policy::Policy,
     queue::Token,
-    rules::Rules,
     world::Changes,
 };
 use frontrow_line::{
@@ -41,13 +41,13 @@ pub(crate) async fn run() -> Result<()> {
 async fn measure(waiting: i64) -> Result<()> {
     let redis = Redis::start()?;
     let mut asked = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Clock::System, Rules::default(), 0));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Clock::System, Policy::default(), 0));
     let office = Uuid::from_u128(7);
     let (first, _first_notices) = instance(&redis, &store, office, 1).await?;
     let (other, _other_notices) = instance(&redis, &store, office, 2).await?;
     for queue in [&first, &other] {
         // Both begin with an empty line: what the other learns it learns from the frames.
-        queue.lay(store.line(RoomId::HOUSE).await?.context("no house room")?).await?;
+        queue.rebuild(store.line(RoomId::HOUSE).await?.context("no house room")?).await?;
     }
     let batches = joins(waiting);
     let (used, busy) = (info(&mut asked, "used_memory:").await?, cpu(&mut asked).await?);
@@ -56,7 +56,7 @@ async fn measure(waiting: i64) -> Result<()> {
         first.publish(changes);
         // As an engine would: it does not publish faster than it commits.
         tokio::task::yield_now().await;
-        if first.untold() > 0 {
+        if first.unpublished() > 0 {
             break;
         }
         while other_is_behind(&other, changes, 64 * BATCH) {
@@ -64,7 +64,7 @@ async fn measure(waiting: i64) -> Result<()> {
             ensure!(started.elapsed() < PATIENCE, "the other instance does not follow");
         }
     }
-    ensure!(first.untold() == 0, "frames were lost");
+    ensure!(first.unpublished() == 0, "frames were lost");
     while waits(&other) < waiting {
         tokio::time::sleep(Duration::from_micros(200)).await;
         ensure!(started.elapsed() < PATIENCE, "the other instance does not follow");
@@ -115,7 +115,7 @@ async fn instance(
 ) -> Result<(Arc<RedisQueue>, mpsc::Receiver<frontrow_line::redis::Notice>)> {
     let (notices, heard) = mpsc::channel(1_024);
     // The store has none of these rows, so nobody may look at them to heal what was lost.
-    let settings = Settings { glance_every: PATIENCE * 60, ..Settings::new(vec![redis.url()]) };
+    let settings = Settings { refresh_every: PATIENCE * 60, ..Settings::new(vec![redis.url()]) };
     let queue =
         RedisQueue::start(settings, Arc::clone(store), office, Uuid::from_u128(number), Clock::System, notices).await?;
     Ok((queue, heard))

@@ -11,13 +11,13 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Outcome, Request},
     id::{ReservationId, SeatId},
-    rules::Rules,
+    policy::Policy,
     time::Span,
     user::Caller,
     world::Changes,
 };
 use frontrow_service::{
-    engine::{Engine, EngineLimits, Follower},
+    engine::{CommitObserver, Engine, EngineLimits},
     metrics::Metrics,
 };
 use frontrow_storage::{
@@ -44,8 +44,8 @@ const IDLE_LIMIT: Span = Span::from_secs(7_200);
 /// The server is gone.
 pub(crate) async fn open(url: &str, lanes: usize) -> Result<PostgresStore> {
     let settings = Settings { lanes, ..Settings::new(url) };
-    let rules = Rules { active_limit: ACTIVE_LIMIT, idle_limit: IDLE_LIMIT, ..Rules::default() };
-    Ok(PostgresStore::open(&settings, Clock::System, rules, 1_000_000).await?)
+    let policy = Policy { active_limit: ACTIVE_LIMIT, idle_limit: IDLE_LIMIT, ..Policy::default() };
+    Ok(PostgresStore::open(&settings, Clock::System, policy, 1_000_000).await?)
 }
 
 fn request(plan: Plan, buyer: i64, ids: &Ids, what: What) -> Request {
@@ -107,7 +107,7 @@ pub(crate) async fn batches(url: &str, plan: Plan, buyers: &[i64], batch: usize)
     let answers = run(&store, &given).await?;
     let paid = per_second(buyers.len(), started.elapsed());
     answers.iter().try_for_each(must_be_paid)?;
-    store.settle().await?;
+    store.shutdown().await?;
     Ok(Rates { holds: held, payments: paid })
 }
 
@@ -126,10 +126,10 @@ pub(crate) struct Instance {
 }
 
 /// Nothing is kept in memory here.
-struct Nobody;
+struct Anonymous;
 
 #[async_trait]
-impl Follower for Nobody {
+impl CommitObserver for Anonymous {
     fn committed(&self, _: &Changes) {}
 
     async fn catch_up(&self) -> Result<()> {
@@ -146,7 +146,7 @@ impl Instance {
         let store: Arc<dyn Store> = Arc::new(open(url, lanes).await?);
         let limits = EngineLimits { queue_len: 65_536, batch_max: 500, lanes };
         let (engine, threads) =
-            Engine::start(&store, limits, Arc::new(Metrics::new()), &(Arc::new(Nobody) as Arc<dyn Follower>))?;
+            Engine::start(&store, limits, Arc::new(Metrics::new()), &(Arc::new(Anonymous) as Arc<dyn CommitObserver>))?;
         Ok(Self { engine: Arc::new(engine), threads })
     }
 

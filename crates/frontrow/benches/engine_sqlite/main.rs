@@ -11,7 +11,7 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Idempotency, Request},
     id::{Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    rules::Rules,
+    policy::Policy,
     time::Time,
     user::Caller,
 };
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<SqliteStore> {
-    Ok(SqliteStore::open(path, Clock::manual(Time::from_micros(START)), Rules::default(), BUYERS)?)
+    Ok(SqliteStore::open(path, Clock::manual(Time::from_micros(START)), Policy::default(), BUYERS)?)
 }
 
 fn sale(runtime: &Runtime, folder: &Path) -> Result<()> {
@@ -241,7 +241,7 @@ fn line(runtime: &Runtime, folder: &Path) -> Result<()> {
         room_id: RoomId::HOUSE,
         fence: frontrow_domain::queue::Fence(0),
         limit: 500,
-        asleep: Vec::new(),
+        unresponsive: Vec::new(),
     };
     for _ in 0..3 {
         let request = Request { caller: Caller::System, command: advance.clone(), idempotency: None };

@@ -8,7 +8,7 @@ use axum::{
 };
 use base64::Engine as _;
 use frontrow::{
-    app::{self, Opened},
+    app::{self, RunningApp},
     config::Cli,
 };
 use frontrow_clock::{Clock, Ids};
@@ -46,7 +46,7 @@ impl Server {
         let config = Cli::load(args.map(|arg| (*arg).into())).unwrap().config;
         let (stop, stopped) = watch::channel(false);
         let (address, office, done) = runtime.block_on(async {
-            let opened: Opened = app::open(&config, Clock::System, Ids::from_seed(1)).await.unwrap();
+            let opened: RunningApp = app::open(&config, Clock::System, Ids::from_seed(1)).await.unwrap();
             let office = Arc::clone(&opened.app.office);
             let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = socket.local_addr().unwrap();
@@ -149,7 +149,7 @@ async fn admit(office: &BoxOffice, number: u64, room_id: RoomId) -> Buyer {
         role: Role::Buyer,
         expires_at: office.clock.now().plus(Span::from_secs(86_400)),
     };
-    office.operate(Caller::Nobody, Command::OpenSession { session, epoch: 0 }, None).await.unwrap();
+    office.operate(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }, None).await.unwrap();
     let caller = Caller::Buyer(user_id);
     let place = office.issue_token(caller, room_id.concert(), None).await.unwrap().value.0;
     // The line moves by itself, and an activation that comes too early is simply repeated.

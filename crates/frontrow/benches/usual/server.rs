@@ -1,7 +1,7 @@
 //! The usual way behind HTTP: the server's own listener, edge, sign-in and parsing, and another way to the database.
 //! Positions are asked of Redis with `ZRANK`.
 
-use crate::way::{Pace, Stop, UsualWay};
+use crate::way::{Pace, ServiceError, UsualWay};
 use anyhow::{Context as _, Result};
 use axum::{
     Router,
@@ -21,7 +21,7 @@ use frontrow_web::edge::{
     idempotency::IdempotencyKey,
     listener, observe,
     problem::{HttpResult, Problem},
-    state::Shared,
+    state::SharedState,
 };
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
@@ -49,13 +49,13 @@ pub(crate) fn active_key(room: RoomId) -> String {
 /// What the handlers share.
 #[derive(Clone)]
 struct Desk {
-    app: Shared,
+    app: SharedState,
     way: UsualWay,
     redis: Arc<[MultiplexedConnection]>,
     turn: Arc<AtomicUsize>,
 }
 
-impl axum::extract::FromRef<Desk> for Shared {
+impl axum::extract::FromRef<Desk> for SharedState {
     fn from_ref(desk: &Desk) -> Self {
         Self::clone(&desk.app)
     }
@@ -97,8 +97,13 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
         .route("/api/v1/queue/looked-up/{token}/position", get(looked_up))
         .with_state(desk);
     let metrics = Arc::new(Metrics::new());
-    let edge = observe::Edge::new(Arc::clone(&metrics), Clock::System, config.body_timeout(), config.request_timeout());
-    let router = observe::observe(router, Arc::new(edge), None);
+    let edge = observe::RequestContext::new(
+        Arc::clone(&metrics),
+        Clock::System,
+        config.body_timeout(),
+        config.request_timeout(),
+    );
+    let router = observe::instrument(router, Arc::new(edge), None);
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     println!("the usual way listens on http://{}", socket.local_addr()?);
     let (_never, stop) = watch::channel(false);
@@ -124,11 +129,11 @@ async fn hold(
     let done = tokio::spawn(async move { desk.way.hold(user_id, token.id, wish.seat_id, key).await }).await;
     Ok(match done.map_err(Problem::internal)? {
         Ok(body) => answer(StatusCode::CREATED, "application/json", body),
-        Err(Stop::Refused(code)) => {
+        Err(ServiceError::Refused(code)) => {
             let body = format!("{{\"status\":409,\"code\":\"{code}\"}}");
             answer(StatusCode::CONFLICT, "application/problem+json", body)
         }
-        Err(Stop::Failed(text)) => return Err(Problem::internal(text)),
+        Err(ServiceError::Failed(text)) => return Err(Problem::internal(text)),
     })
 }
 

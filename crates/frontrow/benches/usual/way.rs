@@ -31,7 +31,7 @@ pub(crate) enum Pace {
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Stop {
+pub(crate) enum ServiceError {
     /// A rule says no. The word is the code that the client sees.
     #[error("refused: {0}")]
     Refused(&'static str),
@@ -40,13 +40,13 @@ pub(crate) enum Stop {
     Failed(String),
 }
 
-impl From<tokio_postgres::Error> for Stop {
+impl From<tokio_postgres::Error> for ServiceError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Failed(format!("{error:?}"))
     }
 }
 
-impl From<deadpool_postgres::PoolError> for Stop {
+impl From<deadpool_postgres::PoolError> for ServiceError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         Self::Failed(error.to_string())
     }
@@ -134,7 +134,7 @@ impl UsualWay {
         token: TokenId,
         seat: SeatId,
         key: Idempotency,
-    ) -> Result<String, Stop> {
+    ) -> Result<String, ServiceError> {
         let client = self.pool.get().await?;
         let done = hold(&client, self.pace, user, token, seat, &key).await;
         settle(&client, &key, done).await
@@ -150,7 +150,7 @@ impl UsualWay {
         token: TokenId,
         reservation: ReservationId,
         key: Idempotency,
-    ) -> Result<String, Stop> {
+    ) -> Result<String, ServiceError> {
         let client = self.pool.get().await?;
         let done = pay(&client, self.pace, user, token, reservation, &key).await;
         settle(&client, &key, done).await
@@ -158,10 +158,14 @@ impl UsualWay {
 }
 
 /// Undoes what was not done, and answers a key that was used before with the answer of then.
-async fn settle(client: &Object, key: &Idempotency, done: Result<String, Stop>) -> Result<String, Stop> {
+async fn settle(
+    client: &Object,
+    key: &Idempotency,
+    done: Result<String, ServiceError>,
+) -> Result<String, ServiceError> {
     let Err(stop) = done else { return done };
     client.batch_execute("ROLLBACK").await?;
-    if !matches!(stop, Stop::Refused("replay")) {
+    if !matches!(stop, ServiceError::Refused("replay")) {
         return Err(stop);
     }
     let kept = client.prepare_cached(KEPT).await?;
@@ -169,39 +173,39 @@ async fn settle(client: &Object, key: &Idempotency, done: Result<String, Stop>) 
     if row.get::<_, &[u8]>(0) == key.fingerprint {
         Ok(row.get(1))
     } else {
-        Err(Stop::Refused("idempotency_key_reused"))
+        Err(ServiceError::Refused("idempotency_key_reused"))
     }
 }
 
 /// The key's row was there before: its first request was done.
-fn key_taken(error: tokio_postgres::Error) -> Stop {
+fn key_taken(error: tokio_postgres::Error) -> ServiceError {
     let taken = error.as_db_error().is_some_and(|error| {
         *error.code() == SqlState::UNIQUE_VIOLATION && error.constraint() == Some("idempotency_key_unique")
     });
-    if taken { Stop::Refused("replay") } else { error.into() }
+    if taken { ServiceError::Refused("replay") } else { error.into() }
 }
 
-fn refuse_unless(condition: bool, why: &'static str) -> Result<(), Stop> {
-    if condition { Ok(()) } else { Err(Stop::Refused(why)) }
+fn refuse_unless(condition: bool, why: &'static str) -> Result<(), ServiceError> {
+    if condition { Ok(()) } else { Err(ServiceError::Refused(why)) }
 }
 
-fn check_token(token: &Row, user: UserId, now: i64) -> Result<(), Stop> {
+fn check_token(token: &Row, user: UserId, now: i64) -> Result<(), ServiceError> {
     refuse_unless(token.get::<_, Uuid>(0) == user.0, "token_invalid")?;
     let is_active = token.get::<_, &str>(1) == "active" && token.get::<_, Option<i64>>(2).is_some_and(|end| end > now);
     refuse_unless(is_active, "token_not_active")
 }
 
 /// The statements, prepared once a connection.
-async fn prepared<const N: usize>(client: &Object, texts: [&str; N]) -> Result<[Statement; N], Stop> {
+async fn prepared<const N: usize>(client: &Object, texts: [&str; N]) -> Result<[Statement; N], ServiceError> {
     let mut statements = Vec::with_capacity(N);
     for text in texts {
         statements.push(client.prepare_cached(text).await?);
     }
-    statements.try_into().map_err(|_| Stop::Failed("statements are missing".to_owned()))
+    statements.try_into().map_err(|_| ServiceError::Failed("statements are missing".to_owned()))
 }
 
 /// Runs a statement that changes one row.
-async fn change(client: &Object, statement: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), Stop> {
+async fn change(client: &Object, statement: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), ServiceError> {
     client.execute(statement, row).await?;
     Ok(())
 }
@@ -223,7 +227,7 @@ async fn hold(
     token: TokenId,
     seat: SeatId,
     key: &Idempotency,
-) -> Result<String, Stop> {
+) -> Result<String, ServiceError> {
     let (room, number, seat_id) = (token.room_id.get(), token.position.0, seat.get());
     let [by_token, by_seat, reserve, hold_seat, lift_token, keep] =
         prepared(client, [TOKEN, SEAT, RESERVE, HOLD_SEAT, LIFT_TOKEN, KEEP]).await?;
@@ -235,8 +239,8 @@ async fn hold(
         client.query_opt(&by_seat, seat_keys),
     );
 
-    let token_row = token_row.ok_or(Stop::Refused("token_invalid"))?;
-    let seat_row = seat_row.ok_or(Stop::Refused("not_found"))?;
+    let token_row = token_row.ok_or(ServiceError::Refused("token_invalid"))?;
+    let seat_row = seat_row.ok_or(ServiceError::Refused("not_found"))?;
     let (id, now): (i64, i64) = (seat_row.get(11), seat_row.get(12));
     check_token(&token_row, user, now)?;
     refuse_unless(seat_row.get::<_, i64>(4) == room, "token_of_another_room")?;
@@ -250,7 +254,7 @@ async fn hold(
             let [expire] = prepared(client, [EXPIRE]).await?;
             change(client, &expire, params![seat_row.get::<_, i64>(9), now]).await?;
         }
-        _ => return Err(Stop::Refused("seat_sold")),
+        _ => return Err(ServiceError::Refused("seat_sold")),
     }
     refuse_unless(seat_row.get::<_, i64>(10) < MAX_SEATS_PER_USER, "too_many_seats")?;
 
@@ -278,12 +282,12 @@ async fn hold(
     Ok(answer)
 }
 
-async fn keep_answer(client: &Object, keep: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), Stop> {
+async fn keep_answer(client: &Object, keep: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), ServiceError> {
     client.execute(keep, row).await.map_err(key_taken)?;
     Ok(())
 }
 
-async fn commit(client: &Object) -> Result<(), Stop> {
+async fn commit(client: &Object) -> Result<(), ServiceError> {
     Ok(client.batch_execute("COMMIT").await?)
 }
 
@@ -294,7 +298,7 @@ async fn pay(
     token: TokenId,
     reservation: ReservationId,
     key: &Idempotency,
-) -> Result<String, Stop> {
+) -> Result<String, ServiceError> {
     let (room, position, reservation) = (token.room_id.get(), token.position.0, reservation.get());
     let [by_token, by_account, by_reservation] = prepared(client, [TOKEN, ACCOUNT, RESERVATION]).await?;
     let [store, note, deduct, sell, confirm, end_token, keep] =
@@ -308,9 +312,9 @@ async fn pay(
         client.query_opt(&by_reservation, reservation_keys),
     );
 
-    let row = row.filter(|row| row.get::<_, Uuid>(0) == user.0).ok_or(Stop::Refused("not_found"))?;
-    let token_row = token_row.ok_or(Stop::Refused("token_invalid"))?;
-    let account = account.ok_or(Stop::Refused("insufficient_balance"))?;
+    let row = row.filter(|row| row.get::<_, Uuid>(0) == user.0).ok_or(ServiceError::Refused("not_found"))?;
+    let token_row = token_row.ok_or(ServiceError::Refused("token_invalid"))?;
+    let account = account.ok_or(ServiceError::Refused("insufficient_balance"))?;
     let (id, history, now): (i64, i64, i64) = (row.get(11), row.get(12), row.get(13));
     check_token(&token_row, user, now)?;
     refuse_unless(row.get::<_, i64>(9) == room, "token_of_another_room")?;

@@ -1,6 +1,6 @@
 //! Which database and which queue a box office gets.
 
-use super::{Opened, assemble_with};
+use super::{RunningApp, assemble_with};
 use crate::config::{Config, Database, ServerUrl, Switch};
 use anyhow::Context as _;
 use frontrow_clock::{Clock, Ids};
@@ -12,14 +12,14 @@ use frontrow_line::{
 };
 use frontrow_service::{
     health::follow_store,
-    office::Followers,
+    office::Caches,
     open::{Loading, OfficeParts},
 };
 use frontrow_signing::Keyring;
 use frontrow_storage::{
     Instance, Sharing, Store,
     lock::make_folder,
-    postgres::{PostgresStore, Settings, Statements, keys::TokenKeys},
+    postgres::{PostgresStore, Settings, Statements, keys::SigningKeys},
     sqlite::SqliteStore,
     trouble::Trouble,
 };
@@ -38,7 +38,7 @@ const NOTICES_MAX: usize = 4_096;
 ///
 /// # Errors
 /// The data folder, the database or Redis cannot be used.
-pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
+pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<RunningApp> {
     open_with(config, clock, ids, Loading::AtOnce).await
 }
 
@@ -46,11 +46,11 @@ pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Ope
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_for_tool(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Opened> {
+pub async fn open_for_tool(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<RunningApp> {
     open_with(config, clock, ids, Loading::WhenAsked).await
 }
 
-async fn open_with(config: &Config, clock: Clock, ids: Ids, loading: Loading) -> anyhow::Result<Opened> {
+async fn open_with(config: &Config, clock: Clock, ids: Ids, loading: Loading) -> anyhow::Result<RunningApp> {
     // One clock for the database and everything around it.
     let clock = clock.steady();
     match config.database() {
@@ -60,9 +60,15 @@ async fn open_with(config: &Config, clock: Clock, ids: Ids, loading: Loading) ->
 }
 
 /// One machine: `SQLite`, and the lines in memory.
-async fn open_alone(config: &Config, path: &Path, clock: Clock, ids: Ids, loading: Loading) -> anyhow::Result<Opened> {
+async fn open_alone(
+    config: &Config,
+    path: &Path,
+    clock: Clock,
+    ids: Ids,
+    loading: Loading,
+) -> anyhow::Result<RunningApp> {
     make_folder(&config.data)?;
-    let store = SqliteStore::open(path, clock.clone(), config.rules(), i64::from(config.max_active))
+    let store = SqliteStore::open(path, clock.clone(), config.policy(), i64::from(config.max_active))
         .with_context(|| format!("cannot open {}", path.display()))?;
     let keyring = keys_in_file(config, &ids)?;
     let (store, queue, limits) =
@@ -77,17 +83,17 @@ async fn open_shared(
     clock: Clock,
     ids: Ids,
     loading: Loading,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<RunningApp> {
     let instance = ids.uuid(clock.now());
     let settings = Settings { instance: instance_of(config, instance, loading), ..postgres_settings(config, url) };
-    let store = PostgresStore::open(&settings, clock.clone(), config.rules(), i64::from(config.max_active))
+    let store = PostgresStore::open(&settings, clock.clone(), config.policy(), i64::from(config.max_active))
         .await
         .context("cannot open the database")?;
     let store = Arc::new(store);
     follow_store(&clock, &*store).await.context("the database does not say what time it is")?;
     let keys = match config.key_file {
         Some(_) => None,
-        None => Some(TokenKeys::new(&settings)?),
+        None => Some(SigningKeys::new(&settings)?),
     };
     let keyring = match &keys {
         Some(keys) => keys.load_or_create(&ids).await.context("cannot use the token keys in the database")?,
@@ -102,12 +108,12 @@ async fn open_shared(
         return Ok(opened);
     };
     let (notices, heard) = mpsc::channel(NOTICES_MAX);
-    let office = store.office().await?;
+    let office = store.installation_id().await?;
     let settings = redis_settings(config, redis);
     let queue = RedisQueue::start(settings, Arc::clone(&store) as _, office, instance, clock.clone(), notices)
         .await
         .context("cannot use Redis")?;
-    let shared = SharedLimits::new(queue.way(), queue.keys().clone());
+    let shared = SharedLimits::new(queue.handle(), queue.keys().clone());
     let limits = RateLimits::new(&config.rate_limits()).shared_by(shared);
     if let Err(error) = queue.check() {
         tracing::warn!(%error, "starting without Redis: it is used as soon as it is there");
@@ -118,7 +124,7 @@ async fn open_shared(
         tracing::info!(%office, %instance, "one of the instances over this database");
     }
     opened.app.office.look_for_company().await;
-    opened.tasks.spawn(follow_notices(heard, Arc::clone(&opened.app.office.followers)));
+    opened.tasks.spawn(follow_notices(heard, Arc::clone(&opened.app.office.caches)));
     opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
     Ok(opened)
 }
@@ -176,23 +182,23 @@ fn redis_urls(setting: &str) -> Vec<String> {
 }
 
 /// Takes in what other instances tell of sessions, roles and concerts.
-async fn follow_notices(mut heard: mpsc::Receiver<Notice>, followers: Arc<Followers>) {
+async fn follow_notices(mut heard: mpsc::Receiver<Notice>, caches: Arc<Caches>) {
     while let Some(notice) = heard.recv().await {
         match notice {
-            Notice::SessionClosed(secret_hash) => followers.sessions.close(&secret_hash),
-            Notice::RoleSet(user) => followers.sessions.forget_user(user),
+            Notice::SessionClosed(secret_hash) => caches.sessions.close(&secret_hash),
+            Notice::RoleSet(user) => caches.sessions.forget_user(user),
             Notice::ConcertChanged(concert) => {
-                followers.concerts.drop_one(concert);
-                followers.seat_maps.forget_one(concert);
-                followers.tickets.forget();
+                caches.concerts.drop_one(concert);
+                caches.seat_maps.forget_one(concert);
+                caches.tickets.forget();
             }
-            Notice::Laid => followers.forget_hearsay(),
+            Notice::Laid => caches.invalidate_remote(),
         }
     }
 }
 
 /// Takes over the keys that the command line makes.
-async fn follow_keys(keys: TokenKeys, keyring: Keyring) {
+async fn follow_keys(keys: SigningKeys, keyring: Keyring) {
     let trouble = Trouble::new("cannot look for new token keys");
     loop {
         tokio::time::sleep(KEYS_TICK).await;
@@ -207,7 +213,7 @@ async fn follow_keys(keys: TokenKeys, keyring: Keyring) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrow_line::redis::link::{Link, LinkSettings};
+    use frontrow_line::redis::client::{ClientSettings, RedisClient};
 
     #[tokio::test]
     async fn every_form_of_redis_url_with_several_hosts_is_understood() {
@@ -220,7 +226,7 @@ mod tests {
             "rediss+sentinel://127.0.0.1:1,127.0.0.1:2?master=name",
         ] {
             // Nobody is there: an address that can be read is tried again later.
-            let link = Link::open(LinkSettings::new(redis_urls(setting))).await;
+            let link = RedisClient::open(ClientSettings::new(redis_urls(setting))).await;
             assert!(link.is_ok_and(|link| !link.is_up()), "{setting}");
         }
     }

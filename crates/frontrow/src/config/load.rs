@@ -6,7 +6,7 @@ use super::{
     servers::{MASK, masked},
 };
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
-use frontrow_domain::rules::ChargePolicy;
+use frontrow_domain::policy::ChargePolicy;
 use std::{
     ffi::OsString,
     fmt::Write,

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 /// A transaction lives as long as its statements, and must be over before
-/// [`LATE_MAX`](frontrow_storage::LATE_MAX) has passed.
+/// [`COMMIT_VISIBILITY_MAX`](frontrow_storage::LATE_MAX) has passed.
 const STATEMENT_TIMEOUT_MS_MAX: u32 = 6_000;
 
 /// The settings of the servers that a box office leans on.

@@ -17,9 +17,9 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_mins(4);
 
 /// A connection whose bytes the test sends itself.
-struct Link(TcpStream);
+struct RedisClient(TcpStream);
 
-impl Link {
+impl RedisClient {
     async fn to(address: SocketAddr) -> Self {
         Self(TcpStream::connect(address).await.unwrap())
     }
@@ -94,7 +94,7 @@ async fn server_operator_and_spent_buyer(body_timeout: &str) -> (Server, Client,
 async fn a_small_body_that_comes_after_its_answer_was_decided_leaves_the_connection_good() {
     let (server, operator, buyer) = server_operator_and_spent_buyer("15").await;
     for (head, status) in early(&operator, &buyer) {
-        let mut link = Link::to(server.address).await;
+        let mut link = RedisClient::to(server.address).await;
         let before = problems(&server);
         link.send(&format!("{head}Content-Length: 13\r\n\r\n")).await;
         eventually("the request is answered", async || (problems(&server) > before).then_some(())).await;
@@ -117,7 +117,7 @@ async fn an_answer_whose_body_does_not_come_or_is_large_says_that_the_connection
     let asks_first = "Content-Length: 13\r\nExpect: 100-continue\r\n\r\n";
     for (head, status) in early(&operator, &buyer) {
         for body in [unfinished, &large, asks_first] {
-            let mut link = Link::to(server.address).await;
+            let mut link = RedisClient::to(server.address).await;
             link.send(&format!("{head}{body}")).await;
             let answer = link.head().await;
             assert!(answer.starts_with(status), "{head}{body}: {answer}");
@@ -131,13 +131,13 @@ async fn an_answer_whose_body_does_not_come_or_is_large_says_that_the_connection
         operator.secret()
     );
     for (body, status) in [(unfinished.to_owned(), "HTTP/1.1 408"), (large, "HTTP/1.1 413")] {
-        let mut link = Link::to(server.address).await;
+        let mut link = RedisClient::to(server.address).await;
         link.send(&format!("{charge}{body}")).await;
         let answer = link.head().await;
         assert!(answer.starts_with(status) && answer.contains("connection: close\r\n"), "{answer}");
     }
     // One that is a little too large is read off.
-    let mut link = Link::to(server.address).await;
+    let mut link = RedisClient::to(server.address).await;
     link.send(&format!("{charge}Content-Length: 20000\r\n\r\n{}", " ".repeat(20_000))).await;
     let answer = link.head().await;
     assert!(answer.starts_with("HTTP/1.1 413") && !answer.contains("connection: close"), "{answer}");
@@ -349,7 +349,7 @@ async fn without_a_listed_origin_there_is_nothing_for_other_origins() {
 async fn a_request_has_one_host_and_none_of_our_headers_twice() {
     let server = Server::start().await;
     let ask = async |version: &str, headers: &str| {
-        let mut link = Link::to(server.address).await;
+        let mut link = RedisClient::to(server.address).await;
         link.send(&format!("GET /api/v1/concerts {version}\r\n{headers}connection: close\r\n\r\n")).await;
         link.rest().await
     };
@@ -378,12 +378,12 @@ async fn a_request_has_one_host_and_none_of_our_headers_twice() {
 #[tokio::test]
 async fn who_speaks_http_2_hears_that_it_is_not_spoken() {
     let server = Server::start().await;
-    let mut link = Link::to(server.address).await;
+    let mut link = RedisClient::to(server.address).await;
     link.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     let answer = link.rest().await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("\"malformed_request\""), "{answer:?}");
     // An offer to go over to it is not taken up.
-    let mut link = Link::to(server.address).await;
+    let mut link = RedisClient::to(server.address).await;
     link.send("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n").await;
     assert!(link.head().await.starts_with("HTTP/1.1 200"));
     server.close().await;
@@ -724,7 +724,7 @@ async fn metrics_on_a_listener_of_their_own_are_not_on_the_public_one() {
 async fn the_address_itself_leads_to_the_docs() {
     let server = Server::start().await;
     for path in ["/", "/docs/"] {
-        let mut link = Link::to(server.address).await;
+        let mut link = RedisClient::to(server.address).await;
         link.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         let answer = link.head().await;
         assert!(answer.starts_with("HTTP/1.1 307") && answer.contains("location: /docs\r\n"), "{path}: {answer}");

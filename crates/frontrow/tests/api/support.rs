@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use frontrow::{
-    app::{self, Opened},
+    app::{self, RunningApp},
     config::{Cli, Config},
 };
 use frontrow_clock::{Clock, Ids};
@@ -22,7 +22,7 @@ use frontrow_service::{
 };
 use frontrow_signing::Keyring;
 use frontrow_storage::{check, sqlite::SqliteStore};
-use frontrow_web::edge::state::App;
+use frontrow_web::edge::state::AppState;
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -53,7 +53,7 @@ pub(crate) struct Server {
     pub(crate) ids: Ids,
     pub(crate) config: Config,
     folder: TempDir,
-    app: Weak<App>,
+    app: Weak<AppState>,
     stop: watch::Sender<bool>,
     done: JoinHandle<anyhow::Result<()>>,
     http: reqwest::Client,
@@ -122,7 +122,7 @@ impl Server {
         let config = settings(folder.path(), flags);
         let (clock, ids) = (Clock::manual(START), Ids::from_os());
         let path = config.database_path();
-        let store = SqliteStore::open(&path, clock.clone(), config.rules(), i64::from(config.max_active)).unwrap();
+        let store = SqliteStore::open(&path, clock.clone(), config.policy(), i64::from(config.max_active)).unwrap();
         let store = Arc::new(store);
         let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
         let queue = Arc::new(MemoryQueue::new());
@@ -131,7 +131,7 @@ impl Server {
         (Self::run(folder, config, clock, ids, opened).await, store)
     }
 
-    async fn run(folder: TempDir, config: Config, clock: Clock, ids: Ids, opened: Opened) -> Self {
+    async fn run(folder: TempDir, config: Config, clock: Clock, ids: Ids, opened: RunningApp) -> Self {
         let app = Arc::downgrade(&opened.app);
         let socket = TcpListener::bind(config.listen).await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -142,7 +142,7 @@ impl Server {
     }
 
     /// What the handlers share. To be let go at once: the server ends when nobody has it.
-    pub(crate) fn app(&self) -> Arc<App> {
+    pub(crate) fn app(&self) -> Arc<AppState> {
         self.app.upgrade().unwrap()
     }
 

@@ -243,8 +243,8 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_nothing_ca
     let token = buyer.enter(None).await;
     let forget = || {
         let office = Arc::clone(&server.app().office);
-        office.followers.concerts.forget();
-        office.followers.tickets.forget();
+        office.caches.concerts.forget();
+        office.caches.tickets.forget();
     };
 
     let (reads, end) = crowd_out_reads(&store).await;
@@ -299,7 +299,7 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_reads_hang
     };
 
     let (reads, end) = hang_reads(&store).await;
-    server.app().office.followers.concerts.forget();
+    server.app().office.caches.concerts.forget();
     let wish = json!({ "seat_ids": hall.seats });
     let held = post("/reservations", "held-while-reads-hang-01", &wish).await.expect(201);
     let held = items(&held);
@@ -311,7 +311,7 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_reads_hang
     let paid = items(&paid);
     assert_eq!((&paid[0]["status"], &paid[0]["title"]), (&json!("completed"), &json!("")));
     // The answers of before too, whose seats are looked for in the database.
-    server.app().office.followers.tickets.forget();
+    server.app().office.caches.tickets.forget();
     let again = post("/payments", "paid-while-reads-hang-01", &order).await;
     assert!(again.is_replay(), "{}", again.text());
     assert_eq!(id(&items(&again.expect(201))[0], "payment_id"), id(&paid[0], "payment_id"));

@@ -159,16 +159,16 @@ async fn a_poll_over_its_limit_is_no_sign_of_life() {
     operator.patch("/operator/rooms/0", &json!({ "gate": "paused" })).await.expect(200);
     let joined = server.buyer("buyer").await.post("/queue/tokens", &json!({})).await.expect(201);
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
-    let asleep = || {
+    let unresponsive = || {
         let now = server.clock.now();
-        !server.app().office.queue.asleep(RoomId::HOUSE, 1, now).is_empty()
+        !server.app().office.queue.unresponsive(RoomId::HOUSE, 1, now).is_empty()
     };
     let mut refused = 0;
     for _ in 0..100 {
         server.advance(1);
-        assert!(asleep(), "a second has passed since the last sign");
+        assert!(unresponsive(), "a second has passed since the last sign");
         let is_heard = server.nobody().get(&poll).await.status == 200;
-        assert_eq!(asleep(), !is_heard);
+        assert_eq!(unresponsive(), !is_heard);
         refused += u32::from(!is_heard);
     }
     assert!(refused > 0);

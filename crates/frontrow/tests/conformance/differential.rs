@@ -1,6 +1,6 @@
 //! The same random commands on two stores: every answer and every read must agree.
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, new_concert, new_seat, rules};
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, new_concert, new_seat, policy};
 use frontrow_domain::{
     command::{
         Command, ConcertChange, Erasure, Idempotency, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof,
@@ -250,7 +250,7 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
             fence: Fence(0),
             room_id: room(rng),
             limit: rng.random_range(1..=4),
-            asleep: (0..rng.random_range(0..5)).map(|_| Position(rng.random_range(1..=24))).collect(),
+            unresponsive: (0..rng.random_range(0..5)).map(|_| Position(rng.random_range(1..=24))).collect(),
         },
     }
 }
@@ -387,7 +387,7 @@ fn changed_nothing(changes: &Changes) -> bool {
 /// The same on both stores. How many commands were accepted, and what of [`REACHED`] they came to.
 async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
     let clock = other.clock.clone();
-    let memory = MemoryStore::new(clock.clone(), rules(), HOUSE_MAX_ACTIVE);
+    let memory = MemoryStore::new(clock.clone(), policy(), HOUSE_MAX_ACTIVE);
     let memory = Fixture::new(clock.clone(), Arc::new(memory), None);
     prepare(&memory).await;
     prepare(other).await;

@@ -1,13 +1,13 @@
 //! What every queue must do, as plain functions over the port. Each one starts with a queue without any room.
 
-use crate::support::rules;
+use crate::support::policy;
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     model::Model,
     money::Money,
+    policy::Policy,
     queue::{Fence, Gate, Room, Token, TokenStatus},
-    rules::Rules,
     seat::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::Caller,
@@ -44,22 +44,22 @@ every_queue!(
 struct Office<'a> {
     queue: &'a dyn Queue,
     model: Model,
-    rules: Rules,
+    policy: Policy,
     now: Time,
 }
 
 impl<'a> Office<'a> {
     /// One with an open house room for `max_active`, laid.
     async fn open(queue: &'a dyn Queue, max_active: i64) -> Self {
-        let office = Self { queue, model: Model::new(max_active, START), rules: rules(), now: START };
-        queue.lay(office.line()).await.unwrap();
+        let office = Self { queue, model: Model::new(max_active, START), policy: policy(), now: START };
+        queue.rebuild(office.line()).await.unwrap();
         office
     }
 
     fn run(&mut self, batch: Vec<(Caller, Command)>) -> Vec<Decision> {
         let requests: Vec<_> =
             batch.into_iter().map(|(caller, command)| Request { caller, command, idempotency: None }).collect();
-        let (answers, changes) = self.model.transact(self.now, self.rules, &requests);
+        let (answers, changes) = self.model.transact(self.now, self.policy, &requests);
         self.queue.publish(&changes);
         answers.into_iter().map(|answer| answer.decision).collect()
     }
@@ -80,9 +80,9 @@ impl<'a> Office<'a> {
         self.one(buyer(user), Command::ActivateToken { token: at(user) })
     }
 
-    fn advance(&mut self, asleep: &[i64]) {
-        let asleep = asleep.iter().copied().map(Position).collect();
-        self.one(Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 500, asleep });
+    fn advance(&mut self, unresponsive: &[i64]) {
+        let unresponsive = unresponsive.iter().copied().map(Position).collect();
+        self.one(Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 500, unresponsive });
     }
 
     fn set_room(&mut self, change: RoomChange) {
@@ -111,7 +111,7 @@ impl<'a> Office<'a> {
             room: self.model.rooms[&HOUSE].clone(),
             highest: self.model.highest.get(&HOUSE).copied().unwrap_or(Position(0)),
             waiting: tokens().filter(|token| is_waiting(token)).map(|token| token.id.position).collect(),
-            unsettled: Vec::new(),
+            in_flight: Vec::new(),
             others: tokens()
                 .filter(|token| !is_waiting(token) && token.status != TokenStatus::Ended)
                 .copied()
@@ -204,7 +204,7 @@ pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(
     assert_eq!(office.ahead(12), 0);
     let view = office.view();
     assert_eq!((view.active(), view.offered(), view.total_waiting()), (1, 9, 4_987));
-    assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.rules.idle_span())));
+    assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.policy.idle_span())));
 }
 
 pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Queue) {
@@ -232,7 +232,7 @@ pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Queu
     office.one(buyer(1), Command::WakeToken { token: at(1) });
     assert_eq!((office.status(1), office.ahead(1), office.ahead(5)), (TokenStatus::Waiting, 0, 0));
     assert_eq!(office.view().total_waiting(), 7);
-    assert_eq!(office.queue.asleep(HOUSE, 10, START), []);
+    assert_eq!(office.queue.unresponsive(HOUSE, 10, START), []);
 
     office.leave(3);
     office.advance(&[]);
@@ -244,11 +244,11 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     office.join(1..=3);
     office.advance(&[]);
-    office.later(office.rules.claim_window);
+    office.later(office.policy.claim_window);
     office.advance(&[]);
-    let claim_by = START.plus(office.rules.claim_window);
+    let claim_by = START.plus(office.policy.claim_window);
     let place = office.view().place(Position(1));
-    assert_eq!((place.status, place.deadline), (TokenStatus::Missed, Some(claim_by.plus(office.rules.recall_window))));
+    assert_eq!((place.status, place.deadline), (TokenStatus::Missed, Some(claim_by.plus(office.policy.recall_window))));
     assert_eq!(office.status(2), TokenStatus::Offered);
 
     assert!(matches!(office.activate(1), Outcome::TurnPending(_)));
@@ -262,7 +262,7 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
 /// the other instances heard of.
 async fn silent(queue: &dyn Queue, since: Time) -> usize {
     for _ in 0..2_000 {
-        let silent = queue.asleep(HOUSE, 20, since).len();
+        let silent = queue.unresponsive(HOUSE, 20, since).len();
         if silent > 0 {
             return silent;
         }
@@ -275,18 +275,18 @@ pub(crate) async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
-    assert_eq!(queue.asleep(HOUSE, 20, START), [], "who was just issued a token is awake");
+    assert_eq!(queue.unresponsive(HOUSE, 20, START), [], "who was just issued a token is awake");
     assert_eq!(silent(queue, later).await, 20);
     for awake in [3, 5, 6, 9] {
-        queue.heard_of(at(awake), later);
+        queue.record_heartbeat(at(awake), later);
     }
-    assert_eq!(queue.asleep(HOUSE, 3, later), positions(&[1, 2, 4]), "three awake are enough");
-    assert_eq!(queue.asleep(HOUSE, 4, later), positions(&[1, 2, 4, 7, 8]));
+    assert_eq!(queue.unresponsive(HOUSE, 3, later), positions(&[1, 2, 4]), "three awake are enough");
+    assert_eq!(queue.unresponsive(HOUSE, 4, later), positions(&[1, 2, 4, 7, 8]));
     office.leave(4);
     office.leave(5);
-    assert_eq!(queue.asleep(HOUSE, 3, later), positions(&[1, 2, 7, 8]), "who has left is neither");
-    queue.heard_of(at(1_000_000_000_000), later);
-    assert_eq!(queue.asleep(RoomId::new(7), 3, later), []);
+    assert_eq!(queue.unresponsive(HOUSE, 3, later), positions(&[1, 2, 7, 8]), "who has left is neither");
+    queue.record_heartbeat(at(1_000_000_000_000), later);
+    assert_eq!(queue.unresponsive(RoomId::new(7), 3, later), []);
 }
 
 pub(crate) async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue) {
@@ -294,14 +294,14 @@ pub(crate) async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue
     office.join(1..=20);
     office.later(Span::from_secs(600));
     assert_eq!(silent(queue, office.now).await, 20);
-    queue.lay(office.line()).await.unwrap();
-    assert_eq!(queue.asleep(HOUSE, 20, office.now), []);
+    queue.rebuild(office.line()).await.unwrap();
+    assert_eq!(queue.unresponsive(HOUSE, 20, office.now), []);
 }
 
 pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     let held = office.hold_two_seats();
-    let end = START.plus(office.rules.hold);
+    let end = START.plus(office.policy.hold);
     let before = end.minus(Span::from_micros(1));
     assert_eq!(queue.take_due_holds(before, 10).await.unwrap(), []);
     assert_eq!(queue.take_due_holds(end, 1).await.unwrap(), held[..1]);
@@ -332,7 +332,7 @@ fn charge(office: &mut Office<'_>) -> Option<Money> {
         password_hash: String::new(),
         role: Role::Buyer,
     };
-    office.one(Caller::Nobody, Command::Register(user));
+    office.one(Caller::Anonymous, Command::Register(user));
     let command = Command::Charge { user_id: user_id(1), amount: Money::new(5_000), reference: None };
     match office.one(buyer(1), command) {
         Outcome::Charged(entry) => Some(entry.amount),
@@ -359,12 +359,12 @@ pub(crate) async fn a_room_that_is_laid_already_is_not_laid_from_older_rows(queu
     let mut office = Office::open(queue, 1).await;
     let empty = |room_id| {
         let room = Room::new(room_id, 3, START);
-        Line { room, highest: Position(0), waiting: Vec::new(), unsettled: Vec::new(), others: Vec::new(), now: START }
+        Line { room, highest: Position(0), waiting: Vec::new(), in_flight: Vec::new(), others: Vec::new(), now: START }
     };
-    queue.lay_missing(empty(RoomId::new(7))).await.unwrap();
+    queue.load_missing_room(empty(RoomId::new(7))).await.unwrap();
     assert_eq!(queue.view(RoomId::new(7)).unwrap().room().max_active, 3);
     office.join(1..=2);
-    queue.lay_missing(empty(HOUSE)).await.unwrap();
+    queue.load_missing_room(empty(HOUSE)).await.unwrap();
     assert_eq!(office.view().total_waiting(), 2);
 }
 
@@ -408,7 +408,7 @@ pub(crate) async fn a_laid_view_is_the_one_that_followed_every_change(queue: &dy
         }
         let followed = office.view();
         if round % 3 == 0 {
-            queue.lay(office.line()).await.unwrap();
+            queue.rebuild(office.line()).await.unwrap();
         }
         let laid = office.view();
         let numbers =
@@ -504,7 +504,7 @@ pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Queue
     office.leave(3);
     assert_eq!(queue.busy_rooms(), []);
     office.join(4..=4);
-    queue.lay(office.line()).await.unwrap();
+    queue.rebuild(office.line()).await.unwrap();
     assert_eq!(queue.busy_rooms(), [HOUSE], "it was laid");
 }
 
@@ -518,21 +518,21 @@ pub(crate) async fn quiet_rooms_are_laid_at_once_and_what_is_known_otherwise_is_
     let house = office.line();
     let mut lines: Vec<_> = (1..=50).map(quiet).collect();
     lines.push(house.clone());
-    assert_eq!(queue.lay_quiet(lines).await.unwrap(), []);
+    assert_eq!(queue.load_quiet_rooms(lines).await.unwrap(), []);
     assert_eq!(queue.rooms().len(), 51);
     let view = queue.view(RoomId::new(50)).unwrap();
     assert_eq!(view.place(Position(4)).status, TokenStatus::Ended, "whoever left before a turn came has ended");
     assert_eq!(view.place(Position(6)).status, TokenStatus::Waiting, "the issue of a later one is still to be told");
     assert_eq!((view.total_waiting(), queue.busy_rooms()), (0, vec![]));
     office.join(1..=1);
-    assert_eq!(queue.lay_quiet(vec![house, quiet(1)]).await.unwrap(), [HOUSE]);
+    assert_eq!(queue.load_quiet_rooms(vec![house, quiet(1)]).await.unwrap(), [HOUSE]);
     assert_eq!(office.view().total_waiting(), 1, "it is left as it is");
 }
 
 fn empty_line() -> Line {
     let room = Room::new(HOUSE, 1, START);
-    let (waiting, unsettled, others) = (Vec::new(), Vec::new(), Vec::new());
-    Line { room, highest: Position(0), waiting, unsettled, others, now: START }
+    let (waiting, in_flight, others) = (Vec::new(), Vec::new(), Vec::new());
+    Line { room, highest: Position(0), waiting, in_flight, others, now: START }
 }
 
 fn new_seat(seat_number: i32) -> NewSeat {

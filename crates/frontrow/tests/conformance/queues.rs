@@ -3,7 +3,7 @@
 use crate::servers::redis::RedisServer;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
-    rules::Rules,
+    policy::Policy,
     time::{Span, Time},
 };
 use frontrow_line::redis::{Notice, RedisQueue, Settings};
@@ -74,7 +74,7 @@ impl Namespace {
         let ids = Ids::from_os();
         let mut settings = Settings::new(urls);
         // These tests stand for all instances.
-        settings.settles_in = Duration::ZERO;
+        settings.warm_up = Duration::ZERO;
         settings.silence = Span::from_secs(60);
         // A loaded machine is no outage.
         settings.response_timeout = Duration::from_secs(5);
@@ -83,9 +83,9 @@ impl Namespace {
 
     /// A queue whose store knows nothing of what is published: its rows are not looked at.
     pub(crate) async fn alone(mut self) -> Arc<RedisQueue> {
-        self.settings.glance_every = Duration::from_hours(1);
-        self.settings.glance_away_every = Duration::from_hours(1);
-        let store = MemoryStore::new(self.clock.clone(), Rules::default(), 1);
+        self.settings.refresh_every = Duration::from_hours(1);
+        self.settings.refresh_down_every = Duration::from_hours(1);
+        let store = MemoryStore::new(self.clock.clone(), Policy::default(), 1);
         self.instance(Arc::new(store)).await
     }
 

@@ -1,9 +1,9 @@
 //! What only the `SQLite` store can be asked: its file, its constraints, and how it recovers.
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, new_seat, open_sqlite, request, rules};
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, new_seat, open_sqlite, policy, request};
 use frontrow_clock::Clock;
 use frontrow_domain::{
-    command::{Command, Novelty, Outcome},
+    command::{Command, Outcome, Replay},
     concert::{Closing, ConcertStatus},
     id::{ConcertId, Position, RoomId, TokenId},
     money::Money,
@@ -24,7 +24,7 @@ use std::{
 use tempfile::TempDir;
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(path, Clock::manual(START), rules(), HOUSE_MAX_ACTIVE)
+    SqliteStore::open(path, Clock::manual(START), policy(), HOUSE_MAX_ACTIVE)
 }
 
 /// Another program's connection to the same file, with the constraints on.
@@ -55,7 +55,7 @@ async fn answers_counters_and_lines_survive_reopening() {
     office.store = Arc::new(open_sqlite(&office.path(), &office.clock));
 
     let (again, changes) = office.batch(vec![charge()]).await;
-    assert_eq!((again[0].novelty, &again[0].decision), (Novelty::Replayed, &answers[0].decision));
+    assert_eq!((again[0].replay, &again[0].decision), (Replay::Replayed, &answers[0].decision));
     assert!(changes.is_empty());
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap(), line);
     assert_eq!(office.store.payment(sale.payment.payment_id).await.unwrap(), Some(sale.payment.clone()));
@@ -189,7 +189,7 @@ async fn a_silence_before_the_end_is_counted_by_the_next_start() {
     let office = Fixture::sqlite();
     office.store.resume().await.unwrap();
     office.clock.stall(Span::from_secs(100));
-    office.store.settle().await.unwrap();
+    office.store.shutdown().await.unwrap();
     let next = office.reopened().await;
     assert_eq!(next.resume().await.unwrap().map(|outage| outage.grace), Some(Span::from_secs(100)));
 }
@@ -618,7 +618,7 @@ async fn what_was_in_the_file_before_its_log_was_damaged_stays_there() {
     let mut office = Fixture::sqlite();
     let user = office.register().await;
     office.charge(user, 500).await;
-    office.store.settle().await.unwrap();
+    office.store.shutdown().await.unwrap();
     office.charge(user, 70).await;
     spoil_log(&office);
     office.store.check_writable().await.unwrap_err();
@@ -806,7 +806,7 @@ async fn an_email_address_is_one_users_whatever_the_rules_say() {
         password_hash: "$argon2id$".to_owned(),
         role: Role::Buyer,
     };
-    let registered = office.ask(Caller::Nobody, Command::Register(copy)).await;
+    let registered = office.ask(Caller::Anonymous, Command::Register(copy)).await;
     assert!(matches!(registered, Ok(Outcome::Registered(_))), "{registered:?}");
     let merge = "UPDATE \"user\" SET email = lower(email)";
     assert_refused(raw(&office).execute(merge, ()), "UNIQUE constraint failed: user.email");

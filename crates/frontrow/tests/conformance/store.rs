@@ -10,7 +10,7 @@ mod lists;
 mod outage;
 mod sale;
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, rules};
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, policy};
 use frontrow_clock::Clock;
 use frontrow_storage::memory::MemoryStore;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ macro_rules! conformance {
 
 async fn memory() -> Fixture {
     let clock = Clock::manual(START);
-    let store = MemoryStore::new(clock.clone(), rules(), HOUSE_MAX_ACTIVE);
+    let store = MemoryStore::new(clock.clone(), policy(), HOUSE_MAX_ACTIVE);
     Fixture::new(clock, Arc::new(store), None)
 }
 

@@ -8,9 +8,9 @@ use frontrow_domain::{
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
+    policy::Policy,
     queue::{Fence, Token},
     reservation::Reservation,
-    rules::Rules,
     seat::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
@@ -33,8 +33,8 @@ pub(crate) const START: Time = Time::from_micros(1_800_000_000_000_000);
 pub(crate) const HOUSE_MAX_ACTIVE: i64 = 100;
 
 /// The usual rules, but that a token may be put aside however young it is.
-pub(crate) fn rules() -> Rules {
-    Rules { dormant_after: Span::ZERO, ..Rules::default() }
+pub(crate) fn policy() -> Policy {
+    Policy { dormant_after: Span::ZERO, ..Policy::default() }
 }
 
 /// A store with a clock that stands still, and what a test makes in it.
@@ -177,7 +177,7 @@ impl Fixture {
     }
 
     pub(crate) async fn advance_line(&self, room_id: RoomId, limit: u32) {
-        self.ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit, asleep: Vec::new() })
+        self.ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit, unresponsive: Vec::new() })
             .await
             .unwrap();
     }
@@ -234,12 +234,12 @@ pub(crate) struct Sale {
 }
 
 pub(crate) fn open_sqlite(path: &Path, clock: &Clock) -> SqliteStore {
-    SqliteStore::open(path, clock.clone(), rules(), HOUSE_MAX_ACTIVE).unwrap()
+    SqliteStore::open(path, clock.clone(), policy(), HOUSE_MAX_ACTIVE).unwrap()
 }
 
 pub(crate) async fn open_postgres(database: &Database, clock: &Clock) -> PostgresStore {
     let settings = Settings { lanes: 2, readers: 2, ..Settings::new(&database.url()) };
-    PostgresStore::open(&settings, clock.clone(), rules(), HOUSE_MAX_ACTIVE).await.unwrap()
+    PostgresStore::open(&settings, clock.clone(), policy(), HOUSE_MAX_ACTIVE).await.unwrap()
 }
 
 pub(crate) fn request(caller: Caller, command: Command) -> Request {

@@ -59,7 +59,7 @@ async fn without_redis_nobody_whose_turn_comes_is_told_that_the_place_is_gone() 
         let buyer = one.buyer(&format!("buyer-{turn}")).await;
         let token = text(&buyer.join(None).await, "token");
         // The first instance gives the place and the turn. The second learns that the line has moved, by a change of its own.
-        let advance = Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, asleep: Vec::new() };
+        let advance = Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() };
         untold(&one, Caller::System, advance).await;
         let message = Some(Some(format!("Turn {turn}")));
         set_house(&two, RoomChange { message, ..RoomChange::default() }).await;
@@ -130,7 +130,7 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
     set_house(&one, RoomChange { gate: Some(Gate::Paused), ..RoomChange::default() }).await;
     one.buyer("early").await.join(None).await;
     for server in [&one, &two] {
-        eventually("each instance can tell who is silent", async || can_tell(server, HOUSE).then_some(())).await;
+        eventually("each instance can tell who is silent", async || can_judge(server, HOUSE).then_some(())).await;
     }
     let given = join_untold(&one, &one.buyer("given").await, HOUSE).await.id;
     // A later place of which both have heard: what is in front of it counts as waiting.
@@ -155,8 +155,8 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
 
 /// Whether the instance knows of which tokens the others heard: a token of which none has heard since the end of time is
 /// silent.
-fn can_tell(server: &Server, room: RoomId) -> bool {
-    !server.app().office.queue.asleep(room, 1, Time::MAX).is_empty()
+fn can_judge(server: &Server, room: RoomId) -> bool {
+    !server.app().office.queue.unresponsive(room, 1, Time::MAX).is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,7 +178,7 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
         (&second, text(&second.join(Some(hall.id())).await, "token")),
     ];
     for server in servers {
-        eventually("each instance can tell which tokens are silent", async || can_tell(server, room_id).then_some(()))
+        eventually("each instance can tell which tokens are silent", async || can_judge(server, room_id).then_some(()))
             .await;
     }
     let operator = one.operator().await;
@@ -188,7 +188,7 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
 
     set_sale("postponed").await;
     for server in servers {
-        eventually("the line rests", async || (!can_tell(server, room_id)).then_some(())).await;
+        eventually("the line rests", async || (!can_judge(server, room_id)).then_some(())).await;
     }
     // Longer than a token may be silent, in which the box office works. Each asks at an instance of its own, just before
     // the sale goes on.
@@ -201,7 +201,7 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
     }
     set_sale("scheduled").await;
     for server in servers {
-        eventually("each instance can tell again", async || can_tell(server, room_id).then_some(())).await;
+        eventually("each instance can tell again", async || can_judge(server, room_id).then_some(())).await;
     }
     set_gate(Gate::Open).await;
     for (buyer, token) in &waits {

@@ -13,7 +13,7 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_signing::Keyring;
-use frontrow_storage::postgres::{Settings, keys::TokenKeys};
+use frontrow_storage::postgres::{Settings, keys::SigningKeys};
 use std::process::Command;
 
 const TOUR: &str = include_str!("../program/tour.json");
@@ -69,8 +69,8 @@ fn signed(ring: &Keyring) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_share_their_keys_and_a_new_one_signs_when_all_have_it() {
     let database = Database::new().await;
-    let keys = TokenKeys::new(&Settings::new(&database.url())).unwrap();
-    let others = TokenKeys::new(&Settings::new(&database.url())).unwrap();
+    let keys = SigningKeys::new(&Settings::new(&database.url())).unwrap();
+    let others = SigningKeys::new(&Settings::new(&database.url())).unwrap();
     let ids = Ids::from_os();
     assert!(keys.load().await.unwrap().is_none());
     let (one, two) = tokio::join!(keys.load_or_create(&ids), others.load_or_create(&ids));

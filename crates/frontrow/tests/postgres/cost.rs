@@ -9,7 +9,7 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{SeatId, TokenId, UserId},
-    rules::Rules,
+    policy::Policy,
     user::Caller,
 };
 use frontrow_storage::postgres::{PostgresStore, Settings};
@@ -139,7 +139,7 @@ async fn a_batch_of_holds_or_payments_is_two_round_trips_and_a_few_statements() 
     let url = format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", relay.port);
     let clock = Clock::manual(START);
     let settings = Settings { lanes: 1, ..Settings::new(&url) };
-    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap();
+    let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);
     let mut buyers = buyers(&office, BATCH).await;
     // The last one goes first: from then on the connection knows its statements.

@@ -5,7 +5,7 @@ use crate::{
     support::{Fixture, HOUSE_MAX_ACTIVE, START},
 };
 use frontrow_clock::Clock;
-use frontrow_domain::{command::Request, rules::Rules};
+use frontrow_domain::{command::Request, policy::Policy};
 use frontrow_storage::{
     Committed, StoreError,
     postgres::{PostgresStore, Settings},
@@ -38,7 +38,7 @@ impl Two {
         let settings = Settings { lanes: 8, readers: 2, ..settings(&database.url()) };
         let open = async || {
             let clock = Clock::manual(START);
-            let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await;
+            let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await;
             Fixture::new(clock, Arc::new(store.unwrap()), None)
         };
         Self { one: open().await, other: open().await, admin: database.client().await, database }

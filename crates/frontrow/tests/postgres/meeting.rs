@@ -5,12 +5,12 @@ use crate::{
     support::{keyed, request},
 };
 use frontrow_domain::{
-    command::{Command, Issue, Novelty, Outcome, RoomChange},
+    command::{Command, Issue, Outcome, Replay, RoomChange},
     id::{Position, RoomId, SeatId, TokenId, UserId},
     money::Money,
+    policy::Policy,
     queue::TokenStatus,
     refusal::Refusal,
-    rules::Rules,
     time::Span,
     user::Caller,
 };
@@ -166,7 +166,7 @@ async fn a_users_limit_of_seats_holds_through_both() {
     ];
     office.wait_for_waiters(2).await;
     obstacle.step_aside().await;
-    let limit = Rules::default().max_seats_per_user;
+    let limit = Policy::default().max_seats_per_user;
     let mut held = 0;
     for given in given {
         match answer(given).await.decision {
@@ -195,8 +195,8 @@ async fn one_key_through_both_has_one_effect_and_one_answer() {
     }
     assert_eq!(answers[0].decision, answers[1].decision);
     assert!(answers[0].decision.is_ok());
-    answers.sort_by_key(|answer| answer.novelty == Novelty::Replayed);
-    assert_eq!([answers[0].novelty, answers[1].novelty], [Novelty::Fresh, Novelty::Replayed]);
+    answers.sort_by_key(|answer| answer.replay == Replay::Replayed);
+    assert_eq!([answers[0].replay, answers[1].replay], [Replay::Fresh, Replay::Replayed]);
     assert_eq!(office.other.store.point(user).await.unwrap().unwrap().amount, Money::new(700));
 }
 
@@ -361,7 +361,7 @@ async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     let claim = |token| Command::ActivateToken { token };
     let claimed = office.one.ask(Caller::Buyer(stays), claim(active)).await;
     assert!(matches!(claimed, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
-    let idle = Rules::default().idle_span().micros();
+    let idle = Policy::default().idle_span().micros();
     // The turn must outlive the other's idle time: it is told to wait, which renews it.
     office.other.clock.advance(Span::from_secs(50));
     assert!(matches!(office.other.ask(Caller::Buyer(comes), claim(offered)).await, Ok(Outcome::TurnPending(_))));

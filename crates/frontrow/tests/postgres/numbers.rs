@@ -23,24 +23,24 @@ async fn two_and_a_gap() -> Two {
 #[tokio::test]
 async fn a_number_without_a_row_is_unsettled_as_long_as_a_batch_may_bring_it() {
     let office = two_and_a_gap().await;
-    let unsettled = async || office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap().unsettled;
-    assert_eq!(unsettled().await, [Position(2)]);
+    let in_flight = async || office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap().in_flight;
+    assert_eq!(in_flight().await, [Position(2)]);
     office.one.advance(9);
-    assert_eq!(unsettled().await, [Position(2)]);
+    assert_eq!(in_flight().await, [Position(2)]);
     office.one.advance(2);
-    assert_eq!(unsettled().await, []);
-    assert_eq!(office.one.store.glance(RoomId::HOUSE).await.unwrap().unwrap().unsettled, []);
+    assert_eq!(in_flight().await, []);
+    assert_eq!(office.one.store.live_line(RoomId::HOUSE).await.unwrap().unwrap().in_flight, []);
 }
 
 /// An instance that looks often, and knows soon what no batch can bring any more.
 async fn lines(office: &Two) -> Arc<RedisQueue> {
     let mut settings = Settings::new(vec![std::env::var("FRONTROW_TEST_REDIS").unwrap()]);
-    settings.unsettled_for = Duration::from_millis(300);
-    settings.glance_every = Duration::from_millis(50);
-    settings.glance_away_every = Duration::from_millis(50);
+    settings.gap_grace = Duration::from_millis(300);
+    settings.refresh_every = Duration::from_millis(50);
+    settings.refresh_down_every = Duration::from_millis(50);
     let (notices, _) = mpsc::channel(8);
     let store = Arc::clone(&office.one.store);
-    let id = store.office().await.unwrap();
+    let id = store.installation_id().await.unwrap();
     let clock = office.one.clock.clone();
     RedisQueue::start(settings, store, id, Uuid::from_u128(1), clock, notices).await.unwrap()
 }
@@ -60,7 +60,7 @@ async fn wait_for_ahead(queue: &RedisQueue, position: i64, ahead: i64) {
 async fn a_number_that_nobody_has_is_in_front_only_as_long_as_a_batch_may_bring_it() {
     let office = two_and_a_gap().await;
     let queue = lines(&office).await;
-    queue.lay(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
+    queue.rebuild(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
     assert_eq!(queue.view(RoomId::HOUSE).unwrap().ahead(Position(3)), 2, "who may still come is in front");
     // As when the time that a batch may take has passed: no row is young any more.
     office.one.advance(11);
@@ -72,7 +72,7 @@ async fn the_numbers_of_an_instance_that_died_with_them_are_taken_out_of_the_lin
     let office = two_and_a_gap().await;
     let queue = lines(&office).await;
     office.one.advance(11);
-    queue.lay(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
+    queue.rebuild(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
     assert_eq!(queue.view(RoomId::HOUSE).unwrap().ahead(Position(3)), 1);
     for number in 4..=6 {
         assert_eq!(office.number("SELECT nextval('room_position_0')").await, number);

@@ -5,7 +5,7 @@ use crate::{
     support::{keyed, request},
 };
 use frontrow_domain::{
-    command::{Command, Novelty, Outcome},
+    command::{Command, Outcome, Replay},
     id::{SeatId, TokenId, UserId},
     time::Span,
     user::Caller,
@@ -261,7 +261,7 @@ async fn a_connection_that_ends_in_its_commit_leaves_the_outcome_unknown() {
     let (answers, _) = office.other.batch(vec![again.clone()]).await;
     assert!(matches!(answers[0].decision, Ok(Outcome::Held(_))));
     let (replayed, _) = office.one.batch(vec![again]).await;
-    assert_eq!((replayed[0].novelty, &replayed[0].decision), (Novelty::Replayed, &answers[0].decision));
+    assert_eq!((replayed[0].replay, &replayed[0].decision), (Replay::Replayed, &answers[0].decision));
     assert_eq!(reservations(&office).await, 1);
 }
 

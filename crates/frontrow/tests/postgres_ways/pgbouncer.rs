@@ -28,7 +28,7 @@ async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
     // Two instances, each with more connections than there are.
     let one = Arc::new(open(&settings, &clock).await);
     let two = Arc::new(open(&settings, &clock).await);
-    assert_eq!(one.office().await.unwrap(), two.office().await.unwrap());
+    assert_eq!(one.installation_id().await.unwrap(), two.installation_id().await.unwrap());
 
     let ids = Ids::from_seed(7);
     let (concert, seats) = concert(&*one, i32::try_from(BUYERS).unwrap()).await;
@@ -47,7 +47,7 @@ async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
             for user in users {
                 assert_eq!(store.point(user).await.unwrap().unwrap().version, 2);
                 assert_eq!(store.history(user, Page { after: None, limit: 10 }).await.unwrap().len(), 2);
-                store.glance(RoomId::of_concert(concert)).await.unwrap().unwrap();
+                store.live_line(RoomId::of_concert(concert)).await.unwrap().unwrap();
             }
         }));
     }

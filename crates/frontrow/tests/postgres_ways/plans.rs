@@ -161,13 +161,13 @@ async fn read_everything(store: &dyn Store) {
     store.token(TokenId { room_id: house, position: Position(150_000) }).await.unwrap().unwrap();
     assert_eq!(store.live_tokens(user).await.unwrap().len(), 1);
     assert!(store.line(house).await.unwrap().unwrap().waiting.len() > 90_000);
-    assert!(store.glance(house).await.unwrap().unwrap().others.len() >= 800);
+    assert!(store.live_line(house).await.unwrap().unwrap().others.len() >= 800);
     store.concert(ConcertId::new(3_000)).await.unwrap().unwrap();
     assert_eq!(store.seats(ConcertId::new(3_000)).await.unwrap().len(), 50);
     store.changed_seats(ConcertId::new(3_000), START).await.unwrap();
     store.reservation(reservation).await.unwrap().unwrap();
     store.next_expiries(Time::MAX, 100).await.unwrap();
-    store.unused_positions(house, Position(1_000), Position(2_000)).await.unwrap();
+    store.unassigned_positions(house, Position(1_000), Position(2_000)).await.unwrap();
     store.payment(PaymentId::new(150_000)).await.unwrap().unwrap();
     assert_eq!(store.tickets(&[reservation, ReservationId::new(199_000)]).await.unwrap().len(), 2);
     assert_eq!(store.door_list(ConcertId::new(3_000), 10, 20).await.unwrap().len(), 20);
@@ -245,13 +245,14 @@ pub(crate) async fn sell(store: &dyn Store, ids: &Ids) {
         secret_hash[31] = u8::try_from(number).unwrap();
         let expires_at = START.plus(Span::from_secs(60));
         let session = Session { secret_hash, user_id, role: Role::Buyer, expires_at };
-        (Caller::Nobody, Command::OpenSession { session, epoch: 0 })
+        (Caller::Anonymous, Command::OpenSession { session, epoch: 0 })
     };
     ask(store, users.iter().enumerate().map(session).collect()).await;
     let waiting = join(store, RoomId::HOUSE, &users).await;
     let leave = |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::LeaveQueue { token: *token });
     ask(store, users.iter().zip(&waiting).map(leave).collect()).await;
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, asleep: Vec::new() };
+    let advance =
+        Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, unresponsive: Vec::new() };
     ask(store, vec![(Caller::System, advance)]).await;
     let tokens = activate(store, concert, &users).await;
     let wake = |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::WakeToken { token: *token });

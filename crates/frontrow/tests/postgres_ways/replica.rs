@@ -9,7 +9,7 @@ use frontrow_domain::{
     command::{Command, Request},
     id::{RoomId, UserId},
     money::Money,
-    rules::Rules,
+    policy::Policy,
     user::Caller,
 };
 use frontrow_storage::{
@@ -86,7 +86,7 @@ async fn a_copy_is_refused_as_the_primary() {
     drop(open(&Settings::new(&server.url("postgres")), &Clock::System).await);
     let replica = server.replica().await;
     let settings = Settings::new(&replica.url("postgres"));
-    let text = PostgresStore::open(&settings, Clock::System, Rules::default(), 1).await.unwrap_err().to_string();
+    let text = PostgresStore::open(&settings, Clock::System, Policy::default(), 1).await.unwrap_err().to_string();
     assert!(text.contains("does not allow writes"), "{text}");
 }
 

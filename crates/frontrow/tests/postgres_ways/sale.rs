@@ -7,8 +7,8 @@ use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
+    policy::Policy,
     queue::Fence,
-    rules::Rules,
     seat::NewSeat,
     user::{Caller, NewUser, Role},
 };
@@ -18,7 +18,7 @@ use frontrow_storage::{
 };
 
 pub(crate) async fn open(settings: &Settings, clock: &Clock) -> PostgresStore {
-    PostgresStore::open(settings, clock.clone(), Rules::default(), 1_000).await.unwrap()
+    PostgresStore::open(settings, clock.clone(), Policy::default(), 1_000).await.unwrap()
 }
 
 /// One batch of commands that all succeed.
@@ -79,7 +79,7 @@ pub(crate) async fn join(store: &dyn Store, room_id: RoomId, users: &[UserId]) -
 pub(crate) async fn activate(store: &dyn Store, concert: ConcertId, users: &[UserId]) -> Vec<TokenId> {
     let room_id = RoomId::of_concert(concert);
     let tokens = join(store, room_id, users).await;
-    let advance = Command::AdvanceRoom { room_id, fence: Fence(0), limit: 10_000, asleep: Vec::new() };
+    let advance = Command::AdvanceRoom { room_id, fence: Fence(0), limit: 10_000, unresponsive: Vec::new() };
     ask(store, vec![(Caller::System, advance)]).await;
     let activate =
         |(user, token): (&UserId, &TokenId)| (Caller::Buyer(*user), Command::ActivateToken { token: *token });

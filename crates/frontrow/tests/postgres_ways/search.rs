@@ -8,7 +8,7 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, NewConcert, Request},
     id::UserId,
-    rules::Rules,
+    policy::Policy,
     user::{Caller, NewUser, Role},
 };
 use frontrow_storage::{
@@ -73,8 +73,8 @@ async fn text_is_found_as_the_store_in_memory_finds_it() {
     let clock = Clock::manual(START);
     let database = Database::new().await;
     let settings = Settings { lanes: 1, readers: 1, ..Settings::new(&database.url()) };
-    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), 1).await.unwrap();
-    let oracle = MemoryStore::new(clock, Rules::default(), 1);
+    let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), 1).await.unwrap();
+    let oracle = MemoryStore::new(clock, Policy::default(), 1);
     for store in [&store as &dyn Store, &oracle] {
         let answers = store.transact(commands().into()).await.unwrap().answers;
         assert!(answers.iter().all(|answer| answer.decision.is_ok()), "{answers:?}");

@@ -9,12 +9,12 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome},
     id::{RoomId, UserId},
-    rules::Rules,
+    policy::Policy,
     user::Caller,
     world::Changes,
 };
 use frontrow_service::{
-    engine::{Engine, EngineLimits, Fault, Follower},
+    engine::{CommitObserver, Engine, EngineError, EngineLimits},
     metrics::Metrics,
 };
 use frontrow_storage::{
@@ -77,7 +77,7 @@ fn impatient(url: &str, statements: Statements) -> Settings {
 async fn assert_stalls_take_no_more_than_the_lanes(server: &Server, url: &str, statements: Statements) {
     let settings = impatient(url, statements);
     let clock = Clock::manual(START);
-    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap();
+    let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);
     let mut users = Vec::new();
     for _ in 0..6 {
@@ -132,7 +132,7 @@ struct Counting {
 }
 
 #[async_trait]
-impl Follower for Counting {
+impl CommitObserver for Counting {
     fn committed(&self, _: &Changes) {
         self.commits.fetch_add(1, Ordering::SeqCst);
     }
@@ -149,7 +149,7 @@ async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_en
     let server = Server::start().await;
     let settings = impatient(&server.url("postgres"), Statements::Named);
     let clock = Clock::manual(START);
-    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap();
+    let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);
     let user = office.register().await;
     let follower =
@@ -157,13 +157,13 @@ async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_en
     let limits = EngineLimits { queue_len: 8, batch_max: 8, lanes: 1 };
     let metrics = Arc::new(Metrics::new());
     let (engine, threads) =
-        Engine::start(&office.store, limits, metrics, &(Arc::clone(&follower) as Arc<dyn Follower>)).unwrap();
+        Engine::start(&office.store, limits, metrics, &(Arc::clone(&follower) as Arc<dyn CommitObserver>)).unwrap();
     let admin = server.client().await;
     wait_for_standbys(&admin, "nobody").await;
 
     let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
     let joined = engine.run(request(Caller::Buyer(user), join)).await;
-    assert_eq!(joined.unwrap_err(), Fault::OutcomeUnknown);
+    assert_eq!(joined.unwrap_err(), EngineError::OutcomeUnknown);
     let seen = async |count: usize| {
         let enough = async {
             while follower.seen.lock().unwrap().last() != Some(&count) {
@@ -217,7 +217,7 @@ async fn a_commit_whose_connection_broke_is_followed_until_the_server_has_ended_
     let cable = Cable::to(server.port()).await;
     let settings = Settings::new(&format!("postgres://postgres@127.0.0.1:{}/postgres", cable.port));
     let clock = Clock::manual(START);
-    let store = PostgresStore::open(&settings, clock.clone(), Rules::default(), HOUSE_MAX_ACTIVE).await.unwrap();
+    let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), HOUSE_MAX_ACTIVE).await.unwrap();
     let office = Fixture::new(clock, Arc::new(store), None);
     let user = office.register().await;
     let admin = server.client().await;

@@ -2,7 +2,7 @@
 
 use crate::servers::postgres::{Database, Server, programs, shared_url};
 use frontrow_clock::Clock;
-use frontrow_domain::{retention::Leftover, rules::Rules, time::Time};
+use frontrow_domain::{policy::Policy, retention::Leftover, time::Time};
 use frontrow_storage::{
     Store, StoreError, migrate,
     postgres::{self, PostgresStore, Settings, Statements},
@@ -159,7 +159,7 @@ async fn a_server_that_could_lose_an_acknowledged_sale_is_refused() {
     let mut server = Server::start().await;
     let open = async |server: &Server, database: &str| {
         let settings = Settings::new(&server.url(database));
-        PostgresStore::open(&settings, Clock::System, Rules::default(), 1).await
+        PostgresStore::open(&settings, Clock::System, Policy::default(), 1).await
     };
     let latin = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
     server.client().await.batch_execute(latin).await.unwrap();
@@ -184,8 +184,8 @@ async fn instances_that_open_a_new_database_at_once_share_one_office() {
         let settings = Settings::new(&database.url());
         opening.push(tokio::spawn(async move {
             let store =
-                PostgresStore::open(&settings, Clock::System, Rules::default(), house_max_active).await.unwrap();
-            (store.office().await.unwrap(), store.rooms().await.unwrap())
+                PostgresStore::open(&settings, Clock::System, Policy::default(), house_max_active).await.unwrap();
+            (store.installation_id().await.unwrap(), store.rooms().await.unwrap())
         }));
     }
     let mut seen = Vec::new();
@@ -201,9 +201,9 @@ async fn instances_that_open_a_new_database_at_once_share_one_office() {
 async fn instances_over_one_database_are_one_box_office_and_a_copy_of_it_is_another() {
     let database = Database::new().await;
     let office = async |url: String| {
-        let store = PostgresStore::open(&Settings::new(&url), Clock::System, Rules::default(), 1).await.unwrap();
-        let office = store.office().await.unwrap();
-        store.settle().await.unwrap();
+        let store = PostgresStore::open(&Settings::new(&url), Clock::System, Policy::default(), 1).await.unwrap();
+        let office = store.installation_id().await.unwrap();
+        store.shutdown().await.unwrap();
         office
     };
     let of_one = office(database.url()).await;
@@ -226,7 +226,7 @@ async fn a_server_that_is_frozen_is_given_up_and_found_again() {
         connect_timeout: Duration::from_millis(500),
         ..Settings::new(&server.url("postgres"))
     };
-    let store = PostgresStore::open(&settings, Clock::System, Rules::default(), 1).await.unwrap();
+    let store = PostgresStore::open(&settings, Clock::System, Policy::default(), 1).await.unwrap();
     // Each of those that follow finds a connection that worked a moment ago.
     let (one, two, three) = tokio::join!(store.check_writable(), store.check_writable(), store.check_writable());
     one.and(two).and(three).unwrap();

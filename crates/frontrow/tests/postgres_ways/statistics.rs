@@ -156,7 +156,7 @@ fn house(position: i64) -> TokenId {
 
 /// The turns at the head are claimed, and some of those leave again. Reads that are asked often.
 async fn claim(store: &dyn Store, first: i64) {
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 20, asleep: Vec::new() };
+    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() };
     ask(store, vec![(Caller::System, advance)]).await;
     let mut offered = Vec::new();
     for position in first.. {
@@ -179,7 +179,8 @@ async fn claim(store: &dyn Store, first: i64) {
     assert_eq!(store.live_tokens(behind.user_id).await.unwrap(), [behind]);
     let page = Page { after: Some(Position(first + 1_000)), limit: 100 };
     assert_eq!(store.waiting_tokens(RoomId::HOUSE, page).await.unwrap().len(), 100);
-    let unused = store.unused_positions(RoomId::HOUSE, Position(first + 1_000), Position(first + 1_100)).await.unwrap();
+    let unused =
+        store.unassigned_positions(RoomId::HOUSE, Position(first + 1_000), Position(first + 1_100)).await.unwrap();
     assert_eq!(unused, []);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::servers::{port::Port, redis::RedisServer};
 use frontrow_clock::{Clock, Ids};
-use frontrow_domain::rules::Rules;
+use frontrow_domain::policy::Policy;
 use frontrow_line::{
     Queue, QueueError,
     redis::{RedisQueue, Settings},
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 async fn start(settings: Settings) -> Result<Arc<RedisQueue>, QueueError> {
     let clock = Clock::System;
-    let store = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 10));
+    let store = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 10));
     let ids = Ids::from_os();
     let (office, instance) = (ids.uuid(clock.now()), ids.uuid(clock.now()));
     let (notices, _) = tokio::sync::mpsc::channel(1);

@@ -5,8 +5,8 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Request},
     id::{Position, RoomId, TokenId, UserId},
+    policy::Policy,
     queue::{Fence, TokenStatus},
-    rules::Rules,
     time::Span,
     user::Caller,
     world::Changes,
@@ -58,11 +58,11 @@ impl Office {
     pub(crate) async fn open_with(mut settings: Settings, count: usize, max_active: i64) -> Self {
         let clock = Clock::System;
         // Claims and idle times are long: what a test does not do does not happen.
-        let rules =
-            Rules { claim_window: Span::from_secs(600), idle_limit: Span::from_secs(3_600), ..Rules::default() };
-        let store = Arc::new(MemoryStore::new(clock.clone(), rules, max_active));
+        let policy =
+            Policy { claim_window: Span::from_secs(600), idle_limit: Span::from_secs(3_600), ..Policy::default() };
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy, max_active));
         let ids = Ids::from_os();
-        settings.settles_in = Duration::ZERO;
+        settings.warm_up = Duration::ZERO;
         let id = ids.uuid(clock.now());
         let instances = Vec::new();
         let mut office = Self { store, clock, instances, settings, id, ids, chance: 42, users: 0 };
@@ -79,7 +79,7 @@ impl Office {
         let instance = self.ids.uuid(self.clock.now());
         let queue = RedisQueue::start(self.settings.clone(), store, self.id, instance, self.clock.clone(), sender);
         let queue = queue.await.unwrap();
-        queue.lay(self.store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
+        queue.rebuild(self.store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
         self.instances.push(Instance { queue, notices: Mutex::new(receiver) });
     }
 
@@ -117,7 +117,7 @@ impl Office {
     }
 
     pub(crate) fn advance() -> (Caller, Command) {
-        (Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, asleep: Vec::new() })
+        (Caller::System, Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() })
     }
 
     fn pick(&mut self, below: usize) -> usize {
@@ -159,7 +159,7 @@ impl Office {
     /// How an instance's view differs from the rows.
     pub(crate) async fn difference(&self, instance: usize) -> Option<String> {
         let line = self.store.line(HOUSE).await.unwrap().unwrap();
-        let (view, rows) = (self.view(instance), RoomView::laid(&line));
+        let (view, rows) = (self.view(instance), RoomView::from_rows(&line));
         let numbers =
             |view: &RoomView| (view.cursor(), view.tail(), view.active(), view.offered(), view.total_waiting());
         if numbers(&view) != numbers(&rows) {

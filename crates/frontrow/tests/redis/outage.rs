@@ -51,7 +51,7 @@ async fn goes_on(office: &mut Office) {
     for instance in 0..2 {
         until("the views to go on", || office.view(instance).cursor() == cursor).await;
         let queue = &office.instances[instance].queue;
-        assert!(queue.asleep(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "nobody is put aside");
+        assert!(queue.unresponsive(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "nobody is put aside");
         let from = Instant::now();
         while queue.lead(&[(HOUSE, Fence(0))], Span::from_secs(2)).await[0] == Leadership::Follower {
             assert!(from.elapsed() < PATIENCE, "somebody must move the line");
@@ -130,7 +130,7 @@ async fn a_redis_that_is_full_counts_as_away_until_it_takes_writes_again() {
     for instance in &office.instances {
         let why = instance.queue.check().unwrap_err();
         assert!(why.0.contains("OOM"), "{why}");
-        assert!(instance.queue.vitals().unwrap().away.is_some());
+        assert!(instance.queue.peer_status().unwrap().away.is_some());
     }
     goes_on(&mut office).await;
     // In line, so that no glance shows that they have left.
@@ -220,7 +220,7 @@ async fn the_tokens_of_those_who_wait_are_laid_in_a_redis_that_was_emptied() {
     office.agree().await;
     let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
     // Whatever was on its way to Redis is there before it is emptied.
-    office.instances[0].queue.settle().await;
+    office.instances[0].queue.shutdown().await;
     server.flush();
     for position in [waiting[0], waiting[waiting.len() / 2], waiting[waiting.len() - 1]] {
         let row = office.store.token(at(position.0)).await.unwrap();

@@ -148,7 +148,7 @@ async fn a_change_of_a_quiet_room_that_nobody_told_of_is_found_once_it_is_doubte
     let office = Office::open(vec![server.url()], 1, 10).await;
     let change = RoomChange { max_active: Some(7), ..RoomChange::default() };
     office.commit_untold(vec![(Caller::System, Command::SetRoom { room_id: HOUSE, change })]).await;
-    office.instances[0].queue.doubt_rooms(vec![HOUSE]);
+    office.instances[0].queue.request_refresh(vec![HOUSE]);
     until("the room to be looked at", || office.view(0).room().max_active == 7).await;
 }
 
@@ -161,7 +161,7 @@ async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_row
     let leave = Command::LeaveQueue { token: at(30) };
     office.commit_untold(vec![(buyer(30), leave)]).await;
     let line = office.store.line(HOUSE).await.unwrap().unwrap();
-    office.instances[0].queue.lay(line).await.unwrap();
+    office.instances[0].queue.rebuild(line).await.unwrap();
     assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Waiting, "nobody told of it");
     office.instances[0].queue.announce_gap();
     office.agree().await;

@@ -8,7 +8,7 @@ use frontrow_domain::{
     id::{ConcertId, Position, RoomId, TokenId},
     model::Model,
     money::Money,
-    rules::Rules,
+    policy::Policy,
     time::{Span, Time},
     user::Caller,
 };
@@ -17,8 +17,8 @@ use frontrow_line::{
     memory::MemoryQueue,
     redis::{
         RedisQueue, Settings,
-        heard::{Heartbeats, Near},
-        link::Link,
+        client::RedisClient,
+        heartbeats::{Heartbeats, Near},
     },
 };
 use frontrow_storage::{Line, Store, memory::MemoryStore};
@@ -30,38 +30,40 @@ const SILENCE: Span = Span::from_secs(60);
 struct Instance {
     queue: MemoryQueue,
     heartbeats: Heartbeats,
-    link: Link,
+    link: RedisClient,
 }
 
 impl Instance {
     /// One with a line of this many, who all count as heard of at the start.
-    async fn start(link: Link, waiting: i64) -> Self {
+    async fn start(link: RedisClient, waiting: i64) -> Self {
         let queue = MemoryQueue::new();
         let laid = Line {
             room: Model::new(0, START).rooms[&HOUSE].clone(),
             highest: Position(waiting),
             waiting: (1..=waiting).map(Position).collect(),
-            unsettled: Vec::new(),
+            in_flight: Vec::new(),
             others: Vec::new(),
             now: START,
         };
-        queue.lay(laid).await.unwrap();
+        queue.rebuild(laid).await.unwrap();
         Self { queue, heartbeats: Heartbeats::new(keys(), SILENCE, Duration::ZERO), link }
     }
 
     fn poll(&self, position: i64, now: Time) {
-        self.queue.heard_of(at(position), now);
+        self.queue.record_heartbeat(at(position), now);
         self.heartbeats.note(at(position));
     }
 
     async fn exchange(&self, now: Time) -> redis::RedisResult<()> {
         let view = self.queue.view(HOUSE).unwrap();
         let near = Near::of(HOUSE, &view);
-        self.heartbeats.exchange(&self.link.way(), near, now, |token, at| self.queue.heard_of(token, at)).await
+        self.heartbeats
+            .exchange(&self.link.handle(), near, now, |token, at| self.queue.record_heartbeat(token, at))
+            .await
     }
 
-    fn asleep(&self, now: Time) -> Vec<i64> {
-        self.queue.asleep(HOUSE, 500, now.minus(SILENCE)).iter().map(|position| position.0).collect()
+    fn unresponsive(&self, now: Time) -> Vec<i64> {
+        self.queue.unresponsive(HOUSE, 500, now.minus(SILENCE)).iter().map(|position| position.0).collect()
     }
 }
 
@@ -87,14 +89,14 @@ async fn who_polls_at_another_instance_is_awake_and_the_silent_are_not() {
         others[1].poll(position, now);
     }
     leader.poll(1, now);
-    assert_eq!(leader.asleep(now).len(), 19, "it has heard of one itself");
+    assert_eq!(leader.unresponsive(now).len(), 19, "it has heard of one itself");
     for instance in others.iter().chain([&leader]) {
         instance.exchange(now).await.unwrap();
     }
     let silent: Vec<_> = (1..=20).filter(|position| ![1, 2, 3, 9, 17].contains(position)).collect();
-    assert_eq!(leader.asleep(now), silent);
-    assert_eq!(leader.asleep(after(159)), silent);
-    assert_eq!(leader.asleep(after(166)).len(), 20, "who was heard of once is not awake for ever");
+    assert_eq!(leader.unresponsive(now), silent);
+    assert_eq!(leader.unresponsive(after(159)), silent);
+    assert_eq!(leader.unresponsive(after(166)).len(), 20, "who was heard of once is not awake for ever");
 }
 
 /// The same through the whole queues of two instances, by themselves.
@@ -102,7 +104,7 @@ async fn who_polls_at_another_instance_is_awake_and_the_silent_are_not() {
 async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
     let server = RedisServer::start();
     let clock = Clock::manual(START);
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 0));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 0));
     for number in 1..=20 {
         let command = Command::IssueToken { room_id: HOUSE, concert_id: None };
         let request = Request { caller: Caller::Buyer(user(number)), command, idempotency: None };
@@ -110,7 +112,7 @@ async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
     }
     let mut settings = Settings::new(vec![server.url()]);
     settings.silence = SILENCE;
-    settings.settles_in = Duration::from_millis(100);
+    settings.warm_up = Duration::from_millis(100);
     let start = |number| queue_over(&store, &settings, &clock, number);
     let (leader, other) = (start(1).await, start(2).await);
     clock.advance(Span::from_secs(100));
@@ -119,10 +121,10 @@ async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
     let silent: Vec<_> = (1..=20).map(Position).filter(|position| !polls.contains(&position.0)).collect();
     until("the leader to know who is silent", async || {
         for position in polls {
-            other.heard_of(at(position), now);
+            other.record_heartbeat(at(position), now);
         }
-        let asleep = leader.asleep(HOUSE, 100, now.minus(SILENCE));
-        (asleep == silent).then_some(())
+        let unresponsive = leader.unresponsive(HOUSE, 100, now.minus(SILENCE));
+        (unresponsive == silent).then_some(())
     })
     .await;
 }
@@ -138,25 +140,25 @@ async fn what_was_heard_while_a_line_rested_is_told_and_known_though_the_instanc
     };
     for instance in [&leader, &other] {
         instance.exchange(after(1)).await.unwrap();
-        assert!(instance.heartbeats.can_tell(HOUSE));
+        assert!(instance.heartbeats.can_judge(HOUSE));
         rest(instance);
-        assert!(!instance.heartbeats.can_tell(HOUSE));
+        assert!(!instance.heartbeats.can_judge(HOUSE));
     }
     let calls = pair.calls("mget");
     other.poll(5, after(100));
     leader.poll(6, after(100));
     rest(&other);
-    other.heartbeats.tell(&other.link.way(), HOUSE, after(110)).await.unwrap();
+    other.heartbeats.publish(&other.link.handle(), HOUSE, after(110)).await.unwrap();
     let told = pair.calls("set");
-    other.heartbeats.tell(&other.link.way(), HOUSE, after(120)).await.unwrap();
+    other.heartbeats.publish(&other.link.handle(), HOUSE, after(120)).await.unwrap();
     assert_eq!((pair.calls("mget"), pair.calls("set")), (calls, told), "no call asks, and nothing new costs none");
     drop(other);
     rest(&leader);
     // The sale goes on.
-    assert!(!leader.heartbeats.can_tell(HOUSE), "it has not heard what the others know");
+    assert!(!leader.heartbeats.can_judge(HOUSE), "it has not heard what the others know");
     leader.exchange(after(130)).await.unwrap();
     let silent: Vec<_> = (1..=20).filter(|position| ![5, 6].contains(position)).collect();
-    assert_eq!((leader.heartbeats.can_tell(HOUSE), leader.asleep(after(130))), (true, silent));
+    assert_eq!((leader.heartbeats.can_judge(HOUSE), leader.unresponsive(after(130))), (true, silent));
 }
 
 /// A room of its own for a sale that is postponed, in whose line two wait.
@@ -211,17 +213,17 @@ async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisQueu
 async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
     let pair = Pair::start().await;
     let clock = Clock::manual(START);
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 0));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 0));
     let room_id = resting_line(&store).await;
     let mut settings = Settings::new(vec![pair.server.url()]);
-    settings.tells_at_rest_every = Duration::ZERO;
+    settings.publishes_at_rest_every = Duration::ZERO;
     let queue = queue_over(&store, &settings, &clock, 1).await;
-    queue.lay_missing(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
+    queue.load_missing_room(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
     assert_eq!(queue.busy_rooms(), [room_id]);
     let asked = pair.calls("mget");
     let second = TokenId { room_id, position: Position(2) };
     let bits = until("what was heard to be told", async || {
-        queue.heard_of(second, clock.now());
+        queue.record_heartbeat(second, clock.now());
         let told: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
         let key = told.first()?;
         Some(pair.server.ask::<Vec<u8>>(&["GET", key]))
@@ -234,37 +236,38 @@ async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
 async fn tokens_that_polled_elsewhere_in_a_line_at_rest_are_not_called_silent_though_redis_lost_their_signs() {
     let pair = Pair::start().await;
     let clock = Clock::manual(START);
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 0));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 0));
     let room_id = resting_line(&store).await;
     let mut settings = Settings::new(vec![pair.server.url()]);
     settings.silence = SILENCE;
-    settings.settles_in = Duration::ZERO;
-    settings.tells_at_rest_every = Duration::ZERO;
+    settings.warm_up = Duration::ZERO;
+    settings.publishes_at_rest_every = Duration::ZERO;
     let (leader, other) =
         (queue_over(&store, &settings, &clock, 1).await, queue_over(&store, &settings, &clock, 2).await);
     for queue in [&leader, &other] {
-        queue.lay_missing(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
+        queue.load_missing_room(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
     }
     clock.advance(Span::from_secs(100));
     until("the signs to be told", async || {
         for position in [1, 2] {
-            other.heard_of(TokenId { room_id, position: Position(position) }, clock.now());
+            other.record_heartbeat(TokenId { room_id, position: Position(position) }, clock.now());
         }
         let told: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
         (!told.is_empty()).then_some(())
     })
     .await;
-    let lays = leader.vitals().unwrap().lays;
+    let rebuilds = leader.peer_status().unwrap().rebuilds;
     pair.server.flush();
-    until("the line to be read again", async || (leader.vitals().unwrap().lays > lays).then_some(())).await;
+    until("the line to be read again", async || (leader.peer_status().unwrap().rebuilds > rebuilds).then_some(()))
+        .await;
     go_on(&store, room_id, &[&leader, &other]).await;
     let asked = pair.calls("mget");
     until("some exchanges", async || (pair.calls("mget") >= asked + 4).then_some(())).await;
-    assert_eq!(leader.asleep(room_id, 100, clock.now().minus(SILENCE)), []);
+    assert_eq!(leader.unresponsive(room_id, 100, clock.now().minus(SILENCE)), []);
     until("the signs to be old", async || {
         clock.advance(Span::from_secs(5));
-        let asleep = leader.asleep(room_id, 100, clock.now().minus(SILENCE));
-        (asleep == [Position(1), Position(2)]).then_some(())
+        let unresponsive = leader.unresponsive(room_id, 100, clock.now().minus(SILENCE));
+        (unresponsive == [Position(1), Position(2)]).then_some(())
     })
     .await;
 }
@@ -282,8 +285,8 @@ async fn who_takes_over_knows_who_was_heard_of_before_it_came() {
     first.exchange(after(130)).await.unwrap();
     let late = Instance::start(pair.other, 40_000).await;
     late.exchange(after(140)).await.unwrap();
-    assert_eq!(late.asleep(after(140)), [0_i64; 0]);
-    assert_eq!(late.asleep(after(166))[..7], [1, 2, 3, 4, 5, 6, 8]);
+    assert_eq!(late.unresponsive(after(140)), [0_i64; 0]);
+    assert_eq!(late.unresponsive(after(166))[..7], [1, 2, 3, 4, 5, 6, 8]);
     // All of it goes by itself.
     let kept: Vec<String> = pair.server.ask(&["KEYS", "*heard*"]);
     assert_eq!(kept.len(), 4, "three chunks in one window, one in another: {kept:?}");
@@ -309,15 +312,15 @@ async fn who_polls_at_an_instance_whose_clock_is_behind_is_awake() {
             late.exchange(other_now).await.unwrap();
             timely.exchange(now).await.unwrap();
             leader.exchange(now).await.unwrap();
-            let asleep = leader.asleep(now);
-            if second >= 310 && !asleep.contains(&5) {
+            let unresponsive = leader.unresponsive(now);
+            if second >= 310 && !unresponsive.contains(&5) {
                 heard_from.get_or_insert(second);
             }
-            assert_eq!(asleep.contains(&6), !(310..376).contains(&second), "{behind}: {second}");
+            assert_eq!(unresponsive.contains(&6), !(310..376).contains(&second), "{behind}: {second}");
         }
         // The beats of a few exchanges later it is known, and it is not for ever.
         assert!(heard_from.is_some_and(|from| from <= 330), "{behind}: {heard_from:?}");
-        assert!(leader.asleep(after(400)).contains(&5), "{behind}");
+        assert!(leader.unresponsive(after(400)).contains(&5), "{behind}");
     }
 }
 
@@ -348,7 +351,7 @@ async fn what_could_not_be_told_is_told_later_and_meanwhile_nobody_is_called_sil
     let other = Instance::start(pair.other, 20).await;
     leader.exchange(after(1)).await.unwrap();
     other.exchange(after(1)).await.unwrap();
-    assert!(leader.heartbeats.can_tell(HOUSE));
+    assert!(leader.heartbeats.can_judge(HOUSE));
     other.poll(5, after(100));
     pair.server.kill();
     until("both to know", async || {
@@ -356,15 +359,15 @@ async fn what_could_not_be_told_is_told_later_and_meanwhile_nobody_is_called_sil
         failed.then_some(())
     })
     .await;
-    assert!(!leader.heartbeats.can_tell(HOUSE));
+    assert!(!leader.heartbeats.can_judge(HOUSE));
     pair.server.restart_empty();
     until("both to be back", async || {
         let done = other.exchange(after(101)).await.is_ok() && leader.exchange(after(101)).await.is_ok();
         done.then_some(())
     })
     .await;
-    assert!(!leader.asleep(after(101)).contains(&5));
-    assert!(leader.heartbeats.can_tell(HOUSE));
+    assert!(!leader.unresponsive(after(101)).contains(&5));
+    assert!(leader.heartbeats.can_judge(HOUSE));
 }
 
 #[tokio::test]
@@ -372,16 +375,16 @@ async fn nobody_is_called_silent_before_the_others_had_time_to_tell() {
     let pair = Pair::start().await;
     let heartbeats = Heartbeats::new(keys(), SILENCE, Duration::from_millis(300));
     let near = Near { room: HOUSE, cursor: Position(0), tail: Position(9), returned: &[] };
-    assert!(!heartbeats.can_tell(HOUSE));
-    heartbeats.exchange(&pair.one.way(), near, START, |_, _| ()).await.unwrap();
-    assert!(!heartbeats.can_tell(HOUSE));
+    assert!(!heartbeats.can_judge(HOUSE));
+    heartbeats.exchange(&pair.one.handle(), near, START, |_, _| ()).await.unwrap();
+    assert!(!heartbeats.can_judge(HOUSE));
     until("the others to have had time", async || {
-        heartbeats.exchange(&pair.one.way(), near, START, |_, _| ()).await.unwrap();
-        heartbeats.can_tell(HOUSE).then_some(())
+        heartbeats.exchange(&pair.one.handle(), near, START, |_, _| ()).await.unwrap();
+        heartbeats.can_judge(HOUSE).then_some(())
     })
     .await;
     heartbeats.forget();
-    assert!(!heartbeats.can_tell(HOUSE));
+    assert!(!heartbeats.can_judge(HOUSE));
 }
 
 #[tokio::test]
@@ -391,13 +394,13 @@ async fn who_waits_behind_the_cursor_is_told_of_too() {
     let returned = [Position(3), Position(40_000)];
     let (one, other) =
         (Heartbeats::new(keys(), SILENCE, Duration::ZERO), Heartbeats::new(keys(), SILENCE, Duration::ZERO));
-    one.exchange(&pair.one.way(), near(&returned), START, |_, _| ()).await.unwrap();
+    one.exchange(&pair.one.handle(), near(&returned), START, |_, _| ()).await.unwrap();
     for position in [3, 40_000, 90_000, 500_001, 599_999] {
         one.note(at(position));
     }
-    one.exchange(&pair.one.way(), near(&returned), START, |_, _| ()).await.unwrap();
+    one.exchange(&pair.one.handle(), near(&returned), START, |_, _| ()).await.unwrap();
     let mut heard = Vec::new();
-    other.exchange(&pair.other.way(), near(&returned), START, |token, _| heard.push(token)).await.unwrap();
+    other.exchange(&pair.other.handle(), near(&returned), START, |token, _| heard.push(token)).await.unwrap();
     heard.sort_unstable();
     assert_eq!(heard, [3, 40_000, 500_001, 599_999].map(at));
 }

@@ -25,7 +25,7 @@ fn due(deadlines: impl IntoIterator<Item = (i64, i64)>) -> HoldChanges {
 #[tokio::test]
 async fn holds_are_due_in_order_when_their_time_has_come() {
     let pair = Pair::start().await;
-    let (mut one, mut other, keys) = (pair.one.way(), pair.other.way(), keys());
+    let (mut one, mut other, keys) = (pair.one.handle(), pair.other.handle(), keys());
     holds::publish(&mut one, &keys, &due([(30, 3), (10, 1), (20, 2), (40, 4)])).await.unwrap();
     assert_eq!(holds::take_due(&mut other, &keys, after(9), 10).await.unwrap(), []);
     assert_eq!(holds::take_due(&mut other, &keys, after(30), 2).await.unwrap(), ids([1, 2]));
@@ -39,7 +39,7 @@ async fn holds_are_due_in_order_when_their_time_has_come() {
 #[tokio::test]
 async fn a_hold_that_was_paid_or_cancelled_is_never_due() {
     let pair = Pair::start().await;
-    let (mut one, keys) = (pair.one.way(), keys());
+    let (mut one, keys) = (pair.one.handle(), keys());
     let row = |id, status| Reservation {
         reservation_id: ReservationId::new(id),
         user_id: user(1),
@@ -54,12 +54,12 @@ async fn a_hold_that_was_paid_or_cancelled_is_never_due() {
         closed_at: None,
     };
     let mut held = HoldChanges::default();
-    (1..=5).for_each(|id| held.follow(&row(id, ReservationStatus::Pending)));
+    (1..=5).for_each(|id| held.apply(&row(id, ReservationStatus::Pending)));
     holds::publish(&mut one, &keys, &held).await.unwrap();
     let mut ended = HoldChanges::default();
-    ended.follow(&row(1, ReservationStatus::Confirmed));
-    ended.follow(&row(3, ReservationStatus::Cancelled));
-    ended.follow(&row(4, ReservationStatus::Expired));
+    ended.apply(&row(1, ReservationStatus::Confirmed));
+    ended.apply(&row(3, ReservationStatus::Cancelled));
+    ended.apply(&row(4, ReservationStatus::Expired));
     holds::publish(&mut one, &keys, &ended).await.unwrap();
     assert_eq!(holds::take_due(&mut one, &keys, after(10), 10).await.unwrap(), ids([2, 5]));
 }
@@ -68,7 +68,7 @@ async fn a_hold_that_was_paid_or_cancelled_is_never_due() {
 async fn of_many_takers_each_due_hold_goes_to_one() {
     let pair = Pair::start().await;
     let all = 5_000;
-    holds::publish(&mut pair.one.way(), &keys(), &due((1..=all).map(|id| (id, id)))).await.unwrap();
+    holds::publish(&mut pair.one.handle(), &keys(), &due((1..=all).map(|id| (id, id)))).await.unwrap();
     let mut takers = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let way = link(vec![pair.server.url()]).await;
@@ -76,7 +76,7 @@ async fn of_many_takers_each_due_hold_goes_to_one() {
             let mut taken = Vec::new();
             // Were they handed out again and again, this would not end by itself.
             while taken.len() <= 5_000 {
-                let more = holds::take_due(&mut way.way(), &keys(), after(5_000), 37).await.unwrap();
+                let more = holds::take_due(&mut way.handle(), &keys(), after(5_000), 37).await.unwrap();
                 if more.is_empty() {
                     break;
                 }
@@ -94,7 +94,7 @@ async fn of_many_takers_each_due_hold_goes_to_one() {
 #[tokio::test]
 async fn a_large_take_and_a_server_that_lost_its_scripts_are_no_trouble() {
     let pair = Pair::start().await;
-    let (mut one, keys) = (pair.one.way(), keys());
+    let (mut one, keys) = (pair.one.handle(), keys());
     holds::publish(&mut one, &keys, &due((1..=9_000).map(|id| (1, id)))).await.unwrap();
     assert_eq!(holds::take_due(&mut one, &keys, after(1), 1).await.unwrap().len(), 1);
     let _: String = pair.server.ask(&["SCRIPT", "FLUSH"]);

@@ -5,8 +5,8 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{Position, TokenId},
+    policy::Policy,
     queue::{Fence, Token, TokenStatus},
-    rules::Rules,
     time::Span,
     user::Caller,
 };
@@ -33,7 +33,7 @@ struct Office {
 
 impl Office {
     fn open() -> Arc<Self> {
-        let store = MemoryStore::new(Clock::manual(START), Rules::default(), MAX_ACTIVE);
+        let store = MemoryStore::new(Clock::manual(START), Policy::default(), MAX_ACTIVE);
         Arc::new(Self { store, journal: Mutex::default(), superseded: AtomicU32::new(0) })
     }
 
@@ -53,7 +53,7 @@ impl Office {
     }
 
     async fn advance(&self, fence: Fence) -> Outcome {
-        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 3, asleep: Vec::new() };
+        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 3, unresponsive: Vec::new() };
         self.run(Caller::System, advance).await.unwrap()
     }
 
@@ -66,7 +66,7 @@ impl Office {
     }
 }
 
-async fn lead(leases: &Leases, way: &frontrow_line::redis::link::Way, office: &Office, term: Span) -> Fence {
+async fn lead(leases: &Leases, way: &frontrow_line::redis::client::RedisHandle, office: &Office, term: Span) -> Fence {
     until("the line to be led", async || match leases.lead(way, HOUSE, office.fence().await, term).await.unwrap() {
         Leadership::Leader(fence) => Some(fence),
         Leadership::Follower => None,
@@ -81,13 +81,13 @@ async fn a_leader_that_was_paused_cannot_move_the_line_any_more() {
     office.join(30).await;
     let (one, other) = (Leases::new(keys(), instance(1)), Leases::new(keys(), instance(2)));
 
-    let paused = lead(&one, &pair.one.way(), &office, Span::from_millis(50)).await;
+    let paused = lead(&one, &pair.one.handle(), &office, Span::from_millis(50)).await;
     assert!(matches!(office.advance(paused).await, Outcome::Advanced { offered: 3, .. }));
     // The first holds its breath here; its term ends, and the second takes over.
-    let next = lead(&other, &pair.other.way(), &office, Span::from_secs(60)).await;
+    let next = lead(&other, &pair.other.handle(), &office, Span::from_secs(60)).await;
     assert!(matches!(office.advance(next).await, Outcome::Advanced { offered: 3, .. }));
     assert_eq!(office.advance(paused).await, Outcome::Superseded { fence: next.0 });
-    let stands = one.lead(&pair.one.way(), HOUSE, office.fence().await, Span::from_secs(60)).await.unwrap();
+    let stands = one.lead(&pair.one.handle(), HOUSE, office.fence().await, Span::from_secs(60)).await.unwrap();
     assert_eq!(stands, Leadership::Follower);
 }
 
@@ -98,7 +98,7 @@ async fn two_that_believe_to_lead_offer_no_turn_twice_and_keep_the_cap() {
     let users = 120;
     office.join(users).await;
     let mut leaders = tokio::task::JoinSet::new();
-    for (number, way) in [(1, pair.one.way()), (2, pair.other.way())] {
+    for (number, way) in [(1, pair.one.handle()), (2, pair.other.handle())] {
         let office = Arc::clone(&office);
         leaders.spawn(async move {
             let leases = Leases::new(keys(), instance(number));

@@ -19,7 +19,7 @@ fn leases(number: u128) -> Leases {
 async fn one_of_two_leads_until_it_gives_up() {
     let pair = Pair::start().await;
     let (one, other) = (leases(1), leases(2));
-    let (way, other_way) = (pair.one.way(), pair.other.way());
+    let (way, other_way) = (pair.one.handle(), pair.other.handle());
     assert_eq!(one.lead(&way, HOUSE, NONE, LONG).await.unwrap(), leader(1));
     assert_eq!(other.lead(&other_way, HOUSE, NONE, LONG).await.unwrap(), Leadership::Follower);
     assert_eq!(other.lead(&other_way, RoomId::new(5), NONE, LONG).await.unwrap(), leader(1), "rooms are apart");
@@ -35,7 +35,7 @@ async fn one_of_two_leads_until_it_gives_up() {
 #[tokio::test]
 async fn who_gives_up_takes_nothing_from_who_took_over() {
     let pair = Pair::start().await;
-    let (one, other, way) = (leases(1), leases(2), pair.one.way());
+    let (one, other, way) = (leases(1), leases(2), pair.one.handle());
     assert_eq!(one.lead(&way, HOUSE, NONE, LONG).await.unwrap(), leader(1));
     // Its lease is lost, and it does not know.
     let _: i64 = pair.server.ask(&["DEL", &keys().room(HOUSE, "leader")]);
@@ -50,7 +50,7 @@ async fn of_many_that_ask_at_once_one_leads() {
     for room in (1..=50).map(RoomId::new) {
         let mut asking = tokio::task::JoinSet::new();
         for number in 1..=8 {
-            let way = if number % 2 == 0 { pair.one.way() } else { pair.other.way() };
+            let way = if number % 2 == 0 { pair.one.handle() } else { pair.other.handle() };
             asking.spawn(async move { leases(number).lead(&way, room, NONE, LONG).await.unwrap() });
         }
         let leaders = asking.join_all().await.into_iter().filter(|stands| *stands != Leadership::Follower).count();
@@ -62,8 +62,8 @@ async fn of_many_that_ask_at_once_one_leads() {
 async fn another_takes_over_when_the_leader_is_gone() {
     let pair = Pair::start().await;
     let (one, other, term) = (leases(1), leases(2), Span::from_secs(2));
-    assert_eq!(one.lead(&pair.one.way(), HOUSE, NONE, term).await.unwrap(), leader(1));
-    let way = pair.other.way();
+    assert_eq!(one.lead(&pair.one.handle(), HOUSE, NONE, term).await.unwrap(), leader(1));
+    let way = pair.other.handle();
     let from = std::time::Instant::now();
     let next = until("the other to lead", async || {
         let stands = other.lead(&way, HOUSE, NONE, term).await.unwrap();
@@ -71,14 +71,14 @@ async fn another_takes_over_when_the_leader_is_gone() {
     });
     assert_eq!(next.await, leader(2));
     eprintln!("took over after {:?}", from.elapsed());
-    assert_eq!(one.lead(&pair.one.way(), HOUSE, NONE, term).await.unwrap(), Leadership::Follower);
+    assert_eq!(one.lead(&pair.one.handle(), HOUSE, NONE, term).await.unwrap(), Leadership::Follower);
 }
 
 #[tokio::test]
 async fn a_leader_that_asks_in_time_leads_on_under_its_number() {
     let pair = Pair::start().await;
     let (one, other, term) = (leases(1), leases(2), Span::from_millis(400));
-    let (way, other_way) = (pair.one.way(), pair.other.way());
+    let (way, other_way) = (pair.one.handle(), pair.other.handle());
     assert_eq!(one.lead(&way, HOUSE, NONE, term).await.unwrap(), leader(1));
     let renewals = pair.calls("pexpire");
     until("three renewals", async || {
@@ -93,7 +93,7 @@ async fn a_leader_that_asks_in_time_leads_on_under_its_number() {
 #[tokio::test]
 async fn numbers_rise_above_what_the_row_has_and_what_redis_has_forgotten() {
     let pair = Pair::start().await;
-    let (one, way) = (leases(1), pair.one.way());
+    let (one, way) = (leases(1), pair.one.handle());
     assert_eq!(one.lead(&way, HOUSE, Fence(7), LONG).await.unwrap(), leader(8));
     assert_eq!(one.lead(&way, HOUSE, Fence(8), LONG).await.unwrap(), leader(8));
     assert_eq!(one.lead(&way, HOUSE, Fence(11), LONG).await.unwrap(), leader(12), "another one has led since");
@@ -112,9 +112,9 @@ async fn many_lines_are_asked_for_in_one_call() {
     let pair = Pair::start().await;
     let (one, other) = (leases(1), leases(2));
     let rooms: Vec<_> = (0..200).map(|room| (RoomId::new(room), Fence(room))).collect();
-    assert_eq!(other.lead(&pair.other.way(), RoomId::new(7), NONE, LONG).await.unwrap(), leader(1));
+    assert_eq!(other.lead(&pair.other.handle(), RoomId::new(7), NONE, LONG).await.unwrap(), leader(1));
     let calls = pair.calls("evalsha") + pair.calls("eval");
-    one.ask_for(&pair.one.way(), &rooms, LONG).await.unwrap();
+    one.ask_for(&pair.one.handle(), &rooms, LONG).await.unwrap();
     assert_eq!(pair.calls("evalsha") + pair.calls("eval"), calls + 1);
     for (room, fence) in &rooms {
         let expected = if room.get() == 7 { Leadership::Follower } else { leader(fence.0 + 1) };
@@ -122,14 +122,14 @@ async fn many_lines_are_asked_for_in_one_call() {
     }
     // Of a line in which nothing lives any more no lease is renewed; those that are led to the end are given up at once.
     one.keep_only(&[]);
-    one.release(&pair.one.way()).await.unwrap();
+    one.release(&pair.one.handle()).await.unwrap();
     assert_eq!(pair.server.ask::<Vec<String>>(&["KEYS", "*leader"]).len(), 1, "the other's");
 }
 
 #[tokio::test]
 async fn what_is_known_costs_no_call() {
     let pair = Pair::start().await;
-    let (one, way) = (leases(1), pair.one.way());
+    let (one, way) = (leases(1), pair.one.handle());
     let rooms: Vec<_> = (0..20).map(RoomId::new).collect();
     for room in &rooms {
         one.lead(&way, *room, NONE, LONG).await.unwrap();
@@ -147,7 +147,7 @@ async fn what_is_known_costs_no_call() {
 async fn a_leader_leads_to_the_end_of_its_term_without_redis() {
     let mut pair = Pair::start().await;
     let (one, other) = (leases(1), leases(2));
-    let (way, other_way) = (pair.one.way(), pair.other.way());
+    let (way, other_way) = (pair.one.handle(), pair.other.handle());
     assert_eq!(one.lead(&way, HOUSE, NONE, Span::from_secs(6)).await.unwrap(), leader(1));
     pair.server.kill();
     until("the other to know", async || other.lead(&other_way, HOUSE, NONE, LONG).await.err()).await;

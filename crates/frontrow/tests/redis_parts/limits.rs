@@ -2,7 +2,7 @@
 
 use crate::{Pair, keys, until};
 use frontrow::config::Cli;
-use frontrow_line::redis::limits::{self, Budget, KNOWN_MAX, Known, SharedLimits};
+use frontrow_line::redis::limits::{self, Budget, KNOWN_MAX, KnownNetwork, SharedLimits};
 use frontrow_web::edge::limit::{RateLimits, SignInEnd};
 use std::net::IpAddr;
 
@@ -24,8 +24,8 @@ fn address(text: &str) -> IpAddr {
 #[tokio::test]
 async fn two_instances_spend_from_one_budget() {
     let pair = Pair::start().await;
-    let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
-    let other = limits(Some(SharedLimits::new(pair.other.way(), keys())));
+    let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
+    let other = limits(Some(SharedLimits::new(pair.other.handle(), keys())));
     // What is not told to have ended counts as wrong.
     let _ = one.begin_sign_in("Minji@example.com", 0, address(ADDRESS)).await.unwrap();
     let _ = other.begin_sign_in("minji@example.com", 0, address(ADDRESS)).await.unwrap();
@@ -58,9 +58,9 @@ async fn two_instances_spend_from_one_budget() {
 #[tokio::test]
 async fn of_one_account_so_many_networks_are_remembered_and_the_latest_stay() {
     let pair = Pair::start().await;
-    let shared = SharedLimits::new(pair.one.way(), keys());
+    let shared = SharedLimits::new(pair.one.handle(), keys());
     let network = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(0xc000_0200 + number));
-    let known = |number, epoch| Known { email: "minji@example.com", network: network(number), epoch };
+    let known = |number, epoch| KnownNetwork { email: "minji@example.com", network: network(number), epoch };
     for number in 0..2 * KNOWN_MAX {
         shared.remember(known(number, 0)).await;
     }
@@ -83,7 +83,7 @@ async fn of_one_account_so_many_networks_are_remembered_and_the_latest_stay() {
 #[tokio::test]
 async fn without_redis_each_instance_still_has_its_own_limit() {
     let mut pair = Pair::start().await;
-    let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
+    let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
     pair.server.kill();
     for _ in 0..5 {
         one.check_address(address(ADDRESS), 0).await.unwrap();
@@ -98,7 +98,7 @@ async fn without_redis_each_instance_still_has_its_own_limit() {
 #[tokio::test]
 async fn a_redis_that_does_not_answer_keeps_nobody_waiting_for_long() {
     let pair = Pair::start().await;
-    let one = limits(Some(SharedLimits::new(pair.one.way(), keys())));
+    let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
     pair.server.pause();
     // The first one waits for the time-out of the way to it; the rest know.
     for _ in 0..5 {
@@ -112,7 +112,7 @@ async fn a_redis_that_does_not_answer_keeps_nobody_waiting_for_long() {
 #[tokio::test]
 async fn a_budget_refills_and_leaves_nothing_behind() {
     let pair = Pair::start().await;
-    let (mut way, keys) = (pair.one.way(), keys());
+    let (mut way, keys) = (pair.one.handle(), keys());
     let budget = Budget::Strangers { email: "minji@example.com" };
     let mut spent = 0_u32;
     while limits::spend(&mut way, &keys, budget, 60, 1).await.unwrap().is_none() {

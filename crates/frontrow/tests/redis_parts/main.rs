@@ -25,8 +25,8 @@ use frontrow_line::{
     Queue as _,
     redis::{
         RedisQueue, Settings,
-        keys::Keys,
-        link::{Link, LinkSettings},
+        client::{ClientSettings, RedisClient},
+        keys::RedisKeys,
     },
 };
 use frontrow_storage::Store;
@@ -45,8 +45,8 @@ const PATIENCE: Duration = Duration::from_mins(4);
 /// A server of the test's own, and two instances' ways to it.
 struct Pair {
     server: RedisServer,
-    one: Link,
-    other: Link,
+    one: RedisClient,
+    other: RedisClient,
 }
 
 impl Pair {
@@ -64,14 +64,14 @@ impl Pair {
     }
 }
 
-async fn link(urls: Vec<String>) -> Link {
-    let link = Link::open(LinkSettings::new(urls)).await.unwrap();
+async fn link(urls: Vec<String>) -> RedisClient {
+    let link = RedisClient::open(ClientSettings::new(urls)).await.unwrap();
     assert!(link.is_up(), "{link:?}");
     link
 }
 
-fn keys() -> Keys {
-    Keys::new(Uuid::from_u128(0xf00d))
+fn keys() -> RedisKeys {
+    RedisKeys::new(Uuid::from_u128(0xf00d))
 }
 
 fn instance(number: u128) -> Uuid {
@@ -92,7 +92,7 @@ async fn queue_over(store: &Arc<dyn Store>, settings: &Settings, clock: &Clock, 
     let (office, own) = (instance(9), instance(number));
     let queue =
         RedisQueue::start(settings.clone(), Arc::clone(store), office, own, clock.clone(), notices).await.unwrap();
-    queue.lay_missing(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
+    queue.load_missing_room(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
     queue
 }
 

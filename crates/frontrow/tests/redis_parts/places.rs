@@ -13,11 +13,11 @@ use frontrow_domain::{
 use frontrow_line::{
     Leadership,
     redis::{
-        heard::{Heartbeats, Near},
+        client::{ClientSettings, RedisClient},
+        heartbeats::{Heartbeats, Near},
         holds::{self, HoldChanges},
         lease::Leases,
         limits::{self, Budget},
-        link::{Link, LinkSettings},
         script::{ProbeError, probe_scripting},
         tokens::{self, TokenChanges},
     },
@@ -28,8 +28,8 @@ const LONG: Span = Span::from_secs(60);
 const SILENCE: Span = Span::from_secs(60);
 
 /// Each part once, for rooms whose keys are all over a cluster.
-async fn use_every_part(one: &Link, other: &Link) {
-    let (way, other_way, keys) = (one.way(), other.way(), keys());
+async fn use_every_part(one: &RedisClient, other: &RedisClient) {
+    let (way, other_way, keys) = (one.handle(), other.handle(), keys());
     let leases = Leases::new(keys.clone(), instance(1)).one_by_one();
     let heartbeats = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
     let listener = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
@@ -46,11 +46,11 @@ async fn use_every_part(one: &Link, other: &Link) {
         listener.exchange(&other_way, near, START, |token, _| heard.push(token)).await.unwrap();
         assert_eq!(heard, [token(5), token(40_000)]);
         for position in 1..=300 {
-            changed.follow(&Token::issued(token(position), user(position), START), START);
+            changed.apply(&Token::issued(token(position), user(position), START), START);
         }
     }
     leases.release(&way).await.unwrap();
-    assert!(tokens::tell(&way, &keys, &mut changed, |_| true).await.is_empty());
+    assert!(tokens::publish(&way, &keys, &mut changed, |_| true).await.is_empty());
     for room_id in (0..20).map(RoomId::new) {
         let id = TokenId { room_id, position: Position(300) };
         assert_eq!(tokens::get(&other_way, &keys, id).await.unwrap(), Some(Token::issued(id, user(300), START)));
@@ -83,7 +83,7 @@ async fn every_part_works_on_a_cluster_of_three() {
         assert!(node.ask::<i64>(&["DBSIZE"]) > 0, "every node has some of it");
     }
     // A node that has lost its scripts gets them again.
-    let way = link(cluster.urls()).await.way();
+    let way = link(cluster.urls()).await.handle();
     for node in &cluster.nodes {
         let _: String = node.ask(&["SCRIPT", "FLUSH"]);
     }
@@ -100,19 +100,19 @@ async fn a_promoted_replica_serves_on_when_the_primary_is_killed() {
     use_every_part(&one, &other).await;
     let leases = Leases::new(keys(), instance(3));
     let room = RoomId::new(7);
-    let stands = leases.lead(&one.way(), room, Fence(1), Span::from_millis(100)).await.unwrap();
+    let stands = leases.lead(&one.handle(), room, Fence(1), Span::from_millis(100)).await.unwrap();
     assert!(matches!(stands, Leadership::Leader(Fence(2..))), "{stands:?}");
     group.primary.kill();
     // Whatever the replica had not copied is lost; the number rises all the same.
     until("a promoted replica to be asked", async || {
-        let stands = leases.lead(&one.way(), room, Fence(2), LONG).await.ok()?;
+        let stands = leases.lead(&one.handle(), room, Fence(2), LONG).await.ok()?;
         matches!(stands, Leadership::Leader(Fence(3..))).then_some(())
     })
     .await;
     let due = vec![(START, ReservationId::new(77))];
     let deadline = HoldChanges { due, over: Vec::new() };
-    until("the other to follow", async || holds::publish(&mut other.way(), &keys(), &deadline).await.ok()).await;
-    let taken = holds::take_due(&mut one.way(), &keys(), START, 100).await.unwrap();
+    until("the other to follow", async || holds::publish(&mut other.handle(), &keys(), &deadline).await.ok()).await;
+    let taken = holds::take_due(&mut one.handle(), &keys(), START, 100).await.unwrap();
     assert!(taken.contains(&ReservationId::new(77)));
     group.wait_promoted();
 }
@@ -120,11 +120,11 @@ async fn a_promoted_replica_serves_on_when_the_primary_is_killed() {
 #[tokio::test]
 async fn a_user_who_may_not_run_scripts_is_told_so() {
     let server = RedisServer::start();
-    probe_scripting(&mut link(vec![server.url()]).await.way()).await.unwrap();
+    probe_scripting(&mut link(vec![server.url()]).await.handle()).await.unwrap();
     server.add_user("clerk", &["on", ">secret", "~*", "&*", "+@all", "-@scripting"]);
     let url = format!("redis://clerk:secret@127.0.0.1:{}", server.port());
-    let limited = Link::open(LinkSettings::new(vec![url])).await.unwrap();
-    let error = probe_scripting(&mut limited.way()).await.unwrap_err();
+    let limited = RedisClient::open(ClientSettings::new(vec![url])).await.unwrap();
+    let error = probe_scripting(&mut limited.handle()).await.unwrap_err();
     assert!(matches!(error, ProbeError::NotAllowed(_)), "{error:?}");
     assert!(error.to_string().contains("may not run scripts"), "{error}");
     assert!(!error.to_string().contains("secret"));
@@ -135,6 +135,6 @@ async fn a_server_that_is_away_is_not_called_one_without_scripts() {
     let server = RedisServer::start();
     let link = link(vec![server.url()]).await;
     drop(server);
-    let error = tokio::time::timeout(PATIENCE, probe_scripting(&mut link.way())).await.unwrap().unwrap_err();
+    let error = tokio::time::timeout(PATIENCE, probe_scripting(&mut link.handle())).await.unwrap().unwrap_err();
     assert!(matches!(error, ProbeError::Failed(_)), "{error:?}");
 }

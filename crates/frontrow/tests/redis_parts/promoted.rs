@@ -5,8 +5,8 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::ReservationId,
+    policy::Policy,
     queue::Fence,
-    rules::Rules,
     time::Span,
     user::Caller,
 };
@@ -28,11 +28,11 @@ struct Office {
 impl Office {
     async fn open(url: String) -> Self {
         let clock = Clock::manual(START);
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Rules::default(), 5));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 5));
         let mut settings = Settings::new(vec![url]);
         // What one instance does reaches the other through Redis, not through the rows.
-        settings.glance_every = Duration::from_hours(1);
-        settings.glance_away_every = Duration::from_hours(1);
+        settings.refresh_every = Duration::from_hours(1);
+        settings.refresh_down_every = Duration::from_hours(1);
         let start = |number| queue_over(&store, &settings, &clock, number);
         let queues = [start(1).await, start(2).await];
         Self { store, queues }
@@ -80,7 +80,7 @@ impl Office {
 
     async fn advance(&self) -> Fence {
         let (index, fence) = self.leader().await;
-        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 2, asleep: Vec::new() };
+        let advance = Command::AdvanceRoom { room_id: HOUSE, fence, limit: 2, unresponsive: Vec::new() };
         let outcome = self.run(index, Caller::System, advance).await;
         assert!(matches!(outcome, Outcome::Advanced { offered: 2, .. }), "{outcome:?}");
         fence

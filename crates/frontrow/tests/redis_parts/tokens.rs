@@ -3,23 +3,23 @@
 use crate::{HOUSE, Pair, START, at, keys, user};
 use frontrow_domain::{
     id::RoomId,
+    policy::Policy,
     queue::{EndReason, Token},
-    rules::Rules,
     time::{Span, Time},
 };
 use frontrow_line::redis::{
-    link::Way,
+    client::RedisHandle,
     tokens::{self, TokenChanges},
 };
 
 fn changes<'a>(tokens: impl IntoIterator<Item = &'a Token>, at: Time) -> TokenChanges {
     let mut changes = TokenChanges::default();
-    tokens.into_iter().for_each(|token| changes.follow(token, at));
+    tokens.into_iter().for_each(|token| changes.apply(token, at));
     changes
 }
 
-async fn tell(way: &Way, mut changes: TokenChanges) {
-    let refused = tokens::tell(way, &keys(), &mut changes, |_| true).await;
+async fn tell(way: &RedisHandle, mut changes: TokenChanges) {
+    let refused = tokens::publish(way, &keys(), &mut changes, |_| true).await;
     assert!(refused.is_empty() && changes.is_empty(), "{refused:?}");
 }
 
@@ -30,7 +30,7 @@ fn issued(position: i64) -> Token {
 #[tokio::test]
 async fn a_live_token_is_found_from_anywhere_until_it_ends() {
     let pair = Pair::start().await;
-    let (one, other, keys) = (pair.one.way(), pair.other.way(), keys());
+    let (one, other, keys) = (pair.one.handle(), pair.other.handle(), keys());
     let tokens: Vec<_> = (1..=1_000).map(issued).collect();
     tell(&one, changes(&tokens, START)).await;
     for token in &tokens {
@@ -42,7 +42,7 @@ async fn a_live_token_is_found_from_anywhere_until_it_ends() {
     assert_eq!(tokens::get(&other, &keys, elsewhere).await.unwrap(), None);
 
     let now = START.plus(Span::from_secs(1));
-    let offered = tokens[6].offered(now, &Rules::default());
+    let offered = tokens[6].offered(now, &Policy::default());
     let ended: Vec<_> = tokens[..5].iter().map(|token| token.ended(now, EndReason::Left)).collect();
     tell(&other, changes(ended.iter().chain([&offered]), now)).await;
     assert_eq!(tokens::get(&one, &keys, at(7)).await.unwrap(), Some(offered));
@@ -57,9 +57,9 @@ async fn a_live_token_is_found_from_anywhere_until_it_ends() {
 #[tokio::test]
 async fn an_older_copy_does_not_replace_a_later_one() {
     let pair = Pair::start().await;
-    let (one, keys) = (pair.one.way(), keys());
+    let (one, keys) = (pair.one.handle(), keys());
     let later = START.plus(Span::from_millis(1));
-    let offered = issued(1).offered(later, &Rules::default());
+    let offered = issued(1).offered(later, &Policy::default());
     tell(&one, changes([&offered], later)).await;
     tell(&one, changes([&issued(1)], START)).await;
     assert_eq!(tokens::get(&one, &keys, at(1)).await.unwrap(), Some(offered));
@@ -69,7 +69,7 @@ async fn an_older_copy_does_not_replace_a_later_one() {
 #[tokio::test]
 async fn a_waiter_costs_less_than_fifty_bytes() {
     let pair = Pair::start().await;
-    let (one, keys) = (pair.one.way(), keys());
+    let (one, keys) = (pair.one.handle(), keys());
     let used = || pair.server.info("memory", "used_memory").parse::<f64>().unwrap();
     let all = 100_000_u32;
     let before = used();

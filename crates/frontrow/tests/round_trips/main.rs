@@ -19,7 +19,7 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Idempotency, Outcome, Request},
     id::{Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    rules::Rules,
+    policy::Policy,
     user::Caller,
     world::Changes,
 };
@@ -65,7 +65,7 @@ impl Counted {
         let url = format!("postgres://postgres@127.0.0.1:{port}/{}?sslmode=disable", database.name());
         let settings = Settings { lanes: 1, readers: 1, ..Settings::new(&url) };
         let store =
-            PostgresStore::open(&settings, Clock::manual(sale::START), Rules::default(), 1_000_000).await.unwrap();
+            PostgresStore::open(&settings, Clock::manual(sale::START), Policy::default(), 1_000_000).await.unwrap();
         Self { store, counts, observer, database, _server: server }
     }
 
@@ -162,7 +162,7 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     let server = Server::start_with(&programs(), SETTINGS).await;
     let database = Database::on(&server.url("postgres")).await;
     let settings = Settings { lanes: 1, readers: 1, ..Settings::new(&database.url()) };
-    let store = PostgresStore::open(&settings, Clock::manual(sale::START), Rules::default(), 1_000).await.unwrap();
+    let store = PostgresStore::open(&settings, Clock::manual(sale::START), Policy::default(), 1_000).await.unwrap();
     let ids = Ids::from_seed(2);
     let buyers = 4_000;
     let (concert, seats) = sale::concert(&store, buyers).await;
@@ -204,14 +204,14 @@ async fn a_position_asks_nobody() {
     let users = sale::buyers(&counted.store, &ids, BATCH).await;
     let (_, changes) = counted.ask(joins(&users), &ids).await;
     let store: Arc<dyn Store> =
-        Arc::new(frontrow_storage::memory::MemoryStore::new(Clock::manual(sale::START), Rules::default(), 1_000));
+        Arc::new(frontrow_storage::memory::MemoryStore::new(Clock::manual(sale::START), Policy::default(), 1_000));
     let (notices, _heard) = tokio::sync::mpsc::channel(16);
     let clock = Clock::manual(sale::START);
     let settings = RedisSettings::new(vec![redis.url()]);
     let queue =
         RedisQueue::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
     let line = counted.store.line(RoomId::HOUSE).await.unwrap().unwrap();
-    queue.lay(line).await.unwrap();
+    queue.rebuild(line).await.unwrap();
     let told = commands(&redis);
     queue.publish(&changes);
     servers::redis::wait("the tokens are told", || commands(&redis).0 > told.0);
@@ -222,7 +222,7 @@ async fn a_position_asks_nobody() {
         .cost(async {
             for number in 0..reads {
                 let token = TokenId { room_id: RoomId::HOUSE, position: Position(1 + number % 100) };
-                queue.heard_of(token, sale::START);
+                queue.record_heartbeat(token, sale::START);
                 let view = queue.view(RoomId::HOUSE).unwrap();
                 assert_eq!(view.place(token.position).ahead, number % 100);
             }

@@ -185,8 +185,8 @@ impl RedisServer {
     }
 
     /// Adds a user with these rules, such as `["on", ">secret", "~*", "+@all", "-@scripting"]`.
-    pub(crate) fn add_user(&self, name: &str, rules: &[&str]) {
-        let _: String = self.ask(&[&["ACL", "SETUSER", name], rules].concat());
+    pub(crate) fn add_user(&self, name: &str, policy: &[&str]) {
+        let _: String = self.ask(&[&["ACL", "SETUSER", name], policy].concat());
     }
 }
 

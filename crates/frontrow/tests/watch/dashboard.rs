@@ -218,8 +218,8 @@ fn a_query_for_what_is_not_there_is_found() {
     let scrape = Scrape::of("frontrow_room_tokens{room=\"0\",status=\"active\"} 3\nfrontrow_lays 1\n# EOF");
     for right in [
         r#"max by (room) (frontrow_room_tokens{status="active", room=~"$room"}) > 0"#,
-        r#"sum(up{job="frontrow"}) + rate(frontrow_lays[5m] offset 1m)"#,
-        "frontrow_room_tokens unless on () max by (instance) (frontrow_lays) == 0",
+        r#"sum(up{job="frontrow"}) + rate(frontrow_line_rebuilds[5m] offset 1m)"#,
+        "frontrow_room_tokens unless on () max by (instance) (frontrow_line_rebuilds) == 0",
     ] {
         assert!(scrape.faults(right).is_empty(), "{right}: {:?}", scrape.faults(right));
     }

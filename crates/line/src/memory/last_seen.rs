@@ -15,7 +15,7 @@ type Chunks = Vec<Option<Arc<[AtomicU32]>>>;
 
 /// Whole seconds since the epoch, by place; chunks of places that nobody waits at are not kept.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct LastSeen {
     chunks: ArcSwap<Chunks>,
 }
 
@@ -42,9 +42,9 @@ fn slot(chunks: &Chunks, position: Position) -> Option<&AtomicU32> {
     chunks.get(at / CHUNK)?.as_ref()?.get(at % CHUNK)
 }
 
-impl Heard {
+impl LastSeen {
     /// Room for these places, ascending, all heard of at `now`.
-    pub(super) fn laid(places: &[Position], now: Time) -> Self {
+    pub(super) fn seen_at(places: &[Position], now: Time) -> Self {
         let mut chunks = Chunks::new();
         for places in places.chunk_by(|one, other| index(*one) / CHUNK == index(*other) / CHUNK) {
             let at = index(places[0]) / CHUNK;
@@ -74,7 +74,7 @@ impl Heard {
     }
 
     /// Notes that a user was heard of at a moment that may be before the last time.
-    pub(super) fn note_later(&self, position: Position, at: Time) {
+    pub(super) fn record_at(&self, position: Position, at: Time) {
         if let Some(slot) = slot(&self.chunks.load(), position) {
             slot.fetch_max(seconds(at), Ordering::Relaxed);
         }
@@ -105,7 +105,7 @@ impl Heard {
 
 impl Reader {
     /// Whether the user was heard of. Where nothing was ever kept of a place, nobody is called silent.
-    pub(super) fn is_awake(&self, position: Position) -> bool {
+    pub(super) fn is_responsive(&self, position: Position) -> bool {
         slot(&self.chunks, position).is_none_or(|slot| slot.load(Ordering::Relaxed) >= self.since_seconds)
     }
 }
@@ -122,38 +122,38 @@ mod tests {
 
     #[test]
     fn who_was_heard_of_is_awake_until_later() {
-        let heard = Heard::default();
-        heard.cover(FAR, at(10));
-        assert!(heard.reader(at(10)).is_awake(FAR));
-        assert!(!heard.reader(at(11)).is_awake(FAR));
-        heard.note(FAR, at(11));
-        heard.note_later(FAR, at(9));
-        assert!(heard.reader(at(11)).is_awake(FAR));
+        let last_seen = LastSeen::default();
+        last_seen.cover(FAR, at(10));
+        assert!(last_seen.reader(at(10)).is_responsive(FAR));
+        assert!(!last_seen.reader(at(11)).is_responsive(FAR));
+        last_seen.note(FAR, at(11));
+        last_seen.record_at(FAR, at(9));
+        assert!(last_seen.reader(at(11)).is_responsive(FAR));
     }
 
     #[test]
     fn everybody_laid_counts_as_just_heard_of() {
         let places = [Position(20_001), Position(40_000), FAR];
-        let heard = Heard::laid(&places, at(10));
+        let last_seen = LastSeen::seen_at(&places, at(10));
         for position in places {
-            assert!(heard.reader(at(10)).is_awake(position));
-            assert!(!heard.reader(at(11)).is_awake(position));
+            assert!(last_seen.reader(at(10)).is_responsive(position));
+            assert!(!last_seen.reader(at(11)).is_responsive(position));
         }
-        assert!(heard.chunks.load()[0].is_none(), "nobody waits there");
+        assert!(last_seen.chunks.load()[0].is_none(), "nobody waits there");
     }
 
     #[test]
     fn passed_chunks_are_dropped_unless_somebody_waits_there() {
-        let heard = Heard::laid(&[Position(1), Position(20_000), Position(40_000), FAR], at(10));
-        heard.drop_passed(Position(0), FAR, &[Position(20_000)]);
-        let kept: Vec<_> = heard.chunks.load().iter().map(Option::is_some).collect();
+        let last_seen = LastSeen::seen_at(&[Position(1), Position(20_000), Position(40_000), FAR], at(10));
+        last_seen.drop_passed(Position(0), FAR, &[Position(20_000)]);
+        let kept: Vec<_> = last_seen.chunks.load().iter().map(Option::is_some).collect();
         assert_eq!(kept, [false, true, false, true]);
     }
 
     #[test]
     fn a_place_that_nothing_is_kept_of_is_not_called_silent() {
-        let heard = Heard::default();
-        heard.note(FAR, at(10));
-        assert!(heard.reader(at(20)).is_awake(FAR));
+        let last_seen = LastSeen::default();
+        last_seen.note(FAR, at(10));
+        assert!(last_seen.reader(at(20)).is_responsive(FAR));
     }
 }

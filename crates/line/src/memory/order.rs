@@ -21,9 +21,9 @@ const REMEMBERED: Span = Span::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// This instance committed it a moment ago.
-    Own,
+    Local,
     /// It was told, or is told again.
-    Told,
+    Remote,
 }
 
 /// The last change of a token that was taken in.
@@ -37,7 +37,7 @@ struct Seen {
 
 /// What was taken in lately.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub(crate) struct ChangeOrder {
     young: HashMap<Position, Seen>,
     old: HashMap<Position, Seen>,
     /// Since when changes are among the young.
@@ -57,12 +57,12 @@ pub(crate) struct News<'a> {
     pub(crate) highest: Position,
     /// Tokens that are told to live although the view says that they have ended: either what it says is told before
     /// what comes first, or they have ended since and this was told late. The store knows.
-    pub(crate) doubtful: Vec<TokenId>,
+    pub(crate) unverified: Vec<TokenId>,
 }
 
-impl Order {
+impl ChangeOrder {
     /// That of a line whose rows were read at `now`.
-    pub(crate) fn laid_at(now: Time) -> Self {
+    pub(crate) fn starting_at(now: Time) -> Self {
         Self { since: now, newest: now, ..Self::default() }
     }
 
@@ -92,37 +92,37 @@ impl Order {
         self.deltas += 1;
         self.age(delta.now);
         let highest = highest(delta);
-        let mut doubtful = Vec::new();
+        let mut unverified = Vec::new();
         if delta.now < self.newest.minus(REMEMBERED) {
             let none: &[Token] = &[];
-            return News { room: None, updated: none.into(), inserted: none.into(), unused: &[], highest, doubtful };
+            return News { room: None, updated: none.into(), inserted: none.into(), unused: &[], highest, unverified };
         }
         let room = delta.room.filter(|room| !is_older(room, view.room()));
         let cursor = room.map_or(view.cursor(), |room| room.cursor.max(view.cursor()));
         let mut updated = self.later(delta.updated, |order, token| {
             let position = token.id.position;
             let is_alive = token.status != TokenStatus::Ended;
-            if source == Source::Told && is_alive && has_ended(known, position) {
+            if source == Source::Remote && is_alive && has_ended(known, position) {
                 // Even where an earlier change of it was heard of: a look at the rows may have shown its end since.
                 if order.seen(position).is_none_or(|seen| seen.now <= delta.now) {
-                    doubtful.push(token.id);
+                    unverified.push(token.id);
                 }
                 return false;
             }
-            order.take(token, cursor, delta.now)
+            order.take_if_newer(token, cursor, delta.now)
         });
         let inserted = self.later(delta.inserted, |order, token| {
             let position = token.id.position;
             if token.status != TokenStatus::Waiting {
-                return order.take(token, cursor, delta.now);
+                return order.take_if_newer(token, cursor, delta.now);
             }
             let is_behind = order.seen(position).is_some_and(|seen| seen.now > delta.now);
             // A token's issue comes before anything else that happens to it.
             if is_behind || view.is_live(position) {
                 return false;
             }
-            if source == Source::Told && (position <= cursor || has_ended(view, position)) {
-                doubtful.push(token.id);
+            if source == Source::Remote && (position <= cursor || has_ended(view, position)) {
+                unverified.push(token.id);
                 return false;
             }
             if position > cursor {
@@ -130,12 +130,12 @@ impl Order {
                 order.note_joined(position, delta.now);
                 return true;
             }
-            order.take(token, cursor, delta.now)
+            order.take_if_newer(token, cursor, delta.now)
         });
         if cursor > view.cursor() {
             self.keep_passed(view, cursor, &mut updated, |_, _| true);
         }
-        News { room, updated, inserted, unused: delta.unused, highest, doubtful }
+        News { room, updated, inserted, unused: delta.unused, highest, unverified }
     }
 
     /// Whoever joined and was passed by the cursor without a word joined too late to be seen by whoever moved it, and
@@ -152,7 +152,7 @@ impl Order {
         for (now, first, last) in &self.joined {
             for position in (first.0.max(*passed.start())..=last.0.min(*passed.end())).map(Position) {
                 let is_last = self.seen(position).is_none_or(|seen| seen.now <= *now);
-                if is_last && !view.has_gone(position) && !view.is_live(position) && may_wait(position, *now) {
+                if is_last && !view.has_departed(position) && !view.is_live(position) && may_wait(position, *now) {
                     kept.insert(position);
                 }
             }
@@ -188,7 +188,7 @@ impl Order {
     }
 
     /// Whether the change is not older than the last one of the token; then it is remembered as the last one.
-    fn take(&mut self, token: &Token, cursor: Position, now: Time) -> bool {
+    fn take_if_newer(&mut self, token: &Token, cursor: Position, now: Time) -> bool {
         if self.seen(token.id.position).is_some_and(|seen| seen.now > now) {
             return false;
         }
@@ -266,7 +266,7 @@ fn highest(delta: &Delta<'_>) -> Position {
 
 /// Whether the view says that the token has ended.
 fn has_ended(view: &RoomView, position: Position) -> bool {
-    !view.is_live(position) && (position <= view.cursor() || view.has_gone(position))
+    !view.is_live(position) && (position <= view.cursor() || view.has_departed(position))
 }
 
 /// Whether one version of a room's row is older than another. Each of these only grows within an epoch.

@@ -2,7 +2,7 @@
 
 use super::{
     super::QueueError,
-    link::{LinkSettings, error_of, limited},
+    client::{ClientSettings, error_of, limited},
 };
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
@@ -40,7 +40,7 @@ fn wrong(text: impl Into<String>) -> QueueError {
 }
 
 /// Reads the settings.
-pub(super) fn parse(settings: &LinkSettings) -> Result<Server, QueueError> {
+pub(super) fn parse(settings: &ClientSettings) -> Result<Server, QueueError> {
     let certificates = match &settings.ca_file {
         None => None,
         Some(path) => {

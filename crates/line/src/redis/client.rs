@@ -4,7 +4,7 @@
 
 use super::{
     super::QueueError,
-    tls::{self, Server},
+    address::{self, Server},
 };
 use arc_swap::ArcSwapOption;
 use redis::{
@@ -35,7 +35,7 @@ const BLOCKING_MORE: Duration = Duration::from_millis(500);
 
 /// Where Redis is, and how long it may take.
 #[derive(Debug, Clone)]
-pub struct LinkSettings {
+pub struct ClientSettings {
     /// One `redis://` or `rediss://`; one `redis+sentinel://host:port,host:port/db?master=name` (`rediss+sentinel` for
     /// TLS to the servers); or the nodes of a cluster, as several of the first kind or one
     /// `redis-cluster://host:port,host:port`.
@@ -50,7 +50,7 @@ pub struct LinkSettings {
     pub probe: String,
 }
 
-impl LinkSettings {
+impl ClientSettings {
     /// The usual time-outs, and a key that all box offices share.
     #[must_use]
     pub fn new(urls: Vec<String>) -> Self {
@@ -111,61 +111,61 @@ pub enum Reach {
     /// It can, over the connection with this number; each new one has a higher number.
     Up(u64),
     /// It cannot, for this reason.
-    Away(String),
+    Down(String),
 }
 
 struct Shared {
     server: Server,
-    settings: LinkSettings,
+    settings: ClientSettings,
     live: ArcSwapOption<Live>,
     reach: watch::Sender<Reach>,
     /// The connection was lost, or is to be tried.
-    doubted: Notify,
+    probe_requested: Notify,
     generations: AtomicU64,
 }
 
 /// The connections of an instance to Redis. A call fails within the response time-out, and at once while Redis is
 /// away; one task tries to reach it again.
-pub struct Link {
+pub struct RedisClient {
     shared: Arc<Shared>,
     keeper: tokio::task::AbortHandle,
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for RedisClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link").field("reach", &*self.shared.reach.borrow()).finish_non_exhaustive()
     }
 }
 
-impl Drop for Link {
+impl Drop for RedisClient {
     fn drop(&mut self) {
         self.keeper.abort();
     }
 }
 
-impl Link {
+impl RedisClient {
     /// Connects. A server that cannot be reached now is tried again later.
     ///
     /// # Errors
     /// The settings are wrong, or the server refuses what they say: a password, a database number.
-    pub async fn open(settings: LinkSettings) -> Result<Self, QueueError> {
-        let server = tls::parse(&settings)?;
-        let (reach, _) = watch::channel(Reach::Away("not connected yet".into()));
+    pub async fn open(settings: ClientSettings) -> Result<Self, QueueError> {
+        let server = address::parse(&settings)?;
+        let (reach, _) = watch::channel(Reach::Down("not connected yet".into()));
         let shared = Arc::new(Shared {
             server,
             settings,
             live: ArcSwapOption::empty(),
             reach,
-            doubted: Notify::new(),
+            probe_requested: Notify::new(),
             generations: AtomicU64::new(0),
         });
         if let Err(error) = shared.connect().await {
             if is_for_ever(&error) {
                 return Err(error_of(&error));
             }
-            shared.reach.send_replace(Reach::Away(error.to_string()));
+            shared.reach.send_replace(Reach::Down(error.to_string()));
         }
-        let keeper = tokio::spawn(keep(Arc::clone(&shared))).abort_handle();
+        let keeper = tokio::spawn(reconnect_loop(Arc::clone(&shared))).abort_handle();
         Ok(Self { shared, keeper })
     }
 
@@ -189,8 +189,8 @@ impl Link {
 
     /// What commands are sent over: see [`Way`].
     #[must_use]
-    pub fn way(&self) -> Way {
-        Way(Arc::clone(&self.shared))
+    pub fn handle(&self) -> RedisHandle {
+        RedisHandle(Arc::clone(&self.shared))
     }
 
     /// One command.
@@ -198,7 +198,7 @@ impl Link {
     /// # Errors
     /// Redis is away, or refused the command.
     pub async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, QueueError> {
-        cmd.query_async(&mut self.way()).await.map_err(|error| error_of(&error))
+        cmd.query_async(&mut self.handle()).await.map_err(|error| error_of(&error))
     }
 
     /// Several commands in one round trip. In a cluster, all their keys have one tag.
@@ -206,7 +206,7 @@ impl Link {
     /// # Errors
     /// Redis is away, or refused a command; others of them may have been done.
     pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
-        pipeline.query_async(&mut self.way()).await.map_err(|error| error_of(&error))
+        pipeline.query_async(&mut self.handle()).await.map_err(|error| error_of(&error))
     }
 
     /// A script by its hash; loaded again where the server has lost it. Made by `script.key(..).arg(..)`.
@@ -214,7 +214,7 @@ impl Link {
     /// # Errors
     /// Redis is away, or the script failed.
     pub async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, QueueError> {
-        call.invoke_async(&mut self.way()).await.map_err(|error| error_of(&error))
+        call.invoke_async(&mut self.handle()).await.map_err(|error| error_of(&error))
     }
 
     /// A connection of its own for commands that wait in the server, at most `longest`.
@@ -227,21 +227,21 @@ impl Link {
         match self.shared.make(within).await {
             Ok(connection) => Ok(Blocking { connection, shared: Arc::clone(&self.shared), generation, within }),
             Err(error) => {
-                self.shared.lose(generation, &error);
+                self.shared.mark_lost(generation, &error);
                 Err(error_of(&error))
             }
         }
     }
 
     /// Calls for a write to be tried now: one was refused.
-    pub fn doubt(&self) {
-        self.shared.doubted.notify_one();
+    pub fn probe_now(&self) {
+        self.shared.probe_requested.notify_one();
     }
 
     /// Takes the server for lost, because it is not the one that it should be.
-    pub fn distrust(&self, why: &str) {
+    pub fn disconnect(&self, why: &str) {
         if let Some(live) = self.shared.live.load_full() {
-            self.shared.lose(live.generation, &RedisError::from((ErrorKind::Io, "distrusted", why.to_owned())));
+            self.shared.mark_lost(live.generation, &RedisError::from((ErrorKind::Io, "distrusted", why.to_owned())));
         }
     }
 }
@@ -249,15 +249,15 @@ impl Link {
 /// The connection that is in use at the moment of a call, with the time-out; fails at once while Redis is away.
 /// Copies share it.
 #[derive(Clone)]
-pub struct Way(Arc<Shared>);
+pub struct RedisHandle(Arc<Shared>);
 
-impl std::fmt::Debug for Way {
+impl std::fmt::Debug for RedisHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Way").field(&*self.0.reach.borrow()).finish()
     }
 }
 
-impl ConnectionLike for Way {
+impl ConnectionLike for RedisHandle {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let live = self.0.live()?;
@@ -330,15 +330,15 @@ impl Blocking {
 }
 
 /// Makes the connection again whenever it is lost, and gives it up where it takes no writes.
-async fn keep(shared: Arc<Shared>) {
+async fn reconnect_loop(shared: Arc<Shared>) {
     loop {
         if shared.live.load().is_some() {
             // Without news it is time for the next probe.
-            let _ = tokio::time::timeout(PROBE_EVERY, shared.doubted.notified()).await;
+            let _ = tokio::time::timeout(PROBE_EVERY, shared.probe_requested.notified()).await;
             if let Some(live) = shared.live.load_full()
                 && let Err(error) = shared.probe(&mut live.connection.clone()).await
             {
-                shared.lose(live.generation, &error);
+                shared.mark_lost(live.generation, &error);
             }
             continue;
         }
@@ -346,7 +346,7 @@ async fn keep(shared: Arc<Shared>) {
             Ok(()) => tracing::info!("reached Redis"),
             Err(error) => {
                 tracing::debug!(%error, "cannot reach Redis");
-                shared.reach.send_replace(Reach::Away(error.to_string()));
+                shared.reach.send_replace(Reach::Down(error.to_string()));
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -357,7 +357,7 @@ impl Shared {
     fn live(&self) -> Result<Arc<Live>, RedisError> {
         self.live.load_full().ok_or_else(|| {
             let why = match &*self.reach.borrow() {
-                Reach::Away(why) => why.clone(),
+                Reach::Down(why) => why.clone(),
                 Reach::Up(_) => "lost just now".into(),
             };
             RedisError::from((ErrorKind::Io, "Redis is away", why))
@@ -371,12 +371,12 @@ impl Shared {
 
     fn note(&self, generation: u64, error: &RedisError) {
         if is_away(error) {
-            self.lose(generation, error);
+            self.mark_lost(generation, error);
         }
     }
 
     /// Notes that a connection is of no use, unless a newer one took its place.
-    fn lose(&self, generation: u64, error: &RedisError) {
+    fn mark_lost(&self, generation: u64, error: &RedisError) {
         let lost = self.live.rcu(|live| match live {
             Some(live) if live.generation == generation => None,
             other => other.clone(),
@@ -387,11 +387,11 @@ impl Shared {
             self.reach.send_if_modified(|reach| {
                 let is_lost = self.live.load().is_none();
                 if is_lost {
-                    *reach = Reach::Away(error.to_string());
+                    *reach = Reach::Down(error.to_string());
                 }
                 is_lost
             });
-            self.doubted.notify_one();
+            self.probe_requested.notify_one();
         }
     }
 
@@ -497,11 +497,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_is_none_is_refused_and_a_server_that_is_away_is_not() {
-        let wrong = Link::open(LinkSettings::new(vec!["postgres://localhost".into()])).await;
+        let wrong = RedisClient::open(ClientSettings::new(vec!["postgres://localhost".into()])).await;
         assert!(wrong.is_err());
-        let unnamed = Link::open(LinkSettings::new(vec!["redis+sentinel://localhost:26379/0".into()])).await;
+        let unnamed = RedisClient::open(ClientSettings::new(vec!["redis+sentinel://localhost:26379/0".into()])).await;
         assert!(unnamed.unwrap_err().0.contains("?master="));
-        let away = Link::open(LinkSettings::new(vec!["redis://127.0.0.1:1/".into()])).await.unwrap();
+        let away = RedisClient::open(ClientSettings::new(vec!["redis://127.0.0.1:1/".into()])).await.unwrap();
         assert!(!away.is_up());
         let ping = redis::cmd("PING");
         let call = away.run::<String>(&ping);

@@ -21,7 +21,7 @@ const TOKENS_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Body {
     /// What a batch changed.
-    Told(Box<Told>),
+    Changes(Box<BatchChanges>),
     /// Something was changed and not told: look at the rows.
     Gap(Gap),
 }
@@ -32,21 +32,21 @@ pub(super) struct Gap {
     /// The rooms whose lines it concerns.
     pub(super) rooms: Vec<RoomId>,
     /// What caches know.
-    pub(super) caches: Caches,
+    pub(super) caches: CacheValidity,
 }
 
 /// What becomes of what caches know of sessions, roles and concerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caches {
+pub(super) enum CacheValidity {
     /// It is as true as before.
-    Sure,
+    Consistent,
     /// Any of it may be wrong.
-    Doubtful,
+    Stale,
 }
 
 /// What a batch changed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told {
+pub(super) struct BatchChanges {
     /// Rooms, tokens, numbers that nobody got, sessions that ended. Of a token's row there is what a view needs.
     pub(super) changes: Changes,
     /// Users with another role.
@@ -55,7 +55,7 @@ pub(super) struct Told {
     pub(super) concerts: Vec<ConcertId>,
 }
 
-impl PartialEq for Told {
+impl PartialEq for BatchChanges {
     fn eq(&self, other: &Self) -> bool {
         let rows = |told: &Self| {
             let Changes { now, rooms, tokens, unused, closed_sessions, .. } = told.changes.clone();
@@ -67,7 +67,7 @@ impl PartialEq for Told {
 
 /// A frame as another instance reads it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Frame {
+pub(super) struct Event {
     /// Who tells.
     pub(super) instance: Uuid,
     /// The first of the numbers that it stands for: its own, except that a gap stands for each frame that was not told.
@@ -78,7 +78,7 @@ pub(super) struct Frame {
     pub(super) body: Body,
 }
 
-/// Why a frame cannot be read.
+/// Why an event cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// Another version of the program wrote it.
@@ -153,24 +153,24 @@ pub(super) fn of_gap(instance: Uuid, first: u64, last: u64, gap: &Gap) -> Vec<u8
     // Whoever does not know what comes here reads no further.
     to.number(first);
     to.byte(match gap.caches {
-        Caches::Sure => 0,
-        Caches::Doubtful => 1,
+        CacheValidity::Consistent => 0,
+        CacheValidity::Stale => 1,
     });
     put_number(&mut to.bytes, last);
     to.bytes
 }
 
 /// Puts the frame's number in.
-pub(super) fn put_number(frame: &mut [u8], number: u64) {
-    if let Some(place) = frame.get_mut(HEAD - 8..HEAD) {
+pub(super) fn put_number(event: &mut [u8], number: u64) {
+    if let Some(place) = event.get_mut(HEAD - 8..HEAD) {
         place.copy_from_slice(&number.to_be_bytes());
     }
 }
 
 /// Reads a frame.
-pub(super) fn read(bytes: &[u8]) -> Result<Frame, Unreadable> {
+pub(super) fn read(bytes: &[u8]) -> Result<Event, Unreadable> {
     match bytes.first() {
-        Some(&VERSION) => Reader { bytes: bytes.get(1..).unwrap_or_default() }.frame().ok_or(Unreadable::Broken),
+        Some(&VERSION) => Reader { bytes: bytes.get(1..).unwrap_or_default() }.event().ok_or(Unreadable::Broken),
         Some(other) => Err(Unreadable::Version(*other)),
         None => Err(Unreadable::Broken),
     }
@@ -339,18 +339,18 @@ impl Reader<'_> {
         Some(now.plus(Span::from_micros(self.signed()?)))
     }
 
-    fn frame(mut self) -> Option<Frame> {
+    fn event(mut self) -> Option<Event> {
         let instance = Uuid::from_bytes(self.take()?);
         let number = u64::from_be_bytes(self.take()?);
         let (first, body) = match self.byte()? {
-            0 => (number, Body::Told(Box::new(self.told()?))),
+            0 => (number, Body::Changes(Box::new(self.told()?))),
             1 => {
                 let (first, gap) = self.gap(number)?;
                 (first, Body::Gap(gap))
             }
             _ => return None,
         };
-        Some(Frame { instance, first, number, body })
+        Some(Event { instance, first, number, body })
     }
 
     /// A gap, and the first number that it stands for.
@@ -359,15 +359,15 @@ impl Reader<'_> {
         let rooms = (0..count).map(|_| self.signed().map(RoomId::new)).collect::<Option<_>>()?;
         if self.bytes.is_empty() {
             // Written by a program that does not say what it stands for.
-            return Some((number, Gap { rooms, caches: Caches::Doubtful }));
+            return Some((number, Gap { rooms, caches: CacheValidity::Stale }));
         }
         let first = self.number()?.min(number);
-        let caches = if self.byte()? == 0 { Caches::Sure } else { Caches::Doubtful };
+        let caches = if self.byte()? == 0 { CacheValidity::Consistent } else { CacheValidity::Stale };
         Some((first, Gap { rooms, caches }))
     }
 
-    fn told(&mut self) -> Option<Told> {
-        let mut told = Told::default();
+    fn told(&mut self) -> Option<BatchChanges> {
+        let mut told = BatchChanges::default();
         let now = Time::from_micros(self.signed()?);
         told.changes.now = now;
         let mut budget = TOKENS_MAX;

@@ -6,7 +6,7 @@
 
 mod beats;
 
-use super::{keys::Keys, lock, script::Shared};
+use super::{keys::RedisKeys, lock, script::Shared};
 use crate::view::RoomView;
 use beats::Beats;
 use frontrow_clock::SKEW_MAX;
@@ -33,32 +33,32 @@ const KEPT_LONGER: Span = Span::from_secs(30);
 const BEHIND_MAX: Span = Span::from_micros(2 * SKEW_MAX.micros());
 /// A window that has passed is read again once in so many exchanges, in case that somebody is behind: about two windows
 /// more in each, where three or four are read anyway.
-const AGAIN_EVERY: i64 = 9;
+const REREAD_EVERY: i64 = 9;
 /// How many windows are read again: those that somebody behind may write to, and more for as long as it takes until
 /// each one has had its turn.
-const AGAIN: i64 = BEHIND_MAX.micros() / WINDOW.micros() + 6;
+const REREAD_WINDOWS: i64 = BEHIND_MAX.micros() / WINDOW.micros() + 6;
 /// How many chunks behind the cursor are told of: those of tokens that wait though it has passed them.
 const PASSED_MAX: usize = 64;
 /// What was exchanged this long ago says nothing about who is silent now.
-const GOOD_FOR: Duration = Duration::from_secs(8);
+const EXCHANGE_TTL: Duration = Duration::from_secs(8);
 
-static TELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("heard_tell.lua")));
+static TELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("heartbeats_publish.lua")));
 
 /// What this instance heard and has not told, and what it has been told.
 #[derive(Debug)]
 pub struct Heartbeats {
-    keys: Keys,
+    keys: RedisKeys,
     silence: Span,
-    settles_in: Duration,
+    warm_up: Duration,
     beats: Beats,
     /// For each room when the exchange began to work without a break, and when it last did.
     exchanged: Mutex<HashMap<RoomId, Exchanged>>,
-    read: Mutex<HashMap<RoomId, Read>>,
+    windows: Mutex<HashMap<RoomId, ReadWindows>>,
 }
 
 /// What was read of a room, so that it shows what somebody adds to windows that have passed.
 #[derive(Debug, Default)]
-struct Read {
+struct ReadWindows {
     /// How many times.
     count: i64,
     /// The bits by window and chunk, of those windows that are read again: 40 KiB for a chunk in which somebody is all
@@ -109,10 +109,10 @@ fn chunk_of(position: Position) -> i64 {
 
 impl Heartbeats {
     /// For an instance that has heard nobody. Whoever is silent for `silence` may be passed over; nobody is called
-    /// silent before the others had `settles_in` to tell whom they heard of.
+    /// silent before the others had `warm_up` to tell whom they heard of.
     #[must_use]
-    pub fn new(keys: Keys, silence: Span, settles_in: Duration) -> Self {
-        Self { keys, silence, settles_in, beats: Beats::default(), exchanged: Mutex::default(), read: Mutex::default() }
+    pub fn new(keys: RedisKeys, silence: Span, warm_up: Duration) -> Self {
+        Self { keys, silence, warm_up, beats: Beats::default(), exchanged: Mutex::default(), windows: Mutex::default() }
     }
 
     fn exchanged(&self) -> MutexGuard<'_, HashMap<RoomId, Exchanged>> {
@@ -124,7 +124,7 @@ impl Heartbeats {
         self.beats.note(token.room_id, token.position);
     }
 
-    /// Tells whom this instance heard of, and hears whom the others did: `heard` is called for each place and the moment
+    /// Tells whom this instance heard of, and hears whom the others did: `heartbeats` is called for each place and the moment
     /// that it counts as heard of. `now` is this instance's clock. Those of the others may be behind as much as two
     /// instances that sell may differ: what they tell is heard within twenty seconds, and counts as heard of then.
     ///
@@ -135,12 +135,12 @@ impl Heartbeats {
         connection: &impl Shared,
         near: Near<'_>,
         now: Time,
-        heard: impl FnMut(TokenId, Time),
+        record: impl FnMut(TokenId, Time),
     ) -> RedisResult<()> {
         let chunks = near.chunks();
         self.beats.cover(near.room, &chunks);
-        let exchanged = match self.tell(connection, near.room, now).await {
-            Ok(()) => self.hear(connection, near.room, &chunks, now, heard).await,
+        let exchanged = match self.publish(connection, near.room, now).await {
+            Ok(()) => self.read(connection, near.room, &chunks, now, record).await,
             Err(error) => Err(error),
         };
         let at = Instant::now();
@@ -169,7 +169,7 @@ impl Heartbeats {
     ///
     /// # Errors
     /// Redis could not be reached or refused. What was not told is told the next time.
-    pub async fn tell(&self, connection: &impl Shared, room: RoomId, now: Time) -> RedisResult<()> {
+    pub async fn publish(&self, connection: &impl Shared, room: RoomId, now: Time) -> RedisResult<()> {
         let told = self.beats.take(room);
         if told.is_empty() {
             return Ok(());
@@ -188,22 +188,22 @@ impl Heartbeats {
     }
 
     /// Reads the windows that may have changed since the last time: up to which one.
-    async fn hear(
+    async fn read(
         &self,
         connection: &impl Shared,
         room: RoomId,
         chunks: &BTreeSet<i64>,
         now: Time,
-        mut heard: impl FnMut(TokenId, Time),
+        mut record: impl FnMut(TokenId, Time),
     ) -> RedisResult<i64> {
         let newest = window_of(now);
         let oldest = window_of(now.minus(self.silence));
         // The others' clocks may be a little behind, or ahead.
         let from = self.exchanged().get(&room).map_or(oldest, |known| known.read_to.max(oldest)) - 1;
-        let turn = lock(&self.read).get(&room).map_or(0, |read| read.count);
-        let is_due = |window: &i64| *window >= from || (*window + turn).rem_euclid(AGAIN_EVERY) == 0;
+        let turn = lock(&self.windows).get(&room).map_or(0, |read| read.count);
+        let is_due = |window: &i64| *window >= from || (*window + turn).rem_euclid(REREAD_EVERY) == 0;
         // The newest comes first: it is what counts.
-        let windows: Vec<i64> = (from.min(newest - AGAIN)..=newest + 1).rev().filter(is_due).collect();
+        let windows: Vec<i64> = (from.min(newest - REREAD_WINDOWS)..=newest + 1).rev().filter(is_due).collect();
         let mut get = redis::cmd("MGET");
         for window in &windows {
             for chunk in chunks {
@@ -213,22 +213,23 @@ impl Heartbeats {
         let found: Vec<Option<Vec<u8>>> = get.query_async(&mut connection.clone()).await?;
         let mut found = found.into_iter();
         let mut seen = vec![Vec::new(); chunks.len()];
-        let mut all = lock(&self.read);
+        let mut all = lock(&self.windows);
         let read = all.entry(room).or_default();
         read.count += 1;
-        read.bits.retain(|(window, chunk), _| *window >= newest - AGAIN && chunks.contains(chunk));
+        read.bits.retain(|(window, chunk), _| *window >= newest - REREAD_WINDOWS && chunks.contains(chunk));
         for window in windows {
             let end = Time::from_micros((window + 1) * WINDOW.micros()).min(now);
             for ((chunk, seen), bits) in chunks.iter().zip(&mut seen).zip(&mut found) {
                 let bits = bits.unwrap_or_default();
-                let before = (window >= newest - AGAIN).then(|| read.bits.insert((window, *chunk), bits.clone()));
+                let before =
+                    (window >= newest - REREAD_WINDOWS).then(|| read.bits.insert((window, *chunk), bits.clone()));
                 let (bits, at) = match before.flatten() {
                     // Whoever added to a window that has passed is behind, and did so since it was read before.
                     Some(mut before) if window < from => (without(bits, &mut before), now),
                     _ => (without(bits, seen), end),
                 };
                 for position in positions(*chunk, &bits) {
-                    heard(TokenId { room_id: room, position }, at);
+                    record(TokenId { room_id: room, position }, at);
                 }
             }
         }
@@ -241,21 +242,21 @@ impl Heartbeats {
 
     /// Forgets all rooms but these, both lists ascending: what was heard of others is of no use any more. Of the rooms that
     /// rest only what this instance hears is kept. If the sale of one goes on, its heartbeats are exchanged as if for the
-    /// first time, so that [`Self::can_tell`] says no until the others have told what they heard meanwhile.
+    /// first time, so that [`Self::can_judge`] says no until the others have told what they heard meanwhile.
     pub fn keep_only(&self, moving: &[RoomId], resting: &[RoomId]) {
         let moves = |room: &RoomId| moving.binary_search(room).is_ok();
         self.exchanged().retain(|room, _| moves(room));
-        lock(&self.read).retain(|room, _| moves(room));
+        lock(&self.windows).retain(|room, _| moves(room));
         self.beats.keep_only(|room| moves(room) || resting.binary_search(room).is_ok());
     }
 
     /// Whether what is known of `room` suffices to call anybody silent: the exchange has worked for a while, so that
     /// the others had time to tell whom they heard of.
     #[must_use]
-    pub fn can_tell(&self, room: RoomId) -> bool {
+    pub fn can_judge(&self, room: RoomId) -> bool {
         let known = self.exchanged().get(&room).copied();
         known.is_some_and(|known| {
-            known.last.duration_since(known.began) >= self.settles_in && known.last.elapsed() <= GOOD_FOR
+            known.last.duration_since(known.began) >= self.warm_up && known.last.elapsed() <= EXCHANGE_TTL
         })
     }
 
@@ -263,7 +264,7 @@ impl Heartbeats {
     /// with it, so every line must be read again: each token in it counts as just heard of then.
     pub fn forget(&self) {
         self.exchanged().clear();
-        lock(&self.read).clear();
+        lock(&self.windows).clear();
     }
 }
 

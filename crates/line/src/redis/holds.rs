@@ -1,7 +1,7 @@
 //! When holds end, for whichever instance looks first. A deadline that is lost costs a late repaint of a map: whether a
 //! hold is over is decided from the store's clock, and the store is searched for those that nothing here named.
 
-use super::keys::Keys;
+use super::keys::RedisKeys;
 use frontrow_domain::{
     id::ReservationId,
     reservation::{Reservation, ReservationStatus},
@@ -26,7 +26,7 @@ pub struct HoldChanges {
 
 impl HoldChanges {
     /// Takes in a reservation as a batch left it. A later batch comes after an earlier one.
-    pub fn follow(&mut self, row: &Reservation) {
+    pub fn apply(&mut self, row: &Reservation) {
         match row.status {
             ReservationStatus::Pending => self.due.push((row.expires_at, row.reservation_id)),
             ReservationStatus::Confirmed
@@ -43,15 +43,15 @@ impl HoldChanges {
     }
 }
 
-fn key(keys: &Keys) -> String {
-    keys.office("holds")
+fn key(keys: &RedisKeys) -> String {
+    keys.installation_part("holds")
 }
 
 /// Tells what changed. A reservation never holds again once it is over, so those that are over are told last.
 ///
 /// # Errors
 /// Redis could not be reached or refused; some of it may have been told. Telling it again does no harm.
-pub async fn publish(connection: &mut impl ConnectionLike, keys: &Keys, changes: &HoldChanges) -> RedisResult<()> {
+pub async fn publish(connection: &mut impl ConnectionLike, keys: &RedisKeys, changes: &HoldChanges) -> RedisResult<()> {
     let key = key(keys);
     for due in changes.due.chunks(PER_COMMAND) {
         let mut add = redis::cmd("ZADD");
@@ -78,7 +78,7 @@ pub async fn publish(connection: &mut impl ConnectionLike, keys: &Keys, changes:
 /// Redis could not be reached or refused. If the answer was lost on its way, so are the deadlines in it.
 pub async fn take_due(
     connection: &mut impl ConnectionLike,
-    keys: &Keys,
+    keys: &RedisKeys,
     now: Time,
     limit: u32,
 ) -> RedisResult<Vec<ReservationId>> {
@@ -90,6 +90,6 @@ pub async fn take_due(
 ///
 /// # Errors
 /// Redis could not be reached or refused.
-pub async fn count(connection: &mut impl ConnectionLike, keys: &Keys) -> RedisResult<u64> {
+pub async fn count(connection: &mut impl ConnectionLike, keys: &RedisKeys) -> RedisResult<u64> {
     redis::cmd("ZCARD").arg(key(keys)).query_async(connection).await
 }

@@ -7,20 +7,20 @@ use uuid::Uuid;
 
 /// The names of one box office's keys. Two offices on one Redis do not meet.
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub struct RedisKeys {
     prefix: Arc<str>,
 }
 
-impl Keys {
+impl RedisKeys {
     /// The names for the office with this number.
     #[must_use]
-    pub fn new(office: Uuid) -> Self {
-        Self { prefix: format!("fr:{}:", office.simple()).into() }
+    pub fn new(installation: Uuid) -> Self {
+        Self { prefix: format!("fr:{}:", installation.simple()).into() }
     }
 
     /// A key of the whole office.
     #[must_use]
-    pub fn office(&self, part: &str) -> String {
+    pub fn installation_part(&self, part: &str) -> String {
         format!("{}{{office}}:{part}", self.prefix)
     }
 

@@ -2,7 +2,7 @@
 //! protects nothing. What protects the line is the number that comes with it: the room's row refuses a leader whose
 //! number is lower than one it has seen.
 
-use super::{keys::Keys, script::Shared};
+use super::{keys::RedisKeys, script::Shared};
 use crate::Leadership;
 use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
 use redis::{RedisError, RedisResult, Script};
@@ -25,7 +25,7 @@ const SPREAD_MS: u64 = 100;
 /// A leader that got no answer asks again after this.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// How many lines one call asks for: Redis does nothing else meanwhile, for less than a millisecond.
-const AT_ONCE: usize = 256;
+const ROOMS_PER_CALL_MAX: usize = 256;
 /// How long the highest number given is kept after a take-over. Where it is gone, the room's row tells it.
 const NUMBERS_KEPT: Span = Span::from_secs(86_400);
 
@@ -35,7 +35,7 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("le
 /// What an instance knows about who leads which line.
 #[derive(Debug)]
 pub struct Leases {
-    keys: Keys,
+    keys: RedisKeys,
     instance: String,
     /// How many lines one call asks for.
     at_once: usize,
@@ -68,8 +68,8 @@ pub struct Unasked {
 impl Leases {
     /// For an instance that has asked for nothing yet.
     #[must_use]
-    pub fn new(keys: Keys, instance: Uuid) -> Self {
-        Self { keys, instance: instance.simple().to_string(), at_once: AT_ONCE, rooms: Mutex::default() }
+    pub fn new(keys: RedisKeys, instance: Uuid) -> Self {
+        Self { keys, instance: instance.simple().to_string(), at_once: ROOMS_PER_CALL_MAX, rooms: Mutex::default() }
     }
 
     /// The same over a cluster, where the keys of two rooms may be on two nodes: each line is asked for by itself, all

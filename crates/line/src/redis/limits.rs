@@ -1,7 +1,7 @@
 //! Budgets that all instances share, for what is costly and nobody has signed in for. An instance counts by itself
 //! first; this keeps a client from having one budget an instance.
 
-use super::{keys::Keys, link::Way};
+use super::{client::RedisHandle, keys::RedisKeys};
 use redis::{RedisResult, Script, aio::ConnectionLike};
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, sync::LazyLock, time::Duration};
@@ -13,10 +13,10 @@ const KNOWN_SECONDS: u64 = 30 * 86_400;
 /// How many networks are remembered of one account: the latest. So no account takes up more of Redis than a few KiB.
 pub const KNOWN_MAX: u32 = 32;
 
-static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limits.lua")));
-static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("give_back.lua")));
-static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("known.lua")));
-static IS_KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("is_known.lua")));
+static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit_spend.lua")));
+static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit_give_back.lua")));
+static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_remember.lua")));
+static IS_KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_is_known.lua")));
 
 /// Whose budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +59,14 @@ impl Budget<'_> {
     }
 
     /// No address of a person or a machine is written to Redis.
-    fn key(self, keys: &Keys) -> String {
+    fn key(self, keys: &RedisKeys) -> String {
         keys.alone(format_args!("limit:{}:{:032x}", self.kind(), self.digest()))
     }
 }
 
 /// That an account has signed in from a network with a right password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known<'a> {
+pub struct KnownNetwork<'a> {
     /// Whose account.
     pub email: &'a str,
     /// From where.
@@ -76,7 +76,7 @@ pub struct Known<'a> {
     pub epoch: i64,
 }
 
-impl Known<'_> {
+impl KnownNetwork<'_> {
     /// A number that stands for it, and says neither the account nor the network.
     #[must_use]
     pub fn digest(self) -> u128 {
@@ -85,7 +85,7 @@ impl Known<'_> {
     }
 
     /// The key of the account's networks.
-    fn key(self, keys: &Keys) -> String {
+    fn key(self, keys: &RedisKeys) -> String {
         keys.alone(format_args!("known:{:032x}", digest_of(self.email)))
     }
 
@@ -102,40 +102,40 @@ fn digest_of(text: &str) -> u128 {
 /// The budgets of one box office.
 #[derive(Debug, Clone)]
 pub struct SharedLimits {
-    way: Way,
-    keys: Keys,
+    handle: RedisHandle,
+    keys: RedisKeys,
 }
 
 impl SharedLimits {
     /// Budgets under these keys.
     #[must_use]
-    pub const fn new(way: Way, keys: Keys) -> Self {
-        Self { way, keys }
+    pub const fn new(handle: RedisHandle, keys: RedisKeys) -> Self {
+        Self { handle, keys }
     }
 
     /// Counts `tries` against a budget of `per_minute` that refills evenly. How long to wait if there is not enough left.
     /// If Redis cannot be asked, which is known within the time-out of the way to it, the try need not wait.
     pub async fn spend(&self, budget: Budget<'_>, per_minute: u32, tries: u32) -> Option<Duration> {
-        asked(spend(&mut self.way.clone(), &self.keys, budget, per_minute, tries).await)
+        asked(spend(&mut self.handle.clone(), &self.keys, budget, per_minute, tries).await)
     }
 
     /// Gives one try back that was counted.
     pub async fn give_back(&self, budget: Budget<'_>, per_minute: u32) {
-        asked(give_back(&mut self.way.clone(), &self.keys, budget, per_minute).await);
+        asked(give_back(&mut self.handle.clone(), &self.keys, budget, per_minute).await);
     }
 
     /// Remembers for a month that an account has signed in from a network, of the [`KNOWN_MAX`] latest networks.
-    pub async fn remember(&self, known: Known<'_>) {
+    pub async fn remember(&self, known: KnownNetwork<'_>) {
         let mut call = KNOWN.key(known.key(&self.keys));
         call.arg(known.member()).arg(KNOWN_SECONDS).arg(KNOWN_MAX);
-        asked(call.invoke_async::<()>(&mut self.way.clone()).await);
+        asked(call.invoke_async::<()>(&mut self.handle.clone()).await);
     }
 
     /// Whether that is remembered; not if Redis cannot be asked.
-    pub async fn is_known(&self, known: Known<'_>) -> bool {
+    pub async fn is_known(&self, known: KnownNetwork<'_>) -> bool {
         let mut call = IS_KNOWN.key(known.key(&self.keys));
         call.arg(known.member()).arg(KNOWN_SECONDS);
-        asked(call.invoke_async::<bool>(&mut self.way.clone()).await)
+        asked(call.invoke_async::<bool>(&mut self.handle.clone()).await)
     }
 }
 
@@ -153,7 +153,7 @@ fn asked<T: Default>(answer: RedisResult<T>) -> T {
 /// Redis could not be reached or refused.
 pub async fn give_back(
     connection: &mut impl ConnectionLike,
-    keys: &Keys,
+    keys: &RedisKeys,
     budget: Budget<'_>,
     per_minute: u32,
 ) -> RedisResult<()> {
@@ -168,7 +168,7 @@ pub async fn give_back(
 /// Redis could not be reached or refused.
 pub async fn spend(
     connection: &mut impl ConnectionLike,
-    keys: &Keys,
+    keys: &RedisKeys,
     budget: Budget<'_>,
     per_minute: u32,
     tries: u32,

@@ -5,10 +5,10 @@
 //! number knows that something was lost on its way.
 
 use super::{
-    frames::{self, Caches, Gap},
+    client::RedisClient,
+    events::{self, CacheValidity, Gap},
     holds::{self, HoldChanges},
-    keys::Keys,
-    link::Link,
+    keys::RedisKeys,
     recent::Recent,
     tokens::{self, TokenChanges},
 };
@@ -33,26 +33,26 @@ use uuid::Uuid;
 /// How many batches may wait to be told.
 const WAITING_MAX: usize = 4_096;
 /// How many batches are told in one round trip, and how many bytes of them.
-const AT_ONCE: usize = 256;
+const BATCH_MAX: usize = 256;
 const BYTES_AT_ONCE: usize = 1 << 20;
 /// About how many frames the stream keeps for readers that are behind.
 const STREAM_LEN: usize = 16_384;
 /// How many tokens, and how many deadlines, wait until Redis takes them. Of more, what Redis has is laid anew when it is
 /// back; where it is there and refuses them, as a full node of a cluster does, they are let go.
-const OWED_MAX: usize = 100_000;
+const PENDING_MAX: usize = 100_000;
 /// How long a room whose tokens were refused is left alone. They are copies: nobody waits for them.
-const REFUSED: Duration = Duration::from_secs(1);
+const REFUSED_REST: Duration = Duration::from_secs(1);
 /// How long after a failure of a server that answers the next try begins.
 const RETRY: Duration = Duration::from_millis(250);
 /// How long a caller waits until what it published before has been told.
-const FLUSH: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The key of the stream of frames.
-pub(super) fn stream(keys: &Keys) -> String {
-    keys.office("frames")
+pub(super) fn stream(keys: &RedisKeys) -> String {
+    keys.installation_part("frames")
 }
 
-enum Parcel {
+enum QueueItem {
     Batch(Batch),
     Flush(oneshot::Sender<()>),
 }
@@ -63,12 +63,12 @@ struct Numbered {
     number: u64,
     bytes: Arc<[u8]>,
     /// What caches know of what it tells, for whoever does not hear it.
-    caches: Caches,
+    caches: CacheValidity,
 }
 
 #[derive(Default)]
 struct Batch {
-    frame: Option<Numbered>,
+    event: Option<Numbered>,
     rooms: BTreeSet<RoomId>,
     tokens: Vec<Token>,
     now: Time,
@@ -77,7 +77,7 @@ struct Batch {
 
 /// What was changed, not told, and not announced as a gap yet: the numbers of the frames, which begin at 1.
 #[derive(Debug, Default)]
-struct Untold {
+struct Unpublished {
     /// The last of all.
     last: u64,
     /// The last that concerns caches.
@@ -86,11 +86,11 @@ struct Untold {
     rooms: BTreeMap<RoomId, u64>,
 }
 
-impl Untold {
+impl Unpublished {
     /// Takes in a frame that was not told.
-    fn note(&mut self, number: u64, caches: Caches, rooms: impl IntoIterator<Item = RoomId>) {
+    fn note(&mut self, number: u64, caches: CacheValidity, rooms: impl IntoIterator<Item = RoomId>) {
         self.last = self.last.max(number);
-        if caches == Caches::Doubtful {
+        if caches == CacheValidity::Stale {
             self.caches = self.caches.max(number);
         }
         for room in rooms {
@@ -102,7 +102,7 @@ impl Untold {
     /// What was not told in the frames from `first` on.
     fn gap(&self, first: u64) -> Gap {
         let rooms = self.rooms.iter().filter(|(_, last)| **last >= first).map(|(room, _)| *room).collect();
-        Gap { rooms, caches: if self.caches >= first { Caches::Doubtful } else { Caches::Sure } }
+        Gap { rooms, caches: if self.caches >= first { CacheValidity::Stale } else { CacheValidity::Consistent } }
     }
 }
 
@@ -111,9 +111,9 @@ pub(super) struct Publisher {
     instance: Uuid,
     /// Held while a frame gets its number and its place in line.
     number: Mutex<u64>,
-    parcels: mpsc::Sender<Parcel>,
-    untold: Mutex<Untold>,
-    untold_news: Notify,
+    items: mpsc::Sender<QueueItem>,
+    unpublished: Mutex<Unpublished>,
+    unpublished_news: Notify,
     recent: Arc<Recent>,
     /// How many batches were not told because too many waited or Redis was away.
     pub(super) dropped: AtomicU64,
@@ -126,35 +126,35 @@ impl std::fmt::Debug for Publisher {
 }
 
 /// The task's side.
-pub(super) struct Parcels(mpsc::Receiver<Parcel>);
+pub(super) struct QueueItems(mpsc::Receiver<QueueItem>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Publisher {
-    pub(super) fn new(instance: Uuid, recent: Arc<Recent>) -> (Self, Parcels) {
-        let (parcels, inbox) = mpsc::channel(WAITING_MAX);
+    pub(super) fn new(instance: Uuid, recent: Arc<Recent>) -> (Self, QueueItems) {
+        let (items, inbox) = mpsc::channel(WAITING_MAX);
         let publisher = Self {
             instance,
             number: Mutex::default(),
-            parcels,
-            untold: Mutex::default(),
-            untold_news: Notify::new(),
+            items,
+            unpublished: Mutex::default(),
+            unpublished_news: Notify::new(),
             recent,
             dropped: AtomicU64::new(0),
         };
-        (publisher, Parcels(inbox))
+        (publisher, QueueItems(inbox))
     }
 
     /// Takes in what a batch changed. Never waits: what finds no room is a gap.
     pub(super) fn publish(&self, changes: &Changes) {
         let mut holds = HoldChanges::default();
         for row in changes.reservations.iter() {
-            holds.follow(row);
+            holds.apply(row);
         }
-        let frame = frames::of_changes(self.instance, changes);
-        if frame.is_none() && holds.is_empty() {
+        let event = events::of_changes(self.instance, changes);
+        if event.is_none() && holds.is_empty() {
             return;
         }
         let tokens: Vec<_> = changes.tokens.iter().copied().collect();
@@ -163,22 +163,22 @@ impl Publisher {
         rooms.extend(changes.unused.iter().map(|unused| unused.room_id));
         let is_for_lines =
             changes.closed_sessions.is_empty() && changes.users.is_empty() && changes.concerts.is_empty();
-        let caches = if is_for_lines { Caches::Sure } else { Caches::Doubtful };
-        let mut batch = Batch { frame: None, rooms, tokens, now: changes.now, holds };
+        let caches = if is_for_lines { CacheValidity::Consistent } else { CacheValidity::Stale };
+        let mut batch = Batch { event: None, rooms, tokens, now: changes.now, holds };
         let mut number = lock(&self.number);
-        if let Some(mut frame) = frame {
+        if let Some(mut event) = event {
             *number += 1;
-            frames::put_number(&mut frame, *number);
-            let bytes: Arc<[u8]> = frame.into();
+            events::put_number(&mut event, *number);
+            let bytes: Arc<[u8]> = event.into();
             self.recent.push(Arc::clone(&bytes));
-            batch.frame = Some(Numbered { number: *number, bytes, caches });
+            batch.event = Some(Numbered { number: *number, bytes, caches });
         }
-        if let Err(full) = self.parcels.try_send(Parcel::Batch(batch))
-            && let Parcel::Batch(batch) = full.into_inner()
+        if let Err(full) = self.items.try_send(QueueItem::Batch(batch))
+            && let QueueItem::Batch(batch) = full.into_inner()
         {
             // Before the next number is given: whoever gets that one must find this one here.
-            self.note_untold(&batch);
-            self.untold_news.notify_one();
+            self.note_unpublished(&batch);
+            self.unpublished_news.notify_one();
         }
     }
 
@@ -186,14 +186,14 @@ impl Publisher {
     pub(super) fn add_holds(&self, due: &[(Time, ReservationId)]) {
         let holds = HoldChanges { due: due.to_vec(), over: Vec::new() };
         // One that finds no room is found in the store.
-        let _ = self.parcels.try_send(Parcel::Batch(Batch { holds, ..Batch::default() }));
+        let _ = self.items.try_send(QueueItem::Batch(Batch { holds, ..Batch::default() }));
     }
 
     /// Waits until what was published before has been told, or a moment.
     pub(super) async fn flush(&self) {
         let (done, wait) = oneshot::channel();
-        if self.parcels.try_send(Parcel::Flush(done)).is_ok() {
-            let _ = tokio::time::timeout(FLUSH, wait).await;
+        if self.items.try_send(QueueItem::Flush(done)).is_ok() {
+            let _ = tokio::time::timeout(FLUSH_TIMEOUT, wait).await;
         }
     }
 
@@ -202,59 +202,59 @@ impl Publisher {
         {
             let mut number = lock(&self.number);
             *number += 1;
-            lock(&self.untold).note(*number, Caches::Doubtful, rooms);
+            lock(&self.unpublished).note(*number, CacheValidity::Stale, rooms);
         }
-        self.untold_news.notify_one();
+        self.unpublished_news.notify_one();
     }
 
-    fn note_untold(&self, batch: &Batch) {
-        if let Some(frame) = &batch.frame {
+    fn note_unpublished(&self, batch: &Batch) {
+        if let Some(event) = &batch.event {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            lock(&self.untold).note(frame.number, frame.caches, batch.rooms.iter().copied());
+            lock(&self.unpublished).note(event.number, event.caches, batch.rooms.iter().copied());
         }
     }
 
-    /// What is to be told after the frame with the number `told_to`: these frames, with gaps for those that are missing
+    /// What is to be told after the frame with the number `published_up_to`: these frames, with gaps for those that are missing
     /// between them; after them too, where `rest` says that no more frames wait.
     fn pieces(
         &self,
-        told_to: u64,
-        frames: impl Iterator<Item = Numbered>,
+        published_up_to: u64,
+        events: impl Iterator<Item = Numbered>,
         rest: impl FnOnce() -> Rest,
     ) -> Vec<Numbered> {
-        let untold = lock(&self.untold);
-        let mut next = told_to + 1;
+        let unpublished = lock(&self.unpublished);
+        let mut next = published_up_to + 1;
         let mut pieces = Vec::new();
         let gap = |first, last| {
-            let gap = untold.gap(first);
+            let gap = unpublished.gap(first);
             Numbered {
                 number: last,
-                bytes: frames::of_gap(self.instance, first, last, &gap).into(),
+                bytes: events::of_gap(self.instance, first, last, &gap).into(),
                 caches: gap.caches,
             }
         };
-        for frame in frames {
-            if frame.number > next {
-                pieces.push(gap(next, frame.number - 1));
+        for event in events {
+            if event.number > next {
+                pieces.push(gap(next, event.number - 1));
             }
-            next = next.max(frame.number + 1);
-            pieces.push(frame);
+            next = next.max(event.number + 1);
+            pieces.push(event);
         }
         // Asked for now: what had found no room by now has only frames before it that are in line by now.
-        if untold.last >= next && rest() == Rest::None {
-            pieces.push(gap(next, untold.last));
+        if unpublished.last >= next && rest() == Rest::None {
+            pieces.push(gap(next, unpublished.last));
         }
         pieces
     }
 
-    /// Forgets what was not told up to `told_to`: it was announced.
-    fn announced(&self, told_to: u64) {
-        lock(&self.untold).rooms.retain(|_, last| *last > told_to);
+    /// Forgets what was not told up to `published_up_to`: it was announced.
+    fn announced(&self, published_up_to: u64) {
+        lock(&self.unpublished).rooms.retain(|_, last| *last > published_up_to);
     }
 
-    /// Whether something after `told_to` was neither told nor announced.
-    fn is_behind(&self, told_to: u64) -> bool {
-        lock(&self.untold).last > told_to
+    /// Whether something after `published_up_to` was neither told nor announced.
+    fn is_behind(&self, published_up_to: u64) -> bool {
+        lock(&self.unpublished).last > published_up_to
     }
 }
 
@@ -266,32 +266,32 @@ enum Rest {
 }
 
 /// What the publishing task needs.
-pub(super) struct Telling {
+pub(super) struct PublishTask {
     pub(super) publisher: Arc<Publisher>,
-    pub(super) link: Arc<Link>,
-    pub(super) keys: Keys,
+    pub(super) client: Arc<RedisClient>,
+    pub(super) keys: RedisKeys,
     /// Called where what Redis has of tokens and deadlines is wrong beyond repair and must be laid anew.
-    pub(super) spoilt: Arc<Notify>,
+    pub(super) invalidated: Arc<Notify>,
 }
 
 /// Tokens and deadlines that Redis has not got yet.
 #[derive(Default)]
-struct Owed {
+struct Pending {
     tokens: TokenChanges,
     holds: HoldChanges,
     /// Rooms whose tokens were refused, and when.
     refused: BTreeMap<RoomId, Instant>,
 }
 
-impl Owed {
+impl Pending {
     fn is_empty(&self) -> bool {
         self.tokens.is_empty() && self.holds.is_empty()
     }
 
-    fn take_in(&mut self, batches: Vec<Batch>) {
+    fn apply(&mut self, batches: Vec<Batch>) {
         for batch in batches {
             for token in &batch.tokens {
-                self.tokens.follow(token, batch.now);
+                self.tokens.apply(token, batch.now);
             }
             self.holds.due.extend(batch.holds.due);
             self.holds.over.extend(batch.holds.over);
@@ -299,62 +299,63 @@ impl Owed {
     }
 
     fn has_many_tokens(&self) -> bool {
-        self.tokens.len() > OWED_MAX
+        self.tokens.len() > PENDING_MAX
     }
 
     fn has_many_holds(&self) -> bool {
-        self.holds.due.len() + self.holds.over.len() > OWED_MAX
+        self.holds.due.len() + self.holds.over.len() > PENDING_MAX
     }
 
     /// Lets go what a Redis that is there does not take. The row decides, not the copy of a token; a deadline that
     /// nobody was told of is found in the store.
     fn let_go(&mut self) {
         if self.has_many_tokens() {
-            tracing::warn!(rooms = self.refused.len(), "copies of tokens are let go: Redis does not take them");
+            tracing::warn!(rooms = self.refused.len(), "token copies are dropped: Redis refuses them");
             self.tokens = TokenChanges::default();
         }
         if self.has_many_holds() {
-            tracing::warn!("deadlines of holds are let go: Redis does not take them");
+            tracing::warn!("hold deadlines are dropped: Redis refuses them");
             self.holds = HoldChanges::default();
         }
     }
 }
 
-impl Telling {
+impl PublishTask {
     /// Tells until the publisher is gone.
-    pub(super) async fn run(self, Parcels(mut inbox): Parcels) {
-        let mut reach = self.link.reach();
-        let mut owed = Owed::default();
-        let mut parcels = Vec::new();
+    pub(super) async fn run(self, QueueItems(mut inbox): QueueItems) {
+        let mut reach = self.client.reach();
+        let mut pending = Pending::default();
+        let mut items = Vec::new();
         // All frames up to this number were told or announced as a gap.
-        let mut told_to = 0;
+        let mut published_up_to = 0;
         loop {
-            let is_behind = !owed.is_empty() || self.publisher.is_behind(told_to);
+            let is_behind = !pending.is_empty() || self.publisher.is_behind(published_up_to);
             tokio::select! {
                 biased;
-                count = inbox.recv_many(&mut parcels, AT_ONCE) => if count == 0 { return },
-                () = self.publisher.untold_news.notified() => {}
+                count = inbox.recv_many(&mut items, BATCH_MAX) => if count == 0 { return },
+                () = self.publisher.unpublished_news.notified() => {}
                 changed = reach.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(RETRY), if is_behind && self.link.is_up() => {}
+                () = tokio::time::sleep(RETRY), if is_behind && self.client.is_up() => {}
             }
             let (mut batches, mut flushes) = (Vec::new(), Vec::new());
-            for parcel in parcels.drain(..) {
-                match parcel {
-                    Parcel::Batch(batch) => batches.push(batch),
-                    Parcel::Flush(done) => flushes.push(done),
+            for item in items.drain(..) {
+                match item {
+                    QueueItem::Batch(batch) => batches.push(batch),
+                    QueueItem::Flush(done) => flushes.push(done),
                 }
             }
-            told_to =
-                self.tell_frames(told_to, &batches, || if inbox.is_empty() { Rest::None } else { Rest::Some }).await;
-            owed.take_in(batches);
-            if self.link.is_up() {
-                self.pay(&mut owed).await;
+            published_up_to = self
+                .publish_events(published_up_to, &batches, || if inbox.is_empty() { Rest::None } else { Rest::Some })
+                .await;
+            pending.apply(batches);
+            if self.client.is_up() {
+                self.flush_pending(&mut pending).await;
             }
-            if self.link.is_up() {
-                owed.let_go();
-            } else if owed.has_many_tokens() || owed.has_many_holds() {
-                owed = Owed::default();
-                self.spoilt.notify_one();
+            if self.client.is_up() {
+                pending.let_go();
+            } else if pending.has_many_tokens() || pending.has_many_holds() {
+                pending = Pending::default();
+                self.invalidated.notify_one();
             }
             for done in flushes {
                 // Whoever has stopped waiting needs no answer.
@@ -363,35 +364,35 @@ impl Telling {
         }
     }
 
-    /// Tells the frames, and announces those that were not told. The number up to which this is done, which is `told_to`
+    /// Tells the frames, and announces those that were not told. The number up to which this is done, which is `published_up_to`
     /// or more.
-    async fn tell_frames(&self, mut told_to: u64, batches: &[Batch], rest: impl FnOnce() -> Rest) -> u64 {
-        let frames = batches.iter().filter_map(|batch| batch.frame.clone());
-        let mut is_told = self.link.is_up();
-        let pieces = if is_told { self.publisher.pieces(told_to, frames, rest) } else { Vec::new() };
+    async fn publish_events(&self, mut published_up_to: u64, batches: &[Batch], rest: impl FnOnce() -> Rest) -> u64 {
+        let events = batches.iter().filter_map(|batch| batch.event.clone());
+        let mut is_published = self.client.is_up();
+        let pieces = if is_published { self.publisher.pieces(published_up_to, events, rest) } else { Vec::new() };
         let mut pieces = pieces.into_iter().peekable();
-        while is_told && pieces.peek().is_some() {
-            let (mut pipeline, mut bytes, mut last) = (redis::Pipeline::new(), 0, told_to);
+        while is_published && pieces.peek().is_some() {
+            let (mut pipeline, mut bytes, mut last) = (redis::Pipeline::new(), 0, published_up_to);
             while let Some(piece) = pieces.next_if(|_| bytes < BYTES_AT_ONCE) {
                 bytes += piece.bytes.len();
                 last = piece.number;
                 self.add(&mut pipeline, &piece.bytes);
             }
-            is_told = self.send(&pipeline).await.is_ok();
-            if is_told {
-                told_to = last;
+            is_published = self.send(&pipeline).await.is_ok();
+            if is_published {
+                published_up_to = last;
             }
         }
-        if is_told {
-            self.publisher.announced(told_to);
+        if is_published {
+            self.publisher.announced(published_up_to);
         } else {
-            let is_left = |batch: &&Batch| batch.frame.as_ref().is_some_and(|frame| frame.number > told_to);
-            batches.iter().filter(is_left).for_each(|batch| self.publisher.note_untold(batch));
+            let is_left = |batch: &&Batch| batch.event.as_ref().is_some_and(|event| event.number > published_up_to);
+            batches.iter().filter(is_left).for_each(|batch| self.publisher.note_unpublished(batch));
         }
-        told_to
+        published_up_to
     }
 
-    fn add(&self, pipeline: &mut redis::Pipeline, frame: &[u8]) {
+    fn add(&self, pipeline: &mut redis::Pipeline, event: &[u8]) {
         pipeline
             .cmd("XADD")
             .arg(stream(&self.keys))
@@ -400,39 +401,40 @@ impl Telling {
             .arg(STREAM_LEN)
             .arg("*")
             .arg("f")
-            .arg(frame);
+            .arg(event);
         pipeline.ignore();
     }
 
     async fn send(&self, pipeline: &redis::Pipeline) -> Result<(), QueueError> {
-        self.link.run_pipeline::<()>(pipeline).await.inspect_err(|error| {
-            tracing::debug!(%error, "frames were not told");
-            self.link.doubt();
+        self.client.run_pipeline::<()>(pipeline).await.inspect_err(|error| {
+            tracing::debug!(%error, "publishing events failed");
+            self.client.probe_now();
         })
     }
 
     /// Brings Redis's tokens and deadlines up to date. What fails is tried again: telling it twice does no harm.
-    async fn pay(&self, owed: &mut Owed) {
-        let way = self.link.way();
-        if !owed.holds.is_empty() {
-            match holds::publish(&mut way.clone(), &self.keys, &owed.holds).await {
-                Ok(()) => owed.holds = HoldChanges::default(),
-                Err(error) => tracing::debug!(%error, "deadlines were not told"),
+    async fn flush_pending(&self, pending: &mut Pending) {
+        let handle = self.client.handle();
+        if !pending.holds.is_empty() {
+            match holds::publish(&mut handle.clone(), &self.keys, &pending.holds).await {
+                Ok(()) => pending.holds = HoldChanges::default(),
+                Err(error) => tracing::debug!(%error, "publishing hold deadlines failed"),
             }
         }
-        owed.refused.retain(|_, at| at.elapsed() < REFUSED);
-        let refused = &owed.refused;
-        for (room, error) in tokens::tell(&way, &self.keys, &mut owed.tokens, |room| !refused.contains_key(&room)).await
+        pending.refused.retain(|_, at| at.elapsed() < REFUSED_REST);
+        let refused = &pending.refused;
+        for (room, error) in
+            tokens::publish(&handle, &self.keys, &mut pending.tokens, |room| !refused.contains_key(&room)).await
         {
-            tracing::debug!(%error, room = room.get(), "tokens were not told");
-            owed.refused.insert(room, Instant::now());
+            tracing::debug!(%error, room = room.get(), "publishing token copies failed");
+            pending.refused.insert(room, Instant::now());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::frames::Body, *};
+    use super::{super::events::Body, *};
     use crate::view::tests::START;
     use frontrow_domain::id::{Position, TokenId, UserId};
 
@@ -450,52 +452,52 @@ mod tests {
     }
 
     /// How the task takes what is in line, at most `limit` batches.
-    fn taken(Parcels(inbox): &mut Parcels, limit: usize) -> Vec<Numbered> {
-        let parcels = std::iter::from_fn(|| inbox.try_recv().ok()).take(limit);
-        parcels.filter_map(|parcel| if let Parcel::Batch(batch) = parcel { batch.frame } else { None }).collect()
+    fn taken(QueueItems(inbox): &mut QueueItems, limit: usize) -> Vec<Numbered> {
+        let items = std::iter::from_fn(|| inbox.try_recv().ok()).take(limit);
+        items.filter_map(|item| if let QueueItem::Batch(batch) = item { batch.event } else { None }).collect()
     }
 
     /// The first and last numbers of each piece, and of a gap its rooms and what becomes of caches.
-    type Piece = (u64, u64, Option<(Vec<i64>, Caches)>);
+    type Piece = (u64, u64, Option<(Vec<i64>, CacheValidity)>);
 
-    fn pieces(publisher: &Publisher, told_to: u64, frames: Vec<Numbered>, rest: Rest) -> Vec<Piece> {
-        let pieces = publisher.pieces(told_to, frames.into_iter(), || rest);
+    fn pieces(publisher: &Publisher, published_up_to: u64, events: Vec<Numbered>, rest: Rest) -> Vec<Piece> {
+        let pieces = publisher.pieces(published_up_to, events.into_iter(), || rest);
         pieces
             .iter()
             .map(|piece| {
-                let frame = frames::read(&piece.bytes).unwrap();
-                assert_eq!(frame.number, piece.number);
-                let gap = match frame.body {
+                let event = events::read(&piece.bytes).unwrap();
+                assert_eq!(event.number, piece.number);
+                let gap = match event.body {
                     Body::Gap(gap) => Some((gap.rooms.iter().map(|room| room.get()).collect(), gap.caches)),
-                    Body::Told(_) => None,
+                    Body::Changes(_) => None,
                 };
-                (frame.first, frame.number, gap)
+                (event.first, event.number, gap)
             })
             .collect()
     }
 
     #[test]
     fn what_finds_no_room_is_announced_in_its_place_among_the_frames() {
-        let (publisher, mut parcels) = Publisher::new(INSTANCE, Arc::default());
+        let (publisher, mut items) = Publisher::new(INSTANCE, Arc::default());
         let most = i64::try_from(WAITING_MAX).unwrap();
         let most_number = u64::try_from(WAITING_MAX).unwrap();
         (1..=most).for_each(|at| issue(&publisher, 0, at));
         issue(&publisher, 7, 1);
         close_session(&publisher);
-        let early = taken(&mut parcels, 2);
+        let early = taken(&mut items, 2);
         issue(&publisher, 0, most + 1);
         issue(&publisher, 0, most + 2);
         issue(&publisher, 9, 1);
         assert_eq!(pieces(&publisher, 0, early, Rest::Some), [(1, 1, None), (2, 2, None)], "its place is later");
-        let late = taken(&mut parcels, usize::MAX);
+        let late = taken(&mut items, usize::MAX);
         let told = pieces(&publisher, 2, late, Rest::None);
         assert_eq!(told[WAITING_MAX - 3], (most_number, most_number, None));
         let gap = |first, last, rooms: &[i64], caches| (first, last, Some((rooms.to_vec(), caches)));
         let expected = [
-            gap(most_number + 1, most_number + 2, &[7, 9], Caches::Doubtful),
+            gap(most_number + 1, most_number + 2, &[7, 9], CacheValidity::Stale),
             (most_number + 3, most_number + 3, None),
             (most_number + 4, most_number + 4, None),
-            gap(most_number + 5, most_number + 5, &[9], Caches::Sure),
+            gap(most_number + 5, most_number + 5, &[9], CacheValidity::Consistent),
         ];
         assert_eq!(told[WAITING_MAX - 2..], expected);
         assert!(publisher.is_behind(most_number + 4));
@@ -506,25 +508,25 @@ mod tests {
 
     #[test]
     fn what_redis_does_not_take_is_let_go_and_a_few_deadlines_are_kept() {
-        let mut owed = Owed::default();
+        let mut pending = Pending::default();
         let token = |at| {
             let id = TokenId { room_id: RoomId::HOUSE, position: Position(at) };
             Token::issued(id, UserId(Uuid::nil()), START)
         };
-        let most = i64::try_from(OWED_MAX).unwrap();
+        let most = i64::try_from(PENDING_MAX).unwrap();
         let due = vec![(START, ReservationId::new(1))];
         let holds = HoldChanges { due, over: Vec::new() };
-        owed.take_in(vec![Batch { tokens: (1..=most).map(token).collect(), holds, ..Batch::default() }]);
+        pending.apply(vec![Batch { tokens: (1..=most).map(token).collect(), holds, ..Batch::default() }]);
         // Once more: a token is owed once.
-        owed.take_in(vec![Batch { tokens: (1..=most).map(token).collect(), ..Batch::default() }]);
-        owed.let_go();
-        assert_eq!((owed.tokens.len(), owed.holds.due.len()), (OWED_MAX, 1));
-        owed.take_in(vec![Batch { tokens: vec![token(most + 1)], ..Batch::default() }]);
-        owed.let_go();
-        assert_eq!((owed.tokens.len(), owed.holds.due.len()), (0, 1));
+        pending.apply(vec![Batch { tokens: (1..=most).map(token).collect(), ..Batch::default() }]);
+        pending.let_go();
+        assert_eq!((pending.tokens.len(), pending.holds.due.len()), (PENDING_MAX, 1));
+        pending.apply(vec![Batch { tokens: vec![token(most + 1)], ..Batch::default() }]);
+        pending.let_go();
+        assert_eq!((pending.tokens.len(), pending.holds.due.len()), (0, 1));
         let over = (1..=most).map(ReservationId::new).collect();
-        owed.take_in(vec![Batch { holds: HoldChanges { due: Vec::new(), over }, ..Batch::default() }]);
-        owed.let_go();
-        assert!(owed.is_empty());
+        pending.apply(vec![Batch { holds: HoldChanges { due: Vec::new(), over }, ..Batch::default() }]);
+        pending.let_go();
+        assert!(pending.is_empty());
     }
 }

@@ -3,13 +3,13 @@
 
 use super::{
     Lines, Notice,
-    frames::{self, Body, Caches, Frame, Gap, Told},
-    link::{Blocking, Link, Reach},
+    client::{Blocking, Reach, RedisClient},
+    events::{self, BatchChanges, Body, CacheValidity, Event, Gap},
     publisher::stream,
 };
 use crate::{
     QueueError,
-    memory::{Source, Taken},
+    memory::{Applied, Source},
     view::deltas,
 };
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
@@ -25,7 +25,7 @@ use uuid::Uuid;
 const BLOCK_MS: u64 = 200;
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS);
 /// How many frames a read brings at most.
-const AT_ONCE: usize = 256;
+const READ_MAX: usize = 256;
 /// Where another version's frames cannot be read, the rows are read this often instead.
 const UNREAD_EVERY: Duration = Duration::from_secs(5);
 /// How long after a failure the next try begins.
@@ -37,31 +37,31 @@ pub(super) type FromEnd = oneshot::Sender<()>;
 /// The reading side of an instance.
 pub(super) struct Reader {
     pub(super) lines: Arc<Lines>,
-    pub(super) link: Arc<Link>,
+    pub(super) client: Arc<RedisClient>,
     /// The last entry that was read; none before the stream's end was asked for.
     pub(super) last: Option<String>,
     pub(super) numbers: HashMap<Uuid, u64>,
     /// There were frames that could not be read since the lines were laid for that reason.
     pub(super) has_unread: bool,
-    pub(super) laid_for_unread: Option<Instant>,
+    pub(super) rebuilt_for_unread: Option<Instant>,
 }
 
 impl Reader {
     /// Goes to the stream's end, before any line is laid.
     pub(super) async fn begin(&mut self) -> Result<(), QueueError> {
-        let mut connection = self.link.blocking(BLOCK).await?;
+        let mut connection = self.client.blocking(BLOCK).await?;
         let key = stream(&self.lines.keys);
         self.skip_to_end(&mut connection, &key).await
     }
 
     /// Reads for ever.
     pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<FromEnd>) {
-        let mut reach = self.link.reach();
+        let mut reach = self.client.reach();
         loop {
             if reach.wait_for(|reach| matches!(reach, Reach::Up(_))).await.is_err() {
                 return;
             }
-            if let Ok(connection) = self.link.blocking(BLOCK).await
+            if let Ok(connection) = self.client.blocking(BLOCK).await
                 && let Err(error) = self.read(connection, &mut wishes).await
             {
                 tracing::debug!(%error, "the stream of frames cannot be read");
@@ -81,7 +81,7 @@ impl Reader {
                 if first.ids.first().is_some_and(|first| is_after(&first.id, &last)) && last != BEGINNING {
                     tracing::warn!("frames were dropped before they were read");
                     self.skip_to_end(&mut connection, &key).await?;
-                    self.lines.want_all();
+                    self.lines.request_rebuild_of_all();
                 }
             }
         }
@@ -93,22 +93,22 @@ impl Reader {
             }
             let last = self.last.clone().unwrap_or_else(|| BEGINNING.into());
             let mut read = redis::cmd("XREAD");
-            read.arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(BLOCK_MS);
+            read.arg("COUNT").arg(READ_MAX).arg("BLOCK").arg(BLOCK_MS);
             read.arg("STREAMS").arg(&key).arg(last);
             let news: Option<StreamReadReply> = connection.run(&read).await?;
             let entries = news.into_iter().flat_map(|news| news.keys).flat_map(|key| key.ids);
             let mut count = 0;
             for entry in entries {
                 count += 1;
-                self.take(&entry);
+                self.apply_entry(&entry);
                 self.last = Some(entry.id);
             }
-            if self.has_unread && self.laid_for_unread.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
-                tracing::warn!("another version of the program tells what this one does not understand");
-                (self.has_unread, self.laid_for_unread) = (false, Some(Instant::now()));
-                self.lines.want_all();
+            if self.has_unread && self.rebuilt_for_unread.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
+                tracing::warn!("another version of the program publishes events that this one cannot read");
+                (self.has_unread, self.rebuilt_for_unread) = (false, Some(Instant::now()));
+                self.lines.request_rebuild_of_all();
             }
-            if count < AT_ONCE {
+            if count < READ_MAX {
                 // Nothing older is on its way to here.
                 self.lines.confirmed.fetch_max(self.lines.clock.now().micros(), Ordering::Relaxed);
             }
@@ -123,22 +123,22 @@ impl Reader {
         Ok(())
     }
 
-    fn take(&mut self, entry: &StreamId) {
+    fn apply_entry(&mut self, entry: &StreamId) {
         let Some(bytes) = entry.get::<Vec<u8>>("f") else { return };
-        match frames::read(&bytes) {
-            Ok(frame) if frame.instance == self.lines.instance => {}
-            Ok(frame) => {
-                let last = self.numbers.entry(frame.instance).or_insert(frame.number);
-                if frame.first > last.saturating_add(1) {
-                    tracing::warn!(instance = %frame.instance, "frames are missing");
-                    self.lines.want_all();
+        match events::read(&bytes) {
+            Ok(event) if event.instance == self.lines.instance => {}
+            Ok(event) => {
+                let last = self.numbers.entry(event.instance).or_insert(event.number);
+                if event.first > last.saturating_add(1) {
+                    tracing::warn!(instance = %event.instance, "events are missing");
+                    self.lines.request_rebuild_of_all();
                 }
-                *last = frame.number.max(*last);
+                *last = event.number.max(*last);
                 self.lines.recent.push(bytes.into());
-                self.lines.take(frame);
+                self.lines.apply_event(event);
             }
             Err(error) => {
-                tracing::debug!(%error, "a frame cannot be read");
+                tracing::debug!(%error, "an event cannot be read");
                 self.has_unread = true;
             }
         }
@@ -159,29 +159,29 @@ fn is_after(one: &str, other: &str) -> bool {
 
 impl Lines {
     /// Takes in what another instance told.
-    pub(super) fn take(&self, frame: Frame) {
-        match frame.body {
+    pub(super) fn apply_event(&self, event: Event) {
+        match event.body {
             Body::Gap(Gap { rooms, caches }) => {
-                self.want(rooms);
-                if caches == Caches::Doubtful {
+                self.request_rebuild(rooms);
+                if caches == CacheValidity::Stale {
                     self.notify(Notice::Laid);
                 }
             }
-            Body::Told(told) => self.take_told(*told),
+            Body::Changes(told) => self.apply_changes(*told),
         }
     }
 
-    fn take_told(&self, told: Told) {
+    fn apply_changes(&self, told: BatchChanges) {
         let changes = &told.changes;
         for room in &changes.rooms.inserted {
             self.memory.put_new(room, changes.now);
         }
         for (room, delta) in deltas(changes) {
-            match self.memory.take_in(room, &delta, Source::Told) {
-                Taken::Unknown => self.want([room]),
-                Taken::In(doubtful) => {
-                    for token in doubtful {
-                        self.doubt(token, changes.now);
+            match self.memory.apply(room, &delta, Source::Remote) {
+                Applied::Unknown => self.request_rebuild([room]),
+                Applied::Done(unverified) => {
+                    for token in unverified {
+                        self.verify_later(token, changes.now);
                     }
                 }
             }

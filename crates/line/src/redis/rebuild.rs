@@ -1,17 +1,17 @@
 //! How the lines are read again from their rows when something was missed, and how a look at the rows every few seconds
 //! heals whatever was lost.
 
-use super::{Lines, Notice, Settings, link::Link};
+use super::{Lines, Notice, Settings, client::RedisClient};
 use crate::{
     Queue as _,
-    memory::{Lay, Looked, Source},
+    memory::{Rebuild, Reconciled, Source},
     view::{Delta, deltas},
 };
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     time::Time,
 };
-use frontrow_storage::{LATE_MAX, Life, Line, Standing, StoreError, trouble::Trouble};
+use frontrow_storage::{COMMIT_VISIBILITY_MAX, Life, Line, Standing, StoreError, trouble::Trouble};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, atomic::Ordering},
@@ -24,15 +24,15 @@ const RETRY: Duration = Duration::from_millis(300);
 /// How long after lines were read they may be read again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many lines are looked at in the store at once.
-const AT_ONCE: usize = 4;
+const LINES_AT_ONCE_MAX: usize = 4;
 /// Of so many lines each is read, whatever lives in it; of more, those in which something lives.
 const FEW: usize = 8;
 /// How many numbers are looked up in the store at once.
-const NUMBERS_AT_ONCE: i64 = 100_000;
+const POSITIONS_PER_QUERY_MAX: i64 = 100_000;
 
 /// Up to where each number of a line is known to have a row or to be nobody's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Settled {
+pub(super) struct ResolvedUpTo {
     to: Position,
     /// What was drawn by then, and since when: as soon as no batch can be on its way with it, it is settled.
     next: Option<(Position, Instant)>,
@@ -49,12 +49,12 @@ struct Odd {
 
 /// Lines that are to be read from their rows.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct PendingRebuilds {
     all: bool,
     rooms: BTreeSet<RoomId>,
 }
 
-impl Wanted {
+impl PendingRebuilds {
     fn add(&mut self, more: Self) {
         self.all |= more.all;
         self.rooms.extend(more.rooms);
@@ -63,43 +63,43 @@ impl Wanted {
 
 impl Lines {
     /// All lines are to be read again, and what caches know may be wrong.
-    pub(super) fn want_all(&self) {
-        if !std::mem::replace(&mut super::lock(&self.wanted).all, true) {
+    pub(super) fn request_rebuild_of_all(&self) {
+        if !std::mem::replace(&mut super::lock(&self.requested).all, true) {
             self.notify(Notice::Laid);
         }
-        self.wanted_news.notify_one();
+        self.rebuild_news.notify_one();
     }
 
     /// These lines are to be read again.
-    pub(super) fn want(&self, rooms: impl IntoIterator<Item = RoomId>) {
-        super::lock(&self.wanted).rooms.extend(rooms);
-        self.wanted_news.notify_one();
+    pub(super) fn request_rebuild(&self, rooms: impl IntoIterator<Item = RoomId>) {
+        super::lock(&self.requested).rooms.extend(rooms);
+        self.rebuild_news.notify_one();
     }
 
     /// Whether the token is in line is to be asked of the store.
-    pub(super) fn doubt(&self, token: TokenId, now: Time) {
-        if self.doubts.try_send((token, now)).is_err() {
-            self.want([token.room_id]);
+    pub(super) fn verify_later(&self, token: TokenId, now: Time) {
+        if self.unverified_tokens.try_send((token, now)).is_err() {
+            self.request_rebuild([token.room_id]);
         }
     }
 
     /// Lays the wanted lines for ever.
-    pub(super) async fn lay_wanted(self: Arc<Self>) {
+    pub(super) async fn run_rebuilds(self: Arc<Self>) {
         let trouble = Trouble::new("the lines cannot be read from the database");
         let of_rooms = Trouble::new("some lines cannot be read from the database");
         loop {
-            self.wanted_news.notified().await;
+            self.rebuild_news.notified().await;
             loop {
-                let wanted = std::mem::take(&mut *super::lock(&self.wanted));
-                if wanted.rooms.is_empty() && !wanted.all {
+                let requested = std::mem::take(&mut *super::lock(&self.requested));
+                if requested.rooms.is_empty() && !requested.all {
                     break;
                 }
-                let failed = match trouble.noted(self.lay_quiet_wanted(&wanted).await) {
-                    Some(rooms) => self.lay_rooms(rooms, &of_rooms).await,
-                    None => wanted,
+                let failed = match trouble.noted(self.load_quiet_requested(&requested).await) {
+                    Some(rooms) => self.rebuild_rooms(rooms, &of_rooms).await,
+                    None => requested,
                 };
                 if failed.all || !failed.rooms.is_empty() {
-                    super::lock(&self.wanted).add(failed);
+                    super::lock(&self.requested).add(failed);
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
@@ -109,47 +109,47 @@ impl Lines {
     }
 
     /// Of many lines those that must be read whole: one query tells in which rooms nothing lives.
-    async fn lay_quiet_wanted(&self, wanted: &Wanted) -> Result<BTreeSet<RoomId>, StoreError> {
-        if !wanted.all && wanted.rooms.len() <= FEW {
-            return Ok(wanted.rooms.clone());
+    async fn load_quiet_requested(&self, requested: &PendingRebuilds) -> Result<BTreeSet<RoomId>, StoreError> {
+        if !requested.all && requested.rooms.len() <= FEW {
+            return Ok(requested.rooms.clone());
         }
-        let is_wanted = |room: RoomId| wanted.all || wanted.rooms.contains(&room);
+        let is_wanted = |room: RoomId| requested.all || requested.rooms.contains(&room);
         let standings = self.store.standings().await?.into_iter().filter(|one| is_wanted(one.room.room_id));
         let (quiet, busy): (Vec<_>, Vec<_>) = standings.partition(|one| one.life == Life::Quiet);
         let mut rooms: BTreeSet<_> = busy.iter().map(|one| one.room.room_id).collect();
         let quiet: Vec<_> = quiet.into_iter().map(Standing::quiet_line).collect();
-        rooms.extend(self.lay_quiet(&quiet));
+        rooms.extend(self.load_quiet_rooms(&quiet));
         Ok(rooms)
     }
 
     /// Lays rooms in which nothing lives. Returns those of which something else is known: they must be read whole.
     /// New ones that a frame concerned since their rows were read are read once more.
-    pub(super) fn lay_quiet(&self, lines: &[Line]) -> Vec<RoomId> {
+    pub(super) fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
         let Some(now) = lines.iter().map(|line| line.now).min() else { return Vec::new() };
         for line in lines {
-            self.note_laid(line, Lay::IfMissing);
+            self.note_rebuilt(line, Rebuild::IfMissing);
         }
         let rooms = lines.iter().map(|line| line.room.room_id);
         let rooms: BTreeSet<_> = rooms.filter(|room| self.memory.view(*room).is_none()).collect();
-        let others = self.memory.lay_quiet_told(lines);
+        let others = self.memory.load_quiet_replicas(lines);
         // After they were read: frames from now on are taken in.
-        for changes in self.recent.decided_since(now.minus(LATE_MAX)) {
-            self.want(deltas(&changes).into_keys().filter(|room| rooms.contains(room)));
+        for changes in self.recent.decided_since(now.minus(COMMIT_VISIBILITY_MAX)) {
+            self.request_rebuild(deltas(&changes).into_keys().filter(|room| rooms.contains(room)));
         }
         others
     }
 
     /// Lays these lines anew, some at a time. Those that could not be.
-    async fn lay_rooms(self: &Arc<Self>, rooms: BTreeSet<RoomId>, trouble: &Trouble) -> Wanted {
-        let mut failed = Wanted::default();
+    async fn rebuild_rooms(self: &Arc<Self>, rooms: BTreeSet<RoomId>, trouble: &Trouble) -> PendingRebuilds {
+        let mut failed = PendingRebuilds::default();
         let mut laying = JoinSet::new();
         let mut rooms = rooms.into_iter();
         loop {
-            while laying.len() < AT_ONCE
+            while laying.len() < LINES_AT_ONCE_MAX
                 && let Some(room) = rooms.next()
             {
                 let lines = Arc::clone(self);
-                laying.spawn(async move { (room, lines.lay_room(room).await) });
+                laying.spawn(async move { (room, lines.rebuild_room(room).await) });
             }
             match laying.join_next().await {
                 Some(Ok((room, Err(error)))) => {
@@ -167,133 +167,135 @@ impl Lines {
         }
     }
 
-    async fn lay_room(self: &Arc<Self>, room: RoomId) -> Result<(), StoreError> {
+    async fn rebuild_room(self: &Arc<Self>, room: RoomId) -> Result<(), StoreError> {
         let begun = self.recent.count();
         if let Some(line) = self.store.line(room).await? {
-            self.lays.fetch_add(1, Ordering::Relaxed);
+            self.rebuilds.fetch_add(1, Ordering::Relaxed);
             // What was decided so lately may not be in the rows, nor that a number is nobody's.
-            let from = line.now.minus(LATE_MAX);
-            for (token, now) in self.memory.lay_told(&line, Lay::Anew, || self.recent.told_since(begun, from)) {
-                self.doubt(token, now);
+            let from = line.now.minus(COMMIT_VISIBILITY_MAX);
+            for (token, now) in
+                self.memory.rebuild_room(&line, Rebuild::Replace, || self.recent.received_since(begun, from))
+            {
+                self.verify_later(token, now);
             }
-            self.note_laid(&line, Lay::Anew);
-            tracing::info!(room = room.get(), "a line was read again from the database");
+            self.note_rebuilt(&line, Rebuild::Replace);
+            tracing::info!(room = room.get(), "line rebuilt from the database");
         }
         Ok(())
     }
 
     /// Notes up to where a line's numbers are settled, as it was laid: who is neither in a row nor unsettled counts for
     /// nobody there.
-    pub(super) fn note_laid(&self, line: &Line, lay: Lay) {
-        let to = line.unsettled.first().map_or(line.highest, |first| Position(first.0 - 1));
-        let settled = Settled { to, next: (line.highest > to).then(|| (line.highest, Instant::now())) };
-        let mut all = super::lock(&self.settled);
-        match lay {
-            Lay::Anew => _ = all.insert(line.room.room_id, settled),
-            Lay::IfMissing => _ = all.entry(line.room.room_id).or_insert(settled),
+    pub(super) fn note_rebuilt(&self, line: &Line, rebuild: Rebuild) {
+        let to = line.in_flight.first().map_or(line.highest, |first| Position(first.0 - 1));
+        let resolved = ResolvedUpTo { to, next: (line.highest > to).then(|| (line.highest, Instant::now())) };
+        let mut all = super::lock(&self.resolved);
+        match rebuild {
+            Rebuild::Replace => _ = all.insert(line.room.room_id, resolved),
+            Rebuild::IfMissing => _ = all.entry(line.room.room_id).or_insert(resolved),
         }
     }
 
     /// Up to where all numbers are settled and which are next, once no batch can bring those any more.
-    fn due_to_settle(&self, room: RoomId) -> Option<(Position, Position)> {
-        let mut all = super::lock(&self.settled);
+    fn due_to_resolve(&self, room: RoomId) -> Option<(Position, Position)> {
+        let mut all = super::lock(&self.resolved);
         // A line that was never read from rows began here, empty.
-        let settled = all.entry(room).or_insert(Settled { to: Position(0), next: None });
-        let (next, since) = settled.next?;
-        (since.elapsed() >= self.unsettled_for).then_some((settled.to, next))
+        let resolved = all.entry(room).or_insert(ResolvedUpTo { to: Position(0), next: None });
+        let (next, since) = resolved.next?;
+        (since.elapsed() >= self.gap_grace).then_some((resolved.to, next))
     }
 
     /// Sees to it that numbers which were drawn and never used count for nobody: those of an instance that died with
     /// them too, which nobody tells of. `now` is the store's clock.
-    async fn settle_numbers(&self, room: RoomId, now: Time) -> Result<(), StoreError> {
+    async fn resolve_gaps(&self, room: RoomId, now: Time) -> Result<(), StoreError> {
         // Such a commit may bring numbers later than any other.
         if self.store.has_unanswered_commits() {
             return Ok(());
         }
-        if let Some((from, to)) = self.due_to_settle(room) {
+        if let Some((from, to)) = self.due_to_resolve(room) {
             let mut after = from;
             while after < to {
-                let until = Position(after.0.saturating_add(NUMBERS_AT_ONCE)).min(to);
-                let unused = self.store.unused_positions(room, after, until).await?;
-                self.forget_numbers(room, unused, now);
+                let until = Position(after.0.saturating_add(POSITIONS_PER_QUERY_MAX)).min(to);
+                let unused = self.store.unassigned_positions(room, after, until).await?;
+                self.drop_gaps(room, unused, now);
                 after = until;
             }
             // A line that was read meanwhile is newer.
-            let mut all = super::lock(&self.settled);
-            if let Some(settled) = all.get_mut(&room).filter(|settled| settled.to == from) {
-                *settled = Settled { to, next: None };
+            let mut all = super::lock(&self.resolved);
+            if let Some(resolved) = all.get_mut(&room).filter(|resolved| resolved.to == from) {
+                *resolved = ResolvedUpTo { to, next: None };
             }
         }
         let Some(view) = self.memory.view(room) else { return Ok(()) };
         let tail = view.tail();
-        if let Some(settled) = super::lock(&self.settled).get_mut(&room)
-            && settled.next.is_none()
-            && tail > settled.to
+        if let Some(resolved) = super::lock(&self.resolved).get_mut(&room)
+            && resolved.next.is_none()
+            && tail > resolved.to
         {
-            settled.next = Some((tail, Instant::now()));
+            resolved.next = Some((tail, Instant::now()));
         }
         Ok(())
     }
 
-    fn forget_numbers(&self, room: RoomId, mut unused: Vec<Position>, now: Time) {
+    fn drop_gaps(&self, room: RoomId, mut unused: Vec<Position>, now: Time) {
         let Some(view) = self.memory.view(room) else { return };
-        unused.retain(|position| *position > view.cursor() && !view.has_gone(*position));
+        unused.retain(|position| *position > view.cursor() && !view.has_departed(*position));
         if unused.is_empty() {
             return;
         }
-        tracing::debug!(room = room.get(), numbers = unused.len(), "numbers that nobody has are taken out of a line");
+        tracing::debug!(room = room.get(), numbers = unused.len(), "unassigned positions were removed from a line");
         let unused: Vec<_> = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
-        self.memory.take_in(room, &Delta { unused: &unused, ..Delta::none(now) }, Source::Own);
+        self.memory.apply(room, &Delta { unused: &unused, ..Delta::none(now) }, Source::Local);
     }
 
     /// Asks the store about tokens in doubt, for ever.
-    pub(super) async fn settle(self: Arc<Self>, mut doubts: mpsc::Receiver<(TokenId, Time)>) {
-        while let Some((id, now)) = doubts.recv().await {
+    pub(super) async fn verify_tokens(self: Arc<Self>, mut unverified_tokens: mpsc::Receiver<(TokenId, Time)>) {
+        while let Some((id, now)) = unverified_tokens.recv().await {
             match self.store.token(id).await {
-                Ok(Some(token)) if frontrow_domain::queue::can_expire(&token) => self.memory.settle(&token, now),
+                Ok(Some(token)) if frontrow_domain::queue::is_live_token(&token) => self.memory.apply_row(&token, now),
                 Ok(_) => {}
-                Err(_) => self.want([id.room_id]),
+                Err(_) => self.request_rebuild([id.room_id]),
             }
         }
     }
 
     /// Looks at the rows of every line in which something lives every now and then: more often while Redis is away.
-    pub(super) async fn glance(self: Arc<Self>, link: Arc<Link>, settings: Settings) {
+    pub(super) async fn refresh_loop(self: Arc<Self>, client: Arc<RedisClient>, settings: Settings) {
         let mut odd = HashMap::new();
         let mut last = Instant::now();
         loop {
-            tokio::time::sleep(settings.glance_away_every.min(settings.glance_every)).await;
-            if link.is_up() && last.elapsed() < settings.glance_every {
+            tokio::time::sleep(settings.refresh_down_every.min(settings.refresh_every)).await;
+            if client.is_up() && last.elapsed() < settings.refresh_every {
                 continue;
             }
             last = Instant::now();
-            odd = self.glance_round(odd).await;
+            odd = self.refresh_round(odd).await;
         }
     }
 
     /// Looks at the lines in which something lives by the views or by the rows. `odd` are those in which only one of the
     /// two had something live after the last round: see [`Odd`].
-    async fn glance_round(self: &Arc<Self>, odd: HashMap<RoomId, Odd>) -> HashMap<RoomId, Odd> {
+    async fn refresh_round(self: &Arc<Self>, odd: HashMap<RoomId, Odd>) -> HashMap<RoomId, Odd> {
         let by_rows: Option<BTreeSet<_>> = match self.store.busy_rooms().await {
             Ok(rooms) => Some(rooms.into_iter().collect()),
             Err(error) => {
-                tracing::debug!(%error, "the rooms in which something lives cannot be asked for");
+                tracing::debug!(%error, "the busy rooms cannot be read");
                 None
             }
         };
         let mut rooms: BTreeSet<_> = self.memory.busy_rooms().into_iter().collect();
         rooms.extend(by_rows.iter().flatten());
-        rooms.append(&mut super::lock(&self.doubted_rooms));
+        rooms.append(&mut super::lock(&self.refresh_requests));
         let mut looks = JoinSet::new();
         for room in &rooms {
             // One that another process made is read at the first request for it.
             let Some(begun) = self.memory.deltas_of(*room) else { continue };
-            if looks.len() >= AT_ONCE {
+            if looks.len() >= LINES_AT_ONCE_MAX {
                 // A look that fails was told in the log.
                 let _ = looks.join_next().await;
             }
             let (lines, room) = (Arc::clone(self), *room);
-            looks.spawn(async move { lines.glance_at(room, begun).await });
+            looks.spawn(async move { lines.refresh_room(room, begun).await });
         }
         while looks.join_next().await.is_some() {}
         let Some(by_rows) = by_rows else { return odd };
@@ -306,9 +308,9 @@ impl Lines {
             let before = odd.get(&room).filter(|odd| odd.deltas == deltas);
             let now = before.copied().unwrap_or(Odd { deltas, since: Instant::now() });
             // Numbers that are not settled yet count as waiting.
-            let patience = if view.is_quiet() { Duration::ZERO } else { self.unsettled_for + PAUSE };
+            let patience = if view.is_quiet() { Duration::ZERO } else { self.gap_grace + PAUSE };
             if before.is_some() && now.since.elapsed() > patience {
-                self.want([room]);
+                self.request_rebuild([room]);
             } else {
                 still_odd.insert(room, now);
             }
@@ -316,18 +318,18 @@ impl Lines {
         still_odd
     }
 
-    async fn glance_at(&self, room: RoomId, begun: u64) {
+    async fn refresh_room(&self, room: RoomId, begun: u64) {
         let at = self.clock.now();
-        match self.store.glance(room).await {
+        match self.store.live_line(room).await {
             Ok(Some(line)) => {
-                if self.memory.look(&line, begun, at) == Looked::MustLay {
-                    self.want([room]);
-                } else if let Err(error) = self.settle_numbers(room, line.now).await {
-                    tracing::debug!(%error, room = room.get(), "numbers cannot be settled");
+                if self.memory.reconcile(&line, begun, at) == Reconciled::MustRebuild {
+                    self.request_rebuild([room]);
+                } else if let Err(error) = self.resolve_gaps(room, line.now).await {
+                    tracing::debug!(%error, room = room.get(), "unassigned positions cannot be looked up");
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::debug!(%error, room = room.get(), "a line cannot be looked at"),
+            Err(error) => tracing::debug!(%error, room = room.get(), "a line cannot be refreshed"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The frames of the last seconds, this instance's own and the others': what a line that is laid from its rows takes
 //! in after them.
 
-use super::frames::{self, Body};
+use super::events::{self, Body};
 use frontrow_domain::{time::Time, world::Changes};
 use std::{
     collections::VecDeque,
@@ -22,7 +22,7 @@ pub(super) struct Recent {
 
 #[derive(Debug, Default)]
 struct Kept {
-    frames: VecDeque<(Instant, Arc<[u8]>)>,
+    events: VecDeque<(Instant, Arc<[u8]>)>,
     bytes: usize,
     /// How many came before the first that is kept.
     before: u64,
@@ -34,16 +34,16 @@ impl Recent {
     }
 
     /// Keeps a frame.
-    pub(super) fn push(&self, frame: Arc<[u8]>) {
+    pub(super) fn push(&self, event: Arc<[u8]>) {
         let now = Instant::now();
         let mut kept = self.kept();
-        kept.bytes += frame.len();
-        kept.frames.push_back((now, frame));
-        while let Some((at, first)) = kept.frames.front()
+        kept.bytes += event.len();
+        kept.events.push_back((now, event));
+        while let Some((at, first)) = kept.events.front()
             && (now.duration_since(*at) > KEPT || kept.bytes > BYTES_MAX)
         {
             let bytes = first.len();
-            kept.frames.pop_front();
+            kept.events.pop_front();
             kept.bytes -= bytes;
             kept.before += 1;
         }
@@ -52,23 +52,23 @@ impl Recent {
     /// How many frames have come.
     pub(super) fn count(&self) -> u64 {
         let kept = self.kept();
-        kept.before + u64::try_from(kept.frames.len()).unwrap_or(0)
+        kept.before + u64::try_from(kept.events.len()).unwrap_or(0)
     }
 
     /// What was decided at `from` or later.
     pub(super) fn decided_since(&self, from: Time) -> Vec<Changes> {
-        self.told_since(u64::MAX, from)
+        self.received_since(u64::MAX, from)
     }
 
     /// What was told after the first `count` frames, and what was decided at `from` or after it.
-    pub(super) fn told_since(&self, count: u64, from: Time) -> Vec<Changes> {
-        let (frames, before) = {
+    pub(super) fn received_since(&self, count: u64, from: Time) -> Vec<Changes> {
+        let (events, before) = {
             let kept = self.kept();
-            let frames: Vec<_> = kept.frames.iter().map(|(_, frame)| Arc::clone(frame)).collect();
-            (frames, kept.before)
+            let events: Vec<_> = kept.events.iter().map(|(_, event)| Arc::clone(event)).collect();
+            (events, kept.before)
         };
-        let told = frames.iter().zip(before..).filter_map(|(frame, number)| match frames::read(frame) {
-            Ok(frames::Frame { body: Body::Told(told), .. }) if number >= count || told.changes.now >= from => {
+        let told = events.iter().zip(before..).filter_map(|(event, number)| match events::read(event) {
+            Ok(events::Event { body: Body::Changes(told), .. }) if number >= count || told.changes.now >= from => {
                 Some(told.changes)
             }
             Ok(_) | Err(_) => None,

@@ -4,7 +4,7 @@
 
 mod copy;
 
-use super::{keys::Keys, script::Shared};
+use super::{keys::RedisKeys, script::Shared};
 use frontrow_domain::{
     id::{RoomId, TokenId},
     queue::{Token, TokenStatus},
@@ -19,7 +19,7 @@ const PER_HASH: i64 = 128;
 /// How long a hash is kept that no token was put into: what was left behind goes by itself.
 const KEPT: Span = Span::from_secs(24 * 3_600);
 /// How many hashes are written at once.
-const AT_ONCE: usize = 128;
+const CALLS_AT_ONCE_MAX: usize = 128;
 
 static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("tokens_put.lua")));
 
@@ -35,7 +35,7 @@ pub struct TokenChanges {
 
 impl TokenChanges {
     /// Takes in a token as a batch left it at `at`. A later batch comes after an earlier one.
-    pub fn follow(&mut self, token: &Token, at: Time) {
+    pub fn apply(&mut self, token: &Token, at: Time) {
         let (hash, field) = place(token.id);
         let copy = (token.status != TokenStatus::Ended).then(|| copy::write(token, at));
         let hashes = self.rooms.entry(token.id.room_id).or_default();
@@ -76,48 +76,48 @@ fn place(id: TokenId) -> (i64, i64) {
     (id.position.0.div_euclid(PER_HASH), id.position.0.rem_euclid(PER_HASH))
 }
 
-fn key(keys: &Keys, room: RoomId, hash: i64) -> String {
+fn key(keys: &RedisKeys, room: RoomId, hash: i64) -> String {
     keys.room(room, format_args!("t:{hash}"))
 }
 
 /// Puts the copies of live tokens and removes those of ended ones, for the rooms that are wanted. What was told is
 /// taken out of `changes`. A room whose node refuses or cannot be reached does not keep the others from being told:
 /// what is left of it stays in `changes`, and the answer is why, by room. Doing it again does no harm.
-pub async fn tell(
+pub async fn publish(
     connection: &impl Shared,
-    keys: &Keys,
+    keys: &RedisKeys,
     changes: &mut TokenChanges,
     is_wanted: impl Fn(RoomId) -> bool,
 ) -> BTreeMap<RoomId, RedisError> {
-    let mut telling = Telling { changes, calls: JoinSet::new(), refused: BTreeMap::new() };
-    let rooms: Vec<_> = telling.changes.rooms.keys().copied().filter(|room| is_wanted(*room)).collect();
+    let mut task = PublishTask { changes, calls: JoinSet::new(), refused: BTreeMap::new() };
+    let rooms: Vec<_> = task.changes.rooms.keys().copied().filter(|room| is_wanted(*room)).collect();
     for room in rooms {
-        while !telling.refused.contains_key(&room)
-            && let Some((hash, entries)) = telling.changes.take_one(room)
+        while !task.refused.contains_key(&room)
+            && let Some((hash, entries)) = task.changes.take_one(room)
         {
             let (mut connection, key) = (connection.clone(), key(keys, room, hash));
-            telling.calls.spawn(async move {
+            task.calls.spawn(async move {
                 let told = put(&mut connection, &key, &entries).await;
                 (room, hash, entries, told)
             });
-            if telling.calls.len() >= AT_ONCE {
-                telling.finish_one().await;
+            if task.calls.len() >= CALLS_AT_ONCE_MAX {
+                task.finish_one().await;
             }
         }
     }
-    while !telling.calls.is_empty() {
-        telling.finish_one().await;
+    while !task.calls.is_empty() {
+        task.finish_one().await;
     }
-    telling.refused
+    task.refused
 }
 
-struct Telling<'a> {
+struct PublishTask<'a> {
     changes: &'a mut TokenChanges,
     calls: JoinSet<(RoomId, i64, Entries, RedisResult<()>)>,
     refused: BTreeMap<RoomId, RedisError>,
 }
 
-impl Telling<'_> {
+impl PublishTask<'_> {
     async fn finish_one(&mut self) {
         // A call that was cut off leaves an older copy behind, or none.
         if let Some(Ok((room, hash, entries, Err(error)))) = self.calls.join_next().await {
@@ -155,7 +155,7 @@ async fn put(connection: &mut impl Shared, key: &str, entries: &Entries) -> Redi
 ///
 /// # Errors
 /// Redis could not be reached or refused.
-pub async fn get(connection: &impl Shared, keys: &Keys, id: TokenId) -> RedisResult<Option<Token>> {
+pub async fn get(connection: &impl Shared, keys: &RedisKeys, id: TokenId) -> RedisResult<Option<Token>> {
     let (hash, field) = place(id);
     let mut get = redis::cmd("HGET");
     let found: Option<Vec<u8>> =

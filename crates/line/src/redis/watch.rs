@@ -6,9 +6,9 @@
 
 use super::{
     Lines,
+    client::{Reach, RedisClient, error_of, is_away},
     holds::{self, HoldChanges},
-    keys::Keys,
-    link::{Link, Reach, error_of, is_away},
+    keys::RedisKeys,
     reader::FromEnd,
     tokens::{self, TokenChanges},
 };
@@ -32,224 +32,230 @@ use tokio::{
 };
 
 /// How often the server is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long the reader may take to go to the stream's end before it is asked again.
-const READER: Duration = Duration::from_secs(2);
+const READER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Whoever lays things in Redis has this long before another one may.
 const LOCK_MS: u64 = 30_000;
 /// Rooms whose nodes refuse are left alone this long, before they are tried again.
 const REFUSED_MS: u64 = 5_000;
-/// How many deadlines are laid, those that end first. The sweep finds others in the store.
+/// How many deadlines are seeded, those that end first. The sweep finds others in the store.
 const DEADLINES_MAX: u32 = 1_000_000;
-/// How many of those who wait are read and laid at a time.
+/// How many of those who wait are read and seeded at a time.
 const WAITING_AT_ONCE: u32 = 10_000;
 
-static MARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("mark.lua")));
-static KEEP_LOCK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep_lock.lua")));
-static MARKED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("marked.lua")));
+static INCARNATION: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("incarnation.lua")));
+static RENEW_LOCK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lock_renew.lua")));
+static INCARNATION_READY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("incarnation_ready.lua")));
 
 /// What the marker says.
 #[derive(Debug)]
-struct Mark {
+struct Incarnation {
     nonce: String,
     /// It falls to this instance to lay in Redis what it should carry.
-    is_ours_to_lay: bool,
+    must_seed: bool,
 }
 
 /// The task that looks at the server.
 pub(super) struct Watch {
     pub(super) lines: Arc<Lines>,
-    pub(super) link: Arc<Link>,
+    pub(super) client: Arc<RedisClient>,
     /// Where the reader is told to go on from the stream's end.
     pub(super) from_end: mpsc::Sender<FromEnd>,
-    /// Calls for Redis to be laid anew.
-    pub(super) spoilt: Arc<Notify>,
+    /// Calls for Redis to be seeded anew.
+    pub(super) invalidated: Arc<Notify>,
     pub(super) ids: Ids,
-    /// The marker's nonce when the lines were laid the last time.
+    /// The marker's nonce when the lines were seeded the last time.
     pub(super) nonce: Option<String>,
     /// The task that lays things in Redis, at most one. It ends with the value.
-    pub(super) laying: JoinSet<()>,
-    /// What this instance has laid.
-    pub(super) laid: Arc<Mutex<Laid>>,
+    pub(super) seeding: JoinSet<()>,
+    /// What this instance has seeded.
+    pub(super) seeded: Arc<Mutex<Seeded>>,
 }
 
-/// What has been laid in the Redis of one marker: another try begins with the rest.
+/// What has been seeded in the Redis of one marker: another try begins with the rest.
 #[derive(Debug, Default)]
-pub(super) struct Laid {
+pub(super) struct Seeded {
     nonce: String,
     has_deadlines: bool,
     /// Whose tokens.
     rooms: BTreeSet<RoomId>,
 }
 
-fn marker(keys: &Keys) -> String {
-    keys.office("marker")
+fn marker(keys: &RedisKeys) -> String {
+    keys.installation_part("marker")
 }
 
-fn lock_of(keys: &Keys) -> String {
-    keys.office("marker:lock")
+fn lock_of(keys: &RedisKeys) -> String {
+    keys.installation_part("marker:lock")
 }
 
 impl Watch {
-    /// Looks at the server for the first time, before any line is laid.
+    /// Looks at the server for the first time, before any line is seeded.
     pub(super) async fn begin(&mut self) -> Result<(), QueueError> {
-        let mark = self.mark().await?;
+        let mark = self.incarnation().await?;
         self.nonce = Some(mark.nonce.clone());
-        if mark.is_ours_to_lay {
-            self.lay_redis(mark.nonce);
+        if mark.must_seed {
+            self.seed_redis(mark.nonce);
         }
         Ok(())
     }
 
     /// Looks for ever.
     pub(super) async fn run(mut self) {
-        let mut reach = self.link.reach();
+        let mut reach = self.client.reach();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(CHECK_EVERY) => {}
                 changed = reach.changed() => if changed.is_err() { return },
-                () = self.spoilt.notified() => self.spoil().await,
+                () = self.invalidated.notified() => self.invalidate().await,
             }
             if !matches!(*reach.borrow_and_update(), Reach::Up(_)) {
                 continue;
             }
-            if let Err(error) = self.look().await {
+            if let Err(error) = self.check().await {
                 tracing::debug!(%error, "Redis cannot be looked at");
             }
         }
     }
 
-    async fn look(&mut self) -> Result<(), QueueError> {
-        let mark = self.mark().await?;
+    async fn check(&mut self) -> Result<(), QueueError> {
+        let mark = self.incarnation().await?;
         if self.nonce.as_ref() != Some(&mark.nonce) {
             // What is told from here on is read; what was told before is in the rows.
             let (done, wait) = oneshot::channel();
-            if self.from_end.try_send(done).is_err() || !matches!(tokio::time::timeout(READER, wait).await, Ok(Ok(())))
+            if self.from_end.try_send(done).is_err()
+                || !matches!(tokio::time::timeout(READER_TIMEOUT, wait).await, Ok(Ok(())))
             {
-                return Err(QueueError("the reader does not go on".into()));
+                return Err(QueueError("the event reader is stuck".into()));
             }
             tracing::warn!("Redis was emptied, restarted or replaced: the lines are read again from the database");
             self.lines.forget_redis();
             self.nonce = Some(mark.nonce.clone());
         }
-        if mark.is_ours_to_lay {
-            self.lay_redis(mark.nonce);
+        if mark.must_seed {
+            self.seed_redis(mark.nonce);
         }
         Ok(())
     }
 
-    async fn mark(&self) -> Result<Mark, QueueError> {
+    async fn incarnation(&self) -> Result<Incarnation, QueueError> {
         let keys = &self.lines.keys;
-        let mut call = MARK.key(marker(keys));
+        let mut call = INCARNATION.key(marker(keys));
         call.key(lock_of(keys));
         call.arg(self.ids.uuid(self.lines.clock.now()).simple().to_string());
         call.arg(self.lines.instance.simple().to_string()).arg(LOCK_MS);
-        let (nonce, role, ours): (String, String, i64) = self.link.script(&call).await?;
+        let (nonce, role, ours): (String, String, i64) = self.client.script(&call).await?;
         if role != "master" {
-            self.link.distrust("it is not the primary any more");
+            self.client.disconnect("it is not the primary any more");
             return Err(QueueError("this Redis is a replica".into()));
         }
-        Ok(Mark { nonce, is_ours_to_lay: ours == 1 })
+        Ok(Incarnation { nonce, must_seed: ours == 1 })
     }
 
-    /// Makes the marker one of nobody's, so that Redis is laid anew.
-    async fn spoil(&self) {
-        if let Err(error) = self.link.run::<()>(redis::cmd("DEL").arg(marker(&self.lines.keys))).await {
-            tracing::debug!(%error, "the marker cannot be taken away");
+    /// Makes the marker one of nobody's, so that Redis is seeded anew.
+    async fn invalidate(&self) {
+        if let Err(error) = self.client.run::<()>(redis::cmd("DEL").arg(marker(&self.lines.keys))).await {
+            tracing::debug!(%error, "cannot delete the key that says which Redis this is");
             // Once more a little later.
-            self.spoilt.notify_one();
-            tokio::time::sleep(LOOK).await;
+            self.invalidated.notify_one();
+            tokio::time::sleep(CHECK_EVERY).await;
         }
     }
 
     /// Lays the deadlines and tokens in Redis, aside: the lines need not wait for it.
-    fn lay_redis(&mut self, nonce: String) {
-        let laid = Arc::clone(&self.laid);
+    fn seed_redis(&mut self, nonce: String) {
+        let seeded = Arc::clone(&self.seeded);
         {
-            let mut laid = super::lock(&laid);
-            if laid.nonce != nonce {
-                *laid = Laid { nonce, ..Laid::default() };
+            let mut seeded = super::lock(&seeded);
+            if seeded.nonce != nonce {
+                *seeded = Seeded { nonce, ..Seeded::default() };
             }
         }
-        let laying = Laying { lines: Arc::clone(&self.lines), link: Arc::clone(&self.link), laid };
-        self.laying = JoinSet::new();
-        self.laying.spawn(async move {
-            match laying.run().await {
-                Ok(0) => tracing::info!("deadlines and tokens are in Redis again"),
-                Ok(refused) => tracing::warn!(refused, "Redis refuses the tokens of some rooms: it is tried again"),
-                Err(error) => tracing::warn!(%error, "cannot lay deadlines and tokens in Redis"),
+        let seeding = Seeding { lines: Arc::clone(&self.lines), client: Arc::clone(&self.client), seeded };
+        self.seeding = JoinSet::new();
+        self.seeding.spawn(async move {
+            match seeding.run().await {
+                Ok(0) => tracing::info!("hold deadlines and token copies are in Redis again"),
+                Ok(refused) => tracing::warn!(
+                    refused,
+                    "Redis refuses the token copies of some rooms: they are published again later"
+                ),
+                Err(error) => tracing::warn!(%error, "cannot put hold deadlines and token copies into Redis"),
             }
         });
     }
 }
 
 /// Lays in Redis all that it should carry.
-struct Laying {
+struct Seeding {
     lines: Arc<Lines>,
-    link: Arc<Link>,
-    laid: Arc<Mutex<Laid>>,
+    client: Arc<RedisClient>,
+    seeded: Arc<Mutex<Seeded>>,
 }
 
-impl Laying {
+impl Seeding {
     /// Lays the deadlines, and the copies of tokens room by room. Tells how many rooms' nodes refused: they do not keep
-    /// the others from it, but as long as there are any the marker does not say that all is laid, and somebody begins
+    /// the others from it, but as long as there are any the marker does not say that all is seeded, and somebody begins
     /// again.
     async fn run(&self) -> Result<usize, QueueError> {
         let keys = &self.lines.keys;
-        if !super::lock(&self.laid).has_deadlines {
+        if !super::lock(&self.seeded).has_deadlines {
             let due = self.lines.store.next_expiries(Time::MAX, DEADLINES_MAX).await.map_err(|error| unread(&error))?;
             let holds = HoldChanges { due, over: Vec::new() };
-            holds::publish(&mut self.link.way(), keys, &holds).await.map_err(|error| error_of(&error))?;
-            super::lock(&self.laid).has_deadlines = true;
+            holds::publish(&mut self.client.handle(), keys, &holds).await.map_err(|error| error_of(&error))?;
+            super::lock(&self.seeded).has_deadlines = true;
         }
         let mut rooms = self.lines.store.busy_rooms().await.map_err(|error| unread(&error))?;
-        rooms.retain(|room| !super::lock(&self.laid).rooms.contains(room));
+        rooms.retain(|room| !super::lock(&self.seeded).rooms.contains(room));
         let (mut refused, mut taken) = (0, Vec::new());
         for room in rooms {
-            if self.lay_others(room).await? { taken.push(room) } else { refused += 1 }
+            if self.seed_live_tokens(room).await? { taken.push(room) } else { refused += 1 }
         }
         // After all others: there may be millions who wait.
         for room in taken {
-            if self.lay_waiting(room).await? {
-                super::lock(&self.laid).rooms.insert(room);
+            if self.seed_waiting_tokens(room).await? {
+                super::lock(&self.seeded).rooms.insert(room);
             } else {
                 refused += 1;
             }
         }
         if refused == 0 {
-            let nonce = super::lock(&self.laid).nonce.clone();
-            self.link.script::<()>(MARKED.key(marker(keys)).arg(nonce)).await?;
+            let nonce = super::lock(&self.seeded).nonce.clone();
+            self.client.script::<()>(INCARNATION_READY.key(marker(keys)).arg(nonce)).await?;
         } else {
-            self.keep_lock(REFUSED_MS).await?;
+            self.renew_lock(REFUSED_MS).await?;
         }
         Ok(refused)
     }
 
     /// Lays the copies of those in a room who do not wait. Whether the room's node took them.
-    async fn lay_others(&self, room: RoomId) -> Result<bool, QueueError> {
-        self.keep_lock(LOCK_MS).await?;
-        let Some(rows) = self.lines.store.glance(room).await.map_err(|error| unread(&error))? else { return Ok(true) };
+    async fn seed_live_tokens(&self, room: RoomId) -> Result<bool, QueueError> {
+        self.renew_lock(LOCK_MS).await?;
+        let Some(rows) = self.lines.store.live_line(room).await.map_err(|error| unread(&error))? else {
+            return Ok(true);
+        };
         let mut changes = TokenChanges::default();
         for token in &rows.others {
-            changes.follow(token, rows.now);
+            changes.apply(token, rows.now);
         }
-        self.tell(changes).await
+        self.publish_tokens(changes).await
     }
 
     /// Lays the copies of those who wait in a room. While some are told to Redis, the next are read. Whether the room's
     /// node took them.
-    async fn lay_waiting(&self, room: RoomId) -> Result<bool, QueueError> {
+    async fn seed_waiting_tokens(&self, room: RoomId) -> Result<bool, QueueError> {
         let mut waiting = self.read_waiting(room, None).await?;
         while let Some(last) = waiting.last() {
-            self.keep_lock(LOCK_MS).await?;
+            self.renew_lock(LOCK_MS).await?;
             let mut changes = TokenChanges::default();
             // Of the oldest moment there is: what was told meanwhile is later and stays.
             for token in &waiting {
-                changes.follow(token, token.issued_at);
+                changes.apply(token, token.issued_at);
             }
             let next = self.read_waiting(room, Some(last.id.position));
-            let (is_told, next) = tokio::try_join!(self.tell(changes), next)?;
-            if !is_told {
+            let (is_published, next) = tokio::try_join!(self.publish_tokens(changes), next)?;
+            if !is_published {
                 return Ok(false);
             }
             waiting = next;
@@ -263,24 +269,24 @@ impl Laying {
         self.lines.store.waiting_tokens(room, page).await.map_err(|error| unread(&error))
     }
 
-    /// Keeps others from laying for so long. Whoever has begun, after this one was held up, has the lock now.
-    async fn keep_lock(&self, millis: u64) -> Result<(), QueueError> {
-        let mut renewal = KEEP_LOCK.key(lock_of(&self.lines.keys));
+    /// Keeps others from seeding for so long. Whoever has begun, after this one was held up, has the lock now.
+    async fn renew_lock(&self, millis: u64) -> Result<(), QueueError> {
+        let mut renewal = RENEW_LOCK.key(lock_of(&self.lines.keys));
         renewal.arg(self.lines.instance.simple().to_string()).arg(millis);
-        if self.link.script::<i64>(&renewal).await? == 0 {
+        if self.client.script::<i64>(&renewal).await? == 0 {
             return Err(QueueError("another instance lays them".into()));
         }
         Ok(())
     }
 
     /// Tells of the tokens of one room. Whether its node took them; an error where Redis is away.
-    async fn tell(&self, mut changes: TokenChanges) -> Result<bool, QueueError> {
-        let refused = tokens::tell(&self.link.way(), &self.lines.keys, &mut changes, |_| true).await;
+    async fn publish_tokens(&self, mut changes: TokenChanges) -> Result<bool, QueueError> {
+        let refused = tokens::publish(&self.client.handle(), &self.lines.keys, &mut changes, |_| true).await;
         match refused.into_values().next() {
             None => Ok(true),
             Some(error) if is_away(&error) => Err(error_of(&error)),
             Some(error) => {
-                tracing::debug!(%error, "copies of tokens were refused");
+                tracing::debug!(%error, "token copies were refused");
                 Ok(false)
             }
         }

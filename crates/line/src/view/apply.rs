@@ -2,14 +2,14 @@
 
 use super::{
     ALL_PPM, RoomView,
-    gone::Gone,
+    departed::Departed,
     live::{Entry, Live},
-    pace::{Held, Pace},
+    pace::{Backlog, Pace},
 };
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
+    policy::OFFER_LEAD_MAX,
     queue::{Gate, Room, Token, TokenStatus},
-    rules::OFFER_LEAD_MAX,
     time::Time,
     world::Changes,
 };
@@ -84,44 +84,44 @@ impl RoomView {
         Self {
             tail: Arc::new(AtomicI64::new(room.cursor.0)),
             room: Arc::new(room.clone()),
-            gone: Arc::default(),
-            gone_to_cursor: 0,
+            departed: Arc::default(),
+            departed_to_cursor: 0,
             live: Arc::default(),
             returned: Arc::default(),
             active: 0,
             offered: 0,
             pace: Pace::default(),
-            alive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
+            responsive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
             confirmed: None,
         }
     }
 
     /// The view of a line as its rows have it. Numbers beyond the cursor that neither wait nor may still come have gone.
     #[must_use]
-    pub fn laid(line: &Line) -> Self {
-        Self::laid_but(line, |_| false)
+    pub fn from_rows(line: &Line) -> Self {
+        Self::from_rows_but(line, |_| false)
     }
 
     /// The same of a line that there is a view of already. A number without a row that has gone there has gone here: who
     /// drew it has told that it is nobody's. So no place rises when a line is laid anew.
     #[must_use]
-    pub fn laid_after(line: &Line, before: &Self) -> Self {
-        let has_gone = |position| before.epoch() == line.room.epoch && before.has_gone(position);
-        Self::laid_but(line, has_gone)
+    pub fn rebuilt_from(line: &Line, before: &Self) -> Self {
+        let has_departed = |position| before.epoch() == line.room.epoch && before.has_departed(position);
+        Self::from_rows_but(line, has_departed)
     }
 
     /// As [`Self::laid`], without the unsettled numbers that are nobody's.
-    fn laid_but(line: &Line, is_nobodys: impl Fn(Position) -> bool) -> Self {
+    fn from_rows_but(line: &Line, is_nobodys: impl Fn(Position) -> bool) -> Self {
         let mut view = Self::empty(&line.room);
         let cursor = line.room.cursor;
         view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
         let passed = line.waiting.partition_point(|position| *position <= cursor);
         let (returned, beyond) = line.waiting.split_at(passed);
         let mut present = beyond.to_vec();
-        present.extend(line.unsettled.iter().filter(|position| **position > cursor && !is_nobodys(**position)));
+        present.extend(line.in_flight.iter().filter(|position| **position > cursor && !is_nobodys(**position)));
         present.sort_unstable();
-        view.gone = Arc::new(Gone::all_but(Position(cursor.0 + 1), line.highest, &present));
-        view.gone_to_cursor = view.gone.rank(Position(cursor.0 + 1));
+        view.departed = Arc::new(Departed::all_but(Position(cursor.0 + 1), line.highest, &present));
+        view.departed_to_cursor = view.departed.rank(Position(cursor.0 + 1));
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();
         for position in returned {
@@ -136,7 +136,7 @@ impl RoomView {
     }
 
     /// Moves on by what one batch changed of this room. Batches come in the order of their commits.
-    pub fn follow(&mut self, delta: &Delta<'_>) -> Effects {
+    pub fn apply(&mut self, delta: &Delta<'_>) -> Effects {
         if self.is_plain_issue(delta) {
             self.raise_tail(delta);
             return Effects {
@@ -145,24 +145,24 @@ impl RoomView {
             };
         }
         let (active, offered) = (self.active, self.offered);
-        let mut may_move = self.take_room(delta.room);
+        let mut may_move = self.apply_room(delta.room);
         let old_tail = self.tail();
         self.raise_tail(delta);
-        let mut step = Step { old_tail, gone: Vec::new(), back: Vec::new(), departed: 0, joined: 0 };
+        let mut step = Step { old_tail, departed: Vec::new(), restored: Vec::new(), turns: 0, joined: 0 };
         for token in delta.updated.iter().chain(delta.inserted) {
-            self.take_token(token, &mut step);
+            self.apply_token(token, &mut step);
         }
         let cursor = self.room.cursor;
-        step.gone.extend(delta.unused.iter().map(|unused| unused.position).filter(|position| *position > cursor));
-        if !(step.gone.is_empty() && step.back.is_empty()) {
-            Arc::make_mut(&mut self.gone).change(&step.gone, &step.back);
+        step.departed.extend(delta.unused.iter().map(|unused| unused.position).filter(|position| *position > cursor));
+        if !(step.departed.is_empty() && step.restored.is_empty()) {
+            Arc::make_mut(&mut self.departed).change(&step.departed, &step.restored);
         }
-        if self.gone.can_drop_to(self.room.cursor) {
-            Arc::make_mut(&mut self.gone).drop_to(self.room.cursor);
+        if self.departed.can_drop_to(self.room.cursor) {
+            Arc::make_mut(&mut self.departed).drop_to(self.room.cursor);
         }
-        self.gone_to_cursor = self.gone.rank(Position(self.room.cursor.0 + 1));
-        let held = self.held(delta.now);
-        self.pace.departed(step.departed, delta.now, held);
+        self.departed_to_cursor = self.departed.rank(Position(self.room.cursor.0 + 1));
+        let backlog = self.backlog(delta.now);
+        self.pace.departed(step.turns, delta.now, backlog);
         let frees = self.active + self.offered < active + offered;
         may_move |= frees || (step.joined > 0 && self.may_have_places(delta.now));
         Effects { must_publish: true, may_move }
@@ -184,7 +184,7 @@ impl RoomView {
     }
 
     /// Takes in the room's row. The cursor never goes back. Whether a setting changed that may let the line move.
-    fn take_room(&mut self, row: Option<&Room>) -> bool {
+    fn apply_room(&mut self, row: Option<&Room>) -> bool {
         let Some(row) = row else { return false };
         let mut room = row.clone();
         if room.epoch == self.room.epoch {
@@ -196,7 +196,7 @@ impl RoomView {
         changed
     }
 
-    fn take_token(&mut self, token: &Token, step: &mut Step) {
+    fn apply_token(&mut self, token: &Token, step: &mut Step) {
         let position = token.id.position;
         let beyond = position > self.room.cursor;
         let entry = entry_of(token);
@@ -224,18 +224,18 @@ impl RoomView {
             self.remove_returned(position);
         }
         if token.status == TokenStatus::Offered && before.is_none_or(|before| before.status == TokenStatus::Waiting) {
-            step.departed += 1;
+            step.turns += 1;
         }
         match (beyond, token.status) {
             (false, _) => {}
             (true, TokenStatus::Waiting) => {
                 step.joined += 1;
                 // A number that was missing when the line was laid, because its batch had not been committed.
-                if position <= step.old_tail && self.gone.contains(position) {
-                    step.back.push(position);
+                if position <= step.old_tail && self.departed.contains(position) {
+                    step.restored.push(position);
                 }
             }
-            (true, _) => step.gone.push(position),
+            (true, _) => step.departed.push(position),
         }
     }
 
@@ -266,20 +266,20 @@ impl RoomView {
         self.room.gate == Gate::Open && !rests && self.offered.saturating_mul(2) < free.saturating_mul(3)
     }
 
-    fn held(&self, now: Time) -> Held {
+    fn backlog(&self, now: Time) -> Backlog {
         let is_full = self.active.saturating_add(self.offered) >= self.room.max_active;
         let is_limited = is_full || self.room.admit_per_minute.is_some();
         let is_selling = self.room.gate == Gate::Open && !self.room.is_sale_over(now);
-        if is_selling && is_limited && self.total_waiting() > 0 { Held::Back } else { Held::Nobody }
+        if is_selling && is_limited && self.total_waiting() > 0 { Backlog::Waiting } else { Backlog::Empty }
     }
 }
 
 /// What is gathered while the tokens of a batch are taken in.
 struct Step {
     old_tail: Position,
-    gone: Vec<Position>,
-    back: Vec<Position>,
-    departed: i64,
+    departed: Vec<Position>,
+    restored: Vec<Position>,
+    turns: i64,
     joined: i64,
 }
 

@@ -13,7 +13,7 @@ const CHUNK_BLOCKS: usize = CHUNK_BITS / BLOCK_BITS;
 
 /// A set of numbers as a bitmap with ranks. A copy shares all chunks; changing one copies that one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gone {
+pub(super) struct Departed {
     /// How many chunks were dropped at the low end.
     dropped: usize,
     /// The chunks after those; none where nothing of it has gone.
@@ -63,18 +63,18 @@ fn index(position: Position) -> usize {
     usize::try_from(position.0).unwrap_or(0)
 }
 
-impl Gone {
+impl Departed {
     /// The numbers from `first` to `last` that are not in `present`, which is ascending.
     pub(super) fn all_but(first: Position, last: Position, present: &[Position]) -> Self {
-        let mut gone = Self { dropped: index(first) / CHUNK_BITS, ..Self::default() };
+        let mut departed = Self { dropped: index(first) / CHUNK_BITS, ..Self::default() };
         let mut next = first.0;
         for kept in present.iter().filter(|kept| (first..=last).contains(kept)) {
-            gone.fill(next, kept.0);
+            departed.fill(next, kept.0);
             next = kept.0 + 1;
         }
-        gone.fill(next, last.0 + 1);
-        gone.recount_from(0);
-        gone
+        departed.fill(next, last.0 + 1);
+        departed.recount_from(0);
+        departed
     }
 
     /// Puts the numbers from `from` up to but without `to` here. The ranks are wrong until counted again.
@@ -120,9 +120,9 @@ impl Gone {
     }
 
     /// Puts numbers here, and takes others away.
-    pub(super) fn change(&mut self, gone: &[Position], back: &[Position]) {
+    pub(super) fn change(&mut self, departed: &[Position], restored: &[Position]) {
         let mut touched: Vec<usize> = Vec::new();
-        let changes = gone.iter().map(|at| (at, true)).chain(back.iter().map(|at| (at, false)));
+        let changes = departed.iter().map(|at| (at, true)).chain(restored.iter().map(|at| (at, false)));
         for (position, is_gone) in changes {
             let at = index(*position);
             let chunk = at / CHUNK_BITS;
@@ -224,12 +224,12 @@ mod tests {
 
     const REACH: i64 = 100_000;
 
-    fn assert_same(gone: &Gone, naive: &BTreeSet<i64>, from: i64) {
+    fn assert_same(departed: &Departed, naive: &BTreeSet<i64>, from: i64) {
         for at in (from..REACH).step_by(4_999).chain(naive.range(from..).copied().take(10)) {
-            assert_eq!(gone.contains(Position(at)), naive.contains(&at), "{at}");
-            let between = gone.rank(Position(at)) - gone.rank(Position(from));
+            assert_eq!(departed.contains(Position(at)), naive.contains(&at), "{at}");
+            let between = departed.rank(Position(at)) - departed.rank(Position(from));
             assert_eq!(between, i64::try_from(naive.range(from..at).count()).unwrap(), "{at}");
-            let next = gone.next_present(Position(at), &mut usize::MAX.clone()).0;
+            let next = departed.next_present(Position(at), &mut usize::MAX.clone()).0;
             assert!(!naive.contains(&next) && naive.range(at..next).count() == usize::try_from(next - at).unwrap());
         }
     }
@@ -241,33 +241,33 @@ mod tests {
         fn ranks_are_those_of_a_sorted_set(
             steps in prop::collection::vec((prop::collection::vec(1..REACH, 0..50), any::<bool>(), 0..REACH), 1..12),
         ) {
-            let (mut gone, mut naive, mut from) = (Gone::default(), BTreeSet::new(), 0);
+            let (mut departed, mut naive, mut from) = (Departed::default(), BTreeSet::new(), 0);
             for (numbers, drops, drop_to) in steps {
                 let leaving: Vec<_> = numbers.iter().copied().filter(|at| *at > from).map(Position).collect();
-                let back: Vec<_> = naive.iter().copied().filter(|at| *at > from).step_by(7).map(Position).collect();
-                let kept = gone.clone();
+                let restored: Vec<_> = naive.iter().copied().filter(|at| *at > from).step_by(7).map(Position).collect();
+                let kept = departed.clone();
                 let before = naive.clone();
-                for at in &back {
+                for at in &restored {
                     naive.remove(&at.0);
                 }
                 naive.extend(leaving.iter().map(|at| at.0));
-                let back: Vec<_> = back.into_iter().filter(|at| !leaving.contains(at)).collect();
-                gone.change(&leaving, &back);
+                let restored: Vec<_> = restored.into_iter().filter(|at| !leaving.contains(at)).collect();
+                departed.change(&leaving, &restored);
                 assert_same(&kept, &before, from);
                 if drops && drop_to > from {
                     from = drop_to;
-                    gone.drop_to(Position(drop_to));
+                    departed.drop_to(Position(drop_to));
                 }
-                assert_same(&gone, &naive, from);
+                assert_same(&departed, &naive, from);
             }
         }
 
         #[test]
         fn a_laid_set_is_the_complement(present in prop::collection::btree_set(1..REACH, 0..300), first in 1..REACH) {
             let list: Vec<_> = present.iter().copied().map(Position).collect();
-            let gone = Gone::all_but(Position(first), Position(REACH - 1), &list);
+            let departed = Departed::all_but(Position(first), Position(REACH - 1), &list);
             let naive = (first..REACH).filter(|at| !present.contains(at)).collect();
-            assert_same(&gone, &naive, first);
+            assert_same(&departed, &naive, first);
         }
     }
 }

@@ -20,14 +20,14 @@ pub(super) struct Pace {
 
 /// Whether anybody has to stay in line for want of places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Held {
-    Back,
-    Nobody,
+pub(super) enum Backlog {
+    Waiting,
+    Empty,
 }
 
 impl Pace {
     /// Takes in that `count` tokens got their turn at `now`, and whether others are held back after it.
-    pub(super) fn departed(&mut self, count: i64, now: Time, held: Held) {
+    pub(super) fn departed(&mut self, count: i64, now: Time, backlog: Backlog) {
         if count > 0
             && let Some(since) = self.since
         {
@@ -37,10 +37,10 @@ impl Pace {
             self.mean_nanos += i64::try_from(step).unwrap_or(0);
             self.measured = self.measured.saturating_add(count);
         }
-        match held {
-            Held::Nobody => self.since = None,
-            Held::Back if count > 0 => self.since = Some(now),
-            Held::Back => {}
+        match backlog {
+            Backlog::Empty => self.since = None,
+            Backlog::Waiting if count > 0 => self.since = Some(now),
+            Backlog::Waiting => {}
         }
     }
 
@@ -62,18 +62,18 @@ mod tests {
     fn nothing_is_known_before_twenty_departures() {
         let mut pace = Pace::default();
         for i in 0..20 {
-            pace.departed(1, at(i * 100), Held::Back);
+            pace.departed(1, at(i * 100), Backlog::Waiting);
             assert_eq!(pace.mean(), None);
         }
-        pace.departed(1, at(2_000), Held::Back);
+        pace.departed(1, at(2_000), Backlog::Waiting);
         assert_eq!(pace.mean(), Some(Span::from_millis(100)));
     }
 
     #[test]
     fn a_batch_counts_as_many_departures() {
         let mut pace = Pace::default();
-        pace.departed(50, at(0), Held::Back);
-        pace.departed(50, at(1_000), Held::Back);
+        pace.departed(50, at(0), Backlog::Waiting);
+        pace.departed(50, at(1_000), Backlog::Waiting);
         assert_eq!(pace.mean(), Some(Span::from_millis(20)));
     }
 
@@ -83,7 +83,7 @@ mod tests {
         let mut now = 0;
         for step in std::iter::repeat_n(100, 100).chain(std::iter::repeat_n(1_000, 600)) {
             now += step;
-            pace.departed(1, at(now), Held::Back);
+            pace.departed(1, at(now), Backlog::Waiting);
         }
         let mean = pace.mean().unwrap().millis();
         assert!((990..=1_000).contains(&mean), "{mean}");
@@ -93,11 +93,11 @@ mod tests {
     fn time_in_which_nobody_was_held_back_does_not_count() {
         let mut pace = Pace::default();
         for i in 0..30 {
-            pace.departed(1, at(i * 100), Held::Back);
+            pace.departed(1, at(i * 100), Backlog::Waiting);
         }
-        pace.departed(1, at(3_000), Held::Nobody);
-        pace.departed(1, at(9_000_000), Held::Back);
-        pace.departed(1, at(9_000_100), Held::Back);
+        pace.departed(1, at(3_000), Backlog::Empty);
+        pace.departed(1, at(9_000_000), Backlog::Waiting);
+        pace.departed(1, at(9_000_100), Backlog::Waiting);
         assert_eq!(pace.mean(), Some(Span::from_millis(100)));
     }
 }

@@ -3,7 +3,7 @@ use frontrow_domain::{
     command::{Command, Request, RoomChange},
     id::{RoomId, TokenId, UserId},
     model::Model,
-    rules::Rules,
+    policy::Policy,
     user::Caller,
     world::Changes,
 };
@@ -54,15 +54,15 @@ pub(crate) fn request(model: &Model, event: &Event) -> Option<Request> {
         Event::Leave(user) => (caller(*user), Command::LeaveQueue { token: own(*user)? }),
         Event::Activate(user) => (caller(*user), Command::ActivateToken { token: own(*user)? }),
         Event::Wake(user) => (caller(*user), Command::WakeToken { token: own(*user)? }),
-        Event::Advance(asleep) => {
-            let asleep = asleep.iter().copied().map(Position).collect();
+        Event::Advance(unresponsive) => {
+            let unresponsive = unresponsive.iter().copied().map(Position).collect();
             (
                 Caller::System,
                 Command::AdvanceRoom {
                     room_id: RoomId::HOUSE,
                     fence: frontrow_domain::queue::Fence(0),
                     limit: 10,
-                    asleep,
+                    unresponsive,
                 },
             )
         }
@@ -90,7 +90,7 @@ pub(crate) fn line(model: &Model, now: Time) -> Line {
             .filter(|token| token.status == TokenStatus::Waiting)
             .map(|token| token.id.position)
             .collect(),
-        unsettled: Vec::new(),
+        in_flight: Vec::new(),
         others: model
             .tokens
             .values()
@@ -101,10 +101,10 @@ pub(crate) fn line(model: &Model, now: Time) -> Line {
     }
 }
 
-fn follow(view: &mut RoomView, changes: &Changes) {
+fn apply(view: &mut RoomView, changes: &Changes) {
     for (room, delta) in deltas(changes) {
         assert_eq!(room, RoomId::HOUSE);
-        view.follow(&delta);
+        view.apply(&delta);
     }
 }
 
@@ -139,7 +139,7 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(event(), 1..8), 1..60),
     ) {
         let mut model = Model::new(3, START);
-        let mut view = RoomView::laid(&line(&model, START));
+        let mut view = RoomView::from_rows(&line(&model, START));
         let mut now = START;
         let mut before: BTreeMap<Position, i64> = BTreeMap::new();
         for batch in batches {
@@ -149,10 +149,10 @@ proptest! {
                 }
             }
             let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
-            let (_, changes) = model.transact(now, Rules { dormant_after: Span::ZERO, ..Rules::default() }, &requests);
-            follow(&mut view, &changes);
+            let (_, changes) = model.transact(now, Policy { dormant_after: Span::ZERO, ..Policy::default() }, &requests);
+            apply(&mut view, &changes);
             assert_exact(&view, &model);
-            assert_exact(&RoomView::laid(&line(&model, now)), &model);
+            assert_exact(&RoomView::from_rows(&line(&model, now)), &model);
             for position in view.waiting_from_head(usize::MAX) {
                 let ahead = view.place(position).ahead;
                 if let Some(old) = before.insert(position, ahead) {
@@ -172,8 +172,8 @@ fn full_room(waiting: i64) -> (Model, RoomView) {
             idempotency: None,
         })
         .collect();
-    model.transact(START, Rules::default(), &joins);
-    let view = RoomView::laid(&line(&model, START));
+    model.transact(START, Policy::default(), &joins);
+    let view = RoomView::from_rows(&line(&model, START));
     (model, view)
 }
 
@@ -184,8 +184,8 @@ fn move_on(model: &mut Model, view: &mut RoomView, count: i64) {
         let cap = model.rooms[&RoomId::HOUSE].max_active + 1;
         let requests = [Event::SetCap(cap), Event::Advance(Vec::new())].map(|event| request(model, &event).unwrap());
         let (_, changes) =
-            model.transact(now, Rules { claim_window: Span::from_secs(100_000), ..Rules::default() }, &requests);
-        follow(view, &changes);
+            model.transact(now, Policy { claim_window: Span::from_secs(100_000), ..Policy::default() }, &requests);
+        apply(view, &changes);
     }
 }
 
@@ -198,8 +198,8 @@ fn the_wait_is_unknown_until_the_pace_is_measured_and_while_paused() {
     assert_eq!(p50, Span::from_secs(10));
     assert!(p90 > p50);
     let pause = request(&model, &Event::Pause(true)).unwrap();
-    let (_, changes) = model.transact(START, Rules::default(), &[pause]);
-    follow(&mut view, &changes);
+    let (_, changes) = model.transact(START, Policy::default(), &[pause]);
+    apply(&mut view, &changes);
     assert_eq!(view.estimated_wait(9, None), Estimate::Unknown(WaitUnknown::Paused));
 }
 
@@ -207,7 +207,7 @@ fn the_wait_is_unknown_until_the_pace_is_measured_and_while_paused() {
 fn the_silent_in_front_are_not_waited_for() {
     let (mut model, mut view) = full_room(200);
     move_on(&mut model, &mut view, 30);
-    view.set_alive_ppm(500_000);
+    view.set_responsive_ppm(500_000);
     let Estimate::Known { p50, .. } = view.estimated_wait(100, None) else { panic!("known after 29 departures") };
     assert_eq!(p50, Span::from_secs(51));
 }
@@ -215,7 +215,7 @@ fn the_silent_in_front_are_not_waited_for() {
 #[test]
 fn a_free_place_is_waited_for_by_nobody() {
     let model = Model::new(5, START);
-    let view = RoomView::laid(&line(&model, START));
+    let view = RoomView::from_rows(&line(&model, START));
     assert_eq!(view.estimated_wait(4, None), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });
     assert_eq!(view.estimated_wait(5, None), Estimate::Unknown(WaitUnknown::Measuring));
 }
@@ -224,7 +224,7 @@ fn a_free_place_is_waited_for_by_nobody() {
 fn a_line_that_rests_until_the_sale_opens_has_no_estimate_and_is_asked_for_at_its_end() {
     let mut model = Model::new(5, START);
     model.rooms.get_mut(&RoomId::HOUSE).unwrap().opens_at = Some(START.plus(Span::from_secs(600)));
-    let view = RoomView::laid(&line(&model, START));
+    let view = RoomView::from_rows(&line(&model, START));
     let lead = Span::from_secs(5);
     let at = |seconds| START.plus(Span::from_secs(seconds));
     assert_eq!(view.rest(START, lead), Some(Rest::For(Span::from_secs(595))));
@@ -246,7 +246,7 @@ fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes
     let at = |seconds| START.plus(Span::from_secs(seconds));
     let row = model.rooms.get_mut(&RoomId::HOUSE).unwrap();
     (row.opens_at, row.closes_at) = (Some(at(300)), Some(at(600)));
-    let mut view = RoomView::laid(&line(&model, START));
+    let mut view = RoomView::from_rows(&line(&model, START));
     let lead = Span::from_secs(5);
     let free = Estimate::Known { p50: Span::ZERO, p90: Span::ZERO };
     assert_eq!(view.estimated_wait(0, view.rest(at(599), lead)), free);
@@ -259,10 +259,10 @@ fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes
     assert!((0..100).all(|seed| view.poll_after_ms(&place, seed, rest) >= 24_000));
     // Stopped before it opened, it is not said to open.
     let stopped = Room { closes_at: Some(at(10)), ..view.room().clone() };
-    view.follow(&Delta { room: Some(&stopped), ..Delta::none(at(10)) });
+    view.apply(&Delta { room: Some(&stopped), ..Delta::none(at(10)) });
     assert_eq!(view.rest(at(10), lead), Some(Rest::SaleClosed));
     let goes_on = Room { closes_at: Some(at(900)), ..stopped };
-    let effects = view.follow(&Delta { room: Some(&goes_on), ..Delta::none(at(700)) });
+    let effects = view.apply(&Delta { room: Some(&goes_on), ..Delta::none(at(700)) });
     assert!(effects.may_move, "the line is looked at when the sale goes on");
     assert_eq!(view.estimated_wait(0, view.rest(at(700), lead)), free);
 }
@@ -307,9 +307,9 @@ fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
     let (mut model, _) = full_room(10);
     let id = TokenId { room_id: RoomId::HOUSE, position: Position(4) };
     let late = model.tokens.remove(&id).unwrap();
-    let mut view = RoomView::laid(&line(&model, START));
+    let mut view = RoomView::from_rows(&line(&model, START));
     assert_eq!(view.place(Position(5)).ahead, 3);
-    view.follow(&Delta { inserted: &[late], ..Delta::none(START) });
+    view.apply(&Delta { inserted: &[late], ..Delta::none(START) });
     assert_eq!(view.place(Position(4)).status, TokenStatus::Waiting);
     assert_eq!(view.place(Position(5)).ahead, 4);
     assert_eq!(view.total_waiting(), 10);
@@ -320,7 +320,7 @@ fn a_number_that_nobody_got_is_nobody_in_line() {
     let (model, mut view) = full_room(10);
     let id = |position| TokenId { room_id: RoomId::HOUSE, position: Position(position) };
     let next = frontrow_domain::queue::Token { id: id(13), ..model.tokens[&id(10)] };
-    view.follow(&Delta {
+    view.apply(&Delta {
         now: START,
         room: None,
         updated: &[],

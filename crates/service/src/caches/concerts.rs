@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 /// How long a concert is believed where other instances change concerts too. They tell, but what they tell may be
 /// lost.
-const BELIEVED: Duration = Duration::from_secs(5);
+const CACHE_TTL: Duration = Duration::from_secs(5);
 /// How many reads of the store may be under way at once.
 const READING: usize = 16;
 
@@ -65,7 +65,7 @@ impl Concerts {
 
     fn known(&self, id: ConcertId) -> Option<Arc<Concert>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let good = |known: &&Known| self.sharing == Sharing::Alone || known.since.elapsed() < BELIEVED;
+        let good = |known: &&Known| self.sharing == Sharing::Alone || known.since.elapsed() < CACHE_TTL;
         known.get(&id).filter(good).map(|known| Arc::clone(&known.concert))
     }
 

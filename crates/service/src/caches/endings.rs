@@ -4,7 +4,7 @@
 
 use frontrow_domain::{
     id::TokenId,
-    queue::{EndReason, Token, can_expire},
+    queue::{EndReason, Token, is_live_token},
 };
 use frontrow_storage::{Store, StoreError};
 use std::{
@@ -18,7 +18,7 @@ const READING: usize = 4;
 /// How long a client waits for a row.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long it is believed that a token has not ended, or that its row cannot be read.
-const GOOD_FOR: Duration = Duration::from_millis(500);
+const ENDING_TTL: Duration = Duration::from_millis(500);
 /// How many tokens are remembered, twice: those asked for lately, and those before them.
 const TOKENS_MAX: usize = 8_192;
 
@@ -69,7 +69,7 @@ impl Endings {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (ending, at) = known.young.get(&id).or_else(|| known.old.get(&id))?;
         // A token that has ended stays so.
-        let is_good = matches!(ending, Ending::Over(_)) || at.elapsed() < GOOD_FOR;
+        let is_good = matches!(ending, Ending::Over(_)) || at.elapsed() < ENDING_TTL;
         is_good.then_some(*ending)
     }
 
@@ -85,7 +85,7 @@ impl Endings {
 
 fn ending_of(row: &Result<Option<Token>, StoreError>) -> Ending {
     match row {
-        Ok(Some(token)) if can_expire(token) => Ending::Live(*token),
+        Ok(Some(token)) if is_live_token(token) => Ending::Live(*token),
         Ok(Some(token)) => Ending::Over(token.end_reason),
         Ok(None) => Ending::Over(None),
         Err(error) => {

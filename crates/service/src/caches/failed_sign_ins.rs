@@ -1,7 +1,7 @@
 //! Sign-ins to operators' accounts that failed. They are counted, and a worker writes one line a minute and account into
 //! the audit log: guessing passwords is no way to fill it, and no answer takes longer for an operator's account.
 
-use crate::office::{BoxOffice, Stop};
+use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{command::Command, id::UserId, user::Caller};
 use std::{
     collections::BTreeMap,
@@ -31,14 +31,14 @@ impl BoxOffice {
     ///
     /// # Errors
     /// What kept the engine from deciding.
-    pub async fn write_failed_sign_ins(&self) -> Result<(), Stop> {
+    pub async fn write_failed_sign_ins(&self) -> Result<(), ServiceError> {
         let mut result = Ok(());
-        for (user_id, count) in self.followers.failed_sign_ins.take() {
+        for (user_id, count) in self.caches.failed_sign_ins.take() {
             let command = Command::NoteFailedSignIns { user_id, count };
             if let Err(stop) = self.operate(Caller::System, command, None).await {
                 // An account that is not there any more needs no line.
-                if !matches!(stop, Stop::Refused(_)) {
-                    self.followers.failed_sign_ins.note(user_id, count);
+                if !matches!(stop, ServiceError::Refused(_)) {
+                    self.caches.failed_sign_ins.note(user_id, count);
                     result = Err(stop);
                 }
             }

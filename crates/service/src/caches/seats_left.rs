@@ -2,7 +2,7 @@
 //! not again while nothing can have changed.
 
 use async_trait::async_trait;
-use frontrow_domain::{id::ConcertId, seen::GOOD_FOR, world::Changes};
+use frontrow_domain::{id::ConcertId, seen::REFUSAL_TTL, world::Changes};
 use frontrow_storage::{SeatCounts, Sharing, Store, StoreError};
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How old a count may be at least: as old as a seat map.
-const AGE_MAX: Duration = Duration::from_micros(GOOD_FOR.micros().unsigned_abs());
+const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
 /// How many times as long as it took a count is believed: so counting takes a fiftieth of a reader at most, however
 /// large the halls are.
 const COST_FACTOR: u32 = 50;

@@ -2,11 +2,11 @@
 
 use frontrow_domain::{
     id::{SeatId, TokenId},
+    policy::Policy,
     queue::Token,
     refusal::Refusal,
-    rules::Rules,
     seat::SeatStatus,
-    seen::{GOOD_FOR, SeenTaken},
+    seen::{REFUSAL_TTL, SeenTaken},
     time::{Span, Time},
     user::Caller,
     world::Changes,
@@ -57,10 +57,10 @@ impl SeenSeats {
         token: &Token,
         seat: SeatId,
         (asked, now): (Instant, Time),
-        rules: &Rules,
+        policy: &Policy,
     ) -> Option<Refusal> {
         match self.heard.read().unwrap_or_else(PoisonError::into_inner).get(&seat)? {
-            Heard::Taken(seen, at) => seen.refuses(caller, token, age(*at, asked), now, rules),
+            Heard::Taken(seen, at) => seen.refuses(caller, token, age(*at, asked), now, policy),
             Heard::Freed(_) => None,
         }
     }
@@ -85,7 +85,7 @@ impl SeenSeats {
             return;
         }
         if heard.len() >= SEATS_MAX {
-            heard.retain(|_, old| age(old.at(), news.at()) < GOOD_FOR);
+            heard.retain(|_, old| age(old.at(), news.at()) < REFUSAL_TTL);
             // What is not remembered is asked of the store.
             if heard.len() >= SEATS_MAX {
                 heard.clear();
@@ -119,12 +119,12 @@ mod tests {
 
     fn token() -> Token {
         let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
-        Token::issued(id, UserId(Uuid::from_u128(1)), NOW).activated(NOW, &Rules::default())
+        Token::issued(id, UserId(Uuid::from_u128(1)), NOW).activated(NOW, &Policy::default())
     }
 
     fn hears(seats: &SeenSeats, asked: Instant) -> Option<Refusal> {
         let token = token();
-        seats.refusal(Caller::Buyer(token.user_id), &token, SEAT, (asked, NOW), &Rules::default())
+        seats.refusal(Caller::Buyer(token.user_id), &token, SEAT, (asked, NOW), &Policy::default())
     }
 
     fn freed() -> Changes {

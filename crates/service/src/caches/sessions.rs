@@ -15,9 +15,9 @@ use std::{
 
 /// How long a session is believed before it is looked up again where this process sees every sign-out: an hour bounds
 /// the harm of one that came from elsewhere.
-const BELIEVED_ALONE: Span = Span::from_secs(3_600);
+const CACHE_TTL_ALONE: Span = Span::from_secs(3_600);
 /// The same where other instances sign users out too. They tell, but what they tell may be lost.
-const BELIEVED_SHARED: Span = Span::from_secs(30);
+const CACHE_TTL_SHARED: Span = Span::from_secs(30);
 /// How many sessions a shard remembers before it forgets them all.
 const SHARD_MAX: usize = 16_384;
 const SHARDS: usize = 16;
@@ -40,18 +40,18 @@ pub struct Mark(u64);
 pub struct Sessions {
     shards: [Shard; SHARDS],
     spread: RandomState,
-    believed: Span,
+    ttl: Span,
 }
 
 impl Sessions {
     /// Remembers nothing yet. `sharing` says who signs users out.
     #[must_use]
     pub fn new(sharing: Sharing) -> Self {
-        let believed = match sharing {
-            Sharing::Alone => BELIEVED_ALONE,
-            Sharing::Shared => BELIEVED_SHARED,
+        let ttl = match sharing {
+            Sharing::Alone => CACHE_TTL_ALONE,
+            Sharing::Shared => CACHE_TTL_SHARED,
         };
-        Self { shards: Default::default(), spread: RandomState::new(), believed }
+        Self { shards: Default::default(), spread: RandomState::new(), ttl }
     }
 
     fn shard(&self, secret_hash: &[u8; 32]) -> Option<&Shard> {
@@ -63,7 +63,7 @@ impl Sessions {
     #[must_use]
     pub fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
         let shard = self.shard(secret_hash)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(self.believed)).map(|(session, _)| *session)
+        shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(self.ttl)).map(|(session, _)| *session)
     }
 
     /// Take this before a session is read from the store, and give it to [`Sessions::put_read`].
@@ -97,7 +97,7 @@ impl Sessions {
     pub fn publish(&self, changes: &Changes) {
         // Where others change sessions too, changes are told here in any order: a session that ended since must not come
         // back, so the first request with a new one reads the store.
-        let opened = if self.believed == BELIEVED_ALONE { &changes.new_sessions[..] } else { &[] };
+        let opened = if self.ttl == CACHE_TTL_ALONE { &changes.new_sessions[..] } else { &[] };
         for opened in opened {
             if let Some(shard) = self.shard(&opened.secret_hash) {
                 shard.write().unwrap_or_else(PoisonError::into_inner).put(*opened, changes.now);

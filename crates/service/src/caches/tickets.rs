@@ -1,7 +1,7 @@
 //! The seats of reservations in words, for answers. A row says its seat by number; what stands on the ticket is joined
 //! when it is read.
 
-use crate::office::{BoxOffice, Stop};
+use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{
     concert::Concert,
     id::{ConcertId, ReservationId, SeatId},
@@ -74,7 +74,7 @@ impl BoxOffice {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn tickets(&self, reservations: &[ReservationId]) -> Result<Tickets, Stop> {
+    pub async fn tickets(&self, reservations: &[ReservationId]) -> Result<Tickets, ServiceError> {
         if reservations.is_empty() {
             return Ok(Tickets::new());
         }
@@ -98,7 +98,7 @@ impl BoxOffice {
         // One that could not be read is not asked for again.
         let mut concerts: HashMap<ConcertId, Option<Arc<Concert>>> = HashMap::new();
         for id in reservations {
-            let Some(Known { concert_id, seat_id, seat_number, label }) = self.followers.tickets.get(*id) else {
+            let Some(Known { concert_id, seat_id, seat_number, label }) = self.caches.tickets.get(*id) else {
                 others.push(*id);
                 continue;
             };

@@ -1,6 +1,6 @@
 //! What an instance keeps in memory, and how it hears of changes.
 
-use crate::{engine::Follower, metrics::Metrics, office::Followers};
+use crate::{engine::CommitObserver, metrics::Metrics, office::Caches};
 use async_trait::async_trait;
 use frontrow_domain::{
     id::{Position, TokenId},
@@ -9,7 +9,7 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_line::Queue;
-use frontrow_storage::{Life, Line, Sharing, Standing, Store, UNSETTLED_FOR};
+use frontrow_storage::{GAP_GRACE, Life, Line, Sharing, Standing, Store};
 use std::{sync::Arc, time::Instant};
 use tokio::{sync::Mutex, task::JoinSet};
 
@@ -17,26 +17,26 @@ use tokio::{sync::Mutex, task::JoinSet};
 const LINES_AT_ONCE: usize = 4;
 
 /// Everything in memory that follows the commits.
-pub(crate) struct Memory {
+pub(crate) struct CacheUpdater {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,
-    followers: Arc<Followers>,
+    caches: Arc<Caches>,
     metrics: Arc<Metrics>,
     /// When the last catching up that worked began. Held by the lane that catches up.
     caught_up: Mutex<Option<Instant>>,
 }
 
-impl Memory {
+impl CacheUpdater {
     pub(crate) fn new(
         store: &Arc<dyn Store>,
         queue: &Arc<dyn Queue>,
-        followers: &Arc<Followers>,
+        caches: &Arc<Caches>,
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
             store: Arc::clone(store),
             queue: Arc::clone(queue),
-            followers: Arc::clone(followers),
+            caches: Arc::clone(caches),
             metrics: Arc::clone(metrics),
             caught_up: Mutex::default(),
         }
@@ -44,25 +44,25 @@ impl Memory {
 
     /// Lays the lines and the holds' deadlines from their rows. Rooms in which nothing lives come with one query; of the
     /// others some are read at a time.
-    pub(crate) async fn lay(&self) -> anyhow::Result<()> {
+    pub(crate) async fn rebuild(&self) -> anyhow::Result<()> {
         let standings = self.store.standings().await?;
         let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Quiet);
         let mut rooms: Vec<_> = busy.iter().map(|one| one.room.room_id).collect();
-        rooms.extend(self.queue.lay_quiet(quiet.into_iter().map(Standing::quiet_line).collect()).await?);
+        rooms.extend(self.queue.load_quiet_rooms(quiet.into_iter().map(Standing::quiet_line).collect()).await?);
         let mut readings = JoinSet::new();
         for room in rooms {
             if readings.len() >= LINES_AT_ONCE
                 && let Some(line) = readings.join_next().await
             {
-                self.lay_line(line??).await?;
+                self.rebuild_line(line??).await?;
             }
             let store = Arc::clone(&self.store);
             readings.spawn(async move { store.line(room).await });
         }
         while let Some(line) = readings.join_next().await {
-            self.lay_line(line??).await?;
+            self.rebuild_line(line??).await?;
         }
-        let deadlines = lay_deadlines(Arc::clone(&self.store), Arc::clone(&self.queue));
+        let deadlines = load_deadlines(Arc::clone(&self.store), Arc::clone(&self.queue));
         match self.store.sharing() {
             Sharing::Alone => deadlines.await?,
             // The ends of all that was ever sold stand among those of the holds. Nothing waits for them: whoever asks
@@ -70,7 +70,7 @@ impl Memory {
             Sharing::Shared => {
                 tokio::spawn(async move {
                     if let Err(error) = deadlines.await {
-                        tracing::warn!(%error, "cannot lay the holds' deadlines");
+                        tracing::warn!(%error, "cannot load the hold deadlines");
                     }
                 });
             }
@@ -78,47 +78,47 @@ impl Memory {
         Ok(())
     }
 
-    async fn lay_line(&self, line: Option<Line>) -> anyhow::Result<()> {
+    async fn rebuild_line(&self, line: Option<Line>) -> anyhow::Result<()> {
         let Some(line) = line else { return Ok(()) };
         if self.queue.sharing() == Sharing::Alone {
             self.settle_numbers(&line);
         }
-        Ok(self.queue.lay(line).await?)
+        Ok(self.queue.rebuild(line).await?)
     }
 
     /// Sees to it that numbers which an earlier process drew and never used count for nobody, once its last batch
     /// cannot bring them any more. A queue that hears of other instances does so by itself.
     fn settle_numbers(&self, line: &Line) {
-        let (Some(first), room, to) = (line.unsettled.first(), line.room.room_id, line.highest) else { return };
+        let (Some(first), room, to) = (line.in_flight.first(), line.room.room_id, line.highest) else { return };
         let after = Position(first.0 - 1);
         let (store, queue) = (Arc::downgrade(&self.store), Arc::downgrade(&self.queue));
         tokio::spawn(async move {
-            tokio::time::sleep(UNSETTLED_FOR).await;
+            tokio::time::sleep(GAP_GRACE).await;
             let (Some(store), Some(queue)) = (store.upgrade(), queue.upgrade()) else { return };
             // Such a commit may bring them later than any other; the line is laid again after it.
             if store.has_unanswered_commits() {
                 return;
             }
-            match (store.now().await, store.unused_positions(room, after, to).await) {
+            match (store.now().await, store.unassigned_positions(room, after, to).await) {
                 (Ok(now), Ok(unused)) => {
                     let unused = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
                     queue.publish(&Changes { now, unused, ..Changes::default() });
                 }
-                (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "numbers that nobody has stay in a line"),
+                (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "unassigned positions stay in a line"),
             }
         });
     }
 }
 
-async fn lay_deadlines(store: Arc<dyn Store>, queue: Arc<dyn Queue>) -> anyhow::Result<()> {
+async fn load_deadlines(store: Arc<dyn Store>, queue: Arc<dyn Queue>) -> anyhow::Result<()> {
     Ok(queue.add_hold_deadlines(&store.next_expiries(Time::MAX, u32::MAX).await?).await?)
 }
 
 #[async_trait]
-impl Follower for Memory {
+impl CommitObserver for CacheUpdater {
     fn committed(&self, changes: &Changes) {
         self.queue.publish(changes);
-        self.followers.publish(changes);
+        self.caches.publish(changes);
         count(&self.metrics, changes);
     }
 
@@ -130,8 +130,8 @@ impl Follower for Memory {
             return Ok(());
         }
         let began = Instant::now();
-        self.followers.forget();
-        self.lay().await?;
+        self.caches.forget();
+        self.rebuild().await?;
         // What was committed unseen here was told to nobody.
         self.queue.announce_gap();
         *caught_up = Some(began);
@@ -156,7 +156,7 @@ mod tests {
     use frontrow_domain::{
         command::{Command, Request},
         id::{RoomId, UserId},
-        rules::Rules,
+        policy::Policy,
         user::Caller,
     };
     use frontrow_line::memory::MemoryQueue;
@@ -166,10 +166,10 @@ mod tests {
     #[tokio::test]
     async fn of_lanes_that_are_in_doubt_together_one_reads_the_rows() {
         let store: Arc<dyn Store> =
-            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10));
+            Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new());
-        let (followers, metrics) = (Arc::new(Followers::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
-        let memory = Memory::new(&store, &queue, &followers, &metrics);
+        let (caches, metrics) = (Arc::new(Caches::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
+        let memory = CacheUpdater::new(&store, &queue, &caches, &metrics);
         let view = || queue.view(RoomId::HOUSE).unwrap();
         // A line in which nothing lives is not read.
         let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));

@@ -1,7 +1,7 @@
 //! One lane: a thread that runs batches one after the other.
 
 use super::{
-    Fault, Follower, Job, QUEUED_MAX, Reply,
+    CommitObserver, EngineError, Job, QUEUED_MAX, Waiter,
     health::{News, SharedHealth},
 };
 use crate::metrics::Metrics;
@@ -25,17 +25,17 @@ const CATCH_UP_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether what is kept in memory has seen every commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Footing {
-    Sure,
-    InDoubt,
+enum CacheState {
+    Consistent,
+    Stale,
     /// What there was to read has been read, and a commit that was given up may still come.
-    Waiting,
+    AwaitingCommit,
 }
 
 pub(super) struct Lane {
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) follower: Arc<dyn Follower>,
+    pub(super) follower: Arc<dyn CommitObserver>,
     pub(super) health: Arc<SharedHealth>,
     /// How many batches all lanes have under way.
     pub(super) batches: Arc<AtomicUsize>,
@@ -66,27 +66,27 @@ impl Default for Troubles {
 /// A batch, or a part of one.
 struct Part {
     batch: Arc<[Request]>,
-    replies: Vec<Reply>,
+    replies: Vec<Waiter>,
     /// How often it has been given again.
     repeats: u32,
 }
 
 /// What is said of a batch that was given again: whatever became of the repetition, the first time may have been
 /// committed.
-const fn of_repeat(fault: Fault, repeats: u32) -> Fault {
-    if repeats > 0 { Fault::OutcomeUnknown } else { fault }
+const fn of_repeat(fault: EngineError, repeats: u32) -> EngineError {
+    if repeats > 0 { EngineError::OutcomeUnknown } else { fault }
 }
 
 impl Lane {
     pub(super) fn run(&self, mut queue: mpsc::Receiver<Job>, runtime: &Handle) {
         let mut jobs = Vec::with_capacity(self.batch_max);
-        let mut footing = Footing::Sure;
+        let mut cache_state = CacheState::Consistent;
         let mut overcome = self.failures.load(Ordering::Relaxed);
         let mut allayed = self.doubts.load(Ordering::Relaxed);
         loop {
-            let taken = match footing {
-                Footing::Sure => Some(queue.blocking_recv_many(&mut jobs, self.batch_max)),
-                Footing::InDoubt | Footing::Waiting => {
+            let taken = match cache_state {
+                CacheState::Consistent => Some(queue.blocking_recv_many(&mut jobs, self.batch_max)),
+                CacheState::Stale | CacheState::AwaitingCommit => {
                     let next = async { timeout(CATCH_UP_EVERY, queue.recv_many(&mut jobs, self.batch_max)).await.ok() };
                     runtime.block_on(next)
                 }
@@ -96,11 +96,11 @@ impl Lane {
             }
             let doubts = self.doubts.load(Ordering::Relaxed);
             if doubts != allayed {
-                (footing, allayed) = (Footing::InDoubt, doubts);
+                (cache_state, allayed) = (CacheState::Stale, doubts);
             }
-            let is_over = footing == Footing::Waiting && !self.store.has_unanswered_commits();
-            if footing == Footing::InDoubt || is_over {
-                footing = self.catch_up(runtime);
+            let is_over = cache_state == CacheState::AwaitingCommit && !self.store.has_unanswered_commits();
+            if cache_state == CacheState::Stale || is_over {
+                cache_state = self.catch_up(runtime);
             }
             let (requests, replies) = self.admit(&mut jobs);
             if requests.is_empty() {
@@ -109,7 +109,7 @@ impl Lane {
             let failures = self.failures.load(Ordering::Relaxed);
             if failures != overcome {
                 match self.resume(runtime) {
-                    Ok(resumed) => (footing, overcome) = (resumed.unwrap_or(footing), failures),
+                    Ok(resumed) => (cache_state, overcome) = (resumed.unwrap_or(cache_state), failures),
                     Err(fault) => {
                         for reply in replies {
                             reply.send(Err(fault));
@@ -121,21 +121,21 @@ impl Lane {
             // A panic is a bug in what is decided or saved. Its batch learns that the outcome is unknown, since every
             // reply is dropped; the engine goes on, once memory and store agree again.
             self.batches.fetch_add(1, Ordering::Relaxed);
-            let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.settle(requests.into(), replies))));
+            let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.run_batch(requests.into(), replies))));
             self.batches.fetch_sub(1, Ordering::Relaxed);
             match settled {
-                Ok(Footing::Sure) => continue,
-                Ok(Footing::InDoubt | Footing::Waiting) => {}
+                Ok(CacheState::Consistent) => continue,
+                Ok(CacheState::Stale | CacheState::AwaitingCommit) => {}
                 Err(_) => tracing::error!("the engine panicked in a batch"),
             }
             // At once: the next command may be long in coming, and whoever waits sees nothing of what was committed.
-            footing = self.catch_up(runtime);
+            cache_state = self.catch_up(runtime);
         }
     }
 
     /// After a failure nothing is decided before the store has seen whether it was an outage, and lengthened what that
     /// cut short. The new footing, if what is in memory had to be read again.
-    fn resume(&self, runtime: &Handle) -> Result<Option<Footing>, Fault> {
+    fn resume(&self, runtime: &Handle) -> Result<Option<CacheState>, EngineError> {
         match runtime.block_on(self.store.resume()) {
             Ok(None) => Ok(None),
             Ok(Some(outage)) => {
@@ -149,13 +149,13 @@ impl Lane {
             }
             Err(error) => match self.note_error(&error) {
                 // Nothing of what was asked has been begun.
-                Fault::OutcomeUnknown => Err(Fault::Unavailable),
+                EngineError::OutcomeUnknown => Err(EngineError::Unavailable),
                 fault => Err(fault),
             },
         }
     }
 
-    fn catch_up(&self, runtime: &Handle) -> Footing {
+    fn catch_up(&self, runtime: &Handle) -> CacheState {
         // Asked before the rows are read: what ends meanwhile may not be in them.
         let waits = self.store.has_unanswered_commits();
         // A panic here is a bug of the same kind as one in a batch, and must not end the lane either.
@@ -163,21 +163,21 @@ impl Lane {
             Ok(Ok(())) => {
                 self.troubles.unread.is_over();
                 tracing::info!("memory was read anew from the store");
-                return if waits { Footing::Waiting } else { Footing::Sure };
+                return if waits { CacheState::AwaitingCommit } else { CacheState::Consistent };
             }
             Ok(Err(error)) => self.troubles.unread.came(&error),
             Err(_) => tracing::error!("the engine panicked while memory was read anew from the store"),
         }
-        Footing::InDoubt
+        CacheState::Stale
     }
 
-    fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<Reply>) {
+    fn admit(&self, jobs: &mut Vec<Job>) -> (Vec<Request>, Vec<Waiter>) {
         let mut requests = Vec::with_capacity(jobs.len());
         let mut replies = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
             if job.queued_at.elapsed() > QUEUED_MAX {
                 self.metrics.overloads.inc();
-                job.reply.send(Err(Fault::Overloaded));
+                job.reply.send(Err(EngineError::Overloaded));
             } else {
                 requests.push(job.request);
                 replies.push(job.reply);
@@ -189,8 +189,8 @@ impl Lane {
     /// Runs a batch. Where a row of it breaks a constraint it is halved until only the command at fault fails. Where
     /// nobody knows whether it was committed, what may be repeated is given again: its idempotency key, or the state
     /// that it asks for, sees to it that it is done once.
-    async fn settle(&self, batch: Arc<[Request]>, replies: Vec<Reply>) -> Footing {
-        let mut footing = Footing::Sure;
+    async fn run_batch(&self, batch: Arc<[Request]>, replies: Vec<Waiter>) -> CacheState {
+        let mut cache_state = CacheState::Consistent;
         let mut parts = vec![Part { batch, replies, repeats: 0 }];
         while let Some(Part { batch, mut replies, repeats }) = parts.pop() {
             let started = Instant::now();
@@ -215,8 +215,8 @@ impl Lane {
                 }
                 Err(error) => {
                     let fault = of_repeat(self.note_error(&error), repeats);
-                    if fault == Fault::OutcomeUnknown {
-                        footing = Footing::InDoubt;
+                    if fault == EngineError::OutcomeUnknown {
+                        cache_state = CacheState::Stale;
                         parts.extend(Self::to_repeat(&batch, &mut replies, repeats));
                     }
                     for reply in replies {
@@ -225,11 +225,11 @@ impl Lane {
                 }
             }
         }
-        footing
+        cache_state
     }
 
     /// What of a batch may be given again; takes its replies.
-    fn to_repeat(batch: &[Request], replies: &mut Vec<Reply>, repeats: u32) -> Option<Part> {
+    fn to_repeat(batch: &[Request], replies: &mut Vec<Waiter>, repeats: u32) -> Option<Part> {
         if repeats >= REPEATS_MAX {
             return None;
         }
@@ -251,7 +251,7 @@ impl Lane {
 
     /// Answers from a task of the runtime: a wake-up there costs a push to a queue, from this thread it would cost a
     /// call to the kernel for each of them.
-    fn answer(mut answers: impl ExactSizeIterator<Item = (Reply, Answer)> + Send + 'static) {
+    fn answer(mut answers: impl ExactSizeIterator<Item = (Waiter, Answer)> + Send + 'static) {
         if answers.len() <= 1 {
             if let Some((reply, answer)) = answers.next() {
                 reply.send(Ok(answer));
@@ -265,24 +265,24 @@ impl Lane {
         });
     }
 
-    fn note_error(&self, error: &StoreError) -> Fault {
+    fn note_error(&self, error: &StoreError) -> EngineError {
         self.metrics.store_error(error);
         let fault = match error {
             // The database works: others had the rows. It says nothing of whether this instance can serve.
             StoreError::Contended(_) => {
                 self.troubles.contended.came(error);
-                return Fault::Overloaded;
+                return EngineError::Overloaded;
             }
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Misfit(_) => Fault::Unavailable,
-            StoreError::Unknown(_) => Fault::OutcomeUnknown,
-            StoreError::Conflict(_) => Fault::Internal,
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Misfit(_) => EngineError::Unavailable,
+            StoreError::Unknown(_) => EngineError::OutcomeUnknown,
+            StoreError::Conflict(_) => EngineError::Internal,
         };
-        if fault != Fault::Internal {
+        if fault != EngineError::Internal {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
         // An outage is one line and its end another one, however many batches there are in between.
         match self.health.note(Err(error)) {
-            News::None if fault == Fault::Unavailable => tracing::debug!(%error, "a batch was not saved"),
+            News::None if fault == EngineError::Unavailable => tracing::debug!(%error, "a batch was not saved"),
             News::None | News::Changed => tracing::error!(%error, "a batch was not saved"),
         }
         fault
@@ -307,11 +307,11 @@ mod tests {
         Request { caller: Caller::System, command, idempotency }
     }
 
-    fn replies(count: usize) -> (Vec<Reply>, Vec<oneshot::Receiver<Result<Answer, Fault>>>) {
+    fn replies(count: usize) -> (Vec<Waiter>, Vec<oneshot::Receiver<Result<Answer, EngineError>>>) {
         let berths = Berths::new(1);
         let reply = |_| {
             let (to, answer) = oneshot::channel();
-            (Reply { to, _berth: berths.take(&refund(None)), ticket: None }, answer)
+            (Waiter { to, _berth: berths.take(&refund(None)), ticket: None }, answer)
         };
         (0..count).map(reply).unzip()
     }
@@ -320,7 +320,7 @@ mod tests {
     struct Nothing;
 
     #[async_trait::async_trait]
-    impl Follower for Nothing {
+    impl CommitObserver for Nothing {
         fn committed(&self, _: &frontrow_domain::world::Changes) {}
 
         async fn catch_up(&self) -> anyhow::Result<()> {
@@ -330,9 +330,9 @@ mod tests {
 
     #[test]
     fn contention_is_answered_as_overload_and_leaves_the_instance_healthy() {
-        let (clock, rules) = (frontrow_clock::Clock::System, frontrow_domain::rules::Rules::default());
+        let (clock, policy) = (frontrow_clock::Clock::System, frontrow_domain::policy::Policy::default());
         let lane = Lane {
-            store: Arc::new(frontrow_storage::memory::MemoryStore::new(clock, rules, 1)),
+            store: Arc::new(frontrow_storage::memory::MemoryStore::new(clock, policy, 1)),
             metrics: Arc::new(Metrics::new()),
             follower: Arc::new(Nothing),
             health: Arc::new(SharedHealth::default()),
@@ -342,9 +342,9 @@ mod tests {
             batch_max: 1,
             troubles: Arc::default(),
         };
-        assert_eq!(lane.note_error(&StoreError::Contended("lock time-out".to_owned())), Fault::Overloaded);
+        assert_eq!(lane.note_error(&StoreError::Contended("lock time-out".to_owned())), EngineError::Overloaded);
         assert_eq!(lane.health.get(), Health::Sound);
-        assert_eq!(lane.note_error(&StoreError::Unavailable("away".to_owned())), Fault::Unavailable);
+        assert_eq!(lane.note_error(&StoreError::Unavailable("away".to_owned())), EngineError::Unavailable);
         assert_eq!(lane.health.get(), Health::Unwritable);
     }
 
@@ -361,15 +361,15 @@ mod tests {
         let again = Lane::to_repeat(&batch, &mut replies, 0).unwrap();
         let keys: Vec<_> = again.batch.iter().map(|request| request.idempotency).collect();
         assert_eq!((keys, replies.len()), (vec![Some(key), None], 1));
-        replies.remove(0).send(Err(Fault::OutcomeUnknown));
-        assert_eq!(answers[0].try_recv(), Ok(Err(Fault::OutcomeUnknown)));
+        replies.remove(0).send(Err(EngineError::OutcomeUnknown));
+        assert_eq!(answers[0].try_recv(), Ok(Err(EngineError::OutcomeUnknown)));
     }
 
     #[test]
     fn a_repetition_that_fails_leaves_the_outcome_unknown() {
-        for fault in [Fault::Unavailable, Fault::Internal, Fault::OutcomeUnknown] {
+        for fault in [EngineError::Unavailable, EngineError::Internal, EngineError::OutcomeUnknown] {
             assert_eq!(of_repeat(fault, 0), fault);
-            assert_eq!(of_repeat(fault, 1), Fault::OutcomeUnknown);
+            assert_eq!(of_repeat(fault, 1), EngineError::OutcomeUnknown);
         }
     }
 

@@ -46,7 +46,7 @@ impl Elsewhere {
         if self.changes == Some(changes) {
             return Ok(());
         }
-        office.followers.sessions.forget();
+        office.caches.sessions.forget();
         let newest = office.store.audit(Page { after: None, limit: AUDIT_LINES }).await?;
         let mut new = newest.iter().take_while(|line| line.audit_id > self.audit_id);
         let was_erased = new.any(|line| line.action == "user.erase");
@@ -83,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 1).unwrap());
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 1).unwrap());
         let office = open(&place, opened(), clock.clone()).await;
         let (buyer, _) = (join(&office, 1).await, join(&office, 2).await);
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
@@ -113,7 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 1).unwrap());
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 1).unwrap());
         let office = open(&place, opened(), clock.clone()).await;
         let buyer = join(&office, 1).await;
         let tool = open(&place, opened(), clock.clone()).await;

@@ -4,7 +4,7 @@ use super::{command, rest};
 use crate::office::BoxOffice;
 use frontrow_domain::{
     command::{Command, Outcome},
-    rules::HOLDS_PER_SWEEP_MAX,
+    policy::HOLDS_PER_SWEEP_MAX,
     time::{Span, Time},
 };
 use frontrow_storage::{Sharing, trouble::Trouble};
@@ -118,10 +118,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 10).unwrap());
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 10).unwrap());
         let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
         hold_five(&office).await;
-        clock.advance(place.rules().hold);
+        clock.advance(place.policy().hold);
 
         store.set_busy_timeout(Duration::from_millis(10)).unwrap();
         let locked = rusqlite::Connection::open(&path).unwrap();
@@ -138,12 +138,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         hold_five(&office).await;
         recover_due(&office, 2, &Trouble::new("cannot look")).await;
         assert_eq!(pending(&office).await.len(), 5, "no hold is over yet");
-        clock.advance(place.rules().hold);
+        clock.advance(place.policy().hold);
         assert_eq!(office.queue.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
         sweep_due(&office, 2, &Sweeping::default()).await;
         assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");

@@ -1,12 +1,12 @@
 //! Moves the lines: offers turns, and ends what is late. Each line moves by itself, so that none waits for another.
 
 use super::try_command;
-use crate::{engine::Fault, metrics::Leads, office::BoxOffice};
+use crate::{engine::EngineError, metrics::Leads, office::BoxOffice};
 use frontrow_domain::{
     command::{Command, Outcome},
     id::RoomId,
+    policy::TOKENS_PER_ADVANCE_MAX,
     queue::Fence,
-    rules::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
 use frontrow_line::{Leadership, view::RoomView};
@@ -57,7 +57,7 @@ pub(super) async fn move_lines(office: Arc<BoxOffice>) {
 /// The lines that this instance moves: each by itself, so that none waits for another, and only so many at a time.
 struct Lines {
     office: Arc<BoxOffice>,
-    moves: JoinSet<(RoomId, Result<(), Fault>)>,
+    moves: JoinSet<(RoomId, Result<(), EngineError>)>,
     under_way: HashMap<RoomId, UnderWay>,
     /// Lines that can be moved, in the order in which they will be.
     next: VecDeque<(RoomId, Fence)>,
@@ -162,7 +162,7 @@ impl Lines {
         }
     }
 
-    async fn finish(&mut self, room: RoomId, moved: Result<(), Fault>) {
+    async fn finish(&mut self, room: RoomId, moved: Result<(), EngineError>) {
         let meanwhile = self.under_way.remove(&room).map(|under_way| under_way.meanwhile);
         match moved {
             Ok(()) => {
@@ -176,12 +176,12 @@ impl Lines {
         self.begin();
     }
 
-    fn rest(&mut self, room: RoomId, fault: Fault) {
+    fn rest(&mut self, room: RoomId, fault: EngineError) {
         let before = self.resting.get(&room).map_or(Duration::ZERO, |rest| rest.length);
         let mut length = (before * 2).clamp(REST_MIN, GIVEN_UP);
         // An instance that leads and cannot move the line would keep it from those that can. If there is merely much to
         // do, or the room's row is held, the others have no less.
-        if fault != Fault::Overloaded && self.office.queue.sharing() == Sharing::Shared {
+        if fault != EngineError::Overloaded && self.office.queue.sharing() == Sharing::Shared {
             length = GIVEN_UP;
             self.office.metrics.leader(room, Some(Leads::No));
         }
@@ -197,11 +197,12 @@ impl Lines {
 }
 
 /// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
-pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), Fault> {
+pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), EngineError> {
     for _ in 0..ADVANCES_MAX {
         let Some(advance) = next_move(office, room, fence) else { break };
         match try_command(office, advance).await? {
-            Some(Outcome::Advanced { offered, put_aside, lapsed }) if offered > 0 || put_aside > 0 || lapsed > 0 => {}
+            Some(Outcome::Advanced { offered, made_dormant, after_deadline })
+                if offered > 0 || made_dormant > 0 || after_deadline > 0 => {}
             Some(_) | None => break,
         }
     }
@@ -213,7 +214,7 @@ fn work_in(office: &BoxOffice, view: &RoomView, now: Time) -> (i64, bool) {
     let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
     let turns = match view.total_waiting() {
         0 => 0,
-        _ => view.room().turns_available(view.active(), view.offered(), now, office.rules.offer_lead),
+        _ => view.room().turns_available(view.active(), view.offered(), now, office.policy.offer_lead),
     };
     (turns, due)
 }
@@ -234,13 +235,14 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Comman
         return None;
     }
     let offers = u32::try_from(turns.max(0)).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
-    let asleep = match offers {
+    let unresponsive = match offers {
         0 => Vec::new(),
         // Who was heard of is noted by this machine's clock.
-        _ => office.queue.asleep(room_id, offers, office.clock.now().minus(office.rules.dormant_after)),
+        _ => office.queue.unresponsive(room_id, offers, office.clock.now().minus(office.policy.dormant_after)),
     };
-    let limit = offers.saturating_add(u32::try_from(asleep.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
-    Some(Command::AdvanceRoom { room_id, fence, limit, asleep })
+    let limit =
+        offers.saturating_add(u32::try_from(unresponsive.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
+    Some(Command::AdvanceRoom { room_id, fence, limit, unresponsive })
 }
 
 #[cfg(test)]
@@ -261,23 +263,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 2_000));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 2_000));
         let office = open(&place, store, clock.clone()).await;
         let all = i64::from(2 * TOKENS_PER_ADVANCE_MAX + 10);
         for number in 1..=all {
             join(&office, number.unsigned_abs().into()).await;
         }
         // All but the last ten have been silent for too long.
-        clock.advance(place.rules().dormant_after);
+        clock.advance(place.policy().dormant_after);
         clock.advance(Span::from_secs(1));
         for position in all - 9..=all {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-            office.queue.heard_of(token, clock.now());
+            office.queue.record_heartbeat(token, clock.now());
         }
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let view = office.queue.view(RoomId::HOUSE).unwrap();
         assert_eq!((view.offered(), view.total_waiting()), (10, 0));
-        clock.advance(place.rules().dormant_limit);
+        clock.advance(place.policy().dormant_limit);
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
         assert_eq!(line.others, []);
@@ -288,7 +290,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let change = RoomChange { admit_per_minute: Some(Some(60)), ..RoomChange::default() };
         ask(&office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
@@ -313,7 +315,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let mut rooms = Vec::new();
         for number in 0..2 * MOVES_AT_ONCE + 10 {
@@ -338,7 +340,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let room = own_room(&office).await;
         let concert_id = ConcertId::new(room.get());
@@ -371,12 +373,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let (held, other) = (own_room(&office).await, own_room(&office).await);
         let mut lines = Lines::new(Arc::clone(&office));
-        lines.finish(held, Err(Fault::Overloaded)).await;
-        lines.finish(held, Err(Fault::Overloaded)).await;
+        lines.finish(held, Err(EngineError::Overloaded)).await;
+        lines.finish(held, Err(EngineError::Overloaded)).await;
         assert_eq!(lines.resting[&held].length, 2 * REST_MIN, "longer each time");
         for (number, room) in [held, other].into_iter().enumerate() {
             join_in(&office, u128::try_from(number).unwrap(), room).await;

@@ -148,7 +148,7 @@ mod tests {
         command::{Command, Proof, Worth},
         id::UserId,
         money::Money,
-        rules::LIVE_PER_ERASURE_MAX,
+        policy::LIVE_PER_ERASURE_MAX,
         user::{Caller, Role, Session, User, UserStatus},
     };
     use frontrow_storage::{memory::MemoryStore, sqlite::SqliteStore};
@@ -160,7 +160,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 1));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 1));
         let office = open(&place, store, clock.clone()).await;
         let buyer = join(&office, 1).await;
         for _ in 0..LIVE_PER_ERASURE_MAX {
@@ -194,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 10).unwrap());
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 10).unwrap());
         let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
         let round = i64::from(PRUNE_ROUND);
         let other = with_answers(&path, 3 * round);
@@ -224,7 +224,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(SqliteStore::open(&place.database(), clock.clone(), place.rules(), 10).unwrap());
+        let store = Arc::new(SqliteStore::open(&place.database(), clock.clone(), place.policy(), 10).unwrap());
         let office = open(&place, store, clock.clone()).await;
         let of = |number| UserId(Uuid::from_u128(number));
         for number in 1..=7 {
@@ -239,7 +239,7 @@ mod tests {
         clock.advance(Span::from_secs(31 * 86_400));
         let expires_at = clock.now().plus(day);
         let session = Session { secret_hash: [5; 32], user_id: of(5), role: Role::Buyer, expires_at };
-        ask(&office, Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await;
+        ask(&office, Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
         join(&office, 8).await;
         // Twice, as two instances would, and in parts that some of them end.
         erase_idle_since(&office, before, 2).await;

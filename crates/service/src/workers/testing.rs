@@ -10,8 +10,8 @@ use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
     money::Money,
+    policy::Policy,
     queue::Fence,
-    rules::Rules,
     seat::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
@@ -39,8 +39,8 @@ impl Place {
         Self { folder: folder.to_owned() }
     }
 
-    pub(super) fn rules(&self) -> Rules {
-        Rules { max_seats_per_user: 10, ..Rules::default() }
+    pub(super) fn policy(&self) -> Policy {
+        Policy { max_seats_per_user: 10, ..Policy::default() }
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -52,7 +52,7 @@ pub(super) async fn open(place: &Place, store: Arc<dyn Store>, clock: Clock) -> 
     let ids = Ids::from_seed(1);
     let keyring = Keyring::load_or_create(&place.folder.join("keys.toml"), &ids).unwrap();
     let settings = OfficeSettings {
-        rules: place.rules(),
+        policy: place.policy(),
         queue_len: 4_096,
         batch_max: 500,
         lanes: 1,

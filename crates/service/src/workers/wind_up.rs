@@ -7,7 +7,7 @@ use frontrow_domain::{
     command::{Command, Outcome},
     concert::{Concert, LATE_SALES},
     id::{ConcertId, RoomId},
-    rules::TOKENS_PER_ADVANCE_MAX,
+    policy::TOKENS_PER_ADVANCE_MAX,
     time::{Span, Time},
 };
 use frontrow_storage::{Page, StoreError, trouble::Trouble};
@@ -60,7 +60,9 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
         let mut ended = 0_u32;
         for _ in 0..LINE_PARTS_MAX {
             match command(office, Command::EndLine { concert_id, limit: part }).await {
-                Some(Outcome::Advanced { lapsed, .. }) if lapsed > 0 => ended = ended.saturating_add(lapsed),
+                Some(Outcome::Advanced { after_deadline, .. }) if after_deadline > 0 => {
+                    ended = ended.saturating_add(after_deadline)
+                }
                 _ => break,
             }
         }
@@ -153,8 +155,8 @@ mod tests {
         id::{Position, ReservationId, TokenId, UserId},
         money::Money,
         points::PointKind,
+        policy::Policy,
         queue::{EndReason, TokenStatus},
-        rules::Rules,
         seat::{NewSeat, SeatLabel},
         user::Caller,
     };
@@ -166,7 +168,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.rules(), 10).unwrap());
+        let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 10).unwrap());
         let office = open(&place, reopened(), clock.clone()).await;
         hold_five(&office).await;
         let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
@@ -212,8 +214,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let rules = Rules { charge_max: Money::MAX, balance_max: Money::MAX, ..place.rules() };
-        let store = Arc::new(MemoryStore::new(clock.clone(), rules, 10));
+        let policy = Policy { charge_max: Money::MAX, balance_max: Money::MAX, ..place.policy() };
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy, 10));
         let office = open(&place, store, clock.clone()).await;
         hold_five(&office).await;
         let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
@@ -250,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let mut resting = HashMap::new();
         for _ in 0..WIND_UP_CONCERTS_MAX {
@@ -272,7 +274,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let room = own_room(&office).await;
         let concert_id = room.concert().unwrap();
@@ -299,7 +301,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.rules(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let (closed, postponed) = (own_room(&office).await, own_room(&office).await);
         for (number, room, status) in [(1, closed, ConcertStatus::Closed), (2, postponed, ConcertStatus::Postponed)] {

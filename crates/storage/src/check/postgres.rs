@@ -5,11 +5,11 @@ use super::{
     invariants::{COUNTS, INVARIANTS},
 };
 use crate::{
-    LATE_MAX,
+    COMMIT_VISIBILITY_MAX,
     migrate::POSTGRES_GUARDS,
     postgres::{
         Settings,
-        tool::{Cursor, Tool, failure},
+        admin::{AdminConnection, Cursor, failure},
     },
 };
 use anyhow::Context as _;
@@ -119,7 +119,7 @@ const FOREIGN_KEYS: &str = "SELECT conname::text, format(
 /// # Errors
 /// The database cannot be read.
 pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
-    let tool = Tool::new(settings)?;
+    let tool = AdminConnection::new(settings)?;
     let context = || format!("cannot read the books in {}", tool.name());
     tool.check_current().await.with_context(context)?;
     // One snapshot for all: what is sold while the check runs must not look like a breach.
@@ -132,7 +132,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
 async fn check(client: &Client) -> Result<Report, Error> {
     // A position is taken before the clock is read, by batches that run at the same time: those may be out of order by
     // as much as one of them lasts.
-    let slack = LATE_MAX.micros().to_string();
+    let slack = COMMIT_VISIBILITY_MAX.micros().to_string();
     let mut findings = vec![dangling(client).await?, unguarded(client).await?];
     for (invariant, query) in OWN.iter().chain(INVARIANTS) {
         let query = query.replace("{user}", "user_id::text").replace("{slack}", &slack);

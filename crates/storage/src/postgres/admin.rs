@@ -19,22 +19,22 @@ pub(super) const PLAN_FREELY: &str =
 
 /// A way to a database for work that is no part of a sale.
 #[derive(Debug)]
-pub struct Tool {
+pub struct AdminConnection {
     pool: Pool,
 }
 
 /// A transaction of a tool. Nothing of it stays unless it is committed.
-pub struct Work<'a> {
+pub struct AdminTransaction<'a> {
     session: Session<'a>,
 }
 
-impl std::fmt::Debug for Work<'_> {
+impl std::fmt::Debug for AdminTransaction<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Work")
     }
 }
 
-impl Tool {
+impl AdminConnection {
     /// Prepares the way. The server is called when it is needed.
     ///
     /// # Errors
@@ -80,11 +80,11 @@ impl Tool {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn begin(&self, kind: &str) -> Result<Work<'_>, StoreError> {
+    pub async fn begin(&self, kind: &str) -> Result<AdminTransaction<'_>, StoreError> {
         let session = self.pool.get().await?;
         let begun = session.batch(&format!("BEGIN ISOLATION LEVEL {kind}; {UNBOUNDED}; {PLAN_FREELY}")).await;
         begun.map_err(|failure| error::of_work(&failure))?;
-        Ok(Work { session })
+        Ok(AdminTransaction { session })
     }
 
     /// The server and the database, for a human.
@@ -94,7 +94,7 @@ impl Tool {
     }
 }
 
-impl Work<'_> {
+impl AdminTransaction<'_> {
     /// What the statements are sent with. They must leave nothing prepared behind: the connection may be a pooler's.
     #[must_use]
     pub fn client(&self) -> &Client {

@@ -2,16 +2,16 @@
 
 use super::{
     load::{Found, Load},
+    load_plan::LoadPlan,
+    row_locations::RowLocations,
     rows::{self, Hash, time, user_id},
-    stall::Transaction,
-    tuples::Tuples,
-    wanted::Wanted,
+    unanswered_commit::Transaction,
 };
 use frontrow_domain::{
-    command::{Idempotency, KeptAnswer},
+    command::{Idempotency, IdempotencyRecord},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
-    queue::{Token, TokenStatus, can_expire, first_due},
-    rules::Rules,
+    policy::Policy,
+    queue::{Token, TokenStatus, first_due, is_live_token},
     time::Time,
     world::{NextIds, Numbers, RoomCounts, World},
 };
@@ -19,14 +19,14 @@ use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Error, Row};
 
 /// A world, and what of it must be remembered to save it.
-pub(super) struct Filled {
+pub(super) struct LoadedWorld {
     pub(super) world: World,
     /// The tokens that were active before the batch.
     pub(super) active: HashSet<TokenId>,
     /// Active tokens that were looked at as perhaps overdue and are not: they are looked at again when they may be.
     pub(super) alive: Vec<TokenId>,
     /// Where the rows stand that it may change.
-    pub(super) tuples: Tuples,
+    pub(super) row_locations: RowLocations,
     /// Which transaction it was loaded in.
     pub(super) transaction: Transaction,
 }
@@ -38,17 +38,17 @@ type Loaded = (Token, Found);
 type Counts = HashMap<RoomId, (RoomCounts, RoomCounts)>;
 
 /// The world of `loads`.
-pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) -> Result<Filled, Error> {
-    let mut world = World::new(Time::default(), rules, NextIds::default());
+pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy: Policy) -> Result<LoadedWorld, Error> {
+    let mut world = World::new(Time::default(), policy, NextIds::default());
     let mut tokens: Vec<Loaded> = Vec::new();
-    let (mut tuples, mut transaction) = (Tuples::default(), Transaction::default());
+    let (mut row_locations, mut transaction) = (RowLocations::default(), Transaction::default());
     let mut counts = Counts::new();
     for (kind, rows) in loads {
         for row in rows {
             match kind {
                 Load::Tokens => {
                     let token = rows::token(row)?;
-                    tuples.tokens.note(token.id, row, 11)?;
+                    row_locations.tokens.note(token.id, row, 11)?;
                     tokens.push((token, Found::of(row.try_get(12)?)));
                 }
                 Load::Departed => {
@@ -63,7 +63,7 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
                     counts.entry(room.room_id).or_default().0 = room_counts(row)?;
                     world.rooms.load(room.room_id, room);
                 }
-                _ => put(&mut world, &mut tuples, *kind, row)?,
+                _ => put(&mut world, &mut row_locations, *kind, row)?,
             }
         }
     }
@@ -85,18 +85,18 @@ pub(super) fn fill(loads: &[(Load, Vec<Row>)], wanted: &Wanted, rules: Rules) ->
         *found == Found::MayBeOverdue && token.status == TokenStatus::Active && !token.is_overdue(world.now)
     };
     let alive = tokens.iter().filter(is_alive).map(|(token, _)| token.id).collect();
-    Ok(Filled { world, active, alive, tuples, transaction })
+    Ok(LoadedWorld { world, active, alive, row_locations, transaction })
 }
 
 /// Whether every named reservation came with its seat, and every seat with its concert. What was remembered of them
 /// is wrong otherwise.
-pub(super) fn is_whole(world: &World, wanted: &Wanted) -> bool {
+pub(super) fn is_complete(world: &World, wanted: &LoadPlan) -> bool {
     let of_reservations = || wanted.keys.reservations.iter().filter_map(|id| world.reservations.get(*id));
     of_reservations().all(|row| world.seats.contains(row.seat_id))
         && world.seats.iter().all(|seat| world.concerts.contains(seat.concert_id))
 }
 
-fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<(), Error> {
+fn put(world: &mut World, row_locations: &mut RowLocations, kind: Load, row: &Row) -> Result<(), Error> {
     match kind {
         Load::Users => {
             let user = rows::user(row)?;
@@ -110,12 +110,12 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         }
         Load::Points => {
             let point = rows::point(row)?;
-            tuples.points.note(point.user_id, row, 6)?;
+            row_locations.points.note(point.user_id, row, 6)?;
             world.points.load(point.user_id, point);
         }
         Load::Seats => {
             let seat = rows::seat(row)?;
-            tuples.seats.note(seat.seat_id, row, 15)?;
+            row_locations.seats.note(seat.seat_id, row, 15)?;
             world.seats.load(seat.seat_id, seat);
         }
         Load::Concerts => {
@@ -124,7 +124,7 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         }
         Load::Reservations => {
             let reservation = rows::reservation(row)?;
-            tuples.reservations.note(reservation.reservation_id, row, 11)?;
+            row_locations.reservations.note(reservation.reservation_id, row, 11)?;
             world.reservations.load(reservation.reservation_id, reservation);
         }
         Load::Payments => {
@@ -134,7 +134,7 @@ fn put(world: &mut World, tuples: &mut Tuples, kind: Load, row: &Row) -> Result<
         Load::Kept => {
             let [key, fingerprint] = [row.try_get::<_, Hash>(0)?.0, row.try_get::<_, Hash>(1)?.0];
             let idempotency = Idempotency { key, fingerprint };
-            world.kept.load(key, KeptAnswer { idempotency, answer: row.try_get(2)?, created_at: time(row, 3)? });
+            world.kept.load(key, IdempotencyRecord { idempotency, answer: row.try_get(2)?, created_at: time(row, 3)? });
         }
         Load::ResetLinks => {
             let link = rows::reset_link(row)?;
@@ -186,7 +186,7 @@ fn set_clock(world: &mut World, row: &Row) -> Result<(), Error> {
     Ok(())
 }
 
-fn fill_places(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
+fn fill_places(world: &mut World, tokens: &[Loaded], wanted: &LoadPlan) {
     if wanted.place_users.is_empty() {
         return;
     }
@@ -194,13 +194,13 @@ fn fill_places(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
     for (token, _) in tokens {
         let place = (token.user_id, token.id.room_id);
         // It may have ended between the look-up and the lock.
-        if can_expire(token) && places.contains(&place) {
+        if is_live_token(token) && places.contains(&place) {
             world.places.insert(place, token.id);
         }
     }
 }
 
-fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
+fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &LoadPlan) {
     for room in wanted.counted.iter().map(|room| RoomId::new(*room)) {
         let now = world.now;
         let is_overdue =
@@ -223,7 +223,7 @@ fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &Wanted) {
     }
 }
 
-fn fill_holdings(world: &mut World, wanted: &Wanted) {
+fn fill_holdings(world: &mut World, wanted: &LoadPlan) {
     if wanted.holders.is_empty() {
         return;
     }

@@ -1,6 +1,6 @@
 //! The connections: how they are made, what is set on each, and how statements are sent through them.
 
-use super::{company, error, tls};
+use super::{error, instances, tls};
 use crate::{Instance, StoreError};
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
 use std::{
@@ -71,7 +71,7 @@ pub enum Statements {
 
 /// A transaction that waits for its client this long is ended by the server: the client is gone.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
-/// A whole transaction, where the server can tell (from version 17 on): below [`crate::LATE_MAX`].
+/// A whole transaction, where the server can tell (from version 17 on): below [`crate::COMMIT_VISIBILITY_MAX`].
 const TRANSACTION: Duration = Duration::from_secs(9);
 /// How often the server looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
@@ -165,7 +165,7 @@ impl Settings {
         target.config.keepalives_idle(SILENCE_MAX / 2);
         target.config.keepalives_interval(SILENCE_MAX / 4);
         target.config.keepalives_retries(2);
-        let name = company::name_of(self.instance, target.config.get_application_name());
+        let name = instances::name_of(self.instance, target.config.get_application_name());
         target.config.application_name(name);
         Ok(target)
     }
@@ -490,7 +490,7 @@ fn note(notice: &DbError) {
 }
 
 /// A connection in use. Closed when it is dropped, unless [`Session::finish`] says that nothing is left open on it. Its
-/// slot in the pool is free then, but for [`Session::close_slowly`].
+/// slot in the pool is free then, but for [`Session::close_after`].
 pub(super) struct Session<'a> {
     connection: Option<Object>,
     slot: Option<OwnedSemaphorePermit>,
@@ -571,7 +571,7 @@ impl Session<'_> {
 
     /// Closes the connection, as dropping it does, and gives its place in the pool to no other before `is_over`: the
     /// server may be in the middle of a commit, and then does not see that its client is gone.
-    pub(super) fn close_slowly(mut self, is_over: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn close_after(mut self, is_over: impl Future<Output = ()> + Send + 'static) {
         let slot = self.slot.take();
         let stalled = Arc::clone(&self.pool.stalled);
         stalled.fetch_add(1, Ordering::Relaxed);

@@ -4,7 +4,7 @@
 use super::{
     connect::{Pool, Statement},
     error,
-    reads::in_time,
+    queries::in_time,
 };
 use crate::{Company, Instance, Sharing, StoreError};
 use tokio_postgres::{Error, Row, types::Type};
@@ -59,7 +59,7 @@ fn instance_of(name: &str) -> Option<Instance> {
 
 /// Whether each connection of the program is one of the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Route {
     Direct,
     Pooled,
 }
@@ -68,7 +68,7 @@ pub(super) enum Way {
 ///
 /// # Errors
 /// As for every statement.
-pub(super) async fn look(pool: &Pool, own: Instance, way: Way) -> Result<Company, StoreError> {
+pub(super) async fn look(pool: &Pool, own: Instance, route: Route) -> Result<Company, StoreError> {
     let session = pool.get_if_free().await?;
     let rows = in_time(pool, session.query(&COMPANY, &[&MARK])).await?;
     session.finish();
@@ -79,9 +79,9 @@ pub(super) async fn look(pool: &Pool, own: Instance, way: Way) -> Result<Company
     others.retain(|other| other.id != own.id);
     others.sort_unstable_by_key(|other| other.id);
     others.dedup_by_key(|other| other.id);
-    let connections_max = match way {
-        Way::Direct => u32::try_from(most).ok(),
-        Way::Pooled => None,
+    let connections_max = match route {
+        Route::Direct => u32::try_from(most).ok(),
+        Route::Pooled => None,
     };
     Ok(Company { own, others, connections_max })
 }

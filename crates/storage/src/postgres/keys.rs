@@ -1,6 +1,6 @@
 //! The keys that sign queue tokens, kept in the database where all instances find them.
 
-use super::{connect::Settings, error, tool::Tool};
+use super::{admin::AdminConnection, connect::Settings, error};
 use crate::StoreError;
 use frontrow_clock::Ids;
 use frontrow_domain::time::Span;
@@ -34,8 +34,8 @@ const RETIRE: &str = "UPDATE token_key SET retired_at = (extract(epoch FROM cloc
 
 /// The keys of the box office in a database.
 #[derive(Debug)]
-pub struct TokenKeys {
-    tool: Tool,
+pub struct SigningKeys {
+    tool: AdminConnection,
 }
 
 /// Why the keys cannot be had.
@@ -49,13 +49,13 @@ pub enum KeysError {
     Content(#[from] KeyError),
 }
 
-impl TokenKeys {
+impl SigningKeys {
     /// The keys in the database that the settings name. It has its tables already.
     ///
     /// # Errors
     /// The settings cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, StoreError> {
-        Ok(Self { tool: Tool::new(settings)? })
+        Ok(Self { tool: AdminConnection::new(settings)? })
     }
 
     /// The keys as they are now; none before the first was made.
@@ -86,7 +86,7 @@ impl TokenKeys {
     /// The keys, with a first one where there is none yet. Of instances that start together one makes it.
     ///
     /// # Errors
-    /// As [`TokenKeys::load`].
+    /// As [`SigningKeys::load`].
     pub async fn load_or_create(&self, ids: &Ids) -> Result<Keyring, KeysError> {
         if let Some(keyring) = self.load().await? {
             return Ok(keyring);
@@ -99,7 +99,7 @@ impl TokenKeys {
     /// verifying.
     ///
     /// # Errors
-    /// As [`TokenKeys::load`].
+    /// As [`SigningKeys::load`].
     pub async fn rotate(&self, ids: &Ids) -> Result<(), KeysError> {
         self.change(Change::Next, ids).await
     }

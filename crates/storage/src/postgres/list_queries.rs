@@ -2,7 +2,7 @@
 
 use super::{
     connect::Statement,
-    reads::{Decode, Late, Reads},
+    queries::{Decode, Late, Queries},
     rows::{
         self, audit_columns, concert_columns, debt_columns, history_columns, payment_columns, reservation_columns,
         user_columns,
@@ -10,8 +10,8 @@ use super::{
     search::{certain_part, may_contain},
 };
 use crate::{
-    ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter, StoreError, filter::contains,
-    words::Word,
+    ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter, StoreError, enum_text::EnumText,
+    filter::contains,
 };
 use frontrow_domain::{
     concert::Concert,
@@ -228,7 +228,7 @@ const AUDIT: Statement = Statement {
     types: &[Type::INT8, Type::INT8],
 };
 
-impl Reads {
+impl Queries {
     pub(super) async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
         let wanted = text.map(frontrow_domain::text::folded).unwrap_or_default();
         let part = certain_part(&wanted);
@@ -238,7 +238,7 @@ impl Reads {
         let mut after = page.after.map_or(Uuid::max(), |after| after.0);
         let mut found = Vec::new();
         loop {
-            let more = self.list_somewhere(&USERS, &[&after, &part, &i64::from(rows)], rows::user).await?;
+            let more = self.list_from_replica(&USERS, &[&after, &part, &i64::from(rows)], rows::user).await?;
             let read = more.len();
             after = more.last().map_or(after, |user| user.user_id.0);
             found.extend(more.into_iter().filter(matches));
@@ -257,14 +257,14 @@ impl Reads {
         let (text, venue) = (wanted.text.as_deref().unwrap_or_default(), wanted.venue.as_deref().unwrap_or_default());
         let (text_part, venue_part) = (certain_part(text), certain_part(venue));
         let (from, to) = (wanted.from.map(|date| date.to_string()), wanted.to.map(|date| date.to_string()));
-        let status = wanted.status.map(Word::word);
+        let status = wanted.status.map(EnumText::word);
         let rows = rows_at_once(page.limit, text == text_part && venue == venue_part);
         let place = |place: ConcertPlace| (place.starts_at.micros(), place.concert_id.get());
         let mut after = page.after.map_or((i64::MIN, i64::MIN), place);
         let mut found = Vec::new();
         loop {
             let more = self
-                .list_somewhere(
+                .list_from_replica(
                     &CONCERTS,
                     &[
                         &after.0,
@@ -296,7 +296,7 @@ impl Reads {
         page: Page<ReservationId>,
     ) -> Result<Vec<Reservation>, StoreError> {
         let after = page.after.map_or(i64::MAX, ReservationId::get);
-        let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
+        let (status, limit) = (filter.status.map(EnumText::word), i64::from(page.limit));
         let concert = filter.concert.map(ConcertId::get);
         let decode: Decode<_> = rows::reservation;
         match (filter.user, concert, filter.status) {
@@ -310,15 +310,15 @@ impl Reads {
             }
             (None, _, Some(ReservationStatus::Pending)) => self.pending(concert, page).await,
             (None, Some(concert), _) => {
-                self.list_somewhere(&RESERVATIONS_OF_CONCERT, &[&after, &status, &limit, &concert], decode).await
+                self.list_from_replica(&RESERVATIONS_OF_CONCERT, &[&after, &status, &limit, &concert], decode).await
             }
             (
                 None,
                 None,
                 Some(ReservationStatus::Cancelled | ReservationStatus::Expired | ReservationStatus::Refunded),
-            ) => self.list_somewhere(&RESERVATIONS_ENDED, &[&after, &status, &limit], decode).await,
+            ) => self.list_from_replica(&RESERVATIONS_ENDED, &[&after, &status, &limit], decode).await,
             (None, None, None | Some(ReservationStatus::Confirmed)) => {
-                self.list_somewhere(&RESERVATIONS, &[&after, &status, &limit], decode).await
+                self.list_from_replica(&RESERVATIONS, &[&after, &status, &limit], decode).await
             }
         }
     }
@@ -350,7 +350,7 @@ impl Reads {
         page: Page<PaymentId>,
     ) -> Result<Vec<Payment>, StoreError> {
         let after = page.after.map_or(i64::MAX, PaymentId::get);
-        let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
+        let (status, limit) = (filter.status.map(EnumText::word), i64::from(page.limit));
         let user: Option<Uuid> = filter.user.map(|user| user.0);
         let decode: Decode<_> = rows::payment;
         if let Some(concert) = filter.concert {
@@ -365,9 +365,9 @@ impl Reads {
             }
             (None, Some(user)) => self.list(&PAYMENTS_OF_USER, &[&after, &status, &limit, &user], decode).await,
             (None, None) if filter.status == Some(PaymentStatus::Refunded) => {
-                self.list_somewhere(&PAYMENTS_REFUNDED, &[&after, &limit], decode).await
+                self.list_from_replica(&PAYMENTS_REFUNDED, &[&after, &limit], decode).await
             }
-            (None, None) => self.list_somewhere(&PAYMENTS, &[&after, &status, &limit], decode).await,
+            (None, None) => self.list_from_replica(&PAYMENTS, &[&after, &status, &limit], decode).await,
         }
     }
 
@@ -378,7 +378,7 @@ impl Reads {
 
     pub(super) async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
         let after = page.after.map_or(i64::MAX, DebtId::get);
-        let (status, limit) = (filter.status.map(Word::word), i64::from(page.limit));
+        let (status, limit) = (filter.status.map(EnumText::word), i64::from(page.limit));
         match filter.user {
             Some(user) => self.list(&DEBTS_OF_USER, &[&after, &status, &limit, &user.0], rows::debt).await,
             None => self.list(&DEBTS, &[&after, &status, &limit], rows::debt).await,
@@ -387,7 +387,7 @@ impl Reads {
 
     pub(super) async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         let after = page.after.map_or(i64::MAX, AuditId::get);
-        self.list_somewhere(&AUDIT, &[&after, &i64::from(page.limit)], rows::audit).await
+        self.list_from_replica(&AUDIT, &[&after, &i64::from(page.limit)], rows::audit).await
     }
 }
 

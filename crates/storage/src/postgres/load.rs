@@ -17,12 +17,12 @@
 
 use super::{
     connect::{Session, Statement},
+    load_plan::{LoadPlan, Places},
     pipeline::Pipeline,
     rows::{
         concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
         token_columns, user_columns,
     },
-    wanted::{Places, Wanted},
 };
 use tokio_postgres::{
     Error, Row,
@@ -410,7 +410,7 @@ impl<'a> Loads<'a> {
     }
 
     /// What `wanted` asks for.
-    pub(super) fn of(session: &'a Session<'a>, wanted: &'a Wanted, numbers: &'a Numbers) -> Self {
+    pub(super) fn of(session: &'a Session<'a>, wanted: &'a LoadPlan, numbers: &'a Numbers) -> Self {
         let mut loads = Self { session, pipeline: Pipeline::new(), kinds: vec![Load::Begin] };
         loads.pipeline.add_text(async { session.begin().await.map(|()| Vec::new()) });
         loads.add_locks(wanted, numbers);
@@ -419,7 +419,7 @@ impl<'a> Loads<'a> {
         loads
     }
 
-    fn add_locks(&mut self, wanted: &'a Wanted, numbers: &'a Numbers) {
+    fn add_locks(&mut self, wanted: &'a LoadPlan, numbers: &'a Numbers) {
         if !wanted.locked_users.is_empty() {
             self.add(Load::Users, &LOCK_USERS, [&wanted.locked_users]);
         }
@@ -444,7 +444,7 @@ impl<'a> Loads<'a> {
         }
     }
 
-    fn add_tokens(&mut self, wanted: &'a Wanted, numbers: &'a Numbers) {
+    fn add_tokens(&mut self, wanted: &'a LoadPlan, numbers: &'a Numbers) {
         let named = !wanted.token_rooms.is_empty();
         let placed = !wanted.place_users.is_empty();
         if !wanted.counted.is_empty() || (named && placed) {
@@ -470,7 +470,7 @@ impl<'a> Loads<'a> {
         }
     }
 
-    fn add_reads(&mut self, wanted: &'a Wanted) {
+    fn add_reads(&mut self, wanted: &'a LoadPlan) {
         if !(wanted.unknown_reservations.is_empty() && wanted.payments.is_empty()) {
             self.add(
                 Load::Concerts,
@@ -527,7 +527,7 @@ impl<'a> Loads<'a> {
         }
     }
 
-    fn add_numbers(&mut self, wanted: &'a Wanted, numbers: &'a Numbers) {
+    fn add_numbers(&mut self, wanted: &'a LoadPlan, numbers: &'a Numbers) {
         if !wanted.kept.is_empty() {
             let session = self.session;
             self.kinds.push(Load::Kept);
@@ -560,7 +560,7 @@ impl<'a> Loads<'a> {
 }
 
 /// How many due tokens of each status are looked at.
-const DUE_MAX: i64 = frontrow_domain::rules::TOKENS_PER_ADVANCE_MAX as i64;
+const DUE_MAX: i64 = frontrow_domain::policy::TOKENS_PER_ADVANCE_MAX as i64;
 
 /// Parameters that are not arrays of keys.
 pub(super) struct Numbers {
@@ -571,7 +571,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn of(wanted: &Wanted, given: Option<i64>) -> Self {
+    pub(super) fn of(wanted: &LoadPlan, given: Option<i64>) -> Self {
         let demand = &wanted.demand;
         let counts = [
             demand.reservations,

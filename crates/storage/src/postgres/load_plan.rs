@@ -1,17 +1,17 @@
 //! What a batch wants from the database, as the sorted arrays that its statements take.
 
-use super::known::Known;
+use super::seat_index::SeatIndex;
 use frontrow_domain::{
-    command::{Command, Demand, Erasure, Keys, NewAdjustment, NewPassword, Request},
+    command::{Command, Demand, Erasure, Footprint, NewAdjustment, NewPassword, Request},
     id::{ConcertId, RoomId, UserId},
-    rules::TOKENS_PER_ADVANCE_MAX,
+    policy::TOKENS_PER_ADVANCE_MAX,
     seat::{SeatChange, SeatPlace},
 };
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 /// The keys of a batch, by the statement that uses them. Each list ascends, so that rows are locked in one order.
-pub(super) struct Wanted {
+pub(super) struct LoadPlan {
     pub(super) locked_users: Vec<Uuid>,
     pub(super) users: Vec<Uuid>,
     pub(super) reset_links: Vec<Uuid>,
@@ -55,7 +55,7 @@ pub(super) struct Wanted {
     pub(super) moved_places: Places,
     pub(super) demand: Demand,
     /// As the rules name them.
-    pub(super) keys: Keys,
+    pub(super) keys: Footprint,
 }
 
 /// Places in concerts' halls, one array a column. A part that is none is any.
@@ -75,7 +75,7 @@ impl Places {
         self.numbers.push(number.cloned());
     }
 
-    fn of_new(keys: &Keys) -> Self {
+    fn of_new(keys: &Footprint) -> Self {
         let mut all = Self::default();
         for (concert, _, places) in &keys.new_seats {
             for SeatPlace { section, row, number } in places {
@@ -85,7 +85,7 @@ impl Places {
         all
     }
 
-    fn of_moved(keys: &Keys) -> Self {
+    fn of_moved(keys: &Footprint) -> Self {
         let mut all = Self::default();
         for (concert, SeatChange { section, row, number, .. }) in &keys.moved_seats {
             all.add(*concert, section.as_ref(), row.as_ref(), number.as_ref());
@@ -105,9 +105,9 @@ fn without(values: &[i64], is_out: impl Fn(i64) -> bool) -> Vec<i64> {
     values.iter().copied().filter(|value| !is_out(*value)).collect()
 }
 
-impl Wanted {
-    pub(super) fn of(batch: &[Request], known: &Known) -> Self {
-        let keys = Keys::of(batch);
+impl LoadPlan {
+    pub(super) fn of(batch: &[Request], known: &SeatIndex) -> Self {
+        let keys = Footprint::of(batch);
         let changed = Changed::of(batch);
         let tokens = sorted(keys.tokens.iter().map(|id| (id.room_id.get(), id.position.0)));
         let places = sorted(keys.places.iter().map(|(user, room)| (user.0, room.get())));
@@ -232,9 +232,9 @@ mod tests {
         user::Caller,
     };
 
-    fn wanted(command: Command) -> Wanted {
+    fn wanted(command: Command) -> LoadPlan {
         let request = Request { caller: Caller::System, command, idempotency: None };
-        Wanted::of(&[request], &Known::default())
+        LoadPlan::of(&[request], &SeatIndex::default())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     connect::{Pool, Session, Statement},
     error::{self, Cause},
     outage::{self, Pulse},
-    reads::{TRIES, in_time, no_answer},
+    queries::{TRIES, in_time, no_answer},
 };
 use crate::StoreError;
 use frontrow_domain::{retention::Leftover, time::Time};

@@ -15,7 +15,7 @@ use crate::StoreError;
 use arc_swap::ArcSwap;
 use frontrow_domain::{
     outage::{OUTAGE_MIN, OUTAGES_MAX, Outage, Outages},
-    rules::Rules,
+    policy::Policy,
     time::{Span, Time},
 };
 use std::{
@@ -104,10 +104,10 @@ fn outage(row: &Row) -> Result<Outage, Error> {
 
 /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now: one
 /// transaction. The latest outages after it.
-async fn resume(pool: &Pool, bound: Duration, given: Option<i64>, rules: &Rules) -> Result<Outages, StoreError> {
+async fn resume(pool: &Pool, bound: Duration, given: Option<i64>, policy: &Policy) -> Result<Outages, StoreError> {
     let session = pool.get().await?;
     // Beyond the bound the connection is closed, which rolls back: nothing of it was committed.
-    let outages = timeout(bound, lengthen(&session, pool.answer_timeout(), given, rules)).await.map_err(|_| {
+    let outages = timeout(bound, lengthen(&session, pool.answer_timeout(), given, policy)).await.map_err(|_| {
         StoreError::Unavailable("the database did not lengthen in time what an outage has cut short".to_owned())
     })??;
     let committed = timeout(pool.answer_timeout(), session.commit()).await;
@@ -122,7 +122,7 @@ async fn lengthen(
     session: &Session<'_>,
     patience: Duration,
     given: Option<i64>,
-    rules: &Rules,
+    policy: &Policy,
 ) -> Result<Outages, StoreError> {
     in_time(patience, session.begin()).await?;
     in_time(patience, session.batch(UNBOUNDED)).await?;
@@ -131,7 +131,7 @@ async fn lengthen(
     let alive_at = of_work(office.try_get::<_, Option<i64>>(0))?.map(Time::from_micros);
     let clock = in_time(patience, session.query_opt(&CLOCK, &[&given])).await?.ok_or_else(no_office)?;
     let now = of_work(time(&clock, 0))?;
-    if let Some(outage) = alive_at.and_then(|at| Outage::between(at.plus(DECIDED_WITHIN), now, rules)) {
+    if let Some(outage) = alive_at.and_then(|at| Outage::between(at.plus(DECIDED_WITHIN), now, policy)) {
         let (from, to, grace) = (outage.from.micros(), outage.to.micros(), outage.grace.micros());
         of_work(session.execute(&LENGTHEN_TOKENS, &[&from, &grace]).await)?;
         of_work(session.execute(&LENGTHEN_HOLDS, &[&from, &grace]).await)?;
@@ -302,7 +302,7 @@ impl Pulse {
         &self,
         pool: &Pool,
         given: Option<i64>,
-        rules: &Rules,
+        policy: &Policy,
     ) -> Result<Option<Outage>, StoreError> {
         let asked = Instant::now();
         let mut last = self.resumed.lock().await;
@@ -313,7 +313,7 @@ impl Pulse {
             return result.clone().map(|()| None);
         }
         let began = Instant::now();
-        let resumed = resume(pool, self.bound, given, rules).await;
+        let resumed = resume(pool, self.bound, given, policy).await;
         *last = Some(Resumed { began, result: resumed.as_ref().map(|_| ()).map_err(StoreError::clone) });
         let outages = resumed?;
         self.standing.store(WORKS, Ordering::SeqCst);

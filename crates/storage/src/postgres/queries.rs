@@ -12,7 +12,8 @@ use super::{
     },
 };
 use crate::{
-    DoorLine, LATE_MAX, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError, TicketPlace, trouble::Trouble,
+    COMMIT_VISIBILITY_MAX, DoorLine, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError, TicketPlace,
+    trouble::Trouble,
 };
 use frontrow_domain::{
     concert::Concert,
@@ -294,7 +295,7 @@ const NEXT_EXPIRIES: Statement = Statement {
 const EXPIRIES_PAGE: u16 = 2_000;
 /// For how long it is believed that holds with earlier ends are settled: a server that took over may have lost how
 /// one was.
-const SETTLED_FOR: Duration = Duration::from_hours(1);
+const RESOLVED_FOR: Duration = Duration::from_hours(1);
 /// How far such a server may have been behind. What it lost before then is found when an instance starts.
 const LOST_MAX: Span = Span::from_secs(86_400);
 
@@ -308,15 +309,15 @@ const POINT: Statement =
 
 /// The connections that read.
 #[derive(Debug)]
-pub(super) struct Reads {
+pub(super) struct Queries {
     primary: Pool,
     replica: Option<Pool>,
     replica_trouble: Trouble,
     times: Times,
-    settled: Settled,
+    resolved: ResolvedUntil,
 }
 
-/// Whether a commit may become visible later than [`LATE_MAX`].
+/// Whether a commit may become visible later than [`COMMIT_VISIBILITY_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Late {
     Never,
@@ -325,14 +326,14 @@ pub(super) enum Late {
 
 /// Before when no hold that is pending ends, and since when that is believed.
 #[derive(Debug, Default)]
-struct Settled(Mutex<Option<(Time, Instant)>>);
+struct ResolvedUntil(Mutex<Option<(Time, Instant)>>);
 
-impl Settled {
+impl ResolvedUntil {
     /// The moment, and the round that it belongs to: the beginning of time at first, and some time back once a round.
     fn until(&self) -> (Time, Instant) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
-            Some((until, since)) if since.elapsed() < SETTLED_FOR => (until, since),
+            Some((until, since)) if since.elapsed() < RESOLVED_FOR => (until, since),
             stale => {
                 let until = stale.map_or(Time::from_micros(i64::MIN), |(until, _)| until.minus(LOST_MAX));
                 *known.insert((until, Instant::now()))
@@ -350,7 +351,7 @@ impl Settled {
     }
 }
 
-impl Reads {
+impl Queries {
     /// Connections are made when they are needed.
     ///
     /// # Errors
@@ -361,7 +362,7 @@ impl Reads {
             replica: settings.replica_pool()?,
             replica_trouble: Trouble::new("the replica does not answer: the primary does"),
             times,
-            settled: Settled::default(),
+            resolved: ResolvedUntil::default(),
         })
     }
 
@@ -406,7 +407,7 @@ impl Reads {
 
     /// Every row, as the copy knows them where there is one: for lists that may be a little behind. Where the copy is
     /// away, the primary answers.
-    pub(super) async fn list_somewhere<T>(
+    pub(super) async fn list_from_replica<T>(
         &self,
         statement: &Statement,
         keys: Params<'_>,
@@ -461,7 +462,7 @@ impl Reads {
             let (room, highest) = (rows::room(row)?, Position(row.try_get("highest")?));
             Ok(Standing { room, highest, life, now: Time::from_micros(row.try_get("now")?) })
         };
-        self.list(&STANDINGS, &[&self.given(), &LATE_MAX.micros()], decode).await
+        self.list(&STANDINGS, &[&self.given(), &COMMIT_VISIBILITY_MAX.micros()], decode).await
     }
 
     pub(super) async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {
@@ -482,7 +483,7 @@ impl Reads {
         self.list(&WAITING_TOKENS, &[&room.get(), &after, &i64::from(page.limit)], rows::token).await
     }
 
-    pub(super) async fn unused_positions(
+    pub(super) async fn unassigned_positions(
         &self,
         room: RoomId,
         after: Position,
@@ -493,11 +494,11 @@ impl Reads {
     }
 
     pub(super) async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
-        self.look_at(room, &WAITING, Unsettled::Sought).await
+        self.read_line(room, &WAITING, InFlight::Sought).await
     }
 
-    pub(super) async fn glance(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
-        self.look_at(room, &WAITING_BEHIND_THE_CURSOR, Unsettled::Left).await
+    pub(super) async fn live_line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
+        self.read_line(room, &WAITING_BEHIND_THE_CURSOR, InFlight::Left).await
     }
 
     pub(super) async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
@@ -512,7 +513,7 @@ impl Reads {
         // The time first: what changes in between is found now and once more the next time.
         let (given, concert, since) = (self.given(), concert.get(), since.micros());
         let keys: [(&Statement, Params<'_>); 2] = [(&NOW, &[&given]), (&CHANGED_SEATS, &[&concert, &since])];
-        let mut results = together(&self.primary, &keys, Moment::Each).await?.into_iter();
+        let mut results = query_pipelined(&self.primary, &keys, Snapshot::Each).await?.into_iter();
         let (now, seats) = (results.next().unwrap_or_default(), results.next().unwrap_or_default());
         let now = decoded(&now, |row| time(row, 0))?.pop().ok_or_else(no_row)?;
         Ok((decoded(&seats, rows::seat)?, now))
@@ -558,7 +559,7 @@ impl Reads {
     /// The pending reservations that end first, at `until` or before. All live ones are looked at in the order of their
     /// ends, from where the last call found the first that was not settled.
     ///
-    /// No hold is made that ends before it begins, and none becomes visible later than [`LATE_MAX`] after it began: so
+    /// No hold is made that ends before it begins, and none becomes visible later than [`COMMIT_VISIBILITY_MAX`] after it began: so
     /// none can appear before what was settled that long ago. Where one may be later, nothing counts as settled.
     pub(super) async fn next_expiries(
         &self,
@@ -568,11 +569,11 @@ impl Reads {
     ) -> Result<Vec<(Time, ReservationId)>, StoreError> {
         let decode: Decode<(Time, ReservationId, bool)> =
             |row| Ok((time(row, 0)?, ReservationId::new(row.try_get(1)?), row.try_get(2)?));
-        let sure = self.now().await?.minus(LATE_MAX);
+        let sure = self.now().await?.minus(COMMIT_VISIBILITY_MAX);
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut pending: Vec<(Time, ReservationId)> = Vec::new();
-        let (settled, round) = self.settled.until();
-        let mut after = (settled.micros(), i64::MIN);
+        let (resolved, round) = self.resolved.until();
+        let mut after = (resolved.micros(), i64::MIN);
         loop {
             let rows = self.list(&NEXT_EXPIRIES, &[&after.0, &after.1, &i64::from(EXPIRIES_PAGE)], decode).await?;
             pending.extend(rows.iter().filter(|row| row.2).map(|(ends, id, _)| (*ends, *id)));
@@ -581,7 +582,7 @@ impl Reads {
             // Page by page, so that a look that fails on the way has not been for nothing.
             let reached = pending.first().or(next.as_ref()).map_or(sure, |(ends, _)| sure.min(*ends));
             if late == Late::Never {
-                self.settled.note(reached, round);
+                self.resolved.note(reached, round);
             }
             match next {
                 Some((ends, id)) if ends <= until && pending.len() < wanted => after = (ends.micros(), id.get()),
@@ -603,28 +604,28 @@ impl Reads {
 
     /// A room, those who wait as `waiting` finds them, and the other tokens: one moment of the database. With the
     /// numbers that are unsettled, where those are sought.
-    async fn look_at(&self, id: RoomId, waiting: &Statement, sought: Unsettled) -> Result<Option<Line>, StoreError> {
-        let (given, id, late) = (self.given(), id.get(), LATE_MAX.micros());
+    async fn read_line(&self, id: RoomId, waiting: &Statement, sought: InFlight) -> Result<Option<Line>, StoreError> {
+        let (given, id, late) = (self.given(), id.get(), COMMIT_VISIBILITY_MAX.micros());
         let keys: [(&Statement, Params<'_>); 4] = [
             (&STANDING, &[&id, &given]),
             (waiting, &[&id]),
             (&NEITHER_WAITING_NOR_ENDED, &[&id]),
             (&UNSETTLED, &[&id, &given, &late]),
         ];
-        let wanted = if sought == Unsettled::Sought { keys.as_slice() } else { &keys[..3] };
-        let results = together(&self.primary, wanted, Moment::One).await?;
-        let [standing, waiting, others, unsettled @ ..] = results.as_slice() else { return Err(no_row()) };
+        let wanted = if sought == InFlight::Sought { keys.as_slice() } else { &keys[..3] };
+        let results = query_pipelined(&self.primary, wanted, Snapshot::One).await?;
+        let [standing, waiting, others, in_flight @ ..] = results.as_slice() else { return Err(no_row()) };
         let standing_of: Decode<_> = |row| Ok((rows::room(row)?, Position(row.try_get(14)?), time(row, 15)?));
         let Some((room, highest, now)) = decoded(standing, standing_of)?.pop() else { return Ok(None) };
         let waiting = positions(waiting)?.ok_or_else(no_row)?;
-        let unsettled = unsettled.first().map(|rows| positions(rows)).transpose()?.flatten().unwrap_or_default();
-        Ok(Some(Line { room, highest, waiting, unsettled, others: decoded(others, rows::token)?, now }))
+        let in_flight = in_flight.first().map(|rows| positions(rows)).transpose()?.flatten().unwrap_or_default();
+        Ok(Some(Line { room, highest, waiting, in_flight, others: decoded(others, rows::token)?, now }))
     }
 }
 
 /// Whether a look at a line tells the numbers that may still come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unsettled {
+enum InFlight {
     Sought,
     Left,
 }
@@ -645,7 +646,7 @@ pub(super) fn decoded<T>(rows: &[Row], decode: Decode<T>) -> Result<Vec<T>, Stor
 
 /// Whether several statements see the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+enum Snapshot {
     One,
     Each,
 }
@@ -681,16 +682,16 @@ pub(super) async fn in_time<T>(pool: &Pool, answer: impl Future<Output = Result<
 }
 
 /// Runs several statements in one round trip, on another connection where the first is broken.
-async fn together(
+async fn query_pipelined(
     pool: &Pool,
     statements: &[(&Statement, Params<'_>)],
-    moment: Moment,
+    snapshot: Snapshot,
 ) -> Result<Vec<Vec<Row>>, StoreError> {
     let mut tries = 0;
     loop {
         tries += 1;
         let session = pool.get().await?;
-        let answer = tokio::time::timeout(pool.answer_timeout(), pipelined(&session, statements, moment)).await;
+        let answer = tokio::time::timeout(pool.answer_timeout(), pipelined(&session, statements, snapshot)).await;
         match answer {
             Ok(Ok(results)) => {
                 session.finish();
@@ -706,20 +707,20 @@ async fn together(
 async fn pipelined(
     session: &Session<'_>,
     statements: &[(&Statement, Params<'_>)],
-    moment: Moment,
+    snapshot: Snapshot,
 ) -> Result<Vec<Vec<Row>>, Error> {
     let mut pipeline = Pipeline::new();
-    if moment == Moment::One {
+    if snapshot == Snapshot::One {
         pipeline.add_text(async { session.begin_snapshot().await.map(|()| Vec::new()) });
     }
     for (statement, params) in statements {
         pipeline.add(statement, session.query(statement, params));
     }
-    if moment == Moment::One {
+    if snapshot == Snapshot::One {
         pipeline.add_text(async { session.commit().await.map(|()| Vec::new()) });
     }
     let results = pipeline.run(session).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let first = usize::from(moment == Moment::One);
+    let first = usize::from(snapshot == Snapshot::One);
     Ok(results.into_iter().skip(first).take(statements.len()).collect())
 }
 

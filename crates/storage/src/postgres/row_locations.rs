@@ -14,12 +14,12 @@ use tokio_postgres::{
 
 /// Where a row stands in its table: the page, and the line on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TupleId {
+pub(super) struct RowLocation {
     page: u32,
     line: u16,
 }
 
-impl<'a> FromSql<'a> for TupleId {
+impl<'a> FromSql<'a> for RowLocation {
     fn from_sql(_: &Type, mut raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
         if raw.len() != 6 {
             return Err("a tuple id has six bytes".into());
@@ -32,7 +32,7 @@ impl<'a> FromSql<'a> for TupleId {
     }
 }
 
-impl ToSql for TupleId {
+impl ToSql for RowLocation {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
         out.put_u32(self.page);
         out.put_u16(self.line);
@@ -49,7 +49,7 @@ impl ToSql for TupleId {
 /// Where the rows stand that a batch has loaded and may change. What is not in here was not loaded: an update of it
 /// finds nothing.
 #[derive(Debug, Default)]
-pub(super) struct Tuples {
+pub(super) struct RowLocations {
     pub(super) tokens: Table<TokenId>,
     pub(super) points: Table<UserId>,
     pub(super) seats: Table<SeatId>,
@@ -58,7 +58,7 @@ pub(super) struct Tuples {
 
 /// Where rows of one table stand.
 #[derive(Debug)]
-pub(super) struct Table<K>(HashMap<K, TupleId>);
+pub(super) struct Table<K>(HashMap<K, RowLocation>);
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
@@ -73,7 +73,7 @@ impl<K: Eq + Hash> Table<K> {
         Ok(())
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<TupleId> {
+    pub(super) fn get(&self, key: &K) -> Option<RowLocation> {
         self.0.get(key).copied()
     }
 }
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn a_tuple_id_is_written_as_it_is_read() {
-        let tuple = TupleId { page: 70_000, line: 513 };
+        let tuple = RowLocation { page: 70_000, line: 513 };
         let mut written = BytesMut::new();
         tuple.to_sql(&Type::TID, &mut written).unwrap();
-        assert_eq!(TupleId::from_sql(&Type::TID, &written).unwrap(), tuple);
-        assert!(TupleId::from_sql(&Type::TID, &written[..5]).is_err());
+        assert_eq!(RowLocation::from_sql(&Type::TID, &written).unwrap(), tuple);
+        assert!(RowLocation::from_sql(&Type::TID, &written[..5]).is_err());
     }
 }

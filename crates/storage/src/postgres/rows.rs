@@ -1,6 +1,6 @@
 //! How a row of `PostgreSQL` is read.
 
-use crate::{DoorLine, Remnant, TicketPlace, rows::readers, words::Word};
+use crate::{DoorLine, Remnant, TicketPlace, enum_text::EnumText, rows::row_readers};
 use frontrow_domain::{
     concert::Concert,
     id::{
@@ -28,10 +28,10 @@ type Decoded<T> = Result<T, Box<dyn StdError + Sync + Send>>;
 /// A column that holds the word of a `T`.
 pub(super) struct Of<T>(pub(super) T);
 
-impl<'a, T: Word> FromSql<'a> for Of<T> {
+impl<'a, T: EnumText> FromSql<'a> for Of<T> {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Decoded<Self> {
         let word = <&str>::from_sql(kind, raw)?;
-        T::of_word(word).map(Self).ok_or_else(|| format!("{word:?} is not a known word").into())
+        T::from_text(word).map(Self).ok_or_else(|| format!("{word:?} is not a known word").into())
     }
 
     fn accepts(kind: &Type) -> bool {
@@ -65,7 +65,7 @@ impl<'a> FromSql<'a> for Hash {
     }
 }
 
-readers!(Row, Error, try_get);
+row_readers!(Row, Error, try_get);
 
 /// A row of `user_id, secret_hash, epoch, expires_at`.
 pub(super) fn reset_link(row: &Row) -> Result<ResetLink, Error> {

@@ -10,10 +10,10 @@
 use super::{
     connect::{Params, Session, Statement},
     pipeline::Pipeline,
+    row_locations::{RowLocation, RowLocations},
     statements as sql,
-    tuples::{TupleId, Tuples},
 };
-use crate::words::Word;
+use crate::enum_text::EnumText;
 use frontrow_domain::{
     concert::Concert,
     id::{PaymentId, ReservationId, RoomId, TokenId},
@@ -58,12 +58,12 @@ fn micros(time: Option<Time>) -> Option<i64> {
 struct Saves<'a> {
     session: &'a Session<'a>,
     changes: &'a Changes,
-    tuples: &'a Tuples,
+    row_locations: &'a RowLocations,
     pipeline: Pipeline<'a, u64>,
 }
 
 /// Writes all of `changes` and commits. `active` are the tokens that were active before the batch, `alive` those that
-/// were looked at as perhaps overdue and are not, `tuples` says where the rows stand that it has loaded.
+/// were looked at as perhaps overdue and are not, `row_locations` says where the rows stand that it has loaded.
 ///
 /// # Errors
 /// A statement could not be prepared: nothing was sent.
@@ -72,9 +72,9 @@ pub(super) async fn save(
     changes: &Changes,
     active: &HashSet<TokenId>,
     alive: &[TokenId],
-    tuples: &Tuples,
+    row_locations: &RowLocations,
 ) -> Result<Saved, Error> {
-    let mut saves = Saves { session, changes, tuples, pipeline: Pipeline::new() };
+    let mut saves = Saves { session, changes, row_locations, pipeline: Pipeline::new() };
     saves.users();
     saves.rooms();
     saves.concerts();
@@ -248,9 +248,9 @@ impl<'a> Saves<'a> {
     }
 
     fn old_seats(&mut self) {
-        let tuples = &self.tuples.seats;
+        let row_locations = &self.row_locations.seats;
         self.add(&sql::UPDATE_SEATS, &self.changes.seats.updated, move |save| async move {
-            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(&row.seat_id));
+            let at: Vec<Option<RowLocation>> = column(save.rows, |row| row_locations.get(&row.seat_id));
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
@@ -273,9 +273,9 @@ impl<'a> Saves<'a> {
     }
 
     fn reservations(&mut self) {
-        let (reservations, tuples) = (&self.changes.reservations, &self.tuples.reservations);
+        let (reservations, row_locations) = (&self.changes.reservations, &self.row_locations.reservations);
         self.add(&sql::UPDATE_RESERVATIONS, &reservations.updated, move |save| async move {
-            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(&row.reservation_id));
+            let at: Vec<Option<RowLocation>> = column(save.rows, |row| row_locations.get(&row.reservation_id));
             let ids: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let confirmed: Vec<Option<i64>> = column(save.rows, |row| micros(row.confirmed_at));
@@ -307,7 +307,7 @@ impl<'a> Saves<'a> {
     }
 
     fn points(&mut self) {
-        let (points, tuples) = (&self.changes.points, &self.tuples.points);
+        let (points, row_locations) = (&self.changes.points, &self.row_locations.points);
         self.add(&sql::INSERT_POINTS, &points.inserted, |save: Step<'a, Point>| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
@@ -319,7 +319,7 @@ impl<'a> Saves<'a> {
         });
         self.add(&sql::INSERT_HISTORY, &self.changes.history, Step::<PointEntry>::history);
         self.add(&sql::UPDATE_POINTS, &points.updated, move |save| async move {
-            let at: Vec<Option<TupleId>> = column(save.rows, |row| tuples.get(&row.user_id));
+            let at: Vec<Option<RowLocation>> = column(save.rows, |row| row_locations.get(&row.user_id));
             let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
             let versions: Vec<i64> = column(save.rows, |row| row.version);
@@ -337,9 +337,9 @@ impl<'a> Saves<'a> {
         if alive.is_empty() {
             return;
         }
-        let (session, tuples) = (self.session, &self.tuples.tokens);
+        let (session, row_locations) = (self.session, &self.row_locations.tokens);
         self.pipeline.add(&sql::PUT_OFF_TOKENS, async move {
-            let at: Vec<Option<TupleId>> = column(&alive, |id| tuples.get(id));
+            let at: Vec<Option<RowLocation>> = column(&alive, |id| row_locations.get(id));
             let rooms: Vec<i64> = column(&alive, |id| id.room_id.get());
             let positions: Vec<i64> = column(&alive, |id| id.position.0);
             session.execute(&sql::PUT_OFF_TOKENS, &[&at, &rooms, &positions, &count(&alive)]).await
@@ -375,10 +375,10 @@ impl<'a> Saves<'a> {
         // Of a token that stays active only the end and the number of holds can change: that touches no index.
         let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
         let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
-        let (session, tuples) = (self.session, &self.tuples.tokens);
+        let (session, row_locations) = (self.session, &self.row_locations.tokens);
         if !renewed.is_empty() {
             self.pipeline.add(&sql::RENEW_TOKENS, async move {
-                let at: Vec<Option<TupleId>> = column(&renewed, |row| tuples.get(&row.id));
+                let at: Vec<Option<RowLocation>> = column(&renewed, |row| row_locations.get(&row.id));
                 let rooms: Vec<i64> = column(&renewed, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&renewed, |row| row.id.position.0);
                 let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline));
@@ -388,7 +388,7 @@ impl<'a> Saves<'a> {
         }
         if !others.is_empty() {
             self.pipeline.add(&sql::UPDATE_TOKENS, async move {
-                let at: Vec<Option<TupleId>> = column(&others, |row| tuples.get(&row.id));
+                let at: Vec<Option<RowLocation>> = column(&others, |row| row_locations.get(&row.id));
                 let rooms: Vec<i64> = column(&others, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&others, |row| row.id.position.0);
                 let columns = TokenColumns::of(&others);
@@ -668,7 +668,7 @@ impl TokenColumns {
             deadlines: column(rows, |row| micros(row.deadline.filter(|_| !active(row)))),
             active_until: column(rows, |row| micros(row.deadline.filter(|_| active(row)))),
             expired: column(rows, |row| micros(row.expired_at)),
-            reasons: column(rows, |row| row.end_reason.map(Word::word)),
+            reasons: column(rows, |row| row.end_reason.map(EnumText::word)),
             passed: column(rows, |row| number(row.turns_passed)),
             holds: column(rows, |row| number(row.holds)),
         }

@@ -1,9 +1,9 @@
 //! The database before its first use: whether it can be trusted, and its tables.
 
 use super::{
+    admin::PLAN_FREELY,
     connect::{Params, Pool, Session, Statement},
     error,
-    tool::PLAN_FREELY,
 };
 use crate::{
     StoreError,

@@ -11,7 +11,7 @@ const KNOWN_MAX: usize = 1_000_000;
 
 /// Which concert a seat is of, and which seat and concert a reservation.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct SeatIndex {
     seats: HashMap<i64, i64>,
     reservations: HashMap<i64, Reserved>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Reserved {
     pub(super) concert: i64,
 }
 
-impl Known {
+impl SeatIndex {
     pub(super) fn concert(&self, seat: i64) -> Option<i64> {
         self.seats.get(&seat).copied()
     }

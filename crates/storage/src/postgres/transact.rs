@@ -1,19 +1,21 @@
 //! One batch, one transaction, two round trips: load, decide, save. And what is done where that fails.
 
 use super::{
+    build_world::{LoadedWorld, build_world, is_complete},
     connect::{Pool, Session},
     error::{self, Cause},
-    fill::{Filled, fill, is_whole},
-    known::Known,
     load::{Loads, Numbers},
+    load_plan::LoadPlan,
+    maintenance,
     outage::{self, Pulse},
     save::{Saved, save},
-    stall::Transaction,
-    upkeep,
-    wanted::Wanted,
+    seat_index::SeatIndex,
+    unanswered_commit::Transaction,
 };
 use crate::{Committed, StoreError};
-use frontrow_domain::{command::Request, decide::decide_all, id::TokenId, outage::Outage, rules::Rules, world::World};
+use frontrow_domain::{
+    command::Request, decide::decide_all, id::TokenId, outage::Outage, policy::Policy, world::World,
+};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -37,10 +39,10 @@ pub(super) struct Transactor {
     pool: Pool,
     /// To see what became of commits that were not answered.
     watch: Arc<Pool>,
-    rules: Rules,
+    policy: Policy,
     /// Positions that were reserved for tries that failed: nobody has them. The next batch that is committed says so.
     orphans: Mutex<Vec<TokenId>>,
-    known: Mutex<Known>,
+    known: Mutex<SeatIndex>,
 }
 
 /// Why a try failed.
@@ -59,8 +61,8 @@ impl Failure {
 }
 
 impl Transactor {
-    pub(super) fn new(pool: Pool, watch: Pool, rules: Rules) -> Self {
-        Self { pool, watch: Arc::new(watch), rules, orphans: Mutex::default(), known: Mutex::default() }
+    pub(super) fn new(pool: Pool, watch: Pool, policy: Policy) -> Self {
+        Self { pool, watch: Arc::new(watch), policy, orphans: Mutex::default(), known: Mutex::default() }
     }
 
     /// Loads, decides, saves and commits a batch. `given` says what time it is, in microseconds, where a test does.
@@ -74,7 +76,7 @@ impl Transactor {
         let mut pause = PAUSE;
         let mut tries = 1;
         loop {
-            let wanted = Wanted::of(batch, &self.known());
+            let wanted = LoadPlan::of(batch, &self.known());
             match self.attempt(batch, pulse, &wanted, &given).await {
                 Ok(mut committed) => {
                     let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
@@ -95,16 +97,16 @@ impl Transactor {
         }
     }
 
-    /// Whether the database takes commits: see [`upkeep::check_writable`].
+    /// Whether the database takes commits: see [`maintenance::check_writable`].
     pub(super) async fn check_writable(&self, pulse: &Pulse, given: Option<i64>) -> Result<(), StoreError> {
         self.check_not_stalled()?;
-        upkeep::check_writable(&self.pool, pulse, given).await
+        maintenance::check_writable(&self.pool, pulse, given).await
     }
 
     /// Goes on after a start or a failure: see [`Pulse::resume`].
     pub(super) async fn resume(&self, pulse: &Pulse, given: Option<i64>) -> Result<Option<Outage>, StoreError> {
         self.check_not_stalled()?;
-        pulse.resume(&self.pool, given, &self.rules).await
+        pulse.resume(&self.pool, given, &self.policy).await
     }
 
     fn check_not_stalled(&self) -> Result<(), StoreError> {
@@ -146,7 +148,7 @@ impl Transactor {
         &self,
         batch: &[Request],
         pulse: &Pulse,
-        wanted: &Wanted,
+        wanted: &LoadPlan,
         given: &(impl Fn() -> Option<i64> + Sync),
     ) -> Result<Committed, Failure> {
         self.check_not_stalled().map_err(Failure::Final)?;
@@ -163,12 +165,13 @@ impl Transactor {
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
         };
-        let Filled { mut world, active, alive, tuples, transaction } = match fill(&loads, wanted, self.rules) {
-            Ok(filled) => filled,
-            Err(failure) => return Err(give_up(session, &failure, patience).await),
-        };
+        let LoadedWorld { mut world, active, alive, row_locations, transaction } =
+            match build_world(&loads, wanted, self.policy) {
+                Ok(filled) => filled,
+                Err(failure) => return Err(give_up(session, &failure, patience).await),
+            };
         drop(loads);
-        if !is_whole(&world, wanted) {
+        if !is_complete(&world, wanted) {
             self.known().forget();
             self.note_orphans(world);
             roll_back(session, patience).await;
@@ -187,14 +190,14 @@ impl Transactor {
             roll_back(session, patience).await;
             return Ok(Committed { answers, changes });
         }
-        let saved = match timeout(patience, save(&session, &changes, &active, &alive, &tuples)).await {
+        let saved = match timeout(patience, save(&session, &changes, &active, &alive, &row_locations)).await {
             Ok(Ok(saved)) => saved,
             Ok(Err(failure)) => {
                 self.orphan(positions(&changes));
                 return Err(give_up(session, &failure, patience).await);
             }
             Err(_) => {
-                self.close_slowly(session, transaction);
+                self.close_after(session, transaction);
                 return Err(Failure::Final(StoreError::Unknown("the database did not answer".to_owned())));
             }
         };
@@ -206,7 +209,7 @@ impl Transactor {
             }
             // The connection broke, or the pooler's did: the server may be in the middle of the commit all the same.
             Err(Failure::Final(StoreError::Unknown(text))) => {
-                self.close_slowly(session, transaction);
+                self.close_after(session, transaction);
                 Err(Failure::Final(StoreError::Unknown(text)))
             }
             Err(failure) => {
@@ -219,12 +222,12 @@ impl Transactor {
         }
     }
 
-    fn close_slowly(&self, session: Session<'_>, transaction: Transaction) {
+    fn close_after(&self, session: Session<'_>, transaction: Transaction) {
         let watch = Arc::clone(&self.watch);
-        session.close_slowly(async move { transaction.over(&watch).await });
+        session.close_after(async move { transaction.wait_until_ended(&watch).await });
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, SeatIndex> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

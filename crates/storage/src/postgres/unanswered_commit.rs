@@ -6,7 +6,7 @@
 
 use super::{
     connect::{Pool, Statement},
-    reads::rows_of,
+    queries::rows_of,
 };
 use crate::StoreError;
 use std::time::{Duration, Instant};
@@ -44,11 +44,11 @@ impl Transaction {
     }
 
     /// Waits until the server has ended it. `watch` is a pool that no commit can take up.
-    pub(super) async fn over(self, watch: &Pool) {
+    pub(super) async fn wait_until_ended(self, watch: &Pool) {
         let mut is_told = false;
         let mut heard = Instant::now();
         loop {
-            match self.stands(watch).await {
+            match self.is_running(watch).await {
                 Ok(true) => {
                     heard = Instant::now();
                     if !std::mem::replace(&mut is_told, true) {
@@ -70,7 +70,7 @@ impl Transaction {
         }
     }
 
-    async fn stands(self, watch: &Pool) -> Result<bool, StoreError> {
+    async fn is_running(self, watch: &Pool) -> Result<bool, StoreError> {
         Ok(!rows_of(watch, &STANDS, &[&self.process, &self.began_at]).await?.is_empty())
     }
 }

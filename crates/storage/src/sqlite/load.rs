@@ -1,15 +1,15 @@
 //! Loads the rows that a batch names, and what hangs on them: the same as `Model::load` of the domain does.
 
 use super::rows::{
-    self, Word, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
+    self, EnumText, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, time, token_columns, user_columns,
 };
 use frontrow_domain::{
-    command::{Idempotency, KeptAnswer, Keys},
+    command::{Footprint, Idempotency, IdempotencyRecord},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    policy::TOKENS_PER_ADVANCE_MAX,
     queue::{LAPSE_ORDER, TokenStatus},
     reservation::Reservation,
-    rules::TOKENS_PER_ADVANCE_MAX,
     world::{RoomCounts, World},
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result};
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashSet};
 pub(super) fn load(
     conn: &Connection,
     world: &mut World,
-    keys: &Keys,
+    keys: &Footprint,
     highest: &BTreeMap<RoomId, Position>,
 ) -> Result<HashSet<TokenId>> {
     load_kept(conn, world, &keys.idempotency)?;
@@ -41,7 +41,7 @@ fn load_kept(conn: &Connection, world: &mut World, wanted: &[Idempotency]) -> Re
         let kept = select
             .query_row((key,), |row| {
                 let idempotency = Idempotency { key: *key, fingerprint: row.get(1)? };
-                Ok(KeptAnswer { idempotency, answer: row.get(2)?, created_at: time(row, 0)? })
+                Ok(IdempotencyRecord { idempotency, answer: row.get(2)?, created_at: time(row, 0)? })
             })
             .optional()?;
         if let Some(kept) = kept {
@@ -51,7 +51,7 @@ fn load_kept(conn: &Connection, world: &mut World, wanted: &[Idempotency]) -> Re
     Ok(())
 }
 
-fn load_users(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
+fn load_users(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<()> {
     if !keys.emails.is_empty() {
         let mut select = conn.prepare_cached("SELECT user_id FROM \"user\" WHERE email = ?1")?;
         for email in &keys.emails {
@@ -115,7 +115,12 @@ fn load_users(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
     Ok(())
 }
 
-fn load_rooms(conn: &Connection, world: &mut World, keys: &Keys, highest: &BTreeMap<RoomId, Position>) -> Result<()> {
+fn load_rooms(
+    conn: &Connection,
+    world: &mut World,
+    keys: &Footprint,
+    highest: &BTreeMap<RoomId, Position>,
+) -> Result<()> {
     let mut select = conn.prepare_cached(concat!("SELECT ", room_columns!(), " FROM room WHERE room_id = ?1"))?;
     for id in &keys.rooms {
         if world.rooms.contains(*id) {
@@ -129,7 +134,7 @@ fn load_rooms(conn: &Connection, world: &mut World, keys: &Keys, highest: &BTree
     Ok(())
 }
 
-fn load_tokens(conn: &Connection, world: &mut World, keys: &Keys, active: &mut HashSet<TokenId>) -> Result<()> {
+fn load_tokens(conn: &Connection, world: &mut World, keys: &Footprint, active: &mut HashSet<TokenId>) -> Result<()> {
     if !keys.tokens.is_empty() {
         let mut select = conn.prepare_cached(concat!(
             "SELECT ",
@@ -165,7 +170,7 @@ fn load_tokens(conn: &Connection, world: &mut World, keys: &Keys, active: &mut H
     Ok(())
 }
 
-fn load_lines(conn: &Connection, world: &mut World, keys: &Keys, active: &mut HashSet<TokenId>) -> Result<()> {
+fn load_lines(conn: &Connection, world: &mut World, keys: &Footprint, active: &mut HashSet<TokenId>) -> Result<()> {
     for room in &keys.counted {
         if world.counts(*room).is_none() {
             let counts = conn
@@ -227,7 +232,7 @@ fn load_due(
     Ok(())
 }
 
-fn load_sale(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
+fn load_sale(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<()> {
     let mut sale = Sale::new(conn)?;
     if !keys.payments.is_empty() {
         let mut select =
@@ -259,7 +264,7 @@ fn load_sale(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
 }
 
 /// What the concerts have that get seats or whose seats move.
-fn load_places(conn: &Connection, world: &mut World, keys: &Keys) -> Result<()> {
+fn load_places(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<()> {
     for (concert, numbers, places) in &keys.new_seats {
         let (numbers, places): (HashSet<_>, HashSet<_>) = (numbers.iter().collect(), places.iter().collect());
         let mut select =

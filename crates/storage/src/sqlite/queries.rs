@@ -1,8 +1,8 @@
 //! What is read outside a batch: each function one consistent look at the database.
 
 use super::rows::{
-    self, Word, concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns,
-    room_columns, seat_columns, time, token_columns, user_columns,
+    self, EnumText, concert_columns, debt_columns, history_columns, payment_columns, point_columns,
+    reservation_columns, room_columns, seat_columns, time, token_columns, user_columns,
 };
 use crate::{
     ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant, ReservationFilter,
@@ -186,7 +186,7 @@ pub(super) fn waiting_tokens(conn: &Connection, room: RoomId, page: Page<Positio
     )
 }
 
-pub(super) fn unused_positions(
+pub(super) fn unassigned_positions(
     conn: &Connection,
     room: RoomId,
     after: Position,
@@ -234,7 +234,7 @@ pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) ->
         rows::token,
     )?;
     let now = moment(&snapshot, now())?;
-    Ok(Some(Line { room, highest, waiting, unsettled: Vec::new(), others, now }))
+    Ok(Some(Line { room, highest, waiting, in_flight: Vec::new(), others, now }))
 }
 
 pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>> {
@@ -335,7 +335,7 @@ pub(super) fn debts(conn: &Connection, filter: &DebtFilter, page: Page<DebtId>) 
     sql.push_str(" AND (?2 IS NULL OR status = ?2) ORDER BY debt_id DESC LIMIT ?4");
     let keys = (
         filter.user.map(|user| user.0),
-        filter.status.map(Word::word),
+        filter.status.map(EnumText::word),
         page.after.map_or(i64::MAX, DebtId::get),
         page.limit,
     );
@@ -441,7 +441,7 @@ fn reservations_of_concert(
     if let Some(ids) = walk(&snapshot, &by_id, concert, after, page.limit)? {
         return ids.into_iter().filter_map(|id| reservation(&snapshot, ReservationId::new(id)).transpose()).collect();
     }
-    let keys = (concert.get(), status.map(Word::word), after, page.limit);
+    let keys = (concert.get(), status.map(EnumText::word), after, page.limit);
     list(&snapshot, RESERVATIONS_OF_CONCERT, keys, rows::reservation)
 }
 
@@ -484,7 +484,7 @@ fn payments_of_concert(
     if let Some(ids) = walk(&snapshot, by_id, concert, after, page.limit)? {
         return ids.into_iter().filter_map(|id| payment(&snapshot, PaymentId::new(id)).transpose()).collect();
     }
-    let keys = (concert.get(), status.map(Word::word), after, page.limit);
+    let keys = (concert.get(), status.map(EnumText::word), after, page.limit);
     list(&snapshot, PAYMENTS_OF_CONCERT, keys, rows::payment)
 }
 
@@ -522,7 +522,7 @@ pub(super) fn reservations(
     let keys = (
         filter.user.map(|user| user.0),
         filter.concert.map(ConcertId::get),
-        filter.status.map(Word::word),
+        filter.status.map(EnumText::word),
         page.after.map_or(i64::MAX, ReservationId::get),
         page.limit,
     );
@@ -572,7 +572,7 @@ pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<Pay
     let keys = (
         filter.user.map(|user| user.0),
         filter.reservation.map(ReservationId::get),
-        filter.status.map(Word::word),
+        filter.status.map(EnumText::word),
         page.after.map_or(i64::MAX, PaymentId::get),
         filter.concert.map(ConcertId::get),
         page.limit,

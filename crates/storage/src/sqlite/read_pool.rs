@@ -1,6 +1,6 @@
 //! The connections that read.
 
-use super::{error, files::Files, reads, schema};
+use super::{error, files::Files, queries, schema};
 use crate::{Damage, StoreError};
 use rusqlite::Connection;
 use std::{
@@ -17,7 +17,7 @@ const WAITING_MAX: usize = 512;
 
 /// Some read-only connections that take turns.
 #[derive(Debug)]
-pub(super) struct Readers {
+pub(super) struct ReadPool {
     files: Arc<Files>,
     path: PathBuf,
     busy: Duration,
@@ -26,7 +26,7 @@ pub(super) struct Readers {
     waiting: Semaphore,
 }
 
-impl Readers {
+impl ReadPool {
     /// Opens the first connection; the others follow when they are needed.
     pub(super) fn open(path: PathBuf, busy: Duration, files: Arc<Files>) -> Result<Self, StoreError> {
         let first = schema::open_reader(&path, busy)?;
@@ -105,7 +105,7 @@ impl Readers {
     /// read for another reason is found by those who must.
     pub(super) fn look(&self) {
         if let Ok(conn) = self.open_another()
-            && let Err(error) = reads::look(&conn)
+            && let Err(error) = queries::look(&conn)
         {
             self.files.note_read(&error);
         }
@@ -118,17 +118,17 @@ mod tests {
     use frontrow_domain::time::Time;
     use std::{sync::mpsc, task::Poll};
 
-    fn readers(folder: &tempfile::TempDir) -> Arc<Readers> {
+    fn readers(folder: &tempfile::TempDir) -> Arc<ReadPool> {
         let path = folder.path().join("frontrow.db");
         let busy = Duration::from_secs(1);
         let mut writer = schema::open_writer(&path, busy).unwrap();
         schema::prepare(&mut writer, Time::default(), 1).unwrap();
         let files = Arc::new(Files::of(&path));
-        Arc::new(Readers::open(path, busy, files).unwrap())
+        Arc::new(ReadPool::open(path, busy, files).unwrap())
     }
 
     /// Starts a read that goes on until its sender is dropped. Returns when the read has begun.
-    async fn long_read(readers: &Arc<Readers>) -> (tokio::task::JoinHandle<Result<(), StoreError>>, mpsc::Sender<()>) {
+    async fn long_read(readers: &Arc<ReadPool>) -> (tokio::task::JoinHandle<Result<(), StoreError>>, mpsc::Sender<()>) {
         let (end, ended) = mpsc::channel::<()>();
         let (begin, reads) = tokio::sync::oneshot::channel();
         let readers = Arc::clone(readers);

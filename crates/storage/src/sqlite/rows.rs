@@ -1,7 +1,7 @@
 //! How a row of `SQLite` is read.
 
-pub(super) use crate::words::Word;
-use crate::{DoorLine, Remnant, TicketPlace, rows::readers};
+pub(super) use crate::enum_text::EnumText;
+use crate::{DoorLine, Remnant, TicketPlace, rows::row_readers};
 use frontrow_domain::{
     concert::Concert,
     id::{
@@ -27,10 +27,10 @@ use std::str::FromStr;
 /// A column that holds the word of a `T`.
 struct Of<T>(T);
 
-impl<T: Word> FromSql for Of<T> {
+impl<T: EnumText> FromSql for Of<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let word = value.as_str()?;
-        T::of_word(word).map(Self).ok_or_else(|| FromSqlError::Other(format!("{word:?} is not a known word").into()))
+        T::from_text(word).map(Self).ok_or_else(|| FromSqlError::Other(format!("{word:?} is not a known word").into()))
     }
 }
 
@@ -43,7 +43,7 @@ impl<T: FromStr<Err: std::error::Error + Send + Sync + 'static>> FromSql for Tex
     }
 }
 
-readers!(Row<'_>, Error, get);
+row_readers!(Row<'_>, Error, get);
 
 pub(super) fn session(row: &Row<'_>) -> Result<Session> {
     Ok(Session { secret_hash: row.get(0)?, user_id: user_id(row, 1)?, role: word(row, 2)?, expires_at: time(row, 3)? })

@@ -1,7 +1,7 @@
 //! Saves what a batch changed. Of each table the updates come before the inserts, and every row before those that
 //! refer to it.
 
-use super::rows::Word;
+use super::rows::EnumText;
 use frontrow_domain::{
     concert::Concert,
     id::{PaymentId, Position, ReservationId, RoomId, TokenId},
@@ -550,7 +550,7 @@ fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenI
                         micros(token.activated_at),
                         micros(token.deadline),
                         micros(token.expired_at),
-                        token.end_reason.map(Word::word),
+                        token.end_reason.map(EnumText::word),
                         token.turns_passed,
                         token.holds,
                     ))
@@ -574,7 +574,7 @@ fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenI
                 micros(token.activated_at),
                 micros(token.deadline),
                 micros(token.expired_at),
-                token.end_reason.map(Word::word),
+                token.end_reason.map(EnumText::word),
                 token.turns_passed,
                 token.holds,
             ))?;

@@ -17,11 +17,11 @@ use crate::{
 use arc_swap::ArcSwap;
 use frontrow_clock::{Clock, JUMP_MIN};
 use frontrow_domain::{
-    command::{Keys, Request},
+    command::{Footprint, Request},
     decide::decide_all,
     id::{Position, RoomId},
     outage::{Outage, Outages},
-    rules::Rules,
+    policy::Policy,
     time::Time,
     world::{NextIds, Numbers, World},
 };
@@ -43,7 +43,7 @@ pub(super) struct Writer {
     path: PathBuf,
     busy: Duration,
     clock: Clock,
-    rules: Rules,
+    policy: Policy,
     next_ids: NextIds,
     highest: BTreeMap<RoomId, Position>,
     high_water: Arc<AtomicI64>,
@@ -68,7 +68,7 @@ pub(super) struct Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// A tool: that it works says nothing of the box office.
-    Tool,
+    AdminConnection,
     Serves,
 }
 
@@ -83,7 +83,7 @@ impl Writer {
         path: PathBuf,
         busy: Duration,
         clock: Clock,
-        rules: Rules,
+        policy: Policy,
         house_max_active: i64,
         high_water: Arc<AtomicI64>,
     ) -> Result<Self, StoreError> {
@@ -97,14 +97,14 @@ impl Writer {
             path,
             busy,
             clock,
-            rules,
+            policy,
             next_ids: NextIds::default(),
             highest: BTreeMap::new(),
             high_water,
             data_version: None,
             elsewhere: (None, 0),
             outages: Arc::default(),
-            role: Role::Tool,
+            role: Role::AdminConnection,
             alive: None,
             failed_at: None,
             health: Health::Sound,
@@ -132,10 +132,10 @@ impl Writer {
             let now = writer.begin()?;
             let alive_at = outage::alive_at(&writer.conn)?;
             let from = match writer.role {
-                Role::Tool => alive_at,
+                Role::AdminConnection => alive_at,
                 Role::Serves => failed_at.max(alive_at.filter(|_| failed_at.is_some())),
             };
-            let outage = from.and_then(|from| Outage::between(from, now, &writer.rules));
+            let outage = from.and_then(|from| Outage::between(from, now, &writer.policy));
             if let Some(outage) = &outage {
                 outage::lengthen(&writer.conn, outage)?;
             }
@@ -179,9 +179,9 @@ impl Writer {
     pub(super) fn transact(&mut self, batch: &[Request]) -> Result<Committed, StoreError> {
         let result = self.guarded(|writer| {
             let begun = writer.begin_to_decide()?;
-            let mut world = World::new(begun.at(), writer.rules, writer.next_ids.clone());
+            let mut world = World::new(begun.at(), writer.policy, writer.next_ids.clone());
             world.outages = Outages::clone(&writer.outages.load());
-            let active = load::load(&writer.conn, &mut world, &Keys::of(batch), &writer.highest)?;
+            let active = load::load(&writer.conn, &mut world, &Footprint::of(batch), &writer.highest)?;
             let answers = decide_all(&mut world, batch);
             let changes = world.into_changes();
             if changes.is_empty() {
@@ -420,7 +420,7 @@ mod tests {
     fn writer(path: &Path) -> Writer {
         let clock = Clock::manual(Time::from_micros(1_800_000_000_000_000));
         let high_water = Arc::new(AtomicI64::new(i64::MIN));
-        Writer::open(path.to_owned(), Duration::from_secs(1), clock, Rules::default(), 1, high_water).unwrap()
+        Writer::open(path.to_owned(), Duration::from_secs(1), clock, Policy::default(), 1, high_water).unwrap()
     }
 
     fn register(number: u128) -> [Request; 1] {
@@ -431,7 +431,7 @@ mod tests {
             password_hash: String::new(),
             role: Role::Buyer,
         };
-        [Request { caller: Caller::Nobody, command: Command::Register(user), idempotency: None }]
+        [Request { caller: Caller::Anonymous, command: Command::Register(user), idempotency: None }]
     }
 
     #[test]

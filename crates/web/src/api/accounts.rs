@@ -6,7 +6,7 @@ use crate::edge::{
     idempotency::IdempotencyKey,
     problem::HttpResult,
     reply::{json, replayed},
-    state::Shared,
+    state::SharedState,
 };
 use axum::{
     Json,
@@ -17,7 +17,7 @@ use axum::{
 use frontrow_domain::{
     command::{Command, Idempotency},
     id::UserId,
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     time::Time,
     user::{Caller, User},
 };
@@ -41,7 +41,7 @@ pub struct IssuedResetLink {
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
 pub(super) async fn lock(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(user_id): PathId<UserId>,
     key: IdempotencyKey,
@@ -57,7 +57,7 @@ pub(super) async fn lock(
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
 pub(super) async fn unlock(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(user_id): PathId<UserId>,
     key: IdempotencyKey,
@@ -68,15 +68,15 @@ pub(super) async fn unlock(
 
 /// Gives the command. The answer is the user as they are now, also if the command was given before.
 async fn change(
-    app: &Shared,
+    app: &SharedState,
     caller: Caller,
     user_id: UserId,
     command: Command,
     key: Option<Idempotency>,
 ) -> HttpResult<Response> {
     let done = app.office.operate(caller, command, key).await?;
-    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: Thing::User })?;
-    Ok(replayed(json(&user), done.novelty))
+    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
+    Ok(replayed(json(&user), done.replay))
 }
 
 /// Makes a reset link.
@@ -87,7 +87,7 @@ async fn change(
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 201, description = "The link", body = IssuedResetLink)))]
 pub(super) async fn issue_reset_link(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(user_id): PathId<UserId>,
 ) -> HttpResult<(StatusCode, Json<IssuedResetLink>)> {

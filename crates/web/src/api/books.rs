@@ -8,7 +8,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::HttpResult,
         reply::{List, PageQuery, json, next_page, page, replayed},
-        state::Shared,
+        state::SharedState,
     },
 };
 use axum::{
@@ -23,8 +23,8 @@ use frontrow_domain::{
     id::{ConcertId, DebtId, HistoryId, UserId},
     money::Money,
     points::{Debt, DebtStatus, PointEntry, Settlement},
-    refusal::{Refusal, Thing},
-    rules::STATUS_REASON_LEN_MAX,
+    policy::STATUS_REASON_LEN_MAX,
+    refusal::{EntityKind, Refusal},
     text::checked_text,
     user::User,
 };
@@ -103,11 +103,11 @@ pub(super) struct DebtQuery {
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = UserBooks)))]
 pub(super) async fn user(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(user_id): PathId<UserId>,
 ) -> HttpResult<Json<UserBooks>> {
-    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: Thing::User })?;
+    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
     let balance = Balance::of(user_id, app.office.balance(user_id).await?);
     Ok(Json(UserBooks { user, balance }))
 }
@@ -120,12 +120,12 @@ pub(super) async fn user(
     params(("user_id" = UserId, Path, description = "The user"), PageQuery<HistoryId>),
     responses((status = 200, description = "A page", body = List<PointEntry>)))]
 pub(super) async fn history(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(user_id): PathId<UserId>,
     QueryParams(query): QueryParams<PageQuery<HistoryId>>,
 ) -> HttpResult<Response> {
-    app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: Thing::User })?;
+    app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
     let page = page(query.limit, query.cursor);
     let rows = app.office.history(user_id, page).await?;
     Ok(json(&next_page(rows, &page, |row| row.history_id)))
@@ -141,7 +141,7 @@ pub(super) async fn history(
     request_body = AdjustmentOrder,
     responses((status = 201, description = "What was booked, and what is owed", body = Adjusted)))]
 pub(super) async fn adjust(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOrService(caller): OperatorOrService,
     PathId(user_id): PathId<UserId>,
     key: IdempotencyKey,
@@ -152,7 +152,7 @@ pub(super) async fn adjust(
     let reference = checked_reference(body.reference)?;
     let adjustment = NewAdjustment { user_id, amount: body.amount, reason, reference };
     let done = app.office.adjust(caller, adjustment, key).await?;
-    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.novelty))
+    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.replay))
 }
 
 /// Finds debts.
@@ -161,7 +161,7 @@ pub(super) async fn adjust(
 #[utoipa::path(get, path = "/api/v1/operator/debts", tag = "operator", operation_id = "find_debts",
     params(DebtQuery), responses((status = 200, description = "A page", body = List<Debt>)))]
 pub(super) async fn debts(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     QueryParams(query): QueryParams<DebtQuery>,
 ) -> HttpResult<Response> {
@@ -177,7 +177,7 @@ pub(super) async fn debts(
     params(("debt_id" = DebtId, Path, description = "The debt")),
     request_body = SettlementOrder, responses((status = 200, description = "The debt", body = Debt)))]
 pub(super) async fn settle(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(debt_id): PathId<DebtId>,
     key: IdempotencyKey,
@@ -186,7 +186,7 @@ pub(super) async fn settle(
     let key = key.bind(caller, &Method::POST, "/operator/debts/{id}/settle", &[&debt_id], &body)?;
     let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
     let done = app.office.settle_debt(caller, debt_id, (body.how, reason), key).await?;
-    Ok(replayed(json(&done.value), done.novelty))
+    Ok(replayed(json(&done.value), done.replay))
 }
 
 /// The door list.
@@ -198,7 +198,7 @@ pub(super) async fn settle(
     responses((status = 200, description = "The list", content_type = "text/csv",
         body = DoorList)))]
 pub(super) async fn door_list(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
 ) -> HttpResult<Response> {

@@ -7,7 +7,7 @@ use crate::edge::{
     limit::LIST_COST,
     problem::{HttpResult, Problem},
     reply::{List, next_page, page},
-    state::Shared,
+    state::SharedState,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
 use frontrow_domain::{
@@ -103,7 +103,7 @@ pub(super) enum SeatMapBody {
     params(ConcertQuery, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the page that the client has")),
     responses((status = 200, description = "A page", body = List<ListedConcert>), (status = 304, description = "Nothing changed")))]
 pub(super) async fn list(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _paid: PublicRead<LIST_COST>,
     QueryParams(query): QueryParams<ConcertQuery>,
     headers: HeaderMap,
@@ -144,7 +144,7 @@ fn for_a_second(request: &HeaderMap, body: &impl Serialize) -> HttpResult<Respon
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the concert that the client has")),
     responses((status = 200, description = "The concert", body = ListedConcert), (status = 304, description = "Nothing changed")))]
 pub(super) async fn one(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _paid: PublicRead,
     PathId(id): PathId<ConcertId>,
     headers: HeaderMap,
@@ -165,7 +165,7 @@ pub(super) async fn one(
             body = SeatMapBody),
         (status = 304, description = "Nothing changed")))]
 pub(super) async fn seats(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _paid: PublicRead,
     PathId(id): PathId<ConcertId>,
     QueryParams(query): QueryParams<MapQuery>,

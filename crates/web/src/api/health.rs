@@ -2,7 +2,7 @@
 
 use crate::edge::{
     kept::{self, PACKED_LEN_MIN},
-    state::Shared,
+    state::SharedState,
 };
 use axum::{
     extract::State,
@@ -21,7 +21,7 @@ pub(crate) async fn alive() -> &'static str {
 /// 200 while the store can be written, is sound and agrees about the time, 503 with the reason while not. Redis away is no
 /// reason: buyers go on. Nor is a machine whose clock is wrong, against which time is held. Both are said all the same,
 /// each with a code and in words that are for everybody: errors as they came are in the log.
-pub(crate) async fn ready(State(app): State<Shared>) -> Response {
+pub(crate) async fn ready(State(app): State<SharedState>) -> Response {
     let office = &app.office;
     if let Err(reason) = office.check_ready() {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason} ({})\n", reason.code())).into_response();
@@ -36,7 +36,7 @@ pub(crate) async fn ready(State(app): State<Shared>) -> Response {
 }
 
 /// The metrics, in the format that is asked for.
-pub(crate) async fn metrics(State(app): State<Shared>, request: HeaderMap) -> Response {
+pub(crate) async fn metrics(State(app): State<SharedState>, request: HeaderMap) -> Response {
     let office = &app.office;
     office.count_rooms();
     office.metrics.corrupt_reads(office.store.corrupt_reads());
@@ -44,8 +44,8 @@ pub(crate) async fn metrics(State(app): State<Shared>, request: HeaderMap) -> Re
         let ahead = office.clock.held().map_or(Span::ZERO, |held| held.ahead);
         office.metrics.clock_skew("system", ahead);
     }
-    if let Some(vitals) = office.queue.vitals() {
-        office.metrics.vitals(&vitals);
+    if let Some(peer_status) = office.queue.peer_status() {
+        office.metrics.peer_status(&peer_status);
     }
     let format = asked_for(request.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
     let text = office.metrics.render_as(format);
@@ -78,7 +78,7 @@ fn asked_for(accept: Option<&str>) -> MetricsFormat {
 }
 
 /// The `OpenAPI` document.
-pub(crate) async fn document(State(app): State<Shared>, headers: HeaderMap) -> Response {
+pub(crate) async fn document(State(app): State<SharedState>, headers: HeaderMap) -> Response {
     app.document.answer(&headers)
 }
 

@@ -10,7 +10,7 @@ use crate::edge::problem::{
     codes::{self, Definition},
 };
 use frontrow_domain::{
-    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
+    policy::SEATS_PER_OPERATOR_COMMAND_MAX,
     text::{LABEL_PATTERN, TEXT_PATTERN},
 };
 use frontrow_service::office::DemoAccounts;

@@ -8,7 +8,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, page, replayed},
-        state::Shared,
+        state::SharedState,
     },
 };
 use axum::{
@@ -23,10 +23,10 @@ use frontrow_domain::{
     id::{AuditId, ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, UserId},
     money::Money,
     payment::PaymentStatus,
+    policy::{SEATS_PER_OPERATOR_COMMAND_MAX, STATUS_REASON_LEN_MAX},
     queue::{Gate, Room},
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     reservation::ReservationStatus,
-    rules::{SEATS_PER_OPERATOR_COMMAND_MAX, STATUS_REASON_LEN_MAX},
     seat::SeatAction,
     text::checked_text,
     time::Time,
@@ -285,7 +285,7 @@ pub(super) struct PaymentQuery {
 #[utoipa::path(post, path = "/api/v1/operator/concerts", tag = "operator", operation_id = "create_concert",
     request_body = ConcertDraft, responses((status = 201, description = "The concert", body = Concert)))]
 pub(super) async fn create_concert(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     key: IdempotencyKey,
     JsonBody(body): OperatorJsonBody<ConcertDraft>,
@@ -293,7 +293,7 @@ pub(super) async fn create_concert(
     let key = key.bind(caller, &Method::POST, "/operator/concerts", &[], &body)?;
     let done = app.office.operate(caller, Command::CreateConcert(body.check()?), key).await?;
     let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed((StatusCode::CREATED, json(&concert)), done.novelty))
+    Ok(replayed((StatusCode::CREATED, json(&concert)), done.replay))
 }
 
 /// Changes a concert.
@@ -303,7 +303,7 @@ pub(super) async fn create_concert(
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = ConcertPatch, responses((status = 200, description = "The concert", body = Concert)))]
 pub(super) async fn update_concert(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
@@ -335,7 +335,7 @@ pub(super) async fn update_concert(
     };
     let done = app.office.operate(caller, Command::UpdateConcert { concert_id, change }, key).await?;
     let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed(json(&concert.seen_at(app.office.clock.now())), done.novelty))
+    Ok(replayed(json(&concert.seen_at(app.office.clock.now())), done.replay))
 }
 
 /// A concert's books.
@@ -345,15 +345,15 @@ pub(super) async fn update_concert(
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 200, description = "The concert and its seats", body = ConcertBooks)))]
 pub(super) async fn concert(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
 ) -> HttpResult<Json<ConcertBooks>> {
-    let concert = app.office.store.concert(concert_id).await?.ok_or(Refusal::NotFound { what: Thing::Concert })?;
+    let concert = app.office.store.concert(concert_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Concert })?;
     Ok(Json(books(&app, &concert).await?))
 }
 
-async fn books(app: &Shared, concert: &Concert) -> HttpResult<ConcertBooks> {
+async fn books(app: &SharedState, concert: &Concert) -> HttpResult<ConcertBooks> {
     let seats = app.office.store.seat_counts(concert.concert_id).await?;
     Ok(ConcertBooks { concert: concert.seen_at(app.office.clock.now()), seats })
 }
@@ -366,7 +366,7 @@ async fn books(app: &Shared, concert: &Concert) -> HttpResult<ConcertBooks> {
     operation_id = "cancel_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = Cancelling, responses((status = 200, description = "The concert", body = Concert)))]
 pub(super) async fn cancel_concert(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
@@ -376,7 +376,7 @@ pub(super) async fn cancel_concert(
     let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
     let done = app.office.operate(caller, Command::CancelConcert { concert_id, reason }, key).await?;
     let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed(json(&concert), done.novelty))
+    Ok(replayed(json(&concert), done.replay))
 }
 
 /// Gives every payment of a cancelled concert back.
@@ -387,7 +387,7 @@ pub(super) async fn cancel_concert(
     operation_id = "refund_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
     responses((status = 202, description = "The concert and its seats", body = ConcertBooks)))]
 pub(super) async fn refund_concert(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
@@ -395,7 +395,7 @@ pub(super) async fn refund_concert(
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/refund-all", &[&concert_id], &())?;
     let done = app.office.operate(caller, Command::RefundConcert { concert_id }, key).await?;
     let Outcome::Concert(concert) = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed((StatusCode::ACCEPTED, json(&books(&app, &concert).await?)), done.novelty))
+    Ok(replayed((StatusCode::ACCEPTED, json(&books(&app, &concert).await?)), done.replay))
 }
 
 /// Adds seats.
@@ -405,7 +405,7 @@ pub(super) async fn refund_concert(
     params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = SeatsDraft, responses((status = 201, description = "The new seats", body = AddedSeats)))]
 pub(super) async fn add_seats(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
@@ -416,7 +416,7 @@ pub(super) async fn add_seats(
     let seats = body.check(base_price)?;
     let done = app.office.operate(caller, Command::AddSeats { concert_id, seats }, key).await?;
     let Outcome::SeatsAdded { first_seat_id, count } = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed((StatusCode::CREATED, json(&AddedSeats { first_seat_id, count })), done.novelty))
+    Ok(replayed((StatusCode::CREATED, json(&AddedSeats { first_seat_id, count })), done.replay))
 }
 
 /// Takes seats off sale.
@@ -425,7 +425,7 @@ pub(super) async fn add_seats(
 #[utoipa::path(post, path = "/api/v1/operator/seats/block", tag = "operator", operation_id = "block_seats",
     request_body = SeatBlock, responses((status = 200, description = "How many", body = SetSeats)))]
 pub(super) async fn block_seats(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     key: IdempotencyKey,
     JsonBody(body): LargeJsonBody<SeatBlock>,
@@ -441,7 +441,7 @@ pub(super) async fn block_seats(
 #[utoipa::path(post, path = "/api/v1/operator/seats/free", tag = "operator", operation_id = "free_seats",
     request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
 pub(super) async fn free_seats(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     key: IdempotencyKey,
     JsonBody(body): LargeJsonBody<SeatRelease>,
@@ -451,7 +451,7 @@ pub(super) async fn free_seats(
 }
 
 async fn set_seats(
-    app: &Shared,
+    app: &SharedState,
     caller: frontrow_domain::user::Caller,
     seat_ids: Vec<SeatId>,
     action: SeatAction,
@@ -459,7 +459,7 @@ async fn set_seats(
 ) -> HttpResult<Response> {
     let done = app.office.operate(caller, Command::SetSeats { seat_ids, action }, key).await?;
     let Outcome::SeatsSet(count) = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed(json(&SetSeats { count }), done.novelty))
+    Ok(replayed(json(&SetSeats { count }), done.replay))
 }
 
 fn live_room(view: &RoomView, active: i64) -> LiveRoom {
@@ -477,7 +477,7 @@ fn live_room(view: &RoomView, active: i64) -> LiveRoom {
 /// Each with its settings and its numbers of this moment. The list has one page.
 #[utoipa::path(get, path = "/api/v1/operator/rooms", tag = "operator", operation_id = "rooms",
     responses((status = 200, description = "The rooms", body = List<LiveRoom>)))]
-pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) -> HttpResult<Response> {
+pub(super) async fn rooms(State(app): State<SharedState>, _operator: OperatorOnly) -> HttpResult<Response> {
     let mut ids = app.office.queue.rooms();
     ids.sort_unstable();
     let room = |id| Some(live_room(&*app.office.queue.view(id)?, app.office.active_tokens(id)?));
@@ -492,7 +492,7 @@ pub(super) async fn rooms(State(app): State<Shared>, _operator: OperatorOnly) ->
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
     responses((status = 200, description = "The room", body = LiveRoom)))]
 pub(super) async fn room(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(id): PathId<RoomId>,
 ) -> HttpResult<Response> {
@@ -507,7 +507,7 @@ pub(super) async fn room(
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
     request_body = RoomPatch, responses((status = 200, description = "The room", body = Room)))]
 pub(super) async fn set_room(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(room_id): PathId<RoomId>,
     key: IdempotencyKey,
@@ -522,7 +522,7 @@ pub(super) async fn set_room(
         RoomChange { max_active: body.max_active, admit_per_minute: body.admit_per_minute, gate: body.gate, message };
     let done = app.office.operate(caller, Command::SetRoom { room_id, change }, key).await?;
     let Outcome::Room(room) = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed(json(&room), done.novelty))
+    Ok(replayed(json(&room), done.replay))
 }
 
 /// Finds users.
@@ -531,7 +531,7 @@ pub(super) async fn set_room(
 #[utoipa::path(get, path = "/api/v1/operator/users", tag = "operator", operation_id = "find_users",
     params(UserQuery), responses((status = 200, description = "A page", body = List<User>)))]
 pub(super) async fn users(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     QueryParams(query): QueryParams<UserQuery>,
 ) -> HttpResult<Response> {
@@ -555,7 +555,7 @@ pub(super) async fn users(
 #[utoipa::path(get, path = "/api/v1/operator/reservations", tag = "operator", operation_id = "find_reservations",
     params(ReservationQuery), responses((status = 200, description = "A page", body = List<Ticket>)))]
 pub(super) async fn reservations(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     QueryParams(query): QueryParams<ReservationQuery>,
 ) -> HttpResult<Response> {
@@ -572,7 +572,7 @@ pub(super) async fn reservations(
 #[utoipa::path(get, path = "/api/v1/operator/payments", tag = "operator", operation_id = "find_payments",
     params(PaymentQuery), responses((status = 200, description = "A page", body = List<Receipt>)))]
 pub(super) async fn payments(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     QueryParams(query): QueryParams<PaymentQuery>,
 ) -> HttpResult<Response> {
@@ -596,14 +596,14 @@ pub(super) async fn payments(
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
     responses((status = 200, description = "The cancelled reservation", body = Ticket)))]
 pub(super) async fn cancel(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(id): PathId<ReservationId>,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/operator/reservations/{id}", &[&id], &())?;
     let done = app.office.cancel_reservation(caller, id, key).await?;
-    Ok(replayed(json(&ticket(&app, done.value, Made::Now).await?), done.novelty))
+    Ok(replayed(json(&ticket(&app, done.value, Made::Now).await?), done.replay))
 }
 
 /// Gives a payment back to its user.
@@ -614,14 +614,14 @@ pub(super) async fn cancel(
     params(("payment_id" = PaymentId, Path, description = "The payment")),
     responses((status = 200, description = "The refunded payment", body = Receipt)))]
 pub(super) async fn refund(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(id): PathId<PaymentId>,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &())?;
     let done = app.office.refund(caller, id, key).await?;
-    Ok(replayed(json(&receipt(&app, done.value, Made::Now).await?), done.novelty))
+    Ok(replayed(json(&receipt(&app, done.value, Made::Now).await?), done.replay))
 }
 
 /// The audit log.
@@ -631,7 +631,7 @@ pub(super) async fn refund(
 #[utoipa::path(get, path = "/api/v1/operator/audit", tag = "operator", operation_id = "audit",
     params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntry>)))]
 pub(super) async fn audit(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _operator: OperatorOnly,
     QueryParams(query): QueryParams<PageQuery<AuditId>>,
 ) -> HttpResult<Response> {

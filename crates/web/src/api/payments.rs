@@ -8,7 +8,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
-        state::Shared,
+        state::SharedState,
     },
 };
 use axum::{
@@ -19,7 +19,7 @@ use axum::{
 };
 use frontrow_domain::{
     id::{PaymentId, ReservationId},
-    rules::SEATS_PER_COMMAND_MAX,
+    policy::SEATS_PER_COMMAND_MAX,
 };
 use frontrow_service::bounded::optional_list;
 use frontrow_storage::PaymentFilter;
@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 /// What to pay for: one reservation, or several of one concert, all or nothing.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
+pub struct PaymentRequest {
     /// One reservation. The answer is its payment.
     #[serde(default)]
     reservation_id: Option<ReservationId>,
@@ -45,14 +45,14 @@ pub struct Order {
 /// happens, or nothing. One reservation is answered with its payment, a list with a list.
 #[utoipa::path(post, path = "/api/v1/payments", tag = "payments", operation_id = "pay",
     params(("Queue-Token" = String, Header, description = "The active token")),
-    request_body = Order,
+    request_body = PaymentRequest,
     responses((status = 201, description = "The payment; for `reservation_ids` a list", body = Receipt)))]
 pub(super) async fn pay(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     QueueToken(token): QueueToken,
     key: IdempotencyKey,
-    JsonBody(body): JsonBody<Order>,
+    JsonBody(body): JsonBody<PaymentRequest>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/payments", &[], &body)?;
     let (reservation_ids, several) = match (body.reservation_id, body.reservation_ids) {
@@ -63,7 +63,7 @@ pub(super) async fn pay(
     let done = app.office.pay(caller, token.id, reservation_ids, key).await?;
     let paid = receipts(&app, done.value, Made::Now).await?;
     let body = one_or_list(paid, several.into());
-    Ok(replayed((StatusCode::CREATED, body), done.novelty))
+    Ok(replayed((StatusCode::CREATED, body), done.replay))
 }
 
 /// The caller's payments.
@@ -72,7 +72,7 @@ pub(super) async fn pay(
 #[utoipa::path(get, path = "/api/v1/payments", tag = "payments", operation_id = "payments",
     params(PageQuery<PaymentId>), responses((status = 200, description = "A page", body = List<Receipt>)))]
 pub(super) async fn mine(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { user_id, .. }: SignedIn,
     QueryParams(query): QueryParams<PageQuery<PaymentId>>,
 ) -> HttpResult<Response> {
@@ -90,7 +90,7 @@ pub(super) async fn mine(
     params(("payment_id" = PaymentId, Path, description = "The payment")),
     responses((status = 200, description = "The payment", body = Receipt)))]
 pub(super) async fn one(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<PaymentId>,
 ) -> HttpResult<Json<Receipt>> {
@@ -105,12 +105,12 @@ pub(super) async fn one(
     params(("payment_id" = PaymentId, Path, description = "The payment")),
     responses((status = 200, description = "The refunded payment", body = Receipt)))]
 pub(super) async fn refund(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<PaymentId>,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/payments/{id}/refund", &[&id], &())?;
     let done = app.office.refund(caller, id, key).await?;
-    Ok(replayed(json(&receipt(&app, done.value, Made::Now).await?), done.novelty))
+    Ok(replayed(json(&receipt(&app, done.value, Made::Now).await?), done.replay))
 }

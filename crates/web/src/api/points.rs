@@ -6,7 +6,7 @@ use crate::edge::{
     idempotency::IdempotencyKey,
     problem::{HttpResult, Problem},
     reply::{List, PageQuery, json, next_page, page, replayed},
-    state::Shared,
+    state::SharedState,
 };
 use axum::{
     Json,
@@ -82,7 +82,7 @@ pub struct ChargeOrder {
 #[utoipa::path(get, path = "/api/v1/points", tag = "points", operation_id = "balance",
     responses((status = 200, description = "The balance", body = Balance)))]
 pub(super) async fn balance(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { user_id, .. }: SignedIn,
 ) -> HttpResult<Json<Balance>> {
     Ok(Json(Balance::of(user_id, app.office.balance(user_id).await?)))
@@ -94,7 +94,7 @@ pub(super) async fn balance(
 #[utoipa::path(get, path = "/api/v1/points/history", tag = "points", operation_id = "history",
     params(PageQuery<HistoryId>), responses((status = 200, description = "A page", body = List<PointEntry>)))]
 pub(super) async fn history(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { user_id, .. }: SignedIn,
     QueryParams(query): QueryParams<PageQuery<HistoryId>>,
 ) -> HttpResult<Response> {
@@ -110,7 +110,7 @@ pub(super) async fn history(
 #[utoipa::path(post, path = "/api/v1/points/charges", tag = "points", operation_id = "charge",
     security(("session" = []), ("service_key" = [])), request_body = ChargeOrder, responses((status = 201, description = "The history's new entry", body = PointEntry)))]
 pub(super) async fn charge(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     UserOrService(caller): UserOrService,
     key: IdempotencyKey,
     JsonBody(body): JsonBody<ChargeOrder>,
@@ -121,5 +121,5 @@ pub(super) async fn charge(
     };
     let reference = body.reference.map(checked_reference).transpose()?;
     let done = app.office.charge(caller, user_id, body.amount, reference, key).await?;
-    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.novelty))
+    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.replay))
 }

@@ -6,7 +6,7 @@ use crate::edge::{
     idempotency::IdempotencyKey,
     problem::HttpResult,
     reply::{List, json, replayed},
-    state::Shared,
+    state::SharedState,
 };
 use axum::{
     extract::State,
@@ -22,7 +22,7 @@ use frontrow_domain::{
 use frontrow_line::view::{Estimate, RoomView, WaitUnknown};
 use frontrow_service::{
     line::{Certainty, Whereabouts},
-    office::{Done, TokenPlace},
+    office::{Reply, TokenPlace},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,7 +30,7 @@ use utoipa::ToSchema;
 /// Which line to join.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Joining {
+pub struct JoinRequest {
     /// The concert; without it the house room's line is joined.
     #[serde(default)]
     concert_id: Option<ConcertId>,
@@ -126,8 +126,8 @@ struct Moment {
 }
 
 impl Moment {
-    fn of(app: &Shared) -> Self {
-        Self { now: app.office.clock.now(), lead: app.office.rules.offer_lead }
+    fn of(app: &SharedState) -> Self {
+        Self { now: app.office.clock.now(), lead: app.office.policy.offer_lead }
     }
 }
 
@@ -199,14 +199,14 @@ fn token_body(place: &TokenPlace, moment: Moment) -> TokenBody {
 /// A user has one place in a room: asking again, from any device, is answered 200 with the place from before. The answer
 /// has the queue token; ask for its position until it is `offered`.
 #[utoipa::path(post, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "issue_token",
-    request_body(content = Option<Joining>, description = "The concert, or nothing for the house room"),
+    request_body(content = Option<JoinRequest>, description = "The concert, or nothing for the house room"),
     responses((status = 201, description = "A new place", body = TokenBody),
         (status = 200, description = "The place from before", body = TokenBody)))]
 pub(super) async fn issue(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     key: IdempotencyKey,
-    OptionalJsonBody(body): OptionalJsonBody<Joining>,
+    OptionalJsonBody(body): OptionalJsonBody<JoinRequest>,
 ) -> HttpResult<Response> {
     let body = body.unwrap_or_default();
     let key = key.bind(caller, &Method::POST, "/queue/tokens", &[], &body)?;
@@ -217,7 +217,7 @@ pub(super) async fn issue(
         Issue::Existing => StatusCode::OK,
     };
     let body = token_body(&place, Moment::of(&app));
-    Ok(replayed((status, json(&body)), done.novelty))
+    Ok(replayed((status, json(&body)), done.replay))
 }
 
 /// The caller's places in line.
@@ -225,7 +225,7 @@ pub(super) async fn issue(
 /// The tokens that have not ended, one for a room at most. The list has one page.
 #[utoipa::path(get, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "my_tokens",
     responses((status = 200, description = "The tokens", body = List<TokenBody>)))]
-pub(super) async fn mine(State(app): State<Shared>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Response> {
+pub(super) async fn mine(State(app): State<SharedState>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Response> {
     let moment = Moment::of(&app);
     let items = app.office.live_tokens(user_id).await?.iter().map(|place| token_body(place, moment)).collect();
     Ok(json(&List { items, next_cursor: None }))
@@ -238,7 +238,7 @@ pub(super) async fn mine(State(app): State<Shared>, SignedIn { user_id, .. }: Si
     params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The token", body = TokenBody)))]
 pub(super) async fn one(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathText(token): PathText,
 ) -> HttpResult<Response> {
@@ -253,7 +253,7 @@ pub(super) async fn one(
 #[utoipa::path(get, path = "/api/v1/queue/tokens/{token}/position", tag = "queue", operation_id = "position",
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
-pub(super) async fn position(State(app): State<Shared>, PathText(token): PathText) -> HttpResult<Response> {
+pub(super) async fn position(State(app): State<SharedState>, PathText(token): PathText) -> HttpResult<Response> {
     let (signed, view) = app.office.verified(&token).await?;
     app.limits.check_poll(signed.id)?;
     let found = app.office.position(&signed, &view).await;
@@ -269,20 +269,20 @@ pub(super) async fn position(State(app): State<Shared>, PathText(token): PathTex
     responses((status = 200, description = "Active", body = TokenBody),
         (status = 202, description = "Not yet, but soon", body = TokenBody)))]
 pub(super) async fn activate(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathText(token): PathText,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/queue/tokens/{token}/activate", &[&token], &())?;
-    let Done { value: place, novelty } = app.office.activate_token(caller, &token, key).await?;
+    let Reply { value: place, replay } = app.office.activate_token(caller, &token, key).await?;
     let body = json(&token_body(&place, Moment::of(&app)));
     let response = if place.token.status == TokenStatus::Active {
         (StatusCode::OK, body).into_response()
     } else {
         (StatusCode::ACCEPTED, [(header::RETRY_AFTER, HeaderValue::from_static("1"))], body).into_response()
     };
-    Ok(replayed(response, novelty))
+    Ok(replayed(response, replay))
 }
 
 /// Leaves the line.
@@ -292,7 +292,7 @@ pub(super) async fn activate(
     params(("token" = String, Path, description = "The token")),
     responses((status = 204, description = "Left")))]
 pub(super) async fn leave(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathText(token): PathText,
 ) -> HttpResult<StatusCode> {

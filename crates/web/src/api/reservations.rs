@@ -9,7 +9,7 @@ use crate::{
         limit::{self, Hourly},
         problem::{HttpResult, Problem},
         reply::{List, PageQuery, json, next_page, one_or_list, page, replayed},
-        state::Shared,
+        state::SharedState,
     },
 };
 use axum::{
@@ -20,7 +20,7 @@ use axum::{
 };
 use frontrow_domain::{
     id::{ReservationId, SeatId},
-    rules::SEATS_PER_COMMAND_MAX,
+    policy::SEATS_PER_COMMAND_MAX,
     user::Caller,
 };
 use frontrow_service::bounded::optional_list;
@@ -31,7 +31,7 @@ use utoipa::ToSchema;
 /// Which seats to hold: one, or several of one concert, all or nothing.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
+pub struct HoldRequest {
     /// One seat. The answer is its reservation.
     #[serde(default)]
     seat_id: Option<SeatId>,
@@ -47,14 +47,14 @@ pub struct Wish {
 /// answered with its reservation, a list of seats with a list.
 #[utoipa::path(post, path = "/api/v1/reservations", tag = "reservations", operation_id = "hold",
     params(("Queue-Token" = String, Header, description = "The active token")),
-    request_body = Wish,
+    request_body = HoldRequest,
     responses((status = 201, description = "The reservation; for `seat_ids` a list", body = Ticket)))]
 pub(super) async fn hold(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     QueueToken(token): QueueToken,
     key: IdempotencyKey,
-    JsonBody(body): JsonBody<Wish>,
+    JsonBody(body): JsonBody<HoldRequest>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/reservations", &[], &body)?;
     let (seat_ids, several) = match (body.seat_id, body.seat_ids) {
@@ -69,7 +69,7 @@ pub(super) async fn hold(
     let done = app.office.hold(caller, &token, seat_ids, key).await?;
     let held = tickets(&app, done.value, Made::Now).await?;
     let body = one_or_list(held, several.into());
-    Ok(replayed((StatusCode::CREATED, body), done.novelty))
+    Ok(replayed((StatusCode::CREATED, body), done.replay))
 }
 
 /// The caller's reservations.
@@ -78,7 +78,7 @@ pub(super) async fn hold(
 #[utoipa::path(get, path = "/api/v1/reservations", tag = "reservations", operation_id = "reservations",
     params(PageQuery<ReservationId>), responses((status = 200, description = "A page", body = List<Ticket>)))]
 pub(super) async fn mine(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { user_id, .. }: SignedIn,
     QueryParams(query): QueryParams<PageQuery<ReservationId>>,
 ) -> HttpResult<Response> {
@@ -96,7 +96,7 @@ pub(super) async fn mine(
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
     responses((status = 200, description = "The reservation", body = Ticket)))]
 pub(super) async fn one(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<ReservationId>,
 ) -> HttpResult<Json<Ticket>> {
@@ -112,12 +112,12 @@ pub(super) async fn one(
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
     responses((status = 200, description = "The cancelled reservation", body = Ticket)))]
 pub(super) async fn cancel(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<ReservationId>,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/reservations/{id}", &[&id], &())?;
     let done = app.office.cancel_reservation(caller, id, key).await?;
-    Ok(replayed(json(&ticket(&app, done.value, Made::Now).await?), done.novelty))
+    Ok(replayed(json(&ticket(&app, done.value, Made::Now).await?), done.replay))
 }

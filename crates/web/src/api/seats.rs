@@ -8,7 +8,7 @@ use crate::{
         idempotency::IdempotencyKey,
         problem::HttpResult,
         reply::{json, replayed},
-        state::Shared,
+        state::SharedState,
     },
 };
 use axum::{extract::State, http::Method, response::Response};
@@ -16,7 +16,7 @@ use frontrow_domain::{
     command::{Command, Idempotency, Outcome},
     id::{ConcertId, SeatId},
     money::Money,
-    rules::SEATS_PER_OPERATOR_COMMAND_MAX,
+    policy::SEATS_PER_OPERATOR_COMMAND_MAX,
     seat::SeatChange,
     text::checked_label,
     user::Caller,
@@ -67,7 +67,7 @@ pub struct SeatPatch {
     operation_id = "change_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = SeatPatch, responses((status = 200, description = "How many", body = SetSeats)))]
 pub(super) async fn change(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
@@ -94,7 +94,7 @@ pub(super) async fn change(
     operation_id = "remove_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
 pub(super) async fn remove(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
     key: IdempotencyKey,
@@ -104,8 +104,8 @@ pub(super) async fn remove(
     run(&app, caller, Command::RemoveSeats { concert_id, seat_ids: body.seat_ids }, key).await
 }
 
-async fn run(app: &Shared, caller: Caller, command: Command, key: Option<Idempotency>) -> HttpResult<Response> {
+async fn run(app: &SharedState, caller: Caller, command: Command, key: Option<Idempotency>) -> HttpResult<Response> {
     let done = app.office.operate(caller, command, key).await?;
     let Outcome::SeatsSet(count) = done.value else { return Err(UNEXPECTED.into()) };
-    Ok(replayed(json(&SetSeats { count }), done.novelty))
+    Ok(replayed(json(&SetSeats { count }), done.replay))
 }

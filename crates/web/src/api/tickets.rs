@@ -1,13 +1,13 @@
 //! Reservations and payments with what stands on the ticket.
 
-use crate::edge::state::Shared;
+use crate::edge::state::SharedState;
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
     payment::Payment,
     reservation::Reservation,
     seat::SeatPlace,
 };
-use frontrow_service::{caches::tickets::Tickets, office::Stop};
+use frontrow_service::{caches::tickets::Tickets, office::ServiceError};
 use frontrow_storage::TicketPlace;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -75,7 +75,7 @@ pub(super) enum Made {
     Before,
 }
 
-async fn places(app: &Shared, ids: &[ReservationId], made: Made) -> Result<Tickets, Stop> {
+async fn places(app: &SharedState, ids: &[ReservationId], made: Made) -> Result<Tickets, ServiceError> {
     match made {
         Made::Now => Ok(app.office.new_tickets(ids).await),
         Made::Before => app.office.tickets(ids).await,
@@ -91,7 +91,11 @@ fn words(place: Option<TicketPlace>, number: impl FnOnce() -> String) -> (String
 }
 
 /// Reservations with what stands on their tickets.
-pub(super) async fn tickets(app: &Shared, rows: Vec<Reservation>, made: Made) -> Result<Vec<Ticket>, Stop> {
+pub(super) async fn tickets(
+    app: &SharedState,
+    rows: Vec<Reservation>,
+    made: Made,
+) -> Result<Vec<Ticket>, ServiceError> {
     let ids: Vec<_> = rows.iter().map(|row| row.reservation_id).collect();
     let mut places = places(app, &ids, made).await?;
     let ticket = |reservation: Reservation| {
@@ -104,12 +108,12 @@ pub(super) async fn tickets(app: &Shared, rows: Vec<Reservation>, made: Made) ->
 }
 
 /// The same of one.
-pub(super) async fn ticket(app: &Shared, row: Reservation, made: Made) -> Result<Ticket, Stop> {
+pub(super) async fn ticket(app: &SharedState, row: Reservation, made: Made) -> Result<Ticket, ServiceError> {
     tickets(app, vec![row], made).await?.pop().ok_or(frontrow_service::office::UNEXPECTED)
 }
 
 /// Payments with what stands on their tickets.
-pub(super) async fn receipts(app: &Shared, rows: Vec<Payment>, made: Made) -> Result<Vec<Receipt>, Stop> {
+pub(super) async fn receipts(app: &SharedState, rows: Vec<Payment>, made: Made) -> Result<Vec<Receipt>, ServiceError> {
     let ids: Vec<_> = rows.iter().map(|row| row.reservation_id).collect();
     let mut places = places(app, &ids, made).await?;
     let receipt = |payment: Payment| {
@@ -123,6 +127,6 @@ pub(super) async fn receipts(app: &Shared, rows: Vec<Payment>, made: Made) -> Re
 }
 
 /// The same of one.
-pub(super) async fn receipt(app: &Shared, row: Payment, made: Made) -> Result<Receipt, Stop> {
+pub(super) async fn receipt(app: &SharedState, row: Payment, made: Made) -> Result<Receipt, ServiceError> {
     receipts(app, vec![row], made).await?.pop().ok_or(frontrow_service::office::UNEXPECTED)
 }

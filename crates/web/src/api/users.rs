@@ -5,18 +5,18 @@ use crate::edge::{
     extract::JsonBody,
     limit::{SignInEnd, SignInTry},
     problem::HttpResult,
-    state::Shared,
+    state::SharedState,
 };
 use axum::{Json, extract::State, http::StatusCode};
 use frontrow_domain::{
     id::UserId,
-    refusal::{Refusal, Thing},
-    text::{BadField, checked_text},
+    refusal::{EntityKind, Refusal},
+    text::{InvalidField, checked_text},
     time::Time,
     user::{Role, User},
 };
 use frontrow_service::{
-    office::Stop,
+    office::ServiceError,
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 /// What it takes to register.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Registration {
+pub struct RegisterRequest {
     /// A name, 1 to 100 characters.
     #[schema(format = "text", min_length = 1, max_length = 100, example = "Kim Minji")]
     name: String,
@@ -66,11 +66,11 @@ pub struct OpenedSession {
 ///
 /// An e-mail address has one account: a second registration is answered `email_taken`. Registering does not sign in.
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", operation_id = "register", security(()),
-    request_body = Registration, responses((status = 201, description = "The new user", body = User)))]
+    request_body = RegisterRequest, responses((status = 201, description = "The new user", body = User)))]
 pub(super) async fn register(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _visitor: Visitor,
-    JsonBody(body): JsonBody<Registration>,
+    JsonBody(body): JsonBody<RegisterRequest>,
 ) -> HttpResult<(StatusCode, Json<User>)> {
     let name = checked_text("name", &body.name, USER_NAME_LEN_MAX)?;
     let email = Email::parse(&body.email)?;
@@ -80,10 +80,10 @@ pub(super) async fn register(
 }
 
 /// What a try with a password means for the budgets of the account.
-const fn end_of<T>(result: &Result<T, Stop>) -> SignInEnd {
+const fn end_of<T>(result: &Result<T, ServiceError>) -> SignInEnd {
     match result {
         Ok(_) => SignInEnd::Right,
-        Err(Stop::WrongCredentials | Stop::WrongPassword) => SignInEnd::Wrong,
+        Err(ServiceError::WrongCredentials | ServiceError::WrongPassword) => SignInEnd::Wrong,
         Err(_) => SignInEnd::Undecided,
     }
 }
@@ -95,7 +95,7 @@ const fn end_of<T>(result: &Result<T, Stop>) -> SignInEnd {
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "users", operation_id = "sign_in", security(()),
     request_body = Credentials, responses((status = 201, description = "The session", body = OpenedSession)))]
 pub(super) async fn sign_in(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     Visitor(address): Visitor,
     JsonBody(body): JsonBody<Credentials>,
 ) -> HttpResult<(StatusCode, Json<OpenedSession>)> {
@@ -120,7 +120,7 @@ pub(super) async fn sign_in(
 #[utoipa::path(delete, path = "/api/v1/sessions/current", tag = "users", operation_id = "sign_out",
     responses((status = 204, description = "Signed out")))]
 pub(super) async fn sign_out(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _caller: SignedIn,
     SessionSecret(secret): SessionSecret,
 ) -> HttpResult<StatusCode> {
@@ -133,9 +133,9 @@ pub(super) async fn sign_out(
 /// Name, address, role and status of the account that the session belongs to.
 #[utoipa::path(get, path = "/api/v1/users/me", tag = "users", operation_id = "me",
     responses((status = 200, description = "The user", body = User)))]
-pub(super) async fn me(State(app): State<Shared>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Json<User>> {
+pub(super) async fn me(State(app): State<SharedState>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Json<User>> {
     let user = app.office.user(user_id).await?;
-    Ok(Json(user.ok_or(Refusal::NotFound { what: Thing::User })?))
+    Ok(Json(user.ok_or(Refusal::NotFound { what: EntityKind::User })?))
 }
 
 /// What it takes to change the password.
@@ -172,12 +172,12 @@ pub struct PasswordReset {
 }
 
 /// A password in another field than `password`.
-fn password_in(field: &str, parse: fn(String) -> Result<Password, BadField>, text: String) -> HttpResult<Password> {
-    Ok(parse(text).map_err(|bad| BadField::new(field, bad.reason))?)
+fn password_in(field: &str, parse: fn(String) -> Result<Password, InvalidField>, text: String) -> HttpResult<Password> {
+    Ok(parse(text).map_err(|bad| InvalidField::new(field, bad.reason))?)
 }
 
 /// Counts a try of a signed-in user to give the password once more.
-async fn begin_proof(app: &Shared, user_id: UserId, address: IpAddr) -> HttpResult<SignInTry> {
+async fn begin_proof(app: &SharedState, user_id: UserId, address: IpAddr) -> HttpResult<SignInTry> {
     let epoch = app.office.user(user_id).await?.map_or(0, |user| user.sign_in_epoch);
     app.limits.begin_sign_in(&user_id.to_string(), epoch, address).await
 }
@@ -188,7 +188,7 @@ async fn begin_proof(app: &Shared, user_id: UserId, address: IpAddr) -> HttpResu
 #[utoipa::path(put, path = "/api/v1/users/me/password", tag = "users", operation_id = "change_password",
     request_body = PasswordChange, responses((status = 204, description = "Changed")))]
 pub(super) async fn change_password(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, user_id }: SignedIn,
     SessionSecret(secret): SessionSecret,
     Visitor(address): Visitor,
@@ -209,7 +209,7 @@ pub(super) async fn change_password(
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "users", operation_id = "sign_out_everywhere",
     responses((status = 204, description = "Signed out")))]
 pub(super) async fn sign_out_everywhere(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, user_id }: SignedIn,
 ) -> HttpResult<StatusCode> {
     app.office.sign_out_everywhere(caller, user_id).await?;
@@ -223,7 +223,7 @@ pub(super) async fn sign_out_everywhere(
 #[utoipa::path(delete, path = "/api/v1/users/me", tag = "users", operation_id = "erase_me",
     request_body = Confirmation, responses((status = 204, description = "Erased")))]
 pub(super) async fn erase_me(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     SignedIn { caller, user_id }: SignedIn,
     Visitor(address): Visitor,
     JsonBody(body): JsonBody<Confirmation>,
@@ -242,7 +242,7 @@ pub(super) async fn erase_me(
 #[utoipa::path(post, path = "/api/v1/password-resets", tag = "users", operation_id = "reset_password", security(()),
     request_body = PasswordReset, responses((status = 204, description = "The new password is set")))]
 pub(super) async fn reset_password(
-    State(app): State<Shared>,
+    State(app): State<SharedState>,
     _visitor: Visitor,
     JsonBody(body): JsonBody<PasswordReset>,
 ) -> HttpResult<StatusCode> {

@@ -3,14 +3,14 @@
 use crate::edge::{
     limit::{self, Hourly},
     problem::Problem,
-    state::Shared,
+    state::SharedState,
 };
 use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
     http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts},
 };
 use frontrow_domain::{id::UserId, refusal::Refusal, user::Caller};
-use frontrow_service::office::Stop;
+use frontrow_service::office::ServiceError;
 use frontrow_signing::SignedToken;
 use std::net::{IpAddr, SocketAddr};
 use subtle::ConstantTimeEq;
@@ -75,8 +75,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty() && secret.len() <= SECRET_LEN_MAX).then_some(secret)
 }
 
-async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
-    let secret = bearer(&parts.headers).ok_or(Stop::Unauthorized)?;
+async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
+    let secret = bearer(&parts.headers).ok_or(ServiceError::Unauthorized)?;
     let is_service_key =
         app.service_key.as_ref().is_some_and(|key| key.expose().as_bytes().ct_eq(secret.as_bytes()).into());
     if is_service_key {
@@ -97,12 +97,12 @@ async fn caller(parts: &Parts, app: &Shared) -> Result<Caller, Problem> {
             app.limits.check_user(user)?;
             limit::spend(app, user, Hourly::Changes)?;
         }
-        Caller::Nobody | Caller::Service | Caller::System => {}
+        Caller::Anonymous | Caller::Service | Caller::System => {}
     }
     Ok(caller)
 }
 
-fn client_address(parts: &Parts, app: &Shared) -> Result<ClientAddress, Problem> {
+fn client_address(parts: &Parts, app: &SharedState) -> Result<ClientAddress, Problem> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.ok_or_else(|| Problem::internal("a request has no peer address"))?.0;
     Ok(ClientAddress(app.limits.client(&parts.headers, peer)))
@@ -111,12 +111,12 @@ fn client_address(parts: &Parts, app: &Shared) -> Result<ClientAddress, Problem>
 impl<S> FromRequestParts<S> for SignedIn
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = caller(parts, &Shared::from_ref(state)).await?;
+        let caller = caller(parts, &SharedState::from_ref(state)).await?;
         let user_id = caller.user_id().ok_or(Refusal::Forbidden)?;
         Ok(Self { caller, user_id })
     }
@@ -125,25 +125,25 @@ where
 impl<S> FromRequestParts<S> for OperatorOnly
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = caller(parts, &Shared::from_ref(state)).await?;
-        if caller.runs_the_sale() { Ok(Self(caller)) } else { Err(Refusal::Forbidden.into()) }
+        let caller = caller(parts, &SharedState::from_ref(state)).await?;
+        if caller.is_operator() { Ok(Self(caller)) } else { Err(Refusal::Forbidden.into()) }
     }
 }
 
 impl<S> FromRequestParts<S> for UserOrService
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = caller(parts, &Shared::from_ref(state)).await?;
+        let caller = caller(parts, &SharedState::from_ref(state)).await?;
         Ok(Self(caller))
     }
 }
@@ -151,13 +151,13 @@ where
 impl<S> FromRequestParts<S> for OperatorOrService
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = caller(parts, &Shared::from_ref(state)).await?;
-        let may = caller.runs_the_sale() || caller == Caller::Service;
+        let caller = caller(parts, &SharedState::from_ref(state)).await?;
+        let may = caller.is_operator() || caller == Caller::Service;
         if may { Ok(Self(caller)) } else { Err(Refusal::Forbidden.into()) }
     }
 }
@@ -166,32 +166,32 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionSecret {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(bearer(&parts.headers).map(|secret| Self(secret.to_owned())).ok_or(Stop::Unauthorized)?)
+        Ok(bearer(&parts.headers).map(|secret| Self(secret.to_owned())).ok_or(ServiceError::Unauthorized)?)
     }
 }
 
 impl<S> FromRequestParts<S> for ClientAddress
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        client_address(parts, &Shared::from_ref(state))
+        client_address(parts, &SharedState::from_ref(state))
     }
 }
 
 impl<S> FromRequestParts<S> for Visitor
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
-        let app = Shared::from_ref(state);
+        let app = SharedState::from_ref(state);
         app.limits.check_address(address, app.office.passwords.crowding()).await?;
         Ok(Self(address))
     }
@@ -200,13 +200,13 @@ where
 impl<S, const COST: u32> FromRequestParts<S> for PublicRead<COST>
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
-        Shared::from_ref(state).limits.check_public_read(address, COST)?;
+        SharedState::from_ref(state).limits.check_public_read(address, COST)?;
         Ok(Self)
     }
 }
@@ -214,16 +214,16 @@ where
 impl<S> FromRequestParts<S> for QueueToken
 where
     S: Send + Sync,
-    Shared: FromRef<S>,
+    SharedState: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = parts.headers.get(QUEUE_TOKEN_HEADER).and_then(|value| value.to_str().ok());
         let Some(token) = token else { return Err(Refusal::TokenInvalid.into()) };
-        match Shared::from_ref(state).office.verify_token(token).await {
+        match SharedState::from_ref(state).office.verify_token(token).await {
             Ok(signed) => Ok(Self(signed)),
-            Err(Stop::Refused(_)) => Err(Refusal::TokenInvalid.into()),
+            Err(ServiceError::Refused(_)) => Err(Refusal::TokenInvalid.into()),
             Err(stop) => Err(stop.into()),
         }
     }

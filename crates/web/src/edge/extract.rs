@@ -255,7 +255,7 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// A key that stands in paths and cursors.
-pub trait Key: Sized {
+pub trait PathKey: Sized {
     /// Reads the key.
     ///
     /// # Errors
@@ -265,7 +265,7 @@ pub trait Key: Sized {
 
 macro_rules! numeric_key {
     ($($name:ident)+) => {$(
-        impl Key for $name {
+        impl PathKey for $name {
             fn from_text(text: &str) -> Result<Self, &'static str> {
                 // A sign or a leading zero would give one thing several addresses.
                 let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
@@ -278,7 +278,7 @@ macro_rules! numeric_key {
 
 numeric_key!(ConcertId SeatId ReservationId PaymentId HistoryId AuditId DebtId);
 
-impl Key for RoomId {
+impl PathKey for RoomId {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
         match text.parse::<i64>() {
@@ -289,7 +289,7 @@ impl Key for RoomId {
 }
 
 /// The moment of the start in microseconds, and the number.
-impl Key for ConcertPlace {
+impl PathKey for ConcertPlace {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         let (starts_at, concert_id) = text.split_once('.').ok_or("a place has two parts")?;
         let micros = starts_at.parse().map_err(|_| "a place begins with a moment")?;
@@ -297,7 +297,7 @@ impl Key for ConcertPlace {
     }
 }
 
-impl Key for UserId {
+impl PathKey for UserId {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         text.parse::<Uuid>().map(Self).map_err(|_| "a user is a UUID")
     }
@@ -325,7 +325,7 @@ async fn path_parameter<S: Send + Sync, T>(
     read(name, value)
 }
 
-impl<S: Send + Sync, T: Key> FromRequestParts<S> for PathId<T> {
+impl<S: Send + Sync, T: PathKey> FromRequestParts<S> for PathId<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> HttpResult<Self> {
@@ -416,7 +416,7 @@ impl<K: Display> Serialize for Cursor<K> {
     }
 }
 
-impl<'de, K: Key> Deserialize<'de> for Cursor<K> {
+impl<'de, K: PathKey> Deserialize<'de> for Cursor<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         let key = URL_SAFE_NO_PAD
@@ -430,7 +430,7 @@ impl<'de, K: Key> Deserialize<'de> for Cursor<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Key, Limit};
+    use super::{Cursor, Limit, PathKey};
     use frontrow_domain::id::{RoomId, SeatId, UserId};
     use uuid::Uuid;
 

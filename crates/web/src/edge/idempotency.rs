@@ -60,7 +60,7 @@ impl IdempotencyKey {
         let Some(key) = &self.0 else { return Ok(None) };
         let mut scope = Hash::new();
         match caller {
-            Caller::Nobody => scope.add(b"nobody"),
+            Caller::Anonymous => scope.add(b"nobody"),
             Caller::Buyer(user) | Caller::Operator(user) => scope.add(user.0.as_bytes()),
             Caller::Service => scope.add(b"service"),
             Caller::System => scope.add(b"system"),
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_request_without_a_key_is_bound_to_nothing() {
-        let bound = IdempotencyKey(None).bind(Caller::Nobody, &Method::POST, "/users", &[], &()).unwrap();
+        let bound = IdempotencyKey(None).bind(Caller::Anonymous, &Method::POST, "/users", &[], &()).unwrap();
         assert_eq!(bound, None);
     }
 }

@@ -6,11 +6,11 @@ mod sign_in;
 use crate::edge::{
     observe,
     problem::{HttpResult, Problem, codes},
-    state::Shared,
+    state::SharedState,
 };
 use axum::http::HeaderMap;
 use frontrow_domain::id::{TokenId, UserId};
-use frontrow_line::redis::limits::{Budget, Known, SharedLimits};
+use frontrow_line::redis::limits::{Budget, KnownNetwork, SharedLimits};
 use frontrow_service::net::AddressRange;
 use governor::Quota;
 use meter::{Cells, Limiter};
@@ -126,7 +126,7 @@ pub enum Hourly {
 /// What a request has spent of its user's budget of an hour.
 #[derive(Debug)]
 pub struct Outlay {
-    app: Shared,
+    app: SharedState,
     user: UserId,
     budget: Hourly,
 }
@@ -136,9 +136,9 @@ pub struct Outlay {
 ///
 /// # Errors
 /// 429 with `Retry-After`.
-pub fn spend(app: &Shared, user: UserId, budget: Hourly) -> HttpResult<()> {
+pub fn spend(app: &SharedState, user: UserId, budget: Hourly) -> HttpResult<()> {
     app.limits.hourly(budget).take(user.0.as_u128()).map_err(try_again_after)?;
-    observe::note_outlay(Outlay { app: Shared::clone(app), user, budget });
+    observe::note_outlay(Outlay { app: SharedState::clone(app), user, budget });
     Ok(())
 }
 
@@ -269,7 +269,7 @@ impl RateLimits {
     pub async fn begin_sign_in(&self, email: &str, epoch: i64, client: IpAddr) -> HttpResult<SignInTry> {
         let (email, network) = (email.to_lowercase(), network_of(client));
         let own = Budget::Tries { email: &email, network };
-        let known = self.is_known(Known { email: &email, network, epoch }).await;
+        let known = self.is_known(KnownNetwork { email: &email, network, epoch }).await;
         let spent = match self.take(&self.tries, own, self.per_minute_per_account).await {
             Ok(()) if known => Spent::Own,
             Ok(()) => {
@@ -305,7 +305,7 @@ impl RateLimits {
             self.give_back(&self.tries_of_strangers, Budget::Strangers { email: &email }, most).await;
         }
         if end == SignInEnd::Right {
-            let known = Known { email: &email, network, epoch };
+            let known = KnownNetwork { email: &email, network, epoch };
             self.known_networks.add(known.digest());
             if let Some(shared) = &self.shared {
                 shared.remember(known).await;
@@ -321,7 +321,7 @@ impl RateLimits {
         }
     }
 
-    async fn is_known(&self, known: Known<'_>) -> bool {
+    async fn is_known(&self, known: KnownNetwork<'_>) -> bool {
         if self.known_networks.contains(known.digest()) {
             return true;
         }

@@ -54,13 +54,13 @@ tokio::task_local! {
 
 struct Current {
     id: RequestId,
-    edge: Arc<Edge>,
+    edge: Arc<RequestContext>,
     spent: RefCell<Vec<Outlay>>,
 }
 
 /// What the edge needs in every request.
 #[derive(Debug)]
-pub struct Edge {
+pub struct RequestContext {
     /// Where the requests are counted.
     pub metrics: Arc<Metrics>,
     /// The clock that `Retry-After` is reckoned by.
@@ -81,10 +81,10 @@ pub struct Edge {
     counter: AtomicU64,
 }
 
-/// How many bytes of bodies may be in memory at once unless [`Edge::with_bodies_in_flight`] says so.
+/// How many bytes of bodies may be in memory at once unless [`RequestContext::with_bodies_in_flight`] says so.
 const BODIES_IN_FLIGHT_LEN: usize = 64 * 1_024 * 1_024;
 
-impl Edge {
+impl RequestContext {
     /// An edge with its own random prefix for request ids.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, clock: Clock, body_timeout: Duration, request_timeout: Duration) -> Self {
@@ -144,7 +144,7 @@ thread_local! {
 /// How many numbers a thread takes at once, so that threads seldom meet at the counter.
 const NUMBERS_TAKEN: u64 = 1_024;
 
-impl Edge {
+impl RequestContext {
     fn next_number(&self) -> u64 {
         NUMBERS.with(|numbers| {
             let (prefix, next, end) = numbers.get();
@@ -217,7 +217,7 @@ pub(crate) fn body_timeout() -> Duration {
 /// What one body may take of the bytes that all bodies share. It gives them back when it is dropped.
 pub(crate) struct BodyRoom {
     /// None outside of a request: nothing is shared there.
-    edge: Option<Arc<Edge>>,
+    edge: Option<Arc<RequestContext>>,
     taken: Option<OwnedSemaphorePermit>,
 }
 
@@ -256,13 +256,13 @@ impl Drop for BodyRoom {
 
 /// Puts the edge around every route and fallback of `app`. Call it last: what is added later is not seen. Pages of other
 /// origins are told what `cors` says, with refusals too; whatever it answers by itself has what every answer has.
-pub fn observe(app: Router, edge: Arc<Edge>, cors: Option<CorsLayer>) -> Router {
+pub fn instrument(app: Router, edge: Arc<RequestContext>, cors: Option<CorsLayer>) -> Router {
     app.layer(ObserveLayer { edge, cors: cors.map(Arc::new) })
 }
 
 #[derive(Clone)]
 struct ObserveLayer {
-    edge: Arc<Edge>,
+    edge: Arc<RequestContext>,
     cors: Option<Arc<CorsLayer>>,
 }
 
@@ -321,7 +321,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(request: &Request, edge: &Arc<Edge>) -> Self {
+    fn of(request: &Request, edge: &Arc<RequestContext>) -> Self {
         let route = request.extensions().get::<MatchedPath>().cloned();
         let tracer = edge.tracer.as_ref();
         Self {
@@ -366,7 +366,7 @@ where
         Ok(handler) => handler,
         Err(problem) => return Ok(problem.into_response()),
     };
-    let mut handler = pin!(contained(handler));
+    let mut handler = pin!(catch_panic(handler));
     // Most handlers are done at once, and need no timer.
     if let Poll::Ready(response) = poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
         return Ok(response);
@@ -414,7 +414,7 @@ fn too_slow(method: &Method) -> Problem {
 }
 
 /// Runs a handler so that a panic becomes a 500 and ends nothing but this request.
-async fn contained<F: Future<Output = Result<Response, Infallible>>>(handler: F) -> Response {
+async fn catch_panic<F: Future<Output = Result<Response, Infallible>>>(handler: F) -> Response {
     let mut handler = pin!(handler);
     let guarded = poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
         Ok(poll) => poll.map(|Ok(response)| Ok(response)),

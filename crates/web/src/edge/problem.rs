@@ -9,8 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use codes::Definition;
-use frontrow_domain::{command::Novelty, refusal::Refusal, text::BadField, time::Time};
-use frontrow_service::{engine::Fault, office::Stop};
+use frontrow_domain::{command::Replay, refusal::Refusal, text::InvalidField, time::Time};
+use frontrow_service::{engine::EngineError, office::ServiceError};
 use frontrow_storage::StoreError;
 use serde::Serialize;
 use std::{
@@ -42,7 +42,7 @@ struct Inner {
     field: Option<Cow<'static, str>>,
     refusal: Option<Refusal>,
     retry: Retry,
-    novelty: Novelty,
+    replay: Replay,
     /// For the log alone.
     cause: Option<String>,
 }
@@ -70,7 +70,7 @@ impl Problem {
             field: None,
             refusal: None,
             retry,
-            novelty: Novelty::Fresh,
+            replay: Replay::Fresh,
             cause: None,
         }))
     }
@@ -231,7 +231,7 @@ impl IntoResponse for Problem {
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.0.novelty == Novelty::Replayed {
+        if self.0.replay == Replay::Replayed {
             headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
         }
         let seconds = match self.0.retry {
@@ -310,35 +310,37 @@ impl From<Refusal> for Problem {
     }
 }
 
-impl From<Stop> for Problem {
-    fn from(stop: Stop) -> Self {
+impl From<ServiceError> for Problem {
+    fn from(stop: ServiceError) -> Self {
         match stop {
-            Stop::Refused(refusal) => refusal.into(),
-            Stop::RefusedBefore(refusal) => {
+            ServiceError::Refused(refusal) => refusal.into(),
+            ServiceError::RefusedBefore(refusal) => {
                 let mut problem = Self::from(refusal);
-                problem.0.novelty = Novelty::Replayed;
+                problem.0.replay = Replay::Replayed;
                 // The same key hears the same again, however long its client waits.
                 problem.0.retry = Retry::Never;
                 problem
             }
-            Stop::Fault(Fault::Overloaded) => Self::overloaded(),
-            Stop::Fault(Fault::Unavailable) => Self::new(&codes::UNAVAILABLE),
-            Stop::Fault(Fault::OutcomeUnknown) => Self::new(&codes::OUTCOME_UNKNOWN),
-            Stop::Fault(Fault::Internal) => Self::internal("the command could not be saved"),
-            Stop::Store(error) => error.into(),
-            Stop::Queue(error) => StoreError::Unavailable(error.to_string()).into(),
-            Stop::Unauthorized => Self::unauthorized(),
-            Stop::WrongCredentials => Self::unauthorized().detail("The e-mail address or the password is wrong."),
-            Stop::WrongPassword => Self::new(&codes::WRONG_PASSWORD),
-            Stop::DemoAccount => Self::new(&codes::DEMO_ACCOUNT),
-            Stop::TooManySignIns => Self::overloaded().retry_after(5),
-            Stop::Internal(cause) => Self::internal(cause),
+            ServiceError::EngineError(EngineError::Overloaded) => Self::overloaded(),
+            ServiceError::EngineError(EngineError::Unavailable) => Self::new(&codes::UNAVAILABLE),
+            ServiceError::EngineError(EngineError::OutcomeUnknown) => Self::new(&codes::OUTCOME_UNKNOWN),
+            ServiceError::EngineError(EngineError::Internal) => Self::internal("the command could not be saved"),
+            ServiceError::Store(error) => error.into(),
+            ServiceError::Queue(error) => StoreError::Unavailable(error.to_string()).into(),
+            ServiceError::Unauthorized => Self::unauthorized(),
+            ServiceError::WrongCredentials => {
+                Self::unauthorized().detail("The e-mail address or the password is wrong.")
+            }
+            ServiceError::WrongPassword => Self::new(&codes::WRONG_PASSWORD),
+            ServiceError::DemoAccount => Self::new(&codes::DEMO_ACCOUNT),
+            ServiceError::TooManySignIns => Self::overloaded().retry_after(5),
+            ServiceError::Internal(cause) => Self::internal(cause),
         }
     }
 }
 
-impl From<BadField> for Problem {
-    fn from(bad: BadField) -> Self {
+impl From<InvalidField> for Problem {
+    fn from(bad: InvalidField) -> Self {
         let detail = bad.to_string();
         Self::invalid_field(bad.field, detail)
     }
@@ -376,7 +378,7 @@ pub(crate) mod tests {
     pub(crate) fn refusals() -> Vec<(u16, Refusal)> {
         let (seat_id, at, max) = (SeatId::new(7), Time::from_micros(1_700_000_000_000_000), Money::new(9));
         vec![
-            (404, Refusal::NotFound { what: frontrow_domain::refusal::Thing::Seat }),
+            (404, Refusal::NotFound { what: frontrow_domain::refusal::EntityKind::Seat }),
             (403, Refusal::Forbidden),
             (409, Refusal::EmailTaken),
             (403, Refusal::AccountLocked),

@@ -1,7 +1,7 @@
 //! How answers are written: JSON bodies, pages, replays.
 
 use crate::edge::{
-    extract::{Cursor, Key, Limit},
+    extract::{Cursor, Limit, PathKey},
     problem::Problem,
 };
 use axum::{
@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use frontrow_domain::command::Novelty;
+use frontrow_domain::command::Replay;
 use frontrow_storage::Page;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -28,7 +28,7 @@ pub struct List<T> {
 /// Which part of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields, bound = "K: Key + PartialSchema")]
+#[serde(deny_unknown_fields, bound = "K: PathKey + PartialSchema")]
 pub struct PageQuery<K: PartialSchema> {
     /// How many at most.
     #[serde(default)]
@@ -75,9 +75,8 @@ pub fn json<T: Serialize>(body: &T) -> Response {
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(_) => {
-            Problem::from(frontrow_service::office::Stop::Internal("an answer could not be written")).into_response()
-        }
+        Err(_) => Problem::from(frontrow_service::office::ServiceError::Internal("an answer could not be written"))
+            .into_response(),
     }
 }
 
@@ -91,9 +90,9 @@ pub fn one_or_list<T: Serialize>(items: Vec<T>, arity: Arity) -> Response {
 }
 
 /// Marks an answer that was given before.
-pub fn replayed(response: impl IntoResponse, novelty: Novelty) -> Response {
+pub fn replayed(response: impl IntoResponse, replay: Replay) -> Response {
     let mut response = response.into_response();
-    if novelty == Novelty::Replayed {
+    if replay == Replay::Replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     response

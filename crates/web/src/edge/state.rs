@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// What the handlers share.
 #[derive(Debug)]
-pub struct App {
+pub struct AppState {
     /// The box office.
     pub office: Arc<BoxOffice>,
     /// Who may ask how often.
@@ -18,4 +18,4 @@ pub struct App {
 }
 
 /// The handlers' state.
-pub type Shared = Arc<App>;
+pub type SharedState = Arc<AppState>;

@@ -18,7 +18,7 @@ use frontrow_storage::DebtFilter;
 async fn open(office: &Fixture, user_id: UserId, secret: u8, epoch: i64) -> Result<Outcome, Refusal> {
     let expires_at = START.plus(Span::from_secs(3_600));
     let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
-    office.ask(Caller::Nobody, Command::OpenSession { session, epoch }).await
+    office.ask(Caller::Anonymous, Command::OpenSession { session, epoch }).await
 }
 
 async fn live(office: &Fixture, secrets: &[u8]) -> Vec<u8> {
@@ -94,13 +94,13 @@ pub(super) async fn a_reset_link_is_used_once_and_a_new_one_replaces_it(office: 
     }
     open(office, user, 9, 0).await.unwrap();
     let invalid = Err(Refusal::ResetLinkInvalid);
-    assert_eq!(office.ask(Caller::Nobody, redeem(user, 1, "no")).await, invalid);
-    assert_eq!(office.ask(Caller::Nobody, redeem(other, 2, "no")).await, invalid);
-    assert_eq!(office.ask(Caller::Nobody, redeem(UserId(uuid::Uuid::nil()), 2, "no")).await, invalid);
+    assert_eq!(office.ask(Caller::Anonymous, redeem(user, 1, "no")).await, invalid);
+    assert_eq!(office.ask(Caller::Anonymous, redeem(other, 2, "no")).await, invalid);
+    assert_eq!(office.ask(Caller::Anonymous, redeem(UserId(uuid::Uuid::nil()), 2, "no")).await, invalid);
     let (answers, _) = office
         .batch(vec![
-            crate::support::request(Caller::Nobody, redeem(user, 2, "yes")),
-            crate::support::request(Caller::Nobody, redeem(user, 2, "no")),
+            crate::support::request(Caller::Anonymous, redeem(user, 2, "yes")),
+            crate::support::request(Caller::Anonymous, redeem(user, 2, "no")),
         ])
         .await;
     assert_eq!((&answers[0].decision, &answers[1].decision), (&Ok(Outcome::Done), &invalid));
@@ -109,7 +109,7 @@ pub(super) async fn a_reset_link_is_used_once_and_a_new_one_replaces_it(office: 
     assert!(live(office, &[9]).await.is_empty());
     office.ask(Caller::System, issue(3)).await.unwrap();
     office.advance(30 * 60);
-    assert_eq!(office.ask(Caller::Nobody, redeem(user, 3, "no")).await, invalid);
+    assert_eq!(office.ask(Caller::Anonymous, redeem(user, 3, "no")).await, invalid);
 }
 
 pub(super) async fn an_account_with_an_open_debt_is_not_erased(office: &Fixture) {
@@ -183,7 +183,7 @@ pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fix
         password_hash: String::new(),
         role: Role::Buyer,
     };
-    office.ask(Caller::Nobody, Command::Register(again)).await.unwrap();
+    office.ask(Caller::Anonymous, Command::Register(again)).await.unwrap();
 }
 
 pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back(office: &Fixture) {
@@ -193,7 +193,7 @@ pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back
     let session = |secret| {
         let expires_at = START.plus(Span::from_secs(10 * DAY));
         let session = Session { secret_hash: [secret; 32], user_id: user, role: Role::Buyer, expires_at };
-        crate::support::request(Caller::Nobody, Command::OpenSession { session, epoch: 0 })
+        crate::support::request(Caller::Anonymous, Command::OpenSession { session, epoch: 0 })
     };
     let idle_since = |before| {
         let (proof, worth, idle_since) = (Proof::Unneeded, Worth::Kept, Some(before));
@@ -231,7 +231,7 @@ pub(super) async fn sign_ins_of_operators_and_failed_ones_are_in_the_log(office:
     for (user_id, role, byte) in [(operator, Role::Operator, 1), (buyer, Role::Buyer, 2)] {
         let epoch = office.store.user(user_id).await.unwrap().unwrap().sign_in_epoch;
         let session = Session { secret_hash: [byte; 32], user_id, role, expires_at: START.plus(Span::from_secs(60)) };
-        office.ask(Caller::Nobody, Command::OpenSession { session, epoch }).await.unwrap();
+        office.ask(Caller::Anonymous, Command::OpenSession { session, epoch }).await.unwrap();
         office.ask(Caller::System, Command::NoteFailedSignIns { user_id, count: 3 }).await.unwrap();
     }
     let log = office.store.audit(first(2)).await.unwrap();

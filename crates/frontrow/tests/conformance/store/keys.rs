@@ -1,6 +1,6 @@
 use crate::support::{Fixture, START, first, keyed, request};
 use frontrow_domain::{
-    command::{Command, Novelty, Outcome},
+    command::{Command, Outcome, Replay},
     id::{Position, RoomId, UserId},
     money::Money,
     refusal::Refusal,
@@ -24,7 +24,7 @@ pub(super) async fn a_key_answers_the_same_again(office: &Fixture) {
     let (first_answers, _) = office.batch(vec![hold()]).await;
     office.advance(10);
     let (answers, changes) = office.batch(vec![hold()]).await;
-    assert_eq!(answers[0].novelty, Novelty::Replayed);
+    assert_eq!(answers[0].replay, Replay::Replayed);
     assert_eq!(answers[0].decision, first_answers[0].decision);
     assert!(changes.is_empty());
     assert_eq!(office.store.reservations(&ReservationFilter::default(), first(10)).await.unwrap().len(), 1);
@@ -44,7 +44,7 @@ pub(super) async fn a_refusal_is_kept_too(office: &Fixture) {
     assert!(matches!(refused[0].decision, Err(Refusal::InsufficientPoints { .. })), "{refused:?}");
     office.charge(user, 500_000).await;
     let (again, _) = office.batch(vec![pay(1)]).await;
-    assert_eq!(again[0].novelty, Novelty::Replayed);
+    assert_eq!(again[0].replay, Replay::Replayed);
     assert_eq!(again[0].decision, refused[0].decision);
     let (paid, _) = office.batch(vec![pay(2)]).await;
     assert!(matches!(paid[0].decision, Ok(Outcome::Paid(_))), "{paid:?}");
@@ -55,7 +55,7 @@ pub(super) async fn a_key_in_one_batch_twice_has_one_effect(office: &Fixture) {
     let command = || keyed(Caller::Buyer(user), charge(user, 1_000, None), 9, 9);
     let (answers, changes) = office.batch(vec![command(), command()]).await;
     assert_eq!(answers[0].decision, answers[1].decision);
-    assert_eq!((answers[0].novelty, answers[1].novelty), (Novelty::Fresh, Novelty::Replayed));
+    assert_eq!((answers[0].replay, answers[1].replay), (Replay::Fresh, Replay::Replayed));
     assert_eq!(changes.kept.len(), 1);
     assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(1_000));
 }
@@ -99,19 +99,19 @@ pub(super) async fn an_email_address_is_registered_once(office: &Fixture) {
         password_hash: String::new(),
         role: Role::Buyer,
     };
-    assert_eq!(office.ask(Caller::Nobody, Command::Register(again)).await, Err(Refusal::EmailTaken));
+    assert_eq!(office.ask(Caller::Anonymous, Command::Register(again)).await, Err(Refusal::EmailTaken));
 }
 
 pub(super) async fn sessions_open_and_close(office: &Fixture) {
     let user_id = office.register().await;
     let expires_at = START.plus(Span::from_secs(3_600));
     let session = Session { secret_hash: [5; 32], user_id, role: Role::Buyer, expires_at };
-    let opened = office.ask(Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await;
+    let opened = office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
     assert_eq!(opened, Ok(Outcome::SignedIn { expires_at, role: Role::Buyer }));
     assert_eq!(office.store.session([5; 32]).await.unwrap(), Some(session));
     office.advance(7_200);
     assert_eq!(office.store.session([5; 32]).await.unwrap(), Some(session));
-    office.ask(Caller::Nobody, Command::CloseSession { secret_hash: [5; 32] }).await.unwrap();
+    office.ask(Caller::Anonymous, Command::CloseSession { secret_hash: [5; 32] }).await.unwrap();
     assert_eq!(office.store.session([5; 32]).await.unwrap(), None);
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn old_answers_and_ended_sessions_are_removed(office: &Fixture)
     for (secret, secs) in [(1, 10), (2, 20)] {
         let expires_at = START.plus(Span::from_secs(secs));
         let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
-        office.ask(Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await.unwrap();
+        office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await.unwrap();
     }
     let command = |key| keyed(Caller::Buyer(user_id), charge(user_id, 1_000, None), key, 1);
     office.batch(vec![command(1), command(2)]).await;
@@ -132,7 +132,7 @@ pub(super) async fn old_answers_and_ended_sessions_are_removed(office: &Fixture)
     assert_eq!(office.store.session([1; 32]).await.unwrap(), None);
     assert!(office.store.session([2; 32]).await.unwrap().is_some());
     let (answers, _) = office.batch(vec![command(1), command(3)]).await;
-    assert_eq!((answers[0].novelty, answers[1].novelty), (Novelty::Fresh, Novelty::Replayed));
+    assert_eq!((answers[0].replay, answers[1].replay), (Replay::Fresh, Replay::Replayed));
 }
 
 /// How many rows went in each round, until there were no more.
@@ -174,7 +174,7 @@ pub(super) async fn ended_tokens_that_the_line_has_passed_are_removed_and_no_pla
         assert_eq!(office.store.token(*token).await.unwrap().is_some(), is_left, "{token:?}");
     }
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap(), line, "no place moved");
-    let unused = office.store.unused_positions(RoomId::HOUSE, line.room.cursor, line.highest).await.unwrap();
+    let unused = office.store.unassigned_positions(RoomId::HOUSE, line.room.cursor, line.highest).await.unwrap();
     assert_eq!(unused, [], "what was removed is not taken for what never was");
     assert_eq!(office.join(users[0], RoomId::HOUSE).await.id.position, Position(10));
 }
@@ -190,7 +190,7 @@ pub(super) async fn the_highest_token_of_a_room_is_never_removed(office: &Fixtur
     assert_eq!(pruned(office, Leftover::Token, office.clock.now(), 10).await, [2]);
     let next = office.join(user, RoomId::HOUSE).await.id;
     let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
-    assert_eq!((next.position, line.waiting, line.unsettled), (Position(4), vec![Position(4)], vec![]));
+    assert_eq!((next.position, line.waiting, line.in_flight), (Position(4), vec![Position(4)], vec![]));
 }
 
 pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_stay(office: &Fixture) {
@@ -205,10 +205,10 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
         // Until the seat may be held by its user again.
         office.advance(60);
     }
-    let lapsed = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
+    let after_deadline = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
     office.advance(301);
-    office.ask(Caller::System, Command::ExpireHolds { reservation_ids: vec![lapsed] }).await.unwrap();
-    unpaid.push(lapsed);
+    office.ask(Caller::System, Command::ExpireHolds { reservation_ids: vec![after_deadline] }).await.unwrap();
+    unpaid.push(after_deadline);
     let next = office.activate(sale.user).await;
     let live = office.hold(sale.user, next, sale.seats[2]).await;
     office.ask(Caller::System, Command::Refund { payment_id: sale.payment.payment_id }).await.unwrap();

@@ -2,8 +2,8 @@ use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
+    policy::{Policy, TOKENS_PER_ADVANCE_MAX},
     queue::{EndReason, Fence, Room, TokenStatus},
-    rules::{Rules, TOKENS_PER_ADVANCE_MAX},
     time::Span,
     user::Caller,
 };
@@ -87,10 +87,10 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
     let moved = office
         .ask(
             Caller::System,
-            Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, asleep: Vec::new() },
+            Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, unresponsive: Vec::new() },
         )
         .await;
-    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed: 2 }));
+    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, made_dormant: 0, after_deadline: 2 }));
     let active = office.store.token(active).await.unwrap().unwrap();
     assert_eq!((active.status, active.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
     assert_eq!(active.expired_at, Some(START.plus(Span::from_secs(100))));
@@ -116,12 +116,12 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
 
     let silent: Vec<_> = (1..=20).map(Position).collect();
     let advance = async || {
-        let asleep = silent.clone();
+        let unresponsive = silent.clone();
         match office
-            .ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit: u32::MAX, asleep })
+            .ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit: u32::MAX, unresponsive })
             .await
         {
-            Ok(Outcome::Advanced { offered, put_aside, lapsed }) => (offered, put_aside, lapsed),
+            Ok(Outcome::Advanced { offered, made_dormant, after_deadline }) => (offered, made_dormant, after_deadline),
             other => panic!("{other:?}"),
         }
     };
@@ -200,7 +200,7 @@ pub(super) async fn a_claim_ends_who_is_overdue_before_it_meets_a_full_room(offi
     claim(awake, second).await.unwrap();
     let change = RoomChange { max_active: Some(2), ..RoomChange::default() };
     office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
-    let idle = Rules::default().idle_span().micros() / 1_000_000;
+    let idle = Policy::default().idle_span().micros() / 1_000_000;
     // A turn that is told to wait lasts anew.
     office.advance(50);
     office.ask(Caller::Buyer(awake), Command::WakeToken { token: second }).await.unwrap();
@@ -256,8 +256,8 @@ pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(offic
     assert_lives(busy).await;
     office.ask(Caller::Buyer(second), Command::LeaveQueue { token: claims }).await.unwrap();
     assert_lives([house, (rooms[0], 1, Life::Busy), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
-    let asleep = vec![waits.position];
-    let advance = Command::AdvanceRoom { room_id: rooms[0], fence: Fence(0), limit: 1, asleep };
+    let unresponsive = vec![waits.position];
+    let advance = Command::AdvanceRoom { room_id: rooms[0], fence: Fence(0), limit: 1, unresponsive };
     office.ask(Caller::System, advance).await.unwrap();
     assert_eq!(office.store.token(waits).await.unwrap().unwrap().status, TokenStatus::Dormant);
     assert_lives([house, (rooms[0], 1, Life::Busy), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
@@ -274,7 +274,7 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
     }
     office.advance_line(room_id, 1).await;
     let end = async || match office.ask(Caller::System, Command::EndLine { concert_id, limit: 3 }).await {
-        Ok(Outcome::Advanced { offered: 0, put_aside: 0, lapsed }) => lapsed,
+        Ok(Outcome::Advanced { offered: 0, made_dormant: 0, after_deadline }) => after_deadline,
         other => panic!("{other:?}"),
     };
     assert_eq!(end().await, 0, "it is on sale");

@@ -407,7 +407,7 @@ pub(super) async fn those_who_wait_come_by_position_and_are_paged(office: &Fixtu
     assert_eq!(page(Some(waiting[1].id.position), 2).await, waiting[2..]);
     assert_eq!(page(Some(waiting[2].id.position), 2).await, []);
     let unused = async |after, to| {
-        let found = office.store.unused_positions(RoomId::HOUSE, Position(after), Position(to)).await.unwrap();
+        let found = office.store.unassigned_positions(RoomId::HOUSE, Position(after), Position(to)).await.unwrap();
         found.into_iter().map(|position| position.0).collect::<Vec<_>>()
     };
     assert!(unused(0, 5).await.is_empty(), "who was served or left has had a number");
@@ -434,7 +434,7 @@ pub(super) async fn a_users_sessions_end_when_their_role_changes(office: &Fixtur
     let user_id = office.register().await;
     let expires_at = START.plus(Span::from_secs(60));
     let session = Session { secret_hash: [1; 32], user_id, role: Role::Buyer, expires_at };
-    office.ask(Caller::Nobody, Command::OpenSession { session, epoch: 0 }).await.unwrap();
+    office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await.unwrap();
     office.ask(Caller::System, Command::SetRole { user_id, role: Role::Operator }).await.unwrap();
     assert_eq!(office.store.user(user_id).await.unwrap().unwrap().role, Role::Operator);
     assert_eq!(office.store.session([1; 32]).await.unwrap(), None);

@@ -3,8 +3,8 @@ use frontrow_domain::{
     command::Command,
     id::{RoomId, TokenId},
     outage::Outage,
+    policy::Policy,
     queue::{Fence, Token, TokenStatus},
-    rules::Rules,
     time::{Span, Time},
     user::Caller,
 };
@@ -37,8 +37,8 @@ async fn tokens(office: &Fixture) -> Vec<TokenId> {
     for user in &users[..5] {
         tokens.push(office.join(*user, RoomId::HOUSE).await.id);
     }
-    let asleep = vec![tokens[2].position];
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, asleep };
+    let unresponsive = vec![tokens[2].position];
+    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 100, unresponsive };
     office.ask(Caller::System, advance).await.unwrap();
     tokens.push(office.join(users[5], RoomId::HOUSE).await.id);
     for which in [0, 4] {
@@ -80,7 +80,7 @@ pub(super) async fn an_outage_lengthens_once_what_was_live_when_it_began(office:
     let store = office.reopened().await;
     let outage = store.resume().await.unwrap().unwrap();
     assert!((at(110)..=at(115)).contains(&outage.from), "{outage:?}");
-    assert_eq!(Some(outage), Outage::between(outage.from, at(205), &Rules::default()));
+    assert_eq!(Some(outage), Outage::between(outage.from, at(205), &Policy::default()));
     for _ in 0..2 {
         for old in &before {
             let expected = outage.lengthened_token(*old).unwrap_or(*old);

@@ -6,10 +6,10 @@ use frontrow_domain::{
     money::Money,
     payment::PaymentStatus,
     points::{DebtStatus, PointKind, Settlement},
+    policy::Policy,
     queue::{EndReason, Fence, Gate, TokenStatus},
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     reservation::ReservationStatus,
-    rules::Rules,
     seat::{LetGo, NewSeat, Seat, SeatAction, SeatChange, SeatStatus},
     time::{Span, Time},
     user::Caller,
@@ -90,7 +90,7 @@ pub(super) async fn a_refund_frees_the_seat_and_gives_the_points_back(office: &F
     assert_eq!(office.ask(Caller::Buyer(sale.user), refund).await, Err(Refusal::AlreadyRefunded));
 
     // For a while the seat is for others first.
-    office.clock.advance(Rules::default().seat_cooldown);
+    office.clock.advance(Policy::default().seat_cooldown);
     let token = office.activate(sale.user).await;
     let again = office.hold(sale.user, token, sale.seats[0]).await;
     office.pay(sale.user, token, again.reservation_id).await;
@@ -105,7 +105,7 @@ pub(super) async fn a_cancelled_hold_frees_the_seat(office: &Fixture) {
     let held = office.hold(user, token, seats[0]).await;
     let cancel = Command::CancelReservation { reservation_id: held.reservation_id };
     let not_theirs = office.ask(Caller::Buyer(other), cancel.clone()).await;
-    assert_eq!(not_theirs, Err(Refusal::NotFound { what: Thing::Reservation }));
+    assert_eq!(not_theirs, Err(Refusal::NotFound { what: EntityKind::Reservation }));
     let cancelled = office.ask(Caller::Buyer(user), cancel).await;
     let Ok(Outcome::Cancelled(reservation)) = cancelled else { panic!("{cancelled:?}") };
     assert_eq!(reservation.status, ReservationStatus::Cancelled);
@@ -209,7 +209,7 @@ pub(super) async fn one_refused_command_leaves_the_others_of_its_batch_alone(off
         ])
         .await;
     assert!(answers[0].decision.is_ok() && answers[2].decision.is_ok(), "{answers:?}");
-    assert_eq!(answers[1].decision, Err(Refusal::NotFound { what: Thing::Seat }));
+    assert_eq!(answers[1].decision, Err(Refusal::NotFound { what: EntityKind::Seat }));
     assert_eq!(seat(office, seats[0]).await.status, SeatStatus::Held);
     assert_eq!(seat(office, seats[1]).await.status, SeatStatus::Held);
 }
@@ -508,7 +508,7 @@ pub(super) async fn who_let_a_seat_go_and_how_often_a_token_held_are_read_back(o
     assert!(office.ask(Caller::Buyer(user), cancel).await.is_ok());
     assert_eq!(seat(office, seats[0]).await.let_go, Some(LetGo { user_id: user, at: START }));
     let again = Command::Hold { token, seat_ids: vec![seats[0]] };
-    let until = START.plus(Rules::default().seat_cooldown);
+    let until = START.plus(Policy::default().seat_cooldown);
     let refusal = Err(Refusal::SeatCoolingDown { seat_id: seats[0], until });
     assert_eq!(office.ask(Caller::Buyer(user), again).await, refusal);
     let theirs = office.activate(other).await;
@@ -520,14 +520,15 @@ pub(super) async fn who_let_a_seat_go_and_how_often_a_token_held_are_read_back(o
 pub(super) async fn a_token_that_let_its_turns_pass_has_ended_for_that(office: &Fixture) {
     let user = office.register().await;
     let token = office.join(user, RoomId::HOUSE).await.id;
-    let asleep = vec![token.position];
-    let advance = |asleep| Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, asleep };
-    assert!(office.ask(Caller::System, advance(asleep)).await.is_ok());
+    let unresponsive = vec![token.position];
+    let advance =
+        |unresponsive| Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, unresponsive };
+    assert!(office.ask(Caller::System, advance(unresponsive)).await.is_ok());
     let row = office.store.token(token).await.unwrap().unwrap();
     assert_eq!((row.status, row.turns_passed), (TokenStatus::Dormant, 1));
     assert!(office.ask(Caller::Buyer(user), Command::WakeToken { token }).await.is_ok());
     assert!(office.ask(Caller::System, advance(Vec::new())).await.is_ok());
-    office.clock.advance(Rules::default().claim_window);
+    office.clock.advance(Policy::default().claim_window);
     assert!(office.ask(Caller::System, advance(Vec::new())).await.is_ok());
     let row = office.store.token(token).await.unwrap().unwrap();
     assert_eq!((row.status, row.turns_passed, row.end_reason), (TokenStatus::Ended, 2, Some(EndReason::Missed)));

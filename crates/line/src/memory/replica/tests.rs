@@ -1,19 +1,19 @@
 use super::*;
 use crate::view::tests::{Event, START, event, line, request};
-use frontrow_domain::{id::Position, model::Model, queue::TokenStatus, rules::Rules, time::Span};
+use frontrow_domain::{id::Position, model::Model, policy::Policy, queue::TokenStatus, time::Span};
 use proptest::prelude::*;
 
 const HOUSE: RoomId = RoomId::HOUSE;
 
 /// Windows so short that turns lapse under way.
-fn rules() -> Rules {
-    Rules {
+fn policy() -> Policy {
+    Policy {
         claim_window: Span::from_millis(20),
         recall_window: Span::from_millis(40),
         dormant_after: Span::ZERO,
         dormant_limit: Span::from_millis(60),
         idle_limit: Span::from_millis(50),
-        ..Rules::default()
+        ..Policy::default()
     }
 }
 
@@ -27,29 +27,29 @@ fn history(batches: &[Vec<Event>]) -> (Line, Vec<Changes>, Model, Time) {
         // Two changes of a row are never of the same moment: the later one waited for the other's lock.
         now = now.plus(Span::from_millis(5));
         let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
-        let (_, changes) = model.transact(now, rules(), &requests);
+        let (_, changes) = model.transact(now, policy(), &requests);
         all.push(changes);
     }
     (before, all, model, now)
 }
 
 fn lines() -> MemoryQueue {
-    MemoryQueue::told(Arc::new(AtomicI64::new(0)))
+    MemoryQueue::replica(Arc::new(AtomicI64::new(0)))
 }
 
 /// Takes in a change as from another instance; the store, which is ahead of it, settles doubts.
 fn tell(queue: &MemoryQueue, changes: &Changes, model: &Model) {
     for (room, delta) in deltas(changes) {
-        let Taken::In(doubtful) = queue.take_in(room, &delta, Source::Told) else { panic!("the house is laid") };
-        settle(queue, doubtful.into_iter().map(|id| (id, changes.now)).collect(), model);
+        let Applied::Done(unverified) = queue.apply(room, &delta, Source::Remote) else { panic!("the house is laid") };
+        settle(queue, unverified.into_iter().map(|id| (id, changes.now)).collect(), model);
     }
 }
 
-fn settle(queue: &MemoryQueue, doubtful: Vec<(TokenId, Time)>, model: &Model) {
-    for (id, now) in doubtful {
+fn settle(queue: &MemoryQueue, unverified: Vec<(TokenId, Time)>, model: &Model) {
+    for (id, now) in unverified {
         let token = &model.tokens[&id];
         if token.status != TokenStatus::Ended {
-            queue.settle(token, now);
+            queue.apply_row(token, now);
         }
     }
 }
@@ -77,16 +77,16 @@ fn who_waits_again_while_a_look_is_under_way_is_at_the_head() {
     ];
     let (before, all, model, now) = history(&batches);
     let queue = lines();
-    queue.lay_told(&before, Lay::Anew, Vec::new);
+    queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
     for at in [0, 1, 3, 4, 5] {
         tell(&queue, &all[at], &model);
     }
     let begun = queue.deltas_of(HOUSE).unwrap();
     let (_, _, seen, seen_at) = history(&batches[..6]);
-    let mut glance = line(&seen, seen_at);
-    glance.waiting.retain(|position| *position <= glance.room.cursor);
+    let mut live_line = line(&seen, seen_at);
+    live_line.waiting.retain(|position| *position <= live_line.room.cursor);
     tell(&queue, &all[6], &model);
-    assert_eq!(queue.look(&glance, begun, now), Looked::Followed);
+    assert_eq!(queue.reconcile(&live_line, begun, now), Reconciled::InStep);
     assert_eq!(queue.view(HOUSE).unwrap().returned(), [Position(1)]);
 }
 
@@ -94,27 +94,27 @@ fn who_waits_again_while_a_look_is_under_way_is_at_the_head() {
 fn a_number_told_as_nobodys_stays_nobodys_when_the_line_is_laid_anew() {
     let room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
     let queue = lines();
-    let laid = |highest, waiting: &[i64], unsettled: &[i64], now| Line {
+    let rebuilt = |highest, waiting: &[i64], in_flight: &[i64], now| Line {
         room: room.clone(),
         highest: Position(highest),
         waiting: waiting.iter().copied().map(Position).collect(),
-        unsettled: unsettled.iter().copied().map(Position).collect(),
+        in_flight: in_flight.iter().copied().map(Position).collect(),
         others: Vec::new(),
         now,
     };
-    queue.lay_told(&laid(0, &[], &[], START), Lay::Anew, Vec::new);
+    queue.rebuild_room(&rebuilt(0, &[], &[], START), Rebuild::Replace, Vec::new);
     let id = |position| TokenId { room_id: HOUSE, position: Position(position) };
     let token = |position| Token::issued(id(position), frontrow_domain::id::UserId(uuid::Uuid::nil()), START);
-    let mut told = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
-    told.tokens.inserted = vec![token(1), token(4)];
-    queue.take_in(HOUSE, &deltas(&told)[&HOUSE], Source::Told);
+    let mut replica = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
+    replica.tokens.inserted = vec![token(1), token(4)];
+    queue.apply(HOUSE, &deltas(&replica)[&HOUSE], Source::Remote);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
     // The rows alone do not know whether a batch may still bring them.
-    let rows = laid(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
-    queue.lay_told(&rows, Lay::Anew, || vec![told.clone()]);
+    let rows = rebuilt(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
+    queue.rebuild_room(&rows, Rebuild::Replace, || vec![replica.clone()]);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
     // Nor is it told again for ever.
-    queue.lay_told(&laid(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Lay::Anew, Vec::new);
+    queue.rebuild_room(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, Vec::new);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(5)), 2);
 }
 
@@ -122,18 +122,18 @@ fn a_number_told_as_nobodys_stays_nobodys_when_the_line_is_laid_anew() {
 fn a_number_that_was_gone_in_another_epoch_may_still_come_in_this_one() {
     let mut room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
     let queue = lines();
-    let line = |room: &frontrow_domain::queue::Room, unsettled: &[Position]| Line {
+    let line = |room: &frontrow_domain::queue::Room, in_flight: &[Position]| Line {
         room: room.clone(),
         highest: Position(3),
         waiting: vec![Position(1), Position(3)],
-        unsettled: unsettled.to_vec(),
+        in_flight: in_flight.to_vec(),
         others: Vec::new(),
         now: START,
     };
-    queue.lay_told(&line(&room, &[]), Lay::Anew, Vec::new);
+    queue.rebuild_room(&line(&room, &[]), Rebuild::Replace, Vec::new);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(3)), 1);
     room.epoch += 1;
-    queue.lay_told(&line(&room, &[Position(2)]), Lay::Anew, Vec::new);
+    queue.rebuild_room(&line(&room, &[Position(2)]), Rebuild::Replace, Vec::new);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(3)), 2);
 }
 
@@ -155,18 +155,18 @@ proptest! {
             order.insert(after.index(order.len() + 1), what.index(all.len()));
         }
         let queue = lines();
-        queue.lay_told(&before, Lay::Anew, Vec::new);
+        queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
         for at in order {
             tell(&queue, &all[at], &model);
         }
-        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::laid(&line(&model, now)));
+        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
     #[test]
     fn a_line_laid_under_way_takes_in_what_was_told_meanwhile_and_no_place_rises(
         batches in prop::collection::vec(prop::collection::vec(event(), 1..6), 2..40),
         read_at in any::<prop::sample::Index>(),
-        laid_after in 0..10_usize,
+        rebuilt_from in 0..10_usize,
         missed in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
     ) {
         let (before, all, model, now) = history(&batches);
@@ -175,15 +175,15 @@ proptest! {
             let (_, _, model, now) = history(&batches[..read_at]);
             line(&model, now)
         };
-        let laid_at = (read_at + laid_after).min(all.len());
+        let starting_at = (read_at + rebuilt_from).min(all.len());
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < read_at).collect();
         let queue = lines();
-        queue.lay_told(&before, Lay::Anew, Vec::new);
+        queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
         let mut aheads = std::collections::BTreeMap::new();
         for at in 0..=all.len() {
-            if at == laid_at {
-                let doubtful = queue.lay_told(&rows, Lay::Anew, || all[read_at..laid_at].to_vec());
-                settle(&queue, doubtful, &model);
+            if at == starting_at {
+                let unverified = queue.rebuild_room(&rows, Rebuild::Replace, || all[read_at..starting_at].to_vec());
+                settle(&queue, unverified, &model);
             }
             if let Some(changes) = all.get(at)
                 && !missed.contains(&at)
@@ -200,7 +200,7 @@ proptest! {
                 }
             }
         }
-        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::laid(&line(&model, now)));
+        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
     #[test]
@@ -213,7 +213,7 @@ proptest! {
         let during = all.len().saturating_sub(told_during);
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < during).collect();
         let queue = lines();
-        queue.lay_told(&before, Lay::Anew, Vec::new);
+        queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
         for (at, changes) in all[..during].iter().enumerate() {
             if !missed.contains(&at) {
                 tell(&queue, changes, &model);
@@ -221,13 +221,13 @@ proptest! {
         }
         let begun = queue.deltas_of(HOUSE).unwrap();
         let (_, _, seen, seen_at) = history(&batches[..during]);
-        let mut glance = line(&seen, seen_at);
-        glance.waiting.retain(|position| *position <= glance.room.cursor);
+        let mut live_line = line(&seen, seen_at);
+        live_line.waiting.retain(|position| *position <= live_line.room.cursor);
         for changes in &all[during..] {
             tell(&queue, changes, &model);
         }
-        prop_assert_eq!(queue.look(&glance, begun, now), Looked::Followed);
-        let (view, rows) = (queue.view(HOUSE).unwrap(), RoomView::laid(&line(&model, now)));
+        prop_assert_eq!(queue.reconcile(&live_line, begun, now), Reconciled::InStep);
+        let (view, rows) = (queue.view(HOUSE).unwrap(), RoomView::from_rows(&line(&model, now)));
         prop_assert_eq!((view.cursor(), view.active(), view.offered()), (rows.cursor(), rows.active(), rows.offered()));
         prop_assert_eq!(view.returned(), rows.returned());
         for position in rows.live_positions() {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::view::tests::{START, event, request};
-use frontrow_domain::{model::Model, queue::EndReason, rules::Rules};
+use frontrow_domain::{model::Model, policy::Policy, queue::EndReason};
 use proptest::prelude::*;
 
 const INSTANCE: Uuid = Uuid::from_u128(9);
@@ -14,11 +14,11 @@ fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
     tokens.iter().map(bare).collect()
 }
 
-fn told(changes: &Changes) -> Option<Box<Told>> {
-    let frame = read(&of_changes(INSTANCE, changes)?).unwrap();
-    assert_eq!((frame.instance, frame.number), (INSTANCE, 0));
-    match frame.body {
-        Body::Told(told) => Some(told),
+fn told(changes: &Changes) -> Option<Box<BatchChanges>> {
+    let event = read(&of_changes(INSTANCE, changes)?).unwrap();
+    assert_eq!((event.instance, event.number), (INSTANCE, 0));
+    match event.body {
+        Body::Changes(told) => Some(told),
         Body::Gap(_) => None,
     }
 }
@@ -35,7 +35,7 @@ proptest! {
         for batch in batches {
             now = now.plus(Span::from_millis(700));
             let requests: Vec<_> = batch.iter().filter_map(|event| request(&model, event)).collect();
-            let (_, mut changes) = model.transact(now, Rules { dormant_after: Span::ZERO, ..Rules::default() }, &requests);
+            let (_, mut changes) = model.transact(now, Policy { dormant_after: Span::ZERO, ..Policy::default() }, &requests);
             changes.closed_sessions.push(session);
             let id = |position: &i64| TokenId { room_id: RoomId::HOUSE, position: Position(*position) };
             changes.unused = unused.iter().map(id).collect();
@@ -53,11 +53,11 @@ proptest! {
     fn no_bytes_bring_the_reader_down(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..100_usize) {
         let mut changes = Changes { now: START, ..Changes::default() };
         changes.tokens.inserted = (1..=50).map(|at| token(at, TokenStatus::Waiting)).collect();
-        let mut frame = of_changes(INSTANCE, &changes).unwrap();
-        frame.truncate(cut);
-        frame.extend(bytes);
+        let mut event = of_changes(INSTANCE, &changes).unwrap();
+        event.truncate(cut);
+        event.extend(bytes);
         // Whatever it is, it is read or refused.
-        let _ = read(&frame);
+        let _ = read(&event);
     }
 }
 
@@ -83,9 +83,9 @@ fn a_room_is_told_with_the_sale_of_its_concert() {
 fn a_batch_is_told_in_few_bytes() {
     let mut issues = Changes { now: START, ..Changes::default() };
     issues.tokens.inserted = (900_001..=900_500).map(|at| token(at, TokenStatus::Waiting)).collect();
-    let rules = Rules::default();
+    let policy = Policy::default();
     let mut claims = Changes { now: START, ..Changes::default() };
-    let activated = |at: i64| token(at, TokenStatus::Offered).activated(START, &rules);
+    let activated = |at: i64| token(at, TokenStatus::Offered).activated(START, &policy);
     claims.tokens.updated = (0..500).map(|at| activated(700_000 + at)).collect();
     let mut scattered = claims.clone();
     scattered.tokens.updated = (0..500).map(|at| activated(700_000 + at * 3)).collect();
@@ -104,15 +104,15 @@ fn what_concerns_nobody_else_is_not_told() {
 
 #[test]
 fn a_gap_names_what_was_not_told_and_other_versions_are_refused() {
-    let gap = Gap { rooms: vec![RoomId::HOUSE, RoomId::new(7)], caches: Caches::Sure };
-    let mut frame = of_gap(INSTANCE, 300, 312, &gap);
+    let gap = Gap { rooms: vec![RoomId::HOUSE, RoomId::new(7)], caches: CacheValidity::Consistent };
+    let mut event = of_gap(INSTANCE, 300, 312, &gap);
     let body = Body::Gap(gap.clone());
-    assert_eq!(read(&frame), Ok(Frame { instance: INSTANCE, first: 300, number: 312, body }));
+    assert_eq!(read(&event), Ok(Event { instance: INSTANCE, first: 300, number: 312, body }));
     // As it was written before gaps said which frames they stand for.
-    frame.truncate(frame.len() - 3);
-    let body = Body::Gap(Gap { caches: Caches::Doubtful, ..gap });
-    assert_eq!(read(&frame), Ok(Frame { instance: INSTANCE, first: 312, number: 312, body }));
-    frame[0] = 9;
-    assert_eq!(read(&frame), Err(Unreadable::Version(9)));
+    event.truncate(event.len() - 3);
+    let body = Body::Gap(Gap { caches: CacheValidity::Stale, ..gap });
+    assert_eq!(read(&event), Ok(Event { instance: INSTANCE, first: 312, number: 312, body }));
+    event[0] = 9;
+    assert_eq!(read(&event), Err(Unreadable::Version(9)));
     assert_eq!(read(&[]), Err(Unreadable::Broken));
 }

@@ -60,12 +60,12 @@ impl Beats {
     }
 
     /// Keeps these rooms, and no others.
-    pub(super) fn keep_only(&self, is_kept: impl Fn(&RoomId) -> bool) {
-        if self.rooms.load().keys().all(&is_kept) {
+    pub(super) fn keep_only(&self, is_stored: impl Fn(&RoomId) -> bool) {
+        if self.rooms.load().keys().all(&is_stored) {
             return;
         }
         self.rooms.rcu(|rooms| {
-            let kept = rooms.iter().filter(|(room, _)| is_kept(room));
+            let kept = rooms.iter().filter(|(room, _)| is_stored(room));
             kept.map(|(room, chunks)| (*room, Arc::clone(chunks))).collect::<HashMap<_, _>>()
         });
     }

@@ -60,8 +60,8 @@ mod tests {
     use super::*;
     use frontrow_domain::{
         id::{Position, RoomId},
+        policy::Policy,
         queue::EndReason,
-        rules::Rules,
         time::Span,
     };
 
@@ -70,16 +70,16 @@ mod tests {
 
     #[test]
     fn a_live_token_reads_as_it_was_written() {
-        let rules = Rules::default();
+        let policy = Policy::default();
         let later = AT.plus(Span::from_secs(9));
         let issued = Token::issued(ID, UserId(Uuid::from_u128(42)), AT);
-        let offered = issued.offered(AT, &rules);
+        let offered = issued.offered(AT, &policy);
         let tokens = [
             issued,
             offered,
-            offered.activated(later, &rules),
-            issued.put_aside(later, &rules),
-            offered.lapsed(later, &rules),
+            offered.activated(later, &policy),
+            issued.made_dormant(later, &policy),
+            offered.after_deadline(later, &policy),
         ];
         for token in tokens {
             for at in [AT, later] {

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     seat::Seat,
-    seen::GOOD_FOR,
+    seen::REFUSAL_TTL,
     time::Time,
 };
-use frontrow_storage::{LATE_MAX, Sharing, Store, StoreError};
+use frontrow_storage::{COMMIT_VISIBILITY_MAX, Sharing, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, HashSet},
@@ -28,10 +28,10 @@ use std::{
 /// A map whose rendering takes longer than this may be served a little old.
 const RENDER_CHEAP: Duration = Duration::from_millis(1);
 /// How old a map may be: as old as a refusal from memory.
-const AGE_MAX: Duration = Duration::from_micros(GOOD_FOR.micros().unsigned_abs());
+const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
 
 /// How long after a seat was removed a commit that changed it before may be told.
-const TOLD_LATE_MAX: Duration = Duration::from_micros(LATE_MAX.micros().unsigned_abs());
+const TOLD_LATE_MAX: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs());
 /// How often every seat is read anew where other instances change them too.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
 
@@ -330,7 +330,7 @@ impl Hall {
     /// Reads the seats that may have changed unseen since a reading at `since`. The store's clock now.
     async fn read_changed(&self, store: &impl Source, since: Time) -> Result<Time, StoreError> {
         let seen = self.version.load(Ordering::Acquire);
-        let (rows, now) = store.changed_seats(self.concert_id, since.minus(LATE_MAX)).await?;
+        let (rows, now) = store.changed_seats(self.concert_id, since.minus(COMMIT_VISIBILITY_MAX)).await?;
         self.take(rows, Part::Changed, seen);
         // After the store's clock went back, as it may with another server, moments do not tell what is new.
         if now < since {

@@ -6,7 +6,7 @@ use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     id::SeatId,
     money::Money,
-    rules::Rules,
+    policy::Policy,
     seat::{NewSeat, SeatAction, SeatLabel},
     time::{Span, Time},
     user::Caller,
@@ -21,7 +21,7 @@ struct Office {
 
 impl Office {
     fn new() -> Self {
-        let store = MemoryStore::new(Clock::manual(Time::from_micros(1)), Rules::default(), 10);
+        let store = MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10);
         Self { store, maps: SeatMaps::new(1, Sharing::Alone) }
     }
 

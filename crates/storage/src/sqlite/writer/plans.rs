@@ -1,7 +1,7 @@
 //! What statements cost when somebody has run ANALYZE over the file on another day: nothing that a batch does, and no read
 //! that is asked often, looks at more of a line the longer it is.
 
-use super::{super::reads, *};
+use super::{super::queries, *};
 use crate::Page;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
@@ -249,7 +249,7 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     ask(writer, joined.iter().map(leave).collect());
 
     let limit = u32::try_from(USERS).unwrap();
-    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit, asleep: Vec::new() };
+    let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit, unresponsive: Vec::new() };
     ask(writer, vec![(Caller::System, advance)]);
     let here = |number: i64| (Caller::Buyer(someone(first + number)), house(first + number), number);
     let each = |command: &dyn Fn(TokenId, i64) -> Command| -> Vec<(Caller, Command)> {
@@ -282,30 +282,30 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
 /// The reads that are asked often.
 fn read(conn: &Connection, first: i64) {
     let user = someone(first + 100);
-    assert!(reads::token(conn, house(first + 100)).unwrap().is_some());
-    assert_eq!(reads::live_tokens(conn, user).unwrap().len(), 1);
+    assert!(queries::token(conn, house(first + 100)).unwrap().is_some());
+    assert_eq!(queries::live_tokens(conn, user).unwrap().len(), 1);
     let page = Page { after: Some(Position(first + 1_000)), limit: 50 };
-    assert_eq!(reads::waiting_tokens(conn, RoomId::HOUSE, page).unwrap().len(), 50);
-    reads::unused_positions(conn, RoomId::HOUSE, Position(first), Position(first + 50)).unwrap();
-    reads::session(conn, [7; 32]).unwrap();
-    reads::credentials(conn, "777@example.com").unwrap().unwrap();
-    reads::user(conn, user).unwrap();
-    reads::point(conn, someone(7)).unwrap().unwrap();
-    reads::history(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
-    reads::concert(conn, ConcertId::new(1)).unwrap().unwrap();
-    reads::reservation(conn, ReservationId::new(7)).unwrap().unwrap();
-    reads::payment(conn, PaymentId::new(7)).unwrap().unwrap();
-    reads::next_expiries(conn, Time::MAX, 50).unwrap();
+    assert_eq!(queries::waiting_tokens(conn, RoomId::HOUSE, page).unwrap().len(), 50);
+    queries::unassigned_positions(conn, RoomId::HOUSE, Position(first), Position(first + 50)).unwrap();
+    queries::session(conn, [7; 32]).unwrap();
+    queries::credentials(conn, "777@example.com").unwrap().unwrap();
+    queries::user(conn, user).unwrap();
+    queries::point(conn, someone(7)).unwrap().unwrap();
+    queries::history(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
+    queries::concert(conn, ConcertId::new(1)).unwrap().unwrap();
+    queries::reservation(conn, ReservationId::new(7)).unwrap().unwrap();
+    queries::payment(conn, PaymentId::new(7)).unwrap().unwrap();
+    queries::next_expiries(conn, Time::MAX, 50).unwrap();
     let of_user = crate::ReservationFilter { user: Some(someone(7)), ..Default::default() };
-    assert_eq!(reads::reservations(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    assert_eq!(queries::reservations(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
     for status in [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Cancelled)] {
         let of_buyer = crate::ReservationFilter { user: Some(someone(first - USERS)), status, ..Default::default() };
-        reads::reservations(conn, &of_buyer, Page { after: None, limit: 50 }).unwrap();
+        queries::reservations(conn, &of_buyer, Page { after: None, limit: 50 }).unwrap();
     }
     let of_user = crate::PaymentFilter { user: Some(someone(7)), ..Default::default() };
-    assert_eq!(reads::payments(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    assert_eq!(queries::payments(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
     let of_reservation = crate::PaymentFilter { reservation: Some(ReservationId::new(7)), ..Default::default() };
-    assert_eq!(reads::payments(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    assert_eq!(queries::payments(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
 }
 
 /// What operators list of a small concert, whose rows are a few of many.
@@ -314,17 +314,17 @@ fn list_of(conn: &Connection, concert: ConcertId) {
     let statuses = [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Refunded)];
     let found = statuses.map(|status| {
         let filter = ReservationFilter { concert: Some(concert), status, ..Default::default() };
-        reads::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
+        queries::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
     });
     let all = usize::try_from(USERS).unwrap();
     assert_eq!(found, [all, all - 1, 1]);
     for status in [ReservationStatus::Pending, ReservationStatus::Cancelled, ReservationStatus::Expired] {
         let filter = ReservationFilter { concert: Some(concert), status: Some(status), ..Default::default() };
-        assert!(reads::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().is_empty());
+        assert!(queries::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().is_empty());
     }
     let found = [None, Some(PaymentStatus::Completed), Some(PaymentStatus::Refunded)].map(|status| {
         let filter = PaymentFilter { concert: Some(concert), status, ..Default::default() };
-        reads::payments(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
+        queries::payments(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
     });
     assert_eq!(found, [all, all - 1, 1]);
 }
@@ -335,20 +335,20 @@ fn list_of_hall(conn: &Connection) {
     let concert = Some(ConcertId::new(1));
     let limit = 50;
     let newest =
-        reads::reservations(conn, &ReservationFilter { concert, ..Default::default() }, Page { after: None, limit });
+        queries::reservations(conn, &ReservationFilter { concert, ..Default::default() }, Page { after: None, limit });
     assert_eq!(newest.unwrap().len(), 50);
     for last in [LINE, LINE / 2] {
         let page: Vec<i64> = (1..=50).map(|number| last - 2 * number).collect();
         for status in [None, Some(ReservationStatus::Confirmed)] {
             let filter = ReservationFilter { concert, status, ..Default::default() };
             let after = Some(ReservationId::new(last));
-            let found = reads::reservations(conn, &filter, Page { after, limit }).unwrap();
+            let found = queries::reservations(conn, &filter, Page { after, limit }).unwrap();
             assert_eq!(found.iter().map(|row| row.reservation_id.get()).collect::<Vec<_>>(), page);
         }
         for status in [None, Some(PaymentStatus::Completed)] {
             let filter = PaymentFilter { concert, status, ..Default::default() };
             let after = Some(PaymentId::new(last));
-            let found = reads::payments(conn, &filter, Page { after, limit }).unwrap();
+            let found = queries::payments(conn, &filter, Page { after, limit }).unwrap();
             assert_eq!(found.iter().map(|row| row.payment_id.get()).collect::<Vec<_>>(), page);
         }
     }
@@ -369,7 +369,7 @@ fn costs_after(day: Day, ended: i64) -> (HashMap<String, i32>, Writer) {
     let open = || {
         let high_water = Arc::new(AtomicI64::new(i64::MIN));
         let busy = Duration::from_secs(1);
-        Writer::open(path.clone(), busy, Clock::manual(START), Rules::default(), 1_000, high_water).unwrap()
+        Writer::open(path.clone(), busy, Clock::manual(START), Policy::default(), 1_000, high_water).unwrap()
     };
     drop(open());
     let first = sale(&path, day, ended);

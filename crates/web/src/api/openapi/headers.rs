@@ -74,13 +74,13 @@ pub(super) fn of(answer: Answering<'_>) -> Value {
         _ => {}
     }
     // Of what changed nothing only the refusals are kept that somebody else's command could turn.
-    let is_kept = |code: &&str| {
+    let is_stored = |code: &&str| {
         ["sale_closed", "seat_held", "seat_sold", "seat_blocked", "seat_in_use", "too_many_seats", "balance_too_large"]
             .contains(code)
     };
     let kept = match answer.status {
         "200" | "201" | "402" => true,
-        "409" => answer.codes.iter().any(is_kept),
+        "409" => answer.codes.iter().any(is_stored),
         _ => false,
     };
     if answer.key == Key::Taken && kept {

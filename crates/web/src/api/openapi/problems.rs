@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use frontrow_domain::{
     id::{DebtId, ReservationId, SeatId},
     money::Money,
-    refusal::{Refusal, Thing},
+    refusal::{EntityKind, Refusal},
     time::Time,
 };
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const MOMENT: Time = Time::from_micros(1_803_898_800_000_000);
 fn refusals() -> Vec<Refusal> {
     let seat_id = SeatId::new(42);
     vec![
-        Refusal::NotFound { what: Thing::Seat },
+        Refusal::NotFound { what: EntityKind::Seat },
         Refusal::BalanceLeft { balance: Money::new(50_000) },
         Refusal::TicketsLeft { reservation_id: ReservationId::new(17) },
         Refusal::DebtLeft { debt_id: DebtId::new(3), amount: Money::new(120_000) },

@@ -50,7 +50,7 @@ impl Source for Counted {
     }
 
     async fn changed_seats(&self, _: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
-        assert_eq!(since, self.now().await?.minus(LATE_MAX), "changes may become visible late");
+        assert_eq!(since, self.now().await?.minus(COMMIT_VISIBILITY_MAX), "changes may become visible late");
         let rows = self.answer(1)?;
         Ok((rows.into_iter().filter(|seat| seat.updated_at >= since).collect(), self.now().await?))
     }
