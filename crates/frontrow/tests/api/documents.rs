@@ -349,7 +349,7 @@ struct Column {
 
 /// The tables of the box office as `PostgreSQL` has them, each with its columns.
 fn tables() -> Vec<(String, Vec<Column>)> {
-    let migration = text("migrations/postgres/0001_box_office.sql");
+    let migration = text("crates/storage/migrations/postgres/0001_box_office.sql");
     let column =
         regex::Regex::new(r#"^    "?([a-z_]+)"?\s+(bigint|integer|smallint|text|uuid|bytea|boolean|jsonb)\b(.*)$"#)
             .unwrap();
