@@ -215,7 +215,7 @@ async fn the_dashboard_and_the_alerts_ask_for_what_instances_tell() {
 
 #[test]
 fn a_query_for_what_is_not_there_is_found() {
-    let scrape = Scrape::of("frontrow_room_tokens{room=\"0\",status=\"active\"} 3\nfrontrow_lays 1\n# EOF");
+    let scrape = Scrape::of("frontrow_room_tokens{room=\"0\",status=\"active\"} 3\nfrontrow_line_rebuilds 1\n# EOF");
     for right in [
         r#"max by (room) (frontrow_room_tokens{status="active", room=~"$room"}) > 0"#,
         r#"sum(up{job="frontrow"}) + rate(frontrow_line_rebuilds[5m] offset 1m)"#,
