@@ -137,7 +137,7 @@ async fn note_failed_sign_ins(office: Arc<BoxOffice>, mut stop: watch::Receiver<
 #[cfg(test)]
 mod tests {
     use super::{
-        testing::{Place, START, ask, open, own_room},
+        testing::{Place, START, ask, open, own_room, policy},
         *,
     };
     use frontrow_clock::Clock;
@@ -149,7 +149,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (here, there) = (Clock::manual(START), Clock::manual(START.plus(Span::from_secs(120))));
-        let store = Arc::new(MemoryStore::new(there, place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(there, policy(), 10));
         let office = open(&place, store, here.clone()).await;
         office.compare_clocks().await;
         let reason = office.check_ready().unwrap_err().to_string();
@@ -164,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let elsewhere = open(&place, Arc::clone(&store) as Arc<dyn Store>, clock.clone()).await;
         let (mut draft, _) = crate::demo::season(START).remove(1);
         draft.opens_at = START.plus(Span::from_secs(3_600));

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::workers::{
         lines::move_line,
-        testing::{Place, START, ask, join, open},
+        testing::{Place, START, ask, join, open, policy},
     };
     use frontrow_clock::Clock;
     use frontrow_domain::{
@@ -83,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 1).unwrap());
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 1).unwrap());
         let office = open(&place, opened(), clock.clone()).await;
         let (buyer, _) = (join(&office, 1).await, join(&office, 2).await);
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
@@ -113,7 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 1).unwrap());
+        let opened = || Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 1).unwrap());
         let office = open(&place, opened(), clock.clone()).await;
         let buyer = join(&office, 1).await;
         let tool = open(&place, opened(), clock.clone()).await;

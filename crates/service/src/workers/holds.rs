@@ -96,7 +96,7 @@ async fn recover_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, START, hold_five, open};
+    use crate::workers::testing::{Place, START, hold_five, open, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{id::ReservationId, reservation::ReservationStatus};
     use frontrow_storage::{Page, ReservationFilter, memory::MemoryStore, sqlite::SqliteStore};
@@ -118,10 +118,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 10).unwrap());
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
         let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
         hold_five(&office).await;
-        clock.advance(place.policy().hold);
+        clock.advance(policy().hold);
 
         store.set_busy_timeout(Duration::from_millis(10)).unwrap();
         let locked = rusqlite::Connection::open(&path).unwrap();
@@ -138,12 +138,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         hold_five(&office).await;
         recover_due(&office, 2, &Trouble::new("cannot look")).await;
         assert_eq!(pending(&office).await.len(), 5, "no hold is over yet");
-        clock.advance(place.policy().hold);
+        clock.advance(policy().hold);
         assert_eq!(office.queue.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
         sweep_due(&office, 2, &Sweeping::default()).await;
         assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");

@@ -248,7 +248,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Comman
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, START, ask, join, join_in, open, own_room};
+    use crate::workers::testing::{Place, START, ask, join, join_in, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{ConcertChange, RoomChange},
@@ -263,14 +263,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 2_000));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 2_000));
         let office = open(&place, store, clock.clone()).await;
         let all = i64::from(2 * TOKENS_PER_ADVANCE_MAX + 10);
         for number in 1..=all {
             join(&office, number.unsigned_abs().into()).await;
         }
         // All but the last ten have been silent for too long.
-        clock.advance(place.policy().dormant_after);
+        clock.advance(policy().dormant_after);
         clock.advance(Span::from_secs(1));
         for position in all - 9..=all {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
@@ -279,7 +279,7 @@ mod tests {
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let view = office.queue.view(RoomId::HOUSE).unwrap();
         assert_eq!((view.offered(), view.total_waiting()), (10, 0));
-        clock.advance(place.policy().dormant_limit);
+        clock.advance(policy().dormant_limit);
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
         assert_eq!(line.others, []);
@@ -290,7 +290,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let change = RoomChange { admit_per_minute: Some(Some(60)), ..RoomChange::default() };
         ask(&office, Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await;
@@ -315,7 +315,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let mut rooms = Vec::new();
         for number in 0..2 * MOVES_AT_ONCE + 10 {
@@ -340,7 +340,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let room = own_room(&office).await;
         let concert_id = ConcertId::new(room.get());
@@ -373,7 +373,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let (held, other) = (own_room(&office).await, own_room(&office).await);
         let mut lines = Lines::new(Arc::clone(&office));

@@ -142,7 +142,7 @@ async fn erase_idle_since(office: &BoxOffice, before: Time, part: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, RETENTION, START, ask, join, open, own_room};
+    use crate::workers::testing::{Place, RETENTION, START, ask, join, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, Proof, Worth},
@@ -160,7 +160,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 1));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 1));
         let office = open(&place, store, clock.clone()).await;
         let buyer = join(&office, 1).await;
         for _ in 0..LIVE_PER_ERASURE_MAX {
@@ -194,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let store = Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 10).unwrap());
+        let store = Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
         let office = open(&place, Arc::clone(&store) as _, clock.clone()).await;
         let round = i64::from(PRUNE_ROUND);
         let other = with_answers(&path, 3 * round);
@@ -224,7 +224,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(SqliteStore::open(&place.database(), clock.clone(), place.policy(), 10).unwrap());
+        let store = Arc::new(SqliteStore::open(&place.database(), clock.clone(), policy(), 10).unwrap());
         let office = open(&place, store, clock.clone()).await;
         let of = |number| UserId(Uuid::from_u128(number));
         for number in 1..=7 {

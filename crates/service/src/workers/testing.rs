@@ -29,7 +29,7 @@ pub(super) const START: Time = Time::from_micros(1_800_000_000_000_000);
 pub(super) const RETENTION: Retention =
     Retention { answers: Span::from_secs(60), tokens: None, reservations: None, idle_accounts: None };
 
-/// A box office in a folder, under rules that let a buyer have ten seats.
+/// A box office in a folder.
 pub(super) struct Place {
     folder: PathBuf,
 }
@@ -39,20 +39,21 @@ impl Place {
         Self { folder: folder.to_owned() }
     }
 
-    pub(super) fn policy(&self) -> Policy {
-        Policy { max_seats_per_user: 10, ..Policy::default() }
-    }
-
     pub(super) fn database(&self) -> PathBuf {
         self.folder.join("frontrow.db")
     }
+}
+
+/// The policy of the tests: a buyer may have ten seats.
+pub(super) fn policy() -> Policy {
+    Policy { max_seats_per_user: 10, ..Policy::default() }
 }
 
 pub(super) async fn open(place: &Place, store: Arc<dyn Store>, clock: Clock) -> Arc<BoxOffice> {
     let ids = Ids::from_seed(1);
     let keyring = Keyring::load_or_create(&place.folder.join("keys.toml"), &ids).unwrap();
     let settings = OfficeSettings {
-        policy: place.policy(),
+        policy: policy(),
         queue_len: 4_096,
         batch_max: 500,
         lanes: 1,

@@ -61,7 +61,7 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
         for _ in 0..LINE_PARTS_MAX {
             match command(office, Command::EndLine { concert_id, limit: part }).await {
                 Some(Outcome::Advanced { after_deadline, .. }) if after_deadline > 0 => {
-                    ended = ended.saturating_add(after_deadline)
+                    ended = ended.saturating_add(after_deadline);
                 }
                 _ => break,
             }
@@ -147,7 +147,7 @@ async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::testing::{Place, START, ask, hold_five, join_in, open, own_room};
+    use crate::workers::testing::{Place, START, ask, hold_five, join_in, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::ConcertChange,
@@ -168,7 +168,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let (path, clock) = (place.database(), Clock::manual(START));
-        let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), place.policy(), 10).unwrap());
+        let reopened = || Arc::new(SqliteStore::open(&path, clock.clone(), policy(), 10).unwrap());
         let office = open(&place, reopened(), clock.clone()).await;
         hold_five(&office).await;
         let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
@@ -214,7 +214,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let policy = Policy { charge_max: Money::MAX, balance_max: Money::MAX, ..place.policy() };
+        let policy = Policy { charge_max: Money::MAX, balance_max: Money::MAX, ..policy() };
         let store = Arc::new(MemoryStore::new(clock.clone(), policy, 10));
         let office = open(&place, store, clock.clone()).await;
         hold_five(&office).await;
@@ -252,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let mut resting = HashMap::new();
         for _ in 0..WIND_UP_CONCERTS_MAX {
@@ -274,7 +274,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let room = own_room(&office).await;
         let concert_id = room.concert().unwrap();
@@ -301,7 +301,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let store = Arc::new(MemoryStore::new(clock.clone(), place.policy(), 10));
+        let store = Arc::new(MemoryStore::new(clock.clone(), policy(), 10));
         let office = open(&place, store, clock.clone()).await;
         let (closed, postponed) = (own_room(&office).await, own_room(&office).await);
         for (number, room, status) in [(1, closed, ConcertStatus::Closed), (2, postponed, ConcertStatus::Postponed)] {

@@ -298,7 +298,7 @@ fn complete_schemas(document: &mut Value) {
 }
 
 /// Bodies that have one of their fields and not two.
-const EITHER_FIELD: &[&str] = &["Wish", "Order"];
+const EITHER_FIELD: &[&str] = &["HoldRequest", "PaymentRequest"];
 
 /// Makes of an object with several fields that may be left out one that has exactly one of them.
 fn either_field(schema: &mut Value) {
@@ -695,12 +695,12 @@ mod tests {
         let schemas = &document["components"]["schemas"];
         let fits = |name: &str, value: &Value| misfit(&schemas[name], value, &document).is_none();
         for good in [json!({ "seat_id": 40 }), json!({ "seat_ids": [40, 8] })] {
-            assert!(fits("Wish", &good), "{good}");
+            assert!(fits("HoldRequest", &good), "{good}");
         }
         for bad in [json!({}), json!({ "seat_id": 40, "seat_ids": [8] }), json!({ "seat_ids": [] })] {
-            assert!(!fits("Wish", &bad), "{bad}");
+            assert!(!fits("HoldRequest", &bad), "{bad}");
         }
-        assert!(!fits("Order", &json!({ "reservation_id": 1, "reservation_ids": [2] })));
+        assert!(!fits("PaymentRequest", &json!({ "reservation_id": 1, "reservation_ids": [2] })));
         assert!(fits("SeatsDraft", &json!({ "seats": [{ "seat_number": 1 }] })));
         for bad in [json!({ "seats": [] }), json!({ "range": { "from": 1, "to": 2 }, "rows": 3 })] {
             assert!(!fits("SeatsDraft", &bad), "{bad}");
@@ -709,9 +709,9 @@ mod tests {
         assert!(!fits("ConcertPatch", &json!({ "status": "over" })), "no operator says that a concert is over");
         assert_eq!(schemas["SeatBlock"]["properties"]["seat_ids"]["uniqueItems"], true);
         let registration = |name: &str| json!({ "name": name, "email": "a@b.example", "password": "0123456789" });
-        assert!(fits("Registration", &registration("Kim Minji")));
+        assert!(fits("RegisterRequest", &registration("Kim Minji")));
         for bad in ["", "  ", "a\u{1}b", "a\u{202e}b"] {
-            assert!(!fits("Registration", &registration(bad)), "{bad:?}");
+            assert!(!fits("RegisterRequest", &registration(bad)), "{bad:?}");
         }
         let concert = schemas["Concert"]["properties"]["start_time"].clone();
         assert_eq!(concert["format"], "time-local");
