@@ -275,9 +275,9 @@ pub enum Command {
     WindUp {
         /// Which concert.
         concert_id: ConcertId,
-        /// Seats that are not paid, at most [`WIND_UP_MAX`](crate::rules::WIND_UP_MAX).
+        /// Seats that are not paid, at most [`WIND_UP_MAX`](crate::policy::WIND_UP_MAX).
         seat_ids: Vec<SeatId>,
-        /// Payments, at most [`WIND_UP_MAX`](crate::rules::WIND_UP_MAX).
+        /// Payments, at most [`WIND_UP_MAX`](crate::policy::WIND_UP_MAX).
         payment_ids: Vec<PaymentId>,
     },
     /// Nothing of a cancelled concert was found that is left to wind up, says the box office.

@@ -54,7 +54,7 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 
     /// Those of the first `limit` waiting tokens that nobody has been heard of since `since`, and others further
     /// back as long as it takes to find `limit` that are awake: the asleep, in order. It looks no further back than one
-    /// advance does: at [`TOKENS_PER_ADVANCE_MAX`](frontrow_domain::rules::TOKENS_PER_ADVANCE_MAX) places.
+    /// advance does: at [`TOKENS_PER_ADVANCE_MAX`](frontrow_domain::policy::TOKENS_PER_ADVANCE_MAX) places.
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position>;
 
     /// Reservations whose hold is over at `now`, each handed to one caller once. At most `limit`.

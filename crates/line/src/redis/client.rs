@@ -187,7 +187,7 @@ impl RedisClient {
         matches!(self.shared.server, Server::Cluster(_))
     }
 
-    /// What commands are sent over: see [`Way`].
+    /// What commands are sent over: see [`RedisHandle`].
     #[must_use]
     pub fn handle(&self) -> RedisHandle {
         RedisHandle(Arc::clone(&self.shared))

@@ -19,7 +19,7 @@ const WIND_UP_TICK: Duration = Duration::from_secs(1);
 const WIND_UP_CONCERTS_MAX: u32 = 100;
 /// How long a concert is left alone of which nothing that is left could be wound up.
 const WIND_UP_REST: Span = Span::from_secs(60);
-/// How many of their seats one command winds up; never more than [`WIND_UP_MAX`](frontrow_domain::rules::WIND_UP_MAX).
+/// How many of their seats one command winds up; never more than [`WIND_UP_MAX`](frontrow_domain::policy::WIND_UP_MAX).
 const WIND_UP_PART: u32 = 100;
 /// How long a line is left alone whose sale is over, but may go on.
 const KEPT_LINE_REST: Span = Span::from_secs(60);

@@ -344,7 +344,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
-/// The query of a call, but for its [idle fields](without_idle_fields). The parameters' type should deny unknown fields, as
+/// The query of a call, but for its idle fields. The parameters' type should deny unknown fields, as
 /// [`QueryFields`](crate::edge::query::QueryFields) does for every call.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryParams<T>(pub T);
