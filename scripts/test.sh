@@ -66,6 +66,11 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 step "pictures in the documentation"
 scripts/check-pictures.sh
 
+# Built once, for the whole workspace: another selection of packages has other features, and would be built anew.
+step "build of the tests"
+cargo nextest run --workspace --locked --no-run
+program=${CARGO_TARGET_DIR:-target}/debug/frontrow
+
 step "examples in the documentation"
 cargo test --workspace --doc --locked
 
@@ -73,7 +78,7 @@ step "deployment files"
 scripts/check-deploy.sh
 
 step "the API: its description, and itself against it"
-scripts/check-api.sh
+scripts/check-api.sh "$program"
 
 step "dependencies: bans, licences, sources"
 cargo deny --locked check bans licenses sources
@@ -101,8 +106,8 @@ if [ -z "$other_postgres" ] && [ "$(uname -sm)" = "Linux x86_64" ] && command -v
 fi
 if [ -n "$other_postgres" ]; then
   "$other_postgres/postgres" --version
-  FRONTROW_TEST_POSTGRES_BIN=$other_postgres cargo nextest run --locked --test conformance --test postgres \
-    -E 'test(postgres) | binary(postgres)'
+  FRONTROW_TEST_POSTGRES_BIN=$other_postgres cargo nextest run --workspace --locked \
+    -E '(binary(conformance) & test(postgres)) | binary(postgres)'
 else
   echo "NOT CHECKED: there is no other PostgreSQL than Debian's."
 fi
