@@ -1,6 +1,6 @@
-//! The way to Redis: commands that answer or fail within a set time, and at once while it is known to be away. One that
-//! answers and takes no writes, because its memory is full, counts as away: what is told over it would be lost, and
-//! whoever only reads would never know.
+//! The client of Redis: commands answer or fail within a set time, and fail at once while Redis is down. A Redis that
+//! answers and takes no writes, because its memory is full, counts as down: events would be lost, and instances that
+//! only read would never know.
 
 use super::{
     super::QueueError,
@@ -25,33 +25,33 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 
-/// How long after a try to reach Redis the next one begins.
+/// Pause between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(250);
-/// How often a write is tried. Views that follow frames are wrongly called fresh for this long at most, and for as
+/// How often a write is probed. Views that follow events are wrongly called fresh for this long at most, and for as
 /// long as the answer takes.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How much longer than its own time-out a blocking read may take.
 const BLOCKING_MORE: Duration = Duration::from_millis(500);
 
-/// Where Redis is, and how long it may take.
+/// The addresses of Redis, and its time-outs.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
     /// One `redis://` or `rediss://`; one `redis+sentinel://host:port,host:port/db?master=name` (`rediss+sentinel` for
     /// TLS to the servers); or the nodes of a cluster, as several of the first kind or one
     /// `redis-cluster://host:port,host:port`.
     pub urls: Vec<String>,
-    /// A file with the certificates, in PEM, of those who sign the servers' certificates; none for the system's.
+    /// A file with the certificate authorities of the servers, in PEM; none for the system's.
     pub ca_file: Option<PathBuf>,
     /// How long making a connection may take.
     pub connect_timeout: Duration,
     /// How long the answer to a command may take.
     pub response_timeout: Duration,
-    /// The key that nothing is written to, to see whether the server takes writes. In a cluster, its node is watched.
+    /// The key that write probes name and never fill. In a cluster, the node of this key is probed.
     pub probe: String,
 }
 
 impl ClientSettings {
-    /// The usual time-outs, and a key that all box offices share.
+    /// The usual time-outs, and a probe key that all installations share.
     #[must_use]
     pub fn new(urls: Vec<String>) -> Self {
         Self {
@@ -105,12 +105,12 @@ struct Live {
     generation: u64,
 }
 
-/// Whether Redis can be reached, and takes writes.
+/// Whether Redis is up and takes writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
-    /// It can, over the connection with this number; each new one has a higher number.
+    /// It is, over the connection with this number; each new one has a higher number.
     Up(u64),
-    /// It cannot, for this reason.
+    /// It is not, for this reason.
     Down(String),
 }
 
@@ -119,13 +119,13 @@ struct Shared {
     settings: ClientSettings,
     live: ArcSwapOption<Live>,
     reach: watch::Sender<Reach>,
-    /// The connection was lost, or is to be tried.
+    /// The connection was lost, or is to be probed.
     probe_requested: Notify,
     generations: AtomicU64,
 }
 
-/// The connections of an instance to Redis. A call fails within the response time-out, and at once while Redis is
-/// away; one task tries to reach it again.
+/// The connections of an instance to Redis. A call fails within the response time-out, and at once while Redis is down;
+/// one task reconnects.
 pub struct RedisClient {
     shared: Arc<Shared>,
     keeper: tokio::task::AbortHandle,
@@ -144,7 +144,7 @@ impl Drop for RedisClient {
 }
 
 impl RedisClient {
-    /// Connects. A server that cannot be reached now is tried again later.
+    /// Connects. A server that is down now is tried again later.
     ///
     /// # Errors
     /// The settings are wrong, or the server refuses what they say: a password, a database number.
@@ -169,25 +169,25 @@ impl RedisClient {
         Ok(Self { shared, keeper })
     }
 
-    /// Whether Redis can be reached, and news of that.
+    /// Whether Redis is up, with news of each change.
     #[must_use]
     pub fn reach(&self) -> watch::Receiver<Reach> {
         self.shared.reach.subscribe()
     }
 
-    /// Whether Redis could be reached the last time.
+    /// Whether Redis was up at the last call or probe.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.shared.live.load().is_some()
     }
 
-    /// Whether it is a cluster: then all keys of a pipeline must have one tag.
+    /// Whether Redis is a cluster: then all keys of a pipeline must have one tag.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
         matches!(self.shared.server, Server::Cluster(_))
     }
 
-    /// What commands are sent over: see [`RedisHandle`].
+    /// The handle that commands are sent over.
     #[must_use]
     pub fn handle(&self) -> RedisHandle {
         RedisHandle(Arc::clone(&self.shared))
@@ -196,7 +196,7 @@ impl RedisClient {
     /// One command.
     ///
     /// # Errors
-    /// Redis is away, or refused the command.
+    /// Redis is down, or refused the command.
     pub async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, QueueError> {
         cmd.query_async(&mut self.handle()).await.map_err(|error| error_of(&error))
     }
@@ -204,15 +204,15 @@ impl RedisClient {
     /// Several commands in one round trip. In a cluster, all their keys have one tag.
     ///
     /// # Errors
-    /// Redis is away, or refused a command; others of them may have been done.
+    /// Redis is down, or refused a command; others of them may have been done.
     pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
         pipeline.query_async(&mut self.handle()).await.map_err(|error| error_of(&error))
     }
 
-    /// A script by its hash; loaded again where the server has lost it. Made by `script.key(..).arg(..)`.
+    /// A script by its hash; loaded again if the server has lost it. Made by `script.key(..).arg(..)`.
     ///
     /// # Errors
-    /// Redis is away, or the script failed.
+    /// Redis is down, or the script failed.
     pub async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, QueueError> {
         call.invoke_async(&mut self.handle()).await.map_err(|error| error_of(&error))
     }
@@ -220,7 +220,7 @@ impl RedisClient {
     /// A connection of its own for commands that wait in the server, at most `longest`.
     ///
     /// # Errors
-    /// Redis is away.
+    /// Redis is down.
     pub async fn blocking(&self, longest: Duration) -> Result<Blocking, QueueError> {
         let generation = self.shared.live().map_err(|error| error_of(&error))?.generation;
         let within = longest + BLOCKING_MORE;
@@ -233,12 +233,12 @@ impl RedisClient {
         }
     }
 
-    /// Calls for a write to be tried now: one was refused.
+    /// Requests a write probe now: a write was refused.
     pub fn probe_now(&self) {
         self.shared.probe_requested.notify_one();
     }
 
-    /// Takes the server for lost, because it is not the one that it should be.
+    /// Gives the server up as lost, because it is not the one that it should be.
     pub fn disconnect(&self, why: &str) {
         if let Some(live) = self.shared.live.load_full() {
             self.shared.mark_lost(live.generation, &RedisError::from((ErrorKind::Io, "distrusted", why.to_owned())));
@@ -246,8 +246,8 @@ impl RedisClient {
     }
 }
 
-/// The connection that is in use at the moment of a call, with the time-out; fails at once while Redis is away.
-/// Copies share it.
+/// Sends each command over the connection that is in use, within the time-out; fails at once while Redis is down.
+/// Clones share it.
 #[derive(Clone)]
 pub struct RedisHandle(Arc<Shared>);
 
@@ -297,7 +297,7 @@ impl ConnectionLike for RedisHandle {
     }
 }
 
-/// A connection that one reader waits on.
+/// A connection for the blocking reads of one task.
 pub struct Blocking {
     connection: Connection,
     shared: Arc<Shared>,
@@ -309,7 +309,7 @@ impl Blocking {
     /// One command.
     ///
     /// # Errors
-    /// Redis is away or refused the command. The connection is of no use any more.
+    /// Redis is down or refused the command. The connection is of no use any more.
     pub async fn run<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, QueueError> {
         match limited(self.within, cmd.query_async(&mut self.connection)).await {
             Ok(value) => Ok(value),
@@ -322,18 +322,18 @@ impl Blocking {
 }
 
 impl Blocking {
-    /// Whether commands still go to the server that this connection was made to.
+    /// Whether the client still uses the server that this connection was made to.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.shared.live.load().as_ref().is_some_and(|live| live.generation == self.generation)
     }
 }
 
-/// Makes the connection again whenever it is lost, and gives it up where it takes no writes.
+/// Reconnects whenever the connection is lost, and gives up a connection that takes no writes.
 async fn reconnect_loop(shared: Arc<Shared>) {
     loop {
         if shared.live.load().is_some() {
-            // Without news it is time for the next probe.
+            // Without a request it is time for the next probe.
             let _ = tokio::time::timeout(PROBE_EVERY, shared.probe_requested.notified()).await;
             if let Some(live) = shared.live.load_full()
                 && let Err(error) = shared.probe(&mut live.connection.clone()).await
@@ -375,7 +375,7 @@ impl Shared {
         }
     }
 
-    /// Notes that a connection is of no use, unless a newer one took its place.
+    /// Marks the connection as lost, unless a newer one took its place.
     fn mark_lost(&self, generation: u64, error: &RedisError) {
         let lost = self.live.rcu(|live| match live {
             Some(live) if live.generation == generation => None,
@@ -383,7 +383,7 @@ impl Shared {
         });
         if lost.is_some_and(|live| live.generation == generation) {
             tracing::warn!(%error, "lost Redis");
-            // Whoever has made a connection meanwhile has said so, or is about to.
+            // A task that has reconnected meanwhile has said so, or is about to.
             self.reach.send_if_modified(|reach| {
                 let is_lost = self.live.load().is_none();
                 if is_lost {
@@ -404,9 +404,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether the server takes writes. The error says why it does not.
+    /// Probes whether the server takes writes. The error says why it does not.
     async fn probe(&self, connection: &mut Connection) -> Result<(), RedisError> {
-        // Refused as any write that may need memory, and leaves nothing behind.
+        // Refused like any write that may need memory, and leaves nothing behind.
         let mut write = redis::cmd("SETRANGE");
         write.arg(&self.settings.probe).arg(0).arg("");
         limited(self.settings.response_timeout, write.query_async(connection)).await
@@ -416,7 +416,7 @@ impl Shared {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.settings.connect_timeout))
             .set_response_timeout(Some(response_timeout));
-        // The time for a handshake that never ends: the driver's own limit is on parts of it.
+        // A limit for a handshake that never ends: the driver's own limit is on parts of it.
         let longest = self.settings.connect_timeout + self.settings.response_timeout;
         match &self.server {
             Server::One(client) => {
@@ -444,7 +444,7 @@ impl Shared {
     }
 }
 
-/// What comes of a call, or an error when it takes too long.
+/// The result of a call, or an error when it takes too long.
 pub(super) async fn limited<T>(
     longest: Duration,
     call: impl Future<Output = Result<T, RedisError>>,
@@ -484,7 +484,7 @@ fn is_for_ever(error: &RedisError) -> bool {
     )
 }
 
-/// The error as the port tells it. A password is in none of them.
+/// The error as the port reports it. No such text has a password.
 pub(super) fn error_of(error: &RedisError) -> QueueError {
     QueueError(error.to_string())
 }

@@ -1,8 +1,9 @@
-//! Who was heard of anywhere. A client asks a different instance each time, so what one instance heard says little about
-//! who is silent. Near the head of each line, where that decides, every instance tells the others which places it heard
-//! of and hears which ones they did: a bit a place, in chunks, a key for each chunk and each few seconds.
+//! Exchanges heartbeats. A client polls a different instance each time, so the heartbeats at one instance say little
+//! about which tokens are unresponsive. Near the head of each line, where that decides, every instance publishes the
+//! positions that it saw and reads those that the others saw: a bit for each position, in chunks, a key for each chunk
+//! and window of time.
 //!
-//! Every instance reads, not just the one that leads, so that one that takes over knows who is there.
+//! Every instance reads, not just the leader, so that one that takes over knows which tokens are responsive.
 
 mod beats;
 
@@ -21,48 +22,48 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many places beyond the cursor are told of.
+/// How many positions beyond the cursor are exchanged.
 pub const NEAR_HEAD: i64 = 131_072;
-/// How many places share a key: 2 KiB.
+/// Positions that share a key: 2 KiB.
 const CHUNK: i64 = 16_384;
-/// The stretch of time that shares a key. What was heard in it counts as heard at its end.
+/// The window of time that shares a key. A heartbeat in it counts as of its end.
 const WINDOW: Span = Span::from_secs(5);
-/// Windows are kept this much longer than anybody may be silent.
+/// Windows are kept this much longer than it takes to call a token unresponsive.
 const KEPT_LONGER: Span = Span::from_secs(30);
-/// The clock of whoever tells may be this much behind this instance's.
+/// The clock of another instance may be this much behind this one's.
 const BEHIND_MAX: Span = Span::from_micros(2 * SKEW_MAX.micros());
-/// A window that has passed is read again once in so many exchanges, in case that somebody is behind: about two windows
-/// more in each, where three or four are read anyway.
+/// A past window is read again once in so many exchanges, because an instance's clock may be behind: about two windows
+/// more in each, beside the three or four that are read anyway.
 const REREAD_EVERY: i64 = 9;
-/// How many windows are read again: those that somebody behind may write to, and more for as long as it takes until
+/// How many windows are read again: those that an instance behind may write to, and more for as long as it takes until
 /// each one has had its turn.
 const REREAD_WINDOWS: i64 = BEHIND_MAX.micros() / WINDOW.micros() + 6;
-/// How many chunks behind the cursor are told of: those of tokens that wait though it has passed them.
+/// How many chunks behind the cursor are exchanged: those of tokens that wait though it has passed them.
 const PASSED_MAX: usize = 64;
-/// What was exchanged this long ago says nothing about who is silent now.
+/// An exchange this long ago does not tell which tokens are unresponsive now.
 const EXCHANGE_TTL: Duration = Duration::from_secs(8);
 
 static TELL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("heartbeats_publish.lua")));
 
-/// What this instance heard and has not told, and what it has been told.
+/// The unpublished heartbeats of this instance, and how far those of others were read.
 #[derive(Debug)]
 pub struct Heartbeats {
     keys: RedisKeys,
     silence: Span,
     warm_up: Duration,
     beats: Beats,
-    /// For each room when the exchange began to work without a break, and when it last did.
+    /// For each room, since when the exchange has worked without a break, and when it last did.
     exchanged: Mutex<HashMap<RoomId, Exchanged>>,
     windows: Mutex<HashMap<RoomId, ReadWindows>>,
 }
 
-/// What was read of a room, so that it shows what somebody adds to windows that have passed.
+/// The past windows of a room as last read, to see what an instance behind adds to them.
 #[derive(Debug, Default)]
 struct ReadWindows {
-    /// How many times.
+    /// How many reads there were.
     count: i64,
-    /// The bits by window and chunk, of those windows that are read again: 40 KiB for a chunk in which somebody is all
-    /// the time.
+    /// The bits by window and chunk, of those windows that are read again: 40 KiB for a chunk with heartbeats all the
+    /// time.
     bits: HashMap<(i64, i64), Vec<u8>>,
 }
 
@@ -77,11 +78,11 @@ struct Exchanged {
 /// The line to exchange heartbeats of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Near<'a> {
-    /// Which room.
+    /// The line's room.
     pub room: RoomId,
-    /// The highest number that was offered a turn: who comes after it is told of.
+    /// The highest position that was offered a turn: positions beyond it are exchanged.
     pub cursor: Position,
-    /// The highest number given: nobody comes after it.
+    /// The highest position given.
     pub tail: Position,
     /// The tokens that wait though the cursor has passed them, ascending.
     pub returned: &'a [Position],
@@ -94,7 +95,7 @@ impl<'a> Near<'a> {
         Self { room, cursor: view.cursor(), tail: view.tail(), returned: view.returned() }
     }
 
-    /// The chunks that those who may be offered a turn soon are in.
+    /// The chunks of tokens that may be offered a turn soon.
     fn chunks(&self) -> BTreeSet<i64> {
         let (first, last) = (self.cursor.0 + 1, self.tail.0.min(self.cursor.0 + NEAR_HEAD));
         let beyond = chunk_of(Position(first))..=chunk_of(Position(last.max(first)));
@@ -108,8 +109,8 @@ fn chunk_of(position: Position) -> i64 {
 }
 
 impl Heartbeats {
-    /// For an instance that has heard nobody. Whoever is silent for `silence` may be passed over; nobody is called
-    /// silent before the others had `warm_up` to tell whom they heard of.
+    /// For an instance without heartbeats. A token not seen for `silence` may be passed over, but none is called
+    /// unresponsive before the other instances had `warm_up` to publish their heartbeats.
     #[must_use]
     pub fn new(keys: RedisKeys, silence: Span, warm_up: Duration) -> Self {
         Self { keys, silence, warm_up, beats: Beats::default(), exchanged: Mutex::default(), windows: Mutex::default() }
@@ -119,17 +120,17 @@ impl Heartbeats {
         lock(&self.exchanged)
     }
 
-    /// Notes that this instance heard of a token's user, to be told later. No lock, and no matter how often.
+    /// Notes a heartbeat at this instance, to be published later. No lock, and no matter how often.
     pub fn note(&self, token: TokenId) {
         self.beats.note(token.room_id, token.position);
     }
 
-    /// Tells whom this instance heard of, and hears whom the others did: `heartbeats` is called for each place and the moment
-    /// that it counts as heard of. `now` is this instance's clock. Those of the others may be behind as much as two
-    /// instances that sell may differ: what they tell is heard within twenty seconds, and counts as heard of then.
+    /// Publishes this instance's heartbeats and reads those of the others: `record` is called for each position with
+    /// the moment that it counts as seen. `now` is this instance's clock. Those of the others may be behind as much as
+    /// two instances that sell may differ: such heartbeats are read within twenty seconds, and count as of then.
     ///
     /// # Errors
-    /// Redis could not be reached or refused. What was not told is told the next time.
+    /// Redis could not be reached or refused. Unpublished heartbeats are published the next time.
     pub async fn exchange(
         &self,
         connection: &impl Shared,
@@ -158,17 +159,16 @@ impl Heartbeats {
         }
     }
 
-    /// Makes room for what this instance hears of a line, whose heartbeats are not exchanged for now: what it hears there
-    /// can be told.
+    /// Collects the heartbeats of a line that are not exchanged for now, so that they can be published.
     pub fn listen(&self, near: Near<'_>) {
         self.beats.cover(near.room, &near.chunks());
     }
 
-    /// Tells of which tokens this instance heard since it told the last time, and asks for nothing. If it heard of none,
-    /// Redis is not called.
+    /// Publishes this instance's heartbeats since the last time, and reads none. If there are none, Redis is not
+    /// called.
     ///
     /// # Errors
-    /// Redis could not be reached or refused. What was not told is told the next time.
+    /// Redis could not be reached or refused. Unpublished heartbeats are published the next time.
     pub async fn publish(&self, connection: &impl Shared, room: RoomId, now: Time) -> RedisResult<()> {
         let told = self.beats.take(room);
         if told.is_empty() {
@@ -187,7 +187,7 @@ impl Heartbeats {
         result
     }
 
-    /// Reads the windows that may have changed since the last time: up to which one.
+    /// Reads the windows that may have changed since the last time. Returns the first that was not over.
     async fn read(
         &self,
         connection: &impl Shared,
@@ -202,7 +202,7 @@ impl Heartbeats {
         let from = self.exchanged().get(&room).map_or(oldest, |known| known.read_to.max(oldest)) - 1;
         let turn = lock(&self.windows).get(&room).map_or(0, |read| read.count);
         let is_due = |window: &i64| *window >= from || (*window + turn).rem_euclid(REREAD_EVERY) == 0;
-        // The newest comes first: it is what counts.
+        // The newest comes first: a position counts as seen in the last of its windows.
         let windows: Vec<i64> = (from.min(newest - REREAD_WINDOWS)..=newest + 1).rev().filter(is_due).collect();
         let mut get = redis::cmd("MGET");
         for window in &windows {
@@ -224,7 +224,7 @@ impl Heartbeats {
                 let before =
                     (window >= newest - REREAD_WINDOWS).then(|| read.bits.insert((window, *chunk), bits.clone()));
                 let (bits, at) = match before.flatten() {
-                    // Whoever added to a window that has passed is behind, and did so since it was read before.
+                    // Bits added to a past window since the last read are from an instance behind.
                     Some(mut before) if window < from => (without(bits, &mut before), now),
                     _ => (without(bits, seen), end),
                 };
@@ -240,9 +240,9 @@ impl Heartbeats {
         self.keys.room(room, format_args!("heard:{window}:{chunk}"))
     }
 
-    /// Forgets all rooms but these, both lists ascending: what was heard of others is of no use any more. Of the rooms that
-    /// rest only what this instance hears is kept. If the sale of one goes on, its heartbeats are exchanged as if for the
-    /// first time, so that [`Self::can_judge`] says no until the others have told what they heard meanwhile.
+    /// Forgets all rooms but these, both lists ascending. Of resting rooms only this instance's heartbeats are kept: if
+    /// the sale of one goes on, its exchange begins anew, so that [`Self::can_judge`] says no until the others have
+    /// published what they saw meanwhile.
     pub fn keep_only(&self, moving: &[RoomId], resting: &[RoomId]) {
         let moves = |room: &RoomId| moving.binary_search(room).is_ok();
         self.exchanged().retain(|room, _| moves(room));
@@ -250,8 +250,8 @@ impl Heartbeats {
         self.beats.keep_only(|room| moves(room) || resting.binary_search(room).is_ok());
     }
 
-    /// Whether what is known of `room` suffices to call anybody silent: the exchange has worked for a while, so that
-    /// the others had time to tell whom they heard of.
+    /// Whether enough is known of `room` to call a token unresponsive: the exchange has worked for a while, so that the
+    /// others had time to publish.
     #[must_use]
     pub fn can_judge(&self, room: RoomId) -> bool {
         let known = self.exchanged().get(&room).copied();
@@ -260,8 +260,8 @@ impl Heartbeats {
         })
     }
 
-    /// Forgets what it was told: Redis is another one now, or has lost what it knew. What was told of lines at rest is lost
-    /// with it, so every line must be read again: each token in it counts as just heard of then.
+    /// Forgets what was read: Redis is another one now, or has lost its data. Heartbeats of resting lines are lost with
+    /// it, so every line must be rebuilt: each token in it counts as just seen then.
     pub fn forget(&self) {
         self.exchanged().clear();
         lock(&self.windows).clear();
@@ -272,7 +272,7 @@ fn window_of(at: Time) -> i64 {
     at.micros().div_euclid(WINDOW.micros())
 }
 
-/// The bits that are new, which are then among those seen.
+/// The bits that are not in `seen` yet, which are then added to it.
 fn without(mut bits: Vec<u8>, seen: &mut Vec<u8>) -> Vec<u8> {
     seen.resize(seen.len().max(bits.len()), 0);
     for (bits, seen) in bits.iter_mut().zip(seen) {
@@ -282,7 +282,7 @@ fn without(mut bits: Vec<u8>, seen: &mut Vec<u8>) -> Vec<u8> {
     bits
 }
 
-/// The places whose bits are set, in Redis's order of bits: the highest bit of a byte comes first.
+/// The positions whose bits are set, in Redis's order of bits: the highest bit of a byte comes first.
 fn positions(chunk: i64, bits: &[u8]) -> impl Iterator<Item = Position> {
     (0_i64..).zip(bits).filter(|(_, byte)| **byte != 0).flat_map(move |(at, byte)| {
         (0_i64..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| Position(chunk * CHUNK + at * 8 + bit))

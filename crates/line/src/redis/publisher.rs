@@ -1,8 +1,8 @@
-//! Tells the others what this instance committed, from a task of its own: whoever publishes never waits. What could
-//! not be told is remembered as a gap and announced when Redis is back, so that the others look at the rows.
+//! Publishes this instance's commits from its own task; publishing never blocks. Commits that could not be sent become
+//! a gap, announced once Redis is back, so that other instances read the rows.
 //!
-//! Frames are told in the order of their numbers, and a gap takes the place of those that are not. So whoever misses a
-//! number knows that something was lost on its way.
+//! Events are sent in the order of their numbers, and a gap stands for those that are not. An instance that misses a
+//! number knows that events were lost on their way.
 
 use super::{
     client::RedisClient,
@@ -30,24 +30,24 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
-/// How many batches may wait to be told.
+/// Batches that may wait to be published.
 const WAITING_MAX: usize = 4_096;
-/// How many batches are told in one round trip, and how many bytes of them.
+/// Batches published in one round trip, and bytes of their events.
 const BATCH_MAX: usize = 256;
 const BYTES_AT_ONCE: usize = 1 << 20;
-/// About how many frames the stream keeps for readers that are behind.
+/// About how many events the stream keeps for readers that are behind.
 const STREAM_LEN: usize = 16_384;
-/// How many tokens, and how many deadlines, wait until Redis takes them. Of more, what Redis has is laid anew when it is
-/// back; where it is there and refuses them, as a full node of a cluster does, they are let go.
+/// How many tokens, and how many deadlines, may be pending. Beyond, they are dropped: a Redis that is down is seeded
+/// again when it is back; one that is up and refuses them, as a full node of a cluster does, does without.
 const PENDING_MAX: usize = 100_000;
-/// How long a room whose tokens were refused is left alone. They are copies: nobody waits for them.
+/// How long a room whose tokens were refused is left alone. They are copies: no request waits for them.
 const REFUSED_REST: Duration = Duration::from_secs(1);
-/// How long after a failure of a server that answers the next try begins.
+/// Pause after a failure of a server that is up.
 const RETRY: Duration = Duration::from_millis(250);
-/// How long a caller waits until what it published before has been told.
+/// How long a caller waits for its earlier changes to be published.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The key of the stream of frames.
+/// The key of the event stream.
 pub(super) fn stream(keys: &RedisKeys) -> String {
     keys.installation_part("frames")
 }
@@ -57,12 +57,12 @@ enum QueueItem {
     Flush(oneshot::Sender<()>),
 }
 
-/// A frame with its number.
+/// An event with its number.
 #[derive(Clone)]
 struct Numbered {
     number: u64,
     bytes: Arc<[u8]>,
-    /// What caches know of what it tells, for whoever does not hear it.
+    /// The validity of caches at an instance that misses the event.
     caches: CacheValidity,
 }
 
@@ -75,19 +75,19 @@ struct Batch {
     holds: HoldChanges,
 }
 
-/// What was changed, not told, and not announced as a gap yet: the numbers of the frames, which begin at 1.
+/// Changes neither published nor announced as a gap yet: the numbers of their events, which begin at 1.
 #[derive(Debug, Default)]
 struct Unpublished {
-    /// The last of all.
+    /// The highest number of all.
     last: u64,
-    /// The last that concerns caches.
+    /// The highest that concerns caches.
     caches: u64,
-    /// The last of each room.
+    /// The highest of each room.
     rooms: BTreeMap<RoomId, u64>,
 }
 
 impl Unpublished {
-    /// Takes in a frame that was not told.
+    /// Adds an event that was not published.
     fn note(&mut self, number: u64, caches: CacheValidity, rooms: impl IntoIterator<Item = RoomId>) {
         self.last = self.last.max(number);
         if caches == CacheValidity::Stale {
@@ -99,7 +99,7 @@ impl Unpublished {
         }
     }
 
-    /// What was not told in the frames from `first` on.
+    /// The gap of unpublished events from `first` on.
     fn gap(&self, first: u64) -> Gap {
         let rooms = self.rooms.iter().filter(|(_, last)| **last >= first).map(|(room, _)| *room).collect();
         Gap { rooms, caches: if self.caches >= first { CacheValidity::Stale } else { CacheValidity::Consistent } }
@@ -109,13 +109,13 @@ impl Unpublished {
 /// The publishing side of an instance.
 pub(super) struct Publisher {
     instance: Uuid,
-    /// Held while a frame gets its number and its place in line.
+    /// Held while an event gets its number and its place in the channel.
     number: Mutex<u64>,
     items: mpsc::Sender<QueueItem>,
     unpublished: Mutex<Unpublished>,
     unpublished_news: Notify,
     recent: Arc<Recent>,
-    /// How many batches were not told because too many waited or Redis was away.
+    /// How many batches were not published because too many waited or Redis was down.
     pub(super) dropped: AtomicU64,
 }
 
@@ -125,7 +125,7 @@ impl std::fmt::Debug for Publisher {
     }
 }
 
-/// The task's side.
+/// The task's end of the channel.
 pub(super) struct QueueItems(mpsc::Receiver<QueueItem>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -147,7 +147,7 @@ impl Publisher {
         (publisher, QueueItems(inbox))
     }
 
-    /// Takes in what a batch changed. Never waits: what finds no room is a gap.
+    /// Queues the changes of a batch. Never waits: an event that does not fit becomes a gap.
     pub(super) fn publish(&self, changes: &Changes) {
         let mut holds = HoldChanges::default();
         for row in changes.reservations.iter() {
@@ -176,20 +176,20 @@ impl Publisher {
         if let Err(full) = self.items.try_send(QueueItem::Batch(batch))
             && let QueueItem::Batch(batch) = full.into_inner()
         {
-            // Before the next number is given: whoever gets that one must find this one here.
+            // Before the next number is given: its event must find this one here.
             self.note_unpublished(&batch);
             self.unpublished_news.notify_one();
         }
     }
 
-    /// Puts hold deadlines where they will be told.
+    /// Queues hold deadlines.
     pub(super) fn add_holds(&self, due: &[(Time, ReservationId)]) {
         let holds = HoldChanges { due: due.to_vec(), over: Vec::new() };
-        // One that finds no room is found in the store.
+        // A deadline that does not fit is found in the store.
         let _ = self.items.try_send(QueueItem::Batch(Batch { holds, ..Batch::default() }));
     }
 
-    /// Waits until what was published before has been told, or a moment.
+    /// Waits until earlier changes are published, or a moment.
     pub(super) async fn flush(&self) {
         let (done, wait) = oneshot::channel();
         if self.items.try_send(QueueItem::Flush(done)).is_ok() {
@@ -197,7 +197,7 @@ impl Publisher {
         }
     }
 
-    /// Has it told that something was changed in these rooms, and maybe in what caches know, that no frame tells of.
+    /// Has a gap announced: rows of these rooms, and maybe cached ones, changed without an event.
     pub(super) fn announce_gap(&self, rooms: impl IntoIterator<Item = RoomId>) {
         {
             let mut number = lock(&self.number);
@@ -214,8 +214,8 @@ impl Publisher {
         }
     }
 
-    /// What is to be told after the frame with the number `published_up_to`: these frames, with gaps for those that are missing
-    /// between them; after them too, where `rest` says that no more frames wait.
+    /// The events to send after the number `published_up_to`, with gaps for the numbers missing between them; after
+    /// them too, if `rest` says that no more events wait.
     fn pieces(
         &self,
         published_up_to: u64,
@@ -240,41 +240,40 @@ impl Publisher {
             next = next.max(event.number + 1);
             pieces.push(event);
         }
-        // Asked for now: what had found no room by now has only frames before it that are in line by now.
+        // Asked for now: all events before one that did not fit by now are in the channel by now.
         if unpublished.last >= next && rest() == Rest::None {
             pieces.push(gap(next, unpublished.last));
         }
         pieces
     }
 
-    /// Forgets what was not told up to `published_up_to`: it was announced.
+    /// Forgets the unpublished changes up to `published_up_to`: they were announced.
     fn announced(&self, published_up_to: u64) {
         lock(&self.unpublished).rooms.retain(|_, last| *last > published_up_to);
     }
 
-    /// Whether something after `published_up_to` was neither told nor announced.
+    /// Whether a change after `published_up_to` is neither published nor announced.
     fn is_behind(&self, published_up_to: u64) -> bool {
         lock(&self.unpublished).last > published_up_to
     }
 }
 
-/// Whether more frames wait to be told.
+/// Whether more events wait to be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
     None,
     Some,
 }
 
-/// What the publishing task needs.
 pub(super) struct PublishTask {
     pub(super) publisher: Arc<Publisher>,
     pub(super) client: Arc<RedisClient>,
     pub(super) keys: RedisKeys,
-    /// Called where what Redis has of tokens and deadlines is wrong beyond repair and must be laid anew.
+    /// Notified if the tokens and deadlines in Redis are wrong beyond repair: it must be seeded again.
     pub(super) invalidated: Arc<Notify>,
 }
 
-/// Tokens and deadlines that Redis has not got yet.
+/// Tokens and deadlines that are still to be sent to Redis.
 #[derive(Default)]
 struct Pending {
     tokens: TokenChanges,
@@ -306,8 +305,8 @@ impl Pending {
         self.holds.due.len() + self.holds.over.len() > PENDING_MAX
     }
 
-    /// Lets go what a Redis that is there does not take. The row decides, not the copy of a token; a deadline that
-    /// nobody was told of is found in the store.
+    /// Drops what a Redis that is up refuses. The row decides, not the copy of a token; an unpublished deadline is
+    /// found in the store.
     fn let_go(&mut self) {
         if self.has_many_tokens() {
             tracing::warn!(rooms = self.refused.len(), "token copies are dropped: Redis refuses them");
@@ -321,12 +320,12 @@ impl Pending {
 }
 
 impl PublishTask {
-    /// Tells until the publisher is gone.
+    /// Publishes until the publisher is dropped.
     pub(super) async fn run(self, QueueItems(mut inbox): QueueItems) {
         let mut reach = self.client.reach();
         let mut pending = Pending::default();
         let mut items = Vec::new();
-        // All frames up to this number were told or announced as a gap.
+        // All events up to this number were published or announced as a gap.
         let mut published_up_to = 0;
         loop {
             let is_behind = !pending.is_empty() || self.publisher.is_behind(published_up_to);
@@ -358,14 +357,14 @@ impl PublishTask {
                 self.invalidated.notify_one();
             }
             for done in flushes {
-                // Whoever has stopped waiting needs no answer.
+                // A caller that has stopped waiting needs no answer.
                 let _ = done.send(());
             }
         }
     }
 
-    /// Tells the frames, and announces those that were not told. The number up to which this is done, which is `published_up_to`
-    /// or more.
+    /// Sends the events, and announces those that were not sent. Returns the number up to which this is done, which is
+    /// `published_up_to` or more.
     async fn publish_events(&self, mut published_up_to: u64, batches: &[Batch], rest: impl FnOnce() -> Rest) -> u64 {
         let events = batches.iter().filter_map(|batch| batch.event.clone());
         let mut is_published = self.client.is_up();
@@ -412,7 +411,7 @@ impl PublishTask {
         })
     }
 
-    /// Brings Redis's tokens and deadlines up to date. What fails is tried again: telling it twice does no harm.
+    /// Sends the pending deadlines and tokens. Failures stay pending: sending twice does no harm.
     async fn flush_pending(&self, pending: &mut Pending) {
         let handle = self.client.handle();
         if !pending.holds.is_empty() {
@@ -451,13 +450,13 @@ mod tests {
         publisher.publish(&Changes { now: START, closed_sessions: vec![[3; 32]], ..Changes::default() });
     }
 
-    /// How the task takes what is in line, at most `limit` batches.
+    /// Takes the events of at most `limit` items from the channel, as the task does.
     fn taken(QueueItems(inbox): &mut QueueItems, limit: usize) -> Vec<Numbered> {
         let items = std::iter::from_fn(|| inbox.try_recv().ok()).take(limit);
         items.filter_map(|item| if let QueueItem::Batch(batch) = item { batch.event } else { None }).collect()
     }
 
-    /// The first and last numbers of each piece, and of a gap its rooms and what becomes of caches.
+    /// The first and last numbers of each piece, and of a gap its rooms and the validity of caches.
     type Piece = (u64, u64, Option<(Vec<i64>, CacheValidity)>);
 
     fn pieces(publisher: &Publisher, published_up_to: u64, events: Vec<Numbered>, rest: Rest) -> Vec<Piece> {
@@ -517,7 +516,7 @@ mod tests {
         let due = vec![(START, ReservationId::new(1))];
         let holds = HoldChanges { due, over: Vec::new() };
         pending.apply(vec![Batch { tokens: (1..=most).map(token).collect(), holds, ..Batch::default() }]);
-        // Once more: a token is owed once.
+        // Once more: a token is pending once.
         pending.apply(vec![Batch { tokens: (1..=most).map(token).collect(), ..Batch::default() }]);
         pending.let_go();
         assert_eq!((pending.tokens.len(), pending.holds.due.len()), (PENDING_MAX, 1));

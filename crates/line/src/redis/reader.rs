@@ -1,5 +1,5 @@
-//! Hears what the others tell: a blocking read of the stream of frames over a connection of its own. Whatever shows
-//! that something was missed makes the lines be laid anew.
+//! Reads the events of other instances: a blocking read of the stream over a connection of its own. If events were
+//! missed, the lines are rebuilt.
 
 use super::{
     Lines, Notice,
@@ -21,17 +21,17 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-/// How long a read waits for a frame. Each answer confirms the views, so it is well below what makes them stale.
+/// How long a read waits for an event. Each answer confirms the views, so it is well below what makes them stale.
 const BLOCK_MS: u64 = 200;
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS);
-/// How many frames a read brings at most.
+/// Events in one read at most.
 const READ_MAX: usize = 256;
-/// Where another version's frames cannot be read, the rows are read this often instead.
+/// How often all lines are rebuilt while another version publishes events that this one cannot read.
 const UNREAD_EVERY: Duration = Duration::from_secs(5);
-/// How long after a failure the next try begins.
+/// Pause after a failure.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// A wish that the reader go on from the stream's end as it is now; answered when it does.
+/// A request that the reader skip to the present end of the stream; answered when it has.
 pub(super) type FromEnd = oneshot::Sender<()>;
 
 /// The reading side of an instance.
@@ -41,20 +41,19 @@ pub(super) struct Reader {
     /// The last entry that was read; none before the stream's end was asked for.
     pub(super) last: Option<String>,
     pub(super) numbers: HashMap<Uuid, u64>,
-    /// There were frames that could not be read since the lines were laid for that reason.
+    /// Events could not be read since the last rebuild for that reason.
     pub(super) has_unread: bool,
     pub(super) rebuilt_for_unread: Option<Instant>,
 }
 
 impl Reader {
-    /// Goes to the stream's end, before any line is laid.
+    /// Skips to the stream's end, before any line is loaded.
     pub(super) async fn begin(&mut self) -> Result<(), QueueError> {
         let mut connection = self.client.blocking(BLOCK).await?;
         let key = stream(&self.lines.keys);
         self.skip_to_end(&mut connection, &key).await
     }
 
-    /// Reads for ever.
     pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<FromEnd>) {
         let mut reach = self.client.reach();
         loop {
@@ -88,7 +87,7 @@ impl Reader {
         while connection.is_current() {
             while let Ok(wish) = wishes.try_recv() {
                 self.skip_to_end(&mut connection, &key).await?;
-                // Whoever has stopped waiting asks again.
+                // A caller that has stopped waiting asks again.
                 let _ = wish.send(());
             }
             let last = self.last.clone().unwrap_or_else(|| BEGINNING.into());
@@ -109,7 +108,7 @@ impl Reader {
                 self.lines.request_rebuild_of_all();
             }
             if count < READ_MAX {
-                // Nothing older is on its way to here.
+                // The stream was read to its end: no older event is to come.
                 self.lines.confirmed.fetch_max(self.lines.clock.now().micros(), Ordering::Relaxed);
             }
         }
@@ -145,7 +144,7 @@ impl Reader {
     }
 }
 
-/// What is before any entry.
+/// The id before any entry.
 const BEGINNING: &str = "0-0";
 
 fn parts(id: &str) -> (u64, u64) {
@@ -158,7 +157,6 @@ fn is_after(one: &str, other: &str) -> bool {
 }
 
 impl Lines {
-    /// Takes in what another instance told.
     pub(super) fn apply_event(&self, event: Event) {
         match event.body {
             Body::Gap(Gap { rooms, caches }) => {

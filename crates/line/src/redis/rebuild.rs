@@ -1,5 +1,5 @@
-//! How the lines are read again from their rows when something was missed, and how a look at the rows every few seconds
-//! heals whatever was lost.
+//! Rebuilds lines from their rows after events were missed, and refreshes busy lines every few seconds, which heals any
+//! loss.
 
 use super::{Lines, Notice, Settings, client::RedisClient};
 use crate::{
@@ -19,35 +19,35 @@ use std::{
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-/// How long after a failure the next try begins.
+/// Pause after a failed rebuild.
 const RETRY: Duration = Duration::from_millis(300);
-/// How long after lines were read they may be read again.
+/// Pause after a successful rebuild.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How many lines are looked at in the store at once.
+/// Lines read from the store at a time.
 const LINES_AT_ONCE_MAX: usize = 4;
-/// Of so many lines each is read, whatever lives in it; of more, those in which something lives.
+/// Up to this many requested lines are all read whole; of more, only those of busy rooms.
 const FEW: usize = 8;
-/// How many numbers are looked up in the store at once.
+/// Positions looked up in one query.
 const POSITIONS_PER_QUERY_MAX: i64 = 100_000;
 
-/// Up to where each number of a line is known to have a row or to be nobody's.
+/// Every position of a line up to `to` has a row or is known to be unassigned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ResolvedUpTo {
     to: Position,
-    /// What was drawn by then, and since when: as soon as no batch can be on its way with it, it is settled.
+    /// The next bound, and since when it is known: due once no batch in flight can bring a position up to it.
     next: Option<(Position, Instant)>,
 }
 
-/// A room in which something lives by its view and not by its rows, or the other way round. A change that is on its way
-/// looks so too, for a moment. Otherwise the line is read again from its rows: a look at the rows does not tell everything.
+/// A room that is busy by its view and quiet by its rows, or the other way round. A change in flight looks like that
+/// for a moment. If the room stays so, it is rebuilt: a refresh does not repair everything.
 #[derive(Debug, Clone, Copy)]
 struct Odd {
-    /// How many deltas the view had taken in.
+    /// How many deltas the view had applied.
     deltas: u64,
     since: Instant,
 }
 
-/// Lines that are to be read from their rows.
+/// Lines to rebuild.
 #[derive(Debug, Default)]
 pub(super) struct PendingRebuilds {
     all: bool,
@@ -62,7 +62,7 @@ impl PendingRebuilds {
 }
 
 impl Lines {
-    /// All lines are to be read again, and what caches know may be wrong.
+    /// Requests a rebuild of every line, and tells caches that they may be stale.
     pub(super) fn request_rebuild_of_all(&self) {
         if !std::mem::replace(&mut super::lock(&self.requested).all, true) {
             self.notify(Notice::Laid);
@@ -70,20 +70,18 @@ impl Lines {
         self.rebuild_news.notify_one();
     }
 
-    /// These lines are to be read again.
     pub(super) fn request_rebuild(&self, rooms: impl IntoIterator<Item = RoomId>) {
         super::lock(&self.requested).rooms.extend(rooms);
         self.rebuild_news.notify_one();
     }
 
-    /// Whether the token is in line is to be asked of the store.
+    /// Has the token verified with the store; if too many wait for that, its line is rebuilt.
     pub(super) fn verify_later(&self, token: TokenId, now: Time) {
         if self.unverified_tokens.try_send((token, now)).is_err() {
             self.request_rebuild([token.room_id]);
         }
     }
 
-    /// Lays the wanted lines for ever.
     pub(super) async fn run_rebuilds(self: Arc<Self>) {
         let trouble = Trouble::new("the lines cannot be read from the database");
         let of_rooms = Trouble::new("some lines cannot be read from the database");
@@ -108,7 +106,7 @@ impl Lines {
         }
     }
 
-    /// Of many lines those that must be read whole: one query tells in which rooms nothing lives.
+    /// Of many requested rooms, loads the quiet ones after one query. Returns those to be read whole.
     async fn load_quiet_requested(&self, requested: &PendingRebuilds) -> Result<BTreeSet<RoomId>, StoreError> {
         if !requested.all && requested.rooms.len() <= FEW {
             return Ok(requested.rooms.clone());
@@ -122,8 +120,8 @@ impl Lines {
         Ok(rooms)
     }
 
-    /// Lays rooms in which nothing lives. Returns those of which something else is known: they must be read whole.
-    /// New ones that a frame concerned since their rows were read are read once more.
+    /// Loads quiet rooms. Returns those whose views disagree with the rows: they must be read whole. A new room that a
+    /// recent event concerns is rebuilt, too.
     pub(super) fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
         let Some(now) = lines.iter().map(|line| line.now).min() else { return Vec::new() };
         for line in lines {
@@ -132,14 +130,14 @@ impl Lines {
         let rooms = lines.iter().map(|line| line.room.room_id);
         let rooms: BTreeSet<_> = rooms.filter(|room| self.memory.view(*room).is_none()).collect();
         let others = self.memory.load_quiet_replicas(lines);
-        // After they were read: frames from now on are taken in.
+        // After the rooms are loaded: events from now on are applied to them.
         for changes in self.recent.decided_since(now.minus(COMMIT_VISIBILITY_MAX)) {
             self.request_rebuild(deltas(&changes).into_keys().filter(|room| rooms.contains(room)));
         }
         others
     }
 
-    /// Lays these lines anew, some at a time. Those that could not be.
+    /// Rebuilds these lines, some at a time. Returns those that failed.
     async fn rebuild_rooms(self: &Arc<Self>, rooms: BTreeSet<RoomId>, trouble: &Trouble) -> PendingRebuilds {
         let mut failed = PendingRebuilds::default();
         let mut laying = JoinSet::new();
@@ -171,7 +169,7 @@ impl Lines {
         let begun = self.recent.count();
         if let Some(line) = self.store.line(room).await? {
             self.rebuilds.fetch_add(1, Ordering::Relaxed);
-            // What was decided so lately may not be in the rows, nor that a number is nobody's.
+            // The rows may not show changes this recent, nor that a position is unassigned.
             let from = line.now.minus(COMMIT_VISIBILITY_MAX);
             for (token, now) in
                 self.memory.rebuild_room(&line, Rebuild::Replace, || self.recent.received_since(begun, from))
@@ -184,8 +182,8 @@ impl Lines {
         Ok(())
     }
 
-    /// Notes up to where a line's numbers are settled, as it was laid: who is neither in a row nor unsettled counts for
-    /// nobody there.
+    /// Notes up to where the positions of a rebuilt line are resolved: one without a row that is not in flight counts
+    /// as unassigned.
     pub(super) fn note_rebuilt(&self, line: &Line, rebuild: Rebuild) {
         let to = line.in_flight.first().map_or(line.highest, |first| Position(first.0 - 1));
         let resolved = ResolvedUpTo { to, next: (line.highest > to).then(|| (line.highest, Instant::now())) };
@@ -196,19 +194,19 @@ impl Lines {
         }
     }
 
-    /// Up to where all numbers are settled and which are next, once no batch can bring those any more.
+    /// The resolved bound and the next one, once no batch in flight can bring a position up to that.
     fn due_to_resolve(&self, room: RoomId) -> Option<(Position, Position)> {
         let mut all = super::lock(&self.resolved);
-        // A line that was never read from rows began here, empty.
+        // A line that was never loaded from rows began here, empty.
         let resolved = all.entry(room).or_insert(ResolvedUpTo { to: Position(0), next: None });
         let (next, since) = resolved.next?;
         (since.elapsed() >= self.gap_grace).then_some((resolved.to, next))
     }
 
-    /// Sees to it that numbers which were drawn and never used count for nobody: those of an instance that died with
-    /// them too, which nobody tells of. `now` is the store's clock.
+    /// Removes unassigned positions from the view, also those of an instance that died after drawing them, which no
+    /// event reports. `now` is the store's clock.
     async fn resolve_gaps(&self, room: RoomId, now: Time) -> Result<(), StoreError> {
-        // Such a commit may bring numbers later than any other.
+        // An unanswered commit may bring positions later than any other.
         if self.store.has_unanswered_commits() {
             return Ok(());
         }
@@ -220,7 +218,7 @@ impl Lines {
                 self.drop_gaps(room, unused, now);
                 after = until;
             }
-            // A line that was read meanwhile is newer.
+            // A line that was rebuilt meanwhile is newer.
             let mut all = super::lock(&self.resolved);
             if let Some(resolved) = all.get_mut(&room).filter(|resolved| resolved.to == from) {
                 *resolved = ResolvedUpTo { to, next: None };
@@ -248,7 +246,6 @@ impl Lines {
         self.memory.apply(room, &Delta { unused: &unused, ..Delta::none(now) }, Source::Local);
     }
 
-    /// Asks the store about tokens in doubt, for ever.
     pub(super) async fn verify_tokens(self: Arc<Self>, mut unverified_tokens: mpsc::Receiver<(TokenId, Time)>) {
         while let Some((id, now)) = unverified_tokens.recv().await {
             match self.store.token(id).await {
@@ -259,7 +256,7 @@ impl Lines {
         }
     }
 
-    /// Looks at the rows of every line in which something lives every now and then: more often while Redis is away.
+    /// Refreshes the busy lines now and then, more often while Redis is down.
     pub(super) async fn refresh_loop(self: Arc<Self>, client: Arc<RedisClient>, settings: Settings) {
         let mut odd = HashMap::new();
         let mut last = Instant::now();
@@ -273,8 +270,8 @@ impl Lines {
         }
     }
 
-    /// Looks at the lines in which something lives by the views or by the rows. `odd` are those in which only one of the
-    /// two had something live after the last round: see [`Odd`].
+    /// Refreshes the lines that are busy by their views or by their rows, and the requested ones. `odd` are the rooms
+    /// on which view and rows disagreed after the last round: see [`Odd`].
     async fn refresh_round(self: &Arc<Self>, odd: HashMap<RoomId, Odd>) -> HashMap<RoomId, Odd> {
         let by_rows: Option<BTreeSet<_>> = match self.store.busy_rooms().await {
             Ok(rooms) => Some(rooms.into_iter().collect()),
@@ -288,10 +285,10 @@ impl Lines {
         rooms.append(&mut super::lock(&self.refresh_requests));
         let mut looks = JoinSet::new();
         for room in &rooms {
-            // One that another process made is read at the first request for it.
+            // A room that another process made is loaded at the first request for it.
             let Some(begun) = self.memory.deltas_of(*room) else { continue };
             if looks.len() >= LINES_AT_ONCE_MAX {
-                // A look that fails was told in the log.
+                // A refresh that fails has logged it.
                 let _ = looks.join_next().await;
             }
             let (lines, room) = (Arc::clone(self), *room);
@@ -307,7 +304,7 @@ impl Lines {
             }
             let before = odd.get(&room).filter(|odd| odd.deltas == deltas);
             let now = before.copied().unwrap_or(Odd { deltas, since: Instant::now() });
-            // Numbers that are not settled yet count as waiting.
+            // Positions that are not resolved yet count as waiting.
             let patience = if view.is_quiet() { Duration::ZERO } else { self.gap_grace + PAUSE };
             if before.is_some() && now.since.elapsed() > patience {
                 self.request_rebuild([room]);

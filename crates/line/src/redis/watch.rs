@@ -1,8 +1,8 @@
-//! Sees to it that Redis is the one that it was. One that was emptied, restarted or replaced is told by its marker and
-//! its run id: then one instance lays in it what it should carry, and each one lays its lines anew.
+//! Detects that Redis was flushed, restarted or failed over, by its incarnation key and its run id: one instance seeds
+//! it again, and every instance rebuilds its lines.
 //!
-//! In a cluster this is the node that has what the office has once, the frames among it. The others have what each
-//! room has: leases, heartbeats and copies of tokens, which make themselves anew.
+//! In a cluster this watches the node of the installation's own keys, the event stream among them. The other nodes have
+//! the keys of rooms: leases, heartbeats and copies of tokens, which renew themselves.
 
 use super::{
     Lines,
@@ -31,54 +31,54 @@ use tokio::{
     task::JoinSet,
 };
 
-/// How often the server is looked at.
+/// How often the server is checked.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How long the reader may take to go to the stream's end before it is asked again.
+/// How long the reader may take to skip to the stream's end before it is asked again.
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Whoever lays things in Redis has this long before another one may.
+/// How long an instance that seeds Redis keeps the others from it.
 const LOCK_MS: u64 = 30_000;
-/// Rooms whose nodes refuse are left alone this long, before they are tried again.
+/// How long rooms whose nodes refuse are left alone before they are tried again.
 const REFUSED_MS: u64 = 5_000;
 /// How many deadlines are seeded, those that end first. The sweep finds others in the store.
 const DEADLINES_MAX: u32 = 1_000_000;
-/// How many of those who wait are read and seeded at a time.
+/// How many waiting tokens are read and seeded at a time.
 const WAITING_AT_ONCE: u32 = 10_000;
 
 static INCARNATION: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("incarnation.lua")));
 static RENEW_LOCK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lock_renew.lua")));
 static INCARNATION_READY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("incarnation_ready.lua")));
 
-/// What the marker says.
+/// The state of the incarnation key.
 #[derive(Debug)]
 struct Incarnation {
     nonce: String,
-    /// It falls to this instance to lay in Redis what it should carry.
+    /// This instance has the lock and is to seed Redis.
     must_seed: bool,
 }
 
-/// The task that looks at the server.
+/// The task that checks the server.
 pub(super) struct Watch {
     pub(super) lines: Arc<Lines>,
     pub(super) client: Arc<RedisClient>,
-    /// Where the reader is told to go on from the stream's end.
+    /// Asks the reader to skip to the stream's end.
     pub(super) from_end: mpsc::Sender<FromEnd>,
-    /// Calls for Redis to be seeded anew.
+    /// Requests that Redis be seeded again.
     pub(super) invalidated: Arc<Notify>,
     pub(super) ids: Ids,
-    /// The marker's nonce when the lines were seeded the last time.
+    /// The nonce of the incarnation that the lines were last built under.
     pub(super) nonce: Option<String>,
-    /// The task that lays things in Redis, at most one. It ends with the value.
+    /// The seeding task, at most one. It ends with the value.
     pub(super) seeding: JoinSet<()>,
-    /// What this instance has seeded.
+    /// The progress of this instance's seeding.
     pub(super) seeded: Arc<Mutex<Seeded>>,
 }
 
-/// What has been seeded in the Redis of one marker: another try begins with the rest.
+/// The part that has been seeded of one incarnation: another try begins with the rest.
 #[derive(Debug, Default)]
 pub(super) struct Seeded {
     nonce: String,
     has_deadlines: bool,
-    /// Whose tokens.
+    /// Rooms whose tokens are seeded.
     rooms: BTreeSet<RoomId>,
 }
 
@@ -91,7 +91,7 @@ fn lock_of(keys: &RedisKeys) -> String {
 }
 
 impl Watch {
-    /// Looks at the server for the first time, before any line is seeded.
+    /// Checks the server for the first time, before any line is loaded.
     pub(super) async fn begin(&mut self) -> Result<(), QueueError> {
         let mark = self.incarnation().await?;
         self.nonce = Some(mark.nonce.clone());
@@ -101,7 +101,6 @@ impl Watch {
         Ok(())
     }
 
-    /// Looks for ever.
     pub(super) async fn run(mut self) {
         let mut reach = self.client.reach();
         loop {
@@ -122,7 +121,7 @@ impl Watch {
     async fn check(&mut self) -> Result<(), QueueError> {
         let mark = self.incarnation().await?;
         if self.nonce.as_ref() != Some(&mark.nonce) {
-            // What is told from here on is read; what was told before is in the rows.
+            // Later events are read; earlier changes are in the rows.
             let (done, wait) = oneshot::channel();
             if self.from_end.try_send(done).is_err()
                 || !matches!(tokio::time::timeout(READER_TIMEOUT, wait).await, Ok(Ok(())))
@@ -153,17 +152,17 @@ impl Watch {
         Ok(Incarnation { nonce, must_seed: ours == 1 })
     }
 
-    /// Makes the marker one of nobody's, so that Redis is seeded anew.
+    /// Deletes the incarnation key, so that Redis is seeded again.
     async fn invalidate(&self) {
         if let Err(error) = self.client.run::<()>(redis::cmd("DEL").arg(marker(&self.lines.keys))).await {
             tracing::debug!(%error, "cannot delete the key that says which Redis this is");
-            // Once more a little later.
+            // Tried again a little later.
             self.invalidated.notify_one();
             tokio::time::sleep(CHECK_EVERY).await;
         }
     }
 
-    /// Lays the deadlines and tokens in Redis, aside: the lines need not wait for it.
+    /// Seeds the deadlines and tokens in a task of its own: the lines need not wait for it.
     fn seed_redis(&mut self, nonce: String) {
         let seeded = Arc::clone(&self.seeded);
         {
@@ -187,7 +186,7 @@ impl Watch {
     }
 }
 
-/// Lays in Redis all that it should carry.
+/// Seeds Redis with all that it should hold.
 struct Seeding {
     lines: Arc<Lines>,
     client: Arc<RedisClient>,
@@ -195,8 +194,8 @@ struct Seeding {
 }
 
 impl Seeding {
-    /// Lays the deadlines, and the copies of tokens room by room. Tells how many rooms' nodes refused: they do not keep
-    /// the others from it, but as long as there are any the marker does not say that all is seeded, and somebody begins
+    /// Seeds the deadlines, and the copies of tokens room by room. Returns how many rooms' nodes refused: the other
+    /// rooms are seeded, but as long as there are any the incarnation key does not say ready, and an instance begins
     /// again.
     async fn run(&self) -> Result<usize, QueueError> {
         let keys = &self.lines.keys;
@@ -212,7 +211,7 @@ impl Seeding {
         for room in rooms {
             if self.seed_live_tokens(room).await? { taken.push(room) } else { refused += 1 }
         }
-        // After all others: there may be millions who wait.
+        // After all others: there may be millions of waiting tokens.
         for room in taken {
             if self.seed_waiting_tokens(room).await? {
                 super::lock(&self.seeded).rooms.insert(room);
@@ -229,7 +228,7 @@ impl Seeding {
         Ok(refused)
     }
 
-    /// Lays the copies of those in a room who do not wait. Whether the room's node took them.
+    /// Seeds the copies of a room's live tokens that do not wait. Returns whether the room's node took them.
     async fn seed_live_tokens(&self, room: RoomId) -> Result<bool, QueueError> {
         self.renew_lock(LOCK_MS).await?;
         let Some(rows) = self.lines.store.live_line(room).await.map_err(|error| unread(&error))? else {
@@ -242,14 +241,14 @@ impl Seeding {
         self.publish_tokens(changes).await
     }
 
-    /// Lays the copies of those who wait in a room. While some are told to Redis, the next are read. Whether the room's
+    /// Seeds the copies of a room's waiting tokens: while some are sent, the next are read. Returns whether the room's
     /// node took them.
     async fn seed_waiting_tokens(&self, room: RoomId) -> Result<bool, QueueError> {
         let mut waiting = self.read_waiting(room, None).await?;
         while let Some(last) = waiting.last() {
             self.renew_lock(LOCK_MS).await?;
             let mut changes = TokenChanges::default();
-            // Of the oldest moment there is: what was told meanwhile is later and stays.
+            // As of the oldest moment there is: a copy published meanwhile is later and stays.
             for token in &waiting {
                 changes.apply(token, token.issued_at);
             }
@@ -263,13 +262,13 @@ impl Seeding {
         Ok(true)
     }
 
-    /// So many of those who wait behind `after`.
+    /// The next waiting tokens behind `after`.
     async fn read_waiting(&self, room: RoomId, after: Option<Position>) -> Result<Vec<Token>, QueueError> {
         let page = Page { after, limit: WAITING_AT_ONCE };
         self.lines.store.waiting_tokens(room, page).await.map_err(|error| unread(&error))
     }
 
-    /// Keeps others from seeding for so long. Whoever has begun, after this one was held up, has the lock now.
+    /// Keeps others from seeding for `millis`; fails if another instance took the lock while this one was held up.
     async fn renew_lock(&self, millis: u64) -> Result<(), QueueError> {
         let mut renewal = RENEW_LOCK.key(lock_of(&self.lines.keys));
         renewal.arg(self.lines.instance.simple().to_string()).arg(millis);
@@ -279,7 +278,7 @@ impl Seeding {
         Ok(())
     }
 
-    /// Tells of the tokens of one room. Whether its node took them; an error where Redis is away.
+    /// Sends the token copies of one room. Returns whether its node took them; an error if Redis is down.
     async fn publish_tokens(&self, mut changes: TokenChanges) -> Result<bool, QueueError> {
         let refused = tokens::publish(&self.client.handle(), &self.lines.keys, &mut changes, |_| true).await;
         match refused.into_values().next() {

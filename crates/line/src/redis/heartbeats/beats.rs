@@ -1,4 +1,4 @@
-//! A bit for each place near the head that was heard of since it was last told.
+//! A bit for each position near the head that was seen since the last publication.
 
 use super::{CHUNK, chunk_of};
 use arc_swap::ArcSwap;
@@ -13,10 +13,10 @@ use std::{
 
 const BITS: i64 = 64;
 
-/// The chunks of a line that are kept.
+/// The bits of a line, by chunk.
 type Chunks = HashMap<i64, Arc<[AtomicU64]>>;
 
-/// What was heard of, by room. Noting takes no lock; everything else is for one task.
+/// Heartbeats by room. Noting takes no lock; everything else is for one task.
 #[derive(Debug, Default)]
 pub(super) struct Beats {
     rooms: ArcSwap<HashMap<RoomId, Arc<Chunks>>>,
@@ -34,7 +34,7 @@ fn empty_chunk() -> Arc<[AtomicU64]> {
 }
 
 impl Beats {
-    /// Notes a place, if its chunk is kept.
+    /// Notes a position, if its chunk is kept.
     pub(super) fn note(&self, room: RoomId, position: Position) {
         if let Some(chunks) = self.rooms.load().get(&room)
             && let Some((word, bit)) = bit_of(chunks, position)
@@ -70,7 +70,7 @@ impl Beats {
         });
     }
 
-    /// Takes what was noted: chunks with their bits, without those where nobody was.
+    /// Takes the noted bits, by chunk, without chunks that have none.
     pub(super) fn take(&self, room: RoomId) -> Vec<(i64, Vec<u8>)> {
         let Some(chunks) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
         let take = |words: &Arc<[AtomicU64]>| -> Vec<u8> {
@@ -80,7 +80,7 @@ impl Beats {
         told.filter(|(_, bits)| bits.iter().any(|byte| *byte != 0)).collect()
     }
 
-    /// Puts back what could not be told.
+    /// Puts back bits that could not be published.
     pub(super) fn put_back(&self, room: RoomId, told: &[(i64, Vec<u8>)]) {
         for (chunk, bits) in told {
             for position in super::positions(*chunk, bits) {
