@@ -1,5 +1,5 @@
-//! The queue of many instances: each has the lines in its own memory and tells the others, over Redis, what it
-//! changed. Redis never decides, and losing all of it costs nothing but time.
+//! The queue of many instances: each has the lines in its own memory and publishes its changes to the others over
+//! Redis. Redis never decides, and losing all of it costs nothing but time.
 
 mod address;
 pub mod client;
@@ -57,15 +57,15 @@ use tokio::{
 use uuid::Uuid;
 use watch::Watch;
 
-/// How many tokens may be in doubt at once; beyond, the whole line is read from its rows.
+/// How many tokens may be unverified at once; beyond, the whole line is rebuilt.
 const UNVERIFIED_MAX: usize = 4_096;
-/// How often instances tell each other whom they heard of.
+/// How often instances exchange heartbeats.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
-/// Of how many rooms they do so at a time.
+/// Rooms whose heartbeats are exchanged at a time.
 const EXCHANGES_AT_ONCE: usize = 8;
-/// What Redis says when it takes no writes for want of memory.
+/// The error code of Redis when it takes no writes for want of memory.
 const OUT_OF_MEMORY: &str = "OOM";
-/// While Redis is away, an instance moves a line this often; some do so a little later than others.
+/// While Redis is down, an instance moves a line this often; some do so a little later than others.
 const ALONE_EVERY: Duration = Duration::from_secs(1);
 const ALONE_SPREAD_MS: u128 = 500;
 
@@ -80,23 +80,23 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long the answer to a command may take.
     pub response_timeout: Duration,
-    /// How often the rows of each line are looked at.
+    /// How often the rows of each busy line are refreshed.
     pub refresh_every: Duration,
-    /// How often they are while Redis is away.
+    /// How often they are while Redis is down.
     pub refresh_down_every: Duration,
-    /// After how long without a sign somebody in line is put aside: heartbeats are kept that long.
+    /// After how long without a heartbeat a token counts as unresponsive: heartbeats are kept that long.
     pub silence: Span,
-    /// Nobody is called silent before the others had this long to tell whom they heard of.
+    /// No token is called unresponsive before the other instances had this long to publish their heartbeats.
     pub warm_up: Duration,
-    /// How often an instance tells of which tokens it heard in a room that needs no leader: an instance that dies takes
-    /// the signs of so much time with it. With the longest time between two signs it must stay well below `silence`.
+    /// How often heartbeats are published for a room that needs no leader: an instance that dies takes those of so much
+    /// time with it. With the longest time between two polls it must stay well below `silence`.
     pub publishes_at_rest_every: Duration,
-    /// After how long a number that was drawn and has no row is nobody's.
+    /// After how long a position that was drawn and has no row counts as unassigned.
     pub gap_grace: Duration,
 }
 
 impl Settings {
-    /// The usual ones, for the Redis at `urls`.
+    /// The defaults, for the Redis at `urls`.
     #[must_use]
     pub fn new(urls: Vec<String>) -> Self {
         let client = ClientSettings::new(urls);
@@ -120,26 +120,26 @@ impl Settings {
             ca_file: self.ca_file.clone(),
             connect_timeout: self.connect_timeout,
             response_timeout: self.response_timeout,
-            // Near the frames: what matters is whether they are taken.
+            // On the node of the event stream: what matters is whether it takes events.
             probe: keys.installation_part("probe"),
         }
     }
 }
 
-/// What another instance did that caches should know of.
+/// A change at another instance that caches should know of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     /// The session with this hash ended.
     SessionClosed([u8; 32]),
-    /// The user has another role: which one, the store says.
+    /// The user has another role: the store has the new one.
     RoleSet(UserId),
     /// The concert is new or has changed.
     ConcertChanged(ConcertId),
-    /// Some of these may have been missed: nothing that is kept in memory is sure any more.
+    /// Some of these may have been missed: any cached row may be stale.
     Laid,
 }
 
-/// The lines of this instance, and what keeps them true.
+/// The lines of this instance, and the parts that keep them true.
 #[derive(Debug)]
 struct Lines {
     memory: MemoryQueue,
@@ -148,22 +148,22 @@ struct Lines {
     keys: RedisKeys,
     clock: Clock,
     recent: Arc<Recent>,
-    /// When all lines were last known to be the newest, in microseconds since the epoch.
+    /// When all lines were last known to be current, in microseconds since the epoch.
     confirmed: Arc<AtomicI64>,
     requested: Mutex<PendingRebuilds>,
     rebuild_news: Notify,
     unverified_tokens: mpsc::Sender<(TokenId, Time)>,
     notices: mpsc::Sender<Notice>,
-    /// A notice found no room: the next one says that some may have been missed.
+    /// A notice did not fit: the next one says that some may have been missed.
     has_missed_notice: AtomicBool,
     leases: Leases,
     heartbeats: Heartbeats,
-    /// How often a line was read from its rows.
+    /// How many times a line was rebuilt from its rows.
     rebuilds: AtomicU64,
     gap_grace: Duration,
-    /// Rooms that are to be looked at in the next round, though nothing seems to live in them.
+    /// Rooms to refresh in the next round, even if they seem quiet.
     refresh_requests: Mutex<BTreeSet<RoomId>>,
-    /// Up to where the numbers of each line are settled.
+    /// Up to where the positions of each line are resolved.
     resolved: Mutex<HashMap<RoomId, ResolvedUpTo>>,
 }
 
@@ -179,7 +179,7 @@ impl Lines {
         }
     }
 
-    /// Forgets what Redis answered, and has all lines read again: it is another one now, or has lost what it knew.
+    /// Forgets the answers of Redis, and has all lines rebuilt: it is another one now, or has lost its data.
     fn forget_redis(&self) {
         self.leases.forget();
         self.heartbeats.forget();
@@ -194,8 +194,8 @@ impl Lines {
             .await
     }
 
-    /// One round over the busy rooms. In one that needs no leader no token can be put aside, but its sale may go on: what
-    /// this instance hears there is noted, and told seldom.
+    /// One round over the busy rooms. In one that needs no leader no token is made dormant, but its sale may go on: its
+    /// heartbeats are collected, and published seldom.
     async fn exchange_round(self: &Arc<Self>, client: &RedisClient, number: i64, publishes_at_rest_every: i64) {
         let now = self.clock.now();
         let busy = self.memory.busy_rooms().into_iter();
@@ -243,14 +243,14 @@ pub struct RedisQueue {
     client: Arc<RedisClient>,
     publisher: Arc<Publisher>,
     reach: tokio::sync::watch::Receiver<Reach>,
-    /// When this instance moved a line the last time while Redis was away.
+    /// When this instance last moved each line without a known leader.
     alone: Mutex<HashMap<RoomId, Instant>>,
     _tasks: JoinSet<()>,
 }
 
 impl RedisQueue {
     /// Connects, and begins to follow the other instances. `installation` is the database's, `instance` is new at every
-    /// start. A Redis that cannot be reached now is tried again: meanwhile the views are refreshed from the rows.
+    /// start. A Redis that is down now is tried again: meanwhile the views are refreshed from the rows.
     ///
     /// # Errors
     /// The settings are wrong, or Redis refuses them.
@@ -323,7 +323,7 @@ impl RedisQueue {
             && let Err(error) = begin(&mut watch, &mut reader).await
             && client.is_up()
         {
-            // It is there and refuses, which waiting does not cure.
+            // Redis is up and refuses, which waiting does not cure.
             return Err(error);
         }
         let task = PublishTask { publisher: Arc::clone(&publisher), client: Arc::clone(&client), keys, invalidated };
@@ -339,32 +339,32 @@ impl RedisQueue {
         Ok(Arc::new(Self { lines, client, publisher, reach, alone: Mutex::default(), _tasks: tasks }))
     }
 
-    /// The way to Redis, for what else instances share.
+    /// The handle to Redis, for the other things that instances share.
     #[must_use]
     pub fn handle(&self) -> RedisHandle {
         self.client.handle()
     }
 
-    /// The names of this box office's keys.
+    /// The names of this installation's keys.
     #[must_use]
     pub fn keys(&self) -> &RedisKeys {
         &self.lines.keys
     }
 
-    /// How many batches were not told, because Redis was away or too slow.
+    /// How many batches were not published, because Redis was down or too slow.
     #[must_use]
     pub fn unpublished(&self) -> u64 {
         self.publisher.dropped.load(Ordering::Relaxed)
     }
 
-    /// Gives up the lines that this instance leads, so that others need not wait for its terms to end.
+    /// Releases the lines that this instance leads, so that others need not wait for its terms to end.
     pub async fn release(&self) {
         if let Err(error) = self.lines.leases.release(&self.client.handle()).await {
             tracing::debug!(%error, "the leases were not released and expire by themselves");
         }
     }
 
-    /// Whether it is time to move the line without knowing who leads: all do while Redis is away, seldom.
+    /// Whether it is time to move the line without a known leader: every instance does so, seldom, while Redis is down.
     fn alone(&self, room: RoomId, fence: Fence) -> Leadership {
         let spread = self.lines.instance.as_u128() % ALONE_SPREAD_MS;
         let pause = ALONE_EVERY + Duration::from_millis(u64::try_from(spread).unwrap_or(0));
@@ -380,7 +380,7 @@ impl RedisQueue {
 
     async fn rebuild_line(&self, line: &Line, rebuild: Rebuild) {
         let room = line.room.room_id;
-        // A commit may be on its way for so long.
+        // A commit this recent may not be visible in the rows.
         let from = line.now.minus(COMMIT_VISIBILITY_MAX);
         self.lines.rebuilds.fetch_add(1, Ordering::Relaxed);
         for (token, now) in self.lines.memory.rebuild_room(line, rebuild, || self.lines.recent.decided_since(from)) {
@@ -396,22 +396,21 @@ impl RedisQueue {
     }
 }
 
-/// What is to be known before any line is read from its rows.
+/// Checks Redis and finds the end of the stream, before any line is read from its rows.
 async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError> {
     watch.begin().await?;
     reader.begin().await
 }
 
-/// What an instance does about the heartbeats of a room.
+/// How the heartbeats of a room are exchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exchange {
-    /// It tells of which tokens it heard, and hears of which ones the others did.
+    /// They are published, and those of other instances are read.
     Both,
-    /// It tells.
+    /// They are published.
     Publish,
 }
 
-/// Exchanges heartbeats, a round every few seconds.
 async fn exchange_for_ever(lines: Arc<Lines>, client: Arc<RedisClient>, publishes_at_rest_every: Duration) {
     let rounds = publishes_at_rest_every.as_millis() / EXCHANGE_EVERY.as_millis();
     let rounds = i64::try_from(rounds).unwrap_or(i64::MAX).max(1);
@@ -470,7 +469,8 @@ impl Queue for RedisQueue {
         self.lines.heartbeats.note(token);
     }
 
-    /// Empty where it is not known whom the others heard of: nobody is put aside who may be there.
+    /// Empty until the heartbeats of the other instances are known: a token whose client may be polling is not made
+    /// dormant.
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
         if !self.client.is_up() || !self.lines.heartbeats.can_judge(room) {
             return Vec::new();
@@ -480,13 +480,13 @@ impl Queue for RedisQueue {
 
     async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, QueueError> {
         if self.client.is_up() {
-            // What this instance has published comes first.
+            // This instance's own deadlines must be in Redis first.
             self.publisher.flush().await;
         }
         holds::take_due(&mut self.client.handle(), &self.lines.keys, now, limit).await.map_err(|error| error_of(&error))
     }
 
-    /// While Redis is away they are told later.
+    /// While Redis is down they are published later.
     async fn add_hold_deadlines(&self, due: &[(Time, ReservationId)]) -> Result<(), QueueError> {
         for due in due.chunks(10_000) {
             self.publisher.add_holds(due);

@@ -1,4 +1,4 @@
-//! What the settings say about where Redis is: one server, sentinels that know it, or the nodes of a cluster.
+//! Parses the addresses of Redis: one server, sentinels that know it, or the nodes of a cluster.
 
 use super::{
     super::QueueError,
@@ -10,11 +10,11 @@ use redis::{
 };
 use std::time::Duration;
 
-/// Where Redis is.
+/// The server or servers to connect to.
 pub(super) enum Server {
     /// One server.
     One(Box<Client>),
-    /// Whatever the sentinels say.
+    /// The server that the sentinels name.
     Sentinel(Box<Sentinels>),
     /// The nodes of a cluster.
     Cluster(Nodes),
@@ -24,12 +24,12 @@ pub(super) enum Server {
 pub(super) struct Sentinels {
     addresses: Vec<(String, u16)>,
     master: String,
-    /// How to connect to the server: its address is put in.
+    /// How to connect to the server, except for its address.
     like: ConnectionInfo,
     certificates: Option<TlsCertificates>,
 }
 
-/// The nodes of a cluster that are asked for the others.
+/// Nodes of a cluster that know the others.
 pub(super) struct Nodes {
     pub(super) addresses: Vec<ConnectionInfo>,
     pub(super) certificates: Option<TlsCertificates>,
@@ -39,7 +39,6 @@ fn wrong(text: impl Into<String>) -> QueueError {
     QueueError(text.into())
 }
 
-/// Reads the settings.
 pub(super) fn parse(settings: &ClientSettings) -> Result<Server, QueueError> {
     let certificates = match &settings.ca_file {
         None => None,
@@ -64,7 +63,7 @@ pub(super) fn parse(settings: &ClientSettings) -> Result<Server, QueueError> {
     }
 }
 
-/// The address as the driver reads it. What is wrong is told without the URL, which may hold a password.
+/// The address as the driver reads it. The error leaves the URL out, which may hold a password.
 fn address(url: &str) -> Result<ConnectionInfo, QueueError> {
     url.into_connection_info().map_err(|error| wrong(format!("the address of Redis is wrong: {error}")))
 }
@@ -121,7 +120,7 @@ fn sentinels(is_tls: bool, rest: &str, certificates: Option<TlsCertificates>) ->
 }
 
 impl Sentinels {
-    /// The way to the server that is the master now: the first sentinel that answers knows.
+    /// A client of the present master: the first sentinel that answers knows it.
     pub(super) async fn master(&self, config: &AsyncConnectionConfig, longest: Duration) -> Result<Client, RedisError> {
         let mut last = RedisError::from((ErrorKind::EmptySentinelList, "no sentinel was given"));
         for (host, port) in &self.addresses {

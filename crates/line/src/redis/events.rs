@@ -1,5 +1,5 @@
-//! What an instance tells the others of a batch: what their views and caches need and no more. Runs of neighbours in
-//! the same state are told as one, so that a batch of issues is some twenty bytes.
+//! The events that an instance publishes: what views and caches need of a batch and no more. Neighbours in the same
+//! state are one run, so that a batch of issued tokens takes some twenty bytes.
 
 use super::status;
 use frontrow_domain::{
@@ -10,44 +10,44 @@ use frontrow_domain::{
 };
 use uuid::Uuid;
 
-/// The shape that this version of the program writes, and the only one that it reads.
+/// The format that this version of the program writes, and the only one that it reads.
 const VERSION: u8 = 2;
-/// Version, instance, number of the frame.
+/// Version, instance, number of the event.
 const HEAD: usize = 1 + 16 + 8;
-/// No frame says anything of more tokens than this: more than a batch can change.
+/// The most tokens in one event: more than a batch can change.
 const TOKENS_MAX: u64 = 1 << 20;
 
-/// What is told.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Body {
-    /// What a batch changed.
+    /// The changes of a batch.
     Changes(Box<BatchChanges>),
-    /// Something was changed and not told: look at the rows.
+    /// Changes that were not published: their rows must be read.
     Gap(Gap),
 }
 
-/// What was changed and not told.
+/// Changes that were not published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gap {
-    /// The rooms whose lines it concerns.
+    /// The rooms whose lines changed.
     pub(super) rooms: Vec<RoomId>,
-    /// What caches know.
+    /// Whether cached rows changed.
     pub(super) caches: CacheValidity,
 }
 
-/// What becomes of what caches know of sessions, roles and concerts.
+/// The validity of cached sessions, roles and concerts after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CacheValidity {
-    /// It is as true as before.
+    /// They are as true as before.
     Consistent,
-    /// Any of it may be wrong.
+    /// Any of them may be wrong.
     Stale,
 }
 
-/// What a batch changed.
+/// The changes of a batch.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BatchChanges {
-    /// Rooms, tokens, numbers that nobody got, sessions that ended. Of a token's row there is what a view needs.
+    /// Rooms, tokens, unassigned positions, closed sessions. A token has only what a view needs of its row.
     pub(super) changes: Changes,
     /// Users with another role.
     pub(super) roles: Vec<UserId>,
@@ -65,16 +65,16 @@ impl PartialEq for BatchChanges {
     }
 }
 
-/// A frame as another instance reads it.
+/// An event as another instance reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Event {
-    /// Who tells.
+    /// The instance that published it.
     pub(super) instance: Uuid,
-    /// The first of the numbers that it stands for: its own, except that a gap stands for each frame that was not told.
+    /// The first of the numbers that it stands for: its own, except that a gap stands for each event that was not
+    /// published.
     pub(super) first: u64,
-    /// The how many-th frame of this instance it is; of a gap, the last of those that were not told.
+    /// Its place among the events of this instance, from 1; of a gap, the last that was not published.
     pub(super) number: u64,
-    /// What is told.
     pub(super) body: Body,
 }
 
@@ -84,12 +84,12 @@ pub(super) enum Unreadable {
     /// Another version of the program wrote it.
     #[error("a frame of version {0}, which this version of the program does not know")]
     Version(u8),
-    /// It is not a frame.
+    /// It is not an event.
     #[error("a frame that is none")]
     Broken,
 }
 
-/// What is to be told of a batch, with room for its number; none where nobody else needs to know.
+/// The event of a batch, with room for its number; none if no other instance needs it.
 pub(super) fn of_changes(instance: Uuid, changes: &Changes) -> Option<Vec<u8>> {
     let is_silent = changes.rooms.is_empty()
         && changes.tokens.is_empty()
@@ -143,14 +143,14 @@ pub(super) fn of_changes(instance: Uuid, changes: &Changes) -> Option<Vec<u8>> {
     Some(to.bytes)
 }
 
-/// The frame that says that the frames with the numbers from `first` to `last` were not told.
+/// The gap that stands for the events with the numbers from `first` to `last`.
 pub(super) fn of_gap(instance: Uuid, first: u64, last: u64, gap: &Gap) -> Vec<u8> {
     let mut to = Writer::new(instance, 1);
     to.count(gap.rooms.len());
     for room in &gap.rooms {
         to.signed(room.get());
     }
-    // Whoever does not know what comes here reads no further.
+    // An older program reads no further than here.
     to.number(first);
     to.byte(match gap.caches {
         CacheValidity::Consistent => 0,
@@ -160,14 +160,12 @@ pub(super) fn of_gap(instance: Uuid, first: u64, last: u64, gap: &Gap) -> Vec<u8
     to.bytes
 }
 
-/// Puts the frame's number in.
 pub(super) fn put_number(event: &mut [u8], number: u64) {
     if let Some(place) = event.get_mut(HEAD - 8..HEAD) {
         place.copy_from_slice(&number.to_be_bytes());
     }
 }
 
-/// Reads a frame.
 pub(super) fn read(bytes: &[u8]) -> Result<Event, Unreadable> {
     match bytes.first() {
         Some(&VERSION) => Reader { bytes: bytes.get(1..).unwrap_or_default() }.event().ok_or(Unreadable::Broken),
@@ -176,7 +174,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Event, Unreadable> {
     }
 }
 
-/// What a token's state is, apart from its place.
+/// The state of a token, apart from its position.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct State {
     status: TokenStatus,
@@ -358,7 +356,7 @@ impl Reader<'_> {
         let count = self.number()?;
         let rooms = (0..count).map(|_| self.signed().map(RoomId::new)).collect::<Option<_>>()?;
         if self.bytes.is_empty() {
-            // Written by a program that does not say what it stands for.
+            // From a program whose gaps do not say which events they stand for.
             return Some((number, Gap { rooms, caches: CacheValidity::Stale }));
         }
         let first = self.number()?.min(number);
@@ -397,7 +395,7 @@ impl Reader<'_> {
         Some(told)
     }
 
-    /// The places of a run, which begins some way after the one before.
+    /// The positions of a run, which begins some way after the one before.
     fn run(&mut self, next: &mut i64, budget: &mut u64) -> Option<std::ops::Range<i64>> {
         let first = next.checked_add(self.signed()?)?;
         let count = self.number()?;
@@ -429,7 +427,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// The outer none where it cannot be read.
+    /// The outer none if it cannot be read.
     #[expect(clippy::option_option, reason = "a number that is none can be read well")]
     fn signed_or_none(&mut self) -> Option<Option<i64>> {
         if self.byte()? == 0 { Some(None) } else { Some(Some(self.signed()?)) }

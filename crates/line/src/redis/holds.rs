@@ -1,5 +1,5 @@
-//! When holds end, for whichever instance looks first. A deadline that is lost costs a late repaint of a map: whether a
-//! hold is over is decided from the store's clock, and the store is searched for those that nothing here named.
+//! The deadlines of holds, for the instance that asks first. A lost deadline costs a late repaint of a map: the store's
+//! clock decides whether a hold is over, and the store is searched for holds whose deadline is not here.
 
 use super::keys::RedisKeys;
 use frontrow_domain::{
@@ -10,22 +10,22 @@ use frontrow_domain::{
 use redis::{RedisResult, Script, aio::ConnectionLike};
 use std::sync::LazyLock;
 
-/// How many deadlines one command carries, so that none keeps Redis for long.
+/// Deadlines in one command, so that none blocks Redis for long.
 const PER_COMMAND: usize = 1_000;
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("holds_take.lua")));
 
-/// What changed about the holds of some batches: which ones to watch, and which ones no longer.
+/// Changes of holds: deadlines to add and to remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HoldChanges {
-    /// Holds that end at these moments.
+    /// Holds, with the moments at which they end.
     pub due: Vec<(Time, ReservationId)>,
     /// Reservations that hold nothing any more.
     pub over: Vec<ReservationId>,
 }
 
 impl HoldChanges {
-    /// Takes in a reservation as a batch left it. A later batch comes after an earlier one.
+    /// Adds a reservation as a batch left it. A later batch comes after an earlier one.
     pub fn apply(&mut self, row: &Reservation) {
         match row.status {
             ReservationStatus::Pending => self.due.push((row.expires_at, row.reservation_id)),
@@ -36,7 +36,7 @@ impl HoldChanges {
         }
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether nothing is to be published.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.due.is_empty() && self.over.is_empty()
@@ -47,10 +47,10 @@ fn key(keys: &RedisKeys) -> String {
     keys.installation_part("holds")
 }
 
-/// Tells what changed. A reservation never holds again once it is over, so those that are over are told last.
+/// Publishes the changes. A reservation never holds again once it is over, so those that are over come last.
 ///
 /// # Errors
-/// Redis could not be reached or refused; some of it may have been told. Telling it again does no harm.
+/// Redis could not be reached or refused; a part may have been published. Publishing it again does no harm.
 pub async fn publish(connection: &mut impl ConnectionLike, keys: &RedisKeys, changes: &HoldChanges) -> RedisResult<()> {
     let key = key(keys);
     for due in changes.due.chunks(PER_COMMAND) {
@@ -72,7 +72,7 @@ pub async fn publish(connection: &mut impl ConnectionLike, keys: &RedisKeys, cha
     Ok(())
 }
 
-/// The holds that are over at `now`, the earliest first, at most `limit`. Each one is handed to one caller once.
+/// Takes the holds that are over at `now`, the earliest first, at most `limit`. Each one is handed to one caller once.
 ///
 /// # Errors
 /// Redis could not be reached or refused. If the answer was lost on its way, so are the deadlines in it.
@@ -86,7 +86,7 @@ pub async fn take_due(
     Ok(taken.into_iter().map(ReservationId::new).collect())
 }
 
-/// How many deadlines are kept.
+/// How many deadlines Redis has.
 ///
 /// # Errors
 /// Redis could not be reached or refused.

@@ -1,24 +1,24 @@
-//! What the keys are called. Those of a room share a tag, and those of the office another, so that on a cluster every
+//! The names of keys. Those of a room share a tag, and those of the installation another, so that in a cluster every
 //! script finds all its keys on one node.
 
 use frontrow_domain::id::RoomId;
 use std::{fmt::Display, sync::Arc};
 use uuid::Uuid;
 
-/// The names of one box office's keys. Two offices on one Redis do not meet.
+/// The names of one installation's keys. Two installations on one Redis do not meet.
 #[derive(Debug, Clone)]
 pub struct RedisKeys {
     prefix: Arc<str>,
 }
 
 impl RedisKeys {
-    /// The names for the office with this number.
+    /// The names for this installation.
     #[must_use]
     pub fn new(installation: Uuid) -> Self {
         Self { prefix: format!("fr:{}:", installation.simple()).into() }
     }
 
-    /// A key of the whole office.
+    /// A key of the whole installation.
     #[must_use]
     pub fn installation_part(&self, part: &str) -> String {
         format!("{}{{office}}:{part}", self.prefix)
@@ -30,7 +30,7 @@ impl RedisKeys {
         format!("{}{{r{room}}}:{part}", self.prefix)
     }
 
-    /// A key that no other key has to be near.
+    /// A key that need not be near another.
     #[must_use]
     pub fn alone(&self, part: impl Display) -> String {
         format!("{}{part}", self.prefix)

@@ -1,6 +1,6 @@
-//! Who moves a line. A lease that Redis keeps and its clock ends spares the instances from all doing the same work; it
-//! protects nothing. What protects the line is the number that comes with it: the room's row refuses a leader whose
-//! number is lower than one it has seen.
+//! The leader of each line. A lease that Redis keeps and its clock ends spares the instances from all doing the same
+//! work; it protects nothing. The fence that comes with it protects the line: the room's row refuses a leader whose
+//! fence is lower than one it has seen.
 
 use super::{keys::RedisKeys, script::Shared};
 use crate::Leadership;
@@ -19,25 +19,24 @@ use uuid::Uuid;
 const FOLLOW_AT_MOST: Duration = Duration::from_secs(1);
 /// A follower asks again after this at the earliest.
 const FOLLOW_AT_LEAST: Duration = Duration::from_millis(50);
-/// Of several followers of a leader that died, the one that asks first differs from room to room: each asks this much
-/// later at most.
+/// Followers of a leader that died ask up to this much later, in an order that differs from room to room.
 const SPREAD_MS: u64 = 100;
-/// A leader that got no answer asks again after this.
+/// A leader without an answer asks again after this.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
-/// How many lines one call asks for: Redis does nothing else meanwhile, for less than a millisecond.
+/// Lines in one call: it blocks Redis for less than a millisecond.
 const ROOMS_PER_CALL_MAX: usize = 256;
-/// How long the highest number given is kept after a take-over. Where it is gone, the room's row tells it.
+/// How long Redis keeps the highest fence after a take-over. Later the room's row supplies it.
 const NUMBERS_KEPT: Span = Span::from_secs(86_400);
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease_release.lua")));
 
-/// What an instance knows about who leads which line.
+/// The leases of an instance, by the last answers of Redis.
 #[derive(Debug)]
 pub struct Leases {
     keys: RedisKeys,
     instance: String,
-    /// How many lines one call asks for.
+    /// Lines in one call.
     at_once: usize,
     rooms: Mutex<HashMap<RoomId, Standing>>,
 }
@@ -45,23 +44,22 @@ pub struct Leases {
 /// One line, as of the last answer.
 #[derive(Debug, Clone, Copy)]
 struct Standing {
-    /// The number that the room's row is known to have.
+    /// The fence that the room's row is known to have.
     known: Fence,
-    /// The number that this instance leads under, and until when at least.
+    /// The fence that this instance leads under, and until when at least.
     leads: Option<(Fence, Instant)>,
-    /// When to ask again.
     ask_at: Instant,
 }
 
-/// What Redis says about some lines: for each a number and a time in milliseconds.
+/// The answer of Redis for some lines: for each a fence and a time in milliseconds.
 type Answers = Vec<i64>;
 
-/// Some lines could not be asked for.
+/// Lines that could not be asked for.
 #[derive(Debug)]
 pub struct Unasked {
-    /// Which ones.
+    /// Their rooms.
     pub rooms: HashSet<RoomId>,
-    /// Why the last of them could not.
+    /// The error of the last of them.
     pub error: RedisError,
 }
 
@@ -72,8 +70,8 @@ impl Leases {
         Self { keys, instance: instance.simple().to_string(), at_once: ROOMS_PER_CALL_MAX, rooms: Mutex::default() }
     }
 
-    /// The same over a cluster, where the keys of two rooms may be on two nodes: each line is asked for by itself, all
-    /// of them at the same time.
+    /// The same over a cluster, where the keys of two rooms may be on two nodes: one call for each line, all at the
+    /// same time.
     #[must_use]
     pub const fn one_by_one(mut self) -> Self {
         self.at_once = 1;
@@ -87,7 +85,7 @@ impl Leases {
     /// Whether this instance leads `room`: see [`Self::ask_for`].
     ///
     /// # Errors
-    /// Redis must be asked and could not be. As long as the last term runs, the room is led without an answer.
+    /// Redis must be asked and could not be. While the last term runs, the room is led without an answer.
     pub async fn lead(
         &self,
         connection: &impl Shared,
@@ -97,17 +95,17 @@ impl Leases {
     ) -> RedisResult<Leadership> {
         let asked = self.ask_for(connection, &[(room, fence)], term).await;
         match (self.standing(room), asked) {
-            // Who leads still leads.
+            // A leader whose term runs still leads.
             (Leadership::Follower, Err(unasked)) => Err(unasked.error),
             (standing, _) => Ok(standing),
         }
     }
 
-    /// Asks who leads these rooms, whose rows are known to have these numbers, for a `term` from some moment lately:
-    /// only for those that it is time to ask for, and many in one call. The answers are [`Self::standing`].
+    /// Asks for the leases of these rooms, given the fences that their rows are known to have, for a `term` from some
+    /// moment lately: only of those that are due, and many in one call. The answers are [`Self::standing`].
     ///
     /// # Errors
-    /// Some had to be asked for and could not be.
+    /// Some rooms were due and could not be asked for.
     pub async fn ask_for(
         &self,
         connection: &impl Shared,
@@ -118,7 +116,7 @@ impl Leases {
         if due.is_empty() {
             return Ok(());
         }
-        // Taken before the journey, so that the term is over here before it is over there.
+        // Taken before the call, so that the term ends here before it ends in Redis.
         let from = Instant::now();
         let mut asked = JoinSet::new();
         for part in due.chunks(self.at_once) {
@@ -155,7 +153,7 @@ impl Leases {
         failed.map_or(Ok(()), Err)
     }
 
-    /// What is known of `room` now.
+    /// The leadership of `room` by the last answer.
     #[must_use]
     pub fn standing(&self, room: RoomId) -> Leadership {
         let now = Instant::now();
@@ -165,7 +163,7 @@ impl Leases {
         }
     }
 
-    /// Those of the rooms that it is time to ask for at `at`, with the highest numbers known.
+    /// The rooms that are due at `at`, with the highest fences known.
     fn due(&self, wanted: &[(RoomId, Fence)], at: Instant) -> Vec<(RoomId, Fence)> {
         let mut rooms = self.rooms();
         let mut due = Vec::new();
@@ -184,8 +182,7 @@ impl Leases {
         due
     }
 
-    /// Forgets all rooms but these, which are ascending, and those whose terms run. The leases of the others end by
-    /// themselves.
+    /// Forgets all rooms but these, which are ascending, and those whose terms run. Other leases end by themselves.
     pub fn keep_only(&self, rooms: &[RoomId]) {
         let now = Instant::now();
         self.rooms().retain(|room, standing| {
@@ -201,7 +198,7 @@ impl Leases {
             let (leads, rest) = if fence > 0 {
                 (Some((Fence(fence), from + left)), left / 2)
             } else if left < FOLLOW_AT_MOST {
-                // Nearly over: its leader asks again long before, if it lives.
+                // Nearly over: a leader that lives asks again long before.
                 (None, left.max(FOLLOW_AT_LEAST) + self.spread(*room))
             } else {
                 (None, FOLLOW_AT_MOST)
@@ -213,14 +210,14 @@ impl Leases {
         }
     }
 
-    /// How much later than others this instance asks for a line whose leader seems to be gone.
+    /// How much later than others this instance asks for a line whose leader seems to have died.
     fn spread(&self, room: RoomId) -> Duration {
         let mut hasher = DefaultHasher::new();
         (room, &self.instance).hash(&mut hasher);
         Duration::from_millis(hasher.finish() % SPREAD_MS)
     }
 
-    /// Who still leads has time to ask again, and moves the line meanwhile.
+    /// A leader whose term runs has time to ask again, and moves the line meanwhile.
     fn put_off(&self, part: &[(RoomId, Fence)], at: Instant) {
         let mut rooms = self.rooms();
         for (room, _) in part {
@@ -232,7 +229,7 @@ impl Leases {
         }
     }
 
-    /// Gives up every line that this instance leads, so that the others need not wait for the terms to end.
+    /// Releases every line that this instance leads, so that the others need not wait for the terms to end.
     ///
     /// # Errors
     /// Redis could not be reached; the terms end by themselves.
@@ -254,7 +251,7 @@ impl Leases {
         Ok(())
     }
 
-    /// Forgets what Redis answered: it is another one now, or has lost what it knew. Who leads is asked for anew.
+    /// Forgets the answers of Redis: it is another one now, or has lost its data. Leases are asked for anew.
     pub fn forget(&self) {
         self.rooms().clear();
     }

@@ -1,16 +1,16 @@
-//! Budgets that all instances share, for what is costly and nobody has signed in for. An instance counts by itself
-//! first; this keeps a client from having one budget an instance.
+//! Budgets that all instances share, for costly requests without a sign-in. An instance counts by itself first; this
+//! keeps a client from having one budget at each instance.
 
 use super::{client::RedisHandle, keys::RedisKeys};
 use redis::{RedisResult, Script, aio::ConnectionLike};
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
-/// The time that a budget refills in.
+/// The time in which a budget refills.
 const MINUTE_MICROS: i64 = 60_000_000;
 /// How long a network that an account has signed in from is remembered, in seconds: a month.
 const KNOWN_SECONDS: u64 = 30 * 86_400;
-/// How many networks are remembered of one account: the latest. So no account takes up more of Redis than a few KiB.
+/// Networks remembered of one account, the latest: so no account takes up more of Redis than a few KiB.
 pub const KNOWN_MAX: u32 = 32;
 
 static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("limit_spend.lua")));
@@ -18,22 +18,22 @@ static GIVE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("
 static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_remember.lua")));
 static IS_KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("network_is_known.lua")));
 
-/// Whose budget.
+/// The budget that a try counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget<'a> {
-    /// That of wrong passwords for an account, by its e-mail address in lower case, from one network.
+    /// Wrong passwords for an account from one network.
     Tries {
-        /// Whose account.
+        /// The account's e-mail address, in lower case.
         email: &'a str,
-        /// From where.
+        /// The network.
         network: IpAddr,
     },
-    /// That of wrong passwords for an account from all networks that it has not signed in from.
+    /// Wrong passwords for an account from all networks that it has not signed in from.
     Strangers {
-        /// Whose account.
+        /// The account's e-mail address, in lower case.
         email: &'a str,
     },
-    /// A client's, by its address or its network's.
+    /// Requests of a client, by its address or its network's.
     Address(IpAddr),
 }
 
@@ -46,11 +46,11 @@ impl Budget<'_> {
         }
     }
 
-    /// A number for whose budget it is, which says neither who nor where.
+    /// A number that stands for the budget, and reveals neither account nor network.
     #[must_use]
     pub fn digest(self) -> u128 {
         let text = match self {
-            // A blank is in no e-mail address.
+            // No e-mail address has a blank.
             Self::Tries { email, network } => format!("{email} {network}"),
             Self::Strangers { email } => email.to_owned(),
             Self::Address(address) => address.to_string(),
@@ -58,26 +58,26 @@ impl Budget<'_> {
         digest_of(&text)
     }
 
-    /// No address of a person or a machine is written to Redis.
+    /// The key holds no address of a person or a machine.
     fn key(self, keys: &RedisKeys) -> String {
         keys.alone(format_args!("limit:{}:{:032x}", self.kind(), self.digest()))
     }
 }
 
-/// That an account has signed in from a network with a right password.
+/// A network that an account has signed in from with a right password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownNetwork<'a> {
-    /// Whose account.
+    /// The account's e-mail address.
     pub email: &'a str,
-    /// From where.
+    /// The network.
     pub network: IpAddr,
-    /// The account's [`sign_in_epoch`](frontrow_domain::user::User::sign_in_epoch): with a new password, a lock or a
-    /// reset it is another, and no network is known any more.
+    /// The account's [`sign_in_epoch`](frontrow_domain::user::User::sign_in_epoch): a new password, a lock or a reset
+    /// changes it, and no network is known any more.
     pub epoch: i64,
 }
 
 impl KnownNetwork<'_> {
-    /// A number that stands for it, and says neither the account nor the network.
+    /// A number that stands for it, and reveals neither account nor network.
     #[must_use]
     pub fn digest(self) -> u128 {
         let Self { email, network, epoch } = self;
@@ -89,7 +89,7 @@ impl KnownNetwork<'_> {
         keys.alone(format_args!("known:{:032x}", digest_of(self.email)))
     }
 
-    /// The network among them, as of this epoch.
+    /// The network among them, in this epoch.
     fn member(self) -> String {
         format!("{:032x}", self.digest())
     }
@@ -99,7 +99,7 @@ fn digest_of(text: &str) -> u128 {
     Sha256::digest(text).iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// The budgets of one box office.
+/// The budgets of one installation.
 #[derive(Debug, Clone)]
 pub struct SharedLimits {
     handle: RedisHandle,
@@ -113,8 +113,8 @@ impl SharedLimits {
         Self { handle, keys }
     }
 
-    /// Counts `tries` against a budget of `per_minute` that refills evenly. How long to wait if there is not enough left.
-    /// If Redis cannot be asked, which is known within the time-out of the way to it, the try need not wait.
+    /// Counts `tries` against a budget of `per_minute` that refills evenly. Returns how long to wait if not enough is
+    /// left. If Redis cannot be asked, which is known within the client's time-out, the try need not wait.
     pub async fn spend(&self, budget: Budget<'_>, per_minute: u32, tries: u32) -> Option<Duration> {
         asked(spend(&mut self.handle.clone(), &self.keys, budget, per_minute, tries).await)
     }
@@ -124,14 +124,14 @@ impl SharedLimits {
         asked(give_back(&mut self.handle.clone(), &self.keys, budget, per_minute).await);
     }
 
-    /// Remembers for a month that an account has signed in from a network, of the [`KNOWN_MAX`] latest networks.
+    /// Remembers for a month that an account has signed in from a network; the latest [`KNOWN_MAX`] networks are kept.
     pub async fn remember(&self, known: KnownNetwork<'_>) {
         let mut call = KNOWN.key(known.key(&self.keys));
         call.arg(known.member()).arg(KNOWN_SECONDS).arg(KNOWN_MAX);
         asked(call.invoke_async::<()>(&mut self.handle.clone()).await);
     }
 
-    /// Whether that is remembered; not if Redis cannot be asked.
+    /// Whether the network is remembered; no if Redis cannot be asked.
     pub async fn is_known(&self, known: KnownNetwork<'_>) -> bool {
         let mut call = IS_KNOWN.key(known.key(&self.keys));
         call.arg(known.member()).arg(KNOWN_SECONDS);
@@ -139,7 +139,7 @@ impl SharedLimits {
     }
 }
 
-/// What Redis answered, or nothing if it could not be asked.
+/// The answer of Redis, or the default if it could not be asked.
 fn asked<T: Default>(answer: RedisResult<T>) -> T {
     answer.unwrap_or_else(|error| {
         tracing::debug!(%error, "a shared budget could not be asked for");
@@ -161,8 +161,8 @@ pub async fn give_back(
     GIVE_BACK.key(budget.key(keys)).arg(interval).invoke_async(connection).await
 }
 
-/// Counts `tries` against a budget of `per_minute` that refills evenly. How long to wait if there is not enough left;
-/// they are not counted then.
+/// Counts `tries` against a budget of `per_minute` that refills evenly. Returns how long to wait if not enough is left;
+/// the tries are not counted then.
 ///
 /// # Errors
 /// Redis could not be reached or refused.

@@ -1,5 +1,5 @@
-//! The frames of the last seconds, this instance's own and the others': what a line that is laid from its rows takes
-//! in after them.
+//! The events of the last seconds, this instance's own and the others': a line that is rebuilt applies them after its
+//! rows.
 
 use super::events::{self, Body};
 use frontrow_domain::{time::Time, world::Changes};
@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longer than reading the rows of a line takes, and than a commit may be on its way.
+/// Longer than it takes to read the rows of a line, and than a commit may be in flight.
 const KEPT: Duration = Duration::from_secs(20);
 /// No more than this is kept: 64 MiB.
 const BYTES_MAX: usize = 64 << 20;
 
-/// Frames in the order in which they came.
+/// Events in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     kept: Mutex<Kept>,
@@ -33,7 +33,6 @@ impl Recent {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a frame.
     pub(super) fn push(&self, event: Arc<[u8]>) {
         let now = Instant::now();
         let mut kept = self.kept();
@@ -49,18 +48,18 @@ impl Recent {
         }
     }
 
-    /// How many frames have come.
+    /// How many events have come.
     pub(super) fn count(&self) -> u64 {
         let kept = self.kept();
         kept.before + u64::try_from(kept.events.len()).unwrap_or(0)
     }
 
-    /// What was decided at `from` or later.
+    /// The changes decided at `from` or later.
     pub(super) fn decided_since(&self, from: Time) -> Vec<Changes> {
         self.received_since(u64::MAX, from)
     }
 
-    /// What was told after the first `count` frames, and what was decided at `from` or after it.
+    /// The changes of events after the first `count`, and those decided at `from` or later.
     pub(super) fn received_since(&self, count: u64, from: Time) -> Vec<Changes> {
         let (events, before) = {
             let kept = self.kept();

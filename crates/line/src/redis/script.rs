@@ -1,12 +1,12 @@
-//! Steps that must not come apart: small Lua programs that Redis runs by their hash, loaded again where it lost them.
+//! Lua scripts, for steps that must be atomic: Redis runs them by their hash, and they are loaded again if it lost
+//! them.
 
 use redis::{RedisError, RedisResult, Script, ServerErrorKind, aio::ConnectionLike};
 use std::sync::LazyLock;
 
 static PROBE: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('TIME')"));
 
-/// A connection that many tasks can use at once, each through a copy: what they ask shares the way and is answered
-/// in turn.
+/// A connection that many tasks use at once, each through a clone: their commands share it and are answered in turn.
 pub trait Shared: ConnectionLike + Clone + Send + Sync + 'static {}
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Shared for C {}
@@ -17,7 +17,7 @@ pub enum ProbeError {
     /// The user may not run scripts.
     #[error("the Redis user may not run scripts; grant it +@scripting, +time and the commands that the scripts call")]
     NotAllowed(#[source] RedisError),
-    /// It does not know what a script is.
+    /// It does not know scripts.
     #[error("this Redis cannot run scripts; version 6.2 or later is needed")]
     Unsupported(#[source] RedisError),
     /// Anything else, such as a lost connection.
@@ -28,7 +28,7 @@ pub enum ProbeError {
 /// Whether this user of this Redis may load and run scripts.
 ///
 /// # Errors
-/// Why not, for the operator.
+/// The reason, for the operator.
 pub async fn probe_scripting(connection: &mut impl ConnectionLike) -> Result<(), ProbeError> {
     let probed: RedisResult<(i64, i64)> = PROBE.invoke_async(connection).await;
     match probed {

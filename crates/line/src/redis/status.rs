@@ -1,8 +1,8 @@
-//! The numbers that stand for the states of tokens in what is kept in Redis and told over it.
+//! The numbers of token states in copies and events.
 
 use frontrow_domain::queue::TokenStatus;
 
-/// The bits that a number takes.
+/// The bits that such a number takes.
 pub(super) const BITS: u8 = 0b0000_0111;
 
 pub(super) const fn number_of(status: TokenStatus) -> u8 {

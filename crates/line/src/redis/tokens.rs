@@ -1,6 +1,5 @@
-//! A copy of each live token, for instances whose view does not have it. Copies sit in small hashes of neighbours,
-//! which Redis packs tightly. A copy may be old, and one of a token that has ended may be left behind for a while:
-//! the row decides.
+//! A copy of each live token, for instances whose view lacks it. Copies are in small hashes of neighbours, which Redis
+//! packs tightly. A copy may be old, and that of an ended token may be left behind for a while: the row decides.
 
 mod copy;
 
@@ -14,19 +13,19 @@ use redis::{RedisError, RedisResult, Script};
 use std::{collections::BTreeMap, sync::LazyLock};
 use tokio::task::JoinSet;
 
-/// How many neighbours share a hash. Redis packs a hash of up to 128 short entries unless it is told otherwise.
+/// Neighbours that share a hash. Redis packs a hash of up to 128 short entries by default.
 const PER_HASH: i64 = 128;
-/// How long a hash is kept that no token was put into: what was left behind goes by itself.
+/// How long a hash lasts after a token was last put into it: leftovers expire by themselves.
 const KEPT: Span = Span::from_secs(24 * 3_600);
-/// How many hashes are written at once.
+/// Hashes written at once.
 const CALLS_AT_ONCE_MAX: usize = 128;
 
 static PUT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("tokens_put.lua")));
 
-/// By place in a hash the latest copy, or none of a token that has ended.
+/// The latest copies by field of a hash; none of a token that has ended.
 type Entries = BTreeMap<i64, Option<Vec<u8>>>;
 
-/// What changed about tokens, by room and hash.
+/// Changes of tokens, by room and hash.
 #[derive(Debug, Clone, Default)]
 pub struct TokenChanges {
     rooms: BTreeMap<RoomId, BTreeMap<i64, Entries>>,
@@ -34,7 +33,7 @@ pub struct TokenChanges {
 }
 
 impl TokenChanges {
-    /// Takes in a token as a batch left it at `at`. A later batch comes after an earlier one.
+    /// Adds a token as a batch left it at `at`. A later batch comes after an earlier one.
     pub fn apply(&mut self, token: &Token, at: Time) {
         let (hash, field) = place(token.id);
         let copy = (token.status != TokenStatus::Ended).then(|| copy::write(token, at));
@@ -44,13 +43,13 @@ impl TokenChanges {
         }
     }
 
-    /// Of how many tokens there is something to tell.
+    /// How many tokens are to be published.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether no token is to be published.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
@@ -80,9 +79,9 @@ fn key(keys: &RedisKeys, room: RoomId, hash: i64) -> String {
     keys.room(room, format_args!("t:{hash}"))
 }
 
-/// Puts the copies of live tokens and removes those of ended ones, for the rooms that are wanted. What was told is
-/// taken out of `changes`. A room whose node refuses or cannot be reached does not keep the others from being told:
-/// what is left of it stays in `changes`, and the answer is why, by room. Doing it again does no harm.
+/// Puts the copies of live tokens and removes those of ended ones, for the wanted rooms. Published tokens are taken out
+/// of `changes`. A room whose node refuses or is down does not hold up the others: its rest stays in `changes`, and its
+/// error is returned. Publishing twice does no harm.
 pub async fn publish(
     connection: &impl Shared,
     keys: &RedisKeys,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 const INSTANCE: Uuid = Uuid::from_u128(9);
 
-/// What a view needs of a token.
+/// Tokens with only what a view needs of them.
 fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
     let bare = |token: &Token| {
         let Token { id, status, activated_at, deadline, .. } = *token;
@@ -56,7 +56,7 @@ proptest! {
         let mut event = of_changes(INSTANCE, &changes).unwrap();
         event.truncate(cut);
         event.extend(bytes);
-        // Whatever it is, it is read or refused.
+        // Any bytes are read or refused.
         let _ = read(&event);
     }
 }
@@ -108,7 +108,7 @@ fn a_gap_names_what_was_not_told_and_other_versions_are_refused() {
     let mut event = of_gap(INSTANCE, 300, 312, &gap);
     let body = Body::Gap(gap.clone());
     assert_eq!(read(&event), Ok(Event { instance: INSTANCE, first: 300, number: 312, body }));
-    // As it was written before gaps said which frames they stand for.
+    // As written before gaps said which events they stand for.
     event.truncate(event.len() - 3);
     let body = Body::Gap(Gap { caches: CacheValidity::Stale, ..gap });
     assert_eq!(read(&event), Ok(Event { instance: INSTANCE, first: 312, number: 312, body }));

@@ -1,5 +1,5 @@
-//! A live token in 25 to 49 bytes: the moment the copy is of, state, user, and those times that differ from it.
-//! Without the counts, which only the rules read.
+//! A live token in 25 to 49 bytes: the moment of the copy, state, user, and the times that differ from that moment. The
+//! counts are left out: only the rules read them.
 
 use super::super::status;
 use frontrow_domain::{
@@ -9,10 +9,10 @@ use frontrow_domain::{
 };
 use uuid::Uuid;
 
-/// This format, in the high bits of the byte that says what follows. What has another one is not read.
+/// The format, in the high bits of the byte that says which times follow. A copy in another format is not read.
 const FORMAT: u8 = 1 << 6;
 const FORMAT_BITS: u8 = 0b1100_0000;
-/// The token was not issued at the moment that the copy is of.
+/// The token was not issued at the moment of the copy.
 const HAS_ISSUED: u8 = 1 << 3;
 const HAS_ACTIVATED: u8 = 1 << 4;
 const HAS_DEADLINE: u8 = 1 << 5;
