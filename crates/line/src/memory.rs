@@ -1,5 +1,5 @@
-//! The queue of a box office that is one process; and the lines of one instance of many, which hears of the others'
-//! changes.
+//! The queue of a box office that is one process; and the lines of one instance of many, which applies the others'
+//! changes too.
 
 mod last_seen;
 mod order;
@@ -31,24 +31,25 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// How many places tell the share of those that are awake.
+/// Positions sampled for the share of responsive tokens.
 const ALIVE_SAMPLE: i64 = 1_000;
 
-/// Everything that instances would share, in the memory of the only one.
+/// The lines in the memory of one process, and the holds if it is the only one.
 #[derive(Debug, Default)]
 pub struct MemoryQueue {
     rooms: ArcSwap<HashMap<RoomId, Arc<RoomCell>>>,
-    /// The rooms in which something lives; others may be among them until they are asked for.
+    /// The rooms with live tokens; quiet ones may be among them until they are asked for.
     busy: Mutex<BTreeSet<RoomId>>,
     holds: Mutex<BTreeSet<(Time, ReservationId)>>,
     /// The rooms whose lines may be able to move.
     moved: Mutex<BTreeSet<RoomId>>,
     moved_news: Notify,
-    /// When all lines were last known to be the newest; none where no other instance changes them.
+    /// When all lines were last known to be current, in microseconds since the epoch; none if no other instance changes
+    /// them.
     confirmed: Option<Arc<AtomicI64>>,
 }
 
-/// A room: what readers see, and what the writer moves on.
+/// A room: the view that readers see, and the writer's state.
 #[derive(Debug)]
 struct RoomCell {
     view: ArcSwap<RoomView>,
@@ -56,11 +57,11 @@ struct RoomCell {
     next: Mutex<Next>,
 }
 
-/// What the writer of a room has.
+/// The writer's state of a room.
 #[derive(Debug)]
 struct Next {
     view: RoomView,
-    /// What tells the order of the changes that other instances tell of.
+    /// Orders the changes of several instances; none in the only process.
     order: Option<ChangeOrder>,
     confirmed: Option<Confirmed>,
     /// Another cell has taken this one's place.
@@ -81,7 +82,7 @@ impl RoomCell {
         Self { view: ArcSwap::from_pointee(view), last_seen, next: Mutex::new(next) }
     }
 
-    /// Takes in a change; whether the line may be able to move.
+    /// Applies a change. Returns whether the line may be able to move.
     fn apply(&self, delta: &Delta<'_>) -> bool {
         self.apply_in(&mut lock(&self.next).view, delta)
     }
@@ -109,7 +110,7 @@ impl From<&Line> for RoomCell {
 }
 
 impl MemoryQueue {
-    /// A queue without any room.
+    /// A queue without rooms.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -123,7 +124,6 @@ impl MemoryQueue {
         });
     }
 
-    /// Puts several rooms here, except where there is one already.
     fn put_missing_rooms(&self, cells: &[(RoomId, Arc<RoomCell>)]) {
         self.rooms.rcu(|rooms| {
             let mut rooms = HashMap::clone(rooms);
@@ -134,7 +134,7 @@ impl MemoryQueue {
         });
     }
 
-    /// Puts quiet rooms here that are missing. Returns those of which something else is known.
+    /// Adds quiet rooms that are missing. Returns those whose views disagree with the rows.
     fn load_missing_quiet(&self, lines: &[Line], cell_of: impl Fn(&Line) -> RoomCell) -> Vec<RoomId> {
         let mut cells = Vec::new();
         let mut others = Vec::new();
@@ -154,7 +154,7 @@ impl MemoryQueue {
         others
     }
 
-    /// Notes that something may live in the room now: to be called after the view has changed.
+    /// Notes that the room may be busy now: to be called after the view has changed.
     fn note_life(&self, room: RoomId, view: &RoomView) {
         if !view.is_quiet() {
             lock(&self.busy).insert(room);
@@ -201,7 +201,7 @@ impl Queue for MemoryQueue {
         Ok(self.load_missing_quiet(&lines, |line| RoomCell::from(line)))
     }
 
-    /// The rows of a new room need not be read: all that is in it comes with it.
+    /// A new room starts empty: its rows need not be read.
     fn publish(&self, changes: &Changes) {
         for room in &changes.rooms.inserted {
             self.put_room(room.room_id, &Arc::new(RoomCell::new(RoomView::empty(room), &[], changes.now)));
@@ -242,7 +242,7 @@ impl Queue for MemoryQueue {
 
     fn busy_rooms(&self) -> Vec<RoomId> {
         let mut busy = lock(&self.busy);
-        // Looked at under the lock: what comes to life meanwhile is noted after it.
+        // Read under the lock: a room that becomes busy meanwhile is noted after it.
         let rooms = self.rooms.load();
         busy.retain(|room| rooms.get(room).is_some_and(|cell| !cell.view.load().is_quiet()));
         busy.iter().copied().collect()
@@ -254,7 +254,7 @@ impl Queue for MemoryQueue {
         }
     }
 
-    /// Also measures which share of the line is awake, for the estimates.
+    /// Also measures the share of responsive tokens, for the estimates.
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
         let Some(cell) = self.cell(room) else { return Vec::new() };
         let view = cell.view.load_full();
@@ -314,9 +314,9 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
-    /// Made for one waiter: a move is told to one of them, and kept for the next if nobody waits.
+    /// Made for one caller: a move wakes one of several, and is kept for the next if none waits.
     async fn moved(&self, longest: std::time::Duration) -> Vec<RoomId> {
-        // Whether it was told or the time passed, what there is is taken.
+        // Woken or timed out, the caller takes what there is.
         let _ = tokio::time::timeout(longest, self.moved_news.notified()).await;
         std::mem::take(&mut *lock(&self.moved)).into_iter().collect()
     }

@@ -1,7 +1,7 @@
-//! A room as an instance knows it: immutable, answered from memory without a lock.
+//! A room as an instance knows it, answered from memory without a lock.
 //!
-//! A view is one place in time of a line that [`RoomView::apply`] moves on. Copying one is cheap, since everything
-//! large in it is shared; the writer keeps one to change and publishes copies.
+//! A view is one moment of a line; [`RoomView::apply`] moves it on. Clones are cheap, since everything large in them is
+//! shared; the writer keeps one to change and publishes clones.
 
 mod apply;
 mod departed;
@@ -25,34 +25,35 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-/// The shortest and the longest time between two questions of a client, in milliseconds.
+/// The shortest and the longest poll interval of a client, in milliseconds.
 const POLL_MS: std::ops::RangeInclusive<i64> = 1_500..=30_000;
-/// Whoever finds a free place will be offered it within a moment; there are no more of them than free places.
+/// The poll interval of a token that finds a free place, in milliseconds: its offer comes within a moment, and there
+/// are no more such tokens than free places.
 const POLL_AT_ONCE_MS: i64 = 400;
-/// Who is offered a turn should learn of it soon.
+/// The poll interval of a token that is offered a turn, in milliseconds: its client should learn of it soon.
 const POLL_OFFERED_MS: i64 = 1_200;
-/// Each living token in front allows this much more time between two questions, in milliseconds.
+/// Each living token in front adds this much to the poll interval, in milliseconds.
 const POLL_MS_PER_AHEAD: i64 = 100;
-/// A client asks this many times during its wait, within those bounds.
+/// A client polls this many times during its wait, within those bounds.
 const POLLS_PER_WAIT: i64 = 20;
-/// How far the times of clients are spread to both sides, in thousandths.
+/// How far poll intervals are spread to both sides, in thousandths.
 const JITTER_PERMILLE: i64 = 200;
-/// The shortest and the longest time that a client is told, in milliseconds: the guides say so, too.
+/// The shortest and the longest poll interval that a client is given, in milliseconds: the guides say so, too.
 pub const POLL_TOLD_MS: std::ops::RangeInclusive<i64> =
     POLL_AT_ONCE_MS * (1_000 - JITTER_PERMILLE) / 1_000..=*POLL_MS.end() * (1_000 + JITTER_PERMILLE) / 1_000;
-/// A view that is refreshed less often than this is stale.
+/// A view that was confirmed longer ago than this is stale.
 const STALE_AFTER: Span = Span::from_secs(1);
-/// All of something, in millionths.
+/// The whole, in millionths.
 const ALL_PPM: i64 = 1_000_000;
 
-/// One room at one moment. Positions are exact, and never rise from one view of a room to the next.
+/// One room at one moment. The count of tokens ahead is exact, and never rises from one view of a room to the next.
 #[derive(Debug, Clone)]
 pub struct RoomView {
     room: Arc<Room>,
-    /// The highest number given. Shared by all views of the line, so that issuing need not publish a new one.
+    /// The highest position given. Shared by all views of the line, so that issuing need not publish a new one.
     tail: Arc<AtomicI64>,
     departed: Arc<Departed>,
-    /// How many of the gone are not beyond the cursor.
+    /// How many of the departed are not beyond the cursor.
     departed_to_cursor: i64,
     live: Arc<Live>,
     /// Tokens that wait though the cursor has passed them, ascending: they are next.
@@ -60,14 +61,14 @@ pub struct RoomView {
     active: i64,
     offered: i64,
     pace: Pace,
-    /// The share of those in line that were heard of lately, in millionths. Shared like the tail.
+    /// The share of tokens in line that were seen lately, in millionths. Shared like the tail.
     responsive_ppm: Arc<AtomicI64>,
-    /// When this was last known to be the newest; none for a view that takes in every commit as it happens.
+    /// When the view was last known to be current; none for a view that applies every commit as it happens.
     confirmed: Option<Confirmed>,
 }
 
-/// When a line that is refreshed from elsewhere was last known to be the newest. Copies share it, so that nothing need
-/// be published to confirm what has not changed.
+/// When a replica of a line was last known to be current. Clones share it, so that confirming an unchanged view
+/// publishes nothing.
 #[derive(Debug, Clone)]
 pub struct Confirmed {
     /// Microseconds since the epoch, of all lines of the instance.
@@ -83,50 +84,49 @@ impl Confirmed {
         Self { all, own: Arc::default() }
     }
 
-    /// Notes that this line was the newest at `at`.
+    /// Notes that this line was current at `at`.
     pub fn note(&self, at: Time) {
         self.own.fetch_max(at.micros(), Ordering::Relaxed);
     }
 
-    /// When it was last known to be the newest.
     fn last(&self) -> Time {
         Time::from_micros(self.all.load(Ordering::Relaxed).max(self.own.load(Ordering::Relaxed)))
     }
 }
 
-/// Where a token stands in a view.
+/// A token's place in a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Its state. What has left the line, and what the line never gave, is ended.
+    /// Its state: ended for a token that has left the line or was never issued.
     pub status: TokenStatus,
     /// How many living tokens wait in front of it; 0 unless it waits beyond the cursor.
     pub ahead: i64,
     /// When it was activated.
     pub activated_at: Option<Time>,
-    /// What its state lasts until.
+    /// When its state lapses.
     pub deadline: Option<Time>,
 }
 
 /// How long a wait will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Estimate {
-    /// As far as the line's pace tells.
+    /// By the line's pace.
     Known {
-        /// Half of those who wait will have waited no longer.
+        /// Half of the waiting tokens will have waited no longer.
         p50: Span,
-        /// Nine in ten will have waited no longer.
+        /// Nine in ten of them will have waited no longer.
         p90: Span,
     },
-    /// There is nothing to tell it from.
+    /// There is nothing to estimate it from.
     Unknown(WaitUnknown),
 }
 
-/// Why a line does not move whatever its gate says.
+/// Why a line rests, whatever its gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// The first turns are offered after so long, because the sale has not opened.
+    /// The first turns are offered after this span, because the sale has not opened.
     For(Span),
-    /// The sale is over, or stands still. Nothing tells for how long.
+    /// The sale is over, or stands still for an unknown time.
     SaleClosed,
 }
 
@@ -151,25 +151,25 @@ impl RoomView {
         &self.room
     }
 
-    /// The line's epoch: a token of another one is not of this line.
+    /// The line's epoch: a token of another epoch is not of this line.
     #[must_use]
     pub fn epoch(&self) -> i64 {
         self.room.epoch
     }
 
-    /// The highest number that was offered a turn or passed over.
+    /// The highest position that was offered a turn or passed over.
     #[must_use]
     pub fn cursor(&self) -> Position {
         self.room.cursor
     }
 
-    /// The highest number given.
+    /// The highest position given.
     #[must_use]
     pub fn tail(&self) -> Position {
         Position(self.tail.load(Ordering::Acquire).max(self.room.cursor.0))
     }
 
-    /// How many tokens are active, those included whose end has come but not been noted.
+    /// How many tokens are active, including those past their deadline that are not ended yet.
     #[must_use]
     pub const fn active(&self) -> i64 {
         self.active
@@ -181,46 +181,46 @@ impl RoomView {
         self.offered
     }
 
-    /// How many tokens wait, the silent ones included.
+    /// How many tokens wait, the unresponsive ones included.
     #[must_use]
     pub fn total_waiting(&self) -> i64 {
         let beyond = self.tail().0 - self.room.cursor.0 - (self.departed.total() - self.departed_to_cursor);
         beyond.max(0) + i64::try_from(self.returned.len()).unwrap_or(i64::MAX)
     }
 
-    /// How many tokens are in this state, of those that are neither in line beyond the cursor nor ended. It looks at each
-    /// of them: for the metrics, not for a poll.
+    /// How many tokens are in this state, of those neither in line beyond the cursor nor ended. It goes through all of
+    /// them: for the metrics, not for a poll.
     #[must_use]
     pub fn live_in(&self, status: TokenStatus) -> i64 {
         i64::try_from(self.live.statuses().filter(|one| *one == status).count()).unwrap_or(i64::MAX)
     }
 
-    /// Whether nothing lives in it: no token waits, is offered, active, missed or dormant.
+    /// Whether the room has no live token: none waits, is offered, active, missed or dormant.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.live.is_empty() && self.total_waiting() == 0
     }
 
-    /// Whether its line has to be moved, now or by and by. Not once its sale is over and all that live in it wait: nothing
-    /// changes there unless a command changes it.
+    /// Whether the line needs a leader, now or later. It needs none once its sale is over and all its live tokens wait:
+    /// only a command changes anything there.
     #[must_use]
     pub fn needs_leader(&self, now: Time) -> bool {
         let may_move = !self.room.is_sale_over(now) || self.next_deadline().is_some();
         may_move && !self.is_quiet()
     }
 
-    /// The share of those in line that were heard of lately, in millionths.
+    /// The share of tokens in line that were seen lately, in millionths.
     #[must_use]
     pub fn responsive_ppm(&self) -> i64 {
         self.responsive_ppm.load(Ordering::Relaxed)
     }
 
-    /// Notes the share of those in line that were heard of lately, in millionths, for all views of this line.
+    /// Sets the share of tokens in line that were seen lately, in millionths, for all views of this line.
     pub fn set_responsive_ppm(&self, responsive_ppm: i64) {
         self.responsive_ppm.store(responsive_ppm.clamp(0, ALL_PPM), Ordering::Relaxed);
     }
 
-    /// The moment this view is true of: `now`, unless it is refreshed from elsewhere.
+    /// The moment that this view is true of: `now`, unless it is a replica.
     #[must_use]
     pub fn as_of(&self, now: Time) -> Time {
         self.confirmed.as_ref().map_or(now, |confirmed| confirmed.last().min(now))
@@ -232,14 +232,14 @@ impl RoomView {
         now.since(self.as_of(now)) > STALE_AFTER
     }
 
-    /// The same view of a line that is refreshed from elsewhere.
+    /// The same view, as a replica of the line.
     #[must_use]
     pub fn confirmed_by(mut self, confirmed: Confirmed) -> Self {
         self.confirmed = Some(confirmed);
         self
     }
 
-    /// The same view of a line that was read again from its rows, with what the rows do not tell: the pace, and who is awake.
+    /// The same view, rebuilt from its rows, with what the rows lack: the pace, and the share of responsive tokens.
     #[must_use]
     pub fn going_on_from(mut self, before: &Self) -> Self {
         self.pace = before.pace;
@@ -247,7 +247,7 @@ impl RoomView {
         self
     }
 
-    /// Whether the number is beyond the cursor and has left the line.
+    /// Whether the position is beyond the cursor and has departed.
     pub(super) fn has_departed(&self, position: Position) -> bool {
         position > self.room.cursor && self.departed.contains(position)
     }
@@ -262,7 +262,7 @@ impl RoomView {
         self.live.positions()
     }
 
-    /// Where a token of this line and epoch stands. A number above the tail waits: this view may be behind its issue.
+    /// The place of a token of this line and epoch. A position above the tail waits: this view may be behind its issue.
     #[must_use]
     pub fn place(&self, position: Position) -> Place {
         if let Some(entry) = self.live.get(position) {
@@ -275,7 +275,8 @@ impl RoomView {
         Place { status: TokenStatus::Waiting, ahead: self.ahead(position), activated_at: None, deadline: None }
     }
 
-    /// How many living tokens stand between the cursor and `position`: `(number − cursor) − departed(cursor, number) − 1`.
+    /// How many living tokens are between the cursor and `position`: `(position − cursor) − departed(cursor, position)
+    /// − 1`.
     #[must_use]
     pub fn ahead(&self, position: Position) -> i64 {
         let departed = self.departed.rank(position) - self.departed_to_cursor;
@@ -292,8 +293,8 @@ impl RoomView {
         self.room.rests_until(now, lead).map(|begins| Rest::For(begins.since(now)))
     }
 
-    /// How long a token with `ahead` living tokens in front of it will wait in a line that rests for `rest`. The silent
-    /// in front are not waited for.
+    /// How long a token with `ahead` living tokens in front of it will wait in a line that rests for `rest`.
+    /// Unresponsive tokens in front do not count.
     #[must_use]
     pub fn estimated_wait(&self, ahead: i64, rest: Option<Rest>) -> Estimate {
         match rest {
@@ -305,7 +306,7 @@ impl RoomView {
         let alive = i128::from(ahead.max(0)) * i128::from(self.responsive_ppm()) / i128::from(ALL_PPM);
         let alive = i64::try_from(alive).unwrap_or(i64::MAX);
         let cap = self.room.max_active;
-        // Offered turns have their places already; and where a rate binds, free places help nobody.
+        // Offered turns have their places already; if a rate binds, free places do not help.
         let taken = match self.room.admit_per_minute {
             Some(_) => cap,
             None => self.active.saturating_add(self.offered),
@@ -329,8 +330,8 @@ impl RoomView {
         matches!(self.estimated_wait(place.ahead, rest), Estimate::Known { p50: Span::ZERO, .. })
     }
 
-    /// When the token's client should ask again, in milliseconds: often near the head, seldom at the back, seldom too
-    /// while the line rests but for its end, and spread by `jitter_seed` so that clients do not come all at once. The
+    /// When the token's client should poll again, in milliseconds: often near the head, seldom at the back, seldom too
+    /// while the line rests but for its end, and spread by `jitter_seed` so that clients do not poll all at once. The
     /// same arguments give the same answer.
     #[must_use]
     pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Rest>) -> i64 {
@@ -356,19 +357,20 @@ impl RoomView {
         even + even * jitter_permille(jitter_seed) / 1_000
     }
 
-    /// The first moment at which some token's state lapses.
+    /// The first moment at which a token's state lapses.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         self.live.next_deadline()
     }
 
-    /// The waiting tokens from the head on: those the cursor has passed, then those beyond it. At most `steps` looks.
+    /// The waiting tokens from the head on: those the cursor has passed, then those beyond it. At most `steps` are
+    /// searched.
     pub fn waiting_from_head(&self, steps: usize) -> impl Iterator<Item = Position> {
         let beyond = WaitingBeyond { view: self, next: Position(self.room.cursor.0 + 1), last: self.tail(), steps };
         self.returned.iter().copied().take(steps).chain(beyond)
     }
 
-    /// Every `stride`-th number beyond the cursor that still waits.
+    /// Every `stride`-th position beyond the cursor that still waits.
     pub fn waiting_by_stride(&self, stride: usize) -> impl Iterator<Item = Position> {
         (self.room.cursor.0 + 1..=self.tail().0)
             .step_by(stride.max(1))

@@ -1,4 +1,4 @@
-//! When each user in a line was last heard of: four bytes a place, written and read without a lock.
+//! When each token in a line was last seen: four bytes a position, written and read without a lock.
 
 use arc_swap::{ArcSwap, Guard};
 use frontrow_domain::{id::Position, time::Time};
@@ -7,19 +7,19 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-/// How many places share a chunk: 64 KiB.
+/// Positions in a chunk: 64 KiB.
 const CHUNK: usize = 16_384;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 type Chunks = Vec<Option<Arc<[AtomicU32]>>>;
 
-/// Whole seconds since the epoch, by place; chunks of places that nobody waits at are not kept.
+/// Whole seconds since the epoch, by position; chunks without a waiting token are not kept.
 #[derive(Debug, Default)]
 pub(super) struct LastSeen {
     chunks: ArcSwap<Chunks>,
 }
 
-/// The times as they are, against a moment.
+/// The times, to be compared with one moment.
 pub(super) struct Reader {
     chunks: Guard<Arc<Chunks>>,
     since_seconds: u32,
@@ -43,7 +43,7 @@ fn slot(chunks: &Chunks, position: Position) -> Option<&AtomicU32> {
 }
 
 impl LastSeen {
-    /// Room for these places, ascending, all heard of at `now`.
+    /// Slots for these positions, ascending, all seen at `now`.
     pub(super) fn seen_at(places: &[Position], now: Time) -> Self {
         let mut chunks = Chunks::new();
         for places in places.chunk_by(|one, other| index(*one) / CHUNK == index(*other) / CHUNK) {
@@ -54,7 +54,7 @@ impl LastSeen {
         Self { chunks: ArcSwap::from_pointee(chunks) }
     }
 
-    /// Notes that a user in line was heard of, and makes room where there is none. For the writer alone.
+    /// Notes that a token was seen, and makes its slot if there is none. For the writer alone.
     pub(super) fn cover(&self, position: Position, now: Time) {
         let at = index(position) / CHUNK;
         if self.chunks.load().get(at).is_none_or(Option::is_none) {
@@ -66,22 +66,22 @@ impl LastSeen {
         self.note(position, now);
     }
 
-    /// Notes that a user was heard of. One store; nothing where no room was made.
+    /// Notes that a token was seen. One store; nothing if it has no slot.
     pub(super) fn note(&self, position: Position, now: Time) {
         if let Some(slot) = slot(&self.chunks.load(), position) {
             slot.store(seconds(now), Ordering::Relaxed);
         }
     }
 
-    /// Notes that a user was heard of at a moment that may be before the last time.
+    /// Notes that a token was seen at a moment that may be before the last time.
     pub(super) fn record_at(&self, position: Position, at: Time) {
         if let Some(slot) = slot(&self.chunks.load(), position) {
             slot.fetch_max(seconds(at), Ordering::Relaxed);
         }
     }
 
-    /// Drops the chunks that the cursor has passed on its way from `before` to `cursor` and where none of `returned`,
-    /// which is ascending, waits. For the writer alone.
+    /// Drops the chunks that the cursor has passed on its way from `before` to `cursor`, but for those of `returned`,
+    /// which is ascending. For the writer alone.
     pub(super) fn drop_passed(&self, before: Position, cursor: Position, returned: &[Position]) {
         let passed = (index(cursor) + 1) / CHUNK;
         if passed == (index(before) + 1) / CHUNK {
@@ -97,14 +97,14 @@ impl LastSeen {
         self.chunks.store(Arc::new(chunks));
     }
 
-    /// A look at who was heard of since `since`, to the second.
+    /// Compares the times with `since`, to the second.
     pub(super) fn reader(&self, since: Time) -> Reader {
         Reader { chunks: self.chunks.load(), since_seconds: seconds(since) }
     }
 }
 
 impl Reader {
-    /// Whether the user was heard of. Where nothing was ever kept of a place, nobody is called silent.
+    /// Whether the token was seen. One without a slot is not called unresponsive.
     pub(super) fn is_responsive(&self, position: Position) -> bool {
         slot(&self.chunks, position).is_none_or(|slot| slot.load(Ordering::Relaxed) >= self.since_seconds)
     }

@@ -1,5 +1,5 @@
-//! The order of what several instances tell of a line. Their changes come late, twice and in any order; the rows'
-//! own clock says which of two changes of a token is the later one.
+//! Orders the changes of a line that several instances publish. They come late, twice and in any order; the rows' own
+//! clock says which of two changes of a token is the later one.
 
 use crate::view::{Delta, RoomView};
 use frontrow_domain::{
@@ -13,29 +13,29 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
 };
 
-/// Changes are compared with those that were decided up to this long before or after them. Whatever comes later than
-/// this was announced as missing, and the line was laid anew.
+/// Changes are compared with those that were decided up to this long before or after them. A change that comes later
+/// than this was announced as a gap, and the line was rebuilt.
 const REMEMBERED: Span = Span::from_secs(30);
 
-/// Where a change comes from.
+/// The origin of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// This instance committed it a moment ago.
     Local,
-    /// It was told, or is told again.
+    /// Another instance published it, or it is applied again after a rebuild.
     Remote,
 }
 
-/// The last change of a token that was taken in.
+/// The last applied change of a token.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     /// When it was decided.
     now: Time,
-    /// The how many-th delta it came with.
+    /// The number of the delta it came with.
     delta: u64,
 }
 
-/// What was taken in lately.
+/// The changes applied lately.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeOrder {
     young: HashMap<Position, Seen>,
@@ -44,29 +44,29 @@ pub(crate) struct ChangeOrder {
     since: Time,
     newest: Time,
     deltas: u64,
-    /// Who came to wait beyond the cursor lately: when, from which place, to which.
+    /// Tokens that came to wait beyond the cursor lately: when, the first position, the last.
     joined: VecDeque<(Time, Position, Position)>,
 }
 
-/// What of a change is news.
+/// The part of a change that is news.
 pub(crate) struct News<'a> {
     pub(crate) room: Option<&'a Room>,
     pub(crate) updated: Cow<'a, [Token]>,
     pub(crate) inserted: Cow<'a, [Token]>,
     pub(crate) unused: &'a [TokenId],
     pub(crate) highest: Position,
-    /// Tokens that are told to live although the view says that they have ended: either what it says is told before
-    /// what comes first, or they have ended since and this was told late. The store knows.
+    /// Tokens that an event reports live but this view has ended: the events came out of order, or this one is late.
+    /// Ask the store.
     pub(crate) unverified: Vec<TokenId>,
 }
 
 impl ChangeOrder {
-    /// That of a line whose rows were read at `now`.
+    /// The order for a line whose rows were read at `now`.
     pub(crate) fn starting_at(now: Time) -> Self {
         Self { since: now, newest: now, ..Self::default() }
     }
 
-    /// How many deltas have been taken in.
+    /// How many deltas have come.
     pub(crate) const fn deltas(&self) -> u64 {
         self.deltas
     }
@@ -75,13 +75,13 @@ impl ChangeOrder {
         self.young.get(&position).or_else(|| self.old.get(&position)).copied()
     }
 
-    /// Whether a change of the token came after `deltas` had been taken in.
+    /// Whether a change of the token came after the first `deltas` deltas.
     pub(crate) fn changed_since(&self, position: Position, deltas: u64) -> bool {
         self.seen(position).is_some_and(|seen| seen.delta > deltas)
     }
 
-    /// Passes on what is news, and remembers it. `known` is the view that says who has ended for sure: the one that was
-    /// laid from the rows, while what was told meanwhile is told again.
+    /// Passes on the news of a change, and remembers it. `known` is the view that is sure which tokens have ended: the
+    /// one built from the rows, while later events are applied to it.
     pub(crate) fn admit<'a>(
         &mut self,
         view: &RoomView,
@@ -103,7 +103,7 @@ impl ChangeOrder {
             let position = token.id.position;
             let is_alive = token.status != TokenStatus::Ended;
             if source == Source::Remote && is_alive && has_ended(known, position) {
-                // Even where an earlier change of it was heard of: a look at the rows may have shown its end since.
+                // Even if an earlier change of it is known: a refresh may have shown its end since.
                 if order.seen(position).is_none_or(|seen| seen.now <= delta.now) {
                     unverified.push(token.id);
                 }
@@ -126,7 +126,7 @@ impl ChangeOrder {
                 return false;
             }
             if position > cursor {
-                // Told once: it needs no remembering.
+                // An issue is published once: it needs no remembering.
                 order.note_joined(position, delta.now);
                 return true;
             }
@@ -138,8 +138,8 @@ impl ChangeOrder {
         News { room, updated, inserted, unused: delta.unused, highest, unverified }
     }
 
-    /// Whoever joined and was passed by the cursor without a word joined too late to be seen by whoever moved it, and
-    /// is at the head now: those at a position, decided at a time, that `may_wait`.
+    /// Keeps tokens waiting that the cursor passed without a change of their own: they joined too late for the leader
+    /// to see them, and are at the head now. `may_wait` is asked about a position and when its token joined.
     fn keep_passed(
         &self,
         view: &RoomView,
@@ -209,8 +209,8 @@ impl ChangeOrder {
         }
     }
 
-    /// What a look at the rows says that the view does not have: the room's row, and tokens by place. The look began
-    /// when `begun` deltas had been taken in: what was told of a token since then is not older than the look.
+    /// The differences between a refresh and the view: the room's row, and tokens by position. The refresh began after
+    /// `begun` deltas: a later change of a token is not older than the refresh.
     pub(crate) fn compare<'a>(
         &mut self,
         view: &RoomView,
@@ -245,7 +245,7 @@ impl ChangeOrder {
         let Some(cursor) = room.map(|room| room.cursor).filter(|cursor| *cursor > view.cursor()) else {
             return (room, news);
         };
-        // Whom the rows do not show as waiting has ended, unless their word came after the rows were read.
+        // A token that the rows do not show as waiting has ended, unless it joined after they were read.
         let mut news = Cow::from(news);
         self.keep_passed(view, cursor, &mut news, |position, now| {
             now > line.now || self.changed_since(position, begun)
@@ -254,7 +254,7 @@ impl ChangeOrder {
     }
 }
 
-/// A token of which no more is known than what a view keeps.
+/// A token with only what a view keeps of it.
 fn stub(id: TokenId, status: TokenStatus) -> Token {
     Token { status, ..Token::issued(id, UserId(uuid::Uuid::nil()), Time::default()) }
 }
@@ -264,12 +264,12 @@ fn highest(delta: &Delta<'_>) -> Position {
     tokens.chain(delta.unused.last().map(|unused| unused.position)).fold(delta.highest, Position::max)
 }
 
-/// Whether the view says that the token has ended.
+/// Whether the token has ended by the view.
 fn has_ended(view: &RoomView, position: Position) -> bool {
     !view.is_live(position) && (position <= view.cursor() || view.has_departed(position))
 }
 
-/// Whether one version of a room's row is older than another. Each of these only grows within an epoch.
+/// Whether one version of a room's row is older than another. Each of these columns only grows within an epoch.
 fn is_older(one: &Room, other: &Room) -> bool {
     one.epoch < other.epoch
         || (one.epoch == other.epoch

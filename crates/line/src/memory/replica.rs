@@ -1,5 +1,5 @@
-//! The lines of one instance of many: they take in what other instances tell, in whatever order it comes, and what a
-//! look at the rows shows.
+//! The lines of one instance of many: they apply the changes of other instances, in whatever order these come, and are
+//! reconciled with the rows.
 
 use super::{
     LastSeen, MemoryQueue, Next, RoomCell, lock,
@@ -18,21 +18,21 @@ use frontrow_domain::{
 use frontrow_storage::Line;
 use std::sync::{Arc, Mutex, MutexGuard, atomic::AtomicI64};
 
-/// What came of a change that another instance told of.
+/// The result of applying a change.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
-    /// It was taken in, but for these tokens: see [`News::unverified`](super::order::News::doubtful).
+    /// It was applied, but for these tokens: see [`News::unverified`](super::order::News::unverified).
     Done(Vec<TokenId>),
-    /// The room has not been laid.
+    /// The room is not loaded.
     Unknown,
 }
 
-/// What came of a look at the rows.
+/// The result of reconciling a line with its rows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reconciled {
-    /// The view agrees with it now.
+    /// The view agrees with the rows now.
     InStep,
-    /// The line must be laid anew.
+    /// The line must be rebuilt.
     MustRebuild,
 }
 
@@ -43,8 +43,8 @@ impl Next {
 }
 
 impl MemoryQueue {
-    /// The lines of one instance of many. `confirmed` holds when they were all known to be the newest, in microseconds
-    /// since the epoch.
+    /// The lines of one instance of many. `confirmed` holds when they were all last known to be current, in
+    /// microseconds since the epoch.
     pub(crate) fn replica(confirmed: Arc<AtomicI64>) -> Self {
         Self { confirmed: Some(confirmed), ..Self::default() }
     }
@@ -60,9 +60,9 @@ impl MemoryQueue {
         cell
     }
 
-    /// Lays a line. What was told of it since its rows were read is in `since`, in the order in which it came. With
-    /// [`Rebuild::IfMissing`] a line that is there stays as it is.
-    /// Returns the tokens in doubt, with the moment of what was told of them.
+    /// Rebuilds a line. `since` gives the changes since its rows were read, in the order in which they came. With
+    /// [`Rebuild::IfMissing`] a loaded line stays as it is. Returns the unverified tokens, with the moments of their
+    /// changes.
     pub(crate) fn rebuild_room(
         &self,
         line: &Line,
@@ -74,7 +74,7 @@ impl MemoryQueue {
         if rebuild == Rebuild::IfMissing {
             return Vec::new();
         }
-        // What takes long in a long line, before the commits of the room must wait.
+        // Takes long for a long line: done before the commits of the room must wait.
         let view = RoomView::rebuilt_from(line, &old.view.load());
         let last_seen = LastSeen::seen_at(&line.waiting, line.now);
         let unverified = loop {
@@ -101,7 +101,7 @@ impl MemoryQueue {
         let order = ChangeOrder::starting_at(line.now);
         let last_seen = LastSeen::seen_at(&line.waiting, line.now);
         let cell = Arc::new(Self::replica_cell(RoomView::from_rows(line), last_seen, order, self.confirmed()));
-        // What is told from now on waits until the rest has been taken in.
+        // Changes from now on wait until the earlier ones are applied.
         let mut next = lock(&cell.next);
         self.put_missing_room(room, &cell);
         let unverified = apply_since(&cell, &mut next, room, &since());
@@ -111,8 +111,8 @@ impl MemoryQueue {
         unverified
     }
 
-    /// Puts rooms here in which nothing lives. Returns those of which something else is known. What was told of one since
-    /// its rows were read, the caller has to find out afterwards.
+    /// Adds quiet rooms that are missing. Returns those whose views disagree with the rows. The caller has to find the
+    /// changes since the rows were read.
     pub(crate) fn load_quiet_replicas(&self, lines: &[Line]) -> Vec<RoomId> {
         self.load_missing_quiet(lines, |line| {
             let last_seen = LastSeen::seen_at(&[], line.now);
@@ -125,14 +125,14 @@ impl MemoryQueue {
         })
     }
 
-    /// Puts a room here that is new, so that all that is in it comes with it.
+    /// Adds a new room, which starts empty.
     pub(crate) fn put_new(&self, room: &Room, now: Time) {
         let order = ChangeOrder::starting_at(now);
         let cell = Self::replica_cell(RoomView::empty(room), LastSeen::seen_at(&[], now), order, self.confirmed());
         self.put_missing_room(room.room_id, &Arc::new(cell));
     }
 
-    /// Calls `change` with the writer's side of the room's cell; none for a room not laid.
+    /// Calls `change` with the room's cell and its writer's state; none for a room not loaded.
     fn with_next<T>(
         &self,
         room: RoomId,
@@ -147,7 +147,7 @@ impl MemoryQueue {
         }
     }
 
-    /// Takes in a change of one room.
+    /// Applies a change of one room.
     pub(crate) fn apply(&self, room: RoomId, delta: &Delta<'_>, source: Source) -> Applied {
         let taken = self.with_next(room, |cell, next| {
             let taken = apply_delta(cell, next, None, delta, source);
@@ -165,12 +165,12 @@ impl MemoryQueue {
         }
     }
 
-    /// How many deltas the room has taken in: to be asked before a look at its rows begins.
+    /// How many deltas have come for the room: to be asked before a refresh reads its rows.
     pub(crate) fn deltas_of(&self, room: RoomId) -> Option<u64> {
         self.with_next(room, |_, next| next.order.as_ref().map_or(0, ChangeOrder::deltas))
     }
 
-    /// Takes in a look at the rows that began at `at`, by this instance's clock, when `begun` deltas had been taken in.
+    /// Reconciles a line with the rows of a refresh that began at `at`, by this instance's clock, after `begun` deltas.
     pub(crate) fn reconcile(&self, line: &Line, begun: u64, at: Time) -> Reconciled {
         let looked = self.with_next(line.room.room_id, |cell, next| {
             if line.room.epoch != next.view.epoch() {
@@ -200,18 +200,18 @@ impl MemoryQueue {
         }
     }
 
-    /// Takes in a token's row as the store has it, which was changed at `now` or later.
+    /// Applies a token's row from the store, which was changed at `now` or later.
     pub(crate) fn apply_row(&self, token: &Token, now: Time) {
         let token = std::slice::from_ref(token);
         self.apply(token[0].id.room_id, &Delta { inserted: token, ..Delta::none(now) }, Source::Local);
     }
 
-    /// The rooms that have been laid, by number.
+    /// The loaded rooms, by number.
     pub(crate) fn room_ids(&self) -> Vec<RoomId> {
         self.rooms()
     }
 
-    /// Notes that another instance heard of a token's user at `at`, which may be before this one did.
+    /// Records a heartbeat of another instance at `at`, which may be before the last one here.
     pub(crate) fn record_remote_heartbeat(&self, token: TokenId, at: Time) {
         if let Some(cell) = self.cell(token.room_id) {
             cell.last_seen.record_at(token.position, at);
@@ -219,7 +219,7 @@ impl MemoryQueue {
     }
 }
 
-/// Whether laying takes the place of a line that is there.
+/// Whether a rebuild replaces a line that is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rebuild {
     /// It does.
@@ -228,7 +228,8 @@ pub(crate) enum Rebuild {
     IfMissing,
 }
 
-/// Takes in what was told of a line since its rows were read. Returns the tokens in doubt.
+/// Applies the changes of a line since its rows were read. Returns the unverified tokens, with the moments of their
+/// changes.
 fn apply_since(
     cell: &RoomCell,
     next: &mut MutexGuard<'_, Next>,
@@ -246,7 +247,7 @@ fn apply_since(
     all
 }
 
-/// Takes in a change: whether the line may move, and the tokens in doubt.
+/// Applies a change. Returns whether the line may move, and the unverified tokens.
 fn apply_delta(
     cell: &RoomCell,
     next: &mut MutexGuard<'_, Next>,

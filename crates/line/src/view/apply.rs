@@ -1,4 +1,4 @@
-//! How a view is laid from rows and moved on by what batches change.
+//! Builds a view from rows, and applies the changes of batches to it.
 
 use super::{
     ALL_PPM, RoomView,
@@ -22,20 +22,20 @@ use std::{
     },
 };
 
-/// What a batch changed of one room.
+/// The changes of a batch in one room.
 #[derive(Debug, Clone, Copy)]
 pub struct Delta<'a> {
     /// When it was decided.
     pub now: Time,
     /// The room's row, if it changed.
     pub room: Option<&'a Room>,
-    /// Tokens that were there before, by place.
+    /// Tokens that existed before, by position.
     pub updated: &'a [Token],
-    /// Tokens that are new, by place.
+    /// Tokens that are new, by position.
     pub inserted: &'a [Token],
-    /// Numbers that nobody got and nobody will get, by place.
+    /// Unassigned positions, ascending: no token will get them.
     pub unused: &'a [TokenId],
-    /// The highest number that is known to have been given, beside those.
+    /// The highest position that is known to be given, beside those.
     pub highest: Position,
 }
 
@@ -47,7 +47,7 @@ impl Delta<'_> {
     }
 }
 
-/// What a change of a view calls for.
+/// The consequences of a change for a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Effects {
     /// More changed than the tail, which all views share: a new view must be published.
@@ -56,7 +56,7 @@ pub struct Effects {
     pub may_move: bool,
 }
 
-/// What a batch changed, room by room.
+/// The changes of a batch, room by room.
 #[must_use]
 pub fn deltas(changes: &Changes) -> BTreeMap<RoomId, Delta<'_>> {
     let empty = Delta::none(changes.now);
@@ -96,21 +96,22 @@ impl RoomView {
         }
     }
 
-    /// The view of a line as its rows have it. Numbers beyond the cursor that neither wait nor may still come have gone.
+    /// The view of a line as its rows have it. Positions beyond the cursor that neither wait nor are in flight have
+    /// departed.
     #[must_use]
     pub fn from_rows(line: &Line) -> Self {
         Self::from_rows_but(line, |_| false)
     }
 
-    /// The same of a line that there is a view of already. A number without a row that has gone there has gone here: who
-    /// drew it has told that it is nobody's. So no place rises when a line is laid anew.
+    /// The same for a line that has a view already. A position without a row that has departed there has departed here:
+    /// the instance that drew it has published it as unassigned. So `ahead` never rises when a line is rebuilt.
     #[must_use]
     pub fn rebuilt_from(line: &Line, before: &Self) -> Self {
         let has_departed = |position| before.epoch() == line.room.epoch && before.has_departed(position);
         Self::from_rows_but(line, has_departed)
     }
 
-    /// As [`Self::laid`], without the unsettled numbers that are nobody's.
+    /// As [`Self::from_rows`], without the positions in flight that are unassigned.
     fn from_rows_but(line: &Line, is_nobodys: impl Fn(Position) -> bool) -> Self {
         let mut view = Self::empty(&line.room);
         let cursor = line.room.cursor;
@@ -135,7 +136,7 @@ impl RoomView {
         view
     }
 
-    /// Moves on by what one batch changed of this room. Batches come in the order of their commits.
+    /// Applies the changes of one batch in this room. Batches come in the order of their commits.
     pub fn apply(&mut self, delta: &Delta<'_>) -> Effects {
         if self.is_plain_issue(delta) {
             self.raise_tail(delta);
@@ -183,7 +184,8 @@ impl RoomView {
         self.tail.fetch_max(last.0, Ordering::AcqRel);
     }
 
-    /// Takes in the room's row. The cursor never goes back. Whether a setting changed that may let the line move.
+    /// Applies the room's row; the cursor never goes back. Returns whether a setting changed that may let the line
+    /// move.
     fn apply_room(&mut self, row: Option<&Room>) -> bool {
         let Some(row) = row else { return false };
         let mut room = row.clone();
@@ -230,7 +232,7 @@ impl RoomView {
             (false, _) => {}
             (true, TokenStatus::Waiting) => {
                 step.joined += 1;
-                // A number that was missing when the line was laid, because its batch had not been committed.
+                // Missing when the line was built, because its batch had not been committed.
                 if position <= step.old_tail && self.departed.contains(position) {
                     step.restored.push(position);
                 }
@@ -259,7 +261,7 @@ impl RoomView {
         }
     }
 
-    /// Whether a turn might be offered to somebody who comes now: offers exceed the free places by half at most.
+    /// Whether a token that joins now might be offered a turn: offers exceed the free places by half at most.
     fn may_have_places(&self, now: Time) -> bool {
         let free = self.room.max_active.saturating_sub(self.active);
         let rests = self.rest(now, OFFER_LEAD_MAX).is_some();
@@ -274,7 +276,7 @@ impl RoomView {
     }
 }
 
-/// What is gathered while the tokens of a batch are taken in.
+/// Collected while the tokens of a batch are applied.
 struct Step {
     old_tail: Position,
     departed: Vec<Position>,

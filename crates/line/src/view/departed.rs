@@ -1,24 +1,24 @@
-//! The numbers that left a line before their turn came, and how many of them there are below any number.
+//! The positions that left a line before their turn came, and how many of them there are below any position.
 
 use frontrow_domain::id::Position;
 use std::sync::Arc;
 
-/// How many numbers a chunk covers: 4 KiB of bits, cheap to copy when one of them changes.
+/// Positions in a chunk: 4 KiB of bits, cheap to copy when one of them changes.
 const CHUNK_BITS: usize = 32_768;
 const CHUNK_WORDS: usize = CHUNK_BITS / 64;
-/// A block is what one cache line holds.
+/// A block fills one cache line.
 const BLOCK_BITS: usize = 512;
 const BLOCK_WORDS: usize = BLOCK_BITS / 64;
 const CHUNK_BLOCKS: usize = CHUNK_BITS / BLOCK_BITS;
 
-/// A set of numbers as a bitmap with ranks. A copy shares all chunks; changing one copies that one.
+/// A set of positions as a bitmap with ranks. A clone shares all chunks; changing one copies that one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Departed {
     /// How many chunks were dropped at the low end.
     dropped: usize,
-    /// The chunks after those; none where nothing of it has gone.
+    /// The chunks after those; none for one without a departed position.
     chunks: Vec<Option<Arc<Chunk>>>,
-    /// How many have gone in the chunks before each.
+    /// How many have departed in the chunks before each.
     before: Vec<i64>,
     total: i64,
 }
@@ -26,7 +26,7 @@ pub(super) struct Departed {
 #[derive(Debug, Clone)]
 struct Chunk {
     words: [u64; CHUNK_WORDS],
-    /// How many have gone in the blocks before each.
+    /// How many have departed in the blocks before each.
     before: [u16; CHUNK_BLOCKS],
     total: u16,
 }
@@ -64,7 +64,7 @@ fn index(position: Position) -> usize {
 }
 
 impl Departed {
-    /// The numbers from `first` to `last` that are not in `present`, which is ascending.
+    /// The positions from `first` to `last` that are not in `present`, which is ascending.
     pub(super) fn all_but(first: Position, last: Position, present: &[Position]) -> Self {
         let mut departed = Self { dropped: index(first) / CHUNK_BITS, ..Self::default() };
         let mut next = first.0;
@@ -77,7 +77,7 @@ impl Departed {
         departed
     }
 
-    /// Puts the numbers from `from` up to but without `to` here. The ranks are wrong until counted again.
+    /// Adds the positions from `from` up to but without `to`. The ranks are wrong until counted again.
     fn fill(&mut self, from: i64, to: i64) {
         let mut at = index(Position(from));
         let end = index(Position(to));
@@ -119,7 +119,7 @@ impl Departed {
         self.total = sum;
     }
 
-    /// Puts numbers here, and takes others away.
+    /// Adds positions, and removes others.
     pub(super) fn change(&mut self, departed: &[Position], restored: &[Position]) {
         let mut touched: Vec<usize> = Vec::new();
         let changes = departed.iter().map(|at| (at, true)).chain(restored.iter().map(|at| (at, false)));
@@ -149,12 +149,12 @@ impl Departed {
         }
     }
 
-    /// Whether there are chunks that cover only numbers up to `position`.
+    /// Whether there are chunks that cover only positions up to `position`.
     pub(super) fn can_drop_to(&self, position: Position) -> bool {
         !self.chunks.is_empty() && (index(position) + 1) / CHUNK_BITS > self.dropped
     }
 
-    /// Drops the chunks that cover only numbers up to `position`. Ranks count from there on.
+    /// Drops the chunks that cover only positions up to `position`. Ranks count from there on.
     pub(super) fn drop_to(&mut self, position: Position) {
         let keep_from = (index(position) + 1) / CHUNK_BITS;
         let count = keep_from.saturating_sub(self.dropped);
@@ -168,7 +168,7 @@ impl Departed {
         self.sum_from(0);
     }
 
-    /// Whether the number has gone. Below what was dropped nothing is known to have.
+    /// Whether the position has departed; no for one in a dropped chunk.
     pub(super) fn contains(&self, position: Position) -> bool {
         let at = index(position);
         (at / CHUNK_BITS)
@@ -178,7 +178,7 @@ impl Departed {
             .is_some_and(|chunk| chunk.contains(at % CHUNK_BITS))
     }
 
-    /// How many numbers below `position` have gone, of those not dropped.
+    /// How many positions below `position` have departed, of those not dropped.
     pub(super) fn rank(&self, position: Position) -> i64 {
         let at = index(position);
         let Some(chunk) = (at / CHUNK_BITS).checked_sub(self.dropped) else { return 0 };
@@ -189,12 +189,13 @@ impl Departed {
         }
     }
 
-    /// How many have gone, of those not dropped.
+    /// How many have departed, of those not dropped.
     pub(super) const fn total(&self) -> i64 {
         self.total
     }
 
-    /// The first number from `position` on that has not gone, after at most `steps` words; else the number reached.
+    /// The first position from `position` on that has not departed, after at most `steps` words; else the position
+    /// reached.
     pub(super) fn next_present(&self, position: Position, steps: &mut usize) -> Position {
         let mut at = index(position);
         while *steps > 0 {

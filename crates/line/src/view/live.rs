@@ -1,14 +1,14 @@
-//! The tokens that are neither in line beyond the cursor nor ended, by place.
+//! The tokens that are neither in line beyond the cursor nor ended, by position.
 
 use frontrow_domain::{id::Position, queue::TokenStatus, time::Time};
 use std::sync::Arc;
 
-/// How many parts the map has: a change copies one of them.
+/// Shards of the map: a change copies one of them.
 const SHARDS: usize = 256;
-/// Neighbours share a part, since turns are offered to neighbours: so many places in a row.
+/// Neighbours share a shard, since turns are offered to neighbours: so many positions in a row.
 const RUN: i64 = 32;
 
-/// What is known of one token.
+/// A token as far as a view knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) position: Position,
@@ -17,8 +17,8 @@ pub(super) struct Entry {
     pub(super) deadline: Option<Time>,
 }
 
-/// A map whose copy shares all parts; changing a token copies its part alone. Before the first token it has no parts:
-/// most rooms of a box office are empty.
+/// A map whose clone shares all shards; changing a token copies its shard alone. Before the first token it has no
+/// shards: most rooms of a box office are empty.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Live {
     shards: Vec<Arc<Vec<Entry>>>,
@@ -36,7 +36,7 @@ impl Live {
         Some(&shard[at])
     }
 
-    /// Puts a token here and returns what was known of it.
+    /// Puts a token and returns its entry from before.
     pub(super) fn put(&mut self, entry: Entry) -> Option<Entry> {
         if self.shards.is_empty() {
             self.shards.resize(SHARDS, Arc::default());
@@ -52,7 +52,7 @@ impl Live {
         }
     }
 
-    /// Takes a token away and returns what was known of it.
+    /// Removes a token and returns its entry.
     pub(super) fn remove(&mut self, position: Position) -> Option<Entry> {
         let shard = self.shards.get_mut(shard(position))?;
         let at = shard.binary_search_by_key(&position, |entry| entry.position).ok()?;
@@ -60,12 +60,11 @@ impl Live {
         Some(Arc::make_mut(shard).remove(at))
     }
 
-    /// Whether there are none.
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The places, in no order.
+    /// The positions, in no order.
     pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
         self.shards.iter().flat_map(|shard| shard.iter()).map(|entry| entry.position)
     }

@@ -1,15 +1,15 @@
-//! How fast a line moves, as measured.
+//! The measured pace of a line.
 
 use frontrow_domain::time::{Span, Time};
 
-/// Fewer departures than this say nothing.
+/// Fewer departures than this give no mean.
 const DEPARTURES_MIN: i64 = 20;
 /// How many departures the mean remembers.
 const MEMORY: i64 = 64;
 
 /// The smoothed time between two departures from the head of a line.
 ///
-/// Only what held the line back counts: the clock runs from one departure to the next while others had to stay. A
+/// Only time with a backlog counts: the clock runs from one departure to the next while other tokens had to stay. A
 /// line that was empty, a closed gate and the first rush into a free room say nothing about the pace.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
@@ -18,7 +18,7 @@ pub(super) struct Pace {
     since: Option<Time>,
 }
 
-/// Whether anybody has to stay in line for want of places.
+/// Whether tokens have to stay in line for want of places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Backlog {
     Waiting,
@@ -26,7 +26,7 @@ pub(super) enum Backlog {
 }
 
 impl Pace {
-    /// Takes in that `count` tokens got their turn at `now`, and whether others are held back after it.
+    /// Notes that `count` tokens got their turn at `now`, and the backlog after it.
     pub(super) fn departed(&mut self, count: i64, now: Time, backlog: Backlog) {
         if count > 0
             && let Some(since) = self.since

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub(crate) const START: Time = Time::from_micros(1_900_000_000_000_000);
 
-/// What may happen to a line. Numbers pick a user.
+/// The events of a line. Numbers pick a user.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Join(u8),
@@ -257,7 +257,7 @@ fn a_line_whose_sale_is_over_says_so_and_is_asked_for_seldom_until_the_sale_goes
     );
     let place = view.place(Position(1));
     assert!((0..100).all(|seed| view.poll_after_ms(&place, seed, rest) >= 24_000));
-    // Stopped before it opened, it is not said to open.
+    // Closed before it opened, the sale is not said to open.
     let stopped = Room { closes_at: Some(at(10)), ..view.room().clone() };
     view.apply(&Delta { room: Some(&stopped), ..Delta::none(at(10)) });
     assert_eq!(view.rest(at(10), lead), Some(Rest::SaleClosed));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 const HOUSE: RoomId = RoomId::HOUSE;
 
-/// Windows so short that turns lapse under way.
+/// Windows so short that turns lapse during a history.
 fn policy() -> Policy {
     Policy {
         claim_window: Span::from_millis(20),
@@ -17,7 +17,7 @@ fn policy() -> Policy {
     }
 }
 
-/// What a line went through: the changes in the order of their commits, and the rows before and after.
+/// The history of a line: the changes in the order of their commits, and the rows before and after.
 fn history(batches: &[Vec<Event>]) -> (Line, Vec<Changes>, Model, Time) {
     let mut model = Model::new(3, START);
     let before = line(&model, START);
@@ -37,7 +37,7 @@ fn lines() -> MemoryQueue {
     MemoryQueue::replica(Arc::new(AtomicI64::new(0)))
 }
 
-/// Takes in a change as from another instance; the store, which is ahead of it, settles doubts.
+/// Applies a change as from another instance; the store, which is ahead of it, answers for unverified tokens.
 fn tell(queue: &MemoryQueue, changes: &Changes, model: &Model) {
     for (room, delta) in deltas(changes) {
         let Applied::Done(unverified) = queue.apply(room, &delta, Source::Remote) else { panic!("the house is laid") };
@@ -63,7 +63,7 @@ fn assert_same(view: &RoomView, rows: &RoomView) {
     }
 }
 
-/// What is told while a look is under way, of somebody whom the look's cursor passes.
+/// A change comes during a refresh, of a token that the refresh's cursor passes.
 #[test]
 fn who_waits_again_while_a_look_is_under_way_is_at_the_head() {
     let batches = [
@@ -109,11 +109,11 @@ fn a_number_told_as_nobodys_stays_nobodys_when_the_line_is_laid_anew() {
     replica.tokens.inserted = vec![token(1), token(4)];
     queue.apply(HOUSE, &deltas(&replica)[&HOUSE], Source::Remote);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
-    // The rows alone do not know whether a batch may still bring them.
+    // The rows alone do not tell whether a batch may still bring these positions.
     let rows = rebuilt(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
     queue.rebuild_room(&rows, Rebuild::Replace, || vec![replica.clone()]);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
-    // Nor is it told again for ever.
+    // A later rebuild keeps this without the event.
     queue.rebuild_room(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, Vec::new);
     assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(5)), 2);
 }
@@ -233,7 +233,7 @@ proptest! {
         for position in rows.live_positions() {
             prop_assert_eq!(view.place(position), rows.place(position), "{}", position);
         }
-        // What was missed comes after all.
+        // The missed changes come after all.
         let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status == TokenStatus::Ended;
         for late in missed {
             let before = queue.view(HOUSE).unwrap();
