@@ -87,10 +87,10 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Publishes the rest, and releases what the other instances would wait for. Called last, when the server stops.
+    /// Publishes pending changes, and releases leases that others would wait for. Called last, when the server stops.
     async fn shutdown(&self) {}
 
-    /// Tells the other instances that commits may be unpublished, so that they read the rows.
+    /// Announces that commits may be unpublished, so that the other instances read the rows.
     fn announce_gap(&self) {}
 
     /// Waits until lines may be able to move, at most `longest`; returns their rooms.

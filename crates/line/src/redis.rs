@@ -364,7 +364,8 @@ impl RedisQueue {
         }
     }
 
-    /// Whether it is time to move the line without a known leader: every instance does so, seldom, while Redis is down.
+    /// Whether it is time to move the line without a known leader: every instance does so, seldom, while Redis
+    /// cannot be asked.
     fn alone(&self, room: RoomId, fence: Fence) -> Leadership {
         let spread = self.lines.instance.as_u128() % ALONE_SPREAD_MS;
         let pause = ALONE_EVERY + Duration::from_millis(u64::try_from(spread).unwrap_or(0));

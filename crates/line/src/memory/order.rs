@@ -22,7 +22,7 @@ const REMEMBERED: Span = Span::from_secs(30);
 pub(crate) enum Source {
     /// This instance committed it a moment ago.
     Local,
-    /// Another instance published it, or it is applied again after a rebuild.
+    /// Another instance published it, or it is applied again in a rebuild.
     Remote,
 }
 

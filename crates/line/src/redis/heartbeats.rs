@@ -187,7 +187,7 @@ impl Heartbeats {
         result
     }
 
-    /// Reads the windows that may have changed since the last time. Returns the first that was not over.
+    /// Reads the windows that may have changed since the last time. Returns the present one.
     async fn read(
         &self,
         connection: &impl Shared,

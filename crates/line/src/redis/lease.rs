@@ -153,7 +153,7 @@ impl Leases {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The leadership of `room` by the last answer.
+    /// The leadership of `room` now, by the last answer.
     #[must_use]
     pub fn standing(&self, room: RoomId) -> Leadership {
         let now = Instant::now();

@@ -176,7 +176,7 @@ impl Publisher {
         if let Err(full) = self.items.try_send(QueueItem::Batch(batch))
             && let QueueItem::Batch(batch) = full.into_inner()
         {
-            // Before the next number is given: its event must find this one here.
+            // Before the next number is given: the gap before that event must name these rooms.
             self.note_unpublished(&batch);
             self.unpublished_news.notify_one();
         }

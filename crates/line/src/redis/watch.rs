@@ -194,9 +194,9 @@ struct Seeding {
 }
 
 impl Seeding {
-    /// Seeds the deadlines, and the copies of tokens room by room. Returns how many rooms' nodes refused: the other
-    /// rooms are seeded, but as long as there are any the incarnation key does not say ready, and an instance begins
-    /// again.
+    /// Seeds the deadlines, and the copies of tokens room by room. Returns how many rooms' nodes refused: they do
+    /// not hold up the others, but the incarnation key says ready only once none refuses; until then an instance
+    /// begins again.
     async fn run(&self) -> Result<usize, QueueError> {
         let keys = &self.lines.keys;
         if !super::lock(&self.seeded).has_deadlines {
