@@ -275,8 +275,7 @@ impl RoomView {
         Place { status: TokenStatus::Waiting, ahead: self.ahead(position), activated_at: None, deadline: None }
     }
 
-    /// How many living tokens are between the cursor and `position`: `(position − cursor) − departed(cursor, position)
-    /// − 1`.
+    /// How many living tokens are ahead of `position`: `(position − cursor) − departed(cursor, position) − 1`.
     #[must_use]
     pub fn ahead(&self, position: Position) -> i64 {
         let departed = self.departed.rank(position) - self.departed_to_cursor;
