@@ -61,16 +61,16 @@ use std::sync::{
 };
 use uuid::Uuid;
 
-/// Brings the tables of a database up to date and does nothing else.
+/// Brings the tables of a database up to date.
 ///
 /// # Errors
-/// [`StoreError::Misfit`] where the database is newer than this program or another program's;
-/// [`StoreError::Unavailable`] where the server cannot be reached or another instance takes too long.
+/// [`StoreError::Misfit`] if the database is newer than this program or belongs to another one;
+/// [`StoreError::Unavailable`] if the server cannot be reached or another instance takes too long.
 pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
     migrate_to(settings, migrate::POSTGRES).await
 }
 
-/// The same with other steps than this version's: those of a next one, to see that this one goes on beside it.
+/// Migrates with `steps` in place of this version's own: tests run this version beside the schema of a later one.
 ///
 /// # Errors
 /// As for [`migrate()`].
@@ -79,11 +79,11 @@ pub async fn migrate_to(settings: &Settings, steps: &[Migration]) -> Result<(), 
     schema::migrate(&settings.reader_pool()?, steps).await
 }
 
-/// What time it is: the database says so, for all instances alike, or a test does.
+/// The clock that all instances share: the database's, or one that a test moves.
 #[derive(Debug, Clone)]
 struct Times {
     clock: Clock,
-    /// Where a test gives the time, it goes back for no store.
+    /// A test's clock never runs backwards for a store.
     high_water: Arc<AtomicI64>,
 }
 
@@ -92,7 +92,7 @@ impl Times {
         Self { clock: clock.steady(), high_water: Arc::new(AtomicI64::new(i64::MIN)) }
     }
 
-    /// The time that a test gives, in microseconds; none where the database's clock is asked.
+    /// The test's time in microseconds; none if the database's clock decides.
     fn given(&self) -> Option<i64> {
         self.clock.is_manual().then(|| {
             let now = self.clock.now().micros();
@@ -103,8 +103,7 @@ impl Times {
 
 /// A box office in a `PostgreSQL` database that any number of instances share.
 ///
-/// An answer that was given has been flushed to the server's disk, and to that of its synchronous standbys where the
-/// server has any.
+/// An answer returned to a client is on the server's disk, and on that of its synchronous standbys.
 #[derive(Debug)]
 pub struct PostgresStore {
     transactor: Transactor,
@@ -117,14 +116,12 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens the box office, bringing its schema up to date. A new one gets a house room for `house_max_active`
-    /// active tokens; an existing one keeps its own. It is the database's clock that decides, unless `clock` is one that
-    /// a test moves.
+    /// Opens the box office and brings its schema up to date. A new one gets a house room with `house_max_active`
+    /// active tokens; an existing one keeps its own. The database's clock decides, unless a test moves `clock`.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the server cannot be reached or is not one to be trusted with a sale, or the
-    /// settings are of no use; [`StoreError::Misfit`] where the database is newer than this program or another
-    /// program's.
+    /// [`StoreError::Unavailable`] if the server cannot be reached, is not safe for a sale, or the settings cannot be
+    /// used; [`StoreError::Misfit`] if the database is newer than this program or belongs to another one.
     pub async fn open(
         settings: &Settings,
         clock: Clock,

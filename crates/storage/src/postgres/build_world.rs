@@ -1,4 +1,4 @@
-//! Puts loaded rows into the world that a batch is decided in.
+//! Builds the world that a batch is decided in from the loaded rows.
 
 use super::{
     load::{Found, Load},
@@ -18,26 +18,25 @@ use frontrow_domain::{
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Error, Row};
 
-/// A world, and what of it must be remembered to save it.
+/// A world, and the context needed to save it.
 pub(super) struct LoadedWorld {
     pub(super) world: World,
-    /// The tokens that were active before the batch.
+    /// Tokens that were active before the batch.
     pub(super) active: HashSet<TokenId>,
-    /// Active tokens that were looked at as perhaps overdue and are not: they are looked at again when they may be.
+    /// Active tokens that were checked as possibly overdue and are not: they are checked again once they may be.
     pub(super) alive: Vec<TokenId>,
-    /// Where the rows stand that it may change.
+    /// Locations of the rows that the batch may change.
     pub(super) row_locations: RowLocations,
-    /// Which transaction it was loaded in.
+    /// The transaction that loaded it.
     pub(super) transaction: Transaction,
 }
 
-/// A token, and how it was found.
 type Loaded = (Token, Found);
 
-/// What the row of a locked room counts, and by how much that has changed since.
+/// The counts in the row of a locked room, and how much they have changed since.
 type Counts = HashMap<RoomId, (RoomCounts, RoomCounts)>;
 
-/// The world of `loads`.
+/// Builds the world from `loads`.
 pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy: Policy) -> Result<LoadedWorld, Error> {
     let mut world = World::new(Time::default(), policy, NextIds::default());
     let mut tokens: Vec<Loaded> = Vec::new();
@@ -88,8 +87,8 @@ pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy:
     Ok(LoadedWorld { world, active, alive, row_locations, transaction })
 }
 
-/// Whether every named reservation came with its seat, and every seat with its concert. What was remembered of them
-/// is wrong otherwise.
+/// Whether every named reservation came with its seat, and every seat with its concert. If not, the seat index is
+/// wrong.
 pub(super) fn is_complete(world: &World, wanted: &LoadPlan) -> bool {
     let of_reservations = || wanted.keys.reservations.iter().filter_map(|id| world.reservations.get(*id));
     of_reservations().all(|row| world.seats.contains(row.seat_id))
@@ -193,7 +192,7 @@ fn fill_places(world: &mut World, tokens: &[Loaded], wanted: &LoadPlan) {
     let places = wanted.places();
     for (token, _) in tokens {
         let place = (token.user_id, token.id.room_id);
-        // It may have ended between the look-up and the lock.
+        // It may have ended between the lookup and the lock.
         if is_live_token(token) && places.contains(&place) {
             world.places.insert(place, token.id);
         }
@@ -212,7 +211,7 @@ fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &LoadPlan) {
         let room = RoomId::new(*room);
         let of_room = || tokens.iter().filter(|(token, _)| token.id.room_id == room);
         let due = first_due(of_room().map(|(token, _)| *token).filter(|token| token.is_overdue(world.now)).collect());
-        // Who stood at the head and has left it while the lock was waited for is passed over.
+        // A token that left the head while the batch waited for its lock is skipped.
         let mut head: Vec<TokenId> = of_room()
             .filter(|(token, found)| *found == Found::Head && token.status == TokenStatus::Waiting)
             .map(|(token, _)| token.id)

@@ -1,10 +1,10 @@
-//! Outages: when the box office last worked, and what is lengthened after it did not.
+//! Outages: the database notes when the box office last worked; after an outage, deadlines are lengthened.
 //!
 //! Every instance notes that the box office works, in the one row of `office`: every ten seconds, and before a batch if
-//! that was not noted lately. A batch that waited for its rows so long that its note is old is thrown away. So nothing
-//! was decided long after the last note, and what an outage lengthens was counted as over by no batch. After a failure,
-//! and when it starts, an instance locks that row before it decides anything. The first to get it lengthens what was cut
-//! short; the others find that the box office works, and read what they remember again.
+//! the last note is old. A batch that waited for its rows until its note is too old is thrown away. So no batch decides
+//! anything long after the last note, and none treats as over what an outage lengthens. After a failure, and when it
+//! starts, an instance locks that row before it decides anything. The first to get the lock lengthens the deadlines
+//! that were cut short; the others find that the box office works, and rebuild their caches.
 
 use super::{
     connect::{Pool, Session, Statement},
@@ -28,33 +28,32 @@ use std::{
 use tokio::time::timeout;
 use tokio_postgres::{Error, Row, types::Type};
 
-/// How often it is noted while batches are decided.
+/// The time between notes while batches are decided.
 const NOTED_EVERY: Duration = Duration::from_millis(2_500);
-/// A batch decides nothing without a note of its own once the last one is as old as this.
+/// Above this age of the last note, a batch must take a note of its own before it decides.
 const NOTE_AGE_MAX: Duration = Duration::from_secs(4);
-/// Up to when after a note something is decided: what is over by then stays over.
+/// How long after a note batches may decide: a deadline that passes within this time is not lengthened.
 const DECIDED_WITHIN: Span = Span::from_secs(5);
-/// What bounds a batch would end the lengthening of a long line, and the next try would be no shorter. The bound of a
-/// transaction can be lifted inside it, not moved. The client bounds it by minutes, and one that is gone or frozen still
-/// ends it.
+/// The bounds of a batch would end the lengthening of a long line, and the next try would take as long. A transaction
+/// can lift its bound but not move it. The client bounds it by minutes; a client that is gone or frozen still ends it.
 const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')";
 
 const LOCK_OFFICE: Statement = Statement { sql: "SELECT alive_at FROM office FOR NO KEY UPDATE", types: &[] };
 const CLOCK: Statement = Statement { sql: "SELECT coalesce($1, clock_micros())", types: &[Type::INT8] };
-/// Changes no row after an outage: a note that was sent before it and arrives after it must not hide it.
+/// Updates no row after an outage: a note that was sent before the outage and arrives after it must not hide it.
 const NOTE_ALIVE: Statement = Statement {
     sql: "UPDATE office SET alive_at = greatest(alive_at, now.micros)
           FROM (SELECT coalesce($1, clock_micros()) AS micros) AS now
           WHERE alive_at IS NULL OR now.micros - alive_at < $2 RETURNING alive_at",
     types: &[Type::INT8, Type::INT8],
 };
-/// By the clock after the lengthening: however long that took, it is not to be taken for the next outage.
+/// By the clock after the lengthening, so that the time it took does not count as another outage.
 const GO_ON: Statement = Statement {
     sql: "UPDATE office SET alive_at = greatest(alive_at, coalesce($1, clock_micros()))",
     types: &[Type::INT8],
 };
-/// In the order in which batches lock tokens.
+/// Locks in the order in which batches lock tokens.
 const LENGTHEN_TOKENS: Statement = Statement {
     sql: "WITH live AS MATERIALIZED (
               SELECT room_id, position FROM waiting_token WHERE status = 'active' AND active_until > $1
@@ -69,7 +68,7 @@ const LENGTHEN_TOKENS: Statement = Statement {
           AND coalesce(w.active_until, w.deadline) > $1",
     types: &[Type::INT8, Type::INT8],
 };
-/// A reservation changes under the lock on its seat: the seats come first, in the order in which batches lock them.
+/// A reservation changes under the lock on its seat: the seats are locked first, in the order in which batches do.
 const LENGTHEN_HOLDS: Statement = Statement {
     sql: "WITH live AS MATERIALIZED (
               SELECT reservation_id, seat_id FROM reservation
@@ -90,9 +89,6 @@ const LATEST: Statement =
     Statement { sql: "SELECT from_at, to_at, grace FROM outage ORDER BY from_at DESC LIMIT $1", types: &[Type::INT8] };
 
 /// The latest outages.
-///
-/// # Errors
-/// As for every statement.
 pub(super) async fn latest(session: &Session<'_>) -> Result<Outages, Error> {
     let outages = session.query(&LATEST, &[&i64::from(OUTAGES_MAX)]).await?;
     Ok(Outages::new(outages.iter().map(outage).collect::<Result<_, _>>()?))
@@ -102,11 +98,11 @@ fn outage(row: &Row) -> Result<Outage, Error> {
     Ok(Outage { from: time(row, 0)?, to: time(row, 1)?, grace: Span::from_micros(row.try_get(2)?) })
 }
 
-/// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now: one
-/// transaction. The latest outages after it.
+/// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now, in one
+/// transaction. Returns the latest outages.
 async fn resume(pool: &Pool, bound: Duration, given: Option<i64>, policy: &Policy) -> Result<Outages, StoreError> {
     let session = pool.get().await?;
-    // Beyond the bound the connection is closed, which rolls back: nothing of it was committed.
+    // Beyond the bound the connection is closed, which rolls back: nothing was committed.
     let outages = timeout(bound, lengthen(&session, pool.answer_timeout(), given, policy)).await.map_err(|_| {
         StoreError::Unavailable("the database did not lengthen in time what an outage has cut short".to_owned())
     })??;
@@ -126,7 +122,7 @@ async fn lengthen(
 ) -> Result<Outages, StoreError> {
     in_time(patience, session.begin()).await?;
     in_time(patience, session.batch(UNBOUNDED)).await?;
-    // Another instance may hold the row for as long as it lengthens.
+    // Another instance may hold the row for as long as its lengthening takes.
     let office = of_work(session.query_opt(&LOCK_OFFICE, &[]).await)?.ok_or_else(no_office)?;
     let alive_at = of_work(office.try_get::<_, Option<i64>>(0))?.map(Time::from_micros);
     let clock = in_time(patience, session.query_opt(&CLOCK, &[&given])).await?.ok_or_else(no_office)?;
@@ -154,36 +150,35 @@ fn no_office() -> StoreError {
     StoreError::Corrupt("the table \"office\" has no row".to_owned())
 }
 
-/// What an instance knows of whether the box office works.
+/// This instance's knowledge of whether the box office works.
 #[derive(Debug)]
 pub(super) struct Pulse {
     standing: AtomicU8,
-    /// How long the lengthening may take.
+    /// Time limit for the lengthening.
     bound: Duration,
     notes: Mutex<Notes>,
     outages: ArcSwap<Outages>,
-    /// One at a time: each holds a connection while it waits for the others.
+    /// One resume at a time: each holds a connection while it waits for the others.
     resumed: tokio::sync::Mutex<Option<Resumed>>,
 }
 
-/// When it was last noted that the box office works.
+/// The notes of this instance.
 #[derive(Debug, Default)]
 struct Notes {
-    /// When a batch last began to; none if the next one should.
+    /// When a batch last began a note; none if the next batch should.
     begun: Option<Moment>,
-    /// The last note that was taken.
+    /// The last note that the database has taken.
     taken: Option<Note>,
 }
 
-/// A note that the database has taken.
 #[derive(Debug, Clone, Copy)]
 struct Note {
     sent: Moment,
-    /// What the database says of it.
+    /// The note's time by the database's clock.
     alive_at: Time,
 }
 
-/// A moment of this process, and the time that a test gave to the database then.
+/// A moment of this process, with the test's time at that moment.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     at: Instant,
@@ -195,7 +190,7 @@ impl Moment {
         Self { at: Instant::now(), given }
     }
 
-    /// Whether so much time has passed since, or was given to pass.
+    /// Whether `age` has passed since, by this process's clock or by the test's.
     fn is_older_than(self, age: Duration, given: Option<i64>) -> bool {
         let given = given
             .zip(self.given)
@@ -204,18 +199,16 @@ impl Moment {
     }
 }
 
-/// How the last [`Pulse::resume`] ended.
 #[derive(Debug)]
 struct Resumed {
     began: Instant,
     result: Result<(), StoreError>,
 }
 
-/// Nothing was ever resumed: a tool, or a server that has not begun to serve.
+/// Never resumed: an administrative command, or a server that does not serve yet.
 const TOOL: u8 = 0;
-/// The last transaction worked.
 const WORKS: u8 = 1;
-/// One failed since the box office went on last.
+/// A transaction failed since the last resume.
 const FAILED: u8 = 2;
 
 impl Pulse {
@@ -229,7 +222,6 @@ impl Pulse {
         }
     }
 
-    /// The latest outages, from memory.
     pub(super) fn outages(&self) -> Outages {
         Outages::clone(&self.outages.load())
     }
@@ -238,8 +230,8 @@ impl Pulse {
         self.standing.load(Ordering::SeqCst) == WORKS
     }
 
-    /// Whether this caller should note that the box office works before it decides anything, so that nothing is decided
-    /// long after the last note. Of several callers at once one should, or each if the last note is old.
+    /// Whether this caller should take a note before it decides anything. Of concurrent callers one should, or each if
+    /// the last note is old.
     pub(super) fn is_due(&self, given: Option<i64>) -> bool {
         if !self.works() {
             return false;
@@ -253,7 +245,7 @@ impl Pulse {
         is_due
     }
 
-    /// What was due has not been done.
+    /// The note that was due has not been taken.
     pub(super) fn is_still_due(&self) {
         self.notes().begun = None;
     }
@@ -262,16 +254,13 @@ impl Pulse {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a batch may decide anything at this time of the database: soon after the last note.
+    /// Whether a batch may decide anything at this time of the database: only soon after the last note.
     pub(super) fn covers(&self, now: Time) -> bool {
         self.notes().taken.is_none_or(|note| now.since(note.alive_at) <= DECIDED_WITHIN)
     }
 
-    /// Notes that the box office works. False if it did not for so long that it must be resumed first, or if another
-    /// instance has resumed it after an outage that this one does not know of: what it remembers shows old deadlines.
-    ///
-    /// # Errors
-    /// As for every statement.
+    /// Notes that the box office works. False if the last note is so old that the box office must be resumed first, or
+    /// if another instance has resumed it after an outage unknown here: the caches then show old deadlines.
     pub(super) async fn note(&self, session: &Session<'_>, given: Option<i64>) -> Result<bool, Error> {
         let sent = Moment::now(given);
         let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? else {
@@ -286,7 +275,7 @@ impl Pulse {
         Ok(true)
     }
 
-    /// Notes that the database may have been away, so that nothing says that it worked before that is cleared up.
+    /// Notes a failure: until a resume, this instance does not note that the box office works.
     pub(super) fn after<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) = &result {
             let _ = self.standing.compare_exchange(WORKS, FAILED, Ordering::SeqCst, Ordering::SeqCst);
@@ -306,7 +295,7 @@ impl Pulse {
     ) -> Result<Option<Outage>, StoreError> {
         let asked = Instant::now();
         let mut last = self.resumed.lock().await;
-        // One that began since then saw every failure that this caller had seen.
+        // A resume that began after this call covers every failure that this caller has seen.
         if let Some(Resumed { began, result }) = &*last
             && *began >= asked
         {
@@ -319,12 +308,12 @@ impl Pulse {
         self.standing.store(WORKS, Ordering::SeqCst);
         let newest = outages.iter().max_by_key(|outage| outage.to).copied();
         let before = self.outages.swap(Arc::new(outages));
-        // Another instance may have lengthened, or this one in a commit that was not answered.
+        // Another instance may have lengthened, or this one in a commit whose answer was lost.
         Ok(newest.filter(|newest| before.iter().all(|known| known != newest)))
     }
 }
 
-/// What a failed note says.
+/// The error of a failed note.
 pub(super) fn silent_too_long() -> StoreError {
     StoreError::Unavailable("the database could not be used for a while: deadlines are put off first".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What is read outside a batch: each function one consistent look at the database.
+//! Reads outside a batch: each function sees one consistent snapshot of the database.
 
 use super::{
     Times,
@@ -33,22 +33,21 @@ use std::{
 };
 use tokio_postgres::{Error, Row, types::Type};
 
-/// How often a read is begun when its connection turns out to be broken: after a restart of the server every one in
-/// the pool may be.
+/// How often a read is tried if its connection is broken: after a restart of the server, every pooled one may be.
 pub(super) const TRIES: usize = 3;
 
-/// How a row becomes a value.
+/// Turns a row into a value.
 pub(super) type Decode<T> = fn(&Row) -> Result<T, Error>;
 
-/// The server's clock in microseconds, unless a test gives the time. Of a transaction its start: what is read with it
-/// is not older.
+/// The server's clock in microseconds, unless a test gives the time. It is the start of the transaction, so rows read
+/// with it are at least as new.
 macro_rules! now {
     ($given:literal) => {
         concat!("coalesce(", $given, ", (extract(epoch FROM now()) * 1000000)::bigint)")
     };
 }
 
-/// What batches are decided by.
+/// The clock that batches are decided by.
 const CLOCK: Statement = Statement { sql: "SELECT coalesce($1, clock_micros())", types: &[Type::INT8] };
 const NOW: Statement = Statement { sql: concat!("SELECT ", now!("$1")), types: &[Type::INT8] };
 
@@ -73,7 +72,7 @@ const SOME_ROOMS: Statement = Statement {
     types: &[Type::INT8, Type::INT8],
 };
 
-/// Scalar subqueries, each one look into an index: `EXISTS` may be planned as a look at all tokens.
+/// Scalar subqueries, each one index lookup: an `EXISTS` may be planned as a scan of all tokens.
 const STANDINGS: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -97,7 +96,7 @@ const STANDINGS: Statement = Statement {
     types: &[Type::INT8, Type::INT8],
 };
 
-/// From each room that an index has to the next: as many looks as there are such rooms.
+/// Steps from each room in an index to the next one: as many lookups as there are such rooms.
 const BUSY_ROOMS: Statement = Statement {
     sql: "WITH RECURSIVE waiting (room_id) AS (
               (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'waiting'
@@ -129,7 +128,7 @@ const SEAT_COUNTS: Statement = Statement {
     types: &[Type::INT8_ARRAY],
 };
 
-/// Each is looked up by its key, whatever the statistics say.
+/// Looks each row up by its key, whatever the statistics say.
 const TICKETS: Statement = Statement {
     sql: "SELECT r.reservation_id, r.concert_id, c.title, r.seat_id, s.seat_number, s.section, s.\"row\", s.number
           FROM unnest($1) AS k (id),
@@ -139,7 +138,7 @@ const TICKETS: Statement = Statement {
     types: &[Type::INT8_ARRAY],
 };
 
-/// The sold seats of a page first, each then with its reservation, payment and user by their keys.
+/// The sold seats of a page first, then the reservation, payment and user of each by key.
 const DOOR_LIST: Statement = Statement {
     sql: "SELECT s.seat_number, s.section, s.\"row\", s.number, s.grade, u.name, r.reservation_id, p.payment_id, p.paid_at
           FROM (SELECT * FROM seat WHERE concert_id = $1 AND seat_number > $2 AND status = 'sold'
@@ -164,7 +163,7 @@ const CONCERTS_TO_WIND_UP: Statement = Statement {
     types: &[Type::INT8, Type::INT8],
 };
 
-/// What is left to wind up of a concert: seats that are not paid, and with $3 those that are.
+/// The seats of a concert that remain to be wound up: unpaid ones, and with $3 the sold ones too.
 const REMNANTS: Statement = Statement {
     sql: "SELECT s.seat_number, s.seat_id, CASE WHEN s.status = 'sold' THEN (
               SELECT p.payment_id FROM payment AS p WHERE p.reservation_id = s.reservation_id) END
@@ -198,7 +197,7 @@ const WAITING_TOKENS: Statement = Statement {
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
-/// A room with the highest position given and the time.
+/// A room, its highest position and the time.
 const STANDING: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -210,7 +209,7 @@ const STANDING: Statement = Statement {
     types: &[Type::INT8, Type::INT8],
 };
 
-/// One value: a million rows would cost a million times a row's frame.
+/// One array value: a million rows would cost a million row headers.
 const WAITING: Statement = Statement {
     sql: "SELECT coalesce(array_agg(line.position), '{}') FROM (
               SELECT w.position FROM waiting_token AS w WHERE w.room_id + 0 = $1 AND w.status = 'waiting'
@@ -218,7 +217,7 @@ const WAITING: Statement = Statement {
     types: &[Type::INT8],
 };
 
-/// Numbers without a row that are younger than the last token older than `$3`.
+/// Positions without a row, above that of the last token issued more than `$3` ago: they may still be in flight.
 const UNSETTLED: Statement = Statement {
     sql: concat!(
         "SELECT coalesce(array_agg(number ORDER BY number), '{}') FROM generate_series(
@@ -231,8 +230,8 @@ const UNSETTLED: Statement = Statement {
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
-/// Each number is looked for by itself: a join would be made by reading the line anew for each, if the server believes it
-/// to be short.
+/// Probes each position on its own: if the server believes the line to be short, a join would scan the line once a
+/// position.
 const UNUSED: Statement = Statement {
     sql: "SELECT coalesce(array_agg(number ORDER BY number), '{}') FROM generate_series($2 + 1, $3) AS number
           WHERE (SELECT true FROM waiting_token AS w WHERE w.room_id = $1 AND w.position = number) IS NULL",
@@ -282,8 +281,8 @@ const RESERVATION: Statement = Statement {
     types: &[Type::INT8],
 };
 
-/// The next live reservations by the ends of their holds, and whether each is pending: those that are paid stand in
-/// the same index, so that a payment need not touch it.
+/// The next live reservations by the end of their holds, and whether each is pending. Paid ones are in the same index,
+/// so that a payment need not write to it.
 const NEXT_EXPIRIES: Statement = Statement {
     sql: "SELECT expires_at, reservation_id, status = 'pending' FROM reservation
           WHERE coalesce(closed_at, -2) = -2 AND (expires_at, reservation_id) > ($1, $2)
@@ -291,12 +290,11 @@ const NEXT_EXPIRIES: Statement = Statement {
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
-/// How many live reservations are looked at in one query for the pending ones.
+/// How many live reservations one query reads in search of pending ones.
 const EXPIRIES_PAGE: u16 = 2_000;
-/// For how long it is believed that holds with earlier ends are settled: a server that took over may have lost how
-/// one was.
+/// How long [`ResolvedUntil`] is trusted: a new primary may have lost how a hold ended, which makes it pending again.
 const RESOLVED_FOR: Duration = Duration::from_hours(1);
-/// How far such a server may have been behind. What it lost before then is found when an instance starts.
+/// How far behind a new primary may be. Holds lost earlier are found when an instance starts.
 const LOST_MAX: Span = Span::from_secs(86_400);
 
 const PAYMENT: Statement = Statement {
@@ -307,7 +305,7 @@ const PAYMENT: Statement = Statement {
 const POINT: Statement =
     Statement { sql: concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = $1"), types: &[Type::UUID] };
 
-/// The connections that read.
+/// The read connections.
 #[derive(Debug)]
 pub(super) struct Queries {
     primary: Pool,
@@ -324,12 +322,12 @@ pub(super) enum Late {
     Possible,
 }
 
-/// Before when no hold that is pending ends, and since when that is believed.
+/// No pending hold ends before this time; and when the current round of that knowledge began.
 #[derive(Debug, Default)]
 struct ResolvedUntil(Mutex<Option<(Time, Instant)>>);
 
 impl ResolvedUntil {
-    /// The moment, and the round that it belongs to: the beginning of time at first, and some time back once a round.
+    /// The time and its round. A new round starts at the beginning of time at first, later [`LOST_MAX`] further back.
     fn until(&self) -> (Time, Instant) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
@@ -341,7 +339,7 @@ impl ResolvedUntil {
         }
     }
 
-    /// Notes that all that end before `until` are settled, unless another round has begun.
+    /// Notes that no hold that ends before `until` is pending, unless another round has begun.
     fn note(&self, until: Time, round: Instant) {
         if let Some((known, since)) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)
             && *since == round
@@ -352,10 +350,10 @@ impl ResolvedUntil {
 }
 
 impl Queries {
-    /// Connections are made when they are needed.
+    /// Connections are made on demand.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the settings are of no use.
+    /// [`StoreError::Unavailable`] if the settings cannot be used.
     pub(super) fn open(settings: &Settings, times: Times) -> Result<Self, StoreError> {
         Ok(Self {
             primary: settings.reader_pool()?,
@@ -366,12 +364,12 @@ impl Queries {
         })
     }
 
-    /// Those that see what has just been written.
+    /// Connections that read their own writes.
     pub(super) const fn primary(&self) -> &Pool {
         &self.primary
     }
 
-    /// Closes what is not in use, and makes no new connection.
+    /// Closes idle connections and makes no more.
     pub(super) fn close(&self) {
         self.primary.close();
         if let Some(replica) = &self.replica {
@@ -379,12 +377,11 @@ impl Queries {
         }
     }
 
-    /// The time that a test gives.
+    /// The test's time, if a test gives one.
     fn given(&self) -> Option<i64> {
         self.times.given()
     }
 
-    /// The row that there is, or none.
     async fn find<T>(
         &self,
         statement: &Statement,
@@ -395,7 +392,6 @@ impl Queries {
         rows.first().map(decode).transpose().map_err(|failure| error::of_work(&failure))
     }
 
-    /// Every row.
     pub(super) async fn list<T>(
         &self,
         statement: &Statement,
@@ -405,8 +401,8 @@ impl Queries {
         decoded(&rows_of(&self.primary, statement, keys).await?, decode)
     }
 
-    /// Every row, as the copy knows them where there is one: for lists that may be a little behind. Where the copy is
-    /// away, the primary answers.
+    /// Reads from the replica, if there is one, for lists that may be a little behind. If it is down, the primary
+    /// answers.
     pub(super) async fn list_from_replica<T>(
         &self,
         statement: &Statement,
@@ -510,7 +506,7 @@ impl Queries {
     }
 
     pub(super) async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
-        // The time first: what changes in between is found now and once more the next time.
+        // The time is read first: a change in between is returned now, and again by the next call.
         let (given, concert, since) = (self.given(), concert.get(), since.micros());
         let keys: [(&Statement, Params<'_>); 2] = [(&NOW, &[&given]), (&CHANGED_SEATS, &[&concert, &since])];
         let mut results = query_pipelined(&self.primary, &keys, Snapshot::Each).await?.into_iter();
@@ -556,11 +552,12 @@ impl Queries {
         self.find(&RESERVATION, &[&id.get()], rows::reservation).await
     }
 
-    /// The pending reservations that end first, at `until` or before. All live ones are looked at in the order of their
-    /// ends, from where the last call found the first that was not settled.
+    /// The pending reservations that end first, at `until` or before. Reads the live ones in the order of their ends,
+    /// from the first one that was pending in the last call.
     ///
-    /// No hold is made that ends before it begins, and none becomes visible later than [`COMMIT_VISIBILITY_MAX`] after it began: so
-    /// none can appear before what was settled that long ago. Where one may be later, nothing counts as settled.
+    /// A hold ends after it begins and becomes visible at most [`COMMIT_VISIBILITY_MAX`] after it began, so none can
+    /// appear before a time that is resolved and that far in the past. With [`Late::Possible`] nothing is noted as
+    /// resolved.
     pub(super) async fn next_expiries(
         &self,
         until: Time,
@@ -579,7 +576,7 @@ impl Queries {
             pending.extend(rows.iter().filter(|row| row.2).map(|(ends, id, _)| (*ends, *id)));
             let is_full = rows.len() == usize::from(EXPIRIES_PAGE);
             let next = rows.last().filter(|_| is_full).map(|(ends, id, _)| (*ends, *id));
-            // Page by page, so that a look that fails on the way has not been for nothing.
+            // Noted page by page, so that a search that fails half-way keeps its progress.
             let reached = pending.first().or(next.as_ref()).map_or(sure, |(ends, _)| sure.min(*ends));
             if late == Late::Never {
                 self.resolved.note(reached, round);
@@ -602,8 +599,8 @@ impl Queries {
         self.find(&POINT, &[&user.0], rows::point).await
     }
 
-    /// A room, those who wait as `waiting` finds them, and the other tokens: one moment of the database. With the
-    /// numbers that are unsettled, where those are sought.
+    /// A room, its waiting positions (as `waiting` selects them) and its other tokens in one snapshot, with the
+    /// positions in flight if they are sought.
     async fn read_line(&self, id: RoomId, waiting: &Statement, sought: InFlight) -> Result<Option<Line>, StoreError> {
         let (given, id, late) = (self.given(), id.get(), COMMIT_VISIBILITY_MAX.micros());
         let keys: [(&Statement, Params<'_>); 4] = [
@@ -623,14 +620,14 @@ impl Queries {
     }
 }
 
-/// Whether a look at a line tells the numbers that may still come.
+/// Whether reading a line includes the positions in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InFlight {
     Sought,
     Left,
 }
 
-/// The positions in the one value of the one row.
+/// Decodes the single array of positions.
 fn positions(rows: &[Row]) -> Result<Option<Vec<Position>>, StoreError> {
     let values = decoded(rows, |row| row.try_get::<_, Vec<i64>>(0))?.pop();
     Ok(values.map(|values| values.into_iter().map(Position).collect()))
@@ -644,14 +641,14 @@ pub(super) fn decoded<T>(rows: &[Row], decode: Decode<T>) -> Result<Vec<T>, Stor
     rows.iter().map(decode).collect::<Result<_, _>>().map_err(|failure| error::of_work(&failure))
 }
 
-/// Whether several statements see the same moment.
+/// Whether several statements share one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Snapshot {
     One,
     Each,
 }
 
-/// Runs one statement, on another connection where the first is broken.
+/// Runs one statement; on another connection if the first is broken.
 pub(super) async fn rows_of(pool: &Pool, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
     let mut tries = 0;
     loop {
@@ -670,10 +667,10 @@ pub(super) async fn rows_of(pool: &Pool, statement: &Statement, params: Params<'
     }
 }
 
-/// An answer, unless it does not come in time: a server that is frozen keeps its connections and says nothing.
+/// Bounds the wait for an answer: a frozen server keeps its connections open and says nothing.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] where it did not come; else what the server said.
+/// [`StoreError::Unavailable`] if no answer came; else the server's error.
 pub(super) async fn in_time<T>(pool: &Pool, answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
     match tokio::time::timeout(pool.answer_timeout(), answer).await {
         Ok(result) => result.map_err(|failure| error::of_work(&failure)),
@@ -681,7 +678,7 @@ pub(super) async fn in_time<T>(pool: &Pool, answer: impl Future<Output = Result<
     }
 }
 
-/// Runs several statements in one round trip, on another connection where the first is broken.
+/// Runs several statements in one round trip; on another connection if the first is broken.
 async fn query_pipelined(
     pool: &Pool,
     statements: &[(&Statement, Params<'_>)],

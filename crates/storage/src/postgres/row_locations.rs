@@ -1,8 +1,8 @@
-//! Where the rows of a batch stand in their tables, so that its updates need not look for them once more.
+//! Physical locations of a batch's rows, so that its updates need no second index lookup.
 //!
-//! A row that was loaded stays where it is until the batch is saved: it is locked, or changes only under a lock that
-//! is held. So an update names it by its tuple id (`ctid`), which costs no index. It names the key beside it, and tells
-//! `all_found` how many rows it must find: a row that has moved since stops the batch.
+//! A loaded row stays where it is until the batch is saved: it is locked, or changes only under a lock that is held. So
+//! an update names it by its tuple id (`ctid`). It compares the key too, and passes `all_found` how many rows it must
+//! find: a row that has moved since fails the batch.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use frontrow_domain::id::{ReservationId, SeatId, TokenId, UserId};
@@ -12,7 +12,7 @@ use tokio_postgres::{
     types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
 };
 
-/// Where a row stands in its table: the page, and the line on it.
+/// A tuple id: the page, and the line on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RowLocation {
     page: u32,
@@ -46,7 +46,7 @@ impl ToSql for RowLocation {
     to_sql_checked!();
 }
 
-/// Where the rows stand that a batch has loaded and may change. What is not in here was not loaded: an update of it
+/// Locations of the loaded rows that a batch may change. A row that is missing here was not loaded: an update of it
 /// finds nothing.
 #[derive(Debug, Default)]
 pub(super) struct RowLocations {
@@ -56,7 +56,7 @@ pub(super) struct RowLocations {
     pub(super) reservations: Table<ReservationId>,
 }
 
-/// Where rows of one table stand.
+/// Locations of one table's rows.
 #[derive(Debug)]
 pub(super) struct Table<K>(HashMap<K, RowLocation>);
 
@@ -67,7 +67,7 @@ impl<K> Default for Table<K> {
 }
 
 impl<K: Eq + Hash> Table<K> {
-    /// Notes where a row stands, which column `column` says.
+    /// Notes the location in column `column`.
     pub(super) fn note(&mut self, key: K, row: &Row, column: usize) -> Result<(), Error> {
         self.0.insert(key, row.try_get(column)?);
         Ok(())

@@ -1,8 +1,8 @@
-//! What is done about a commit that the server does not answer.
+//! Commits that the server does not answer.
 //!
-//! A commit that waits for a standby, or for a disk that hangs, heeds neither a time-out nor the end of its connection:
-//! the server keeps its process and its locks until it is done. If each lane went on with another connection, there
-//! would soon be no connection left. So the place of such a commit stays taken until the server has ended it.
+//! A commit that waits for a standby or a hanging disk ignores time-outs and the end of its connection: the server
+//! keeps its process and its locks until it is done. If each lane went on with another connection, none would be left
+//! soon. So the slot of such a commit stays taken until the server has ended it.
 
 use super::{
     connect::{Pool, Statement},
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_postgres::{Error, Row, types::Type};
 
-/// How often the server is asked whether it has ended the transaction.
+/// How often to ask the server whether the transaction has ended.
 const ASK_EVERY: Duration = Duration::from_millis(500);
-/// How long the server may leave that open before the transaction counts as ended: no new connection comes from one
-/// that answers nothing.
+/// How long the server may be silent before the transaction counts as ended: a silent server makes no new connections
+/// either.
 const SILENCE_MAX: Duration = Duration::from_mins(10);
 
-/// The process, and when its transaction began: behind a pooler the process goes on with other transactions.
+/// Process and start of the transaction: behind a pooler the process goes on with other transactions.
 const STANDS: Statement = Statement {
     sql: "SELECT FROM pg_stat_activity
           WHERE pid = $1 AND (extract(epoch FROM xact_start) * 1000000)::bigint = $2",
     types: &[Type::INT4, Type::INT8],
 };
 
-/// A transaction, as the server tells it from others.
+/// Identifies a transaction on the server.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Transaction {
     process: i32,
@@ -35,15 +35,12 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    /// From two columns of a row: `pg_backend_pid()`, and `now()` in microseconds.
-    ///
-    /// # Errors
-    /// The columns are others.
+    /// Reads two columns: `pg_backend_pid()`, and `now()` in microseconds.
     pub(super) fn of_row(row: &Row, first: usize) -> Result<Self, Error> {
         Ok(Self { process: row.try_get(first)?, began_at: row.try_get(first + 1)? })
     }
 
-    /// Waits until the server has ended it. `watch` is a pool that no commit can take up.
+    /// Waits until the server has ended the transaction. `watch` is a pool that no commit can exhaust.
     pub(super) async fn wait_until_ended(self, watch: &Pool) {
         let mut is_told = false;
         let mut heard = Instant::now();
