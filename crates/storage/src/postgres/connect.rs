@@ -1,4 +1,4 @@
-//! The connections: how they are made, what is set on each, and how statements are sent through them.
+//! Connections: how they are made and set up, and how statements are sent over them.
 
 use super::{error, instances, tls};
 use crate::{Instance, StoreError};
@@ -28,72 +28,71 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Where the database is and how it is spoken to.
+/// Where the database is and how to connect to it.
 #[derive(Clone)]
 pub struct Settings {
     /// `postgres://user:password@host:port/database`, with `sslmode` and the driver's other options behind a `?`.
-    /// Several hosts may be named: the one that can be written to is taken.
+    /// If it names several hosts, the writable one is used.
     pub url: String,
-    /// The certificate authorities to trust, as PEM. Where it is named, every encrypted connection is checked as with
-    /// `sslmode=verify-full`, but for `verify-ca`. None is the system's store, for the modes that check.
+    /// The certificate authorities to trust, as PEM. If given, every encrypted connection is checked as with
+    /// `sslmode=verify-full`, except with `verify-ca`. None means the system's store, for the modes that check.
     pub ca_file: Option<PathBuf>,
-    /// How many connections decide batches: one a lane of the engine.
+    /// Connections that decide batches: one for each lane of the engine.
     pub lanes: usize,
-    /// How many connections read.
+    /// Connections that read.
     pub readers: usize,
-    /// How long one statement may take.
+    /// Time limit for one statement.
     pub statement_timeout: Duration,
-    /// How long one statement may wait for a lock. Less than `statement_timeout`.
+    /// Time limit for one statement's wait for a lock. Less than `statement_timeout`.
     pub lock_timeout: Duration,
-    /// How long making a connection may take, and how long a read waits for a free one.
+    /// Time limit for making a connection, and for a read's wait for a free one.
     pub connect_timeout: Duration,
-    /// How long what an outage has cut short may take to be lengthened, another instance that does so included. A line of
-    /// a hundred thousand takes some seconds.
+    /// Time limit for lengthening the deadlines that an outage has cut short, including the wait for another instance
+    /// that does so. A line of a hundred thousand tokens takes some seconds.
     pub resume_timeout: Duration,
     /// Whether statements are prepared once a connection or sent whole each time.
     pub statements: Statements,
-    /// Another server with a copy of the database, for the operators' lists. It may be some time behind.
+    /// A replica of the database, for the operators' lists. It may lag behind.
     pub replica_url: Option<String>,
-    /// The instance that the connections belong to; none for a command that serves nobody.
+    /// The instance that the connections belong to; none for a command that serves no requests.
     pub instance: Option<Instance>,
 }
 
-/// How statements get to the server.
+/// How statements are sent to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Statements {
-    /// Prepared once a connection: the quickest. Needs a connection that is the program's own.
+    /// Prepared once a connection: the fastest. Needs connections that no pooler shares.
     #[default]
     Named,
-    /// Parsed anew each time, with nothing left behind on the connection: for a pooler that gives each transaction
-    /// another connection, such as `PgBouncer` in transaction mode.
+    /// Parsed each time, leaving nothing on the connection: for a pooler that gives each transaction another
+    /// connection, such as `PgBouncer` in transaction mode.
     Unnamed,
 }
 
-/// A transaction that waits for its client this long is ended by the server: the client is gone.
+/// The server ends a transaction whose client has been silent this long: the client is gone.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
-/// A whole transaction, where the server can tell (from version 17 on): below [`crate::COMMIT_VISIBILITY_MAX`].
+/// Time limit for a transaction, if the server supports it (from version 17): below [`crate::COMMIT_VISIBILITY_MAX`].
 const TRANSACTION: Duration = Duration::from_secs(9);
-/// How often the server looks whether the client of a running statement is still there.
+/// How often the server checks that the client of a running statement is still connected.
 const CLIENT_CHECK: Duration = Duration::from_secs(1);
-/// How the lanes' statements are planned: once for all values, since each names its rows.
+/// Lanes use generic plans, since each of their statements names its rows.
 const LANE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; ";
-/// What the network may keep silent before a connection counts as lost.
+/// How long the network may be silent before a connection counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// How long after its `statement_timeout` the server's answer is still waited for.
+/// How long to wait for the server's answer after `statement_timeout`.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
-/// How the server plans. Every statement finds some rows among many by an index, row by row; a server that knows
-/// little of the tables, as while they grow, would at times rather read them from end to end. That holds for foreign
-/// keys too.
+/// Planner settings. Every statement finds few rows among many by an index; a server with poor statistics, as while the
+/// tables grow, would at times scan them instead. That also holds for foreign keys.
 const PLANNING: [(&str, &str); 4] =
     [("jit", "off"), ("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
-/// A connection makes its plans anew after this many transactions, and whenever their number has doubled: the tables
-/// may have grown, and a plan for an empty one is a bad plan for a full one.
+/// A connection discards its plans after this many transactions, and whenever their number has doubled: the tables may
+/// have grown, and a plan for an empty table is bad for a full one.
 const PLANS_KEPT: usize = 256;
-/// Where a URL names no port.
+/// The port of a URL that names none.
 const PORT_DEFAULT: u16 = 5432;
 
 impl Settings {
-    /// What fits a server of its own that instances share: eight lanes, eight readers, named statements.
+    /// Defaults for a dedicated server that instances share: eight lanes, eight readers, named statements.
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self {
@@ -111,10 +110,10 @@ impl Settings {
         }
     }
 
-    /// Whether these can be used at all, without calling the server.
+    /// Checks the settings without connecting to the server.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] with what is wrong; never with the password.
+    /// [`StoreError::Unavailable`] with the fault; never with the password.
     pub fn check(&self) -> Result<(), StoreError> {
         let wrong = |text: &str| Err(StoreError::Unavailable(text.to_owned()));
         if self.lanes == 0 || self.readers == 0 {
@@ -133,23 +132,22 @@ impl Settings {
         Ok(())
     }
 
-    /// Connections for the lanes.
     pub(super) fn lane_pool(&self) -> Result<Pool, StoreError> {
         let session = (self.statements == Statements::Named).then(|| format!("{}{LANE_PLANS}", self.session()));
         Pool::open(self, &self.url, self.lanes, TargetSessionAttrs::ReadWrite, session)
     }
 
-    /// Connections for reads that must see what has just been written.
+    /// Connections for reads that must see the latest commits.
     pub(super) fn reader_pool(&self) -> Result<Pool, StoreError> {
         Pool::open(self, &self.url, self.readers, TargetSessionAttrs::ReadWrite, self.named_session())
     }
 
-    /// A connection to look after those of the lanes with. Made only when it is needed.
+    /// A connection that watches those of the lanes; made on demand.
     pub(super) fn watch_pool(&self) -> Result<Pool, StoreError> {
         Pool::open(self, &self.url, 1, TargetSessionAttrs::ReadWrite, self.named_session())
     }
 
-    /// Connections to the copy, where there is one.
+    /// Connections to the replica, if there is one.
     pub(super) fn replica_pool(&self) -> Result<Option<Pool>, StoreError> {
         let open = |url: &String| Pool::open(self, url, self.readers, TargetSessionAttrs::Any, self.named_session());
         self.replica_url.as_ref().map(open).transpose()
@@ -170,7 +168,7 @@ impl Settings {
         Ok(target)
     }
 
-    /// What bounds every transaction, as settings of the server.
+    /// The bounds of every transaction, as settings of the server.
     fn bounds(&self) -> [(&'static str, Duration); 3] {
         [
             ("statement_timeout", self.statement_timeout),
@@ -179,12 +177,12 @@ impl Settings {
         ]
     }
 
-    /// What is set once on a connection, where it is the program's own.
+    /// The session's setup; none on a connection that a pooler shares.
     fn named_session(&self) -> Option<String> {
         (self.statements == Statements::Named).then(|| self.session())
     }
 
-    /// What is set once on a connection that is the program's own.
+    /// SQL that sets up a connection once.
     fn session(&self) -> String {
         let mut sql: String = self
             .bounds()
@@ -192,7 +190,7 @@ impl Settings {
             .map(|(name, bound)| format!("SET {name} = {}; ", bound.as_millis()))
             .chain(PLANNING.map(|(name, value)| format!("SET {name} = {value}; ")))
             .collect();
-        // Settings that not every version or platform has.
+        // Not every version or platform has these settings.
         for (name, value) in [("transaction_timeout", TRANSACTION), ("client_connection_check_interval", CLIENT_CHECK)]
         {
             let value = value.as_millis();
@@ -201,7 +199,7 @@ impl Settings {
         sql
     }
 
-    /// What begins a transaction in `mode`. On a shared connection it brings the bounds along.
+    /// SQL that begins a transaction in `mode`. On a connection that a pooler shares it sets the bounds too.
     fn begin(&self, mode: &str) -> String {
         let mut sql = format!("BEGIN {mode}");
         if self.statements == Statements::Unnamed {
@@ -229,7 +227,7 @@ impl std::fmt::Debug for Settings {
     }
 }
 
-/// A URL, understood.
+/// A parsed URL.
 struct Target {
     config: Config,
     check: tls::Check,
@@ -237,7 +235,8 @@ struct Target {
 }
 
 impl Target {
-    /// Reads a URL. The driver knows three of the six words of `sslmode`, and no `sslrootcert`: they are taken out.
+    /// Parses a URL. `sslrootcert` and three of the six values of `sslmode` are handled here, because the driver does
+    /// not know them.
     fn parse(url: &str) -> Result<Self, StoreError> {
         let wrong = |text: String| StoreError::Unavailable(format!("the database's URL: {text}"));
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -271,7 +270,7 @@ impl Target {
         Ok(target)
     }
 
-    /// The server and the database, for a human and without the password.
+    /// Server and database for logs and errors, without the password.
     fn name(&self) -> String {
         let ports = self.config.get_ports();
         let hosts = self.config.get_hosts().iter().enumerate().map(|(number, host)| {
@@ -292,26 +291,24 @@ impl Target {
     }
 }
 
-/// A statement of the program.
+/// A statement's text and the types of its parameters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Statement {
-    /// Its text.
     pub(super) sql: &'static str,
-    /// The types of its parameters, in order.
+    /// In order.
     pub(super) types: &'static [Type],
 }
 
-/// Parameters of a statement.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Connections of one kind.
+/// A pool of connections of one kind.
 pub(super) struct Pool {
     connections: deadpool_postgres::Pool,
     size: usize,
-    /// One for each connection that the server may have of this pool: also for one that was closed here while the
-    /// server goes on with its commit.
+    /// One slot for each connection of this pool that the server may still hold, including one that was closed here
+    /// while the server goes on with its commit.
     slots: Arc<Semaphore>,
-    /// How many of the slots are taken by such commits.
+    /// Slots taken by such commits.
     stalled: Arc<AtomicUsize>,
     wait_timeout: Duration,
     name: String,
@@ -328,7 +325,7 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Prepares the making of at most `size` connections; the first is made when it is needed.
+    /// Sets up a pool of at most `size` connections, which are made on demand.
     fn open(
         settings: &Settings,
         url: &str,
@@ -367,7 +364,7 @@ impl Pool {
         })
     }
 
-    /// A connection that is in no other use.
+    /// Takes a free connection.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the text names the server, never the password.
@@ -376,10 +373,10 @@ impl Pool {
         self.connect(slot).await
     }
 
-    /// The same for work that can wait for another time: that every connection is busy says nothing of the server.
+    /// The same for work that can wait: a full pool says nothing about the server.
     ///
     /// # Errors
-    /// As [`Pool::get`], but [`StoreError::Contended`] if no connection comes free in time.
+    /// As [`Pool::get`], but [`StoreError::Contended`] if no connection becomes free in time.
     pub(super) async fn get_if_free(&self) -> Result<Session<'_>, StoreError> {
         let slot = self.slot().await?.ok_or_else(|| StoreError::Contended(self.busy()))?;
         self.connect(slot).await
@@ -407,34 +404,33 @@ impl Pool {
         }
     }
 
-    /// How many connections belong to a commit that the server does not answer.
+    /// Connections whose commit the server does not answer.
     pub(super) fn stalled(&self) -> usize {
         self.stalled.load(Ordering::Relaxed)
     }
 
-    /// Whether every connection that there may be does.
+    /// Whether every slot is taken by such a commit.
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled() >= self.size
     }
 
-    /// Closes every connection that is not in use and makes no more.
+    /// Closes idle connections and makes no more.
     pub(super) fn close(&self) {
         self.slots.close();
         self.connections.close();
     }
 
-    /// The server and the database, for a human.
+    /// Server and database for logs and errors.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// How long an answer is waited for before its connection is given up.
+    /// How long to wait for an answer before giving up the connection.
     pub(super) const fn answer_timeout(&self) -> Duration {
         self.answer_timeout
     }
 }
 
-/// Makes connections.
 struct Maker {
     tls: Option<MakeRustlsConnect>,
     session: Option<String>,
@@ -479,7 +475,7 @@ where
     Ok((client, task))
 }
 
-/// Logs what the server says beside its answers. A warning may be for the operator; the rest is talk.
+/// Logs the server's notices. A warning may concern the operator.
 fn note(notice: &DbError) {
     let (said, code) = (notice.message(), notice.code().code());
     if notice.parsed_severity() == Some(Severity::Warning) {
@@ -489,8 +485,8 @@ fn note(notice: &DbError) {
     }
 }
 
-/// A connection in use. Closed when it is dropped, unless [`Session::finish`] says that nothing is left open on it. Its
-/// slot in the pool is free then, but for [`Session::close_after`].
+/// A connection in use. Dropping it closes it, unless [`Session::finish`] says that nothing is left open on it.
+/// Dropping it also frees its slot in the pool, except after [`Session::close_after`].
 pub(super) struct Session<'a> {
     connection: Option<Object>,
     slot: Option<OwnedSemaphorePermit>,
@@ -498,9 +494,9 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Runs a statement, for its rows. Sent when it is first polled: what is polled together goes together.
+    /// Runs a statement and returns its rows. Sent when first polled: futures polled together are sent together.
     ///
-    /// A statement that is not yet prepared on this connection waits for that first and is overtaken by others: see
+    /// A statement that is not prepared on this connection yet waits for that, and others overtake it: see
     /// [`Session::prepare`].
     pub(super) async fn query(&self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, Error> {
         let connection = self.connection();
@@ -513,12 +509,12 @@ impl Session<'_> {
         }
     }
 
-    /// The row that there is, or none.
+    /// The first row, if there is one.
     pub(super) async fn query_opt(&self, statement: &Statement, params: Params<'_>) -> Result<Option<Row>, Error> {
         Ok(self.query(statement, params).await?.into_iter().next())
     }
 
-    /// Runs a statement, for the number of rows that it touched. Sent as by [`Session::query`].
+    /// Runs a statement and returns how many rows it touched. Sent when first polled.
     pub(super) async fn execute(&self, statement: &Statement, params: Params<'_>) -> Result<u64, Error> {
         let connection = self.connection();
         match self.pool.statements {
@@ -530,7 +526,7 @@ impl Session<'_> {
         }
     }
 
-    /// Prepares what this connection has not prepared yet, so that a pipeline keeps its order.
+    /// Prepares the statements that this connection does not know yet, so that a pipeline keeps its order.
     pub(super) async fn prepare(&self, statements: &[Statement]) -> Result<(), Error> {
         if self.pool.statements == Statements::Named {
             for statement in statements {
@@ -540,12 +536,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Runs statements of plain text, separated by semicolons. Sent when it is first polled.
+    /// Runs plain SQL, separated by semicolons. Sent when first polled.
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Error> {
         self.connection().batch_execute(sql).await
     }
 
-    /// Begins a transaction that writes, bounded in time. Sent when it is first polled.
+    /// Begins a bounded transaction that writes. Sent when first polled.
     pub(super) async fn begin(&self) -> Result<(), Error> {
         let transactions = Object::metrics(self.connection()).recycle_count;
         if transactions.is_power_of_two() || transactions.is_multiple_of(PLANS_KEPT) {
@@ -554,23 +550,23 @@ impl Session<'_> {
         self.batch(&self.pool.begin).await
     }
 
-    /// Begins a transaction that sees one moment of the database. Sent when it is first polled.
+    /// Begins a transaction that reads one snapshot. Sent when first polled.
     pub(super) async fn begin_snapshot(&self) -> Result<(), Error> {
         self.batch(&self.pool.snapshot).await
     }
 
-    /// Commits. After an earlier error in the transaction this rolls back and still succeeds.
+    /// Commits. After an error in the transaction this rolls back and still succeeds.
     pub(super) async fn commit(&self) -> Result<(), Error> {
         self.batch("COMMIT").await
     }
 
-    /// Gives the connection back: no transaction is open on it and no answer is outstanding.
+    /// Returns the connection to the pool: no transaction is open on it and no answer is outstanding.
     pub(super) fn finish(mut self) {
         drop(self.connection.take());
     }
 
-    /// Closes the connection, as dropping it does, and gives its place in the pool to no other before `is_over`: the
-    /// server may be in the middle of a commit, and then does not see that its client is gone.
+    /// Closes the connection and keeps its slot until `is_over`: the server may be in the middle of a commit, and then
+    /// does not notice that its client is gone.
     pub(super) fn close_after(mut self, is_over: impl Future<Output = ()> + Send + 'static) {
         let slot = self.slot.take();
         let stalled = Arc::clone(&self.pool.stalled);
@@ -582,7 +578,7 @@ impl Session<'_> {
         });
     }
 
-    /// The driver's own client, for what no statement of the program can say.
+    /// The driver's client, for statements that are not constants of this program.
     pub(super) fn client(&self) -> &Client {
         self.connection()
     }
@@ -594,7 +590,7 @@ impl Session<'_> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        // Whatever is half done on it ends with the connection: the server rolls back.
+        // Closing the connection makes the server roll back unfinished work.
         if let Some(connection) = self.connection.take() {
             drop(Object::take(connection));
         }

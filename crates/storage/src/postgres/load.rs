@@ -1,19 +1,19 @@
-//! Loads the rows that a batch names, and what hangs on them, in one round trip: the same as `Model::load` of the
-//! domain does.
+//! Loads the rows that a batch names, and the rows that depend on them, in one round trip: the same rows as
+//! `Model::load` of the domain.
 //!
-//! The server runs the statements one after the other, and each sees what was committed when it began (READ
-//! COMMITTED). So the order is all:
+//! The server runs the statements one after the other, and each sees the commits before its own start (READ COMMITTED).
+//! So the order matters:
 //!
 //! 1. Rows that may change are locked table by table in one order for all batches (user, room, token, point, seat,
 //!    concert), and by ascending key in each. Two batches can wait for each other, but never in a circle.
-//! 2. Only then comes what is read without a lock: whoever has just let go of a lock has committed, and what they
-//!    wrote is seen. A reservation and a payment are covered by the lock on their seat, a user's live reservations
-//!    by the lock on their token, the counts of a room by the lock on the room.
-//! 3. The clock is read last, with the numbers for new rows: what made room by then did so before that time.
+//! 2. Then come the reads without a lock: a transaction that has released a lock has committed, so its rows are visible.
+//!    A reservation and a payment are covered by the lock on their seat, a user's live reservations by the lock on their
+//!    token, the counts of a room by the lock on the room.
+//! 3. The clock is read last, with the ids for new rows: whatever freed capacity by then did so before that time.
 //!
-//! A cap holds because an active token counts until a batch has ended its row: a batch that offers or claims turns has
-//! the room's row to itself, and ends an overdue token only under the lock on that token, which a late sign of life waits
-//! for or is waited for. Those who end tokens without the room's row only make room.
+//! A cap holds because an active token counts until a batch has ended its row. A batch that offers or claims turns
+//! locks the room's row, and ends an overdue token only under the lock on that token, for which it competes with a late
+//! heartbeat. A batch that ends tokens without the room's row only frees capacity.
 
 use super::{
     connect::{Session, Statement},
@@ -29,7 +29,6 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-/// Which rows a statement loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
     Begin,
@@ -56,12 +55,12 @@ pub(super) enum Load {
     Clock,
 }
 
-/// How [`LOCK_LINES`] found a token, where that matters.
+/// How [`LOCK_LINES`] found a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// At the head of its line.
     Head,
-    /// Among the active ones that may be overdue.
+    /// Among the active tokens that may be overdue.
     MayBeOverdue,
     /// Any other way.
     Otherwise,
@@ -97,10 +96,10 @@ const LOCK_ROOMS: Statement = Statement {
     ),
     types: &[Type::INT8_ARRAY],
 };
-/// Locks the tokens that a query names as `k`, in its order, and says how each was found: see [`Found`].
+/// Locks the tokens that a query names as `k`, in its order, with how each was found: see [`Found`].
 ///
-/// The tokens come from a query of their own for each, which the server cannot turn around: if its statistics are of an
-/// empty line, it would rather read all of the line than look for one token in it.
+/// A lateral query for each token, so that the server cannot reorder the join: with the statistics of an empty line it
+/// would scan the line instead.
 macro_rules! locked_tokens {
     ($k:expr, $found:literal) => {
         concat!(
@@ -116,7 +115,7 @@ macro_rules! locked_tokens {
     };
 }
 
-/// The live tokens of users in rooms, each looked for by itself.
+/// The live tokens of users in rooms, each looked up on its own.
 macro_rules! places {
     ($keys:literal) => {
         concat!(
@@ -130,15 +129,15 @@ macro_rules! places {
     };
 }
 
-/// In the order in which the arrays name them.
+/// Locks in the order of the arrays.
 const LOCK_TOKENS: Statement =
     Statement { sql: locked_tokens!("unnest($1, $2)", "0"), types: &[Type::INT8_ARRAY, Type::INT8_ARRAY] };
 const LOCK_PLACES: Statement = Statement {
     sql: locked_tokens!(concat!("(", places!("$1, $2"), " ORDER BY 1, 2 OFFSET 0)"), "0"),
     types: &[Type::UUID_ARRAY, Type::INT8_ARRAY],
 };
-/// Tokens by every way at once, so that all of them are locked in one order. If turns are offered or claimed, the active
-/// ones that may be overdue; if the line moves, the first of the due by status, and the head.
+/// All tokens that a batch touches, in one query so that they are locked in one order. If turns are offered or claimed,
+/// the active ones that may be overdue too; if the line moves, also the first due ones of each status, and the head.
 const LOCK_LINES: Statement = Statement {
     sql: concat!(
         "WITH clock AS MATERIALIZED (SELECT coalesce($7, clock_micros()) AS now), wanted (room_id, position, found) AS (
@@ -189,7 +188,7 @@ const LOCK_POINTS: Statement = Statement {
     ),
     types: &[Type::UUID_ARRAY],
 };
-/// With the accounts of those who made the payments.
+/// Includes the accounts that made the payments.
 const LOCK_POINTS_OF_PAYMENTS: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -208,7 +207,7 @@ const LOCK_SEATS: Statement = Statement {
     ),
     types: &[Type::INT8_ARRAY],
 };
-/// With the seats of reservations and of payments' reservations: which seat that is never changes.
+/// Includes the seats of reservations and of payments' reservations: a reservation's seat never changes.
 const LOCK_SEATS_OF_RESERVATIONS: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -262,12 +261,12 @@ const CONCERTS_OF_RESERVATIONS: Statement = Statement {
     ),
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
-/// Reservations of three kinds: those that have the seats, those that are named, and the live ones of users. Not
-/// locked: a reservation changes only under the lock on its seat, which is held.
+/// Reservations of three kinds: those of the seats, those that are named, and the live ones of users. Not locked: a
+/// reservation changes only under the lock on its seat, which is held.
 ///
-/// Each key is looked up by itself. Asked for all at once, a server without statistics takes the live reservations
-/// for few and looks through all of them. So that it never does, the live ones of seats and those of users are told
-/// apart from the others in different words: each finds one index only.
+/// Each key is looked up on its own. For all keys at once, a server without statistics expects few live reservations
+/// and scans all of them. Its live conditions for seats and for users differ in form, so that each can use one index
+/// only.
 const RESERVATIONS: Statement = Statement {
     sql: concat!(
         "SELECT r.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
@@ -306,7 +305,7 @@ const REFERENCES: Statement = Statement {
     sql: "SELECT reference FROM point_history WHERE reference = ANY($1) AND type = 'charge'",
     types: &[Type::TEXT_ARRAY],
 };
-/// References under which users' adjustments and debts were booked.
+/// References of users' adjustments and debts.
 const ADJUSTMENTS: Statement = Statement {
     sql: "SELECT k.user_id, k.reference FROM unnest($1, $2) AS k (user_id, reference)
           WHERE (SELECT true FROM point_history AS h WHERE h.user_id = k.user_id AND h.reference = k.reference
@@ -340,7 +339,7 @@ const SEAT_PLACES: Statement = Statement {
                   AND section = k.section AND \"row\" = k.\"row\" AND number = k.number OFFSET 0) AS s",
     types: &[Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
 };
-/// The places that changes of seats may make; a part that is none is any.
+/// The places that seat changes may use; a part that is null matches any.
 const MOVED_SEATS: Statement = Statement {
     sql: "SELECT s.* FROM unnest($1, $2, $3, $4) AS k (concert_id, section, \"row\", number), LATERAL (
               SELECT section, \"row\", number, concert_id FROM seat WHERE concert_id = k.concert_id
@@ -354,7 +353,7 @@ const HIGHEST_SEATS: Statement = Statement {
               ORDER BY seat_number DESC LIMIT 1) AS s",
     types: &[Type::INT8_ARRAY],
 };
-/// Rooms with positions for those who join. Nothing is locked for it: the numbers come from the room's sequence.
+/// Rooms with positions for new tokens. Nothing is locked: the positions come from the room's sequence.
 const JOINED_ROOMS: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -366,13 +365,13 @@ const JOINED_ROOMS: Statement = Statement {
     ),
     types: &[Type::INT8_ARRAY, Type::INT4_ARRAY],
 };
-/// The first of so many neighbouring seat ids. All takers wait for one lock, so that no other takes one of them.
+/// The first of `$1` consecutive seat ids. The advisory lock keeps them consecutive.
 const SEAT_IDS: Statement = Statement {
     sql: "SELECT setval('seat_ids', nextval('seat_ids') + $1 - 1) - $1 + 1
           FROM (SELECT pg_advisory_xact_lock('seat_ids'::regclass::oid::bigint) OFFSET 0) AS locked",
     types: &[Type::INT8],
 };
-/// The clock, ids for new rows, and which transaction this is.
+/// The clock, ids for new rows, and the transaction's identity.
 const CLOCK: Statement = Statement {
     sql: "SELECT coalesce($1, clock_micros()),
               ARRAY(SELECT nextval('reservation_ids') FROM generate_series(1, $2)),
@@ -385,8 +384,8 @@ const CLOCK: Statement = Statement {
               pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint",
     types: &[Type::INT8, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4, Type::INT4],
 };
-/// By how much the counts of rooms have changed since their rows were written. They are removed: the batch has the rooms'
-/// rows to itself, and writes the new counts into them if it commits.
+/// How much the counts of rooms have changed since their rows were written. The batch has locked the rooms' rows: it
+/// deletes these records and writes the new counts into the rows.
 const DEPARTED: Statement = Statement {
     sql: "WITH departed AS (
               DELETE FROM room_departure WHERE room_id = ANY($1) RETURNING room_id, active, offered
@@ -395,7 +394,7 @@ const DEPARTED: Statement = Statement {
     types: &[Type::INT8_ARRAY],
 };
 
-/// The statements of one load, and which rows each brings.
+/// The statements of one load, and the kind of row each loads.
 pub(super) struct Loads<'a> {
     session: &'a Session<'a>,
     pipeline: Pipeline<'a, Vec<Row>>,
@@ -409,7 +408,7 @@ impl<'a> Loads<'a> {
         self.pipeline.add(statement, async move { session.query(statement, &params).await });
     }
 
-    /// What `wanted` asks for.
+    /// The statements of a plan.
     pub(super) fn of(session: &'a Session<'a>, wanted: &'a LoadPlan, numbers: &'a Numbers) -> Self {
         let mut loads = Self { session, pipeline: Pipeline::new(), kinds: vec![Load::Begin] };
         loads.pipeline.add_text(async { session.begin().await.map(|()| Vec::new()) });
@@ -549,22 +548,22 @@ impl<'a> Loads<'a> {
         self.add(Load::Clock, &CLOCK, [&numbers.now, reservations, payments, history, points, audit, concerts, debts]);
     }
 
-    /// Runs them. The rows of each, in order.
+    /// Runs them and returns the rows of each, in order.
     ///
     /// # Errors
-    /// The first that failed.
+    /// The first failure.
     pub(super) async fn run(self) -> Result<Vec<(Load, Vec<Row>)>, Error> {
         let results = self.pipeline.run(self.session).await?;
         self.kinds.into_iter().zip(results).map(|(kind, rows)| Ok((kind, rows?))).collect()
     }
 }
 
-/// How many due tokens of each status are looked at.
+/// How many due tokens of each status are read.
 const DUE_MAX: i64 = frontrow_domain::policy::TOKENS_PER_ADVANCE_MAX as i64;
 
 /// Parameters that are not arrays of keys.
 pub(super) struct Numbers {
-    /// The time, where a test says what time it is.
+    /// The test's time, if a test gives one.
     pub(super) now: Option<i64>,
     seats: i64,
     ids: [i32; 7],

@@ -1,4 +1,4 @@
-//! One batch, one transaction, two round trips: load, decide, save. And what is done where that fails.
+//! One batch, one transaction, two round trips: load, decide, save. Failed tries are repeated.
 
 use super::{
     build_world::{LoadedWorld, build_world, is_complete},
@@ -23,37 +23,34 @@ use std::{
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Error;
 
-/// How long a batch is tried again where the server is away or others are in the way. Long enough for a restart of
-/// the server's connections, short enough that the caller still waits.
+/// How long a batch is retried while the server is down or other transactions are in the way. Long enough for a restart
+/// of the server's connections, short enough that the caller still waits.
 const TRY_FOR: Duration = Duration::from_secs(5);
-/// How often a batch is tried at most.
 const TRIES_MAX: u32 = 10;
-/// The first pause before another try, doubled each time.
+/// The first pause between tries, doubled each time.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// Decides batches, each on a connection of its own.
+/// Decides batches, each on its own connection.
 #[derive(Debug)]
 pub(super) struct Transactor {
     pool: Pool,
-    /// To see what became of commits that were not answered.
+    /// Connection for asking whether unanswered commits have ended.
     watch: Arc<Pool>,
     policy: Policy,
-    /// Positions that were reserved for tries that failed: nobody has them. The next batch that is committed says so.
+    /// Positions drawn by tries that failed: they stay unassigned. The next batch that commits reports them.
     orphans: Mutex<Vec<TokenId>>,
     known: Mutex<SeatIndex>,
 }
 
-/// Why a try failed.
 enum Failure {
-    /// The same batch may pass when it is loaded and decided again.
+    /// A retry may pass, after the rows are loaded and the batch is decided again.
     Again(StoreError),
     Final(StoreError),
 }
 
 impl Failure {
-    /// Of anything before the commit was sent.
+    /// For a failure before the commit was sent.
     fn of_work(failure: &Error) -> Self {
         let store_error = error::of_work(failure);
         if error::is_retryable(failure) { Self::Again(store_error) } else { Self::Final(store_error) }
@@ -65,7 +62,7 @@ impl Transactor {
         Self { pool, watch: Arc::new(watch), policy, orphans: Mutex::default(), known: Mutex::default() }
     }
 
-    /// Loads, decides, saves and commits a batch. `given` says what time it is, in microseconds, where a test does.
+    /// Loads, decides, saves and commits a batch. `given` returns the test's time in microseconds, if a test gives one.
     pub(super) async fn transact(
         &self,
         batch: &[Request],
@@ -97,7 +94,7 @@ impl Transactor {
         }
     }
 
-    /// Whether the database takes commits: see [`maintenance::check_writable`].
+    /// Whether the database accepts commits: see [`maintenance::check_writable`].
     pub(super) async fn check_writable(&self, pulse: &Pulse, given: Option<i64>) -> Result<(), StoreError> {
         self.check_not_stalled()?;
         maintenance::check_writable(&self.pool, pulse, given).await
@@ -117,7 +114,7 @@ impl Transactor {
         Ok(())
     }
 
-    /// Notes that the box office works, if that is due.
+    /// Notes that the box office works, if a note is due.
     async fn note(&self, session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Result<(), Failure> {
         if !pulse.is_due(given) {
             return Ok(());
@@ -138,7 +135,7 @@ impl Transactor {
         self.pool.stalled() > 0
     }
 
-    /// Closes what is not in use, and makes no new connection.
+    /// Closes idle connections and makes no more.
     pub(super) fn close(&self) {
         self.pool.close();
         self.watch.close();
@@ -207,7 +204,7 @@ impl Transactor {
                 self.known().learn_new(&changes.reservations);
                 Ok(Committed { answers, changes })
             }
-            // The connection broke, or the pooler's did: the server may be in the middle of the commit all the same.
+            // The connection broke, or the pooler's did: the server may still be in the middle of the commit.
             Err(Failure::Final(StoreError::Unknown(text))) => {
                 self.close_after(session, transaction);
                 Err(Failure::Final(StoreError::Unknown(text)))
@@ -240,13 +237,13 @@ impl Transactor {
     }
 }
 
-/// The positions that a batch took or was offered.
+/// The positions that a batch used or drew for nothing.
 fn positions(changes: &frontrow_domain::world::Changes) -> Vec<TokenId> {
     let new = changes.tokens.inserted.iter().map(|token| token.id);
     changes.unused.iter().copied().chain(new).collect()
 }
 
-/// Of a batch that waited for its rows until the last note was too old to decide anything by.
+/// The failure of a batch that waited for its rows until the last note was too old to decide by.
 fn outlasted(pulse: &Pulse) -> Failure {
     if pulse.works() {
         pulse.is_still_due();
@@ -260,9 +257,8 @@ fn silent() -> StoreError {
     StoreError::Unavailable("the database did not answer in time".to_owned())
 }
 
-/// What became of a save. The server answers in order: an error of its own before the commit means that the commit
-/// rolled back. A connection that broke before anything else failed leaves open how far the server came, and so does a
-/// pooler that says so of its own.
+/// The outcome of a save. The server answers in order: its own error before the commit means that the commit rolled
+/// back. If the connection or the pooler's broke before any other failure, the commit may or may not have happened.
 fn outcome(saved: &Saved) -> Result<(), Failure> {
     let failed = saved.changes.iter().find_map(|result| result.as_ref().err());
     match (failed, &saved.commit) {
@@ -276,15 +272,15 @@ fn outcome(saved: &Saved) -> Result<(), Failure> {
     }
 }
 
-/// Ends a transaction of which nothing was saved. A connection that does not say so in time is closed, which ends it
-/// too.
+/// Rolls back a transaction that saved nothing. A connection that does not confirm it in time is closed, which rolls
+/// back too.
 async fn roll_back(session: Session<'_>, patience: Duration) {
     if let Ok(Ok(())) = timeout(patience, session.batch("ROLLBACK")).await {
         session.finish();
     }
 }
 
-/// Ends a transaction that failed. A connection that is of no use any more is closed instead.
+/// Rolls back a failed transaction, or closes its connection if that is lost.
 async fn give_up(session: Session<'_>, failure: &Error, patience: Duration) -> Failure {
     if error::cause(failure) != Cause::Lost {
         roll_back(session, patience).await;
