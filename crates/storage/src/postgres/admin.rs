@@ -1,5 +1,4 @@
-//! A connection for the tools of the command line: they read or write everything in one transaction, for as long as
-//! that takes.
+//! Connections for administrative commands, which read or write everything in one transaction, however long it takes.
 
 use super::{
     connect::{Pool, Session, Settings},
@@ -8,22 +7,22 @@ use super::{
 use crate::StoreError;
 use tokio_postgres::{Client, Error, Row};
 
-/// What keeps a sale moving would end a tool's work. Not every version has every setting.
+/// The bounds that keep a sale moving would end an administrative command. Not every version has every setting.
 const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
 
-/// Our connections are told how to plan for statements that find some rows by key. What reads or writes whole tables is
-/// the server's to plan: row by row through indexes, or without one, it would take many times as long.
+/// Sessions plan for statements that find few rows by key. With those settings, work on whole tables would take many
+/// times as long, so the server chooses freely.
 pub(super) const PLAN_FREELY: &str =
     "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 
-/// A way to a database for work that is no part of a sale.
+/// A connection to a database for administrative work.
 #[derive(Debug)]
 pub struct AdminConnection {
     pool: Pool,
 }
 
-/// A transaction of a tool. Nothing of it stays unless it is committed.
+/// A transaction of an administrative command. Dropped without a commit, it changes nothing.
 pub struct AdminTransaction<'a> {
     session: Session<'a>,
 }
@@ -35,27 +34,27 @@ impl std::fmt::Debug for AdminTransaction<'_> {
 }
 
 impl AdminConnection {
-    /// Prepares the way. The server is called when it is needed.
+    /// Connects on demand.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the settings cannot be used.
+    /// [`StoreError::Unavailable`] if the settings cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, StoreError> {
         settings.check()?;
         Ok(Self { pool: Settings { lanes: 1, ..settings.clone() }.lane_pool()? })
     }
 
-    /// Brings the tables up to date, and puts nothing in them.
+    /// Brings the tables up to date without adding rows.
     ///
     /// # Errors
-    /// As for a store that is opened.
+    /// As for opening the store.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         schema::migrate(&self.pool, crate::migrate::POSTGRES).await
     }
 
-    /// Checks that the database is one of ours, with the tables of this version.
+    /// Checks that the database belongs to this program and has the tables of this version.
     ///
     /// # Errors
-    /// [`StoreError::Misfit`] where it is not.
+    /// [`StoreError::Misfit`] if not.
     pub async fn check_current(&self) -> Result<(), StoreError> {
         let work = self.begin("REPEATABLE READ READ ONLY").await?;
         let known = "SELECT to_regclass('frontrow_schema') IS NOT NULL";
@@ -76,7 +75,7 @@ impl AdminConnection {
         }
     }
 
-    /// Begins a transaction of this kind, without bounds in time and planned for whole tables.
+    /// Begins a transaction in the isolation mode `kind`, without time limits and planned for whole tables.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -87,7 +86,7 @@ impl AdminConnection {
         Ok(AdminTransaction { session })
     }
 
-    /// The server and the database, for a human.
+    /// Server and database for logs and errors.
     #[must_use]
     pub fn name(&self) -> &str {
         self.pool.name()
@@ -95,7 +94,7 @@ impl AdminConnection {
 }
 
 impl AdminTransaction<'_> {
-    /// What the statements are sent with. They must leave nothing prepared behind: the connection may be a pooler's.
+    /// The client for statements. They must not stay prepared: a pooler may share the connection.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.session.client()
@@ -112,16 +111,15 @@ impl AdminTransaction<'_> {
     }
 }
 
-/// What a failure of a statement means, without anything that must not be shown.
+/// The [`StoreError`] for a failed statement, without values of rows.
 #[must_use]
 pub fn failure(error: &Error) -> StoreError {
     error::of_work(error)
 }
 
-/// How many rows are fetched at once.
 const PART: usize = 10_000;
 
-/// The rows of a query, part by part, however many there are. Lives in a transaction.
+/// Fetches the rows of a query in parts, however many there are. Lives within a transaction.
 pub struct Cursor<'a> {
     client: &'a Client,
     fetch: String,
@@ -134,19 +132,19 @@ impl std::fmt::Debug for Cursor<'_> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Runs a query under a name that no other cursor of the transaction has.
+    /// Opens a cursor under a name that no other one of the transaction has.
     ///
     /// # Errors
-    /// The query is wrong, or the server is away.
+    /// The query is wrong, or the server is down.
     pub async fn open(client: &'a Client, name: &str, query: &str) -> Result<Self, Error> {
         client.batch_execute(&format!("DECLARE {name} NO SCROLL CURSOR FOR {query}")).await?;
         Ok(Self { client, fetch: format!("FETCH {PART} FROM {name}") })
     }
 
-    /// The rows that come next; none at the end.
+    /// The next rows; none at the end.
     ///
     /// # Errors
-    /// The server is away.
+    /// The server is down.
     pub async fn next_part(&mut self) -> Result<Vec<Row>, Error> {
         self.client.query_typed(&self.fetch, &[]).await
     }

@@ -1,46 +1,45 @@
-//! What an error of `PostgreSQL` means for the caller.
+//! The meaning of a `PostgreSQL` error for the caller.
 
 use crate::StoreError;
 use deadpool_postgres::PoolError;
 use std::error::Error as _;
 use tokio_postgres::{Error, error::Severity};
 
-/// What went wrong, by what helps.
+/// Classifies errors by the remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The connection is gone or of no use: its server stops, starts, or is no longer the primary. Another connection
-    /// helps, at once or in a moment.
+    /// The connection is lost or useless: its server stops, starts, or is no longer the primary. Another connection
+    /// helps, now or soon.
     Lost,
-    /// Other transactions were in the way: a deadlock, a serialization failure, a lock that took too long. The same
-    /// transaction may pass when it is tried again.
+    /// Other transactions were in the way: a deadlock, a serialization failure, a lock that took too long. A retry may
+    /// pass.
     Contended,
-    /// Another transaction was faster with the same key. Loading and deciding again helps.
+    /// Another transaction used the same key first. Loading and deciding again helps.
     Taken,
-    /// A constraint was broken, or a value cannot be stored: the same again fails again.
+    /// A constraint was broken, or a value cannot be stored: a retry fails too.
     Refused,
     /// The server lacks something: disk, memory, connections, rights. It may work later.
     Unavailable,
-    /// The tables or their content are nothing that this program wrote.
+    /// This program did not write these tables or their content.
     Corrupt,
 }
 
-/// Sorts an error by what helps.
 pub(super) fn cause(error: &Error) -> Cause {
     let Some(db) = error.as_db_error() else {
         return if is_decoding(error) { Cause::Corrupt } else { Cause::Lost };
     };
     let code = db.code().code();
     match (code.get(..2).unwrap_or_default(), code) {
-        // Shutting down, crashed, starting up, the database dropped; the old primary after a fail-over is read-only.
+        // Shutting down, crashed, starting up, database dropped; after a fail-over the old primary is read-only.
         (_, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25006" | "25P03" | "25P04") | ("08", _) => Cause::Lost,
-        // Cancelled: a statement that ran into its time-out.
+        // Cancelled: a statement ran into its time-out.
         (_, "40001" | "40P01" | "55P03" | "57014") => Cause::Contended,
         (_, "23505") => Cause::Taken,
         ("22" | "23" | "54" | "P0", _) => Cause::Refused,
-        // A prepared statement that the pooler or a fail-over took away, or whose table has changed since. Too many
-        // connections: some end soon.
+        // The pooler or a fail-over lost a prepared statement, or its table has changed since. Too many connections:
+        // some end soon.
         (_, "26000" | "42P05" | "0A000" | "53300") => Cause::Lost,
-        // No such user, password or database; no room on the disk.
+        // No such user, password or database; no space on the disk.
         ("28" | "3D" | "53", _) => Cause::Unavailable,
         ("42", _) if code != "42501" => Cause::Corrupt,
         ("XX", "XX001" | "XX002") => Cause::Corrupt,
@@ -49,27 +48,27 @@ pub(super) fn cause(error: &Error) -> Cause {
     }
 }
 
-/// Whether the error is the program's reading of a row, not the server's answer.
+/// Whether the driver failed to decode a row, rather than the server to answer.
 fn is_decoding(error: &Error) -> bool {
-    // The driver keeps its kinds to itself; these are the ones whose text says which column.
+    // The driver does not expose its error kinds; these texts are the ones that concern decoding.
     let text = error.to_string();
     ["error deserializing", "error serializing", "invalid column", "query returned", "expected "]
         .iter()
         .any(|start| text.starts_with(start))
 }
 
-/// Whether the same transaction may pass when it is loaded, decided and saved again.
+/// Whether the transaction may pass if it is loaded, decided and saved again.
 pub(super) fn is_retryable(error: &Error) -> bool {
     matches!(cause(error), Cause::Lost | Cause::Contended | Cause::Taken)
 }
 
-/// Whether it is the server's own answer to a statement. What a pooler says when it has lost the server (class 08) tells
-/// nothing of how far the server came.
+/// Whether it is the server's own answer to a statement. A pooler that has lost the server (class 08) does not know how
+/// far the server came.
 pub(super) fn is_the_servers(error: &Error) -> bool {
     error.as_db_error().is_some_and(|db| !db.code().code().starts_with("08"))
 }
 
-/// Of anything before the commit was sent: nothing was saved.
+/// For a failure before the commit was sent: nothing was saved.
 pub(super) fn of_work(error: &Error) -> StoreError {
     let text = text(error);
     match cause(error) {
@@ -80,8 +79,8 @@ pub(super) fn of_work(error: &Error) -> StoreError {
     }
 }
 
-/// Of the commit itself. Only an answer of the server that it refuses is definite: a connection that broke, and a
-/// server that stopped, may have committed before.
+/// For a failure of the commit. Only the server's refusal is definite: if the connection broke or the server stopped,
+/// the commit may have happened.
 pub(super) fn of_commit(error: &Error) -> StoreError {
     let refused = error.as_db_error().is_some_and(|db| {
         db.parsed_severity() == Some(Severity::Error) && !matches!(db.code().code(), "40003" | "08007")
@@ -89,7 +88,7 @@ pub(super) fn of_commit(error: &Error) -> StoreError {
     if refused { of_work(error) } else { StoreError::Unknown(text(error)) }
 }
 
-/// Of the wait for a connection, or of making one: nothing was sent.
+/// For a failure to get or make a connection: nothing was sent.
 pub(super) fn of_pool(error: &PoolError) -> StoreError {
     match error {
         PoolError::Backend(error) => of_work(error),
@@ -98,7 +97,7 @@ pub(super) fn of_pool(error: &PoolError) -> StoreError {
     }
 }
 
-/// Everything that the error says, without the values of rows: those may be personal.
+/// The error's whole text, without values of rows: those may be personal.
 pub(super) fn text(error: &Error) -> String {
     if let Some(db) = error.as_db_error() {
         let constraint = db.constraint().map(|name| format!(", constraint {name}")).unwrap_or_default();

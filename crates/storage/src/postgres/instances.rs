@@ -1,5 +1,5 @@
-//! The instances that share a database know of each other by the names of their connections: what the server shows in
-//! `pg_stat_activity` needs no table, no lock and no connection more, and is gone with the instance.
+//! Instances that share a database recognise each other by the names of their connections in `pg_stat_activity`: this
+//! needs no table, no lock and no further connection, and it ends with the instance.
 
 use super::{
     connect::{Pool, Statement},
@@ -9,16 +9,16 @@ use super::{
 use crate::{Company, Instance, Sharing, StoreError};
 use tokio_postgres::{Error, Row, types::Type};
 
-/// What a connection is called that belongs to no instance that serves.
+/// Name of a connection that belongs to no serving instance.
 const NAME: &str = "frontrow";
-/// What the name of an instance's connection has in it.
+/// Marks the name of an instance's connection.
 const MARK: &str = "frontrow/";
 /// The longest name that the server keeps.
 const NAME_LEN_MAX: usize = 63;
 
-/// The names of the connections that were used within the last half a minute: each instance uses one every few seconds,
-/// and one whose machine is gone leaves idle connections behind. Then the connections that there may be: the server's,
-/// less those for its administrators, the database's and the role's.
+/// The names of the connections used within the last half a minute: each instance uses one every few seconds, and an
+/// instance whose machine is gone leaves idle connections behind. Then the connection limit: the server's, less those
+/// reserved for administrators, the database's and the role's.
 const COMPANY: Statement = Statement {
     sql: "SELECT coalesce((SELECT array_agg(DISTINCT application_name) FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name LIKE '%' || $1 || '%'
@@ -30,7 +30,7 @@ const COMPANY: Statement = Statement {
     types: &[Type::TEXT],
 };
 
-/// What the connections of an instance are called; `given` is the name that the URL has for them.
+/// The name for an instance's connections; `given` is the name in the URL.
 pub(super) fn name_of(instance: Option<Instance>, given: Option<&str>) -> String {
     let Some(Instance { id, hearing, connections }) = instance else { return given.unwrap_or(NAME).to_owned() };
     let hearing = match hearing {
@@ -43,7 +43,6 @@ pub(super) fn name_of(instance: Option<Instance>, given: Option<&str>) -> String
     format!("{} {mark}", &given[..given.floor_char_boundary(room)])
 }
 
-/// The instance whose connection has this name.
 fn instance_of(name: &str) -> Option<Instance> {
     let (_, mark) = name.rsplit_once(MARK)?;
     let mut parts = mark.split('/');
@@ -57,17 +56,14 @@ fn instance_of(name: &str) -> Option<Instance> {
     parts.next().is_none().then_some(Instance { id, hearing, connections })
 }
 
-/// Whether each connection of the program is one of the server's.
+/// Whether connections go straight to the server or through a pooler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     Direct,
     Pooled,
 }
 
-/// The instances over the database, of which `own` is one.
-///
-/// # Errors
-/// As for every statement.
+/// The instances over the database, including `own`.
 pub(super) async fn look(pool: &Pool, own: Instance, route: Route) -> Result<Company, StoreError> {
     let session = pool.get_if_free().await?;
     let rows = in_time(pool, session.query(&COMPANY, &[&MARK])).await?;

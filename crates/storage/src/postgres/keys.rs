@@ -1,4 +1,4 @@
-//! The keys that sign queue tokens, kept in the database where all instances find them.
+//! Token signing keys in the database, shared by all instances.
 
 use super::{admin::AdminConnection, connect::Settings, error};
 use crate::StoreError;
@@ -7,21 +7,21 @@ use frontrow_domain::time::Span;
 use frontrow_signing::{KeyError, Keyring};
 use tokio_postgres::types::Type;
 
-/// How many keys a rotation leaves: tokens signed with an older one are refused from then on.
+/// How many keys a rotation keeps: tokens signed with an older key are refused from then on.
 const KEYS_KEPT: i64 = 4;
-/// How long after it was made a key begins to sign: by then every instance has it and verifies what others sign.
+/// The age at which a key begins to sign: by then every instance has it and verifies tokens that others sign with it.
 const SIGNS_AFTER: Span = Span::from_secs(60);
 
-/// The newest first. The first that may sign by now does; where none may, the oldest.
+/// Newest first. The newest key that may already sign is used; if there is none, the oldest.
 const KEYS: &str = "SELECT key_id, secret, signs_from <= micros
     FROM token_key, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros) AS clock
     WHERE retired_at IS NULL OR retired_at > micros
     ORDER BY signs_from DESC, created_at DESC, key_id DESC";
 
-/// Nobody else makes a key meanwhile; everybody reads on.
+/// Blocks other key changes but no reader.
 const LOCK: &str = "LOCK TABLE token_key IN SHARE ROW EXCLUSIVE MODE";
 
-/// A key with this number and secret. The first signs at once, since nobody has another.
+/// Adds a key with this number and secret. The first key signs at once, since no instance has another.
 const ADD: &str = "INSERT INTO token_key (key_id, secret, created_at, signs_from)
     SELECT $1::int8, $2::bytea, micros,
         CASE WHEN EXISTS (SELECT FROM token_key WHERE retired_at IS NULL) THEN micros + $3::int8 ELSE micros END
@@ -32,25 +32,25 @@ const RETIRE: &str = "UPDATE token_key SET retired_at = (extract(epoch FROM cloc
         SELECT key_id FROM token_key WHERE retired_at IS NULL
         ORDER BY signs_from DESC, created_at DESC, key_id DESC LIMIT $1)";
 
-/// The keys of the box office in a database.
+/// The token signing keys in a database.
 #[derive(Debug)]
 pub struct SigningKeys {
     tool: AdminConnection,
 }
 
-/// Why the keys cannot be had.
+/// Why the keys cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What stands in it.
+    /// Its content makes no keyring.
     #[error(transparent)]
     Content(#[from] KeyError),
 }
 
 impl SigningKeys {
-    /// The keys in the database that the settings name. It has its tables already.
+    /// The keys in the database that the settings name, which must have its tables already.
     ///
     /// # Errors
     /// The settings cannot be used.
@@ -58,10 +58,10 @@ impl SigningKeys {
         Ok(Self { tool: AdminConnection::new(settings)? })
     }
 
-    /// The keys as they are now; none before the first was made.
+    /// The current keys; none before the first was made.
     ///
     /// # Errors
-    /// The database is away, or what it says makes no keyring.
+    /// The database is unavailable, or its content makes no keyring.
     pub async fn load(&self) -> Result<Option<Keyring>, KeysError> {
         let work = self.tool.begin("READ COMMITTED READ ONLY").await?;
         let rows = work.client().query_typed(KEYS, &[]).await.map_err(|failure| error::of_work(&failure))?;
@@ -83,7 +83,7 @@ impl SigningKeys {
         Ok(Some(Keyring::from_secrets(&secrets, signing.unwrap_or(*oldest))?))
     }
 
-    /// The keys, with a first one where there is none yet. Of instances that start together one makes it.
+    /// The keys; makes the first one if there is none. Of instances that start together, one makes it.
     ///
     /// # Errors
     /// As [`SigningKeys::load`].
@@ -95,8 +95,7 @@ impl SigningKeys {
         Ok(self.load().await?.ok_or(KeyError::Content("the database has no key"))?)
     }
 
-    /// Makes a key that signs a minute from now, when every instance has it. The newest of the old ones go on
-    /// verifying.
+    /// Makes a key that begins to sign in a minute, when every instance has it. The newest old keys still verify.
     ///
     /// # Errors
     /// As [`SigningKeys::load`].
@@ -134,10 +133,9 @@ impl SigningKeys {
     }
 }
 
-/// What kind of key is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
-    /// The first, where there is none.
+    /// The first, if there is none.
     First,
     /// One more.
     Next,

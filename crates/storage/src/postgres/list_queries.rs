@@ -1,4 +1,4 @@
-//! Lists and histories, page by page: each page begins where the last one ended, by key.
+//! Lists and histories by page: each page begins after the last key of the previous one.
 
 use super::{
     connect::Statement,
@@ -27,7 +27,7 @@ use std::cmp::Reverse;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How many rows a search looks at before it asks for more. What the server cannot tell apart it sends.
+/// How many rows a search reads at a time: the server's prefilter is coarse, so not every row matches.
 const SEARCH_ROWS: u32 = 1_000;
 
 const USERS: Statement = Statement {
@@ -80,7 +80,7 @@ const RESERVATIONS: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8],
 };
 
-/// Those that ended in one way.
+/// Reservations that ended in one way.
 const RESERVATIONS_ENDED: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -90,7 +90,7 @@ const RESERVATIONS_ENDED: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8],
 };
 
-/// Of the reservations with these ids those that are pending still.
+/// Those of the reservations with these ids that are still pending.
 const RESERVATIONS_PENDING: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -112,9 +112,9 @@ const RESERVATIONS_OF_CONCERT: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8],
 };
 
-/// A page of a user's reservations that are live, or that have ended. Both have an index in the order of the list: a page
-/// costs a page, however many reservations the user has made. But a server whose statistics are of an empty table may
-/// read all of the user's and sort them.
+/// A page of a user's live reservations, or of the ended ones. Both have an index in the order of the list, so the cost
+/// of a page does not grow with the user's reservations. But a server with the statistics of an empty table may read
+/// and sort all of them.
 macro_rules! of_user {
     ($ends:literal) => {
         concat!(
@@ -167,7 +167,7 @@ const PAYMENTS_OF_USER: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::UUID],
 };
 
-/// A reservation has one payment or none: there is nothing to sort, and no other index to try.
+/// A reservation has at most one payment: there is nothing to sort, and no other index to try.
 const PAYMENTS_OF_RESERVATION: Statement = Statement {
     sql: concat!(
         "WITH its AS MATERIALIZED (SELECT * FROM payment WHERE reservation_id = $4) SELECT ",
@@ -178,7 +178,7 @@ const PAYMENTS_OF_RESERVATION: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8, Type::UUID],
 };
 
-/// Each reservation of the concert is looked up by itself, and all that were paid are sorted.
+/// Looks up each reservation of the concert on its own, and sorts all that were paid.
 const PAYMENTS_OF_CONCERT: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -191,8 +191,8 @@ const PAYMENTS_OF_CONCERT: Statement = Statement {
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8, Type::UUID, Type::INT8],
 };
 
-/// A user's versions rise with the ids, and the index is on the versions. A key that is another user's still marks a
-/// place.
+/// A user's versions rise with the ids, and the index is on the versions. A key that belongs to another user still
+/// marks a place.
 const HISTORY: Statement = Statement {
     sql: concat!(
         "SELECT ",
@@ -234,7 +234,7 @@ impl Queries {
         let part = certain_part(&wanted);
         let matches = |user: &User| contains(&user.name, &wanted) || contains(&user.email, &wanted);
         let rows = rows_at_once(page.limit, part == wanted);
-        // No user's id is the highest that there could be: it has no version.
+        // The highest possible id is never a user's: it has no UUID version.
         let mut after = page.after.map_or(Uuid::max(), |after| after.0);
         let mut found = Vec::new();
         loop {
@@ -289,7 +289,7 @@ impl Queries {
         }
     }
 
-    /// A user's own come from the primary: they have just made one and look for it. So do those that are pending.
+    /// A user's own reservations come from the primary, so that new ones are found; so do pending ones.
     pub(super) async fn reservations(
         &self,
         filter: &ReservationFilter,
@@ -323,17 +323,17 @@ impl Queries {
         }
     }
 
-    /// The pending ones of a concert or of all. Since a payment must write no index, none tells them from the paid
-    /// ones: they are looked for among the live ones from where all are settled, which is some minutes of the sale, and
-    /// on the primary.
+    /// The pending reservations of a concert or of all, from the primary. No index separates them from paid ones,
+    /// because a payment must not write to an index: the live ones are read from the first that was pending, which is
+    /// some minutes of the sale.
     async fn pending(&self, concert: Option<i64>, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
-        // Whether a commit may come late is not known here, so nothing is noted as settled.
+        // It is unknown here whether a commit may come late, so nothing is noted as resolved.
         let pending = self.next_expiries(Time::MAX, u32::MAX, Late::Possible).await?.into_iter().map(|(_, id)| id);
         let mut ids: Vec<i64> =
             pending.filter(|id| page.after.is_none_or(|after| *id < after)).map(ReservationId::get).collect();
         ids.sort_unstable_by_key(|id| Reverse(*id));
         let mut found = Vec::new();
-        // Some may have been paid since, so a part may give less than it names.
+        // Some may have been paid since, so a chunk may yield fewer rows than it has ids.
         for part in ids.chunks(size(page.limit.max(SEARCH_ROWS))) {
             found.extend(self.list(&RESERVATIONS_PENDING, &[&part, &concert], rows::reservation).await?);
             if is_enough(&mut found, page.limit) {
@@ -343,7 +343,7 @@ impl Queries {
         Ok(found)
     }
 
-    /// A user's own come from the primary, as does that of a reservation.
+    /// A user's own payments and that of a reservation come from the primary.
     pub(super) async fn payments(
         &self,
         filter: &PaymentFilter,
@@ -391,7 +391,7 @@ impl Queries {
     }
 }
 
-/// How many rows to ask for: as many as are wanted where the server leaves nothing to look at.
+/// How many rows to ask for: no more than the page if the server's filter is exact.
 fn rows_at_once(limit: u32, exact: bool) -> u32 {
     if exact { limit } else { limit.max(SEARCH_ROWS) }
 }
@@ -400,7 +400,7 @@ fn size(rows: u32) -> usize {
     usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
-/// Whether a page is full; what is beyond it goes.
+/// Cuts off what is beyond a page; whether the page is full.
 fn is_enough<T>(found: &mut Vec<T>, limit: u32) -> bool {
     found.truncate(size(limit));
     found.len() == size(limit)

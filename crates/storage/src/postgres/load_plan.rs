@@ -1,4 +1,4 @@
-//! What a batch wants from the database, as the sorted arrays that its statements take.
+//! The rows that a batch needs, as sorted arrays for the statements that load them.
 
 use super::seat_index::SeatIndex;
 use frontrow_domain::{
@@ -10,7 +10,7 @@ use frontrow_domain::{
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
-/// The keys of a batch, by the statement that uses them. Each list ascends, so that rows are locked in one order.
+/// The keys of a batch by statement. Each list ascends, so that rows are locked in one order.
 pub(super) struct LoadPlan {
     pub(super) locked_users: Vec<Uuid>,
     pub(super) users: Vec<Uuid>,
@@ -21,10 +21,9 @@ pub(super) struct LoadPlan {
     pub(super) adjustments: Vec<String>,
     pub(super) debts: Vec<i64>,
     pub(super) debtors: Vec<Uuid>,
-    /// SHA-256 of idempotency keys.
     pub(super) kept: Vec<[u8; 32]>,
     pub(super) locked_rooms: Vec<i64>,
-    /// Rooms that are only joined, and those that are joined and locked, with how many positions.
+    /// Rooms that are joined, locked or not, and the number of positions for each.
     pub(super) joined_rooms: Vec<i64>,
     pub(super) joins: Vec<i32>,
     pub(super) counted: Vec<i64>,
@@ -38,9 +37,9 @@ pub(super) struct LoadPlan {
     pub(super) payments: Vec<i64>,
     pub(super) reservations: Vec<i64>,
     pub(super) seats: Vec<i64>,
-    /// The seats to lock: those that are named, and those of reservations that are known.
+    /// The seats to lock: those that are named, and those of known reservations.
     pub(super) locked_seats: Vec<i64>,
-    /// Reservations whose seat is not known, and seats whose concert is not.
+    /// Reservations of unknown seat, and seats of unknown concert.
     pub(super) unknown_reservations: Vec<i64>,
     pub(super) unknown_seats: Vec<i64>,
     /// Users whose live reservations count.
@@ -49,16 +48,16 @@ pub(super) struct LoadPlan {
     pub(super) concerts: Vec<i64>,
     pub(super) numbered_concerts: Vec<i64>,
     pub(super) seat_numbers: Vec<i32>,
-    /// Concerts that get seats.
+    /// Concerts that get new seats.
     pub(super) growing_concerts: Vec<i64>,
     pub(super) new_places: Places,
     pub(super) moved_places: Places,
     pub(super) demand: Demand,
-    /// As the rules name them.
+    /// The same keys as the domain groups them.
     pub(super) keys: Footprint,
 }
 
-/// Places in concerts' halls, one array a column. A part that is none is any.
+/// Places in concerts' halls, one array for each column. A part that is none matches any.
 #[derive(Default)]
 pub(super) struct Places {
     pub(super) concerts: Vec<i64>,
@@ -113,7 +112,7 @@ impl LoadPlan {
         let places = sorted(keys.places.iter().map(|(user, room)| (user.0, room.get())));
         let counted = sorted(keys.counted.iter().map(|room| room.get()));
         let locked_rooms = sorted(counted.iter().copied().chain(changed.rooms));
-        // Where a room is named twice, the last limit holds, as in the model.
+        // If a room is named twice, the last limit holds, as in the model.
         let advanced: BTreeMap<RoomId, u32> = keys.advanced.iter().copied().collect();
         let mut joins: BTreeMap<RoomId, usize> = keys.demand.positions.clone();
         joins.retain(|_, count| *count > 0);
@@ -168,18 +167,18 @@ impl LoadPlan {
         }
     }
 
-    /// Whether any seat is loaded, and with it its concert.
+    /// Whether any seat, and with it its concert, is loaded.
     pub(super) fn has_seats(&self) -> bool {
         !(self.seats.is_empty() && self.reservations.is_empty() && self.payments.is_empty())
     }
 
-    /// The users and rooms whose live token is asked for.
+    /// The users and rooms whose live token is wanted.
     pub(super) fn places(&self) -> HashSet<(UserId, RoomId)> {
         self.keys.places.iter().copied().collect()
     }
 }
 
-/// What the commands change apart from the sale: rows that the keys name without saying whether they change.
+/// Rows that the commands change, which the keys name without saying whether they change.
 struct Changed {
     users: Vec<Uuid>,
     rooms: Vec<i64>,
@@ -189,7 +188,7 @@ struct Changed {
 impl Changed {
     fn of(batch: &[Request]) -> Self {
         let mut changed = Self { users: Vec::new(), rooms: Vec::new(), concerts: Vec::new() };
-        // As in `Keys`: no row is locked for a command that is out of its bounds.
+        // As for `Footprint`: no row is locked for a command that is out of bounds.
         for request in batch.iter().filter(|request| request.command.check_bounds().is_ok()) {
             match &request.command {
                 Command::SetRole { user_id, .. }
@@ -201,7 +200,7 @@ impl Changed {
                 | Command::IssueResetLink { user_id, .. }
                 | Command::RedeemResetLink { user_id, .. }
                 | Command::EraseUser(Erasure { user_id, .. })
-                // A charge too: no erasure may come between the look at the account and the points.
+                // A charge too: no erasure may come between the check of the account and the points.
                 | Command::Charge { user_id, .. }
                 | Command::Adjust(NewAdjustment { user_id, .. })
                 | Command::SettleDebt { user_id, .. } => changed.users.push(user_id.0),

@@ -1,4 +1,4 @@
-//! What is written apart from batches: a sign that writing is possible, and the removal of what is old.
+//! Writes apart from batches: the check that writing is possible, and the removal of old rows.
 
 use super::{
     connect::{Pool, Session, Statement},
@@ -11,8 +11,8 @@ use frontrow_domain::{retention::Leftover, time::Time};
 use tokio::time::timeout;
 use tokio_postgres::{Error, types::Type};
 
-/// Several instances may prune at once: what another is removing is passed over. $1 is the time before which the rows
-/// were over, $2 how many go at most.
+/// Several instances may prune at once: rows that another is removing are skipped. $1 is the time before which the rows
+/// were over, $2 the most to remove.
 const PRUNE_ANSWERS: Statement = Statement {
     sql: "DELETE FROM idempotency WHERE key = ANY (ARRAY(
               SELECT key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -24,9 +24,9 @@ const PRUNE_SESSIONS: Statement = Statement {
               FOR UPDATE SKIP LOCKED))",
     types: &[Type::INT8, Type::INT8],
 };
-/// Of each room a stretch of its line from the first that ended, so that what is read does not grow with the line. In
-/// front of that one there are only those who live: no more than a room has turns. The highest row tells how far all
-/// numbers are settled, and stays.
+/// A stretch of each room's line from its first ended token, so that the cost does not grow with the line. Below that
+/// one there are only live tokens, no more than the room has turns. The row with the highest position stays: it tells
+/// how far the line goes.
 const PRUNE_TOKENS: Statement = Statement {
     sql: "DELETE FROM waiting_token WHERE ctid = ANY (ARRAY(
               SELECT old.ctid FROM room AS r
@@ -46,21 +46,21 @@ const PRUNE_TOKENS: Statement = Statement {
               WHERE first.expired_at < $1 LIMIT $2))",
     types: &[Type::INT8, Type::INT8],
 };
-/// They end nearly in the order in which they were made.
+/// Rows end almost in the order of their ids.
 const PRUNE_RESERVATIONS: Statement = Statement {
     sql: "DELETE FROM reservation WHERE closed_at < $1 AND reservation_id = ANY (ARRAY(
               SELECT reservation_id FROM reservation WHERE ended_as = $3 AND ended_as IS NOT NULL
               ORDER BY reservation_id + 0 LIMIT $2 FOR UPDATE SKIP LOCKED))",
     types: &[Type::INT8, Type::INT8, Type::TEXT],
 };
-/// Writes to the log of the server: a standby, a full disk or a lack of rights shows itself nowhere else. Nothing
-/// in the tables changes.
+/// Writes to the server's write-ahead log without changing a table: only that shows a hanging standby, a full disk or
+/// missing rights.
 const WRITE: Statement = Statement { sql: "UPDATE office SET created_at = created_at", types: &[] };
 
-/// Commits a note that the box office works, or a change that changes nothing if it must be resumed first.
+/// Commits a note that the box office works; if it must be resumed first, an update without effect.
 ///
 /// # Errors
-/// What stands in the way. [`StoreError::Contended`] if no connection came free.
+/// Why writing is impossible. [`StoreError::Contended`] if no connection became free.
 pub(super) async fn check_writable(pool: &Pool, pulse: &Pulse, given: Option<i64>) -> Result<(), StoreError> {
     let mut tries = 0;
     loop {
@@ -86,10 +86,7 @@ async fn write(session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Resu
     Ok(if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) })
 }
 
-/// Removes rows that are over, at most `limit`; returns how many went.
-///
-/// # Errors
-/// As for every statement.
+/// Removes at most `limit` rows that are over; returns how many.
 pub(super) async fn prune(pool: &Pool, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
     let (before, limit) = (before.micros(), i64::from(limit));
     let session = pool.get().await?;

@@ -1,4 +1,4 @@
-//! Statements that go to the server together, in one round trip.
+//! Sends several statements in one round trip.
 
 use super::connect::{Session, Statement};
 use std::{
@@ -15,7 +15,7 @@ enum Slot<'a, T> {
     Done(Result<T, Error>),
 }
 
-/// Statements in the order in which the server is to run them.
+/// Statements in the order in which the server runs them.
 pub(super) struct Pipeline<'a, T> {
     statements: Vec<Statement>,
     slots: Vec<Slot<'a, T>>,
@@ -26,22 +26,22 @@ impl<'a, T: Unpin> Pipeline<'a, T> {
         Self { statements: Vec::new(), slots: Vec::new() }
     }
 
-    /// Adds a prepared statement. `step` sends it when it is first polled.
+    /// Adds a prepared statement. The first poll of `step` sends it.
     pub(super) fn add(&mut self, statement: &Statement, step: impl Future<Output = Result<T, Error>> + Send + 'a) {
         self.statements.push(*statement);
         self.add_text(step);
     }
 
-    /// Adds statements of plain text.
+    /// Adds plain SQL.
     pub(super) fn add_text(&mut self, step: impl Future<Output = Result<T, Error>> + Send + 'a) {
         self.slots.push(Slot::Open(Box::pin(step)));
     }
 
-    /// Sends everything and waits for every answer. Nothing of the server's order is lost: a statement that this
-    /// connection does not know yet is prepared before the first is sent.
+    /// Sends everything and waits for every answer. Statements that this connection does not know yet are prepared
+    /// before the first is sent, so that the order holds.
     ///
     /// # Errors
-    /// What preparing failed with; then nothing was sent.
+    /// The preparation failed: nothing was sent.
     pub(super) async fn run(mut self, session: &Session<'_>) -> Result<Vec<Result<T, Error>>, Error> {
         session.prepare(&self.statements).await?;
         poll_fn(|context| self.poll(context)).await;
@@ -52,8 +52,8 @@ impl<'a, T: Unpin> Pipeline<'a, T> {
         Ok(self.slots.into_iter().filter_map(done).collect())
     }
 
-    /// Polls in order, so that the first round sends the statements in that order. Answers come in it too: behind
-    /// one that is open every other is.
+    /// Polls in order, so that the first round sends the statements in that order. Answers arrive in the same order:
+    /// after an open slot, all others are open.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = Poll::Ready(());
         for slot in &mut self.slots {

@@ -1,4 +1,4 @@
-//! How a row of `PostgreSQL` is read.
+//! Decodes rows of `PostgreSQL`.
 
 use crate::{DoorLine, Remnant, TicketPlace, enum_text::EnumText, rows::row_readers};
 use frontrow_domain::{
@@ -25,7 +25,7 @@ use tokio_postgres::{
 
 type Decoded<T> = Result<T, Box<dyn StdError + Sync + Send>>;
 
-/// A column that holds the word of a `T`.
+/// A column with an [`EnumText`].
 pub(super) struct Of<T>(pub(super) T);
 
 impl<'a, T: EnumText> FromSql<'a> for Of<T> {
@@ -39,7 +39,7 @@ impl<'a, T: EnumText> FromSql<'a> for Of<T> {
     }
 }
 
-/// A column that holds a `T` as its text.
+/// A column with the text of a `T`.
 pub(super) struct Text<T>(pub(super) T);
 
 impl<'a, T: FromStr<Err: StdError + Send + Sync + 'static>> FromSql<'a> for Text<T> {
@@ -52,7 +52,6 @@ impl<'a, T: FromStr<Err: StdError + Send + Sync + 'static>> FromSql<'a> for Text
     }
 }
 
-/// A column that holds a SHA-256.
 pub(super) struct Hash(pub(super) [u8; 32]);
 
 impl<'a> FromSql<'a> for Hash {
@@ -67,7 +66,7 @@ impl<'a> FromSql<'a> for Hash {
 
 row_readers!(Row, Error, try_get);
 
-/// A row of `user_id, secret_hash, epoch, expires_at`.
+/// Columns: `user_id, secret_hash, epoch, expires_at`.
 pub(super) fn reset_link(row: &Row) -> Result<ResetLink, Error> {
     Ok(ResetLink {
         user_id: user_id(row, 0)?,
@@ -77,7 +76,7 @@ pub(super) fn reset_link(row: &Row) -> Result<ResetLink, Error> {
     })
 }
 
-/// A row of `secret_hash, user_id, role, expires_at`.
+/// Columns: `secret_hash, user_id, role, expires_at`.
 pub(super) fn session(row: &Row) -> Result<Session, Error> {
     Ok(Session {
         secret_hash: row.try_get::<_, Hash>(0)?.0,
@@ -87,8 +86,7 @@ pub(super) fn session(row: &Row) -> Result<Session, Error> {
     })
 }
 
-/// Of the table under the name `w`. The deadline stands in one column for the active tokens and in another for the
-/// rest.
+/// Columns of the table under the name `w`. Active tokens have their deadline in another column than the rest.
 macro_rules! token_columns {
     () => {
         "w.room_id, w.position, w.user_id, w.status, w.issued_at, w.activated_at, \
@@ -96,7 +94,7 @@ macro_rules! token_columns {
     };
 }
 
-/// The columns of the audit log. The particulars come as text: the driver reads that without another dependency.
+/// Columns of the audit log. Reading `detail` as text saves a dependency.
 macro_rules! audit_columns {
     () => {
         "audit_id, actor, action, object, detail::text, created_at"

@@ -1,11 +1,11 @@
-//! Saves what a batch changed and commits it, in one round trip.
+//! Saves the changes of a batch and commits them, in one round trip.
 //!
-//! Of each table the updates come before the inserts, but for points: their history refers to new accounts and is
-//! checked more cheaply before the old ones change. New rows come in the order of the key that is unique among all
-//! instances, so that two that insert the same keys cannot wait for each other in a circle.
+//! In each table the updates come before the inserts, except for points: their history refers to new accounts and is
+//! checked more cheaply before the old ones change. New rows are in the order of a key that is unique among all
+//! instances, so that two instances that insert the same keys cannot deadlock.
 //!
-//! The commit goes with the changes. After one that failed it rolls back, so a commit whose changes all succeeded
-//! is a commit.
+//! The commit is sent with the changes. After a failed change the server rolls back, so a commit means that all changes
+//! succeeded.
 
 use super::{
     connect::{Params, Session, Statement},
@@ -29,11 +29,11 @@ use std::collections::{BTreeMap, HashSet};
 use tokio_postgres::{Error, types::ToSql};
 use uuid::Uuid;
 
-/// What the server answered to a save.
+/// The server's answers to a save.
 pub(super) struct Saved {
-    /// Of each change.
+    /// One for each change.
     pub(super) changes: Vec<Result<u64, Error>>,
-    /// Of the commit.
+    /// For the commit.
     pub(super) commit: Result<u64, Error>,
 }
 
@@ -54,7 +54,7 @@ fn micros(time: Option<Time>) -> Option<i64> {
     time.map(Time::micros)
 }
 
-/// The changes of one batch on their way to the server.
+/// The changes of one batch and the statements that save them.
 struct Saves<'a> {
     session: &'a Session<'a>,
     changes: &'a Changes,
@@ -63,10 +63,10 @@ struct Saves<'a> {
 }
 
 /// Writes all of `changes` and commits. `active` are the tokens that were active before the batch, `alive` those that
-/// were looked at as perhaps overdue and are not, `row_locations` says where the rows stand that it has loaded.
+/// were checked as possibly overdue and are not; `row_locations` has the locations of the loaded rows.
 ///
 /// # Errors
-/// A statement could not be prepared: nothing was sent.
+/// The statements could not be prepared: nothing was sent.
 pub(super) async fn save(
     session: &Session<'_>,
     changes: &Changes,
@@ -95,7 +95,6 @@ pub(super) async fn save(
 }
 
 impl<'a> Saves<'a> {
-    /// Adds a statement for `rows`, unless there are none.
     fn add<R, F>(&mut self, statement: &'static Statement, rows: &'a [R], send: impl FnOnce(Step<'a, R>) -> F)
     where
         F: Future<Output = Result<u64, Error>> + Send + 'a,
@@ -138,7 +137,7 @@ impl<'a> Saves<'a> {
         if !changes.new_passwords.is_empty() {
             let session = self.session;
             self.pipeline.add(&sql::UPDATE_PASSWORDS, async move {
-                // Of a password that is set twice in one batch the later holds.
+                // If a batch sets a password twice, the later one holds.
                 let rows: BTreeMap<_, _> = changes.new_passwords.iter().map(|(user, hash)| (user.0, &hash.0)).collect();
                 let ids: Vec<Uuid> = rows.keys().copied().collect();
                 let hashes: Vec<&str> = rows.values().map(|hash| hash.as_str()).collect();
@@ -169,7 +168,7 @@ impl<'a> Saves<'a> {
         if !changes.new_sessions.is_empty() {
             let session = self.session;
             self.pipeline.add(&sql::UPSERT_SESSIONS, async move {
-                // A secret that opens twice in one batch opens as the later one says.
+                // If a batch opens a secret twice, the later session holds.
                 let rows: BTreeMap<_, _> = changes.new_sessions.iter().map(|row| (row.secret_hash, row)).collect();
                 let rows: Vec<_> = rows.into_values().collect();
                 let hashes: Vec<&[u8]> = column(&rows, |row| row.secret_hash.as_slice());
@@ -185,7 +184,7 @@ impl<'a> Saves<'a> {
         let changes = self.changes;
         self.add(&sql::UPDATE_ROOMS, &changes.rooms.updated, Step::<Room>::rooms);
         self.add(&sql::INSERT_ROOMS, &changes.rooms.inserted, Step::<Room>::rooms);
-        // The sequence of a new room begins behind those who joined it in the batch that made it.
+        // A new room's sequence begins after the tokens that joined in the batch that made the room.
         for room in &changes.rooms.inserted {
             if let Some(highest) = changes.highest.get(&room.room_id).filter(|highest| highest.0 > 0) {
                 let session = self.session;
@@ -263,7 +262,7 @@ impl<'a> Saves<'a> {
             save.run(&[&at, &ids, &statuses, &reservations, &reasons, &times, &let_go_by, &let_go_at, &held, &expected])
                 .await
         });
-        // By their ids: the update above has moved the rows.
+        // By id: the update above has moved the rows.
         self.add(&sql::CHANGE_SEATS, &self.changes.changed_seats, |save| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
             let prices: Vec<i64> = column(save.rows, |row| row.price.get());
@@ -328,10 +327,10 @@ impl<'a> Saves<'a> {
         });
     }
 
-    /// The next search for overdue tokens passes these over until they may be.
+    /// The next search for overdue tokens skips these until they may be overdue.
     fn alive(&mut self, alive: &[TokenId]) {
         let changes = self.changes;
-        // One that the batch changes is somewhere else by now, and is looked at once more the next time.
+        // A token that the batch changes has moved by now; the next search checks it again.
         let is_changed = |id: &TokenId| changes.tokens.updated.binary_search_by_key(id, |row| row.id).is_ok();
         let alive: Vec<TokenId> = alive.iter().copied().filter(|id| !is_changed(id)).collect();
         if alive.is_empty() {
@@ -372,7 +371,7 @@ impl<'a> Saves<'a> {
 
     fn tokens(&mut self, active: &HashSet<TokenId>) {
         let changes = self.changes;
-        // Of a token that stays active only the end and the number of holds can change: that touches no index.
+        // If a token stays active, only its end and its number of holds can change: that touches no index.
         let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
         let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
         let (session, row_locations) = (self.session, &self.row_locations.tokens);
@@ -480,7 +479,7 @@ impl<'a> Saves<'a> {
             let times: Vec<i64> = column(save.rows, |row| row.created_at.micros());
             save.run(&[&ids, &actors, &actions, &objects, &details, &times]).await
         });
-        // They are in the order of their keys already.
+        // Already in the order of their keys.
         self.add(&sql::INSERT_KEPT, &self.changes.kept, |save| async move {
             let keys: Vec<&[u8]> = column(save.rows, |row| row.idempotency.key.as_slice());
             let fingerprints: Vec<&[u8]> = column(save.rows, |row| row.idempotency.fingerprint.as_slice());
@@ -491,7 +490,7 @@ impl<'a> Saves<'a> {
     }
 }
 
-/// Section, row, printed number and grade.
+/// Columns: section, row, printed number and grade.
 fn label_columns(seats: &[Seat]) -> [Vec<&str>; 4] {
     [
         column(seats, |row| row.label.section.as_str()),
@@ -501,7 +500,7 @@ fn label_columns(seats: &[Seat]) -> [Vec<&str>; 4] {
     ]
 }
 
-/// Rows of one table on their way into one statement.
+/// Rows of one table and the statement that saves them.
 struct Step<'a, R> {
     session: &'a Session<'a>,
     statement: &'static Statement,
@@ -513,7 +512,7 @@ impl<R> Step<'_, R> {
         self.session.execute(self.statement, params).await
     }
 
-    /// As [`Self::run`], for an update that also takes how many rows it must find, and for the insert that does not.
+    /// As [`Self::run`]; also passes the number of rows that an update must find, if the statement takes it.
     async fn run_checked<'p>(&'p self, mut params: Vec<&'p (dyn ToSql + Sync)>) -> Result<u64, Error> {
         let expected = count(self.rows);
         if self.statement.types.len() > params.len() {
@@ -647,7 +646,7 @@ impl Step<'_, PointEntry> {
     }
 }
 
-/// The columns of tokens that both a new and a changed one has.
+/// The columns that new and changed tokens share.
 struct TokenColumns {
     statuses: Vec<&'static str>,
     activated: Vec<Option<i64>>,

@@ -1,4 +1,4 @@
-//! The database before its first use: whether it can be trusted, and its tables.
+//! Prepares the database: whether it can be trusted, and its tables.
 
 use super::{
     admin::PLAN_FREELY,
@@ -19,20 +19,19 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
-/// What the statements are written for.
+/// The oldest server version that the statements support.
 const VERSION_MIN: i32 = 150_000;
-/// Clocks that differ by more than this are wrong in a way that somebody must look at: what users are told about
-/// time comes from both.
+/// If the clocks differ by more, one of them is wrong and an operator must act: times that users see come from both.
 const SKEW_MAX: Span = Span::from_secs(60);
-/// "FROWSCHM": whoever changes the tables has this lock.
+/// "FROWSCHM": an advisory lock that an instance holds while it changes the tables.
 const MIGRATION_LOCK: i64 = 0x4652_4f57_5343_484d;
-/// How long another instance may take with the tables before this one gives up.
+/// How long another instance may take to change the tables before this one gives up.
 const MIGRATION_PATIENCE: Duration = Duration::from_mins(2);
-/// The first wait for another instance, and the longest. They double.
+/// The first and the longest wait for another instance; waits double.
 const WAIT_MIN: Duration = Duration::from_millis(20);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// The versions stand in a table of their own, one row a step.
+/// The applied steps, one row each.
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS frontrow_schema (
     version    bigint      NOT NULL PRIMARY KEY,
     name       text        NOT NULL,
@@ -49,7 +48,8 @@ const SERVER: Statement = Statement {
     types: &[],
 };
 
-/// What is in the schema that tables are made in: whether the table of versions is, and a table of somebody else's.
+/// The schema in which tables are created: whether it has the table of versions, and the name of another program's
+/// table.
 const CONTENT: Statement = Statement {
     sql: "SELECT to_regclass(quote_ident(current_schema()) || '.frontrow_schema') IS NOT NULL,
               (SELECT min(relname)::text FROM pg_class AS c
@@ -67,7 +67,7 @@ const LOCK: Statement = Statement { sql: "SELECT pg_try_advisory_xact_lock($1)",
 const APPLIED: Statement =
     Statement { sql: "INSERT INTO frontrow_schema (version, name) VALUES ($1, $2)", types: &[Type::INT8, Type::TEXT] };
 
-/// With the server's and the database's own numbers: a copy of a box office in another database is another one.
+/// Includes the numbers of the server and the database: a copy of a box office in another database is a different one.
 const OFFICE: Statement = Statement {
     sql: "SELECT office_id, (SELECT system_identifier FROM pg_control_system()),
               (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) FROM office",
@@ -77,7 +77,7 @@ const OFFICE: Statement = Statement {
 const NEW_OFFICE: Statement =
     Statement { sql: "INSERT INTO office (created_at) VALUES ($1) ON CONFLICT DO NOTHING", types: &[Type::INT8] };
 
-/// The house room, and the cap that it begins with.
+/// The house room and its first cap.
 const NEW_HOUSE: Statement = Statement {
     sql: "WITH house AS (
               INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence,
@@ -88,10 +88,10 @@ const NEW_HOUSE: Statement = Statement {
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
-/// Looks whether the server keeps what it has acknowledged, can be written to, and agrees about the time.
+/// Checks that the server keeps what it has acknowledged, accepts writes, and agrees about the time.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] with what is wrong and what to do.
+/// [`StoreError::Unavailable`] with the fault and its remedy.
 pub(super) async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> {
     let session = pool.get().await?;
     let before = clock.wall();
@@ -109,13 +109,12 @@ pub(super) async fn check(pool: &Pool, clock: &Clock) -> Result<(), StoreError> 
     trusted.map_err(|text| StoreError::Unavailable(format!("{}: {text}", pool.name())))
 }
 
-/// What a server says of itself.
 #[derive(Debug, Clone)]
 struct Server {
     version: i32,
     release: String,
     read_only: bool,
-    /// A setting that keeps acknowledged changes, and is off.
+    /// A durability setting that is off.
     off: Option<String>,
     encoding: String,
     now: Time,
@@ -150,12 +149,11 @@ impl Server {
     }
 }
 
-/// Brings the tables up to date. Any number of instances may do so at once: one does it, the others wait and find it
-/// done.
+/// Brings the tables up to date. Any number of instances may do so at once: one does the work, the others wait for it.
 ///
 /// # Errors
-/// [`StoreError::Misfit`] where the database is newer than this program or another program's;
-/// [`StoreError::Unavailable`] where the server is away or another instance takes too long.
+/// [`StoreError::Misfit`] if the database is newer than this program or belongs to another one;
+/// [`StoreError::Unavailable`] if the server is down or another instance takes too long.
 pub(super) async fn migrate(pool: &Pool, steps: &[Migration]) -> Result<(), StoreError> {
     let started = Instant::now();
     let mut wait = WAIT_MIN;
@@ -176,25 +174,25 @@ pub(super) async fn migrate(pool: &Pool, steps: &[Migration]) -> Result<(), Stor
     }
 }
 
-/// How far the tables are.
 enum Progress {
     Done,
     More,
     Busy,
 }
 
-/// One step, in one transaction with the note that it is done.
+/// Applies one step and records it, in one transaction.
 async fn step(pool: &Pool, steps: &[Migration]) -> Result<Progress, StoreError> {
     let session = pool.get().await?;
     match step_on(&session, steps).await {
         Ok(Ok(progress)) => {
-            // A commit that fails is looked at again from the start: the version tells whether it happened.
+            // After a failed commit, the next run starts over: the version shows whether it happened.
             session.commit().await.map_err(|failure| error::of_work(&failure))?;
             session.finish();
             Ok(progress)
         }
         Ok(Err(refused)) => Err(refused),
-        // Waiting for a table that running instances use must not hold them up: after the lock time-out, again.
+        // Waiting for a table that running instances use must not hold them up: the lock times out, and the step is
+        // retried.
         Err(failure) if error::cause(&failure) == error::Cause::Contended => Ok(Progress::Busy),
         Err(failure) => Err(error::of_work(&failure)),
     }
@@ -220,7 +218,7 @@ async fn step_on(
             format!("schema {schema} has another program's tables ({table}): give Frontrow a database of its own");
         return Ok(Err(StoreError::Misfit(text)));
     }
-    // A step over many rows takes the time it takes. The time-out for locks stays.
+    // A step over many rows has no time limit. The lock time-out stays.
     session.batch("SET LOCAL statement_timeout = 0").await?;
     session.batch(PLAN_FREELY).await?;
     session.batch("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'").await?;
@@ -247,10 +245,7 @@ async fn number(session: &Session<'_>, statement: &Statement) -> Result<i64, tok
     session.query_opt(statement, &[]).await?.map_or(Ok(0), |row| row.try_get(0))
 }
 
-/// Puts in the office's id and the house room where they are missing. Returns the id.
-///
-/// # Errors
-/// As for every statement.
+/// Adds the office's id and the house room if they are missing. Returns the installation's id.
 pub(super) async fn seed(pool: &Pool, now: Time, house_max_active: i64) -> Result<Uuid, StoreError> {
     let session = pool.get().await?;
     let office = seed_on(&session, now, house_max_active).await.map_err(|failure| error::of_work(&failure))?;
@@ -271,7 +266,7 @@ async fn seed_on(
     office.map(|row| Ok(office_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).transpose()
 }
 
-/// Which box office this is: the same for all instances over one database, and for a standby of it.
+/// Identifies the installation: the same for all instances over one database, and for a standby of it.
 fn office_of(office: Uuid, system: i64, database: i64) -> Uuid {
     let digest = Sha256::new()
         .chain_update(office)

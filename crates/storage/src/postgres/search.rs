@@ -1,21 +1,21 @@
-//! Text that is looked for: what the server can leave out before the program looks itself.
+//! Text search: a prefilter that the server applies before the program matches the rows.
 //!
-//! The program decides, by [`crate::filter`]: what "in any case" means must not depend on the server's version
-//! or locale. The server only spares it most of the rows that cannot match.
+//! [`crate::filter`] decides: the meaning of "in any case" must not depend on the server's version or locale. The
+//! server only leaves out most of the rows that cannot match.
 
-/// A part of the text wanted, which is [folded](frontrow_domain::text::folded), that stands as it is in every text that contains
-/// the text wanted, once that is normalised, its ASCII letters are in lower case and the two characters of [`FOLDED`]
-/// are replaced. Empty where there is no such part: then every row may match.
+/// The longest part of the [folded](frontrow_domain::text::folded) text `wanted` that occurs unchanged in every text
+/// that contains `wanted`, once that text is normalised, its ASCII letters are in lower case and the characters of
+/// [`FOLDED`] are replaced. Empty if there is none: then every row may match.
 pub(super) fn certain_part(wanted: &str) -> &str {
     wanted.split(|c| !is_certain(c)).max_by_key(|part| part.len()).unwrap_or_default()
 }
 
-/// The only characters beyond ASCII whose lower case has ASCII in it, and that ASCII: the Kelvin sign and the dotted
+/// The only characters beyond ASCII whose lower case contains ASCII, with that ASCII: the Kelvin sign and the dotted
 /// capital I.
 #[cfg(test)]
 const FOLDED: [(char, char); 2] = [('\u{212a}', 'k'), ('\u{130}', 'i')];
 
-/// The SQL that tells whether a column contains the part in `$1`, or whatever parameter is named.
+/// SQL for whether a column contains the part in `$1`, or in the parameter that is named.
 macro_rules! may_contain {
     ($column:literal, $part:literal) => {
         concat!(
@@ -30,9 +30,9 @@ macro_rules! may_contain {
 
 pub(super) use may_contain;
 
-/// Whether the character is the lower case of nothing but itself, ASCII and [`FOLDED`] apart.
+/// Whether the character is the lower case of itself alone, apart from ASCII and [`FOLDED`].
 fn is_certain(c: char) -> bool {
-    // A text of the database has no NUL in it, and the server takes none. The dot is what is left of a dotted capital I.
+    // The server stores no NUL. A dotted capital I leaves a U+0307 in lower case.
     c != '\0' && (c.is_ascii() || (c != '\u{307}' && c.to_uppercase().eq([c]) && c.to_lowercase().eq([c])))
 }
 

@@ -1,4 +1,4 @@
-//! What never changes about rows that were seen before, so that it need not be looked up in every batch.
+//! Remembers immutable facts about rows, so that batches need not look them up again.
 
 use frontrow_domain::{
     reservation::Reservation,
@@ -9,14 +9,14 @@ use std::collections::HashMap;
 /// How many rows of a kind are remembered: about 50 MB of each at most.
 const KNOWN_MAX: usize = 1_000_000;
 
-/// Which concert a seat is of, and which seat and concert a reservation.
+/// The concert of each seat, and the seat and concert of each reservation.
 #[derive(Debug, Default)]
 pub(super) struct SeatIndex {
     seats: HashMap<i64, i64>,
     reservations: HashMap<i64, Reserved>,
 }
 
-/// What a reservation is of.
+/// A reservation's seat and concert.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reserved {
     pub(super) seat: i64,
@@ -32,7 +32,7 @@ impl SeatIndex {
         self.reservations.get(&reservation).copied()
     }
 
-    /// Remembers what a batch has loaded.
+    /// Remembers the seats that a batch has loaded.
     pub(super) fn learn(&mut self, world: &World) {
         if self.seats.len() > KNOWN_MAX {
             self.seats.clear();
@@ -40,7 +40,7 @@ impl SeatIndex {
         self.seats.extend(world.seats.iter().map(|seat| (seat.seat_id.get(), seat.concert_id.get())));
     }
 
-    /// Remembers new reservations that are committed.
+    /// Remembers new reservations once they are committed.
     pub(super) fn learn_new(&mut self, reservations: &Saves<Reservation>) {
         if self.reservations.len() > KNOWN_MAX {
             self.reservations.clear();
@@ -51,7 +51,7 @@ impl SeatIndex {
         self.reservations.extend(reservations.inserted.iter().map(known));
     }
 
-    /// Forgets everything: a server that took over may have lost what was seen here, and may give its numbers again.
+    /// Forgets everything: a new primary may have lost rows that were seen here, and may give their ids again.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }

@@ -1,6 +1,6 @@
-//! The statements that save. Each takes one array a column, however many rows there are.
+//! The statements that save. Each takes one array for each column, however many rows there are.
 //!
-//! An update tells `all_found` how many rows it touched: the commit is on its way already, and only an error of the
+//! An update passes to `all_found` how many rows it touched: the commit is already on its way, and only an error of the
 //! server can still stop it.
 
 use super::connect::Statement;
@@ -13,8 +13,7 @@ const UUIDS: Type = Type::UUID_ARRAY;
 const BYTES: Type = Type::BYTEA_ARRAY;
 const TRUTHS: Type = Type::BOOL_ARRAY;
 const NUMBER: Type = Type::INT8;
-/// Where rows stand. An update that names its rows so compares their keys as differences: a key by itself would be
-/// looked for in an index.
+/// Row locations. An update by location compares its keys as differences, so that the planner finds no index for them.
 const TUPLES: Type = Type::TID_ARRAY;
 
 pub(super) const INSERT_USERS: Statement = Statement {
@@ -33,7 +32,7 @@ pub(super) const UPSERT_SESSIONS: Statement = Statement {
 pub(super) const DELETE_SESSIONS: Statement =
     Statement { sql: "DELETE FROM session WHERE secret_hash = ANY($1)", types: &[BYTES] };
 
-/// All sessions of users but the one that each keeps; an empty hash is that of no session.
+/// Ends all sessions of users except the one that each keeps; an empty hash matches no session.
 pub(super) const END_SESSIONS: Statement = Statement {
     sql: "DELETE FROM session AS s USING unnest($1, $2) AS k (id, kept)
           WHERE s.user_id = k.id AND s.secret_hash <> k.kept",
@@ -147,7 +146,7 @@ pub(super) const DELETE_SEATS: Statement = Statement {
     types: &[IDS, NUMBER],
 };
 
-/// What operators change of seats: the label stands in an index, so no other update names it.
+/// Changes of seats by operators. Only this update sets the label, which is indexed.
 pub(super) const CHANGE_SEATS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE seat AS s SET price = k.price, section = k.section, \"row\" = k.\"row\", number = k.number,
@@ -245,7 +244,7 @@ pub(super) const RENEW_TOKENS: Statement = Statement {
     types: &[TUPLES, IDS, IDS, IDS, NUMBERS, NUMBER],
 };
 
-/// Active tokens that are not overdue are looked at again when they may be.
+/// Active tokens that are not overdue are checked again once they may be.
 pub(super) const PUT_OFF_TOKENS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE waiting_token AS w SET due_from = w.active_until FROM unnest($1, $2, $3) AS k (tuple, room_id, position)
@@ -254,7 +253,7 @@ pub(super) const PUT_OFF_TOKENS: Statement = Statement {
     types: &[TUPLES, IDS, IDS, NUMBER],
 };
 
-/// What the rows of locked rooms count.
+/// Counts of rooms whose rows are locked.
 pub(super) const UPDATE_COUNTS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE room AS r SET active = k.active, offered = k.offered
@@ -263,7 +262,7 @@ pub(super) const UPDATE_COUNTS: Statement = Statement {
     types: &[IDS, IDS, IDS, NUMBER],
 };
 
-/// How the counts of rooms changed that are not locked.
+/// Changes to the counts of rooms whose rows are not locked.
 pub(super) const INSERT_DEPARTED: Statement = Statement {
     sql: "INSERT INTO room_departure (room_id, active, offered) SELECT * FROM unnest($1, $2, $3)",
     types: &[IDS, IDS, IDS],

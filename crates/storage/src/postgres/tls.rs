@@ -1,4 +1,4 @@
-//! Encryption between this program and the database.
+//! Encryption of connections to the database.
 
 use crate::StoreError;
 use rustls::{
@@ -14,18 +14,18 @@ use std::{path::Path, sync::Arc};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How much of the server's certificate is checked.
+/// How far the server's certificate is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
-    /// Nothing: whoever sits between can read and change everything.
+    /// Not at all: a man in the middle can read and change everything.
     Nothing,
-    /// That an authority that is trusted has signed it, for whatever name.
+    /// A trusted authority has signed it, for any name.
     Authority,
-    /// That, and that it is made out to the host that was called.
+    /// A trusted authority has signed it for the host that was called.
     AuthorityAndName,
 }
 
-/// What `sslmode` asks for, as every client of `PostgreSQL` understands it.
+/// The meaning of `sslmode`, as for every client of `PostgreSQL`.
 pub(super) fn mode(word: &str) -> Option<(SslMode, Check)> {
     Some(match word {
         "disable" => (SslMode::Disable, Check::Nothing),
@@ -37,10 +37,10 @@ pub(super) fn mode(word: &str) -> Option<(SslMode, Check)> {
     })
 }
 
-/// What encrypts the connections. Trusts the authorities in the file, or those of the system where there is none.
+/// Makes the TLS connector. Trusts the authorities in the file, or the system's if there is no file.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] where the authorities cannot be read.
+/// [`StoreError::Unavailable`] if the authorities cannot be read.
 pub(super) fn connector(check: Check, ca_file: Option<&Path>) -> Result<MakeRustlsConnect, StoreError> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match check {
@@ -73,7 +73,7 @@ fn authorities(
             }
         }
         None => {
-            // Some that cannot be read leave the others.
+            // Unreadable certificates are skipped.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
@@ -83,7 +83,7 @@ fn authorities(
     })
 }
 
-/// Takes any certificate.
+/// Accepts any certificate.
 #[derive(Debug)]
 struct Unchecked(Arc<CryptoProvider>);
 
@@ -122,7 +122,7 @@ impl ServerCertVerifier for Unchecked {
     }
 }
 
-/// Takes a certificate that a trusted authority has signed, whatever name it bears.
+/// Accepts a certificate that a trusted authority has signed, for any name.
 #[derive(Debug)]
 struct AnyName(Arc<WebPkiServerVerifier>);
 
@@ -135,7 +135,7 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // The name is looked at last, after the chain has been found good.
+        // The name is checked last, after the chain was found valid.
         match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
