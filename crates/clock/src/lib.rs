@@ -1,4 +1,4 @@
-//! Where time and randomness come from, so that every test can hold them still.
+//! Sources of time and randomness that tests can control.
 
 mod steady;
 
@@ -16,36 +16,36 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Tells the time: the system's, one that a test moves by hand, or one of these made steady.
+/// A clock: the system's, one that a test moves, or either made steady.
 #[derive(Debug, Clone)]
 pub enum Clock {
-    /// The system's clock, believed whatever it says.
+    /// The system's clock, including its jumps.
     System,
     /// One that a test moves.
     Manual(Arc<Manual>),
-    /// The clock of a box office: it goes on when the one below it jumps.
+    /// The clock of a box office: it runs on when its source jumps.
     Steady(Arc<Steady>),
 }
 
-/// What a test moves: the time of day, the time that has passed, and how much of it the box office worked, all in
-/// microseconds.
+/// A test's clock, in microseconds: the time of day, the elapsed time, and the part of it in which the box office
+/// worked.
 #[derive(Debug, Default)]
 pub struct Manual {
     wall: AtomicI64,
     passed: AtomicI64,
     worked: AtomicI64,
-    /// Held while time passes in which the box office works: both are to be seen together.
+    /// Locked while working time passes, so that readers see both values change together.
     advancing: Mutex<()>,
 }
 
 impl Clock {
-    /// A clock that stands still at `start` until it is moved.
+    /// A clock that stands still at `start` until a test moves it.
     #[must_use]
     pub fn manual(start: Time) -> Self {
         Self::Manual(Arc::new(Manual { wall: AtomicI64::new(start.micros()), ..Manual::default() }))
     }
 
-    /// This clock made steady. One that is steady already stays the same, and its copies share its time.
+    /// Makes this clock steady. A steady clock stays the same, and its copies share its time.
     #[must_use]
     pub fn steady(self) -> Self {
         match self {
@@ -54,7 +54,7 @@ impl Clock {
         }
     }
 
-    /// The time now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Time {
         match self {
@@ -63,7 +63,7 @@ impl Clock {
         }
     }
 
-    /// What the machine's clock shows, right or wrong.
+    /// The time of the machine's clock, right or wrong.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn wall(&self) -> Time {
@@ -74,7 +74,7 @@ impl Clock {
         }
     }
 
-    /// How much time has passed since some moment of this process, whatever became of the time of day.
+    /// The time elapsed in this process, whatever the time of day does.
     fn passed(&self) -> Span {
         static START: OnceLock<Instant> = OnceLock::new();
         match self {
@@ -97,7 +97,7 @@ impl Clock {
         }
     }
 
-    /// Lets time pass on a manual clock while a store in this process works, or could. The system's clock is left alone.
+    /// Lets working time pass on a manual clock. Does nothing to the system's clock.
     pub fn advance(&self, by: Span) {
         match self {
             Self::System => {}
@@ -110,8 +110,8 @@ impl Clock {
         }
     }
 
-    /// Lets time pass on a manual clock in which nothing is decided, as while the process is stopped or a commit hangs.
-    /// The system's clock is left alone.
+    /// Lets time pass on a manual clock in which nothing is decided, as if the process were stopped or a commit hung.
+    /// Does nothing to the system's clock.
     pub fn stall(&self, by: Span) {
         match self {
             Self::System => {}
@@ -123,11 +123,11 @@ impl Clock {
         }
     }
 
-    /// How much time a test has let pass in which the box office counts as working, whether it noted so or not. None by
-    /// the system's clock: there only a note says that it works.
+    /// The time that a test has let pass in which the box office counts as working, whether it noted so or not. Zero
+    /// for the system's clock: there only a note shows that the box office works.
     ///
-    /// For a note it is read before the time is, and to look for a silence after it. Then no time counts as a silence in
-    /// which the box office worked.
+    /// Read it before the time when taking a note, and after the time when looking for a silence. Then no working time
+    /// counts as silence.
     #[must_use]
     pub fn worked(&self) -> Span {
         match self {
@@ -140,7 +140,7 @@ impl Clock {
         }
     }
 
-    /// Sets the time of day of a manual clock by so much, forward or back, while no time passes: a jump.
+    /// Makes the time of day of a manual clock jump, forward or back, while no time passes.
     pub fn jump(&self, by: Span) {
         match self {
             Self::System => {}
@@ -151,23 +151,23 @@ impl Clock {
         }
     }
 
-    /// Lets the time of a steady clock begin at `mark` where it would begin before. Any other clock is left alone.
+    /// Raises the time of a steady clock to `mark` if it is earlier. Does nothing to other clocks.
     pub fn raise_to(&self, mark: Time) {
         if let Self::Steady(steady) = self {
             steady.raise_to(mark);
         }
     }
 
-    /// Lets a steady clock go by another one, such as the database's, which is `ahead` of it. The machine's clock moves
-    /// it no more.
+    /// Makes a steady clock follow another one, such as the database's, which is `ahead` of it. It then ignores the
+    /// machine's clock.
     pub fn follow(&self, ahead: Span) {
         if let Self::Steady(steady) = self {
             steady.follow(ahead);
         }
     }
 
-    /// Why the time is not that of the machine's clock, and how far the latter is ahead; none where they agree or the
-    /// clock is not steady.
+    /// How far the machine's clock is ahead, if the time does not follow it; none if they agree or this clock is not
+    /// steady.
     #[must_use]
     pub fn held(&self) -> Option<Held> {
         match self {
@@ -177,11 +177,11 @@ impl Clock {
     }
 }
 
-/// An instance whose clock is further from the database's than this must not sell: what users are told about time comes
-/// from both. So the clocks of two instances that sell are up to twice as far apart.
+/// An instance whose clock is further from the database's must not sell: times that users see come from both. So the
+/// clocks of two selling instances differ by up to twice as much.
 pub const SKEW_MAX: Span = Span::from_secs(30);
 
-/// Two clocks are further apart than they may be.
+/// Two clocks are too far apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the database's clock is {seconds} seconds {word} this machine's: both need a time service")]
 pub struct ClocksApart {
@@ -189,18 +189,18 @@ pub struct ClocksApart {
     word: &'static str,
 }
 
-/// How far the database's clock, which was read between `before` and `after`, is ahead of this machine's. Within the
-/// two it agrees: a slow answer is not the clock's fault.
+/// How far the database's clock, read between `before` and `after`, is ahead of this machine's. Zero if it lies between
+/// them: a slow answer is not the clock's fault.
 #[must_use]
 pub fn skew(database: Time, before: Time, after: Time) -> Span {
     let nearest = database.clamp(before, after.max(before));
     Span::from_micros(database.micros().saturating_sub(nearest.micros()))
 }
 
-/// Refuses clocks that are more than `most` apart.
+/// Refuses clocks that differ by more than `most`.
 ///
 /// # Errors
-/// How far they are.
+/// The difference is larger.
 pub fn check_skew(skew: Span, most: Span) -> Result<(), ClocksApart> {
     if skew.micros().unsigned_abs() <= most.micros().unsigned_abs() {
         return Ok(());
@@ -209,7 +209,7 @@ pub fn check_skew(skew: Span, most: Span) -> Result<(), ClocksApart> {
     Err(ClocksApart { seconds: skew.millis().abs() / 1_000, word })
 }
 
-/// Gives out random ids and secrets; from a seed, the same ones each time.
+/// Random ids and secrets; a seed makes them reproducible.
 #[derive(Debug, Clone)]
 pub struct Ids(Arc<Mutex<StdRng>>);
 
@@ -220,7 +220,7 @@ impl Ids {
         Self(Arc::new(Mutex::new(rand::make_rng())))
     }
 
-    /// Randomness that replays.
+    /// Reproducible randomness for tests.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))

@@ -1,9 +1,9 @@
-//! The clock of a box office: the machine's time of day, but for its jumps.
+//! The clock of a box office: the machine's time of day without its jumps.
 //!
-//! Time is what has passed by the monotonic clock since it was last compared with the time of day. A time of day that
-//! is a little ahead is taken over at once. One that is behind is waited for while time goes on, a little slower. One
-//! that has jumped far ahead is believed after it has stayed there for a minute, so that a clock that was wrong for a
-//! moment leaves no trace.
+//! Time advances by the monotonic clock and is compared with the time of day from time to time. If the time of day is a
+//! little ahead, the clock adopts it at once. If it is behind, the clock runs a little slower until both meet. If it
+//! has jumped far ahead, the clock adopts it after it has stayed there for a minute, so that a short error has no
+//! effect.
 
 use super::Clock;
 use frontrow_domain::time::{Span, Time};
@@ -15,38 +15,37 @@ use std::{
     },
 };
 
-/// How far the time of day may be from the time before it counts as a jump.
+/// The difference from the time of day that counts as a jump.
 pub const JUMP_MIN: Span = Span::from_secs(5);
-/// For how long a jump ahead must last before it is believed.
+/// How long a jump ahead must last before it is adopted.
 const BELIEVED_AFTER: Span = Span::from_secs(60);
-/// How often the two are compared.
+/// The interval between comparisons.
 const COMPARE_EVERY: Span = Span::from_millis(250);
-/// While the time of day is behind, a part of the time that passes is not counted, so that the two meet again: so many of
-/// [`PARTS`] at most, a tenth.
+/// The most that the clock slows down while the time of day is behind: so many of [`PARTS`], a tenth.
 const SLOWER_BY_MAX: i64 = PARTS / 10;
 const PARTS: i64 = 10_240;
-/// How many bits say by how many parts time is slower.
+/// The number of bits that hold `slower` in a packed [`Pace`].
 const SLOWER_BITS: u32 = 11;
-/// From when on time goes slower, after that was found out: later than anybody reads the pace from before.
+/// The delay before a slower pace applies: longer than any reader takes with the old pace.
 const SLOWER_FROM: Span = Span::from_millis(10);
 
-/// A clock that goes on evenly.
+/// A clock without jumps.
 #[derive(Debug)]
 pub struct Steady {
     source: Clock,
-    /// What must be added to the time that has passed, in microseconds, but for the pace.
+    /// Added to the elapsed time, before the pace applies, in microseconds.
     origin: i64,
-    /// A [`Pace`] in one word, so that it is read whole without a lock.
+    /// A packed [`Pace`]: one word, so that reads need no lock.
     pace: AtomicI64,
-    /// When the time of day was looked at last, by the time that has passed.
+    /// The elapsed time at the last comparison.
     compared: AtomicI64,
-    /// How far the time of day was ahead then, in microseconds.
+    /// How far the time of day was ahead at the last comparison, in microseconds.
     ahead: AtomicI64,
     state: Mutex<State>,
 }
 
-/// How time goes: `passed + offset − passed × slower ÷ PARTS`, in microseconds. A correction backwards is a slower pace and
-/// never a step, so no reading is earlier than one before it.
+/// The time as `passed + offset − passed × slower ÷ PARTS`, in microseconds. A correction backwards is a slower pace,
+/// never a step, so no reading is earlier than a previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pace {
     offset: i64,
@@ -62,28 +61,28 @@ impl Pace {
         self.offset << SLOWER_BITS | self.slower
     }
 
-    /// What the pace makes of the time that has passed.
+    /// The time for this elapsed time.
     fn at(self, passed: Span) -> i64 {
         let passed = passed.micros();
         let lost = passed.saturating_mul(self.slower).saturating_div(PARTS);
         passed.saturating_add(self.offset).saturating_sub(lost)
     }
 
-    /// Another pace from `turn` on.
+    /// The pace that continues this one from `turn` on.
     fn turned(self, slower: i64, turn: Span) -> Self {
         let straight = Self { offset: 0, slower };
         Self { offset: self.at(turn).saturating_sub(straight.at(turn)), slower }
     }
 }
 
-/// What is known of the time of day.
+/// Knowledge of the time of day.
 #[derive(Debug, Default)]
 struct State {
-    /// Whether another clock says what time it is.
+    /// The clock that decides.
     leader: Leader,
-    /// Since when, by the time that has passed, the time of day has been so far ahead.
+    /// When a jump ahead began, in elapsed time, and how far it goes.
     jumped: Option<(Span, Span)>,
-    /// What was last said in the log.
+    /// The last state that was logged.
     told: Told,
 }
 
@@ -102,10 +101,10 @@ enum Told {
     Behind,
 }
 
-/// The time is held against the machine's clock.
+/// The time does not follow the machine's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// How far the machine's clock is ahead of the time; negative where it is behind.
+    /// How far the machine's clock is ahead; negative if it is behind.
     pub ahead: Span,
 }
 
@@ -146,7 +145,7 @@ impl Steady {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the monotonic clock alone, but for a comparison now and then. Never waits.
+    /// Reads the monotonic clock, and compares it with the time of day if due. Never waits.
     pub(super) fn now(&self) -> Time {
         let passed = self.passed();
         let since = passed.micros().saturating_sub(self.compared.load(Ordering::Relaxed));
@@ -170,8 +169,8 @@ impl Steady {
         self.pace.fetch_add(Pace { offset: by.micros(), slower: 0 }.word(), Ordering::Relaxed);
     }
 
-    /// Lets time go slower by so many parts: from `passed` on if that is less slow than before, else a `grace` later.
-    /// Called by whoever has the state alone.
+    /// Changes the pace: at `passed` if the new pace is faster, else a `grace` later. The caller holds the state's
+    /// lock.
     fn go_slower_by(&self, slower: i64, passed: Span, grace: Span) {
         let before = self.pace();
         if slower != before.slower {
@@ -179,7 +178,7 @@ impl Steady {
             let turn = Span::from_micros(passed.micros().saturating_add(grace.micros()));
             let mut pace = before.turned(slower, turn);
             if grace > Span::ZERO {
-                // What is lost is rounded: a reading before the turn must not be earlier than one by the old pace.
+                // The lost part is rounded: a reading before the turn must not be earlier than one by the old pace.
                 pace.offset = pace.offset.saturating_add(2);
             }
             self.pace.store(pace.word(), Ordering::Relaxed);
@@ -189,7 +188,7 @@ impl Steady {
     fn compare(&self, state: &mut State, passed: Span, grace: Span) {
         let last = self.compared.swap(passed.micros(), Ordering::Relaxed);
         let mut ahead = between(self.at(passed), self.wall());
-        // The time of day was met since the last comparison, and time was slower for too long.
+        // The time of day was reached since the last comparison, so the clock has been slow for too long.
         let since = passed.micros().saturating_sub(last).max(0);
         let too_much = ahead.micros().clamp(0, since.saturating_mul(self.pace().slower).saturating_div(PARTS));
         self.move_by(Span::from_micros(too_much));
@@ -203,7 +202,7 @@ impl Steady {
             let is_behind = ahead.micros() < JUMP_MIN.micros().saturating_neg();
             state.tell(if is_behind { Told::Behind } else { Told::Agrees }, ahead);
             self.move_by(ahead.max(Span::ZERO));
-            // As slow as it takes to meet at the next comparison.
+            // Slow enough to meet at the next comparison.
             let behind = ahead.micros().saturating_neg().max(0);
             let interval = COMPARE_EVERY.micros();
             let slower = behind.saturating_mul(PARTS).saturating_add(interval - 1).saturating_div(interval);
@@ -211,7 +210,7 @@ impl Steady {
             return;
         }
         self.go_slower_by(0, passed, grace);
-        // A clock that jumps about is not one to be believed: it must stay where it jumped to.
+        // An unsteady clock is not adopted: it must stay at the time that it jumped to.
         let stays = |(_, by): &(Span, Span)| ahead.micros().abs_diff(by.micros()) <= JUMP_MIN.micros().unsigned_abs();
         let (began, by) = state.jumped.filter(stays).unwrap_or((passed, ahead));
         state.jumped = Some((began, by));
@@ -231,7 +230,7 @@ impl Steady {
         let behind = between(self.at(self.passed()), mark);
         if behind > Span::ZERO {
             self.move_by(behind);
-            // Said at once, not at the next comparison: a start is when somebody looks.
+            // Compared at once, so that the log shows it at the start.
             self.compare(&mut state, self.passed(), Span::ZERO);
         }
     }
@@ -244,7 +243,7 @@ impl Steady {
     }
 
     pub(super) fn held(&self) -> Option<Held> {
-        // A comparison is made where one is due.
+        // Compares if due.
         let _ = self.now();
         let is_led = self.state().leader == Leader::Another;
         let ahead = Span::from_micros(self.ahead.load(Ordering::Relaxed));
@@ -254,7 +253,7 @@ impl Steady {
 }
 
 impl State {
-    /// One line for each change.
+    /// One log line for each change.
     fn tell(&mut self, now: Told, ahead: Span) {
         if std::mem::replace(&mut self.told, now) == now {
             return;
@@ -274,7 +273,7 @@ impl State {
     }
 }
 
-/// How long it is from `from` to `to`; negative where `to` is earlier.
+/// The time from `from` to `to`; negative if `to` is earlier.
 fn between(from: Time, to: Time) -> Span {
     Span::from_micros(to.micros().saturating_sub(from.micros()))
 }
@@ -294,7 +293,7 @@ mod tests {
         Span::from_micros(-span.micros())
     }
 
-    /// Lets time pass second by second, and looks at the clock after each.
+    /// Lets time pass second by second, and reads the clock after each.
     fn run(clock: &Clock, seconds: i64) {
         for _ in 0..seconds {
             clock.advance(secs(1));

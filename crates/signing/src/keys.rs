@@ -1,4 +1,4 @@
-//! The keys that sign queue tokens, and the file they are kept in.
+//! The keys that sign queue tokens, and their file.
 
 use super::Key;
 use arc_swap::ArcSwap;
@@ -13,21 +13,21 @@ use std::{
     sync::Arc,
 };
 
-/// How many keys a rotation leaves: tokens signed with an older one are refused from then on.
+/// How many keys a rotation keeps: tokens signed with an older key are refused from then on.
 const KEYS_KEPT: usize = 4;
-/// Read and written by the owner alone.
+/// Only the owner can read and write the file.
 const FILE_MODE: u32 = 0o600;
-/// What the file says about itself.
+/// The comment at the top of the file.
 const FILE_HEAD: &str = "# Keys that sign queue tokens. Secret: whoever has them can forge a place in line.\n\
     # `signing` names the key for new tokens; the others still verify old ones.\n";
 
-/// The keys of a box office: one signs, all of them verify. They may change while it is used.
+/// The keys of an installation: one signs, all verify. They can be replaced while in use.
 #[derive(Clone)]
 pub struct Keyring {
     ring: Arc<ArcSwap<Ring>>,
 }
 
-/// The keys at one moment.
+/// An immutable set of keys.
 pub(super) struct Ring {
     keys: Vec<Key>,
     signing: usize,
@@ -49,16 +49,16 @@ pub enum KeyError {
     /// The file could not be read or written.
     #[error("the key file cannot be used: {0}")]
     Io(#[from] std::io::Error),
-    /// The file says something that makes no keyring. Never quotes the file.
+    /// The file's content makes no keyring. The text never quotes it.
     #[error("the key file is wrong: {0}")]
     Content(&'static str),
 }
 
 impl Keyring {
-    /// A keyring of these ids and secrets, in which the key `signing` signs.
+    /// Makes a keyring of these ids and secrets; `signing` is the id of the signing key.
     ///
     /// # Errors
-    /// Two keys have the same id, or none is called `signing`.
+    /// Two keys have the same id, or none has the id `signing`.
     pub fn from_secrets(secrets: &[(u8, [u8; 32])], signing: u8) -> Result<Self, KeyError> {
         let keys: Vec<_> = secrets.iter().map(|(id, secret)| Key::new(*id, *secret)).collect();
         let twice = |key: &Key| keys.iter().filter(|other| other.id == key.id).count() > 1;
@@ -72,15 +72,16 @@ impl Keyring {
         Ok(Self { ring: Arc::new(ArcSwap::from_pointee(Ring { keys, signing })) })
     }
 
-    /// Signs and verifies with the keys of `other` from now on. Every clone of this keyring does.
+    /// Replaces the keys with those of `other`, in every clone of this keyring.
     pub fn adopt(&self, other: &Self) {
         self.ring.store(other.ring.load_full());
     }
 
-    /// The keyring in the file at `path`. Where there is none, one with a new key is made, for the owner's eyes only.
+    /// Loads the keyring from the file at `path`. If there is none, makes one with a new key, readable by its owner
+    /// only.
     ///
     /// # Errors
-    /// The file cannot be read or written, or what it says makes no keyring.
+    /// The file cannot be read or written, or its content makes no keyring.
     pub fn load_or_create(path: &Path, ids: &Ids) -> Result<Self, KeyError> {
         if !path.try_exists()? {
             KeyFile { signing: 1, keys: vec![StoredKey::new(1, ids)] }.create(path)?;
@@ -88,7 +89,7 @@ impl Keyring {
         KeyFile::read(path)?.keyring()
     }
 
-    /// The ids and secrets in the file at `path`, the one that signs first.
+    /// The ids and secrets in the file at `path`, the signing key first.
     ///
     /// # Errors
     /// As for loading.
@@ -99,7 +100,7 @@ impl Keyring {
         Ok(secrets)
     }
 
-    /// Puts a new key in the file at `path` that signs from now on. The newest of the old ones go on verifying.
+    /// Adds a new key to the file at `path`, which signs from now on. The newest old keys still verify.
     ///
     /// # Errors
     /// As for loading.
@@ -173,7 +174,7 @@ impl KeyFile {
         if mode & 0o077 != 0 {
             tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "the key file can be read by others");
         }
-        // The parser's message would quote the line, and the line may be a secret.
+        // The parser's message would quote the line, which may be a secret.
         toml::from_str(&fs::read_to_string(path)?).map_err(|_| KeyError::Content("it is not a key file in TOML"))
     }
 
@@ -187,7 +188,7 @@ impl KeyFile {
         Keyring::from_secrets(&self.secrets()?, self.signing)
     }
 
-    /// Writes a file that was not there. One that somebody else wrote meanwhile stays.
+    /// Creates the file. One that another process has created meanwhile stays.
     fn create(&self, path: &Path) -> Result<(), KeyError> {
         let draft = self.write_draft(path)?;
         let linked = fs::hard_link(&draft, path);
@@ -203,7 +204,7 @@ impl KeyFile {
         Ok(fs::rename(draft, path)?)
     }
 
-    /// The whole file under another name, on disk before it gets its own: nobody ever reads half of it.
+    /// Writes the whole file under another name and flushes it, so that no reader sees half of it.
     fn write_draft(&self, path: &Path) -> Result<std::path::PathBuf, KeyError> {
         let text = toml::to_string(self).map_err(|_| KeyError::Content("it cannot be written as TOML"))?;
         let draft = path.with_extension(format!("draft-{}", std::process::id()));

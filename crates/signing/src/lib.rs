@@ -1,7 +1,8 @@
-//! The string that a client holds instead of a token: opaque to it, checked here without any look-up.
+//! Signed queue tokens: opaque to the client, verified without a lookup.
 //!
-//! 66 bytes in base64url, 88 characters: version, key id, room, epoch, number, user, time of issue, and a 128-bit
-//! MAC over all of them. It proves which place is meant, not who asks: alone it only reads a position.
+//! 66 bytes in base64url, 88 characters: version, key id, room, epoch, position, user, time of issue, and a 128-bit MAC
+//! over all of them. A token identifies a place in line but does not authenticate the client: alone it can only read
+//! the position.
 
 mod keys;
 
@@ -18,34 +19,34 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// The layout of the token, and the first byte of it.
+/// The version of the layout, the token's first byte.
 const VERSION: u8 = 1;
-/// Ties the MAC to this use, so that the same key could never sign anything else for us.
+/// Domain separation: with this prefix, a MAC of another purpose never verifies as a token.
 const DOMAIN: &[u8] = b"frontrow queue token";
-/// Version, key id, room, epoch, number, user, time of issue.
+/// Version and key id, room, epoch, position, user, time of issue.
 const BODY_LEN: usize = 2 + 8 + 8 + 8 + 16 + 8;
-/// 128 bits of the HMAC: nobody guesses that, and the token stays short.
+/// 128 bits of the HMAC: infeasible to guess, and the token stays short.
 const MAC_LEN: usize = 16;
 const TOKEN_LEN: usize = BODY_LEN + MAC_LEN;
-/// 66 bytes are 22 whole groups of three: no padding and no spare bits, so there is one spelling for each token.
+/// 66 bytes are 22 groups of three: no padding and no spare bits, so each token has exactly one encoding.
 const TEXT_LEN: usize = TOKEN_LEN / 3 * 4;
-/// SHA-256 works on blocks of this many bytes.
+/// The block size of SHA-256 in bytes.
 const BLOCK_LEN: usize = 64;
 
-/// What a valid token says.
+/// The content of a valid token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignedToken {
-    /// Which place.
+    /// The place in line.
     pub id: TokenId,
     /// The epoch of the line that it was issued in.
     pub epoch: i64,
-    /// Whose it is.
+    /// The token's user.
     pub user_id: UserId,
     /// When it was issued.
     pub issued_at: Time,
 }
 
-/// Why a string is no token of ours. Clients are told one thing for all of these.
+/// Why a string is not a valid token. Clients get the same answer for all of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
     /// Too short or too long.
@@ -54,10 +55,10 @@ pub enum BadToken {
     /// Not base64url.
     #[error("the token is not base64url")]
     Encoding,
-    /// Of a layout that this server does not know.
+    /// A layout that this server does not know.
     #[error("the token has an unknown version")]
     Version,
-    /// Signed with a key that is not, or no longer, here.
+    /// Signed with a key that is unknown here, or no longer kept.
     #[error("the token names an unknown key")]
     UnknownKey,
     /// Forged or altered.
@@ -65,7 +66,7 @@ pub enum BadToken {
     Forged,
 }
 
-/// A key with what it has already been fed, so that a token costs two rounds of SHA-256.
+/// A key with a prepared HMAC state, so that a token costs two rounds of SHA-256.
 #[derive(Clone)]
 struct Key {
     id: u8,
@@ -74,14 +75,15 @@ struct Key {
 
 impl Key {
     fn new(id: u8, secret: [u8; 32]) -> Self {
-        // Length-prefixed like the fields, then zeros to the end of a block, so that the cached state is a whole one.
+        // Length-prefixed like the fields, then zeros to the end of a block, so that the cached state covers whole
+        // blocks.
         let mut start = [0_u8; BLOCK_LEN];
         start[0] = DOMAIN.len().to_be_bytes()[7];
         start[1..=DOMAIN.len()].copy_from_slice(DOMAIN);
         start[DOMAIN.len() + 1..DOMAIN.len() + 5].copy_from_slice(&[1, VERSION, 1, id]);
         let mut key_block = [0_u8; BLOCK_LEN];
         key_block[..secret.len()].copy_from_slice(&secret);
-        // HMAC itself pads a shorter key with zeros to a block, so this is HMAC with the 32 bytes.
+        // HMAC pads a shorter key with zeros to a block, so this is HMAC with the 32 bytes.
         let mut begun = Hmac::<Sha256>::new(&key_block.into());
         begun.update(&start);
         Self { id, begun }
@@ -123,17 +125,17 @@ impl Key {
 }
 
 impl Keyring {
-    /// The string that the token's user holds, signed with the newest key.
+    /// Encodes a token for its user, signed with the signing key.
     #[must_use]
     pub fn sign(&self, token: &Token, epoch: i64) -> String {
         let signed = SignedToken { id: token.id, epoch, user_id: token.user_id, issued_at: token.issued_at };
         self.ring().signing().sign(&signed)
     }
 
-    /// What a string says, if one of the keys signed it. Allocates nothing and takes the same time for every MAC.
+    /// Decodes a string that one of the keys signed. Allocates nothing and takes the same time for every MAC.
     ///
     /// # Errors
-    /// It is no token, or no key here signed it, or it was altered.
+    /// It is not a token, no key here signed it, or it was altered.
     pub fn verify(&self, text: &str) -> Result<SignedToken, BadToken> {
         if text.len() != TEXT_LEN {
             return Err(BadToken::Length);

@@ -1,4 +1,4 @@
-//! The port to the database: it loads rows, saves rows and says what time it is. It knows no rule.
+//! The port to the database: loads rows, saves rows and reads the clock. It contains no business rules.
 
 pub mod check;
 mod enum_text;
@@ -31,39 +31,38 @@ use frontrow_domain::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// A database that keeps a box office.
+/// A database that holds a box office.
 ///
 /// Every store passes the conformance suite in `tests/conformance`.
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
-    /// Loads what the batch names, decides it with [`frontrow_domain::decide::decide_all`], saves, commits: one
-    /// transaction. The answers are durable when this returns. The rows are locked before the clock is read.
+    /// Loads the rows that the batch names, decides it with [`frontrow_domain::decide::decide_all`], saves and commits,
+    /// in one transaction. The answers are durable when this returns. The rows are locked before the clock is read.
     ///
-    /// May block its thread for the length of a disk write: the engine calls it from a thread of its own.
+    /// May block its thread for a disk write: the engine calls it on a dedicated thread.
     ///
     /// # Errors
-    /// Nothing of the batch was saved, except after [`StoreError::Unknown`], when all of it or nothing was. The first
-    /// batch after a silence that is an outage is [`StoreError::Unavailable`], so that [`Store::resume`] comes first.
+    /// Nothing was saved, except that after [`StoreError::Unknown`] all of the batch may have been. The first batch
+    /// after a silence that counts as an outage is [`StoreError::Unavailable`], so that [`Store::resume`] comes first.
     async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError>;
 
     /// The store's clock.
     async fn now(&self) -> Result<Time, StoreError>;
 
-    /// Whether the store could save something now. Saves nothing that stays.
+    /// Whether the store can save now. Leaves no lasting change.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
-    /// Why nothing is committed any more until the program is started again, as far as it was found. Asks nothing of the
-    /// database.
+    /// The damage, if any was found, for which the store commits nothing until a restart. Does not access the database.
     fn damage(&self) -> Option<Damage> {
         None
     }
 
-    /// How many reads met a damaged page since the start.
+    /// The number of reads since the start that met a damaged page.
     fn corrupt_reads(&self) -> u64 {
         0
     }
 
-    /// A user with their password's hash, by e-mail address in lower case.
+    /// The user with this e-mail address (in lower case), and their password hash.
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError>;
 
     /// A session by the SHA-256 of its secret, ended or not.
@@ -78,15 +77,15 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Every room, by number.
     async fn rooms(&self) -> Result<Vec<Room>, StoreError>;
 
-    /// A part of the rooms, by number. The cost grows neither with the rooms before it nor with those behind it.
+    /// A page of the rooms, by number. Its cost depends neither on the rooms before it nor on those after it.
     async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError>;
 
-    /// Every room with the highest position given and whether something lives in it, by number: one query, whose cost
-    /// does not depend on how many tokens there are.
+    /// Every room with its highest position and whether it has a live token, by number: one query, whose cost does not
+    /// depend on the number of tokens.
     async fn standings(&self) -> Result<Vec<Standing>, StoreError>;
 
-    /// The rooms in which a token lives, by number. Where instances share the database the cost grows with those rooms
-    /// alone, neither with the other rooms nor with the tokens.
+    /// The rooms with a live token, by number. If instances share the database, the cost depends on the number of those
+    /// rooms alone.
     async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {
         let standings = self.standings().await?;
         Ok(standings.iter().filter(|one| one.life == Life::Busy).map(|one| one.room.room_id).collect())
@@ -95,14 +94,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// A token.
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError>;
 
-    /// The tokens of a user that have not ended, by room.
+    /// The live tokens of a user, by room.
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError>;
 
-    /// Those who wait in a room, by position.
+    /// The waiting tokens of a room, by position.
     async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError>;
 
-    /// The numbers behind `after` up to `to` that no token of the room has, ascending. Where several instances share the
-    /// database, one that was drawn within the last [`COMMIT_VISIBILITY_MAX`] may still get its token.
+    /// The positions above `after` and up to `to` that no token of the room has, ascending. If several instances share
+    /// the database, a position drawn within the last [`COMMIT_VISIBILITY_MAX`] may still get its token.
     async fn unassigned_positions(
         &self,
         room: RoomId,
@@ -110,10 +109,10 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         to: Position,
     ) -> Result<Vec<Position>, StoreError>;
 
-    /// Everything of a room that its view is laid from.
+    /// Everything that a room's view is built from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;
 
-    /// Everything of a room but those who wait beyond its cursor: what tells in a moment how the line stands.
+    /// The same without the waiting tokens beyond the cursor: quick to read.
     async fn live_line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let line = self.line(room).await?;
         Ok(line.map(|mut line| {
@@ -122,7 +121,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         }))
     }
 
-    /// Concerts that match, those first that start first.
+    /// Concerts that match, by start.
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError>;
 
     /// A concert.
@@ -131,8 +130,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The seats of a concert, by seat number.
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError>;
 
-    /// The seats of a concert that changed at `since` or after it, with the store's clock. Where several instances
-    /// share the database, a change may become visible up to [`COMMIT_VISIBILITY_MAX`] after the moment it bears.
+    /// The seats of a concert that changed at `since` or later, and the store's clock. If several instances share the
+    /// database, a change may become visible up to [`COMMIT_VISIBILITY_MAX`] after its timestamp.
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
         let now = self.now().await?;
         let mut seats = self.seats(concert).await?;
@@ -140,19 +139,19 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         Ok((seats, now))
     }
 
-    /// How many seats of each of these concerts are in each state, in one query; those without a seat are left out.
+    /// Seat counts by status for each of these concerts, in one query; concerts without seats are omitted.
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError>;
 
-    /// How many seats of a concert are in each state.
+    /// Seat counts of a concert by status.
     async fn seat_counts(&self, concert: ConcertId) -> Result<SeatCounts, StoreError> {
         Ok(self.seat_counts_of(&[concert]).await?.pop().map_or_else(SeatCounts::default, |(_, counts)| counts))
     }
 
-    /// Cancelled concerts that are not wound up, by number.
+    /// Cancelled concerts that are not wound up yet, by number.
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError>;
 
-    /// What is left to wind up of a cancelled concert, by seat number from behind `after` on: at most `limit` seats that
-    /// are for sale or held, and those that are sold where an operator asked for all payments to be given back.
+    /// The seats of a cancelled concert that remain to be wound up, at most `limit`, by seat number above `after`:
+    /// those for sale or held, and sold ones if an operator asked for all payments to be refunded.
     async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError>;
 
     /// A reservation.
@@ -168,10 +167,10 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The pending reservations that end first, at `until` or before: at most `limit`.
     async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError>;
 
-    /// Which seats of which concerts these reservations are of, in one query; those that are unknown are left out.
+    /// The seats and concerts of these reservations, in one query; unknown ids are omitted.
     async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError>;
 
-    /// Who sits where: the sold seats of a concert by seat number from behind `after` on, at most `limit`.
+    /// The sold seats of a concert and their buyers, at most `limit`, by seat number above `after`.
     async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError>;
 
     /// A payment.
@@ -195,105 +194,106 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The operators' audit log, newest first.
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// Whether other instances change this database too, so that what is kept in memory must be looked up again.
+    /// Whether other instances change this database too, so that caches must be checked against it.
     fn sharing(&self) -> Sharing {
         Sharing::Alone
     }
 
-    /// A number that is another one after another process, such as the command line, has changed what this one may
-    /// remember. Always the same in a store whose [`Store::sharing`] says that memory must be looked up again anyway.
+    /// A number that changes when another process, such as the command line, changes rows that this one may cache. It
+    /// stays constant if [`Store::sharing`] requires checks anyway.
     async fn changes_elsewhere(&self) -> Result<u64, StoreError> {
         Ok(0)
     }
 
-    /// The instances that serve over this database, as its server knows them by their connections. None where there is
-    /// one alone, and for a command that serves nobody.
+    /// The instances that serve over this database, as its server knows them by their connections. None if the database
+    /// is not shared, and for a command that serves no requests.
     ///
     /// # Errors
-    /// The server did not say.
+    /// The server gave no answer.
     async fn company(&self) -> Result<Option<Company>, StoreError> {
         Ok(None)
     }
 
-    /// Which box office this is: the same for all instances that share a database, and of no other.
+    /// Identifies the installation: the same for all instances that share the database, and unique to it.
     async fn installation_id(&self) -> Result<uuid::Uuid, StoreError> {
         Ok(uuid::Uuid::nil())
     }
 
-    /// Removes rows of a kind that were over before `before`, the oldest first: at most `limit`, in one transaction.
-    /// Returns how many went; none where there are no more.
+    /// Removes rows of a kind that were over before `before`, oldest first, at most `limit`, in one transaction.
+    /// Returns how many were removed; zero if there are no more.
     ///
     /// # Errors
-    /// Nothing was removed, except after [`StoreError::Unknown`].
+    /// Nothing was removed, except that after [`StoreError::Unknown`] all of it may have been.
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError>;
 
-    /// Begins to serve, or goes on after a failure: what was live when the box office last worked is lengthened by as
-    /// long as it did not, if that was an [`Outage`], before anything is decided by the old deadlines. An outage
-    /// lengthens once, however often and by however many instances this is called. From the first call on the store
-    /// notes that the box office works.
+    /// Begins to serve, or goes on after a failure. If the box office did not work for so long that it is an
+    /// [`Outage`], the deadlines that were live when it last worked are lengthened by that time, before any batch is
+    /// decided. An outage lengthens once, however often and by however many instances this is called. From the first
+    /// call on, the store notes that the box office works.
     ///
-    /// Returns the outage if this call was the one that lengthened: whatever shows deadlines must be read anew then.
+    /// Returns the outage if this call lengthened deadlines: caches of deadlines must then be rebuilt.
     ///
     /// # Errors
-    /// Nothing was lengthened, except after [`StoreError::Unknown`]. To be called again before the next batch.
+    /// Nothing was lengthened, except that after [`StoreError::Unknown`] all may have been. Call again before the next
+    /// batch.
     async fn resume(&self) -> Result<Option<Outage>, StoreError>;
 
-    /// The outages that tokens may have met, as this store knows them. From memory.
+    /// The latest outages that this store knows, from memory.
     fn outages(&self) -> Outages;
 
-    /// Whether commits of this process are under way that were given up here: they may become visible at any time.
+    /// Whether commits that this process gave up waiting for still run: they may become visible at any time.
     fn has_unanswered_commits(&self) -> bool {
         false
     }
 
-    /// Leaves everything where a copy would look for it. To be called last, when the server stops.
+    /// Writes everything to the places that a backup copies. The last call before the server stops.
     ///
     /// # Errors
-    /// Nothing is lost; the next start finds it.
+    /// Nothing is lost; the next start reads it.
     async fn shutdown(&self) -> Result<(), StoreError>;
 }
 
-/// How much later than the moment it bears a change may become visible to other instances: no transaction lives
-/// longer, but for one whose commit the server does not answer ([`Store::has_unanswered_commits`]).
+/// How long after its timestamp a change may become visible to other instances: no transaction lives longer, except one
+/// whose commit the server does not answer ([`Store::has_unanswered_commits`]).
 pub const COMMIT_VISIBILITY_MAX: Span = Span::from_secs(10);
 
-/// After how long a number that was drawn in a line and has no token is nobody's: a little after [`COMMIT_VISIBILITY_MAX`].
+/// The age at which a position without a token counts as unassigned: a little above [`COMMIT_VISIBILITY_MAX`].
 pub const GAP_GRACE: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs() + 1_000_000);
 
-/// Who changes a database.
+/// Which processes change a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// This process, and at times the command line.
+    /// This process, and sometimes the command line.
     Alone,
-    /// Any number of equal instances.
+    /// Any number of instances.
     Shared,
 }
 
 /// An instance that serves over a database that others may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instance {
-    /// Which one. Of two the older has the lower number, as far as their machines' clocks tell.
+    /// Unique number. An older instance has a lower one, as far as their machines' clocks agree.
     pub id: u64,
-    /// Whether it hears of what the others commit.
+    /// Whether it receives the commits of other instances.
     pub hearing: Sharing,
-    /// How many connections to the database it may have.
+    /// The maximum of its connections to the database.
     pub connections: u32,
 }
 
 /// The instances over one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Company {
-    /// This one.
+    /// This instance.
     pub own: Instance,
-    /// Those that used a connection within the last half a minute, without this one.
+    /// The other instances that used a connection within the last half a minute.
     pub others: Vec<Instance>,
-    /// How many connections the server has for all of them. None behind a pooler, which shares them.
+    /// The server's limit of connections for all of them. None behind a pooler, which shares connections.
     pub connections_max: Option<u32>,
 }
 
 impl Company {
-    /// How many others there are beside which this instance must not serve, because it does not hear of what they
-    /// commit: all that hear of each other, and those like it that were there before. Of several that hear of nobody the
+    /// The number of other instances that this one must not serve beside, because it does not receive their commits:
+    /// all that receive each other's commits, and older ones that do not. Of several that receive no commits, the
     /// oldest serves.
     #[must_use]
     pub fn unheard(&self) -> usize {
@@ -304,7 +304,7 @@ impl Company {
         }
     }
 
-    /// How many others hear of nobody, beside this one that does.
+    /// The number of others that receive no commits, if this instance does.
     #[must_use]
     pub fn deaf(&self) -> usize {
         match self.own.hearing {
@@ -313,7 +313,7 @@ impl Company {
         }
     }
 
-    /// The connections that all instances may ask for, and those that the server has, where it has fewer.
+    /// The sum of the connections that all instances may use, and the server's limit, if the limit is lower.
     #[must_use]
     pub fn lacking_connections(&self) -> Option<(u32, u32)> {
         let all = std::iter::once(&self.own).chain(&self.others);
@@ -327,22 +327,22 @@ impl Company {
 pub struct Committed {
     /// An answer for each request, in order.
     pub answers: Vec<Answer>,
-    /// What changed.
+    /// The changes of the batch.
     pub changes: Changes,
 }
 
-/// What a room's view is laid from.
+/// The rows that a room's view is built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// The room.
     pub room: Room,
-    /// The highest position given.
+    /// The highest position.
     pub highest: Position,
     /// The positions of all waiting tokens, ascending.
     pub waiting: Vec<Position>,
-    /// Numbers below the highest that have no row, ascending, where a batch that drew one may still commit: given
-    /// within the last [`COMMIT_VISIBILITY_MAX`], as far as their neighbours tell. They count as waiting, so that no place rises
-    /// when they come.
+    /// Positions below the highest without a row, ascending, whose batch may still commit: drawn within the last
+    /// [`COMMIT_VISIBILITY_MAX`], judging by their neighbours. They count as waiting, so that `ahead` cannot rise when
+    /// their rows appear.
     pub in_flight: Vec<Position>,
     /// The tokens that are neither waiting nor ended.
     pub others: Vec<Token>,
@@ -350,21 +350,21 @@ pub struct Line {
     pub now: Time,
 }
 
-/// A room at a glance.
+/// A room's summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// The room.
     pub room: Room,
-    /// The highest position given.
+    /// The highest position.
     pub highest: Position,
-    /// Whether something lives in it.
+    /// Whether it has a live token.
     pub life: Life,
     /// The store's clock when the rows were read.
     pub now: Time,
 }
 
 impl Standing {
-    /// The line of a room in which nothing lives.
+    /// The line of a room without live tokens.
     #[must_use]
     pub fn quiet_line(self) -> Line {
         let Self { room, highest, now, .. } = self;
@@ -372,35 +372,35 @@ impl Standing {
     }
 }
 
-/// Whether something lives in a room.
+/// Whether a room has a live token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// A token that has not ended is there. Where several instances share the database also if one was issued within
-    /// the last [`COMMIT_VISIBILITY_MAX`]: a number before it may still come.
+    /// It has a live token. If several instances share the database, also if a token was issued within the last
+    /// [`COMMIT_VISIBILITY_MAX`]: an earlier position may still get its row.
     Busy,
-    /// Nothing is there but tokens that have ended.
+    /// All its tokens have ended.
     Quiet,
 }
 
-/// A part of a list: rows beyond `after` in the list's order, at most `limit`.
+/// A page of a list: rows after `after` in the list's order, at most `limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<K> {
-    /// The last key of the page before.
+    /// The last key of the previous page.
     pub after: Option<K>,
-    /// How many rows at most.
+    /// The maximum number of rows.
     pub limit: u32,
 }
 
-/// Where a concert stands in the list: those that start first come first, and of one moment that with the lower number.
+/// A concert's place in the list: by start, then by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConcertPlace {
     /// When it starts.
     pub starts_at: Time,
-    /// Which concert.
+    /// The concert's number.
     pub concert_id: ConcertId,
 }
 
-/// The moment in microseconds, a dot, the number.
+/// Format: start in microseconds, a dot, the number.
 impl std::fmt::Display for ConcertPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.starts_at.micros(), self.concert_id)
@@ -408,7 +408,7 @@ impl std::fmt::Display for ConcertPlace {
 }
 
 impl ConcertPlace {
-    /// Where a concert stands.
+    /// The place of this concert.
     #[must_use]
     pub const fn of(concert: &Concert) -> Self {
         Self { starts_at: concert.starts_at, concert_id: concert.concert_id }
@@ -418,28 +418,28 @@ impl ConcertPlace {
 /// The seat of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketPlace {
-    /// Which reservation.
+    /// The reservation.
     pub reservation_id: ReservationId,
-    /// Of which concert.
+    /// Its concert.
     pub concert_id: ConcertId,
-    /// What that is called.
+    /// The concert's title.
     pub title: String,
-    /// Which seat.
+    /// Its seat.
     pub seat_id: SeatId,
-    /// Its place in the order of the concert's seats.
+    /// The seat's place in the order of the concert's seats.
     pub seat_number: i32,
-    /// Where it is.
+    /// The seat's location in the hall.
     pub place: SeatPlace,
 }
 
-/// A sold seat, and who has it.
+/// A sold seat and its buyer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoorLine {
-    /// The seat's place in the order of all.
+    /// The seat's place in the order of the concert's seats.
     pub seat_number: i32,
-    /// Where it is.
+    /// The seat's label.
     pub label: SeatLabel,
-    /// What its user is called.
+    /// The buyer's name.
     pub name: String,
     /// The reservation.
     pub reservation_id: ReservationId,
@@ -449,16 +449,16 @@ pub struct DoorLine {
     pub paid_at: Time,
 }
 
-/// Which debts; what is none matches all.
+/// Selects debts; a field that is none matches all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DebtFilter {
-    /// Whose.
+    /// The debtor.
     pub user: Option<UserId>,
-    /// Standing where.
+    /// The debt's status.
     pub status: Option<DebtStatus>,
 }
 
-/// Which concerts; what is none matches all.
+/// Selects concerts; a field that is none matches all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConcertFilter {
     /// Part of the artist's name or of the title, in any case.
@@ -469,61 +469,61 @@ pub struct ConcertFilter {
     pub from: Option<jiff::civil::Date>,
     /// On or before this date.
     pub to: Option<jiff::civil::Date>,
-    /// Of this status at `now`.
+    /// The status at `now`.
     pub status: Option<ConcertStatus>,
-    /// The moment that `status` is of.
+    /// The time for `status`.
     pub now: Time,
 }
 
-/// Which reservations; what is none matches all.
+/// Selects reservations; a field that is none matches all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReservationFilter {
-    /// Whose.
+    /// The user.
     pub user: Option<UserId>,
-    /// Of which concert.
+    /// The concert.
     pub concert: Option<ConcertId>,
-    /// Standing where.
+    /// The reservation's status.
     pub status: Option<ReservationStatus>,
 }
 
-/// Which payments; what is none matches all.
+/// Selects payments; a field that is none matches all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PaymentFilter {
-    /// Whose.
+    /// The user.
     pub user: Option<UserId>,
-    /// For a reservation in which concert.
+    /// The concert of the payment's reservation.
     pub concert: Option<ConcertId>,
-    /// For which reservation.
+    /// The reservation.
     pub reservation: Option<ReservationId>,
-    /// Standing where.
+    /// The payment's status.
     pub status: Option<PaymentStatus>,
 }
 
-/// What does not heal by itself: a store that has found it commits nothing until the program is started again.
+/// Lasting damage: a store that has found it commits nothing until the program is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// Commits would go into a file that the next start does not find.
+    /// Commits would go to a file that the next start does not find.
     #[error("the database file was moved, removed or replaced while the server runs")]
     FileMoved,
-    /// What was committed lately is gone, and so would be what is committed now.
+    /// The latest commits are lost, and further ones would be.
     #[error("the database's log (-wal) was removed, replaced or cut short while the server runs")]
     LogLost,
-    /// Nothing keeps another server away any more.
+    /// Another server could open the folder.
     #[error("serve.lock was removed or replaced while the server runs: another server may run over the folder")]
     LockLost,
-    /// A page is not what was written.
+    /// A page does not have the content that was written.
     #[error("the database is damaged")]
     Corrupt,
 }
 
-/// A seat of a cancelled concert that is left to wind up.
+/// A seat of a cancelled concert that remains to be wound up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remnant {
-    /// Its number in the concert.
+    /// The seat's number in the concert.
     pub seat_number: i32,
-    /// Which seat.
+    /// The seat.
     pub seat_id: SeatId,
-    /// The payment to give back, of a seat that is sold.
+    /// The payment to refund, if the seat is sold.
     pub payment_id: Option<PaymentId>,
 }
 
@@ -545,7 +545,7 @@ pub struct SeatCounts {
 }
 
 impl SeatCounts {
-    /// Counts of rows by concert and status.
+    /// Groups counts of rows by concert and status.
     pub(crate) fn of(rows: impl IntoIterator<Item = (ConcertId, SeatStatus, i64)>) -> Vec<(ConcertId, Self)> {
         let mut all: BTreeMap<ConcertId, Self> = BTreeMap::new();
         for (concert, status, count) in rows {
@@ -561,34 +561,34 @@ impl SeatCounts {
     }
 }
 
-/// The store could not do its work. The text is for the log, never for a client.
+/// The store failed. The text is for the log, never for a client.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing was saved: the database is locked, full, read-only or away. It may work again later.
+    /// Nothing was saved: the database is locked, full, read-only or down. It may work again later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// Nothing was saved: other transactions held the rows for longer than a batch waits. The database itself works.
+    /// Nothing was saved: other transactions held the rows for longer than a batch waits. The database works.
     #[error("other transactions were in the way: {0}")]
     Contended(String),
-    /// Nothing was saved, because a row of the batch broke a constraint. Smaller batches may find which.
+    /// Nothing was saved: a row of the batch broke a constraint. Smaller batches may find out which.
     #[error("a constraint of the database was broken: {0}")]
     Conflict(String),
-    /// The commit failed in a way that leaves open whether it happened.
+    /// The commit failed, and may or may not have happened.
     #[error("the outcome of a commit is unknown: {0}")]
     Unknown(String),
     /// The database is damaged.
     #[error("the database is damaged: {0}")]
     Corrupt(String),
-    /// The database is sound, but not for this program: its tables are of another version, or another program's.
+    /// The database is sound, but its tables are of another version or belong to another program.
     #[error("this program cannot use the database: {0}")]
     Misfit(String),
 }
 
 impl StoreError {
-    /// Every [`StoreError::kind`].
+    /// Every value of [`StoreError::kind`].
     pub const KINDS: [&str; 5] = ["unavailable", "contended", "conflict", "unknown", "corrupt"];
 
-    /// The kind in a word, for metrics and traces.
+    /// The kind as a label for metrics and traces.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
