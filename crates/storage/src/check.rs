@@ -1,4 +1,4 @@
-//! `frontrow check`: reads the books in one snapshot and says what is wrong with them.
+//! `frontrow check`: reads the books in one snapshot and reports what is wrong with them.
 
 mod invariants;
 pub mod postgres;
@@ -6,17 +6,17 @@ pub mod sqlite;
 
 use std::{collections::BTreeMap, fmt};
 
-/// How many rows that break an invariant are named.
+/// The most rows that a finding names.
 const NAMED_MAX: usize = 10;
 
-/// What a check of the books found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     findings: Vec<Finding>,
     counts: Vec<(&'static str, i64)>,
 }
 
-/// An invariant with the rows that break it.
+/// An invariant and the rows that break it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {
     invariant: &'static str,
@@ -52,13 +52,13 @@ impl fmt::Display for Report {
     }
 }
 
-/// What the invariant of the rooms' caps is called.
+/// The name of the invariant of the rooms' caps.
 const NEVER_CROWDED: &str = "no more tokens were ever active in a room than its cap at the time";
 
-/// Follows the rooms through their journal: who became active when, who stopped, and what the cap was.
+/// Replays the rooms' journal: when tokens became active and ended, and the caps at those times.
 #[derive(Debug, Default)]
 struct Journal {
-    /// By room, since when and how many.
+    /// By room: the times of changes and the caps.
     caps: BTreeMap<i64, Vec<(i64, i64)>>,
     room: Option<i64>,
     active: i64,
@@ -70,8 +70,8 @@ impl Journal {
         self.caps.entry(room).or_default().push((since, cap));
     }
 
-    /// What happened next: a token became active, or one stopped. By room and time; an end comes before a beginning
-    /// of the same moment, since an overdue token counts no more at its deadline.
+    /// Applies the next event: a token became active or ended. Events come by room and time; at the same time an end
+    /// comes before a beginning, since an overdue token no longer counts at its deadline.
     fn change(&mut self, room: i64, at: i64, by: i64) {
         if self.room != Some(room) {
             (self.room, self.active) = (Some(room), 0);
@@ -89,8 +89,8 @@ impl Journal {
     }
 }
 
-/// The cap that bound an activation at `at`. A change of the same moment may have come before it or after it in its
-/// batch, so the widest of those counts.
+/// The cap for an activation at `at`. A change of the cap at the same time may have come before or after it in the
+/// batch, so the highest of those counts.
 fn cap_at(caps: &[(i64, i64)], at: i64) -> i64 {
     let before = caps.iter().rev().find(|(since, _)| *since < at).map_or(0, |(_, cap)| *cap);
     caps.iter().filter(|(since, _)| *since == at).map(|(_, cap)| *cap).fold(before, i64::max)

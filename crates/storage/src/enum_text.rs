@@ -1,4 +1,4 @@
-//! The words that databases keep enum values as: the same in every store.
+//! The texts of enum values in every database.
 
 use frontrow_domain::{
     concert::{Closing, ConcertStatus},
@@ -10,11 +10,11 @@ use frontrow_domain::{
     user::{Role, UserStatus},
 };
 
-/// An enum that is stored as a word.
+/// An enum that is stored as text.
 pub(super) trait EnumText: Copy + 'static {
-    /// The word of this value.
+    /// The text of this value.
     fn word(self) -> &'static str;
-    /// The value of a word.
+    /// The value of a text.
     fn from_text(word: &str) -> Option<Self>;
 }
 

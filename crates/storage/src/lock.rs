@@ -1,4 +1,4 @@
-//! Keeps a `SQLite` database to one server at a time.
+//! Limits a `SQLite` database to one server at a time.
 
 use crate::sqlite::SqliteStore;
 use anyhow::{Context as _, bail};
@@ -7,22 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The right to serve from the folder of a `SQLite` file. The system takes it back when the process ends, however it ends.
+/// The right to serve from the folder of a `SQLite` file. The operating system releases it when the process ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
-/// Beside the database: a server that names the same file by another setting must find it.
+/// In the folder of the database: a server that names the same file by another path must find it.
 pub(crate) fn path(database: &Path) -> PathBuf {
     database.with_file_name("serve.lock")
 }
 
 impl FolderLock {
-    /// Takes the lock of the folder of the `SQLite` file at `database`. The folder is made if it is not there.
+    /// Locks the folder of the `SQLite` file at `database`. Creates the folder if it is missing.
     ///
     /// # Errors
-    /// A server runs over the folder, or the folder cannot be used.
+    /// Another server holds the lock, or the folder cannot be used.
     pub fn take(database: &Path) -> anyhow::Result<Self> {
         let path = path(database);
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -42,11 +42,11 @@ impl FolderLock {
     }
 }
 
-/// Makes the data folder if it is not there. No other user of the machine has anything to look for in it, and with a
-/// lock that others can open they could keep the server from starting.
+/// Creates the data folder if it is missing, for its owner only: another user of the machine could hold the lock and
+/// keep the server from starting.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -63,8 +63,8 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// Whether the file is the one of that name: between opening and locking it another process may have removed it, and
-/// a server with a new one.
+/// Whether the name still refers to this file: between opening and locking, other processes may have removed and
+/// replaced it.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), std::fs::metadata(path)) {
         (Ok(file), Ok(named)) => is_same(&file, &named),
@@ -83,7 +83,7 @@ fn is_same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
     true
 }
 
-/// Whether another process has the lock; if not, `file` has it now.
+/// Whether another process holds the lock; if not, `file` now holds it.
 fn is_locked(file: &File) -> anyhow::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(false),
@@ -92,13 +92,13 @@ fn is_locked(file: &File) -> anyhow::Result<bool> {
     }
 }
 
-/// Checks that a command may open the `SQLite` file at `database` beside a server, if there is one: it must not bring the
-/// schema up to date under a running program.
+/// Checks that a command may open the `SQLite` file at `database` beside a server: it must not migrate the schema under
+/// a running server.
 ///
 /// # Errors
 /// A server runs, and the schema is older than this program.
 pub fn check_beside(database: &Path) -> anyhow::Result<()> {
-    // The file is not made here: the command may run as another user than the server.
+    // Not created here: the command may run as another user than the server.
     if let Ok(file) = File::open(path(database))
         && is_locked(&file)?
     {

@@ -1,4 +1,4 @@
-//! The store that forgets: the domain's model behind a lock, for tests and for looking around.
+//! A store without persistence: the domain's model behind a lock, for tests and trials.
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
@@ -43,12 +43,12 @@ pub struct MemoryStore {
 struct State {
     model: Model,
     high_water: Time,
-    /// When the box office last worked; none before it has served.
+    /// The last note that the box office works; none before it has served.
     noted: Option<Noted>,
 }
 
 impl MemoryStore {
-    /// A box office with nothing but a house room for `house_max_active` active tokens.
+    /// Makes a box office with only a house room for `house_max_active` active tokens.
     #[must_use]
     pub fn new(clock: Clock, policy: Policy, house_max_active: i64) -> Self {
         let clock = clock.steady();
@@ -68,7 +68,7 @@ impl State {
         self.high_water
     }
 
-    /// The time at which a batch is decided, unless there was a silence before it.
+    /// The time to decide a batch at. Fails after a silence that is an outage.
     fn begin(&mut self, clock: &Clock) -> Result<Noted, StoreError> {
         let worked = clock.worked();
         let now = self.now(clock);
@@ -87,7 +87,7 @@ fn limit(rows: u32) -> usize {
     usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
-/// The rows of a list that is newest first, of those in ascending order.
+/// A page of a list that is newest first, from rows in ascending order.
 fn newest<'a, K: Ord + Copy, V: Clone + 'a>(
     rows: impl DoubleEndedIterator<Item = &'a V>,
     key: impl Fn(&V) -> K,
@@ -385,7 +385,7 @@ impl Store for MemoryStore {
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }
 
-    /// Nothing fails here: it is silent only when it is not used.
+    /// This store cannot fail: it is silent only while it is unused.
     async fn resume(&self) -> Result<Option<Outage>, StoreError> {
         let mut state = self.state();
         let worked = self.clock.worked();

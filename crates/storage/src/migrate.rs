@@ -1,13 +1,13 @@
-//! The steps that a database's schema is built in. A step that was released is never edited: a change is a new step.
+//! The steps that build a database's schema. A released step is never edited: a change is a new step.
 
 use crate::StoreError;
 
-/// One step of a schema.
+/// A step of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
-    /// Its number, from 1 without gaps. A database's version is the number of the last step it has.
+    /// Its number, from 1 without gaps. A database's version is the number of its last step.
     pub version: i64,
-    /// What it is for, as in its file's name.
+    /// Its purpose, as in the file's name.
     pub name: &'static str,
     /// The statements.
     pub sql: &'static str,
@@ -58,20 +58,20 @@ pub const SQLITE: &[Migration] = &[
 pub const POSTGRES: &[Migration] =
     &[Migration { version: 1, name: "box_office", sql: include_str!("../migrations/postgres/0001_box_office.sql") }];
 
-/// The constraints, indexes and triggers that a `PostgreSQL` database has after all steps, one a line. Whoever adds a
-/// step brings it up to date: a test compares it with a new database, and `frontrow check` with the one in use.
+/// The constraints, indexes and triggers of a `PostgreSQL` database after all steps, one a line. A new step must update
+/// the list: a test compares it with a new database, and `frontrow check` with the one in use.
 pub const POSTGRES_GUARDS: &str = include_str!("../migrations/postgres/guards.txt");
 
-/// The version that a database has after all of `steps`; 0 without any.
+/// The version after all of `steps`; 0 without any.
 #[must_use]
 pub fn latest(steps: &[Migration]) -> i64 {
     steps.last().map_or(0, |step| step.version)
 }
 
-/// The steps that a database at `version` lacks, in order.
+/// The steps that a database at `version` still needs, in order.
 ///
 /// # Errors
-/// [`StoreError::Misfit`] where the database is newer than `steps`: an old program must not write to it.
+/// [`StoreError::Misfit`] if the database is newer than `steps`: an old program must not write to it.
 pub fn pending(steps: &[Migration], version: i64) -> Result<impl Iterator<Item = &Migration>, StoreError> {
     let latest = latest(steps);
     if version > latest {

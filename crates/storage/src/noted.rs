@@ -1,4 +1,4 @@
-//! When a store that serves last noted that the box office works.
+//! The last note of a serving store that the box office works.
 
 use crate::StoreError;
 use frontrow_clock::Clock;
@@ -7,27 +7,27 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 
-/// A note that the box office works. Time that passes without the next one is an outage, though nothing failed: a disk
-/// kept a commit waiting, or the process or its machine stood still.
+/// A note that the box office works. A long time without the next note is an outage even if nothing failed: a disk kept
+/// a commit waiting, or the process or its machine stood still.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Noted {
     at: Time,
-    /// What [`Clock::worked`] said then.
+    /// [`Clock::worked`] at that time.
     worked: Span,
 }
 
 impl Noted {
-    /// At `at`, when `worked` had been read from the clock just before.
+    /// A note at `at`; `worked` was read from the clock just before.
     pub(super) const fn new(at: Time, worked: Span) -> Self {
         Self { at, worked }
     }
 
-    /// When it was noted.
+    /// The time of the note.
     pub(super) const fn at(self) -> Time {
         self.at
     }
 
-    /// Since when nothing has been decided, if that is an outage at `now`.
+    /// The beginning of the silence, if it is long enough at `now` for an outage.
     pub(super) fn silent_since(self, now: Time, clock: &Clock) -> Option<Time> {
         let worked = clock.worked().micros().saturating_sub(self.worked.micros());
         let since = self.at.plus(Span::from_micros(worked));
@@ -35,7 +35,7 @@ impl Noted {
     }
 }
 
-/// What a batch is told that comes first after such a silence.
+/// The error of the first batch after such a silence.
 pub(super) fn silent_too_long() -> StoreError {
     StoreError::Unavailable("nothing could be decided for a while: deadlines are put off first".to_owned())
 }

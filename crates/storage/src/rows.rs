@@ -1,5 +1,5 @@
-//! Rows and the domain's values: one text for every database, since the columns come in one order and only the
-//! drivers' types differ.
+//! Decodes rows into the domain's values, once for all databases: the columns have one order, and only the drivers'
+//! types differ.
 
 macro_rules! user_columns {
     () => {
@@ -60,8 +60,8 @@ macro_rules! debt_columns {
     };
 }
 
-/// One function a table that reads a row of its columns. `$get` is the driver's way to read a column; `Of` and `Text`,
-/// which stand beside the call, are its columns that hold a word and a text to parse.
+/// Makes a decoder for the columns of each table. `$get` is the driver's method that reads a column; `Of` and `Text`,
+/// defined beside the call, are columns with an enum's text and with a text to parse.
 macro_rules! row_readers {
     ($row:ty, $error:ty, $get:ident) => {
         fn word<T: EnumText>(row: &$row, column: usize) -> Result<T, $error> {
@@ -188,12 +188,12 @@ macro_rules! row_readers {
             })
         }
 
-        /// A row of section, row and number.
+        /// Columns: section, row, number.
         pub(super) fn seat_place(row: &$row) -> Result<SeatPlace, $error> {
             Ok(SeatPlace { section: row.$get(0)?, row: row.$get(1)?, number: row.$get(2)? })
         }
 
-        /// A seat's number and id, and the id of its payment.
+        /// Columns: seat number, seat id, payment id.
         pub(super) fn remnant(row: &$row) -> Result<Remnant, $error> {
             Ok(Remnant {
                 seat_number: row.$get(0)?,
@@ -270,7 +270,7 @@ macro_rules! row_readers {
             })
         }
 
-        /// A row of reservation, concert, title, seat, section, row and number.
+        /// Columns: reservation, concert, title, seat, seat number, section, row, number.
         pub(super) fn ticket_place(row: &$row) -> Result<TicketPlace, $error> {
             Ok(TicketPlace {
                 reservation_id: ReservationId::new(row.$get(0)?),
@@ -282,7 +282,7 @@ macro_rules! row_readers {
             })
         }
 
-        /// A row of seat number, section, row, number, grade, user's name, reservation, payment and moment of payment.
+        /// Columns: seat number, section, row, number, grade, user's name, reservation, payment, time of payment.
         pub(super) fn door_line(row: &$row) -> Result<DoorLine, $error> {
             Ok(DoorLine {
                 seat_number: row.$get(0)?,
@@ -299,7 +299,7 @@ macro_rules! row_readers {
             })
         }
 
-        /// A concert, a status of its seats and a count.
+        /// Columns: concert, seat status, count.
         pub(super) fn seats_of_status(row: &$row) -> Result<(ConcertId, SeatStatus, i64), $error> {
             Ok((ConcertId::new(row.$get(0)?), word(row, 1)?, row.$get(2)?))
         }

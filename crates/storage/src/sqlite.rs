@@ -51,10 +51,9 @@ const BUSY: Duration = Duration::from_secs(2);
 
 /// A box office in one file.
 ///
-/// The write-ahead log is flushed to the disk with every commit (`synchronous=FULL`), so an answer that was given
-/// outlives a power cut.
+/// Every commit flushes the write-ahead log to the disk (`synchronous=FULL`), so an answer survives a power cut.
 pub struct SqliteStore {
-    // Dropped before the writer: the last connection puts the log into the file, and a reader cannot.
+    // Dropped before the writer: the last connection copies the log into the file, and a reader cannot.
     read_pool: Arc<ReadPool>,
     writer: Option<Arc<Mutex<Writer>>>,
     files: Arc<Files>,
@@ -70,12 +69,12 @@ impl std::fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the box office at `path`, creating the file and bringing its schema up to date. A new one gets a house
-    /// room for `house_max_active` active tokens; an existing one keeps its own.
+    /// Opens the box office at `path`; creates the file and brings its schema up to date. A new one gets a house room
+    /// with `house_max_active` active tokens; an existing one keeps its own.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the file is damaged, [`StoreError::Misfit`] where it is another program's or newer
-    /// than this program; [`StoreError::Unavailable`] where it cannot be opened or written.
+    /// [`StoreError::Corrupt`] if the file is damaged, [`StoreError::Misfit`] if it belongs to another program or is
+    /// newer than this one; [`StoreError::Unavailable`] if it cannot be opened or written.
     pub fn open(path: &Path, clock: Clock, policy: Policy, house_max_active: i64) -> Result<Self, StoreError> {
         let (clock, high_water) = (clock.steady(), Arc::new(AtomicI64::new(i64::MIN)));
         let writer =
@@ -86,10 +85,10 @@ impl SqliteStore {
         Ok(Self { writer: Some(Arc::new(Mutex::new(writer))), read_pool, files, clock, high_water, outages })
     }
 
-    /// Opens the box office at `path` to look at it alone: everything that would write is refused.
+    /// Opens the box office at `path` for reading; writes are refused.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`]; also [`StoreError::Misfit`] where the schema is older than this program.
+    /// As [`SqliteStore::open`]; also [`StoreError::Misfit`] if the schema is older than this program.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let conn = schema::open_reader(path, BUSY)?;
         schema::check_current(&conn)?;
@@ -105,27 +104,27 @@ impl SqliteStore {
         })
     }
 
-    /// Sets how long a batch waits for another process that writes before it is [`StoreError::Unavailable`].
+    /// Sets how long a batch waits for another process that writes, before [`StoreError::Unavailable`].
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the store only reads.
+    /// [`StoreError::Unavailable`] if the store is read-only.
     pub fn set_busy_timeout(&self, busy: Duration) -> Result<(), StoreError> {
         self.with_writer(|writer| writer.set_busy_timeout(busy))
     }
 
-    /// Lets the file grow to so many pages of 4 KiB, never below its present size; none takes the limit away. Beyond
-    /// it a batch is [`StoreError::Unavailable`], as on a full disk.
+    /// Limits the file to this number of 4 KiB pages, never below its present size; none removes the limit. Beyond it a
+    /// batch is [`StoreError::Unavailable`], as on a full disk.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the store only reads.
+    /// [`StoreError::Unavailable`] if the store is read-only.
     pub fn set_size_limit(&self, pages: Option<u32>) -> Result<(), StoreError> {
         self.with_writer(|writer| writer.set_size_limit(pages))
     }
 
-    /// Runs `work` with one of the connections that read, on a thread that may block.
+    /// Runs `work` with a read connection, on a thread that may block.
     ///
     /// # Errors
-    /// What `SQLite` says, sorted by what it means.
+    /// The `SQLite` error as a [`StoreError`].
     pub async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -137,7 +136,7 @@ impl SqliteStore {
         write_with(self.writer.as_deref(), work)
     }
 
-    /// Runs `work` with the writer on a thread that may block, since a batch may be on it.
+    /// Runs `work` with the writer, on a thread that may block, since a batch may be using the writer.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
@@ -158,7 +157,7 @@ fn write_with<T>(
     work: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let writer = writer.ok_or_else(|| StoreError::Unavailable("the database was opened to read only".to_owned()))?;
-    // A panic in the middle of a batch leaves an open transaction, which the next batch finds and rolls back.
+    // A panic during a batch leaves an open transaction, which the next batch rolls back.
     work(&mut writer.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -174,7 +173,7 @@ impl Store for SqliteStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.write(Writer::check_writable).await?;
-        // A commit writes without a look at most pages: whether they can be read is another question.
+        // A commit reads few pages: it does not show whether the rest can be read.
         let read_pool = Arc::clone(&self.read_pool);
         let looked = tokio::task::spawn_blocking(move || read_pool.look()).await;
         looked.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -335,7 +334,8 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {
-        // Found by a reader, so that the writer is held up by the removal alone. What is over stays over meanwhile.
+        // A read connection finds the rows, so that the writer spends time on the removal only. They stay over
+        // meanwhile.
         let old = self.read(move |conn| prune::find(conn, what, before, limit)).await?;
         if old.is_empty() {
             return Ok(0);

@@ -1,7 +1,8 @@
-//! `frontrow migrate --from sqlite:… --to postgres://…`: moves a box office that has outgrown its machine, with all
-//! that ever happened in it.
+//! `frontrow migrate --from sqlite:… --to postgres://…`: moves a box office that has outgrown its machine, with its
+//! whole history.
 //!
-//! Everything is copied in one transaction and then compared row for row in it: either all of it is there or no row.
+//! Copies everything in one transaction and compares it row by row before the commit: either all of it arrives or no
+//! row.
 
 mod source;
 mod tables;
@@ -25,12 +26,12 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-/// What was moved.
+/// The result of a move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// How many rows of each table.
+    /// The number of rows in each table.
     pub rows: Vec<(&'static str, u64)>,
-    /// How many keys that sign queue tokens.
+    /// The number of token signing keys.
     pub keys: usize,
 }
 
@@ -44,12 +45,12 @@ impl fmt::Display for Moved {
     }
 }
 
-/// Moves the box office in the `SQLite` file at `from`, whose token keys are in the file at `keys`, into an empty
-/// database. The file stays as it is.
+/// Moves the box office in the `SQLite` file at `from`, with its token keys in the file at `keys`, into an empty
+/// database. The file stays unchanged.
 ///
 /// # Errors
-/// A server runs over the file, one of the two has another version's tables, the target holds something, somebody is in
-/// line and there are no keys, or a row did not arrive as it was. The target then has its tables, and not a row.
+/// A server runs over the file, one of the two has another version's tables, the target has rows, a token is live but
+/// the keys are missing, or a row did not arrive unchanged. The target then has its tables, but no row.
 pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Moved> {
     ensure!(from.exists(), "there is no file {}", from.display());
     let _alone = FolderLock::take(from)?;
@@ -72,13 +73,13 @@ pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Move
     copy_last_note(&source, client).await?;
     copy_keys(client, &secrets).await?;
     let rows = compare(&source, client).await?;
-    // The first sale after this must not run on plans for empty tables.
+    // The first sale after the move must not run on plans for empty tables.
     said(client.batch_execute(&format!("ANALYZE {}", tables_of_a_sale())).await)?;
     work.commit().await?;
     Ok(Moved { rows, keys: secrets.len() })
 }
 
-/// Every table of the box office, as a list of SQL. Without names the server warns of each that is not ours.
+/// All tables as a list for SQL. Without names, ANALYZE warns about tables of other owners.
 fn tables_of_a_sale() -> String {
     TABLES.iter().map(|table| format!("\"{}\"", table.name)).collect::<Vec<_>>().join(", ")
 }
@@ -87,7 +88,7 @@ fn said<T>(answer: Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
     answer.map_err(|error| failure(&error))
 }
 
-/// Without the keys every token in a client's hand would be refused after the move.
+/// Without the keys, the server would refuse all live tokens after the move.
 async fn check_nobody_in_line(source: &SqliteStore, keys: &Path) -> anyhow::Result<()> {
     let live: i64 = source
         .read(|conn| conn.query_row("SELECT count(*) FROM waiting_token WHERE status <> 'ended'", (), |row| row.get(0)))
@@ -102,7 +103,7 @@ async fn check_nobody_in_line(source: &SqliteStore, keys: &Path) -> anyhow::Resu
     Ok(())
 }
 
-/// Nobody can put anything in until this transaction is over.
+/// The locks keep all other rows out until this transaction ends.
 async fn check_empty(client: &Client) -> anyhow::Result<()> {
     for name in TABLES.iter().map(|table| table.name).chain(["token_key", "office"]) {
         said(client.batch_execute(&format!("LOCK TABLE \"{name}\" IN SHARE ROW EXCLUSIVE MODE")).await)?;
@@ -114,7 +115,7 @@ async fn check_empty(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Time must not go back with the move.
+/// The move must not set time back.
 async fn check_clock(source: &SqliteStore, client: &Client) -> anyhow::Result<()> {
     let high_water: i64 = source
         .read(|conn| conn.query_row("SELECT coalesce(max(high_water), 0) FROM clock", (), |row| row.get(0)))
@@ -158,7 +159,7 @@ fn insert(Table { name, columns, .. }: &Table) -> String {
     format!("INSERT INTO \"{name}\" ({names}) SELECT {values} FROM unnest({arrays}) AS part ({places})")
 }
 
-/// No id and no position is given twice.
+/// No id and no position may be given twice.
 async fn set_sequences(source: &SqliteStore, client: &Client) -> anyhow::Result<()> {
     for (sequence, table, id) in SEQUENCES {
         let set = format!("SELECT setval('{sequence}', max({id})) FROM {table} HAVING max({id}) IS NOT NULL");
@@ -185,7 +186,7 @@ async fn set_sequences(source: &SqliteStore, client: &Client) -> anyhow::Result<
     Ok(())
 }
 
-/// The time of the move is an outage like any other: the first server after it puts deadlines off by that.
+/// The time of the move is an outage like any other: the first server after it lengthens deadlines.
 async fn copy_last_note(source: &SqliteStore, client: &Client) -> anyhow::Result<()> {
     let alive_at: Option<i64> =
         source.read(|conn| conn.query_row("SELECT max(alive_at) FROM clock", (), |row| row.get(0))).await?;
@@ -196,7 +197,7 @@ async fn copy_last_note(source: &SqliteStore, client: &Client) -> anyhow::Result
     Ok(())
 }
 
-/// Clients' tokens stay good. The first of the keys is the one that signs.
+/// Clients' tokens stay valid. The first key is the one that signs.
 async fn copy_keys(client: &Client, secrets: &[(u8, [u8; 32])]) -> anyhow::Result<()> {
     let insert = "INSERT INTO token_key (key_id, secret, created_at, signs_from)
         SELECT $1::int8, $2::bytea, micros - $3::int8, micros - $3::int8
@@ -210,14 +211,14 @@ async fn copy_keys(client: &Client, secrets: &[(u8, [u8; 32])]) -> anyhow::Resul
     Ok(())
 }
 
-/// Reads both in the order of the key and compares every value. How many rows each table has.
+/// Reads both databases in the order of the key and compares every value. Returns the row count of each table.
 async fn compare(source: &Arc<SqliteStore>, client: &Client) -> anyhow::Result<Vec<(&'static str, u64)>> {
     let mut parts = Parts::start(source, |table| table.key);
     let mut part = parts.next().await;
     let mut counts = Vec::with_capacity(TABLES.len());
     for table in TABLES {
         let columns = list(table.columns, |_, column| column.in_postgres());
-        // A bare name would mean the text that is selected under it.
+        // Without the alias, ORDER BY would use the selected text.
         let key = table.key.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
         let query = format!("SELECT {columns} FROM \"{}\" AS t ORDER BY {key}", table.name);
         let mut cursor = said(Cursor::open(client, &format!("all_of_{}", table.name), &query).await)?;

@@ -1,5 +1,5 @@
-//! Trouble that comes again and again for as long as something is away. The log has a line when it begins, one every half
-//! a minute with how often it came, and one when it is over. What has not come for so long begins anew.
+//! Limits log lines about a failure that repeats: one when it begins, one every half a minute with the count, and one
+//! when it is over. A failure after half a minute without one begins anew.
 
 use std::{
     fmt::Display,
@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often trouble that lasts is told again.
+/// The interval between log lines about a lasting failure.
 const TOLD_EVERY: Duration = Duration::from_secs(30);
 
-/// One kind of trouble.
+/// One kind of failure.
 #[derive(Debug)]
 pub struct Trouble {
     what: &'static str,
@@ -25,24 +25,24 @@ struct Lasting {
     times: u64,
 }
 
-/// What the log is to say.
+/// The log line for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
     None,
-    /// It begins.
+    /// The failure begins.
     First,
-    /// It lasts, and came so often.
+    /// The failure lasts; how often it has occurred.
     Still(u64),
 }
 
 impl Trouble {
-    /// None yet. `what` is what cannot be done, as a log line says it.
+    /// Without a failure so far. `what` names the failure in the log line.
     #[must_use]
     pub const fn new(what: &'static str) -> Self {
         Self { what, lasting: Mutex::new(None) }
     }
 
-    /// Notes that it came, and why.
+    /// Records a failure.
     pub fn came(&self, error: &dyn Display) {
         match self.note(Instant::now()) {
             Line::None => tracing::debug!(%error, "{}", self.what),
@@ -51,7 +51,7 @@ impl Trouble {
         }
     }
 
-    /// Notes that it did not come this time.
+    /// Records a success.
     pub fn is_over(&self) {
         if let Some(Lasting { since, times, .. }) = self.lasting.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let seconds = since.elapsed().as_secs();
@@ -59,7 +59,7 @@ impl Trouble {
         }
     }
 
-    /// The value of what was tried, after its result was noted.
+    /// Records a result and returns its value.
     pub fn noted<T, E: Display>(&self, result: Result<T, E>) -> Option<T> {
         match result {
             Ok(value) => {

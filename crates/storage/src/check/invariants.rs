@@ -1,6 +1,6 @@
-//! What must be true of the books, whichever database they are in.
+//! The invariants of the books in any database.
 
-/// Each query names the rows that break its invariant, in words that both databases know. `{user}` is a user's id as
+/// Each query returns the rows that break its invariant, in SQL that both databases accept. `{user}` is a user's id as
 /// text, `{slack}` how many microseconds positions may be out of the order of issue.
 pub(super) const INVARIANTS: &[(&str, &str)] = &[
     (
@@ -10,8 +10,8 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "a seat was never sold to two at the same time",
-        // A window and no join: there is no index of all reservations by seat. A sale that ended at the moment at which it
-        // began comes before another of that moment.
+        // A window, not a join: no index has all reservations by seat. A sale that ended when it began comes before
+        // another sale at that time.
         "SELECT 'seat ' || seat_id || ': reservation ' || reservation_id || ' was sold before the sale in front ended'
          FROM (SELECT seat_id, reservation_id, confirmed_at, max(coalesce(closed_at, 9223372036854775807)) OVER (
                    PARTITION BY seat_id

@@ -1,4 +1,4 @@
-//! The books in a `PostgreSQL` database.
+//! Checks the books in a `PostgreSQL` database.
 
 use super::{
     Finding, Journal, Report,
@@ -16,11 +16,11 @@ use anyhow::Context as _;
 use std::collections::BTreeSet;
 use tokio_postgres::{Client, Error};
 
-/// What the invariant of the tables' own guards is called.
+/// The name of the invariant of constraints, indexes and triggers.
 const GUARDED: &str = "every constraint, index and trigger is in force";
 
-/// The constraints, indexes and triggers that are there and in force, in the words of the list beside the migrations.
-/// From version 18 on a column's NOT NULL is a constraint of its own, and is left out.
+/// The constraints, indexes and triggers in force, in the words of the list beside the migrations. From version 18 on
+/// NOT NULL is a constraint of its own, and is left out.
 const IN_FORCE: &str = "SELECT 'constraint ' || conname || ' of ' || relname
     FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
     WHERE convalidated AND contype IN ('c', 'f', 'p', 'u', 'x') AND connamespace = current_schema()::regnamespace
@@ -32,13 +32,13 @@ const IN_FORCE: &str = "SELECT 'constraint ' || conname || ' of ' || relname
     SELECT 'trigger ' || tgname || ' of ' || relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
     WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND relnamespace = current_schema()::regnamespace";
 
-/// The server's own triggers, which enforce foreign keys: a constraint does not tell that they are off.
+/// The server's internal triggers enforce foreign keys: a constraint does not show that they are off.
 const FOREIGN_KEYS_OFF: &str =
     "SELECT 'constraint ' || conname || ' of ' || conrelid::regclass || ': a trigger of it is off'
     FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint
     WHERE tgisinternal AND tgenabled NOT IN ('O', 'A') AND connamespace = current_schema()::regnamespace";
 
-/// What only this database can say of itself.
+/// Invariants of this database only.
 const OWN: &[(&str, &str)] = &[
     (
         "no position is above the highest given",
@@ -76,7 +76,7 @@ const OWN: &[(&str, &str)] = &[
     ),
 ];
 
-/// References that triggers watch over, since the tables are written to all the time.
+/// References that triggers check, since the tables are written all the time.
 const WATCHED: &[(&str, &str)] = &[
     (
         "a token's user and room",
@@ -101,7 +101,7 @@ const WATCHED: &[(&str, &str)] = &[
     ),
 ];
 
-/// For each foreign key the rows that refer to nothing: a backup that was restored with its triggers off has them.
+/// For each foreign key the rows that refer to nothing, as after a restore with triggers off.
 const FOREIGN_KEYS: &str = "SELECT conname::text, format(
         'SELECT count(*) FROM %s AS one WHERE %s AND NOT EXISTS (SELECT FROM %s AS other WHERE %s)',
         conrelid::regclass,
@@ -122,7 +122,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
     let tool = AdminConnection::new(settings)?;
     let context = || format!("cannot read the books in {}", tool.name());
     tool.check_current().await.with_context(context)?;
-    // One snapshot for all: what is sold while the check runs must not look like a breach.
+    // One snapshot for all: sales during the check must not look like a breach.
     let snapshot = tool.begin("REPEATABLE READ READ ONLY").await.with_context(context)?;
     let report = check(snapshot.client()).await.map_err(|error| failure(&error)).with_context(context)?;
     snapshot.commit().await?;
@@ -130,8 +130,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
 }
 
 async fn check(client: &Client) -> Result<Report, Error> {
-    // A position is taken before the clock is read, by batches that run at the same time: those may be out of order by
-    // as much as one of them lasts.
+    // Concurrent batches draw positions before they read the clock: those may be out of order by as much as a batch
+    // lasts.
     let slack = COMMIT_VISIBILITY_MAX.micros().to_string();
     let mut findings = vec![dangling(client).await?, unguarded(client).await?];
     for (invariant, query) in OWN.iter().chain(INVARIANTS) {
@@ -148,7 +148,7 @@ async fn check(client: &Client) -> Result<Report, Error> {
     Ok(Report { findings, counts })
 }
 
-/// The constraints, indexes and triggers that are in force, as [`POSTGRES_GUARDS`] names them.
+/// The constraints, indexes and triggers in force, as named in [`POSTGRES_GUARDS`].
 ///
 /// # Errors
 /// The database cannot be read.
@@ -156,7 +156,7 @@ pub async fn in_force(client: &Client) -> Result<BTreeSet<String>, Error> {
     client.query_typed(IN_FORCE, &[]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// What is there but not in the list is somebody's own, and harms nothing.
+/// Guards that are not in the list belong to the operator and are harmless.
 async fn unguarded(client: &Client) -> Result<Finding, Error> {
     let there = in_force(client).await?;
     let missing = POSTGRES_GUARDS.lines().filter(|guard| !there.contains(*guard));
@@ -194,7 +194,7 @@ async fn crowded(client: &Client) -> Result<Finding, Error> {
              UNION ALL
              SELECT room_id, coalesce(expired_at, active_until), -1 FROM waiting_token WHERE activated_at IS NOT NULL
          ) AS journal ORDER BY room_id, at, change";
-    // As many rows as tokens ever were: they are looked at part by part.
+    // As many rows as there ever were tokens, so they are read in parts.
     let mut rows = Cursor::open(client, "journal", changes).await?;
     loop {
         let part = rows.next_part().await?;

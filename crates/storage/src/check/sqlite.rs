@@ -1,4 +1,4 @@
-//! The books in a `SQLite` file.
+//! Checks the books in a `SQLite` file.
 
 use super::{
     Finding, Journal, Report,
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use rusqlite::Connection;
 use std::path::Path;
 
-/// There is one writer: what is issued later stands further back.
+/// With one writer, positions are in the order of issue.
 const SLACK: &str = "0";
 
 const GIVEN: (&str, &str) = (
@@ -28,7 +28,7 @@ const COUNTED: (&str, &str) = (
      GROUP BY room_id HAVING sum(active) <> sum(actives) OR sum(offered) <> sum(offers)",
 );
 
-/// Checks the books at `path`, which may be in use. Changes nothing.
+/// Checks the books, which may be in use, in the file at `path`. Changes nothing.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -39,7 +39,7 @@ pub async fn run(path: &Path) -> anyhow::Result<Report> {
 }
 
 fn check(conn: &Connection) -> rusqlite::Result<Report> {
-    // One snapshot for all: what is sold while the check runs must not look like a breach.
+    // One snapshot for all: sales during the check must not look like a breach.
     let snapshot = conn.unchecked_transaction()?;
     let mut findings = vec![Finding { invariant: "the file is not damaged", breaches: damage(&snapshot)? }];
     for (invariant, query) in INVARIANTS.iter().chain([&GIVEN, &COUNTED]) {

@@ -7,8 +7,8 @@
 //! 1. Rows that may change are locked table by table in one order for all batches (user, room, token, point, seat,
 //!    concert), and by ascending key in each. Two batches can wait for each other, but never in a circle.
 //! 2. Then come the reads without a lock: a transaction that has released a lock has committed, so its rows are
-//!    visible. A reservation and a payment are covered by the lock on their seat, a user's live reservations by the lock
-//!    on their token, the counts of a room by the lock on the room.
+//!    visible. A reservation and a payment are covered by the lock on their seat, a user's live reservations by the
+//!    lock on their token, the counts of a room by the lock on the room.
 //! 3. The clock is read last, with the ids for new rows: whatever freed capacity by then did so before that time.
 //!
 //! A cap holds because an active token counts until a batch has ended its row. A batch that offers or claims turns

@@ -1,23 +1,23 @@
-//! What an error of `SQLite` means for the caller.
+//! The meaning of a `SQLite` error for the caller.
 
 use crate::{Damage, StoreError};
 use rusqlite::{Error, ErrorCode};
 
-/// Of anything before the commit: nothing was saved.
+/// For a failure before the commit: nothing was saved.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(super) fn of_work(error: Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig) => StoreError::Conflict(text),
-        // Unknown is a statement that does not compile: the tables are not those of this program's schema. None is a
-        // row whose content is nothing that this program writes.
+        // Unknown: the statement does not compile, so the tables are not of this program's schema. None: the program
+        // did not write this row's content.
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown | ErrorCode::TypeMismatch)
         | None => StoreError::Corrupt(text),
         Some(_) => StoreError::Unavailable(text),
     }
 }
 
-/// Of the commit itself: after an error of the disk the commit may still be there when the file is read again.
+/// For a failure of the commit: after a disk error the commit may be there when the file is read again.
 pub(super) fn of_commit(error: Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::SystemIoFailure) => StoreError::Unknown(error.to_string()),
@@ -25,33 +25,33 @@ pub(super) fn of_commit(error: Error) -> StoreError {
     }
 }
 
-/// Whether it is `SQLite`'s own word that the file is damaged. A row that cannot be understood is no such word: what one
-/// request brings about must not stop all of them.
+/// Whether `SQLite` itself reports damage. A row that cannot be decoded does not count: one request must not be able to
+/// stop all others.
 pub(super) fn is_damage(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Why the writer could not do its work.
+/// Why the writer failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Before the commit.
     Work(Error),
     /// In the commit.
     Commit(Error),
-    /// The files are not to be written.
+    /// The files must not be written.
     Damage(Damage),
-    /// For a reason that is no error of `SQLite`.
+    /// Not an error of `SQLite`.
     Other(StoreError),
 }
 
 impl Failure {
-    /// Whether `SQLite` found the file damaged.
+    /// Whether `SQLite` reported damage.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self, Self::Work(error) | Self::Commit(error) if is_damage(error))
     }
 
-    /// Whether the connection is of no use afterwards: it may have been opened while the file could only be read, or
-    /// it does not know what of its commit is on the disk.
+    /// Whether the connection is useless afterwards: it may have been opened while the file was read-only, or does not
+    /// know how much of its commit is on the disk.
     pub(super) fn spoils_the_connection(&self) -> bool {
         match self {
             Self::Work(error) => error.sqlite_error_code() == Some(ErrorCode::ReadOnly),

@@ -1,8 +1,8 @@
-//! Whether the files of a database are still those that were opened, and sound.
+//! Watches that the open database files are still in place and sound.
 //!
-//! An open file can be written though its name is gone, and `SQLite` writes behind a hole in its log without a look at
-//! what was there: such commits are lost at the next start. So the files are looked at before every batch, and what was
-//! found once holds until the program is started again.
+//! An open file can be written after its name is gone, and `SQLite` appends to a log with a hole without checking what
+//! was there: the next start loses such commits. So the files are checked before every batch, and damage stays until
+//! the program is restarted.
 
 use super::error;
 use crate::{Damage, StoreError};
@@ -17,16 +17,16 @@ use std::{
     },
 };
 
-/// Bytes of the log's header, and of the header of each page in it.
+/// Bytes of the log's header, and of the header of each of its pages.
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
-/// What the length of the log tells.
+/// The log's length compared with the last check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Log {
     /// Nothing was cut off.
     Whole,
-    /// It was emptied in good order, or cut short: the connections know which.
+    /// Emptied in order, or cut short: the connections know which.
     Shorter,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Log {
 pub(super) struct Files {
     database: Watched,
     log: Watched,
-    /// In bytes, when it was looked at last.
+    /// In bytes, at the last check.
     log_len: AtomicU64,
     lock: Watched,
     damage: OnceLock<Damage>,
@@ -43,7 +43,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Notes which files these are. A connection must be open that has read something, so that the log is there.
+    /// Records the identity of the files. A connection must be open and have read something, so that the log exists.
     pub(super) fn of(database: &Path) -> Self {
         let mut log = database.as_os_str().to_owned();
         log.push("-wal");
@@ -57,20 +57,20 @@ impl Files {
         }
     }
 
-    /// What was found, if anything.
+    /// The first damage found, if any.
     pub(super) fn damage(&self) -> Option<Damage> {
         self.damage.get().copied()
     }
 
-    /// How many reads met a damaged page.
+    /// The number of reads that met a damaged page.
     pub(super) fn corrupt_reads(&self) -> u64 {
         self.corrupt_reads.load(Ordering::Relaxed)
     }
 
-    /// Looks at the names of the files: three calls to the kernel.
+    /// Checks the names of the files: three system calls.
     ///
     /// # Errors
-    /// What was found now or before.
+    /// The damage found now or before.
     pub(super) fn check(&self) -> Result<Log, Damage> {
         if let Some(damage) = self.damage() {
             return Err(damage);
@@ -89,15 +89,15 @@ impl Files {
         Ok(log)
     }
 
-    /// Looks at the name of the database alone: whether a connection that was just opened has the same file.
+    /// Checks that a new connection opened the same database file.
     ///
     /// # Errors
-    /// It has another one.
+    /// It opened another one.
     pub(super) fn check_database(&self) -> Result<(), Damage> {
         if self.database.look() == Look::Another { Err(self.condemn(Damage::FileMoved)) } else { Ok(()) }
     }
 
-    /// Whether the log is long enough for so many pages. What is not there is read as zeros.
+    /// Whether the log is long enough for this number of pages. Missing bytes read as zeros.
     pub(super) fn holds(&self, pages: u64, page_size: u64) -> bool {
         let needed = match pages {
             0 => 0,
@@ -105,12 +105,12 @@ impl Files {
         };
         match std::fs::metadata(&self.log.path) {
             Ok(found) => found.len() >= needed,
-            // A disk that does not answer says nothing of the log.
+            // A disk that does not answer proves nothing about the log.
             Err(error) => error.kind() != ErrorKind::NotFound,
         }
     }
 
-    /// Notes what a read met.
+    /// Records damage that a read has met.
     pub(super) fn note_read(&self, error: &Error) {
         if error::is_damage(error) {
             self.corrupt_reads.fetch_add(1, Ordering::Relaxed);
@@ -118,7 +118,7 @@ impl Files {
         }
     }
 
-    /// Notes what was found. The first finding stays.
+    /// Records damage. The first finding stays.
     pub(super) fn condemn(&self, damage: Damage) -> Damage {
         if self.damage.set(damage).is_ok() {
             let path = self.database.path.display();
@@ -128,11 +128,11 @@ impl Files {
     }
 }
 
-/// A file by its name, and which one it was.
+/// A file name and the identity of its file.
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
-    /// None where there was none, or where the system does not tell files apart.
+    /// None if there was no file, or the system does not identify files.
     opened: Option<FileId>,
 }
 
@@ -153,21 +153,21 @@ impl Watched {
     }
 }
 
-/// What a name stands for.
+/// The file that a name refers to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// The file that it stood for.
+    /// The original file.
     Same {
         /// In bytes.
         len: u64,
     },
-    /// Another one, or none.
+    /// Another file, or none.
     Another,
-    /// The disk does not answer, or the file was not there in the beginning.
+    /// The disk does not answer, or the file did not exist at the start.
     Unknown,
 }
 
-/// The device and the number of a file on it.
+/// The device, and the file's number on it.
 type FileId = (u64, u64);
 
 #[cfg(unix)]

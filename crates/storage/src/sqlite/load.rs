@@ -1,4 +1,4 @@
-//! Loads the rows that a batch names, and what hangs on them: the same as `Model::load` of the domain does.
+//! Loads the rows that a batch names, and the rows that depend on them: the same rows as `Model::load` of the domain.
 
 use super::rows::{
     self, EnumText, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
@@ -15,7 +15,7 @@ use frontrow_domain::{
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result};
 use std::collections::{BTreeMap, HashSet};
 
-/// Loads what `keys` name into `world`. Returns the tokens that were active before the batch.
+/// Loads the rows that `keys` name into `world`. Returns the tokens that were active before the batch.
 pub(super) fn load(
     conn: &Connection,
     world: &mut World,
@@ -189,7 +189,7 @@ fn load_lines(conn: &Connection, world: &mut World, keys: &Footprint, active: &m
         for status in LAPSE_ORDER {
             load_due(conn, world, *room, status, &mut due_ids)?;
         }
-        // The order decides how the room's no-show share moves, so it is that of the line.
+        // In the order of the line, since the order decides how the room's no-show share moves.
         due_ids.sort_unstable();
         world.due.insert(*room, due_ids);
         let mut head_ids = Vec::new();
@@ -209,7 +209,8 @@ fn load_lines(conn: &Connection, world: &mut World, keys: &Footprint, active: &m
     Ok(())
 }
 
-/// Adds the first tokens of a room that are in a state whose time is over; no more than an advance looks at in all.
+/// Adds the first tokens of a room in this status whose deadline has passed; at most as many as one advance reads in
+/// all.
 fn load_due(
     conn: &Connection,
     world: &mut World,
@@ -263,7 +264,7 @@ fn load_sale(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<(
     load_places(conn, world, keys)
 }
 
-/// What the concerts have that get seats or whose seats move.
+/// The places of concerts that get seats or whose seats move.
 fn load_places(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<()> {
     for (concert, numbers, places) in &keys.new_seats {
         let (numbers, places): (HashSet<_>, HashSet<_>) = (numbers.iter().collect(), places.iter().collect());
@@ -293,7 +294,7 @@ fn load_places(conn: &Connection, world: &mut World, keys: &Footprint) -> Result
     Ok(())
 }
 
-/// The statements that the sale's rows are loaded with.
+/// The statements that load the rows of a sale.
 struct Sale<'conn> {
     concert: CachedStatement<'conn>,
     seat: CachedStatement<'conn>,

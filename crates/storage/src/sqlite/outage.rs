@@ -1,4 +1,4 @@
-//! Outages: when the box office last worked, and what is lengthened after it did not.
+//! Outages: the database notes when the box office last worked; after an outage, deadlines are lengthened.
 
 use super::rows::time;
 use frontrow_domain::{
@@ -7,13 +7,12 @@ use frontrow_domain::{
 };
 use rusqlite::{Connection, Result};
 
-/// When a server last noted that it works.
+/// The last note of a server that it works.
 pub(super) fn alive_at(conn: &Connection) -> Result<Option<Time>> {
     let micros: Option<i64> = conn.query_row("SELECT alive_at FROM clock WHERE id = 1", (), |row| row.get(0))?;
     Ok(micros.map(Time::from_micros))
 }
 
-/// The latest outages.
 pub(super) fn latest(conn: &Connection) -> Result<Outages> {
     let mut query = conn.prepare("SELECT from_at, to_at, grace FROM outage ORDER BY from_at DESC LIMIT ?1")?;
     let outages = query
@@ -24,8 +23,8 @@ pub(super) fn latest(conn: &Connection) -> Result<Outages> {
     Ok(Outages::new(outages))
 }
 
-/// Lengthens every token and hold as `Outage::lengthened_token` and `Outage::lengthened_hold` of the domain do, in one
-/// statement for all of a kind, and keeps the outage.
+/// Lengthens all tokens and holds as the domain's `Outage::lengthened_token` and `Outage::lengthened_hold` do, in one
+/// statement for each kind, and records the outage.
 pub(super) fn lengthen(conn: &Connection, outage: &Outage) -> Result<()> {
     let (from, grace) = (outage.from.micros(), outage.grace.micros());
     conn.execute("UPDATE waiting_token SET deadline = deadline + ?2 WHERE deadline > ?1", (from, grace))?;

@@ -1,4 +1,4 @@
-//! Finds and removes what is over.
+//! Finds and removes rows that are over.
 
 use super::rows::time;
 use frontrow_domain::{retention::Leftover, time::Time};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Result};
 /// Rows to remove, by their keys.
 #[derive(Debug)]
 pub(super) enum Old {
-    /// All answers up to this one, and how many those are: they stand in the order of time.
+    /// All answers up to this id, and their number: ids are in the order of time.
     Answers {
         up_to: i64,
         count: usize,
@@ -29,8 +29,8 @@ impl Old {
     }
 }
 
-/// The oldest rows that were over before `before`, as [`frontrow_domain::retention`] says. However many rows there are,
-/// it reads little more than it finds: none of these walks goes on where the young rows begin.
+/// The oldest rows that were over before `before`, as [`frontrow_domain::retention`] defines. Each walk stops where the
+/// younger rows begin, so its cost does not grow with the table.
 pub(super) fn find(conn: &Connection, what: Leftover, before: Time, limit: u32) -> Result<Old> {
     match what {
         Leftover::Answer => answers(conn, before, limit),
@@ -63,7 +63,7 @@ fn sessions(conn: &Connection, before: Time, limit: u32) -> Result<Vec<[u8; 32]>
 
 const ROOMS: &str = "SELECT room_id, cursor FROM room ORDER BY room_id";
 const HIGHEST: &str = "SELECT max(position) FROM waiting_token WHERE room_id = ?1";
-/// Those in front of it live: no more than a room has turns.
+/// The tokens below it are live: no more than the room has turns.
 const FIRST_ENDED: &str = "SELECT position, expired_at FROM waiting_token
     WHERE room_id = ?1 AND position <= ?2 AND status = 'ended' ORDER BY position LIMIT 1";
 const ENDED: &str = "SELECT position FROM waiting_token
@@ -94,7 +94,7 @@ fn tokens(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(i64, i64)>
     Ok(found)
 }
 
-/// The highest id stays, from which the next one is counted.
+/// The highest id stays, since the next one is counted from it.
 const RESERVATIONS: &str = "SELECT reservation_id, closed_at FROM reservation INDEXED BY reservation_ended
     WHERE status = ?1 AND closed_at IS NOT NULL
         AND reservation_id < (SELECT max(reservation_id) FROM reservation)
@@ -109,7 +109,7 @@ fn reservations(conn: &Connection, before: Time, limit: u32) -> Result<Vec<i64>>
         while found.len() < most
             && let Some(row) = rows.next()?
         {
-            // They end nearly in the order in which they were made.
+            // Reservations end almost in the order of their ids.
             if time(row, 1)? >= before {
                 break;
             }
@@ -119,7 +119,7 @@ fn reservations(conn: &Connection, before: Time, limit: u32) -> Result<Vec<i64>>
     Ok(found)
 }
 
-/// Removes what was found; returns how many rows went.
+/// Removes the rows; returns how many.
 pub(super) fn remove(conn: &Connection, old: &Old) -> Result<usize> {
     let mut removed = 0;
     match old {
@@ -177,7 +177,7 @@ mod tests {
                     assert!(!step.contains("SCAN ") && !step.contains("TEMP B-TREE"), "{sql}: {step}");
                 }
             }
-            // A walk in the order of the key, which the limit ends.
+            // A walk in the order of the key, ended by the limit.
             let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {ANSWERS}")).unwrap();
             let step: String = explain.query_row((1,), |row| row.get(3)).unwrap();
             assert_eq!(step, "SCAN idempotency");

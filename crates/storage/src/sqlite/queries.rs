@@ -1,4 +1,4 @@
-//! What is read outside a batch: each function one consistent look at the database.
+//! Reads outside a batch: each function sees one consistent snapshot of the database.
 
 use super::rows::{
     self, EnumText, concert_columns, debt_columns, history_columns, payment_columns, point_columns,
@@ -42,7 +42,7 @@ const TABLES: [(&str, &str); 13] = [
     ("audit_log", "audit_id"),
 ];
 
-/// Reads the first and the last row of every table, and so the pages on the way to them.
+/// Reads the first and last row of every table, and so the index pages on the way to them.
 pub(super) fn look(conn: &Connection) -> Result<()> {
     for (table, key) in TABLES {
         for order in ["ASC", "DESC"] {
@@ -61,7 +61,7 @@ fn list<T>(conn: &Connection, sql: &str, keys: impl Params, read: fn(&Row<'_>) -
     conn.prepare_cached(sql)?.query_map(keys, read)?.collect()
 }
 
-/// The time of a snapshot: not before what is in it, unless another program wrote that with a clock far ahead.
+/// The time of a snapshot: not before its rows, unless another program wrote those with a clock far ahead.
 fn moment(snapshot: &Connection, now: Time) -> Result<Time> {
     let mark = Time::from_micros(high_water(snapshot)?);
     Ok(if mark.since(now) > JUMP_MIN { now } else { now.max(mark) })
@@ -91,7 +91,7 @@ pub(super) fn user(conn: &Connection, id: UserId) -> Result<Option<User>> {
 }
 
 pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>> {
-    // The text is looked for here and not in SQL, whose lower() knows ASCII only.
+    // Searched here and not in SQL, whose lower() knows ASCII only.
     let wanted = text.map(frontrow_domain::text::folded);
     let mut select = conn.prepare_cached(concat!(
         "SELECT ",
@@ -99,7 +99,7 @@ pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -
         " FROM \"user\" WHERE user_id < ?1 ORDER BY user_id DESC"
     ))?;
     let mut found = Vec::new();
-    // No user's id is the highest that there could be: it has no version.
+    // The highest possible id is never a user's: it has no UUID version.
     let mut rows = select.query((page.after.map_or(Uuid::max(), |after| after.0),))?;
     while found.len() < limit(page.limit)
         && let Some(row) = rows.next()?
@@ -204,7 +204,7 @@ pub(super) fn unassigned_positions(
 }
 
 pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) -> Result<Option<Line>> {
-    // One snapshot: what a batch changed is seen in all of the line or in nothing of it.
+    // One snapshot: either all or none of a batch's changes to the line are visible.
     let snapshot = conn.unchecked_transaction()?;
     let Some((room, highest)) = find(
         &snapshot,
@@ -291,7 +291,7 @@ pub(super) fn seat_counts(conn: &Connection, concerts: &[ConcertId]) -> Result<V
 }
 
 pub(super) fn tickets(conn: &Connection, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>> {
-    // In this order whatever the statistics say: each step is one look by a key.
+    // CROSS JOIN fixes this order whatever the statistics say: each step is one lookup by key.
     let mut select = conn.prepare_cached(
         "SELECT r.reservation_id, r.concert_id, c.title, r.seat_id, s.seat_number, s.section, s.\"row\", s.number
          FROM reservation AS r CROSS JOIN seat AS s CROSS JOIN concert AS c
@@ -322,7 +322,7 @@ pub(super) fn debt(conn: &Connection, id: DebtId) -> Result<Option<Debt>> {
 }
 
 pub(super) fn debts(conn: &Connection, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>> {
-    // The open ones are few; those of a user too.
+    // Open debts are few, and so are those of one user.
     let by = match filter {
         DebtFilter { user: Some(_), .. } => " INDEXED BY debt_of_user WHERE user_id = ?1 AND debt_id < ?3",
         DebtFilter { user: None, status: Some(DebtStatus::Open) } => {
@@ -384,13 +384,13 @@ pub(super) fn reservation(conn: &Connection, id: ReservationId) -> Result<Option
     )
 }
 
-/// How many rows of all concerts a page of one may walk over before its rows are looked for from seat to seat.
+/// The most rows of all concerts that a page of one concert may walk over before it reads seat by seat.
 const WALK_MAX: usize = 1_000;
 
-/// The ids of a page of one concert, by a walk from the newest row on: a page of a hall that many rows are of is full soon,
-/// however large the hall is. None if the walk is too long. `sql` gives the id of each row and its concert.
+/// The ids of a page of one concert, by a walk from the newest row. A concert with many of the rows fills a page soon,
+/// however large its hall. None if the walk is too long. `sql` yields each row's id and its concert.
 ///
-/// With an index by concert a page would cost a page, but each hold would have to write it.
+/// With an index by concert the cost would be one page, but each hold would have to write to the index.
 fn walk(conn: &Connection, sql: &str, concert: ConcertId, after: i64, rows: u32) -> Result<Option<Vec<i64>>> {
     let mut select = conn.prepare_cached(sql)?;
     let mut walked = select.query((after,))?;
@@ -407,7 +407,7 @@ fn walk(conn: &Connection, sql: &str, concert: ConcertId, after: i64, rows: u32)
     Ok(None)
 }
 
-/// From seat to seat of the concert: it reads what the concert has, and nothing of the others.
+/// Seat by seat: reads the rows of this concert only.
 const RESERVATIONS_OF_CONCERT: &str = concat!(
     "SELECT ",
     reservation_columns!(),
@@ -430,7 +430,7 @@ fn reservations_of_concert(
             "concert_id".to_owned(),
             format!("INDEXED BY reservation_ended WHERE status = '{}' AND closed_at IS NOT NULL AND", status.word()),
         ),
-        // No index has them, so the walk counts the others too.
+        // No index has them, so the walk counts rows of other statuses too.
         Some(status) => (format!("CASE status WHEN '{}' THEN concert_id END", status.word()), "WHERE".to_owned()),
     };
     let by_id = format!(
@@ -445,7 +445,7 @@ fn reservations_of_concert(
     list(&snapshot, RESERVATIONS_OF_CONCERT, keys, rows::reservation)
 }
 
-/// The same for what was paid. A reservation has one payment or none.
+/// The same for payments. A reservation has at most one payment.
 const PAYMENTS_OF_CONCERT: &str = concat!(
     "SELECT ",
     payment_columns!(),
@@ -499,10 +499,10 @@ pub(super) fn reservations(
         return reservations_of_concert(conn, concert, status, page);
     }
     let by = |index: &str, condition: &str| reservations_by(filter, index, condition);
-    // The index of what is wanted, and what the index asks for. A few that are found and sorted are quicker than a walk
-    // through everybody's by id, which a database without statistics would rather do.
+    // Names the index and the condition that it needs. Sorting a few rows is faster than a walk through all users' rows
+    // by id, which a database without statistics would prefer.
     let sql = match (filter.user, filter.status) {
-        // A page of the live ones and a page of those that ended: the newest of both are the page.
+        // The newest of a page of live ones and a page of ended ones.
         (Some(_), None) => format!(
             "SELECT * FROM ({}) UNION ALL SELECT * FROM ({}) ORDER BY reservation_id DESC LIMIT ?5",
             by(" INDEXED BY reservation_live_of_user", " AND closed_at IS NULL"),
@@ -583,7 +583,7 @@ pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<Pay
 /// Selects a page of payments by user, by reservation, or by id.
 fn payments_by(filter: &PaymentFilter) -> String {
     let mut sql = concat!("SELECT ", payment_columns!(), " FROM payment").to_owned();
-    // Named, since statistics of another day may lead past them. A reservation has one payment, which is always found.
+    // Indexes are named, since old statistics may mislead. The index for a reservation's one payment is always found.
     sql.push_str(match filter {
         PaymentFilter { user: None, reservation: None, status: Some(PaymentStatus::Refunded), .. } => {
             " INDEXED BY payment_refunded WHERE status = 'refunded' AND payment_id < ?4"

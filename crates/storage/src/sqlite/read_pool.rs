@@ -1,4 +1,4 @@
-//! The connections that read.
+//! The read connections.
 
 use super::{error, files::Files, queries, schema};
 use crate::{Damage, StoreError};
@@ -10,12 +10,12 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// More would wait for the same disk and the same two or four cores.
+/// More would only compete for the same disk and two or four cores.
 const READERS_MAX: usize = 4;
-/// How many reads may wait for a connection before more are turned away.
+/// How many reads may wait for a connection before further ones are refused.
 const WAITING_MAX: usize = 512;
 
-/// Some read-only connections that take turns.
+/// A pool of read-only connections.
 #[derive(Debug)]
 pub(super) struct ReadPool {
     files: Arc<Files>,
@@ -27,7 +27,7 @@ pub(super) struct ReadPool {
 }
 
 impl ReadPool {
-    /// Opens the first connection; the others follow when they are needed.
+    /// Opens the first connection; the others are opened on demand.
     pub(super) fn open(path: PathBuf, busy: Duration, files: Arc<Files>) -> Result<Self, StoreError> {
         let first = schema::open_reader(&path, busy)?;
         schema::check_current(&first)?;
@@ -41,14 +41,14 @@ impl ReadPool {
         })
     }
 
-    /// Runs `work` with a connection, on a thread that may block. Fails at once where too many wait already.
+    /// Runs `work` with a connection, on a thread that may block. Fails at once if too many reads wait.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let turn = self.turn().await?;
         let readers = Arc::clone(self);
-        // The turn goes with the work: a client that hangs up does not make room for one read more than allowed.
+        // The permit stays with the work: a client that hangs up does not free it before the read ends.
         let read = tokio::task::spawn_blocking(move || {
             let result = readers.read_now(work);
             drop(turn);
@@ -68,7 +68,7 @@ impl ReadPool {
         turns.acquire_owned().await.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
-    /// Closes the connections that nobody uses; the next read opens a new one.
+    /// Closes idle connections; the next read opens a new one.
     pub(super) fn close_idle(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -80,7 +80,7 @@ impl ReadPool {
             None => self.open_another()?,
         };
         let result = work(&conn);
-        // A connection that met an error is not used again: the next read starts with a new one.
+        // A connection that met an error is dropped.
         if result.is_ok() && conn.is_autocommit() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
@@ -101,8 +101,8 @@ impl ReadPool {
         Ok(conn)
     }
 
-    /// Reads something of every table with a connection that remembers no page. What it finds is noted; that it cannot
-    /// read for another reason is found by those who must.
+    /// Reads some rows of every table with an empty page cache. Damage is recorded; other errors are left to the reads
+    /// that need an answer.
     pub(super) fn look(&self) {
         if let Ok(conn) = self.open_another()
             && let Err(error) = queries::look(&conn)
@@ -127,7 +127,7 @@ mod tests {
         Arc::new(ReadPool::open(path, busy, files).unwrap())
     }
 
-    /// Starts a read that goes on until its sender is dropped. Returns when the read has begun.
+    /// Starts a read that runs until its sender is dropped. Returns when the read has begun.
     async fn long_read(readers: &Arc<ReadPool>) -> (tokio::task::JoinHandle<Result<(), StoreError>>, mpsc::Sender<()>) {
         let (end, ended) = mpsc::channel::<()>();
         let (begin, reads) = tokio::sync::oneshot::channel();
@@ -174,7 +174,7 @@ mod tests {
         }
         let refused = readers.read(|_| Ok(())).await;
         assert!(matches!(&refused, Err(StoreError::Unavailable(text)) if text == "too many reads wait"), "{refused:?}");
-        // One that gives up makes room for another one.
+        // A cancelled read frees its place.
         waiting.pop();
         let mut next = Box::pin(readers.read(|_| Ok(())));
         assert!(matches!(poll_once(next.as_mut()).await, Poll::Pending));
@@ -188,7 +188,7 @@ mod tests {
         next.await.unwrap();
     }
 
-    /// Looks once whether the future is ready.
+    /// Polls the future once.
     async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
         std::future::poll_fn(|context| Poll::Ready(std::pin::Pin::new(&mut future).poll(context))).await
     }

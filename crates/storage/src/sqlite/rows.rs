@@ -1,4 +1,4 @@
-//! How a row of `SQLite` is read.
+//! Decodes rows of `SQLite`.
 
 pub(super) use crate::enum_text::EnumText;
 use crate::{DoorLine, Remnant, TicketPlace, rows::row_readers};
@@ -24,7 +24,7 @@ use rusqlite::{
 };
 use std::str::FromStr;
 
-/// A column that holds the word of a `T`.
+/// A column with an [`EnumText`].
 struct Of<T>(T);
 
 impl<T: EnumText> FromSql for Of<T> {
@@ -34,7 +34,7 @@ impl<T: EnumText> FromSql for Of<T> {
     }
 }
 
-/// A column that holds a `T` as its text.
+/// A column with the text of a `T`.
 struct Text<T>(T);
 
 impl<T: FromStr<Err: std::error::Error + Send + Sync + 'static>> FromSql for Text<T> {
@@ -49,7 +49,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session> {
     Ok(Session { secret_hash: row.get(0)?, user_id: user_id(row, 1)?, role: word(row, 2)?, expires_at: time(row, 3)? })
 }
 
-/// A row of `user_id, secret_hash, epoch, expires_at`.
+/// Columns: `user_id, secret_hash, epoch, expires_at`.
 pub(super) fn reset_link(row: &Row<'_>) -> Result<ResetLink> {
     Ok(ResetLink { user_id: user_id(row, 0)?, secret_hash: row.get(1)?, epoch: row.get(2)?, expires_at: time(row, 3)? })
 }

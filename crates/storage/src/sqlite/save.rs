@@ -1,4 +1,4 @@
-//! Saves what a batch changed. Of each table the updates come before the inserts, and every row before those that
+//! Saves the changes of a batch. In each table the updates come before the inserts, and each row before those that
 //! refer to it.
 
 use super::rows::EnumText;
@@ -16,8 +16,8 @@ use frontrow_domain::{
 use rusqlite::{Connection, Error, Result, params};
 use std::collections::{BTreeMap, HashSet};
 
-/// Writes all of `changes`. `highest` is what the database knows of the positions given, `active` the tokens that
-/// were active before the batch.
+/// Writes all of `changes`. `highest` are the highest positions in the database, `active` the tokens that were active
+/// before the batch.
 pub(super) fn save(
     conn: &Connection,
     changes: &Changes,
@@ -38,21 +38,21 @@ pub(super) fn save(
     save_kept(conn, changes)
 }
 
-/// Notes the time that something was decided at, and when the box office last worked, if that is known.
+/// Saves the time of the decision, and the note that the box office works, if there is one.
 pub(super) fn clock(conn: &Connection, now: Time, alive_at: Option<Time>) -> Result<()> {
     conn.prepare_cached("UPDATE clock SET high_water = ?1, alive_at = coalesce(?2, alive_at) WHERE id = 1")?
         .execute((now.micros(), alive_at.map(Time::micros)))
         .and_then(one)
 }
 
-/// Notes which ids of seats have been given.
+/// Saves the highest seat id given.
 pub(super) fn seat_ids(conn: &Connection, next: &Numbers) -> Result<()> {
     conn.prepare_cached("UPDATE seat_ids SET highest = ?1 WHERE id = 1")?
         .execute((next.peek().saturating_sub(1),))
         .and_then(one)
 }
 
-/// An update must find its row, and only that.
+/// An update must change exactly one row.
 fn one(rows: usize) -> Result<()> {
     if rows == 1 { Ok(()) } else { Err(Error::StatementChangedRows(rows)) }
 }
@@ -371,7 +371,7 @@ fn insert_seats(conn: &Connection, seats: &[Seat]) -> Result<()> {
 
 fn save_reservations(conn: &Connection, reservations: &Saves<Reservation>) -> Result<()> {
     if !reservations.updated.is_empty() {
-        // Two statements, because the indexes that speak of `closed_at` need not be touched by a payment.
+        // Two statements, so that a payment does not touch the indexes on `closed_at`.
         let mut confirm = conn.prepare_cached(
             "UPDATE reservation SET status = 'confirmed', confirmed_at = ?2 WHERE reservation_id = ?1",
         )?;
@@ -527,7 +527,8 @@ fn save_debts(conn: &Connection, debts: &Saves<Debt>) -> Result<()> {
 fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenId>) -> Result<()> {
     let micros = |time: Option<Time>| time.map(Time::micros);
     if !tokens.updated.is_empty() {
-        // Of a token that stays active only the deadline and the number of holds can change. Saying so leaves the indexes on the status alone.
+        // If a token stays active, only its deadline and its number of holds can change. This update leaves the indexes
+        // on the status alone.
         let mut renew = conn.prepare_cached(
             "UPDATE waiting_token SET deadline = ?3, holds = ?4 WHERE room_id = ?1 AND position = ?2",
         )?;

@@ -1,4 +1,4 @@
-//! Opens a database file: checks that it is one of ours, brings its schema up to date, puts in what must be there.
+//! Opens a database file: checks that it belongs to this program, brings its schema up to date, adds the initial rows.
 
 use super::{error, save};
 use crate::{StoreError, migrate};
@@ -6,21 +6,21 @@ use frontrow_domain::{id::RoomId, queue::Room, time::Time};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior};
 use std::{path::Path, time::Duration};
 
-/// "FROW" in the file's header says whose database it is.
+/// "FROW" in the file's header identifies the program.
 const APPLICATION_ID: i64 = 0x4652_4f57;
 /// Before 3.51.3 a rare race could corrupt a database in WAL mode.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-/// `quick_check` reads the whole file. Above this size (bytes) that would hold up the start, and `frontrow check` is
-/// there for it.
+/// `quick_check` reads the whole file. Above this size (bytes) it would delay the start too long; `frontrow check`
+/// remains.
 const QUICK_CHECK_MAX: i64 = 32 * 1_024 * 1_024;
-/// Distinct statements of the program, with room to spare: each is compiled once a connection.
+/// More than the program has statements: each is compiled once a connection.
 const STATEMENTS_MAX: usize = 256;
-/// Negative means KiB: 16 MiB of pages, so that the upper levels of every index stay in memory.
+/// Negative means KiB: 16 MiB of pages keep the upper levels of every index in memory.
 const CACHE_SIZE: i64 = -16_384;
-/// Pages in the log (64 MiB) before it is copied into the file: copying seldom saves writing hot pages many times over.
+/// Log pages (64 MiB) before a checkpoint: rare checkpoints avoid writing hot pages many times over.
 const CHECKPOINT_PAGES: i64 = 16_000;
 
-/// Opens the writing connection, creating the file where there is none.
+/// Opens the writing connection; creates the file if there is none.
 pub(super) fn open_writer(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     open_writing(path, busy).map_err(|error| match (error, why_unwritable(path)) {
         (StoreError::Unavailable(text), Some(why)) => StoreError::Unavailable(format!("{text}: {why}")),
@@ -28,12 +28,12 @@ pub(super) fn open_writer(path: &Path, busy: Duration) -> Result<Connection, Sto
     })
 }
 
-/// Why nothing can be made beside the file, where that is so: `SQLite` itself only says that it cannot open it.
+/// Why no file can be created in the folder, if that is so: `SQLite` only reports that it cannot open the database.
 fn why_unwritable(path: &Path) -> Option<std::io::Error> {
     let probe = path.with_extension("probe");
     let error = std::fs::File::create_new(&probe).err();
     if error.is_none() {
-        // What is left of it harms nobody.
+        // A leftover probe is harmless.
         let _ = std::fs::remove_file(&probe);
     }
     error
@@ -48,11 +48,11 @@ fn open_writing(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// Opens the writing connection once more to a file that was open before, and looks at it as at the start: what made the
-/// first connection useless may have touched the file.
+/// Opens the writing connection to the file again, with the checks of a start: the cause that made the first connection
+/// useless may have damaged the file.
 pub(super) fn reopen_writer(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy).map_err(error::of_work)?;
-    // SQLite opens a file that it may not write for reading alone, and says so nowhere else.
+    // SQLite silently opens a file without write permission as read-only.
     if conn.is_readonly(MAIN_DB).map_err(error::of_work)? {
         return Err(StoreError::Unavailable("the file can only be read".to_owned()));
     }
@@ -70,7 +70,7 @@ fn configure(conn: &Connection) -> Result<(), StoreError> {
     configure_writer(conn).map_err(error::of_work)
 }
 
-/// The file holds hashes of passwords: nobody else on the machine may read it. The log gets the same permissions.
+/// The file holds password hashes: no other user of the machine may read it. The log gets the same permissions.
 fn create_private(path: &Path) -> Result<(), StoreError> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -83,7 +83,7 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Opens a connection that can only read.
+/// Opens a read-only connection.
 pub(super) fn open_reader(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, busy).map_err(error::of_work)
 }
@@ -121,7 +121,7 @@ pub(super) fn page_size(conn: &Connection) -> Result<u64, StoreError> {
     u64::try_from(bytes).map_err(|_| StoreError::Corrupt(format!("its pages have {bytes} bytes")))
 }
 
-/// Refuses a file that is another program's, or newer than this program.
+/// Refuses a file that belongs to another program or is newer than this one.
 fn check_ours(conn: &Connection) -> Result<(), StoreError> {
     let version = pragma(conn, "user_version")?;
     let application = pragma(conn, "application_id")?;
@@ -134,7 +134,7 @@ fn check_ours(conn: &Connection) -> Result<(), StoreError> {
     migrate::pending(migrate::SQLITE, version).map(|_| ())
 }
 
-/// Refuses a database that a reader cannot use: it can build nothing.
+/// Refuses a schema that is not this version's: a reader cannot migrate it.
 pub(super) fn check_current(conn: &Connection) -> Result<(), StoreError> {
     check_version()?;
     check_ours(conn)?;
@@ -144,11 +144,11 @@ pub(super) fn check_current(conn: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Brings the schema up to date and puts in the house room and the clock where they are missing.
+/// Brings the schema up to date and adds the house room and the clock if they are missing.
 pub(super) fn prepare(conn: &mut Connection, now: Time, house_max_active: i64) -> Result<(), StoreError> {
     quick_check(conn)?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error::of_work)?;
-    // Read again inside the transaction: another process may just have done it.
+    // Read again inside the transaction: another process may have migrated meanwhile.
     let version = pragma(&tx, "user_version")?;
     for step in migrate::pending(migrate::SQLITE, version)? {
         tx.execute_batch(step.sql)

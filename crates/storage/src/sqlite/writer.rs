@@ -1,4 +1,4 @@
-//! The one connection that writes.
+//! The only connection that writes.
 
 #[cfg(test)]
 mod plans;
@@ -36,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-/// Decides and saves batches, one after the other.
+/// Decides and saves batches, one at a time.
 pub(super) struct Writer {
     conn: Connection,
     files: Arc<Files>,
@@ -47,27 +47,27 @@ pub(super) struct Writer {
     next_ids: NextIds,
     highest: BTreeMap<RoomId, Position>,
     high_water: Arc<AtomicI64>,
-    /// `SQLite`'s count of the changes that other connections made; none where the counters above must be read again.
+    /// `PRAGMA data_version`, which counts commits of other connections; none if the counters above must be read again.
     data_version: Option<i64>,
-    /// The same count, and how often it was another one, for those who ask.
+    /// The last `data_version` that `changes_elsewhere` saw, and how often it had changed.
     elsewhere: (Option<i64>, u64),
-    /// Shared with the store, which answers without the writer.
+    /// Shared with the store, which reads it without the writer.
     outages: Arc<ArcSwap<Outages>>,
     role: Role,
-    /// When it was last noted that the box office works; none in a tool.
+    /// The last note that the box office works; none in an administrative command.
     alive: Option<Noted>,
-    /// Since when nothing could be decided; none while it can, or when the box office has gone on since.
+    /// When commits began to fail; none while they work, or once the box office has resumed.
     failed_at: Option<Time>,
-    /// Whether the connection could not be brought back into a known state.
+    /// Whether the connection must be replaced.
     health: Health,
-    /// In bytes: the file has had it since it was made.
+    /// In bytes; fixed when the file is created.
     page_size: u64,
 }
 
-/// What the process is for.
+/// The purpose of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// A tool: that it works says nothing of the box office.
+    /// An administrative command: its commits do not show that the box office works.
     AdminConnection,
     Serves,
 }
@@ -114,7 +114,6 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The files that it writes.
     pub(super) fn files(&self) -> &Arc<Files> {
         &self.files
     }
@@ -123,9 +122,9 @@ impl Writer {
         Arc::clone(&self.outages)
     }
 
-    /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now: one
-    /// transaction. In a process that serves already it last worked when the first failure was seen, or before the
-    /// silence that was noticed.
+    /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now, in
+    /// one transaction. A process that already serves counts from the first failure that it saw, or from before the
+    /// silence that it noticed.
     pub(super) fn resume(&mut self) -> Result<Option<Outage>, StoreError> {
         let failed_at = self.failed_at;
         let outages = self.guarded(|writer| {
@@ -139,7 +138,7 @@ impl Writer {
             if let Some(outage) = &outage {
                 outage::lengthen(&writer.conn, outage)?;
             }
-            // However long the lengthening took, it is not to be taken for the next outage.
+            // Noted after the lengthening, so that the time it took does not count as another outage.
             let now = writer.now();
             save::clock(&writer.conn, now, Some(now))?;
             let outages = outage::latest(&writer.conn)?;
@@ -151,12 +150,11 @@ impl Writer {
         self.alive = Some(Noted::new(self.now(), worked));
         let newest = outages.iter().max_by_key(|outage| outage.to).copied();
         let before = self.outages.swap(Arc::new(outages));
-        // It may have been lengthened by a commit before this one, whose outcome was unknown.
+        // An earlier commit whose outcome was unknown may have lengthened already.
         Ok(newest.filter(|newest| before.iter().all(|known| known != newest)))
     }
 
-    /// What a commit at `now` says of when the box office last worked: nothing by a tool, or before it has gone on
-    /// after a failure.
+    /// The note that a commit at `now` takes; none for an administrative command, or between a failure and the resume.
     fn alive_at(&self, now: Time) -> Option<Time> {
         (self.role == Role::Serves && self.failed_at.is_none()).then_some(now)
     }
@@ -167,7 +165,7 @@ impl Writer {
     }
 
     pub(super) fn set_size_limit(&mut self, pages: Option<u32>) -> Result<(), StoreError> {
-        // SQLite answers with the limit that it chose: never below the file's size, at most its own.
+        // SQLite answers with the limit that it set: never below the file's size, at most its own maximum.
         let pages = pages.unwrap_or(u32::MAX - 1);
         self.conn
             .query_row(&format!("PRAGMA max_page_count = {pages}"), (), |row| row.get::<_, i64>(0))
@@ -200,7 +198,7 @@ impl Writer {
         self.noted(result)
     }
 
-    /// Commits the clock: a full disk or a locked file shows itself nowhere but in a real commit.
+    /// Commits the clock: only a real commit shows a full disk or a locked file.
     pub(super) fn check_writable(&mut self) -> Result<(), StoreError> {
         let result = self.guarded(|writer| {
             let begun = writer.begin_to_decide()?;
@@ -209,7 +207,7 @@ impl Writer {
         self.noted(result)
     }
 
-    /// Commits what was decided when it began, and with it when the box office last worked.
+    /// Commits a decided batch and the note that the box office works.
     fn commit(&mut self, begun: Noted) -> Result<(), Failure> {
         let alive_at = self.alive_at(begun.at());
         save::clock(&self.conn, begun.at(), alive_at)?;
@@ -220,7 +218,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Notes since when nothing could be saved. Only of what the engine hears of: it has the box office resumed.
+    /// Notes when commits began to fail. Only for failures that the engine sees: it then resumes the box office.
     fn noted<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(error) = &result
             && !matches!(error, StoreError::Conflict(_) | StoreError::Contended(_))
@@ -230,7 +228,7 @@ impl Writer {
         result
     }
 
-    /// Removes what was found to be over.
+    /// Removes old rows.
     pub(super) fn remove(&mut self, old: &Old) -> Result<u64, StoreError> {
         self.guarded(|writer| {
             writer.begin()?;
@@ -240,7 +238,7 @@ impl Writer {
         })
     }
 
-    /// Copies all of the log into the file and empties it, so that the file alone is the whole database.
+    /// Copies the whole log into the file and empties it, so that the file alone is the database.
     pub(super) fn empty_log(&mut self) -> Result<(), StoreError> {
         self.guarded(|writer| {
             let busy: bool = writer.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
@@ -252,7 +250,7 @@ impl Writer {
         })
     }
 
-    /// Runs `work` and, if it fails, sees to it that nothing of it is left and the next batch starts clean.
+    /// Runs `work`; if it fails, rolls back, so that the next batch starts clean.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, StoreError> {
         let log = self.files.check()?;
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
@@ -276,7 +274,7 @@ impl Writer {
         })
     }
 
-    /// Opens the same file once more. As long as it can only be read, the writer has no connection that is of use.
+    /// Opens the same file again. Fails while the file is read-only.
     fn reopen(&mut self) -> Result<(), StoreError> {
         let opened = schema::reopen_writer(&self.path, self.busy);
         let conn = opened.inspect_err(|error| {
@@ -291,10 +289,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether everything that the log should hold is there. `SQLite` itself would only add to what is left.
+    /// Whether the log holds all that it should. `SQLite` would append to a log that was cut short.
     fn check_log(&self) -> Result<(), Failure> {
         let pages = self.pages_in_log()?;
-        // Asked twice: another program may empty the log in good order, and then needs no page of it.
+        // Counted again: another program may have emptied the log in order, so that none of its pages are needed.
         if !self.files.holds(pages, self.page_size) {
             let pages = pages.min(self.pages_in_log()?);
             if !self.files.holds(pages, self.page_size) {
@@ -304,14 +302,14 @@ impl Writer {
         Ok(())
     }
 
-    /// How many pages the connections believe to be in the log.
+    /// The number of log pages that the connections expect.
     fn pages_in_log(&self) -> Result<u64> {
-        // NOOP copies nothing. -1 says that the file has no log.
+        // NOOP copies nothing. -1 means that the file has no log.
         let pages: i64 = self.conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row((), |row| row.get(1))?;
         Ok(u64::try_from(pages).unwrap_or(0))
     }
 
-    /// Takes the write lock, and only then looks at the clock.
+    /// Takes the write lock before it reads the clock.
     fn begin(&mut self) -> Result<Time> {
         self.run("BEGIN IMMEDIATE")?;
         let version = self.read_data_version()?;
@@ -322,8 +320,8 @@ impl Writer {
         Ok(self.now())
     }
 
-    /// The same for a batch, which comes second after a silence that is an outage: what was live when it began is
-    /// lengthened first.
+    /// The same for a batch; fails after a silence that is an outage, so that the deadlines of that time are lengthened
+    /// before it is decided.
     fn begin_to_decide(&mut self) -> Result<Noted, Failure> {
         let worked = self.clock.worked();
         let now = self.begin()?;
@@ -336,7 +334,7 @@ impl Writer {
         Ok(Noted::new(now, worked))
     }
 
-    /// The time, which never goes back.
+    /// The current time; it never goes back.
     fn now(&self) -> Time {
         let now = self.clock.now().micros();
         let before = self.high_water.fetch_max(now, Ordering::SeqCst);
@@ -347,8 +345,8 @@ impl Writer {
         self.conn.prepare_cached("PRAGMA data_version")?.query_row((), |row| row.get(0))
     }
 
-    /// How often it was seen here that another process had changed the file. Only what has changed since is of use: a
-    /// connection that was opened anew counts too.
+    /// A number that has changed if another process changed the file since the last call; it also changes when the
+    /// connection was opened again.
     pub(super) fn changes_elsewhere(&mut self) -> Result<u64, StoreError> {
         let version = self.read_data_version().map_err(error::of_work)?;
         let (seen, count) = self.elsewhere;
@@ -378,7 +376,8 @@ impl Writer {
         };
         let mark = Time::from_micros(next("SELECT high_water FROM clock WHERE id = 1")?);
         let ahead = mark.since(self.clock.now());
-        // While this process serves, another one's time is no more to be believed than a jump of the machine's clock.
+        // While this process serves, it ignores a far later time of another process, as it does a jump of the machine's
+        // clock.
         if self.role == Role::Serves && ahead > JUMP_MIN {
             let seconds = ahead.millis() / 1_000;
             tracing::warn!(seconds, "another program wrote with a clock that is ahead: its time is not taken over");
@@ -395,8 +394,8 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// The last connection copies the log into the file. What is left of a damaged log would spoil the file as well, and
-    /// under the old name there may be the files of another database.
+    /// The last connection to close copies the log into the file. A damaged log would corrupt the file too, and the old
+    /// name may belong to the files of another database by now.
     fn drop(&mut self) {
         if self.files.damage().is_some()
             && let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -439,7 +438,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("frontrow.db");
         let mut writer = writer(&path);
-        // As SQLite opens a file that cannot be written at the moment: before the other connection is closed.
+        // The mode of a connection to a read-only file; opened before the other connection closes.
         let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         reader.query_row("SELECT high_water FROM clock", (), |_| Ok(())).unwrap();
         writer.conn = reader;

@@ -1,4 +1,4 @@
-//! The rows of a `SQLite` file, table by table and part by part.
+//! Reads the rows of a `SQLite` file, table by table and in parts.
 
 use super::tables::{TABLES, Table};
 use crate::{StoreError, sqlite::SqliteStore};
@@ -9,9 +9,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How many rows are handed over at once.
+/// Rows in one part.
 const PART: usize = 2_000;
-/// How many parts may wait.
+/// Parts that may wait in the channel.
 const WAITING: usize = 4;
 
 /// Rows of one table, each with its values as text.
@@ -21,7 +21,7 @@ pub(super) struct Part {
     pub(super) rows: Vec<Vec<Option<String>>>,
 }
 
-/// All rows of all tables, one part after another, as they were at one moment.
+/// All rows of all tables in one snapshot, part after part.
 #[derive(Debug)]
 pub(super) struct Parts {
     parts: Receiver<Part>,
@@ -29,7 +29,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Starts to read; `order` says in which order a table is.
+    /// Starts to read; `order` is the order of a table's rows.
     pub(super) fn start(source: &Arc<SqliteStore>, order: fn(&Table) -> &'static str) -> Self {
         let (sender, parts) = mpsc::channel(WAITING);
         let source = Arc::clone(source);
@@ -37,15 +37,15 @@ impl Parts {
         Self { parts, reading }
     }
 
-    /// The next part; none at the end, or where reading failed.
+    /// The next part; none at the end or after a failure.
     pub(super) async fn next(&mut self) -> Option<Part> {
         self.parts.recv().await
     }
 
-    /// Whether all was read.
+    /// Waits for the end of the reading.
     ///
     /// # Errors
-    /// The file could not be read to its end.
+    /// The file could not be read completely.
     pub(super) async fn end(self) -> Result<(), StoreError> {
         drop(self.parts);
         self.reading.await.map_err(|error| StoreError::Unavailable(error.to_string()))?

@@ -1,26 +1,26 @@
-//! What is moved: every table with its columns, in an order in which no row refers to one that is not there yet.
+//! The tables to move, with their columns. A table comes after those that its rows refer to.
 
-/// A table as both databases have it.
+/// A table in both databases.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: &'static str,
     pub(super) columns: &'static [Column],
-    /// The order in which rows are compared: a key of the table, in both databases alike.
+    /// The order for comparing rows: a key of the table, the same in both databases.
     pub(super) key: &'static str,
-    /// The order in which they are copied: that of `SQLite`.
+    /// The order for copying rows: that of `SQLite`.
     pub(super) copied_by: &'static str,
 }
 
-/// A column, and how its values are written as text.
+/// A column and its conversion to text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// How `SQLite` says it, where it has no column of that name and meaning.
+    /// The expression in `SQLite`, if it has no such column.
     pub(super) source: Option<&'static str>,
 }
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Number,
@@ -32,7 +32,7 @@ pub(super) enum Kind {
 }
 
 impl Column {
-    /// The value as text, in the words of `SQLite`.
+    /// The value as text, in SQL of `SQLite`.
     pub(super) fn in_sqlite(&self) -> String {
         let Self { name, kind, source } = self;
         let value = source.map_or_else(|| format!("\"{name}\""), |source| format!("({source})"));
@@ -44,7 +44,7 @@ impl Column {
         }
     }
 
-    /// The same in the words of `PostgreSQL`.
+    /// The value as text, in SQL of `PostgreSQL`.
     pub(super) fn in_postgres(&self) -> String {
         let Self { name, kind, .. } = self;
         match kind {
@@ -55,7 +55,7 @@ impl Column {
         }
     }
 
-    /// The value of this column from the text in `place`, in the words of `PostgreSQL`.
+    /// The column's value from the text in `place`, in SQL of `PostgreSQL`.
     pub(super) fn value_of(&self, place: &str) -> String {
         match self.kind {
             Kind::Number => format!("{place}::bigint"),
@@ -86,8 +86,8 @@ const fn table(name: &'static str, key: &'static str, columns: &'static [Column]
     Table { name, columns, key, copied_by: key }
 }
 
-/// Every table. Not here: the clock, which `PostgreSQL` has itself, the last note that the box office worked, which is in
-/// the row of the office there, the highest seat id, and the sequences, which follow from these and from the rows.
+/// Every table except the clock, which `PostgreSQL` has itself; the last note that the box office worked, which is in
+/// the row of `office` there; the highest seat id; and the sequences, which follow from it and from the rows.
 pub(super) const TABLES: &[Table] = &[
     table(
         "user",
@@ -319,8 +319,8 @@ pub(super) const TABLES: &[Table] = &[
     ),
 ];
 
-/// The sequences that give ids, and where the highest that was given stands. Of seats the highest may have been removed:
-/// there the file says it.
+/// The id sequences, and the column with the highest id given. Of seats the highest may have been removed: the file has
+/// it in a table of its own.
 pub(super) const SEQUENCES: &[(&str, &str, &str)] = &[
     ("concert_ids", "concert", "concert_id"),
     ("reservation_ids", "reservation", "reservation_id"),

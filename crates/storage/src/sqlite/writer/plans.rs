@@ -1,5 +1,5 @@
-//! What statements cost when somebody has run ANALYZE over the file on another day: nothing that a batch does, and no read
-//! that is asked often, looks at more of a line the longer it is.
+//! The cost of statements with the statistics of an ANALYZE on another day: for batches and frequent reads, it must not
+//! grow with the line.
 
 use super::{super::queries, *};
 use crate::Page;
@@ -26,17 +26,17 @@ use std::{
 use uuid::Uuid;
 
 const START: Time = Time::from_micros(1_800_000_000_000_000);
-/// How long the line is.
+/// The length of the line.
 const LINE: i64 = 20_000;
-/// How many steps of the database's machine one statement may take: those of a walk over a thousand rows. A look through the
-/// line is some times as many.
+/// The limit of virtual machine steps for one statement: those of a walk over a thousand rows. A scan of the line takes
+/// some times as many.
 const STEPS_MAX: i32 = 10_000;
-/// How many users come to each sale.
+/// The number of users in each sale.
 const USERS: i64 = 20;
-/// How many reservations the first of them has had that ended.
+/// The number of ended reservations of the first user.
 const HISTORY: i64 = 5_000;
 
-/// The day that the statistics are of.
+/// The day that the statistics were taken.
 #[derive(Debug, Clone, Copy)]
 enum Day {
     Empty,
@@ -65,7 +65,7 @@ fn tokens(conn: &Connection, first: i64, last: i64, status: &str, rest: &str) {
     each(conn, first, last, &insert);
 }
 
-/// What a day of the sale brought, but for the line.
+/// The rows of a day of sales, except the line.
 fn rest(conn: &Connection) {
     let many = |sql: &str| each(conn, 1, LINE, sql);
     each(
@@ -115,7 +115,7 @@ fn rest(conn: &Connection) {
     );
 }
 
-/// Reservations of one user that ended.
+/// Ended reservations of one user.
 fn history(conn: &Connection, user: i64, count: i64) {
     let insert = format!(
         "INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
@@ -126,8 +126,8 @@ fn history(conn: &Connection, user: i64, count: i64) {
     each(conn, 0, count, &insert);
 }
 
-/// Half of the line has paid, some are active, the rest waits, and the statistics are of `day`. The first who waits, and
-/// has had so many reservations that ended.
+/// Half of the line has paid, some tokens are active, the rest wait; the statistics are of `day`. Returns the first
+/// waiting position, whose user has `ended` ended reservations.
 fn sale(path: &Path, day: Day, ended: i64) -> i64 {
     let conn = Connection::open(path).unwrap();
     conn.pragma_update(None, "foreign_keys", false).unwrap();
@@ -172,7 +172,7 @@ type Costs = Arc<Mutex<HashMap<String, i32>>>;
 
 fn watch(conn: &mut Connection) -> Costs {
     let costs = Costs::default();
-    // A statement that is used again counts on.
+    // The counter goes on when a statement is reused.
     let mut before: HashMap<String, i32> = HashMap::new();
     let noted = Arc::clone(&costs);
     let note = move |event: TraceEvent<'_>| {
@@ -199,7 +199,7 @@ fn house(position: i64) -> TokenId {
     TokenId { room_id: RoomId::HOUSE, position: Position(position) }
 }
 
-/// New users join, those at the head are let in and buy. The concert that they buy.
+/// New users join; those at the head are let in and buy. Returns their concert.
 fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     let concert = NewConcert {
         title: "C".to_owned(),
@@ -279,7 +279,7 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     concert.concert_id
 }
 
-/// The reads that are asked often.
+/// The frequent reads.
 fn read(conn: &Connection, first: i64) {
     let user = someone(first + 100);
     assert!(queries::token(conn, house(first + 100)).unwrap().is_some());
@@ -308,7 +308,7 @@ fn read(conn: &Connection, first: i64) {
     assert_eq!(queries::payments(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
 }
 
-/// What operators list of a small concert, whose rows are a few of many.
+/// The operators' lists of a small concert, which has few of many rows.
 fn list_of(conn: &Connection, concert: ConcertId) {
     use crate::{PaymentFilter, ReservationFilter};
     let statuses = [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Refunded)];
@@ -329,7 +329,7 @@ fn list_of(conn: &Connection, concert: ConcertId) {
     assert_eq!(found, [all, all - 1, 1]);
 }
 
-/// What operators list of a large hall: half of what was sold is of it.
+/// The operators' lists of a large hall, which has half of the sold seats.
 fn list_of_hall(conn: &Connection) {
     use crate::{PaymentFilter, ReservationFilter};
     let concert = Some(ConcertId::new(1));
@@ -354,15 +354,15 @@ fn list_of_hall(conn: &Connection) {
     }
 }
 
-/// How the statement goes about it.
+/// The query plan of a statement.
 fn plan(conn: &Connection, sql: &str) -> String {
     let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    // Whatever the values are.
+    // With any values.
     let steps = explain.raw_query().mapped(|row| row.get::<_, String>(3));
     steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
 }
 
-/// The costs of a sale to users the first of whom has had so many reservations that ended; and how it was done.
+/// The costs of a sale to users, the first of whom has `ended` ended reservations; and the writer.
 fn costs_after(day: Day, ended: i64) -> (HashMap<String, i32>, Writer) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frontrow.db");
@@ -390,12 +390,12 @@ fn assert_cheap(day: Day) {
     let dear: Vec<_> =
         dear.map(|(sql, steps)| format!("{steps} steps: {sql}\n  {}\n", plan(&writer.conn, sql))).collect();
     assert!(dear.is_empty(), "with the statistics of {day:?}: {}", dear.concat());
-    // Every statement that looks for tokens goes by a key or by the index that is meant for it.
+    // Every statement over tokens uses a key or the index that is meant for it.
     for sql in costs.keys().filter(|sql| sql.contains("waiting_token") && !sql.starts_with("INSERT")) {
         let plan = plan(&writer.conn, sql);
         assert!(!plan.contains("SCAN waiting_token"), "{sql}: {plan}");
     }
-    // What a hold asks for costs a user with a history as many steps as one without.
+    // A hold takes as many steps for a user with a history as for one without.
     let of_hold = |costs: &HashMap<String, i32>| {
         let steps = costs.iter().find(|(sql, _)| sql.contains("WHERE user_id = ?1 AND closed_at IS NULL ORDER"));
         *steps.unwrap().1
