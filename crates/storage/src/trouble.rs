@@ -1,5 +1,5 @@
 //! Limits log lines about a failure that repeats: one when it begins, one every half a minute with the count, and one
-//! when it is over. A failure after half a minute without one begins anew.
+//! when it is over. A failure after half a minute without one starts over.
 
 use std::{
     fmt::Display,
