@@ -112,7 +112,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Everything that a room's view is built from.
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError>;
 
-    /// The same without the waiting tokens beyond the cursor: quick to read.
+    /// A room's line without the waiting tokens beyond its cursor: quick to read.
     async fn live_line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let line = self.line(room).await?;
         Ok(line.map(|mut line| {
