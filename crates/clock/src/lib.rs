@@ -166,8 +166,8 @@ impl Clock {
         }
     }
 
-    /// How far the machine's clock is ahead, if the time does not follow it; none if they agree, another clock leads, or
-    /// this clock is not steady.
+    /// How far the machine's clock is ahead, if the time does not follow it; none if they agree, another clock leads,
+    /// or this clock is not steady.
     #[must_use]
     pub fn held(&self) -> Option<Held> {
         match self {
