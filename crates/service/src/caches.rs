@@ -1,4 +1,4 @@
-//! What an instance keeps in memory, and brings up to date after each commit.
+//! The caches of an instance, updated after each commit.
 
 pub mod concerts;
 pub mod endings;

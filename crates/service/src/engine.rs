@@ -1,6 +1,6 @@
 //! Collects commands into batches, one transaction each.
 //!
-//! A batch never waits to fill: it takes whatever has arrived while the last transaction was in flight. An idle
+//! A batch never waits to fill: it takes the commands that arrived while the last transaction was in flight. An idle
 //! command costs one transaction; under load the batches grow by themselves.
 
 mod berths;
@@ -32,33 +32,33 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// How long a command may stand in the queue. What waited longer is turned away undone: its client has given up.
+/// How long a command may stand in the queue. An older one is refused undone: its client has given up.
 const QUEUED_MAX: Duration = Duration::from_secs(5);
 
-/// What is kept in memory beside the store and follows the commits.
+/// Receives each commit, to keep caches up to date.
 #[async_trait]
 pub trait CommitObserver: Send + Sync + 'static {
-    /// Told what each committed batch changed, before anybody has an answer: in the order of the commits where there
-    /// is one lane, in any order between the lanes where there are several.
+    /// Called with the changes of each committed batch before its commands are answered: in commit order if there is
+    /// one lane, in any order between several lanes.
     fn committed(&self, changes: &Changes);
 
-    /// Told that something may have been committed unseen: what is kept in memory must be read again.
+    /// Called if a commit may have passed unobserved: the caches must be read again from the rows.
     ///
     /// # Errors
-    /// The store could not be read; it is asked again before the next batch, and within a second or so.
+    /// The store could not be read; the lane calls again before its next batch, and within about a second.
     async fn catch_up(&self) -> anyhow::Result<()>;
 }
 
 /// Why a command was not decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// Too much waits already, or other transactions held the rows for too long. Nothing was done.
+    /// Too many commands wait already, or other transactions held the rows for too long. Nothing was done.
     #[error("the engine is overloaded")]
     Overloaded,
-    /// The database is away. Nothing was done.
+    /// The database is unavailable. Nothing was done.
     #[error("the database is unavailable")]
     Unavailable,
-    /// It may be done or not; the same idempotency key tells which.
+    /// The command may be committed or not; a retry with the same idempotency key finds out.
     #[error("the outcome is unknown")]
     OutcomeUnknown,
     /// A bug: the command cannot be saved. Nothing was done.
@@ -66,18 +66,18 @@ pub enum EngineError {
     Internal,
 }
 
-/// How large queue and batches may grow.
+/// The limits of queue and batches.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineLimits {
     /// Commands that may wait in each lane before new ones are turned away.
     pub queue_len: usize,
     /// Commands in one transaction.
     pub batch_max: usize,
-    /// How many batches may be under way at once. One where the store has one writer.
+    /// Batches in progress at once: one if the store has a single writer.
     pub lanes: usize,
 }
 
-/// The way to a store that changes something.
+/// Every change of the store goes through the engine.
 #[derive(Debug)]
 pub struct Engine {
     lanes: Vec<mpsc::Sender<Job>>,
@@ -86,7 +86,7 @@ pub struct Engine {
     batches: Arc<AtomicUsize>,
     /// How often the store has failed.
     failures: Arc<AtomicU64>,
-    /// How often something was committed elsewhere that memory must take in.
+    /// How many times another process committed changes that the caches must load.
     doubts: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
 }
@@ -99,8 +99,7 @@ struct Job {
 }
 
 impl Engine {
-    /// Starts the threads that run the batches, one a lane. They end when the engine is dropped and all that waits is
-    /// done.
+    /// Starts one thread for each lane. They end when the engine is dropped and all queued commands are done.
     ///
     /// # Errors
     /// A thread could not be started.
@@ -136,7 +135,7 @@ impl Engine {
         Ok((Self { lanes, berths, health, batches, failures, doubts, metrics }, threads))
     }
 
-    /// Has a command decided and saved. Once it is queued, nothing that happens to the caller undoes it.
+    /// Has a command decided and saved. Once it is queued, it goes on even if the caller stops waiting.
     ///
     /// # Errors
     /// A [`EngineError`]; refusals are answers.
@@ -149,7 +148,7 @@ impl Engine {
         answer.await.unwrap_or(Err(EngineError::OutcomeUnknown))
     }
 
-    /// Has a command decided without waiting for the answer; dropped when too much waits already.
+    /// Has a command decided without waiting for the answer; drops it if the queue is full.
     pub fn run_unwatched(&self, request: Request) {
         let (to, _) = oneshot::channel();
         if self.send(request, to).is_err() {
@@ -165,30 +164,30 @@ impl Engine {
         jobs.try_send(job).map_err(|_| EngineError::Overloaded)
     }
 
-    /// Has memory read anew before the next command is decided: another process has committed what no lane heard of.
+    /// Makes every lane read the caches again before its next command: another process has committed changes.
     pub fn doubt_memory(&self) {
         self.doubts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many batches are under way.
+    /// How many batches are in progress.
     #[must_use]
     pub fn batches(&self) -> usize {
         self.batches.load(Ordering::Relaxed)
     }
 
-    /// Whether no command is decided and none waits, as far as a glance can tell.
+    /// Whether no command is being decided or waits, as far as unsynchronised reads can say.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.batches() == 0 && self.lanes.iter().all(|lane| lane.capacity() == lane.max_capacity())
     }
 
-    /// What the last transaction and the last probe tell of the store.
+    /// The store's health by the last transaction or probe.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.get()
     }
 
-    /// Notes what a probe of the store found.
+    /// Records the result of a probe of the store.
     pub fn note_probe(&self, probe: &Result<(), StoreError>) {
         if probe.is_err() {
             self.failures.fetch_add(1, Ordering::Relaxed);
@@ -197,7 +196,7 @@ impl Engine {
     }
 }
 
-/// Where a command's answer goes. Its place in the lane is free once it is answered.
+/// The channel of a command's answer. Its place in the lane is free once it is answered.
 #[derive(Debug)]
 struct Waiter {
     to: oneshot::Sender<Result<Answer, EngineError>>,
@@ -207,7 +206,7 @@ struct Waiter {
 }
 
 impl Waiter {
-    /// Answers. Who has stopped waiting needs no answer.
+    /// Answers. If the caller has stopped waiting, the answer is dropped.
     fn send(self, answer: Result<Answer, EngineError>) {
         let _ = self.to.send(answer);
     }
@@ -227,12 +226,12 @@ mod tests {
     use frontrow_storage::memory::MemoryStore;
     use std::sync::atomic::AtomicU32;
 
-    /// Panics at the first commit it is told of, and where it catches up for the first time.
+    /// Panics at its first commit and at its first attempt to catch up.
     #[derive(Default)]
     struct Stumbling {
         told: AtomicU32,
         caught_up: AtomicU32,
-        /// Told when it has caught up.
+        /// Notified when it has caught up.
         ready: tokio::sync::Notify,
     }
 

@@ -19,46 +19,46 @@ use frontrow_signing::SignedToken;
 use frontrow_storage::{Life, Page, Sharing, Standing};
 use std::{sync::Arc, time::Instant};
 
-/// How many rooms one look for rooms that other processes made or changed reads, however many there are.
+/// How many rooms each query of [`BoxOffice::find_rooms`] reads, however many there are.
 const ROOMS_AT_ONCE: u32 = 100;
 
-/// Where a token stands, as a client is told.
+/// The place of a token, as shown to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whereabouts {
-    /// The place.
+    /// The token's place.
     pub place: Place,
-    /// Why the token ended; none while it lives, and where that is not known any more.
+    /// Why the token ended; none while it is live, or if the reason is not known any more.
     pub end_reason: Option<EndReason>,
-    /// How that is known.
+    /// The source of the answer.
     pub certainty: Certainty,
 }
 
-/// How an instance knows what it says.
+/// The source of an answer about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// It was so at the moment of the view.
+    /// This instance's view.
     Viewed,
-    /// It is so in the row.
+    /// The token's row.
     Read,
-    /// The view may be behind, and the row could not be read.
+    /// A guess: the view may be behind, and the row could not be read.
     Guessed,
 }
 
 impl Whereabouts {
-    /// A place that the view has.
+    /// A place from the view.
     #[must_use]
     pub const fn viewed(place: Place) -> Self {
         Self { place, end_reason: None, certainty: Certainty::Viewed }
     }
 
-    /// A place that the row has, and why the token ended if it did.
+    /// A place from the row, with the reason if the token has ended.
     #[must_use]
     pub const fn read(place: Place, end_reason: Option<EndReason>) -> Self {
         Self { place, end_reason, certainty: Certainty::Read }
     }
 }
 
-/// A token as the view shows it.
+/// The token as the view shows it.
 fn token_at(signed: &SignedToken, place: &Place) -> Token {
     let Place { status, activated_at, deadline, .. } = *place;
     Token { status, activated_at, deadline, ..Token::issued(signed.id, signed.user_id, signed.issued_at) }
@@ -83,7 +83,7 @@ impl BoxOffice {
         let done = self.run(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         match done.value {
             Outcome::Joined { token, issue } => {
-                // Asking for the place again is a sign of life, as asking where it stands is.
+                // Joining again is a heartbeat, as a poll is.
                 self.queue.record_heartbeat(token.id, self.clock.now());
                 Ok(Reply { value: (self.locate(token).await?, issue), replay: done.replay })
             }
@@ -91,17 +91,17 @@ impl BoxOffice {
         }
     }
 
-    /// Checks a token's signature and the epoch of its line, from memory. Only for a room or an epoch that this instance
-    /// has not heard of the store is asked: a token that another instance has just signed is good here too.
+    /// Checks a token's signature and the epoch of its line, from memory. The store is read only for a room or an epoch
+    /// that this instance does not know yet: a token that another instance has just signed is valid here too.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where it is not one of ours, or of a line that was renewed since; [`ServiceError::Queue`] while
-    /// that is not known here.
+    /// [`Refusal::NotFound`] if the signature is not ours or the line has been renewed since; [`ServiceError::Queue`]
+    /// while this instance is still reading a renewed line.
     pub async fn verify_token(&self, token: &str) -> Result<SignedToken, ServiceError> {
         self.verified(token).await.map(|(signed, _)| signed)
     }
 
-    /// The same, with the view of the token's room.
+    /// As [`BoxOffice::verify_token`], with the view of the token's room.
     ///
     /// # Errors
     /// As [`BoxOffice::verify_token`].
@@ -118,10 +118,10 @@ impl BoxOffice {
         if view.epoch() == signed.epoch { Ok((signed, view)) } else { Err(missing) }
     }
 
-    /// Looks whether another process has renewed the line of a token, whose epoch is newer than this instance's view.
+    /// Checks whether another process has renewed the line of a token whose epoch is newer than this instance's view.
     ///
     /// # Errors
-    /// [`ServiceError::Queue`] if it has: the view is on its way.
+    /// [`ServiceError::Queue`] if it has: the new view is being loaded.
     async fn look_for_renewal(&self, signed: &SignedToken) -> Result<(), ServiceError> {
         let room = signed.id.room_id;
         let _laying = self.laying.lock().await;
@@ -134,8 +134,8 @@ impl BoxOffice {
         }
     }
 
-    /// Where a token stands (현재순서조회), from memory: no store, no lock, but for one that the view calls ended. Asking
-    /// is the sign of life that keeps the place awake, so a request over its limit must be refused before.
+    /// The place of a token (현재순서조회), from memory: no store and no lock, unless the view shows it as ended. The poll
+    /// counts as a heartbeat, so rate limits must be checked before.
     pub async fn position(&self, signed: &SignedToken, view: &RoomView) -> Whereabouts {
         let now = self.clock.now();
         self.queue.record_heartbeat(signed.id, now);
@@ -145,7 +145,7 @@ impl BoxOffice {
             _ => Whereabouts::viewed(place),
         };
         let Place { status, activated_at, deadline, .. } = found.place;
-        // Most who ask are waiting, and have nothing to be renewed.
+        // Most polled tokens are waiting and have no turn to renew.
         let may_wake = matches!(status, TokenStatus::Active | TokenStatus::Dormant);
         if may_wake && is_wake_due(status, activated_at, deadline, now, &self.policy, &self.store.outages()) {
             let command = Command::WakeToken { token: signed.id };
@@ -155,8 +155,8 @@ impl BoxOffice {
         found
     }
 
-    /// Where a token stands that the view calls ended at `place`. Where other instances give turns too, the row knows
-    /// better. If it cannot be read, the token counts as waiting at the head: its client soon asks again.
+    /// The place of a token that the view shows as ended at `place`. If other instances change the line too, the row
+    /// knows better. If it cannot be read, the token is shown as waiting at the head: its client polls again soon.
     async fn ended_at(&self, id: TokenId, place: Place) -> Whereabouts {
         match self.endings.get(&*self.store, id).await {
             Ending::Over(end_reason) => Whereabouts::read(place, end_reason),
@@ -171,11 +171,11 @@ impl BoxOffice {
         }
     }
 
-    /// A token with its place, for its own user. One that lives is told from this instance's view, one that the view
-    /// does not reach yet from what instances share; only for the others the store is asked.
+    /// A token with its place, for its own user. A live token is answered from this instance's view, one beyond the
+    /// view's tail from the copies that instances share; only for the others the store is read.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where it is not the caller's.
+    /// [`Refusal::NotFound`] if it is not the caller's.
     pub async fn token(&self, caller: Caller, token: &str) -> Result<TokenPlace, ServiceError> {
         let (signed, view) = self.verified(token).await?;
         let missing = Refusal::NotFound { what: EntityKind::Token };
@@ -187,7 +187,7 @@ impl BoxOffice {
         if !is_behind && place.status != TokenStatus::Ended {
             return self.locate(token_at(&signed, &place)).await;
         }
-        // A view that reaches as far knows that it has ended, but not how. What is shared may be out of reach.
+        // A view that includes the token knows that it has ended, but not why. The shared copies may be out of reach.
         let shared = if is_behind { self.queue.token(signed.id).await.ok() } else { None };
         let row = match shared.flatten() {
             Some(row) => Some(row),
@@ -196,7 +196,7 @@ impl BoxOffice {
         self.locate(row.filter(|row| caller.may_act_for(row.user_id)).ok_or(missing)?).await
     }
 
-    /// What a hold of these seats is refused for, where that is known in memory.
+    /// The cached refusal of a hold of these seats, if there is one.
     pub(super) fn refused_lately(
         &self,
         caller: Caller,
@@ -204,7 +204,7 @@ impl BoxOffice {
         seats: &[SeatId],
         asked: Instant,
     ) -> Option<Refusal> {
-        // Of several seats, those that nothing is known of may be refused for something else first.
+        // Of several seats, one that is not cached may be refused first, for another reason.
         let [seat] = seats else { return None };
         let view = self.queue.view(token.id.room_id)?;
         let token = token_at(token, &view.place(token.id.position));
@@ -246,25 +246,25 @@ impl BoxOffice {
     /// Leaves the line (토큰만료).
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where the token is not the caller's.
+    /// [`Refusal::NotFound`] if the token is not the caller's.
     pub async fn leave_queue(&self, caller: Caller, token: &str) -> Result<(), ServiceError> {
         let token = self.verify_token(token).await?.id;
         self.run(caller, Command::LeaveQueue { token }, None).await.map(|_| ())
     }
 
-    /// How many tokens are active in a room (활성토큰수조회); none for a room that does not exist.
+    /// How many tokens are active in a room (활성토큰수조회); none if the room does not exist.
     #[must_use]
     pub fn active_tokens(&self, room: RoomId) -> Option<i64> {
         self.queue.view(room).map(|view| view.active())
     }
 
-    /// A room's view. A room that another process made beside this one is read from its rows first.
+    /// A room's view. If another process made the room, it is read from its rows first.
     ///
-    /// Callers ask for the view before they give the engine a command that changes its room: then no commit of the room
-    /// can pass by between the reading of its rows and the moment its view is there.
+    /// Callers get the view before they give the engine a command for its room: so no commit of the room can fall
+    /// between the reading of its rows and the moment its view exists.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for a room that does not exist.
+    /// [`Refusal::NotFound`] if the room does not exist.
     pub async fn view(&self, room: RoomId) -> Result<Arc<RoomView>, ServiceError> {
         if let Some(view) = self.queue.view(room) {
             return Ok(view);
@@ -278,11 +278,11 @@ impl BoxOffice {
         self.queue.view(room).ok_or(ServiceError::Internal("a room has no view"))
     }
 
-    /// Reads rooms that other processes made, and has those looked at whose rows are newer than what is known here: it
-    /// looks at the rooms beyond the newest that is known, and at a part of all rooms, behind `after`. So the cost does not
-    /// grow with the number of rooms. Returns up to where it has looked; none at the end.
+    /// Loads rooms that other processes made, and requests a refresh of rooms whose rows are newer than their views.
+    /// Each call reads the rooms beyond the newest known one, and one page of all rooms behind `after`: the cost does
+    /// not grow with the number of rooms. Returns the last room of the page; none at the end.
     ///
-    /// A room that a request names is read for it, whether its turn has come or not.
+    /// A room that a request names is loaded for it at once.
     ///
     /// # Errors
     /// The store could not be read.

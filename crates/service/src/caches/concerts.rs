@@ -1,4 +1,4 @@
-//! Concerts in memory, so that a request for a seat costs no look-up of its concert.
+//! Caches concerts, so that a request for a seat costs no query for its concert.
 
 use async_trait::async_trait;
 use frontrow_domain::{concert::Concert, id::ConcertId, world::Changes};
@@ -13,20 +13,20 @@ use std::{
 };
 use tokio::sync::Mutex;
 
-/// How long a concert is believed where other instances change concerts too. They tell, but what they tell may be
-/// lost.
+/// How long a concert is cached if other instances change concerts too: their messages may be lost.
 const CACHE_TTL: Duration = Duration::from_secs(5);
-/// How many reads of the store may be under way at once.
+/// How many reads of the store may be in progress at once.
 const READING: usize = 16;
 
-/// The concerts that somebody has asked for.
+/// The cached concerts.
 #[derive(Debug)]
 pub struct Concerts {
     sharing: Sharing,
     known: RwLock<HashMap<ConcertId, Known>>,
-    /// Held while a concert is read, so that many who ask at once cost one read. How the last read failed, if it did.
+    /// Locked while a concert is read, so that concurrent requests cost one read. Holds how the last read failed, if it
+    /// did.
     reading: [Mutex<Option<Failed>>; READING],
-    /// How often concerts were forgotten: what was read before must not be remembered after.
+    /// How often concerts were dropped: a read that began before must not be cached after.
     forgotten: AtomicU64,
 }
 
@@ -43,7 +43,7 @@ struct Failed {
     error: StoreError,
 }
 
-/// What is asked of the store.
+/// The store's side of the cache.
 #[async_trait]
 trait Source: Sync {
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError>;
@@ -57,7 +57,7 @@ impl Source for &dyn Store {
 }
 
 impl Concerts {
-    /// Knows none yet. `sharing` says who changes them.
+    /// An empty cache. `sharing` says whether other instances change concerts too.
     #[must_use]
     pub fn new(sharing: Sharing) -> Self {
         Self { sharing, known: RwLock::default(), reading: Default::default(), forgotten: AtomicU64::new(0) }
@@ -69,7 +69,7 @@ impl Concerts {
         known.get(&id).filter(good).map(|known| Arc::clone(&known.concert))
     }
 
-    /// A concert; none where there is no such.
+    /// A concert; none if it does not exist.
     ///
     /// # Errors
     /// The store could not be read.
@@ -90,7 +90,7 @@ impl Concerts {
         if let Some(concert) = self.known(id) {
             return Ok(Some(concert));
         }
-        // What waited while a read failed does not try again: a database in trouble is asked once.
+        // A request that waited for a failed read does not retry: a failing database is asked once.
         if let Some(Failed { began, error }) = failed.as_deref().and_then(Option::as_ref)
             && *began >= asked
         {
@@ -103,7 +103,7 @@ impl Concerts {
         }
         let Some(read) = read?.map(Arc::new) else { return Ok(None) };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // A commit of this process may have come in while the row was on its way.
+        // A commit of this process may have arrived while the row was being read.
         let came_in = |known: &&Known| known.since >= since && known.concert.updated_at > read.updated_at;
         if let Some(newer) = known.get(&id).filter(came_in) {
             return Ok(Some(Arc::clone(&newer.concert)));
@@ -114,7 +114,7 @@ impl Concerts {
         Ok(Some(read))
     }
 
-    /// Takes in what a committed batch changed.
+    /// Applies a committed batch.
     pub fn publish(&self, changes: &Changes) {
         if changes.concerts.is_empty() {
             return;
@@ -127,14 +127,14 @@ impl Concerts {
         }
     }
 
-    /// Forgets a concert that another instance has changed.
+    /// Drops a concert that another instance has changed.
     pub fn drop_one(&self, id: ConcertId) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         self.forgotten.fetch_add(1, Ordering::Release);
         known.remove(&id);
     }
 
-    /// Forgets every concert.
+    /// Empties the cache.
     pub fn forget(&self) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         self.forgotten.fetch_add(1, Ordering::Release);
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
-    /// A store that is away, and counts how often it is asked.
+    /// An unavailable store that counts its reads.
     #[derive(Default)]
     struct Away(AtomicUsize);
 

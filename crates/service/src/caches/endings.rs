@@ -1,6 +1,6 @@
-//! Tokens that a view calls ended, as their rows have them. A view may be behind the rows, where other instances change
-//! them too, and it never knows why a token ended. So the row is looked at before a client is told that its place is
-//! gone: a bounded number of looks at a time, and one for each token within a short time.
+//! The rows of tokens that a view shows as ended. A view may be behind the rows if other instances change them too, and
+//! it never knows why a token ended. So the row is read before a client hears that its place has ended: a bounded
+//! number of reads at a time, and one a token within a short time.
 
 use frontrow_domain::{
     id::TokenId,
@@ -13,31 +13,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many rows may be read at once; other questions wait.
+/// How many rows may be read at once; other readers wait.
 const READING: usize = 4;
 /// How long a client waits for a row.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long it is believed that a token has not ended, or that its row cannot be read.
+/// How long a row that is still live, or cannot be read, is cached.
 const ENDING_TTL: Duration = Duration::from_millis(500);
-/// How many tokens are remembered, twice: those asked for lately, and those before them.
+/// How many tokens each of the two generations caches.
 const TOKENS_MAX: usize = 8_192;
 
-/// What is known of a token that a view calls ended.
+/// The state of a token that a view shows as ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It has ended, for this reason; none where the row has been removed since.
+    /// It has ended, for this reason; none if the row has been removed since.
     Over(Option<EndReason>),
-    /// It has not.
+    /// It has not ended.
     Live(Token),
     /// The row could not be read in time.
     Unknown,
 }
 
-/// What the rows said lately.
+/// Rows read a moment ago.
 #[derive(Debug, Default)]
 pub struct Endings {
     known: Mutex<Known>,
-    /// Held while a row is read, so that many questions about one token cost one read.
+    /// Locked while a row is read, so that concurrent requests for one token cost one read.
     reading: [tokio::sync::Mutex<()>; READING],
 }
 
@@ -48,7 +48,7 @@ struct Known {
 }
 
 impl Endings {
-    /// What is known of a token: from memory, else from its row.
+    /// The state of a token: from the cache, else from its row.
     pub async fn get(&self, store: &dyn Store, id: TokenId) -> Ending {
         if let Some(ending) = self.known(id) {
             return ending;
@@ -68,7 +68,7 @@ impl Endings {
     fn known(&self, id: TokenId) -> Option<Ending> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (ending, at) = known.young.get(&id).or_else(|| known.old.get(&id))?;
-        // A token that has ended stays so.
+        // An ended token stays ended.
         let is_good = matches!(ending, Ending::Over(_)) || at.elapsed() < ENDING_TTL;
         is_good.then_some(*ending)
     }

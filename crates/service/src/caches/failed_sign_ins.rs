@@ -1,5 +1,5 @@
-//! Sign-ins to operators' accounts that failed. They are counted, and a worker writes one line a minute and account into
-//! the audit log: guessing passwords is no way to fill it, and no answer takes longer for an operator's account.
+//! Counts failed sign-ins to operators' accounts. A worker writes one audit line a minute and account: guessing
+//! passwords cannot fill the log, and no answer takes longer for an operator's account.
 
 use crate::office::{BoxOffice, ServiceError};
 use frontrow_domain::{command::Command, id::UserId, user::Caller};
@@ -8,12 +8,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How many have failed by account, since they were written last. Only accounts of operators stand here.
+/// Failures by account since they were last written. Only operators' accounts are counted.
 #[derive(Debug, Default)]
 pub struct FailedSignIns(Mutex<BTreeMap<UserId, u32>>);
 
 impl FailedSignIns {
-    /// Counts so many.
+    /// Adds `count` failures of an account.
     pub fn note(&self, user: UserId, count: u32) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = counts.entry(user).or_default();
@@ -26,17 +26,17 @@ impl FailedSignIns {
 }
 
 impl BoxOffice {
-    /// Writes the sign-ins to operators' accounts that failed since the last time into the audit log. What cannot be
-    /// written now is tried the next time.
+    /// Writes the failures since the last call into the audit log. A line that cannot be written is tried again by the
+    /// next call.
     ///
     /// # Errors
-    /// What kept the engine from deciding.
+    /// The engine did not decide.
     pub async fn write_failed_sign_ins(&self) -> Result<(), ServiceError> {
         let mut result = Ok(());
         for (user_id, count) in self.caches.failed_sign_ins.take() {
             let command = Command::NoteFailedSignIns { user_id, count };
             if let Err(stop) = self.operate(Caller::System, command, None).await {
-                // An account that is not there any more needs no line.
+                // A removed account needs no line.
                 if !matches!(stop, ServiceError::Refused(_)) {
                     self.caches.failed_sign_ins.note(user_id, count);
                     result = Err(stop);

@@ -1,10 +1,10 @@
-//! The seat maps: kept in memory, followed commit by commit, rendered once for all who look.
+//! The seat maps: cached, updated with each commit, rendered once for all clients.
 //!
-//! Where other instances sell from the same database, a map is also brought up to date from there when somebody looks:
-//! by one query at a time, however many look, and by none while nobody does.
+//! If other instances sell from the same database, a request for a map also refreshes it from there: by one query at a
+//! time, however many requests there are, and none without a request.
 //!
-//! A map that nobody looks at is dropped, and so are those looked at longest ago when they are many: whoever looks next
-//! reads the rows again.
+//! A map that is not asked for is dropped, and so are the least recently used ones if there are too many: the next
+//! request reads the rows again.
 
 mod forms;
 mod hall;
@@ -30,15 +30,15 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-/// How long a map is kept that nobody looks at.
+/// How long a map stays cached without a request.
 const IDLE_MAX: Duration = Duration::from_mins(5);
-/// How often maps that nobody looks at are dropped, while somebody looks at any.
+/// How often unused maps are dropped, as long as any map is asked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
-/// How much is kept: a seat with its part of both renderings takes 435 bytes (measured for halls of 50,000), a hall
-/// without a seat less than a kilobyte.
+/// The limits of the cache: a seat with its part of both renderings takes 435 bytes (measured for halls of 50,000), a
+/// hall without seats less than a kilobyte.
 const KEPT_MAX: Bounds = Bounds { halls: 1_000, seats: 1_000_000 };
 
-/// How many halls are kept, and how many seats in all of them.
+/// How many halls are cached, and how many seats in all of them.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     halls: usize,
@@ -60,7 +60,7 @@ impl SeatMap {
         Self { body, etag, packed: OnceCell::new() }
     }
 
-    /// The JSON packed by gzip: once for all who ask for it, and not on the threads that answer them.
+    /// The JSON compressed by gzip: once for all clients, and not on the threads that serve them.
     ///
     /// # Errors
     /// The process is ending.
@@ -73,19 +73,19 @@ impl SeatMap {
     }
 }
 
-/// Numbers for the versions of all halls: none is given twice, so that a hall that is read anew never says of other
-/// seats what it said before.
+/// The versions of all halls: none is used twice, so that the version of a hall that is read again never repeats with
+/// other seats.
 #[derive(Debug, Default)]
 struct Versions(AtomicU64);
 
 impl Versions {
-    /// The next one: from 1, rising.
+    /// The next version: from 1, rising.
     fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
-/// The seat maps that somebody has looked at of late.
+/// The seat maps asked for in the last minutes.
 #[derive(Debug)]
 pub struct SeatMaps {
     boot: u64,
@@ -94,7 +94,7 @@ pub struct SeatMaps {
     halls: RwLock<HashMap<ConcertId, Arc<Hall>>>,
     kept_max: Bounds,
     born: Instant,
-    /// When halls were dropped last, in milliseconds since `born`.
+    /// When halls were last dropped, in milliseconds since `born`.
     swept_at: AtomicU64,
 }
 
@@ -113,7 +113,7 @@ impl SeatMaps {
         }
     }
 
-    /// Takes in what a committed batch changed.
+    /// Applies a committed batch.
     pub fn publish(&self, changes: &Changes) {
         if changes.seats.is_empty() && changes.removed_seats.is_empty() {
             return;
@@ -133,18 +133,18 @@ impl SeatMaps {
         }
     }
 
-    /// Forgets every map, so that the next look reads the store.
+    /// Drops every map, so that the next request reads the store.
     pub fn forget(&self) {
         self.halls.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Forgets the map of a concert that another instance has changed, so that the next look reads the store.
+    /// Drops the map of a concert that another instance has changed, so that the next request reads the store.
     pub fn forget_one(&self, id: ConcertId) {
         self.halls.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
-    /// The map of a concert. Where this process alone changes the store, the seats are read when nobody has looked for
-    /// some minutes; where others do too, what they changed up to a tenth of a second before this call is in it.
+    /// The map of a concert. If this process alone changes the store, the seats are read only if the map is not cached;
+    /// if other instances do too, the map shows their commits up to a tenth of a second before this call.
     ///
     /// # Errors
     /// The seats could not be read.
@@ -152,7 +152,7 @@ impl SeatMaps {
         self.look(store, id, form, self.born.elapsed()).await
     }
 
-    /// The same `now` after the maps were made.
+    /// As [`SeatMaps::get`], `now` after the maps were made.
     async fn look(
         &self,
         store: &dyn Store,
@@ -162,9 +162,8 @@ impl SeatMaps {
     ) -> Result<Arc<SeatMap>, StoreError> {
         let known = self.halls.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         let is_new = known.is_none();
-        // The hall goes into the table before its rows are read, so that no commit in between is missed; what the
-        // commits bring is newer than what the read brings. One that is dropped meanwhile still shows what was
-        // committed when this look began.
+        // The hall goes into the table before its rows are read, so that no commit in between is missed; commits bring
+        // newer rows than the read. A hall that is dropped meanwhile still shows all commits before this request.
         let hall = known.unwrap_or_else(|| {
             let mut halls = self.halls.write().unwrap_or_else(PoisonError::into_inner);
             let new = || Arc::new(Hall::new(id, self.boot, self.sharing, Arc::clone(&self.versions)));
@@ -172,7 +171,7 @@ impl SeatMaps {
         });
         hall.note_look(millis(now));
         let read = hall.bring_up_to_date(&store).await;
-        // A new hall knows only now how many seats it has.
+        // The size of a new hall is known only now.
         if is_new || now >= Duration::from_millis(self.swept_at.load(Ordering::Relaxed)) + SWEEP_EVERY {
             self.sweep(now);
         }
@@ -180,7 +179,7 @@ impl SeatMaps {
         Ok(hall.map(form))
     }
 
-    /// Drops the halls that nobody has looked at for a while, and those looked at longest ago where there are too many.
+    /// Drops idle halls, and the least recently used ones beyond the limits.
     fn sweep(&self, now: Duration) {
         self.swept_at.fetch_max(millis(now), Ordering::Relaxed);
         let mut halls = self.halls.write().unwrap_or_else(PoisonError::into_inner);
@@ -190,13 +189,13 @@ impl SeatMaps {
         for (place, (looked_at, id, seat_count)) in looks.into_iter().enumerate() {
             seats += seat_count;
             let is_idle = now.saturating_sub(Duration::from_millis(looked_at)) >= IDLE_MAX;
-            // The hall looked at last stays, however large it is.
+            // The most recently used hall stays, however large it is.
             let is_too_much = place > 0 && (place >= self.kept_max.halls || seats > self.kept_max.seats);
             if is_idle || is_too_much {
                 dropped.extend(halls.remove(&id));
             }
         }
-        // To free many seats takes a while, and commits need the table.
+        // Freeing many seats takes a while, and commits need the table.
         drop(halls);
         drop(dropped);
     }

@@ -1,5 +1,5 @@
-//! How many seats concerts have left, for lists that many look at: counted by one query for all concerts of a page, and
-//! not again while nothing can have changed.
+//! Caches how many seats concerts have left, for lists: one query counts for all concerts of a page, and none while no
+//! count can have changed.
 
 use async_trait::async_trait;
 use frontrow_domain::{id::ConcertId, seen::REFUSAL_TTL, world::Changes};
@@ -13,37 +13,37 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How old a count may be at least: as old as a seat map.
+/// Up to this age a count is always fresh: as a seat map is.
 const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
-/// How many times as long as it took a count is believed: so counting takes a fiftieth of a reader at most, however
+/// A count is cached for this many times as long as it took: so counting takes a fiftieth of a reader at most, however
 /// large the halls are.
 const COST_FACTOR: u32 = 50;
-/// How old a count may be at most while it is believed: a count that took long may have waited for a reader or for a
-/// database that hung.
+/// The longest that a count is cached: one that took long may have waited for a reader or for a hung database.
 const BELIEVED_MAX: Duration = Duration::from_secs(30);
-/// How many concerts are remembered.
+/// How many concerts are cached.
 const CONCERTS_MAX: usize = 10_000;
 /// How long a list waits for a new count if it can show an old one.
 const WAITS_MAX: Duration = Duration::from_millis(250);
-/// How long after a count that failed the store is asked again, if there is an old count to show.
+/// How long after a failed count the store is asked again, if there is an old count to show.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 type Counts = HashMap<ConcertId, SeatCounts>;
 
-/// The counts of concerts that somebody has listed of late.
+/// The counts of concerts that were listed a short while ago.
 #[derive(Debug)]
 pub struct SeatsLeft {
     sharing: Sharing,
     kept: Arc<Kept>,
-    /// Held while seats are counted, so that many who look at once cost one query. How the last count failed, if it did.
+    /// Locked while seats are counted, so that concurrent lists cost one query. Holds how the last count failed, if it
+    /// did.
     counting: Arc<tokio::sync::Mutex<Option<Failed>>>,
 }
 
-/// What is remembered.
+/// The cached counts.
 #[derive(Debug, Default)]
 struct Kept {
     known: RwLock<HashMap<ConcertId, Known>>,
-    /// Rises with every commit that changes seats: a count that was under way meanwhile may lack it.
+    /// Rises with every commit that changes seats: a count that was in progress meanwhile may lack it.
     commits: AtomicU64,
 }
 
@@ -64,10 +64,10 @@ struct Failed {
     error: StoreError,
 }
 
-/// What the counts ask of the store.
+/// The store's side of the cache.
 #[async_trait]
 pub trait Source: Clone + Send + Sync + 'static {
-    /// How many seats of each of these concerts are in each state: see [`Store::seat_counts_of`].
+    /// The seats of each of these concerts by state: see [`Store::seat_counts_of`].
     ///
     /// # Errors
     /// The store could not be read.
@@ -81,17 +81,17 @@ impl Source for Arc<dyn Store> {
     }
 }
 
-/// How long a count is believed that took so long.
+/// How long a count that took this long is cached.
 fn good_for(took: Duration) -> Duration {
     took.saturating_mul(COST_FACTOR).clamp(AGE_MAX, BELIEVED_MAX)
 }
 
 impl Kept {
-    /// Counts these concerts, and remembers the counts.
+    /// Counts the seats of these concerts, and caches the counts.
     async fn count(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
         let (counted, commits) = (Instant::now(), self.commits.load(Ordering::Acquire));
         let found: Counts = store.seat_counts_of(ids).await?.into_iter().collect();
-        // One without a seat is not among those found.
+        // A concert without seats is not among those found.
         let counts: Counts = ids.iter().map(|id| (*id, found.get(id).copied().unwrap_or_default())).collect();
         let good_for = good_for(counted.elapsed());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +108,7 @@ impl Kept {
 }
 
 impl SeatsLeft {
-    /// Knows none yet. `sharing` says who changes seats.
+    /// An empty cache. `sharing` says whether other instances change seats too.
     #[must_use]
     pub fn new(sharing: Sharing) -> Self {
         Self { sharing, kept: Arc::default(), counting: Arc::default() }
@@ -119,7 +119,7 @@ impl SeatsLeft {
         is_untouched || asked.saturating_duration_since(known.counted) < known.good_for
     }
 
-    /// What is known of these concerts, old or not, and which of them are to be counted.
+    /// The cached counts of these concerts, fresh or stale, and the concerts whose counts are stale or missing.
     fn look(&self, ids: &[ConcertId], asked: Instant) -> (Counts, Vec<ConcertId>) {
         let known = self.kept.known.read().unwrap_or_else(PoisonError::into_inner);
         let is_stale = |id: &&ConcertId| known.get(id).is_none_or(|known| !self.is_good(known, asked));
@@ -127,8 +127,8 @@ impl SeatsLeft {
         (ids.iter().filter_map(|id| Some((*id, known.get(id)?.counts))).collect(), stale)
     }
 
-    /// The seats of each of these concerts by state. While they cannot be counted, or not soon, the last counts: a list
-    /// of concerts does not wait for a number that is a little old anyway.
+    /// The seats of each of these concerts by state. If counting fails or takes long, the last counts: a list does not
+    /// wait for a number that is a little old anyway.
     ///
     /// # Errors
     /// The store could not be read, and some of the concerts were not counted before.
@@ -151,8 +151,8 @@ impl SeatsLeft {
         }
     }
 
-    /// Counts what is not known well enough, unless another count does so first. A failure of less than `again_after` ago
-    /// counts as one of this count.
+    /// Counts the seats of concerts whose counts are stale, unless another request does so first. A failure less than
+    /// `again_after` ago is returned again.
     async fn bring_up_to_date(
         &self,
         store: &impl Source,
@@ -165,14 +165,14 @@ impl SeatsLeft {
         if stale.is_empty() {
             return Ok(counts);
         }
-        // What waited while a count failed does not try again: a database in trouble is asked once.
+        // A request that waited for a failed count does not retry: a failing database is asked once.
         if let Some(failed) = &*failed
             && (failed.began >= asked || failed.ended.elapsed() < again_after)
         {
             return Err(failed.error.clone());
         }
         let (kept, store, began) = (Arc::clone(&self.kept), store.clone(), Instant::now());
-        // It goes on when this request does not wait any longer: the next one finds the counts.
+        // The task goes on if this request stops waiting: the next request finds the counts.
         let count = tokio::spawn(async move {
             let counted = kept.count(&store, &stale).await;
             *failed = counted.as_ref().err().map(|error| Failed { began, ended: Instant::now(), error: error.clone() });
@@ -185,7 +185,7 @@ impl SeatsLeft {
         Ok(counts)
     }
 
-    /// Takes in that a committed batch changed seats.
+    /// Applies a committed batch: counts of concerts whose seats it changed become stale.
     pub fn publish(&self, changes: &Changes) {
         let seats = || changes.seats.iter().chain(&changes.removed_seats);
         if seats().next().is_none() {
@@ -201,7 +201,7 @@ impl SeatsLeft {
         }
     }
 
-    /// Forgets every count.
+    /// Empties the cache.
     pub fn forget(&self) {
         let mut known = self.kept.known.write().unwrap_or_else(PoisonError::into_inner);
         self.kept.commits.fetch_add(1, Ordering::AcqRel);

@@ -1,4 +1,4 @@
-//! The seats that buyers were refused for lately, so that of a crowd that wants one seat not everybody asks the store.
+//! Seats refused a moment ago, so that of a crowd that wants one seat few requests reach the store.
 
 use frontrow_domain::{
     id::{SeatId, TokenId},
@@ -17,15 +17,15 @@ use std::{
     time::Instant,
 };
 
-/// How many seats are remembered: more are not asked for within the time that a refusal is good for.
+/// How many seats are cached: fewer than this are asked for within the lifetime of a refusal.
 const SEATS_MAX: usize = 10_000;
 
-/// What was heard of a seat last.
+/// The last that is known of a seat.
 #[derive(Debug, Clone)]
 enum Heard {
-    /// Somebody who asked at this moment could not have it.
+    /// A hold asked for at this moment was refused.
     Taken(SeenTaken, Instant),
-    /// A commit of this process freed it at this moment: whoever asked before it knows less.
+    /// A commit of this process freed it at this moment: a refusal asked for earlier is older.
     Freed(Instant),
 }
 
@@ -37,7 +37,7 @@ impl Heard {
     }
 }
 
-/// The seats by what was heard of them.
+/// Seats by the last that is known of them.
 #[derive(Debug, Default)]
 pub struct SeenSeats {
     heard: RwLock<HashMap<SeatId, Heard>>,
@@ -49,7 +49,7 @@ fn age(of: Instant, at: Instant) -> Span {
 }
 
 impl SeenSeats {
-    /// What a caller who asks at `asked` for this seat alone hears, where it is known already.
+    /// The cached refusal of a hold of this seat alone, asked for at `asked`.
     #[must_use]
     pub fn refusal(
         &self,
@@ -65,13 +65,13 @@ impl SeenSeats {
         }
     }
 
-    /// Learns from what the store refused to a caller who asked with `token` at `asked`.
+    /// Caches a refusal by the store of a hold with `token`, asked for at `asked`.
     pub fn learn(&self, refusal: &Refusal, token: TokenId, asked: Instant) {
         let Some(seen) = SeenTaken::of(refusal, token) else { return };
         self.put(seen.seat_id(), Heard::Taken(seen, asked));
     }
 
-    /// Takes in that a committed batch made seats free.
+    /// Applies a committed batch: the seats that it freed are not refused from the cache.
     pub fn publish(&self, changes: &Changes) {
         let freed = changes.seats.updated.iter().filter(|seat| seat.status == SeatStatus::Available);
         for seat in freed {
@@ -86,7 +86,7 @@ impl SeenSeats {
         }
         if heard.len() >= SEATS_MAX {
             heard.retain(|_, old| age(old.at(), news.at()) < REFUSAL_TTL);
-            // What is not remembered is asked of the store.
+            // A seat that is not cached is decided by the store.
             if heard.len() >= SEATS_MAX {
                 heard.clear();
             }
@@ -94,7 +94,7 @@ impl SeenSeats {
         heard.insert(seat, news);
     }
 
-    /// Forgets everything.
+    /// Empties the cache.
     pub fn forget(&self) {
         self.heard.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -161,7 +161,7 @@ mod tests {
         seats.learn(&REFUSAL, token().id, asked);
         seats.publish(&freed());
         assert_eq!(hears(&seats, asked), None);
-        // It was refused before the commit that freed it, and is heard of after.
+        // Refused before the commit that freed the seat, but recorded after it.
         seats.learn(&REFUSAL, token().id, asked);
         assert_eq!(hears(&seats, asked), None);
         let later = Instant::now() + Duration::from_millis(1);

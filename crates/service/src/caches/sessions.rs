@@ -1,4 +1,4 @@
-//! Signed-in sessions, remembered for a moment so that a request costs no look-up.
+//! Caches sessions, so that a request costs no query.
 
 use frontrow_domain::{
     id::UserId,
@@ -13,12 +13,11 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-/// How long a session is believed before it is looked up again where this process sees every sign-out: an hour bounds
-/// the harm of one that came from elsewhere.
+/// How long a session is cached if this process sees every sign-out: an hour bounds the harm of a change made outside.
 const CACHE_TTL_ALONE: Span = Span::from_secs(3_600);
-/// The same where other instances sign users out too. They tell, but what they tell may be lost.
+/// The same if other instances sign users out too: their messages may be lost.
 const CACHE_TTL_SHARED: Span = Span::from_secs(30);
-/// How many sessions a shard remembers before it forgets them all.
+/// How many sessions a shard holds before it is emptied.
 const SHARD_MAX: usize = 16_384;
 const SHARDS: usize = 16;
 
@@ -27,15 +26,15 @@ type Shard = RwLock<Remembered>;
 #[derive(Debug, Default)]
 struct Remembered {
     sessions: HashMap<[u8; 32], (Session, Time)>,
-    /// How many sessions have been closed or changed here: what was read before must not be remembered after it.
+    /// How many sessions were closed or changed here: a read that began before must not be cached after.
     closings: u64,
 }
 
-/// When a session was looked up, in closings.
+/// The closings of a shard when a read began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(u64);
 
-/// Remembers sessions by the SHA-256 of their secret.
+/// Sessions by the SHA-256 of their secret.
 #[derive(Debug)]
 pub struct Sessions {
     shards: [Shard; SHARDS],
@@ -44,7 +43,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Remembers nothing yet. `sharing` says who signs users out.
+    /// An empty cache. `sharing` says whether other instances sign users out too.
     #[must_use]
     pub fn new(sharing: Sharing) -> Self {
         let ttl = match sharing {
@@ -59,21 +58,21 @@ impl Sessions {
         self.shards.get(hash)
     }
 
-    /// The session, if it was looked up a moment ago.
+    /// The session, if it is cached.
     #[must_use]
     pub fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
         let shard = self.shard(secret_hash)?.read().unwrap_or_else(PoisonError::into_inner);
         shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(self.ttl)).map(|(session, _)| *session)
     }
 
-    /// Take this before a session is read from the store, and give it to [`Sessions::put_read`].
+    /// Call this before reading a session from the store, and pass the result to [`Sessions::put_read`].
     #[must_use]
     pub fn mark(&self, secret_hash: &[u8; 32]) -> Mark {
         let shard = self.shard(secret_hash);
         Mark(shard.map_or(0, |shard| shard.read().unwrap_or_else(PoisonError::into_inner).closings))
     }
 
-    /// Remembers a session that was read from the store, unless one was closed or changed meanwhile: it may have been this one.
+    /// Caches a session read from the store, unless one was closed or changed meanwhile: it may have been this one.
     pub fn put_read(&self, session: Session, now: Time, mark: Mark) {
         if let Some(shard) = self.shard(&session.secret_hash) {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +82,7 @@ impl Sessions {
         }
     }
 
-    /// Forgets every session, so that the next request reads the store.
+    /// Drops every session, so that the next request reads the store.
     pub fn forget(&self) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -92,10 +91,9 @@ impl Sessions {
         }
     }
 
-    /// Remembers what a committed batch has opened, and forgets what it has closed, all sessions of users that changed
-    /// among them.
+    /// Applies a committed batch: caches the opened sessions, drops the closed ones and all sessions of changed users.
     pub fn publish(&self, changes: &Changes) {
-        // Where others change sessions too, changes are told here in any order: a session that ended since must not come
+        // If other instances change sessions too, their events arrive here in any order: an ended session must not come
         // back, so the first request with a new one reads the store.
         let opened = if self.ttl == CACHE_TTL_ALONE { &changes.new_sessions[..] } else { &[] };
         for opened in opened {
@@ -111,7 +109,7 @@ impl Sessions {
         }
     }
 
-    /// Forgets a session that has ended, here or at another instance.
+    /// Drops a session that was closed here or by another instance.
     pub fn close(&self, secret_hash: &[u8; 32]) {
         if let Some(shard) = self.shard(secret_hash) {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +118,7 @@ impl Sessions {
         }
     }
 
-    /// Forgets every session of a user, so that the next request reads the store.
+    /// Drops every session of a user, so that the next request reads the store.
     pub fn forget_user(&self, user: UserId) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);

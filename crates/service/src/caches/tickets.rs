@@ -1,4 +1,4 @@
-//! The seats of reservations in words, for answers. A row says its seat by number; what stands on the ticket is joined
+//! Seat names of reservations, for answers. A row has the number of its seat; the name printed on the ticket is joined
 //! when it is read.
 
 use crate::office::{BoxOffice, ServiceError};
@@ -15,14 +15,13 @@ use std::{
     time::Duration,
 };
 
-/// How many reservations are remembered.
+/// How many reservations are cached.
 const KNOWN_MAX: usize = 20_000;
-/// How long the answer to what was committed waits for words that must be read. While reads hang it has to be given
-/// before the request is given up, or it would say that the outcome is unknown.
+/// How long an answer waits for names that must be read. While reads hang, a committed command must be answered before
+/// the request times out, or the client would hear that the outcome is unknown.
 const WAITS_MAX: Duration = Duration::from_millis(250);
 
-/// The seats of reservations that this process has just committed, so that the answer to a hold or a payment asks the
-/// store for nothing.
+/// The seats of reservations that this process has just committed, so that answering a hold or a payment reads nothing.
 #[derive(Debug, Default)]
 pub struct RecentTickets {
     known: RwLock<HashMap<ReservationId, Known>>,
@@ -37,7 +36,7 @@ struct Known {
 }
 
 impl RecentTickets {
-    /// Takes in what a committed batch changed.
+    /// Applies a committed batch.
     pub fn publish(&self, changes: &Changes) {
         if changes.reservations.is_empty() {
             return;
@@ -60,17 +59,17 @@ impl RecentTickets {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    /// Forgets everything.
+    /// Empties the cache.
     pub fn forget(&self) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
-/// The seats of reservations.
+/// Seats by reservation.
 pub type Tickets = HashMap<ReservationId, TicketPlace>;
 
 impl BoxOffice {
-    /// The seats of reservations as the store has them now, by one query.
+    /// The seats of reservations as stored now, by one query.
     ///
     /// # Errors
     /// The store could not be read.
@@ -82,9 +81,9 @@ impl BoxOffice {
         Ok(rows.into_iter().map(|row| (row.reservation_id, row)).collect())
     }
 
-    /// The seats of reservations that a command has just answered with: from memory, if it was committed here.
+    /// The seats of reservations that a command has just answered with: from the cache if it was committed here.
     ///
-    /// Those that cannot be read, or not soon, are left out: what was done must be answered as done.
+    /// Seats that cannot be read in time are left out: a committed command must be answered as done.
     pub async fn new_tickets(&self, reservations: &[ReservationId]) -> Tickets {
         let mut tickets = Tickets::with_capacity(reservations.len());
         if tokio::time::timeout(WAITS_MAX, self.find_new_tickets(reservations, &mut tickets)).await.is_err() {
@@ -95,7 +94,7 @@ impl BoxOffice {
 
     async fn find_new_tickets(&self, reservations: &[ReservationId], tickets: &mut Tickets) {
         let mut others = Vec::new();
-        // One that could not be read is not asked for again.
+        // A concert that could not be read is not read again.
         let mut concerts: HashMap<ConcertId, Option<Arc<Concert>>> = HashMap::new();
         for id in reservations {
             let Some(Known { concert_id, seat_id, seat_number, label }) = self.caches.tickets.get(*id) else {

@@ -1,4 +1,4 @@
-//! What an instance keeps in memory, and how it hears of changes.
+//! Updates an instance's caches and lines after each commit, and rebuilds them after a missed one.
 
 use crate::{engine::CommitObserver, metrics::Metrics, office::Caches};
 use async_trait::async_trait;
@@ -16,13 +16,13 @@ use tokio::{sync::Mutex, task::JoinSet};
 /// How many lines are read at once.
 const LINES_AT_ONCE: usize = 4;
 
-/// Everything in memory that follows the commits.
+/// The observer of commits that updates lines, caches and metrics.
 pub(crate) struct CacheUpdater {
     store: Arc<dyn Store>,
     queue: Arc<dyn Queue>,
     caches: Arc<Caches>,
     metrics: Arc<Metrics>,
-    /// When the last catching up that worked began. Held by the lane that catches up.
+    /// When the last successful catch-up began. Locked by the lane that catches up.
     caught_up: Mutex<Option<Instant>>,
 }
 
@@ -42,8 +42,8 @@ impl CacheUpdater {
         }
     }
 
-    /// Lays the lines and the holds' deadlines from their rows. Rooms in which nothing lives come with one query; of the
-    /// others some are read at a time.
+    /// Rebuilds the lines and loads the hold deadlines. One query reads all rooms without live tokens; the other rooms
+    /// are read a few at a time.
     pub(crate) async fn rebuild(&self) -> anyhow::Result<()> {
         let standings = self.store.standings().await?;
         let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Quiet);
@@ -65,8 +65,8 @@ impl CacheUpdater {
         let deadlines = load_deadlines(Arc::clone(&self.store), Arc::clone(&self.queue));
         match self.store.sharing() {
             Sharing::Alone => deadlines.await?,
-            // The ends of all that was ever sold stand among those of the holds. Nothing waits for them: whoever asks
-            // for a seat whose hold is over gets it.
+            // These rows may be as many as all seats ever sold. Nothing needs to wait for them: a seat whose hold is
+            // over is free whether its deadline is loaded or not.
             Sharing::Shared => {
                 tokio::spawn(async move {
                     if let Err(error) = deadlines.await {
@@ -86,8 +86,8 @@ impl CacheUpdater {
         Ok(self.queue.rebuild(line).await?)
     }
 
-    /// Sees to it that numbers which an earlier process drew and never used count for nobody, once its last batch
-    /// cannot bring them any more. A queue that hears of other instances does so by itself.
+    /// Removes the unassigned positions that an earlier process drew and never used, once its last batch cannot commit
+    /// any more. A queue that receives other instances' events does so itself.
     fn settle_numbers(&self, line: &Line) {
         let (Some(first), room, to) = (line.in_flight.first(), line.room.room_id, line.highest) else { return };
         let after = Position(first.0 - 1);
@@ -95,7 +95,7 @@ impl CacheUpdater {
         tokio::spawn(async move {
             tokio::time::sleep(GAP_GRACE).await;
             let (Some(store), Some(queue)) = (store.upgrade(), queue.upgrade()) else { return };
-            // Such a commit may bring them later than any other; the line is laid again after it.
+            // Such a commit may assign them even later; the line is rebuilt after it.
             if store.has_unanswered_commits() {
                 return;
             }
@@ -122,7 +122,7 @@ impl CommitObserver for CacheUpdater {
         count(&self.metrics, changes);
     }
 
-    /// After a fail-over every lane is in doubt: one of them reads for all that have asked by then.
+    /// After a fail-over every lane is stale: one of them reads for all that asked before it began.
     async fn catch_up(&self) -> anyhow::Result<()> {
         let asked = Instant::now();
         let mut caught_up = self.caught_up.lock().await;
@@ -132,7 +132,7 @@ impl CommitObserver for CacheUpdater {
         let began = Instant::now();
         self.caches.forget();
         self.rebuild().await?;
-        // What was committed unseen here was told to nobody.
+        // Commits that this instance missed were not published either.
         self.queue.announce_gap();
         *caught_up = Some(began);
         Ok(())
@@ -171,7 +171,7 @@ mod tests {
         let (caches, metrics) = (Arc::new(Caches::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
         let memory = CacheUpdater::new(&store, &queue, &caches, &metrics);
         let view = || queue.view(RoomId::HOUSE).unwrap();
-        // A line in which nothing lives is not read.
+        // A line without live tokens is not read.
         let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));
         let command = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
         store.transact([Request { caller, command, idempotency: None }].into()).await.unwrap();

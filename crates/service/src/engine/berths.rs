@@ -1,4 +1,4 @@
-//! Which lane a command takes.
+//! Assigns commands to lanes.
 
 use frontrow_domain::{
     command::{Command, Request},
@@ -11,14 +11,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What a command is queued behind: commands of one home are decided in the order in which they came.
+/// The queue of a command: commands of one home are decided in the order of their arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Home {
     /// The line of a room.
     Line(RoomId),
     /// A share of the seats of the concerts of a room.
     Sale(RoomId, usize),
-    /// Whatever a user does outside of a room.
+    /// A user's commands outside of a room.
     User(Option<UserId>),
 }
 
@@ -26,18 +26,17 @@ enum Home {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Choice {
     within: Range<usize>,
-    /// The one of them that it takes if no lane has less to do.
+    /// Taken if no other lane has less to do.
     usual: usize,
 }
 
 /// The home of a command, and the lanes that it may take.
 ///
-/// A hot room has a lane for its line and lanes for its sale, so that neither waits for the other. The lines have the
-/// first half of the lanes and the sales the other. The lanes only tell who waits for whom: what two of them may not do
-/// at once, the store's locks see to.
+/// A hot room has a lane for its line and lanes for its sale, so that neither waits for the other. Lines use the first
+/// half of the lanes and sales the second. Lanes only order commands: the store's locks exclude conflicting ones.
 ///
-/// A sale is shared out by token over half of the lanes that sales have: one batch at a time keeps a server busy on
-/// one processor only, and all lanes would leave none to the sales that are not hot.
+/// A sale is spread by token over half of the sales' lanes: a single lane would keep only one of the database's
+/// processors busy, all lanes would leave none to the quieter sales.
 fn home_of(request: &Request, lanes: usize) -> (Home, Choice) {
     if lanes <= 1 {
         return (Home::User(None), Choice { within: 0..1, usual: 0 });
@@ -65,15 +64,15 @@ fn home_of(request: &Request, lanes: usize) -> (Home, Choice) {
     (home, Choice { within, usual })
 }
 
-/// Which lanes the homes have that commands are under way for.
+/// The lanes of the homes that have commands in progress.
 #[derive(Debug)]
 pub(super) struct Berths(Mutex<Taken>);
 
 #[derive(Debug)]
 struct Taken {
-    /// The lane of each home, and how many of its commands are under way.
+    /// The lane of each home, and how many of its commands are in progress.
     homes: HashMap<Home, (usize, usize)>,
-    /// How many commands are under way in each lane.
+    /// How many commands are in progress in each lane.
     lanes: Vec<usize>,
 }
 
@@ -94,8 +93,8 @@ impl Berths {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place in the lane that the command's home has. If none of its commands is under way, in the lane that has the
-    /// fewest: so a batch that waits for a row which somebody holds keeps no other home waiting for long.
+    /// A place in the lane of the command's home. A home without commands in progress gets the lane with the fewest: so
+    /// a batch that waits for a locked row delays few other homes.
     pub(super) fn take(self: &Arc<Self>, request: &Request) -> Berth {
         let mut taken = self.taken();
         let Taken { homes, lanes } = &mut *taken;

@@ -3,30 +3,30 @@
 use frontrow_storage::StoreError;
 use std::sync::{Mutex, PoisonError};
 
-/// What the last commit and the last probe tell of the store.
+/// The store's health by the last commit or probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Health {
     /// It takes commits.
     #[default]
     Sound,
-    /// It is away, full, locked, or can only be read.
+    /// It is unreachable, full, locked, or read-only.
     Unwritable,
     /// A commit had no answer.
     Unanswered,
-    /// What is in it is nothing that this program wrote.
+    /// Its rows cannot be read as this program writes them.
     Damaged,
 }
 
-/// Whether there is anything new to say.
+/// Whether the state has just changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
-    /// It has been said.
+    /// The state is the same.
     None,
-    /// The state is another one.
+    /// The state has changed.
     Changed,
 }
 
-/// The state that all lanes and the probe share. Each change of it is one line of the log.
+/// The state that all lanes and the probe share. Each change is logged once.
 #[derive(Debug, Default)]
 pub(super) struct SharedHealth(Mutex<Health>);
 
@@ -35,7 +35,7 @@ impl SharedHealth {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how a transaction or a probe ended.
+    /// Records the result of a transaction or a probe.
     pub(super) fn note(&self, result: Result<&(), &StoreError>) -> News {
         let Some(health) = Health::after(result) else { return News::None };
         let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), health);
@@ -49,14 +49,14 @@ impl SharedHealth {
 }
 
 impl Health {
-    /// None if the result says nothing of the store itself.
+    /// None if the result says nothing about the store itself.
     const fn after(result: Result<&(), &StoreError>) -> Option<Self> {
         match result {
             Ok(&()) => Some(Self::Sound),
             Err(StoreError::Unavailable(_)) => Some(Self::Unwritable),
             Err(StoreError::Unknown(_)) => Some(Self::Unanswered),
             Err(StoreError::Corrupt(_) | StoreError::Misfit(_)) => Some(Self::Damaged),
-            // A bug in one command, or rows that others had: the database itself works.
+            // A bug in one command, or rows locked by others: the database itself works.
             Err(StoreError::Conflict(_) | StoreError::Contended(_)) => None,
         }
     }

@@ -17,18 +17,18 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
-/// How often a batch is given again whose outcome nobody knows.
+/// How often a batch is retried after a commit whose outcome is unknown.
 const REPEATS_MAX: u32 = 2;
-/// How long a lane without a command waits before it tries once more to catch up: a buyer who sees nothing of their
-/// place gives no command.
+/// How long a lane without commands waits before it tries again to catch up: a buyer whose place is not shown sends no
+/// command.
 const CATCH_UP_EVERY: Duration = Duration::from_secs(1);
 
-/// Whether what is kept in memory has seen every commit.
+/// Whether the caches have seen every commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CacheState {
     Consistent,
     Stale,
-    /// What there was to read has been read, and a commit that was given up may still come.
+    /// Rebuilt, but a commit that was given up may still land.
     AwaitingCommit,
 }
 
@@ -37,17 +37,17 @@ pub(super) struct Lane {
     pub(super) metrics: Arc<Metrics>,
     pub(super) follower: Arc<dyn CommitObserver>,
     pub(super) health: Arc<SharedHealth>,
-    /// How many batches all lanes have under way.
+    /// Batches in progress in all lanes.
     pub(super) batches: Arc<AtomicUsize>,
     pub(super) failures: Arc<AtomicU64>,
-    /// How often something was committed elsewhere that memory must take in.
+    /// How many times another process committed changes that the caches must load.
     pub(super) doubts: Arc<AtomicU64>,
     pub(super) batch_max: usize,
-    /// What all lanes tell of together.
+    /// Shared by all lanes, so that each trouble is logged once.
     pub(super) troubles: Arc<Troubles>,
 }
 
-/// What may go wrong in each batch, of all lanes.
+/// Failures that can repeat with every batch.
 #[derive(Debug)]
 pub(super) struct Troubles {
     unread: Trouble,
@@ -63,16 +63,15 @@ impl Default for Troubles {
     }
 }
 
-/// A batch, or a part of one.
+/// A batch, or a part of one after a split or a retry.
 struct Part {
     batch: Arc<[Request]>,
     replies: Vec<Waiter>,
-    /// How often it has been given again.
+    /// How often it has been retried.
     repeats: u32,
 }
 
-/// What is said of a batch that was given again: whatever became of the repetition, the first time may have been
-/// committed.
+/// The error of a batch that was retried: whatever the retry came to, the first attempt may have been committed.
 const fn of_repeat(fault: EngineError, repeats: u32) -> EngineError {
     if repeats > 0 { EngineError::OutcomeUnknown } else { fault }
 }
@@ -118,8 +117,8 @@ impl Lane {
                     }
                 }
             }
-            // A panic is a bug in what is decided or saved. Its batch learns that the outcome is unknown, since every
-            // reply is dropped; the engine goes on, once memory and store agree again.
+            // A panic is a bug in a decision or in its saving. The replies are dropped, so the callers learn that the
+            // outcome is unknown; the lane goes on once the caches agree with the store.
             self.batches.fetch_add(1, Ordering::Relaxed);
             let settled = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.run_batch(requests.into(), replies))));
             self.batches.fetch_sub(1, Ordering::Relaxed);
@@ -128,13 +127,13 @@ impl Lane {
                 Ok(CacheState::Stale | CacheState::AwaitingCommit) => {}
                 Err(_) => tracing::error!("the engine panicked in a batch"),
             }
-            // At once: the next command may be long in coming, and whoever waits sees nothing of what was committed.
+            // At once: the next command may be long in coming, and pollers would not see what was committed.
             cache_state = self.catch_up(runtime);
         }
     }
 
-    /// After a failure nothing is decided before the store has seen whether it was an outage, and lengthened what that
-    /// cut short. The new footing, if what is in memory had to be read again.
+    /// After a failure, the store first checks whether there was an outage and extends the deadlines that it cut short.
+    /// Returns the new cache state if the caches had to be read again.
     fn resume(&self, runtime: &Handle) -> Result<Option<CacheState>, EngineError> {
         match runtime.block_on(self.store.resume()) {
             Ok(None) => Ok(None),
@@ -148,7 +147,7 @@ impl Lane {
                 Ok(Some(self.catch_up(runtime)))
             }
             Err(error) => match self.note_error(&error) {
-                // Nothing of what was asked has been begun.
+                // No command of the batch has been started.
                 EngineError::OutcomeUnknown => Err(EngineError::Unavailable),
                 fault => Err(fault),
             },
@@ -156,9 +155,9 @@ impl Lane {
     }
 
     fn catch_up(&self, runtime: &Handle) -> CacheState {
-        // Asked before the rows are read: what ends meanwhile may not be in them.
+        // Checked before the rows are read: a commit that lands in between may be missing from them.
         let waits = self.store.has_unanswered_commits();
-        // A panic here is a bug of the same kind as one in a batch, and must not end the lane either.
+        // A panic here is the same kind of bug as one in a batch, and must not end the lane either.
         match catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.follower.catch_up()))) {
             Ok(Ok(())) => {
                 self.troubles.unread.is_over();
@@ -186,9 +185,9 @@ impl Lane {
         (requests, replies)
     }
 
-    /// Runs a batch. Where a row of it breaks a constraint it is halved until only the command at fault fails. Where
-    /// nobody knows whether it was committed, what may be repeated is given again: its idempotency key, or the state
-    /// that it asks for, sees to it that it is done once.
+    /// Runs a batch. If a row breaks a constraint, the batch is halved until only the command at fault fails. If the
+    /// outcome of a commit is unknown, repeatable commands are retried: their idempotency key, or the state they ask
+    /// for, makes them happen once.
     async fn run_batch(&self, batch: Arc<[Request]>, replies: Vec<Waiter>) -> CacheState {
         let mut cache_state = CacheState::Consistent;
         let mut parts = vec![Part { batch, replies, repeats: 0 }];
@@ -228,7 +227,7 @@ impl Lane {
         cache_state
     }
 
-    /// What of a batch may be given again; takes its replies.
+    /// The repeatable commands of a batch, with their replies.
     fn to_repeat(batch: &[Request], replies: &mut Vec<Waiter>, repeats: u32) -> Option<Part> {
         if repeats >= REPEATS_MAX {
             return None;
@@ -249,8 +248,8 @@ impl Lane {
         (!again.replies.is_empty()).then_some(again)
     }
 
-    /// Answers from a task of the runtime: a wake-up there costs a push to a queue, from this thread it would cost a
-    /// call to the kernel for each of them.
+    /// Answers from a task of the runtime: a wake-up there is a push to a queue; from this thread each would be a
+    /// system call.
     fn answer(mut answers: impl ExactSizeIterator<Item = (Waiter, Answer)> + Send + 'static) {
         if answers.len() <= 1 {
             if let Some((reply, answer)) = answers.next() {
@@ -268,7 +267,7 @@ impl Lane {
     fn note_error(&self, error: &StoreError) -> EngineError {
         self.metrics.store_error(error);
         let fault = match error {
-            // The database works: others had the rows. It says nothing of whether this instance can serve.
+            // The database works: other transactions held the rows. That says nothing about this instance's health.
             StoreError::Contended(_) => {
                 self.troubles.contended.came(error);
                 return EngineError::Overloaded;
@@ -280,7 +279,7 @@ impl Lane {
         if fault != EngineError::Internal {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
-        // An outage is one line and its end another one, however many batches there are in between.
+        // One line for an outage and one for its end, however many batches fail in between.
         match self.health.note(Err(error)) {
             News::None if fault == EngineError::Unavailable => tracing::debug!(%error, "a batch was not saved"),
             News::None | News::Changed => tracing::error!(%error, "a batch was not saved"),
@@ -316,7 +315,7 @@ mod tests {
         (0..count).map(reply).unzip()
     }
 
-    /// Nothing is kept in memory here.
+    /// Without any cache.
     struct Nothing;
 
     #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! Notes of the batches that a request's commands were decided in, for traces.
+//! Records the batches in which a traced request's commands were decided.
 
 use std::{
     future::Future,
@@ -6,21 +6,21 @@ use std::{
     time::Instant,
 };
 
-/// How many batches of one request are told. A command that is given again has several.
+/// How many batches of one request are recorded. A retried command has several.
 pub const BATCHES_MAX: usize = 16;
 
 tokio::task_local! {
     static CURRENT: Arc<Notes>;
 }
 
-/// What the engine notes of a request's commands.
+/// The batches recorded for one request.
 #[derive(Debug, Default)]
 pub struct Notes(Mutex<Vec<BatchNote>>);
 
 /// One batch that a command of a request was in.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchNote {
-    /// When the command was given.
+    /// When the command was queued.
     pub queued: Instant,
     /// When its transaction began.
     pub began: Instant,
@@ -28,7 +28,7 @@ pub struct BatchNote {
     pub ended: Instant,
     /// How many commands were in the batch.
     pub len: usize,
-    /// What kind of failure it ended with.
+    /// The kind of failure that it ended with.
     pub fault: Option<&'static str>,
 }
 
@@ -39,14 +39,14 @@ pub struct Ticket {
     queued: Instant,
 }
 
-/// A ticket for a command that is given now; none unless the task serves a traced request.
+/// A ticket for a command that is queued now; none unless the task serves a traced request.
 #[must_use]
 pub fn ticket() -> Option<Ticket> {
     CURRENT.try_with(|notes| Ticket { notes: Arc::clone(notes), queued: Instant::now() }).ok()
 }
 
 impl Ticket {
-    /// Notes that the command was in a batch of `len` commands, whose transaction ends now. `fault` is the kind of its
+    /// Records that the command was in a batch of `len` commands whose transaction ends now, and the kind of its
     /// failure.
     pub fn note(&self, began: Instant, len: usize, fault: Option<&'static str>) {
         let mut notes = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,14 +57,14 @@ impl Ticket {
 }
 
 impl Notes {
-    /// The batches that were noted by now.
+    /// The batches recorded so far.
     #[must_use]
     pub fn batches(&self) -> Vec<BatchNote> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Does `work` so that the commands that it gives are noted in `notes`.
+/// Runs `work`, recording the batches of its commands in `notes`.
 pub fn watch<F: Future>(notes: Arc<Notes>, work: F) -> impl Future<Output = F::Output> + use<F> {
     CURRENT.scope(notes, work)
 }

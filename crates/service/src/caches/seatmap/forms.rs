@@ -116,7 +116,7 @@ pub(super) fn compact(concert_id: ConcertId, version: u64, rows: &[Row]) -> Comp
     CompactMap { concert_id, version, blocks }
 }
 
-/// Whether a seat stands in the block of the one before.
+/// Whether a seat continues the block of the one before.
 fn goes_on(before: &Seat, seat: &Seat) -> bool {
     let (one, other) = (&before.label, &seat.label);
     before.seat_id.get() + 1 == seat.seat_id.get()

@@ -1,4 +1,4 @@
-//! The seats of one concert in memory.
+//! The cached seats of one concert.
 
 use super::{
     MapForm, SeatMap, Versions,
@@ -25,14 +25,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A map whose rendering takes longer than this may be served a little old.
+/// A map that takes longer than this to render may be served a little old.
 const RENDER_CHEAP: Duration = Duration::from_millis(1);
-/// How old a map may be: as old as a refusal from memory.
+/// How old a map may be: as old as a refusal from the cache.
 const AGE_MAX: Duration = Duration::from_micros(REFUSAL_TTL.micros().unsigned_abs());
 
-/// How long after a seat was removed a commit that changed it before may be told.
+/// How long after a seat was removed an earlier commit that changed it may still be published.
 const TOLD_LATE_MAX: Duration = Duration::from_micros(COMMIT_VISIBILITY_MAX.micros().unsigned_abs());
-/// How often every seat is read anew where other instances change them too.
+/// How often every seat is read again if other instances change seats too.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -40,31 +40,31 @@ pub(super) struct Hall {
     concert_id: ConcertId,
     boot: u64,
     sharing: Sharing,
-    /// Where the next version comes from.
+    /// The source of the next version.
     versions: Arc<Versions>,
-    /// Of what is here now. Changed under the lock of the seats: whoever renders sees it together with its rows.
+    /// The version of the present rows. Changed under the lock of the seats, so that a rendering sees both together.
     version: AtomicU64,
     seats: Mutex<Seats>,
-    /// How many there are, for who cannot wait for the lock.
+    /// How many seats there are, readable without the lock.
     seat_count: AtomicUsize,
-    /// When somebody looked last, in milliseconds by the clock of whoever keeps the halls.
+    /// When the map was last asked for, in milliseconds since the maps were made.
     looked_at: AtomicU64,
     full: ArcSwapOption<Rendered>,
     compact: ArcSwapOption<Rendered>,
     born: Instant,
-    /// When the last reading that worked began, in microseconds since `born` and one more; 0 before the first.
+    /// When the last successful read began, in microseconds since `born` plus one; 0 before the first.
     read_at: AtomicU64,
-    /// Held by whoever reads the store.
+    /// Locked by the request that reads the store.
     reading: tokio::sync::Mutex<Option<Reading>>,
 }
 
-/// The last reading of the store.
+/// The last read of the store.
 #[derive(Debug)]
 struct Reading {
     began: Instant,
-    /// The store's clock when the last one that worked looked.
+    /// The store's clock at the last successful read.
     since: Option<Time>,
-    /// When the last one that worked and read every seat began.
+    /// When the last successful read of every seat began.
     whole: Option<Instant>,
     failed: Option<StoreError>,
 }
@@ -73,7 +73,7 @@ struct Reading {
 struct Rendered {
     map: Arc<SeatMap>,
     version: u64,
-    /// The moment that it shows.
+    /// The moment that the map shows.
     as_of: Instant,
     cost: Duration,
 }
@@ -81,7 +81,7 @@ struct Rendered {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) seat: Seat,
-    /// The version in which a commit of this process changed it last.
+    /// The version in which a commit of this process last changed the seat.
     touched: u64,
 }
 
@@ -97,19 +97,19 @@ impl Row {
 struct Seats {
     rows: Vec<Row>,
     index: HashMap<SeatId, usize>,
-    /// Those that were removed: what was read or committed before may still show them.
+    /// Removed seats: rows read or committed earlier may still show them.
     removed: HashMap<SeatId, Removed>,
 }
 
 /// A seat that was removed.
 #[derive(Debug, Clone, Copy)]
 struct Removed {
-    /// The moment of the last change of it that is known.
+    /// The last known change of the seat.
     last: Time,
     noted: Instant,
 }
 
-/// What a hall asks of the store.
+/// The store's side of a hall.
 #[async_trait]
 pub(super) trait Source: Sync {
     async fn now(&self) -> Result<Time, StoreError>;
@@ -132,17 +132,17 @@ impl Source for &dyn Store {
     }
 }
 
-/// What was read.
+/// Which rows a read returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Every seat: what is not among them was removed.
+    /// Every seat: one that is not among them was removed.
     All,
     Changed,
 }
 
 impl Seats {
-    /// Takes in what a commit of this process changed, unless a later one is known, or that the seat was removed since:
-    /// commits of several lanes may be told in any order.
+    /// Applies a seat from a commit of this process, unless a later change or a later removal is known: commits of
+    /// several lanes arrive in any order.
     fn put(&mut self, seat: &Seat, version: u64) {
         if self.removed.get(&seat.seat_id).is_some_and(|removed| seat.updated_at <= removed.last) {
             return;
@@ -163,8 +163,8 @@ impl Seats {
         self.rows.push(row);
     }
 
-    /// Takes in a row that was read by a query that began at version `seen`. What was changed here since may be newer
-    /// than the row; then the later moment tells. Whether anything is different now.
+    /// Applies a row read by a query that began at version `seen`. A commit may have brought a newer one since; then
+    /// the later `updated_at` wins. Returns whether the row changed.
     fn take(&mut self, seat: Seat, seen: u64) -> bool {
         let Some(row) = self.index.get(&seat.seat_id).and_then(|at| self.rows.get_mut(*at)) else {
             self.add(Row { seat, touched: 0 });
@@ -177,20 +177,20 @@ impl Seats {
         is_news
     }
 
-    /// Notes that a seat was removed. Its last change does not become an earlier one.
+    /// Marks a seat as removed. The moment of its last change never goes back.
     fn remove(&mut self, seat: SeatId, last: Time) {
         let noted = Instant::now();
         let removed = self.removed.entry(seat).or_insert(Removed { last, noted });
         removed.last = removed.last.max(last);
     }
 
-    /// Forgets the seats that were removed so long before every seat was read from `began` on that nothing shows them any
-    /// more.
+    /// Forgets removals so long before a read of every seat (which began at `began`) that no late commit can bring the
+    /// seats back.
     fn forget_removed(&mut self, began: Instant) {
         self.removed.retain(|_, removed| began.saturating_duration_since(removed.noted) <= TOLD_LATE_MAX);
     }
 
-    /// Puts the rows into the order of the map, without those that were removed.
+    /// Sorts the rows in the order of the map, without removed seats.
     fn sort(&mut self) {
         let Self { rows, removed, .. } = self;
         let count = rows.len();
@@ -243,7 +243,7 @@ impl Hall {
         self.looked_at.load(Ordering::Relaxed)
     }
 
-    /// Takes in seats of this concert that a commit of this process changed.
+    /// Applies seats of this concert that a commit of this process changed.
     pub(super) fn publish(&self, changed: &[Seat]) {
         let mut seats = self.seats();
         let version = self.versions.next();
@@ -254,14 +254,14 @@ impl Hall {
         self.seat_count.store(seats.rows.len(), Ordering::Relaxed);
     }
 
-    /// Takes a seat out that a commit of this process removed.
+    /// Removes a seat that a commit of this process removed.
     pub(super) fn remove(&self, seat: &Seat) {
         let mut seats = self.seats();
         seats.remove(seat.seat_id, seat.updated_at);
         self.version.store(self.versions.next(), Ordering::Release);
     }
 
-    /// The moment at which the last reading that worked began.
+    /// When the last successful read began.
     fn read_at(&self) -> Option<Instant> {
         let micros = self.read_at.load(Ordering::Acquire).checked_sub(1)?;
         self.born.checked_add(Duration::from_micros(micros))
@@ -274,7 +274,7 @@ impl Hall {
         })
     }
 
-    /// Reads the store, unless what is here is good enough, or what somebody else is reading just now will be.
+    /// Reads the store, unless the rows are fresh enough or a concurrent request makes them so.
     pub(super) async fn bring_up_to_date(&self, store: &impl Source) -> Result<(), StoreError> {
         let asked = Instant::now();
         if self.is_good_at(asked) {
@@ -284,7 +284,7 @@ impl Hall {
         if self.is_good_at(asked) {
             return Ok(());
         }
-        // Whoever waited while a reading failed does not try again: a database in trouble is asked once.
+        // A request that waited for a failed read does not retry: a failing database is asked once.
         if let Some(Reading { began, failed: Some(failed), .. }) = &*last
             && *began >= asked
         {
@@ -292,7 +292,7 @@ impl Hall {
         }
         let began = Instant::now();
         let since = last.as_ref().and_then(|last| last.since);
-        // A commit that took longer than it may is not among the changes: from time to time every seat is read.
+        // A commit that took longer than allowed is not among the changes: so every seat is read from time to time.
         let whole = last.as_ref().and_then(|last| last.whole).filter(|whole| whole.elapsed() < WHOLE_EVERY);
         let is_whole = whole.is_none();
         let read = match since.filter(|_| !is_whole) {
@@ -314,7 +314,7 @@ impl Hall {
         }
     }
 
-    /// Reads every seat. The store's clock from before.
+    /// Reads every seat. Returns the store's clock before the read.
     async fn read_all(&self, store: &impl Source) -> Result<Time, StoreError> {
         let now = match self.sharing {
             Sharing::Alone => Time::default(),
@@ -327,12 +327,12 @@ impl Hall {
         Ok(now)
     }
 
-    /// Reads the seats that may have changed unseen since a reading at `since`. The store's clock now.
+    /// Reads the seats that may have changed unseen since a read at `since`. Returns the store's clock.
     async fn read_changed(&self, store: &impl Source, since: Time) -> Result<Time, StoreError> {
         let seen = self.version.load(Ordering::Acquire);
         let (rows, now) = store.changed_seats(self.concert_id, since.minus(COMMIT_VISIBILITY_MAX)).await?;
         self.take(rows, Part::Changed, seen);
-        // After the store's clock went back, as it may with another server, moments do not tell what is new.
+        // If the store's clock went back, as it may after a fail-over, `updated_at` does not tell which row is newer.
         if now < since {
             return self.read_all(store).await;
         }
@@ -397,7 +397,7 @@ impl Hall {
     }
 
     fn render(&self, form: MapForm, version: u64, rows: &[Row]) -> SeatMap {
-        // What all instances write of the same rows must be the same, tag and all: a client may meet any of them.
+        // All instances must render the same rows the same, tag and all: a client may reach any of them.
         let shown = match self.sharing {
             Sharing::Alone => version,
             Sharing::Shared => {

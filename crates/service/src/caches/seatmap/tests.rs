@@ -1,4 +1,4 @@
-//! Which maps are kept, and what is said of one that was dropped and is read anew.
+//! Which maps stay cached, and versions of a map that was dropped and read again.
 
 use super::*;
 use frontrow_clock::Clock;
@@ -25,7 +25,7 @@ impl Office {
         Self { store, maps: SeatMaps::new(1, Sharing::Alone) }
     }
 
-    /// Has a command done, and tells nobody.
+    /// Commits a command without publishing its changes.
     async fn run(&self, command: Command) -> (Outcome, Changes) {
         let request = Request { caller: Caller::System, command, idempotency: None };
         let mut committed = self.store.transact(Arc::new([request])).await.unwrap();
@@ -69,7 +69,7 @@ impl Office {
         self.look_at(concert, 0).await
     }
 
-    /// Looks so many seconds after the start.
+    /// Reads the map so many seconds after the start.
     async fn look_at(&self, concert: ConcertId, secs: u64) -> Look {
         let now = Duration::from_secs(secs);
         let map = self.maps.look(&self.store, concert, MapForm::Compact, now).await.unwrap();
@@ -80,7 +80,7 @@ impl Office {
 }
 
 impl Office {
-    /// The concerts whose maps are kept.
+    /// The concerts whose maps are cached.
     fn kept(&self) -> Vec<ConcertId> {
         let mut kept: Vec<_> = self.maps.halls.read().unwrap().keys().copied().collect();
         kept.sort_unstable();
@@ -88,7 +88,7 @@ impl Office {
     }
 }
 
-/// What somebody sees who looks.
+/// The map as a client sees it.
 struct Look {
     etag: String,
     version: u64,
@@ -100,7 +100,7 @@ async fn no_tag_and_no_version_comes_again_after_the_maps_were_forgotten() {
     let office = Office::new();
     let (concert, seat) = office.concert().await;
     let first = office.look(concert).await;
-    // Committed, and not told here.
+    // Committed, but not published here.
     office.block(seat).await;
     office.maps.forget();
     let second = office.look(concert).await;
@@ -154,7 +154,7 @@ async fn what_is_committed_while_a_map_is_dropped_is_seen_by_the_next_look() {
     let office = Office::new();
     let (concert, seat) = office.concert().await;
     let first = office.look(concert).await;
-    // Somebody is about to read what is dropped.
+    // A request is about to read the hall that is dropped.
     let hall = Arc::clone(&office.maps.halls.read().unwrap()[&concert]);
     office.maps.sweep(IDLE_MAX);
     assert_eq!(office.kept(), []);

@@ -56,7 +56,7 @@ impl Source for Arc<Counting> {
     }
 }
 
-/// As if a while had passed in which seats were sold.
+/// As if counts had grown old while seats were sold.
 fn grow_old(seats: &SeatsLeft) {
     for known in seats.kept.known.write().unwrap().values_mut() {
         known.good_for = Duration::ZERO;
@@ -68,7 +68,7 @@ fn available(counts: &Counts, id: ConcertId) -> Option<i64> {
     counts.get(&id).map(|counts| counts.available)
 }
 
-/// So many that list these concerts at once.
+/// Lists these concerts so many times at once.
 fn lists(
     count: usize,
     seats: &Arc<SeatsLeft>,
@@ -119,7 +119,7 @@ async fn while_a_count_hangs_the_last_counts_are_shown_and_no_other_count_begins
         assert_eq!(available(&list.await.unwrap().unwrap(), ONE), Some(5));
     }
     assert_eq!(store.counts(), 2);
-    // Of a concert that was never counted there is nothing to show.
+    // A concert that was never counted has no old count.
     let other = {
         let (seats, store) = (Arc::clone(&seats), Arc::clone(&store));
         tokio::spawn(async move { seats.get(&store, &[ONE, OTHER]).await })
@@ -167,7 +167,7 @@ async fn a_concert_whose_count_is_forgotten_while_another_one_is_counted_is_show
     let (seats, store) = (SeatsLeft::new(Sharing::Alone), Counting::new(5));
     let many: Vec<_> = (1..=CONCERTS_MAX).map(|id| ConcertId::new(i64::try_from(id).unwrap())).collect();
     seats.get(&store, &many).await.unwrap();
-    // There is no room for one more: all the others are forgotten.
+    // The cache is full: one more concert empties it.
     let one_more = ConcertId::new(1_000_000);
     let counts = seats.get(&store, &[ONE, one_more]).await.unwrap();
     assert_eq!((available(&counts, ONE), available(&counts, one_more)), (Some(5), Some(5)));

@@ -87,7 +87,7 @@ fn letters(hall: &Hall) -> String {
     hall.seats().rows.iter().map(|row| char::from(row.seat.status.letter())).collect()
 }
 
-/// So many who look at once.
+/// So many concurrent reads of the map.
 fn viewers(
     count: usize,
     hall: &Arc<Hall>,
@@ -183,7 +183,7 @@ async fn a_row_that_was_read_before_a_commit_of_this_process_does_not_undo_it() 
     assert_eq!(letters(&hall), "H");
     hall.take(vec![seat(1, SeatStatus::Sold, 30)], Part::Changed, seen);
     assert_eq!(letters(&hall), "S", "another instance changed it after that");
-    // What the store says now counts, even where its clock went back.
+    // The store's present rows count, even if its clock went back.
     let seen = hall.version.load(Ordering::SeqCst);
     hall.take(vec![seat(1, SeatStatus::Available, 10)], Part::Changed, seen);
     assert_eq!(letters(&hall), "A");
