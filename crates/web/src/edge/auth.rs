@@ -1,4 +1,4 @@
-//! Who is asking: the session behind the `Authorization` header, and the queue token beside it.
+//! The caller of a request: the session of its `Authorization` header, and its queue token.
 
 use crate::edge::{
     limit::{self, Hourly},
@@ -17,19 +17,19 @@ use subtle::ConstantTimeEq;
 
 /// The header that carries the queue token.
 pub const QUEUE_TOKEN_HEADER: HeaderName = HeaderName::from_static("queue-token");
-/// A session secret is 43 characters; a service key may be longer. What is longer than this is neither.
+/// A session secret is 43 characters; a service key may be longer. A longer text is neither.
 const SECRET_LEN_MAX: usize = 256;
 
-/// A caller who has signed in.
+/// A signed-in caller.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedIn {
-    /// Who, and what they may do.
+    /// The caller, with their role.
     pub caller: Caller,
-    /// Who.
+    /// The user.
     pub user_id: UserId,
 }
 
-/// A caller who runs the sale.
+/// An operator.
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorOnly(pub Caller);
 
@@ -55,16 +55,15 @@ impl std::fmt::Debug for SessionSecret {
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
 
-/// The client of a call without a session that takes a password hash. Its address has paid for the call,
-/// before any of the body was read.
+/// The client of a call without a session that needs a password hash. Its address pays before the body is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor(pub IpAddr);
 
-/// A read without a session, which its client's address has paid for as `COST` reads.
+/// A read without a session; its client's address pays for `COST` reads.
 #[derive(Debug, Clone, Copy)]
 pub struct PublicRead<const COST: u32 = 1>;
 
-/// The token in the `Queue-Token` header. Whether it is the caller's, and good for what they want, is decided later.
+/// The token of the `Queue-Token` header. Ownership and status are checked later.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueToken(pub SignedToken);
 
@@ -85,7 +84,7 @@ async fn caller(parts: &Parts, app: &SharedState) -> Result<Caller, Problem> {
     let caller = if let Some(caller) = app.office.remembered(secret) {
         caller
     } else {
-        // The secret may be made up, and the database must be asked for it: the address pays.
+        // The secret may be invented, and checking it costs a query: the address pays.
         let ClientAddress(address) = client_address(parts, app)?;
         app.limits.check_public_read(address, 1)?;
         app.office.authenticate(secret).await?

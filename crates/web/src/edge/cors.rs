@@ -1,4 +1,4 @@
-//! Pages of other origins: which ones a browser lets call the API, and what it lets them read.
+//! Cross-origin pages: which of them browsers let call the API, and which headers they may read.
 
 use crate::edge::{auth::QUEUE_TOKEN_HEADER, idempotency::IDEMPOTENCY_KEY_HEADER, observe::REQUEST_ID_HEADER};
 use axum::http::{
@@ -8,7 +8,7 @@ use axum::http::{
 use std::{str::FromStr, time::Duration};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// How long a browser may remember what it was told before a call: browsers cap it at one or two hours.
+/// How long a browser may cache a preflight answer: browsers cap it at one or two hours.
 const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// The origin of a page, as browsers write it in `Origin`.
@@ -23,7 +23,7 @@ impl FromStr for Origin {
         let text = text.trim();
         let uri: Uri = text.parse().map_err(|_| wrong)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong) };
-        // A browser sends neither a path nor a slash, and everything in small letters: another spelling would match none.
+        // A browser sends no path, no slash and no capitals: another spelling would never match.
         let written = format!("{scheme}://{authority}").to_lowercase();
         if !["http", "https"].contains(&scheme) || authority.as_str().contains(['@', '*']) || written != text {
             return Err(wrong);
@@ -38,7 +38,7 @@ pub fn layer(origins: &[Origin]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
-    // Each request has its own copy of the layer: a list of origins in it would be copied as well, this is shared.
+    // The layer is cloned for each request: a list of origins would be copied with it, this closure shares it.
     let listed: Vec<_> = origins.iter().map(|Origin(origin)| origin.clone()).collect();
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| listed.contains(origin)))

@@ -1,4 +1,4 @@
-//! What handlers take from a request, with every mistake answered as a problem that names its place.
+//! Extractors: a mistake in a request becomes a problem that names its place.
 
 use crate::edge::{
     observe::{self, BodyRoom},
@@ -32,11 +32,11 @@ pub const BODY_LEN_MAX: usize = 8 * 1_024;
 pub const OPERATOR_BODY_LEN_MAX: usize = 64 * 1_024;
 /// How large an operator's list of seats may be, in bytes.
 pub const LARGE_BODY_LEN_MAX: usize = 16 * 1_024 * 1_024;
-/// How many items a list answers with where the client does not say.
+/// How many items a list has if the client does not say.
 pub const LIMIT_DEFAULT: u32 = 50;
-/// How many items a list answers with at most.
+/// How many items a list has at most.
 pub const LIMIT_MAX: u32 = 100;
-/// How much of a sentence or a field's name is passed on, in characters: it may quote what the client sent.
+/// How much of a message or a field's name is passed on, in characters: it may quote the client's text.
 const DETAIL_LEN_MAX: usize = 200;
 
 /// A JSON body of at most `MAX` bytes.
@@ -49,7 +49,7 @@ pub type OperatorJsonBody<T> = JsonBody<T, OPERATOR_BODY_LEN_MAX>;
 /// A JSON body of an operator's call that carries long lists.
 pub type LargeJsonBody<T> = JsonBody<T, LARGE_BODY_LEN_MAX>;
 
-/// A JSON body that may be left out: none where the body is empty or `null`.
+/// An optional JSON body: none if it is empty or `null`.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionalJsonBody<T>(pub Option<T>);
 
@@ -81,7 +81,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
     }
 }
 
-/// JSON is UTF-8 (RFC 8259), and nothing unpacks it here.
+/// JSON is UTF-8 (RFC 8259), and compressed bodies are not supported.
 fn must_be_json(headers: &HeaderMap) -> HttpResult<()> {
     let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
         let mut parts = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
@@ -118,14 +118,14 @@ fn too_large(max: usize) -> Problem {
     Problem::new(&codes::PAYLOAD_TOO_LARGE).detail(format!("The body may be at most {max} bytes here."))
 }
 
-/// A whole body, with its part of the bytes that the server may buffer. That part is free again with it.
+/// A whole body, with its share of the bytes that the server may buffer, freed together.
 struct Buffered {
     bytes: Bytes,
     _room: BodyRoom,
 }
 
-/// Reads a body to its end. What it takes is reserved before it is kept, so that a client pays for the bytes that it has
-/// sent and not for those that it has announced.
+/// Reads a body to its end. Its bytes are reserved as they arrive, so that a client pays for what it has sent and not
+/// for what it has announced.
 async fn buffer(mut body: Body, max: usize) -> HttpResult<Buffered> {
     let mut room = observe::body_room();
     let mut kept: Vec<u8> = Vec::new();
@@ -150,7 +150,7 @@ async fn buffer(mut body: Body, max: usize) -> HttpResult<Buffered> {
     Ok(Buffered { bytes: kept.into(), _room: room })
 }
 
-/// Reads JSON the fast way; where that fails, once more to learn which field is at fault.
+/// Reads JSON the fast way; if that fails, once more to find the field at fault.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
     // Serde would read an array as the fields of a struct, in their order.
     let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
@@ -171,8 +171,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
         // The value was right; something follows it.
         return Err(Problem::new(&codes::MALFORMED_JSON).detail("Something follows the JSON value."));
     };
-    // What is JSON and yet no value of the type, such as a choice of one with two in it, the parser calls a mistake in the
-    // text.
+    // The parser reports some valid JSON of the wrong shape, such as an enum value with two variants, as a syntax
+    // error.
     if error.inner().is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         let mut path = error.path().to_string();
         if path == "." {
@@ -184,7 +184,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
     }
 }
 
-/// Says where the text stops being JSON, in our own words: the parser's change with its versions.
+/// Says where the text stops being JSON, in our own words: the parser's wording changes with its versions.
 fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(&codes::MALFORMED_JSON).detail(match error.classify() {
         Category::Eof => "The body ends before the JSON value does.".to_owned(),
@@ -207,9 +207,9 @@ fn at_field(problem: Problem, path: &str, message: &str) -> Problem {
     if field.is_empty() { problem } else { problem.field(shortened(&field)) }
 }
 
-/// What a parser of Rust's says about a value, as the API says it. What our own types say stays as it is.
+/// Translates serde's and the standard library's messages into the API's words. Messages of our own types stay.
 fn in_our_words(message: &str) -> Cow<'_, str> {
-    // serde_json says after each message where it was.
+    // serde_json appends the position to each message.
     let message = match message.rsplit_once(" at line ") {
         Some((said, place)) if place.bytes().all(|byte| byte.is_ascii_digit() || b" column".contains(&byte)) => said,
         _ => message,
@@ -222,7 +222,7 @@ fn in_our_words(message: &str) -> Cow<'_, str> {
     } else if starts("duplicate field ") {
         "The field is there twice.".into()
     } else if starts("unknown variant ") {
-        // The names of the API's own values stand in backticks, after what was sent.
+        // The names of the API's values stand in backticks, after the value that was sent.
         let names = message.rsplit_once("expected").map_or("", |(_, names)| names);
         let names: Vec<_> = names.split('`').skip(1).step_by(2).collect();
         match names.as_slice() {
@@ -240,7 +240,7 @@ fn in_our_words(message: &str) -> Cow<'_, str> {
     }
 }
 
-/// What the standard library says of a text that is no number.
+/// Whether this is the standard library's message about a text that is no number.
 fn is_of_a_number(message: &str) -> bool {
     message == "invalid digit found in string"
         || message == "cannot parse integer from empty string"
@@ -254,7 +254,7 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// A key that stands in paths and cursors.
+/// A key in paths and cursors.
 pub trait PathKey: Sized {
     /// Reads the key.
     ///
@@ -267,7 +267,7 @@ macro_rules! numeric_key {
     ($($name:ident)+) => {$(
         impl PathKey for $name {
             fn from_text(text: &str) -> Result<Self, &'static str> {
-                // A sign or a leading zero would give one thing several addresses.
+                // With a sign or a leading zero, one entity would have several addresses.
                 let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
                 let number = text.parse::<i64>().ok().filter(|_| plain).unwrap_or(0);
                 Self::try_from(number)
@@ -372,7 +372,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
     }
 }
 
-/// How many items a list answers with: 1 to [`LIMIT_MAX`], [`LIMIT_DEFAULT`] where nothing is said.
+/// How many items a list has: 1 to [`LIMIT_MAX`], [`LIMIT_DEFAULT`] if the client does not say.
 ///
 /// Give the field `#[serde(default)]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

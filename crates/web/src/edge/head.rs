@@ -1,17 +1,17 @@
-//! What the head of a request must be, whatever it asks for.
+//! Checks of a request's head that hold for every route.
 
 use crate::edge::problem::{HttpResult, Problem, codes};
 use axum::http::{HeaderMap, Version, header};
 
-/// Headers that are read in one place and mean one thing: which of two is meant cannot be known.
+/// Headers that must not repeat: which of two values is meant cannot be known.
 const SINGLE: [&str; 5] = ["Authorization", "Content-Type", "Idempotency-Key", "Queue-Token", "X-Request-Id"];
 
-/// Checks that there is one `Host`, and none of the others twice.
+/// Checks that there is one `Host`, and that no other single-valued header repeats.
 ///
 /// # Errors
-/// 400: there is no `Host`, it is no host, or a header is there twice.
+/// 400: there is no `Host`, it is not a host, or a header repeats.
 pub fn check(version: Version, headers: &HeaderMap) -> HttpResult<()> {
-    // Nothing is there twice in a head that has as many names as lines.
+    // No header repeats in a head that has as many names as lines.
     let repeats = headers.len() != headers.keys_len();
     let host = match headers.get(header::HOST) {
         Some(host) => is_host(host.as_bytes()) && !(repeats && is_repeated(headers, "host")),

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header: it makes a request safe to send again.
+//! The `Idempotency-Key` header: it makes a request safe to retry.
 
 use crate::edge::problem::{HttpResult, Problem};
 use axum::{
@@ -25,7 +25,7 @@ impl IdempotencyKey {
     /// Reads the key from the headers: bare or as a quoted string.
     ///
     /// # Errors
-    /// 400 where the header is there twice, too short, too long, or holds what a key may not.
+    /// 400 if the header repeats, or its key is too short, too long, or has characters that a key may not have.
     pub fn from_headers(headers: &HeaderMap) -> HttpResult<Self> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
         let Some(value) = values.next() else { return Ok(Self(None)) };
@@ -42,13 +42,13 @@ impl IdempotencyKey {
         }
     }
 
-    /// The key bound to who asks, what for, and with what; none where the request has no key.
+    /// The key bound to the caller, the route and the request; none if the request has no key.
     ///
     /// `route` is the route's template, `path_args` are the values in the path, in order, and `body` is the request as
     /// it was parsed: two texts of the same JSON are the same request.
     ///
     /// # Errors
-    /// 500 where the body cannot be written as JSON.
+    /// 500 if the body cannot be written as JSON.
     pub fn bind(
         &self,
         caller: Caller,

@@ -1,7 +1,7 @@
-//! Answers that clients and caches may keep: their tags, and their smaller form.
+//! Cacheable answers: their tags, and their compressed form.
 //!
-//! All others are answered with `no-store`, which `observe` adds. An answer that many ask for is packed once for all of
-//! them; a small one is not packed at all.
+//! `observe` marks all other answers `no-store`. A cached answer is compressed once for all clients; a small one is not
+//! compressed at all.
 
 use axum::{
     body::{Body, Bytes},
@@ -16,12 +16,12 @@ use std::sync::{Arc, OnceLock};
 /// Smaller bodies fit into a few packets, and are sent as they are: bytes.
 pub const PACKED_LEN_MIN: usize = 4 * 1_024;
 
-/// How long an answer may be used without asking again.
+/// How long an answer may be used without revalidation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fresh {
-    /// Not at all: every use asks whether it is still so.
+    /// Not at all: every use is revalidated.
     Never,
-    /// A second, by anybody: it is the same for all.
+    /// A second, in shared caches too: it is the same for all clients.
     ForASecond,
 }
 
@@ -34,12 +34,12 @@ impl Fresh {
     }
 }
 
-/// A body in the form in which it is sent.
+/// A body as it is sent.
 #[derive(Debug)]
 pub enum Form {
-    /// As it is.
+    /// Not compressed.
     Plain(Bytes),
-    /// Packed by gzip.
+    /// Compressed by gzip.
     Packed(Bytes),
 }
 
@@ -50,14 +50,14 @@ pub fn tag_of(body: &[u8]) -> String {
     format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()))
 }
 
-/// Whether the client has what this tag stands for (`If-None-Match`), in whatever form it was sent.
+/// Whether the client has the body of this tag (`If-None-Match`), in either form.
 #[must_use]
 pub fn has(request: &HeaderMap, etag: &str) -> bool {
     let lines = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-/// Whether the client takes a body that is packed by gzip.
+/// Whether the client accepts gzip.
 #[must_use]
 pub fn takes_packed(request: &HeaderMap) -> bool {
     let lines = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
@@ -67,7 +67,7 @@ pub fn takes_packed(request: &HeaderMap) -> bool {
     })
 }
 
-/// The `q` among the parameters of an element of `Accept` or `Accept-Encoding`; 1 if it is not there.
+/// The `q` among the parameters of an element of `Accept` or `Accept-Encoding`; 1 if absent.
 #[must_use]
 pub fn weight(parameters: &str) -> f32 {
     let q = parameters.split(';').find_map(|parameter| {
@@ -77,7 +77,7 @@ pub fn weight(parameters: &str) -> f32 {
     q.map_or(1.0, |value| value.parse().unwrap_or(0.0))
 }
 
-/// A body that this request alone is answered with, packed where that is worth it.
+/// A body for this request alone, compressed if that is worth it.
 #[must_use]
 pub fn form_of(request: &HeaderMap, body: Vec<u8>) -> Form {
     if body.len() >= PACKED_LEN_MIN && takes_packed(request) {
@@ -87,7 +87,7 @@ pub fn form_of(request: &HeaderMap, body: Vec<u8>) -> Form {
     }
 }
 
-/// The answer that has this tag, which may be kept.
+/// A cacheable answer with this tag.
 #[must_use]
 pub fn answer(media_type: &'static str, fresh: Fresh, etag: &str, form: Form) -> Response {
     let (body, is_packed) = match form {
@@ -100,13 +100,13 @@ pub fn answer(media_type: &'static str, fresh: Fresh, etag: &str, form: Form) ->
     if is_packed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    // Two forms of one thing have different bytes, so they may not share a strong tag.
+    // The two forms have different bytes, so they may not share a strong tag.
     let etag = if is_packed { HeaderValue::try_from(format!("W/{etag}")) } else { HeaderValue::from_str(etag) };
     mark(headers, fresh, etag.ok());
     response
 }
 
-/// 304: the client has what this tag stands for.
+/// 304: the client has the body of this tag.
 #[must_use]
 pub fn unchanged(fresh: Fresh, etag: &str) -> Response {
     let mut response = Response::new(Body::empty());
@@ -123,8 +123,7 @@ fn mark(headers: &mut HeaderMap, fresh: Fresh, etag: Option<HeaderValue>) {
     }
 }
 
-/// A document that stays the same for as long as the program runs. Its tag and its packed form are made once, when
-/// somebody asks.
+/// A document that never changes while the program runs. Its tag and its compressed form are made once, on first use.
 #[derive(Debug, Clone)]
 pub struct Document(Arc<Parts>);
 

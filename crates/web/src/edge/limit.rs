@@ -1,4 +1,4 @@
-//! How much one user, one account and one address may ask for, and whose address a request has.
+//! Rate limits by user, account, token and address, and the client address of a request.
 
 mod meter;
 mod sign_in;
@@ -22,26 +22,25 @@ use std::{
     time::Duration,
 };
 
-/// As how many reads a list of concerts counts, which the database is asked for.
+/// How many reads a list of concerts counts as: it costs a query.
 pub const LIST_COST: u32 = 10;
-/// How many times as many wrong passwords an account may be tried with from all networks that it never signed in from as
-/// from one of them.
+/// How many times more wrong passwords an account may get from all unknown networks together than from one network.
 const STRANGERS: u32 = 10;
-/// What a try costs its address, in sign-ins, if the network is one that the account has signed in from and has spent
-/// its tries. It is let through: the owner may be behind the same address as somebody who guesses.
+/// What a sign-in attempt costs its address if its network is known to the account but has spent its attempts. It is
+/// let through: the owner may share the address with an attacker.
 const KNOWN_COST: u32 = 10;
-/// What a sign-in costs its address in addition if as many wait for a password hash as may: an address then has a
+/// The extra cost of a sign-in to its address if the queue for password hashes is full: an address then has a
 /// nineteenth of its budget.
 const CROWDED_COST: u32 = 18;
 
-/// The address of the client: the peer's, or where the peer is a trusted proxy, the last address in
-/// `X-Forwarded-For` that is not one. What stands before it anybody could have written.
+/// The address of the client: the peer's, or if the peer is a trusted proxy, the last address in `X-Forwarded-For` that
+/// is not a trusted proxy. Earlier entries may be forged.
 #[must_use]
 pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[AddressRange]) -> IpAddr {
     walk(headers, peer, trusted).0
 }
 
-/// The client's address, and the hop at which it could not be followed further because it is no address.
+/// The client's address, and the entry that ended the walk because it is no address.
 fn walk<'a>(headers: &'a HeaderMap, peer: SocketAddr, trusted: &[AddressRange]) -> (IpAddr, Option<&'a str>) {
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
     let mut client = peer.ip().to_canonical();
@@ -66,33 +65,32 @@ fn address_in(hop: &str) -> Option<IpAddr> {
         .or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6))
 }
 
-/// How often may be asked. A burst is twice what a second allows if it has no setting of its own.
+/// The limits. A burst is twice the rate a second if it has no setting of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Requests of a user that may change something, a second.
+    /// Requests of a user that may change something, per second.
     pub requests_per_second_per_user: u32,
     /// How many of them may come at once.
     pub request_burst_per_user: u32,
-    /// Requests of a buyer whose answers may be kept, an hour.
+    /// Requests of a buyer whose answers may be stored, per hour.
     pub changes_per_hour_per_user: u32,
-    /// Holds of a buyer, an hour.
+    /// Holds of a buyer, per hour.
     pub holds_per_hour_per_user: u32,
-    /// Reads of a user, a second.
+    /// Reads of a user, per second.
     pub reads_per_second_per_user: u32,
-    /// Reads without a session of an address, a second.
+    /// Reads without a session of an address, per second.
     pub reads_per_second_per_address: u32,
-    /// Polls of a queue token, a second.
+    /// Polls of a queue token, per second.
     pub polls_per_second_per_token: u32,
-    /// Sign-ins to an account with a wrong password, a minute.
+    /// Sign-ins to an account with a wrong password, per minute.
     pub login_per_minute_per_account: u32,
-    /// Sign-ins of an address, a minute.
+    /// Sign-ins of an address, per minute.
     pub login_per_minute_per_address: u32,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<AddressRange>,
 }
 
-/// The limits of one server. What is costly and asked for by nobody in particular has one budget for all servers too,
-/// as long as they can agree on it.
+/// The limits of one instance. Sign-ins also have budgets that all instances share, as long as Redis can be reached.
 #[derive(Debug)]
 pub struct RateLimits {
     requests: Limiter<UserId>,
@@ -109,21 +107,21 @@ pub struct RateLimits {
     per_minute_per_address: u32,
     shared: Option<SharedLimits>,
     trusted_proxies: Vec<AddressRange>,
-    /// Whether the log has said that a proxy names no addresses.
+    /// Whether the log has reported a proxy that forwards no addresses.
     said_no_address: Once,
 }
 
-/// What a buyer may do so often within an hour. It comes back slowly, so a request that the server could not answer gives
-/// it back: who repeats it during an outage has no less after it.
+/// The hourly budgets of a buyer. They refill slowly, so a request that the server could not answer gives its share
+/// back: retries during an outage cost nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hourly {
-    /// Requests that may change something, and whose answers may be kept.
+    /// Requests that may change something, and whose answers may be stored.
     Changes,
     /// Requests for seats.
     Holds,
 }
 
-/// What a request has spent of its user's budget of an hour.
+/// The share of an hourly budget that a request has spent.
 #[derive(Debug)]
 pub struct Outlay {
     app: SharedState,
@@ -131,8 +129,7 @@ pub struct Outlay {
     budget: Hourly,
 }
 
-/// Counts the request in hand against a buyer's budget of an hour. It does not count if it is answered with a fault of the
-/// server.
+/// Counts the current request against a buyer's hourly budget. It does not count if the server fails to answer it.
 ///
 /// # Errors
 /// 429 with `Retry-After`.
@@ -143,13 +140,13 @@ pub fn spend(app: &SharedState, user: UserId, budget: Hourly) -> HttpResult<()> 
 }
 
 impl Outlay {
-    /// As if the request had not come.
+    /// Undoes the spending.
     pub fn give_back(self) {
         self.app.limits.hourly(self.budget).give_back(self.user.0.as_u128());
     }
 }
 
-/// A try to sign in that was let through. Say how it ended: [`RateLimits::end_sign_in`].
+/// A sign-in attempt that was let through, to be ended by [`RateLimits::end_sign_in`].
 #[derive(Debug)]
 #[must_use = "a right password gives back what its try has spent"]
 pub struct SignInTry {
@@ -159,30 +156,30 @@ pub struct SignInTry {
     spent: Spent,
 }
 
-/// Which budgets of wrong passwords a try has spent from.
+/// The budgets of wrong passwords that an attempt has spent from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spent {
-    /// None: the network is known, and has spent its tries before.
+    /// None: the network is known, and has spent its attempts before.
     Nothing,
-    /// That of the account and the network.
+    /// The budget of the account and the network.
     Own,
-    /// That of the account and the network, and that of the account and all networks that are not known.
+    /// The budget of the account and the network, and the account's budget for all unknown networks.
     OwnAndStrangers,
 }
 
-/// How a try to sign in ended.
+/// How a sign-in attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInEnd {
     /// The password was right.
     Right,
     /// The password was wrong, or there is no such account.
     Wrong,
-    /// The password was not looked at.
+    /// The password was not checked.
     Undecided,
 }
 
 impl RateLimits {
-    /// Limits as they are set.
+    /// The limits of these settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let per_minute = |count| Quota::per_minute(at_least_one(count));
@@ -211,7 +208,7 @@ impl RateLimits {
         }
     }
 
-    /// The same limits with budgets that other servers spend from too.
+    /// The same limits, with budgets shared with other instances.
     #[must_use]
     pub fn shared_by(mut self, shared: SharedLimits) -> Self {
         self.shared = Some(shared);
@@ -249,7 +246,8 @@ impl RateLimits {
         self.reads_by_address.check_many(&network_of(client), cost)
     }
 
-    /// Counts a poll of this token's position. Thousands may poll from one address, so it is each token's own.
+    /// Counts a poll of this token's position. Each token has its own budget, since thousands may poll from one
+    /// address.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
@@ -257,12 +255,12 @@ impl RateLimits {
         self.polls.check(token)
     }
 
-    /// Counts a try to sign in as this account from this network, which the address has paid for
-    /// ([`RateLimits::check_address`]), as if its password were wrong.
+    /// Counts a sign-in attempt to this account from this network as if its password were wrong. The address must have
+    /// paid for it ([`RateLimits::check_address`]).
     ///
-    /// A network that the account has signed in from lately is always let through, if the address can pay more; so a
-    /// stranger who guesses elsewhere does not keep the owner out. `epoch` is the account's sign-in epoch, or 0 if there
-    /// is no such account: a new password, a lock or a reset has another epoch, and forgets the networks.
+    /// A network that the account has recently signed in from is always let through if the address can pay more, so
+    /// that a stranger's guesses do not lock the owner out. `epoch` is the account's sign-in epoch, or 0 if there is no
+    /// such account: a new password, a lock or a reset changes it, and so forgets the networks.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
@@ -290,7 +288,7 @@ impl RateLimits {
         Ok(SignInTry { email, network, epoch, spent })
     }
 
-    /// Gives back what a try has spent unless its password was wrong, and remembers the network of a right one.
+    /// Gives back what an attempt has spent unless its password was wrong, and remembers the network after a right one.
     pub async fn end_sign_in(&self, ended: SignInTry, end: SignInEnd) {
         if end == SignInEnd::Wrong {
             return;
@@ -313,7 +311,7 @@ impl RateLimits {
         }
     }
 
-    /// Forgets those who have not asked for a while, once in each `tick`, for ever.
+    /// Drops the keys whose budgets are full again, once each `tick`, for ever.
     pub async fn sweep_for_ever(&self, tick: Duration) {
         loop {
             tokio::time::sleep(tick).await;
@@ -349,8 +347,8 @@ impl RateLimits {
         }
     }
 
-    /// Counts a registration, a sign-in, or anything else that needs no session and costs much. It costs
-    /// the address the more, the fuller the queue for password hashes is: `crowding` says how full, in per cent.
+    /// Counts a registration, a sign-in, or another costly call without a session. The fuller the queue for password
+    /// hashes is, the more it costs the address: `crowding` says how full, in per cent.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
@@ -359,7 +357,7 @@ impl RateLimits {
         self.spend_of_address(network_of(client), cost).await
     }
 
-    /// This server's own limit comes first: it keeps most of a flood from the other servers' way.
+    /// This instance's own limit comes first: it keeps most of a flood from the shared budget.
     async fn spend_of_address(&self, network: IpAddr, cost: u32) -> HttpResult<()> {
         self.logins_by_address.check_many(&network, cost)?;
         let Some(shared) = &self.shared else { return Ok(()) };
@@ -384,7 +382,7 @@ impl RateLimits {
         client
     }
 
-    /// How many users, accounts and addresses are remembered for what they have spent.
+    /// How many users, accounts and addresses have budgets in memory.
     #[must_use]
     pub fn remembered(&self) -> usize {
         let users = [&self.requests, &self.reads].map(Limiter::len);
@@ -393,7 +391,7 @@ impl RateLimits {
         users.into_iter().chain(addresses).chain(tries).sum()
     }
 
-    /// Forgets everybody who is at rest. Call it once in a minute or so.
+    /// Drops the keys whose budgets are full again. Call it about once a minute.
     pub fn sweep(&self) {
         for users in [&self.requests, &self.reads] {
             users.sweep();
@@ -407,7 +405,7 @@ impl RateLimits {
     }
 }
 
-/// One household has a whole /64 of IPv6 addresses: they count as one.
+/// One household has a whole /64 of IPv6 addresses, which counts as one.
 #[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address {
@@ -477,7 +475,7 @@ mod tests {
         }
     }
 
-    /// The usual limits, but for how many wrong passwords an account may be tried with in a minute.
+    /// The default limits, but for the number of wrong passwords that an account may get in a minute.
     fn limits(login_per_minute_per_account: u32) -> RateLimits {
         limits_with(login_per_minute_per_account, 600)
     }
@@ -548,7 +546,7 @@ mod tests {
     async fn wrong_passwords_of_strangers_do_not_keep_the_owner_out() {
         let limits = limits(2);
         assert!(tries(&limits, "198.51.100.7", SignInEnd::Right).await);
-        // Each stranger's network has its two tries, and all of them twenty.
+        // Each unknown network has its two attempts, and all of them twenty.
         let mut guesses = 0;
         for network in 1..=30 {
             let from = format!("203.0.113.{network}");

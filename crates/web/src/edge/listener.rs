@@ -1,7 +1,7 @@
-//! The accept loop: connections that are bounded in number, in size and in time.
+//! The accept loop: bounds the number, the size and the duration of connections.
 //!
-//! It sets no timer for a request whose head arrives in one piece, which is nearly every one: a connection has one
-//! timer, and looks at its state when that fires.
+//! A request whose head arrives in one piece, as nearly every one does, sets no timer: a connection has one timer and
+//! checks its state when that fires.
 
 mod body;
 mod by_address;
@@ -46,64 +46,65 @@ use tower::Service;
 
 /// How many bytes the first line and the headers of a request may have. There may be a hundred headers.
 pub const HEAD_LEN_MAX: usize = 16 * 1_024;
-/// How many bytes of requests are read ahead of one connection: a head, or as much of a body as is not yet in a handler's
-/// hands.
+/// How many bytes of a connection's requests are read ahead: a head, or the part of a body that the handler has not
+/// read yet.
 const BUFFER_LEN_MAX: usize = HEAD_LEN_MAX;
-/// How many bytes of answers the system may keep of one connection while its client does not take them. Linux takes
-/// twice as much, for its own books.
+/// How many bytes of answers the kernel may buffer for a connection whose client does not read. Linux doubles it for
+/// its own bookkeeping.
 const SEND_BUFFER_LEN: u32 = 128 * 1_024;
-/// How long to wait after an error such as too many open files: doubled each time, up to the longest.
+/// How long to wait after an accept error such as too many open files: doubled each time, up to the maximum.
 const BACK_OFF_MIN: Duration = Duration::from_millis(5);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
-/// How long, and for how much, the rest of a refused request is read: a socket closed over unread bytes is reset, and the
-/// client would lose the answer.
+/// The limits in time and bytes for reading the rest of a refused request: closing a socket over unread bytes resets
+/// it, and the client would lose the answer.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_LEN_MAX: usize = 1_024 * 1_024;
 /// How many connections may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
 const BACKLOG_LEN: u32 = 4_096;
-/// How many connections that were turned away may linger at once.
+/// How many refused connections may linger at once.
 const TURNED_AWAY_MAX: usize = 64;
 
-/// What connections are bounded by.
+/// The limits of connections.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// How many may be open at once.
     pub max_connections: usize,
-    /// How many of them may come from one address, or from one /64 network of IPv6; none for as many as there may be.
+    /// How many of them may come from one address, or one /64 network of IPv6; none for no such limit.
     pub max_per_address: Option<usize>,
-    /// Proxies, which bring the connections of many clients and are not bounded by address.
+    /// Proxies carry the connections of many clients: they are exempt from the limit by address.
     pub trusted_proxies: Vec<AddressRange>,
     /// How long the head of a request may take to arrive, from its first byte; on a new connection from its start.
     pub header_timeout: Duration,
-    /// How long what is left of a small body that no handler has read may take to arrive, from the end of its head.
+    /// How long the unread rest of a small body may take to arrive, from the end of its head.
     pub body_timeout: Duration,
-    /// How long a connection may stay without a request, or without its client taking an answer.
+    /// How long a connection may stay without a request, or without its client reading an answer.
     pub idle_timeout: Duration,
-    /// How long requests in flight have to finish after the stop signal.
+    /// How long requests in progress may take to finish after the stop signal.
     pub drain: Duration,
 }
 
-/// Listens at `address`, with room for a crowd of connections that are not accepted yet.
+/// Listens at `address`, with a backlog for a crowd of connections.
 ///
 /// # Errors
 /// The address is taken, or not one of this machine's.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A server that starts again must not wait for the connections of the one before.
+    // A restarted server must not wait for the connections of the one before.
     socket.set_reuseaddr(true)?;
-    // Accepted sockets inherit it. Without it the system lets each grow to megabytes for a client that reads nothing.
+    // Accepted sockets inherit it. Without it the kernel lets the buffer of a client that reads nothing grow to
+    // megabytes.
     socket.set_send_buffer_size(SEND_BUFFER_LEN)?;
     socket.bind(address)?;
     socket.listen(BACKLOG_LEN)
 }
 
-/// Serves `app` until `stop` turns true, or its sender is gone; then finishes what is in flight, for as long as
+/// Serves `app` until `stop` turns true or its sender is dropped; then finishes the requests in progress within
 /// [`Limits::drain`], and returns. Handlers find the client's address as [`ConnectInfo<SocketAddr>`].
 ///
 /// A connection over a limit is answered 503 and closed.
 ///
 /// # Errors
-/// None at present: what goes wrong with accepting is logged and tried again.
+/// None at present: accept errors are logged and retried.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -129,7 +130,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                // Out of descriptors or memory: those that close will free some.
+                // Out of descriptors or memory: closing connections will free some.
                 tracing::warn!(%error, back_off_ms = back_off.as_millis(), "accepting connections fails");
                 tokio::select! { () = sleep(back_off) => {}, _ = &mut stopped => break }
                 back_off = (back_off * 2).min(BACK_OFF_MAX);
@@ -140,20 +141,20 @@ pub async fn serve(
         let place = Arc::clone(&permits).try_acquire_owned().ok().zip(ByAddress::enter(&by_address, peer.ip()));
         let Some(place) = place else {
             server.metrics.connections_refused.inc();
-            // Beyond this many at once there is no answer, but the socket is closed as quickly.
+            // Beyond this many the socket is closed without an answer.
             if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
                 tokio::spawn(turn_away(socket, permit));
             }
             continue;
         };
         let connection = serve_connection(Arc::clone(&server), socket, peer, app.clone(), closing.clone());
-        // Those that are done make room in the set.
+        // Finished connections leave the set.
         while connections.try_join_next().is_some() {}
         connections.spawn(until_done(connection, place));
     }
     drop(listener);
     server.closing.store(true, Relaxed);
-    // Nobody is left to hear it where no connection is open.
+    // Without open connections there is no receiver.
     let _ = close.send(true);
     let all_done = async { while connections.join_next().await.is_some() {} };
     if timeout(drain, all_done).await.is_err() {
@@ -167,13 +168,13 @@ struct Server {
     limits: Limits,
     metrics: Arc<Metrics>,
     http: http1::Builder,
-    /// Whether the connections are told to close; set before they are woken to see it.
+    /// Whether connections should close; set before they are woken.
     closing: AtomicBool,
 }
 
 fn builder() -> http1::Builder {
     let mut http = http1::Builder::new();
-    // The limit of a hundred headers is hyper's own: setting one would cost an allocation for each request.
+    // The limit of a hundred headers is hyper's default: setting one would cost an allocation for each request.
     http.max_header_size(HEAD_LEN_MAX).max_buf_size(BUFFER_LEN_MAX).header_read_timeout(None);
     http
 }
@@ -192,15 +193,15 @@ async fn turn_away(mut socket: TcpStream, _permit: OwnedSemaphorePermit) {
     refuse(&mut socket, &codes::OVERLOADED).await;
 }
 
-/// Why a connection is over.
+/// Why a connection ended.
 enum End {
-    /// hyper is done with it.
+    /// hyper has finished it.
     Finished,
-    /// The head of a request came too slowly.
+    /// The head of a request arrived too slowly.
     SlowHead,
     /// Nothing happened for too long.
     Idle,
-    /// The client speaks HTTP/2 without having asked, which hyper closes without a word.
+    /// The client speaks HTTP/2 unasked; hyper closes such a connection without an answer.
     Http2,
 }
 
@@ -223,7 +224,7 @@ async fn serve_connection(
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let state = Arc::clone(&for_service);
         state.enter(Phase::Serving);
-        // A request without a body, which nearly every one is, pays for none of this.
+        // Only a request with a body, which few have, pays for this.
         let unread = (!request.body().is_end_stream())
             .then(|| (request.headers().contains_key(header::EXPECT), Instant::now() + body_timeout));
         let mut request = match unread {
@@ -245,7 +246,7 @@ async fn serve_connection(
         }
     });
     let mut connection = http.serve_connection(TokioIo::new(Stream::new(socket, Arc::clone(&state))), service);
-    // A timer that is set for a long wait would miss the end of a shorter one that begins meanwhile.
+    // A timer set for the longer limit would miss the end of a shorter one that begins meanwhile.
     let longest = limits.header_timeout.min(limits.idle_timeout);
     let mut timer = pin!(sleep_until(state.since() + longest));
     let mut told_to_close = pin!(closing.wait_for(|closing| *closing));
@@ -285,7 +286,7 @@ async fn serve_connection(
             let (bound, end) = match state.phase() {
                 Phase::Head => (limits.header_timeout, End::SlowHead),
                 Phase::Idle => (limits.idle_timeout, End::Idle),
-                // A request in service is bounded elsewhere.
+                // The duration of a handler is bounded elsewhere.
                 Phase::Serving => {
                     timer.as_mut().reset(Instant::now() + limits.idle_timeout);
                     continue;
@@ -304,14 +305,14 @@ async fn serve_connection(
     match end {
         End::Finished if state.is_unread() => linger(&mut socket).await,
         End::Finished | End::Idle => {}
-        // On a connection that never said anything there is no request to answer.
+        // A connection that never sent a byte has no request to answer.
         End::SlowHead if !state.has_read() => {}
         End::SlowHead => refuse(&mut socket, &codes::REQUEST_TIMEOUT).await,
         End::Http2 => refuse(&mut socket, &codes::MALFORMED_REQUEST).await,
     }
 }
 
-/// Says why a connection is over.
+/// Answers with the reason, and closes.
 async fn refuse(socket: &mut TcpStream, definition: &Definition) {
     if timeout(LINGER, socket.write_all(&answer(definition))).await.is_ok() {
         linger(socket).await;
@@ -334,7 +335,7 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Says that there is no more, and reads on until the client has closed, within bounds.
+/// Closes the sending side, and reads until the client has closed too, within bounds.
 async fn linger(socket: &mut TcpStream) {
     let rest = async {
         socket.shutdown().await?;
@@ -348,11 +349,11 @@ async fn linger(socket: &mut TcpStream) {
         }
         io::Result::Ok(())
     };
-    // Whether it worked or not, the socket is closed now.
+    // In either case the socket is closed now.
     let _ = timeout(LINGER, rest).await;
 }
 
-/// A whole answer for a connection that never reached a handler, and closes.
+/// A complete answer with `connection: close`, for a request that never reached a handler.
 fn answer(definition: &Definition) -> Vec<u8> {
     let Definition { code, status, title, explanation } = definition;
     let body = serde_json::json!({

@@ -1,8 +1,8 @@
-//! What surrounds every request: its id, its time, its metrics, its log line, the headers that every answer has, and a net
-//! for panics.
+//! Wraps every request: its id, its time, its metrics, its log line, the headers of every answer, and the catching of
+//! panics.
 //!
-//! Answers below 500 are logged at debug, 500 and slow requests at warn. There may be thousands of 503 a second while
-//! something is away: each is logged at debug, and that there are some at warn.
+//! Answers below 500 are logged at debug, 500 and slow requests at warn. During an outage there may be thousands of 503
+//! a second: each is logged at debug, and their number at warn.
 
 use crate::edge::{
     head,
@@ -43,7 +43,7 @@ use tower_http::cors::CorsLayer;
 
 /// The header that carries the request id, in and out.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// How long an id that a client sends may be, in bytes.
+/// How long a client's request id may be, in bytes.
 pub const REQUEST_ID_LEN_MAX: usize = 64;
 /// The route that unmatched requests are counted under.
 const UNMATCHED: &str = "unmatched";
@@ -58,34 +58,34 @@ struct Current {
     spent: RefCell<Vec<Outlay>>,
 }
 
-/// What the edge needs in every request.
+/// What every request needs from the edge.
 #[derive(Debug)]
 pub struct RequestContext {
-    /// Where the requests are counted.
+    /// The metrics of requests.
     pub metrics: Arc<Metrics>,
-    /// The clock that `Retry-After` is reckoned by.
+    /// The clock for `Retry-After`.
     pub clock: Clock,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
-    /// How long a request may take altogether before it is answered 503.
+    /// How long a request may take in all before it is answered 503.
     pub request_timeout: Duration,
-    /// From what duration on a request is logged as slow.
+    /// From this duration on a request is logged as slow.
     pub slow: Duration,
-    /// What traces requests; none unless a collector is named.
+    /// Traces requests, if a collector is configured.
     tracer: Option<Arc<Tracer>>,
     queries: QueryFields,
-    /// The bytes that bodies of requests may still take, of all connections together.
+    /// The bytes that request bodies may still take, over all connections.
     bodies: Arc<Semaphore>,
     unserved: Trouble,
     prefix: u32,
     counter: AtomicU64,
 }
 
-/// How many bytes of bodies may be in memory at once unless [`RequestContext::with_bodies_in_flight`] says so.
+/// How many bytes of bodies may be in memory at once by default ([`RequestContext::with_bodies_in_flight`]).
 const BODIES_IN_FLIGHT_LEN: usize = 64 * 1_024 * 1_024;
 
 impl RequestContext {
-    /// An edge with its own random prefix for request ids.
+    /// A context with its own random prefix for request ids.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, clock: Clock, body_timeout: Duration, request_timeout: Duration) -> Self {
         let random = RandomState::new().hash_one(0_u8);
@@ -107,21 +107,21 @@ impl RequestContext {
         }
     }
 
-    /// The same edge, whose requests are traced.
+    /// The same context, with tracing.
     #[must_use]
     pub fn traced_by(mut self, tracer: Option<Arc<Tracer>>) -> Self {
         self.tracer = tracer;
         self
     }
 
-    /// The same edge, which refuses queries with fields that are not among these.
+    /// The same context, refusing queries with fields that are not among these.
     #[must_use]
     pub fn with_queries(mut self, queries: QueryFields) -> Self {
         self.queries = queries;
         self
     }
 
-    /// The same edge, whose requests' bodies may take so many bytes of memory at once.
+    /// The same context, with so many bytes of memory for request bodies.
     #[must_use]
     pub fn with_bodies_in_flight(mut self, len: usize) -> Self {
         self.bodies = Arc::new(Semaphore::new(len.min(Semaphore::MAX_PERMITS)));
@@ -137,11 +137,11 @@ impl RequestContext {
 }
 
 thread_local! {
-    /// The numbers that this thread may still give: which edge's, the next, and the end.
+    /// The request numbers reserved by this thread: the context's prefix, the next number, and the end.
     static NUMBERS: Cell<(u32, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
 
-/// How many numbers a thread takes at once, so that threads seldom meet at the counter.
+/// How many numbers a thread reserves at once, so that threads seldom contend for the counter.
 const NUMBERS_TAKEN: u64 = 1_024;
 
 impl RequestContext {
@@ -191,21 +191,21 @@ fn write_hex(out: &mut [u8], mut number: u64) {
     }
 }
 
-/// The id of the request that this task serves; none outside of one.
+/// The id of the request that this task serves; none outside of a request.
 #[must_use]
 pub fn request_id() -> Option<RequestId> {
     CURRENT.try_with(|current| current.id.clone()).ok()
 }
 
-/// The time by the edge's clock; none outside of a request.
+/// The time by the context's clock; none outside of a request.
 #[must_use]
 pub(crate) fn now() -> Option<Time> {
     CURRENT.try_with(|current| current.edge.clock.now()).ok()
 }
 
-/// Notes what the current request has spent: it is given back if the request is answered with a fault of the server.
+/// Records a spending of the current request, to be undone if the server fails to answer it.
 pub(super) fn note_outlay(outlay: Outlay) {
-    // Outside of a request there is no answer that could give it back.
+    // Outside of a request there is no answer that could fail.
     let _ = CURRENT.try_with(|current| current.spent.borrow_mut().push(outlay));
 }
 
@@ -214,9 +214,9 @@ pub(crate) fn body_timeout() -> Duration {
     CURRENT.try_with(|current| current.edge.body_timeout).unwrap_or(Duration::from_secs(10))
 }
 
-/// What one body may take of the bytes that all bodies share. It gives them back when it is dropped.
+/// The share of one body in the bytes that all bodies share. It is released on drop.
 pub(crate) struct BodyRoom {
-    /// None outside of a request: nothing is shared there.
+    /// None outside of a request: no bytes are shared there.
     edge: Option<Arc<RequestContext>>,
     taken: Option<OwnedSemaphorePermit>,
 }
@@ -227,10 +227,10 @@ pub(crate) fn body_room() -> BodyRoom {
 }
 
 impl BodyRoom {
-    /// Takes so many bytes more.
+    /// Reserves `len` more bytes.
     ///
     /// # Errors
-    /// 503 `overloaded`: the bodies of other requests take all there is.
+    /// 503 `overloaded`: the bodies of other requests have reserved the rest.
     pub(crate) fn take(&mut self, len: usize) -> HttpResult<()> {
         let Some(edge) = &self.edge else { return Ok(()) };
         let len = u32::try_from(len).map_err(Problem::internal)?;
@@ -254,8 +254,8 @@ impl Drop for BodyRoom {
     }
 }
 
-/// Puts the edge around every route and fallback of `app`. Call it last: what is added later is not seen. Pages of other
-/// origins are told what `cors` says, with refusals too; whatever it answers by itself has what every answer has.
+/// Wraps every route and fallback of `app`. Call it last: layers added later are not observed. `cors` applies to
+/// refusals too, and its own answers get the headers of every answer.
 pub fn instrument(app: Router, edge: Arc<RequestContext>, cors: Option<CorsLayer>) -> Router {
     app.layer(ObserveLayer { edge, cors: cors.map(Arc::new) })
 }
@@ -298,7 +298,7 @@ where
         let method = request.method().clone();
         let mut checked = head::check(request.version(), request.headers())
             .and_then(|()| self.layer.edge.queries.check(&method, seen.route(), request.uri()));
-        // What would be answered before it reaches the routes must have a good head as well.
+        // A preflight answered before the routes must have a valid head as well.
         let cors = self.layer.cors.as_ref().filter(|_| checked.is_ok() || method != Method::OPTIONS);
         let mut handle = |request| {
             let handler = mem::replace(&mut checked, Ok(())).map(|()| self.inner.call(request));
@@ -311,7 +311,7 @@ where
     }
 }
 
-/// What is known of a request before it is served.
+/// A request as known before it is served.
 struct Seen {
     start: Instant,
     current: Current,
@@ -337,7 +337,7 @@ impl Seen {
         self.route.as_ref().map(MatchedPath::as_str)
     }
 
-    /// Serves the request, and completes its answer.
+    /// Serves the request and completes its answer.
     fn serve<F>(self, handler: F) -> Pin<Box<dyn Future<Output = F::Output> + Send>>
     where
         F: Future<Output = Result<Response, Infallible>> + Send + 'static,
@@ -357,7 +357,7 @@ impl Seen {
     }
 }
 
-/// Runs a handler within the time that a request may take, and so that a panic ends nothing but this request.
+/// Runs a handler within the request's time limit, so that a panic ends only this request.
 async fn guarded<F>(handler: HttpResult<F>, method: Method) -> Result<Response, Infallible>
 where
     F: Future<Output = Result<Response, Infallible>>,
@@ -367,7 +367,7 @@ where
         Err(problem) => return Ok(problem.into_response()),
     };
     let mut handler = pin!(catch_panic(handler));
-    // Most handlers are done at once, and need no timer.
+    // Most handlers finish at once and need no timer.
     if let Poll::Ready(response) = poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
         return Ok(response);
     }
@@ -377,7 +377,7 @@ where
     Ok(answered.unwrap_or_else(|_| too_slow(&method).into_response()))
 }
 
-/// Serves a request that is traced, and tells its trace the answer.
+/// Serves a traced request, and records the answer in its trace.
 async fn traced<F>(mut span: RequestSpan, serve: F) -> Result<Response, Infallible>
 where
     F: Future<Output = Result<Response, Infallible>>,
@@ -391,7 +391,7 @@ where
     answer
 }
 
-/// Counts a request that waits for something, for as long as it does, even if its client goes away.
+/// Counts a pending request, even if its client goes away.
 struct InFlight(Arc<Metrics>);
 
 impl InFlight {
@@ -407,13 +407,13 @@ impl Drop for InFlight {
     }
 }
 
-/// What a request is answered that took longer than a request may: one that reads did nothing, any other may have.
+/// The answer to a request over the time limit: a read did nothing, any other may have been committed.
 fn too_slow(method: &Method) -> Problem {
     let definition = if method.is_safe() { &codes::OVERLOADED } else { &codes::OUTCOME_UNKNOWN };
     Problem::new(definition).cause("the request took longer than request_timeout_seconds")
 }
 
-/// Runs a handler so that a panic becomes a 500 and ends nothing but this request.
+/// Runs a handler so that a panic becomes a 500 and ends only this request.
 async fn catch_panic<F: Future<Output = Result<Response, Infallible>>>(handler: F) -> Response {
     let mut handler = pin!(handler);
     let guarded = poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
@@ -465,7 +465,7 @@ fn finish(
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID_HEADER, id.0.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // What is true for one caller, or for one moment, must not be kept, unless a route says otherwise.
+    // An answer for one caller, or for one moment, must not be cached unless its route says otherwise.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let is_unserved = status == StatusCode::SERVICE_UNAVAILABLE;
     if is_unserved {

@@ -20,17 +20,17 @@ use std::{
 
 pub use codes::ALL;
 
-/// What a handler answers.
+/// The result of a handler.
 pub type HttpResult<T> = Result<T, Problem>;
 
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
-/// A client is never told to wait longer than this, in seconds: what it waits for may come sooner.
+/// The longest `Retry-After`, in seconds: what the client waits for may come sooner.
 pub const RETRY_AFTER_MAX_SECONDS: u64 = 3_600;
 
 /// An error on its way to the client.
 ///
-/// It learns its request id, and the seconds of `Retry-After`, when it is turned into a response.
+/// Its request id and its `Retry-After` are filled in when it becomes a response.
 #[derive(Debug)]
 pub struct Problem(Box<Inner>);
 
@@ -43,7 +43,7 @@ struct Inner {
     refusal: Option<Refusal>,
     retry: Retry,
     replay: Replay,
-    /// For the log alone.
+    /// For the log only.
     cause: Option<String>,
 }
 
@@ -55,7 +55,7 @@ enum Retry {
 }
 
 impl Problem {
-    /// A problem of this kind; its detail is the kind's explanation until [`Problem::detail`] says better.
+    /// A problem of this kind; its detail is the kind's explanation unless [`Problem::detail`] sets one.
     #[must_use]
     pub fn new(definition: &'static Definition) -> Self {
         let retry = match definition.code {
@@ -75,21 +75,21 @@ impl Problem {
         }))
     }
 
-    /// Says what is wrong in this case. Never put secrets or insides here: clients read it.
+    /// Sets what is wrong in this case. Clients read it: no secrets, no internals.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// Names the field, parameter or header that is at fault.
+    /// Names the field, parameter or header at fault.
     #[must_use]
     pub fn field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.0.field = Some(field.into());
         self
     }
 
-    /// Says after how many seconds the client may try again.
+    /// Sets the seconds after which the client may retry.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry = Retry::AfterSeconds(seconds);
@@ -103,7 +103,7 @@ impl Problem {
         self
     }
 
-    /// Keeps what went wrong for the log.
+    /// Keeps the cause for the log.
     #[must_use]
     pub fn cause(mut self, cause: impl std::fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());
@@ -116,13 +116,13 @@ impl Problem {
         Self::new(&codes::INTERNAL).cause(cause)
     }
 
-    /// 400: a path or query parameter or a header has a value that it cannot have.
+    /// 400: a path or query parameter or a header has an invalid value.
     #[must_use]
     pub fn invalid_parameter(field: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(&codes::INVALID_FIELD).status(StatusCode::BAD_REQUEST).field(field).detail(detail)
     }
 
-    /// 422: a field of the body has a value that it cannot have.
+    /// 422: a field of the body has an invalid value.
     #[must_use]
     pub fn invalid_field(field: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(&codes::INVALID_FIELD).field(field).detail(detail)
@@ -170,7 +170,7 @@ impl Problem {
     }
 }
 
-/// The shape on the wire. A refusal brings its own `code` and its data.
+/// The serialized form. A refusal brings its own `code` and data.
 #[derive(Serialize)]
 struct Wire<'a> {
     #[serde(rename = "type")]
@@ -205,7 +205,7 @@ impl Serialize for ProblemType {
 #[derive(Debug, Clone, Copy)]
 pub struct ProblemCode(pub &'static str);
 
-/// Marks a response with what went wrong, for the log.
+/// Marks a response with its cause, for the log.
 #[derive(Debug, Clone)]
 pub(crate) struct ProblemCause(pub(crate) String);
 
@@ -317,7 +317,7 @@ impl From<ServiceError> for Problem {
             ServiceError::RefusedBefore(refusal) => {
                 let mut problem = Self::from(refusal);
                 problem.0.replay = Replay::Replayed;
-                // The same key hears the same again, however long its client waits.
+                // The same key gets the same answer, however long its client waits.
                 problem.0.retry = Retry::Never;
                 problem
             }
@@ -349,7 +349,7 @@ impl From<InvalidField> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let definition = match &error {
-            // A damaged database is away until an operator has seen to it, and nothing was done.
+            // A damaged database is unavailable until an operator repairs it, and nothing was done.
             StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Misfit(_) => &codes::UNAVAILABLE,
             StoreError::Contended(_) => &codes::OVERLOADED,
             StoreError::Unknown(_) => &codes::OUTCOME_UNKNOWN,
@@ -359,12 +359,12 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// Answers every path that no route has.
+/// Answers paths without a route.
 pub fn not_found() -> Ready<Problem> {
     ready(Problem::new(&codes::NOT_FOUND).detail("There is nothing at this path."))
 }
 
-/// Answers every method that a path does not have.
+/// Answers methods that a path does not have.
 pub fn method_not_allowed() -> Ready<Problem> {
     ready(Problem::new(&codes::METHOD_NOT_ALLOWED))
 }

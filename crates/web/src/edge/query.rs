@@ -1,4 +1,4 @@
-//! Which fields the queries of the API's calls have.
+//! Checks the query fields of the API's calls.
 
 use crate::edge::{
     extract::shortened,
@@ -12,12 +12,12 @@ use serde_json::Value;
 use std::{borrow::Cow, collections::HashMap};
 use utoipa::openapi::OpenApi;
 
-/// The names of the fields that each call knows, by route and method, as the API's description has them.
+/// The field names that each call knows, by route and method, as the API's description has them.
 #[derive(Debug, Default)]
 pub struct QueryFields(HashMap<String, Vec<(Method, Vec<String>)>>);
 
 impl QueryFields {
-    /// Those of a description.
+    /// The fields of a description.
     #[must_use]
     pub fn of(document: &OpenApi) -> Self {
         let document = serde_json::to_value(document).unwrap_or_default();
@@ -25,8 +25,8 @@ impl QueryFields {
         Self(routes.map(|(route, item)| (route.clone(), fields_by_method(item))).collect())
     }
 
-    /// Refuses a field that the call does not know: one that is misspelt must not be ignored, and a client that names a user
-    /// would take the caller's data for another's. Routes without a description are not asked about.
+    /// Refuses a field that the call does not know: a misspelt one must not be ignored, or a client that names a user
+    /// would take the caller's data for another's. Routes without a description are not checked.
     ///
     /// # Errors
     /// 400 that names the field.
@@ -59,8 +59,8 @@ fn fields_by_method(item: &Value) -> Vec<(Method, Vec<String>)> {
         .collect()
 }
 
-/// The address without the fields of its query that say nothing: those without a value, and those whose names begin with an
-/// underscore, which clients add so that no cache answers, or mark where a visitor came from.
+/// The URI without its idle query fields: those without a value, and those whose names begin with an underscore or
+/// `utm_`, which clients add to bypass caches or to mark where a visitor came from.
 pub(super) fn without_idle_fields(uri: &Uri) -> HttpResult<Cow<'_, Uri>> {
     let query = uri.query().unwrap_or_default();
     if !query.split('&').any(is_idle) {
@@ -71,7 +71,7 @@ pub(super) fn without_idle_fields(uri: &Uri) -> HttpResult<Cow<'_, Uri>> {
     Uri::try_from(query).map(Cow::Owned).map_err(Problem::internal)
 }
 
-/// Whether a field of a query has no value, or none that bears on the answer.
+/// Whether a field of a query has no value, or a name that never bears on the answer.
 fn is_idle(field: &str) -> bool {
     let (name, value) = field.split_once('=').unwrap_or((field, ""));
     value.is_empty() || name.starts_with('_') || name.starts_with("utm_")

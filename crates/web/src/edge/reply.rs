@@ -1,4 +1,4 @@
-//! How answers are written: JSON bodies, pages, replays.
+//! Writes answers: JSON bodies, pages, replays.
 
 use crate::edge::{
     extract::{Cursor, Limit, PathKey},
@@ -39,12 +39,12 @@ pub struct PageQuery<K: PartialSchema> {
     pub cursor: Option<Cursor<K>>,
 }
 
-/// How many things one request was about.
+/// How many entities one request was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arity {
-    /// One, so that the answer is an object.
+    /// One: the answer is an object.
     One,
-    /// A list, so that the answer is one.
+    /// A list: so is the answer.
     Several,
 }
 
@@ -60,7 +60,7 @@ pub fn page<K>(limit: Limit, cursor: Option<Cursor<K>>) -> Page<K> {
     Page { after: cursor.map(|cursor| cursor.0), limit: limit.get() }
 }
 
-/// A page's rows, with the cursor of the next one where this one is full.
+/// A page's rows, with the cursor of the next page if this one is full.
 pub fn next_page<T, K: Display>(items: Vec<T>, page: &Page<K>, key: impl Fn(&T) -> K) -> List<T> {
     let full = u32::try_from(items.len()).is_ok_and(|len| len >= page.limit);
     let next_cursor = items.last().filter(|_| full).map(|last| Cursor(key(last)).to_string());
@@ -89,7 +89,7 @@ pub fn one_or_list<T: Serialize>(items: Vec<T>, arity: Arity) -> Response {
     }
 }
 
-/// Marks an answer that was given before.
+/// Marks a replayed answer.
 pub fn replayed(response: impl IntoResponse, replay: Replay) -> Response {
     let mut response = response.into_response();
     if replay == Replay::Replayed {

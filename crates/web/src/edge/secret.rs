@@ -1,8 +1,8 @@
-//! A key that programs show.
+//! A key that programs authenticate with.
 
 use std::{fmt, str::FromStr};
 
-/// A secret that shows itself in no log.
+/// A secret that is never printed by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

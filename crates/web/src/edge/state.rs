@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct AppState {
     /// The box office.
     pub office: Arc<BoxOffice>,
-    /// Who may ask how often.
+    /// The rate limits.
     pub limits: RateLimits,
     /// The key of programs that charge points for users.
     pub service_key: Option<Secret>,

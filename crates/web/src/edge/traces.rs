@@ -1,7 +1,8 @@
 //! Traces by OTLP over HTTP: how long a request took, and the batches that its commands were decided in.
 //!
-//! Nothing of it runs unless a collector is named. Spans travel in the background: those that the queue has no room for,
-//! or that the collector does not take, are dropped and counted. A trace helps to find what is slow; no book rests on it.
+//! Nothing runs unless a collector is configured. Spans are sent in the background: those that the queue has no room
+//! for, or that the collector does not take, are dropped and counted. Traces help to find slow requests; correctness
+//! never depends on them.
 
 mod export;
 mod spans;
@@ -33,18 +34,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The header by which a proxy says which trace a request belongs to.
+/// The header by which a proxy names the trace of a request.
 const PARENT_HEADER: HeaderName = HeaderName::from_static("traceparent");
-/// The routes whose requests are traced begin like this: probes and scrapes are not worth a trace.
+/// Prefix of the traced routes: probes and scrapes are not worth a trace.
 const TRACED: &str = "/api/";
-/// Requests that take as long are traced whatever their number.
+/// Requests that take this long are always traced.
 const SLOW: Duration = Duration::from_secs(1);
 /// Traces requests.
 #[derive(Debug)]
 pub struct Tracer {
-    /// What gathers finished spans, and sends them.
+    /// Gathers finished spans and sends them.
     spans: BatchSpanProcessor,
-    /// How many of them are not sent yet.
+    /// How many spans are not sent yet.
     waiting: Arc<AtomicUsize>,
     choice: Choice,
     ids: Ids,
@@ -53,8 +54,7 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Begins the trace of a request, or continues the one that a trusted proxy names; none for a route that is not
-    /// traced.
+    /// Begins the trace of a request, or continues the one that a trusted proxy names; none if the route is not traced.
     #[must_use]
     pub fn begin(self: &Arc<Self>, request: &Request, route: Option<&str>) -> Option<RequestSpan> {
         let route = route.filter(|route| route.starts_with(TRACED))?;
@@ -81,20 +81,20 @@ impl Tracer {
         })
     }
 
-    /// Whether the request comes from a proxy that is trusted. A client could choose a trace that is always told, and
-    /// put its requests into another's.
+    /// Whether the request comes from a trusted proxy. Other clients could choose a trace that is always sampled, or
+    /// add their requests to another client's trace.
     fn believes(&self, request: &Request) -> bool {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let proxies = &self.choice.trusted_proxies;
         peer.is_some_and(|ConnectInfo(peer)| proxies.iter().any(|proxy| proxy.contains(peer.ip())))
     }
 
-    /// Whether a request is among those that are traced though nothing is wrong with it. The same for all spans of a trace.
+    /// Whether an ordinary request is sampled. The same for all spans of a trace.
     fn chooses(&self, trace: u128) -> bool {
         trace.is_multiple_of(self.choice.one_in.max(1).into())
     }
 
-    /// Hands the spans of a finished request over, if there is room for all of them.
+    /// Queues the spans of a finished request if there is room for all of them.
     fn tell(&self, head: &Head, answer: Option<Answered>, took: Duration, batches: &[BatchNote]) {
         let count = batches.len() + 1;
         let more = |waiting: usize| waiting.checked_add(count).filter(|waiting| *waiting <= WAITING_MAX);
@@ -107,22 +107,22 @@ impl Tracer {
         }
     }
 
-    /// Sends what waits, and ends. It blocks its thread, for so long at most.
+    /// Sends the waiting spans, and ends. Blocks its thread for at most this long.
     ///
     /// # Errors
-    /// Not everything was sent within that time.
+    /// Some spans were not sent within that time.
     pub fn finish(&self, within: Duration) -> OTelSdkResult {
         self.spans.shutdown_with_timeout(within)
     }
 }
 
-/// What is known of a request when it begins.
+/// A request as known at its start.
 #[derive(Debug)]
 struct Head {
     trace: u128,
     span: u64,
     parent: Option<u64>,
-    /// The number of its first batch's span.
+    /// The span id of its first batch.
     batches: u64,
     method: Method,
     route: String,
@@ -138,7 +138,7 @@ struct Answered {
     request_id: String,
 }
 
-/// A request that is traced. It is over when this is dropped.
+/// A traced request. Its trace ends on drop.
 #[derive(Debug)]
 pub struct RequestSpan {
     tracer: Arc<Tracer>,
@@ -148,12 +148,12 @@ pub struct RequestSpan {
 }
 
 impl RequestSpan {
-    /// Serves the request so that the engine knows that it is traced.
+    /// Runs `serve` so that the engine records the request's batches.
     pub fn around<F: Future>(&self, serve: F) -> impl Future<Output = F::Output> + use<F> {
         notes::watch(Arc::clone(&self.notes), serve)
     }
 
-    /// Notes the answer, with the code of the problem where it is one.
+    /// Records the answer, with the code of its problem if it is one.
     pub fn answered(&mut self, status: StatusCode, code: Option<&'static str>, request_id: String) {
         self.answer = Some(Answered { status, code, request_id });
     }
@@ -171,9 +171,9 @@ impl Drop for RequestSpan {
     }
 }
 
-/// The trace and the span that a request's `traceparent` names, as W3C's Trace Context has it. What cannot be read is no
-/// reason to refuse the request: it begins a trace of its own. Whether the other side traces does not count: buyers could
-/// have all their requests traced.
+/// The trace and the span named by a request's `traceparent` (W3C Trace Context). An invalid header is no reason to
+/// refuse the request: it begins a trace of its own. The sampled flag is ignored: buyers could have all their requests
+/// traced.
 fn parent(headers: &HeaderMap) -> Option<(u128, u64)> {
     let mut values = headers.get_all(PARENT_HEADER).iter();
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
@@ -202,7 +202,7 @@ mod tests {
     use opentelemetry_sdk::trace::{SpanData, SpanExporter};
     use std::sync::{Mutex, mpsc};
 
-    /// What has not happened by then never will, however busy the machine is.
+    /// An event that has not happened by then never will, however busy the machine is.
     const PATIENCE: Duration = Duration::from_mins(4);
 
     fn headers(values: &[&str]) -> HeaderMap {
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(parent(&HeaderMap::new()), None);
     }
 
-    /// An exporter that keeps what it is to send. It waits at a gate first, if there is one.
+    /// An exporter that keeps its spans. It waits at a gate first, if there is one.
     #[derive(Debug, Clone, Default)]
     struct Kept {
         spans: Arc<Mutex<Vec<SpanData>>>,
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    /// A tracer that believes the proxy 10.0.0.1.
+    /// A tracer that trusts the proxy 10.0.0.1.
     fn tracer(one_in: u32, kept: &Kept) -> Arc<Tracer> {
         let (ids, clock) = (Ids::from_seed(1), Clock::manual(Time::from_micros(1)));
         let choice = Choice { one_in, trusted_proxies: vec!["10.0.0.1".parse().unwrap()] };
@@ -259,7 +259,7 @@ mod tests {
         Arc::new(Tracer { spans, waiting: Arc::default(), choice, ids, clock, metrics: Arc::new(Metrics::new()) })
     }
 
-    /// The spans that a tracer has told until its end.
+    /// All spans that a tracer has exported.
     fn told(tracer: &Tracer, kept: &Kept) -> Vec<SpanData> {
         tracer.finish(PATIENCE).unwrap();
         std::mem::take(&mut kept.spans.lock().unwrap())
@@ -305,7 +305,7 @@ mod tests {
         for peer in ["10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
             drop(tracer.begin(&request(peer, Some(&chosen)), Some("/api/v1/points")));
         }
-        // A stranger who asks for a trace that is told is treated like all others.
+        // A `traceparent` of an untrusted client changes nothing.
         for _ in 0..200 {
             let stranger = tracer.begin(&request("10.0.0.2:1", Some(&chosen)), Some("/api/v1/points"));
             stranger.unwrap().answered(StatusCode::OK, None, "stranger".to_owned());

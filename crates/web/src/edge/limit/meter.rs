@@ -1,4 +1,4 @@
-//! Budgets that refill evenly: one for each key, or one for each of so many cells that keys seldom meet in one.
+//! Evenly refilling budgets: one for each key, or one for each of so many cells that keys seldom share one.
 
 use super::{at_least_one, try_again_after};
 use crate::edge::problem::HttpResult;
@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many keys one limiter remembers before it forgets those that are at rest.
+/// How many keys a limiter may hold before it drops those whose budgets are full.
 const KEYS_MAX: usize = 100_000;
-/// How many checks pass between two looks at the number of keys.
+/// How many checks pass between two counts of the keys.
 const CHECKS_PER_LOOK: u32 = 4_096;
 
 /// A budget for each key.
@@ -24,7 +24,7 @@ pub(super) struct Limiter<K: Hash + Eq + Clone> {
     clock: DefaultClock,
     burst: u32,
     checks: AtomicU32,
-    /// At how many keys those at rest are looked for: twice as many as were left the last time.
+    /// The number of keys that starts a sweep: twice as many as the last one left.
     sweep_at: AtomicUsize,
 }
 
@@ -45,13 +45,13 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         self.inner.check_key(key).map_err(|until| try_again_after(until.wait_time_from(self.clock.now())))
     }
 
-    /// Spends several, or all that the budget holds where that is less.
+    /// Spends several, or the whole budget if that is less.
     pub(super) fn check_many(&self, key: &K, count: u32) -> HttpResult<()> {
         self.look();
         match self.inner.check_key_n(key, at_least_one(count.min(self.burst))) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(until)) => Err(try_again_after(until.wait_time_from(self.clock.now()))),
-            // A budget never holds less than its burst.
+            // Never too much for the budget: `count` is at most its burst.
             Err(_) => Err(try_again_after(Duration::ZERO)),
         }
     }
@@ -77,8 +77,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
 /// How many cells there are: two megabytes, whatever the number of keys.
 const CELLS: usize = 1 << 18;
 
-/// A budget for each cell, and a cell for each key, which several keys share if there are very many. Nothing is ever
-/// forgotten or swept, so a check costs the same with one key and with a million.
+/// A budget for each cell. Each key has one cell, which several keys share if there are very many. Nothing is ever
+/// dropped, so a check costs the same with one key and with a million.
 #[derive(Debug)]
 pub(super) struct Cells {
     start: Instant,
@@ -86,7 +86,7 @@ pub(super) struct Cells {
     full_at: Box<[AtomicU64]>,
     interval_us: u64,
     holds_us: u64,
-    /// Which cell a key has cannot be guessed.
+    /// Keeps the cells of keys unpredictable.
     hasher: RandomState,
 }
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_cell_that_is_asked_too_often_says_so_and_the_others_go_on() {
-        // The clock of a slow machine may give some back between two checks.
+        // On a slow machine the budget may refill between two checks.
         let cells = Cells::per_second(1);
         let refused = (0..10_000).filter(|_| cells.check(7).is_err()).count();
         assert!(refused > 0);

@@ -1,8 +1,7 @@
-//! Wrong passwords: how many an account may be tried with, so that it is not guessed, and so that a stranger's guesses do
-//! not keep its owner out.
+//! Budgets of wrong passwords: an account cannot be guessed, and a stranger's guesses do not lock its owner out.
 //!
-//! A try is paid for before the password is looked at, or many at once would be free, and given back if it was right.
-//! Changes and holds are counted in the same way, and given back if the server could not answer them.
+//! An attempt is paid for before its password is checked, or concurrent ones would be free; a right password gives it
+//! back. Changes and holds are counted in the same way, and given back if the server could not answer.
 
 use std::{
     collections::HashMap,
@@ -10,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many keys a generation has: of two generations one at most is forgotten at once.
+/// How many keys a generation holds: of two generations at most one is dropped at once.
 const GENERATION_LEN: usize = 50_000;
 
-/// A bounded map that forgets what was not touched for longest, many at a time.
+/// A bounded map that drops its least recently used keys, many at a time.
 #[derive(Debug)]
 struct Recent<V> {
     young: HashMap<u128, V>,
@@ -50,11 +49,11 @@ impl<V: Copy> Recent<V> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is in it is whole whatever panicked while it was held.
+    // Every update leaves the value consistent, so a panic while it was locked does no harm.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Budgets of tries that refill evenly within a minute or an hour, and take back what was not spent after all.
+/// Budgets that refill evenly within a minute or an hour, and can take a spending back.
 #[derive(Debug)]
 pub(super) struct Tries {
     start: Instant,
@@ -86,7 +85,7 @@ impl Tries {
     /// Spends one.
     ///
     /// # Errors
-    /// How long until there is one again.
+    /// How long until one is available again.
     pub(super) fn take(&self, key: u128) -> Result<(), Duration> {
         let now = self.now();
         let mut all = lock(&self.full_at);
@@ -94,7 +93,7 @@ impl Tries {
         let full_at = before + self.interval_us;
         let over = (full_at - now).saturating_sub(self.holds_us);
         if over > 0 {
-            // A budget that is spent stays among the young: it must not be forgotten while it is asked for.
+            // A spent budget stays among the young: it must not be dropped while it is in use.
             all.put(key, before);
             return Err(Duration::from_micros(over));
         }
@@ -123,7 +122,7 @@ impl Tries {
     }
 }
 
-/// Which accounts have signed in from which networks lately, by the digest of both.
+/// The networks that accounts have recently signed in from, by the digest of both.
 #[derive(Debug, Default)]
 pub(super) struct KnownNetworks(Mutex<Recent<()>>);
 

@@ -1,7 +1,7 @@
-//! What becomes of a body that a handler did not read to its end.
+//! Handles bodies that a handler did not read to the end.
 //!
-//! The next request on the connection begins behind it. So what is left of a small body is read before the answer goes
-//! out; of any other the answer says `Connection: close`, and the client sends its next request on another connection.
+//! The next request on the connection begins behind the body. So the rest of a small body is read before the answer is
+//! sent; after a larger one the answer says `Connection: close`, and the client opens another connection.
 
 use super::stream::State;
 use axum::body::{Bytes, HttpBody};
@@ -13,22 +13,21 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// How many bytes of a body are read for the sake of the connection alone: as many as a call takes that carries no list
-/// of seats.
+/// How many bytes of a body are read only to keep the connection: the limit of a call without a list of seats.
 const READ_OFF_LEN_MAX: u64 = crate::edge::extract::OPERATOR_BODY_LEN_MAX as u64;
 
-/// Where the body of a request is.
+/// The owner of a request's body.
 #[derive(Debug)]
 pub(super) enum Lent {
-    /// A handler has it.
+    /// The handler.
     Out,
-    /// A handler let it go before its end.
+    /// The connection: the handler dropped it unread.
     Back(Incoming),
-    /// It was read to its end, or there was none.
+    /// Neither: it was read to its end, or there was none.
     Done,
 }
 
-/// A request's body in a handler's hands. When it is dropped, what was not read goes back to the connection.
+/// A request's body as a handler has it. On drop, the unread rest goes back to the connection.
 #[derive(Debug)]
 pub(super) struct LentBody {
     body: Option<Incoming>,
@@ -77,14 +76,14 @@ impl HttpBody for LentBody {
 /// Whether the connection can serve another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The body has come to its end.
+    /// The body has been read to its end.
     Possible,
-    /// It has not.
+    /// It has not been read to its end.
     Impossible,
 }
 
-/// Reads what is left of a small body, until `deadline`. A client that waits for `100 Continue` sends its body only if
-/// it is read, so it is not.
+/// Reads the rest of a small body, until `deadline`. If the client waits for `100 Continue` it is not read: reading
+/// would make the client send it.
 pub(super) async fn read_off(state: &State, expects_continue: bool, deadline: Instant) -> Next {
     let mut body = match state.set_body(Lent::Done) {
         Lent::Done => return Next::Possible,

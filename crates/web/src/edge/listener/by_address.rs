@@ -1,4 +1,4 @@
-//! How many connections each address has open.
+//! Counts the open connections of each address.
 
 use crate::edge::limit::network_of;
 use frontrow_service::net::AddressRange;
@@ -10,10 +10,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How often the log says that an address has as many connections as it may.
+/// How often the log reports an address at its limit.
 const SAY_EVERY: Duration = Duration::from_mins(1);
 
-/// The open connections of each address that is bounded; there are as many entries as connections at most.
+/// The open connections of each limited address: at most as many entries as connections.
 #[derive(Debug)]
 pub(super) struct ByAddress {
     most: Option<usize>,
@@ -33,11 +33,11 @@ impl ByAddress {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        // The counts are whole whatever panicked while it held them.
+        // Every update leaves the counts consistent, so a panic while they were locked does no harm.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more connection from this address; none if it has as many as it may.
+    /// A place for one more connection from this address; none if the address is at its limit.
     pub(super) fn enter(this: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = address.to_canonical();
         let Some(most) = this.most.filter(|_| !this.exempt.iter().any(|range| range.contains(address))) else {
@@ -63,7 +63,7 @@ impl ByAddress {
     }
 }
 
-/// The network that the log may name: it tells an operator where a proxy is, and not which client it is.
+/// The network as logged: enough to find a proxy, too wide to identify a client.
 fn wide_network_of(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00)),
@@ -71,7 +71,7 @@ fn wide_network_of(address: IpAddr) -> String {
     }
 }
 
-/// The place of one connection, free again when it is dropped. None in it if its address is not bounded.
+/// The place of one connection, released on drop. Empty if its address is not limited.
 #[derive(Debug)]
 pub(super) struct Place(Option<(Arc<ByAddress>, IpAddr)>);
 

@@ -1,4 +1,4 @@
-//! A socket that keeps account of where its connection stands.
+//! A socket that tracks the phase of its connection.
 
 use super::{answer, body::Lent};
 use crate::edge::problem::codes;
@@ -18,14 +18,14 @@ use tokio::{
     time::Instant,
 };
 
-/// Where a connection stands.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The head of a request is arriving; a new connection starts here.
     Head,
-    /// A handler is at work.
+    /// A handler is running.
     Serving,
-    /// The answer is on its way, or nothing is asked.
+    /// The answer is being sent, or the client asks nothing.
     Idle,
 }
 
@@ -34,11 +34,11 @@ pub(super) enum Phase {
 pub(super) struct State {
     start: Instant,
     phase: AtomicU8,
-    /// When the phase began, or when the client last took a part of an answer: microseconds after the start.
+    /// When the phase began, or when the client last took a part of an answer, in microseconds since the start.
     since_us: AtomicU64,
     read: AtomicBool,
     unread: AtomicBool,
-    /// Where the body of the request is that is being served.
+    /// The owner of the current request's body.
     body: Mutex<Lent>,
 }
 
@@ -69,7 +69,7 @@ impl State {
             Phase::Idle => 2,
         };
         self.phase.store(number, Relaxed);
-        // How long a handler takes is measured elsewhere.
+        // The duration of a handler is measured elsewhere.
         if phase != Phase::Serving {
             self.touch();
         }
@@ -88,12 +88,12 @@ impl State {
         self.read.load(Relaxed)
     }
 
-    /// Says where the body of the request is, and returns what was said before.
+    /// Sets the owner of the request's body, and returns the one before.
     pub(super) fn set_body(&self, body: Lent) -> Lent {
         std::mem::replace(&mut *self.body.lock().unwrap_or_else(PoisonError::into_inner), body)
     }
 
-    /// Whether the last answer was given before the request's body had come to its end.
+    /// Whether the last answer was sent before its request's body was read to the end.
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Relaxed)
     }
@@ -119,7 +119,7 @@ impl Stream {
         self.socket
     }
 
-    /// What was written: a client that takes its answer slowly is not idle, whatever else it has sent meanwhile.
+    /// Records progress: a client that takes its answer slowly is not idle, whatever else it has sent meanwhile.
     fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(poll, Poll::Ready(Ok(1..))) && self.state.phase() != Phase::Serving {
             self.state.touch();
@@ -127,7 +127,7 @@ impl Stream {
         poll
     }
 
-    /// hyper answers a head that it cannot parse by itself, with no body: the client gets a problem instead.
+    /// hyper answers a head that it cannot parse without a body; this replaces that answer by a problem.
     fn problem_for(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         if self.state.phase() != Phase::Head || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
             return None;
@@ -164,7 +164,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Some(problem) = self.problem_for(buf) {
-            // It fits into the buffer of a socket on which nothing waits; what does not is lost with the connection.
+            // It fits into an empty socket buffer; otherwise the rest is lost with the connection.
             return Pin::new(&mut self.socket).poll_write(cx, &problem).map_ok(|_| buf.len());
         }
         let poll = Pin::new(&mut self.socket).poll_write(cx, buf);

@@ -1,4 +1,4 @@
-//! Every problem that the API can answer with, in one table: the handlers, the docs and the `OpenAPI` document read it.
+//! Every problem of the API, in one table: the handlers, the docs and the `OpenAPI` document read it.
 
 /// One kind of problem.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Definition {
     pub status: u16,
     /// A short title that never changes.
     pub title: &'static str,
-    /// What it means and what a client can do.
+    /// Its meaning, and what a client can do.
     pub explanation: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Gathers spans and sends them to a collector: the SDK of `OpenTelemetry` does both, in a thread of its own.
+//! Gathers spans and sends them to a collector: the `OpenTelemetry` SDK does both, in a thread of its own.
 
 use super::Tracer;
 use anyhow::Context as _;
@@ -26,19 +26,19 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// How many spans may wait to be sent, or for the collector's answer. They take a kilobyte or so each.
+/// How many spans may wait to be sent, or for the collector's answer. Each takes about a kilobyte.
 pub(super) const WAITING_MAX: usize = 4_096;
 /// How many spans one message has at most.
 const SPANS_PER_MESSAGE_MAX: usize = 512;
 /// How long the first span of a message waits for others.
 const GATHER: Duration = Duration::from_secs(1);
-/// How long a collector has to take one message and to answer it.
+/// How long sending one message may take, with its answer.
 const SEND_MAX: Duration = Duration::from_secs(5);
 
-/// Where a collector takes traces by OTLP over HTTP.
+/// The address of a collector of traces by OTLP over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collector {
-    /// With its port.
+    /// The host with its port.
     authority: String,
     path: String,
 }
@@ -68,16 +68,16 @@ impl fmt::Display for Collector {
     }
 }
 
-/// Which requests are traced.
+/// The choice of traced requests.
 #[derive(Debug, Clone)]
 pub struct Choice {
-    /// Of so many requests one is traced, beside the slow and the failed.
+    /// One of so many requests is traced, beside the slow and the failed ones.
     pub one_in: u32,
-    /// The proxies whose `traceparent` is believed.
+    /// The proxies whose `traceparent` is trusted.
     pub trusted_proxies: Vec<AddressRange>,
 }
 
-/// A tracer whose spans go to this collector. Call it on a runtime, on which they are sent.
+/// A tracer that sends its spans to this collector. Call it on the runtime that is to send them.
 ///
 /// # Errors
 /// There is no runtime, or the exporter cannot be made.
@@ -97,9 +97,9 @@ pub fn start(
         .with_protocol(Protocol::HttpBinary)
         .with_timeout(SEND_MAX)
         .with_http_client(client)
-        // There is one message a second: no connection is kept for the next, which could meet its end.
+        // With one message a second, a kept connection could be closed just as the next one starts.
         .with_headers(HashMap::from([("connection".to_owned(), "close".to_owned())]))
-        // What comes meanwhile would wait with it, and a stop as well.
+        // Later spans would wait behind a retry, and a stop as well.
         .with_retry_policy(RetryPolicy::default().with_max_retries(0))
         .build()
         .context("cannot send traces")?;
@@ -131,17 +131,17 @@ pub(super) fn gathered<E: SpanExporter + 'static>(exporter: E) -> BatchSpanProce
     BatchSpanProcessor::builder(exporter).with_batch_config(config.build()).build()
 }
 
-/// Why the last message was not sent: the library says no more than that there was an error of the network.
+/// Why the last message was not sent: the library reports only a network error.
 type Cause = Arc<Mutex<Option<String>>>;
 
-/// An exporter whose spans are counted, and whose failures are in the log when they begin and when they end.
+/// Counts the exporter's spans, and logs the beginning and the end of its failures.
 #[derive(Debug)]
 struct Counted<E> {
     exporter: E,
     collector: Collector,
     waiting: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
-    /// How many spans were dropped since the last that were sent.
+    /// How many spans were dropped since the last success.
     lost: AtomicU64,
     cause: Cause,
 }
@@ -174,7 +174,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
-/// A client that works on the runtime. The SDK's thread, which asks it, is none of the runtime's.
+/// A client that runs on the runtime: the SDK's thread, which calls it, is not one of the runtime's.
 #[derive(Debug)]
 struct OnRuntime {
     runtime: Handle,
@@ -183,8 +183,8 @@ struct OnRuntime {
 }
 
 impl OnRuntime {
-    /// A client that gives a request up unless it is answered to the end within this time: the SDK's thread waits without
-    /// a limit of its own.
+    /// A client that abandons a request unless it is fully answered within this time: the SDK's thread waits without a
+    /// limit of its own.
     fn new(runtime: Handle, within: Duration, cause: Cause) -> Self {
         Self { runtime, client: HyperClient::with_default_connector(within, None), cause }
     }

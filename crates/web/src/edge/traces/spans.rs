@@ -1,4 +1,4 @@
-//! What is told of a request and of its batches, as spans of `OpenTelemetry`.
+//! Requests and their batches as `OpenTelemetry` spans.
 
 use super::{Answered, Head};
 use frontrow_domain::time::Time;
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// A request that took so long, and the batches that its commands were in. Without an answer its client went away.
+/// The spans of a request and of the batches of its commands. If there is no answer, the client went away.
 pub(super) fn spans(head: &Head, answer: Option<Answered>, took: Duration, batches: &[BatchNote]) -> Vec<SpanData> {
     let mut spans = Vec::with_capacity(batches.len() + 1);
     spans.push(request(head, answer, took));
@@ -61,7 +61,7 @@ fn batch(head: &Head, id: u64, batch: &BatchNote) -> SpanData {
     }
 }
 
-/// A span of the request's trace that says no more than when it was.
+/// A span of the request's trace, with its times only.
 fn span(head: &Head, id: u64, began: Instant, ended: Instant) -> SpanData {
     let (trace, id) = (TraceId::from(head.trace), SpanId::from(id));
     SpanData {
@@ -81,7 +81,7 @@ fn span(head: &Head, id: u64, began: Instant, ended: Instant) -> SpanData {
     }
 }
 
-/// A moment by the clock that the request began at.
+/// A moment by the clock of the request's start.
 fn moment(head: &Head, moment: Instant) -> SystemTime {
     let began = head.began_at.since(Time::default()).micros();
     let since = Duration::from_micros(u64::try_from(began).unwrap_or(0));
