@@ -1,4 +1,4 @@
-//! Puts a box office together from its settings, serves it, and takes it apart again.
+//! Assembles a box office from its settings, serves it, and shuts it down.
 
 mod open;
 
@@ -39,7 +39,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 /// How long the last traces may take to be sent when the server stops.
 const TRACES_SETTLE_MAX: Duration = Duration::from_secs(2);
 
-/// How often those who have not asked for a while are forgotten by the rate limits.
+/// How often the rate limits drop full budgets.
 const LIMITS_TICK: Duration = Duration::from_mins(1);
 
 /// A box office that is ready to serve.
@@ -50,11 +50,11 @@ pub struct RunningApp {
     engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    /// What goes on as long as the box office is open.
+    /// Tasks that run as long as the box office is open.
     tasks: JoinSet<()>,
 }
 
-/// Puts a box office together from its parts, and lays the lines from their rows.
+/// Assembles a box office from its parts, and loads the lines from their rows.
 ///
 /// # Errors
 /// The rows cannot be read, or the engine cannot be started.
@@ -97,11 +97,10 @@ async fn assemble_with(
     Ok(RunningApp { app, engine, metrics, clock, tasks: JoinSet::new() })
 }
 
-/// Takes the lock of the data folder, so that one server at a time serves from it. A database that instances share
-/// needs none.
+/// Locks the data folder, so that only one server uses it. A database shared by instances needs no lock.
 ///
 /// # Errors
-/// A server runs over the folder, or the folder cannot be used.
+/// A server uses the folder, or the folder cannot be used.
 pub fn take_folder(config: &Config) -> anyhow::Result<Option<FolderLock>> {
     match config.database() {
         Database::Sqlite(database) => FolderLock::take(&database).map(Some),
@@ -109,11 +108,11 @@ pub fn take_folder(config: &Config) -> anyhow::Result<Option<FolderLock>> {
     }
 }
 
-/// Checks that a command may open the database beside a server, if there is one. Instances that share a database may
-/// run in several versions.
+/// Checks that a command may open the database beside a running server. Instances over a shared database may have
+/// different versions.
 ///
 /// # Errors
-/// A server runs, and the schema is older than this program.
+/// A server is running, and the schema is older than this program.
 pub fn check_beside(config: &Config) -> anyhow::Result<()> {
     match config.database() {
         Database::Sqlite(database) => lock::check_beside(&database),
@@ -121,7 +120,7 @@ pub fn check_beside(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// Checks the books that the settings name, which may be in use. Changes nothing.
+/// Checks the books of the configured database, which may be in use. Changes nothing.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -132,7 +131,7 @@ pub async fn check_books(config: &Config) -> anyhow::Result<Report> {
     }
 }
 
-/// Every route of a box office, with what surrounds each request.
+/// Every route of a box office, with the layers around each request.
 #[must_use = "a router serves nothing by itself"]
 pub fn router(app: SharedState, config: &Config, metrics: &Arc<Metrics>, clock: Clock) -> Router {
     let edge = Arc::new(edge_of(config, metrics, clock));
@@ -151,10 +150,10 @@ fn public_router(app: SharedState, config: &Config, edge: Arc<observe::RequestCo
     observe::instrument(routes, edge, cors::layer(&config.allowed_origins))
 }
 
-/// How many connections those who read the metrics may have open.
+/// How many connections the metrics listener may have open.
 const METRICS_CONNECTIONS_MAX: usize = 32;
 
-/// Serves the metrics on a listener of their own, if one is set, until `stop` says true.
+/// Serves the metrics on their own listener, if one is set, until `stop` turns true.
 async fn serve_metrics(
     app: SharedState,
     config: &Config,
@@ -169,7 +168,8 @@ async fn serve_metrics(
     listener::serve(socket, routes, limits, stop, metrics).await
 }
 
-/// Serves until `stop` says true, then drains: no new requests, those in flight finish, what waits is committed.
+/// Serves until `stop` turns true, then drains: no new requests, requests in progress finish, queued commands are
+/// committed.
 ///
 /// # Errors
 /// The socket failed, or the drain took longer than the settings allow.
@@ -198,7 +198,7 @@ pub async fn serve(
     let router = public_router(app, config, edge);
     let limits = config.listener_limits();
     let (served, served_apart) = tokio::join!(listener::serve(socket, router, limits, stop, metrics), apart);
-    // The engine goes on until every command that was taken is committed and its last user is gone.
+    // The engine ends when every queued command is committed and its last user is dropped.
     let _ = stop_workers.send(true);
     while workers.join_next().await.is_some() {}
     let ended = tokio::task::spawn_blocking(move || join(engine));
@@ -216,7 +216,7 @@ pub async fn serve(
     served.and(served_apart).context("the server failed")
 }
 
-/// Takes a box office apart that served nobody: what was asked of it is committed, and the database is closed.
+/// Closes a box office that served no requests: its commands are committed, and the database is closed.
 pub async fn close(opened: RunningApp) {
     let RunningApp { app, engine, tasks, .. } = opened;
     let queue = Arc::clone(&app.office.queue);
@@ -226,7 +226,7 @@ pub async fn close(opened: RunningApp) {
     queue.shutdown().await;
 }
 
-/// Waits for the lanes to end. A panic of one has been reported where it happened.
+/// Waits for the lanes to end. A panic has been logged by its thread.
 fn join(lanes: Vec<JoinHandle<()>>) {
     for lane in lanes {
         let _ = lane.join();

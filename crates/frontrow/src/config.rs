@@ -18,11 +18,11 @@ pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCo
 pub use load::{LoadError, ReadableSecret, Setting};
 pub use servers::{Database, ServerUrl, Servers, Switch};
 
-/// The longest that a seat may be kept from the user who let it go.
+/// The longest time that a seat may be refused to the user who released it.
 const SEAT_COOLDOWN_MAX_SECONDS: u32 = 3_600;
 /// How short the service key may be, in characters.
 pub const SERVICE_KEY_LEN_MIN: usize = 32;
-/// The longest that a number of days may be: a hundred years, which is for ever but for arithmetic.
+/// The largest number of days: a hundred years, which is for ever but does not overflow.
 const DAYS_MAX: u32 = 36_500;
 
 /// Every setting, each with its unit and default in its help.
@@ -498,7 +498,7 @@ fn seconds(seconds: u32) -> Span {
 }
 
 impl Config {
-    /// The settings that rules are decided by.
+    /// The settings that the rules read.
     #[must_use]
     pub fn policy(&self) -> Policy {
         Policy {
@@ -524,7 +524,7 @@ impl Config {
         }
     }
 
-    /// How often may be asked.
+    /// The rate limits.
     #[must_use]
     pub fn rate_limits(&self) -> limit::Settings {
         limit::Settings {
@@ -541,7 +541,7 @@ impl Config {
         }
     }
 
-    /// What connections are bounded by.
+    /// The limits of connections.
     #[must_use]
     pub fn listener_limits(&self) -> listener::Limits {
         let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
@@ -556,7 +556,7 @@ impl Config {
         }
     }
 
-    /// How long rows are kept that are over.
+    /// How long rows are kept after their end.
     #[must_use]
     pub fn retention(&self) -> Retention {
         let days = |days: u32| Span::from_secs(i64::from(days).saturating_mul(86_400));
@@ -569,7 +569,7 @@ impl Config {
         }
     }
 
-    /// Who may charge: what was set, or what the demo needs, or operators.
+    /// The charge policy: the setting, or the demo's, or operators only.
     #[must_use]
     pub fn effective_charge_policy(&self) -> ChargePolicy {
         match self.charge_policy {
@@ -597,13 +597,13 @@ impl Config {
         Duration::from_secs(u64::from(self.request_timeout_seconds))
     }
 
-    /// How many bytes the bodies of requests in flight may take.
+    /// How many bytes the bodies of requests in progress may take.
     #[must_use]
     pub fn bodies_in_flight(&self) -> usize {
         usize::try_from(self.bodies_in_flight_mib).unwrap_or(usize::MAX).saturating_mul(1_024 * 1_024)
     }
 
-    /// The service key, given directly or in a file; none where no program may charge.
+    /// The service key, given directly or in a file; none if no program may charge.
     ///
     /// # Errors
     /// The file cannot be read, or the key is too short.
@@ -626,7 +626,7 @@ impl Config {
     /// Checks the settings as a whole.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All mistakes at once.
     pub fn validate(&self) -> Result<(), Invalid> {
         let mut wrong = Vec::new();
         for (name, value) in [
@@ -736,7 +736,7 @@ impl Config {
     }
 }
 
-/// Settings that cannot be used, one sentence for each thing that is wrong.
+/// Invalid settings, a sentence for each mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub Vec<String>);
 

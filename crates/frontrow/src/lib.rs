@@ -1,7 +1,7 @@
-//! Frontrow, the server: a box office for sales that everybody wants at the same second.
+//! Frontrow, the server: a box office for sales with far more buyers than seats.
 //!
-//! This crate reads the settings and puts the parts together. The layers below it, each a crate that knows only those
-//! beneath: `web`, `service`, `line`, `storage`, `signing`, `clock`, and the `domain` with all rules.
+//! This crate reads the settings and assembles the parts. The layers below are crates that know only the ones beneath:
+//! `web`, `service`, `line`, `storage`, `signing`, `clock`, and `domain` with all rules.
 
 pub mod app;
 pub mod config;

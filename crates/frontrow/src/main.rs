@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let Cli { config, command } = match Cli::load(std::env::args_os()) {
         Ok(cli) => cli,
-        // Help and version are asked for through the same door, and are no failures.
+        // Help and version arrive as errors too, but are no failures.
         Err(LoadError::CommandLine(error)) => error.exit(),
         Err(error) => return Err(error.into()),
     };
@@ -97,7 +97,7 @@ fn run() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Exit code 0 where the books are in order, 1 with a list where they are not.
+/// Exit code 0 if the books are in order, 1 with a list of faults if not.
 fn check_books(config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(app::check_books(config))?;
@@ -168,8 +168,8 @@ async fn renew_all(office: &BoxOffice) -> anyhow::Result<usize> {
     Ok(rooms.len())
 }
 
-/// Says where the server is: for people on standard output, and where the log is JSON as a line of the log alone, since
-/// the two often end in one place.
+/// Announces the address: on standard output, or if the log is JSON, only in the log, since the two often share one
+/// stream.
 fn greet(config: &Config, address: std::net::SocketAddr) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "serving");
     if config.log_format.is_json() {
@@ -185,7 +185,7 @@ fn greet(config: &Config, address: std::net::SocketAddr) {
     }
 }
 
-/// Prints a line. Whoever reads the output may stop reading it; that is no reason to stop the sale.
+/// Prints a line. If the reader of the output goes away, the sale must not stop.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -221,7 +221,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let socket = listener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
-    // From the moment that it says that it serves, it stops in good order.
+    // From the announcement on, it stops in good order.
     let mut signals = StopSignals::listen().context("cannot listen for signals")?;
     greet(config, address);
     let (stop, stopped) = watch::channel(false);
@@ -229,7 +229,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         signals.next().await;
         let _ = stop.send(true);
         signals.next().await;
-        // Whoever asks twice does not want to wait.
+        // A second signal means not to wait.
         std::process::exit(130);
     });
     let started = Instant::now();
@@ -238,7 +238,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The signals that stop a server. As long as this lives they do not end the process by themselves.
+/// The signals that stop a server. While this lives, they do not end the process by default.
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
@@ -259,7 +259,7 @@ impl StopSignals {
     }
 }
 
-/// Opens the box office for one command, does it, and says what came of it.
+/// Opens the box office for one command, runs it, and prints its result.
 async fn with_office(
     config: &Config,
     work: impl AsyncFnOnce(&BoxOffice) -> anyhow::Result<String>,
@@ -327,7 +327,7 @@ async fn add_operator(
     Ok(format!("{} is an operator.", user.email))
 }
 
-/// Makes the account of an address an operator's. The role comes last: what stands before it must not be left out.
+/// Makes the account of an address an operator's. The role comes last: the steps before it must not be skipped.
 async fn promote_user(
     office: &BoxOffice,
     email: &Email,

@@ -34,7 +34,7 @@ impl LogFormat {
 pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let registry = tracing_subscriber::registry().with(filter);
-    // Not `try_init`: that passes on what libraries say through `log` as well, with paths of the machine that built them.
+    // Not `try_init`: that also forwards records of the `log` crate, with paths of the build machine.
     if format.is_json() {
         set_global_default(registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)))?;
     } else {

@@ -20,12 +20,12 @@ use frontrow_storage::{Page, ReservationFilter};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// What of worth is under the id of an account.
+/// The points and tickets under the id of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remains {
     /// The points.
     pub balance: Money,
-    /// How many paid tickets there are for concerts to come, or to refund.
+    /// How many paid tickets there are for concerts to come, or to be refunded.
     pub tickets: usize,
 }
 
@@ -40,7 +40,7 @@ impl BoxOffice {
     /// Registers a buyer.
     ///
     /// # Errors
-    /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or what kept the engine from deciding.
+    /// [`EmailTaken`](frontrow_domain::refusal::Refusal::EmailTaken), or the engine did not decide.
     pub async fn register(
         &self,
         name: String,
@@ -49,7 +49,7 @@ impl BoxOffice {
         role: Role,
     ) -> Result<User, ServiceError> {
         let password_hash = self.passwords.hash(&password).await?;
-        // No new row has an older form, so none can come between this look and the command.
+        // New rows never have an older form, so none can appear between this read and the command.
         for older in email.forms().skip(1) {
             if self.store.credentials(older).await?.is_some() {
                 return Err(Refusal::EmailTaken.into());
@@ -65,7 +65,7 @@ impl BoxOffice {
         }
     }
 
-    /// The account of an address with its password's hash, whatever form of the address its row has.
+    /// The account of an address with its password hash, in whatever form its row has the address.
     ///
     /// # Errors
     /// The store could not be read.
@@ -79,8 +79,8 @@ impl BoxOffice {
         Ok(None)
     }
 
-    /// Signs a user in, whose account [`BoxOffice::account`] has found or not. An unknown address takes as long as a
-    /// wrong password, and gets the same answer.
+    /// Signs a user in, whose account [`BoxOffice::account`] has looked up. An unknown address takes as long as a wrong
+    /// password, and gets the same answer.
     ///
     /// # Errors
     /// [`ServiceError::WrongCredentials`]; only after the right password [`ServiceError::DemoAccount`] and
@@ -134,7 +134,7 @@ impl BoxOffice {
         }
     }
 
-    /// The account of a signed-in user, after the password was given once more.
+    /// The account of a signed-in user, after checking the repeated password.
     async fn proved(&self, user_id: UserId, password: &Password) -> Result<User, ServiceError> {
         let unknown = Refusal::NotFound { what: EntityKind::User };
         let user = self.store.user(user_id).await?.ok_or(unknown.clone())?;
@@ -142,10 +142,10 @@ impl BoxOffice {
         if self.passwords.verify(password, Some(hash)).await? { Ok(user) } else { Err(ServiceError::WrongPassword) }
     }
 
-    /// Sets the password of a signed-in user, who gives the old one. All sessions end but the one with this secret.
+    /// Sets the password of a signed-in user, who repeats the old one. All other sessions end.
     ///
     /// # Errors
-    /// [`ServiceError::WrongPassword`], or what kept the engine from deciding.
+    /// [`ServiceError::WrongPassword`], or the engine did not decide.
     pub async fn change_password(
         &self,
         caller: Caller,
@@ -165,10 +165,10 @@ impl BoxOffice {
         self.run(caller, Command::SetPassword(new), None).await.map(|_| ())
     }
 
-    /// Sets the password of an account for the box office itself. All sessions end.
+    /// Sets the password of an account on behalf of the box office itself. All sessions end.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], or what kept the engine from deciding.
+    /// [`Refusal::NotFound`], or the engine did not decide.
     pub async fn set_password(&self, user_id: UserId, password: &Password) -> Result<(), ServiceError> {
         let password_hash = PasswordHash(self.passwords.hash(password).await?);
         let new = NewPassword { user_id, password_hash, proof: Proof::Unneeded, kept_session: None };
@@ -178,12 +178,12 @@ impl BoxOffice {
     /// Ends all sessions of a user.
     ///
     /// # Errors
-    /// What kept the engine from deciding.
+    /// The engine did not decide.
     pub async fn sign_out_everywhere(&self, caller: Caller, user_id: UserId) -> Result<(), ServiceError> {
         self.run(caller, Command::CloseSessions { user_id }, None).await.map(|_| ())
     }
 
-    /// Makes a reset link: the secret that sets a new password once, and until when. It is kept nowhere.
+    /// Issues a reset link: a secret that sets a new password once, and its expiry. The secret itself is not stored.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -198,20 +198,20 @@ impl BoxOffice {
         }
     }
 
-    /// Sets a new password with the secret of a reset link. A secret that is no good takes as long as one that is.
+    /// Sets a new password with the secret of a reset link. A wrong secret takes as long as a right one.
     ///
     /// # Errors
-    /// [`ResetLinkInvalid`](Refusal::ResetLinkInvalid), or what kept the engine from deciding.
+    /// [`ResetLinkInvalid`](Refusal::ResetLinkInvalid), or the engine did not decide.
     pub async fn redeem_reset_link(&self, secret: &str, new: &Password) -> Result<(), ServiceError> {
         let password_hash = PasswordHash(self.passwords.hash(new).await?);
-        // The user stands in front of the secret, so that a store knows which row to lock.
+        // The secret begins with the user id, so that a store knows which row to lock.
         let user_id = URL_SAFE_NO_PAD.decode(secret).ok().and_then(|bytes| Uuid::from_slice(bytes.get(..16)?).ok());
         let user_id = UserId(user_id.unwrap_or_default());
         let command = Command::RedeemResetLink { user_id, secret_hash: Sha256::digest(secret).into(), password_hash };
         self.run(Caller::Anonymous, command, None).await.map(|_| ())
     }
 
-    /// Erases the account of a signed-in user, who gives the password once more.
+    /// Erases the account of a signed-in user, who repeats the password.
     ///
     /// # Errors
     /// [`ServiceError::WrongPassword`], or the refusal that says why not.
@@ -220,7 +220,7 @@ impl BoxOffice {
         self.erase(caller, user_id, Proof::Password(user.sign_in_epoch), Worth::Kept).await
     }
 
-    /// Erases an account: name, address, password and sessions go, live tokens and holds end, the books stay.
+    /// Erases an account: name, address, password and sessions are removed, live tokens and holds end, the books stay.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -228,7 +228,7 @@ impl BoxOffice {
         self.erase_with(caller, user_id, proof, worth, None).await
     }
 
-    /// Erases an account that has been idle since `before` and has nothing of worth.
+    /// Erases an account that has been idle since `before`, and has no points and no tickets.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -236,7 +236,7 @@ impl BoxOffice {
         self.erase_with(Caller::System, user_id, Proof::Unneeded, Worth::Kept, Some(before)).await
     }
 
-    /// Gives the command to erase an account, with what of it is live.
+    /// Runs the command that erases an account, with its live tokens and reservations.
     async fn erase_with(
         &self,
         caller: Caller,
@@ -252,8 +252,8 @@ impl BoxOffice {
         Ok(())
     }
 
-    /// What an erasure ends or looks at, as much as one command may name: tickets stand before holds, since one of them
-    /// is enough to refuse it. What is left out is ended after it, by [`Self::end_leftovers`].
+    /// The tokens and reservations that an erasure ends or checks, up to the limit of one command. Tickets come before
+    /// holds, since one of them is enough to refuse it. [`Self::end_leftovers`] ends the rest.
     async fn live(&self, user_id: UserId) -> Result<(Vec<TokenId>, Vec<ReservationId>), ServiceError> {
         let tokens = self.store.live_tokens(user_id).await?;
         let mut reservations = Vec::new();
@@ -264,8 +264,8 @@ impl BoxOffice {
         Ok((tokens.iter().map(|token| token.id).take(LIVE_PER_ERASURE_MAX).collect(), reservations))
     }
 
-    /// Looks once more after an erasure: ends the tokens and holds that the command did not name, because they were too
-    /// many or came meanwhile, and says in the log what of worth is left. The account is erased whatever becomes of this.
+    /// Runs after an erasure: ends the tokens and holds that the command did not name, because there were too many or
+    /// they are newer, and logs remaining points and tickets. The account is erased whether this works or not.
     async fn end_leftovers(&self, user_id: UserId) {
         match self.try_end_leftovers(user_id).await {
             Ok(Remains { balance: Money::ZERO, tickets: 0 }) => {}
@@ -285,7 +285,7 @@ impl BoxOffice {
         let cancel = holds.into_iter().map(|reservation_id| Command::CancelReservation { reservation_id });
         for command in leave.chain(cancel) {
             match self.run(Caller::Buyer(user_id), command, None).await {
-                // What cannot be ended has ended, or been paid.
+                // A refused command means that the token or hold has ended, or been paid.
                 Ok(_) | Err(ServiceError::Refused(_)) => {}
                 Err(stop) => return Err(stop),
             }
@@ -293,7 +293,7 @@ impl BoxOffice {
         self.remains(user_id).await
     }
 
-    /// What of worth is under the id of an account.
+    /// The points and tickets under the id of an account.
     ///
     /// # Errors
     /// The store could not be read.
@@ -303,7 +303,7 @@ impl BoxOffice {
         Ok(Remains { balance, tickets })
     }
 
-    /// The user's reservations in this state of concerts whose tickets are of worth.
+    /// The user's reservations in this state for concerts to come or to be refunded.
     async fn live_reservations(
         &self,
         user: UserId,
@@ -327,7 +327,7 @@ impl BoxOffice {
         }
     }
 
-    /// Who holds this session secret, if this instance has looked it up lately and it has not ended.
+    /// The caller of this session secret, if the session is cached.
     #[must_use]
     pub fn remembered(&self, secret: &str) -> Option<Caller> {
         let now = self.clock.now();
@@ -335,7 +335,7 @@ impl BoxOffice {
         (now < session.expires_at).then(|| caller_of(&session))
     }
 
-    /// Who holds this session secret. The store is asked; see [`BoxOffice::remembered`] first.
+    /// The caller of this session secret, read from the store; try [`BoxOffice::remembered`] first.
     ///
     /// # Errors
     /// [`ServiceError::Unauthorized`] if it is unknown or has ended.
@@ -354,7 +354,7 @@ impl BoxOffice {
     /// Ends a session.
     ///
     /// # Errors
-    /// What kept the engine from deciding.
+    /// The engine did not decide.
     pub async fn sign_out(&self, secret: &str) -> Result<(), ServiceError> {
         let secret_hash = Sha256::digest(secret).into();
         self.run(Caller::Anonymous, Command::CloseSession { secret_hash }, None).await.map(|_| ())

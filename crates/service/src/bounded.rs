@@ -1,4 +1,4 @@
-//! Lists that are bounded while they are read: what comes after the last item that may come is not kept.
+//! Lists that are bounded while they are parsed: items beyond the limit are not kept.
 
 use serde::{
     Deserialize, Deserializer,

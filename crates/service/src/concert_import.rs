@@ -1,4 +1,4 @@
-//! Makes concerts with their seats, from a file to import or for the demo.
+//! Creates concerts with their seats, from an import file or for the demo.
 
 use crate::{
     drafts::{ConcertDraft, ConcertFile, SeatsDraft},
@@ -15,10 +15,10 @@ use frontrow_domain::{
 use frontrow_storage::{ConcertFilter, ConcertPlace, Page, Store, StoreError, memory::MemoryStore};
 use std::sync::Arc;
 
-/// How many concerts are read at once.
+/// How many concerts one query reads.
 const PAGE: u32 = 100;
 
-/// A concert with its seats as commands take them.
+/// A concert with its seats, ready for commands.
 #[derive(Debug, Clone)]
 struct Checked {
     concert: NewConcert,
@@ -86,7 +86,7 @@ pub async fn concerts(office: &BoxOffice, filter: &ConcertFilter) -> Result<Vec<
     }
 }
 
-/// Creates a concert in a store of its own, so that every rule is asked before anything is saved.
+/// Creates a concert in a scratch store, so that every rule is checked before anything is saved.
 async fn dry_run(store: &MemoryStore, Checked { concert, parts }: &Checked) -> anyhow::Result<()> {
     let Outcome::Concert(concert) = decide(store, Command::CreateConcert(concert.clone())).await? else {
         bail!("a concert was not created");

@@ -1,5 +1,5 @@
-//! The demo season: invented concerts, two sign-ins, and one hall that is partly sold, made by the same commands that
-//! anybody could give.
+//! The demo season: invented concerts, two accounts to sign in with, and one partly sold hall, made by ordinary
+//! commands.
 
 use crate::{
     concert_import::{self, concerts},
@@ -39,14 +39,14 @@ fn addresses() -> impl Iterator<Item = String> {
     [OPERATOR.to_owned(), BUYER.to_owned()].into_iter().chain((1..=FANS).map(fan))
 }
 
-/// Whether these are an account of the demo and its published password.
+/// Whether these are a demo account's address and the published password.
 #[must_use]
 pub fn is_sign_in(email: &str, password: &Password) -> bool {
     password.expose() == PASSWORD && addresses().any(|address| address == email)
 }
 
-/// For a server that is no demo: ends the sessions of the demo's accounts that still have its password. Returns the
-/// addresses of these accounts.
+/// For a server that is not a demo: ends the sessions of demo accounts that still have the published password. Returns
+/// their addresses.
 ///
 /// # Errors
 /// The database cannot be read or written.
@@ -63,8 +63,8 @@ pub async fn shut(office: &BoxOffice) -> anyhow::Result<Vec<String>> {
     Ok(left)
 }
 
-/// Loads the season, or what is missing of it where an earlier load did not come to its end. A box office that has
-/// concerts but no demo operator is not a demo, and stays as it is: its operators did not choose this password.
+/// Loads the season, or the rest of it if an earlier load was interrupted. A box office that has concerts but no demo
+/// operator is not a demo, and stays as it is: its operators did not choose this password.
 ///
 /// # Errors
 /// The database cannot be read or written.
@@ -93,7 +93,7 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
     }
     let Some(concert) = partly_sold else { return Ok(()) };
     match sell_some(office, &concert).await {
-        // Others may stand in the line by now, or the sale may be over: the season is good without these sales.
+        // Other buyers may be in the line by now, or the sale may be over: the season is usable without these sales.
         Err(ServiceError::Refused(refusal)) => {
             tracing::warn!(%refusal, "the demo season has no hall that is partly sold");
             Ok(())
@@ -102,7 +102,7 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
     }
 }
 
-/// The account with this address, made where there is none.
+/// The account with this address, created if it is missing.
 async fn account(office: &BoxOffice, name: &str, email: &str, role: Role) -> Result<User, ServiceError> {
     let (Ok(email), Ok(password)) = (Email::parse(email), Password::parse(PASSWORD.to_owned())) else {
         return Err(ServiceError::Internal("the demo's sign-ins are not valid"));
@@ -122,7 +122,7 @@ async fn charge(office: &BoxOffice, user: UserId, reference: &str) -> Result<(),
     }
 }
 
-/// Four fans buy three seats each, unless some seat is sold already.
+/// Four fans buy three seats each, unless a seat is sold already.
 async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceError> {
     let seats = office.store.seats(concert.concert_id).await?;
     if seats.iter().any(|seat| seat.status == SeatStatus::Sold) {
@@ -154,7 +154,7 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceE
     Ok(())
 }
 
-/// What a fan holds since a load that did not come to its end.
+/// A fan's holds from an interrupted load.
 async fn pending(office: &BoxOffice, user: UserId, concert: &Concert) -> Result<Vec<ReservationId>, ServiceError> {
     let filter =
         ReservationFilter { user: Some(user), concert: Some(concert.concert_id), ..ReservationFilter::default() };

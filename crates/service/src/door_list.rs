@@ -1,4 +1,4 @@
-//! Who sits where, as a table for spreadsheets: read page by page, so that a hall of any size takes no memory to speak of.
+//! The door list as CSV: read page by page, so that a hall of any size takes little memory.
 
 use bytes::Bytes;
 use frontrow_domain::id::ConcertId;
@@ -12,12 +12,12 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// How many seats are read at once.
+/// How many seats one query reads.
 const PAGE: u32 = 500;
-/// The first line, after a byte order mark: without it some spreadsheets take UTF-8 for something else.
+/// The first line, after a byte order mark: without it some spreadsheets misread UTF-8.
 const HEAD: &str = "\u{feff}section,row,number,grade,name,reservation_id,payment_id,paid_at\r\n";
 
-/// The lines of a door list that come next.
+/// Reads a door list page by page.
 #[derive(Debug)]
 pub struct Pages {
     store: Arc<dyn Store>,
@@ -34,7 +34,7 @@ impl Pages {
         Self { store, concert, after: Some(0), head: Some(HEAD) }
     }
 
-    /// The next lines as CSV; none after the last. The first part begins with the head, whether there are lines or not.
+    /// The next lines as CSV; none after the last. The first part begins with the head, even without lines.
     ///
     /// # Errors
     /// The store could not be read.
@@ -61,11 +61,11 @@ fn write_line(text: &mut String, line: &DoorLine) {
     let _ = write!(text, "{reservation_id},{payment_id},{paid_at}\r\n");
 }
 
-/// What a spreadsheet takes for the begin of a formula, in East Asian locales in full width too.
+/// The characters that begin a formula in spreadsheets, in East Asian locales in full width too.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// Writes a cell that people have filled. An apostrophe keeps a spreadsheet from reading it as a formula; where lists are
-/// separated by semicolons, what follows one is a cell too, so the cell has commas instead.
+/// Writes a cell of user text. An apostrophe keeps spreadsheets from reading it as a formula; semicolons become commas,
+/// since some locales separate cells by them.
 fn write_cell(text: &mut String, cell: &str) {
     let cell = &cell.replace(';', ",");
     let is_formula = cell.starts_with(FORMULA);
@@ -82,11 +82,11 @@ fn write_cell(text: &mut String, cell: &str) {
     text.push('"');
 }
 
-/// A body that is read while it is sent: the store is asked for the next page when the client has taken the one before.
+/// A body that is read while it is sent: the next page is read when the client has taken the one before.
 #[derive(Debug)]
 pub struct Rows(mpsc::Receiver<Result<Bytes, StoreError>>);
 
-/// Begins a door list: its first page is read before anything is answered.
+/// Starts a door list: its first page is read before the answer begins.
 ///
 /// # Errors
 /// The store could not be read.
@@ -98,7 +98,7 @@ pub async fn open(store: Arc<dyn Store>, concert: ConcertId) -> Result<Rows, Sto
         let mut page = Ok(first);
         while let Some(part) = page.transpose() {
             let is_broken = part.is_err();
-            // Whoever asked may have gone.
+            // The client may have gone.
             if parts.send(part.map(Bytes::from)).await.is_err() || is_broken {
                 return;
             }

@@ -1,4 +1,4 @@
-//! Concerts and seats as an operator writes them down, in a request or in a file to import.
+//! Concerts and seats as operators write them, in a request or in an import file.
 
 use crate::{bounded::list, local};
 use frontrow_domain::{
@@ -24,12 +24,12 @@ pub const NAME_LEN_MAX: usize = 200;
 pub const CONCERTS_PER_FILE_MAX: usize = 10_000;
 /// How large a file to import may be, in bytes.
 pub const IMPORT_LEN_MAX: u64 = 256 * 1_024 * 1_024;
-/// In how many parts a file to import may list the seats of a concert.
+/// In how many parts an import file may list the seats of a concert.
 const SEAT_PARTS_MAX: usize = 1_000;
 /// How many characters a section, a row, a printed number or a grade may have.
 pub const LABEL_LEN_MAX: usize = 40;
 
-/// What is written as a JSON object. Serde alone would also read an array as the fields of a struct, in their order.
+/// A value written as a JSON object. Serde alone would also read an array as the fields of a struct, in their order.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -112,19 +112,19 @@ pub struct ConcertDraft {
     pub own_room_max_active: Option<i64>,
 }
 
-/// The name of a time zone as it is always written, whatever its letters' case was.
+/// The canonical name of a time zone, for a name in any case.
 ///
 /// # Errors
-/// The text is the name of none.
+/// There is no time zone of that name.
 pub fn checked_zone(time_zone: &str) -> Result<String, InvalidField> {
     Ok(zone_name(time_zone)?)
 }
 
 impl ConcertDraft {
-    /// The command's form of it: names trimmed, the local hours as moments.
+    /// The draft as a command takes it: names trimmed, local times as moments.
     ///
     /// # Errors
-    /// A text is empty or too long, the time zone is unknown, or an hour is no moment there on that day.
+    /// A text is empty or too long, the time zone is unknown, or a local time does not exist there on that day.
     pub fn check(&self) -> Result<NewConcert, InvalidField> {
         let Self { concert_date, start_time, end_time, fold, .. } = *self;
         let time_zone = checked_zone(&self.time_zone)?;
@@ -218,7 +218,7 @@ pub struct SeatDraft {
 }
 
 impl SeatsDraft {
-    /// The command's form of it.
+    /// The seats as a command takes them.
     ///
     /// # Errors
     /// The range is empty or too long, or a label is too long.
@@ -258,7 +258,7 @@ impl SeatsDraft {
 /// A printed number, in normalisation form C.
 ///
 /// # Errors
-/// It is empty or too long, or has characters that cannot be seen.
+/// It is empty or too long, or has invisible characters.
 pub fn checked_number(field: &str, number: &str) -> Result<String, InvalidField> {
     checked_text(field, number, LABEL_LEN_MAX)
 }
@@ -281,7 +281,7 @@ pub struct ConcertFile {
     pub seats: Vec<SeatsDraft>,
 }
 
-/// Reads a file to import: a JSON list of at most [`CONCERTS_PER_FILE_MAX`] concerts.
+/// Reads an import file: a JSON list of at most [`CONCERTS_PER_FILE_MAX`] concerts.
 ///
 /// # Errors
 /// The text is not such a list.

@@ -1,16 +1,16 @@
-//! Packs what is sent, by gzip.
+//! Compresses answers by gzip.
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write as _;
 
-/// Packs what changes often: in half the time, a fifth larger.
+/// Compresses an answer that changes often: in half the time, a fifth larger.
 #[must_use]
 pub fn quickly(body: &[u8]) -> Bytes {
     pack(body, Compression::fast())
 }
 
-/// Packs what stays.
+/// Compresses an answer that does not change.
 #[must_use]
 pub fn well(body: &[u8]) -> Bytes {
     pack(body, Compression::default())

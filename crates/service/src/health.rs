@@ -1,4 +1,4 @@
-//! Whether an instance can do its work.
+//! Checks whether an instance can serve.
 
 use crate::{
     engine::Health,
@@ -17,22 +17,22 @@ use std::sync::{PoisonError, atomic::Ordering};
 /// Why an instance should get no requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
-    /// Found once, it lasts until the program is started again.
+    /// Lasts until the program is restarted.
     #[error("{0}: nothing is saved until the server is started again")]
     Damage(Damage),
     /// The last transaction failed, and no probe has worked since.
     #[error("the database cannot be written")]
     Unwritable,
-    /// Whether the last transaction is saved is not known, and no probe has worked since.
+    /// The outcome of the last transaction is unknown, and no probe has worked since.
     #[error("the database did not answer a commit")]
     Unanswered,
-    /// The last transaction met what this program did not write.
+    /// The last transaction read rows that this program did not write.
     #[error("the database is damaged, or its tables are those of another program")]
     Damaged,
     /// The clocks disagree.
     #[error(transparent)]
     Clock(#[from] ClocksApart),
-    /// So many others commit what this instance does not hear of.
+    /// So many other instances commit changes that this one does not receive.
     #[error(
         "this instance has no redis_url, so it does not hear what others over its database do; there are others: {0}"
     )]
@@ -40,7 +40,7 @@ pub enum NotReady {
 }
 
 impl NotReady {
-    /// A word for it that never changes.
+    /// Its stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -56,27 +56,27 @@ impl NotReady {
     }
 }
 
-/// What an operator should know though an instance can do its work.
+/// A warning for operators about an instance that can serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Caution {
-    /// What instances share is out of reach.
+    /// Redis is out of reach or full.
     #[error("without Redis: {0}")]
     Redis(Away),
-    /// Time is held against the machine's clock.
+    /// The box office's clock is held against the machine's.
     #[error("{0}")]
     Clock(Held),
-    /// The instances may ask for more connections than the database has for them.
+    /// The instances may together open more connections than the database has for them.
     #[error("all instances together may ask for {wanted} connections to the database, which has {there} for them")]
     Connections {
-        /// How many all may ask for.
+        /// How many all instances may open.
         wanted: u32,
-        /// How many there are.
+        /// How many the database has for them.
         there: u32,
     },
 }
 
 impl Caution {
-    /// A word for it that never changes.
+    /// Its stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl Caution {
     }
 }
 
-/// What is wrong with the instances over one database, as this one sees it.
+/// Faults among the instances over one database, as this one sees them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CompanyFaults {
     unheard: usize,
@@ -97,10 +97,10 @@ pub struct CompanyFaults {
 }
 
 impl BoxOffice {
-    /// Whether this instance can do its work.
+    /// Whether this instance can serve.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why not.
     pub fn check_ready(&self) -> Result<(), NotReady> {
         if let Some(damage) = self.store.damage() {
             return Err(NotReady::Damage(damage));
@@ -122,7 +122,7 @@ impl BoxOffice {
         *self.company_faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks which instances there are over the database. What is new of that is told in the log.
+    /// Checks the other instances over the database, and logs new faults.
     pub async fn look_for_company(&self) {
         let now = match self.store.company().await {
             Ok(Some(company)) => CompanyFaults {
@@ -158,14 +158,14 @@ impl BoxOffice {
         }
     }
 
-    /// The store's clock, as well as this instance knows it: what the deadlines and credits of rows are compared with.
+    /// The store's time, as far as this instance knows it: deadlines and credits of rows are compared with it.
     #[must_use]
     pub fn store_time(&self) -> Time {
         self.clock.now()
     }
 
-    /// Brings the gauges of the rooms and of the database up to date. A room of a sale that is over has none once nothing
-    /// lives in it.
+    /// Updates the gauges of the rooms and of the database. A room whose sale is over has none once it has no live
+    /// tokens.
     pub fn count_rooms(&self) {
         let now = self.store_time();
         let counted = self.queue.rooms().into_iter().filter_map(|room| {
@@ -196,7 +196,7 @@ impl BoxOffice {
         self.metrics.server(database, if is_usable { Up::Yes } else { Up::No });
     }
 
-    /// What an operator should know although this instance can do its work.
+    /// Warnings for operators about an instance that can serve.
     #[must_use]
     pub fn cautions(&self) -> Vec<Caution> {
         let away = self.queue.peer_status().and_then(|peer_status| peer_status.away);
@@ -207,7 +207,7 @@ impl BoxOffice {
         cautions.into_iter().flatten().collect()
     }
 
-    /// Asks the database what time it is, notes how far that is from this machine's clock, and goes by it from then on.
+    /// Reads the database's clock, records how far it is ahead of this machine's, and follows it from then on.
     pub async fn compare_clocks(&self) {
         let Ok(skew) = follow_store(&self.clock, &*self.store).await else { return };
         let was = Span::from_micros(self.clock_skew.swap(skew.micros(), Ordering::Relaxed));
@@ -218,10 +218,10 @@ impl BoxOffice {
     }
 }
 
-/// Lets `clock` go by the store's. How far that is ahead of this machine's.
+/// Lets `clock` follow the store's. Returns how far the store's is ahead of this machine's.
 ///
 /// # Errors
-/// The store could not say what time it is.
+/// The store's clock could not be read.
 pub async fn follow_store(clock: &Clock, store: &dyn Store) -> Result<Span, StoreError> {
     let (before, wall_before) = (clock.now(), clock.wall());
     let there = store.now().await?;

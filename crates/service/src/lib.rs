@@ -1,7 +1,7 @@
-//! The box office itself: what callers may ask of it, and what it does by itself.
+//! The box office itself: the calls that clients make, and its background work.
 //!
-//! [`office::BoxOffice`] is the one door. A change becomes a command, which the [`engine`] gives to the store in batches;
-//! reads go by [`caches`] and views of the lines; [`workers`] move the lines and forget what is too old.
+//! [`office::BoxOffice`] is the single entry. A change becomes a command, which the [`engine`] gives to the store in
+//! batches; reads use [`caches`] and views of the lines; [`workers`] move the lines and remove old rows.
 
 pub mod accounts;
 pub mod bounded;

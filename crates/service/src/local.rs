@@ -1,7 +1,6 @@
-//! Dates and times of day at a venue, in the one form that they are written in: `YYYY-MM-DD` and `HH:MM` or `HH:MM:SS`.
+//! Dates and times of day at a venue, in their only accepted forms: `YYYY-MM-DD` and `HH:MM` or `HH:MM:SS`.
 //!
-//! A parser that takes more would drop what it does not need, such as an offset, and the concert would begin at another
-//! hour than its organiser wrote.
+//! A lenient parser would drop an offset, for example, and the concert would begin at another hour than written.
 
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -36,7 +35,7 @@ pub fn time(text: &str) -> Result<Time, &'static str> {
         .map_err(|_| "a time at the venue is from 00:00 to 23:59:59")
 }
 
-/// Numbers of so many digits each, with a mark between them and nothing else.
+/// Numbers with these counts of digits, separated by `mark`, and nothing else.
 fn numbers<const N: usize>(text: &str, mark: u8, lens: [usize; N]) -> Option<[i16; N]> {
     let mut parts = text.as_bytes().split(|byte| *byte == mark);
     let mut read = [0; N];

@@ -1,4 +1,4 @@
-//! What the server counts and measures, as Prometheus reads it.
+//! The server's metrics, for Prometheus.
 
 mod latency;
 mod process;
@@ -33,7 +33,7 @@ const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 const BATCH_LENS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0];
 /// The methods that are counted by name.
 const METHODS: [&str; 6] = ["GET", "POST", "PATCH", "DELETE", "PUT", "other"];
-/// The statuses that have a counter ready; the last stands for all others.
+/// The statuses with a counter of their own; the last stands for all others.
 const STATUSES: [u16; 21] =
     [200, 201, 202, 204, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 0];
 
@@ -65,7 +65,7 @@ struct RoomLabel {
     room: i64,
 }
 
-/// A server that the box office leans on.
+/// A server that the box office depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServerLabel {
     server: &'static str,
@@ -77,7 +77,7 @@ struct RoomLabels {
     status: &'static str,
 }
 
-/// Which program this is.
+/// The version of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
@@ -93,16 +93,16 @@ pub enum Up {
     No,
 }
 
-/// Whether an instance moves a line.
+/// Whether this instance moves a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leads {
-    /// This one does.
+    /// This instance does.
     Yes,
-    /// Another one does.
+    /// Another instance does.
     No,
 }
 
-/// Whether a line may move, as far as the sale of its concert is concerned.
+/// Whether a line rests, as far as its concert's sale is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resting {
     /// It may move.
@@ -113,7 +113,7 @@ pub enum Resting {
     SaleOver,
 }
 
-/// The states of tokens that are counted by room.
+/// The states of tokens with a count by room.
 const COUNTED: [&str; 5] = ["waiting", "offered", "active", "dormant", "missed"];
 
 /// A room as the metrics show it.
@@ -127,7 +127,7 @@ pub struct RoomFigures {
     pub offered: i64,
     /// How many may hold and pay.
     pub active: i64,
-    /// How many were silent when their turn came.
+    /// How many were unresponsive when their turn came.
     pub dormant: i64,
     /// How many did not claim their turn.
     pub missed: i64,
@@ -139,11 +139,11 @@ pub struct RoomFigures {
     pub resting: Resting,
 }
 
-/// Every number that the server counts. Owned by the application, so that two of them fit in one process.
+/// All metrics of the server. Owned by the application, so that two servers fit in one process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// What every program has, by names without the prefix.
+    /// Metrics of the process, whose names have no prefix.
     process: Registry,
     requests: Family<RequestLabels, Counter>,
     latency: Family<RouteLabels, Latency>,
@@ -151,11 +151,11 @@ pub struct Metrics {
     adding_route: Mutex<()>,
     refusals: Family<CodeLabel, Counter>,
     store_errors: Family<KindLabel, Counter>,
-    /// How many of them were reads that met a damaged page.
+    /// How many store errors were reads of a damaged page.
     corrupt_reads: AtomicU64,
     rows_removed: Family<KindLabel, Counter>,
     rooms: Family<RoomLabels, Gauge>,
-    /// The rooms that the last look had numbers of.
+    /// The rooms with gauges.
     rooms_shown: Mutex<BTreeSet<RoomId>>,
     resting: Family<RoomLabel, Gauge>,
     caps: Family<RoomLabel, Gauge>,
@@ -168,11 +168,11 @@ pub struct Metrics {
     clock_skew: Family<ServerLabel, Gauge<f64, AtomicU64>>,
     /// Open client connections.
     pub connections: Gauge,
-    /// Connections turned away because there were too many.
+    /// Connections refused because there were too many.
     pub connections_refused: Counter,
     /// Requests that wait for the engine or the database.
     pub in_flight: Gauge,
-    /// How many bytes of memory the bodies of requests take that are being read.
+    /// How many bytes of memory request bodies take while they are read.
     pub bodies: Gauge,
     /// Commands in one engine batch.
     pub batch_len: Histogram,
@@ -190,9 +190,9 @@ pub struct Metrics {
     pub sign_ins_ok: Counter,
     /// Sign-ins with a wrong address or password.
     pub sign_ins_failed: Counter,
-    /// Commands turned away because the engine's queue was full.
+    /// Commands refused because the engine's queue was full.
     pub overloads: Counter,
-    /// Holds refused without asking the store, for a seat that somebody was refused a moment before.
+    /// Holds refused from the cache, for a seat that was refused a moment before.
     pub refused_from_memory: Counter,
     /// Spans that a collector of traces has taken.
     pub spans_sent: Counter,
@@ -220,7 +220,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics that stand at zero.
+    /// All metrics at zero.
     #[must_use]
     pub fn new() -> Self {
         let mut metrics = Self {
@@ -267,7 +267,7 @@ impl Metrics {
             metrics.removed(what, 0);
         }
         metrics.erased_accounts(0);
-        // From the start: the first failure is then a rise, which a rate sees.
+        // Present from the start, so that a rate sees the first failure.
         for kind in StoreError::KINDS {
             metrics.store_errors.get_or_create(&KindLabel { kind }).inc_by(0);
         }
@@ -358,8 +358,8 @@ impl Metrics {
         registry.register("spans_dropped", "Spans that were dropped", self.spans_dropped.clone());
     }
 
-    /// Counts one request. `route` is the template, never the path that a client sent. After a route's first request
-    /// this takes no lock.
+    /// Counts one request. `route` is the template, never a client's path. After a route's first request this takes no
+    /// lock.
     pub fn request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
         match self.routes.load().get(route) {
             Some(metrics) => self.count(metrics, method, status, took),
@@ -408,7 +408,7 @@ impl Metrics {
         self.store_errors.get_or_create(&KindLabel { kind: error.kind() }).inc();
     }
 
-    /// Says how many reads have met a damaged page since the start.
+    /// Sets how many reads have met a damaged page since the start.
     pub fn corrupt_reads(&self, reads: u64) {
         let counted = self.corrupt_reads.fetch_max(reads, Ordering::Relaxed);
         if reads > counted {
@@ -416,7 +416,7 @@ impl Metrics {
         }
     }
 
-    /// Counts rows that were removed because they were over.
+    /// Counts old rows that were removed.
     pub fn removed(&self, what: Leftover, rows: u64) {
         let kind = match what {
             Leftover::Answer => "answer",
@@ -427,12 +427,12 @@ impl Metrics {
         self.rows_removed.get_or_create(&KindLabel { kind }).inc_by(rows);
     }
 
-    /// Counts accounts that were erased because they were idle.
+    /// Counts idle accounts that were erased.
     pub fn erased_accounts(&self, accounts: u64) {
         self.rows_removed.get_or_create(&KindLabel { kind: "account" }).inc_by(accounts);
     }
 
-    /// Says how these rooms do, and of no other room anything.
+    /// Sets the gauges of these rooms, and removes those of all others.
     pub fn rooms(&self, rooms: impl IntoIterator<Item = RoomFigures>) {
         let mut shown = self.rooms_shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *shown);
@@ -464,7 +464,7 @@ impl Metrics {
         }
     }
 
-    /// Says whether this instance moves a room's line; none of a room that need not be moved.
+    /// Sets whether this instance moves a room's line; none removes the gauge of a room that need not be moved.
     pub fn leader(&self, room: RoomId, leads: Option<Leads>) {
         let label = RoomLabel { room: room.get() };
         match leads {
@@ -473,12 +473,12 @@ impl Metrics {
         }
     }
 
-    /// Says whether a server can be used.
+    /// Sets whether a server can be used.
     pub fn server(&self, server: &'static str, up: Up) {
         self.servers_up.get_or_create(&ServerLabel { server }).set(i64::from(up == Up::Yes));
     }
 
-    /// Says how the shared queue does.
+    /// Sets the gauges of the shared queue.
     pub fn peer_status(&self, peer_status: &PeerStatus) {
         self.server("redis", if peer_status.away.is_none() { Up::Yes } else { Up::No });
         let redis = ServerLabel { server: "redis" };
@@ -486,8 +486,8 @@ impl Metrics {
         self.rebuilds.get_or_create(&redis).set(i64::try_from(peer_status.rebuilds).unwrap_or(i64::MAX));
     }
 
-    /// Says how far the clock of a server is ahead: the `database`'s of this machine's, or the `system`'s, which is this
-    /// machine's, of the time that the box office goes by.
+    /// Sets how far a clock is ahead: the `database`'s of this machine's, or the `system`'s (this machine's) of the box
+    /// office's.
     pub fn clock_skew(&self, server: &'static str, ahead: Span) {
         let most = i64::from(i32::MAX);
         let millis = i32::try_from(ahead.millis().clamp(-most, most)).unwrap_or(i32::MAX);

@@ -1,4 +1,4 @@
-//! Networks.
+//! Networks and addresses.
 
 use std::{net::IpAddr, str::FromStr};
 

@@ -1,6 +1,6 @@
-//! The flow, top to bottom: sign in, join, poll, activate, hold, pay, refund.
+//! The box office's calls for buyers and operators: sign in, join, poll, activate, hold, pay, refund.
 //!
-//! Each function here is one thing a caller can ask. It gives the engine a command, or reads; it decides nothing.
+//! Each method gives the engine a command or reads; none decides a rule.
 
 use crate::{
     caches::{
@@ -46,27 +46,27 @@ use std::{
     time::Instant,
 };
 
-/// Whether the demo's accounts may be signed in to with the password that everybody knows.
+/// Whether the demo's accounts can sign in with their published password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DemoAccounts {
     /// The server runs as a demo.
     Open,
-    /// It does not, over a database that once did.
+    /// It does not; its database may have been a demo's.
     Refused,
 }
 
-/// Everything that a running box office consists of.
+/// The parts of a running box office.
 #[derive(Debug)]
 pub struct BoxOffice {
     /// The database.
     pub store: Arc<dyn Store>,
     /// The lines.
     pub queue: Arc<dyn Queue>,
-    /// The way to change anything.
+    /// Decides and saves every change.
     pub engine: Engine,
     /// Signs and checks queue tokens.
     pub keyring: Keyring,
-    /// The instance's own parts that follow the commits.
+    /// The instance's caches, updated after each commit.
     pub caches: Arc<Caches>,
     /// Hashes passwords.
     pub passwords: Passwords,
@@ -74,47 +74,47 @@ pub struct BoxOffice {
     pub clock: Clock,
     /// Randomness.
     pub ids: Ids,
-    /// The settings of the rules.
+    /// The settings that the rules read.
     pub policy: Policy,
-    /// Whether the demo's accounts, whose password is published, may be signed in to.
+    /// Whether the demo's accounts, whose password is published, can sign in.
     pub demo_accounts: DemoAccounts,
     /// How long a session lasts.
     pub session_length: Span,
-    /// Counts and times.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// How far the database's clock is ahead of this machine's, in microseconds, when it was last compared.
+    /// How far the database's clock was ahead of this machine's when last compared, in microseconds.
     pub clock_skew: AtomicI64,
-    /// What is wrong with the instances over the database, when they were last looked for.
+    /// Faults among the instances over the database, when last checked.
     pub company_faults: Mutex<CompanyFaults>,
-    /// How tokens ended, as their rows say.
+    /// The rows of tokens that a view shows as ended.
     pub endings: Endings,
-    /// Held by whoever lays a room that another process made, so that its rows are read once.
+    /// Locked while a room made by another process is loaded, so that its rows are read once.
     pub laying: tokio::sync::Mutex<()>,
-    /// The newest line of the audit log before memory was read from the store: memory may lack what later ones tell of.
+    /// The newest line of the audit log before the caches were loaded: they may lack the changes of later lines.
     pub audited: AuditId,
 }
 
-/// What an instance keeps in memory and brings up to date after each commit.
+/// The caches of an instance, updated after each commit.
 #[derive(Debug)]
 pub struct Caches {
     /// Seat maps.
     pub seat_maps: SeatMaps,
     /// Sessions.
     pub sessions: Sessions,
-    /// Concerts that somebody has asked for.
+    /// Concerts that requests named.
     pub concerts: Concerts,
-    /// Seats that somebody was refused a moment ago.
+    /// Seats refused a moment ago.
     pub seen: SeenSeats,
     /// How many seats concerts have left.
     pub seats_left: SeatsLeft,
     /// The seats of reservations that were just committed.
     pub tickets: RecentTickets,
-    /// Sign-ins to operators' accounts that failed, until they are written down.
+    /// Failed sign-ins to operators' accounts, until they are written down.
     pub failed_sign_ins: FailedSignIns,
 }
 
 impl Caches {
-    /// Nothing in memory yet. `sharing` says who changes the store.
+    /// Empty caches. `sharing` says whether other instances change the store too.
     #[must_use]
     pub fn new(boot: u64, sharing: Sharing) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Caches {
         }
     }
 
-    /// Forgets everything, after something was committed that was not published here.
+    /// Empties all caches, after a commit that was not published here.
     pub fn forget(&self) {
         self.seat_maps.forget();
         self.seen.forget();
@@ -137,14 +137,14 @@ impl Caches {
         self.invalidate_remote();
     }
 
-    /// Forgets what other instances change and tell, after something that they told was lost. The seat maps look it
-    /// up themselves.
+    /// Empties the caches that depend on other instances' events, after such an event was lost. Seat maps refresh
+    /// themselves.
     pub fn invalidate_remote(&self) {
         self.sessions.forget();
         self.concerts.forget();
     }
 
-    /// Takes in what a committed batch changed.
+    /// Applies a committed batch.
     pub fn publish(&self, changes: &Changes) {
         self.seat_maps.publish(changes);
         self.sessions.publish(changes);
@@ -155,31 +155,31 @@ impl Caches {
     }
 }
 
-/// Why a caller does not get what they asked for.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// A rule says no.
+    /// A rule refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A rule says no, as it did the first time that this idempotency key was used.
+    /// A rule refused the first use of this idempotency key.
     #[error("{0}")]
     RefusedBefore(Refusal),
-    /// The engine could not.
+    /// The engine did not decide it.
     #[error(transparent)]
     EngineError(#[from] EngineError),
     /// A read failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is shared about the lines could not be reached.
+    /// The shared state of the lines could not be reached.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// Nobody has signed in, or not with what was sent.
+    /// The request has no valid session.
     #[error("the caller is not signed in")]
     Unauthorized,
     /// E-mail address and password do not belong together.
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
-    /// The password that was given once more, by a caller who has signed in, is not the account's.
+    /// The repeated password of a signed-in caller is wrong.
     #[error("the password is wrong")]
     WrongPassword,
     /// The account is one of the demo's with its published password, and this is no demo.
@@ -202,7 +202,7 @@ impl From<PasswordError> for ServiceError {
     }
 }
 
-/// What came of a command, and whether it was given before under the same idempotency key.
+/// A command's outcome, and whether it is a replay under its idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply<T> {
     /// The outcome.
@@ -220,14 +220,14 @@ pub struct Adjusted {
     pub debt: Option<Debt>,
 }
 
-/// A new session, with the one copy of its secret.
+/// A new session, with the only copy of its secret.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// What the client sends from now on: 32 random bytes, base64url.
+    /// The secret that the client sends from now on: 32 random bytes, base64url.
     pub secret: String,
     /// When it ends.
     pub expires_at: Time,
-    /// Who signed in.
+    /// The signed-in user.
     pub user: User,
 }
 
@@ -238,13 +238,13 @@ pub struct TokenPlace {
     pub token: Token,
     /// The string that the client holds.
     pub signed: String,
-    /// Where it stands in the view.
+    /// Its place in the view.
     pub place: Place,
     /// The view.
     pub view: Arc<RoomView>,
 }
 
-/// A command was answered with the outcome of another one.
+/// A command was answered with the outcome of another kind of command.
 pub const UNEXPECTED: ServiceError = ServiceError::Internal("the outcome is not the command's");
 
 impl BoxOffice {
@@ -263,10 +263,10 @@ impl BoxOffice {
         }
     }
 
-    /// A command of an operator, or of the box office itself, whose outcome the caller reads.
+    /// Runs a command of an operator or of the box office itself; the caller unpacks the outcome.
     ///
     /// # Errors
-    /// The refusal, or what kept the engine from deciding.
+    /// The refusal, or the engine did not decide.
     pub async fn operate(
         &self,
         caller: Caller,
@@ -279,7 +279,7 @@ impl BoxOffice {
         self.run(caller, command, key).await
     }
 
-    /// A concert, from memory after the first time.
+    /// A concert, from the cache after the first time.
     ///
     /// # Errors
     /// [`Refusal::NotFound`].
@@ -307,8 +307,8 @@ impl BoxOffice {
 
     /// Holds seats (예약생성), all or nothing.
     ///
-    /// Whoever asks for one seat that somebody was refused a moment ago is refused from memory. Not so with an
-    /// idempotency key: its answer may have been given before, and must be kept.
+    /// A hold of one seat that was refused a moment ago is refused from the cache, unless it has an idempotency key:
+    /// that key may have a stored answer, and its answer must be stored.
     ///
     /// # Errors
     /// The refusal that says why not.
@@ -340,7 +340,7 @@ impl BoxOffice {
     /// A reservation (예약조회), for its user or an operator.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where it is not the caller's.
+    /// [`Refusal::NotFound`] if it is not the caller's.
     pub async fn reservation(&self, caller: Caller, id: ReservationId) -> Result<Reservation, ServiceError> {
         let row = self.store.reservation(id).await?.filter(|row| caller.may_act_for(row.user_id));
         Ok(row.ok_or(Refusal::NotFound { what: EntityKind::Reservation })?)
@@ -397,7 +397,7 @@ impl BoxOffice {
     /// A payment, for its user or an operator.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] where it is not the caller's.
+    /// [`Refusal::NotFound`] if it is not the caller's.
     pub async fn payment(&self, caller: Caller, id: PaymentId) -> Result<Payment, ServiceError> {
         let row = self.store.payment(id).await?.filter(|row| caller.may_act_for(row.user_id));
         Ok(row.ok_or(Refusal::NotFound { what: EntityKind::Payment })?)
@@ -483,7 +483,7 @@ impl BoxOffice {
         (how, reason): (Settlement, String),
         key: Option<Idempotency>,
     ) -> Result<Reply<Debt>, ServiceError> {
-        // Whose it is never changes.
+        // A debt never changes its user.
         let debt = self.store.debt(debt_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Debt })?;
         let command = Command::SettleDebt { user_id: debt.user_id, debt_id, how, reason };
         let done = self.run(caller, command, key).await?;

@@ -1,4 +1,4 @@
-//! Puts a box office together from its parts, and lays the lines from their rows.
+//! Assembles a box office from its parts, and loads the lines from their rows.
 
 use crate::{
     caches::{endings::Endings, updater::CacheUpdater},
@@ -17,24 +17,24 @@ use std::{
     thread::JoinHandle,
 };
 
-/// What a box office is told of itself.
+/// The settings of a box office.
 #[derive(Debug, Clone)]
 pub struct OfficeSettings {
-    /// What the rules are decided by.
+    /// The settings that the rules read.
     pub policy: Policy,
-    /// How many commands may wait for the engine.
+    /// How many commands may wait in each lane of the engine.
     pub queue_len: usize,
     /// How many commands share a transaction at most.
     pub batch_max: usize,
-    /// How many lanes give batches, if both the store and the lines take commits in any order; else there is one.
+    /// How many lanes run batches if both the store and the lines accept commits in any order; else there is one.
     pub lanes: usize,
-    /// Whether the demo's accounts may be signed in to.
+    /// Whether the demo's accounts can sign in.
     pub demo_accounts: DemoAccounts,
     /// How long a session lasts.
     pub session_length: Span,
 }
 
-/// What a box office is put together from.
+/// The parts of a box office.
 #[derive(Debug)]
 pub struct OfficeParts {
     /// The database.
@@ -49,12 +49,12 @@ pub struct OfficeParts {
     pub ids: Ids,
 }
 
-/// When the lines are read from their rows.
+/// When the lines are loaded from their rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loading {
-    /// Before anything else.
+    /// At the start.
     AtOnce,
-    /// Each line when it is asked for.
+    /// Each line on its first use.
     WhenAsked,
 }
 
@@ -63,15 +63,15 @@ pub enum Loading {
 pub struct OpenedOffice {
     /// The box office.
     pub office: Arc<BoxOffice>,
-    /// The threads of the engine: they end once the box office is dropped.
+    /// The engine's threads: they end once the box office is dropped.
     pub engine: Vec<JoinHandle<()>>,
-    /// Counts and times.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// The time that the box office goes by.
+    /// The clock of the box office.
     pub clock: Clock,
 }
 
-/// Puts a box office together, and starts its engine.
+/// Assembles a box office, and starts its engine.
 ///
 /// # Errors
 /// The rows cannot be read, or the engine cannot be started.
@@ -93,7 +93,7 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let engine_limits = EngineLimits {
         queue_len: settings.queue_len,
         batch_max: settings.batch_max,
-        // Several lanes tell their commits in any order: that is for a queue that can put them right.
+        // Several lanes publish their commits in any order: only a shared queue can sort them.
         lanes: match (store.sharing(), queue.sharing()) {
             (Sharing::Shared, Sharing::Shared) => settings.lanes,
             _ => 1,

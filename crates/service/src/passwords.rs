@@ -5,7 +5,7 @@ use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier, password_hash::ph
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// How many sign-ins and registrations may wait for a hash before more are turned away.
+/// How many sign-ins and registrations may wait for a hash before more are refused.
 const WAITING_MAX: usize = 512;
 
 /// Hashes and checks passwords.
@@ -13,14 +13,14 @@ const WAITING_MAX: usize = 512;
 pub struct Passwords {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    /// The hash of a password nobody has: checked when there is no such account, so that it takes the same time.
+    /// The hash of a random password: checked if there is no account, so that the answer takes the same time.
     decoy: Arc<str>,
 }
 
 /// Why a password was neither hashed nor checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Too many wait already.
+    /// Too many passwords wait already.
     #[error("too many passwords wait to be hashed")]
     Overloaded,
     /// The hash could not be made or read.
@@ -30,7 +30,7 @@ pub enum PasswordError {
 
 fn hasher() -> Argon2<'static> {
     // OWASP's minimum: 19 MiB, two passes, one lane. These are also the crate's defaults, stated so that an update
-    // cannot change them unseen.
+    // cannot change them unnoticed.
     Params::new(19_456, 2, 1, None).map_or_else(
         |_| Argon2::default(),
         |params| Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params),
@@ -46,8 +46,7 @@ fn verify_now(password: &str, hash: &str) -> bool {
 }
 
 impl Passwords {
-    /// At most half of the cores hash at the same time, and at least one: a rush of sign-ins must leave room for the
-    /// sale.
+    /// At most half of the cores hash at once, and at least one: a rush of sign-ins must leave room for the sale.
     ///
     /// # Errors
     /// The decoy could not be hashed.
@@ -69,10 +68,10 @@ impl Passwords {
         self.run(move || hash_now(password.expose())).await?
     }
 
-    /// Whether the password is the one that was hashed. Without a hash it takes as long, and is not.
+    /// Whether the password matches the hash. Without a hash it takes as long, and does not match.
     ///
-    /// A password that was typed in other bytes than its normal form is tried as it was typed too: the hash may be from
-    /// before passwords were normalised.
+    /// A password typed in other bytes than its normal form is tried as typed too: the hash may be older than the
+    /// normalisation of passwords.
     ///
     /// # Errors
     /// Too many wait.
@@ -97,7 +96,7 @@ impl Passwords {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
         let _waiting = self.waiting.try_acquire().map_err(|_| PasswordError::Overloaded)?;
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordError::Failed)?;
-        // The permit goes with the work: a client that hangs up does not make room for one hash more than allowed.
+        // The permit moves into the work: a client that hangs up must not make room for one hash too many.
         let work = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(running);

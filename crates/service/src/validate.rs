@@ -1,4 +1,4 @@
-//! What an account may have as its e-mail address and its password, wherever it is made.
+//! Validates e-mail addresses, passwords and names of accounts.
 
 use frontrow_domain::text::{InvalidField, nfc, stands_in_an_address};
 use unicode_normalization::UnicodeNormalization;
@@ -11,20 +11,19 @@ const PASSWORD_LEN: std::ops::RangeInclusive<usize> = 10..=200;
 const EMAIL_LEN_MAX: usize = 254;
 const LOCAL_LEN_MAX: usize = 64;
 
-/// An e-mail address, in the one form that stands for all its spellings: the part before the `@` normalised (NFC) and
-/// in lower case, the domain in ASCII as the name system has it (UTS 46).
+/// An e-mail address in its normal form: the part before the `@` in NFC and lower case, the domain in ASCII (UTS 46).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
     address: String,
-    /// What the same spelling was kept as before addresses were normalised. Most often there is none.
+    /// The stored forms of the same spelling from before addresses were normalised. Usually there is none.
     older: Vec<String>,
 }
 
 impl Email {
-    /// Reads an address that an account is to be made with.
+    /// Parses the address of a new account.
     ///
     /// # Errors
-    /// It is not one.
+    /// It is not an address.
     pub fn parse(text: &str) -> Result<Self, InvalidField> {
         let bad = |reason: &str| InvalidField::new("email", reason);
         let text = text.trim();
@@ -51,11 +50,11 @@ impl Email {
         Ok(Self { address, older })
     }
 
-    /// Reads the address of an account that may be there. One that is too odd for a new account may have been registered
-    /// before, when less was asked of an address: it is looked for as it was kept then, in lower case and no other form.
+    /// Parses the address of an account that may exist. An older account may have an address that is refused today: it
+    /// is looked up as it was stored then, in lower case only.
     ///
     /// # Errors
-    /// It never was one.
+    /// It was never accepted as an address.
     pub fn parse_known(text: &str) -> Result<Self, InvalidField> {
         Self::parse(text).or_else(|bad| {
             let address = text.trim().to_lowercase();
@@ -75,7 +74,7 @@ impl Email {
         &self.address
     }
 
-    /// The address, and the forms that an account from before addresses were normalised may have.
+    /// The address, and the forms that an account from before the normalisation may have.
     pub fn forms(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.address).chain(&self.older).map(String::as_str)
     }
@@ -87,18 +86,18 @@ impl std::fmt::Display for Email {
     }
 }
 
-/// What may stand in an address without quotes (RFC 5322's `atext`).
+/// Whether an address may have this character without quotes (RFC 5322's `atext`).
 fn is_atom(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
-/// In lower case, but for the dotted capital I: its lower case is two characters, and neither of the two readings (`i`
-/// with and without a second dot) is certain to be the same mailbox.
+/// In lower case, but for the dotted capital I: its lower case is two characters, and neither reading (`i` with or
+/// without a second dot) is certain to be the same mailbox.
 fn lower_case(local: &str) -> String {
     local.split('\u{130}').map(str::to_lowercase).collect::<Vec<_>>().join("\u{130}")
 }
 
-/// The domain as the name system has it: at least two labels, none of them empty, of letters, digits and inner hyphens.
+/// The domain in DNS form: at least two labels, none empty, of letters, digits and inner hyphens.
 fn domain_in_ascii(domain: &str) -> Option<String> {
     if !domain.chars().all(stands_in_an_address) {
         return None;
@@ -108,8 +107,7 @@ fn domain_in_ascii(domain: &str) -> Option<String> {
     (!top.bytes().all(|byte| byte.is_ascii_digit())).then_some(ascii)
 }
 
-/// How the address may stand in a row from before: in lower case as it was typed, composed or decomposed, with the
-/// domain in letters of its own.
+/// The forms of the address in older rows: in lower case as typed, composed or decomposed, with the domain in Unicode.
 fn older_forms(text: &str, address: &str) -> Vec<String> {
     let typed = text.to_lowercase();
     let (local, _) = typed.rsplit_once('@').unwrap_or_default();
@@ -128,16 +126,16 @@ fn older_forms(text: &str, address: &str) -> Vec<String> {
     forms
 }
 
-/// A password as it is hashed: normalised (NFC), every blank a plain one (RFC 8265).
+/// A password in the form that is hashed: NFC, every blank a plain one (RFC 8265).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password {
     normal: String,
-    /// As it was typed, if that differs: a hash from before passwords were normalised may be of this.
+    /// As typed, if that differs: an older hash may be of this form.
     typed: Option<String>,
 }
 
 impl Password {
-    /// A password that may be set.
+    /// Parses a password to be set.
     ///
     /// # Errors
     /// It is too short or too long.
@@ -150,7 +148,7 @@ impl Password {
         }
     }
 
-    /// A password that is to be compared. It may be shorter than one that is set today.
+    /// Parses a password to be compared. It may be shorter than a new one.
     ///
     /// # Errors
     /// It is too long.
@@ -176,7 +174,7 @@ impl Password {
         &self.normal
     }
 
-    /// The form that was typed, if it is another.
+    /// The typed form, if it differs.
     #[must_use]
     pub fn expose_typed(&self) -> Option<&str> {
         self.typed.as_deref()

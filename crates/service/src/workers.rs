@@ -1,6 +1,5 @@
-//! What the box office does by itself: it moves the lines, sweeps holds that are over, probes the store, and forgets
-//! what is too old. All of it only gives the engine commands that could be given at any time, so nothing is lost or
-//! wrong when a round is late or missing.
+//! Background work: moving the lines, sweeping ended holds, probing the store, removing old rows. All of it goes
+//! through commands that are safe at any time, so a late or missing round does no harm.
 
 mod command_line;
 mod holds;
@@ -25,14 +24,14 @@ use frontrow_storage::{Sharing, trouble::Trouble};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 
-/// How often the store is asked for rooms that another process made.
+/// How often the store is searched for rooms that another process made.
 const ROOMS_TICK: Duration = Duration::from_secs(5);
 /// How often the store is probed while it fails.
 const PROBE_TICK: Duration = Duration::from_secs(1);
 /// How often failed sign-ins to operators' accounts are written into the audit log.
 const SIGN_INS_TICK: Duration = Duration::from_mins(1);
 
-/// Starts the workers. They stop when `stop` says true. `retention` is how long rows are kept that are over.
+/// Starts the workers. They stop when `stop` turns true. `retention` says how long rows are kept.
 #[must_use]
 pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut workers = JoinSet::new();
@@ -53,7 +52,7 @@ pub fn start(office: &Arc<BoxOffice>, retention: Retention, stop: &watch::Receiv
     workers
 }
 
-/// Does `work` until `stop` says true.
+/// Runs `work` until `stop` turns true.
 pub async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
@@ -68,12 +67,12 @@ async fn rest(office: &BoxOffice, tick: Duration) {
     tokio::time::sleep(tick.mul_f64(0.75 + f64::from(random) / 512.0)).await;
 }
 
-/// Gives a command. What it brought about, if it was decided and granted.
+/// Runs a command. Returns its outcome if it was decided and not refused.
 async fn command(office: &BoxOffice, command: Command) -> Option<Outcome> {
     try_command(office, command).await.ok().flatten()
 }
 
-/// Gives a command. What it brought about, if it was granted.
+/// Runs a command. Returns its outcome if it was not refused.
 async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outcome>, EngineError> {
     let request = Request { caller: Caller::System, command, idempotency: None };
     let answer = office.engine.run(request).await;
@@ -81,8 +80,8 @@ async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outc
     Ok(answer.decision.ok())
 }
 
-/// Finds rooms of concerts that were imported beside this process, so that operators see them and their gauges, and
-/// changes of rooms that nobody told of.
+/// Finds rooms that another process made (an import, for example), so that operators see them and their gauges, and
+/// changes of rooms that were not published.
 async fn find_rooms(office: Arc<BoxOffice>) {
     let trouble = Trouble::new("cannot look for rooms that another process made");
     let mut after = None;
@@ -106,11 +105,11 @@ async fn probe_store(office: Arc<BoxOffice>) {
             let was_sound = office.engine.health() == Health::Sound;
             office.engine.note_probe(&probe);
             if probe.is_ok() && !was_sound {
-                // Whatever is given first after a failure has the store go on: no other command may come for a while.
+                // The first command after a failure makes the store resume; a client's may be long in coming.
                 command(&office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
             }
         } else if matches!(office.check_ready(), Err(NotReady::Unheard(_))) {
-            // As where one instance takes the place of another, which is about to end.
+            // Such as an instance that is being replaced by this one, and about to end.
             office.look_for_company().await;
         }
         rounds = rounds.wrapping_add(1);
@@ -118,7 +117,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
     }
 }
 
-/// Writes down which sign-ins to operators' accounts failed, from time to time and at last when the server stops.
+/// Writes failed sign-ins to operators' accounts down, each minute and when the server stops.
 async fn note_failed_sign_ins(office: Arc<BoxOffice>, mut stop: watch::Receiver<bool>) {
     loop {
         let is_last = tokio::select! {
@@ -181,7 +180,7 @@ mod tests {
         let first = office.find_rooms(None).await.unwrap();
         assert!(knows(newest), "new rooms are found at once");
 
-        // A concert that was there before gets a room of its own: its number is below many others.
+        // An older concert gets a room of its own: its number is below many others.
         let change = ConcertChange { own_room_max_active: Some(5), ..ConcertChange::default() };
         let (concert_id, room) = (old.concert_id, RoomId::of_concert(old.concert_id));
         ask(&elsewhere, Caller::System, Command::UpdateConcert { concert_id, change }).await;

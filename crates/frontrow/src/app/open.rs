@@ -1,4 +1,4 @@
-//! Which database and which queue a box office gets.
+//! Opens the configured database and queue.
 
 use super::{RunningApp, assemble_with};
 use crate::config::{Config, Database, ServerUrl, Switch};
@@ -28,13 +28,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// How often an instance looks for keys that were made elsewhere. Much shorter than the time after which those sign.
+/// How often an instance checks for new keys: much more often than a new key needs to start signing.
 const KEYS_TICK: Duration = Duration::from_secs(10);
 
 /// How many notices of other instances may wait.
 const NOTICES_MAX: usize = 4_096;
 
-/// Opens the box office that the settings name.
+/// Opens the configured box office.
 ///
 /// # Errors
 /// The data folder, the database or Redis cannot be used.
@@ -42,7 +42,7 @@ pub async fn open(config: &Config, clock: Clock, ids: Ids) -> anyhow::Result<Run
     open_with(config, clock, ids, Loading::AtOnce).await
 }
 
-/// Opens the box office for a command that needs no line: however many wait, none is read.
+/// Opens the box office for a command that needs no line: no line is loaded.
 ///
 /// # Errors
 /// As [`open`].
@@ -76,7 +76,7 @@ async fn open_alone(
     assemble_with(config, OfficeParts { store, queue, keyring, clock, ids }, limits, loading).await
 }
 
-/// One of any number of instances: `PostgreSQL`, and Redis where there are several.
+/// One of any number of instances: `PostgreSQL`, and Redis if there are several.
 async fn open_shared(
     config: &Config,
     url: &ServerUrl,
@@ -129,7 +129,7 @@ async fn open_shared(
     Ok(opened)
 }
 
-/// What the connections of a server say of it, so that others know of it; none for a command that serves nobody.
+/// The instance as its connections announce it to the others; none for a command, which serves no requests.
 fn instance_of(config: &Config, instance: Uuid, loading: Loading) -> Option<Instance> {
     let hearing = match config.servers.redis_url {
         Some(_) => Sharing::Shared,
@@ -144,7 +144,7 @@ fn keys_in_file(config: &Config, ids: &Ids) -> anyhow::Result<Keyring> {
     Keyring::load_or_create(&path, ids).with_context(|| format!("cannot use the token keys in {}", path.display()))
 }
 
-/// How the database at `url` is spoken to.
+/// The settings of the database at `url`.
 #[must_use]
 pub fn postgres_settings(config: &Config, url: &ServerUrl) -> Settings {
     let servers = &config.servers;
@@ -164,7 +164,7 @@ pub fn postgres_settings(config: &Config, url: &ServerUrl) -> Settings {
     }
 }
 
-/// How Redis at `url` is used.
+/// The settings of Redis at `url`.
 fn redis_settings(config: &Config, url: &ServerUrl) -> redis::Settings {
     redis::Settings {
         ca_file: config.servers.redis_ca_file.clone(),
@@ -181,7 +181,7 @@ fn redis_urls(setting: &str) -> Vec<String> {
     }
 }
 
-/// Takes in what other instances tell of sessions, roles and concerts.
+/// Applies other instances' notices about sessions, roles and concerts.
 async fn follow_notices(mut heard: mpsc::Receiver<Notice>, caches: Arc<Caches>) {
     while let Some(notice) = heard.recv().await {
         match notice {
@@ -197,7 +197,7 @@ async fn follow_notices(mut heard: mpsc::Receiver<Notice>, caches: Arc<Caches>) 
     }
 }
 
-/// Takes over the keys that the command line makes.
+/// Loads keys that the command line makes.
 async fn follow_keys(keys: SigningKeys, keyring: Keyring) {
     let trouble = Trouble::new("cannot look for new token keys");
     loop {
@@ -225,7 +225,7 @@ mod tests {
             "redis+sentinel://127.0.0.1:1,127.0.0.1:2/0?master=name",
             "rediss+sentinel://127.0.0.1:1,127.0.0.1:2?master=name",
         ] {
-            // Nobody is there: an address that can be read is tried again later.
+            // No server is there: a valid address is tried again later.
             let link = RedisClient::open(ClientSettings::new(redis_urls(setting))).await;
             assert!(link.is_ok_and(|link| !link.is_up()), "{setting}");
         }

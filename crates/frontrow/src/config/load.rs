@@ -1,5 +1,5 @@
-//! Puts flags, environment and file together. The file's values become the defaults of the command line, so that there
-//! is one way to read a setting and one place that knows its type.
+//! Combines flags, environment and file. The file's values become the defaults of the command line, so that there is
+//! one way to read a setting and one place that knows its type.
 
 use super::{
     Cli, Config, Database,
@@ -22,12 +22,12 @@ const SECRET: &str = "service_key";
 /// The options that are addresses, whose passwords are never shown.
 const URLS: [&str; 3] = ["database_url", "database_replica_url", "redis_url"];
 
-/// A setting as it was found.
+/// A setting with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// Its name in a file.
     pub name: String,
-    /// Its value as text; masked where it is a secret, empty where there is none.
+    /// Its value as text; masked if it is a secret, empty if there is none.
     pub value: String,
     /// `flag`, the variable's name, the file's name, or `default`.
     pub origin: String,
@@ -38,7 +38,7 @@ pub struct Setting {
 /// Why the settings could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The command line or the environment; also what `--help` and `--version` print.
+    /// The command line or the environment; also the output of `--help` and `--version`.
     #[error(transparent)]
     CommandLine(#[from] clap::Error),
     /// The file.
@@ -46,7 +46,7 @@ pub enum LoadError {
     File {
         /// Which one.
         file: PathBuf,
-        /// What is wrong with it; names the key.
+        /// The mistake; names the key.
         reason: String,
     },
 }
@@ -55,7 +55,7 @@ impl Cli {
     /// Reads the command line, the environment and the file that they name.
     ///
     /// # Errors
-    /// One of them is wrong; or help was asked for, which the error prints.
+    /// One of them is wrong, or help was requested, which the error prints.
     pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Self, LoadError> {
         let args: Vec<OsString> = args.into_iter().collect();
         let mut command = command();
@@ -79,7 +79,7 @@ impl Cli {
     }
 }
 
-/// A file with secrets that more than its owner may read.
+/// A file with secrets that other users can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadableSecret {
     /// Which file.
@@ -89,8 +89,8 @@ pub struct ReadableSecret {
 }
 
 impl Config {
-    /// The files with secrets that every user of the machine may read: the file of settings if it has a password or the
-    /// service key, and the file of the service key. The file of the keys that sign tokens says so itself when it is read.
+    /// The files with secrets that other users of the machine can read: the settings file if it has a password or the
+    /// service key, and the file of the service key. The key file is checked when it is read.
     #[must_use]
     pub fn secrets_others_can_read(&self) -> Vec<ReadableSecret> {
         let is_in_file = |setting: &Setting| {
@@ -102,7 +102,7 @@ impl Config {
         files.filter_map(|path| readable_by_others(path)).collect()
     }
 
-    /// Shows what applies where a setting was left to others.
+    /// Shows the effective value of settings that depend on others.
     fn show_derived(&mut self) {
         let policy = match self.effective_charge_policy() {
             ChargePolicy::Open => "open",
@@ -143,7 +143,7 @@ fn command() -> clap::Command {
     })
 }
 
-/// The file that the flags or the environment name. Mistakes are left for the real parse to report.
+/// The file named by the flags or the environment. Mistakes are left for the real parse to report.
 fn file_named_in(args: &[OsString]) -> Option<PathBuf> {
     let matches = command().ignore_errors(true).try_get_matches_from(args).ok()?;
     matches.get_one::<PathBuf>(CONFIG_FILE).cloned()
@@ -168,7 +168,7 @@ fn read_file(file: &Path) -> Result<Vec<(String, Vec<String>)>, LoadError> {
 }
 
 fn unknown(command: &clap::Command, name: &str) -> String {
-    // People write the flag's dashes, or leave the unit away.
+    // Common mistakes: the flag's dashes, or a missing unit.
     let wanted = name.replace('-', "_");
     let near = command.get_arguments().map(|arg| arg.get_id().as_str()).find(|known| {
         *known != CONFIG_FILE && (*known == wanted || known.starts_with(&wanted) || wanted.starts_with(known))
@@ -198,7 +198,7 @@ fn texts_of(value: &toml::Value, arg: &Arg) -> Result<Vec<String>, String> {
     }
 }
 
-/// Tries the values on their own, so that what is wrong is laid to the file.
+/// Checks the values by themselves, so that a mistake is reported as the file's.
 fn check(arg: &Arg, values: &[String]) -> Result<(), String> {
     if matches!(arg.get_action(), ArgAction::SetTrue) {
         return Ok(());

@@ -1,11 +1,11 @@
-//! Where the database and Redis are, and how they are used.
+//! The settings of the database and Redis.
 
 use super::Config;
 use clap::{Args, ValueEnum};
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-/// A transaction lives as long as its statements, and must be over before
-/// [`COMMIT_VISIBILITY_MAX`](frontrow_storage::LATE_MAX) has passed.
+/// A transaction lives as long as its statements, and must end within
+/// [`COMMIT_VISIBILITY_MAX`](frontrow_storage::COMMIT_VISIBILITY_MAX).
 const STATEMENT_TIMEOUT_MS_MAX: u32 = 6_000;
 
 /// The settings of the servers that a box office leans on.
@@ -102,7 +102,7 @@ pub enum Switch {
     Off,
 }
 
-/// Which database a box office is kept in.
+/// The database of a box office.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
     /// `SQLite`, in this file.
@@ -111,7 +111,7 @@ pub enum Database {
     Postgres(ServerUrl),
 }
 
-/// The address of a server. It shows itself without its password.
+/// The address of a server. Its `Debug` and `Display` mask the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl(String);
 
@@ -122,7 +122,7 @@ impl ServerUrl {
         &self.0
     }
 
-    /// The file that it names, if it is `sqlite:FILE`.
+    /// The file, if it is `sqlite:FILE`.
     #[must_use]
     pub fn sqlite_file(&self) -> Option<PathBuf> {
         let path = self.0.strip_prefix("sqlite:")?;
@@ -143,7 +143,7 @@ impl ServerUrl {
 }
 
 impl FromStr for ServerUrl {
-    // Whether it is right is checked later: what clap says about a wrong value would quote it.
+    // Validated later: clap's message about a wrong value would quote it.
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -163,11 +163,10 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-/// What stands for a secret.
+/// The mask of a secret.
 pub(super) const MASK: &str = "********";
 
-/// An address with every password in it masked. Where it cannot be told what a part is, more is masked rather than
-/// less.
+/// An address with every password in it masked. If a part cannot be identified, more is masked rather than less.
 #[must_use]
 pub(super) fn masked(url: &str) -> String {
     if url.starts_with("sqlite:") {
@@ -176,8 +175,8 @@ pub(super) fn masked(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return if url.is_empty() { String::new() } else { MASK.to_owned() };
     };
-    // A password may hold an unescaped @, / or comma: its end is the last @, and what stands before it is hidden
-    // unless it is a plain name.
+    // A password may have an unescaped @, / or comma: it ends at the last @, and the text before it is hidden unless it
+    // is a plain name.
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, rest)) => (Some(user), rest),
         None => (None, rest),
@@ -201,7 +200,7 @@ pub(super) fn masked(url: &str) -> String {
 }
 
 impl Config {
-    /// Which database the settings name.
+    /// The configured database.
     #[must_use]
     pub fn database(&self) -> Database {
         match &self.servers.database_url {
@@ -215,7 +214,7 @@ impl Config {
 }
 
 impl Config {
-    /// The file of a `SQLite` database: the one that is named, or the one in the data folder.
+    /// The file of the `SQLite` database: the configured one, or the one in the data folder.
     #[must_use]
     pub fn database_path(&self) -> PathBuf {
         match self.database() {
@@ -225,8 +224,8 @@ impl Config {
     }
 }
 
-/// The connections of an instance beside those of its lanes and readers: for the keys that sign tokens, and to look after
-/// commits that stall.
+/// The connections of an instance beside those of its lanes and readers: for the signing keys, and to watch stalled
+/// commits.
 const CONNECTIONS_BESIDE: u32 = 2;
 
 impl Servers {
@@ -248,7 +247,7 @@ impl Servers {
         Duration::from_millis(self.database_lock_timeout_ms.into())
     }
 
-    /// Every sentence about what is wrong. None quotes an address.
+    /// All mistakes, a sentence each. None quotes an address.
     pub(super) fn mistakes(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut must = |holds: bool, what: &str| {

@@ -1,4 +1,4 @@
-//! A histogram of durations in which requests are counted without a lock.
+//! A histogram of durations that counts without a lock.
 
 use prometheus_client::{
     encoding::{EncodeMetric, MetricEncoder, NoLabelSet},
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// The upper bounds of the buckets; one more takes what is above.
+/// The upper bounds of the buckets; one more bucket counts longer durations.
 const BOUNDS: [Duration; 14] = [
     Duration::from_micros(500),
     Duration::from_millis(1),
@@ -31,7 +31,7 @@ const BOUNDS: [Duration; 14] = [
     Duration::from_secs(10),
 ];
 
-/// Counts durations by size. Copies count together.
+/// Counts durations by size. Copies share their counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Latency(Arc<Counts>);
 
@@ -55,7 +55,7 @@ impl TypedMetric for Latency {
 }
 
 impl EncodeMetric for Latency {
-    /// The count is that of the buckets as they were read, so that the two agree while others count.
+    /// The total is summed from the buckets as read, so that the two agree under concurrent updates.
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let bounds = BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
         let buckets: Vec<_> =

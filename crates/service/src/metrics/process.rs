@@ -1,5 +1,5 @@
-//! The process's own figures, by the names that Prometheus's other exporters give them. They are read when they are asked
-//! for, from `/proc`; where there is none, nothing is said.
+//! The process's own figures, under the usual names of Prometheus exporters. They are read from `/proc` at each scrape;
+//! without `/proc` there are none.
 
 use prometheus_client::{
     collector::Collector,
@@ -69,7 +69,7 @@ impl Figures {
     }
 
     fn of(texts: &Texts<'_>, open_files: f64) -> Option<Self> {
-        // The program's name stands in brackets, and may hold blanks and brackets itself.
+        // The program's name is in brackets, and may contain blanks and brackets itself.
         let (_, after_name) = texts.stat.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         let ticks = |at: usize| Some(fields.get(at)?.parse::<f64>().ok()? / TICKS_PER_SECOND);
@@ -78,7 +78,7 @@ impl Figures {
             line.split_whitespace().next()?.parse::<f64>().ok()
         };
         Some(Self {
-            // The fields are counted from the state, which is the third.
+            // The fields are counted from the third, the state.
             cpu_seconds: ticks(11)? + ticks(12)?,
             start_seconds: in_lines(texts.system, "btime")? + ticks(19)?,
             resident: in_lines(texts.status, "VmRSS:")? * 1_024.0,
@@ -90,7 +90,7 @@ impl Figures {
     }
 }
 
-/// What `/proc` says.
+/// The texts read from `/proc`.
 struct Texts<'a> {
     stat: &'a str,
     status: &'a str,

@@ -22,8 +22,8 @@ impl MetricsFormat {
     }
 }
 
-/// Rewrites `OpenMetrics` as Prometheus's own format. There a family is called as its samples are, units are not said,
-/// and there is no end to be marked.
+/// Rewrites `OpenMetrics` as Prometheus's own format: a family has the name of its samples, and there are no units and
+/// no end mark.
 pub(super) fn as_prometheus(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut help = None;

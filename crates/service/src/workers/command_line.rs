@@ -1,4 +1,4 @@
-//! Follows what the command line changes in a database that this process serves alone.
+//! Detects changes that the command line makes in a database that this process alone serves.
 
 use super::{command, rest};
 use crate::office::BoxOffice;
@@ -6,12 +6,12 @@ use frontrow_domain::{command::Command, id::AuditId};
 use frontrow_storage::{Page, StoreError};
 use std::{sync::Arc, time::Duration};
 
-/// How often a database that this process has alone is asked whether the command line has changed it.
+/// How often the database is checked for changes by the command line.
 const ELSEWHERE_TICK: Duration = Duration::from_secs(1);
-/// How many lines of the audit log are looked at then. A command writes one, if any.
+/// How many lines of the audit log each check reads. A command writes at most one.
 const AUDIT_LINES: u32 = 100;
 
-/// Takes in what the command line has changed in the file.
+/// Updates the caches after changes by the command line.
 pub(super) async fn follow_command_line(office: Arc<BoxOffice>) {
     let mut known = Elsewhere::new(office.audited);
     loop {
@@ -22,25 +22,25 @@ pub(super) async fn follow_command_line(office: Arc<BoxOffice>) {
     }
 }
 
-/// What is known of the changes that another process made in the file.
+/// The changes by other processes that are already handled.
 #[derive(Debug)]
 struct Elsewhere {
     changes: Option<u64>,
-    /// The newest line of the audit log that was looked at.
+    /// The newest line of the audit log that was read.
     audit_id: AuditId,
-    /// An account was erased, and what its command left over may end by the next change.
+    /// An account was erased, and its leftovers may end with the next change.
     may_leave_over: bool,
 }
 
 impl Elsewhere {
-    /// Nothing is known of changes, and `audited` is the newest line of the audit log that memory knows of.
+    /// No change is known yet; `audited` is the newest line of the audit log that the caches include.
     const fn new(audited: AuditId) -> Self {
         Self { changes: None, audit_id: audited, may_leave_over: false }
     }
 
-    /// Forgets the sessions if the file was changed: some may have ended. If an account was erased, the lines are read
-    /// anew, since its tokens and holds have ended too, and once more at the next change: what the erasure left over is
-    /// ended after it.
+    /// Drops the cached sessions if the file was changed: some may have ended. If an account was erased, the lines are
+    /// rebuilt, since its tokens and holds have ended too; and once more at the next change, since the leftovers of an
+    /// erasure end after it.
     async fn look(&mut self, office: &BoxOffice) -> Result<(), StoreError> {
         let changes = office.store.changes_elsewhere().await?;
         if self.changes == Some(changes) {
@@ -52,7 +52,7 @@ impl Elsewhere {
         let was_erased = new.any(|line| line.action == "user.erase");
         if was_erased || self.may_leave_over {
             office.engine.doubt_memory();
-            // Memory is read before the next command, which may be long in coming.
+            // The caches are read before the next command, which may be long in coming.
             command(office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
         }
         self.audit_id = newest.first().map_or(self.audit_id, |line| line.audit_id);
@@ -139,7 +139,7 @@ mod tests {
         let mut known = Elsewhere::new(office.audited);
         known.look(&office).await.unwrap();
         let user_id = buyer.user_id().unwrap();
-        // The token came after what is live was looked for: the command does not name it.
+        // The token was issued after the live ones were listed: the command does not name it.
         let erasure = Erasure {
             user_id,
             proof: Proof::Unneeded,

@@ -1,4 +1,4 @@
-//! Gives back the seats of holds that are over.
+//! Frees the seats of holds that are over.
 
 use super::{command, rest};
 use crate::office::BoxOffice;
@@ -12,9 +12,9 @@ use std::{sync::Arc, time::Duration};
 
 /// How often due holds are swept.
 const SWEEP_TICK: Duration = Duration::from_millis(250);
-/// How much two clocks may differ beyond what was measured.
+/// How much two clocks may differ beyond the measured skew.
 const CLOCK_MARGIN: Span = Span::from_millis(50);
-/// How often the store is asked for holds that the queue may not know of.
+/// How often the store is searched for due holds that the queue may not know.
 const RECOVER_TICK: Duration = Duration::from_secs(10);
 
 pub(super) async fn sweep_holds(office: Arc<BoxOffice>) {
@@ -25,7 +25,7 @@ pub(super) async fn sweep_holds(office: Arc<BoxOffice>) {
     }
 }
 
-/// What may go wrong in a sweep, several times a second while something is away.
+/// The failures of a sweep, logged sparingly: it runs several times a second during an outage.
 #[derive(Debug)]
 struct Sweeping {
     taking: Trouble,
@@ -41,8 +41,8 @@ impl Default for Sweeping {
     }
 }
 
-/// The moment by which holds are over by the database's clock too, as far as that was measured. Each is handed out once,
-/// and where the database does not think it over yet it stays until the store is searched for such.
+/// The moment by which holds are over by the database's clock too, as far as that was measured. The queue hands each
+/// hold out once: one that is not over for the database yet stays until the store is searched.
 fn due_by(now: Time, sharing: Sharing) -> Time {
     match sharing {
         Sharing::Alone => now,
@@ -50,7 +50,7 @@ fn due_by(now: Time, sharing: Sharing) -> Time {
     }
 }
 
-/// Sweeps the holds that the queue says are due, `most` a command.
+/// Sweeps the holds that are due in the queue, `most` a command.
 async fn sweep_due(office: &BoxOffice, most: u32, trouble: &Sweeping) {
     loop {
         let now = due_by(office.clock.now(), office.store.sharing());
@@ -60,14 +60,14 @@ async fn sweep_due(office: &BoxOffice, most: u32, trouble: &Sweeping) {
         };
         let taken: Vec<_> = due.iter().map(|id| (now, *id)).collect();
         if command(office, Command::ExpireHolds { reservation_ids: due }).await.is_none() {
-            // The queue hands each out once: what was not swept must be there for the next round.
+            // The queue hands each out once: a hold that was not swept must be there for the next round.
             trouble.putting_back.noted(office.queue.add_hold_deadlines(&taken).await);
             break;
         }
     }
 }
 
-/// Finds holds that are over though no deadline said so: those of before a start, or lost on the way.
+/// Finds due holds without a deadline in the queue: from before a start, or lost on the way.
 pub(super) async fn recover_holds(office: Arc<BoxOffice>) {
     let trouble = Trouble::new("cannot look for holds that are over");
     loop {
@@ -76,7 +76,7 @@ pub(super) async fn recover_holds(office: Arc<BoxOffice>) {
     }
 }
 
-/// Sweeps the holds that the store says are due, `most` a command, while it finds as many and they go.
+/// Sweeps the holds that are due in the store, `most` a command, as long as it finds that many and they are swept.
 async fn recover_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
     loop {
         let now = office.clock.now();

@@ -1,4 +1,4 @@
-//! Moves the lines: offers turns, and ends what is late. Each line moves by itself, so that none waits for another.
+//! Moves the lines: offers turns and ends late tokens. Each line moves by itself, so that none waits for another.
 
 use super::try_command;
 use crate::{engine::EngineError, metrics::Leads, office::BoxOffice};
@@ -20,16 +20,16 @@ use tokio::task::JoinSet;
 
 /// How long a line rests at most.
 const LINE_TICK: Duration = Duration::from_millis(100);
-/// How long an instance moves a line before it must ask again.
+/// How long an instance may move a line before it must renew its lease.
 const LEASE: Span = Span::from_secs(2);
-/// For how long an instance that could not move a line leaves it to others: its lease ends, and another has it.
+/// How long an instance that failed to move a line leaves it to others: its lease ends, and another instance gets it.
 const GIVEN_UP: Duration = Duration::from_secs(4);
-/// How often in a row a line is moved before the other lines have their turn.
+/// How many times in a row a line is moved before the other lines get their turn.
 const ADVANCES_MAX: u32 = 50;
-/// How many lines are moved at a time. What they ask for at once the engine decides in few transactions; a line whose
-/// row somebody holds keeps one of these places.
+/// How many lines are moved at once. The engine decides their commands in few transactions; a line whose row is locked
+/// keeps one of these places.
 const MOVES_AT_ONCE: usize = 64;
-/// How long a line that could not be moved is left alone at first.
+/// The first rest of a line that could not be moved.
 const REST_MIN: Duration = Duration::from_millis(250);
 
 pub(super) async fn move_lines(office: Arc<BoxOffice>) {
@@ -54,18 +54,18 @@ pub(super) async fn move_lines(office: Arc<BoxOffice>) {
     }
 }
 
-/// The lines that this instance moves: each by itself, so that none waits for another, and only so many at a time.
+/// The lines that this instance moves: independently, and a limited number at once.
 struct Lines {
     office: Arc<BoxOffice>,
     moves: JoinSet<(RoomId, Result<(), EngineError>)>,
     under_way: HashMap<RoomId, UnderWay>,
-    /// Lines that can be moved, in the order in which they will be.
+    /// Lines to be moved, in this order.
     next: VecDeque<(RoomId, Fence)>,
-    /// The rooms of those.
+    /// The rooms of these lines.
     queued: HashSet<RoomId>,
-    /// Lines that could not be moved, and until when they are left alone.
+    /// Lines that could not be moved, with the end of their rest.
     resting: HashMap<RoomId, Rest>,
-    /// Rooms with a gauge that says who leads.
+    /// Rooms with a gauge of their leader.
     shown: BTreeSet<RoomId>,
 }
 
@@ -75,7 +75,7 @@ struct UnderWay {
     meanwhile: Meanwhile,
 }
 
-/// Whether something happened in a room while its line was moved.
+/// Whether a room changed while its line was moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
     Nothing,
@@ -102,7 +102,7 @@ impl Lines {
         }
     }
 
-    /// Looks at every line in which something can move; the others need no leader.
+    /// Checks every line in which something can move; the others need no leader.
     async fn look_at_all(&mut self) {
         let now = self.office.store_time();
         let mut busy = self.office.queue.busy_rooms();
@@ -116,7 +116,7 @@ impl Lines {
         self.look_at(&busy).await;
     }
 
-    /// Looks which of these lines this instance leads and can move, and begins to move them.
+    /// Checks which of these lines this instance leads and can move, and starts to move them.
     async fn look_at(&mut self, rooms: &[RoomId]) {
         let (now, store_time) = (Instant::now(), self.office.store_time());
         let mut wanted = Vec::with_capacity(rooms.len());
@@ -150,7 +150,7 @@ impl Lines {
         self.begin();
     }
 
-    /// Begins to move those that are next, as many as may be under way.
+    /// Starts to move the next lines, up to the limit.
     fn begin(&mut self) {
         while self.under_way.len() < MOVES_AT_ONCE
             && let Some((room, fence)) = self.next.pop_front()
@@ -179,8 +179,8 @@ impl Lines {
     fn rest(&mut self, room: RoomId, fault: EngineError) {
         let before = self.resting.get(&room).map_or(Duration::ZERO, |rest| rest.length);
         let mut length = (before * 2).clamp(REST_MIN, GIVEN_UP);
-        // An instance that leads and cannot move the line would keep it from those that can. If there is merely much to
-        // do, or the room's row is held, the others have no less.
+        // A leader that cannot move the line would keep it from the instances that can. Overload, or a locked row, hits
+        // the others as well.
         if fault != EngineError::Overloaded && self.office.queue.sharing() == Sharing::Shared {
             length = GIVEN_UP;
             self.office.metrics.leader(room, Some(Leads::No));
@@ -188,7 +188,7 @@ impl Lines {
         self.resting.insert(room, Rest { until: Instant::now() + length, length });
     }
 
-    /// A move panicked, which is a bug: its line must not count as under way for ever.
+    /// A move panicked, which is a bug: its line must not count as in progress for ever.
     fn lose(&mut self, error: &tokio::task::JoinError) {
         tracing::error!(%error, "the move of a line was lost");
         self.under_way.retain(|_, under_way| under_way.task != error.id());
@@ -196,7 +196,7 @@ impl Lines {
     }
 }
 
-/// Moves a line on, one advance after another while they bring something: one looks at so many tokens only.
+/// Moves a line, one advance after another as long as they have an effect: each covers a limited number of tokens.
 pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), EngineError> {
     for _ in 0..ADVANCES_MAX {
         let Some(advance) = next_move(office, room, fence) else { break };
@@ -209,7 +209,7 @@ pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) ->
     Ok(())
 }
 
-/// How many turns may be offered in a room now, and whether some token's time is over: what an advance is for.
+/// The work of an advance: how many turns may be offered now, and whether a token's deadline has passed.
 fn work_in(office: &BoxOffice, view: &RoomView, now: Time) -> (i64, bool) {
     let due = view.next_deadline().is_some_and(|deadline| deadline <= now);
     let turns = match view.total_waiting() {
@@ -226,7 +226,7 @@ fn may_move(office: &BoxOffice, room: RoomId) -> bool {
     })
 }
 
-/// The command that moves a line, if anything may move. Where a rate has earned no turn yet, nothing may.
+/// The command that moves a line, if there is work: none while the admission rate has not earned a turn.
 fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Command> {
     let view = office.queue.view(room_id)?;
     let now = office.store_time();
@@ -237,7 +237,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Comman
     let offers = u32::try_from(turns.max(0)).unwrap_or(u32::MAX).min(TOKENS_PER_ADVANCE_MAX);
     let unresponsive = match offers {
         0 => Vec::new(),
-        // Who was heard of is noted by this machine's clock.
+        // Heartbeats are recorded by this machine's clock.
         _ => office.queue.unresponsive(room_id, offers, office.clock.now().minus(office.policy.dormant_after)),
     };
     let limit =
@@ -269,7 +269,7 @@ mod tests {
         for number in 1..=all {
             join(&office, number.unsigned_abs().into()).await;
         }
-        // All but the last ten have been silent for too long.
+        // All but the last ten have been unresponsive for too long.
         clock.advance(policy().dormant_after);
         clock.advance(Span::from_secs(1));
         for position in all - 9..=all {

@@ -1,4 +1,4 @@
-//! Removes rows that are over, and erases idle accounts, in small rounds and while nothing else is to be done.
+//! Removes old rows and erases idle accounts, in small rounds while the engine is idle.
 
 use super::rest;
 use crate::office::BoxOffice;
@@ -12,22 +12,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often rows that are over are looked for.
+/// How often old rows are looked for.
 const PRUNE_TICK: Duration = Duration::from_mins(10);
-/// How many of them go in one transaction: a command that comes meanwhile waits for no more.
+/// How many of them one transaction removes: a command that arrives meanwhile waits no longer than that.
 const PRUNE_ROUND: u32 = 500;
-/// How often its own length the worker rests after each, so that it takes a tenth of the writer at most.
+/// How many times the length of a round the worker rests after it, so that it takes a tenth of the writer at most.
 const PRUNE_REST: u32 = 9;
-/// What it rests at least.
+/// The shortest rest.
 const PRUNE_REST_MIN: Duration = Duration::from_millis(20);
 /// How often idle accounts are looked for.
 const IDLE_ACCOUNTS_TICK: Duration = Duration::from_hours(12);
-/// How many accounts one read looks at.
+/// How many accounts one query reads.
 const ACCOUNTS_PART: u32 = 500;
-/// How often it looks whether the engine has nothing else to do.
+/// How often the worker checks whether the engine is idle.
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
-/// How long rows are kept that are over. None is for ever.
+/// How long rows are kept after their end. None is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Answers under idempotency keys.
@@ -51,10 +51,10 @@ impl Retention {
     }
 }
 
-/// Removes what is over, in small rounds and while nothing else is to be done.
+/// Removes old rows, in small rounds while the engine is idle.
 pub(super) async fn prune(office: Arc<BoxOffice>, retention: Retention) {
     loop {
-        // The store's own time: an instance whose clock is wrong must forget nothing that is young.
+        // The store's time: an instance whose clock is wrong must not remove young rows.
         if let Ok(now) = office.store.now().await {
             for what in Leftover::ALL {
                 if let Some(kept) = retention.of(what) {
@@ -81,8 +81,8 @@ async fn prune_all(office: &BoxOffice, what: Leftover, before: Time) {
     }
 }
 
-/// Waits until the engine has nothing else to do. False where the store is in trouble: it gets no work that can wait,
-/// since where commits stall each try would leave one behind.
+/// Waits until the engine is idle. False if the store is in trouble: it gets no work that can wait, since each try
+/// would leave one more stalled commit behind.
 async fn has_leisure(office: &BoxOffice) -> bool {
     while office.check_ready().is_ok() {
         if office.engine.is_idle() {
@@ -107,8 +107,8 @@ pub(super) async fn erase_idle_accounts(office: Arc<BoxOffice>, kept: Span) {
     }
 }
 
-/// One walk through all accounts, `part` a read. Those with points or tickets to come stay, and so do those that are
-/// used meanwhile.
+/// One pass over all accounts, `part` a query. Accounts with points or tickets to come stay, and so do those used
+/// meanwhile.
 async fn erase_idle_since(office: &BoxOffice, before: Time, part: u32) {
     let mut page = Page { after: None, limit: part };
     while has_leisure(office).await {
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(office.store.live_tokens(user_id).await.unwrap(), []);
     }
 
-    /// A database with so many old answers, and a table that says how many were left at each registration.
+    /// A database with so many old answers, and a table with the number left at each registration.
     fn with_answers(path: &Path, count: i64) -> rusqlite::Connection {
         let conn = rusqlite::Connection::open(path).unwrap();
         let sql = format!(
@@ -199,7 +199,7 @@ mod tests {
         let round = i64::from(PRUNE_ROUND);
         let other = with_answers(&path, 3 * round);
         clock.advance(Span::from_secs(100));
-        // The first round waits for another program, and a command comes behind it.
+        // The first round waits for another program's lock, and a command queues behind it.
         store.set_busy_timeout(Duration::from_mins(1)).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let (pruned, asked) = (Arc::clone(&office), Arc::clone(&office));
@@ -241,7 +241,7 @@ mod tests {
         let session = Session { secret_hash: [5; 32], user_id: of(5), role: Role::Buyer, expires_at };
         ask(&office, Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
         join(&office, 8).await;
-        // Twice, as two instances would, and in parts that some of them end.
+        // Twice, as two instances would, and in parts that begin or end among them.
         erase_idle_since(&office, before, 2).await;
         erase_idle_since(&office, before, 500).await;
         let mut erased = Vec::new();

@@ -1,4 +1,4 @@
-//! What the tests of the workers share.
+//! Fixtures of the workers' tests.
 
 use super::{Retention, lines::move_line};
 use crate::{
@@ -83,7 +83,7 @@ pub(super) async fn join_in(office: &BoxOffice, number: u128, room_id: RoomId) -
     caller
 }
 
-/// The own room of a concert that is on sale.
+/// The room of a new concert that is on sale.
 pub(super) async fn own_room(office: &BoxOffice) -> RoomId {
     let (mut draft, _) = crate::demo::season(START).remove(1);
     draft.own_room_max_active = Some(5);

@@ -1,5 +1,5 @@
-//! Winds up cancelled concerts: blocks what is unsold, and gives back what was paid. Ends the lines of concerts for which
-//! no turn can come any more.
+//! Winds up cancelled concerts: blocks unsold seats, and refunds payments. Ends the lines of concerts for which no turn
+//! can come any more.
 
 use super::{command, rest};
 use crate::{engine::Health, office::BoxOffice};
@@ -13,21 +13,21 @@ use frontrow_domain::{
 use frontrow_storage::{Page, StoreError, trouble::Trouble};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-/// How often the store is asked for cancelled concerts that are not wound up.
+/// How often the store is searched for cancelled concerts that are not wound up.
 const WIND_UP_TICK: Duration = Duration::from_secs(1);
 /// How many of them are read at once.
 const WIND_UP_CONCERTS_MAX: u32 = 100;
-/// How long a concert is left alone of which nothing that is left could be wound up.
+/// How long a concert rests if no part of its rest could be wound up.
 const WIND_UP_REST: Span = Span::from_secs(60);
 /// How many of their seats one command winds up; never more than [`WIND_UP_MAX`](frontrow_domain::policy::WIND_UP_MAX).
 const WIND_UP_PART: u32 = 100;
-/// How long a line is left alone whose sale is over, but may go on.
+/// How long a line rests whose sale is over but may go on.
 const KEPT_LINE_REST: Span = Span::from_secs(60);
-/// How many commands in a row end the places of one line before the other lines have their turn.
+/// How many commands in a row end the places of one line before the other lines get their turn.
 const LINE_PARTS_MAX: u32 = 50;
 
-/// Winds up cancelled concerts: those of before a start too, since what is left to do stands in their rows. And ends lines
-/// that are over.
+/// Winds up cancelled concerts, also those of an earlier run: the rest stands in their rows. And ends lines that are
+/// over.
 pub(super) async fn wind_up_concerts(office: Arc<BoxOffice>) {
     let trouble = Trouble::new("cannot wind up cancelled concerts");
     let of_lines = Trouble::new("cannot end the lines of concerts that are over");
@@ -39,8 +39,8 @@ pub(super) async fn wind_up_concerts(office: Arc<BoxOffice>) {
     }
 }
 
-/// One round through the lines of concerts in which somebody waits though the sale is over: the places of those end for
-/// which no turn can come any more, `part` a command. `kept` says until when the others are left alone.
+/// One round over the lines with waiting tokens whose sale is over: ends the lines for which no turn can come any more,
+/// `part` tokens a command. `kept` says until when the others rest.
 async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Time>) -> Result<(), StoreError> {
     if office.engine.health() != Health::Sound {
         return Ok(());
@@ -73,8 +73,8 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
     Ok(())
 }
 
-/// One round through all cancelled concerts that are not wound up, `part` of their seats a command. `resting` says until
-/// when those are left alone of which nothing that is left can be wound up for now.
+/// One round over all cancelled concerts that are not wound up, `part` seats a command. `resting` says until when
+/// concerts rest that cannot be wound up for now.
 async fn wind_up_all(office: &BoxOffice, part: u32, resting: &mut HashMap<ConcertId, Time>) -> Result<(), StoreError> {
     if office.engine.health() != Health::Sound {
         return Ok(());
@@ -102,20 +102,20 @@ async fn wind_up_all(office: &BoxOffice, part: u32, resting: &mut HashMap<Concer
     }
 }
 
-/// How a round through a cancelled concert ended.
+/// The end of a round over a cancelled concert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WindUpRound {
     /// There was nothing to do, something was done, or the engine did not decide.
     Fine,
-    /// Of all that is left nothing could be done: accounts that cannot take in their refunds, for example.
+    /// Nothing of the rest could be done: accounts may be unable to hold their refunds, for example.
     Stuck,
 }
 
-/// One round through a cancelled concert: part by part its unpaid seats are blocked and, if an operator asked for that,
-/// its payments given back. When nothing is left and nothing can come any more, it is settled.
+/// One round over a cancelled concert: part by part, its unpaid seats are blocked and, if an operator asked for that,
+/// its payments refunded. When nothing is left and nothing can be added any more, it is settled.
 async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result<WindUpRound, StoreError> {
     let concert_id = concert.concert_id;
-    // Read before the search: what is saved after it bears a later time.
+    // Read before the search: rows saved after it bear a later time.
     let now = office.store.now().await?;
     let (mut after, mut found, mut round) = (0, false, WindUpRound::Fine);
     loop {
@@ -128,13 +128,13 @@ async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result
         let payment_ids = left.iter().filter_map(|seat| seat.payment_id).collect();
         let seat_ids = left.iter().filter(|seat| seat.payment_id.is_none()).map(|seat| seat.seat_id).collect();
         match command(office, Command::WindUp { concert_id, seat_ids, payment_ids }).await {
-            // Another instance has just done it, or it cannot be done now. The seats behind may still be to do.
+            // Another instance has just done it, or it cannot be done now. The seats behind may still be open.
             Some(Outcome::WoundUp { seats: 0, refunds: 0 }) => {}
             Some(Outcome::WoundUp { seats, refunds }) => {
                 round = WindUpRound::Fine;
                 tracing::info!(%concert_id, seats, refunds, "a part of a cancelled concert was wound up");
             }
-            // The next round sees what is left.
+            // The next round finds the rest.
             _ => return Ok(WindUpRound::Fine),
         }
     }
