@@ -45,7 +45,7 @@ const LIMITS_TICK: Duration = Duration::from_mins(1);
 /// A box office that is ready to serve.
 #[derive(Debug)]
 pub struct RunningApp {
-    /// What the handlers share.
+    /// The state that the handlers share.
     pub app: SharedState,
     engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,

@@ -69,7 +69,7 @@ pub enum EngineError {
 /// The limits of queue and batches.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineLimits {
-    /// Commands that may wait in each lane before new ones are turned away.
+    /// Commands that may wait in each lane before new ones are refused.
     pub queue_len: usize,
     /// Commands in one transaction.
     pub batch_max: usize,

@@ -13,7 +13,7 @@ const WAITING_MAX: usize = 512;
 pub struct Passwords {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    /// The hash of a random password: checked if there is no account, so that the answer takes the same time.
+    /// The hash of a fixed text: checked if there is no account, so that the answer takes the same time.
     decoy: Arc<str>,
 }
 

@@ -1,4 +1,4 @@
-//! The JSON API: requests become calls of the box office, and what comes of them becomes answers.
+//! The JSON API: requests become calls of the box office, and its results become answers.
 
 pub mod accounts;
 pub mod books;
@@ -78,7 +78,7 @@ pub fn document(accounts: DemoAccounts) -> Value {
     openapi::complete(&routes().split_for_parts().1, accounts)
 }
 
-/// The fields that the queries of the API's calls have.
+/// The query fields of the API's calls.
 #[must_use]
 pub fn query_fields() -> QueryFields {
     QueryFields::of(&routes().split_for_parts().1)

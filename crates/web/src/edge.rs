@@ -1,4 +1,4 @@
-//! What every request passes on its way in and out.
+//! The edge: the layers that every request passes on its way in and out.
 
 pub mod auth;
 pub mod cors;

@@ -1,5 +1,5 @@
-//! The box office over HTTP: requests become calls of the service, and what comes of them becomes answers. Nothing is
-//! decided here.
+//! The box office over HTTP: requests become calls of the service, and its results become answers. No rule is decided
+//! here.
 
 pub mod api;
 pub mod edge;
@@ -8,10 +8,10 @@ use api::{docs, health};
 use axum::{Router, routing::get};
 use edge::{problem, state::SharedState};
 
-/// Where the metrics are answered.
+/// The place of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsAt {
-    /// Beside everything else.
+    /// Beside all other routes.
     Here,
     /// On a listener of their own: [`metrics_router`].
     Apart,
@@ -26,7 +26,7 @@ pub fn metrics_router(app: SharedState) -> Router {
         .with_state(app)
 }
 
-/// Every route of the server, without what surrounds each request.
+/// Every route of the server, without the layers around each request.
 pub fn router(app: SharedState, metrics: MetricsAt) -> Router {
     let (routes, _) = api::routes().split_for_parts();
     let routes = match metrics {

@@ -1,5 +1,5 @@
 //! The rows of tokens that a view shows as ended. A view may be behind the rows if other instances change them too, and
-//! it never knows why a token ended. So the row is read before a client hears that its place has ended: a bounded
+//! it never knows why a token ended. So the row is read before a client is answered that its place has ended: a bounded
 //! number of reads at a time, and one a token within a short time.
 
 use frontrow_domain::{

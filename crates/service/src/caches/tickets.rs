@@ -18,7 +18,7 @@ use std::{
 /// How many reservations are cached.
 const KNOWN_MAX: usize = 20_000;
 /// How long an answer waits for names that must be read. While reads hang, a committed command must be answered before
-/// the request times out, or the client would hear that the outcome is unknown.
+/// the request times out, or its answer would say that the outcome is unknown.
 const WAITS_MAX: Duration = Duration::from_millis(250);
 
 /// The seats of reservations that this process has just committed, so that answering a hold or a payment reads nothing.

@@ -1,4 +1,4 @@
-//! What operators do about buyers' accounts: lock, unlock, and a way back in.
+//! Operators' calls for buyers' accounts: lock, unlock, reset link.
 
 use crate::edge::{
     auth::OperatorOnly,
@@ -66,7 +66,7 @@ pub(super) async fn unlock(
     change(&app, caller, user_id, Command::UnlockUser { user_id }, key).await
 }
 
-/// Gives the command. The answer is the user as they are now, also if the command was given before.
+/// Runs the command. Returns the user's present row, also for a replay.
 async fn change(
     app: &SharedState,
     caller: Caller,

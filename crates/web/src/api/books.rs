@@ -1,4 +1,4 @@
-//! What operators see and correct of users' money, and who sits where.
+//! Operators' calls for users' money, and the door list.
 
 use crate::{
     api::points::{Balance, checked_reference},

@@ -126,7 +126,7 @@ pub(super) async fn list(
     for_a_second(&headers, &next_page(concerts, &page, |listed: &ListedConcert| ConcertPlace::of(&listed.concert)))
 }
 
-/// An answer that is the same for all, and that caches may keep for a second.
+/// An answer that is the same for all clients, and that caches may keep for a second.
 fn for_a_second(request: &HeaderMap, body: &impl Serialize) -> HttpResult<Response> {
     let body = serde_json::to_vec(body).map_err(Problem::internal)?;
     let etag = kept::tag_of(&body);

@@ -1,4 +1,4 @@
-//! `/docs`: the API's reference and a place to try it, from `/openapi.json`, with nothing fetched from elsewhere.
+//! `/docs`: the API's reference with a form to try it, made from `/openapi.json`; it loads nothing from other origins.
 
 use crate::edge::{
     extract::PathText,
@@ -13,7 +13,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// What the page may load: its own script and style, and the API that it stands beside.
+/// The page may load its own script and style, and call the API beside it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -23,7 +23,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let script = Document::new("text/javascript; charset=utf-8", include_str!("docs/docs.js"));
     let style = Document::new("text/css; charset=utf-8", include_str!("docs/docs.css"));
     let asset = |document: Document| get(move |headers: HeaderMap| async move { safe(document.answer(&headers)) });
-    // Until there are pages for buyers, a browser that opens the address is led to what there is.
+    // Until there are pages for buyers, a browser at the root is sent to the docs.
     let to_docs = || get(|| async { Redirect::temporary("/docs") });
     Router::new()
         .route("/", to_docs())

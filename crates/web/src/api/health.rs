@@ -1,4 +1,4 @@
-//! What those who run the server ask: is it alive, is it ready, how is it doing.
+//! Calls for operations: liveness, readiness, metrics.
 
 use crate::edge::{
     kept::{self, PACKED_LEN_MIN},
@@ -13,14 +13,14 @@ use frontrow_domain::time::Span;
 use frontrow_service::{gzip, metrics::MetricsFormat};
 use frontrow_storage::Sharing;
 
-/// 200 while the process serves at all.
+/// 200 as long as the process answers at all.
 pub(crate) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// 200 while the store can be written, is sound and agrees about the time, 503 with the reason while not. Redis away is no
-/// reason: buyers go on. Nor is a machine whose clock is wrong, against which time is held. Both are said all the same,
-/// each with a code and in words that are for everybody: errors as they came are in the log.
+/// 200 as long as the store can be written, is undamaged and agrees about the time; otherwise 503 with the reason. An
+/// outage of Redis or a wrong machine clock is no reason: buyers go on. Both are reported with a code all the same, in
+/// words fit for the public; the errors themselves are in the log.
 pub(crate) async fn ready(State(app): State<SharedState>) -> Response {
     let office = &app.office;
     if let Err(reason) = office.check_ready() {
@@ -35,7 +35,7 @@ pub(crate) async fn ready(State(app): State<SharedState>) -> Response {
     said.into_response()
 }
 
-/// The metrics, in the format that is asked for.
+/// The metrics, in the requested format.
 pub(crate) async fn metrics(State(app): State<SharedState>, request: HeaderMap) -> Response {
     let office = &app.office;
     office.count_rooms();
@@ -57,8 +57,7 @@ pub(crate) async fn metrics(State(app): State<SharedState>, request: HeaderMap) 
         .into_response()
 }
 
-/// The format of metrics that an `Accept` header asks for: the one that it wants more, and `OpenMetrics` where it has no
-/// preference.
+/// The metrics format that an `Accept` header prefers; `OpenMetrics` if it has no preference.
 fn asked_for(accept: Option<&str>) -> MetricsFormat {
     let (mut open_metrics, mut prometheus) = (None, None);
     for element in accept.unwrap_or_default().split(',') {

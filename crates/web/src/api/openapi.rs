@@ -1,5 +1,5 @@
-//! The `OpenAPI` document: made from the routes, completed with the errors that each of them can answer with, the
-//! headers of the answers, and examples.
+//! The `OpenAPI` document: generated from the routes, completed with each route's errors, the headers of the answers,
+//! and examples.
 
 mod examples;
 mod headers;
@@ -19,9 +19,9 @@ use utoipa::openapi::{Info, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 
 /// Stands for `invalid_field` with status 400, in a path, a query or a header.
 const BAD_PARAMETER: &str = "invalid_field in a parameter";
-/// Codes that any call may be answered with: the query of one may have a field that the call does not know.
+/// Codes of every call: any query may have an unknown field.
 const ALWAYS: &[&str] = &[BAD_PARAMETER, "internal", "overloaded", "unavailable"];
-/// Codes of calls that need a session, which the service key is not.
+/// Codes of calls that need a session; the service key is not one.
 const WITH_SESSION: &[&str] = &["unauthorized", "forbidden"];
 /// Codes of calls that take a session or the service key.
 const WITH_SESSION_OR_KEY: &[&str] = &["unauthorized"];
@@ -37,7 +37,7 @@ const WITH_TOKEN: &[&str] =
 /// An idempotency key, bare or as a quoted string.
 const KEY_PATTERN: &str = r#"^([!#-~]{16,255}|"([!#-\[\]-~]|\\["\\]){16,255}")$"#;
 
-/// How a call is used, which says what else it can be answered with.
+/// A call's groups of codes, and codes of its own.
 struct Call {
     id: &'static str,
     parts: &'static [&'static [&'static str]],
@@ -48,7 +48,7 @@ const fn call(id: &'static str, parts: &'static [&'static [&'static str]], codes
     Call { id, parts, codes }
 }
 
-/// Every call with the codes of its own.
+/// Every call with its codes.
 const CALLS: &[Call] = &[
     call("register", &[WITH_BODY], &["email_taken", "rate_limited", "outcome_unknown"]),
     call(
@@ -212,7 +212,7 @@ const CALLS: &[Call] = &[
     call("audit", &[WITH_SESSION], &[]),
 ];
 
-/// The frame that the routes are put into.
+/// The document without routes.
 pub(super) fn frame() -> OpenApi {
     let mut info = Info::new("Frontrow", env!("CARGO_PKG_VERSION"));
     info.description = Some(
@@ -229,8 +229,8 @@ pub(super) fn frame() -> OpenApi {
     OpenApiBuilder::new().info(info).servers(Some([Server::new("/")])).build()
 }
 
-/// Completes the document made from the routes: errors, idempotency keys, sessions. The examples of a demo's document
-/// sign in with one of its accounts.
+/// Completes the document generated from the routes: errors, idempotency keys, sessions. In a demo's document, the
+/// examples sign in with a demo account.
 #[must_use]
 pub(super) fn complete(from_routes: &OpenApi, accounts: DemoAccounts) -> Value {
     let mut document = serde_json::to_value(from_routes).unwrap_or_else(|_| json!({}));
@@ -255,18 +255,18 @@ pub(super) fn complete(from_routes: &OpenApi, accounts: DemoAccounts) -> Value {
     document
 }
 
-/// Says in the schemas what the types of the program cannot say by themselves.
+/// Adds what the program's types cannot express to the schemas.
 fn complete_schemas(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
     let names: Vec<_> = schemas.keys().cloned().collect();
     for name in names {
-        // A list is of the rows that there are, not of rows of its own.
+        // A list refers to its row's schema instead of a copy of it.
         if let Some(row) = name.strip_prefix("List_").filter(|row| schemas.contains_key(*row)) {
             let items = json!({ "$ref": format!("#/components/schemas/{row}") });
             schemas[&name]["properties"]["items"]["items"] = items;
         }
     }
-    // Where these lists go on is no number.
+    // The cursors of these lists are not numbers.
     for (list, format) in [("List_ListedConcert", "cursor-of-concerts"), ("List_User", "cursor-of-users")] {
         if let Some(next) = schemas.get_mut(list).map(|list| &mut list["properties"]["next_cursor"]) {
             next["format"] = json!(format);
@@ -284,11 +284,11 @@ fn complete_schemas(document: &mut Value) {
             shape["properties"]["seats"]["maxItems"] = json!(SEATS_PER_OPERATOR_COMMAND_MAX);
         }
     }
-    // The seats, and what changes of them.
+    // The seats, and at least one change.
     if let Some(patch) = schemas.get_mut("SeatPatch") {
         patch["minProperties"] = json!(2);
     }
-    // To cancel is a call of its own, and a concert is over by itself.
+    // Cancelling is a call of its own, and no call completes a concert.
     if let Some(status) = schemas.get_mut("ConcertPatch").map(|patch| &mut patch["properties"]["status"]) {
         let description = not_null(status.take())["description"].take();
         *status = json!({ "type": ["string", "null"], "enum": ["scheduled", "closed", "postponed", null],
@@ -297,10 +297,10 @@ fn complete_schemas(document: &mut Value) {
     name_formats(document);
 }
 
-/// Bodies that have one of their fields and not two.
+/// Bodies that have exactly one of their fields.
 const EITHER_FIELD: &[&str] = &["HoldRequest", "PaymentRequest"];
 
-/// Makes of an object with several fields that may be left out one that has exactly one of them.
+/// Turns an object with optional fields into one that has exactly one of them.
 fn either_field(schema: &mut Value) {
     let description = schema["description"].take();
     let fields = schema["properties"].as_object().cloned().unwrap_or_default();
@@ -314,7 +314,7 @@ fn either_field(schema: &mut Value) {
     *schema = json!({ "description": description, "oneOf": shapes });
 }
 
-/// The schema of a field that may be null, without that.
+/// The schema of a nullable field, without null.
 fn not_null(mut field: Value) -> Value {
     if let Some(kinds) = field["type"].as_array() {
         field["type"] = kinds.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
@@ -323,8 +323,7 @@ fn not_null(mut field: Value) -> Value {
     other.cloned().unwrap_or(field)
 }
 
-/// Says what the formats mean that are the program's own: which texts are taken, what an hour at the venue looks like,
-/// that nothing is named twice.
+/// Adds patterns to the program's own formats, and `uniqueItems` to lists of ids.
 fn name_formats(node: &mut Value) {
     if let Value::Array(nodes) = node {
         nodes.iter_mut().for_each(name_formats);
@@ -345,7 +344,7 @@ fn name_formats(node: &mut Value) {
         _ => return,
     };
     map.insert("pattern".to_owned(), json!(pattern));
-    // These two are no formats that others know.
+    // These two formats are known to this program only.
     if let Some("text" | "label") = map.get("format").and_then(Value::as_str) {
         map.remove("format");
     }
@@ -371,7 +370,7 @@ fn complete_operation(operation: &mut Value) {
     if operation["security"] == json!([{}]) {
         operation["security"] = json!([]);
     }
-    // A summary is a heading, and has no full stop.
+    // A summary is a heading, so it has no full stop.
     if let Some(summary) = operation["summary"].as_str().map(|summary| summary.trim_end_matches('.').to_owned()) {
         operation["summary"] = json!(summary);
     }
@@ -423,7 +422,7 @@ fn complete_operation(operation: &mut Value) {
     }
 }
 
-/// The answer is the row itself where one was asked for by itself, else the list of them.
+/// The row itself if one was requested by itself, else the list of them.
 fn one_or_list(schema: &mut Value) {
     let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) else { return };
     *schema = json!({ "oneOf": [
@@ -432,7 +431,7 @@ fn one_or_list(schema: &mut Value) {
     ] });
 }
 
-/// A status with its problem. A parameter that cannot be what it is has a field's code, and 400.
+/// A code's status and problem. An invalid parameter has the code of an invalid field, but status 400.
 fn find(code: &str) -> Option<(u16, &'static Definition)> {
     match code {
         BAD_PARAMETER => Some((400, &codes::INVALID_FIELD)),
@@ -475,7 +474,7 @@ mod tests {
         }
     }
 
-    /// Calls `visit` with every object of the document and the way to it, but for what stands inside of examples.
+    /// Calls `visit` with every object of the document and its path, except inside examples.
     fn walk(node: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
         match node {
             Value::Object(map) => {
@@ -493,7 +492,7 @@ mod tests {
         }
     }
 
-    /// What keeps an example from being of a schema.
+    /// The reason why an example does not match a schema.
     fn misfit(schema: &Value, example: &Value, document: &Value) -> Option<String> {
         let said = |reason: &str| Some(format!("{reason}: {example} for {schema}"));
         if let Some(target) = schema["$ref"].as_str() {

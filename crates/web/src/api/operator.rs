@@ -1,4 +1,4 @@
-//! What operators do: concerts, seats, rooms, and finding and undoing what buyers did.
+//! Operators' calls: concerts, seats, rooms, and finding and undoing what buyers did.
 
 use crate::{
     api::tickets::{Made, Receipt, Ticket, receipt, receipts, ticket, tickets},
@@ -190,7 +190,7 @@ pub struct RoomPatch {
 }
 
 #[expect(clippy::option_option, reason = "null and left out are two things")]
-/// Tells a field that is null from one that is left out.
+/// Tells a null field from an absent one.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -117,7 +117,7 @@ pub struct WaitBody {
     p90_seconds: Option<i64>,
 }
 
-/// What a place in line is told by, beside the line.
+/// The parameters of an answer about a place, beside the line.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     now: Time,
@@ -168,7 +168,7 @@ fn seconds_up(span: Span) -> i64 {
     span.micros().saturating_add(999_999) / 1_000_000
 }
 
-/// Different for every client and every question.
+/// Different for every client and every poll.
 fn jitter_seed(position: Position, now: Time) -> u64 {
     position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs())
 }

@@ -1,4 +1,4 @@
-//! What operators correct of seats that nobody has.
+//! Operators' corrections of seats that are neither held nor sold.
 
 use crate::{
     api::operator::{SeatRelease, SetSeats},

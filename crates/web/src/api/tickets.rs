@@ -1,4 +1,4 @@
-//! Reservations and payments with what stands on the ticket.
+//! Adds the printed data of tickets to reservations and payments.
 
 use crate::edge::state::SharedState;
 use frontrow_domain::{
@@ -66,12 +66,12 @@ impl Receipt {
     }
 }
 
-/// Whether what is asked for has just been committed, or is read.
+/// Whether the rows were just committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Made {
     /// By the command that is being answered.
     Now,
-    /// Some time ago.
+    /// Earlier.
     Before,
 }
 
@@ -82,7 +82,7 @@ async fn places(app: &SharedState, ids: &[ReservationId], made: Made) -> Result<
     }
 }
 
-/// What stands on a ticket: the concert's title and the seat. A kept answer may outlive the row that it tells of.
+/// The printed data of a ticket: the concert's title and the seat. A stored answer may outlive the row that it names.
 fn words(place: Option<TicketPlace>, number: impl FnOnce() -> String) -> (String, SeatPlace) {
     place.map_or_else(
         || (String::new(), SeatPlace { section: String::new(), row: String::new(), number: number() }),
@@ -90,7 +90,7 @@ fn words(place: Option<TicketPlace>, number: impl FnOnce() -> String) -> (String
     )
 }
 
-/// Reservations with what stands on their tickets.
+/// Reservations with the printed data of their tickets.
 pub(super) async fn tickets(
     app: &SharedState,
     rows: Vec<Reservation>,
@@ -112,7 +112,7 @@ pub(super) async fn ticket(app: &SharedState, row: Reservation, made: Made) -> R
     tickets(app, vec![row], made).await?.pop().ok_or(frontrow_service::office::UNEXPECTED)
 }
 
-/// Payments with what stands on their tickets.
+/// Payments with the printed data of their tickets.
 pub(super) async fn receipts(app: &SharedState, rows: Vec<Payment>, made: Made) -> Result<Vec<Receipt>, ServiceError> {
     let ids: Vec<_> = rows.iter().map(|row| row.reservation_id).collect();
     let mut places = places(app, &ids, made).await?;

@@ -79,7 +79,7 @@ pub(super) async fn register(
     Ok((StatusCode::CREATED, Json(user)))
 }
 
-/// What a try with a password means for the budgets of the account.
+/// How a password attempt counts for the budgets of the account.
 const fn end_of<T>(result: &Result<T, ServiceError>) -> SignInEnd {
     match result {
         Ok(_) => SignInEnd::Right,
@@ -176,7 +176,7 @@ fn password_in(field: &str, parse: fn(String) -> Result<Password, InvalidField>,
     Ok(parse(text).map_err(|bad| InvalidField::new(field, bad.reason))?)
 }
 
-/// Counts a try of a signed-in user to give the password once more.
+/// Counts an attempt of a signed-in user to repeat the password.
 async fn begin_proof(app: &SharedState, user_id: UserId, address: IpAddr) -> HttpResult<SignInTry> {
     let epoch = app.office.user(user_id).await?.map_or(0, |user| user.sign_in_epoch);
     app.limits.begin_sign_in(&user_id.to_string(), epoch, address).await

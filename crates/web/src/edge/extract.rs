@@ -168,7 +168,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> HttpResult<T> {
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
-        // The value was right; something follows it.
+        // The value is valid, but followed by more text.
         return Err(Problem::new(&codes::MALFORMED_JSON).detail("Something follows the JSON value."));
     };
     // The parser reports some valid JSON of the wrong shape, such as an enum value with two variants, as a syntax
@@ -400,7 +400,7 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// Where the next part of a list begins: the last key of this part, opaque to clients.
+/// The start of the next part of a list: the last key of this part, opaque to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor<K>(pub K);
 

@@ -26,8 +26,8 @@ use std::{
 pub const LIST_COST: u32 = 10;
 /// How many times more wrong passwords an account may get from all unknown networks together than from one network.
 const STRANGERS: u32 = 10;
-/// What a sign-in attempt costs its address if its network is known to the account but has spent its attempts. It is
-/// let through: the owner may share the address with an attacker.
+/// The cost of a sign-in attempt to its address if its network is known to the account but has spent its attempts. It
+/// is let through: the owner may share the address with an attacker.
 const KNOWN_COST: u32 = 10;
 /// The extra cost of a sign-in to its address if the queue for password hashes is full: an address then has a
 /// nineteenth of its budget.
@@ -86,11 +86,12 @@ pub struct Settings {
     pub login_per_minute_per_account: u32,
     /// Sign-ins of an address, per minute.
     pub login_per_minute_per_address: u32,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<AddressRange>,
 }
 
-/// The limits of one instance. Sign-ins also have budgets that all instances share, as long as Redis can be reached.
+/// The limits of one instance. Sign-ins and other costly calls without a session also have budgets that all instances
+/// share, as long as Redis can be reached.
 #[derive(Debug)]
 pub struct RateLimits {
     requests: Limiter<UserId>,

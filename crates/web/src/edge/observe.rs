@@ -58,7 +58,7 @@ struct Current {
     spent: RefCell<Vec<Outlay>>,
 }
 
-/// What every request needs from the edge.
+/// The part of the edge that every request uses.
 #[derive(Debug)]
 pub struct RequestContext {
     /// The metrics of requests.

@@ -1,10 +1,10 @@
-//! What the handlers share.
+//! The state that the handlers share.
 
 use crate::edge::{kept::Document, limit::RateLimits, secret::Secret};
 use frontrow_service::office::BoxOffice;
 use std::sync::Arc;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Debug)]
 pub struct AppState {
     /// The box office.

@@ -1,4 +1,4 @@
-//! Completes the document with an example for every field, parameter and answer that has none of its own.
+//! Adds an example to every field, parameter and answer that has none.
 
 use crate::edge::extract::Cursor;
 use frontrow_domain::{
@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// How deep schemas are followed: deeper than any of ours.
 const DEPTH_MAX: usize = 8;
 
-/// Where the list of concerts goes on behind the one of the examples.
+/// The cursor behind the concert of the examples.
 const PLACE: ConcertPlace =
     ConcertPlace { starts_at: Time::from_micros(1_803_898_800_000_000), concert_id: ConcertId::new(1) };
 /// The user of the examples.
@@ -42,14 +42,14 @@ fn by_name(name: &str) -> Option<Value> {
         "seat_number" => json!(17),
         "number" => json!("12A"),
         "stale" => json!(false),
-        // The particulars of a line of the audit log.
+        // The details of a line of the audit log.
         "detail" => json!({ "max_active": 200 }),
         "no_show_ppm" => json!(120_000),
         _ => return None,
     })
 }
 
-/// Members of objects that depend on each other: without these an example would show a state that cannot be.
+/// Members that depend on each other: without these an example would show an impossible state.
 fn state(schema: &str) -> Option<Value> {
     Some(match schema {
         "Concert" => json!({
@@ -84,10 +84,10 @@ fn state(schema: &str) -> Option<Value> {
     })
 }
 
-/// Members that an example does not have, since another says that there is nothing to tell.
+/// Members that an example lacks, since another member excludes them.
 const LEFT_OUT: [(&str, &str); 2] = [("EstimatedWait", "reason"), ("MapBlock", "numbers")];
 
-/// What the answer of an operation shows that others with the same schema do not.
+/// The example of an operation whose answer differs from others with the same schema.
 fn answer(operation: &str, status: &str) -> Option<Value> {
     let closed_at = json!("2027-02-01T01:05:00.250000Z");
     Some(match (operation, status) {
@@ -127,8 +127,8 @@ fn answer(operation: &str, status: &str) -> Option<Value> {
     })
 }
 
-/// The bodies to send to an operation, by their names, where the fields' own examples do not make a good one. They are
-/// taken as they are by a server that has what they name.
+/// Named request bodies for operations whose fields' own examples do not make a good one. A server that has what they
+/// name accepts them unchanged.
 fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)> {
     match operation {
         "sign_in" if accounts == DemoAccounts::Open => vec![
@@ -138,7 +138,7 @@ fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)>
         "issue_token" => vec![("concert", json!({ "concert_id": 1 }))],
         "hold" => vec![("one", json!({ "seat_id": 7 })), ("several", json!({ "seat_ids": [8, 9] }))],
         "pay" => vec![("one", json!({ "reservation_id": 1 })), ("several", json!({ "reservation_ids": [2, 3] }))],
-        // In the document they stand by their names, and the page proposes the first: the buyer's, as in a sale.
+        // The document sorts them by name, and the page proposes the first: the buyer's, as in a sale.
         "charge" => vec![
             ("for_oneself", json!({ "amount": 50_000 })),
             (
@@ -178,7 +178,7 @@ fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)>
     }
 }
 
-/// Puts members into an object, and into the objects in it.
+/// Merges members into an object, recursively.
 fn put(into: &mut Value, members: Value) {
     match members {
         Value::Object(members) if into.is_object() => {
@@ -219,15 +219,14 @@ pub(super) fn complete(document: &mut Value, accounts: DemoAccounts) {
                 put(&mut response["content"]["application/json"]["example"], members);
             }
         }
-        // Indexing made an empty member where there was none.
+        // Indexing has created empty members.
         if let Some(operation) = operation.as_object_mut() {
             operation.retain(|_, member| !member.is_null());
         }
     }
 }
 
-/// Gives the fields below `node` what they have not: their description, which a nullable one has further in, and an
-/// example.
+/// Adds missing descriptions (which nullable fields have one level deeper) and examples to the fields below `node`.
 fn fill(node: &mut Value, source: &Value) {
     if let Value::Array(nodes) = node {
         for node in nodes.iter_mut() {
@@ -257,7 +256,7 @@ fn fill_content(node: &mut Value, source: &Value) {
     let Some(content) = node.get_mut("content").and_then(Value::as_object_mut) else { return };
     for media in content.values_mut().filter(|media| media.get("examples").is_none() && media.get("example").is_none())
     {
-        // Where the schema has several shapes, each is shown.
+        // If the schema has several shapes, each is shown.
         let named = media["schema"]["$ref"].as_str().and_then(|to| source.pointer(to.trim_start_matches('#')));
         let shapes = named.unwrap_or(&media["schema"])["oneOf"].as_array().cloned().unwrap_or_default();
         match shapes.as_slice() {
@@ -275,7 +274,7 @@ fn for_field(name: &str, schema: &Value, source: &Value) -> Value {
     by_name(name).unwrap_or_else(|| of(schema, source, 0))
 }
 
-/// An example of a schema; null where it says too little.
+/// An example of a schema; null if it says too little.
 fn of(schema: &Value, source: &Value, depth: usize) -> Value {
     if depth > DEPTH_MAX {
         return Value::Null;

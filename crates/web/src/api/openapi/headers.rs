@@ -37,7 +37,7 @@ pub(super) fn definitions() -> Value {
     })
 }
 
-/// What decides which headers an answer has.
+/// The properties of an answer that decide about its headers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answering<'a> {
     /// The operation.
@@ -73,7 +73,7 @@ pub(super) fn of(answer: Answering<'_>) -> Value {
         "409" if answer.codes.iter().any(|code| may_wait.contains(code)) => add("Retry-After"),
         _ => {}
     }
-    // Of what changed nothing only the refusals are kept that somebody else's command could turn.
+    // Only refusals that another caller's command could reverse are stored.
     let is_stored = |code: &&str| {
         ["sale_closed", "seat_held", "seat_sold", "seat_blocked", "seat_in_use", "too_many_seats", "balance_too_large"]
             .contains(code)

@@ -1,4 +1,4 @@
-//! Errors in the document: their schema, and an example of each code with its own members.
+//! The errors in the document: their schema, and an example of each code with its own members.
 
 use crate::edge::problem::{
     Problem,
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// The moment of the examples: 2027-03-01T11:00:00Z.
 const MOMENT: Time = Time::from_micros(1_803_898_800_000_000);
 
-/// The refusals that bring members of their own.
+/// Refusals with members of their own.
 fn refusals() -> Vec<Refusal> {
     let seat_id = SeatId::new(42);
     vec![
@@ -47,7 +47,7 @@ fn refusals() -> Vec<Refusal> {
     ]
 }
 
-/// The problem as a client would read it.
+/// The problem as a client reads it.
 pub(super) fn example(status: u16, definition: &'static Definition) -> Value {
     let problem = match refusals().into_iter().find(|refusal| refusal.code() == definition.code) {
         Some(refusal) => Problem::from(refusal),
