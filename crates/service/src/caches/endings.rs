@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many rows may be read at once; other readers wait.
+/// How many rows may be read at once; other requests wait.
 const READING: usize = 4;
 /// How long a client waits for a row.
 const PATIENCE: Duration = Duration::from_millis(500);

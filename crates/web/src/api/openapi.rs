@@ -288,7 +288,7 @@ fn complete_schemas(document: &mut Value) {
     if let Some(patch) = schemas.get_mut("SeatPatch") {
         patch["minProperties"] = json!(2);
     }
-    // Cancelling is a call of its own, and no call completes a concert.
+    // Cancelling is a call of its own, and a concert becomes `over` by itself.
     if let Some(status) = schemas.get_mut("ConcertPatch").map(|patch| &mut patch["properties"]["status"]) {
         let description = not_null(status.take())["description"].take();
         *status = json!({ "type": ["string", "null"], "enum": ["scheduled", "closed", "postponed", null],

@@ -12,7 +12,7 @@ use std::{
 /// How many keys a generation holds: of two generations at most one is dropped at once.
 const GENERATION_LEN: usize = 50_000;
 
-/// A bounded map that drops its least recently used keys, many at a time.
+/// A bounded map that drops the keys written longest ago, many at a time.
 #[derive(Debug)]
 struct Recent<V> {
     young: HashMap<u128, V>,
