@@ -1,5 +1,4 @@
-//! How much one command may carry. A command beyond it is refused before a row is looked for: it costs a store
-//! nothing.
+//! How much one command may carry. A larger command is refused before a row is loaded: it costs a store nothing.
 
 use crate::{
     command::{Command, ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword},
@@ -13,16 +12,16 @@ use crate::{
 use std::ops::RangeInclusive;
 
 /// How many bytes any text of a command may have: the longest, a room's message, has 500 characters of at most four
-/// bytes. The callers count characters and bound each text closer.
+/// bytes. The callers count characters and have tighter limits for each text.
 const TEXT_BYTES_MAX: usize = 4 * 500;
-/// How many bytes each part of a seat's label may have. There may be a hundred thousand of them.
+/// How many bytes each part of a seat's label may have. One command may carry a hundred thousand labels.
 const LABEL_BYTES_MAX: usize = 4 * 40;
 
 impl Command {
-    /// Whether the command carries no more than one command may.
+    /// Checks that the command is within the limits of one command.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`] says which list or text is out of its bounds.
+    /// [`Refusal::Malformed`] names the list or text that is too large.
     pub fn check_bounds(&self) -> Result<(), Refusal> {
         match self {
             Self::Hold { seat_ids, .. } => count("Name", seat_ids.len(), 1..=SEATS_PER_COMMAND_MAX, "seats"),

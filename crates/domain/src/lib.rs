@@ -6,9 +6,9 @@
 //! 2. [`seat`] and [`reservation`]: an active token holds a seat for five minutes.
 //! 3. [`payment`] and [`points`]: points pay for it, in one step with the seat's sale and the token's end.
 //!
-//! A [`command::Command`] says what is asked; a store loads the rows it names into a [`world::World`];
-//! [`decide::decide`] is the one place where anything is decided; [`world::Changes`] is what the store saves.
-//! [`model::Model`] is the whole service in maps, for tests and for a store without a disk.
+//! A [`command::Command`] is the request; a store loads the rows that it names into a [`world::World`];
+//! [`decide::decide`] is the only place that decides; a store saves the resulting [`world::Changes`]. [`model::Model`]
+//! is the whole service in maps, for tests and for a store without a disk.
 //!
 //! The promises: a seat has one live reservation; a balance is the sum of its history and never negative;
 //! no more tokens are active in a room than its cap; a place in line is never lost and never moves back.

@@ -1,4 +1,4 @@
-//! The whole service in maps: the oracle of the tests, and the store that forgets.
+//! The whole service in maps: the oracle of the tests, and a store without a disk.
 
 use crate::{
     command::{Answer, Footprint, IdempotencyRecord, Request},
@@ -26,7 +26,7 @@ pub struct Model {
     pub next_ids: NextIds,
     /// The highest position given in each room.
     pub highest: BTreeMap<RoomId, Position>,
-    /// Kept answers.
+    /// Stored answers.
     pub kept: HashMap<[u8; 32], IdempotencyRecord>,
     /// Users.
     pub users: BTreeMap<UserId, User>,
@@ -50,11 +50,11 @@ pub struct Model {
     pub points: BTreeMap<UserId, Point>,
     /// Point histories, oldest first.
     pub history: Vec<PointEntry>,
-    /// What users owe.
+    /// Debts of users.
     pub debts: BTreeMap<DebtId, Debt>,
     /// Rooms.
     pub rooms: BTreeMap<RoomId, Room>,
-    /// The caps that rooms have had, and from when.
+    /// The caps of rooms, each with the time from which it holds.
     pub caps: Vec<(Time, RoomId, i64)>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, Token>,
@@ -67,7 +67,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A box office with nothing but the house room.
+    /// A box office that has only the house room.
     #[must_use]
     pub fn new(house_max_active: i64, now: Time) -> Self {
         let room = Room::new(RoomId::HOUSE, house_max_active, now);
@@ -87,7 +87,7 @@ impl Model {
         (answers, changes)
     }
 
-    /// The rows that `keys` name and what hangs on them.
+    /// The rows that `keys` name and the rows that depend on them.
     #[must_use]
     pub fn load(&self, now: Time, policy: Policy, keys: &Footprint) -> World {
         let mut world = World::new(now, policy, self.next_ids.clone());
@@ -273,7 +273,7 @@ impl Model {
         }
     }
 
-    /// Lengthens what was live when an outage began, and remembers the outage.
+    /// Extends the deadlines that were live when an outage began, and stores the outage.
     pub fn lengthen(&mut self, outage: Outage) {
         for token in self.tokens.values_mut() {
             *token = outage.lengthened_token(*token).unwrap_or(*token);
@@ -286,7 +286,7 @@ impl Model {
         self.outages = Outages::new(self.outages.iter().copied().chain([outage]).collect());
     }
 
-    /// Makes the changes of a batch.
+    /// Applies the changes of a batch.
     pub fn save(&mut self, changes: &Changes) {
         self.next_ids = changes.next_ids.clone();
         self.highest.extend(&changes.highest);
@@ -347,12 +347,12 @@ impl Model {
             let counts = self.counts.entry(*room).or_default();
             *counts = counts.plus(*change);
         }
-        // A room without any stands as one that never had any.
+        // A room with no counts must equal one that never had any.
         self.counts.retain(|_, counts| *counts != RoomCounts::default());
         self.audit.extend(changes.audit.iter().cloned());
     }
 
-    /// Removes what was over before `before`: at most `limit` rows. Returns how many.
+    /// Removes at most `limit` rows that were over before `before`. Returns how many.
     pub fn forget(&mut self, what: Leftover, before: Time, limit: usize) -> usize {
         match what {
             Leftover::Answer => {

@@ -1,4 +1,4 @@
-//! Time in which the box office could not be reached: it costs those who had a turn or a hold nothing.
+//! Outages: times in which the box office could not be reached. They take nothing from turns and holds.
 
 use crate::{
     policy::Policy,
@@ -8,24 +8,23 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A shorter silence is no outage: the box office notes that it is there every ten seconds, and a little later where
-/// there is much to do.
+/// A shorter pause is no outage: the box office notes every ten seconds that it works, and a little later under load.
 pub const OUTAGE_MIN: Span = Span::from_secs(15);
 
-/// A time in which nothing could be decided.
+/// A time in which no batch could commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outage {
     /// When the box office was last known to work.
     pub from: Time,
     /// When it worked again.
     pub to: Time,
-    /// By how much it lengthens what was live when it began. At most [`Policy::outage_grace`].
+    /// By how much it extends the deadlines that were live when it began. At most [`Policy::outage_grace`].
     pub grace: Span,
 }
 
 impl Outage {
-    /// The outage between two signs of life of the box office; none where they are close together, or where outages
-    /// lengthen nothing.
+    /// The outage between two notes that the box office works; none if they are close together, or if the policy allows
+    /// no extension.
     #[must_use]
     pub fn between(from: Time, to: Time, policy: &Policy) -> Option<Self> {
         let lasted = to.since(from);
@@ -33,8 +32,8 @@ impl Outage {
         (lasted >= OUTAGE_MIN && grace > Span::ZERO).then_some(Self { from, to, grace })
     }
 
-    /// The token with its deadline lengthened; none where the outage took nothing from it: it was over already, or has
-    /// no deadline. After an outage this comes before anything is decided about the token, and once.
+    /// The token with its deadline extended; none if the outage did not affect it: it was over already, or has no
+    /// deadline. To be applied once, before anything else is decided about the token.
     #[must_use]
     pub fn lengthened_token(&self, mut token: Token) -> Option<Token> {
         if token.status == TokenStatus::Ended {
@@ -45,7 +44,7 @@ impl Outage {
         Some(token)
     }
 
-    /// The hold with its end put off; none where the outage took nothing from it.
+    /// The hold with its end extended; none if the outage did not affect it.
     #[must_use]
     pub fn lengthened_hold(&self, mut reservation: Reservation) -> Option<Reservation> {
         if reservation.status != ReservationStatus::Pending || reservation.expires_at <= self.from {
@@ -60,29 +59,29 @@ impl Outage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outages(Arc<[Outage]>);
 
-/// How many outages are remembered: of those before them none can have met a token that is still active.
+/// How many outages are loaded: earlier ones cannot have affected a token that is still active.
 pub const OUTAGES_MAX: u32 = 100;
 
 impl Outages {
-    /// These outages.
+    /// A list of outages.
     #[must_use]
     pub fn new(outages: Vec<Outage>) -> Self {
         Self(outages.into())
     }
 
-    /// Each of them.
+    /// Each outage.
     pub fn iter(&self) -> impl Iterator<Item = &Outage> {
         self.0.iter()
     }
 
-    /// By how much the absolute limit of a token activated at `activated_at` has moved.
+    /// By how much outages have moved the absolute limit of a token activated at `activated_at`.
     #[must_use]
     pub fn grace_since(&self, activated_at: Time) -> Span {
         let met = self.0.iter().filter(|outage| outage.from >= activated_at);
         met.fold(Span::ZERO, |sum, outage| Span::from_micros(sum.micros().saturating_add(outage.grace.micros())))
     }
 
-    /// When a token activated at `activated_at` ends at the latest, but for a hold that it made.
+    /// When a token activated at `activated_at` ends at the latest, its holds aside.
     #[must_use]
     pub fn limit_of(&self, activated_at: Time, policy: &Policy) -> Time {
         activated_at.plus(policy.active_limit).plus(self.grace_since(activated_at))

@@ -1,14 +1,14 @@
-//! The settings that the rules are decided by.
+//! The settings of the rules.
 
 use crate::{money::Money, time::Span};
 
-/// How many seats one command may name at most, whatever the settings say.
+/// How many seats one command may name, under any settings.
 pub const SEATS_PER_COMMAND_MAX: usize = 20;
 /// How many seats an operator may add or change in one command.
 pub const SEATS_PER_OPERATOR_COMMAND_MAX: usize = 100_000;
-/// How many holds one command sweeps at most.
+/// How many holds one command sweeps.
 pub const HOLDS_PER_SWEEP_MAX: u32 = 500;
-/// How many seats and payments of a cancelled concert one command winds up, each.
+/// How many seats and how many payments of a cancelled concert one command winds up.
 pub const WIND_UP_MAX: usize = 100;
 /// How many characters the reason for a concert's status may have.
 pub const STATUS_REASON_LEN_MAX: usize = 500;
@@ -18,23 +18,23 @@ pub const AUDIT_RANGES_MAX: usize = 1_000;
 pub const MAX_ACTIVE_MAX: i64 = 1_000_000;
 /// The most turns a minute that a room's rate may be.
 pub const ADMIT_PER_MINUTE_MAX: i64 = 1_000_000;
-/// How many tokens one advance of a line may look at: so many at the head, and so many whose time is over. The next
-/// advance does the rest.
+/// How many tokens one advance of a line may handle: so many at the head, and so many overdue. The next advance handles
+/// the rest.
 pub const TOKENS_PER_ADVANCE_MAX: u32 = 500;
 
-/// The longest that turns may be offered before the sale opens: shorter than anybody has to claim one.
+/// The longest time before the opening of a sale at which turns may be offered: shorter than any time to claim one.
 pub const OFFER_LEAD_MAX: Span = Span::from_secs(60);
-/// How many live tokens, and how many live reservations, the erasure of one account may name. What is beyond lapses by
-/// itself.
+/// How many live tokens, and how many live reservations, the erasure of one account may name. Any others end by
+/// themselves.
 pub const LIVE_PER_ERASURE_MAX: usize = 1_000;
-/// How long a reset link is good. Long enough to read it out over the telephone and type it in, short enough that one
-/// that was left lying about opens nothing.
+/// How long a reset link is valid. Long enough to read it out over the telephone and type it in, short enough that a
+/// forgotten link opens nothing.
 pub const RESET_LINK_VALID: Span = Span::from_secs(30 * 60);
 
-/// How much time lies between two notes of when a user last signed in: a sign-in does not write the user's row each time.
+/// The least time between two records of a user's last sign-in: not every sign-in writes the user's row.
 pub const SIGN_IN_NOTED_EVERY: Span = Span::from_secs(86_400);
 
-/// Who may charge points to an account.
+/// Which callers may charge points to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChargePolicy {
     /// Every user, to their own account: for demonstrations.
@@ -43,43 +43,43 @@ pub enum ChargePolicy {
     Operator,
 }
 
-/// Every setting that a rule depends on; the same for all instances of a box office.
+/// Every setting that a rule depends on; the same for all instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// How long a hold lasts.
     pub hold: Span,
-    /// How long after its hold's end a token may live on, so that the payment can be made.
+    /// How long a token lives beyond the end of its hold, so that the payment can be made.
     pub pay_grace: Span,
     /// How many live seats one user may have in one concert.
     pub max_seats_per_user: u32,
     /// How many times one turn may hold seats.
     pub holds_per_turn: u32,
-    /// For how long a user who gave a seat up, or let its hold end, may not hold that seat again; zero for no time.
+    /// How long a user who gave a seat up, or let its hold end, may not hold that seat again; zero for no limit.
     pub seat_cooldown: Span,
     /// How long before the sale opens the first turns are offered in a concert's own room, at most
     /// [`OFFER_LEAD_MAX`].
     pub offer_lead: Span,
-    /// How many turns a token may let pass, unclaimed or silent; with the last of them it ends.
+    /// How many turns a token may let pass, unclaimed or unresponsive; with the last of them it ends.
     pub missed_turns_max: u32,
-    /// How long an offered turn waits to be claimed.
+    /// How long an offered turn may be claimed.
     pub claim_window: Span,
-    /// How long a missed turn may be recalled.
+    /// How long a token with a missed turn may return to the head of the line.
     pub recall_window: Span,
-    /// After how long without a sign of its user a waiting token may be put aside when its turn comes. Its issue is such
-    /// a sign.
+    /// A waiting token without a heartbeat for this long is unresponsive and may become dormant when its turn comes.
+    /// Its issue counts as a heartbeat.
     pub dormant_after: Span,
-    /// How long a silent token keeps its place before it ends.
+    /// How long a dormant token keeps its place before it ends.
     pub dormant_limit: Span,
-    /// How long an active token lives at least after the last sign of its user.
+    /// How long an active token lives at least after the last heartbeat.
     pub idle_limit: Span,
-    /// How long an active token lives at most, but for a hold: the token lives until there was time to pay for it, even
-    /// if it is cancelled before.
+    /// How long an active token lives at most, except for a hold: then it lives until there was time to pay, even if
+    /// the hold is cancelled before.
     pub active_limit: Span,
-    /// By how much an outage lengthens what was live when it began, at most; nothing where this is zero.
+    /// By how much an outage extends the deadlines that were live when it began, at most; zero for not at all.
     pub outage_grace: Span,
-    /// How long before the concert starts refunds end.
+    /// How long before the concert's start refunds end.
     pub refund_cutoff: Span,
-    /// Who may charge.
+    /// Which callers may charge points.
     pub charge_policy: ChargePolicy,
     /// The least amount of one charge.
     pub charge_min: Money,
@@ -89,21 +89,21 @@ pub struct Policy {
     pub balance_max: Money,
 }
 
-/// A sign of life that would lengthen an active token by less than this changes nothing: not every request is worth a
-/// commit. Well below the longest time that a client is told to wait between two polls.
+/// A heartbeat that would extend an active token by less than this changes nothing: not every request is worth a
+/// commit. Well below the longest poll interval that clients are given.
 const RENEW_STEP_MAX: Span = Span::from_secs(10);
 /// The step is at most this part of the idle limit.
 const RENEW_STEP_PART: i64 = 8;
 
 impl Policy {
-    /// By how much a sign of life must lengthen an active token at least to change anything.
+    /// By how much a heartbeat must extend an active token to change anything.
     #[must_use]
     pub fn renew_step(&self) -> Span {
         RENEW_STEP_MAX.min(Span::from_micros(self.idle_limit.micros().saturating_div(RENEW_STEP_PART)))
     }
 
-    /// How long an active token lives after the last sign that lengthened it: `idle_limit` after any later sign that did
-    /// not.
+    /// How long an active token lives after the last heartbeat that renewed it. After a later heartbeat that did not,
+    /// it still lives at least `idle_limit`.
     #[must_use]
     pub fn idle_span(&self) -> Span {
         Span::from_micros(self.idle_limit.micros().saturating_add(self.renew_step().micros()))

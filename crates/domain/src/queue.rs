@@ -1,7 +1,7 @@
 //! The waiting line: token states, order, admission, estimated wait.
 //!
-//! waiting → offered → active → ended, with dormant (silent, may return) and missed (did not claim its turn,
-//! may be recalled to the head) beside the way.
+//! waiting → offered → active → ended. Two more states: dormant (unresponsive at its turn, may return) and missed (did
+//! not claim its turn, may return to the head of the line).
 
 use crate::{
     id::{Position, RoomId, TokenId, UserId},
@@ -52,22 +52,22 @@ pub enum EndReason {
 pub struct Token {
     /// The room and the place in its line.
     pub id: TokenId,
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
-    /// Where it stands.
+    /// The token's state.
     pub status: TokenStatus,
     /// When it was issued.
     pub issued_at: Time,
     /// When it was activated.
     pub activated_at: Option<Time>,
-    /// What its state lasts until: the claim of an offered, the recall of a missed, the end of a dormant or
-    /// active token. None while waiting and when ended.
+    /// When the state ends: the time to claim for an offered token, to return for a missed one, to live for a dormant
+    /// or active one. None for a waiting or ended token.
     pub deadline: Option<Time>,
     /// When it ended (the specification's `expired_at`).
     pub expired_at: Option<Time>,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
-    /// How many turns it let pass: it did not claim them, or was silent when they came.
+    /// How many turns it let pass, because it did not claim them or was unresponsive.
     #[serde(default)]
     pub turns_passed: u32,
     /// How many times seats were held with it.
@@ -76,7 +76,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token just issued (대기토큰발급).
+    /// A new waiting token (대기토큰발급).
     #[must_use]
     pub const fn issued(id: TokenId, user_id: UserId, now: Time) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl Token {
         }
     }
 
-    /// Whether its state has outlived its deadline.
+    /// Whether the deadline of its state has passed.
     #[must_use]
     pub fn is_overdue(&self, now: Time) -> bool {
         self.deadline.is_some_and(|deadline| now >= deadline)
@@ -105,14 +105,14 @@ impl Token {
         self.status == TokenStatus::Active && !self.is_overdue(now)
     }
 
-    /// Whether it is a turn that may still be claimed.
+    /// Whether it has a turn that may still be claimed.
     #[must_use]
     pub fn is_offered(&self, now: Time) -> bool {
         self.status == TokenStatus::Offered && !self.is_overdue(now)
     }
 
-    /// The token with what its deadline brings, if that has passed: an unclaimed turn is missed, unless it was the last
-    /// that may be, and anything else ends.
+    /// The token after its deadline, if that has passed: an unclaimed turn is missed, unless it was the last one
+    /// allowed, and any other state ends.
     #[must_use]
     pub fn after_deadline(self, now: Time, policy: &Policy) -> Self {
         let Some(deadline) = self.deadline.filter(|deadline| now >= *deadline) else { return self };
@@ -132,7 +132,7 @@ impl Token {
         }
     }
 
-    /// The token after it let a turn pass at `at`. It ends with the last that may pass, so that those who never claim
+    /// The token after it let a turn pass at `at`. It ends with the last one allowed, so that tokens that never claim
     /// do not come before the others again and again.
     #[must_use]
     const fn turn_passed(mut self, at: Time, policy: &Policy) -> Self {
@@ -150,7 +150,7 @@ impl Token {
         self
     }
 
-    /// The token with its turn, to be claimed within the window.
+    /// The token with a turn to be claimed within the window.
     #[must_use]
     pub const fn offered(mut self, now: Time, policy: &Policy) -> Self {
         self.status = TokenStatus::Offered;
@@ -175,8 +175,8 @@ impl Token {
         self
     }
 
-    /// The token put aside because its user was silent when the turn came, or ended if that was the last turn that may
-    /// pass.
+    /// The token as dormant because it was unresponsive when its turn came, or as ended if that was the last turn it
+    /// could let pass.
     #[must_use]
     pub fn made_dormant(self, now: Time, policy: &Policy) -> Self {
         let mut token = self.turn_passed(now, policy);
@@ -187,8 +187,8 @@ impl Token {
         token
     }
 
-    /// The active token after a sign of its user: idle time starts again, within the absolute limit, which `outages` move.
-    /// Never shorter.
+    /// The active token after a heartbeat: idle time starts again, within the absolute limit, which `outages` move. The
+    /// deadline never moves back.
     #[must_use]
     pub fn renewed(mut self, now: Time, policy: &Policy, outages: &Outages) -> Self {
         if let (TokenStatus::Active, Some(activated_at), Some(deadline)) =
@@ -200,8 +200,8 @@ impl Token {
         self
     }
 
-    /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. It keeps that time
-    /// if the hold is cancelled: the row does not say when it would have ended otherwise.
+    /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. It keeps that
+    /// time if the hold is cancelled: the row does not store its earlier deadline.
     #[must_use]
     pub fn extended_for_hold(mut self, hold_until: Time, policy: &Policy) -> Self {
         if let (TokenStatus::Active, Some(deadline)) = (self.status, self.deadline) {
@@ -211,8 +211,8 @@ impl Token {
         self
     }
 
-    /// Refuses a hold once the turn's absolute limit is reached: what was held before may still be paid, but a new hold
-    /// could end after the token does, and holding over and over would be a way to stay.
+    /// Refuses a hold once the turn's absolute limit is reached: earlier holds may still be paid, but a new hold could
+    /// end after the token does, and repeated holds would keep the token alive.
     ///
     /// # Errors
     /// [`Refusal::TurnTimeOver`].
@@ -235,8 +235,8 @@ pub enum Gate {
     Paused,
 }
 
-/// Numbers the leaders of a line, each higher than those before it. A leader that was replaced and does not know it
-/// is told apart from the one that replaced it.
+/// The number of a line's leader, higher than all earlier ones. It shows when a replaced leader acts without knowing
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Fence(pub i64);
 
@@ -281,9 +281,9 @@ pub struct Room {
     pub updated_at: Time,
 }
 
-/// One turn, in the millionths that credit and shares are counted in.
+/// One turn, in millionths, the unit of credit and shares.
 const ONE_PPM: i64 = 1_000_000;
-/// How fast the no-show share follows what happens: one part in 32 a turn.
+/// How fast the no-show share adapts: one part in 32 a turn.
 const NO_SHOW_WEIGHT: i64 = 32;
 /// Offers may exceed the free places by at most this much, in millionths: 1.5 ×.
 const OVERCOMMIT_MAX_PPM: i64 = 1_500_000;
@@ -316,7 +316,7 @@ impl Room {
         self.max_active
     }
 
-    /// Notes how a turn went: claimed, or not.
+    /// Records whether a turn was claimed.
     pub fn note_turn(&mut self, turn: Turn) {
         let sample = match turn {
             Turn::Claimed => 0,
@@ -326,22 +326,22 @@ impl Room {
         self.no_show_ppm = self.no_show_ppm.saturating_add(step).clamp(0, ONE_PPM);
     }
 
-    /// When the first turns are offered, `lead` before the sale opens; none where they are offered at `now` already, as
-    /// far as the sale is concerned.
+    /// When the first turns are offered, `lead` before the sale opens; none if the sale's opening allows turns at
+    /// `now`.
     #[must_use]
     pub fn rests_until(&self, now: Time, lead: Span) -> Option<Time> {
         self.opens_at.map(|opens_at| opens_at.minus(lead)).filter(|begins| now < *begins)
     }
 
-    /// Whether the sale is over at `now`, for good or until an operator has it go on: the line keeps its order and rests.
-    /// Turns that are offered already may still be claimed, and what is held may be paid as far as the concert allows.
+    /// Whether the sale is over at `now`, for good or until an operator resumes it: the line keeps its order and no
+    /// turn is offered. Offered turns may still be claimed, and holds may be paid as far as the concert allows.
     #[must_use]
     pub fn is_sale_over(&self, now: Time) -> bool {
         self.closes_at.is_some_and(|closes_at| now >= closes_at)
     }
 
-    /// How many turns may be offered now; spends nothing. None before the sale opens, less `lead`, and none once it is
-    /// over. Two caps, and the tighter binds.
+    /// How many turns may be offered now; earns credit but spends none. Zero until `lead` before the sale opens, and
+    /// after its end. Two caps, and the tighter binds.
     ///
     /// Free places are over-committed by the measured no-show share p: `free ÷ (1 − p)`, at most 1.5 × free.
     #[must_use]
@@ -350,8 +350,7 @@ impl Room {
         self.turns_available(active, offered, now, lead)
     }
 
-    /// What [`Self::turns_to_offer`] would come to at `now`, without earning anything: whether an advance is worth a
-    /// command.
+    /// The result of [`Self::turns_to_offer`] at `now`, without earning credit: whether an advance is worth a command.
     #[must_use]
     pub fn turns_available(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
         if self.is_sale_over(now) || self.rests_until(now, lead).is_some() {
@@ -395,22 +394,21 @@ impl Room {
     }
 }
 
-/// How a turn went.
+/// Whether a turn was claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// Its user came.
+    /// The token was activated.
     Claimed,
-    /// The window passed.
+    /// The time to claim passed.
     Unclaimed,
 }
 
-/// The states that lapse, in the order in which an advance looks at them: those that keep others waiting come first.
+/// The states with a deadline, in the order in which an advance handles them: first the ones that block other tokens.
 pub const LAPSE_ORDER: [TokenStatus; 4] =
     [TokenStatus::Active, TokenStatus::Offered, TokenStatus::Missed, TokenStatus::Dormant];
 
-/// The tokens, all of them overdue, that one advance looks at: at most [`TOKENS_PER_ADVANCE_MAX`], by
-/// [`LAPSE_ORDER`], deadline and place. They come in the order of the line, which decides how the room's no-show share
-/// moves.
+/// The overdue tokens that one advance handles: at most [`TOKENS_PER_ADVANCE_MAX`], by [`LAPSE_ORDER`], deadline and
+/// position. They are returned in the order of the line, which affects the room's no-show share.
 #[must_use]
 pub fn first_due(mut overdue: Vec<Token>) -> Vec<Token> {
     let rank = |status| LAPSE_ORDER.iter().position(|lapses| *lapses == status).unwrap_or(LAPSE_ORDER.len());
@@ -426,7 +424,7 @@ pub const fn next_position(highest: Position) -> Position {
     Position(highest.0.saturating_add(1))
 }
 
-/// Whether the token may be activated now: it has its turn and the room has a place
+/// Whether the token may be activated now: it has its turn and the room has a free place
 /// (활성화가능여부(토큰, 현재활성수, 최대활성수)).
 #[must_use]
 pub fn may_activate(token: &Token, active: i64, max_active: i64, now: Time) -> bool {
@@ -439,7 +437,7 @@ pub fn can_be_activated(token: &Token, now: Time) -> bool {
     token.is_offered(now)
 }
 
-/// Whether the token can still expire: it has not ended (만료가능여부).
+/// Whether the token is live: it has not ended and can still expire (만료가능여부).
 #[must_use]
 pub fn is_live_token(token: &Token) -> bool {
     token.status != TokenStatus::Ended
@@ -448,7 +446,7 @@ pub fn is_live_token(token: &Token) -> bool {
 /// Whether the token lets the caller hold and pay in a room (서비스이용가능여부).
 ///
 /// # Errors
-/// [`Refusal::TokenInvalid`] for another user's token, else the refusal that says what it lacks.
+/// [`Refusal::TokenInvalid`] for another user's token, else the refusal that says what is missing.
 pub fn check_may_use(
     token: &Token,
     caller: Caller,
@@ -471,9 +469,9 @@ pub fn check_may_use(
     }
 }
 
-/// Whether a sign of its user should wake the token: a dormant one always, an active one when renewing it would move its
-/// end by a step, or to its absolute limit. Less is not worth a command. Clients are told to ask less often than a step is
-/// long, so each of their polls renews, and one that is lost costs nothing.
+/// Whether a heartbeat should wake the token: a dormant one always, an active one if the renewal would move its
+/// deadline by a step, or to its absolute limit. A smaller gain is not worth a command. Clients poll at intervals
+/// longer than a step, so each poll renews, and one that is lost costs nothing.
 #[must_use]
 pub fn is_wake_due(
     status: TokenStatus,
@@ -494,17 +492,17 @@ pub fn is_wake_due(
     }
 }
 
-/// Whether a position is one that a line can have given (유효한순서여부).
+/// Whether a line can have given this position (유효한순서여부).
 #[must_use]
 pub const fn is_valid_position(position: Position) -> bool {
     position.0 >= 1
 }
 
-/// The estimated wait (예상대기시간계산) of a token with `ahead` living tokens in front of it.
+/// The estimated wait (예상대기시간계산) of a token with `ahead` live tokens in front of it.
 ///
-/// `pace` is the measured mean time between two departures from the head of the line. Whoever finds a free place
-/// waits for nobody; the others wait for as many departures as it takes: `(ahead − free + 1) × pace`
-/// (the queue-length predictor of Ibrahim and Whitt, with the measured rate).
+/// `pace` is the measured mean time between two departures from the head of the line. A token with a free place does
+/// not wait; any other waits for `(ahead − free + 1) × pace` (the queue-length predictor of Ibrahim and Whitt, with the
+/// measured rate).
 #[must_use]
 pub fn estimated_wait(ahead: i64, active: i64, max_active: i64, pace: Span) -> Span {
     let free = max_active.saturating_sub(active).max(0);
@@ -713,7 +711,7 @@ mod tests {
     fn one_poll_in_two_may_be_lost() {
         let policy = Policy::default();
         let mut active = token().activated(START, &policy);
-        // The longest that a client is told to wait: 30 seconds and a fifth.
+        // The longest poll interval that clients are given: 30 seconds and a fifth.
         let poll = Span::from_secs(36);
         let mut now = START;
         for round in 1..16 {

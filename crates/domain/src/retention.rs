@@ -1,7 +1,7 @@
-//! What may be forgotten: rows that are over, and that no rule asks for again.
+//! Which rows may be removed: rows that are over, and that no rule reads again.
 //!
-//! The books are not among them: payments, what was paid for, the histories of points, the audit log and the caps that
-//! rooms have had stay for ever.
+//! The books are not among them: payments, paid reservations, point histories, the audit log and the caps of rooms stay
+//! for ever.
 
 use crate::{
     id::Position,
@@ -10,10 +10,10 @@ use crate::{
     time::Time,
 };
 
-/// A kind of rows that are removed some time after they are over.
+/// A kind of row that is removed some time after it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Leftover {
-    /// Answers that were kept under idempotency keys, by when they were given.
+    /// Answers stored under idempotency keys, by when they were given.
     Answer,
     /// Sessions, by when they end.
     Session,
@@ -28,11 +28,11 @@ impl Leftover {
     pub const ALL: [Self; 4] = [Self::Answer, Self::Session, Self::Token, Self::Reservation];
 }
 
-/// Whether a token that ended before `before` is of no use any more. `highest` is the highest position that has a row
+/// Whether the row of a token that ended before `before` may be removed. `highest` is the highest position with a row
 /// in its room.
 ///
-/// Beyond the cursor every number counts, those of ended tokens too: one without a row is taken for a number whose
-/// commit is still to come. The highest row tells how far all numbers are settled.
+/// Beyond the cursor the rows of ended tokens stay too: a position without a row counts as in flight. So does the
+/// highest row, which says up to which position the gaps are resolved.
 #[must_use]
 pub fn is_token_over(token: &Token, room: &Room, highest: Position, before: Time) -> bool {
     token.status == TokenStatus::Ended
@@ -41,7 +41,7 @@ pub fn is_token_over(token: &Token, room: &Room, highest: Position, before: Time
         && token.id.position < highest
 }
 
-/// Whether a reservation that ended unpaid before `before` is of no use any more.
+/// Whether a reservation that ended unpaid before `before` may be removed.
 #[must_use]
 pub fn is_reservation_over(reservation: &Reservation, before: Time) -> bool {
     matches!(reservation.status, ReservationStatus::Expired | ReservationStatus::Cancelled)

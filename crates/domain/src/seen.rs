@@ -1,6 +1,6 @@
-//! Seats that were seen taken a moment ago: what one buyer was refused for, the next one need not ask the store about.
+//! Seats that were found taken a moment ago: the next buyer is refused from memory, without the store.
 //!
-//! This only ever refuses. Who gets a seat is decided from its row.
+//! This only ever refuses. A seat is granted from its row alone.
 
 use crate::{
     id::{RoomId, SeatId, TokenId},
@@ -12,10 +12,11 @@ use crate::{
     user::Caller,
 };
 
-/// How long a refusal is good for others: as old as a seat map may be, so that nobody is told less than the map shows.
+/// How long a refusal is valid for other callers: as long as a seat map may be old, so that it is no staler than the
+/// map.
 pub const REFUSAL_TTL: Span = Span::from_millis(100);
 
-/// A seat that somebody could not have.
+/// A seat that a hold found taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenTaken {
     seat_id: SeatId,
@@ -24,8 +25,8 @@ pub struct SeenTaken {
 }
 
 impl SeenTaken {
-    /// What the refusal of a hold with `token` tells about a seat; none where it tells about something else. That it
-    /// came so far shows that the seat is sold in the token's room, and that the sale is open.
+    /// The seat that a refused hold with `token` found taken; none for any other refusal. A hold gets these refusals
+    /// only after the checks of room and sale: the seat is sold in the token's room, and the sale is open.
     #[must_use]
     pub fn of(refusal: &Refusal, token: TokenId) -> Option<Self> {
         match refusal {
@@ -36,20 +37,20 @@ impl SeenTaken {
         }
     }
 
-    /// Which seat.
+    /// The seat.
     #[must_use]
     pub const fn seat_id(&self) -> SeatId {
         self.seat_id
     }
 
-    /// What a caller hears who asks for this seat alone, `age` after it was seen taken; none where it must be decided
-    /// from the rows. Whoever may not hold at all is told so from the rows, not what became of a seat.
+    /// The refusal of a hold of this seat alone, `age` after it was found taken; none if the rows must decide. A caller
+    /// that may not hold at all is refused from the rows, with its own reason.
     #[must_use]
     pub fn refuses(&self, caller: Caller, token: &Token, age: Span, now: Time, policy: &Policy) -> Option<Refusal> {
         let may_hold = check_may_use(token, caller, self.room_id, now, policy).is_ok()
             && token.check_time_to_hold(now, policy, &Outages::default()).is_ok();
         let is_over = matches!(self.refusal, Refusal::SeatHeld { held_until, .. } if held_until <= now);
-        // Who has the seat is told so, from the rows.
+        // The holder gets its own refusal, from the rows.
         let is_holder =
             matches!(self.refusal, Refusal::SeatHeld { holder: Some(id), .. } if caller.user_id() == Some(id));
         (may_hold && !is_over && !is_holder && age < REFUSAL_TTL).then(|| self.refusal.clone())

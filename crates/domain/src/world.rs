@@ -1,4 +1,4 @@
-//! The rows that a batch of commands sees, and what the commands changed of them.
+//! The rows that a batch of commands sees, and the changes that its commands made.
 
 use crate::{
     command::{Idempotency, IdempotencyRecord, PasswordHash},
@@ -22,7 +22,7 @@ use std::{
     hash::Hash,
 };
 
-/// What is known of a row.
+/// Whether a row must be written, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Loaded,
@@ -34,7 +34,7 @@ enum Mark {
 #[derive(Debug, Clone)]
 pub struct Table<K, V> {
     rows: HashMap<K, (V, Mark)>,
-    /// How often a row was put here or changed.
+    /// How many times a row was put here or changed.
     edits: usize,
 }
 
@@ -45,24 +45,24 @@ impl<K, V> Default for Table<K, V> {
 }
 
 impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
-    /// Puts a row from the store here. One that is here already stays as it is.
+    /// Puts a row from the store here. A row that is here already stays as it is.
     pub fn load(&mut self, key: K, row: V) {
         self.rows.entry(key).or_insert((row, Mark::Loaded));
     }
 
-    /// Whether the row is here.
+    /// Whether the row is loaded.
     #[must_use]
     pub fn contains(&self, key: K) -> bool {
         self.rows.contains_key(&key)
     }
 
-    /// The row.
+    /// The row, if it is loaded.
     #[must_use]
     pub fn get(&self, key: K) -> Option<&V> {
         self.rows.get(&key).map(|(row, _)| row)
     }
 
-    /// Replaces a row that is here by one whose change is saved by other means.
+    /// Replaces a loaded row whose change is saved by other means.
     fn amend(&mut self, key: K, row: V) {
         if let Some((old, _)) = self.rows.get_mut(&key) {
             *old = row;
@@ -85,13 +85,13 @@ impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
         }
     }
 
-    /// Takes a row away. Returns whether the store has it.
+    /// Removes a row. Returns whether the store has it.
     fn remove(&mut self, key: K) -> bool {
         self.edits = self.edits.saturating_add(1);
         self.rows.remove(&key).is_some_and(|(_, mark)| mark != Mark::Inserted)
     }
 
-    /// All rows that are here, in no order.
+    /// All loaded rows, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &V> {
         self.rows.values().map(|(row, _)| row)
     }
@@ -113,10 +113,10 @@ impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
 /// Rows to write, each kind in the order of its key.
 #[derive(Debug, Clone)]
 pub struct Saves<V> {
-    /// Rows that were there. They must be written before the new ones: an old reservation of a seat ends before a
+    /// Rows that the store has. They must be written before the new ones: an old reservation of a seat ends before a
     /// new one begins.
     pub updated: Vec<V>,
-    /// Rows that are new.
+    /// New rows.
     pub inserted: Vec<V>,
 }
 
@@ -127,7 +127,7 @@ impl<V> Default for Saves<V> {
 }
 
 impl<V> Saves<V> {
-    /// Every row, the old ones first.
+    /// Every row, the updated ones first.
     pub fn iter(&self) -> impl Iterator<Item = &V> {
         self.updated.iter().chain(&self.inserted)
     }
@@ -139,8 +139,8 @@ impl<V> Saves<V> {
     }
 }
 
-/// How many tokens of a room stand in the states that its cap counts. A token whose deadline has passed counts until it
-/// is put into another state.
+/// How many tokens of a room have the statuses that its cap counts. A token past its deadline counts until its status
+/// changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RoomCounts {
     /// Active tokens.
@@ -150,7 +150,7 @@ pub struct RoomCounts {
 }
 
 impl RoomCounts {
-    /// What one token counts.
+    /// The counts of one token.
     #[must_use]
     pub fn of(token: &Token) -> Self {
         Self {
@@ -172,16 +172,16 @@ impl RoomCounts {
     }
 }
 
-/// The counts of a room whose row the batch has to itself.
+/// The counts of a room whose row the batch has locked.
 #[derive(Debug, Clone, Copy)]
 struct Counted {
-    /// What the row says.
+    /// The counts in the row.
     in_row: RoomCounts,
     now: RoomCounts,
 }
 
-/// Numbers for new rows, in the order in which they are taken: counted up by a store that has one writer, reserved
-/// before by a store that has many.
+/// Numbers for new rows, in the order of use: counted up by a store with one writer, reserved beforehand by a store
+/// with many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbers {
     reserved: VecDeque<i64>,
@@ -198,11 +198,11 @@ impl Numbers {
     /// These numbers, at least as many as [`Demand`](crate::command::Demand) asks for.
     #[must_use]
     pub fn reserved(numbers: Vec<i64>) -> Self {
-        // Beyond them is the end: what is decided with such a number breaks a constraint and is not saved.
+        // Past the reserved numbers comes the largest: a row with it breaks a constraint and is not saved.
         Self { reserved: numbers.into(), then: i64::MAX }
     }
 
-    /// The number that comes next.
+    /// The next number, without taking it.
     #[must_use]
     pub fn peek(&self) -> i64 {
         self.reserved.front().copied().unwrap_or(self.then)
@@ -223,31 +223,31 @@ impl Default for Numbers {
     }
 }
 
-/// The ids that the next rows get. A store hands them out; gaps are allowed.
+/// The ids of the next rows. A store hands them out; gaps are allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NextIds {
-    /// The next concert's.
+    /// The next concert's id.
     pub concert: Numbers,
-    /// The next seats': without gaps, since a block of seats is named by its first.
+    /// The next seats' ids: without gaps, since a block of seats is named by its first.
     pub seat: Numbers,
-    /// The next reservation's.
+    /// The next reservation's id.
     pub reservation: Numbers,
-    /// The next payment's.
+    /// The next payment's id.
     pub payment: Numbers,
-    /// The next point account's.
+    /// The next point account's id.
     pub point: Numbers,
-    /// The next history entry's.
+    /// The next history entry's id.
     pub history: Numbers,
-    /// The next audit line's.
+    /// The next audit line's id.
     pub audit: Numbers,
-    /// The next debt's.
+    /// The next debt's id.
     pub debt: Numbers,
 }
 
-/// All sessions of a user end, but for one at most.
+/// The end of all sessions of a user, except one at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionsEnd {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
     /// SHA-256 of the secret of the session that goes on.
     pub kept: Option<[u8; 32]>,
@@ -274,27 +274,27 @@ pub struct AuditEntry {
     pub created_at: Time,
 }
 
-/// What a batch sees: the time, the rows it asked for, and room for what it changes.
+/// The state that a batch sees and changes: the time, the rows that it named, and its changes.
 #[derive(Debug, Clone, Default)]
 pub struct World {
     /// The store's clock, read after the rows were locked.
     pub now: Time,
-    /// The settings.
+    /// The settings of the rules.
     pub policy: Policy,
-    /// The outages that tokens may have met.
+    /// The outages that may have extended a token of this batch.
     pub outages: Outages,
-    /// The ids for new rows.
+    /// The ids of new rows.
     pub next_ids: NextIds,
-    /// The highest position given in each room that issues (최대순서조회).
+    /// The highest position given in each room that issues tokens (최대순서조회).
     pub highest: BTreeMap<RoomId, Position>,
-    /// Positions that were reserved for this batch, ascending, in the rooms of a store that has many writers. They
-    /// are taken instead of the highest plus one.
+    /// Positions reserved for this batch, ascending, from a store with many writers. They are used instead of the
+    /// highest plus one.
     pub positions: BTreeMap<RoomId, VecDeque<Position>>,
-    /// Answers kept under idempotency keys.
+    /// Answers stored under idempotency keys.
     pub kept: Table<[u8; 32], IdempotencyRecord>,
     /// Users by id.
     pub users: Table<UserId, User>,
-    /// Reset links by user, of those asked for.
+    /// Reset links by user, of the users in the footprint.
     pub reset_links: Table<UserId, ResetLink>,
     /// Users by e-mail address.
     pub emails: HashMap<String, UserId>,
@@ -302,11 +302,11 @@ pub struct World {
     pub concerts: Table<ConcertId, Concert>,
     /// Seats.
     pub seats: Table<SeatId, Seat>,
-    /// Seat numbers that exist, of those asked for.
+    /// Seat numbers that exist, of those in the footprint.
     pub seat_numbers: HashSet<(ConcertId, i32)>,
-    /// Places of seats that exist, of those asked for.
+    /// Places of seats that exist, of those in the footprint.
     pub seat_places: HashMap<ConcertId, HashSet<SeatPlace>>,
-    /// The highest seat number of concerts that get seats; none without a seat.
+    /// The highest seat number of each concert that gets seats; absent without a seat.
     pub highest_seats: HashMap<ConcertId, i32>,
     /// Reservations.
     pub reservations: Table<ReservationId, Reservation>,
@@ -316,19 +316,19 @@ pub struct World {
     pub payments: Table<PaymentId, Payment>,
     /// Point accounts by user.
     pub points: Table<UserId, Point>,
-    /// References of charges that were used, of those asked for.
+    /// References of charges that were used, of those in the footprint.
     pub references: HashSet<String>,
-    /// References of adjustments that were used, of those asked for.
+    /// References of adjustments that were used, of those in the footprint.
     pub adjustments: HashSet<(UserId, String)>,
     /// Debts.
     pub debts: Table<DebtId, Debt>,
     /// Rooms.
     pub rooms: Table<RoomId, Room>,
-    /// Active tokens whose deadline has passed, of rooms that are counted: their places are free once they are ended.
+    /// Active tokens past their deadline, of rooms whose counts are loaded: ending them frees their places.
     pub overdue: HashMap<RoomId, Vec<TokenId>>,
-    /// Tokens whose deadline has passed, of rooms that move.
+    /// Tokens past their deadline, of rooms that advance.
     pub due: HashMap<RoomId, Vec<TokenId>>,
-    /// The waiting tokens at the head, in order, of rooms that move.
+    /// The waiting tokens at the head of the line, in order, of rooms that advance.
     pub head: HashMap<RoomId, Vec<TokenId>>,
     /// The live token of a user in a room.
     pub places: HashMap<(UserId, RoomId), TokenId>,
@@ -360,24 +360,24 @@ impl World {
         self.tokens.load(token.id, token);
     }
 
-    /// The token.
+    /// The token, if it is loaded.
     #[must_use]
     pub fn token(&self, id: TokenId) -> Option<Token> {
         self.tokens.get(id).copied()
     }
 
-    /// Puts a room's counts here: what its row says, and by how much they have changed since that was written.
+    /// Sets a room's counts: those in its row, and the change since the row was written.
     pub fn load_counts(&mut self, room_id: RoomId, in_row: RoomCounts, since: RoomCounts) {
         self.counted.entry(room_id).or_insert(Counted { in_row, now: in_row.plus(since) });
     }
 
-    /// The counts of a room that asked for them.
+    /// The counts of a room, if they are loaded.
     #[must_use]
     pub fn counts(&self, room_id: RoomId) -> Option<RoomCounts> {
         self.counted.get(&room_id).map(|counted| counted.now)
     }
 
-    /// Saves a token and keeps the room's counts and the user's place in step.
+    /// Saves a token and updates the room's counts and the user's place.
     pub fn put_token(&mut self, token: Token) {
         let before = self.tokens.get(token.id).map(RoomCounts::of).unwrap_or_default();
         let change = RoomCounts::of(&token).minus(before);
@@ -447,7 +447,7 @@ impl World {
         self.new_users.push(secrets);
     }
 
-    /// Notes that a user signs in now.
+    /// Records a sign-in of the user now.
     pub fn note_sign_in(&mut self, user: User) {
         self.sign_ins.push(user.user_id);
         self.users.amend(user.user_id, User { signed_in_at: self.now, ..user });
@@ -464,7 +464,7 @@ impl World {
         self.closed_sessions.push(secret_hash);
     }
 
-    /// Ends all sessions of a user, but for the one that goes on. What was proved before that proves nothing any more.
+    /// Ends all sessions of a user except `kept`. Earlier proofs of identity become invalid.
     pub fn end_sessions(&mut self, user: &mut User, kept: Option<[u8; 32]>) {
         user.sign_in_epoch = user.sign_in_epoch.saturating_add(1);
         self.new_sessions.retain(|session| session.user_id != user.user_id || Some(session.secret_hash) == kept);
@@ -485,7 +485,7 @@ impl World {
         self.seats.put(seat.seat_id, seat);
     }
 
-    /// Puts a seat here whose price or label an operator has changed.
+    /// Saves a seat whose price or label an operator has changed.
     pub fn change_seat(&mut self, seat: Seat) {
         let Some(before) = self.seats.get(seat.seat_id) else { return };
         let places = self.seat_places.entry(seat.concert_id).or_default();
@@ -495,7 +495,7 @@ impl World {
         self.seats.put(seat.seat_id, seat);
     }
 
-    /// Takes a seat away that no reservation names.
+    /// Removes a seat that no reservation names.
     pub fn remove_seat(&mut self, id: SeatId) {
         let Some(seat) = self.seats.get(id).cloned() else { return };
         self.seat_numbers.remove(&(seat.concert_id, seat.seat_number));
@@ -528,12 +528,12 @@ impl World {
         });
     }
 
-    /// Notes that a room's cap is `max_active` from now on.
+    /// Records that a room's cap is `max_active` from now on.
     pub fn note_cap(&mut self, room_id: RoomId, max_active: i64) {
         self.changed_caps.push((room_id, max_active));
     }
 
-    /// Rises with every change, kept answers aside: what is the same before and after a command was not changed by it.
+    /// Counts the changes, stored answers aside: a command that leaves it as it was has changed nothing.
     #[must_use]
     pub fn edits(&self) -> usize {
         [
@@ -557,13 +557,13 @@ impl World {
         .fold(0, usize::saturating_add)
     }
 
-    /// Keeps an answer under its idempotency key.
+    /// Stores an answer under its idempotency key.
     pub fn keep_answer(&mut self, idempotency: Idempotency, answer: String) {
         let created_at = self.now;
         self.kept.put(idempotency.key, IdempotencyRecord { idempotency, answer, created_at });
     }
 
-    /// What is to be saved.
+    /// The changes to save.
     #[must_use]
     pub fn into_changes(self) -> Changes {
         let now = self.now;
@@ -609,43 +609,43 @@ impl World {
     }
 }
 
-/// What a batch changed. Save updates before inserts, and reservations before what refers to them.
+/// The changes of a batch. Save updates before inserts, and reservations before the rows that refer to them.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
-    /// When it was decided.
+    /// The time of the decisions.
     pub now: Time,
-    /// The ids that come next.
+    /// The ids of the next rows.
     pub next_ids: NextIds,
-    /// The highest position given in each room that issued.
+    /// The highest position given in each room that issued tokens.
     pub highest: BTreeMap<RoomId, Position>,
-    /// Positions that were reserved and that nobody got, by place: nobody will ever stand there. Nothing to save.
+    /// Reserved positions that no token got, in order; none ever will. Nothing to save.
     pub unused: Vec<TokenId>,
-    /// New kept answers.
+    /// New stored answers.
     pub kept: Vec<IdempotencyRecord>,
     /// New users, with their password hashes.
     pub new_users: Vec<NewUser>,
     /// Users that changed: role, status, name, address, sign-in epoch.
     pub users: Vec<User>,
-    /// Users whose sign-in is noted, each once. To be saved after `users`, which say nothing of it.
+    /// Users who signed in, each once. To be saved after `users`, which leave the sign-in alone.
     pub sign_ins: Vec<UserId>,
-    /// New passwords of users that were there, in order: the last of a user holds.
+    /// New passwords of existing users, in order: a user's last one counts.
     pub new_passwords: Vec<(UserId, PasswordHash)>,
-    /// New reset links, one for a user. Each replaces the one before.
+    /// New reset links, one for a user. Each replaces the user's old one.
     pub reset_links: Vec<ResetLink>,
-    /// New sessions. To be saved after those that ended are gone.
+    /// New sessions. To be saved after the ended ones are removed.
     pub new_sessions: Vec<Session>,
     /// Sessions that ended.
     pub closed_sessions: Vec<[u8; 32]>,
-    /// Users whose sessions ended all together. Each of them is among `users` too.
+    /// Users whose sessions all ended. Each of them is among `users` too.
     pub ended_sessions: Vec<SessionsEnd>,
     /// Concerts.
     pub concerts: Saves<Concert>,
     /// Seats.
     pub seats: Saves<Seat>,
-    /// Seats whose price or label changed, by id. Those that are not new are among the updated `seats` too, whose
-    /// writing leaves these columns alone: to be saved after them.
+    /// Seats whose price or label changed, by id. Existing ones are among the updated `seats` too, but writing those
+    /// leaves these columns alone: save these after them.
     pub changed_seats: Vec<Seat>,
-    /// Seats that were removed. To be saved before the new ones, which may take their places.
+    /// Removed seats. To be saved before the new ones, which may take their places.
     pub removed_seats: Vec<Seat>,
     /// Reservations.
     pub reservations: Saves<Reservation>,
@@ -659,13 +659,13 @@ pub struct Changes {
     pub debts: Saves<Debt>,
     /// Rooms.
     pub rooms: Saves<Room>,
-    /// Caps that hold from now on, in order: what the audit of the books compares the active tokens with.
+    /// Caps that hold from now on, in order. The check of the books compares the active tokens with them.
     pub caps: Vec<(RoomId, i64)>,
     /// Tokens.
     pub tokens: Saves<Token>,
-    /// What the rows of counted rooms say from now on, where that is something else than before.
+    /// The new counts of rooms whose row is locked, if they changed.
     pub counts: BTreeMap<RoomId, RoomCounts>,
-    /// By how much the counts of other rooms changed. Such a batch need not wait for the room's row.
+    /// The differences in the counts of other rooms. Such a batch need not wait for the room's row.
     pub departed: BTreeMap<RoomId, RoomCounts>,
     /// New lines of the audit log.
     pub audit: Vec<AuditEntry>,
