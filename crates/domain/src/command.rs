@@ -1,4 +1,4 @@
-//! What can be asked of the box office, and what it answers.
+//! The requests to the box office, and its answers.
 
 use crate::{
     concert::{Concert, ConcertStatus, Fold},
@@ -18,20 +18,20 @@ use jiff::civil;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A command with who gives it and the key that makes it safe to repeat.
+/// A command with its caller and the key that makes it safe to repeat.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// For what.
+    /// The command.
     pub command: Command,
-    /// The key under which the answer is kept.
+    /// The key under which the answer is stored.
     pub idempotency: Option<Idempotency>,
 }
 
 impl Request {
-    /// Whether giving the command again does no harm where nobody knows whether it was done: its key makes the
-    /// second time an answer from memory, or it asks for a state and not for a step.
+    /// Whether the command may be run again if it is unknown whether it was done: a second run returns the answer
+    /// stored under its key, or the command asks for a state and not for a step.
     #[must_use]
     pub const fn is_repeatable(&self) -> bool {
         self.idempotency.is_some()
@@ -69,7 +69,7 @@ pub struct Idempotency {
     pub fingerprint: [u8; 32],
 }
 
-/// An answer kept under an idempotency key.
+/// An answer stored under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     /// The request it belongs to.
@@ -80,23 +80,23 @@ pub struct IdempotencyRecord {
     pub created_at: Time,
 }
 
-/// Everything that can change something.
+/// Every command that can change something.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// A user registers.
     Register(NewUser),
-    /// A user is given a role, by the box office alone. Their sessions end.
+    /// A user gets a role, by the box office alone. Their sessions end.
     SetRole {
-        /// Who.
+        /// The user.
         user_id: UserId,
-        /// What they may do from now on.
+        /// The new role.
         role: Role,
     },
-    /// A user is given a name, by the box office alone.
+    /// A user gets a name, by the box office alone.
     RenameUser {
-        /// Who.
+        /// The user.
         user_id: UserId,
-        /// What they are called from now on.
+        /// The new name.
         name: String,
     },
     /// A user signs in; the password was checked before.
@@ -108,38 +108,39 @@ pub enum Command {
     },
     /// All sessions of a user end, by the user or the box office.
     CloseSessions {
-        /// Whose.
+        /// The user.
         user_id: UserId,
     },
     /// A user sets their password, or the box office sets it. All other sessions end.
     SetPassword(NewPassword),
     /// An operator or the box office locks an account. Its sessions end.
     LockUser {
-        /// Whose.
+        /// The user.
         user_id: UserId,
     },
     /// An operator or the box office unlocks an account.
     UnlockUser {
-        /// Whose.
+        /// The user.
         user_id: UserId,
     },
     /// An operator or the box office makes a link that sets a new password, once.
     IssueResetLink {
-        /// For whose account.
+        /// The user.
         user_id: UserId,
         /// SHA-256 of the link's secret.
         secret_hash: [u8; 32],
     },
     /// A reset link's secret sets a new password. All sessions end.
     RedeemResetLink {
-        /// Whose account.
+        /// The user.
         user_id: UserId,
         /// SHA-256 of the link's secret.
         secret_hash: [u8; 32],
         /// The PHC string of the new password's hash.
         password_hash: PasswordHash,
     },
-    /// A user has their account erased, or the box office erases it: name, address and password go, the books stay.
+    /// A user's account is erased, by the user or the box office: name, address and password are removed, the books
+    /// stay.
     EraseUser(Erasure),
     /// A user signs out.
     CloseSession {
@@ -148,186 +149,184 @@ pub enum Command {
     },
     /// The caller joins a line (대기토큰발급).
     IssueToken {
-        /// Which line.
+        /// The room.
         room_id: RoomId,
-        /// The concert it is joined for, whose room this is.
+        /// The concert for which the user joins, if the room is the concert's own.
         concert_id: Option<ConcertId>,
     },
     /// The caller claims their turn (사용자활성화).
     ActivateToken {
-        /// Which token.
+        /// The token.
         token: TokenId,
     },
     /// The caller leaves the line (토큰만료).
     LeaveQueue {
-        /// Which token.
+        /// The token.
         token: TokenId,
     },
-    /// The caller showed a sign of life: an active token is renewed, a dormant one waits again.
+    /// A heartbeat of the caller: an active token is renewed, a dormant one waits again.
     WakeToken {
-        /// Which token.
+        /// The token.
         token: TokenId,
     },
-    /// The line moves: due tokens lapse and the next ones are offered a turn.
+    /// The line advances: deadlines take effect, and the next tokens are offered a turn.
     AdvanceRoom {
-        /// Which line.
+        /// The room.
         room_id: RoomId,
-        /// Which leader says so.
+        /// The leader's fence.
         fence: Fence,
-        /// How many tokens at the head to look at, at most; never more than
-        /// [`TOKENS_PER_ADVANCE_MAX`].
+        /// How many tokens at the head to handle; never more than [`TOKENS_PER_ADVANCE_MAX`].
         limit: u32,
-        /// Those of them that nobody has been heard of.
+        /// The unresponsive ones among them.
         unresponsive: Vec<Position>,
     },
     /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
     /// [has been over for a while](Concert::is_line_over).
     EndLine {
-        /// Which concert.
+        /// The concert.
         concert_id: ConcertId,
         /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`].
         limit: u32,
     },
     /// The caller holds seats (예약생성), all or nothing.
     Hold {
-        /// Their active token.
+        /// The caller's active token.
         token: TokenId,
-        /// Which seats, of one concert.
+        /// The seats, all of one concert.
         seat_ids: Vec<SeatId>,
     },
     /// The caller gives a held seat up (예약취소).
     CancelReservation {
-        /// Which reservation.
+        /// The reservation.
         reservation_id: ReservationId,
     },
-    /// Holds whose time is over are swept, so that the table says what has been true already.
+    /// Overdue holds are swept, so that their rows say that they have ended.
     ExpireHolds {
-        /// Which reservations may be due.
+        /// Reservations whose hold may be overdue.
         reservation_ids: Vec<ReservationId>,
     },
     /// The caller pays (결제처리), all or nothing.
     Pay {
-        /// Their active token.
+        /// The caller's active token.
         token: TokenId,
-        /// For which reservations, of one concert.
+        /// The reservations, all of one concert.
         reservation_ids: Vec<ReservationId>,
     },
-    /// A payment is given back (결제환불). The seat is available again while the sale is open, and blocked when it is
-    /// over.
+    /// A payment is refunded (결제환불). The seat becomes available if the sale is open, and blocked if it is over.
     Refund {
-        /// Which payment.
+        /// The payment.
         payment_id: PaymentId,
     },
     /// Points are charged (잔액충전).
     Charge {
-        /// To whose account.
+        /// The account's user.
         user_id: UserId,
-        /// How much.
+        /// The amount.
         amount: Money,
-        /// The payment provider's reference, used once for ever. Only operators, the service key and the box office
-        /// itself may name one.
+        /// The payment provider's reference, used only once. Only operators, the service key and the box office itself
+        /// may pass one.
         reference: Option<String>,
     },
-    /// The box office corrects a balance. What cannot be taken becomes a debt.
+    /// The box office corrects a balance. Points that the balance lacks become a debt.
     Adjust(NewAdjustment),
     /// The box office settles a debt.
     SettleDebt {
-        /// Whose.
+        /// The user.
         user_id: UserId,
-        /// Which debt.
+        /// The debt.
         debt_id: DebtId,
-        /// How.
+        /// Whether it is collected or waived.
         how: Settlement,
-        /// Why, for the audit log.
+        /// The reason, for the audit log.
         reason: String,
     },
-    /// Sign-ins to an operator's account failed, says the box office.
+    /// The box office reports failed sign-ins to an operator's account.
     NoteFailedSignIns {
-        /// Whose account.
+        /// The user.
         user_id: UserId,
-        /// How many, since they were noted last.
+        /// How many, since the last report.
         count: u32,
     },
     /// An operator creates a concert.
     CreateConcert(NewConcert),
     /// An operator changes a concert.
     UpdateConcert {
-        /// Which concert.
+        /// The concert.
         concert_id: ConcertId,
-        /// What changes.
+        /// The changes.
         change: ConcertChange,
     },
-    /// An operator cancels a concert, for good: nothing of it is held or paid any more, and its buyers may have their
-    /// points back at any time.
+    /// An operator cancels a concert, for good: its seats can no longer be held or paid for, and its buyers may have
+    /// refunds at any time.
     CancelConcert {
-        /// Which concert.
+        /// The concert.
         concert_id: ConcertId,
-        /// Why, for the buyers.
+        /// The reason, for the buyers.
         reason: String,
     },
-    /// An operator asks for every payment of a cancelled concert to be given back.
+    /// An operator requests the refund of every payment of a cancelled concert.
     RefundConcert {
-        /// Which concert.
+        /// The concert.
         concert_id: ConcertId,
     },
     /// A part of a cancelled concert is wound up, by the box office alone: its holds end, its seats are blocked, and
-    /// payments are given back if an operator asked for that. What is done already is left out.
+    /// its payments are refunded if an operator asked for that. Finished seats and payments are skipped.
     WindUp {
-        /// Which concert.
+        /// The concert.
         concert_id: ConcertId,
-        /// Seats that are not paid, at most [`WIND_UP_MAX`](crate::policy::WIND_UP_MAX).
+        /// Unpaid seats, at most [`WIND_UP_MAX`](crate::policy::WIND_UP_MAX).
         seat_ids: Vec<SeatId>,
         /// Payments, at most [`WIND_UP_MAX`](crate::policy::WIND_UP_MAX).
         payment_ids: Vec<PaymentId>,
     },
-    /// Nothing of a cancelled concert was found that is left to wind up, says the box office.
+    /// The box office found nothing left to wind up of a cancelled concert.
     SettleConcert {
-        /// Which concert.
+        /// The concert.
         concert_id: ConcertId,
-        /// The concert's `updated_at` before the search: if it was changed since, there may be more to do.
+        /// The concert's `updated_at` before the search: after a later change there may be more to do.
         seen: Time,
     },
     /// An operator adds seats to a concert.
     AddSeats {
-        /// Which concert.
+        /// The concert.
         concert_id: ConcertId,
         /// The seats.
         seats: Vec<NewSeat>,
     },
     /// An operator blocks or frees seats.
     SetSeats {
-        /// Which seats.
+        /// The seats.
         seat_ids: Vec<SeatId>,
-        /// What happens to them.
+        /// Whether they are blocked or freed.
         action: SeatAction,
     },
     /// An operator changes seats that are neither held nor sold.
     ChangeSeats {
-        /// Of which concert.
+        /// The concert.
         concert_id: ConcertId,
-        /// Which seats.
+        /// The seats.
         seat_ids: Vec<SeatId>,
-        /// What changes of each.
+        /// The changes of each seat.
         change: SeatChange,
     },
     /// An operator removes seats that were never held.
     RemoveSeats {
-        /// Of which concert.
+        /// The concert.
         concert_id: ConcertId,
-        /// Which seats.
+        /// The seats.
         seat_ids: Vec<SeatId>,
     },
     /// An operator changes a room's settings.
     SetRoom {
-        /// Which room.
+        /// The room.
         room_id: RoomId,
-        /// What changes.
+        /// The changes.
         change: RoomChange,
     },
-    /// A line gets a new epoch, by the box office alone: tokens that were signed before are refused. Places stay, and
-    /// whoever joins again gets the same one with a token of the new epoch.
+    /// A line gets a new epoch, by the box office alone: tokens signed before are refused. Places stay: a user who
+    /// joins again gets the same place, with a token of the new epoch.
     RenewLine {
-        /// Which line.
+        /// The room.
         room_id: RoomId,
     },
 }
@@ -335,13 +334,13 @@ pub enum Command {
 /// A correction of a balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAdjustment {
-    /// Whose balance.
+    /// The user.
     pub user_id: UserId,
-    /// How much is given, or taken where it is negative.
+    /// The points to give, or to take if negative.
     pub amount: Money,
-    /// Why, for the user's statement and the audit log.
+    /// The reason, for the user's statement and the audit log.
     pub reason: String,
-    /// What it is booked under: used once for each user.
+    /// The reference of the booking, used only once for each user.
     pub reference: String,
 }
 
@@ -355,49 +354,49 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
-/// How the one who asks for a change of an account has proved that it is theirs.
+/// How the caller of an account change has proved to be its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// By its password, which was checked at this [`sign_in_epoch`](crate::user::User::sign_in_epoch).
+    /// By the password, which was checked at this [`sign_in_epoch`](crate::user::User::sign_in_epoch).
     Password(i64),
-    /// Not at all: the box office itself asks.
+    /// Not at all: the caller is the box office itself.
     Unneeded,
 }
 
 /// A new password for an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPassword {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
     /// The new password's hash.
     pub password_hash: PasswordHash,
-    /// How the old one was proved.
+    /// The proof of the old password.
     pub proof: Proof,
-    /// SHA-256 of the secret of the session that goes on; none where all end.
+    /// SHA-256 of the secret of the session to keep; none to end all.
     pub kept_session: Option<[u8; 32]>,
 }
 
-/// Whether an erasure takes away what has a worth.
+/// Whether an erasure may abandon points and tickets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worth {
-    /// It is refused while there are points or tickets.
+    /// No: it is refused while there are points or tickets.
     Kept,
-    /// Points and tickets stay under the erased id, where they cannot be used.
+    /// Yes: they stay under the erased id, where they cannot be used.
     Abandoned,
 }
 
-/// An account to erase, with what of it is live. The command names it, so that a store locks it; what comes after it
-/// was read lapses by itself.
+/// An account to erase, with its live tokens and reservations. The command names them, so that a store locks them; any
+/// that are newer end by themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erasure {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
-    /// How the caller has proved that it is theirs.
+    /// How the caller has proved to be the owner.
     pub proof: Proof,
-    /// The erasure is refused unless the account [has been idle](crate::user::User::is_idle_since) since then. None
-    /// asks for no idleness.
+    /// Refuses the erasure unless the account [has been idle](crate::user::User::is_idle_since) since then. None checks
+    /// no idleness.
     pub idle_since: Option<Time>,
-    /// What is to become of points and tickets.
+    /// Whether points and tickets may be abandoned.
     pub worth: Worth,
     /// The user's live tokens.
     pub tokens: Vec<TokenId>,
@@ -408,45 +407,45 @@ pub struct Erasure {
 /// A concert that an operator creates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewConcert {
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// Who plays.
+    /// The artist.
     pub artist: String,
-    /// Where.
+    /// The venue.
     pub venue: String,
     /// The venue's time zone.
     pub time_zone: String,
     /// The date at the venue.
     pub concert_date: civil::Date,
-    /// When it starts, at the venue.
+    /// The start, in the venue's local time.
     pub start_time: civil::Time,
-    /// When it ends, at the venue.
+    /// The end, in the venue's local time.
     pub end_time: civil::Time,
-    /// The moment it starts.
+    /// The moment of the start.
     pub starts_at: Time,
-    /// The moment it ends.
+    /// The moment of the end.
     pub ends_at: Time,
-    /// What a seat costs unless its grade says otherwise.
+    /// The price of a seat unless its grade has another.
     pub base_price: Money,
     /// When the sale opens.
     pub opens_at: Time,
-    /// When the sale closes; none for the start, whenever that is.
+    /// When the sale closes; none for the start of the concert, also if that moves.
     pub closes_at: Option<Time>,
-    /// How many may be active in its own room; none for the house room.
+    /// The cap of the concert's own room; none to use the house room.
     pub own_room_max_active: Option<i64>,
 }
 
-/// What an operator changes of a concert; none leaves it. What depends on several fields is decided from the row, so
-/// that of two changes at once neither is lost.
+/// An operator's changes of a concert; none leaves a field. Values that depend on several fields are computed from the
+/// row, so that of two concurrent changes neither is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ConcertChange {
-    /// What it is called.
+    /// The title.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Who plays.
+    /// The artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artist: Option<String>,
-    /// Where.
+    /// The venue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub venue: Option<String>,
     /// The venue's time zone, by its IANA name.
@@ -455,54 +454,54 @@ pub struct ConcertChange {
     /// The date at the venue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concert_date: Option<civil::Date>,
-    /// When it starts, at the venue.
+    /// The start, in the venue's local time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<civil::Time>,
-    /// When it ends, at the venue.
+    /// The end, in the venue's local time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<civil::Time>,
-    /// Which moment is meant where the venue's clock shows the start or the end twice. It is not kept: a later change of
-    /// such hours says it again.
+    /// Which moment is meant if the venue's clock shows the start or the end twice. It is not stored: a later change of
+    /// such hours must repeat it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<Fold>,
-    /// What a new seat costs unless its grade says otherwise. Seats that are there keep their price.
+    /// The price of a new seat unless its grade has another. Existing seats keep their price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_price: Option<Money>,
     /// When the sale opens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<Time>,
-    /// When the sale closes; `Some(None)` for the start, whenever that is.
+    /// When the sale closes; `Some(None)` for the start of the concert, also if that moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closes_at: Option<Option<Time>>,
-    /// What is to become of it: scheduled, closed or postponed. It takes the old reason away.
+    /// The new status: scheduled, closed or postponed. It removes the old reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ConcertStatus>,
-    /// Why, for the buyers; `Some(None)` takes it away.
+    /// The reason, for the buyers; `Some(None)` removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<Option<String>>,
-    /// Gives it a room of its own with this cap, before its sale has ever opened.
+    /// Gives the concert a room of its own with this cap; possible only before its sale has ever opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_room_max_active: Option<i64>,
 }
 
-/// What an operator changes of a room; none leaves it.
+/// An operator's changes of a room; none leaves a field.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct RoomChange {
     /// The cap on active tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_active: Option<i64>,
-    /// The rate; `Some(None)` takes the limit away.
+    /// The rate, in turns a minute; `Some(None)` removes the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admit_per_minute: Option<Option<i64>>,
     /// Whether the line moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// What everybody in line is told; `Some(None)` takes it away.
+    /// The message to all clients in line; `Some(None)` removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Option<String>>,
 }
 
-/// What a command brought about.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", content = "value", rename_all = "snake_case")]
 pub enum Outcome {
@@ -512,9 +511,9 @@ pub enum Outcome {
     User(User),
     /// The session is open.
     SignedIn {
-        /// Until when.
+        /// When it ends.
         expires_at: Time,
-        /// What the user may do.
+        /// The user's role.
         role: Role,
     },
     /// The token that the caller has in the room, new or from before.
@@ -526,109 +525,109 @@ pub enum Outcome {
     },
     /// The token as it now is.
     Token(Token),
-    /// The turn is the caller's, but the room is full for a moment: ask again at once, nothing is lost.
+    /// The token has its turn, but the room is full at the moment: the client repeats at once and loses nothing.
     TurnPending(Token),
     /// The line moved.
     Advanced {
         /// How many turns were offered.
         offered: u32,
-        /// How many silent tokens were put aside.
+        /// How many unresponsive tokens became dormant.
         made_dormant: u32,
-        /// How many tokens lapsed, or ended with their line.
+        /// How many tokens changed state by their deadline, or ended with their line.
         after_deadline: u32,
     },
     /// The line did not move: a later leader has moved it since.
     Superseded {
-        /// That leader's number.
+        /// That leader's fence.
         fence: i64,
     },
     /// The seats are held.
     Held(Vec<Reservation>),
     /// The reservation is cancelled.
     Cancelled(Reservation),
-    /// So many holds were swept.
+    /// This many holds were swept.
     HoldsExpired(u32),
     /// The reservations are paid.
     Paid(Vec<Payment>),
-    /// The payment was given back.
+    /// The payment was refunded.
     Refunded(Payment),
     /// The points were charged.
     Charged(PointEntry),
     /// The balance was corrected.
     Adjusted {
-        /// The history's new entry; none where nothing could be taken.
+        /// The new entry in the history; none if no points could be taken.
         entry: Option<PointEntry>,
-        /// What is owed, if not all could be taken.
+        /// The debt, if not all could be taken.
         debt: Option<Debt>,
     },
     /// The debt as it now is.
     Debt(Debt),
     /// The concert as it now is.
     Concert(Concert),
-    /// So much of a cancelled concert was wound up.
+    /// A part of a cancelled concert was wound up.
     WoundUp {
-        /// How many seats were blocked that were not paid.
+        /// How many unpaid seats were blocked.
         seats: u32,
-        /// How many payments were given back.
+        /// How many payments were refunded.
         refunds: u32,
     },
     /// Seats were added.
     SeatsAdded {
         /// The first seat's id; the others follow without gaps.
         first_seat_id: SeatId,
-        /// How many.
+        /// How many seats.
         count: u32,
     },
-    /// The reset link is good.
+    /// The reset link was issued.
     ResetLinkIssued {
-        /// Until when.
+        /// When it ends.
         expires_at: Time,
     },
-    /// So many seats were blocked, freed, changed or removed.
+    /// This many seats were blocked, freed, changed or removed.
     SeatsSet(u32),
     /// The room as it now is.
     Room(Room),
-    /// It is done, and there is nothing to say about it.
+    /// Done, with nothing to report.
     Done,
 }
 
-/// Whether asking for a token made one.
+/// Whether a request for a token made a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Issue {
     /// A new place at the end of the line.
     New,
-    /// The place the user had.
+    /// The user's existing place.
     Existing,
 }
 
-/// What a command is answered with.
+/// The outcome of a command, or the refusal.
 pub type Decision = Result<Outcome, Refusal>;
 
 /// An answer, and whether it was given before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
     /// Whether it was decided now.
     pub replay: Replay,
 }
 
-/// Whether an answer is a new one.
+/// Whether an answer was decided now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
     /// Decided now.
     Fresh,
-    /// Kept under the idempotency key from the first time.
+    /// Stored under the idempotency key by an earlier request.
     Replayed,
 }
 
-/// The rows that a batch of commands must see. A store loads these and what hangs on them:
-/// of a seat its concert and its live reservation, of a reservation its seat, of a payment its reservation,
-/// of a pair of user and concert the live reservations.
+/// The rows that a batch of commands must see. A store loads these and the rows that depend on them: with a seat its
+/// concert and its live reservation, with a reservation its seat, with a payment its reservation, with a pair of user
+/// and concert the live reservations.
 #[derive(Debug, Clone, Default)]
 pub struct Footprint {
-    /// Kept answers.
+    /// Keys of stored answers.
     pub idempotency: Vec<Idempotency>,
     /// E-mail addresses that may be taken.
     pub emails: Vec<String>,
@@ -638,24 +637,23 @@ pub struct Footprint {
     pub reset_links: Vec<UserId>,
     /// Sessions to close.
     pub sessions: Vec<[u8; 32]>,
-    /// Rooms that take part. Their rows are locked only where `advanced` or `claimed` names them.
+    /// The batch's rooms. Their rows are locked only if `counted` names them or their settings change.
     pub rooms: Vec<RoomId>,
-    /// Rooms in which turns are offered or claimed: their counts, and the active tokens that are overdue, at most
+    /// Rooms in which turns are offered or claimed: loads their counts, and the overdue active tokens, at most
     /// [`TOKENS_PER_ADVANCE_MAX`] by deadline and position.
     pub counted: Vec<RoomId>,
-    /// Rooms that move: so many at the head, and of the due tokens at most
-    /// [`TOKENS_PER_ADVANCE_MAX`], by status (active, offered, missed, dormant)
-    /// and in each by deadline and position.
+    /// Rooms that advance: loads so many tokens at the head, and at most [`TOKENS_PER_ADVANCE_MAX`] overdue ones, by
+    /// status (active, offered, missed, dormant) and in each by deadline and position.
     pub advanced: Vec<(RoomId, u32)>,
     /// Tokens by id.
     pub tokens: Vec<TokenId>,
-    /// The live token of a user in a room.
+    /// Pairs of user and room, each for the user's live token there.
     pub places: Vec<(UserId, RoomId)>,
     /// Concerts by id.
     pub concerts: Vec<ConcertId>,
     /// Seats by id.
     pub seats: Vec<SeatId>,
-    /// Users who want seats: their live reservations in the concerts of these seats.
+    /// Users with a seat that they request: their live reservations in the seat's concert.
     pub holdings: Vec<(UserId, SeatId)>,
     /// Reservations by id.
     pub reservations: Vec<ReservationId>,
@@ -669,17 +667,17 @@ pub struct Footprint {
     pub adjustments: Vec<(UserId, String)>,
     /// Debts by id.
     pub debts: Vec<DebtId>,
-    /// Users all of whose open debts count.
+    /// Users whose open debts are all needed.
     pub debtors: Vec<UserId>,
-    /// Concerts that get seats: which of these numbers and places they have, and their highest number.
+    /// Concerts that get seats: which of these numbers and places exist, and the highest number.
     pub new_seats: Vec<(ConcertId, Vec<i32>, Vec<SeatPlace>)>,
-    /// Concerts whose seats move: the places in them that the change may make.
+    /// Concerts whose seats move: the places there that the change may lead to.
     pub moved_seats: Vec<(ConcertId, SeatChange)>,
-    /// How many new rows there may be at most.
+    /// The most new rows that the batch may add.
     pub demand: Demand,
 }
 
-/// How many numbers a batch takes at most: what a store with many writers reserves for it.
+/// The most numbers that a batch takes: a store with many writers reserves them beforehand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Demand {
     /// Positions, by room.
@@ -707,7 +705,7 @@ fn raise(count: &mut usize, by: usize) {
 }
 
 impl Footprint {
-    /// The keys of a whole batch.
+    /// The footprint of a whole batch.
     #[must_use]
     pub fn of(batch: &[Request]) -> Self {
         let mut keys = Self::default();
@@ -719,7 +717,7 @@ impl Footprint {
 
     fn add(&mut self, request: &Request) {
         self.idempotency.extend(request.idempotency);
-        // It is refused whatever the rows say: no row is locked for it, and no number is drawn.
+        // It is refused whatever the rows say: it locks no row and reserves no number.
         if request.command.check_bounds().is_err() {
             return;
         }

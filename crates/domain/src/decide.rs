@@ -1,4 +1,4 @@
-//! The heart: what each command does to the world, or why it does nothing.
+//! The rules of every command: its effect on the world, or the reason for its refusal.
 //!
 //! [`decide`] is pure. It checks everything before it changes anything, so a refusal leaves the world as it was.
 
@@ -18,15 +18,15 @@ use crate::{
     world::World,
 };
 
-/// Decides a batch in order; each command sees what those before it did.
+/// Decides a batch in order; each command sees the changes of the earlier ones.
 #[must_use]
 pub fn decide_all(world: &mut World, batch: &[Request]) -> Vec<Answer> {
     batch.iter().map(|request| decide(world, request)).collect()
 }
 
-/// Decides one command. With an idempotency key the first answer of those that changed something is kept, and every later
-/// one is that. An answer that changed nothing is not kept, unless it is a refusal that must be heard again
-/// ([`Refusal::is_stored`]): the same request is decided anew then, as if it came for the first time.
+/// Decides one command. With an idempotency key the first answer that changed something is stored, and later requests
+/// with the key get it. An answer that changed nothing is not stored, unless it is a refusal that must be repeated
+/// ([`Refusal::is_stored`]): the next request is then decided like a first one.
 #[must_use]
 pub fn decide(world: &mut World, request: &Request) -> Answer {
     let Some(idempotency) = request.idempotency else {
@@ -36,7 +36,7 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         if kept.idempotency.fingerprint != idempotency.fingerprint {
             return Answer { decision: Err(Refusal::IdempotencyKeyReused), replay: Replay::Fresh };
         }
-        // An answer that cannot be read must not let its request happen twice.
+        // If the stored answer cannot be read, the request must still not be carried out twice.
         let unreadable = |_| {
             Err(Refusal::Malformed { reason: "The answer kept for this Idempotency-Key cannot be read.".to_owned() })
         };
@@ -46,8 +46,8 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
     let before = world.edits();
     let decision = apply(world, request);
     let keep = match &decision {
-        // "Ask again at once" must not be all that the same key ever hears.
-        // Nor does erasure reach what is kept, so a name and an e-mail address never are.
+        // A later request with the same key must get past "ask again at once". Names and e-mail addresses are not
+        // stored, since erasure does not reach stored answers.
         Ok(Outcome::TurnPending(_) | Outcome::Registered(_) | Outcome::User(_)) => false,
         Ok(_) => world.edits() != before,
         Err(refusal) => refusal.is_stored(),

@@ -1,4 +1,4 @@
-//! Every reason the box office has to say no.
+//! Every reason for which the box office refuses a command.
 
 use crate::{
     id::{DebtId, ReservationId, SeatId, UserId},
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Refusal {
-    /// No such thing, or not the caller's: the two cannot be told apart.
+    /// The entity does not exist, or belongs to another user: the two cannot be told apart.
     #[error("There is no such {what}.")]
     NotFound {
-        /// What was looked for.
+        /// The kind of entity.
         what: EntityKind,
     },
     /// The caller's role does not allow it.
@@ -25,22 +25,22 @@ pub enum Refusal {
     /// The e-mail address has an account.
     #[error("There is an account with this e-mail address.")]
     EmailTaken,
-    /// The account is locked. Only those hear it who have proved that it is theirs.
+    /// The account is locked. Told only to a caller that has proved to be its owner.
     #[error("The account is locked.")]
     AccountLocked,
-    /// The password or the sessions of the account changed after the caller proved who they are.
+    /// The password or the sessions of the account changed after the caller's proof of identity.
     #[error("The account has changed meanwhile: sign in again.")]
     AccountChanged,
-    /// An operator's account is changed by its owner and on the command line alone.
+    /// An operator's account can be changed only by its owner and on the command line.
     #[error("An operator's account is locked, reset and erased on the command line alone.")]
     OperatorAccount,
-    /// The reset link is unknown, used or over, or the account is locked: they cannot be told apart.
+    /// The reset link is unknown, used or expired, or the account is locked: the cases cannot be told apart.
     #[error("The reset link is not valid.")]
     ResetLinkInvalid,
-    /// The account has points left, which could not be used any more.
+    /// The account has points left, which could no longer be used.
     #[error("The account has a balance of {balance}.")]
     BalanceLeft {
-        /// How much.
+        /// The balance.
         balance: Money,
     },
     /// The account has a ticket for a concert that has not begun, or one that may still be refunded.
@@ -49,12 +49,12 @@ pub enum Refusal {
         /// The first such reservation.
         reservation_id: ReservationId,
     },
-    /// The account owes the box office something: without its name it would be owed by no one.
+    /// The account owes the box office points: a debt without a name could not be collected.
     #[error("The account owes {amount}: debt {debt_id} is open.")]
     DebtLeft {
         /// The first such debt.
         debt_id: DebtId,
-        /// How much of it is owed.
+        /// The amount of the debt.
         amount: Money,
     },
     /// The queue token is not one of the caller's for this room.
@@ -63,7 +63,7 @@ pub enum Refusal {
     /// The caller's token waits in another concert's room.
     #[error("The queue token belongs to another concert's room.")]
     TokenOfAnotherRoom,
-    /// The caller's token still waits.
+    /// The caller's token is still waiting.
     #[error("The queue token is still waiting for its turn.")]
     TokenWaiting,
     /// The turn cannot be claimed before it is offered.
@@ -75,13 +75,13 @@ pub enum Refusal {
     /// The caller's token missed its turn; activating it puts it back at the head of the line.
     #[error("The queue token missed its turn: activate it to return to the head of the line.")]
     TokenMissed,
-    /// The caller's token is spent, left or expired.
+    /// The caller's token has ended: spent, left or expired.
     #[error("The queue token has ended: join the line again.")]
     TokenEnded,
-    /// The turn's time to hold seats is over; what is held may still be paid.
+    /// The turn's time to hold seats is over; earlier holds may still be paid.
     #[error("This turn could hold seats until {until}: pay for what is held, or join the line again.")]
     TurnTimeOver {
-        /// Until when it could.
+        /// The end of that time.
         until: Time,
     },
     /// The turn has held seats as often as one turn may.
@@ -104,7 +104,7 @@ pub enum Refusal {
         /// When it opens.
         opens_at: Time,
     },
-    /// The sale has opened: what may be changed only before it cannot be changed any more.
+    /// The sale has opened: settings that may change only before it are fixed.
     #[error("The sale opened at {opened_at}.")]
     SaleOpened {
         /// When it opened.
@@ -113,13 +113,13 @@ pub enum Refusal {
     /// The sale or the concert is over, or an operator closed it.
     #[error("The sale is closed.")]
     SaleClosed,
-    /// The concert takes place on another day, and is not sold until then is known.
+    /// The concert is postponed, and its sale stands still until the new date is known.
     #[error("The concert is postponed.")]
     ConcertPostponed,
     /// The concert does not take place.
     #[error("The concert is cancelled.")]
     ConcertCancelled,
-    /// All payments of a concert are given back only when it was cancelled.
+    /// All payments of a concert are refunded only after it was cancelled.
     #[error("The concert is not cancelled.")]
     ConcertNotCancelled,
     /// The seat is held by a reservation that is not paid yet.
@@ -129,11 +129,11 @@ pub enum Refusal {
         seat_id: SeatId,
         /// When the hold ends, unless it is paid before.
         held_until: Time,
-        /// Who holds it. Nobody is told; it keeps what was heard of a seat from the one who has it.
+        /// The holder, for the cache of refusals only: no client is told.
         #[serde(skip)]
         holder: Option<UserId>,
     },
-    /// The caller holds the seat already.
+    /// The caller already holds the seat.
     #[error("You hold seat {seat_id} already, by reservation {reservation_id}.")]
     SeatHeldByYou {
         /// The first such seat.
@@ -155,7 +155,7 @@ pub enum Refusal {
         /// The first such seat.
         seat_id: SeatId,
     },
-    /// The user would hold more seats in this concert than one user may.
+    /// The user would have more seats in this concert than allowed.
     #[error("A user may have at most {limit} seats in a concert.")]
     TooManySeats {
         /// The limit.
@@ -170,15 +170,15 @@ pub enum Refusal {
         /// When the hold ended.
         expired_at: Time,
     },
-    /// The reservation is not pending any more.
+    /// The reservation is no longer pending.
     #[error("The reservation is not pending.")]
     ReservationNotPending,
     /// The balance does not cover the price.
     #[error("The price is {price} and the balance is {balance}.")]
     InsufficientPoints {
-        /// What the user has.
+        /// The user's balance.
         balance: Money,
-        /// What the seats cost together.
+        /// The price of all the seats.
         price: Money,
     },
     /// The payment was refunded before.
@@ -187,13 +187,13 @@ pub enum Refusal {
     /// Refunds for this concert have ended.
     #[error("Refunds ended at {until}.")]
     RefundTooLate {
-        /// Until when a refund was possible.
+        /// The end of the time for refunds.
         until: Time,
     },
     /// Only an operator or the service key may charge points here.
     #[error("Points are charged by the box office, not by the user.")]
     ChargeNotAllowed,
-    /// The amount is outside what one charge may be.
+    /// The amount is outside the limits of one charge.
     #[error("One charge is from {min} to {max}.")]
     AmountOutOfBounds {
         /// The least.
@@ -201,18 +201,18 @@ pub enum Refusal {
         /// The most.
         max: Money,
     },
-    /// The balance would leave its bounds.
+    /// The balance would exceed its maximum.
     #[error("A balance may be at most {max}.")]
     BalanceTooLarge {
         /// The most.
         max: Money,
     },
-    /// The balance does not cover what is to be taken.
+    /// The balance does not cover the points to be taken.
     #[error("The balance is {balance} and the debt is {amount}.")]
     BalanceTooLow {
-        /// What the user has.
+        /// The user's balance.
         balance: Money,
-        /// What is to be taken.
+        /// The points to be taken.
         amount: Money,
     },
     /// The debt was settled before.
@@ -231,10 +231,10 @@ pub enum Refusal {
         section: String,
         /// The row in the section.
         row: String,
-        /// The first such number, as it is printed.
+        /// The first such printed number.
         number: String,
     },
-    /// The seat was held or sold before: reservations name it, so it stays.
+    /// The seat was held or sold before: reservations refer to it, so it stays.
     #[error("Seat {seat_id} was held or sold before and cannot be removed: block it.")]
     SeatHasHistory {
         /// The first such seat.
@@ -246,15 +246,15 @@ pub enum Refusal {
         /// The first such seat.
         seat_id: SeatId,
     },
-    /// A command carries more than one command may, or contradicts itself.
+    /// The command is too large, or contradicts itself.
     #[error("{reason}")]
     Malformed {
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }
 
-/// Something that a command looked for.
+/// A kind of entity that a command names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntityKind {
@@ -347,12 +347,12 @@ impl Refusal {
         }
     }
 
-    /// Whether a replay of the same idempotency key must hear this refusal again, whatever has changed meanwhile: true
-    /// for what another command can cure and the client was told to do without. A late duplicate must not take
-    /// a seat or money from somebody who was told no.
+    /// Whether a replay of the same idempotency key must get this refusal again, even after changes: true if another
+    /// command can lift it and the client was told to do something else. A late duplicate must not take a seat or money
+    /// after the client was refused.
     ///
-    /// False for what time or another step of the caller cures, since the same request is to be sent again then; and for
-    /// what nothing cures, since the same request is refused again anyway.
+    /// False for a refusal that time or another step of the caller lifts, since the client then sends the same request
+    /// again; and for a permanent refusal, since the same request is refused again anyway.
     #[must_use]
     pub const fn is_stored(&self) -> bool {
         match self {

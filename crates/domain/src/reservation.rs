@@ -26,7 +26,7 @@ pub enum ReservationStatus {
 }
 
 impl ReservationStatus {
-    /// Whether a reservation with this status has ended: [`closed_at`](Reservation::closed_at) says when.
+    /// Whether a reservation with this status has ended: then [`closed_at`](Reservation::closed_at) is set.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         match self {
@@ -66,7 +66,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Whether the seat is this reservation's at `now`: sold to it, or held and not past the end.
+    /// Whether the reservation has its seat at `now`: sold to it, or held before the end of the hold.
     #[must_use]
     pub fn is_live(&self, now: Time) -> bool {
         match self.status {
@@ -76,7 +76,7 @@ impl Reservation {
         }
     }
 
-    /// Whether it is a hold whose time has run out, though nothing has swept it yet.
+    /// Whether it is a hold past its end that has not been swept.
     #[must_use]
     pub fn is_overdue(&self, now: Time) -> bool {
         self.status == ReservationStatus::Pending && now >= self.expires_at
@@ -93,7 +93,7 @@ impl Reservation {
         Ok(self)
     }
 
-    /// The reservation given up at `now` (예약취소).
+    /// The reservation cancelled at `now` (예약취소).
     ///
     /// # Errors
     /// [`Refusal::HoldExpired`] past the hold's end, [`Refusal::ReservationNotPending`] after any other end.
@@ -104,7 +104,7 @@ impl Reservation {
         Ok(self)
     }
 
-    /// The reservation swept: closed at the moment its hold ended. None unless it is overdue at `now`.
+    /// The reservation swept: closed at the end of its hold. None unless it is overdue at `now`.
     #[must_use]
     pub fn expired(mut self, now: Time) -> Option<Self> {
         if !self.is_overdue(now) {
@@ -115,7 +115,7 @@ impl Reservation {
         Some(self)
     }
 
-    /// The reservation whose payment was given back at `now`. None unless it is confirmed.
+    /// The reservation refunded at `now`. None unless it is confirmed.
     #[must_use]
     pub fn refunded(mut self, now: Time) -> Option<Self> {
         if self.status != ReservationStatus::Confirmed {

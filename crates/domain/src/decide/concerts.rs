@@ -1,4 +1,4 @@
-//! The life of a concert: made, changed, cancelled, wound up.
+//! A concert's life: created, changed, cancelled, wound up.
 
 use crate::{
     command::{ConcertChange, Decision, NewConcert, Outcome},
@@ -76,9 +76,9 @@ fn open_own_room(world: &mut World, concert: &mut Concert, max_active: i64) {
     concert.room_id = room_id;
 }
 
-/// That a concert may leave the house room. Once its sale was open, buyers may hold seats with the house room's tokens and
-/// wait there for a turn, whatever the opening time says by now: a room of its own would take both from them. A hold does
-/// not lock its concert, so the last seconds before the opening count as after it.
+/// Refuses unless the concert may leave the house room. Once its sale was open, buyers may hold seats with the house
+/// room's tokens and wait there for a turn, even if the opening was moved since: a room of its own would take both from
+/// them. A hold does not lock its concert, so the last seconds before the opening count as after it.
 fn check_may_move_out(concert: &Concert, max_active: i64, now: Time) -> Result<(), Refusal> {
     check_max_active(max_active)?;
     concert.check_takes_place()?;
@@ -91,7 +91,7 @@ fn check_may_move_out(concert: &Concert, max_active: i64, now: Time) -> Result<(
     }
 }
 
-/// What every concert must be.
+/// Checks the fields that every concert must have right.
 fn check(concert: &Concert) -> Result<(), Refusal> {
     if concert.ends_at <= concert.starts_at {
         return Err(malformed("A concert must start before it ends."));
@@ -117,15 +117,15 @@ fn find(world: &World, id: ConcertId) -> Result<Concert, Refusal> {
     world.concerts.get(id).cloned().ok_or(Refusal::NotFound { what: EntityKind::Concert })
 }
 
-/// Saves a concert that was changed.
+/// Saves a changed concert.
 fn put(world: &mut World, mut concert: Concert) -> Concert {
     concert.updated_at = later(concert.updated_at, world.now);
     world.concerts.put(concert.concert_id, concert.clone());
     concert
 }
 
-/// Tells the concert's own room when its sale opens and when it is over: since an operator stopped it, or when it
-/// closes or the concert ends.
+/// Sets when the sale opens and ends in the row of the concert's own room. It ends when an operator stops it, when it
+/// closes or when the concert ends.
 fn set_sale_window(world: &mut World, concert: &Concert) {
     let Some(mut room) = own_room(world, concert) else { return };
     let last = concert.closes_at.min(concert.ends_at);
@@ -143,7 +143,7 @@ fn set_sale_window(world: &mut World, concert: &Concert) {
     }
 }
 
-/// The room that leads to this concert alone.
+/// The concert's own room, if it has one.
 fn own_room(world: &World, concert: &Concert) -> Option<Room> {
     world.rooms.get(concert.room_id).filter(|_| concert.room_id != RoomId::HOUSE).cloned()
 }
@@ -254,7 +254,7 @@ pub(super) fn refund_all(world: &mut World, caller: Caller, id: ConcertId) -> De
     Ok(Outcome::Concert(concert))
 }
 
-/// What was named may have changed since it was looked for: each row's own state says what is left to do with it.
+/// The named rows may have changed since the search: each row's own state says what is left to do.
 pub(super) fn wind_up(
     world: &mut World,
     caller: Caller,
@@ -277,7 +277,7 @@ pub(super) fn wind_up(
     }
     let (mut refunds, mut amount) = (0_u32, Money::ZERO);
     for payment_id in payment_ids.iter().filter(|_| concert.refund_all_at.is_some()) {
-        // One that the account cannot take in is left to an operator.
+        // If the account cannot take the points, the refund is left to an operator.
         if let Ok(payment) = give_back(world, caller, *payment_id, |of| of.concert_id == id) {
             refunds = refunds.saturating_add(1);
             amount = amount.checked_add(payment.amount).unwrap_or(Money::MAX);
@@ -290,7 +290,7 @@ pub(super) fn wind_up(
     Ok(Outcome::WoundUp { seats, refunds })
 }
 
-/// Blocks a seat of a cancelled concert that is not paid, and ends its hold.
+/// Blocks an unpaid seat of a cancelled concert, and ends its hold.
 fn take_off_sale(world: &mut World, concert: &Concert, seat_id: SeatId) -> bool {
     let Some(seat) = world.seats.get(seat_id).filter(|seat| seat.concert_id == concert.concert_id).cloned() else {
         return false;
@@ -316,8 +316,8 @@ fn take_off_sale(world: &mut World, concert: &Concert, seat_id: SeatId) -> bool 
     }
 }
 
-/// Ends those at the head of the concert's own line, as many as were loaded. Offered, active and silent ones end by their
-/// deadlines.
+/// Ends the waiting tokens at the head of the concert's own line, as many as were loaded. Tokens with a deadline end by
+/// it.
 pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Decision {
     if caller != Caller::System {
         return Err(Refusal::Forbidden);

@@ -21,8 +21,8 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     for seat in &seats {
         check_free(world, seat, user_id)?;
     }
-    // What became of a seat comes before what became of the caller: it may be told from memory (`seen`), which knows
-    // neither who had the seat nor how often the token held.
+    // Refusals for the state of a seat come before those for the caller's history: the former may be answered from
+    // memory (`seen`), which knows neither the last holder of the seat nor the token's holds.
     for seat in &seats {
         if let Some(let_go) = last_holder(world, seat) {
             let_go.check_cooled(seat.seat_id, user_id, now, policy.seat_cooldown)?;
@@ -92,13 +92,13 @@ fn one_concert(world: &World, seats: &[Seat]) -> Result<Concert, Refusal> {
     world.concerts.get(first.concert_id).cloned().ok_or(Refusal::NotFound { what: EntityKind::Concert })
 }
 
-/// Who had a free seat last. A hold that is over counts, swept or not.
+/// The last holder of a free seat. An overdue hold counts, swept or not.
 fn last_holder(world: &World, seat: &Seat) -> Option<LetGo> {
     let overdue = seat.reservation_id.and_then(|id| world.reservations.get(id)).filter(|row| row.is_overdue(world.now));
     overdue.map(|row| LetGo { user_id: row.user_id, at: row.expires_at }).or(seat.let_go)
 }
 
-/// A seat is free where it is available, or where its hold's time is over, swept or not.
+/// A seat is free if it is available, or if its hold is overdue, swept or not.
 fn check_free(world: &World, seat: &Seat, user_id: UserId) -> Result<(), Refusal> {
     let seat_id = seat.seat_id;
     match seat.status {
@@ -134,15 +134,15 @@ fn live_seats(world: &World, user_id: UserId, concert: &Concert) -> usize {
     })
 }
 
-/// Ends a reservation whose hold is over; any other stays. The seat is the caller's to set.
+/// Expires a reservation whose hold is overdue; any other stays. The caller updates the seat.
 pub(super) fn expire_overdue(world: &mut World, id: ReservationId) -> Option<Reservation> {
     let expired = world.reservations.get(id)?.clone().expired(world.now)?;
     world.reservations.put(id, expired.clone());
     Some(expired)
 }
 
-/// Takes the seat from a reservation that has just been closed, if it still belongs to it. `by` says whose doing that
-/// was: only what the user did or left undone keeps the seat from the same user for a while.
+/// Takes the seat from a reservation that has just been closed, if the seat still belongs to it. `by` is the caller
+/// that ended the reservation: only if that is its own user does the cool-down apply.
 pub(super) fn give_up_seat(world: &mut World, closed: &Reservation, action: &SeatAction, by: Caller) {
     let Some(seat) = world.seats.get(closed.seat_id).cloned() else { return };
     if seat.reservation_id != Some(closed.reservation_id) {

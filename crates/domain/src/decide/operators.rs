@@ -25,8 +25,8 @@ pub(super) fn check_max_active(max_active: i64) -> Result<(), Refusal> {
     }
 }
 
-/// When a new version of a row was made. Of two versions the later is believed, so a database whose clock has gone back
-/// must not make the new one the earlier.
+/// The time of a new version of a row. Of two versions the later wins, so the new one must be later even if the
+/// database's clock has gone back.
 pub(super) fn later(before: Time, now: Time) -> Time {
     now.max(before.plus(Span::from_micros(1)))
 }

@@ -17,8 +17,8 @@ use crate::{
     world::World,
 };
 
-/// One transaction: hold valid, balance covers it, points deducted, seat sold, reservation confirmed, payment
-/// stored, token ended. Or nothing.
+/// All or nothing, in one transaction: the hold is valid, the balance covers it, points are deducted, the seat is sold,
+/// the reservation confirmed, the payment stored, the token ended.
 pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[ReservationId]) -> Decision {
     let Some(user_id) = caller.user_id() else { return Err(Refusal::Forbidden) };
     let now = world.now;
@@ -32,7 +32,7 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     let Some(concert) = world.concerts.get(concert_id).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Concert });
     };
-    // Said first: a hold that the cancelling ended is not what the buyer must hear of.
+    // Checked first: the buyer should hear of the cancellation, not of the hold that it ended.
     concert.check_takes_place()?;
     let mut price = Money::ZERO;
     let mut confirmed = Vec::with_capacity(reservations.len());
@@ -60,7 +60,7 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
             created_at: now,
         };
         if let Some(mut seat) = world.seats.get(reservation.seat_id).cloned() {
-            // A free seat moves no points.
+            // A seat without a price moves no points.
             if payment.amount > Money::ZERO {
                 post(
                     world,
@@ -105,7 +105,7 @@ fn own_reservations(world: &World, caller: Caller, ids: &[ReservationId]) -> Res
         .collect()
 }
 
-/// A pending reservation pays for nothing where its seat is not its own.
+/// A pending reservation without its seat cannot be paid.
 fn check_holds_seat(world: &World, reservation: &Reservation) -> Result<(), Refusal> {
     let holds_the_seat = world
         .seats
@@ -114,7 +114,7 @@ fn check_holds_seat(world: &World, reservation: &Reservation) -> Result<(), Refu
     if holds_the_seat { Ok(()) } else { Err(Refusal::ReservationNotPending) }
 }
 
-/// Returns the points, for good.
+/// Refunds a payment, for good.
 pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decision {
     let Some(payment) = world.payments.get(id).filter(|row| caller.may_act_for(row.user_id)).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Payment });
@@ -140,11 +140,11 @@ pub(super) fn refund(world: &mut World, caller: Caller, id: PaymentId) -> Decisi
     Ok(Outcome::Refunded(payment))
 }
 
-/// Gives a payment back, whatever the moment, if it is for a reservation as `wanted`: payment, reservation, seat,
-/// balance and history change together.
+/// Refunds a payment at any time, if its reservation is as `wanted`: payment, reservation, seat, balance and history
+/// change together.
 ///
 /// # Errors
-/// Why it cannot be given back; nothing was changed.
+/// The reason why it cannot be refunded; nothing was changed.
 pub(super) fn give_back(
     world: &mut World,
     by: Caller,

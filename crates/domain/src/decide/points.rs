@@ -22,7 +22,7 @@ pub(super) fn charge(
     if !trusted && !own {
         return Err(Refusal::ChargeNotAllowed);
     }
-    // References are used once for ever: a buyer who could name one could stand in the way of the provider's charge.
+    // A reference can be used only once: a buyer that may choose one could block the provider's charge.
     if !trusted && reference.is_some() {
         return Err(Refusal::Malformed {
             reason: "A reference is the payment provider's: leave it out when you charge your own account.".to_owned(),

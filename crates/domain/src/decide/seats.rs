@@ -76,8 +76,8 @@ fn taken(SeatLabel { section, row, number, .. }: &SeatLabel) -> Refusal {
     Refusal::SeatNumberTaken { section: section.clone(), row: row.clone(), number: number.clone() }
 }
 
-/// The numbers of new seats: those that are named if each seat names one and all are free. Else all of them count on from
-/// the concert's highest, so that the order of the list is the order of the seats.
+/// The numbers of new seats: the requested ones if each seat has one and all are free. Else all are numbered on from
+/// the concert's highest, so that the list's order is the seats' order.
 fn numbers(world: &World, id: ConcertId, seats: &[NewSeat]) -> Result<Vec<i32>, Refusal> {
     let mut named = HashSet::with_capacity(seats.len());
     let free = |number: &i32| !world.seat_numbers.contains(&(id, *number));
@@ -92,7 +92,7 @@ fn numbers(world: &World, id: ConcertId, seats: &[NewSeat]) -> Result<Vec<i32>, 
     Ok((highest.saturating_add(1)..=last).collect())
 }
 
-/// The seats that are named, none twice and none of them held or sold. A hold that is over counts as none, swept or not.
+/// The named seats, none twice and none held or sold. An overdue hold does not count, swept or not.
 fn unused(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
     let mut named = HashSet::with_capacity(seat_ids.len());
     let mut seats = Vec::with_capacity(seat_ids.len());
@@ -118,7 +118,7 @@ fn all_of(seats: &[Seat], concert: ConcertId) -> Result<(), Refusal> {
     if is_elsewhere { Err(Refusal::NotFound { what: EntityKind::Seat }) } else { Ok(()) }
 }
 
-/// The seat without a hold that is over.
+/// The seat after its overdue hold, if any, is swept.
 fn swept(world: &mut World, seat: Seat) -> Seat {
     match seat.reservation_id.and_then(|overdue| expire_overdue(world, overdue)) {
         Some(_) => seat.set(&SeatAction::Free, world.now),
@@ -198,7 +198,7 @@ pub(super) fn remove(world: &mut World, caller: Caller, id: ConcertId, seat_ids:
     for seat in seats {
         world.remove_seat(seat.seat_id);
     }
-    // Instances hear that the concert is another, and read its seats anew.
+    // Instances see that the concert has changed, and read its seats again.
     concert.updated_at = later(concert.updated_at, world.now);
     world.concerts.put(id, concert);
     note_change(world, caller, id, "seats.remove", seat_ids, Value::Null);

@@ -24,7 +24,7 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
     if let Some(old) = old.filter(is_live_token) {
         let mut token = old.after_deadline(world.now, &world.policy);
         if is_live_token(&token) {
-            // Whoever asks again is there again.
+            // A repeated request counts as a heartbeat.
             if token.status == TokenStatus::Dormant {
                 token = token.requeued();
                 world.put_token(token);
@@ -79,7 +79,7 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
     }
 }
 
-/// Ends the active tokens of a room whose time is over, as far as they were loaded. Until then they count.
+/// Ends the overdue active tokens of a room that were loaded. Until then they count.
 fn end_overdue(world: &mut World, room_id: RoomId) {
     let (now, policy) = (world.now, world.policy);
     for id in world.overdue.remove(&room_id).unwrap_or_default() {
@@ -154,7 +154,7 @@ pub(super) fn advance(
         }
         let Some(token) = world.token(id).filter(|token| token.status == TokenStatus::Waiting) else { continue };
         room.cursor = room.cursor.max(id.position);
-        // The leader that names the silent may not have heard yet of a token's issue, which is a sign of life too.
+        // The leader may not have received the token's issue yet, which counts as a heartbeat too.
         if unresponsive.contains(&id.position) && now.since(token.issued_at) >= policy.dormant_after {
             world.put_token(token.made_dormant(now, &policy));
             made_dormant = made_dormant.saturating_add(1);
@@ -164,7 +164,7 @@ pub(super) fn advance(
         }
     }
     room.spend_credit(i64::from(offered));
-    // Credit alone changes with every look at the clock; it is saved with the turns it paid for.
+    // Credit alone changes with every reading of the clock; it is saved with the turns it paid for.
     let is_other = |old: &Room| old.cursor != room.cursor || old.fence != room.fence;
     if offered > 0 || after_deadline > 0 || world.rooms.get(room_id).is_some_and(is_other) {
         world.rooms.put(room_id, room);
@@ -172,7 +172,7 @@ pub(super) fn advance(
     Ok(Outcome::Advanced { offered, made_dormant, after_deadline })
 }
 
-/// The caller's active token, good for `room_id`, or why it is not.
+/// The caller's active token, valid for `room_id`, or the refusal.
 pub(super) fn check_service(world: &World, caller: Caller, id: TokenId, room_id: RoomId) -> Result<Token, Refusal> {
     let token = world.token(id).filter(|_| is_valid_position(id.position)).ok_or(Refusal::TokenInvalid)?;
     check_may_use(&token, caller, room_id, world.now, &world.policy)?;

@@ -36,15 +36,14 @@ pub(super) fn register(world: &mut World, caller: Caller, new: &NewUser) -> Deci
     Ok(Outcome::Registered(user))
 }
 
-/// The user with this id. One that is erased counts as unknown.
+/// The user with this id. An erased one counts as unknown.
 pub(super) fn existing(world: &World, id: UserId) -> Result<User, Refusal> {
     let user = world.users.get(id).filter(|user| user.status != UserStatus::Erased).cloned();
     user.ok_or(Refusal::NotFound { what: EntityKind::User })
 }
 
-/// The user whom the caller may lock, unlock or let set a new password. Operators may not touch each other's accounts,
-/// nor their own in this way: who has an operator's session for a moment must not gain, or take, an account that runs
-/// the sale.
+/// The user, if the caller may lock, unlock or reset the account. Operators may not change each other's accounts, nor
+/// their own in this way: a stolen operator's session must not gain, or take, an operator's account.
 fn subordinate(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
     if !caller.is_operator() {
         return Err(Refusal::Forbidden);
@@ -56,7 +55,7 @@ fn subordinate(world: &World, caller: Caller, id: UserId) -> Result<User, Refusa
     Ok(user)
 }
 
-/// The caller's own account, or any for the box office itself.
+/// The caller's own account, or any account for the box office itself.
 fn own(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
     if caller == Caller::System || caller.user_id() == Some(id) {
         existing(world, id)
@@ -65,7 +64,7 @@ fn own(world: &World, caller: Caller, id: UserId) -> Result<User, Refusal> {
     }
 }
 
-/// That the password which the caller gave is still the account's.
+/// Refuses unless the caller's proof is still that of the account.
 fn still_proved(user: &User, caller: Caller, proof: Proof) -> Result<(), Refusal> {
     match proof {
         Proof::Unneeded if caller == Caller::System => Ok(()),
@@ -82,8 +81,8 @@ fn put(world: &mut World, mut user: User) -> User {
     user
 }
 
-/// A line of the audit log for what an operator or the box office did. What buyers do about their own accounts has none:
-/// they may do it as often as they like, and the log is kept for ever.
+/// Writes a line of the audit log for an operator or the box office. Buyers' changes of their own accounts get none:
+/// they may make any number of them, and the log is kept for ever.
 fn note(world: &mut World, caller: Caller, action: &str, id: UserId, detail: serde_json::Value) {
     if caller.is_operator() {
         world.add_audit(caller.user_id(), action, format!("user {id}"), detail);
@@ -112,7 +111,7 @@ pub(super) fn rename(world: &mut World, caller: Caller, id: UserId, name: &str) 
     if user.name != name {
         name.clone_into(&mut user.name);
         user = put(world, user);
-        // Names are erased with the account, and the log stays: it does not tell them.
+        // Names are erased with the account, but the log stays: it has none.
         note(world, caller, "user.rename", id, serde_json::json!({}));
     }
     Ok(Outcome::User(user))
@@ -126,7 +125,8 @@ pub(super) fn open_session(world: &mut World, session: Session, epoch: i64) -> D
     if user.sign_in_epoch != epoch {
         return Err(Refusal::AccountChanged);
     }
-    // Whoever asks names the role that the account had when the password was checked; with another one the epoch differs.
+    // The session has the role that the account had when the password was checked; if that has changed, the epoch
+    // differs.
     let is_operator = user.role == Role::Operator && session.role == Role::Operator;
     let session = Session { role: user.role, ..session };
     if is_operator {
@@ -188,7 +188,7 @@ pub(super) fn set_status(world: &mut World, caller: Caller, id: UserId, status: 
         put(world, user);
         note(world, caller, action, id, serde_json::json!({}));
     }
-    // The answer may be kept under an idempotency key, which erasure does not reach: it names no person.
+    // The answer may be stored under an idempotency key, which erasure does not reach: it names no person.
     Ok(Outcome::Done)
 }
 
@@ -239,7 +239,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
         keeps_nothing_of_worth(world, id, &erasure.reservations)?;
     }
     for reservation_id in &erasure.reservations {
-        // One whose time is over already is swept, or taken by the next buyer, as any other.
+        // An overdue hold is swept, or taken by the next buyer, like any other.
         let _ = holds::cancel(world, Caller::Buyer(id), *reservation_id);
     }
     for token_id in &erasure.tokens {
@@ -257,12 +257,12 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     let user = put(world, user);
     let abandoned = erasure.worth == Worth::Abandoned;
     let detail = serde_json::json!({ "worth_abandoned": abandoned, "idle": erasure.idle_since.is_some() });
-    // An erasure is done once whatever the caller is, and other processes learn of it by this line.
+    // Buyers get a line too: an erasure happens only once, and other processes learn of it by this line.
     world.add_audit(caller.user_id(), "user.erase", format!("user {id}"), detail);
     Ok(Outcome::User(user))
 }
 
-/// That the box office has no claim on the user, which could not be settled with an account that has no name.
+/// Refuses if the user has an open debt, which could not be settled with an account without a name.
 fn owes_nothing(world: &World, id: UserId) -> Result<(), Refusal> {
     let open = world.debts.iter().filter(|debt| debt.user_id == id && debt.status == DebtStatus::Open);
     match open.min_by_key(|debt| debt.debt_id) {
@@ -271,7 +271,7 @@ fn owes_nothing(world: &World, id: UserId) -> Result<(), Refusal> {
     }
 }
 
-/// That the user has neither points nor tickets of worth.
+/// Refuses if the user has points, or tickets of worth.
 fn keeps_nothing_of_worth(world: &World, id: UserId, reservations: &[ReservationId]) -> Result<(), Refusal> {
     if let Some(point) = world.points.get(id).filter(|point| point.amount.get() > 0) {
         return Err(Refusal::BalanceLeft { balance: point.amount });
