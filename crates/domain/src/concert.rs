@@ -13,13 +13,13 @@ use jiff::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How long after a concert was cancelled or changed a hold or a payment may still be saved that was decided before:
-/// longer than any transaction of a store with many writers lives. So much before its opening a sale counts as opened: a
-/// change that is decided then may be saved after the first holds.
+/// How long after a concert was cancelled or changed an earlier decided hold or payment may still be saved: longer than
+/// any transaction of a store with many writers lives. A sale counts as opened this long before its opening: a change
+/// that is decided then may be saved after the first holds.
 pub const LATE_SALES: Span = Span::from_secs(15);
 
-/// How long after a concert's end the places in its own line are kept: an hour, in which an operator may still correct a
-/// date that was wrong.
+/// How long after a concert's end the places in its own line are kept: an hour, in which an operator may still correct
+/// a wrong date.
 pub const LINE_KEPT: Span = Span::from_secs(3_600);
 
 /// What is to become of a concert.
@@ -50,12 +50,12 @@ pub enum Closing {
     Apart,
 }
 
-/// Which of two moments is meant that a clock shows alike, because it was set back between them. 0 or 1 in JSON.
+/// Which of two moments is meant if a clock shows both alike, because it was set back between them. 0 or 1 in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fold {
-    /// 0.
+    /// The first moment, 0.
     First,
-    /// 1.
+    /// The second moment, 1.
     Second,
 }
 
@@ -78,7 +78,7 @@ impl<'de> Deserialize<'de> for Fold {
     }
 }
 
-/// When a concert takes place, in the venue's own time.
+/// The hours of a concert, in the venue's local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalHours {
     /// The date of the start.
@@ -87,11 +87,11 @@ pub struct LocalHours {
     pub start_time: civil::Time,
     /// When it ends; on the next day unless it is later than the start.
     pub end_time: civil::Time,
-    /// Which moment is meant where the venue's clock shows the start or the end twice.
+    /// Which moment is meant if the venue's clock shows the start or the end twice.
     pub fold: Option<Fold>,
 }
 
-/// One of the two hours of a concert.
+/// The start or the end of a concert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hour {
     /// The start.
@@ -100,19 +100,19 @@ pub enum Hour {
     End,
 }
 
-/// Why hours are no moments.
+/// Why hours cannot be turned into moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoMoment {
-    /// The time zone's name is not one of the IANA's.
+    /// The name is not in the time zone database.
     #[error("is not a time zone's IANA name, such as Asia/Seoul")]
     UnknownZone,
-    /// No instant can say it.
+    /// It is beyond the range of instants.
     #[error("is out of range")]
     OutOfRange,
     /// The clock is set forward over it.
     #[error("does not exist at the venue on that day: the clock is set forward over it")]
     LeftOut(Hour),
-    /// The clock is set back over it, and nothing says which one is meant.
+    /// The clock is set back over it, and `fold` does not say which moment is meant.
     #[error(
         "comes twice at the venue on that day, since the clock is set back: send `fold` with 0 for the first or 1 for the \
          second"
@@ -121,7 +121,7 @@ pub enum NoMoment {
 }
 
 impl NoMoment {
-    /// The field of a concert that is at fault.
+    /// The field of a concert that is wrong.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl NoMoment {
     }
 }
 
-/// Names in the time zone database that are no place's: clocks that nobody has set.
+/// Names in the time zone database that belong to no place.
 const NO_PLACES: [&str; 2] = ["Factory", "Etc/Unknown"];
 
 fn zone_of(name: &str) -> Result<(TimeZone, String), NoMoment> {
@@ -142,7 +142,7 @@ fn zone_of(name: &str) -> Result<(TimeZone, String), NoMoment> {
     name.map(|name| (zone, name)).ok_or(NoMoment::UnknownZone)
 }
 
-/// The name of a time zone as the database of time zones writes it, whatever its letters' case was.
+/// The name of a time zone as the time zone database writes it, from a name in any case.
 ///
 /// # Errors
 /// [`NoMoment::UnknownZone`].
@@ -151,7 +151,7 @@ pub fn zone_name(name: &str) -> Result<String, NoMoment> {
 }
 
 impl LocalHours {
-    /// The moments of start and end in a time zone, by the zones' rules that the program was built with.
+    /// The moments of start and end in a time zone, by the time zone data that the program was built with.
     ///
     /// # Errors
     /// The zone is unknown, the date out of range, an hour does not exist on that day, or it comes twice and `fold` does
@@ -175,7 +175,7 @@ impl LocalHours {
         } else {
             self.concert_date.tomorrow().map_err(|_| NoMoment::OutOfRange)?
         };
-        // Set back within the concert, the clock could show an end before the start.
+        // If the clock is set back within the concert, it could show an end before the start.
         let ends_at = moment(Hour::End, last_date, self.end_time)?.max(starts_at.plus(Span::from_micros(1)));
         Ok((starts_at, ends_at))
     }
@@ -241,7 +241,7 @@ pub struct Concert {
 }
 
 impl Concert {
-    /// What is to become of it at `now`: one that was to take place is over when it has ended.
+    /// The concert's status at `now`: a scheduled or closed one is over once `ends_at` has passed.
     #[must_use]
     pub fn status_at(&self, now: Time) -> ConcertStatus {
         match self.status {
@@ -250,20 +250,20 @@ impl Concert {
         }
     }
 
-    /// The concert as others see it at `now`.
+    /// The concert with its status at `now`.
     #[must_use]
     pub fn seen_at(&self, now: Time) -> Self {
         Self { status: self.status_at(now), ..self.clone() }
     }
 
-    /// When its sale opened, if it may have been open before a change that is decided at `now` is saved: buyers may then
-    /// hold seats by tokens of its room. Up to [`LATE_SALES`] after `now`.
+    /// When the sale opened, if it may have been open before a change that is decided at `now` is saved: buyers may
+    /// then hold seats with tokens of its room. The opening may be up to [`LATE_SALES`] after `now`.
     #[must_use]
     pub fn sale_opened_at(&self, now: Time) -> Option<Time> {
         self.opened_at.or_else(|| (now.plus(LATE_SALES) >= self.opens_at).then_some(self.opens_at))
     }
 
-    /// Puts the opening of the sale at another moment. That it may have been open before is remembered.
+    /// Moves the opening of the sale. If it may have been open before, `opened_at` keeps that.
     pub fn open_at(&mut self, opens_at: Time, now: Time) {
         if now.max(self.opens_at) < opens_at {
             self.opened_at = self.sale_opened_at(now);
@@ -289,11 +289,11 @@ impl Concert {
         if now >= self.closes_at { Err(Refusal::SaleClosed) } else { Ok(()) }
     }
 
-    /// Refuses unless a hold may be paid at `now`. A hold outlives the closing time, so that its five minutes are not
-    /// cut, but neither the concert nor an operator's word.
+    /// Refuses unless a hold may be paid at `now`. The closing time does not cut a hold's five minutes; the concert's
+    /// end and an operator do.
     ///
     /// # Errors
-    /// [`Refusal::ConcertCancelled`], [`Refusal::ConcertPostponed`], or [`Refusal::SaleClosed`] where it was closed or is
+    /// [`Refusal::ConcertCancelled`], [`Refusal::ConcertPostponed`], or [`Refusal::SaleClosed`] if it was closed or is
     /// over.
     pub fn check_payable(&self, now: Time) -> Result<(), Refusal> {
         self.check_takes_place()?;
@@ -304,7 +304,7 @@ impl Concert {
         }
     }
 
-    /// Refuses when it was cancelled.
+    /// Refuses if the concert was cancelled.
     ///
     /// # Errors
     /// [`Refusal::ConcertCancelled`].
@@ -312,8 +312,8 @@ impl Concert {
         if self.status == ConcertStatus::Cancelled { Err(Refusal::ConcertCancelled) } else { Ok(()) }
     }
 
-    /// Until when its buyers may have their points back, which is `cutoff` before the start; at any time when the
-    /// organiser has changed his mind and not they.
+    /// When the time for refunds ends: `cutoff` before the start; none, for no end, if the concert was postponed or
+    /// cancelled.
     #[must_use]
     pub fn refunds_until(&self, cutoff: Span) -> Option<Time> {
         match self.status {
@@ -324,15 +324,15 @@ impl Concert {
         }
     }
 
-    /// Whether no turn can come any more in the line that leads to this concert alone: it was cancelled, or has been over
-    /// for [`LINE_KEPT`]. A sale that is closed or postponed may go on, and keeps its places.
+    /// Whether no turn can come any more in the concert's own line: it was cancelled, or has been over for
+    /// [`LINE_KEPT`]. A sale that is closed or postponed may go on, and keeps its places.
     #[must_use]
     pub fn is_line_over(&self, now: Time) -> bool {
         matches!(self.status_at(now.minus(LINE_KEPT)), ConcertStatus::Cancelled | ConcertStatus::Over)
     }
 
-    /// Whether a paid ticket is of worth at `now`: the concert has not begun, or its buyers may have their points back at
-    /// any time, because it was postponed or cancelled.
+    /// Whether a paid ticket has a worth at `now`: the concert has not begun, or refunds have no end because it was
+    /// postponed or cancelled.
     #[must_use]
     pub fn has_tickets_of_worth(&self, now: Time) -> bool {
         match self.status {
@@ -341,8 +341,8 @@ impl Concert {
         }
     }
 
-    /// What becomes of a seat whose payment was given back at `now`. A sale that opens again must not sell unseen what
-    /// was given back after it: an operator frees the seat. The sale of a postponed concert is not over.
+    /// The new state of a seat whose payment is refunded at `now`. If the sale is over, the seat is blocked: a sale
+    /// that opens again must not sell it before an operator frees it. The sale of a postponed concert is not over.
     #[must_use]
     pub fn refunded_seat(&self, now: Time) -> SeatAction {
         match self.status {
@@ -355,7 +355,7 @@ impl Concert {
         }
     }
 
-    /// What becomes of a seat whose hold has ended.
+    /// The new state of a seat whose hold has ended.
     #[must_use]
     pub fn unpaid_seat(&self) -> SeatAction {
         match self.status {
@@ -424,7 +424,7 @@ mod tests {
         let second = new_york(at(back, (1, 30), (5, 0), Some(Fold::Second)));
         assert_eq!(second, Ok(("2027-11-07T06:30:00.000000Z".to_owned(), 210)));
         assert_eq!(new_york(at(back, (0, 30), (1, 30), Some(Fold::Second))).unwrap().1, 120);
-        // Where no hour comes twice a fold says nothing.
+        // If no hour comes twice, a fold has no effect.
         assert!(new_york(at(forward, (20, 0), (22, 0), Some(Fold::Second))).is_ok());
     }
 

@@ -1,4 +1,4 @@
-//! Typed identifiers: a seat's number can never be handed to something that wants a reservation's.
+//! Typed identifiers: a seat's id cannot be passed as a reservation's.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ macro_rules! numeric_id {
                 Self(value)
             }
 
-            /// The bare number.
+            /// The number.
             #[must_use]
             pub const fn get(self) -> i64 {
                 self.0
@@ -126,7 +126,7 @@ impl RoomId {
         Self(value)
     }
 
-    /// The room of its own that this concert may have.
+    /// The id of the concert's own room, if it has one.
     #[must_use]
     pub const fn of_concert(concert: ConcertId) -> Self {
         Self(concert.0)
@@ -138,7 +138,7 @@ impl RoomId {
         if self.0 == 0 { None } else { Some(ConcertId(self.0)) }
     }
 
-    /// The bare number.
+    /// The number.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
@@ -175,12 +175,12 @@ impl std::fmt::Display for Position {
     }
 }
 
-/// Which token: the room and the place in its line. The string that clients hold is this, signed.
+/// A token's room and position. The string that clients get is this, signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TokenId {
     /// The room the token waits in.
     pub room_id: RoomId,
-    /// Its place in the line.
+    /// The token's position in the line.
     pub position: Position,
 }
 

@@ -30,13 +30,13 @@ impl Money {
         self.0
     }
 
-    /// The sum, or none where it leaves ±[`Money::MAX`].
+    /// The sum, or none if it leaves ±[`Money::MAX`].
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self).filter(|sum| sum.in_bounds())
     }
 
-    /// The difference, or none where it leaves ±[`Money::MAX`].
+    /// The difference, or none if it leaves ±[`Money::MAX`].
     #[must_use]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self).filter(|difference| difference.in_bounds())

@@ -119,16 +119,16 @@ pub enum Settlement {
     Waive,
 }
 
-/// Points to give or take, and how much of a debt they leave.
+/// The effect of an adjustment on an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adjustment {
-    /// What moves; negative to take.
+    /// The points that move; negative to take.
     pub moved: Money,
-    /// What is owed.
+    /// The points that become a debt.
     pub owed: Money,
 }
 
-/// What an adjustment by `amount` does to a balance: what is there is taken, and the rest is owed.
+/// The effect of an adjustment by `amount`: as many points as the balance has are taken, and the rest becomes a debt.
 ///
 /// # Errors
 /// [`Refusal::AmountOutOfBounds`] or [`Refusal::BalanceTooLarge`].
@@ -165,7 +165,7 @@ pub fn charged(balance: Money, amount: Money, policy: &Policy) -> Result<Money, 
 /// The balance after paying `price` (잔액차감).
 ///
 /// # Errors
-/// [`Refusal::InsufficientPoints`] where the balance does not cover it.
+/// [`Refusal::InsufficientPoints`] if the balance does not cover it.
 pub fn deducted(balance: Money, price: Money) -> Result<Money, Refusal> {
     balance.checked_sub(price).filter(|rest| *rest >= Money::ZERO).ok_or(Refusal::InsufficientPoints { balance, price })
 }

@@ -9,10 +9,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
-/// Why a seat is blocked whose payment was given back when the sale was over.
+/// Why a seat is blocked: its payment was refunded after the sale was over.
 pub const REFUNDED_AFTER_SALE: &str = "refunded after the sale";
 
-/// Why a seat of a cancelled concert is blocked.
+/// Why a seat is blocked: its concert was cancelled.
 pub const CONCERT_CANCELLED: &str = "concert cancelled";
 
 /// What may be done with a seat.
@@ -31,7 +31,7 @@ pub enum SeatStatus {
 }
 
 impl SeatStatus {
-    /// One letter for it in the compact seat map: A, H, S or B.
+    /// The status as one letter of the compact seat map: A, H, S or B.
     #[must_use]
     pub const fn letter(self) -> u8 {
         match self {
@@ -43,39 +43,39 @@ impl SeatStatus {
     }
 }
 
-/// A seat as the rules see it.
+/// A seat's row, without the columns that no rule reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
-    /// Which seat.
+    /// The seat.
     pub seat_id: SeatId,
-    /// Of which concert.
+    /// The concert.
     pub concert_id: ConcertId,
-    /// Its place in the order of the concert's seats, from 1. What is printed on the ticket is in the label.
+    /// Its place in the order of the concert's seats, from 1. The ticket shows the label instead.
     pub seat_number: i32,
-    /// Where it is in the hall. No two seats of a concert have the same [`SeatPlace`].
+    /// Its place in the hall. No two seats of a concert have the same [`SeatPlace`].
     pub label: Arc<SeatLabel>,
-    /// What it costs now. A hold keeps the price that it was made at.
+    /// The price now. A hold keeps the price at which it was made.
     pub price: Money,
-    /// What may be done with it.
+    /// The seat's status.
     pub status: SeatStatus,
     /// The live reservation, of a held or sold seat.
     pub reservation_id: Option<ReservationId>,
-    /// Why it is blocked.
+    /// Why it is blocked, if it is.
     pub blocked_reason: Option<String>,
     /// When its status last changed.
     pub updated_at: Time,
-    /// Whose hold or purchase of it ended last, by their own doing, if the seat is free since.
+    /// The last user that gave the seat up or let its hold end, if the seat is free since.
     pub let_go: Option<LetGo>,
     /// Whether a reservation has ever named it. Such a seat is never removed.
     pub was_held: bool,
 }
 
-/// That a user gave a seat up, or let its hold end.
+/// The moment at which a user gave a seat up, or let its hold end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LetGo {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// When.
+    /// The moment.
     pub at: Time,
 }
 
@@ -91,7 +91,7 @@ impl LetGo {
 }
 
 impl Seat {
-    /// The seat off sale or on sale again, and nobody's.
+    /// The seat blocked or freed, without a reservation.
     #[must_use]
     pub fn set(mut self, action: &SeatAction, now: Time) -> Self {
         (self.status, self.blocked_reason) = match action {
@@ -104,7 +104,7 @@ impl Seat {
         self
     }
 
-    /// The seat as an operator changes it.
+    /// The seat after an operator's change.
     #[must_use]
     pub fn changed(mut self, change: &SeatChange, now: Time) -> Self {
         self.price = change.price.unwrap_or(self.price);
@@ -114,7 +114,7 @@ impl Seat {
     }
 }
 
-/// Where a seat is in the hall, in the words on the ticket.
+/// A seat's place in the hall, as the ticket shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SeatLabel {
     /// The block of the hall.
@@ -128,14 +128,14 @@ pub struct SeatLabel {
 }
 
 impl SeatLabel {
-    /// What tells the seat from the others of its concert.
+    /// The parts that tell the seat from the others of its concert.
     #[must_use]
     pub fn place(&self) -> SeatPlace {
         SeatPlace { section: self.section.clone(), row: self.row.clone(), number: self.number.clone() }
     }
 }
 
-/// As a statement names the seat: `seat 12A, row C, Stalls`.
+/// The seat's name in a statement: `seat 12A, row C, Stalls`.
 impl fmt::Display for SeatLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "seat {}", self.number)?;
@@ -149,7 +149,7 @@ impl fmt::Display for SeatLabel {
     }
 }
 
-/// A section, a row in it and a printed number in that: one seat of a concert.
+/// A section, a row in it and a printed number in that: unique in a concert.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeatPlace {
     /// The block of the hall.
@@ -163,17 +163,17 @@ pub struct SeatPlace {
 /// A seat that an operator adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSeat {
-    /// The number in the concert that it gets if it and those of the other new seats are free; else, and without one, it
-    /// gets the next behind the highest.
+    /// The requested number in the concert. It is used if every new seat requests one and all are free; else the seat
+    /// gets the next after the highest.
     pub seat_number: Option<i32>,
-    /// What it costs.
+    /// The price.
     pub price: Money,
-    /// Where it is. Without a printed number that is `seat_number`.
+    /// The label. Without a printed number, `seat_number` is printed.
     pub label: SeatLabel,
 }
 
 impl NewSeat {
-    /// Where it is, with the number that is printed; none without any number.
+    /// The label with the printed number; none without any number.
     #[must_use]
     pub fn printed(&self) -> Option<SeatLabel> {
         let mut label = self.label.clone();
@@ -184,10 +184,10 @@ impl NewSeat {
     }
 }
 
-/// What an operator changes of seats; none leaves it.
+/// An operator's changes of seats; none leaves a field.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SeatChange {
-    /// What each costs.
+    /// The price of each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
     /// The block of the hall.
@@ -205,7 +205,7 @@ pub struct SeatChange {
 }
 
 impl SeatChange {
-    /// Whether a seat may be another [`SeatPlace`] after it.
+    /// Whether it may change a seat's [`SeatPlace`].
     #[must_use]
     pub const fn moves(&self) -> bool {
         self.section.is_some() || self.row.is_some() || self.number.is_some()
@@ -219,7 +219,7 @@ impl SeatChange {
             && self.number.as_ref().is_none_or(|number| *number == place.number)
     }
 
-    /// What becomes of a label.
+    /// The label after the change.
     #[must_use]
     pub fn label_of(&self, before: &SeatLabel) -> SeatLabel {
         let part = |new: &Option<String>, old: &String| new.as_ref().unwrap_or(old).clone();
@@ -232,14 +232,14 @@ impl SeatChange {
     }
 }
 
-/// What becomes of a seat that nobody has.
+/// A new state for a seat that is neither held nor sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SeatAction {
-    /// It is taken off sale.
+    /// The seat is taken off sale.
     Block {
-        /// Why, for the audit log and the operators' map.
+        /// The reason, for the audit log and the operators' map.
         reason: String,
     },
-    /// It is put on sale again.
+    /// The seat is put on sale again.
     Free,
 }

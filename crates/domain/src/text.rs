@@ -1,22 +1,22 @@
-//! Texts that people write: one form for what reads the same, and nothing in them that cannot be seen.
+//! Texts from people: texts that look the same get one form, and no text has invisible characters without a purpose.
 //!
-//! Every text from outside passes here once, from HTTP, from a file to import and from the command line. What comes out
-//! is in Unicode's normalisation form C, so that texts that are canonically equal have equal bytes.
+//! Every text from outside is checked here once, from HTTP, from a file to import and from the command line. The result
+//! is in Unicode's normalisation form C, so that canonically equal texts have equal bytes.
 //!
-//! Refused are control characters, characters that change the direction of what follows, and characters that show
-//! nothing. Four kinds of invisible characters stay possible where writing needs them:
+//! Control characters, characters that change the direction of the following text, and invisible characters are
+//! refused. Four kinds of invisible characters are allowed if the script needs them:
 //! - a zero-width joiner between two emoji (families, professions, flags);
 //! - a variation selector after an emoji or a symbol (`\u{fe0e}`, `\u{fe0f}`), or after a Chinese character (names in
 //!   Japan);
 //! - a zero-width joiner or non-joiner between two letters or marks of the scripts from Arabic to Mongolian.
 //!
-//! Why so: docs/decisions/0017-accounts-over-their-life.md.
+//! Why: docs/decisions/0017-accounts-over-their-life.md.
 
 use crate::concert::NoMoment;
 use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
 
-/// The inside of a class of characters: those below U+10000 that no text may have, whatever stands beside them.
+/// The inside of a character class: characters below U+10000 that are refused next to any neighbour.
 macro_rules! refused_everywhere {
     () => {
         concat!(
@@ -26,33 +26,34 @@ macro_rules! refused_everywhere {
     };
 }
 
-/// The inside of a class of characters: the blanks that are refused within a text, and are taken away around it.
+/// The inside of a character class: blanks that are refused within a text and trimmed around it.
 macro_rules! taken_away {
     () => {
         "\\u0009-\\u000d\\u0085\\u2028\\u2029"
     };
 }
 
-/// The inside of a class of characters: all blanks.
+/// The inside of a character class: all blanks.
 macro_rules! blank {
     () => {
         concat!(taken_away!(), "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000")
     };
 }
 
-/// Before and behind what is kept. Where this ends and that begins is plain, so that a long text is not tried in all ways.
+/// Adds the trimmed blanks before and after `kept`. The boundaries are unambiguous, so a long text does not make a
+/// regular expression engine backtrack.
 macro_rules! with_blanks_around {
     ($kept:expr) => {
         concat!("^([", blank!(), "]*[", taken_away!(), "])?", $kept, "([", taken_away!(), "][", blank!(), "]*)?$")
     };
 }
 
-/// What [`checked_label`] takes, as a regular expression of ECMA-262 for the documents that describe the API.
+/// The pattern of [`checked_label`], as a regular expression of ECMA-262 for the documents that describe the API.
 ///
-/// It is of the characters that are refused wherever they stand and that one `\u` can name. Those that are possible
-/// between some neighbours only are possible everywhere in it.
+/// It lists the characters that are always refused and that one `\u` can name. Characters that are allowed only between
+/// some neighbours are allowed everywhere in it.
 pub const LABEL_PATTERN: &str = with_blanks_around!(concat!("[^", refused_everywhere!(), "]*"));
-/// What [`checked_text`] takes: the same, with a character that shows something.
+/// The pattern of [`checked_text`]: the same, with at least one visible character.
 pub const TEXT_PATTERN: &str = with_blanks_around!(concat!(
     "[^",
     refused_everywhere!(),
@@ -65,25 +66,25 @@ pub const TEXT_PATTERN: &str = with_blanks_around!(concat!(
     "]*"
 ));
 
-/// A field that cannot be what it is.
+/// A field with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct InvalidField {
-    /// Which field.
+    /// The field's name.
     pub field: String,
-    /// What is wrong with it.
+    /// The fault.
     pub reason: String,
 }
 
 impl InvalidField {
-    /// Says what is wrong with a field.
+    /// The fault of a field.
     #[must_use]
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
 }
 
-/// Which field keeps a concert's hours from being moments.
+/// The field for which a concert's hours are no moments.
 impl From<NoMoment> for InvalidField {
     fn from(reason: NoMoment) -> Self {
         Self::new(reason.field(), reason.to_string())
@@ -99,16 +100,16 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfc().collect())
 }
 
-/// The text as a search compares it: normalised and in lower case.
+/// The text in the form that a search compares: normalised and in lower case.
 #[must_use]
 pub fn folded(text: &str) -> String {
     nfc(text).to_lowercase()
 }
 
-/// A text without surrounding blanks, of 1 to `len_max` characters, of which at least one shows something.
+/// A text without surrounding blanks, of 1 to `len_max` characters, at least one of them visible.
 ///
 /// # Errors
-/// The text is empty, too long, cannot be seen, or holds characters that are refused.
+/// The text is empty, too long, invisible, or has characters that are refused.
 pub fn checked_text(field: &str, text: &str, len_max: usize) -> Result<String, InvalidField> {
     let text = checked_label(field, text, len_max)?;
     if text.chars().any(is_visible) {
@@ -121,7 +122,7 @@ pub fn checked_text(field: &str, text: &str, len_max: usize) -> Result<String, I
 /// As [`checked_text`], for a text that may be empty.
 ///
 /// # Errors
-/// The text is too long, or holds characters that are refused.
+/// The text is too long, or has characters that are refused.
 pub fn checked_label(field: &str, text: &str, len_max: usize) -> Result<String, InvalidField> {
     let text = nfc(text);
     let text = text.trim();
@@ -144,7 +145,7 @@ fn reason(c: char) -> &'static str {
     }
 }
 
-/// The first character that may not stand where it stands.
+/// The first character that is not allowed at its place.
 fn first_refused(text: &str) -> Option<char> {
     let mut before = None;
     let mut rest = text.chars().peekable();
@@ -159,7 +160,7 @@ fn first_refused(text: &str) -> Option<char> {
     None
 }
 
-/// Whether an invisible character does something between these two.
+/// Whether an invisible character has an effect between these two.
 fn belongs_here(before: Option<char>, c: char, after: Option<char>) -> bool {
     match (before, c) {
         (Some(before), '\u{200d}') if is_emoji(before) || before == '\u{fe0f}' => after.is_some_and(is_emoji),
@@ -170,7 +171,7 @@ fn belongs_here(before: Option<char>, c: char, after: Option<char>) -> bool {
     }
 }
 
-/// Whether the character shows something by itself.
+/// Whether the character is visible by itself.
 fn is_visible(c: char) -> bool {
     !(c.is_whitespace()
         || is_line_break_or_control(c)
@@ -189,8 +190,8 @@ fn is_direction_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Characters that show nothing and are no blanks: Unicode's `Default_Ignorable_Code_Point`, the empty Braille pattern,
-/// and what stands for an object that is not there.
+/// Invisible characters that are no white space: Unicode's `Default_Ignorable_Code_Point`, the empty Braille pattern,
+/// and the object replacement characters.
 fn is_blank(c: char) -> bool {
     matches!(
         c,
@@ -201,7 +202,7 @@ fn is_blank(c: char) -> bool {
     )
 }
 
-/// What an emoji sequence is made of: pictographs, symbols, skin tones, and the bases of keycaps.
+/// The parts of an emoji sequence: pictographs, symbols, skin tones, and the bases of keycaps.
 fn is_emoji(c: char) -> bool {
     matches!(
         c,
@@ -215,15 +216,14 @@ fn is_chinese(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Letters and marks of scripts in which joining is a matter of spelling: Arabic to the scripts of India, Myanmar,
-/// Khmer, Mongolian.
+/// Letters and marks of scripts whose spelling uses joiners: Arabic to the scripts of India, Myanmar, Khmer, Mongolian.
 fn joins(c: char) -> bool {
     matches!(c, '\u{600}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
         && c != '\u{61c}'
         && !is_blank(c)
 }
 
-/// Whether a character may stand in an address: one that shows something, or a mark on one.
+/// Whether a character is allowed in an address: a visible one, or a mark on one.
 #[must_use]
 pub fn stands_in_an_address(c: char) -> bool {
     is_visible(c) || is_combining_mark(c) && !is_blank(c)

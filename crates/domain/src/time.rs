@@ -1,11 +1,11 @@
-//! Time comes in from outside: an instant is a number of microseconds, and nothing here can read a clock.
+//! Time as a value: an instant is a number of microseconds, and nothing here can read a clock.
 
 use jiff::fmt::{StdFmtWrite, temporal::DateTimePrinter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
-/// Six digits of fraction, always: there are clients that read either a fraction or none, or take its digits for
-/// milliseconds.
+/// Always six digits of fraction: some clients support only times with a fraction or only times without, or read its
+/// digits as milliseconds.
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC with six digits of fraction.
@@ -15,7 +15,7 @@ const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 pub struct Time(i64);
 
 impl Time {
-    /// The end of time.
+    /// The latest instant.
     pub const MAX: Self = Self(i64::MAX);
 
     /// An instant from microseconds since the epoch.
@@ -30,7 +30,7 @@ impl Time {
         self.0
     }
 
-    /// The instant `span` later; the end of time where it overflows.
+    /// The instant `span` later, at most [`Time::MAX`].
     #[must_use]
     pub const fn plus(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0))
@@ -42,7 +42,7 @@ impl Time {
         Self(self.0.saturating_sub(span.0))
     }
 
-    /// How long it is from `earlier` until this instant; zero where `earlier` is later.
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0).max(0))
@@ -75,8 +75,8 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// Whether the text has the form of RFC 3339, without a leap second. The parser behind takes more, and drops what it does
-/// not need.
+/// Whether the text has the form of RFC 3339, without a leap second. The parser accepts more, and drops the parts that
+/// it does not need.
 fn is_instant(text: &str) -> bool {
     let has_form = |bytes: &[u8], form: &[u8]| {
         bytes.len() == form.len()

@@ -1,4 +1,4 @@
-//! Users, their roles, their sessions, and who is asking.
+//! Users, their roles, their sessions, and the callers of commands.
 
 use crate::{id::UserId, policy::SIGN_IN_NOTED_EVERY, time::Time};
 use serde::{Deserialize, Serialize};
@@ -61,17 +61,17 @@ pub struct User {
 }
 
 impl User {
-    /// Whether a sign-in at this time is to be noted.
+    /// Whether a sign-in at this time is to be recorded.
     #[must_use]
     pub fn has_old_sign_in(&self, now: Time) -> bool {
         now >= self.signed_in_at.plus(SIGN_IN_NOTED_EVERY)
     }
 
-    /// Whether this is a buyer's account that has been without a sign-in and without a change since `before`. A locked
-    /// one is not idle: its user cannot sign in.
+    /// Whether this is a buyer's account without a sign-in and without a change since `before`. A locked one is not
+    /// idle: its user cannot sign in.
     #[must_use]
     pub fn is_idle_since(&self, before: Time) -> bool {
-        // A sign-in that was not noted came within that time of the one that was.
+        // A sign-in that was not recorded came within that time of the recorded one.
         let signed_in_by = self.signed_in_at.plus(SIGN_IN_NOTED_EVERY);
         self.role == Role::Buyer
             && self.status == UserStatus::Active
@@ -79,22 +79,22 @@ impl User {
             && self.updated_at < before
     }
 
-    /// The address of an erased account: no mail reaches it, and it is unique.
+    /// The address of an erased account: it is unique, and no mail reaches it.
     #[must_use]
     pub fn erased_email(user_id: UserId) -> String {
         format!("erased-{}@invalid", user_id.0)
     }
 }
 
-/// A way back into an account without its password: its secret sets a new one, once.
+/// A reset link: its secret sets a new password, once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ResetLink {
-    /// Whose account. A user has one link at most: a new one replaces the one before.
+    /// The user. A user has one link at most: a new one replaces the old one.
     pub user_id: UserId,
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
-    /// The user's [`sign_in_epoch`](User::sign_in_epoch) when it was issued. It is good for that one alone, so using
-    /// it ends it.
+    /// The user's [`sign_in_epoch`](User::sign_in_epoch) when it was issued. The link is valid only for that epoch, so
+    /// its use ends it.
     pub epoch: i64,
     /// When it ends.
     pub expires_at: Time,
@@ -107,25 +107,25 @@ impl std::fmt::Debug for ResetLink {
 }
 
 impl ResetLink {
-    /// Whether this is the link of that secret. Takes as long wherever the two differ.
+    /// Whether this is the secret's link. Takes constant time.
     #[must_use]
     pub fn is_of(&self, secret_hash: &[u8; 32]) -> bool {
         self.secret_hash.iter().zip(secret_hash).fold(0, |differing, (one, other)| differing | (one ^ other)) == 0
     }
 }
 
-/// A user who is about to register. The password is an argon2id string already.
+/// A user to register. The password is already hashed, as an argon2id string.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewUser {
-    /// The id that they will have.
+    /// The id of the new user.
     pub user_id: UserId,
-    /// Their name.
+    /// The name.
     pub name: String,
-    /// Their e-mail address in lower case.
+    /// The e-mail address in lower case.
     pub email: String,
     /// The PHC string of the password's hash.
     pub password_hash: String,
-    /// What they may do.
+    /// The role.
     pub role: Role,
 }
 
@@ -135,14 +135,14 @@ impl std::fmt::Debug for NewUser {
     }
 }
 
-/// A signed-in session. The client holds the secret, the store its hash alone.
+/// A signed-in session. The client has the secret, the store only its hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Session {
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
-    /// Whose it is.
+    /// The user.
     pub user_id: UserId,
-    /// What they may do.
+    /// The user's role.
     pub role: Role,
     /// When it ends.
     pub expires_at: Time,
@@ -154,10 +154,10 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Who gives a command.
+/// The caller of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody has signed in.
+    /// A client that has not signed in.
     Anonymous,
     /// A signed-in buyer.
     Buyer(UserId),
@@ -170,7 +170,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// The signed-in user, if it is one.
+    /// The signed-in user, if there is one.
     #[must_use]
     pub const fn user_id(self) -> Option<UserId> {
         match self {
@@ -179,13 +179,13 @@ impl Caller {
         }
     }
 
-    /// Whether the caller runs the sale.
+    /// Whether the caller may run the sale.
     #[must_use]
     pub const fn is_operator(self) -> bool {
         matches!(self, Self::Operator(_) | Self::System)
     }
 
-    /// Whether the caller may act on what belongs to `owner`.
+    /// Whether the caller may act on rows of `owner`.
     #[must_use]
     pub fn may_act_for(self, owner: UserId) -> bool {
         self.is_operator() || self.user_id() == Some(owner)
