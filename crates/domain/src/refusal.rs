@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Refusal {
-    /// The entity does not exist, or belongs to another user: the two cannot be told apart.
+    /// The entity does not exist, or belongs to another user: the answer is the same.
     #[error("There is no such {what}.")]
     NotFound {
         /// The kind of entity.
@@ -34,7 +34,7 @@ pub enum Refusal {
     /// An operator's account can be changed only by its owner and on the command line.
     #[error("An operator's account is locked, reset and erased on the command line alone.")]
     OperatorAccount,
-    /// The reset link is unknown, used or expired, or the account is locked: the cases cannot be told apart.
+    /// The reset link is unknown, used or expired, or the account is locked: the answer is the same.
     #[error("The reset link is not valid.")]
     ResetLinkInvalid,
     /// The account has points left, which could no longer be used.
@@ -129,7 +129,7 @@ pub enum Refusal {
         seat_id: SeatId,
         /// When the hold ends, unless it is paid before.
         held_until: Time,
-        /// The holder, for the cache of refusals only: no client is told.
+        /// The holder, for the cache of refusals only: clients do not get it.
         #[serde(skip)]
         holder: Option<UserId>,
     },

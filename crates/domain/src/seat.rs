@@ -128,7 +128,7 @@ pub struct SeatLabel {
 }
 
 impl SeatLabel {
-    /// The parts that tell the seat from the others of its concert.
+    /// The parts that identify the seat in its concert.
     #[must_use]
     pub fn place(&self) -> SeatPlace {
         SeatPlace { section: self.section.clone(), row: self.row.clone(), number: self.number.clone() }

@@ -39,7 +39,7 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
     Ok(Outcome::Joined { token, issue: Issue::New })
 }
 
-/// The caller's own token; another user's cannot be told from one that does not exist.
+/// The caller's own token; another user's is refused like one that does not exist.
 fn own(world: &World, caller: Caller, id: TokenId) -> Result<Token, Refusal> {
     world
         .token(id)
