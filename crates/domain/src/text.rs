@@ -1,4 +1,4 @@
-//! Texts from people: texts that look the same get one form, and no text has invisible characters without a purpose.
+//! Texts from people: texts that read the same get one form, and no text has invisible characters without a purpose.
 //!
 //! Every text from outside is checked here once, from HTTP, from a file to import and from the command line. The result
 //! is in Unicode's normalisation form C, so that canonically equal texts have equal bytes.

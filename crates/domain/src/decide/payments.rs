@@ -32,7 +32,7 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     let Some(concert) = world.concerts.get(concert_id).cloned() else {
         return Err(Refusal::NotFound { what: EntityKind::Concert });
     };
-    // Checked first: the buyer should get the cancellation as the reason, not of the hold that it ended.
+    // Checked first: the buyer should get the cancellation as the reason, not the end of the hold.
     concert.check_takes_place()?;
     let mut price = Money::ZERO;
     let mut confirmed = Vec::with_capacity(reservations.len());

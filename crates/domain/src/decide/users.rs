@@ -111,7 +111,7 @@ pub(super) fn rename(world: &mut World, caller: Caller, id: UserId, name: &str) 
     if user.name != name {
         name.clone_into(&mut user.name);
         user = put(world, user);
-        // Names are erased with the account, but the log stays: it has none.
+        // Names are erased with the account, but the log stays: it contains no names.
         note(world, caller, "user.rename", id, serde_json::json!({}));
     }
     Ok(Outcome::User(user))
