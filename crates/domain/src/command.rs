@@ -534,7 +534,7 @@ pub enum Outcome {
         /// How many unresponsive tokens became dormant.
         made_dormant: u32,
         /// How many tokens changed state by their deadline, or ended with their line.
-        after_deadline: u32,
+        overdue: u32,
     },
     /// The line did not move: a later leader has moved it since.
     Superseded {

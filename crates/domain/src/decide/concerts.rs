@@ -323,7 +323,7 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
         return Err(Refusal::Forbidden);
     }
     let concert = find(world, id)?;
-    let mut after_deadline = 0_u32;
+    let mut overdue = 0_u32;
     if concert.is_line_over(world.now)
         && let Some(mut room) = own_room(world, &concert)
     {
@@ -332,13 +332,13 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
             let Some(token) = token else { continue };
             room.cursor = room.cursor.max(token_id.position);
             world.put_token(token.ended(world.now, EndReason::Expired));
-            after_deadline = after_deadline.saturating_add(1);
+            overdue = overdue.saturating_add(1);
         }
-        if after_deadline > 0 {
+        if overdue > 0 {
             world.rooms.put(room.room_id, room);
         }
     }
-    Ok(Outcome::Advanced { offered: 0, made_dormant: 0, after_deadline })
+    Ok(Outcome::Advanced { offered: 0, made_dormant: 0, overdue })
 }
 
 pub(super) fn settle(world: &mut World, caller: Caller, id: ConcertId, seen: Time) -> Decision {

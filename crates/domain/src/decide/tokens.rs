@@ -133,14 +133,14 @@ pub(super) fn advance(
         return Ok(Outcome::Superseded { fence: room.fence.0 });
     }
     room.fence = fence;
-    let mut after_deadline = 0_u32;
+    let mut overdue = 0_u32;
     for id in world.due.remove(&room_id).unwrap_or_default() {
         let Some(token) = world.token(id).filter(|token| token.is_overdue(now)) else { continue };
         if token.status == TokenStatus::Offered {
             room.note_turn(Turn::Unclaimed);
         }
         world.put_token(token.after_deadline(now, &policy));
-        after_deadline = after_deadline.saturating_add(1);
+        overdue = overdue.saturating_add(1);
     }
     let counts = world.counts(room_id).unwrap_or_default();
     let turns = room
@@ -166,10 +166,10 @@ pub(super) fn advance(
     room.spend_credit(i64::from(offered));
     // Credit alone changes with every reading of the clock; it is saved with the turns it paid for.
     let is_other = |old: &Room| old.cursor != room.cursor || old.fence != room.fence;
-    if offered > 0 || after_deadline > 0 || world.rooms.get(room_id).is_some_and(is_other) {
+    if offered > 0 || overdue > 0 || world.rooms.get(room_id).is_some_and(is_other) {
         world.rooms.put(room_id, room);
     }
-    Ok(Outcome::Advanced { offered, made_dormant, after_deadline })
+    Ok(Outcome::Advanced { offered, made_dormant, overdue })
 }
 
 /// The caller's active token, valid for `room_id`, or the refusal.

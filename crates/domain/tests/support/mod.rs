@@ -209,8 +209,8 @@ pub(crate) fn name(decision: &Decision) -> String {
         Ok(Outcome::Joined { issue: Issue::Existing, .. }) => "existing".to_owned(),
         Ok(Outcome::Token(token)) => format!("{:?}", token.status).to_lowercase(),
         Ok(Outcome::Superseded { fence }) => format!("superseded by {fence}"),
-        Ok(Outcome::Advanced { offered, after_deadline, made_dormant: _ }) => {
-            format!("offered {offered}, lapsed {after_deadline}")
+        Ok(Outcome::Advanced { offered, overdue, made_dormant: _ }) => {
+            format!("offered {offered}, lapsed {overdue}")
         }
         Ok(Outcome::HoldsExpired(count)) => format!("swept {count}"),
         Ok(outcome) => {

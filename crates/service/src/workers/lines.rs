@@ -201,8 +201,8 @@ pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) ->
     for _ in 0..ADVANCES_MAX {
         let Some(advance) = next_move(office, room, fence) else { break };
         match try_command(office, advance).await? {
-            Some(Outcome::Advanced { offered, made_dormant, after_deadline })
-                if offered > 0 || made_dormant > 0 || after_deadline > 0 => {}
+            Some(Outcome::Advanced { offered, made_dormant, overdue })
+                if offered > 0 || made_dormant > 0 || overdue > 0 => {}
             Some(_) | None => break,
         }
     }

@@ -60,8 +60,8 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
         let mut ended = 0_u32;
         for _ in 0..LINE_PARTS_MAX {
             match command(office, Command::EndLine { concert_id, limit: part }).await {
-                Some(Outcome::Advanced { after_deadline, .. }) if after_deadline > 0 => {
-                    ended = ended.saturating_add(after_deadline);
+                Some(Outcome::Advanced { overdue, .. }) if overdue > 0 => {
+                    ended = ended.saturating_add(overdue);
                 }
                 _ => break,
             }

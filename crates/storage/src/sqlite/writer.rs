@@ -68,7 +68,7 @@ pub(super) struct Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// An administrative command: its commits do not show that the box office works.
-    AdminConnection,
+    Admin,
     Serves,
 }
 
@@ -104,7 +104,7 @@ impl Writer {
             data_version: None,
             elsewhere: (None, 0),
             outages: Arc::default(),
-            role: Role::AdminConnection,
+            role: Role::Admin,
             alive: None,
             failed_at: None,
             health: Health::Sound,
@@ -131,7 +131,7 @@ impl Writer {
             let now = writer.begin()?;
             let alive_at = outage::alive_at(&writer.conn)?;
             let from = match writer.role {
-                Role::AdminConnection => alive_at,
+                Role::Admin => alive_at,
                 Role::Serves => failed_at.max(alive_at.filter(|_| failed_at.is_some())),
             };
             let outage = from.and_then(|from| Outage::between(from, now, &writer.policy));

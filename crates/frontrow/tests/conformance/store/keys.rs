@@ -205,10 +205,10 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
         // Until the seat may be held by its user again.
         office.advance(60);
     }
-    let after_deadline = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
+    let overdue = office.hold(sale.user, token, sale.seats[1]).await.reservation_id;
     office.advance(301);
-    office.ask(Caller::System, Command::ExpireHolds { reservation_ids: vec![after_deadline] }).await.unwrap();
-    unpaid.push(after_deadline);
+    office.ask(Caller::System, Command::ExpireHolds { reservation_ids: vec![overdue] }).await.unwrap();
+    unpaid.push(overdue);
     let next = office.activate(sale.user).await;
     let live = office.hold(sale.user, next, sale.seats[2]).await;
     office.ask(Caller::System, Command::Refund { payment_id: sale.payment.payment_id }).await.unwrap();

@@ -90,7 +90,7 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
             Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, unresponsive: Vec::new() },
         )
         .await;
-    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, made_dormant: 0, after_deadline: 2 }));
+    assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, made_dormant: 0, overdue: 2 }));
     let active = office.store.token(active).await.unwrap().unwrap();
     assert_eq!((active.status, active.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
     assert_eq!(active.expired_at, Some(START.plus(Span::from_secs(100))));
@@ -121,7 +121,7 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
             .ask(Caller::System, Command::AdvanceRoom { room_id, fence: Fence(0), limit: u32::MAX, unresponsive })
             .await
         {
-            Ok(Outcome::Advanced { offered, made_dormant, after_deadline }) => (offered, made_dormant, after_deadline),
+            Ok(Outcome::Advanced { offered, made_dormant, overdue }) => (offered, made_dormant, overdue),
             other => panic!("{other:?}"),
         }
     };
@@ -274,7 +274,7 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
     }
     office.advance_line(room_id, 1).await;
     let end = async || match office.ask(Caller::System, Command::EndLine { concert_id, limit: 3 }).await {
-        Ok(Outcome::Advanced { offered: 0, made_dormant: 0, after_deadline }) => after_deadline,
+        Ok(Outcome::Advanced { offered: 0, made_dormant: 0, overdue }) => overdue,
         other => panic!("{other:?}"),
     };
     assert_eq!(end().await, 0, "it is on sale");
