@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_ahead_is_believed_after_a_minute_and_not_before() {
+    fn a_jump_ahead_is_adopted_after_a_minute_and_not_before() {
         let clock = Clock::manual(START).steady();
         clock.jump(DAY);
         run(&clock, 60);

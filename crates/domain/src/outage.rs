@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_is_an_outage_when_it_is_long_enough_and_lengthens_no_more_than_the_setting_says() {
+    fn a_pause_of_15_seconds_is_an_outage_and_extends_at_most_by_the_grace() {
         let policy = Policy::default();
         assert_eq!(Outage::between(at(0), at(14), &policy), None);
         assert_eq!(Outage::between(at(20), at(0), &policy), None);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_live_when_an_outage_began_has_as_long_left_when_it_is_over() {
+    fn live_deadlines_keep_their_remaining_time_over_an_outage() {
         let policy = Policy::default();
         let offered = token().offered(START, &policy);
         let states = [
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_over_when_an_outage_began_stays_over() {
+    fn ended_tokens_stay_ended_after_an_outage() {
         let policy = Policy::default();
         let offered = token().offered(START, &policy);
         let outage = outage(60, 200);

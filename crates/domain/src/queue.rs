@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_bring_what_they_should() {
+    fn each_state_ends_as_specified_at_its_deadline() {
         let policy = Policy::default();
         let offered = token().offered(START, &policy);
         let claim_by = START.plus(policy.claim_window);

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_or_turns_the_text_around_is_refused() {
+    fn invisible_and_direction_characters_are_refused() {
         for bad in [
             "",
             "  ",
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_writing_needs_stays_possible() {
+    fn joiners_and_selectors_that_scripts_need_are_allowed() {
         for good in [
             "👩\u{200d}👩\u{200d}👧\u{200d}👦 on tour",
             "🏳\u{fe0f}\u{200d}🌈",
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_patterns_of_the_documents_take_what_is_taken() {
+    fn the_api_patterns_accept_every_accepted_text() {
         let (text, label) = (regex::Regex::new(TEXT_PATTERN).unwrap(), regex::Regex::new(LABEL_PATTERN).unwrap());
         let depends_on_its_neighbours = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
         for c in ('\0'..='\u{ffff}').filter(|c| !depends_on_its_neighbours(*c)) {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_counts_what_is_kept() {
+    fn the_length_counts_the_trimmed_text() {
         let decomposed = "o\u{308}".repeat(100);
         assert!(checked_text("name", &decomposed, 100).is_ok());
         assert!(checked_text("name", &format!("{decomposed}x"), 100).is_err());

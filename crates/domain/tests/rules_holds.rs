@@ -364,7 +364,7 @@ fn hears(office: &Office, seen: &SeenTaken, (caller, token): (Caller, TokenId), 
 }
 
 #[test]
-fn what_one_buyer_was_refused_for_another_hears_as_the_rows_would_tell() {
+fn a_cached_refusal_equals_a_fresh_one() {
     let (mut office, _) = Office::with_hold(MINJI, &[1]);
     let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, HOUSE));
     for micros in [0, END - 1, END] {

@@ -228,7 +228,7 @@ impl Lines {
                     Exchange::Publish => lines.heartbeats.publish(&handle, room, lines.clock.now()).await,
                 };
                 if let Err(error) = talked {
-                    tracing::debug!(%error, room = room.get(), "the signs of life in a line cannot be exchanged");
+                    tracing::debug!(%error, room = room.get(), "heartbeats cannot be exchanged");
                 }
             });
         }

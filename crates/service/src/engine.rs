@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lane_in_doubt_catches_up_though_no_other_command_comes() {
+    async fn a_stale_lane_catches_up_without_commands() {
         let store: Arc<dyn Store> =
             Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
         let follower = Arc::new(Stumbling::default());

@@ -273,7 +273,7 @@ impl BoxOffice {
         if self.queue.view(room).is_none() {
             let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: EntityKind::Room })?;
             self.queue.load_missing_room(line).await?;
-            tracing::info!(room = room.get(), "a room that another process made was read from the database");
+            tracing::info!(room = room.get(), "loaded a room that another process made");
         }
         self.queue.view(room).ok_or(ServiceError::Internal("a room has no view"))
     }
@@ -323,7 +323,7 @@ impl BoxOffice {
         self.queue.load_quiet_rooms(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
         drop(laying);
         if count > 0 {
-            tracing::info!(rooms = count, "rooms that another process made were read from the database");
+            tracing::info!(rooms = count, "loaded rooms that another process made");
         }
         for one in busy {
             self.view(one.room.room_id).await?;

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_told_when_it_begins_then_twice_a_minute_and_begins_anew_after_it_was_over() {
+    fn a_repeated_failure_is_logged_first_and_then_twice_a_minute() {
         let trouble = Trouble::new("cannot reach it");
         let from = Instant::now();
         let lines = |quarters: std::ops::Range<u32>| {

@@ -199,7 +199,7 @@ async fn follow_notices(mut heard: mpsc::Receiver<Notice>, caches: Arc<Caches>) 
 
 /// Loads keys that the command line makes.
 async fn follow_keys(keys: SigningKeys, keyring: Keyring) {
-    let trouble = Trouble::new("cannot look for new token keys");
+    let trouble = Trouble::new("cannot check for new token keys");
     loop {
         tokio::time::sleep(KEYS_TICK).await;
         match trouble.noted(keys.load().await) {

@@ -21,23 +21,23 @@ const START: Time = Time::from_micros(1_900_000_000_000_000);
 const HOUSE: RoomId = RoomId::HOUSE;
 
 every_queue!(
-    a_room_that_was_not_laid_has_no_view,
-    a_room_that_is_laid_already_is_not_laid_from_older_rows,
+    a_room_that_was_not_built_has_no_view,
+    a_built_room_is_not_rebuilt_from_older_rows,
     places_are_exact_while_others_join_leave_and_get_their_turn,
     a_token_issued_and_ended_in_one_batch_leaves_no_trace,
     a_dormant_token_that_returns_is_at_the_head,
     a_missed_turn_can_be_recalled,
-    the_silent_are_found_and_the_awake_are_not,
-    laying_a_room_counts_everybody_as_heard_of,
+    unresponsive_tokens_are_found_and_responsive_ones_are_not,
+    building_a_room_counts_every_token_as_just_seen,
     a_due_hold_is_handed_out_once,
     a_hold_that_was_cancelled_or_paid_is_never_due,
     settings_reach_the_view,
     a_concerts_own_room_is_there_from_the_start,
-    a_laid_view_is_the_one_that_followed_every_change,
+    a_view_from_rows_equals_the_one_that_applied_every_change,
     a_reader_on_another_thread_never_sees_its_place_rise,
     a_line_that_may_move_wakes_its_worker,
     a_room_is_busy_while_something_lives_in_it,
-    quiet_rooms_are_laid_at_once_and_what_is_known_otherwise_is_returned,
+    quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_returned,
 );
 
 /// A box office whose every change goes to the queue, as the engine would send it.
@@ -171,7 +171,7 @@ fn positions(of: &[i64]) -> Vec<Position> {
     of.iter().copied().map(Position).collect()
 }
 
-pub(crate) async fn a_room_that_was_not_laid_has_no_view(queue: &dyn Queue) {
+pub(crate) async fn a_room_that_was_not_built_has_no_view(queue: &dyn Queue) {
     assert!(queue.view(HOUSE).is_none());
     assert!(queue.rooms().is_empty());
     Office::open(queue, 1).await;
@@ -271,7 +271,7 @@ async fn silent(queue: &dyn Queue, since: Time) -> usize {
     0
 }
 
-pub(crate) async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue) {
+pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(queue: &dyn Queue) {
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
@@ -289,7 +289,7 @@ pub(crate) async fn the_silent_are_found_and_the_awake_are_not(queue: &dyn Queue
     assert_eq!(queue.unresponsive(RoomId::new(7), 3, later), []);
 }
 
-pub(crate) async fn laying_a_room_counts_everybody_as_heard_of(queue: &dyn Queue) {
+pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn Queue) {
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     office.later(Span::from_secs(600));
@@ -355,7 +355,7 @@ pub(crate) async fn settings_reach_the_view(queue: &dyn Queue) {
     assert_eq!(view.epoch(), office.model.rooms[&HOUSE].epoch);
 }
 
-pub(crate) async fn a_room_that_is_laid_already_is_not_laid_from_older_rows(queue: &dyn Queue) {
+pub(crate) async fn a_built_room_is_not_rebuilt_from_older_rows(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     let empty = |room_id| {
         let room = Room::new(room_id, 3, START);
@@ -380,7 +380,7 @@ pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Queu
     assert_eq!(queue.view(RoomId::new(7)).unwrap().total_waiting(), 0, "the house's line is another");
 }
 
-pub(crate) async fn a_laid_view_is_the_one_that_followed_every_change(queue: &dyn Queue) {
+pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(queue: &dyn Queue) {
     let mut office = Office::open(queue, 4).await;
     let mut chance = 42_u64;
     let mut pick = move |below: i64| {
@@ -508,7 +508,7 @@ pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Queue
     assert_eq!(queue.busy_rooms(), [HOUSE], "it was laid");
 }
 
-pub(crate) async fn quiet_rooms_are_laid_at_once_and_what_is_known_otherwise_is_returned(queue: &dyn Queue) {
+pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_returned(queue: &dyn Queue) {
     let mut office = Office::open(queue, 1).await;
     let quiet = |room: i64| Line {
         room: Room { cursor: Position(2), ..Room::new(RoomId::new(room), 3, START) },

@@ -66,7 +66,7 @@ async fn goes_on(office: &mut Office) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_was_killed_and_comes_back_empty_is_laid_anew() {
+async fn lines_are_rebuilt_after_redis_comes_back_empty() {
     let mut server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
     let watch = office.watch();
@@ -148,7 +148,7 @@ async fn a_redis_that_is_full_counts_as_away_until_it_takes_writes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frame_that_a_full_redis_refused_is_seen_elsewhere_from_the_rows() {
+async fn an_event_that_a_full_redis_refused_is_read_from_the_rows() {
     let server = RedisServer::start();
     let office = crowd(vec![server.url()]).await;
     fill(&server);
@@ -164,7 +164,7 @@ async fn a_frame_that_a_full_redis_refused_is_seen_elsewhere_from_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frame_of_a_line_that_was_refused_leaves_what_caches_know_alone() {
+async fn a_refused_event_of_a_line_leaves_the_caches_alone() {
     let server = RedisServer::start();
     let office = crowd(vec![server.url()]).await;
     while office.instances[1].notices.lock().unwrap().try_recv().is_ok() {}
@@ -198,7 +198,7 @@ async fn an_instance_starts_while_redis_is_full() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_was_emptied_under_way_is_laid_anew() {
+async fn lines_are_rebuilt_after_redis_is_flushed_during_a_sale() {
     let server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
     let watch = office.watch();
@@ -212,7 +212,7 @@ async fn a_redis_that_was_emptied_under_way_is_laid_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tokens_of_those_who_wait_are_laid_in_a_redis_that_was_emptied() {
+async fn waiting_tokens_are_seeded_into_an_empty_redis() {
     let server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
     // More than are laid at a time.
@@ -234,7 +234,7 @@ async fn the_tokens_of_those_who_wait_are_laid_in_a_redis_that_was_emptied() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_told_just_before_redis_was_emptied_is_read_from_the_rows() {
+async fn changes_published_just_before_a_flush_are_read_from_the_rows() {
     let server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
     while office.instances[1].notices.lock().unwrap().try_recv().is_ok() {}
@@ -306,7 +306,7 @@ async fn two_instances_follow_each_other_over_a_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_of_a_cluster_that_is_full_keeps_only_its_own_rooms_from_being_told() {
+async fn a_full_node_of_a_cluster_blocks_events_of_its_own_rooms_only() {
     let cluster = RedisCluster::start();
     let office = crowd(cluster.urls()).await;
     let queue = &office.instances[0].queue;
@@ -369,7 +369,7 @@ async fn room_of_one(office: &Office, user: u128) -> TokenId {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_full_keeps_only_its_own_rooms_from_being_laid_anew() {
+async fn a_full_node_blocks_rebuilds_of_its_own_rooms_only() {
     let cluster = RedisCluster::start();
     let office = crowd(cluster.urls()).await;
     let queue = &office.instances[0].queue;

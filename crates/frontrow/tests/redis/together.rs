@@ -103,7 +103,7 @@ async fn an_instance_that_starts_late_shows_the_line_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nobody_told_heals_by_a_look_at_the_rows() {
+async fn a_lost_event_heals_by_a_refresh() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     office.join(0, 50).await;
@@ -191,7 +191,7 @@ async fn one_instance_leads_and_another_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frame_of_another_version_is_skipped_and_the_lines_are_laid_anew() {
+async fn an_event_of_another_version_is_skipped_and_the_lines_are_rebuilt() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     office.join(0, 20).await;
@@ -205,7 +205,7 @@ async fn a_frame_of_another_version_is_skipped_and_the_lines_are_laid_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gap_explains_the_frames_that_it_stands_for_and_no_others() {
+async fn a_gap_covers_the_events_it_stands_for_and_no_others() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 1, 10).await;
     office.join(0, 20).await;

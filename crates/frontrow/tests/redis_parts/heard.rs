@@ -72,7 +72,7 @@ fn after(seconds: i64) -> Time {
 }
 
 #[tokio::test]
-async fn who_polls_at_another_instance_is_awake_and_the_silent_are_not() {
+async fn tokens_that_poll_at_another_instance_are_responsive() {
     let pair = Pair::start().await;
     let third = link(vec![pair.server.url()]).await;
     let leader = Instance::start(pair.one, 20).await;
@@ -273,7 +273,7 @@ async fn tokens_that_polled_elsewhere_in_a_line_at_rest_are_not_called_silent_th
 }
 
 #[tokio::test]
-async fn who_takes_over_knows_who_was_heard_of_before_it_came() {
+async fn a_new_leader_knows_the_heartbeats_of_before() {
     let pair = Pair::start().await;
     let first = Instance::start(pair.one, 40_000).await;
     first.exchange(after(1)).await.unwrap();
@@ -296,7 +296,7 @@ async fn who_takes_over_knows_who_was_heard_of_before_it_came() {
 }
 
 #[tokio::test]
-async fn who_polls_at_an_instance_whose_clock_is_behind_is_awake() {
+async fn tokens_that_poll_at_an_instance_with_a_slow_clock_are_responsive() {
     for behind in [7, 12, 31, 60] {
         let pair = Pair::start().await;
         let leader = Instance::start(link(vec![pair.server.url()]).await, 20).await;
@@ -345,7 +345,7 @@ async fn windows_that_have_passed_are_read_again_a_few_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_told_is_told_later_and_meanwhile_nobody_is_called_silent() {
+async fn unpublished_heartbeats_follow_later_and_no_token_is_unresponsive_meanwhile() {
     let mut pair = Pair::start().await;
     let leader = Instance::start(pair.one, 20).await;
     let other = Instance::start(pair.other, 20).await;
@@ -371,7 +371,7 @@ async fn what_could_not_be_told_is_told_later_and_meanwhile_nobody_is_called_sil
 }
 
 #[tokio::test]
-async fn nobody_is_called_silent_before_the_others_had_time_to_tell() {
+async fn no_token_is_unresponsive_before_the_others_had_time_to_publish() {
     let pair = Pair::start().await;
     let heartbeats = Heartbeats::new(keys(), SILENCE, Duration::from_millis(300));
     let near = Near { room: HOUSE, cursor: Position(0), tail: Position(9), returned: &[] };

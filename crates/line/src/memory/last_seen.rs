@@ -121,7 +121,7 @@ mod tests {
     const FAR: Position = Position(3 * 16_384 + 5);
 
     #[test]
-    fn who_was_heard_of_is_awake_until_later() {
+    fn a_seen_token_is_responsive_until_later() {
         let last_seen = LastSeen::default();
         last_seen.cover(FAR, at(10));
         assert!(last_seen.reader(at(10)).is_responsive(FAR));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_laid_counts_as_just_heard_of() {
+    fn every_loaded_token_counts_as_just_seen() {
         let places = [Position(20_001), Position(40_000), FAR];
         let last_seen = LastSeen::seen_at(&places, at(10));
         for position in places {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn passed_chunks_are_dropped_unless_somebody_waits_there() {
+    fn passed_chunks_are_dropped_unless_a_token_waits_there() {
         let last_seen = LastSeen::seen_at(&[Position(1), Position(20_000), Position(40_000), FAR], at(10));
         last_seen.drop_passed(Position(0), FAR, &[Position(20_000)]);
         let kept: Vec<_> = last_seen.chunks.load().iter().map(Option::is_some).collect();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_nothing_is_kept_of_is_not_called_silent() {
+    fn a_token_without_a_slot_is_not_unresponsive() {
         let last_seen = LastSeen::default();
         last_seen.note(FAR, at(10));
         assert!(last_seen.reader(at(20)).is_responsive(FAR));

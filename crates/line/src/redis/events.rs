@@ -82,10 +82,10 @@ pub(super) struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// Another version of the program wrote it.
-    #[error("a frame of version {0}, which this version of the program does not know")]
+    #[error("an event of version {0}, which this version of the program does not know")]
     Version(u8),
     /// It is not an event.
-    #[error("a frame that is none")]
+    #[error("not an event")]
     Broken,
 }
 

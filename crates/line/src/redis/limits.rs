@@ -142,7 +142,7 @@ impl SharedLimits {
 /// The answer of Redis, or the default if it could not be asked.
 fn asked<T: Default>(answer: RedisResult<T>) -> T {
     answer.unwrap_or_else(|error| {
-        tracing::debug!(%error, "a shared budget could not be asked for");
+        tracing::debug!(%error, "shared rate limit unavailable");
         T::default()
     })
 }

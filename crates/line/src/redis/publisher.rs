@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_announced_in_its_place_among_the_frames() {
+    fn unpublished_events_become_gaps_in_order() {
         let (publisher, mut items) = Publisher::new(INSTANCE, Arc::default());
         let most = i64::try_from(WAITING_MAX).unwrap();
         let most_number = u64::try_from(WAITING_MAX).unwrap();
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn what_redis_does_not_take_is_let_go_and_a_few_deadlines_are_kept() {
+    fn refused_copies_are_dropped_and_few_deadlines_stay() {
         let mut pending = Pending::default();
         let token = |at| {
             let id = TokenId { room_id: RoomId::HOUSE, position: Position(at) };

@@ -63,7 +63,7 @@ impl Reader {
             if let Ok(connection) = self.client.blocking(BLOCK).await
                 && let Err(error) = self.read(connection, &mut wishes).await
             {
-                tracing::debug!(%error, "the stream of frames cannot be read");
+                tracing::debug!(%error, "the event stream cannot be read");
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -78,7 +78,7 @@ impl Reader {
                 let first: StreamRangeReply =
                     connection.run(redis::cmd("XRANGE").arg(&key).arg("-").arg("+").arg("COUNT").arg(1)).await?;
                 if first.ids.first().is_some_and(|first| is_after(&first.id, &last)) && last != BEGINNING {
-                    tracing::warn!("frames were dropped before they were read");
+                    tracing::warn!("events were dropped before they were read");
                     self.skip_to_end(&mut connection, &key).await?;
                     self.lines.request_rebuild_of_all();
                 }

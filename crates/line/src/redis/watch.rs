@@ -113,7 +113,7 @@ impl Watch {
                 continue;
             }
             if let Err(error) = self.check().await {
-                tracing::debug!(%error, "Redis cannot be looked at");
+                tracing::debug!(%error, "Redis cannot be checked");
             }
         }
     }
@@ -273,7 +273,7 @@ impl Seeding {
         let mut renewal = RENEW_LOCK.key(lock_of(&self.lines.keys));
         renewal.arg(self.lines.instance.simple().to_string()).arg(millis);
         if self.client.script::<i64>(&renewal).await? == 0 {
-            return Err(QueueError("another instance lays them".into()));
+            return Err(QueueError("another instance is seeding Redis".into()));
         }
         Ok(())
     }

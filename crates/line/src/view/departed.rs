@@ -264,7 +264,7 @@ mod tests {
         }
 
         #[test]
-        fn a_laid_set_is_the_complement(present in prop::collection::btree_set(1..REACH, 0..300), first in 1..REACH) {
+        fn a_set_from_rows_is_the_complement(present in prop::collection::btree_set(1..REACH, 0..300), first in 1..REACH) {
             let list: Vec<_> = present.iter().copied().map(Position).collect();
             let departed = Departed::all_but(Position(first), Position(REACH - 1), &list);
             let naive = (first..REACH).filter(|at| !present.contains(at)).collect();

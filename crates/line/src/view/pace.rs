@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_nobody_was_held_back_does_not_count() {
+    fn time_without_a_backlog_does_not_count() {
         let mut pace = Pace::default();
         for i in 0..30 {
             pace.departed(1, at(i * 100), Backlog::Waiting);

@@ -204,7 +204,7 @@ fn the_wait_is_unknown_until_the_pace_is_measured_and_while_paused() {
 }
 
 #[test]
-fn the_silent_in_front_are_not_waited_for() {
+fn unresponsive_tokens_in_front_are_not_waited_for() {
     let (mut model, mut view) = full_room(200);
     move_on(&mut model, &mut view, 30);
     view.set_responsive_ppm(500_000);
@@ -303,7 +303,7 @@ fn what_was_never_a_place_has_ended() {
 }
 
 #[test]
-fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
+fn a_position_missing_when_the_line_was_built_may_still_come() {
     let (mut model, _) = full_room(10);
     let id = TokenId { room_id: RoomId::HOUSE, position: Position(4) };
     let late = model.tokens.remove(&id).unwrap();
@@ -316,7 +316,7 @@ fn a_number_that_was_missing_when_the_line_was_laid_may_still_come() {
 }
 
 #[test]
-fn a_number_that_nobody_got_is_nobody_in_line() {
+fn an_unassigned_position_is_not_in_line() {
     let (model, mut view) = full_room(10);
     let id = |position| TokenId { room_id: RoomId::HOUSE, position: Position(position) };
     let next = frontrow_domain::queue::Token { id: id(13), ..model.tokens[&id(10)] };

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seat_that_was_freed_here_is_asked_for_in_the_store_whoever_was_refused_before() {
+    fn a_freed_seat_is_not_refused_from_the_cache() {
         let (seats, asked) = (SeenSeats::default(), Instant::now());
         seats.learn(&REFUSAL, token().id, asked);
         seats.publish(&freed());

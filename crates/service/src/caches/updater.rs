@@ -164,7 +164,7 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test]
-    async fn of_lanes_that_are_in_doubt_together_one_reads_the_rows() {
+    async fn stale_lanes_share_one_cache_rebuild() {
         let store: Arc<dyn Store> =
             Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new());

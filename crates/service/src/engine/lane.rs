@@ -57,7 +57,7 @@ pub(super) struct Troubles {
 impl Default for Troubles {
     fn default() -> Self {
         Self {
-            unread: Trouble::new("memory cannot be read anew from the store"),
+            unread: Trouble::new("the caches cannot be rebuilt from the store"),
             contended: Trouble::new("batches are not saved: other transactions hold their rows"),
         }
     }
@@ -161,11 +161,11 @@ impl Lane {
         match catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.follower.catch_up()))) {
             Ok(Ok(())) => {
                 self.troubles.unread.is_over();
-                tracing::info!("memory was read anew from the store");
+                tracing::info!("caches rebuilt from the database");
                 return if waits { CacheState::AwaitingCommit } else { CacheState::Consistent };
             }
             Ok(Err(error)) => self.troubles.unread.came(&error),
-            Err(_) => tracing::error!("the engine panicked while memory was read anew from the store"),
+            Err(_) => tracing::error!("the engine panicked while caches rebuilt from the database"),
         }
         CacheState::Stale
     }
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_done_once_however_often_it_is_given_is_given_again() {
+    fn only_repeatable_commands_are_retried_after_an_unknown_commit() {
         let key = Idempotency { key: [1; 32], fingerprint: [2; 32] };
         let join = Request {
             caller: Caller::System,

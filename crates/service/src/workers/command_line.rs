@@ -16,7 +16,7 @@ pub(super) async fn follow_command_line(office: Arc<BoxOffice>) {
     let mut known = Elsewhere::new(office.audited);
     loop {
         if let Err(error) = known.look(&office).await {
-            tracing::debug!(%error, "cannot tell whether another process changed the database");
+            tracing::debug!(%error, "cannot determine whether another process changed the database");
         }
         rest(&office, ELSEWHERE_TICK).await;
     }

@@ -190,7 +190,7 @@ impl Lines {
 
     /// A move panicked, which is a bug: its line must not count as in progress for ever.
     fn lose(&mut self, error: &tokio::task::JoinError) {
-        tracing::error!(%error, "the move of a line was lost");
+        tracing::error!(%error, "moving a line panicked");
         self.under_way.retain(|_, under_way| under_way.task != error.id());
         self.begin();
     }

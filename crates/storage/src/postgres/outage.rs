@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_decided_later_after_a_note_than_an_outage_leaves_out() {
+    fn batches_stop_before_the_shortest_outage() {
         let noted = Time::from_micros(1_800_000_000_000_000);
         let pulse = Pulse::new(Outages::default(), Duration::MAX);
         assert!(pulse.covers(Time::MAX), "a tool notes nothing");

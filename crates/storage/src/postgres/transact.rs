@@ -84,7 +84,7 @@ impl Transactor {
                     return Ok(committed);
                 }
                 Err(Failure::Again(failure)) if tries < TRIES_MAX && started.elapsed() < TRY_FOR => {
-                    tracing::debug!(error = %failure, tries, "a batch is tried again");
+                    tracing::debug!(error = %failure, tries, "retrying a batch");
                     tries += 1;
                     sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);

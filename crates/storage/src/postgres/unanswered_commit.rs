@@ -55,7 +55,7 @@ impl Transaction {
                 }
                 Ok(false) => break,
                 Err(error) if heard.elapsed() >= SILENCE_MAX => {
-                    tracing::warn!(%error, process = self.process, "nobody knows what became of a commit");
+                    tracing::warn!(%error, process = self.process, "the outcome of a commit stays unknown");
                     return;
                 }
                 Err(_) => {}

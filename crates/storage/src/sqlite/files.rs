@@ -122,7 +122,7 @@ impl Files {
     pub(super) fn condemn(&self, damage: Damage) -> Damage {
         if self.damage.set(damage).is_ok() {
             let path = self.database.path.display();
-            tracing::error!(%damage, %path, "the database is not written any more until the server is started again");
+            tracing::error!(%damage, %path, "writes stopped until the server is restarted");
         }
         damage
     }

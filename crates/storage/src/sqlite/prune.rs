@@ -160,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_is_over_is_found_without_a_look_at_a_whole_table() {
+    fn prune_finds_old_rows_without_a_scan() {
         let folder = tempfile::tempdir().unwrap();
         let mut conn = schema::open_writer(&folder.path().join("frontrow.db"), Duration::from_secs(1)).unwrap();
         schema::prepare(&mut conn, Time::default(), 1).unwrap();

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_nobody_waits_for_keeps_its_turn_until_it_ends() {
+    async fn an_abandoned_read_keeps_its_permit_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let readers = readers(&folder);
         let mut ends = Vec::new();

@@ -177,7 +177,7 @@ fn seed(conn: &Connection, now: Time, house_max_active: i64) -> Result<()> {
 
 fn quick_check(conn: &Connection) -> Result<(), StoreError> {
     if pragma(conn, "page_count")?.saturating_mul(pragma(conn, "page_size")?) > QUICK_CHECK_MAX {
-        tracing::info!("the database is large: its quick check at start is left out");
+        tracing::info!("the database is large: skipping the quick check at start");
         return Ok(());
     }
     let found: String = conn.query_row("PRAGMA quick_check(1)", (), |row| row.get(0)).map_err(error::of_work)?;

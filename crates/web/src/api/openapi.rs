@@ -757,7 +757,7 @@ mod tests {
     }
 
     #[test]
-    fn the_polling_interval_that_the_guides_tell_is_the_one_that_clients_are_told() {
+    fn the_guides_state_the_real_polling_interval() {
         use frontrow_line::view::POLL_TOLD_MS;
         let document = crate::api::document(DemoAccounts::Refused);
         let told = &document["components"]["schemas"]["QueuePosition"]["properties"]["poll_after_ms"];

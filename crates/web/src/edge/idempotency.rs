@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_bound_to_who_and_what_for_and_the_fingerprint_to_with_what() {
+    fn the_key_is_bound_to_caller_and_route_and_the_fingerprint_to_the_request() {
         let first = bound(1, &Method::POST, "/payments", 1, "a");
         assert_eq!(first, bound(1, &Method::POST, "/payments", 1, "a"));
         for other in [

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_no_room_is_dropped_and_counted_with_its_batches() {
+    async fn spans_beyond_the_queue_are_dropped_and_counted() {
         let (open, gate) = mpsc::channel();
         let kept = Kept { gate: Some(Arc::new(Mutex::new(gate))), ..Kept::default() };
         let tracer = tracer(1, &kept);

@@ -65,7 +65,7 @@ fn assert_same(view: &RoomView, rows: &RoomView) {
 
 /// A change comes during a refresh, of a token that the refresh's cursor passes.
 #[test]
-fn who_waits_again_while_a_look_is_under_way_is_at_the_head() {
+fn a_token_requeued_during_a_refresh_is_at_the_head() {
     let batches = [
         vec![Event::Join(34)],
         vec![Event::Join(0)],
@@ -91,7 +91,7 @@ fn who_waits_again_while_a_look_is_under_way_is_at_the_head() {
 }
 
 #[test]
-fn a_number_told_as_nobodys_stays_nobodys_when_the_line_is_laid_anew() {
+fn an_unassigned_position_stays_so_in_a_rebuild() {
     let room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
     let queue = lines();
     let rebuilt = |highest, waiting: &[i64], in_flight: &[i64], now| Line {
@@ -119,7 +119,7 @@ fn a_number_told_as_nobodys_stays_nobodys_when_the_line_is_laid_anew() {
 }
 
 #[test]
-fn a_number_that_was_gone_in_another_epoch_may_still_come_in_this_one() {
+fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
     let mut room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
     let queue = lines();
     let line = |room: &frontrow_domain::queue::Room, in_flight: &[Position]| Line {
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_laid_under_way_takes_in_what_was_told_meanwhile_and_no_place_rises(
+    fn a_rebuild_applies_concurrent_events_and_ahead_never_rises(
         batches in prop::collection::vec(prop::collection::vec(event(), 1..6), 2..40),
         read_at in any::<prop::sample::Index>(),
         rebuilt_from in 0..10_usize,
@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn a_look_at_the_rows_heals_what_is_not_in_line_and_spoils_nothing(
+    fn a_refresh_repairs_the_view_and_breaks_nothing(
         batches in prop::collection::vec(prop::collection::vec(event(), 1..6), 1..40),
         missed in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
         told_during in 0..5_usize,

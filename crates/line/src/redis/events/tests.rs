@@ -67,7 +67,7 @@ fn token(position: i64, status: TokenStatus) -> Token {
 }
 
 #[test]
-fn a_room_is_told_with_the_sale_of_its_concert() {
+fn a_room_is_published_with_the_sale_of_its_concert() {
     let house = Model::new(3, START).rooms.remove(&RoomId::HOUSE).unwrap();
     let (opens_at, closes_at) = (START.plus(Span::from_secs(7)), START.plus(Span::from_secs(90)));
     let room =
@@ -80,7 +80,7 @@ fn a_room_is_told_with_the_sale_of_its_concert() {
 }
 
 #[test]
-fn a_batch_is_told_in_few_bytes() {
+fn a_batch_is_published_in_few_bytes() {
     let mut issues = Changes { now: START, ..Changes::default() };
     issues.tokens.inserted = (900_001..=900_500).map(|at| token(at, TokenStatus::Waiting)).collect();
     let policy = Policy::default();
@@ -98,12 +98,12 @@ fn a_batch_is_told_in_few_bytes() {
 }
 
 #[test]
-fn what_concerns_nobody_else_is_not_told() {
+fn a_batch_without_shared_changes_has_no_event() {
     assert_eq!(of_changes(INSTANCE, &Changes { now: START, ..Changes::default() }), None);
 }
 
 #[test]
-fn a_gap_names_what_was_not_told_and_other_versions_are_refused() {
+fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
     let gap = Gap { rooms: vec![RoomId::HOUSE, RoomId::new(7)], caches: CacheValidity::Consistent };
     let mut event = of_gap(INSTANCE, 300, 312, &gap);
     let body = Body::Gap(gap.clone());

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_told_is_there_the_next_time() {
+    fn unpublished_bits_are_there_the_next_time() {
         let beats = Beats::default();
         beats.cover(ROOM, &BTreeSet::from([0]));
         beats.note(ROOM, Position(7));

@@ -110,7 +110,7 @@ async fn no_tag_and_no_version_comes_again_after_the_maps_were_forgotten() {
 }
 
 #[tokio::test]
-async fn a_map_that_nobody_looks_at_is_dropped_and_one_that_somebody_does_stays() {
+async fn an_unused_map_is_dropped_and_a_used_one_stays() {
     let office = Office::new();
     let [(idle, _), (watched, _)] = [office.concert().await, office.concert().await];
     office.look_at(idle, 0).await;

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_more_than_a_budget_holds_takes_all_of_it() {
+    fn a_cost_above_the_burst_spends_the_whole_budget() {
         let limiter = Limiter::new(Quota::per_hour(NonZeroU32::new(3).unwrap()));
         limiter.check_many(&"a", 10).unwrap();
         assert_eq!(limiter.check(&"a").unwrap_err().code(), "rate_limited");

@@ -101,7 +101,7 @@ fn viewers(
 }
 
 #[tokio::test]
-async fn however_many_look_at_once_one_of_them_reads_and_while_nobody_looks_none_does() {
+async fn concurrent_requests_share_one_read() {
     let store = Arc::new(Counted::default());
     store.put(seat(1, SeatStatus::Available, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
@@ -163,7 +163,7 @@ async fn what_others_change_and_add_is_seen_with_the_next_reading() {
 }
 
 #[tokio::test]
-async fn of_two_commits_told_in_the_wrong_order_the_later_one_stays() {
+async fn the_later_of_two_reordered_commits_wins() {
     let store = Counted::default();
     store.put(seat(1, SeatStatus::Available, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
