@@ -53,7 +53,7 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         Err(refusal) => refusal.is_stored(),
     };
     if keep && let Ok(answer) = serde_json::to_string(&decision) {
-        world.keep_answer(idempotency, answer);
+        world.store_answer(idempotency, answer);
     }
     Answer { decision, replay: Replay::Fresh }
 }

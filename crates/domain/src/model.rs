@@ -276,10 +276,10 @@ impl Model {
     /// Extends the deadlines that were live when an outage began, and stores the outage.
     pub fn lengthen(&mut self, outage: Outage) {
         for token in self.tokens.values_mut() {
-            *token = outage.lengthened_token(*token).unwrap_or(*token);
+            *token = outage.extended_token(*token).unwrap_or(*token);
         }
         for reservation in self.reservations.values_mut() {
-            if let Some(longer) = outage.lengthened_hold(reservation.clone()) {
+            if let Some(longer) = outage.extended_hold(reservation.clone()) {
                 *reservation = longer;
             }
         }

@@ -35,7 +35,7 @@ impl Outage {
     /// The token with its deadline extended; none if the outage did not affect it: it was over already, or has no
     /// deadline. To be applied once, before anything else is decided about the token.
     #[must_use]
-    pub fn lengthened_token(&self, mut token: Token) -> Option<Token> {
+    pub fn extended_token(&self, mut token: Token) -> Option<Token> {
         if token.status == TokenStatus::Ended {
             return None;
         }
@@ -46,7 +46,7 @@ impl Outage {
 
     /// The hold with its end extended; none if the outage did not affect it.
     #[must_use]
-    pub fn lengthened_hold(&self, mut reservation: Reservation) -> Option<Reservation> {
+    pub fn extended_hold(&self, mut reservation: Reservation) -> Option<Reservation> {
         if reservation.status != ReservationStatus::Pending || reservation.expires_at <= self.from {
             return None;
         }
@@ -136,7 +136,7 @@ mod tests {
         ];
         let outage = outage(30, 125);
         for state in states {
-            let longer = outage.lengthened_token(state).unwrap();
+            let longer = outage.extended_token(state).unwrap();
             assert_eq!(longer.deadline.unwrap().since(outage.to), state.deadline.unwrap().since(outage.from));
             assert_eq!(Token { deadline: state.deadline, ..longer }, state);
         }
@@ -148,7 +148,7 @@ mod tests {
         let offered = token().offered(START, &policy);
         let outage = outage(60, 200);
         for state in [token(), offered, token().ended(START, EndReason::Left)] {
-            assert_eq!(outage.lengthened_token(state), None);
+            assert_eq!(outage.extended_token(state), None);
         }
     }
 
@@ -167,11 +167,11 @@ mod tests {
             confirmed_at: None,
             closed_at: None,
         };
-        let longer = outage(290, 390).lengthened_hold(pending.clone()).unwrap();
+        let longer = outage(290, 390).extended_hold(pending.clone()).unwrap();
         assert_eq!(longer.expires_at, at(400));
-        assert_eq!(outage(300, 390).lengthened_hold(pending.clone()), None);
+        assert_eq!(outage(300, 390).extended_hold(pending.clone()), None);
         let paid = pending.confirmed(at(1)).unwrap();
-        assert_eq!(outage(290, 390).lengthened_hold(paid), None);
+        assert_eq!(outage(290, 390).extended_hold(paid), None);
     }
 
     #[test]

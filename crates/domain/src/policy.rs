@@ -32,7 +32,7 @@ pub const LIVE_PER_ERASURE_MAX: usize = 1_000;
 pub const RESET_LINK_VALID: Span = Span::from_secs(30 * 60);
 
 /// The least time between two records of a user's last sign-in: not every sign-in writes the user's row.
-pub const SIGN_IN_NOTED_EVERY: Span = Span::from_secs(86_400);
+pub const SIGN_IN_RECORD_INTERVAL: Span = Span::from_secs(86_400);
 
 /// Which callers may charge points to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

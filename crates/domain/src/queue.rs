@@ -404,14 +404,14 @@ pub enum Turn {
 }
 
 /// The states with a deadline, in the order in which an advance handles them: first the ones that block other tokens.
-pub const LAPSE_ORDER: [TokenStatus; 4] =
+pub const DEADLINE_ORDER: [TokenStatus; 4] =
     [TokenStatus::Active, TokenStatus::Offered, TokenStatus::Missed, TokenStatus::Dormant];
 
-/// The overdue tokens that one advance handles: at most [`TOKENS_PER_ADVANCE_MAX`], by [`LAPSE_ORDER`], deadline and
+/// The overdue tokens that one advance handles: at most [`TOKENS_PER_ADVANCE_MAX`], by [`DEADLINE_ORDER`], deadline and
 /// position. They are returned in the order of the line, which affects the room's no-show share.
 #[must_use]
 pub fn first_due(mut overdue: Vec<Token>) -> Vec<Token> {
-    let rank = |status| LAPSE_ORDER.iter().position(|lapses| *lapses == status).unwrap_or(LAPSE_ORDER.len());
+    let rank = |status| DEADLINE_ORDER.iter().position(|lapses| *lapses == status).unwrap_or(DEADLINE_ORDER.len());
     overdue.sort_unstable_by_key(|token| (rank(token.status), token.deadline, token.id));
     overdue.truncate(usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX));
     overdue.sort_unstable_by_key(|token| token.id);

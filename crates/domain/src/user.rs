@@ -1,6 +1,6 @@
 //! Users, their roles, their sessions, and the callers of commands.
 
-use crate::{id::UserId, policy::SIGN_IN_NOTED_EVERY, time::Time};
+use crate::{id::UserId, policy::SIGN_IN_RECORD_INTERVAL, time::Time};
 use serde::{Deserialize, Serialize};
 
 /// What a user may do.
@@ -50,7 +50,7 @@ pub struct User {
     #[serde(skip)]
     #[cfg_attr(feature = "openapi", schema(ignore))]
     pub sign_in_epoch: i64,
-    /// When they last signed in, as far as that was noted: at most once in [`SIGN_IN_NOTED_EVERY`].
+    /// When they last signed in, as far as that was noted: at most once in [`SIGN_IN_RECORD_INTERVAL`].
     #[serde(skip)]
     #[cfg_attr(feature = "openapi", schema(ignore))]
     pub signed_in_at: Time,
@@ -64,7 +64,7 @@ impl User {
     /// Whether a sign-in at this time is to be recorded.
     #[must_use]
     pub fn has_old_sign_in(&self, now: Time) -> bool {
-        now >= self.signed_in_at.plus(SIGN_IN_NOTED_EVERY)
+        now >= self.signed_in_at.plus(SIGN_IN_RECORD_INTERVAL)
     }
 
     /// Whether this is a buyer's account without a sign-in and without a change since `before`. A locked one is not
@@ -72,7 +72,7 @@ impl User {
     #[must_use]
     pub fn is_idle_since(&self, before: Time) -> bool {
         // A sign-in that was not recorded came within that time of the recorded one.
-        let signed_in_by = self.signed_in_at.plus(SIGN_IN_NOTED_EVERY);
+        let signed_in_by = self.signed_in_at.plus(SIGN_IN_RECORD_INTERVAL);
         self.role == Role::Buyer
             && self.status == UserStatus::Active
             && signed_in_by <= before

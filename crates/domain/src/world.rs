@@ -558,7 +558,7 @@ impl World {
     }
 
     /// Stores an answer under its idempotency key.
-    pub fn keep_answer(&mut self, idempotency: Idempotency, answer: String) {
+    pub fn store_answer(&mut self, idempotency: Idempotency, answer: String) {
         let created_at = self.now;
         self.kept.put(idempotency.key, IdempotencyRecord { idempotency, answer, created_at });
     }

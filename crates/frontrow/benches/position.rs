@@ -75,9 +75,9 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
     };
     let queue = MemoryQueue::new();
     let before = resident_bytes();
-    let laying = Instant::now();
+    let room_loading = Instant::now();
     runtime.block_on(queue.rebuild(line)).unwrap();
-    let lay_ms = laying.elapsed().as_millis();
+    let lay_ms = room_loading.elapsed().as_millis();
     // The list of those waiting is freed by now: it was resident before, so it is added back.
     let grown = resident_bytes() - before + waiting * 8;
 

@@ -101,7 +101,7 @@ pub trait Queue: std::fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
     /// Why it cannot be used; none while it can.
-    pub away: Option<Away>,
+    pub down: Option<Down>,
     /// How long ago this instance last had all events of the others.
     pub event_lag: std::time::Duration,
     /// How many times this instance has rebuilt a line from its rows.
@@ -110,7 +110,7 @@ pub struct PeerStatus {
 
 /// Why the shared queue cannot be used. The log says more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Away {
+pub enum Down {
     /// It does not answer, or refuses this instance.
     #[error("it cannot be reached")]
     Unreachable,

@@ -32,7 +32,7 @@ use std::{
 use tokio::sync::Notify;
 
 /// Positions sampled for the share of responsive tokens.
-const ALIVE_SAMPLE: i64 = 1_000;
+const RESPONSIVE_SAMPLE: i64 = 1_000;
 
 /// The lines in the memory of one process, and the holds if it is the only one.
 #[derive(Debug, Default)]
@@ -260,7 +260,7 @@ impl Queue for MemoryQueue {
         let view = cell.view.load_full();
         let last_seen = cell.last_seen.reader(since);
         let beyond = view.tail().0 - view.cursor().0;
-        let stride = usize::try_from(beyond / ALIVE_SAMPLE).unwrap_or(usize::MAX).max(1);
+        let stride = usize::try_from(beyond / RESPONSIVE_SAMPLE).unwrap_or(usize::MAX).max(1);
         let (mut sampled, mut alive) = (0_i64, 0_i64);
         for position in view.waiting_by_stride(stride) {
             sampled += 1;

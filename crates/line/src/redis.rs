@@ -19,7 +19,7 @@ pub mod tokens;
 mod watch;
 
 use super::{
-    Away, Leadership, PeerStatus, Queue, QueueError,
+    Down, Leadership, PeerStatus, Queue, QueueError,
     memory::{MemoryQueue, Rebuild, Source},
     view::{RoomView, deltas},
 };
@@ -136,7 +136,7 @@ pub enum Notice {
     /// The concert is new or has changed.
     ConcertChanged(ConcertId),
     /// Some of these may have been missed: any cached row may be stale.
-    Laid,
+    Missed,
 }
 
 /// The lines of this instance, and the parts that keep them true.
@@ -173,7 +173,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Lines {
     fn notify(&self, notice: Notice) {
-        let notice = if self.has_missed_notice.swap(false, Ordering::Relaxed) { Notice::Laid } else { notice };
+        let notice = if self.has_missed_notice.swap(false, Ordering::Relaxed) { Notice::Missed } else { notice };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.notices.try_send(notice) {
             self.has_missed_notice.store(true, Ordering::Relaxed);
         }
@@ -213,16 +213,16 @@ impl Lines {
         let moving = ids(&moving);
         self.heartbeats.keep_only(&moving, &ids(&resting));
         self.leases.keep_only(&moving);
-        let mut talks = JoinSet::new();
+        let mut exchanges = JoinSet::new();
         for (room, talk) in moving.into_iter().map(|room| (room, Exchange::Both)).chain(task) {
             if !client.is_up() {
                 break;
             }
-            if talks.len() >= EXCHANGES_AT_ONCE {
-                let _ = talks.join_next().await;
+            if exchanges.len() >= EXCHANGES_AT_ONCE {
+                let _ = exchanges.join_next().await;
             }
             let (lines, handle) = (Arc::clone(self), client.handle());
-            talks.spawn(async move {
+            exchanges.spawn(async move {
                 let talked = match talk {
                     Exchange::Both => lines.exchange(&handle, room).await,
                     Exchange::Publish => lines.heartbeats.publish(&handle, room, lines.clock.now()).await,
@@ -232,7 +232,7 @@ impl Lines {
                 }
             });
         }
-        while talks.join_next().await.is_some() {}
+        while exchanges.join_next().await.is_some() {}
     }
 }
 
@@ -521,7 +521,7 @@ impl Queue for RedisQueue {
     fn check(&self) -> Result<(), QueueError> {
         match &*self.reach.borrow() {
             Reach::Up(_) => Ok(()),
-            Reach::Down(why) => Err(QueueError(format!("Redis is away: {why}"))),
+            Reach::Down(why) => Err(QueueError(format!("Redis is down: {why}"))),
         }
     }
 
@@ -533,10 +533,10 @@ impl Queue for RedisQueue {
         let confirmed = Time::from_micros(self.lines.confirmed.load(Ordering::Relaxed));
         let lag = self.lines.clock.now().micros().saturating_sub(confirmed.micros());
         Some(PeerStatus {
-            away: match &*self.reach.borrow() {
+            down: match &*self.reach.borrow() {
                 Reach::Up(_) => None,
-                Reach::Down(why) if why.contains(OUT_OF_MEMORY) => Some(Away::Full),
-                Reach::Down(_) => Some(Away::Unreachable),
+                Reach::Down(why) if why.contains(OUT_OF_MEMORY) => Some(Down::Full),
+                Reach::Down(_) => Some(Down::Unreachable),
             },
             event_lag: Duration::from_micros(u64::try_from(lag).unwrap_or(0)),
             rebuilds: self.lines.rebuilds.load(Ordering::Relaxed),

@@ -39,7 +39,7 @@ const POLLS_PER_WAIT: i64 = 20;
 /// How far poll intervals are spread to both sides, in thousandths.
 const JITTER_PERMILLE: i64 = 200;
 /// The shortest and the longest poll interval that a client is given, in milliseconds: the guides say so, too.
-pub const POLL_TOLD_MS: std::ops::RangeInclusive<i64> =
+pub const POLL_GIVEN_MS: std::ops::RangeInclusive<i64> =
     POLL_AT_ONCE_MS * (1_000 - JITTER_PERMILLE) / 1_000..=*POLL_MS.end() * (1_000 + JITTER_PERMILLE) / 1_000;
 /// A view that was confirmed longer ago than this is stale.
 const STALE_AFTER: Span = Span::from_secs(1);
@@ -241,7 +241,7 @@ impl RoomView {
 
     /// The same view, rebuilt from its rows, with what the rows lack: the pace, and the share of responsive tokens.
     #[must_use]
-    pub fn going_on_from(mut self, before: &Self) -> Self {
+    pub fn with_measurements_of(mut self, before: &Self) -> Self {
         self.pace = before.pace;
         self.responsive_ppm = Arc::clone(&before.responsive_ppm);
         self

@@ -165,7 +165,7 @@ impl Engine {
     }
 
     /// Makes every lane read the caches again before its next command: another process has committed changes.
-    pub fn doubt_memory(&self) {
+    pub fn mark_caches_stale(&self) {
         self.doubts.fetch_add(1, Ordering::Relaxed);
     }
 

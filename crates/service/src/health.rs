@@ -10,7 +10,7 @@ use frontrow_domain::{
     queue::TokenStatus,
     time::{Span, Time},
 };
-use frontrow_line::{Away, view::Rest};
+use frontrow_line::{Down, view::Rest};
 use frontrow_storage::{Damage, Sharing, Store, StoreError};
 use std::sync::{PoisonError, atomic::Ordering};
 
@@ -61,7 +61,7 @@ impl NotReady {
 pub enum Caution {
     /// Redis is out of reach or full.
     #[error("without Redis: {0}")]
-    Redis(Away),
+    Redis(Down),
     /// The box office's clock is held against the machine's.
     #[error("{0}")]
     Clock(Held),
@@ -80,8 +80,8 @@ impl Caution {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Redis(Away::Unreachable) => "redis_away",
-            Self::Redis(Away::Full) => "redis_full",
+            Self::Redis(Down::Unreachable) => "redis_away",
+            Self::Redis(Down::Full) => "redis_full",
             Self::Clock(_) => "clock_held",
             Self::Connections { .. } => "too_few_connections",
         }
@@ -90,7 +90,7 @@ impl Caution {
 
 /// Faults among the instances over one database, as this one sees them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CompanyFaults {
+pub struct InstanceFaults {
     unheard: usize,
     deaf: usize,
     lacking: Option<(u32, u32)>,
@@ -112,23 +112,23 @@ impl BoxOffice {
             Health::Damaged => return Err(NotReady::Damaged),
         }
         check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)), SKEW_MAX)?;
-        match self.company_faults().unheard {
+        match self.instance_faults().unheard {
             0 => Ok(()),
             others => Err(NotReady::Unheard(others)),
         }
     }
 
-    fn company_faults(&self) -> CompanyFaults {
-        *self.company_faults.lock().unwrap_or_else(PoisonError::into_inner)
+    fn instance_faults(&self) -> InstanceFaults {
+        *self.instance_faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks the other instances over the database, and logs new faults.
-    pub async fn look_for_company(&self) {
-        let now = match self.store.company().await {
-            Ok(Some(company)) => CompanyFaults {
-                unheard: company.unheard(),
-                deaf: company.deaf(),
-                lacking: company.lacking_connections(),
+    pub async fn check_instances(&self) {
+        let now = match self.store.instances().await {
+            Ok(Some(instances)) => InstanceFaults {
+                unheard: instances.unheard(),
+                deaf: instances.deaf(),
+                lacking: instances.lacking_connections(),
             },
             Ok(None) => return,
             Err(error) => {
@@ -136,7 +136,7 @@ impl BoxOffice {
                 return;
             }
         };
-        let before = std::mem::replace(&mut *self.company_faults.lock().unwrap_or_else(PoisonError::into_inner), now);
+        let before = std::mem::replace(&mut *self.instance_faults.lock().unwrap_or_else(PoisonError::into_inner), now);
         match now.unheard {
             others if others == before.unheard => {}
             0 => tracing::info!("ready again: no other instance serves over this database"),
@@ -199,10 +199,10 @@ impl BoxOffice {
     /// Warnings for operators about an instance that can serve.
     #[must_use]
     pub fn cautions(&self) -> Vec<Caution> {
-        let away = self.queue.peer_status().and_then(|peer_status| peer_status.away);
+        let away = self.queue.peer_status().and_then(|peer_status| peer_status.down);
         let is_far = |held: &Held| held.ahead.micros().unsigned_abs() > SKEW_MAX.micros().unsigned_abs();
         let held = self.clock.held().filter(is_far);
-        let lacking = self.company_faults().lacking.map(|(wanted, there)| Caution::Connections { wanted, there });
+        let lacking = self.instance_faults().lacking.map(|(wanted, there)| Caution::Connections { wanted, there });
         let cautions = [away.map(Caution::Redis), held.map(Caution::Clock), lacking];
         cautions.into_iter().flatten().collect()
     }

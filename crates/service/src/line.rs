@@ -24,7 +24,7 @@ const ROOMS_AT_ONCE: u32 = 100;
 
 /// The place of a token, as shown to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whereabouts {
+pub struct TokenStanding {
     /// The token's place.
     pub place: Place,
     /// Why the token ended; none while it is live, or if the reason is not known any more.
@@ -44,7 +44,7 @@ pub enum Certainty {
     Guessed,
 }
 
-impl Whereabouts {
+impl TokenStanding {
     /// A place from the view.
     #[must_use]
     pub const fn viewed(place: Place) -> Self {
@@ -113,7 +113,7 @@ impl BoxOffice {
             view => view?,
         };
         if view.epoch() < signed.epoch {
-            self.look_for_renewal(&signed).await?;
+            self.check_renewal(&signed).await?;
         }
         if view.epoch() == signed.epoch { Ok((signed, view)) } else { Err(missing) }
     }
@@ -122,9 +122,9 @@ impl BoxOffice {
     ///
     /// # Errors
     /// [`ServiceError::Queue`] if it has: the new view is being loaded.
-    async fn look_for_renewal(&self, signed: &SignedToken) -> Result<(), ServiceError> {
+    async fn check_renewal(&self, signed: &SignedToken) -> Result<(), ServiceError> {
         let room = signed.id.room_id;
-        let _laying = self.laying.lock().await;
+        let _laying = self.room_loading.lock().await;
         match self.store.live_line(room).await? {
             Some(line) if line.room.epoch >= signed.epoch => {
                 self.queue.request_refresh(vec![room]);
@@ -136,13 +136,13 @@ impl BoxOffice {
 
     /// The place of a token (현재순서조회), from memory: no store and no lock, unless the view shows it as ended. The poll
     /// counts as a heartbeat, so rate limits must be checked before.
-    pub async fn position(&self, signed: &SignedToken, view: &RoomView) -> Whereabouts {
+    pub async fn position(&self, signed: &SignedToken, view: &RoomView) -> TokenStanding {
         let now = self.clock.now();
         self.queue.record_heartbeat(signed.id, now);
         let place = view.place(signed.id.position);
         let found = match place.status {
             TokenStatus::Ended => self.ended_at(signed.id, place).await,
-            _ => Whereabouts::viewed(place),
+            _ => TokenStanding::viewed(place),
         };
         let Place { status, activated_at, deadline, .. } = found.place;
         // Most polled tokens are waiting and have no turn to renew.
@@ -157,16 +157,16 @@ impl BoxOffice {
 
     /// The place of a token that the view shows as ended at `place`. If other instances change the line too, the row
     /// knows better. If it cannot be read, the token is shown as waiting at the head: its client polls again soon.
-    async fn ended_at(&self, id: TokenId, place: Place) -> Whereabouts {
+    async fn ended_at(&self, id: TokenId, place: Place) -> TokenStanding {
         match self.endings.get(&*self.store, id).await {
-            Ending::Over(end_reason) => Whereabouts::read(place, end_reason),
+            Ending::Over(end_reason) => TokenStanding::read(place, end_reason),
             Ending::Live(Token { status, activated_at, deadline, .. }) => {
-                Whereabouts::read(Place { status, activated_at, deadline, ..place }, None)
+                TokenStanding::read(Place { status, activated_at, deadline, ..place }, None)
             }
-            Ending::Unknown if self.queue.sharing() == Sharing::Alone => Whereabouts::viewed(place),
+            Ending::Unknown if self.queue.sharing() == Sharing::Alone => TokenStanding::viewed(place),
             Ending::Unknown => {
                 let place = Place { status: TokenStatus::Waiting, ..place };
-                Whereabouts { certainty: Certainty::Guessed, ..Whereabouts::viewed(place) }
+                TokenStanding { certainty: Certainty::Guessed, ..TokenStanding::viewed(place) }
             }
         }
     }
@@ -197,7 +197,7 @@ impl BoxOffice {
     }
 
     /// The cached refusal of a hold of these seats, if there is one.
-    pub(super) fn refused_lately(
+    pub(super) fn cached_refusal(
         &self,
         caller: Caller,
         token: &SignedToken,
@@ -269,7 +269,7 @@ impl BoxOffice {
         if let Some(view) = self.queue.view(room) {
             return Ok(view);
         }
-        let _laying = self.laying.lock().await;
+        let _laying = self.room_loading.lock().await;
         if self.queue.view(room).is_none() {
             let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: EntityKind::Room })?;
             self.queue.load_missing_room(line).await?;
@@ -315,13 +315,13 @@ impl BoxOffice {
     }
 
     async fn load_missing_rooms(&self) -> Result<(), ServiceError> {
-        let laying = self.laying.lock().await;
+        let room_loading = self.room_loading.lock().await;
         let mut missing = self.store.standings().await?;
         missing.retain(|one| self.queue.view(one.room.room_id).is_none());
         let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Quiet);
         let count = quiet.len();
         self.queue.load_quiet_rooms(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
-        drop(laying);
+        drop(room_loading);
         if count > 0 {
             tracing::info!(rooms = count, "loaded rooms that another process made");
         }

@@ -480,7 +480,7 @@ impl Metrics {
 
     /// Sets the gauges of the shared queue.
     pub fn peer_status(&self, peer_status: &PeerStatus) {
-        self.server("redis", if peer_status.away.is_none() { Up::Yes } else { Up::No });
+        self.server("redis", if peer_status.down.is_none() { Up::Yes } else { Up::No });
         let redis = ServerLabel { server: "redis" };
         self.event_lag.get_or_create(&redis).set(peer_status.event_lag.as_secs_f64());
         self.rebuilds.get_or_create(&redis).set(i64::try_from(peer_status.rebuilds).unwrap_or(i64::MAX));

@@ -14,7 +14,7 @@ use crate::{
         tickets::RecentTickets,
     },
     engine::{Engine, EngineError},
-    health::CompanyFaults,
+    health::InstanceFaults,
     metrics::Metrics,
     passwords::{PasswordError, Passwords},
 };
@@ -85,11 +85,11 @@ pub struct BoxOffice {
     /// How far the database's clock was ahead of this machine's when last compared, in microseconds.
     pub clock_skew: AtomicI64,
     /// Faults among the instances over the database, when last checked.
-    pub company_faults: Mutex<CompanyFaults>,
+    pub instance_faults: Mutex<InstanceFaults>,
     /// The rows of tokens that a view shows as ended.
     pub endings: Endings,
     /// Locked while a room made by another process is loaded, so that its rows are read once.
-    pub laying: tokio::sync::Mutex<()>,
+    pub room_loading: tokio::sync::Mutex<()>,
     /// The newest line of the audit log before the caches were loaded: they may lack the changes of later lines.
     pub audited: AuditId,
 }
@@ -321,7 +321,7 @@ impl BoxOffice {
     ) -> Result<Reply<Vec<Reservation>>, ServiceError> {
         let asked = Instant::now();
         if key.is_none()
-            && let Some(refusal) = self.refused_lately(caller, token, &seat_ids, asked)
+            && let Some(refusal) = self.cached_refusal(caller, token, &seat_ids, asked)
         {
             self.metrics.refused_from_memory.inc();
             return Err(refusal.into());

@@ -114,9 +114,9 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
         session_length: settings.session_length,
         metrics: Arc::clone(&metrics),
         clock_skew: AtomicI64::new(0),
-        company_faults: Mutex::default(),
+        instance_faults: Mutex::default(),
         endings: Endings::default(),
-        laying: tokio::sync::Mutex::default(),
+        room_loading: tokio::sync::Mutex::default(),
         audited,
     });
     Ok(OpenedOffice { office, engine: threads, metrics, clock })

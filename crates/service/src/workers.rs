@@ -100,7 +100,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
             let probe = office.store.check_writable().await;
             if probe.is_ok() && office.store.sharing() == Sharing::Shared {
                 office.compare_clocks().await;
-                office.look_for_company().await;
+                office.check_instances().await;
             }
             let was_sound = office.engine.health() == Health::Sound;
             office.engine.note_probe(&probe);
@@ -110,7 +110,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
             }
         } else if matches!(office.check_ready(), Err(NotReady::Unheard(_))) {
             // Such as an instance that is being replaced by this one, and about to end.
-            office.look_for_company().await;
+            office.check_instances().await;
         }
         rounds = rounds.wrapping_add(1);
         tokio::time::sleep(PROBE_TICK).await;

@@ -210,7 +210,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The server gave no answer.
-    async fn company(&self) -> Result<Option<Company>, StoreError> {
+    async fn instances(&self) -> Result<Option<Instances>, StoreError> {
         Ok(None)
     }
 
@@ -282,7 +282,7 @@ pub struct Instance {
 
 /// The instances over one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Company {
+pub struct Instances {
     /// This instance.
     pub own: Instance,
     /// The other instances that used a connection within the last half a minute.
@@ -291,7 +291,7 @@ pub struct Company {
     pub connections_max: Option<u32>,
 }
 
-impl Company {
+impl Instances {
     /// The number of other instances that this one must not serve beside, because it does not receive their commits:
     /// all that receive each other's commits, and older ones that do not. Of several that receive no commits, the
     /// oldest serves.

@@ -27,7 +27,7 @@ mod unanswered_commit;
 pub use connect::{Settings, Statements};
 
 use crate::{
-    Committed, Company, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Instance, Line, Page, PaymentFilter,
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Instance, Instances, Line, Page, PaymentFilter,
     Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
     migrate::{self, Migration},
     postgres::{
@@ -304,7 +304,7 @@ impl Store for PostgresStore {
         Sharing::Shared
     }
 
-    async fn company(&self) -> Result<Option<Company>, StoreError> {
+    async fn instances(&self) -> Result<Option<Instances>, StoreError> {
         match self.instance {
             Some(own) => instances::look(self.reads.primary(), own, self.way).await.map(Some),
             None => Ok(None),

@@ -276,13 +276,13 @@ async fn hold(
         change(client, &reserve, reservation),
         change(client, &hold_seat, seat),
         change(client, &lift_token, lifted),
-        keep_answer(client, &keep, kept),
+        store_answer(client, &keep, kept),
         commit(client),
     );
     Ok(answer)
 }
 
-async fn keep_answer(client: &Object, keep: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), ServiceError> {
+async fn store_answer(client: &Object, keep: &Statement, row: &[&(dyn ToSql + Sync)]) -> Result<(), ServiceError> {
     client.execute(keep, row).await.map_err(key_taken)?;
     Ok(())
 }
@@ -347,7 +347,7 @@ async fn pay(
         change(client, &sell, sold),
         change(client, &confirm, confirmed),
         change(client, &end_token, ended),
-        keep_answer(client, &keep, kept),
+        store_answer(client, &keep, kept),
         commit(client),
     );
     Ok(answer)

@@ -104,7 +104,7 @@ async fn open_shared(
         let parts = OfficeParts { store, queue, keyring: keyring.clone(), clock, ids };
         let mut opened = assemble_with(config, parts, limits, loading).await?;
         opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
-        opened.app.office.look_for_company().await;
+        opened.app.office.check_instances().await;
         return Ok(opened);
     };
     let (notices, heard) = mpsc::channel(NOTICES_MAX);
@@ -123,7 +123,7 @@ async fn open_shared(
     if loading == Loading::AtOnce {
         tracing::info!(%office, %instance, "one of the instances over this database");
     }
-    opened.app.office.look_for_company().await;
+    opened.app.office.check_instances().await;
     opened.tasks.spawn(follow_notices(heard, Arc::clone(&opened.app.office.caches)));
     opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
     Ok(opened)
@@ -192,7 +192,7 @@ async fn follow_notices(mut heard: mpsc::Receiver<Notice>, caches: Arc<Caches>) 
                 caches.seat_maps.forget_one(concert);
                 caches.tickets.forget();
             }
-            Notice::Laid => caches.invalidate_remote(),
+            Notice::Missed => caches.invalidate_remote(),
         }
     }
 }

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod books;
-mod company;
 mod idle;
+mod instances;
 mod moving;
 mod outage;
 mod places;

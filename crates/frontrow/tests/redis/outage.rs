@@ -130,7 +130,7 @@ async fn a_redis_that_is_full_counts_as_away_until_it_takes_writes_again() {
     for instance in &office.instances {
         let why = instance.queue.check().unwrap_err();
         assert!(why.0.contains("OOM"), "{why}");
-        assert!(instance.queue.peer_status().unwrap().away.is_some());
+        assert!(instance.queue.peer_status().unwrap().down.is_some());
     }
     goes_on(&mut office).await;
     // In line, so that no glance shows that they have left.
@@ -248,7 +248,7 @@ async fn changes_published_just_before_a_flush_are_read_from_the_rows() {
     office.agree().await;
     assert_eq!(office.view(1).place(last).status, TokenStatus::Ended);
     let heard = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok());
-    assert!(heard.into_iter().any(|notice| notice == Notice::Laid), "caches are told as well");
+    assert!(heard.into_iter().any(|notice| notice == Notice::Missed), "caches are told as well");
     office.churn(20).await;
     office.agree().await;
 }

@@ -85,7 +85,7 @@ impl MemoryQueue {
             }
             let order = next.order.take().unwrap_or_else(|| ChangeOrder::starting_at(line.now));
             let confirmed = next.confirmed.clone().unwrap_or_else(|| self.confirmed());
-            let cell = Arc::new(Self::replica_cell(view.going_on_from(&next.view), last_seen, order, confirmed));
+            let cell = Arc::new(Self::replica_cell(view.with_measurements_of(&next.view), last_seen, order, confirmed));
             let unverified = apply_since(&cell, &mut lock(&cell.next), room, &since());
             next.is_replaced = true;
             self.put_room(room, &cell);

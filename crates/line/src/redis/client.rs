@@ -160,7 +160,7 @@ impl RedisClient {
             generations: AtomicU64::new(0),
         });
         if let Err(error) = shared.connect().await {
-            if is_for_ever(&error) {
+            if is_permanent(&error) {
                 return Err(error_of(&error));
             }
             shared.reach.send_replace(Reach::Down(error.to_string()));
@@ -370,7 +370,7 @@ impl Shared {
     }
 
     fn note(&self, generation: u64, error: &RedisError) {
-        if is_away(error) {
+        if is_down(error) {
             self.mark_lost(generation, error);
         }
     }
@@ -456,7 +456,7 @@ pub(super) async fn limited<T>(
 }
 
 /// Whether the error says that the server, rather than the command, is in trouble.
-pub(super) fn is_away(error: &RedisError) -> bool {
+pub(super) fn is_down(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io
         | ErrorKind::Parse
@@ -475,7 +475,7 @@ pub(super) fn is_away(error: &RedisError) -> bool {
 }
 
 /// Whether waiting will not cure it.
-fn is_for_ever(error: &RedisError) -> bool {
+fn is_permanent(error: &RedisError) -> bool {
     matches!(
         error.kind(),
         ErrorKind::InvalidClientConfig

@@ -26,7 +26,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// Lines in one call: it blocks Redis for less than a millisecond.
 const ROOMS_PER_CALL_MAX: usize = 256;
 /// How long Redis keeps the highest fence after a take-over. Later the room's row supplies it.
-const NUMBERS_KEPT: Span = Span::from_secs(86_400);
+const FENCE_TTL: Span = Span::from_secs(86_400);
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease_release.lua")));
@@ -124,7 +124,7 @@ impl Leases {
             for (room, _) in part {
                 call.key(self.keys.room(*room, "leader")).key(self.keys.room(*room, "fence"));
             }
-            call.arg(&self.instance).arg(term.millis()).arg(NUMBERS_KEPT.millis());
+            call.arg(&self.instance).arg(term.millis()).arg(FENCE_TTL.millis());
             for (_, known) in part {
                 call.arg(known.0);
             }

@@ -307,7 +307,7 @@ impl Pending {
 
     /// Drops what a Redis that is up refuses. The row decides, not the copy of a token; an unpublished deadline is
     /// found in the store.
-    fn let_go(&mut self) {
+    fn drop_refused(&mut self) {
         if self.has_many_tokens() {
             tracing::warn!(rooms = self.refused.len(), "token copies are dropped: Redis refuses them");
             self.tokens = TokenChanges::default();
@@ -351,7 +351,7 @@ impl PublishTask {
                 self.flush_pending(&mut pending).await;
             }
             if self.client.is_up() {
-                pending.let_go();
+                pending.drop_refused();
             } else if pending.has_many_tokens() || pending.has_many_holds() {
                 pending = Pending::default();
                 self.invalidated.notify_one();
@@ -518,14 +518,14 @@ mod tests {
         pending.apply(vec![Batch { tokens: (1..=most).map(token).collect(), holds, ..Batch::default() }]);
         // Once more: a token is pending once.
         pending.apply(vec![Batch { tokens: (1..=most).map(token).collect(), ..Batch::default() }]);
-        pending.let_go();
+        pending.drop_refused();
         assert_eq!((pending.tokens.len(), pending.holds.due.len()), (PENDING_MAX, 1));
         pending.apply(vec![Batch { tokens: vec![token(most + 1)], ..Batch::default() }]);
-        pending.let_go();
+        pending.drop_refused();
         assert_eq!((pending.tokens.len(), pending.holds.due.len()), (0, 1));
         let over = (1..=most).map(ReservationId::new).collect();
         pending.apply(vec![Batch { holds: HoldChanges { due: Vec::new(), over }, ..Batch::default() }]);
-        pending.let_go();
+        pending.drop_refused();
         assert!(pending.is_empty());
     }
 }

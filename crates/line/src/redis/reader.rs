@@ -162,7 +162,7 @@ impl Lines {
             Body::Gap(Gap { rooms, caches }) => {
                 self.request_rebuild(rooms);
                 if caches == CacheValidity::Stale {
-                    self.notify(Notice::Laid);
+                    self.notify(Notice::Missed);
                 }
             }
             Body::Changes(told) => self.apply_changes(*told),

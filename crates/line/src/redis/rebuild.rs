@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Lines read from the store at a time.
 const LINES_AT_ONCE_MAX: usize = 4;
 /// Up to this many requested lines are all read whole; of more, only those of busy rooms.
-const FEW: usize = 8;
+const WHOLE_READS_MAX: usize = 8;
 /// Positions looked up in one query.
 const POSITIONS_PER_QUERY_MAX: i64 = 100_000;
 
@@ -65,7 +65,7 @@ impl Lines {
     /// Requests a rebuild of every line, and tells caches that they may be stale.
     pub(super) fn request_rebuild_of_all(&self) {
         if !std::mem::replace(&mut super::lock(&self.requested).all, true) {
-            self.notify(Notice::Laid);
+            self.notify(Notice::Missed);
         }
         self.rebuild_news.notify_one();
     }
@@ -108,7 +108,7 @@ impl Lines {
 
     /// Of many requested rooms, loads the quiet ones after one query. Returns those to be read whole.
     async fn load_quiet_requested(&self, requested: &PendingRebuilds) -> Result<BTreeSet<RoomId>, StoreError> {
-        if !requested.all && requested.rooms.len() <= FEW {
+        if !requested.all && requested.rooms.len() <= WHOLE_READS_MAX {
             return Ok(requested.rooms.clone());
         }
         let is_wanted = |room: RoomId| requested.all || requested.rooms.contains(&room);

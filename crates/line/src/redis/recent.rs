@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Longer than it takes to read the rows of a line, and than a commit may be in flight.
-const KEPT: Duration = Duration::from_secs(20);
+const REMEMBERED_FOR: Duration = Duration::from_secs(20);
 /// No more than this is kept: 64 MiB.
 const BYTES_MAX: usize = 64 << 20;
 
@@ -39,7 +39,7 @@ impl Recent {
         kept.bytes += event.len();
         kept.events.push_back((now, event));
         while let Some((at, first)) = kept.events.front()
-            && (now.duration_since(*at) > KEPT || kept.bytes > BYTES_MAX)
+            && (now.duration_since(*at) > REMEMBERED_FOR || kept.bytes > BYTES_MAX)
         {
             let bytes = first.len();
             kept.events.pop_front();

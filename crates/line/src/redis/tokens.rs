@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// Neighbours that share a hash. Redis packs a hash of up to 128 short entries by default.
 const PER_HASH: i64 = 128;
 /// How long a hash lasts after a token was last put into it: leftovers expire by themselves.
-const KEPT: Span = Span::from_secs(24 * 3_600);
+const COPY_TTL: Span = Span::from_secs(24 * 3_600);
 /// Hashes written at once.
 const CALLS_AT_ONCE_MAX: usize = 128;
 
@@ -128,7 +128,7 @@ impl PublishTask<'_> {
 
 async fn put(connection: &mut impl Shared, key: &str, entries: &Entries) -> RedisResult<()> {
     let mut put = PUT.key(key);
-    put.arg(KEPT.millis());
+    put.arg(COPY_TTL.millis());
     let mut remove = redis::cmd("HDEL");
     remove.arg(key);
     let (mut live, mut ended) = (0, 0);

@@ -6,7 +6,7 @@
 
 use super::{
     Lines,
-    client::{Reach, RedisClient, error_of, is_away},
+    client::{Reach, RedisClient, error_of, is_down},
     holds::{self, HoldChanges},
     keys::RedisKeys,
     reader::FromEnd,
@@ -283,7 +283,7 @@ impl Seeding {
         let refused = tokens::publish(&self.client.handle(), &self.lines.keys, &mut changes, |_| true).await;
         match refused.into_values().next() {
             None => Ok(true),
-            Some(error) if is_away(&error) => Err(error_of(&error)),
+            Some(error) if is_down(&error) => Err(error_of(&error)),
             Some(error) => {
                 tracing::debug!(%error, "token copies were refused");
                 Ok(false)

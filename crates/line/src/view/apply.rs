@@ -112,14 +112,14 @@ impl RoomView {
     }
 
     /// As [`Self::from_rows`], without the positions in flight that are unassigned.
-    fn from_rows_but(line: &Line, is_nobodys: impl Fn(Position) -> bool) -> Self {
+    fn from_rows_but(line: &Line, is_unassigned: impl Fn(Position) -> bool) -> Self {
         let mut view = Self::empty(&line.room);
         let cursor = line.room.cursor;
         view.tail.store(line.highest.0.max(cursor.0), Ordering::Release);
         let passed = line.waiting.partition_point(|position| *position <= cursor);
         let (returned, beyond) = line.waiting.split_at(passed);
         let mut present = beyond.to_vec();
-        present.extend(line.in_flight.iter().filter(|position| **position > cursor && !is_nobodys(**position)));
+        present.extend(line.in_flight.iter().filter(|position| **position > cursor && !is_unassigned(**position)));
         present.sort_unstable();
         view.departed = Arc::new(Departed::all_but(Position(cursor.0 + 1), line.highest, &present));
         view.departed_to_cursor = view.departed.rank(Position(cursor.0 + 1));

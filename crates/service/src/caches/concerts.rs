@@ -149,10 +149,10 @@ mod tests {
 
     /// An unavailable store that counts its reads.
     #[derive(Default)]
-    struct Away(AtomicUsize);
+    struct Down(AtomicUsize);
 
     #[async_trait]
-    impl Source for Away {
+    impl Source for Down {
         async fn concert(&self, _: ConcertId) -> Result<Option<Concert>, StoreError> {
             self.0.fetch_add(1, Ordering::SeqCst);
             Err(StoreError::Unavailable("away".to_owned()))
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_is_away_is_asked_once_by_all_who_wait_for_a_concert() {
-        let (concerts, store) = (Arc::new(Concerts::new(Sharing::Alone)), Arc::new(Away::default()));
+        let (concerts, store) = (Arc::new(Concerts::new(Sharing::Alone)), Arc::new(Down::default()));
         let id = ConcertId::new(1);
         let held = concerts.reading[1].lock().await;
         let ask = |_| {

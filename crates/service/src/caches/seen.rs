@@ -22,14 +22,14 @@ const SEATS_MAX: usize = 10_000;
 
 /// The last that is known of a seat.
 #[derive(Debug, Clone)]
-enum Heard {
+enum SeatNews {
     /// A hold asked for at this moment was refused.
     Taken(SeenTaken, Instant),
     /// A commit of this process freed it at this moment: a refusal asked for earlier is older.
     Freed(Instant),
 }
 
-impl Heard {
+impl SeatNews {
     const fn at(&self) -> Instant {
         match self {
             Self::Taken(_, at) | Self::Freed(at) => *at,
@@ -40,7 +40,7 @@ impl Heard {
 /// Seats by the last that is known of them.
 #[derive(Debug, Default)]
 pub struct SeenSeats {
-    heard: RwLock<HashMap<SeatId, Heard>>,
+    heard: RwLock<HashMap<SeatId, SeatNews>>,
 }
 
 fn age(of: Instant, at: Instant) -> Span {
@@ -60,26 +60,26 @@ impl SeenSeats {
         policy: &Policy,
     ) -> Option<Refusal> {
         match self.heard.read().unwrap_or_else(PoisonError::into_inner).get(&seat)? {
-            Heard::Taken(seen, at) => seen.refuses(caller, token, age(*at, asked), now, policy),
-            Heard::Freed(_) => None,
+            SeatNews::Taken(seen, at) => seen.refuses(caller, token, age(*at, asked), now, policy),
+            SeatNews::Freed(_) => None,
         }
     }
 
     /// Caches a refusal by the store of a hold with `token`, asked for at `asked`.
     pub fn learn(&self, refusal: &Refusal, token: TokenId, asked: Instant) {
         let Some(seen) = SeenTaken::of(refusal, token) else { return };
-        self.put(seen.seat_id(), Heard::Taken(seen, asked));
+        self.put(seen.seat_id(), SeatNews::Taken(seen, asked));
     }
 
     /// Applies a committed batch: the seats that it freed are not refused from the cache.
     pub fn publish(&self, changes: &Changes) {
         let freed = changes.seats.updated.iter().filter(|seat| seat.status == SeatStatus::Available);
         for seat in freed {
-            self.put(seat.seat_id, Heard::Freed(Instant::now()));
+            self.put(seat.seat_id, SeatNews::Freed(Instant::now()));
         }
     }
 
-    fn put(&self, seat: SeatId, news: Heard) {
+    fn put(&self, seat: SeatId, news: SeatNews) {
         let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
         if heard.get(&seat).is_some_and(|old| old.at() > news.at()) {
             return;

@@ -44,17 +44,17 @@ pub(super) struct Lane {
     pub(super) doubts: Arc<AtomicU64>,
     pub(super) batch_max: usize,
     /// Shared by all lanes, so that each trouble is logged once.
-    pub(super) troubles: Arc<Troubles>,
+    pub(super) troubles: Arc<LaneFailures>,
 }
 
 /// Failures that can repeat with every batch.
 #[derive(Debug)]
-pub(super) struct Troubles {
+pub(super) struct LaneFailures {
     unread: Trouble,
     contended: Trouble,
 }
 
-impl Default for Troubles {
+impl Default for LaneFailures {
     fn default() -> Self {
         Self {
             unread: Trouble::new("the caches cannot be rebuilt from the store"),

@@ -51,7 +51,7 @@ impl Elsewhere {
         let mut new = newest.iter().take_while(|line| line.audit_id > self.audit_id);
         let was_erased = new.any(|line| line.action == "user.erase");
         if was_erased || self.may_leave_over {
-            office.engine.doubt_memory();
+            office.engine.mark_caches_stale();
             // The caches are read before the next command, which may be long in coming.
             command(office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
         }

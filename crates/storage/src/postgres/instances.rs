@@ -6,7 +6,7 @@ use super::{
     error,
     queries::in_time,
 };
-use crate::{Company, Instance, Sharing, StoreError};
+use crate::{Instance, Instances, Sharing, StoreError};
 use tokio_postgres::{Error, Row, types::Type};
 
 /// Name of a connection that belongs to no serving instance.
@@ -64,7 +64,7 @@ pub(super) enum Route {
 }
 
 /// The instances over the database, including `own`.
-pub(super) async fn look(pool: &Pool, own: Instance, route: Route) -> Result<Company, StoreError> {
+pub(super) async fn look(pool: &Pool, own: Instance, route: Route) -> Result<Instances, StoreError> {
     let session = pool.get_if_free().await?;
     let rows = in_time(pool, session.query(&COMPANY, &[&MARK])).await?;
     session.finish();
@@ -79,7 +79,7 @@ pub(super) async fn look(pool: &Pool, own: Instance, route: Route) -> Result<Com
         Route::Direct => u32::try_from(most).ok(),
         Route::Pooled => None,
     };
-    Ok(Company { own, others, connections_max })
+    Ok(Instances { own, others, connections_max })
 }
 
 #[cfg(test)]

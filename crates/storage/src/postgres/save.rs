@@ -480,7 +480,7 @@ impl<'a> Saves<'a> {
             save.run(&[&ids, &actors, &actions, &objects, &details, &times]).await
         });
         // Already in the order of their keys.
-        self.add(&sql::INSERT_KEPT, &self.changes.kept, |save| async move {
+        self.add(&sql::INSERT_ANSWERS, &self.changes.kept, |save| async move {
             let keys: Vec<&[u8]> = column(save.rows, |row| row.idempotency.key.as_slice());
             let fingerprints: Vec<&[u8]> = column(save.rows, |row| row.idempotency.fingerprint.as_slice());
             let answers: Vec<&str> = column(save.rows, |row| row.answer.as_str());

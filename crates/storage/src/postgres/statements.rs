@@ -296,7 +296,7 @@ pub(super) const INSERT_AUDIT: Statement = Statement {
     types: &[IDS, UUIDS, TEXTS, TEXTS, TEXTS, IDS],
 };
 
-pub(super) const INSERT_KEPT: Statement = Statement {
+pub(super) const INSERT_ANSWERS: Statement = Statement {
     sql: "INSERT INTO idempotency (key, fingerprint, answer, created_at) SELECT * FROM unnest($1, $2, $3, $4)",
     types: &[BYTES, BYTES, TEXTS, IDS],
 };

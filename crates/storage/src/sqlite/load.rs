@@ -8,7 +8,7 @@ use frontrow_domain::{
     command::{Footprint, Idempotency, IdempotencyRecord},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     policy::TOKENS_PER_ADVANCE_MAX,
-    queue::{LAPSE_ORDER, TokenStatus},
+    queue::{DEADLINE_ORDER, TokenStatus},
     reservation::Reservation,
     world::{RoomCounts, World},
 };
@@ -22,7 +22,7 @@ pub(super) fn load(
     keys: &Footprint,
     highest: &BTreeMap<RoomId, Position>,
 ) -> Result<HashSet<TokenId>> {
-    load_kept(conn, world, &keys.idempotency)?;
+    load_answers(conn, world, &keys.idempotency)?;
     load_users(conn, world, keys)?;
     load_rooms(conn, world, keys, highest)?;
     let mut active = HashSet::with_capacity(keys.tokens.len());
@@ -32,7 +32,7 @@ pub(super) fn load(
     Ok(active)
 }
 
-fn load_kept(conn: &Connection, world: &mut World, wanted: &[Idempotency]) -> Result<()> {
+fn load_answers(conn: &Connection, world: &mut World, wanted: &[Idempotency]) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
@@ -186,7 +186,7 @@ fn load_lines(conn: &Connection, world: &mut World, keys: &Footprint, active: &m
     }
     for (room, limit) in &keys.advanced {
         let mut due_ids = Vec::new();
-        for status in LAPSE_ORDER {
+        for status in DEADLINE_ORDER {
             load_due(conn, world, *room, status, &mut due_ids)?;
         }
         // In the order of the line, since the order decides how the room's no-show share moves.

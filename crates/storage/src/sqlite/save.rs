@@ -35,7 +35,7 @@ pub(super) fn save(
     save_debts(conn, &changes.debts)?;
     save_tokens(conn, &changes.tokens, active)?;
     save_audit(conn, changes)?;
-    save_kept(conn, changes)
+    save_answers(conn, changes)
 }
 
 /// Saves the time of the decision, and the note that the box office works, if there is one.
@@ -602,7 +602,7 @@ fn save_audit(conn: &Connection, changes: &Changes) -> Result<()> {
     Ok(())
 }
 
-fn save_kept(conn: &Connection, changes: &Changes) -> Result<()> {
+fn save_answers(conn: &Connection, changes: &Changes) -> Result<()> {
     if changes.kept.is_empty() {
         return Ok(());
     }

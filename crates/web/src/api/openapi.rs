@@ -758,15 +758,15 @@ mod tests {
 
     #[test]
     fn the_guides_state_the_real_polling_interval() {
-        use frontrow_line::view::POLL_TOLD_MS;
+        use frontrow_line::view::POLL_GIVEN_MS;
         let document = crate::api::document(DemoAccounts::Refused);
         let told = &document["components"]["schemas"]["QueuePosition"]["properties"]["poll_after_ms"];
         assert_eq!(
             [told["minimum"].as_i64(), told["maximum"].as_i64()],
-            [Some(*POLL_TOLD_MS.start()), Some(*POLL_TOLD_MS.end())]
+            [Some(*POLL_GIVEN_MS.start()), Some(*POLL_GIVEN_MS.end())]
         );
         let seconds = |millis: i64| format!("{}.{}", millis / 1_000, millis % 1_000 / 100).replace(".0", "");
-        let (least, most) = (seconds(*POLL_TOLD_MS.start()), seconds(*POLL_TOLD_MS.end()));
+        let (least, most) = (seconds(*POLL_GIVEN_MS.start()), seconds(*POLL_GIVEN_MS.end()));
         let guides = [
             (include_str!("../../../../docs/api.md"), format!("{least} to {most} seconds")),
             (include_str!("../../../../docs/cluster.md"), format!("{least} to {most} seconds")),

@@ -21,7 +21,7 @@ use frontrow_domain::{
 };
 use frontrow_line::view::{Estimate, RoomView, WaitUnknown};
 use frontrow_service::{
-    line::{Certainty, Whereabouts},
+    line::{Certainty, TokenStanding},
     office::{Reply, TokenPlace},
 };
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,7 @@ impl Moment {
     }
 }
 
-fn position_body(position: Position, found: Whereabouts, view: &RoomView, moment: Moment) -> PositionBody {
+fn position_body(position: Position, found: TokenStanding, view: &RoomView, moment: Moment) -> PositionBody {
     let (now, place) = (moment.now, found.place);
     let rest = view.rest(now, moment.lead);
     PositionBody {
@@ -176,8 +176,8 @@ fn jitter_seed(position: Position, now: Time) -> u64 {
 fn token_body(place: &TokenPlace, moment: Moment) -> TokenBody {
     let token = &place.token;
     let found = match token.end_reason {
-        None => Whereabouts::viewed(place.place),
-        reason => Whereabouts::read(place.place, reason),
+        None => TokenStanding::viewed(place.place),
+        reason => TokenStanding::read(place.place, reason),
     };
     TokenBody {
         token: place.signed.clone(),

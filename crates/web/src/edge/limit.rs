@@ -25,7 +25,7 @@ use std::{
 /// How many reads a list of concerts counts as: it costs a query.
 pub const LIST_COST: u32 = 10;
 /// How many times more wrong passwords an account may get from all unknown networks together than from one network.
-const STRANGERS: u32 = 10;
+const UNKNOWN_NETWORKS_FACTOR: u32 = 10;
 /// The cost of a sign-in attempt to its address if its network is known to the account but has spent its attempts. It
 /// is let through: the owner may share the address with an attacker.
 const KNOWN_COST: u32 = 10;
@@ -186,7 +186,7 @@ impl RateLimits {
         let per_minute = |count| Quota::per_minute(at_least_one(count));
         let per_second =
             |count: u32| Quota::per_second(at_least_one(count)).allow_burst(at_least_one(count.saturating_mul(2)));
-        let strangers = settings.login_per_minute_per_account.saturating_mul(STRANGERS);
+        let strangers = settings.login_per_minute_per_account.saturating_mul(UNKNOWN_NETWORKS_FACTOR);
         Self {
             requests: Limiter::new(
                 Quota::per_second(at_least_one(settings.requests_per_second_per_user))
@@ -273,7 +273,7 @@ impl RateLimits {
             Ok(()) if known => Spent::Own,
             Ok(()) => {
                 let all = Budget::Strangers { email: &email };
-                let most = self.per_minute_per_account.saturating_mul(STRANGERS);
+                let most = self.per_minute_per_account.saturating_mul(UNKNOWN_NETWORKS_FACTOR);
                 if let Err(wait) = self.take(&self.tries_of_strangers, all, most).await {
                     self.give_back(&self.tries, own, self.per_minute_per_account).await;
                     return Err(try_again_after(wait));
@@ -300,7 +300,7 @@ impl RateLimits {
             self.give_back(&self.tries, own, self.per_minute_per_account).await;
         }
         if spent == Spent::OwnAndStrangers {
-            let most = self.per_minute_per_account.saturating_mul(STRANGERS);
+            let most = self.per_minute_per_account.saturating_mul(UNKNOWN_NETWORKS_FACTOR);
             self.give_back(&self.tries_of_strangers, Budget::Strangers { email: &email }, most).await;
         }
         if end == SignInEnd::Right {

@@ -249,7 +249,7 @@ async fn serve_connection(
     // A timer set for the longer limit would miss the end of a shorter one that begins meanwhile.
     let longest = limits.header_timeout.min(limits.idle_timeout);
     let mut timer = pin!(sleep_until(state.since() + longest));
-    let mut told_to_close = pin!(closing.wait_for(|closing| *closing));
+    let mut close_signal = pin!(closing.wait_for(|closing| *closing));
     // This future is a whole task, whose waker never changes: polling the timer and the stop signal once registers them
     // until they fire, so that a request pays for neither.
     let mut registered = false;
@@ -262,7 +262,7 @@ async fn serve_connection(
             return Poll::Ready(if is_http2 { End::Http2 } else { End::Finished });
         }
         let look = !waiting_to_close || server.closing.load(Relaxed);
-        if look && !closed && told_to_close.as_mut().poll(cx).is_ready() {
+        if look && !closed && close_signal.as_mut().poll(cx).is_ready() {
             closed = true;
             Pin::new(&mut connection).graceful_shutdown();
             if Pin::new(&mut connection).poll(cx).is_ready() {

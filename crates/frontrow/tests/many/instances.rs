@@ -46,7 +46,7 @@ async fn of_two_instances_without_redis_the_older_serves_and_the_other_takes_its
     assert_eq!(said(&older).await, ready());
     let younger = lone(&database).await;
     assert_eq!(said(&younger).await.0, 503);
-    older.app().office.look_for_company().await;
+    older.app().office.check_instances().await;
     assert_eq!(said(&older).await, ready());
     older.stop().await;
     eventually("the younger is ready", async || (said(&younger).await == ready()).then_some(())).await;
@@ -65,7 +65,7 @@ async fn a_command_beside_the_instances_counts_for_none_and_warns_of_nothing() {
     let output = add.arg("--password-file").arg(&password).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !log.contains("WARN"), "{log}");
-    one.app().office.look_for_company().await;
+    one.app().office.check_instances().await;
     assert_eq!(said(&one).await, ready());
     one.stop().await;
 }
@@ -78,7 +78,7 @@ async fn instances_that_may_ask_for_more_connections_than_the_database_has_say_s
     let one = instance(&database).await;
     assert_eq!(said(&one).await, ready(), "18 connections fit");
     let two = instance(&database).await;
-    one.app().office.look_for_company().await;
+    one.app().office.check_instances().await;
     for server in [&one, &two] {
         let (status, text) = said(server).await;
         assert_eq!(status, 200, "nothing is wrong yet");
