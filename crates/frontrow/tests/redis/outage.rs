@@ -51,7 +51,7 @@ async fn goes_on(office: &mut Office) {
     for instance in 0..2 {
         until("the views to go on", || office.view(instance).cursor() == cursor).await;
         let queue = &office.instances[instance].queue;
-        assert!(queue.unresponsive(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "nobody is put aside");
+        assert!(queue.unresponsive(HOUSE, 100, Time::from_micros(i64::MAX)).is_empty(), "no token is unresponsive");
         let from = Instant::now();
         while queue.lead(&[(HOUSE, Fence(0))], Span::from_secs(2)).await[0] == Leadership::Follower {
             assert!(from.elapsed() < PATIENCE, "somebody must move the line");

@@ -37,7 +37,7 @@ impl Instance {
     /// One with a line of this many, who all count as heard of at the start.
     async fn start(link: RedisClient, waiting: i64) -> Self {
         let queue = MemoryQueue::new();
-        let laid = Line {
+        let line = Line {
             room: Model::new(0, START).rooms[&HOUSE].clone(),
             highest: Position(waiting),
             waiting: (1..=waiting).map(Position).collect(),
@@ -45,7 +45,7 @@ impl Instance {
             others: Vec::new(),
             now: START,
         };
-        queue.rebuild(laid).await.unwrap();
+        queue.rebuild(line).await.unwrap();
         Self { queue, heartbeats: Heartbeats::new(keys(), SILENCE, Duration::ZERO), link }
     }
 

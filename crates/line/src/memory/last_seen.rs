@@ -139,7 +139,7 @@ mod tests {
             assert!(last_seen.reader(at(10)).is_responsive(position));
             assert!(!last_seen.reader(at(11)).is_responsive(position));
         }
-        assert!(last_seen.chunks.load()[0].is_none(), "nobody waits there");
+        assert!(last_seen.chunks.load()[0].is_none(), "no token waits there");
     }
 
     #[test]

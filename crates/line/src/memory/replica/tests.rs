@@ -40,7 +40,7 @@ fn lines() -> MemoryQueue {
 /// Applies a change as from another instance; the store, which is ahead of it, answers for unverified tokens.
 fn tell(queue: &MemoryQueue, changes: &Changes, model: &Model) {
     for (room, delta) in deltas(changes) {
-        let Applied::Done(unverified) = queue.apply(room, &delta, Source::Remote) else { panic!("the house is laid") };
+        let Applied::Done(unverified) = queue.apply(room, &delta, Source::Remote) else { panic!("the house is there") };
         settle(queue, unverified.into_iter().map(|id| (id, changes.now)).collect(), model);
     }
 }
