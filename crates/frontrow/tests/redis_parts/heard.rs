@@ -30,12 +30,12 @@ const SILENCE: Span = Span::from_secs(60);
 struct Instance {
     queue: MemoryQueue,
     heartbeats: Heartbeats,
-    link: RedisClient,
+    client: RedisClient,
 }
 
 impl Instance {
     /// One with a line of this many, who all count as heard of at the start.
-    async fn start(link: RedisClient, waiting: i64) -> Self {
+    async fn start(client: RedisClient, waiting: i64) -> Self {
         let queue = MemoryQueue::new();
         let line = Line {
             room: Model::new(0, START).rooms[&HOUSE].clone(),
@@ -46,7 +46,7 @@ impl Instance {
             now: START,
         };
         queue.rebuild(line).await.unwrap();
-        Self { queue, heartbeats: Heartbeats::new(keys(), SILENCE, Duration::ZERO), link }
+        Self { queue, heartbeats: Heartbeats::new(keys(), SILENCE, Duration::ZERO), client }
     }
 
     fn poll(&self, position: i64, now: Time) {
@@ -58,7 +58,7 @@ impl Instance {
         let view = self.queue.view(HOUSE).unwrap();
         let near = Near::of(HOUSE, &view);
         self.heartbeats
-            .exchange(&self.link.handle(), near, now, |token, at| self.queue.record_heartbeat(token, at))
+            .exchange(&self.client.handle(), near, now, |token, at| self.queue.record_heartbeat(token, at))
             .await
     }
 
@@ -148,9 +148,9 @@ async fn what_was_heard_while_a_line_rested_is_told_and_known_though_the_instanc
     other.poll(5, after(100));
     leader.poll(6, after(100));
     rest(&other);
-    other.heartbeats.publish(&other.link.handle(), HOUSE, after(110)).await.unwrap();
+    other.heartbeats.publish(&other.client.handle(), HOUSE, after(110)).await.unwrap();
     let told = pair.calls("set");
-    other.heartbeats.publish(&other.link.handle(), HOUSE, after(120)).await.unwrap();
+    other.heartbeats.publish(&other.client.handle(), HOUSE, after(120)).await.unwrap();
     assert_eq!((pair.calls("mget"), pair.calls("set")), (calls, told), "no call asks, and nothing new costs none");
     drop(other);
     rest(&leader);
