@@ -45,13 +45,13 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# Limits on how often one caller may ask, and on how much it may charge, are settings and not of the description.
+# Limits on how often one caller may ask, and on how much it may top up, are settings and not of the description.
 RAISED=(
   --login-per-minute-per-account 100000 --login-per-minute-per-address 100000
   --requests-per-second-per-user 100000 --request-burst-per-user 100000
   --changes-per-hour-per-user 1000000 --holds-per-hour-per-user 1000000
   --reads-per-second-per-user 100000 --reads-per-second-per-address 100000 --polls-per-second-per-token 100000
-  --holds-per-turn 1000 --max-seats-per-user 1000 --charge-max 1000000000000 --balance-max 1000000000000
+  --holds-per-turn 1000 --max-seats-per-user 1000 --top-up-max 1000000000000 --balance-max 1000000000000
 )
 
 "$PROGRAM" serve --demo --data "$work/data" --listen 127.0.0.1:0 --log-format text "${RAISED[@]}" >"$work/out" 2>"$work/log" &

@@ -294,8 +294,8 @@ def in_body(case, body):
         body["time_zone"] = ZONES[0]
     if isinstance(body.get("concert_id"), int):
         body["concert_id"] = one_of(CONCERTS, body["concert_id"])
-    if operation == "charge":
-        # Whoever charges their own account has no reference; an operator who charges another's has one.
+    if operation == "top_up":
+        # A top-up of the own account has no reference; an operator's for another account has one.
         body.pop("user_id", None)
         body.pop("reference", None)
         body["amount"] = 1 + body["amount"] % 1_000_000

@@ -54,7 +54,7 @@ impl Command {
                 count("Name", seat_ids.len(), 1..=SEATS_PER_OPERATOR_COMMAND_MAX, "seats")
             }
             Self::Register(user) => texts([user.name.as_str(), &user.email, &user.password_hash]),
-            Self::Charge { reference, .. } => texts(reference.as_deref()),
+            Self::TopUp { reference, .. } => texts(reference.as_deref()),
             Self::Adjust(NewAdjustment { reason, reference, .. }) => texts([reason.as_str(), reference]),
             Self::CreateConcert(NewConcert { title, artist, venue, time_zone, .. }) => {
                 texts([title.as_str(), artist, venue, time_zone])

@@ -217,8 +217,8 @@ pub enum Command {
         /// The payment.
         payment_id: PaymentId,
     },
-    /// Points are charged (잔액충전).
-    Charge {
+    /// Points are topped up (잔액충전).
+    TopUp {
         /// The account's user.
         user_id: UserId,
         /// The amount.
@@ -551,8 +551,8 @@ pub enum Outcome {
     Paid(Vec<Payment>),
     /// The payment was refunded.
     Refunded(Payment),
-    /// The points were charged.
-    Charged(PointEntry),
+    /// The points were topped up.
+    ToppedUp(PointEntry),
     /// The balance was corrected.
     Adjusted {
         /// The new entry in the history; none if no points could be taken.
@@ -661,7 +661,7 @@ pub struct Footprint {
     pub payments: Vec<PaymentId>,
     /// Accounts by user; also those of the payments' users.
     pub points: Vec<UserId>,
-    /// External references of charges that may have been used.
+    /// External references of top-ups that may have been used.
     pub references: Vec<String>,
     /// References of adjustments of users that may have been used.
     pub adjustments: Vec<(UserId, String)>,
@@ -745,7 +745,7 @@ impl Footprint {
                 self.users.push(*user_id);
                 raise(&mut self.demand.audit, 1);
             }
-            Command::Charge { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
+            Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
                 self.add_points(&request.command);
             }
             Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
@@ -819,7 +819,7 @@ impl Footprint {
     /// Points that the box office moves, and a line of the audit log.
     fn add_points(&mut self, command: &Command) {
         let user_id = match command {
-            Command::Charge { user_id, reference, .. } => {
+            Command::TopUp { user_id, reference, .. } => {
                 self.references.extend(reference.clone());
                 user_id
             }

@@ -91,8 +91,8 @@ fn apply(world: &mut World, request: &Request) -> Decision {
         Command::ExpireHolds { reservation_ids } => holds::expire(world, caller, reservation_ids),
         Command::Pay { token, reservation_ids } => payments::pay(world, caller, *token, reservation_ids),
         Command::Refund { payment_id } => payments::refund(world, caller, *payment_id),
-        Command::Charge { user_id, amount, reference } => {
-            points::charge(world, caller, *user_id, *amount, reference.as_deref())
+        Command::TopUp { user_id, amount, reference } => {
+            points::top_up(world, caller, *user_id, *amount, reference.as_deref())
         }
         Command::Adjust(adjustment) => points::adjust(world, caller, adjustment),
         Command::SettleDebt { user_id, debt_id, how, reason } => {

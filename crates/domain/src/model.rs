@@ -114,7 +114,7 @@ impl Model {
         }
         for reference in &keys.references {
             let uses =
-                |entry: &PointEntry| entry.kind == PointKind::Charge && entry.reference.as_ref() == Some(reference);
+                |entry: &PointEntry| entry.kind == PointKind::TopUp && entry.reference.as_ref() == Some(reference);
             if self.history.iter().any(uses) {
                 world.references.insert(reference.clone());
             }

@@ -32,8 +32,8 @@ pub struct Point {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PointKind {
-    /// Points were charged (topped up).
-    Charge,
+    /// Points were topped up.
+    TopUp,
     /// Points paid for a reservation.
     Use,
     /// A payment was given back.
@@ -56,7 +56,7 @@ pub struct PointEntry {
     #[serde(rename = "type")]
     pub kind: PointKind,
     /// A line for the statement.
-    #[cfg_attr(feature = "openapi", schema(example = "charge"))]
+    #[cfg_attr(feature = "openapi", schema(example = "top_up"))]
     pub description: String,
     /// The balance after it.
     pub balance_after: Money,
@@ -64,7 +64,7 @@ pub struct PointEntry {
     pub version: i64,
     /// The payment that it belongs to, for a use or a refund.
     pub payment_id: Option<PaymentId>,
-    /// The payment provider's reference of a charge, unique for ever, or what an adjustment was booked under, unique
+    /// The payment provider's reference of a top-up, unique for ever, or what an adjustment was booked under, unique
     /// among the user's.
     pub reference: Option<String>,
     /// When.
@@ -133,7 +133,7 @@ pub struct Adjustment {
 /// # Errors
 /// [`Refusal::AmountOutOfBounds`] or [`Refusal::BalanceTooLarge`].
 pub fn adjusted(balance: Money, amount: Money, policy: &Policy) -> Result<Adjustment, Refusal> {
-    let (min, max) = (policy.charge_max.negated(), policy.charge_max);
+    let (min, max) = (policy.top_up_max.negated(), policy.top_up_max);
     if amount == Money::ZERO || amount < min || amount > max {
         return Err(Refusal::AmountOutOfBounds { min, max });
     }
@@ -148,13 +148,13 @@ pub fn adjusted(balance: Money, amount: Money, policy: &Policy) -> Result<Adjust
     Ok(Adjustment { moved: balance.negated(), owed: sum.negated() })
 }
 
-/// The balance after a charge (잔액충전).
+/// The balance after a top-up (잔액충전).
 ///
 /// # Errors
 /// [`Refusal::AmountOutOfBounds`] or [`Refusal::BalanceTooLarge`].
-pub fn charged(balance: Money, amount: Money, policy: &Policy) -> Result<Money, Refusal> {
-    if amount < policy.charge_min || amount > policy.charge_max {
-        return Err(Refusal::AmountOutOfBounds { min: policy.charge_min, max: policy.charge_max });
+pub fn topped_up(balance: Money, amount: Money, policy: &Policy) -> Result<Money, Refusal> {
+    if amount < policy.top_up_min || amount > policy.top_up_max {
+        return Err(Refusal::AmountOutOfBounds { min: policy.top_up_min, max: policy.top_up_max });
     }
     balance
         .checked_add(amount)

@@ -34,9 +34,9 @@ pub const RESET_LINK_VALID: Span = Span::from_secs(30 * 60);
 /// The least time between two records of a user's last sign-in: not every sign-in writes the user's row.
 pub const SIGN_IN_RECORD_INTERVAL: Span = Span::from_secs(86_400);
 
-/// Which callers may charge points to an account.
+/// Which callers may top up points to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChargePolicy {
+pub enum TopUpPolicy {
     /// Every user, to their own account: for demonstrations.
     Open,
     /// Operators and the service key only, after the payment provider said so.
@@ -79,12 +79,12 @@ pub struct Policy {
     pub outage_grace: Span,
     /// How long before the concert's start refunds end.
     pub refund_cutoff: Span,
-    /// Which callers may charge points.
-    pub charge_policy: ChargePolicy,
-    /// The least amount of one charge.
-    pub charge_min: Money,
-    /// The most amount of one charge.
-    pub charge_max: Money,
+    /// Which callers may top up points.
+    pub top_up_policy: TopUpPolicy,
+    /// The least amount of one top-up.
+    pub top_up_min: Money,
+    /// The most amount of one top-up.
+    pub top_up_max: Money,
     /// The most that an account may hold.
     pub balance_max: Money,
 }
@@ -128,9 +128,9 @@ impl Default for Policy {
             active_limit: Span::from_secs(600),
             outage_grace: Span::from_secs(900),
             refund_cutoff: Span::from_secs(86_400),
-            charge_policy: ChargePolicy::Open,
-            charge_min: Money::new(1),
-            charge_max: Money::new(10_000_000),
+            top_up_policy: TopUpPolicy::Open,
+            top_up_min: Money::new(1),
+            top_up_max: Money::new(10_000_000),
             balance_max: Money::new(1_000_000_000),
         }
     }

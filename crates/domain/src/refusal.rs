@@ -190,11 +190,11 @@ pub enum Refusal {
         /// The end of the time for refunds.
         until: Time,
     },
-    /// Only an operator or the service key may charge points here.
-    #[error("Points are charged by the box office, not by the user.")]
-    ChargeNotAllowed,
-    /// The amount is outside the limits of one charge.
-    #[error("One charge is from {min} to {max}.")]
+    /// Only an operator or the service key may top up points here.
+    #[error("Points are topped up by the box office, not by the user.")]
+    TopUpNotAllowed,
+    /// The amount is outside the limits of one top-up.
+    #[error("One top-up is from {min} to {max}.")]
     AmountOutOfBounds {
         /// The least.
         min: Money,
@@ -218,7 +218,7 @@ pub enum Refusal {
     /// The debt was settled before.
     #[error("The debt was settled before.")]
     DebtSettled,
-    /// The external reference was used by another charge, or by another adjustment of the same account.
+    /// The external reference was used by another top-up, or by another adjustment of the same account.
     #[error("This reference was used before.")]
     ReferenceUsed,
     /// The idempotency key was used with another request.
@@ -333,7 +333,7 @@ impl Refusal {
             Self::InsufficientPoints { .. } => "insufficient_points",
             Self::AlreadyRefunded => "already_refunded",
             Self::RefundTooLate { .. } => "refund_too_late",
-            Self::ChargeNotAllowed => "charge_not_allowed",
+            Self::TopUpNotAllowed => "top_up_not_allowed",
             Self::AmountOutOfBounds { .. } => "amount_out_of_bounds",
             Self::BalanceTooLarge { .. } => "balance_too_large",
             Self::BalanceTooLow { .. } => "balance_too_low",
@@ -395,7 +395,7 @@ impl Refusal {
             | Self::ReservationNotPending
             | Self::AlreadyRefunded
             | Self::RefundTooLate { .. }
-            | Self::ChargeNotAllowed
+            | Self::TopUpNotAllowed
             | Self::AmountOutOfBounds { .. }
             | Self::DebtSettled
             | Self::ReferenceUsed

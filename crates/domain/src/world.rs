@@ -316,7 +316,7 @@ pub struct World {
     pub payments: Table<PaymentId, Payment>,
     /// Point accounts by user.
     pub points: Table<UserId, Point>,
-    /// References of charges that were used, of those in the footprint.
+    /// References of top-ups that were used, of those in the footprint.
     pub references: HashSet<String>,
     /// References of adjustments that were used, of those in the footprint.
     pub adjustments: HashSet<(UserId, String)>,
@@ -509,7 +509,7 @@ impl World {
 
     /// Adds an entry to a user's point history.
     pub fn add_history(&mut self, entry: PointEntry) {
-        if entry.kind == PointKind::Charge {
+        if entry.kind == PointKind::TopUp {
             self.references.extend(entry.reference.clone());
         }
         self.history.push(entry);

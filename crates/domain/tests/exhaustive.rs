@@ -13,8 +13,8 @@ use frontrow_domain::{
 };
 use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 use support::{
-    CLOCK, HOUSE, JUNHO, MIN, MINJI, Office, activate, advance, books, cancel, charge, hold, issue, name,
-    oracle::Oracle, pay, refund, sweep, token_id,
+    CLOCK, HOUSE, JUNHO, MIN, MINJI, Office, activate, advance, books, cancel, hold, issue, name, oracle::Oracle, pay,
+    refund, sweep, token_id, top_up,
 };
 
 /// How many events one history may have.
@@ -137,8 +137,8 @@ fn no_order_of_events_brings_the_books_out_of_order() {
         asks(MINJI, activate(tokens[0])),
         asks(JUNHO, activate(tokens[1])),
         // Enough for the dearer seat, not for both.
-        asks(MINJI, charge(MINJI, 20_000, None)),
-        asks(JUNHO, charge(JUNHO, 20_000, None)),
+        asks(MINJI, top_up(MINJI, 20_000, None)),
+        asks(JUNHO, top_up(JUNHO, 20_000, None)),
     ] {
         start = next(&start, policy, &event).0;
     }

@@ -17,7 +17,7 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role, Session, User, UserStatus},
 };
 use support::{
-    BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, charge, pay, refund, register,
+    BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, pay, refund, register, top_up,
     update_concert, user,
 };
 
@@ -416,7 +416,7 @@ fn a_sign_in_in_the_same_batch_keeps_an_idle_account() {
 fn idleness_erases_no_operator_no_locked_account_and_nothing_of_worth() {
     let mut office = Office::new();
     office.ask(BOSS, lock(JUNHO)).unwrap();
-    office.charge(MINJI, 1);
+    office.top_up(MINJI, 1);
     office.at(10 * DAY);
     office.expect(CLOCK, erase_idle(BOSS, 5 * DAY), "account_changed");
     office.expect(CLOCK, erase_idle(JUNHO, 5 * DAY), "account_changed");
@@ -447,16 +447,16 @@ fn a_ticket_that_may_still_be_refunded_keeps_its_account() {
 }
 
 #[test]
-fn no_charge_reaches_an_erased_account() {
+fn no_top_up_reaches_an_erased_account() {
     let mut office = Office::new();
     office.expect(SORA, erase(SORA, Proof::Password(0), Worth::Kept, &[], &[]), "user");
     for caller in [Caller::Service, BOSS, CLOCK] {
-        office.expect(caller, charge(SORA, 1_000, Some("pg-1")), "not_found");
+        office.expect(caller, top_up(SORA, 1_000, Some("pg-1")), "not_found");
     }
-    office.expect(SORA, charge(SORA, 1_000, None), "not_found");
+    office.expect(SORA, top_up(SORA, 1_000, None), "not_found");
     let answers = office.batch(&[
         (CLOCK, erase(MINJI, Proof::Unneeded, Worth::Kept, &[], &[])),
-        (Caller::Service, charge(MINJI, 1_000, Some("pg-2"))),
+        (Caller::Service, top_up(MINJI, 1_000, Some("pg-2"))),
     ]);
     assert_eq!(answers, ["user", "not_found"], "nor in one batch with the erasure");
 }

@@ -81,7 +81,7 @@ fn too_much() -> Vec<(Caller, Command)> {
                 change: RoomChange { message: Some(Some(long_message)), ..RoomChange::default() },
             },
         ),
-        (Caller::Service, Command::Charge { user_id: user(MINJI), amount: Money::new(1), reference: Some(reference) }),
+        (Caller::Service, Command::TopUp { user_id: user(MINJI), amount: Money::new(1), reference: Some(reference) }),
         (BOSS, Command::CreateConcert(concert)),
         (Caller::Anonymous, Command::Register(newcomer)),
         (BOSS, Command::CancelConcert { concert_id, reason: "x".repeat(LONG) }),

@@ -356,7 +356,7 @@ fn a_cancelled_concert_is_wound_up_part_by_part_and_each_payment_given_back_once
 fn winding_up_touches_nothing_of_another_concert() {
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
     let other = office.active(JUNHO, OWN);
-    office.charge(JUNHO, 100_000);
+    office.top_up(JUNHO, 100_000);
     office.run([
         (0, JUNHO, hold(other, &[7, 8]), "held"),
         (0, JUNHO, pay(other, &[2]), "paid"),

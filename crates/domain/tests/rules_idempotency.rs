@@ -8,8 +8,8 @@ use frontrow_domain::{
     user::Caller,
 };
 use support::{
-    BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, add_seats, advance, at, cancel, charge,
-    create_concert, hold, idempotency, issue, leave, name, pay, refund, set_cap, update_concert, user,
+    BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, add_seats, advance, at, cancel,
+    create_concert, hold, idempotency, issue, leave, name, pay, refund, set_cap, top_up, update_concert, user,
 };
 
 /// An answer as a client sees it.
@@ -46,7 +46,7 @@ fn every_command_has_one_effect_for_one_key() {
     let Ok(Outcome::Joined { token, .. }) = answer.decision else { panic!() };
     office.ask(CLOCK, advance(HOUSE)).unwrap();
     twice(&mut office, MINJI, &activate(token.id), "active");
-    twice(&mut office, MINJI, &charge(MINJI, 100_000, None), "charged");
+    twice(&mut office, MINJI, &top_up(MINJI, 100_000, None), "topped_up");
     twice(&mut office, MINJI, &hold(token.id, &[1, 2, 3]), "held");
     twice(&mut office, MINJI, &cancel(3), "cancelled");
     twice(&mut office, MINJI, &pay(token.id, &[1, 2]), "paid");
@@ -65,11 +65,11 @@ fn every_command_has_one_effect_for_one_key() {
 #[test]
 fn the_same_key_with_another_body_is_refused_and_the_first_answer_stays() {
     let mut office = Office::new();
-    office.ask_with_key(1, 1, MINJI, charge(MINJI, 1_000, None)).decision.unwrap();
-    let other = office.ask_with_key(1, 2, MINJI, charge(MINJI, 2_000, None));
+    office.ask_with_key(1, 1, MINJI, top_up(MINJI, 1_000, None)).decision.unwrap();
+    let other = office.ask_with_key(1, 2, MINJI, top_up(MINJI, 2_000, None));
     assert_eq!(other.decision, Err(Refusal::IdempotencyKeyReused));
-    let again = office.ask_with_key(1, 1, MINJI, charge(MINJI, 1_000, None));
-    assert_eq!((name(&again.decision).as_str(), again.replay), ("charged", Replay::Replayed));
+    let again = office.ask_with_key(1, 1, MINJI, top_up(MINJI, 1_000, None));
+    assert_eq!((name(&again.decision).as_str(), again.replay), ("topped_up", Replay::Replayed));
     assert_eq!(office.balance(MINJI), 1_000);
 }
 
@@ -77,7 +77,7 @@ fn the_same_key_with_another_body_is_refused_and_the_first_answer_stays() {
 fn two_keys_are_two_effects() {
     let mut office = Office::new();
     for key in 1..=3 {
-        office.ask_with_key(key, 0, MINJI, charge(MINJI, 1_000, None)).decision.unwrap();
+        office.ask_with_key(key, 0, MINJI, top_up(MINJI, 1_000, None)).decision.unwrap();
     }
     assert_eq!(office.balance(MINJI), 3_000);
 }
@@ -86,7 +86,7 @@ fn two_keys_are_two_effects() {
 fn a_key_is_good_for_a_request_that_comes_twice_in_one_batch() {
     let mut office = Office::new();
     let request =
-        |body| Request { caller: MINJI, command: charge(MINJI, 1_000, None), idempotency: Some(idempotency(1, body)) };
+        |body| Request { caller: MINJI, command: top_up(MINJI, 1_000, None), idempotency: Some(idempotency(1, body)) };
     let (answers, _) = office.model.transact(office.now, office.policy, &[request(0), request(0), request(9)]);
     let replay: Vec<_> = answers.iter().map(|answer| answer.replay).collect();
     assert_eq!(replay, [Replay::Fresh, Replay::Replayed, Replay::Fresh]);
@@ -106,7 +106,7 @@ fn a_refusal_that_came_from_seats_holds_or_money_is_heard_again_whatever_changed
     let occupied = ask_twice(&mut office, 2, JUNHO, &hold(theirs, &[1]));
     assert_eq!(name(&occupied.decision), "seat_held");
 
-    office.charge(MINJI, 10_000);
+    office.top_up(MINJI, 10_000);
     let still_broke = office.ask_with_key(1, 0, MINJI, pay(token, &[1]));
     assert_eq!((still_broke.decision, still_broke.replay), (broke.decision, Replay::Replayed));
     office.run([(S, MINJI, cancel(1), "cancelled")]);
@@ -116,7 +116,7 @@ fn a_refusal_that_came_from_seats_holds_or_money_is_heard_again_whatever_changed
     // Under new keys both go through.
     office.ask_with_key(3, 0, JUNHO, hold(theirs, &[1])).decision.unwrap();
     office.run([(S, MINJI, hold(token, &[2]), "held")]);
-    office.charge(MINJI, 10_000);
+    office.top_up(MINJI, 10_000);
     office.ask_with_key(4, 0, MINJI, pay(token, &[3])).decision.unwrap();
 }
 
@@ -136,8 +136,8 @@ fn a_refusal_that_came_from_the_request_or_the_caller_is_not_kept() {
         (JUNHO, hold(waiting, &[1]), "token_waiting"),
         (JUNHO, activate(waiting), "turn_not_yet"),
         (MINJI, create_concert(None), "forbidden"),
-        (MINJI, charge(MINJI, 0, None), "amount_out_of_bounds"),
-        (MINJI, charge(JUNHO, 1_000, None), "charge_not_allowed"),
+        (MINJI, top_up(MINJI, 0, None), "amount_out_of_bounds"),
+        (MINJI, top_up(JUNHO, 1_000, None), "top_up_not_allowed"),
     ];
     for (caller, command, expected) in rows {
         let answer = office.ask_with_key(1, 0, caller, command.clone());
@@ -164,7 +164,7 @@ fn an_answer_that_changed_nothing_is_not_kept() {
     };
     unkept(&mut office, 1, MINJI, issue(HOUSE), "existing");
     unkept(&mut office, 2, MINJI, activate(token), "active");
-    office.charge(MINJI, 100_000);
+    office.top_up(MINJI, 100_000);
     office.run([(0, MINJI, hold(token, &[1, 2]), "held"), (0, MINJI, cancel(2), "cancelled")]);
     unkept(&mut office, 3, MINJI, cancel(2), "reservation_not_pending");
     unkept(&mut office, 4, MINJI, hold(token, &[2]), "seat_cooling_down");
@@ -173,7 +173,7 @@ fn an_answer_that_changed_nothing_is_not_kept() {
     unkept(&mut office, 6, MINJI, leave(token), "ended");
     office.run([(0, MINJI, refund(1), "refunded")]);
     unkept(&mut office, 7, MINJI, refund(1), "already_refunded");
-    unkept(&mut office, 8, Caller::Service, charge(MINJI, 1_000, Some("seed 0")), "reference_used");
+    unkept(&mut office, 8, Caller::Service, top_up(MINJI, 1_000, Some("seed 0")), "reference_used");
     // The very same key works once there is something to do.
     let again = ask_twice(&mut office, 1, MINJI, &issue(HOUSE));
     assert_eq!(name(&again.decision), "new");
@@ -227,11 +227,11 @@ fn a_turn_that_waits_for_a_place_may_be_claimed_again_with_the_same_key() {
 #[test]
 fn a_request_whose_kept_answer_cannot_be_read_does_not_happen_twice() {
     let mut office = Office::new();
-    office.ask_with_key(1, 0, MINJI, charge(MINJI, 1_000, None)).decision.unwrap();
+    office.ask_with_key(1, 0, MINJI, top_up(MINJI, 1_000, None)).decision.unwrap();
     for kept in office.model.kept.values_mut() {
         kept.answer = "{\"Ok\":{\"outcome\":\"of another version\"}}".to_owned();
     }
-    let again = office.ask_with_key(1, 0, MINJI, charge(MINJI, 1_000, None));
+    let again = office.ask_with_key(1, 0, MINJI, top_up(MINJI, 1_000, None));
     assert_eq!((name(&again.decision).as_str(), again.replay), ("malformed", Replay::Replayed));
     assert_eq!(office.balance(MINJI), 1_000);
 }
@@ -240,7 +240,7 @@ fn a_request_whose_kept_answer_cannot_be_read_does_not_happen_twice() {
 fn a_crash_before_the_commit_costs_nothing_and_the_retry_has_one_effect() {
     let mut office = Office::new();
     let token = office.active(MINJI, HOUSE);
-    office.charge(MINJI, 50_000);
+    office.top_up(MINJI, 50_000);
     office.run([(0, MINJI, hold(token, &[1]), "held")]);
     let before_the_crash = office.model.clone();
     office.ask_with_key(1, 0, MINJI, pay(token, &[1])).decision.unwrap();

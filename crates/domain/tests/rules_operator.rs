@@ -16,7 +16,7 @@ use frontrow_domain::{
 use serde_json::json;
 use support::{
     BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, START, add_seats, at, block, cancel,
-    charge, create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, update_concert, user,
+    create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, top_up, update_concert, user,
 };
 use uuid::Uuid;
 
@@ -89,11 +89,11 @@ fn what_operators_do_to_users_is_audited_and_what_users_do_is_not() {
             (0, caller, refund(1), "refunded"),
         ]);
         let reference = if caller == MINJI { None } else { Some("receipt 1") };
-        office.run([(0, caller, charge(MINJI, 1_000, reference), "charged")]);
+        office.run([(0, caller, top_up(MINJI, 1_000, reference), "topped_up")]);
         office.model.audit[before..].iter().map(|line| line.action.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(audited(BOSS), ["reservation.cancel", "payment.refund", "points.charge"]);
-    assert_eq!(audited(CLOCK), ["reservation.cancel", "payment.refund", "points.charge"]);
+    assert_eq!(audited(BOSS), ["reservation.cancel", "payment.refund", "points.top_up"]);
+    assert_eq!(audited(CLOCK), ["reservation.cancel", "payment.refund", "points.top_up"]);
     assert_eq!(audited(MINJI), Vec::<String>::new());
 }
 
@@ -112,7 +112,7 @@ fn an_operator_buys_like_everybody_else() {
     let (mut holding, theirs) = Office::with_hold(MINJI, &[1]);
     holding.run([(0, BOSS, hold(theirs, &[2]), "token_invalid"), (0, BOSS, pay(theirs, &[1]), "not_found")]);
     let token = office.active(BOSS, HOUSE);
-    office.charge(BOSS, 10_000);
+    office.top_up(BOSS, 10_000);
     office.run([(0, BOSS, hold(token, &[1]), "held"), (0, BOSS, pay(token, &[1]), "paid")]);
 }
 

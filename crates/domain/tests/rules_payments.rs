@@ -77,7 +77,7 @@ fn an_expired_hold_is_not_paid_when_the_seat_has_the_next_holder() {
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
     office.at(END);
     let theirs = office.active(JUNHO, HOUSE);
-    office.charge(JUNHO, 10_000);
+    office.top_up(JUNHO, 10_000);
     office.run([
         (END, JUNHO, hold(theirs, &[1]), "held"),
         (END, MINJI, pay(token, &[1]), "hold_expired"),
@@ -119,7 +119,7 @@ fn the_second_payment_of_one_batch_finds_the_first() {
 fn several_reservations_are_paid_all_or_nothing() {
     let mut office = Office::new();
     let token = office.active(MINJI, HOUSE);
-    office.charge(MINJI, 89_999);
+    office.top_up(MINJI, 89_999);
     office.run([
         (0, MINJI, hold(token, &[1, 2]), "held"),
         (S, MINJI, hold(token, &[6]), "held"),
@@ -127,7 +127,7 @@ fn several_reservations_are_paid_all_or_nothing() {
     ]);
     let refusal = office.ask(MINJI, pay(token, &[1, 2, 3])).unwrap_err();
     assert_eq!(refusal, Refusal::InsufficientPoints { balance: Money::new(89_999), price: Money::new(90_000) });
-    office.charge(MINJI, 1);
+    office.top_up(MINJI, 1);
     office.run([(END, MINJI, pay(token, &[3, 1]), "hold_expired"), (END, MINJI, pay(token, &[3]), "paid")]);
     let (mut office, token) = Office::with_hold(MINJI, &[1, 2, 6]);
     office.run([(0, MINJI, pay(token, &[1, 2, 3]), "paid")]);
@@ -139,7 +139,7 @@ fn the_last_won_is_enough() {
     for (points, expected) in [(9_999, "insufficient_points"), (10_000, "paid")] {
         let mut office = Office::new();
         let token = office.active(MINJI, HOUSE);
-        office.charge(MINJI, points);
+        office.top_up(MINJI, points);
         office.run([(0, MINJI, hold(token, &[1]), "held"), (0, MINJI, pay(token, &[1]), expected)]);
     }
     // An account that was never opened is empty.
@@ -179,7 +179,7 @@ fn a_hold_made_in_time_is_paid_after_the_closing_time_but_not_after_an_operator_
     let mut office = Office::new();
     office.at(CLOSES - 1);
     let token = office.active(MINJI, HOUSE);
-    office.charge(MINJI, 500_000);
+    office.top_up(MINJI, 500_000);
     office.run([(CLOSES - 1, MINJI, hold(token, &[1]), "held"), (CLOSES + S, MINJI, pay(token, &[1]), "paid")]);
 
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
@@ -209,7 +209,7 @@ fn a_refund_gives_everything_back_once() {
     assert_eq!(office.model.payments[&PaymentId::new(1)].refunded_at, Some(at(S)));
     // The seat is sold again, and the old refund does not touch the new buyer.
     let theirs = office.active(SORA, HOUSE);
-    office.charge(SORA, 20_000);
+    office.top_up(SORA, 20_000);
     office.run([
         (2 * S, SORA, hold(theirs, &[2]), "held"),
         (2 * S, SORA, pay(theirs, &[2]), "paid"),
@@ -264,19 +264,19 @@ fn a_refund_in_the_last_moment_of_the_sale_frees_the_seat() {
 }
 
 #[test]
-fn a_refund_may_lift_a_balance_above_the_charging_limit_but_not_above_what_an_amount_may_be() {
+fn a_refund_may_lift_a_balance_above_the_top_up_limit_but_not_above_what_an_amount_may_be() {
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
     office.policy.balance_max = Money::new(500_000);
     office.run([(0, MINJI, pay(token, &[1]), "paid")]);
-    office.charge(MINJI, 10_000);
+    office.top_up(MINJI, 10_000);
     office.run([(0, MINJI, refund(1), "refunded")]);
     assert_eq!(office.balance(MINJI), 510_000);
 
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
     office.policy.balance_max = Money::MAX;
-    office.policy.charge_max = Money::MAX;
+    office.policy.top_up_max = Money::MAX;
     office.run([(0, MINJI, pay(token, &[1]), "paid")]);
-    office.charge(MINJI, Money::MAX.get() - 490_000);
+    office.top_up(MINJI, Money::MAX.get() - 490_000);
     office.run([(0, MINJI, refund(1), "balance_too_large")]);
     assert_eq!(office.model.points[&user(MINJI)].amount, Money::MAX);
 }

@@ -1,4 +1,4 @@
-//! Points, rule by rule: who may charge, how much, and what the history says.
+//! Points, rule by rule: who may top up, how much, and what the history says.
 
 mod support;
 
@@ -6,69 +6,69 @@ use frontrow_domain::{
     command::{Command, NewAdjustment, Outcome},
     id::{DebtId, UserId},
     money::Money,
-    points::{DebtStatus, PointKind, Settlement, charged, deducted},
-    policy::{ChargePolicy, Policy},
+    points::{DebtStatus, PointKind, Settlement, deducted, topped_up},
+    policy::{Policy, TopUpPolicy},
     refusal::Refusal,
     user::Caller,
 };
-use support::{BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, SORA, at, charge, hold, pay, refund, user};
+use support::{BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, SORA, at, hold, pay, refund, top_up, user};
 use uuid::Uuid;
 
-/// Every caller, with and without a reference, charging Minji's account.
-fn charges_of_minji(policy: ChargePolicy) -> Vec<String> {
+/// Every caller, with and without a reference, topping up Minji's account.
+fn top_ups_of_minji(policy: TopUpPolicy) -> Vec<String> {
     let mut names = Vec::new();
     for caller in [MINJI, JUNHO, BOSS, Caller::Service, CLOCK, Caller::Anonymous] {
         for reference in [None, Some("receipt 1")] {
             let mut office = Office::new();
-            office.policy.charge_policy = policy;
-            names.push(support::name(&office.ask(caller, charge(MINJI, 1_000, reference))));
+            office.policy.top_up_policy = policy;
+            names.push(support::name(&office.ask(caller, top_up(MINJI, 1_000, reference))));
         }
     }
     names
 }
 
 #[test]
-fn users_charge_themselves_only_where_the_policy_is_open() {
-    let trusted = ["malformed", "charged"];
-    let others = ["charge_not_allowed"; 2];
+fn users_top_up_their_own_account_only_with_the_open_policy() {
+    let trusted = ["malformed", "topped_up"];
+    let others = ["top_up_not_allowed"; 2];
     assert_eq!(
-        charges_of_minji(ChargePolicy::Open),
-        [["charged", "malformed"], others, trusted, trusted, trusted, others].concat()
+        top_ups_of_minji(TopUpPolicy::Open),
+        [["topped_up", "malformed"], others, trusted, trusted, trusted, others].concat()
     );
-    assert_eq!(charges_of_minji(ChargePolicy::Operator), [others, others, trusted, trusted, trusted, others].concat());
+    assert_eq!(top_ups_of_minji(TopUpPolicy::Operator), [others, others, trusted, trusted, trusted, others].concat());
 }
 
 #[test]
-fn operators_charge_themselves_as_users_where_all_may_and_with_a_reference_elsewhere() {
+fn operators_top_up_their_own_account_like_users_if_the_policy_is_open_and_else_with_a_reference() {
     let mut office = Office::new();
-    office.run([(0, BOSS, charge(BOSS, 1_000, None), "charged")]);
+    office.run([(0, BOSS, top_up(BOSS, 1_000, None), "topped_up")]);
     let lines = office.model.audit.len();
-    office.policy.charge_policy = ChargePolicy::Operator;
+    office.policy.top_up_policy = TopUpPolicy::Operator;
     office.run([
-        (0, BOSS, charge(BOSS, 1_000, None), "malformed"),
-        (0, BOSS, charge(BOSS, 1_000, Some("receipt 1")), "charged"),
+        (0, BOSS, top_up(BOSS, 1_000, None), "malformed"),
+        (0, BOSS, top_up(BOSS, 1_000, Some("receipt 1")), "topped_up"),
     ]);
-    assert_eq!(office.model.audit.len(), lines + 1, "an operator's charge leaves a trace");
+    assert_eq!(office.model.audit.len(), lines + 1, "an operator's top-up leaves a trace");
 }
 
 #[test]
-fn a_charge_has_bounds_and_so_has_the_balance() {
+fn a_top_up_has_bounds_and_so_has_the_balance() {
     let mut office = Office::new();
-    office.policy.charge_min = Money::new(1_000);
-    office.policy.charge_max = Money::new(50_000);
+    office.policy.top_up_min = Money::new(1_000);
+    office.policy.top_up_max = Money::new(50_000);
     office.policy.balance_max = Money::new(60_000);
     office.run([
-        (0, MINJI, charge(MINJI, 999, None), "amount_out_of_bounds"),
-        (0, MINJI, charge(MINJI, 0, None), "amount_out_of_bounds"),
-        (0, MINJI, charge(MINJI, -1_000, None), "amount_out_of_bounds"),
-        (0, MINJI, charge(MINJI, i64::MIN, None), "amount_out_of_bounds"),
-        (0, MINJI, charge(MINJI, 50_001, None), "amount_out_of_bounds"),
-        (0, MINJI, charge(MINJI, i64::MAX, None), "amount_out_of_bounds"),
-        (0, MINJI, charge(MINJI, 50_000, None), "charged"),
-        (0, MINJI, charge(MINJI, 10_001, None), "balance_too_large"),
-        (0, MINJI, charge(MINJI, 10_000, None), "charged"),
-        (0, MINJI, charge(MINJI, 1_000, None), "balance_too_large"),
-        (0, JUNHO, charge(JUNHO, 1_000, None), "charged"),
+        (0, MINJI, top_up(MINJI, 999, None), "amount_out_of_bounds"),
+        (0, MINJI, top_up(MINJI, 0, None), "amount_out_of_bounds"),
+        (0, MINJI, top_up(MINJI, -1_000, None), "amount_out_of_bounds"),
+        (0, MINJI, top_up(MINJI, i64::MIN, None), "amount_out_of_bounds"),
+        (0, MINJI, top_up(MINJI, 50_001, None), "amount_out_of_bounds"),
+        (0, MINJI, top_up(MINJI, i64::MAX, None), "amount_out_of_bounds"),
+        (0, MINJI, top_up(MINJI, 50_000, None), "topped_up"),
+        (0, MINJI, top_up(MINJI, 10_001, None), "balance_too_large"),
+        (0, MINJI, top_up(MINJI, 10_000, None), "topped_up"),
+        (0, MINJI, top_up(MINJI, 1_000, None), "balance_too_large"),
+        (0, JUNHO, top_up(JUNHO, 1_000, None), "topped_up"),
     ]);
     assert_eq!((office.balance(MINJI), office.balance(JUNHO)), (60_000, 1_000));
 }
@@ -77,18 +77,18 @@ fn a_charge_has_bounds_and_so_has_the_balance() {
 fn a_reference_is_used_once_for_ever_by_anybody() {
     let mut office = Office::new();
     office.run([
-        (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 1")), "charged"),
-        (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 1")), "reference_used"),
-        (0, BOSS, charge(JUNHO, 2_000, Some("receipt 1")), "reference_used"),
-        (0, MINJI, charge(MINJI, 1_000, Some("receipt 1")), "malformed"),
-        (0, MINJI, charge(MINJI, 1_000, Some("receipt 2")), "malformed"),
-        (0, Caller::Service, charge(MINJI, 1_000, Some("receipt 2")), "charged"),
+        (0, Caller::Service, top_up(MINJI, 1_000, Some("receipt 1")), "topped_up"),
+        (0, Caller::Service, top_up(MINJI, 1_000, Some("receipt 1")), "reference_used"),
+        (0, BOSS, top_up(JUNHO, 2_000, Some("receipt 1")), "reference_used"),
+        (0, MINJI, top_up(MINJI, 1_000, Some("receipt 1")), "malformed"),
+        (0, MINJI, top_up(MINJI, 1_000, Some("receipt 2")), "malformed"),
+        (0, Caller::Service, top_up(MINJI, 1_000, Some("receipt 2")), "topped_up"),
     ]);
     let answers = office.batch(&[
-        (Caller::Service, charge(MINJI, 1_000, Some("receipt 3"))),
-        (Caller::Service, charge(JUNHO, 1_000, Some("receipt 3"))),
+        (Caller::Service, top_up(MINJI, 1_000, Some("receipt 3"))),
+        (Caller::Service, top_up(JUNHO, 1_000, Some("receipt 3"))),
     ]);
-    assert_eq!(answers, ["charged", "reference_used"]);
+    assert_eq!(answers, ["topped_up", "reference_used"]);
     assert_eq!((office.balance(MINJI), office.balance(JUNHO)), (3_000, 0));
 }
 
@@ -97,8 +97,8 @@ fn only_a_user_has_an_account() {
     let mut office = Office::new();
     let nobody = UserId(Uuid::from_u128(77));
     let command =
-        Command::Charge { user_id: nobody, amount: Money::new(1_000), reference: Some("receipt 1".to_owned()) };
-    office.run([(0, BOSS, command, "not_found"), (0, BOSS, charge(MINJI, 1_000, Some("receipt 1")), "charged")]);
+        Command::TopUp { user_id: nobody, amount: Money::new(1_000), reference: Some("receipt 1".to_owned()) };
+    office.run([(0, BOSS, command, "not_found"), (0, BOSS, top_up(MINJI, 1_000, Some("receipt 1")), "topped_up")]);
 }
 
 #[test]
@@ -106,12 +106,12 @@ fn the_history_says_what_moved_the_points_and_what_was_left() {
     let mut office = Office::new();
     let token = office.active(MINJI, HOUSE);
     office.run([
-        (0, MINJI, charge(MINJI, 30_000, None), "charged"),
-        (0, JUNHO, charge(JUNHO, 7_000, None), "charged"),
+        (0, MINJI, top_up(MINJI, 30_000, None), "topped_up"),
+        (0, JUNHO, top_up(JUNHO, 7_000, None), "topped_up"),
         (S, MINJI, hold(token, &[1, 2]), "held"),
         (2 * S, MINJI, pay(token, &[1, 2]), "paid"),
         (3 * S, MINJI, refund(2), "refunded"),
-        (4 * S, MINJI, charge(MINJI, 1_000, None), "charged"),
+        (4 * S, MINJI, top_up(MINJI, 1_000, None), "topped_up"),
     ]);
     let mine = office.model.history.iter().filter(|entry| entry.user_id == user(MINJI));
     let lines: Vec<_> =
@@ -119,11 +119,11 @@ fn the_history_says_what_moved_the_points_and_what_was_left() {
     assert_eq!(
         lines,
         [
-            (1, PointKind::Charge, 30_000, 30_000),
+            (1, PointKind::TopUp, 30_000, 30_000),
             (2, PointKind::Use, -10_000, 20_000),
             (3, PointKind::Use, -20_000, 0),
             (4, PointKind::Refund, 20_000, 20_000),
-            (5, PointKind::Charge, 1_000, 21_000),
+            (5, PointKind::TopUp, 1_000, 21_000),
         ]
     );
     let point = office.model.points[&user(MINJI)];
@@ -131,19 +131,19 @@ fn the_history_says_what_moved_the_points_and_what_was_left() {
 }
 
 #[test]
-fn a_charge_answers_with_its_entry() {
+fn a_top_up_answers_with_its_entry() {
     let mut office = Office::new();
-    office.ask(MINJI, charge(MINJI, 5_000, None)).unwrap();
-    let Ok(Outcome::Charged(entry)) = office.ask(MINJI, charge(MINJI, 3_000, None)) else { panic!() };
+    office.ask(MINJI, top_up(MINJI, 5_000, None)).unwrap();
+    let Ok(Outcome::ToppedUp(entry)) = office.ask(MINJI, top_up(MINJI, 3_000, None)) else { panic!() };
     assert_eq!((entry.amount, entry.balance_after), (Money::new(3_000), Money::new(8_000)));
 }
 
 #[test]
-fn charging_and_deducting_never_leave_their_bounds() {
-    let policy = Policy { charge_max: Money::MAX, balance_max: Money::MAX, ..Policy::default() };
+fn topping_up_and_deducting_never_leave_their_bounds() {
+    let policy = Policy { top_up_max: Money::MAX, balance_max: Money::MAX, ..Policy::default() };
     let won = Money::new;
-    assert_eq!(charged(won(0), Money::MAX, &policy), Ok(Money::MAX));
-    assert_eq!(charged(won(1), Money::MAX, &policy), Err(Refusal::BalanceTooLarge { max: Money::MAX }));
+    assert_eq!(topped_up(won(0), Money::MAX, &policy), Ok(Money::MAX));
+    assert_eq!(topped_up(won(1), Money::MAX, &policy), Err(Refusal::BalanceTooLarge { max: Money::MAX }));
     assert_eq!(deducted(won(5), won(5)), Ok(won(0)));
     assert_eq!(deducted(won(5), won(6)), Err(Refusal::InsufficientPoints { balance: won(5), price: won(6) }));
     let most = won(i64::MAX);
@@ -162,7 +162,7 @@ fn adjust(caller: Caller, won: i64, reference: &str) -> Command {
 #[test]
 fn a_correction_never_takes_more_than_there_is_and_the_rest_is_owed() {
     let mut office = Office::new();
-    office.charge(MINJI, 30_000);
+    office.top_up(MINJI, 30_000);
     office.run([
         (0, MINJI, adjust(MINJI, 1, "a"), "forbidden"),
         (0, BOSS, adjust(MINJI, 0, "a"), "amount_out_of_bounds"),
@@ -203,7 +203,7 @@ fn a_debt_is_settled_once_and_collected_as_a_whole() {
         (0, BOSS, settle(2, MINJI, Settlement::Waive), "debt"),
         (0, BOSS, settle(2, MINJI, Settlement::Collect), "debt_settled"),
     ]);
-    office.charge(MINJI, 150);
+    office.top_up(MINJI, 150);
     office.expect(BOSS, settle(1, MINJI, Settlement::Collect), "debt");
     office.expect(BOSS, settle(1, MINJI, Settlement::Waive), "debt_settled");
     assert_eq!(office.balance(MINJI), 50);

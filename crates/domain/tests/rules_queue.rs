@@ -354,7 +354,7 @@ fn no_hold_outlasts_the_time_to_pay_for_it() {
     // that it can be paid to its end.
     for step in 0..=15 {
         let mut office = Office::new();
-        office.charge(MINJI, 100_000);
+        office.top_up(MINJI, 100_000);
         let token = office.active(MINJI, HOUSE);
         for minute in 1..10 {
             office.run([(minute * MIN, MINJI, wake(token), "active")]);

@@ -99,7 +99,7 @@ fn the_buyer_reads_the_printed_number() {
     let mut office = Office::new();
     office.expect(BOSS, change(&[2], SeatChange { row: Some("C".into()), ..number("12A") }), "seats_set");
     let token = office.active(MINJI, HOUSE);
-    office.charge(MINJI, 500_000);
+    office.top_up(MINJI, 500_000);
     office.expect(MINJI, hold(token, &[2]), "held");
     office.expect(MINJI, pay(token, &[1]), "paid");
     assert_eq!(office.model.history.last().unwrap().description, "seat 12A, row C, reservation 1");

@@ -50,7 +50,7 @@ impl Machine {
             holds_per_turn: 3,
             offer_lead: Span::from_secs(18),
             dormant_after: Span::from_secs(1),
-            charge_max: Money::new(50_000),
+            top_up_max: Money::new(50_000),
             balance_max: Money::new(120_000),
             ..Policy::default()
         };
@@ -209,12 +209,12 @@ impl Machine {
                 let owner = self.model.payments.get(&payment_id).map(|row| Caller::Buyer(row.user_id));
                 (owner.filter(|_| which % 5 > 0).unwrap_or(USERS[*user]), Command::Refund { payment_id })
             }
-            Wish::Charge { user, to, amount, reference } => {
+            Wish::TopUp { user, to, amount, reference } => {
                 // Mostly one's own account.
                 let to = if amount % 4 == 0 { *to } else { *user };
                 let user_id = support::user(USERS[to]);
                 let reference = reference.map(|number| format!("receipt {number}"));
-                (USERS[*user], Command::Charge { user_id, amount: Money::new(*amount), reference })
+                (USERS[*user], Command::TopUp { user_id, amount: Money::new(*amount), reference })
             }
             Wish::SetSeats { seats, action } => {
                 let mut seat_ids: Vec<_> = seats.iter().map(|seat| SeatId::new((*seat).min(9))).collect();
@@ -328,7 +328,7 @@ const MUST_HAPPEN: [&str; 56] = [
     "cancelled",
     "paid",
     "refunded",
-    "charged",
+    "topped_up",
     "seats_set",
     "room",
     "concert",
@@ -363,7 +363,7 @@ const MUST_HAPPEN: [&str; 56] = [
     "insufficient_points",
     "already_refunded",
     "refund_too_late",
-    "charge_not_allowed",
+    "top_up_not_allowed",
     "amount_out_of_bounds",
     "balance_too_large",
     "reference_used",

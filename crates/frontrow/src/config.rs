@@ -7,7 +7,7 @@ use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
-    policy::{ChargePolicy, OFFER_LEAD_MAX, Policy},
+    policy::{OFFER_LEAD_MAX, Policy, TopUpPolicy},
     time::Span,
 };
 use frontrow_service::{net::AddressRange, workers::Retention};
@@ -51,7 +51,7 @@ pub struct Config {
     /// File of the keys that queue tokens are signed with [default: keys.toml in the data folder; in the database, if that is `PostgreSQL`]
     #[arg(long, env = "FRONTROW_KEY_FILE", value_name = "FILE", help_heading = "Where")]
     pub key_file: Option<PathBuf>,
-    /// Make seven concerts and six accounts, and let users charge points to themselves. Not for real sales
+    /// Make seven concerts and six accounts, and let users top up their own points. Not for real sales
     #[arg(long, env = "FRONTROW_DEMO", help_heading = "Where")]
     pub demo: bool,
 
@@ -104,27 +104,27 @@ pub struct Config {
         help_heading = "Seats and money"
     )]
     pub refund_cutoff_hours: u32,
-    /// Who may charge points: every user to themselves, or operators and the service key [default: operator; open with --demo]
-    #[arg(long, env = "FRONTROW_CHARGE_POLICY", value_name = "WHO", help_heading = "Seats and money")]
-    pub charge_policy: Option<ChargePolicyName>,
-    /// The least that one charge may be, in the currency's minor unit (won)
+    /// Who may top up points: every user to themselves, or operators and the service key [default: operator; open with --demo]
+    #[arg(long, env = "FRONTROW_TOP_UP_POLICY", value_name = "WHO", help_heading = "Seats and money")]
+    pub top_up_policy: Option<TopUpPolicyName>,
+    /// The least that one top-up may be, in the currency's minor unit (won)
     #[arg(
         long,
-        env = "FRONTROW_CHARGE_MIN",
+        env = "FRONTROW_TOP_UP_MIN",
         default_value_t = 1,
         value_name = "AMOUNT",
         help_heading = "Seats and money"
     )]
-    pub charge_min: i64,
-    /// The most that one charge may be, in the currency's minor unit (won)
+    pub top_up_min: i64,
+    /// The most that one top-up may be, in the currency's minor unit (won)
     #[arg(
         long,
-        env = "FRONTROW_CHARGE_MAX",
+        env = "FRONTROW_TOP_UP_MAX",
         default_value_t = 10_000_000,
         value_name = "AMOUNT",
         help_heading = "Seats and money"
     )]
-    pub charge_max: i64,
+    pub top_up_max: i64,
     /// The most that an account may hold, in the currency's minor unit (won)
     #[arg(
         long,
@@ -245,7 +245,7 @@ pub struct Config {
         help_heading = "Access"
     )]
     pub service_key: Option<Secret>,
-    /// File whose first line is the service key, with which a payment provider's program charges points
+    /// File whose first line is the service key, with which a payment provider's program tops up points
     #[arg(long, env = "FRONTROW_SERVICE_KEY_FILE", value_name = "FILE", help_heading = "Access")]
     pub service_key_file: Option<PathBuf>,
     /// How long a sign-in lasts, in hours
@@ -484,9 +484,9 @@ pub struct Config {
     pub settings: Vec<Setting>,
 }
 
-/// Who may charge points.
+/// Who may top up points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ChargePolicyName {
+pub enum TopUpPolicyName {
     /// Every user, to their own account: for demonstrations
     Open,
     /// Operators and the service key
@@ -517,9 +517,9 @@ impl Config {
             active_limit: seconds(self.active_limit_seconds),
             outage_grace: seconds(self.outage_grace_seconds),
             refund_cutoff: Span::from_secs(i64::from(self.refund_cutoff_hours).saturating_mul(3_600)),
-            charge_policy: self.effective_charge_policy(),
-            charge_min: Money::new(self.charge_min),
-            charge_max: Money::new(self.charge_max),
+            top_up_policy: self.effective_top_up_policy(),
+            top_up_min: Money::new(self.top_up_min),
+            top_up_max: Money::new(self.top_up_max),
             balance_max: Money::new(self.balance_max),
         }
     }
@@ -569,13 +569,13 @@ impl Config {
         }
     }
 
-    /// The charge policy: the setting, or the demo's, or operators only.
+    /// The top-up policy: the setting, or the demo's, or operators only.
     #[must_use]
-    pub fn effective_charge_policy(&self) -> ChargePolicy {
-        match self.charge_policy {
-            Some(ChargePolicyName::Open) => ChargePolicy::Open,
-            None if self.demo => ChargePolicy::Open,
-            Some(ChargePolicyName::Operator) | None => ChargePolicy::Operator,
+    pub fn effective_top_up_policy(&self) -> TopUpPolicy {
+        match self.top_up_policy {
+            Some(TopUpPolicyName::Open) => TopUpPolicy::Open,
+            None if self.demo => TopUpPolicy::Open,
+            Some(TopUpPolicyName::Operator) | None => TopUpPolicy::Operator,
         }
     }
 
@@ -603,7 +603,7 @@ impl Config {
         usize::try_from(self.bodies_in_flight_mib).unwrap_or(usize::MAX).saturating_mul(1_024 * 1_024)
     }
 
-    /// The service key, given directly or in a file; none if no program may charge.
+    /// The service key, given directly or in a file; none if no program may top up.
     ///
     /// # Errors
     /// The file cannot be read, or the key is too short.
@@ -706,9 +706,9 @@ impl Config {
             "outage_grace_seconds must be at most 3600: turns that are never claimed keep others waiting",
         );
         must(self.metrics_listen != Some(self.listen), "metrics_listen must be another address or port than listen");
-        must(self.charge_min >= 1, "charge_min must be at least 1");
-        must(self.charge_min <= self.charge_max, "charge_min must not be more than charge_max");
-        must(self.charge_max <= self.balance_max, "charge_max must not be more than balance_max");
+        must(self.top_up_min >= 1, "top_up_min must be at least 1");
+        must(self.top_up_min <= self.top_up_max, "top_up_min must not be more than top_up_max");
+        must(self.top_up_max <= self.balance_max, "top_up_max must not be more than balance_max");
         must(self.balance_max <= Money::MAX.get(), "balance_max must be at most 1000000000000");
         must(
             self.body_timeout_seconds <= self.request_timeout_seconds,

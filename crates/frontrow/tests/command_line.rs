@@ -240,7 +240,7 @@ async fn what_is_done_about_an_account_beside_a_running_server_reaches_it() {
     let reset = serde_json::json!({ "secret": told.lines().next().unwrap(), "new_password": FIRST });
     office.nobody.post("/password-resets", &reset).await.expect(204);
     let session = office.session(FIRST).await;
-    session.charge(1_000).await;
+    session.top_up(1_000).await;
     let (status, said) = refused(&mut office.command("user erase")).await;
     assert!(!status.success() && said.contains("balance of 1000"), "{said}");
     let said = succeeds(office.command("user erase").arg("--force"));

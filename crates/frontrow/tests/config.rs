@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use frontrow::config::{Cli, Config, Setting};
-use frontrow_domain::{policy::ChargePolicy, time::Span};
+use frontrow_domain::{policy::TopUpPolicy, time::Span};
 use std::{ffi::OsString, io::Write, os::unix::fs::PermissionsExt, process::Command};
 use tempfile::NamedTempFile;
 
@@ -71,10 +71,10 @@ fn the_defaults_are_the_documented_ones_and_valid() {
     assert_eq!(config.policy().hold, Span::from_secs(300));
     assert_eq!(
         config.policy(),
-        frontrow_domain::policy::Policy { charge_policy: ChargePolicy::Operator, ..Default::default() }
+        frontrow_domain::policy::Policy { top_up_policy: TopUpPolicy::Operator, ..Default::default() }
     );
     assert_eq!(config.policy().refund_cutoff, Span::from_secs(86_400));
-    assert_eq!(config.policy().charge_policy, ChargePolicy::Operator);
+    assert_eq!(config.policy().top_up_policy, TopUpPolicy::Operator);
     assert_eq!(config.key_path(), config.data.join("keys.toml"));
     assert!(config.trusted_proxies.is_empty());
     assert_eq!(config.retention().idle_accounts, None, "no account is erased");
@@ -138,7 +138,7 @@ fn mistakes_in_a_file_name_their_key() {
         ("demo = 'yes'", "demo: expected true or false, found string"),
         ("trusted_proxies = [1]", "trusted_proxies: expected strings, found integer"),
         ("trusted_proxies = ['nowhere']", "trusted_proxies: invalid value 'nowhere'"),
-        ("charge_policy = 'anyone'", "charge_policy: invalid value 'anyone'"),
+        ("top_up_policy = 'anyone'", "top_up_policy: invalid value 'anyone'"),
         ("listen = 8080", "listen: invalid value '8080'"),
         ("otlp_endpoint = 'collector:4318'", "otlp_endpoint: invalid value 'collector:4318'"),
         ("[limits]\nhold_seconds = 1", "limits: there is no such setting"),
@@ -155,8 +155,8 @@ fn everything_that_contradicts_itself_is_said_at_once() {
     let config = load(&[
         "serve",
         "--hold-seconds=0",
-        "--charge-min=10",
-        "--charge-max=5",
+        "--top-up-min=10",
+        "--top-up-max=5",
         "--service-key=short",
         "--batch-max=501",
         "--otlp-one-in=0",
@@ -168,7 +168,7 @@ fn everything_that_contradicts_itself_is_said_at_once() {
     let error = config.validate().unwrap_err().to_string();
     let kept = "keep_idle_accounts_days must be longer";
     for expected in
-        ["hold_seconds", "charge_min", "service_key", "batch_max", "otlp_one_in", kept, "log is not a filter"]
+        ["hold_seconds", "top_up_min", "service_key", "batch_max", "otlp_one_in", kept, "log is not a filter"]
     {
         assert!(error.contains(expected), "{expected}: {error}");
     }
@@ -236,12 +236,12 @@ fn servers_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
-fn a_demo_lets_users_charge_unless_it_is_told_otherwise() {
+fn a_demo_lets_users_top_up_unless_a_setting_forbids_it() {
     let demo = load(&["serve", "--demo"]).unwrap();
-    assert_eq!(demo.effective_charge_policy(), ChargePolicy::Open);
-    assert_eq!(setting(&demo, "charge_policy").value, "open");
-    let strict = load(&["serve", "--demo", "--charge-policy", "operator"]).unwrap();
-    assert_eq!(strict.effective_charge_policy(), ChargePolicy::Operator);
+    assert_eq!(demo.effective_top_up_policy(), TopUpPolicy::Open);
+    assert_eq!(setting(&demo, "top_up_policy").value, "open");
+    let strict = load(&["serve", "--demo", "--top-up-policy", "operator"]).unwrap();
+    assert_eq!(strict.effective_top_up_policy(), TopUpPolicy::Operator);
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub(crate) struct PointEntry {
     pub(crate) history_id: i64,
     /// The movement in won: below zero for a use.
     pub(crate) amount: i64,
-    /// charge, use or refund.
+    /// top-up, use or refund.
     #[serde(rename = "type")]
     pub(crate) kind: String,
     /// The balance after it.

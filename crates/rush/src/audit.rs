@@ -101,7 +101,7 @@ pub(crate) const RULES: [(&str, &str); 23] = [
     ("seats_add_up", "seats and reservations agree"),
     ("states_follow", "a reservation is in a state that its history explains"),
     ("balance_never_negative", "no balance falls below zero"),
-    ("money_adds_up", "charges - payments + refunds = balance"),
+    ("money_adds_up", "top-ups - payments + refunds = balance"),
     ("versions_without_gaps", "a point history has no gaps"),
     ("payments_match", "a payment matches its reservation and its point entries"),
     ("acknowledged_present", "everything acknowledged is there"),

@@ -278,8 +278,8 @@ fn add_what_the_run_knows(books: &mut Books, options: &SaleOptions, ready: &Read
     if ready.rooms_set > 0 {
         books.operator_acts.insert("room.set", ready.rooms_set);
     }
-    if options.charge_by == crate::options::ChargeBy::Operator && options.points > 0 {
-        books.operator_acts.insert("points.charge", u64::from(options.buyers));
+    if options.top_up_by == crate::options::TopUpBy::Operator && options.points > 0 {
+        books.operator_acts.insert("points.top_up", u64::from(options.buyers));
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// Points for the buyer.
-    Charge {
+    TopUp {
         /// In won.
         amount: i64,
     },
@@ -56,7 +56,7 @@ impl Asked {
     /// A word for reports.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Charge { .. } => "charge",
+            Self::TopUp { .. } => "top_up",
             Self::Join => "join",
             Self::Activate { .. } => "activate",
             Self::Leave { .. } => "leave",
@@ -74,7 +74,7 @@ pub(crate) enum Effect {
     /// Nothing to say, or a turn that is kept for later.
     Done,
     /// Points.
-    Charged(PointEntry),
+    ToppedUp(PointEntry),
     /// A place in line.
     Joined {
         /// The token.

@@ -1,4 +1,4 @@
-//! What the crowd does as an operator: look at rooms, charge points, and read the books.
+//! What the crowd does as an operator: look at rooms, top up points, and read the books.
 
 use crate::{
     api::{Items, Room, Session},

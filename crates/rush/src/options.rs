@@ -51,7 +51,7 @@ pub(crate) struct ServerOptions {
     /// Allow a server on another machine. A crowd can take it down: it must be yours.
     #[arg(long)]
     pub(crate) i_own_this_server: bool,
-    /// Sign in as this operator, for the audit and to charge points.
+    /// Sign in as this operator, for the audit and to top up points.
     #[arg(long, default_value = "operator@frontrow.example", value_name = "EMAIL")]
     pub(crate) operator_email: String,
     /// The operator's password.
@@ -113,12 +113,12 @@ pub(crate) struct SaleOptions {
     /// How many seats a buyer wants: a number, or a range such as 1..4.
     #[arg(long, default_value = "1", value_parser = seats_each, value_name = "N|N..M")]
     pub(crate) seats_each: RangeInclusive<usize>,
-    /// Points that each buyer is charged before the sale, in won.
+    /// Points that each buyer gets before the sale, in won.
     #[arg(long, default_value_t = 1_000_000, value_name = "WON", value_parser = clap::value_parser!(i64).range(0..=10_000_000))]
     pub(crate) points: i64,
-    /// Who charges the points.
-    #[arg(long, value_enum, default_value_t = ChargeBy::Operator)]
-    pub(crate) charge_by: ChargeBy,
+    /// Which caller tops up the points.
+    #[arg(long, value_enum, default_value_t = TopUpBy::Operator)]
+    pub(crate) top_up_by: TopUpBy,
     /// Buyers sign in before the sale, and not while it runs.
     #[arg(long)]
     pub(crate) signed_in: bool,
@@ -170,12 +170,12 @@ impl SaleOptions {
     }
 }
 
-/// Who charges points.
+/// Who tops up points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ChargeBy {
+pub(crate) enum TopUpBy {
     /// An operator, with a reference.
     Operator,
-    /// Each buyer, where the server's charge policy is open. They sign in for it.
+    /// Each buyer, where the server's top-up policy is open. They sign in for it.
     Buyer,
 }
 

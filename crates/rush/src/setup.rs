@@ -9,7 +9,7 @@ use crate::{
     concerts,
     history::{Asked, Effect},
     operator::Caller,
-    options::{ChargeBy, SaleOptions},
+    options::{SaleOptions, TopUpBy},
     parallel::in_parallel,
     progress::Progress,
 };
@@ -134,7 +134,7 @@ async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String,
         bail!("{} cannot be registered: {} {}", login.email, answer.status, String::from_utf8_lossy(&answer.body));
     }
     let is_old = login.user_id.is_empty();
-    if is_old || options.signed_in || (options.charge_by == ChargeBy::Buyer && options.points > 0) {
+    if is_old || options.signed_in || (options.top_up_by == TopUpBy::Buyer && options.points > 0) {
         let (caller, session): (Caller<'_>, Session) =
             Caller::sign_in(desk, &login.email, &login.password, origin).await?;
         login.user_id = session.user.user_id;
@@ -144,7 +144,7 @@ async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String,
         login.session = Some(session.session_token);
     }
     if options.points > 0 {
-        charge(desk, options, index, &login, operator).await?;
+        top_up(desk, options, index, &login, operator).await?;
     }
     Ok(login)
 }
@@ -155,19 +155,19 @@ async fn account_before(caller: &Caller<'_>) -> Result<(i64, i64)> {
     Ok((newest.first().map_or(0, |entry| entry.version), points.balance))
 }
 
-async fn charge(desk: &Desk, options: &SaleOptions, index: usize, login: &Login, operator: &str) -> Result<()> {
+async fn top_up(desk: &Desk, options: &SaleOptions, index: usize, login: &Login, operator: &str) -> Result<()> {
     let amount = options.points;
-    let (session, body) = match options.charge_by {
-        ChargeBy::Buyer => (login.session.as_deref(), json!({ "amount": amount })),
-        ChargeBy::Operator => {
+    let (session, body) = match options.top_up_by {
+        TopUpBy::Buyer => (login.session.as_deref(), json!({ "amount": amount })),
+        TopUpBy::Operator => {
             let reference = format!("crowd-{:016x}-{index}", desk.run);
             (Some(operator), json!({ "amount": amount, "user_id": login.user_id, "reference": reference }))
         }
     };
     let ask = Ask {
-        call: "charge",
+        call: "top_up",
         method: "POST",
-        path: "/points/charges",
+        path: "/points/top-ups",
         session,
         token: None,
         body: Some(body),
@@ -177,15 +177,15 @@ async fn charge(desk: &Desk, options: &SaleOptions, index: usize, login: &Login,
     let seed = options.seed.wrapping_add(u64::try_from(index).unwrap_or(0));
     let mut rng = StdRng::seed_from_u64(seed);
     let reply = desk
-        .change(index, &ask, Asked::Charge { amount }, Copies::One, &mut rng, |answer| {
-            serde_json::from_slice::<PointEntry>(&answer.body).ok().map(Effect::Charged)
+        .change(index, &ask, Asked::TopUp { amount }, Copies::One, &mut rng, |answer| {
+            serde_json::from_slice::<PointEntry>(&answer.body).ok().map(Effect::ToppedUp)
         })
         .await;
     match reply {
         Reply::Definite(answer) if answer.status < 300 => Ok(()),
         Reply::Definite(answer) => {
-            bail!("points cannot be charged: {} {}", answer.status, String::from_utf8_lossy(&answer.body))
+            bail!("points cannot be topped up: {} {}", answer.status, String::from_utf8_lossy(&answer.body))
         }
-        Reply::None => bail!("points cannot be charged: no answer"),
+        Reply::None => bail!("points cannot be topped up: no answer"),
     }
 }

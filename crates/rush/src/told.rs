@@ -39,8 +39,8 @@ pub struct Told {
     pub reservations: Vec<(i64, String, i64)>,
     /// Payments: number, user, amount in won.
     pub payments: Vec<(i64, String, i64)>,
-    /// Charges: the entry's number in the history, user, amount in won.
-    pub charges: Vec<(i64, String, i64)>,
+    /// Top-ups: the entry's number in the history, user, amount in won.
+    pub top_ups: Vec<(i64, String, i64)>,
 }
 
 /// A place in line that was given.
@@ -98,7 +98,7 @@ fn told(outcome: &Outcome) -> Told {
             Effect::Paid(paid) => {
                 told.payments.extend(paid.iter().map(|row| (row.payment_id, user_id.clone(), row.amount)));
             }
-            Effect::Charged(entry) => told.charges.push((entry.history_id, user_id, entry.amount)),
+            Effect::ToppedUp(entry) => told.top_ups.push((entry.history_id, user_id, entry.amount)),
             Effect::Done | Effect::Activated { .. } | Effect::Cancelled(_) | Effect::Refunded(_) => {}
         }
     }

@@ -75,7 +75,7 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
     }
     account(office, "Demo Operator", OPERATOR, Role::Operator).await?;
     let buyer = account(office, "Demo Buyer", BUYER, Role::Buyer).await?;
-    charge(office, buyer.user_id, "demo-buyer").await?;
+    top_up(office, buyer.user_id, "demo-buyer").await?;
     let mut partly_sold = None;
     for (draft, parts) in season(office.clock.now()) {
         let concert = match known.iter().find(|concert| concert.title == draft.title) {
@@ -114,9 +114,9 @@ async fn account(office: &BoxOffice, name: &str, email: &str, role: Role) -> Res
 }
 
 /// A million points, once for each reference.
-async fn charge(office: &BoxOffice, user: UserId, reference: &str) -> Result<(), ServiceError> {
+async fn top_up(office: &BoxOffice, user: UserId, reference: &str) -> Result<(), ServiceError> {
     let amount = Money::new(1_000_000);
-    match office.charge(Caller::System, user, amount, Some(reference.to_owned()), None).await {
+    match office.top_up(Caller::System, user, amount, Some(reference.to_owned()), None).await {
         Ok(_) | Err(ServiceError::Refused(Refusal::ReferenceUsed)) => Ok(()),
         Err(stop) => Err(stop),
     }
@@ -132,7 +132,7 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceE
     for (number, wanted) in middle.chunks(3).take(FANS).enumerate() {
         let number = number + 1;
         let fan = account(office, &format!("Demo Fan {number}"), &fan(number), Role::Buyer).await?;
-        charge(office, fan.user_id, &format!("demo-fan-{number}")).await?;
+        top_up(office, fan.user_id, &format!("demo-fan-{number}")).await?;
         let caller = Caller::Buyer(fan.user_id);
         let place = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0;
         let (signed, token) = (office.verify_token(&place.signed).await?, place.token.id);

@@ -184,8 +184,8 @@ pub struct Metrics {
     pub sales: Counter,
     /// Payments refunded.
     pub refunds: Counter,
-    /// Points charged, in the currency's minor unit.
-    pub points_charged: Counter,
+    /// Points topped up, in the currency's minor unit.
+    pub points_topped_up: Counter,
     /// Sign-ins that succeeded.
     pub sign_ins_ok: Counter,
     /// Sign-ins with a wrong address or password.
@@ -254,7 +254,7 @@ impl Metrics {
             holds: Counter::default(),
             sales: Counter::default(),
             refunds: Counter::default(),
-            points_charged: Counter::default(),
+            points_topped_up: Counter::default(),
             sign_ins_ok: Counter::default(),
             sign_ins_failed: Counter::default(),
             overloads: Counter::default(),
@@ -348,7 +348,7 @@ impl Metrics {
         registry.register("holds", "Seats held", self.holds.clone());
         registry.register("sales", "Seats sold", self.sales.clone());
         registry.register("refunds", "Payments refunded", self.refunds.clone());
-        registry.register("points_charged", "Points charged, in minor units", self.points_charged.clone());
+        registry.register("points_topped_up", "Points topped up, in minor units", self.points_topped_up.clone());
         registry.register("sign_ins_ok", "Sign-ins that succeeded", self.sign_ins_ok.clone());
         registry.register("sign_ins_failed", "Sign-ins that failed", self.sign_ins_failed.clone());
         registry.register("overloads", "Commands turned away, the queue being full", self.overloads.clone());

@@ -428,11 +428,11 @@ impl BoxOffice {
         }
     }
 
-    /// Charges points (잔액충전).
+    /// Tops up points (잔액충전).
     ///
     /// # Errors
     /// The refusal that says why not.
-    pub async fn charge(
+    pub async fn top_up(
         &self,
         caller: Caller,
         user_id: UserId,
@@ -440,9 +440,9 @@ impl BoxOffice {
         reference: Option<String>,
         key: Option<Idempotency>,
     ) -> Result<Reply<PointEntry>, ServiceError> {
-        let done = self.run(caller, Command::Charge { user_id, amount, reference }, key).await?;
+        let done = self.run(caller, Command::TopUp { user_id, amount, reference }, key).await?;
         match done.value {
-            Outcome::Charged(entry) => Ok(Reply { value: entry, replay: done.replay }),
+            Outcome::ToppedUp(entry) => Ok(Reply { value: entry, replay: done.replay }),
             _ => Err(UNEXPECTED),
         }
     }

@@ -45,7 +45,7 @@ enum_text!(ConcertStatus:
 enum_text!(Closing: WithStart = "with_start", Apart = "apart");
 enum_text!(SeatStatus: Available = "available", Held = "held", Sold = "sold", Blocked = "blocked");
 enum_text!(PaymentStatus: Completed = "completed", Refunded = "refunded");
-enum_text!(PointKind: Charge = "charge", Use = "use", Refund = "refund", Adjustment = "adjustment");
+enum_text!(PointKind: TopUp = "top_up", Use = "use", Refund = "refund", Adjustment = "adjustment");
 enum_text!(DebtStatus: Open = "open", Collected = "collected", Waived = "waived");
 enum_text!(EndReason: Paid = "paid", Left = "left", Expired = "expired", Missed = "missed");
 enum_text!(TokenStatus:

@@ -44,7 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(payments::refund))
         .routes(routes!(points::balance))
         .routes(routes!(points::history))
-        .routes(routes!(points::charge))
+        .routes(routes!(points::top_up))
         .routes(routes!(operator::create_concert))
         .routes(routes!(operator::concert, operator::update_concert))
         .routes(routes!(operator::cancel_concert))

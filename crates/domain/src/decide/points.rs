@@ -3,14 +3,14 @@ use crate::{
     command::{Decision, NewAdjustment, Outcome},
     id::{DebtId, PaymentId, UserId},
     money::Money,
-    points::{Adjustment, Debt, DebtStatus, Point, PointEntry, PointKind, Settlement, adjusted, charged},
-    policy::{ChargePolicy, STATUS_REASON_LEN_MAX},
+    points::{Adjustment, Debt, DebtStatus, Point, PointEntry, PointKind, Settlement, adjusted, topped_up},
+    policy::{STATUS_REASON_LEN_MAX, TopUpPolicy},
     refusal::{EntityKind, Refusal},
     user::Caller,
     world::World,
 };
 
-pub(super) fn charge(
+pub(super) fn top_up(
     world: &mut World,
     caller: Caller,
     user_id: UserId,
@@ -18,19 +18,19 @@ pub(super) fn charge(
     reference: Option<&str>,
 ) -> Decision {
     let trusted = caller.is_operator() || caller == Caller::Service;
-    let own = caller.user_id() == Some(user_id) && world.policy.charge_policy == ChargePolicy::Open;
+    let own = caller.user_id() == Some(user_id) && world.policy.top_up_policy == TopUpPolicy::Open;
     if !trusted && !own {
-        return Err(Refusal::ChargeNotAllowed);
+        return Err(Refusal::TopUpNotAllowed);
     }
-    // A reference can be used only once: a buyer that may choose one could block the provider's charge.
+    // A reference can be used only once: a buyer that may choose one could block the provider's top-up.
     if !trusted && reference.is_some() {
         return Err(Refusal::Malformed {
-            reason: "A reference is the payment provider's: leave it out when you charge your own account.".to_owned(),
+            reason: "A reference is the payment provider's: leave it out when you top up your own account.".to_owned(),
         });
     }
     if !own && reference.is_none() {
         return Err(Refusal::Malformed {
-            reason: "A charge for a user needs the payment provider's reference.".to_owned(),
+            reason: "A top-up for a user needs the payment provider's reference.".to_owned(),
         });
     }
     existing(world, user_id)?;
@@ -38,23 +38,23 @@ pub(super) fn charge(
         return Err(Refusal::ReferenceUsed);
     }
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
-    charged(balance, amount, &world.policy)?;
+    topped_up(balance, amount, &world.policy)?;
     let entry = post(
         world,
         user_id,
         &Movement {
-            kind: PointKind::Charge,
+            kind: PointKind::TopUp,
             amount,
-            description: "charge".to_owned(),
+            description: "top-up".to_owned(),
             payment_id: None,
             reference: reference.map(str::to_owned),
         },
     );
     if !own {
         let detail = serde_json::json!({ "amount": amount, "reference": reference });
-        world.add_audit(caller.user_id(), "points.charge", format!("user {user_id}"), detail);
+        world.add_audit(caller.user_id(), "points.top_up", format!("user {user_id}"), detail);
     }
-    Ok(Outcome::Charged(entry))
+    Ok(Outcome::ToppedUp(entry))
 }
 
 pub(super) fn adjust(world: &mut World, caller: Caller, new: &NewAdjustment) -> Decision {
@@ -176,7 +176,7 @@ pub(super) fn post(world: &mut World, user_id: UserId, movement: &Movement) -> P
         last_updated: now,
         created_at: now,
     });
-    // A refund may lift a balance above the charging limit: the money is the user's. Money::new is exact here
+    // A refund may lift a balance above the top-up limit: the money is the user's. Money::new is exact here
     // because both are within Money::MAX.
     point.amount = Money::new(point.amount.get().saturating_add(movement.amount.get()));
     point.version = point.version.saturating_add(1);

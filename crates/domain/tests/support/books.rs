@@ -118,7 +118,7 @@ fn check_points(model: &Model) {
         let is_adjustment = entry.kind == PointKind::Adjustment;
         let takes = entry.kind == PointKind::Use || (is_adjustment && entry.amount.get() < 0);
         assert_eq!(entry.amount.get() < 0, takes, "entry {}", entry.history_id);
-        let is_free = is_adjustment || entry.kind == PointKind::Charge;
+        let is_free = is_adjustment || entry.kind == PointKind::TopUp;
         assert_eq!(entry.payment_id.is_none(), is_free, "entry {}", entry.history_id);
         if let Some(reference) = &entry.reference {
             let user = is_adjustment.then_some(entry.user_id);

@@ -158,11 +158,11 @@ impl Office {
         token.id
     }
 
-    /// Charges points as the payment provider would.
+    /// Tops up points as the payment provider would.
     #[track_caller]
-    pub(crate) fn charge(&mut self, caller: Caller, amount: i64) {
+    pub(crate) fn top_up(&mut self, caller: Caller, amount: i64) {
         let reference = format!("seed {}", self.model.history.len());
-        self.expect(Caller::Service, charge(caller, amount, Some(&reference)), "charged");
+        self.expect(Caller::Service, top_up(caller, amount, Some(&reference)), "topped_up");
     }
 
     /// An active token, a hold of the seats and the points to pay for them; reservations are numbered from 1.
@@ -170,7 +170,7 @@ impl Office {
     pub(crate) fn with_hold(caller: Caller, seats: &[i64]) -> (Self, TokenId) {
         let mut office = Self::new();
         let token = office.active(caller, HOUSE);
-        office.charge(caller, 500_000);
+        office.top_up(caller, 500_000);
         office.expect(caller, hold(token, seats), "held");
         (office, token)
     }
@@ -356,6 +356,6 @@ pub(crate) fn refund(id: i64) -> Command {
     Command::Refund { payment_id: PaymentId::new(id) }
 }
 
-pub(crate) fn charge(caller: Caller, amount: i64, reference: Option<&str>) -> Command {
-    Command::Charge { user_id: user(caller), amount: Money::new(amount), reference: reference.map(str::to_owned) }
+pub(crate) fn top_up(caller: Caller, amount: i64, reference: Option<&str>) -> Command {
+    Command::TopUp { user_id: user(caller), amount: Money::new(amount), reference: reference.map(str::to_owned) }
 }

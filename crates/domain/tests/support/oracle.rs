@@ -64,7 +64,7 @@ pub(crate) struct Oracle {
     holds: BTreeMap<ReservationId, HoldBook>,
     paid: BTreeMap<i64, PaidBook>,
     balances: BTreeMap<UserId, i128>,
-    charged: i128,
+    topped_up: i128,
     references: BTreeSet<String>,
     passes: BTreeMap<TokenId, Pass>,
     caps: BTreeMap<RoomId, i64>,
@@ -118,7 +118,7 @@ impl Oracle {
             holds: BTreeMap::new(),
             paid: BTreeMap::new(),
             balances: BTreeMap::new(),
-            charged: 0,
+            topped_up: 0,
             references: BTreeSet::new(),
             passes: BTreeMap::new(),
             caps: model.rooms.values().map(|room| (room.room_id, room.max_active)).collect(),
@@ -194,11 +194,11 @@ impl Oracle {
                 let in_time = runs || now < at(SHOW - DAY);
                 Some(mine.is_some_and(|paid| !paid.refunded && in_time))
             }
-            Command::Charge { user_id, amount, reference } => {
+            Command::TopUp { user_id, amount, reference } => {
                 let own = caller.user_id() == Some(*user_id);
                 let allowed = if reference.is_some() { runs } else { own };
                 let new = reference.as_ref().is_none_or(|reference| !self.references.contains(reference));
-                let in_bounds = (self.policy.charge_min..=self.policy.charge_max).contains(amount);
+                let in_bounds = (self.policy.top_up_min..=self.policy.top_up_max).contains(amount);
                 let sum = self.balance(*user_id) + i128::from(amount.get());
                 let fits = sum <= i128::from(self.policy.balance_max.get());
                 Some(allowed && new && in_bounds && fits)
@@ -323,9 +323,9 @@ impl Oracle {
                 book.let_go = Some((paid.user, now)).filter(|(user, _)| Some(*user) == request.caller.user_id());
                 book.blocked = self.closed.contains(&book.concert) || now >= at(CLOSES);
             }
-            (Command::Charge { user_id, amount, reference }, _) => {
+            (Command::TopUp { user_id, amount, reference }, _) => {
                 *self.balances.entry(*user_id).or_default() += i128::from(amount.get());
-                self.charged += i128::from(amount.get());
+                self.topped_up += i128::from(amount.get());
                 self.references.extend(reference.clone());
             }
             (Command::SetSeats { seat_ids, action }, _) => {
@@ -367,7 +367,7 @@ impl Oracle {
         }
         let spent: i128 = self.paid.values().filter(|paid| !paid.refunded).map(|paid| paid.amount).sum();
         let total: i128 = model.points.values().map(|point| i128::from(point.amount.get())).sum();
-        assert_eq!(total, self.charged - spent, "money came or went");
+        assert_eq!(total, self.topped_up - spent, "money came or went");
         let active = model.tokens.values().filter(|row| row.status == TokenStatus::Active);
         let active = active.filter_map(|row| row.deadline.filter(|end| *end > now).map(|end| (row.id, end)));
         let passes = self.passes.iter().filter(|(_, pass)| pass.lives(now)).map(|(id, pass)| (*id, pass.until));

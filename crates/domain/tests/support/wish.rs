@@ -49,7 +49,7 @@ pub(crate) enum Wish {
         user: usize,
         which: usize,
     },
-    Charge {
+    TopUp {
         user: usize,
         to: usize,
         amount: i64,
@@ -130,7 +130,7 @@ fn wish() -> impl Strategy<Value = Wish> {
             .prop_map(|(user, how_many, odd)| Wish::Pay { user, how_many, odd }),
         4 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Wish::Refund { user, which }),
         5 => (user.clone(), user, 0..=60_000_i64, reference)
-            .prop_map(|(user, to, amount, reference)| Wish::Charge { user, to, amount, reference }),
+            .prop_map(|(user, to, amount, reference)| Wish::TopUp { user, to, amount, reference }),
         1 => (seats(), action).prop_map(|(seats, action)| Wish::SetSeats { seats, action }),
         1 => (room.clone(), prop_oneof![1 => Just(0), 8 => 1..=3_i64]).prop_map(|(room, cap)| Wish::SetCap { room, cap }),
         1 => (room, gate, rate).prop_map(|(room, gate, rate)| Wish::SetGate { room, gate, rate }),

@@ -186,7 +186,7 @@ fn prepare(path: &Path) -> Result<Vec<Buyer>> {
         tx.prepare_cached("INSERT INTO point VALUES (?1, ?2, 1000000, 1, ?3, ?3)")?
             .execute(params![number, user.0, START])?;
         tx.prepare_cached(
-            "INSERT INTO point_history VALUES (?1, ?2, 1000000, 'charge', '', 1000000, 1, NULL, NULL, ?3)",
+            "INSERT INTO point_history VALUES (?1, ?2, 1000000, 'top_up', '', 1000000, 1, NULL, NULL, ?3)",
         )?
         .execute(params![number, user.0, START])?;
         buyers.push(Buyer { user, number });

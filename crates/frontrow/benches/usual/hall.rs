@@ -321,7 +321,7 @@ pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
         format!(
             "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version,
                  created_at)
-             SELECT nextval('history_ids'), {uuid}, 1000000, 'charge', '', 1000000, 1, {now}
+             SELECT nextval('history_ids'), {uuid}, 1000000, 'top_up', '', 1000000, 1, {now}
              FROM generate_series(1, {all}) n"
         ),
         "VACUUM ANALYZE".to_owned(),

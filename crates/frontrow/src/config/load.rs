@@ -6,7 +6,7 @@ use super::{
     servers::{MASK, masked},
 };
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
-use frontrow_domain::policy::ChargePolicy;
+use frontrow_domain::policy::TopUpPolicy;
 use std::{
     ffi::OsString,
     fmt::Write,
@@ -104,9 +104,9 @@ impl Config {
 
     /// Shows the effective value of settings that depend on others.
     fn show_derived(&mut self) {
-        let policy = match self.effective_charge_policy() {
-            ChargePolicy::Open => "open",
-            ChargePolicy::Operator => "operator",
+        let policy = match self.effective_top_up_policy() {
+            TopUpPolicy::Open => "open",
+            TopUpPolicy::Operator => "operator",
         };
         let key_file = match (&self.key_file, self.database()) {
             (None, Database::Postgres(_)) => "in the database".to_owned(),
@@ -116,7 +116,7 @@ impl Config {
             Database::Sqlite(path) => format!("sqlite:{}", path.display()),
             Database::Postgres(url) => url.to_string(),
         };
-        for (name, value) in [("charge_policy", policy.to_owned()), ("key_file", key_file), ("database_url", url)] {
+        for (name, value) in [("top_up_policy", policy.to_owned()), ("key_file", key_file), ("database_url", url)] {
             if let Some(setting) = self.settings.iter_mut().find(|setting| setting.name == name) {
                 setting.value = value;
             }

@@ -122,7 +122,7 @@ async fn a_user_erases_the_account_and_the_books_stay() {
     let hall = server.hall(2).await;
     let user = register(&server, "kim@example.com").await;
     let kim = sign_in(&server, "kim@example.com", PASSWORD).await;
-    kim.charge(100_000).await;
+    kim.top_up(100_000).await;
     let token = kim.enter(None).await;
     let held = kim.hold(&token, hall.seats[0]).await.expect(201)["reservation_id"].as_i64().unwrap();
     let erase = async |password: &str| {

@@ -12,7 +12,7 @@ async fn an_operator_sees_a_users_balance_and_history_and_finds_the_user_by_id()
     let seen = operator.get(&path).await.expect(200);
     assert_eq!((&seen["user"]["name"], &seen["balance"]["balance"]), (&json!("buyer"), &json!(5_000)));
     let history = operator.get(&format!("{path}/points/history?limit=1")).await.expect(200);
-    assert_eq!((items(&history).len(), &items(&history)[0]["type"]), (1, &json!("charge")));
+    assert_eq!((items(&history).len(), &items(&history)[0]["type"]), (1, &json!("top_up")));
     let found = operator.get(&format!("/operator/users?user_id={}", buyer.user)).await.expect(200);
     assert_eq!(items(&found)[0]["user_id"], buyer.user.to_string());
     let nobody = "00000000-0000-7000-8000-000000000000";
@@ -63,7 +63,7 @@ async fn a_balance_is_corrected_with_a_reason_and_what_is_missing_is_a_debt() {
     let collect = json!({ "how": "collect", "reason": "as agreed" });
     let refused = operator.post(&settle, &collect).await.problem(409, "balance_too_low");
     assert_eq!((&refused["balance"], &refused["amount"]), (&json!(0), &json!(20_000)));
-    buyer.charge(25_000).await;
+    buyer.top_up(25_000).await;
     let settled = operator.post(&settle, &collect).await.expect(200);
     assert_eq!(settled["status"], "collected");
     assert_eq!(buyer.balance().await, 5_000);

@@ -40,12 +40,12 @@ fn operations_with_bodies(document: &Value) -> Vec<(String, Method, String, Vec<
 }
 
 #[tokio::test]
-async fn the_page_proposes_a_charge_that_buyers_may_send() {
+async fn the_page_proposes_a_top_up_that_buyers_may_send() {
     let server = Server::start().await;
     let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     let operations = operations_with_bodies(&document);
-    let (.., bodies) = operations.iter().find(|(id, ..)| id == "charge").unwrap();
-    server.buyer("buyer").await.post("/points/charges", &bodies[0]).await.expect(201);
+    let (.., bodies) = operations.iter().find(|(id, ..)| id == "top_up").unwrap();
+    server.buyer("buyer").await.post("/points/top-ups", &bodies[0]).await.expect(201);
     server.close().await;
 }
 
@@ -128,12 +128,12 @@ async fn the_server_takes_every_example_of_a_body() {
             }
         }
     }
-    for mut body in body_of("charge") {
+    for mut body in body_of("top_up") {
         let caller = if body["user_id"].is_null() { &joiner } else { &operator };
         if !body["user_id"].is_null() {
             body["user_id"] = json!(joiner.user);
         }
-        caller.post("/points/charges", &body).await.expect(201);
+        caller.post("/points/top-ups", &body).await.expect(201);
     }
 
     // What operators send, one after another: a concert that was cancelled changes no more.

@@ -72,9 +72,9 @@ fn early(operator: &Client, spent: &Client) -> Vec<(String, &'static str)> {
         ("POST /api/v1/nothing", &signed_in, "HTTP/1.1 404"),
         ("PUT /api/v1/concerts", &signed_in, "HTTP/1.1 405"),
         ("POST /api/v1/payments", &format!("{signed_in}Queue-Token: x\r\nIdempotency-Key: short\r\n"), "HTTP/1.1 403"),
-        ("POST /api/v1/points/charges", &format!("{signed_in}Idempotency-Key: short\r\n"), "HTTP/1.1 400"),
-        ("POST /api/v1/points/charges", &signed_in.replace("json", "xml"), "HTTP/1.1 415"),
-        ("POST /api/v1/points/charges", &format!("{signed_in}Authorization: Bearer x\r\n"), "HTTP/1.1 400"),
+        ("POST /api/v1/points/top-ups", &format!("{signed_in}Idempotency-Key: short\r\n"), "HTTP/1.1 400"),
+        ("POST /api/v1/points/top-ups", &signed_in.replace("json", "xml"), "HTTP/1.1 415"),
+        ("POST /api/v1/points/top-ups", &format!("{signed_in}Authorization: Bearer x\r\n"), "HTTP/1.1 400"),
         ("POST /api/v1/reservations", &spent, "HTTP/1.1 429"),
     ]
     .into_iter()
@@ -86,7 +86,7 @@ fn early(operator: &Client, spent: &Client) -> Vec<(String, &'static str)> {
 async fn server_operator_and_spent_buyer(body_timeout: &str) -> (Server, Client, Client) {
     let server = Server::with(&[("--changes-per-hour-per-user", "1"), ("--body-timeout-seconds", body_timeout)]).await;
     let (operator, buyer) = (server.operator().await, server.buyer("buyer").await);
-    buyer.charge(1).await;
+    buyer.top_up(1).await;
     (server, operator, buyer)
 }
 
@@ -126,19 +126,19 @@ async fn an_answer_whose_body_does_not_come_or_is_large_says_that_the_connection
         }
     }
     // A body that is read, but too slowly, or that is too large, ends the connection too.
-    let charge = format!(
-        "POST /api/v1/points/charges HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer {}\r\n",
+    let top_up = format!(
+        "POST /api/v1/points/top-ups HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer {}\r\n",
         operator.secret()
     );
     for (body, status) in [(unfinished.to_owned(), "HTTP/1.1 408"), (large, "HTTP/1.1 413")] {
         let mut link = RedisClient::to(server.address).await;
-        link.send(&format!("{charge}{body}")).await;
+        link.send(&format!("{top_up}{body}")).await;
         let answer = link.head().await;
         assert!(answer.starts_with(status) && answer.contains("connection: close\r\n"), "{answer}");
     }
     // One that is a little too large is read off.
     let mut link = RedisClient::to(server.address).await;
-    link.send(&format!("{charge}Content-Length: 20000\r\n\r\n{}", " ".repeat(20_000))).await;
+    link.send(&format!("{top_up}Content-Length: 20000\r\n\r\n{}", " ".repeat(20_000))).await;
     let answer = link.head().await;
     assert!(answer.starts_with("HTTP/1.1 413") && !answer.contains("connection: close"), "{answer}");
     link.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -420,8 +420,8 @@ async fn a_query_may_say_nothing_but_not_whose_data_is_meant() {
             buyer.get(&format!("{path}?{field}=7")).await.problem_at(400, "invalid_field", field);
         }
     }
-    let charge = buyer.post("/points/charges?user_id=7", &json!({ "amount": 1 })).await;
-    charge.problem_at(400, "invalid_field", "user_id");
+    let top_up = buyer.post("/points/top-ups?user_id=7", &json!({ "amount": 1 })).await;
+    top_up.problem_at(400, "invalid_field", "user_id");
     assert_eq!(buyer.balance().await, PRICE);
     server.close().await;
 }
@@ -470,7 +470,7 @@ async fn a_head_changes_nothing_and_counts_as_a_read() {
             assert!(!answer.is_replay(), "{path}");
         }
     }
-    buyer.charge(5).await;
+    buyer.top_up(5).await;
     server.close().await;
 }
 
@@ -620,7 +620,7 @@ async fn a_refusal_says_what_is_wrong_in_the_apis_own_words() {
         "{\"reason\": []}",
     ];
     for (method, path) in [
-        (Method::POST, "/points/charges".to_owned()),
+        (Method::POST, "/points/top-ups".to_owned()),
         (Method::POST, "/queue/tokens".to_owned()),
         (Method::POST, "/operator/concerts".to_owned()),
         (Method::PATCH, concert.clone()),

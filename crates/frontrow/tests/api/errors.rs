@@ -17,7 +17,7 @@ async fn a_broken_request_is_a_problem_that_names_its_place_and_changes_nothing(
     let seat = hall.seats[0];
     let send = async |path: &str, body: &str| buyer.call(Method::POST, path).token(&token).text(body).send().await;
 
-    for path in ["/reservations", "/payments", "/points/charges", "/queue/tokens"] {
+    for path in ["/reservations", "/payments", "/points/top-ups", "/queue/tokens"] {
         for body in
             ["{", "nonsense", "{\"seat_id\": }", "{} {}", "\u{feff}{}", "{\"a\": \"\\x\"}", "[1,", "\"\\ud800\""]
         {
@@ -55,10 +55,10 @@ async fn a_broken_request_is_a_problem_that_names_its_place_and_changes_nothing(
         ("/payments", json!({ "reservation_ids": [1, -2] }), "reservation_ids[1]"),
         ("/payments", json!({}), "reservation_id"),
         ("/payments", json!({ "reservation_id": 1, "amount": 1 }), "amount"),
-        ("/points/charges", json!({}), "amount"),
-        ("/points/charges", json!({ "amount": 1, "user_id": 7 }), "user_id"),
-        ("/points/charges", json!({ "amount": 1, "user_id": "me" }), "user_id"),
-        ("/points/charges", json!({ "amount": 1, "balance": 7 }), "balance"),
+        ("/points/top-ups", json!({}), "amount"),
+        ("/points/top-ups", json!({ "amount": 1, "user_id": 7 }), "user_id"),
+        ("/points/top-ups", json!({ "amount": 1, "user_id": "me" }), "user_id"),
+        ("/points/top-ups", json!({ "amount": 1, "balance": 7 }), "balance"),
         ("/queue/tokens", json!({ "concert_id": "1" }), "concert_id"),
         ("/queue/tokens", json!({ "concert_id": -7 }), "concert_id"),
         ("/queue/tokens", json!({ "position": 1 }), "position"),
@@ -95,7 +95,7 @@ async fn a_body_over_64_kib_is_413_but_for_lists_of_seats() {
     let buyer = server.buyer("buyer").await;
     let token = buyer.enter(None).await;
     let padding = " ".repeat(64 * 1_024);
-    for path in ["/reservations", "/payments", "/points/charges", "/queue/tokens"] {
+    for path in ["/reservations", "/payments", "/points/top-ups", "/queue/tokens"] {
         let answer = buyer.call(Method::POST, path).token(&token).text(format!("{{}}{padding}")).send().await;
         answer.problem(413, "payload_too_large");
     }

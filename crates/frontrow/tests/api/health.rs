@@ -22,7 +22,7 @@ async fn a_server_says_that_it_lives_is_ready_and_how_it_does() {
         "frontrow_holds_total 1",
         "frontrow_sales_total 1",
         "frontrow_refunds_total 0",
-        "frontrow_points_charged_total 100000",
+        "frontrow_points_topped_up_total 100000",
         r#"frontrow_problems_total{code="token_invalid"} 1"#,
         r#"frontrow_room_tokens{room="0",status="active"} 0"#,
         r#"frontrow_room_tokens{room="0",status="dormant"} 0"#,
@@ -162,7 +162,7 @@ async fn every_documented_call_is_there() {
     let server = Server::start().await;
     let hall = server.hall(1).await;
     let operator = server.operator().await;
-    operator.charge(PRICE).await;
+    operator.top_up(PRICE).await;
     let token = operator.enter(None).await;
     let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     for (path, operations) in document["paths"].as_object().unwrap() {

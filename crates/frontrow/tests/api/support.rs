@@ -78,7 +78,7 @@ impl Hall {
 /// Settings for tests: limits on how often somebody may ask are out of the way, the rest are the defaults.
 const SETTINGS: [(&str, &str); 10] = [
     ("--listen", "127.0.0.1:0"),
-    ("--charge-policy", "open"),
+    ("--top-up-policy", "open"),
     ("--requests-per-second-per-user", "100000"),
     ("--request-burst-per-user", "100000"),
     ("--changes-per-hour-per-user", "1000000"),
@@ -193,7 +193,7 @@ impl Server {
     /// A signed-in buyer with points.
     pub(crate) async fn buyer_with(&self, name: &str, points: i64) -> Client {
         let client = self.buyer(name).await;
-        client.charge(points).await;
+        client.top_up(points).await;
         client
     }
 
@@ -439,9 +439,9 @@ impl Client {
         self.call(Method::DELETE, path).send().await
     }
 
-    /// Charges points to the own account.
-    pub(crate) async fn charge(&self, amount: i64) -> Value {
-        self.post("/points/charges", &json!({ "amount": amount })).await.expect(201)
+    /// Tops up points to the own account.
+    pub(crate) async fn top_up(&self, amount: i64) -> Value {
+        self.post("/points/top-ups", &json!({ "amount": amount })).await.expect(201)
     }
 
     pub(crate) async fn balance(&self) -> i64 {

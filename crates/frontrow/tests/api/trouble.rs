@@ -93,17 +93,17 @@ async fn changes_that_were_not_carried_out_are_not_counted_against_the_buyer() {
     let (server, store) = Server::with_store(&[("--changes-per-hour-per-user", "2")]).await;
     store.set_busy_timeout(std::time::Duration::from_millis(10)).unwrap();
     let buyer = server.buyer("buyer").await;
-    let charge = async || buyer.post("/points/charges", &json!({ "amount": 1 })).await;
+    let top_up = async || buyer.post("/points/top-ups", &json!({ "amount": 1 })).await;
     let locked = lock(&server);
     for _ in 0..5 {
-        charge().await.problem(503, "unavailable");
+        top_up().await.problem(503, "unavailable");
     }
     drop(locked);
     until_ready(&buyer, 200).await;
-    charge().await.expect(201);
+    top_up().await.expect(201);
     // What the client did wrong counts.
-    buyer.post("/points/charges", &json!({ "amount": 0 })).await.problem(422, "amount_out_of_bounds");
-    charge().await.problem(429, "rate_limited");
+    buyer.post("/points/top-ups", &json!({ "amount": 0 })).await.problem(422, "amount_out_of_bounds");
+    top_up().await.problem(429, "rate_limited");
     assert_eq!(buyer.balance().await, 1);
     server.close().await;
 }
@@ -326,7 +326,7 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_reads_hang
 /// Changes something until the database takes no more. Returns how many changes were answered with success.
 async fn until_refused(buyer: &Client) -> i64 {
     for done in 0..5_000 {
-        let answer = buyer.post("/points/charges", &json!({ "amount": 1 })).await;
+        let answer = buyer.post("/points/top-ups", &json!({ "amount": 1 })).await;
         if answer.status == 503 {
             answer.problem(503, "unavailable");
             assert!(answer.retry_after().is_some());
@@ -342,13 +342,13 @@ async fn a_full_database_is_503_until_there_is_room_and_loses_nothing() {
     let (server, store) = Server::with_store(&[]).await;
     let buyer = server.buyer("buyer").await;
     store.set_size_limit(Some(1)).unwrap();
-    let charged = until_refused(&buyer).await;
+    let topped_up = until_refused(&buyer).await;
     assert_eq!(readiness(&buyer).await, 503);
-    assert_eq!(buyer.balance().await, charged, "what was answered is there, what was refused is not");
+    assert_eq!(buyer.balance().await, topped_up, "what was answered is there, what was refused is not");
     store.set_size_limit(None).unwrap();
     until_ready(&buyer, 200).await;
-    buyer.charge(1).await;
-    assert_eq!(buyer.balance().await, charged + 1);
+    buyer.top_up(1).await;
+    assert_eq!(buyer.balance().await, topped_up + 1);
     server.close().await;
 }
 
@@ -365,19 +365,19 @@ async fn money_is_refused_as_soon_as_the_data_folder_is_somewhere_else() {
     let folder = server.database().parent().unwrap().to_owned();
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::rename(&folder, elsewhere.path().join("moved")).unwrap();
-    buyer.post("/points/charges", &json!({ "amount": 1 })).await.problem(503, "unavailable");
+    buyer.post("/points/top-ups", &json!({ "amount": 1 })).await.problem(503, "unavailable");
     let (status, said) = said_of_readiness(&buyer).await;
     assert!(status == 503 && said.contains("moved") && said.contains("started again"), "{status} {said}");
     assert!(!said.contains('/'), "no path of the machine is said to everybody: {said}");
     // Back again: what was open is still open, but the server does not trust it.
     std::fs::rename(elsewhere.path().join("moved"), &folder).unwrap();
-    buyer.post("/points/charges", &json!({ "amount": 1 })).await.problem(503, "unavailable");
+    buyer.post("/points/top-ups", &json!({ "amount": 1 })).await.problem(503, "unavailable");
     let config = server.config.clone();
     let folder = server.stop().await;
     let server = Server::over(folder, config, frontrow_clock::Clock::manual(crate::support::START)).await;
     let again = server.with_secret(buyer.secret());
     assert_eq!(again.balance().await, 500);
-    again.charge(1).await;
+    again.top_up(1).await;
     server.close().await;
 }
 
@@ -392,7 +392,7 @@ async fn damage_that_one_reader_met_stops_the_sale_and_is_counted() {
     buyer.get("/points").await.problem(503, "unavailable");
     let (status, said) = said_of_readiness(&buyer).await;
     assert!(status == 503 && said.contains("damaged"), "{status} {said}");
-    buyer.post("/points/charges", &json!({ "amount": 1 })).await.problem(503, "unavailable");
+    buyer.post("/points/top-ups", &json!({ "amount": 1 })).await.problem(503, "unavailable");
     assert_eq!(said_of_readiness(&buyer).await.0, 503, "it does not heal by itself");
     let metrics = buyer.call_at(Method::GET, "/metrics").send().await.text();
     let counted = metrics.lines().find_map(|line| line.strip_prefix(r#"frontrow_store_errors_total{kind="corrupt"} "#));
@@ -431,20 +431,20 @@ async fn files_that_could_not_be_written_for_a_moment_are_written_again() {
     let buyer = server.buyer_with("buyer", 500).await;
     let Some(file) = Immutable::new(server.database()) else { return };
     let log = Immutable::new(server.database().with_file_name("frontrow.db-wal")).unwrap();
-    let mut charged = 500;
+    let mut topped_up = 500;
     for _ in 0..3 {
         // The connection that was open may write all the same, depending on the file system.
-        match buyer.post("/points/charges", &json!({ "amount": 1 })).await.status {
-            201 => charged += 1,
+        match buyer.post("/points/top-ups", &json!({ "amount": 1 })).await.status {
+            201 => topped_up += 1,
             status => assert_eq!(status, 503),
         }
     }
     drop((file, log));
     until_ready(&buyer, 200).await;
-    buyer.charge(1).await;
+    buyer.top_up(1).await;
     // What had no answer may have been saved.
     let balance = buyer.balance().await;
-    assert!((charged + 1..=504).contains(&balance), "{balance}");
+    assert!((topped_up + 1..=504).contains(&balance), "{balance}");
     server.close().await;
 }
 
@@ -481,7 +481,7 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
     let config = crate::support::settings(folder.path(), &[]);
     let server = Server::over(folder, config, frontrow_clock::Clock::manual(crate::support::START)).await;
     let buyer = server.buyer("buyer").await;
-    buyer.charge(1).await;
+    buyer.top_up(1).await;
     let filler = disk.0.path().join("filler");
     let mut chunk = 1 << 20;
     let mut file = std::fs::File::create(&filler).unwrap();
@@ -490,14 +490,14 @@ async fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
             chunk /= 2;
         }
     }
-    let charged = 1 + until_refused(&buyer).await;
+    let topped_up = 1 + until_refused(&buyer).await;
     assert_eq!(readiness(&buyer).await, 503);
-    assert_eq!(buyer.balance().await, charged);
+    assert_eq!(buyer.balance().await, topped_up);
     std::fs::remove_file(&filler).unwrap();
     drop(file);
     until_ready(&buyer, 200).await;
-    buyer.charge(1).await;
-    assert_eq!(buyer.balance().await, charged + 1);
+    buyer.top_up(1).await;
+    assert_eq!(buyer.balance().await, topped_up + 1);
     server.close().await;
 }
 

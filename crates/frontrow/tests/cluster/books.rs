@@ -16,13 +16,13 @@ pub(crate) async fn everything_told_is_there(client: &Client, sales: &[Sold]) {
         present(client, "reservation", query, reservations).await;
         let payments = told.payments.iter().cloned().collect();
         present(client, "payment", "SELECT payment_id, user_id::text, amount FROM payment", payments).await;
-        let charges = told.charges.iter().cloned().collect();
-        present(client, "charge", CHARGES, charges).await;
+        let top_ups = told.top_ups.iter().cloned().collect();
+        present(client, "top_up", TOP_UPS, top_ups).await;
     }
 }
 
-const CHARGES: &str = "SELECT h.history_id, p.user_id::text, h.amount FROM point_history h JOIN point p USING (user_id)
-                       WHERE h.type = 'charge'";
+const TOP_UPS: &str = "SELECT h.history_id, p.user_id::text, h.amount FROM point_history h JOIN point p USING (user_id)
+                       WHERE h.type = 'top_up'";
 
 async fn present(client: &Client, what: &str, query: &str, told: HashSet<(i64, String, i64)>) {
     let rows = client.query(query, &[]).await.unwrap();

@@ -200,7 +200,7 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
             let payment = one_of(rng, &own.payments);
             Command::Refund { payment_id: payment.unwrap_or_else(|| PaymentId::new(rng.random_range(1..=10))) }
         }
-        _ => Command::Charge {
+        _ => Command::TopUp {
             user_id,
             amount: Money::new(rng.random_range(1..=300_000)),
             reference: rng.random_ratio(1, 8).then(|| format!("pg-{}", rng.random_range(0..20))),
@@ -241,7 +241,7 @@ fn system(rng: &mut StdRng, number: usize) -> Command {
             password_hash: String::new(),
             role: Role::Buyer,
         }),
-        4 => Command::Charge {
+        4 => Command::TopUp {
             user_id: user(rng),
             amount: Money::new(rng.random_range(1..=300_000)),
             reference: Some(format!("pg-{}", rng.random_range(0..20))),
@@ -324,7 +324,7 @@ async fn prepare(office: &Fixture) {
     for number in 1..=USERS {
         let id = UserId(Uuid::from_u128(number));
         office.register_as(id, "Buyer", &format!("{number}@example.com")).await;
-        office.charge(id, 400_000).await;
+        office.top_up(id, 400_000).await;
         office.close_gaps().await;
     }
     office.concert().await;

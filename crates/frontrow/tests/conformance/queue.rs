@@ -315,15 +315,15 @@ pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Q
     let mut office = Office::open(queue, 1).await;
     let held = office.hold_two_seats();
     office.one(buyer(1), Command::CancelReservation { reservation_id: held[0] });
-    let Some(charge) = charge(&mut office) else { panic!("the house charges points") };
-    assert!(charge >= Money::new(1_000));
+    let Some(top_up) = top_up(&mut office) else { panic!("the house tops up points") };
+    assert!(top_up >= Money::new(1_000));
     office.one(buyer(1), Command::Pay { token: at(1), reservation_ids: vec![held[1]] });
     let long_after = START.plus(Span::from_secs(86_400));
     assert_eq!(queue.take_due_holds(long_after, 10).await.unwrap(), []);
     assert_eq!((office.status(1), office.view().active()), (TokenStatus::Ended, 0), "paying ends the token");
 }
 
-fn charge(office: &mut Office<'_>) -> Option<Money> {
+fn top_up(office: &mut Office<'_>) -> Option<Money> {
     use frontrow_domain::user::{NewUser, Role};
     let user = NewUser {
         user_id: user_id(1),
@@ -333,9 +333,9 @@ fn charge(office: &mut Office<'_>) -> Option<Money> {
         role: Role::Buyer,
     };
     office.one(Caller::Anonymous, Command::Register(user));
-    let command = Command::Charge { user_id: user_id(1), amount: Money::new(5_000), reference: None };
+    let command = Command::TopUp { user_id: user_id(1), amount: Money::new(5_000), reference: None };
     match office.one(buyer(1), command) {
-        Outcome::Charged(entry) => Some(entry.amount),
+        Outcome::ToppedUp(entry) => Some(entry.amount),
         _ => None,
     }
 }

@@ -1,27 +1,20 @@
 //! What only the `SQLite` store can be asked: its file, its constraints, and how it recovers.
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, new_seat, open_sqlite, policy, request};
+mod older_files;
+
+use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite, policy, request};
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
-    concert::{Closing, ConcertStatus},
-    id::{ConcertId, Position, RoomId, TokenId},
+    id::{Position, RoomId},
     money::Money,
-    queue::TokenStatus,
     retention::Leftover,
-    time::{Span, Time},
+    time::Span,
     user::{Caller, NewUser, Role},
 };
-use frontrow_storage::{
-    ConcertFilter, Damage, ReservationFilter, Store, StoreError, check, migrate, sqlite::SqliteStore,
-};
+use frontrow_storage::{Damage, ReservationFilter, Store, StoreError, check, sqlite::SqliteStore};
 use rusqlite::{Connection, params};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-use tempfile::TempDir;
+use std::{path::Path, sync::Arc, time::Duration};
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(path, Clock::manual(START), policy(), HOUSE_MAX_ACTIVE)
@@ -46,15 +39,15 @@ async fn answers_counters_and_lines_survive_reopening() {
     let sale = office.sale().await;
     let waiting = office.register().await;
     office.join(waiting, RoomId::HOUSE).await;
-    let charge = || {
-        let command = Command::Charge { user_id: sale.user, amount: Money::new(500), reference: None };
+    let top_up = || {
+        let command = Command::TopUp { user_id: sale.user, amount: Money::new(500), reference: None };
         keyed(Caller::Buyer(sale.user), command, 1, 1)
     };
-    let (answers, _) = office.batch(vec![charge()]).await;
+    let (answers, _) = office.batch(vec![top_up()]).await;
     let line = office.store.line(RoomId::HOUSE).await.unwrap();
     office.store = Arc::new(open_sqlite(&office.path(), &office.clock));
 
-    let (again, changes) = office.batch(vec![charge()]).await;
+    let (again, changes) = office.batch(vec![top_up()]).await;
     assert_eq!((again[0].replay, &again[0].decision), (Replay::Replayed, &answers[0].decision));
     assert!(changes.is_empty());
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap(), line);
@@ -143,12 +136,12 @@ async fn an_outage_of_the_disk_lengthens_what_was_live_when_it_began() {
     let id = office.activate(user).await;
     let deadline = office.store.token(id).await.unwrap().unwrap().deadline.unwrap();
     office.advance(50);
-    let charge = Command::Charge { user_id: user, amount: Money::new(1), reference: None };
-    let charge = || request(Caller::Buyer(user), charge.clone());
+    let top_up = Command::TopUp { user_id: user, amount: Money::new(1), reference: None };
+    let top_up = || request(Caller::Buyer(user), top_up.clone());
     let locked = raw(&office);
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..2 {
-        office.store.transact(vec![charge()].into()).await.unwrap_err();
+        office.store.transact(vec![top_up()].into()).await.unwrap_err();
         office.advance(100);
     }
     drop(locked);
@@ -157,7 +150,7 @@ async fn an_outage_of_the_disk_lengthens_what_was_live_when_it_began() {
     assert_eq!((outage.from, outage.grace), (START.plus(Span::from_secs(50)), Span::from_secs(200)));
     let row = office.store.token(id).await.unwrap().unwrap();
     assert_eq!(row.deadline, Some(deadline.plus(Span::from_secs(200))));
-    office.batch(vec![charge()]).await;
+    office.batch(vec![top_up()]).await;
     office.advance(500);
     assert_eq!(office.store.resume().await.unwrap(), None);
 }
@@ -216,8 +209,8 @@ async fn a_failed_removal_of_old_rows_is_no_outage() {
     let office = Fixture { store, ..office };
     office.store.resume().await.unwrap();
     let user = office.register().await;
-    let charge = Command::Charge { user_id: user, amount: Money::new(1), reference: None };
-    office.batch(vec![keyed(Caller::Buyer(user), charge, 1, 1)]).await;
+    let top_up = Command::TopUp { user_id: user, amount: Money::new(1), reference: None };
+    office.batch(vec![keyed(Caller::Buyer(user), top_up, 1, 1)]).await;
     let locked = raw(&office);
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
     let later = START.plus(Span::from_secs(1));
@@ -335,156 +328,6 @@ async fn a_newer_schema_is_refused() {
     assert!(matches!(SqliteStore::open_read_only(&office.path()), Err(StoreError::Misfit(_))));
 }
 
-/// A file of an earlier version of the schema with these rows, closed again, in a folder that goes with its handle.
-fn older_file(version: u8, rows: &str) -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("frontrow.db");
-    let file = Connection::open(&path).unwrap();
-    file.pragma_update(None, "foreign_keys", true).unwrap();
-    for step in migrate::SQLITE.iter().take(usize::from(version)) {
-        file.execute_batch(step.sql).unwrap();
-    }
-    file.execute_batch(rows).unwrap();
-    file.pragma_update(None, "application_id", 0x4652_4f57).unwrap();
-    file.pragma_update(None, "user_version", version).unwrap();
-    (folder, path)
-}
-
-#[tokio::test]
-async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
-    let (_folder, path) = older_file(
-        3,
-        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
-             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0), (2, 1, 'open', 0, 1, 0, 0, 0, 0), (3, 1, 'open', 0, 1, 0, 0, 0, 0);
-         WITH v (n) AS (VALUES (1), (2), (3))
-         INSERT INTO concert SELECT n, '', '', '', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 9, 1, n * 10,
-             n * 100, iif(n = 1, 0, n), iif(n = 3, 'closed', 'scheduled'), 0, 150 FROM v;
-         INSERT INTO \"user\" VALUES (zeroblob(16), '', '', '', 'buyer', 0, 0);
-         INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, deadline)
-             VALUES (2, 7, zeroblob(16), 'active', 1, 2, 3);",
-    );
-    let store = open(&path).unwrap();
-    let rooms = store.rooms().await.unwrap();
-    let windows: Vec<_> = rooms.iter().map(|room| (room.opens_at, room.closes_at)).collect();
-    let at = |micros| Some(Time::from_micros(micros));
-    assert_eq!(windows, [(None, None), (at(20), at(200)), (at(30), at(150))]);
-    let id = TokenId { room_id: RoomId::new(2), position: Position(7) };
-    let token = store.token(id).await.unwrap().unwrap();
-    assert_eq!((token.status, token.activated_at, token.deadline), (TokenStatus::Active, at(2), at(3)));
-    assert_eq!((token.turns_passed, token.holds), (0, 0));
-}
-
-#[tokio::test]
-async fn accounts_of_an_older_file_count_as_used_when_the_box_office_was() {
-    let (_folder, path) = older_file(
-        10,
-        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
-             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
-         INSERT INTO clock (id, high_water) VALUES (1, 70);",
-    );
-    let id = frontrow_domain::id::UserId(uuid::Uuid::nil());
-    let user = open(&path).unwrap().user(id).await.unwrap().unwrap();
-    assert_eq!((user.signed_in_at, user.updated_at), (Time::from_micros(70), Time::from_micros(6)));
-}
-
-#[tokio::test]
-async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
-    let (_folder, path) = older_file(
-        8,
-        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
-             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
-         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
-             base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
-         VALUES (1, 'A', 'A', 'A', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 1803898800000000, 1, 1,
-                 1803898800000000, 0, 'scheduled', 5, 6),
-             (2, 'B', 'B', 'B', 'Asia/Seoul', '2027-03-01', '22:00:00', '01:15:00', 1803906000000000, 1, 1, 900, 0,
-                 'closed', 5, 6);
-         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", grade, created_at, updated_at)
-             VALUES (1, 1, 1, 1, 'available', '', '', '', 5, 5), (2, 2, 1, 1, 'available', '', '', '', 5, 5);",
-    );
-    let store = open(&path).unwrap();
-    let concerts = store.concerts(&ConcertFilter::default(), first(10)).await.unwrap();
-    let seen: Vec<_> = concerts
-        .iter()
-        .map(|row| (row.status, row.closing, row.ends_at.to_string(), row.status_reason.clone(), row.updated_at))
-        .collect();
-    let updated_at = Time::from_micros(6);
-    assert_eq!(
-        seen,
-        [
-            (ConcertStatus::Scheduled, Closing::WithStart, "2027-03-01T13:30:00.000000Z".to_owned(), None, updated_at),
-            (ConcertStatus::Closed, Closing::Apart, "2027-03-01T16:15:00.000000Z".to_owned(), None, updated_at),
-        ]
-    );
-    assert_eq!(store.seats(concerts[0].concert_id).await.unwrap().len(), 1);
-    drop(store);
-    let report = check::sqlite::run(&path).await.unwrap();
-    assert!(report.is_clean(), "{report}");
-    let file = Connection::open(&path).unwrap();
-    let set = |change: &str| file.execute(&format!("UPDATE concert SET {change} WHERE concert_id = 1"), ());
-    set("status = 'postponed'").unwrap();
-    assert_refused(set("status = 'over'"), "concert_status");
-    assert_refused(set("closes_at = 5"), "concert_closes_with_start");
-    assert_refused(set("ends_at = starts_at"), "concert_starts_before_it_ends");
-    assert_refused(set("refund_all_at = 1"), "concert_refund_all");
-    assert_refused(set("wound_up_at = 1"), "concert_wound_up");
-}
-
-#[tokio::test]
-async fn the_highest_seat_of_an_older_file_gives_its_id_to_no_other_though_it_was_removed() {
-    let (_folder, path) = older_file(
-        15,
-        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
-             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
-         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
-             base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at)
-         VALUES (1, 'A', 'A', 'A', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 1803898800000000, 1, 1, 2, 0,
-             'scheduled', 5, 6, 1803907800000000);
-         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade, created_at,
-             updated_at)
-             VALUES (1, 1, 1, 1, 'available', '', '', '1', '', 5, 5);
-         INSERT INTO audit_log (audit_id, action, object, detail, created_at)
-             VALUES (1, 'seats.add', 'concert 1', '{\"first_seat_id\":1,\"count\":3}', 5),
-                 (2, 'seats.remove', 'concert 1', '{\"count\":2,\"seat_id_ranges\":[[2,3]]}', 6);",
-    );
-    let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: vec![new_seat(2)] };
-    let added = open(&path).unwrap().transact(vec![request(Caller::System, add)].into()).await.unwrap();
-    let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added.answers[0].decision else { panic!("{added:?}") };
-    assert_eq!(first_seat_id.get(), 4);
-}
-
-#[tokio::test]
-async fn a_sale_of_an_older_file_that_was_put_off_after_its_first_hold_is_remembered_as_opened() {
-    // The first was put off after two holds, the second before any, and the third is open.
-    let (_folder, path) = older_file(
-        15,
-        "INSERT INTO clock (id, high_water) VALUES (1, 1000000000);
-         INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
-             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
-         WITH v (n, opens_at) AS (VALUES (1, 1900000000000000), (2, 1900000000000000), (3, 1000000000))
-         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
-             base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at)
-         SELECT n, 'A', 'A', 'A', 'Asia/Seoul', '2036-03-01', '20:00:00', '22:30:00', 2087982000000000, 1, opens_at,
-             2000000000000000, 0, 'scheduled', 5, 6, 2087991000000000 FROM v;
-         INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
-             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
-         WITH v (n) AS (VALUES (1), (2), (3), (4))
-         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade, was_held,
-             created_at, updated_at)
-         SELECT n, iif(n = 4, 3, iif(n = 3, 2, 1)), n, 1, 'available', '', '', n, '', n <> 3, 5, 5 FROM v;
-         WITH v (n, concert, seat, at) AS (VALUES (1, 1, 2, 800), (2, 1, 1, 700), (3, 3, 4, 600))
-         INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
-             expires_at, closed_at)
-         SELECT n, zeroblob(16), concert, seat, seat, 1, 'expired', at, at + 1, at + 1 FROM v;",
-    );
-    let store = open(&path).unwrap();
-    let mut opened = Vec::new();
-    for id in 1..=3 {
-        opened.push(store.concert(ConcertId::new(id)).await.unwrap().unwrap().opened_at);
-    }
-    assert_eq!(opened, [Some(Time::from_micros(700)), None, None]);
-}
-
 #[tokio::test]
 async fn a_damaged_page_is_found_at_the_start() {
     let office = Fixture::sqlite();
@@ -501,11 +344,11 @@ async fn a_damaged_page_is_found_at_the_start() {
     assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
 }
 
-/// Whether the store takes no charge, and goes on taking none.
+/// Whether the store takes no top-up, and goes on taking none.
 async fn assert_takes_nothing(office: &Fixture, user: frontrow_domain::id::UserId, damage: Damage) {
     for _ in 0..2 {
-        let charge = Command::Charge { user_id: user, amount: Money::new(500), reference: None };
-        let refused = office.store.transact(Arc::new([request(Caller::Buyer(user), charge)])).await;
+        let top_up = Command::TopUp { user_id: user, amount: Money::new(500), reference: None };
+        let refused = office.store.transact(Arc::new([request(Caller::Buyer(user), top_up)])).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Corrupt(_))), "{refused:?}");
     }
     assert_eq!(office.store.damage(), Some(damage));
@@ -537,7 +380,7 @@ async fn nothing_is_committed_into_a_file_that_the_next_start_does_not_find() {
     for (deed, damage) in deeds {
         let office = Fixture::sqlite();
         let user = office.register().await;
-        office.charge(user, 500).await;
+        office.top_up(user, 500).await;
         deed(&office);
         assert_takes_nothing(&office, user, damage).await;
     }
@@ -548,7 +391,7 @@ async fn nothing_is_committed_into_a_file_that_the_next_start_does_not_find() {
 async fn a_file_that_was_moved_has_everything_that_was_answered() {
     let mut office = Fixture::sqlite();
     let user = office.register().await;
-    office.charge(user, 500).await;
+    office.top_up(user, 500).await;
     let moved = office.path().with_file_name("moved");
     std::fs::create_dir(&moved).unwrap();
     for name in ["frontrow.db", "frontrow.db-wal"] {
@@ -580,7 +423,7 @@ async fn a_log_that_another_program_emptied_is_whole() {
     let user = office.register().await;
     raw(&office).query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())).unwrap();
     assert_eq!(std::fs::metadata(log_of(&office)).unwrap().len(), 0);
-    office.charge(user, 500).await;
+    office.top_up(user, 500).await;
     office.store.check_writable().await.unwrap();
     assert_eq!(office.store.damage(), None);
 }
@@ -596,7 +439,7 @@ fn spoil_log(office: &Fixture) {
 async fn damage_that_a_read_meets_stops_every_commit() {
     let office = Fixture::sqlite();
     let user = office.register().await;
-    office.charge(user, 500).await;
+    office.top_up(user, 500).await;
     spoil_log(&office);
     let read = office.store.point(user).await;
     assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");
@@ -617,9 +460,9 @@ async fn damage_that_no_buyer_has_met_is_found_by_the_probe() {
 async fn what_was_in_the_file_before_its_log_was_damaged_stays_there() {
     let mut office = Fixture::sqlite();
     let user = office.register().await;
-    office.charge(user, 500).await;
+    office.top_up(user, 500).await;
     office.store.shutdown().await.unwrap();
-    office.charge(user, 70).await;
+    office.top_up(user, 70).await;
     spoil_log(&office);
     office.store.check_writable().await.unwrap_err();
     assert_eq!(office.store.damage(), Some(Damage::Corrupt));
@@ -742,8 +585,8 @@ async fn history_entries_are_unique_by_version_payment_and_reference() {
     let office = Fixture::sqlite();
     let sale = office.sale().await;
     let reference = Some("pg-1".to_owned());
-    let charge = Command::Charge { user_id: sale.user, amount: Money::new(5), reference };
-    office.ask(Caller::Service, charge).await.unwrap();
+    let top_up = Command::TopUp { user_id: sale.user, amount: Money::new(5), reference };
+    office.ask(Caller::Service, top_up).await.unwrap();
     let conn = raw(&office);
     let insert = |version: i64, kind: &str, amount: i64, payment: Option<i64>, reference: Option<&str>| {
         conn.execute(
@@ -753,9 +596,9 @@ async fn history_entries_are_unique_by_version_payment_and_reference() {
         )
     };
     let payment = Some(sale.payment.payment_id.get());
-    assert_refused(insert(1, "charge", 5, None, None), "point_history.version");
+    assert_refused(insert(1, "top_up", 5, None, None), "point_history.version");
     assert_refused(insert(9, "use", -5, payment, None), "point_history.payment_id");
-    assert_refused(insert(9, "charge", 5, None, Some("pg-1")), "point_history.reference");
+    assert_refused(insert(9, "top_up", 5, None, Some("pg-1")), "point_history.reference");
     assert_refused(insert(9, "use", 5, payment, None), "history_sign");
     assert_refused(insert(9, "refund", 5, None, None), "history_payment");
     assert_refused(insert(9, "refund", 5, Some(999), None), "FOREIGN KEY");

@@ -199,8 +199,8 @@ impl Fixture {
         }
     }
 
-    pub(crate) async fn charge(&self, user_id: UserId, won: i64) {
-        let command = Command::Charge { user_id, amount: Money::new(won), reference: None };
+    pub(crate) async fn top_up(&self, user_id: UserId, won: i64) {
+        let command = Command::TopUp { user_id, amount: Money::new(won), reference: None };
         self.ask(Caller::Buyer(user_id), command).await.unwrap();
     }
 
@@ -217,7 +217,7 @@ impl Fixture {
         let concert = self.concert().await;
         let seats = self.seats(concert.concert_id, 3).await;
         let user = self.register().await;
-        self.charge(user, 1_000_000).await;
+        self.top_up(user, 1_000_000).await;
         let token = self.activate(user).await;
         let reservation = self.hold(user, token, seats[0]).await;
         let payment = self.pay(user, token, reservation.reservation_id).await;

@@ -113,7 +113,7 @@ async fn buyers(office: &Fixture, count: usize) -> Vec<(UserId, TokenId, SeatId)
     let mut buyers = Vec::new();
     for seat in seats {
         let user = office.register().await;
-        office.charge(user, 200_000).await;
+        office.top_up(user, 200_000).await;
         buyers.push((user, office.join(user, frontrow_domain::id::RoomId::HOUSE).await.id, seat));
     }
     office.advance_line(frontrow_domain::id::RoomId::HOUSE, 500).await;

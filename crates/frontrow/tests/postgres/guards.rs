@@ -51,7 +51,7 @@ async fn a_row_that_refers_to_nothing_is_refused() {
         ),
         format!(
             "INSERT INTO point_history (user_id, amount, type, description, balance_after, version, created_at)
-                 VALUES ('{nobody}', 1, 'charge', '', 1, 1, 0)"
+                 VALUES ('{nobody}', 1, 'top_up', '', 1, 1, 0)"
         ),
         format!(
             "INSERT INTO point_history (user_id, amount, type, description, balance_after, version, payment_id,

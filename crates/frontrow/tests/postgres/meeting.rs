@@ -134,7 +134,7 @@ async fn rows_that_moved_while_their_locks_were_waited_for_are_changed_where_the
     let concert = office.one.concert().await;
     let seat = office.one.seats(concert.concert_id, 1).await[0];
     let user = office.one.register().await;
-    office.one.charge(user, 1_000_000).await;
+    office.one.top_up(user, 1_000_000).await;
     let token = office.one.activate(user).await;
     let reservation_id = office.one.hold(user, token, seat).await.reservation_id;
     let moves = "UPDATE waiting_token SET issued_at = issued_at; UPDATE point SET amount = amount;
@@ -182,11 +182,11 @@ async fn a_users_limit_of_seats_holds_through_both() {
 async fn one_key_through_both_has_one_effect_and_one_answer() {
     let office = Two::open().await;
     let user = office.one.register().await;
-    let charge = Command::Charge { user_id: user, amount: Money::new(700), reference: None };
+    let top_up = Command::TopUp { user_id: user, amount: Money::new(700), reference: None };
     // The account is new, so that no lock of a row keeps them apart.
     let obstacle = office.stand_in_the_way(BLOCK_POINTS).await;
     let given =
-        [&office.one, &office.other].map(|one| give(one, vec![keyed(Caller::Buyer(user), charge.clone(), 1, 1)]));
+        [&office.one, &office.other].map(|one| give(one, vec![keyed(Caller::Buyer(user), top_up.clone(), 1, 1)]));
     office.wait_for_waiters(2).await;
     obstacle.step_aside().await;
     let mut answers = Vec::new();
@@ -278,7 +278,7 @@ async fn a_claim_gets_the_place_of_a_payment_once_that_is_committed_and_not_befo
     let [(buyer, active), (comes, offered)] = [turns[0], turns[1]];
     let claim = |token| Command::ActivateToken { token };
     office.one.ask(Caller::Buyer(buyer), claim(active)).await.unwrap();
-    office.one.charge(buyer, 1_000_000).await;
+    office.one.top_up(buyer, 1_000_000).await;
     let reservation_id = office.one.hold(buyer, active, seat).await.reservation_id;
     // The payment is decided, and its save waits for the obstacle.
     let obstacle =
@@ -303,7 +303,7 @@ async fn a_payment_and_a_user_who_leaves_do_not_wait_for_the_row_that_claims_wai
     let sale = office.one.concert().await;
     let seat = office.one.seats(sale.concert_id, 1).await[0];
     let [payer, leaver] = [office.one.register().await, office.one.register().await];
-    office.one.charge(payer, 1_000_000).await;
+    office.one.top_up(payer, 1_000_000).await;
     let [token, other] = [office.one.activate(payer).await, office.one.activate(leaver).await];
     let reservation_id = office.one.hold(payer, token, seat).await.reservation_id;
     let obstacle = office.stand_in_the_way("SELECT FROM room WHERE room_id = 0 FOR UPDATE").await;
@@ -399,7 +399,7 @@ async fn batches_that_name_the_same_rows_in_opposite_order_do_not_deadlock() {
     let mut buyers = Vec::new();
     for _ in 0..6 {
         let user = office.one.register().await;
-        office.one.charge(user, 10_000).await;
+        office.one.top_up(user, 10_000).await;
         buyers.push((user, office.one.activate(user).await));
     }
     for round in 0..15 {

@@ -90,8 +90,8 @@ async fn a_copy_is_refused_as_the_primary() {
     assert!(text.contains("does not allow writes"), "{text}");
 }
 
-fn charge(user_id: UserId) -> Request {
-    let command = Command::Charge { user_id, amount: Money::new(1), reference: None };
+fn top_up(user_id: UserId) -> Request {
+    let command = Command::TopUp { user_id, amount: Money::new(1), reference: None };
     Request { caller: Caller::Buyer(user_id), command, idempotency: None }
 }
 
@@ -119,9 +119,9 @@ async fn reads_go_on_after_a_restart_without_an_error() {
             assert!(store.user(user).await.unwrap().is_some());
         }
         let version = store.point(users[0]).await.unwrap().unwrap().version;
-        let charged =
-            until("it can be written to", async || store.transact([charge(users[0])].into()).await.ok()).await;
-        assert!(charged.answers[0].decision.is_ok());
+        let topped_up =
+            until("it can be written to", async || store.transact([top_up(users[0])].into()).await.ok()).await;
+        assert!(topped_up.answers[0].decision.is_ok());
         assert_eq!(store.point(users[0]).await.unwrap().unwrap().version, version + 1);
     }
 }
@@ -159,8 +159,8 @@ async fn a_url_with_two_hosts_follows_the_primary() {
     caught_up(&server, &replica).await;
     server.kill();
     replica.promote().await;
-    until("the other host takes over", async || store.transact([charge(users[0])].into()).await.ok()).await;
+    until("the other host takes over", async || store.transact([top_up(users[0])].into()).await.ok()).await;
     let point = until("it can be read", async || store.point(users[0]).await.ok()).await.unwrap();
     assert!(point.version >= 2, "{point:?}");
-    assert!(store.transact([charge(users[0])].into()).await.unwrap().answers[0].decision.is_ok());
+    assert!(store.transact([top_up(users[0])].into()).await.unwrap().answers[0].decision.is_ok());
 }

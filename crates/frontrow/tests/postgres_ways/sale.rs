@@ -56,10 +56,10 @@ pub(crate) async fn buyers(store: &dyn Store, ids: &Ids, count: usize) -> Vec<Us
         (Caller::System, Command::Register(user))
     };
     ask(store, users.iter().map(register).collect()).await;
-    let charge = |&user_id: &UserId| {
-        (Caller::Buyer(user_id), Command::Charge { user_id, amount: Money::new(1_000), reference: None })
+    let top_up = |&user_id: &UserId| {
+        (Caller::Buyer(user_id), Command::TopUp { user_id, amount: Money::new(1_000), reference: None })
     };
-    ask(store, users.iter().map(charge).collect()).await;
+    ask(store, users.iter().map(top_up).collect()).await;
     users
 }
 

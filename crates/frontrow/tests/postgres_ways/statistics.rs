@@ -58,7 +58,7 @@ INSERT INTO reservation SELECT n, someone(n), n % 2 + 1, n, n, 1000, 'confirmed'
     FROM generate_series(1, LINE) AS n;
 INSERT INTO payment SELECT n, someone(n), n, 1000, 'completed', T0, NULL, T0 FROM generate_series(1, LINE) AS n;
 INSERT INTO point SELECT n, someone(n), 5000, 2, T0, T0 FROM generate_series(1, LINE) AS n;
-INSERT INTO point_history SELECT 2 * n - 1, someone(n), 6000, 'charge', 'x', 6000, 1, NULL, 'ref ' || n, T0
+INSERT INTO point_history SELECT 2 * n - 1, someone(n), 6000, 'top_up', 'x', 6000, 1, NULL, 'ref ' || n, T0
     FROM generate_series(1, LINE) AS n;
 INSERT INTO point_history SELECT 2 * n, someone(n), -1000, 'use', 'x', 5000, 2, n, NULL, T0
     FROM generate_series(1, LINE) AS n;

@@ -29,7 +29,7 @@ impl Process {
     /// The same with flags of which some have no value.
     pub(crate) fn start_with(folder: &Path, flags: &[&str]) -> Self {
         let mut child = command(folder, "serve")
-            .args(["--listen", "127.0.0.1:0", "--charge-policy", "open", "--log-format", "text"])
+            .args(["--listen", "127.0.0.1:0", "--top-up-policy", "open", "--log-format", "text"])
             .args(["--requests-per-second-per-user", "100000", "--request-burst-per-user", "100000"])
             .args(["--changes-per-hour-per-user", "1000000", "--holds-per-hour-per-user", "1000000"])
             .args(["--reads-per-second-per-user", "100000", "--polls-per-second-per-token", "100000"])

@@ -68,8 +68,8 @@ fn pays(buyer: usize, sent: u64, id: i64, reservation_id: i64) -> Op {
     op(buyer, sent, asked, Effect::Paid(vec![payment(id, buyer, reservation_id, "completed")]))
 }
 
-fn charges(buyer: usize, sent: u64, id: i64) -> Op {
-    op(buyer, sent, Asked::Charge { amount: 500 }, Effect::Charged(entry(id, "charge", 500, 500, 1, None)))
+fn top_ups(buyer: usize, sent: u64, id: i64) -> Op {
+    op(buyer, sent, Asked::TopUp { amount: 500 }, Effect::ToppedUp(entry(id, "top_up", 500, 500, 1, None)))
 }
 
 fn fails(buyer: usize, sent: u64, asked: Asked, status: u16, code: &str) -> Op {
@@ -87,8 +87,8 @@ const HOLD_2: usize = 12;
 /// gives it up.
 fn good() -> (History, Books) {
     let ops = vec![
-        charges(0, 0, 1),
-        charges(1, 20, 2),
+        top_ups(0, 0, 1),
+        top_ups(1, 20, 2),
         joins(0, 100, 1),
         joins(1, 200, 2),
         activates(0, 300),
@@ -135,12 +135,12 @@ fn good() -> (History, Books) {
                 0,
                 500,
                 vec![
-                    entry(1, "charge", 500, 500, 1, None),
+                    entry(1, "top_up", 500, 500, 1, None),
                     entry(3, "use", -PRICE, 400, 2, Some(1)),
                     entry(4, "refund", PRICE, 500, 3, Some(1)),
                 ],
             ),
-            account(1, 400, vec![entry(2, "charge", 500, 500, 1, None), entry(5, "use", -PRICE, 400, 2, Some(2))]),
+            account(1, 400, vec![entry(2, "top_up", 500, 500, 1, None), entry(5, "use", -PRICE, 400, 2, Some(2))]),
             account(2, 0, Vec::new()),
         ],
         tokens: vec![TokenRow { token: token(1), position: 2, status: "ended".to_owned() }],
@@ -155,7 +155,7 @@ fn good() -> (History, Books) {
 fn a_good_sale_passes_and_puts_every_promise_to_the_test() {
     let (mut history, mut books) = good();
     history.replays.push(Replay { buyer: 0, name: "pay", first: (201, vec![]), second: (201, vec![]), marked: true });
-    books.operator_acts.insert("points.charge", 0);
+    books.operator_acts.insert("points.top_up", 0);
     let verdict = audit(&history, &books);
     assert_eq!(verdict.breaches, []);
     for (rule, _) in RULES {
@@ -300,7 +300,7 @@ fn what_was_refused_and_is_there_all_the_same_is_caught() {
     caught("refused_absent", |_, books| books.reservations.push(reservation(8, 1, 1, 1_405, "expired")));
     caught("refused_absent", |_, books| books.payments.push(payment(8, 1, 8, "completed")));
     caught("refused_absent", |_, books| {
-        books.accounts[1].entries.push(entry(9, "charge", 500, 900, 3, None));
+        books.accounts[1].entries.push(entry(9, "top_up", 500, 900, 3, None));
     });
 }
 
@@ -309,16 +309,16 @@ fn an_unknown_outcome_may_be_there_or_not() {
     let (mut history, mut books) = good();
     let asked = Asked::Hold { token: token(2), seats: vec![2] };
     history.ops.push(Op { buyer: 2, asked, sent: 4_000, received: u64::MAX, outcome: Outcome::Unknown });
-    let asked = Asked::Charge { amount: 70 };
+    let asked = Asked::TopUp { amount: 70 };
     history.ops.push(Op { buyer: 2, asked, sent: 5_000, received: u64::MAX, outcome: Outcome::Unknown });
     assert_eq!(audit(&history, &books).breaches, []);
     books.seats[1].status = "held".to_owned();
     books.reservations.push(reservation(4, 2, 2, 4_005, "pending"));
     books.accounts[2].balance = 70;
-    books.accounts[2].entries.push(entry(9, "charge", 70, 70, 1, None));
+    books.accounts[2].entries.push(entry(9, "top_up", 70, 70, 1, None));
     assert_eq!(audit(&history, &books).breaches, []);
     books.accounts[2].balance = 140;
-    books.accounts[2].entries.push(entry(10, "charge", 70, 140, 2, None));
+    books.accounts[2].entries.push(entry(10, "top_up", 70, 140, 2, None));
     assert!(audit(&history, &books).breaches.iter().any(|breach| breach.rule == "money_adds_up"));
 }
 
@@ -412,7 +412,7 @@ fn a_hold_without_a_turn_is_caught() {
 #[test]
 fn an_operators_act_that_is_not_in_the_log_is_caught() {
     caught("operator_acts_logged", |_, books| {
-        books.operator_acts.insert("points.charge", 1);
+        books.operator_acts.insert("points.top_up", 1);
     });
 }
 

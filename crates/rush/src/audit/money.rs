@@ -27,7 +27,7 @@ pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &m
             (!(low..=high).contains(&account.balance)).then(|| {
                 let expected = if low == high { low.to_string() } else { format!("{low} to {high}") };
                 format!(
-                    "buyer {}: charges - payments + refunds make {expected}, the balance is {}",
+                    "buyer {}: top-ups - payments + refunds make {expected}, the balance is {}",
                     account.buyer, account.balance
                 )
             }),
@@ -46,7 +46,7 @@ fn expected(history: &History, index: &Index) -> HashMap<usize, Bounds> {
     let mut bounds: HashMap<usize, Bounds> = HashMap::new();
     for op in &history.ops {
         let amount = match &op.asked {
-            Asked::Charge { amount } => *amount,
+            Asked::TopUp { amount } => *amount,
             Asked::Pay { reservations, .. } => reservations
                 .iter()
                 .filter_map(|id| index.lives.get(id))
@@ -55,7 +55,7 @@ fn expected(history: &History, index: &Index) -> HashMap<usize, Bounds> {
             _ => continue,
         };
         let amount = match &op.outcome {
-            Outcome::Ok(Effect::Charged(entry)) => entry.amount,
+            Outcome::Ok(Effect::ToppedUp(entry)) => entry.amount,
             Outcome::Ok(Effect::Paid(payments)) => {
                 payments.iter().fold(0_i64, |sum, payment| sum.saturating_sub(payment.amount))
             }

@@ -17,7 +17,7 @@ pub(super) fn check(history: &History, books: &Books, index: &Index, verdict: &m
     for (buyer, payment) in index.payments.values() {
         payment_present(*buyer, payment, &payments, verdict);
     }
-    charges_present(history, books, verdict);
+    top_ups_present(history, books, verdict);
     unexplained(history, books, index, verdict);
     payments_match(books, index, &reservations, verdict);
 }
@@ -82,19 +82,19 @@ fn payment_present(buyer: usize, payment: &Payment, payments: &HashMap<i64, &Pay
     verdict.note("acknowledged_present", broken);
 }
 
-fn charges_present(history: &History, books: &Books, verdict: &mut Verdict) {
+fn top_ups_present(history: &History, books: &Books, verdict: &mut Verdict) {
     let entries: HashMap<usize, HashMap<i64, &PointEntry>> = books
         .accounts
         .iter()
         .map(|account| (account.buyer, account.entries.iter().map(|entry| (entry.history_id, entry)).collect()))
         .collect();
     for op in &history.ops {
-        let Outcome::Ok(Effect::Charged(told)) = &op.outcome else { continue };
+        let Outcome::Ok(Effect::ToppedUp(told)) = &op.outcome else { continue };
         let Some(account) = entries.get(&op.buyer) else { continue };
         let found = account.get(&told.history_id).is_some_and(|entry| *entry == told);
         verdict.note(
             "acknowledged_present",
-            (!found).then(|| format!("buyer {}: the charge {told:?} was acknowledged and is not there", op.buyer)),
+            (!found).then(|| format!("buyer {}: the top-up {told:?} was acknowledged and is not there", op.buyer)),
         );
     }
 }
@@ -104,7 +104,7 @@ fn charges_present(history: &History, books: &Books, verdict: &mut Verdict) {
 struct Open {
     seats: HashSet<i64>,
     paid: HashSet<i64>,
-    charges: Vec<i64>,
+    top_ups: Vec<i64>,
 }
 
 fn open_requests(history: &History) -> HashMap<usize, Open> {
@@ -114,7 +114,7 @@ fn open_requests(history: &History) -> HashMap<usize, Open> {
         match &op.asked {
             Asked::Hold { seats, .. } => mine.seats.extend(seats),
             Asked::Pay { reservations, .. } => mine.paid.extend(reservations),
-            Asked::Charge { amount } => mine.charges.push(*amount),
+            Asked::TopUp { amount } => mine.top_ups.push(*amount),
             _ => {}
         }
     }
@@ -150,20 +150,20 @@ fn unexplained(history: &History, books: &Books, index: &Index, verdict: &mut Ve
     }
     let mut told: HashMap<usize, HashSet<i64>> = HashMap::new();
     for op in &history.ops {
-        if let Outcome::Ok(Effect::Charged(entry)) = &op.outcome {
+        if let Outcome::Ok(Effect::ToppedUp(entry)) = &op.outcome {
             told.entry(op.buyer).or_default().insert(entry.history_id);
         }
     }
     for account in &books.accounts {
-        let mut spare = open.get(&account.buyer).map(|open| open.charges.clone()).unwrap_or_default();
-        for entry in account.entries.iter().filter(|entry| entry.kind == "charge") {
+        let mut spare = open.get(&account.buyer).map(|open| open.top_ups.clone()).unwrap_or_default();
+        for entry in account.entries.iter().filter(|entry| entry.kind == "top_up") {
             let known = told.get(&account.buyer).is_some_and(|ids| ids.contains(&entry.history_id));
             let matching = spare.iter().position(|amount| *amount == entry.amount);
             let explained = known || matching.map(|at| spare.swap_remove(at)).is_some();
             verdict.note(
                 "refused_absent",
                 (!explained).then(|| {
-                    format!("buyer {}: a charge of {} is there that nobody was told of", account.buyer, entry.amount)
+                    format!("buyer {}: a top-up of {} is there that nobody was told of", account.buyer, entry.amount)
                 }),
             );
         }

@@ -144,8 +144,8 @@ fn count(metrics: &Metrics, changes: &Changes) {
     metrics.holds.inc_by(len(changes.reservations.inserted.len()));
     metrics.sales.inc_by(len(changes.payments.inserted.len()));
     metrics.refunds.inc_by(len(changes.payments.updated.len()));
-    for entry in changes.history.iter().filter(|entry| entry.kind == PointKind::Charge) {
-        metrics.points_charged.inc_by(entry.amount.get().unsigned_abs());
+    for entry in changes.history.iter().filter(|entry| entry.kind == PointKind::TopUp) {
+        metrics.points_topped_up.inc_by(entry.amount.get().unsigned_abs());
     }
 }
 

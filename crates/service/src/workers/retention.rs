@@ -232,8 +232,7 @@ mod tests {
         }
         let (day, before) = (Span::from_secs(86_400), START.plus(Span::from_secs(30 * 86_400)));
         let amount = Money::new(5);
-        ask(&office, Caller::System, Command::Charge { user_id: of(2), amount, reference: Some("pg".to_owned()) })
-            .await;
+        ask(&office, Caller::System, Command::TopUp { user_id: of(2), amount, reference: Some("pg".to_owned()) }).await;
         ask(&office, Caller::System, Command::SetRole { user_id: of(3), role: Role::Operator }).await;
         ask(&office, Caller::System, Command::LockUser { user_id: of(4) }).await;
         clock.advance(Span::from_secs(31 * 86_400));

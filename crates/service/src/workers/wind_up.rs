@@ -174,7 +174,7 @@ mod tests {
         let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
         let (user_id, concert_id) = (buyer.user_id().unwrap(), ConcertId::new(1));
         let reference = Some("pg-1".to_owned());
-        ask(&office, Caller::System, Command::Charge { user_id, amount: Money::new(5), reference }).await;
+        ask(&office, Caller::System, Command::TopUp { user_id, amount: Money::new(5), reference }).await;
         let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
         let reservation_ids = (1..=5).map(ReservationId::new).collect();
         ask(&office, buyer, Command::Pay { token, reservation_ids }).await;
@@ -214,19 +214,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::in_folder(folder.path());
         let clock = Clock::manual(START);
-        let policy = Policy { charge_max: Money::MAX, balance_max: Money::MAX, ..policy() };
+        let policy = Policy { top_up_max: Money::MAX, balance_max: Money::MAX, ..policy() };
         let store = Arc::new(MemoryStore::new(clock.clone(), policy, 10));
         let office = open(&place, store, clock.clone()).await;
         hold_five(&office).await;
         let buyer = Caller::Buyer(UserId(Uuid::from_u128(1)));
         let (user_id, concert_id) = (buyer.user_id().unwrap(), ConcertId::new(1));
-        let charge =
-            |amount, reference: &str| Command::Charge { user_id, amount, reference: Some(reference.to_owned()) };
-        ask(&office, Caller::System, charge(Money::new(2), "pg-1")).await;
+        let top_up =
+            |amount, reference: &str| Command::TopUp { user_id, amount, reference: Some(reference.to_owned()) };
+        ask(&office, Caller::System, top_up(Money::new(2), "pg-1")).await;
         let token = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
         let reservation_ids = (1..=2).map(ReservationId::new).collect();
         ask(&office, buyer, Command::Pay { token, reservation_ids }).await;
-        ask(&office, Caller::System, charge(Money::MAX, "pg-2")).await;
+        ask(&office, Caller::System, top_up(Money::MAX, "pg-2")).await;
         let reason = "The singer is ill.".to_owned();
         ask(&office, Caller::System, Command::CancelConcert { concert_id, reason }).await;
         ask(&office, Caller::System, Command::RefundConcert { concert_id }).await;

@@ -398,12 +398,12 @@ CREATE TABLE point_history (
     user_id       uuid   NOT NULL, -- point, and with it "user"
     amount        bigint NOT NULL,
     type          text   NOT NULL CONSTRAINT history_type CHECK (
-        type IN ('use', 'charge', 'refund', 'adjustment')),
+        type IN ('use', 'top_up', 'refund', 'adjustment')),
     description   text   NOT NULL,
     balance_after bigint NOT NULL CONSTRAINT history_balance_is_not_negative CHECK (balance_after >= 0),
     version       bigint NOT NULL CONSTRAINT history_version CHECK (version >= 1),
     payment_id    bigint -- payment
-        CONSTRAINT history_payment CHECK ((payment_id IS NULL) = (type IN ('charge', 'adjustment'))),
+        CONSTRAINT history_payment CHECK ((payment_id IS NULL) = (type IN ('top_up', 'adjustment'))),
     reference     text,
     created_at    bigint NOT NULL,
     CONSTRAINT history_sign CHECK (amount <> 0 AND (type = 'adjustment' OR (amount < 0) = (type = 'use'))),
@@ -411,9 +411,9 @@ CREATE TABLE point_history (
 );
 
 CREATE UNIQUE INDEX one_entry_per_payment_and_type ON point_history (payment_id, type) WHERE payment_id IS NOT NULL;
--- A charge and an adjustment each write one of the two.
-CREATE UNIQUE INDEX one_charge_per_reference ON point_history (reference)
-    WHERE type = 'charge' AND reference IS NOT NULL;
+-- A top-up and an adjustment each write one of the two.
+CREATE UNIQUE INDEX one_top_up_per_reference ON point_history (reference)
+    WHERE type = 'top_up' AND reference IS NOT NULL;
 CREATE UNIQUE INDEX one_adjustment_per_reference ON point_history (user_id, reference)
     WHERE type = 'adjustment' AND reference IS NOT NULL;
 

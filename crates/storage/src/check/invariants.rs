@@ -86,10 +86,10 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          WHERE used <> amount OR refunded <> (CASE WHEN status = 'refunded' THEN amount ELSE 0 END)",
     ),
     (
-        "all points together are charges and adjustments minus payments plus refunds",
+        "all points together are top-ups and adjustments minus payments plus refunds",
         "SELECT 'balances ' || balances || ', movements ' || movements
          FROM (SELECT (SELECT coalesce(sum(amount), 0) FROM point) AS balances,
-                   (SELECT coalesce(sum(amount), 0) FROM point_history WHERE type IN ('charge', 'adjustment'))
+                   (SELECT coalesce(sum(amount), 0) FROM point_history WHERE type IN ('top_up', 'adjustment'))
                    - (SELECT coalesce(sum(amount), 0) FROM payment)
                    + (SELECT coalesce(sum(amount), 0) FROM payment WHERE status = 'refunded') AS movements) AS books
          WHERE balances <> movements",

@@ -302,7 +302,7 @@ const RESET_LINKS: Statement = Statement {
 const EMAILS: Statement =
     Statement { sql: "SELECT email, user_id FROM \"user\" WHERE email = ANY($1)", types: &[Type::TEXT_ARRAY] };
 const REFERENCES: Statement = Statement {
-    sql: "SELECT reference FROM point_history WHERE reference = ANY($1) AND type = 'charge'",
+    sql: "SELECT reference FROM point_history WHERE reference = ANY($1) AND type = 'top_up'",
     types: &[Type::TEXT_ARRAY],
 };
 /// References of users' adjustments and debts.

@@ -200,8 +200,8 @@ impl Changed {
                 | Command::IssueResetLink { user_id, .. }
                 | Command::RedeemResetLink { user_id, .. }
                 | Command::EraseUser(Erasure { user_id, .. })
-                // A charge too: no erasure may come between the check of the account and the points.
-                | Command::Charge { user_id, .. }
+                // A top-up too: no erasure may come between the check of the account and the points.
+                | Command::TopUp { user_id, .. }
                 | Command::Adjust(NewAdjustment { user_id, .. })
                 | Command::SettleDebt { user_id, .. } => changed.users.push(user_id.0),
                 Command::OpenSession { session, .. } => changed.users.push(session.user_id.0),
@@ -262,7 +262,7 @@ mod tests {
             Command::SetPassword(new_password),
             Command::RedeemResetLink { user_id, secret_hash: [0; 32], password_hash: password_hash() },
             Command::EraseUser(erasure),
-            Command::Charge { user_id, amount: Money::new(1), reference: Some(long()) },
+            Command::TopUp { user_id, amount: Money::new(1), reference: Some(long()) },
         ];
         for command in commands {
             let kind = format!("{command:.60?}");

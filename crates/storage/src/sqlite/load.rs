@@ -79,7 +79,7 @@ fn load_users(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<
         }
     }
     if !keys.references.is_empty() {
-        let mut select = conn.prepare_cached("SELECT 1 FROM point_history WHERE reference = ?1 AND type = 'charge'")?;
+        let mut select = conn.prepare_cached("SELECT 1 FROM point_history WHERE reference = ?1 AND type = 'top_up'")?;
         for reference in &keys.references {
             if select.exists((reference,))? {
                 world.references.insert(reference.clone());

@@ -143,10 +143,10 @@ const CALLS: &[Call] = &[
     call("balance", &[WITH_SESSION], &[]),
     call("history", &[WITH_SESSION], &[]),
     call(
-        "charge",
+        "top_up",
         &[WITH_SESSION_OR_KEY, WITH_BODY, WITH_KEY],
         &[
-            "charge_not_allowed",
+            "top_up_not_allowed",
             "not_found",
             "malformed",
             "amount_out_of_bounds",
@@ -238,7 +238,7 @@ pub(super) fn complete(from_routes: &OpenApi, accounts: DemoAccounts) -> Value {
     document["components"]["securitySchemes"] = json!({
         "session": { "type": "http", "scheme": "bearer", "description": "The `session_token` of POST /sessions." },
         "service_key": { "type": "http", "scheme": "bearer",
-            "description": "The service key of the box office, for programs that charge points. All other calls refuse it \
+            "description": "The service key of the box office, for programs that top_up points. All other calls refuse it \
                 with `forbidden`." }
     });
     document["components"]["schemas"]["Problem"] = problems::schema();
@@ -358,7 +358,7 @@ fn tags() -> Value {
         { "name": "queue", "description": "The waiting line: join, poll, activate, leave." },
         { "name": "reservations", "description": "Hold seats, and give them up." },
         { "name": "payments", "description": "Pay for what is held, and get it back." },
-        { "name": "points", "description": "Balance, history, charges." },
+        { "name": "points", "description": "Balance, history, top-ups." },
         { "name": "operator", "description": "Run the sale: concerts, seats, rooms, accounts, search, the audit log." }
     ])
 }
@@ -747,7 +747,7 @@ mod tests {
                 let codes = &operation["responses"]["403"]["content"][MEDIA_TYPE]["examples"];
                 let (id, security) = (&operation["operationId"], &operation["security"]);
                 let takes_the_key = *security == json!([{ "session": [] }, { "service_key": [] }]);
-                assert_eq!(takes_the_key, id == "charge" || id == "adjust", "{id}");
+                assert_eq!(takes_the_key, id == "top_up" || id == "adjust", "{id}");
                 let for_users = security.is_null();
                 assert_eq!(codes["forbidden"].is_object(), for_users || id == "adjust", "{id}");
                 assert!(for_users || takes_the_key || *security == json!([]), "{id}: {security}");

@@ -1,4 +1,4 @@
-//! Points: balance, history, charges.
+//! Points: balance, history, top-ups.
 
 use crate::edge::{
     auth::{SignedIn, UserOrService},
@@ -59,10 +59,10 @@ pub(super) fn checked_reference(reference: String) -> HttpResult<String> {
     Err(Problem::invalid_field("reference", "must have 1 to 100 visible ASCII characters"))
 }
 
-/// A charge.
+/// A top-up.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ChargeOrder {
+pub struct TopUpRequest {
     /// How much.
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000_000_i64, example = 50_000)]
     amount: Money,
@@ -70,7 +70,7 @@ pub struct ChargeOrder {
     #[serde(default)]
     user_id: Option<UserId>,
     /// The payment provider's reference: unique for ever, 1 to 100 characters. An operator or the service key must send
-    /// it; a user who charges their own account must leave it out.
+    /// it; a user who tops up their own account must leave it out.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 100, pattern = "^[!-~]+$", example = "pg-20270301-000017")]
     reference: Option<String>,
@@ -103,23 +103,23 @@ pub(super) async fn history(
     Ok(json(&next_page(rows, &page, |row| row.history_id)))
 }
 
-/// Charges points.
+/// Tops up points.
 ///
-/// If the box office allows it (`--charge-policy open`), users charge their own account; else an operator or the
-/// service key charges for them, after the payment provider said that the money came.
-#[utoipa::path(post, path = "/api/v1/points/charges", tag = "points", operation_id = "charge",
-    security(("session" = []), ("service_key" = [])), request_body = ChargeOrder, responses((status = 201, description = "The history's new entry", body = PointEntry)))]
-pub(super) async fn charge(
+/// If the box office allows it (`--top-up-policy open`), users top up their own account; else an operator or the
+/// service key tops up for them, after the payment provider said that the money came.
+#[utoipa::path(post, path = "/api/v1/points/top-ups", tag = "points", operation_id = "top_up",
+    security(("session" = []), ("service_key" = [])), request_body = TopUpRequest, responses((status = 201, description = "The history's new entry", body = PointEntry)))]
+pub(super) async fn top_up(
     State(app): State<SharedState>,
     UserOrService(caller): UserOrService,
     key: IdempotencyKey,
-    JsonBody(body): JsonBody<ChargeOrder>,
+    JsonBody(body): JsonBody<TopUpRequest>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::POST, "/points/charges", &[], &body)?;
+    let key = key.bind(caller, &Method::POST, "/points/top-ups", &[], &body)?;
     let Some(user_id) = body.user_id.or(caller.user_id()) else {
-        return Err(Problem::invalid_field("user_id", "say whose account is charged"));
+        return Err(Problem::invalid_field("user_id", "say whose account is topped up"));
     };
     let reference = body.reference.map(checked_reference).transpose()?;
-    let done = app.office.charge(caller, user_id, body.amount, reference, key).await?;
+    let done = app.office.top_up(caller, user_id, body.amount, reference, key).await?;
     Ok(replayed((StatusCode::CREATED, json(&done.value)), done.replay))
 }

@@ -11,7 +11,7 @@ pub struct AppState {
     pub office: Arc<BoxOffice>,
     /// The rate limits.
     pub limits: RateLimits,
-    /// The key of programs that charge points for users.
+    /// The key of programs that top up points for users.
     pub service_key: Option<Secret>,
     /// The `OpenAPI` document.
     pub document: Document,

@@ -11,8 +11,8 @@ use frontrow_domain::{
 };
 use frontrow_storage::ReservationFilter;
 
-fn charge(user_id: UserId, won: i64, reference: Option<&str>) -> Command {
-    Command::Charge { user_id, amount: Money::new(won), reference: reference.map(str::to_owned) }
+fn top_up(user_id: UserId, won: i64, reference: Option<&str>) -> Command {
+    Command::TopUp { user_id, amount: Money::new(won), reference: reference.map(str::to_owned) }
 }
 
 pub(super) async fn a_key_answers_the_same_again(office: &Fixture) {
@@ -42,7 +42,7 @@ pub(super) async fn a_refusal_is_kept_too(office: &Fixture) {
     };
     let (refused, _) = office.batch(vec![pay(1)]).await;
     assert!(matches!(refused[0].decision, Err(Refusal::InsufficientPoints { .. })), "{refused:?}");
-    office.charge(user, 500_000).await;
+    office.top_up(user, 500_000).await;
     let (again, _) = office.batch(vec![pay(1)]).await;
     assert_eq!(again[0].replay, Replay::Replayed);
     assert_eq!(again[0].decision, refused[0].decision);
@@ -52,7 +52,7 @@ pub(super) async fn a_refusal_is_kept_too(office: &Fixture) {
 
 pub(super) async fn a_key_in_one_batch_twice_has_one_effect(office: &Fixture) {
     let user = office.register().await;
-    let command = || keyed(Caller::Buyer(user), charge(user, 1_000, None), 9, 9);
+    let command = || keyed(Caller::Buyer(user), top_up(user, 1_000, None), 9, 9);
     let (answers, changes) = office.batch(vec![command(), command()]).await;
     assert_eq!(answers[0].decision, answers[1].decision);
     assert_eq!((answers[0].replay, answers[1].replay), (Replay::Fresh, Replay::Replayed));
@@ -62,21 +62,21 @@ pub(super) async fn a_key_in_one_batch_twice_has_one_effect(office: &Fixture) {
 
 pub(super) async fn a_key_with_another_request_is_refused(office: &Fixture) {
     let user = office.register().await;
-    office.batch(vec![keyed(Caller::Buyer(user), charge(user, 1_000, None), 1, 1)]).await;
-    let (answers, _) = office.batch(vec![keyed(Caller::Buyer(user), charge(user, 2_000, None), 1, 2)]).await;
+    office.batch(vec![keyed(Caller::Buyer(user), top_up(user, 1_000, None), 1, 1)]).await;
+    let (answers, _) = office.batch(vec![keyed(Caller::Buyer(user), top_up(user, 2_000, None), 1, 2)]).await;
     assert_eq!(answers[0].decision, Err(Refusal::IdempotencyKeyReused));
     assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, Money::new(1_000));
 }
 
 pub(super) async fn a_reference_is_used_once(office: &Fixture) {
     let (user, other) = (office.register().await, office.register().await);
-    office.ask(Caller::Service, charge(user, 1_000, Some("pg-1"))).await.unwrap();
-    let again = office.ask(Caller::Service, charge(other, 1_000, Some("pg-1"))).await;
+    office.ask(Caller::Service, top_up(user, 1_000, Some("pg-1"))).await.unwrap();
+    let again = office.ask(Caller::Service, top_up(other, 1_000, Some("pg-1"))).await;
     assert_eq!(again, Err(Refusal::ReferenceUsed));
     let (answers, _) = office
         .batch(vec![
-            request(Caller::Service, charge(user, 1_000, Some("pg-2"))),
-            request(Caller::Service, charge(other, 1_000, Some("pg-2"))),
+            request(Caller::Service, top_up(user, 1_000, Some("pg-2"))),
+            request(Caller::Service, top_up(other, 1_000, Some("pg-2"))),
         ])
         .await;
     assert!(answers[0].decision.is_ok(), "{answers:?}");
@@ -122,7 +122,7 @@ pub(super) async fn old_answers_and_ended_sessions_are_removed(office: &Fixture)
         let session = Session { secret_hash: [secret; 32], user_id, role: Role::Buyer, expires_at };
         office.ask(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await.unwrap();
     }
-    let command = |key| keyed(Caller::Buyer(user_id), charge(user_id, 1_000, None), key, 1);
+    let command = |key| keyed(Caller::Buyer(user_id), top_up(user_id, 1_000, None), key, 1);
     office.batch(vec![command(1), command(2)]).await;
     office.advance(15);
     office.batch(vec![command(3)]).await;

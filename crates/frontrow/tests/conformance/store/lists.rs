@@ -156,7 +156,7 @@ pub(super) async fn the_door_list_has_the_sold_seats_in_their_order(office: &Fix
     for (number, seat) in [(1, seats[4]), (2, seats[1]), (3, seats[2])] {
         let user = UserId(Uuid::from_u128(number));
         office.register_as(user, &format!("Kim {number}"), &format!("{number}@example.com")).await;
-        office.charge(user, 1_000_000).await;
+        office.top_up(user, 1_000_000).await;
         let token = office.activate(user).await;
         let held = office.hold(user, token, seat).await;
         payments.push(office.pay(user, token, held.reservation_id).await);
@@ -247,8 +247,8 @@ pub(super) async fn reservations_are_filtered_and_paged(office: &Fixture) {
     assert_eq!(find(of(Some(one), pending), first(10)).await, [ids[3], ids[0]]);
     assert_eq!(find(of(Some(two), cancelled), first(10)).await, []);
     // Of those that are left one is refunded, one stays paid, one expires.
-    office.charge(user, 1_000_000).await;
-    office.charge(other, 1_000_000).await;
+    office.top_up(user, 1_000_000).await;
+    office.top_up(other, 1_000_000).await;
     let payment = office.pay(other, others, ids[3]).await;
     office.ask(Caller::Buyer(other), Command::Refund { payment_id: payment.payment_id }).await.unwrap();
     office.pay(user, token, ids[0]).await;
@@ -317,8 +317,8 @@ pub(super) async fn payments_are_filtered_and_paged(office: &Fixture) {
 pub(super) async fn the_history_is_paged_and_sums_to_the_balance(office: &Fixture) {
     let (user, other) = (office.register().await, office.register().await);
     for won in 1..=5 {
-        office.charge(user, won).await;
-        office.charge(other, 10 * won).await;
+        office.top_up(user, won).await;
+        office.top_up(other, 10 * won).await;
     }
     let all = office.store.history(user, first(10)).await.unwrap();
     assert_eq!(all.iter().map(|entry| entry.version).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);

@@ -98,7 +98,7 @@ pub(super) async fn a_hold_that_was_live_when_an_outage_began_can_be_paid(office
     let concert = office.concert().await;
     let seats = office.seats(concert.concert_id, 2).await;
     let user = office.register().await;
-    office.charge(user, 1_000_000).await;
+    office.top_up(user, 1_000_000).await;
     let id = office.activate(user).await;
     let held = office.hold(user, id, seats[0]).await;
     pass(office, 290).await;

@@ -119,7 +119,7 @@ pub(super) async fn an_overdue_hold_is_the_next_buyers_before_anything_sweeps_it
     let (slow, quick) = (office.register().await, office.register().await);
     let token = office.activate(slow).await;
     let old = office.hold(slow, token, seats[0]).await;
-    office.charge(slow, 1_000_000).await;
+    office.top_up(slow, 1_000_000).await;
     office.advance(299);
     let other = office.activate(quick).await;
     let command = Command::Hold { token: other, seat_ids: seats.clone() };
@@ -433,7 +433,7 @@ pub(super) async fn a_sale_that_was_put_off_after_it_had_opened_is_remembered(of
 
 pub(super) async fn a_correction_takes_what_there_is_and_the_rest_is_owed(office: &Fixture) {
     let (user, other) = (office.register().await, office.register().await);
-    office.charge(user, 30_000).await;
+    office.top_up(user, 30_000).await;
     let adjust = |user_id, won, reference: &str| {
         let (reason, reference) = ("chargeback".to_owned(), reference.to_owned());
         Command::Adjust(NewAdjustment { user_id, amount: Money::new(won), reason, reference })
@@ -454,15 +454,15 @@ pub(super) async fn a_correction_takes_what_there_is_and_the_rest_is_owed(office
     }
     office.ask(Caller::System, adjust(other, -1, "c-1")).await.unwrap();
     assert_eq!(office.ask(Caller::System, adjust(other, 1, "c-1")).await, Err(Refusal::ReferenceUsed), "a debt has it");
-    // A provider's reference of a charge may come back with its chargeback.
-    let charge = Command::Charge { user_id: user, amount: Money::new(10_000), reference: Some("gift".to_owned()) };
-    office.ask(Caller::Service, charge).await.unwrap();
+    // A provider's reference of a top-up may come back with its chargeback.
+    let top_up = Command::TopUp { user_id: user, amount: Money::new(10_000), reference: Some("gift".to_owned()) };
+    office.ask(Caller::Service, top_up).await.unwrap();
 
     let settle =
         |how| Command::SettleDebt { user_id: user, debt_id: debt.debt_id, how, reason: "as agreed".to_owned() };
     let too_low = Refusal::BalanceTooLow { balance: Money::new(10_000), amount: Money::new(15_000) };
     assert_eq!(office.ask(Caller::System, settle(Settlement::Collect)).await, Err(too_low));
-    office.charge(user, 10_000).await;
+    office.top_up(user, 10_000).await;
     let collected = office.ask(Caller::System, settle(Settlement::Collect)).await;
     let Ok(Outcome::Debt(settled)) = collected else { panic!("{collected:?}") };
     assert_eq!((settled.status, settled.settled_at), (DebtStatus::Collected, Some(START)));
@@ -621,7 +621,7 @@ pub(super) async fn refunds_of_buyers_and_of_all_at_once_give_each_payment_back_
     let mut payments = Vec::new();
     for wanted in seats.chunks(4) {
         let user = office.register().await;
-        office.charge(user, 480_000).await;
+        office.top_up(user, 480_000).await;
         let token = office.activate(user).await;
         let wish = Command::Hold { token, seat_ids: wanted.to_vec() };
         let Ok(Outcome::Held(held)) = office.ask(Caller::Buyer(user), wish).await else { panic!() };

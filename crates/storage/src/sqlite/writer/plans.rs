@@ -107,7 +107,7 @@ fn rest(conn: &Connection) {
     many(
         "INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version, payment_id,
              reference, created_at)
-          SELECT n, SOMEONE, 6000, 'charge', 'x', 6000, 1, NULL, 'r' || n, T0 FROM each",
+          SELECT n, SOMEONE, 6000, 'top_up', 'x', 6000, 1, NULL, 'r' || n, T0 FROM each",
     );
     many(
         "INSERT INTO idempotency (id, created_at, key, fingerprint, answer)
@@ -259,9 +259,9 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     let is_active = |outcome: &Outcome| matches!(outcome, Outcome::Token(token) if token.status == TokenStatus::Active);
     assert!(active.iter().all(is_active), "{active:?}");
     ask(writer, each(&|token, _| Command::WakeToken { token }));
-    let charge =
-        |number| Command::Charge { user_id: someone(first + number), amount: Money::new(1_000), reference: None };
-    ask(writer, each(&|_, number| charge(number)));
+    let top_up =
+        |number| Command::TopUp { user_id: someone(first + number), amount: Money::new(1_000), reference: None };
+    ask(writer, each(&|_, number| top_up(number)));
     let seat = |number| SeatId::new(first_seat_id.get() + number);
     let held = ask(writer, each(&|token, number| Command::Hold { token, seat_ids: vec![seat(number)] }));
     let reservations: Vec<ReservationId> = held

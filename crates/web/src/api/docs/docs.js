@@ -2,7 +2,7 @@
 const METHODS = ["get", "post", "patch", "put", "delete"];
 const DEPTH_MAX = 6;
 /** A sale from the first call to the last, by operation. */
-const SALE = ["sign_in", "concerts", "seats", "issue_token", "position", "activate_token", "hold", "balance", "charge", "pay", "refund"];
+const SALE = ["sign_in", "concerts", "seats", "issue_token", "position", "activate_token", "hold", "balance", "top_up", "pay", "refund"];
 /** Fields of an answer that other calls name in their path or body. */
 const CARRIED = ["concert_id", "reservation_id", "payment_id"];
 let api;

@@ -63,7 +63,7 @@ fn state(schema: &str) -> Option<Value> {
         "MapBlock" => json!({ "first_number": 11, "states": "AAHSBA" }),
         "Payment" => json!({ "status": "completed", "refunded_at": null }),
         "PointEntry" => json!({
-            "type": "charge", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
+            "type": "top_up", "amount": 50_000, "balance_after": 1_050_000, "payment_id": null
         }),
         "QueuePosition" => json!({
             "status": "waiting", "position": 42, "deadline": null, "end_reason": null, "as_of": "2027-02-01T01:00:30.250000Z"
@@ -139,7 +139,7 @@ fn bodies(operation: &str, accounts: DemoAccounts) -> Vec<(&'static str, Value)>
         "hold" => vec![("one", json!({ "seat_id": 7 })), ("several", json!({ "seat_ids": [8, 9] }))],
         "pay" => vec![("one", json!({ "reservation_id": 1 })), ("several", json!({ "reservation_ids": [2, 3] }))],
         // The document sorts them by name, and the page proposes the first: the buyer's, as in a sale.
-        "charge" => vec![
+        "top_up" => vec![
             ("for_oneself", json!({ "amount": 50_000 })),
             (
                 "for_user",

@@ -1,0 +1,218 @@
+//! A file of an earlier version of the schema is brought up to date when it is opened.
+
+use super::{assert_refused, open};
+use crate::support::{first, keyed, new_seat, request};
+use frontrow_domain::{
+    command::{Command, Outcome, Replay},
+    concert::{Closing, ConcertStatus},
+    id::{ConcertId, HistoryId, Position, RoomId, TokenId, UserId},
+    money::Money,
+    points::PointKind,
+    queue::TokenStatus,
+    refusal::Refusal,
+    time::Time,
+    user::Caller,
+};
+use frontrow_storage::{ConcertFilter, Store, check, migrate};
+use rusqlite::Connection;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// A file of an earlier version of the schema with these rows, closed again, in a folder that goes with its handle.
+fn older_file(version: u8, rows: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frontrow.db");
+    let file = Connection::open(&path).unwrap();
+    file.pragma_update(None, "foreign_keys", true).unwrap();
+    for step in migrate::SQLITE.iter().take(usize::from(version)) {
+        file.execute_batch(step.sql).unwrap();
+    }
+    file.execute_batch(rows).unwrap();
+    file.pragma_update(None, "application_id", 0x4652_4f57).unwrap();
+    file.pragma_update(None, "user_version", version).unwrap();
+    (folder, path)
+}
+
+#[tokio::test]
+async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
+    let (_folder, path) = older_file(
+        3,
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0), (2, 1, 'open', 0, 1, 0, 0, 0, 0), (3, 1, 'open', 0, 1, 0, 0, 0, 0);
+         WITH v (n) AS (VALUES (1), (2), (3))
+         INSERT INTO concert SELECT n, '', '', '', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 9, 1, n * 10,
+             n * 100, iif(n = 1, 0, n), iif(n = 3, 'closed', 'scheduled'), 0, 150 FROM v;
+         INSERT INTO \"user\" VALUES (zeroblob(16), '', '', '', 'buyer', 0, 0);
+         INSERT INTO waiting_token (room_id, position, user_id, status, issued_at, activated_at, deadline)
+             VALUES (2, 7, zeroblob(16), 'active', 1, 2, 3);",
+    );
+    let store = open(&path).unwrap();
+    let rooms = store.rooms().await.unwrap();
+    let windows: Vec<_> = rooms.iter().map(|room| (room.opens_at, room.closes_at)).collect();
+    let at = |micros| Some(Time::from_micros(micros));
+    assert_eq!(windows, [(None, None), (at(20), at(200)), (at(30), at(150))]);
+    let id = TokenId { room_id: RoomId::new(2), position: Position(7) };
+    let token = store.token(id).await.unwrap().unwrap();
+    assert_eq!((token.status, token.activated_at, token.deadline), (TokenStatus::Active, at(2), at(3)));
+    assert_eq!((token.turns_passed, token.holds), (0, 0));
+}
+
+#[tokio::test]
+async fn accounts_of_an_older_file_count_as_used_when_the_box_office_was() {
+    let (_folder, path) = older_file(
+        10,
+        "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+         INSERT INTO clock (id, high_water) VALUES (1, 70);",
+    );
+    let id = frontrow_domain::id::UserId(uuid::Uuid::nil());
+    let user = open(&path).unwrap().user(id).await.unwrap().unwrap();
+    assert_eq!((user.signed_in_at, user.updated_at), (Time::from_micros(70), Time::from_micros(6)));
+}
+
+#[tokio::test]
+async fn a_concert_of_an_older_file_keeps_its_closing_and_its_seats() {
+    let (_folder, path) = older_file(
+        8,
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
+         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+             base_price, opens_at, closes_at, room_id, status, created_at, updated_at)
+         VALUES (1, 'A', 'A', 'A', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 1803898800000000, 1, 1,
+                 1803898800000000, 0, 'scheduled', 5, 6),
+             (2, 'B', 'B', 'B', 'Asia/Seoul', '2027-03-01', '22:00:00', '01:15:00', 1803906000000000, 1, 1, 900, 0,
+                 'closed', 5, 6);
+         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", grade, created_at, updated_at)
+             VALUES (1, 1, 1, 1, 'available', '', '', '', 5, 5), (2, 2, 1, 1, 'available', '', '', '', 5, 5);",
+    );
+    let store = open(&path).unwrap();
+    let concerts = store.concerts(&ConcertFilter::default(), first(10)).await.unwrap();
+    let seen: Vec<_> = concerts
+        .iter()
+        .map(|row| (row.status, row.closing, row.ends_at.to_string(), row.status_reason.clone(), row.updated_at))
+        .collect();
+    let updated_at = Time::from_micros(6);
+    assert_eq!(
+        seen,
+        [
+            (ConcertStatus::Scheduled, Closing::WithStart, "2027-03-01T13:30:00.000000Z".to_owned(), None, updated_at),
+            (ConcertStatus::Closed, Closing::Apart, "2027-03-01T16:15:00.000000Z".to_owned(), None, updated_at),
+        ]
+    );
+    assert_eq!(store.seats(concerts[0].concert_id).await.unwrap().len(), 1);
+    drop(store);
+    let report = check::sqlite::run(&path).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let file = Connection::open(&path).unwrap();
+    let set = |change: &str| file.execute(&format!("UPDATE concert SET {change} WHERE concert_id = 1"), ());
+    set("status = 'postponed'").unwrap();
+    assert_refused(set("status = 'over'"), "concert_status");
+    assert_refused(set("closes_at = 5"), "concert_closes_with_start");
+    assert_refused(set("ends_at = starts_at"), "concert_starts_before_it_ends");
+    assert_refused(set("refund_all_at = 1"), "concert_refund_all");
+    assert_refused(set("wound_up_at = 1"), "concert_wound_up");
+}
+
+#[tokio::test]
+async fn the_highest_seat_of_an_older_file_gives_its_id_to_no_other_though_it_was_removed() {
+    let (_folder, path) = older_file(
+        15,
+        "INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
+         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+             base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at)
+         VALUES (1, 'A', 'A', 'A', 'Asia/Seoul', '2027-03-01', '20:00:00', '22:30:00', 1803898800000000, 1, 1, 2, 0,
+             'scheduled', 5, 6, 1803907800000000);
+         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade, created_at,
+             updated_at)
+             VALUES (1, 1, 1, 1, 'available', '', '', '1', '', 5, 5);
+         INSERT INTO audit_log (audit_id, action, object, detail, created_at)
+             VALUES (1, 'seats.add', 'concert 1', '{\"first_seat_id\":1,\"count\":3}', 5),
+                 (2, 'seats.remove', 'concert 1', '{\"count\":2,\"seat_id_ranges\":[[2,3]]}', 6);",
+    );
+    let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: vec![new_seat(2)] };
+    let added = open(&path).unwrap().transact(vec![request(Caller::System, add)].into()).await.unwrap();
+    let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added.answers[0].decision else { panic!("{added:?}") };
+    assert_eq!(first_seat_id.get(), 4);
+}
+
+#[tokio::test]
+async fn a_sale_of_an_older_file_that_was_put_off_after_its_first_hold_is_remembered_as_opened() {
+    // The first was put off after two holds, the second before any, and the third is open.
+    let (_folder, path) = older_file(
+        15,
+        "INSERT INTO clock (id, high_water) VALUES (1, 1000000000);
+         INSERT INTO room (room_id, max_active, gate, cursor, epoch, no_show_ppm, credit_ppm, credit_at, updated_at)
+             VALUES (0, 1, 'open', 0, 1, 0, 0, 0, 0);
+         WITH v (n, opens_at) AS (VALUES (1, 1900000000000000), (2, 1900000000000000), (3, 1000000000))
+         INSERT INTO concert (concert_id, title, artist, venue, time_zone, concert_date, start_time, end_time, starts_at,
+             base_price, opens_at, closes_at, room_id, status, created_at, updated_at, ends_at)
+         SELECT n, 'A', 'A', 'A', 'Asia/Seoul', '2036-03-01', '20:00:00', '22:30:00', 2087982000000000, 1, opens_at,
+             2000000000000000, 0, 'scheduled', 5, 6, 2087991000000000 FROM v;
+         INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+             VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+         WITH v (n) AS (VALUES (1), (2), (3), (4))
+         INSERT INTO seat (seat_id, concert_id, seat_number, price, status, section, \"row\", number, grade, was_held,
+             created_at, updated_at)
+         SELECT n, iif(n = 4, 3, iif(n = 3, 2, 1)), n, 1, 'available', '', '', n, '', n <> 3, 5, 5 FROM v;
+         WITH v (n, concert, seat, at) AS (VALUES (1, 1, 2, 800), (2, 1, 1, 700), (3, 3, 4, 600))
+         INSERT INTO reservation (reservation_id, user_id, concert_id, seat_id, seat_number, price, status, created_at,
+             expires_at, closed_at)
+         SELECT n, zeroblob(16), concert, seat, seat, 1, 'expired', at, at + 1, at + 1 FROM v;",
+    );
+    let store = open(&path).unwrap();
+    let mut opened = Vec::new();
+    for id in 1..=3 {
+        opened.push(store.concert(ConcertId::new(id)).await.unwrap().unwrap().opened_at);
+    }
+    assert_eq!(opened, [Some(Time::from_micros(700)), None, None]);
+}
+
+/// Answers as a server of version 17 stored them: of a top-up, and of one that the policy refused.
+const OLD_TOP_UP: &str = r#"{"Ok":{"outcome":"charged","value":{"history_id":1,"user_id":"00000000-0000-0000-0000-000000000000","amount":700,"type":"charge","description":"charge","balance_after":700,"version":1,"payment_id":null,"reference":"pg-1","created_at":"1970-01-01T00:00:00.000005Z"}}}"#;
+const OLD_REFUSAL: &str = r#"{"Err":{"code":"charge_not_allowed"}}"#;
+
+#[tokio::test]
+async fn top_ups_of_an_older_file_keep_their_amounts_references_and_answers() {
+    let (_folder, path) = older_file(
+        17,
+        &format!(
+            "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at)
+                 VALUES (zeroblob(16), '', '', '', 'buyer', 5, 6);
+             INSERT INTO point VALUES (1, zeroblob(16), 600, 2, 6, 5);
+             INSERT INTO point_history (history_id, user_id, amount, type, description, balance_after, version,
+                 payment_id, reference, created_at)
+                 VALUES (1, zeroblob(16), 700, 'charge', 'charge', 700, 1, NULL, 'pg-1', 5),
+                     (2, zeroblob(16), -100, 'adjustment', 'charge', 600, 2, NULL, 'pg-1', 6);
+             INSERT INTO idempotency (id, created_at, key, fingerprint, answer)
+                 VALUES (1, 5, {key}, {key}, '{OLD_TOP_UP}'), (2, 5, {other}, {other}, '{OLD_REFUSAL}');",
+            key = format_args!("x'{}'", "01".repeat(32)),
+            other = format_args!("x'{}'", "02".repeat(32)),
+        ),
+    );
+    let store = open(&path).unwrap();
+    let user_id = UserId(uuid::Uuid::nil());
+    let history = store.history(user_id, first::<HistoryId>(10)).await.unwrap();
+    let seen: Vec<_> = history.iter().map(|row| (row.kind, row.amount.get(), row.description.as_str())).collect();
+    assert_eq!(seen, [(PointKind::Adjustment, -100, "charge"), (PointKind::TopUp, 700, "top-up")]);
+
+    let top_up = || Command::TopUp { user_id, amount: Money::new(700), reference: Some("pg-1".to_owned()) };
+    let batch = vec![
+        keyed(Caller::Service, top_up(), 1, 1),
+        keyed(Caller::Service, top_up(), 2, 2),
+        request(Caller::Service, top_up()),
+    ];
+    let answers = store.transact(batch.into()).await.unwrap().answers;
+    assert!(
+        matches!(&answers[0].decision, Ok(Outcome::ToppedUp(entry)) if entry.kind == PointKind::TopUp),
+        "{answers:?}"
+    );
+    assert_eq!((answers[0].replay, answers[1].replay), (Replay::Replayed, Replay::Replayed));
+    assert_eq!(answers[1].decision, Err(Refusal::TopUpNotAllowed));
+    assert_eq!(answers[2].decision, Err(Refusal::ReferenceUsed));
+    drop(store);
+    let report = check::sqlite::run(&path).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let file = Connection::open(&path).unwrap();
+    assert_refused(file.execute("UPDATE point_history SET amount = 1", ()), "append-only");
+}
