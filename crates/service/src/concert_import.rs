@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     concert::Concert,
+    decide::decide_all,
     seat::NewSeat,
     text::InvalidField,
     user::Caller,
@@ -99,7 +100,8 @@ async fn dry_run(store: &MemoryStore, Checked { concert, parts }: &Checked) -> a
 
 async fn decide(store: &MemoryStore, command: Command) -> anyhow::Result<Outcome> {
     let request = Request { caller: Caller::System, command, idempotency: None };
-    let answer = store.transact(Arc::from([request])).await?.answers.pop().context("a command has no answer")?;
+    let answer =
+        store.transact(Arc::from([request]), decide_all).await?.answers.pop().context("a command has no answer")?;
     Ok(answer.decision?)
 }
 

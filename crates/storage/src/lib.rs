@@ -27,7 +27,7 @@ use frontrow_domain::{
     seat::{Seat, SeatLabel, SeatPlace, SeatStatus},
     time::{Span, Time},
     user::{Session, User},
-    world::{AuditEntry, Changes},
+    world::{AuditEntry, Changes, World},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -36,15 +36,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 /// Every store passes the conformance suite in `tests/conformance`.
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
-    /// Loads the rows that the batch names, decides it with [`frontrow_domain::decide::decide_all`], saves and commits,
-    /// in one transaction. The answers are durable when this returns. The rows are locked before the clock is read.
+    /// Loads the rows that the batch names, lets `decide` change them, saves the changes and commits, in one
+    /// transaction. The answers are durable when this returns. The rows are locked before the clock is read. If the
+    /// transaction is retried, `decide` runs again on the rows as they are then.
     ///
     /// May block its thread for a disk write: the engine calls it on a dedicated thread.
     ///
     /// # Errors
     /// Nothing was saved, except that after [`StoreError::Unknown`] all of the batch may have been. The first batch
     /// after a silence that counts as an outage is [`StoreError::Unavailable`], so that [`Store::resume`] comes first.
-    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError>;
+    async fn transact(&self, batch: Arc<[Request]>, decide: Decide) -> Result<Committed, StoreError>;
 
     /// The store's clock.
     async fn now(&self) -> Result<Time, StoreError>;
@@ -321,6 +322,10 @@ impl Instances {
         self.connections_max.filter(|there| wanted > *there).map(|there| (wanted, there))
     }
 }
+
+/// Decides a batch: changes the loaded rows and answers each request, in order. Pure: see
+/// [`frontrow_domain::decide::decide_all`].
+pub type Decide = fn(&mut World, &[Request]) -> Vec<Answer>;
 
 /// A batch that is on disk.
 #[derive(Debug)]

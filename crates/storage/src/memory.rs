@@ -1,7 +1,7 @@
 //! A store without persistence: the domain's model behind a lock, for tests and trials.
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
     ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
     filter::contains,
     noted::{Noted, silent_too_long},
@@ -11,7 +11,6 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Footprint, Request},
     concert::{Concert, ConcertStatus},
-    decide::decide_all,
     id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     model::Model,
     outage::{Outage, Outages},
@@ -103,11 +102,11 @@ fn newest<'a, K: Ord + Copy, V: Clone + 'a>(
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
+    async fn transact(&self, batch: Arc<[Request]>, decide: Decide) -> Result<Committed, StoreError> {
         let mut state = self.state();
         let begun = state.begin(&self.clock)?;
         let mut world = state.model.load(begun.at(), self.policy, &Footprint::of(&batch));
-        let answers = decide_all(&mut world, &batch);
+        let answers = decide(&mut world, &batch);
         let changes = world.into_changes();
         if !changes.is_empty() {
             state.model.save(&changes);

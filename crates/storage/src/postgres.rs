@@ -27,8 +27,8 @@ mod unanswered_commit;
 pub use connect::{Settings, Statements};
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, DebtFilter, DoorLine, Instance, Instances, Line, Page, PaymentFilter,
-    Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
+    Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Instance, Instances, Line, Page,
+    PaymentFilter, Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
     migrate::{self, Migration},
     postgres::{
         instances::Route,
@@ -146,8 +146,8 @@ impl PostgresStore {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
-        self.pulse.after(self.transactor.transact(&batch, &self.pulse, || self.times.given()).await)
+    async fn transact(&self, batch: Arc<[Request]>, decide: Decide) -> Result<Committed, StoreError> {
+        self.pulse.after(self.transactor.transact(&batch, decide, &self.pulse, || self.times.given()).await)
     }
 
     async fn now(&self) -> Result<Time, StoreError> {

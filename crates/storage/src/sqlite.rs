@@ -13,7 +13,7 @@ mod schema;
 mod writer;
 
 use crate::{
-    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, DoorLine, Line, Page, PaymentFilter, Remnant,
+    Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, Line, Page, PaymentFilter, Remnant,
     ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
     sqlite::{files::Files, read_pool::ReadPool, writer::Writer},
 };
@@ -163,8 +163,8 @@ fn write_with<T>(
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn transact(&self, batch: Arc<[Request]>) -> Result<Committed, StoreError> {
-        self.with_writer(|writer| writer.transact(&batch))
+    async fn transact(&self, batch: Arc<[Request]>, decide: Decide) -> Result<Committed, StoreError> {
+        self.with_writer(|writer| writer.transact(&batch, decide))
     }
 
     async fn now(&self) -> Result<Time, StoreError> {

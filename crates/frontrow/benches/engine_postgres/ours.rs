@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Idempotency, Outcome, Request},
+    decide::decide_all,
     id::{ReservationId, SeatId},
     policy::Policy,
     time::Span,
@@ -114,7 +115,7 @@ pub(crate) async fn batches(url: &str, plan: Plan, buyers: &[i64], batch: usize)
 async fn run(store: &PostgresStore, batches: &[Arc<[Request]>]) -> Result<Vec<Answer>> {
     let mut answers = Vec::new();
     for batch in batches {
-        answers.extend(store.transact(Arc::clone(batch)).await?.answers);
+        answers.extend(store.transact(Arc::clone(batch), decide_all).await?.answers);
     }
     Ok(answers)
 }

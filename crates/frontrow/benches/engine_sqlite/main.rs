@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Idempotency, Request},
+    decide::decide_all,
     id::{Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     policy::Policy,
     time::Time,
@@ -147,7 +148,7 @@ fn run(runtime: &Runtime, store: &SqliteStore, batches: Vec<Arc<[Request]>>) -> 
     let count = batches.iter().map(|batch| batch.len()).sum();
     let start = Instant::now();
     for batch in batches {
-        let committed = runtime.block_on(store.transact(batch))?;
+        let committed = runtime.block_on(store.transact(batch, decide_all))?;
         if let Some(refused) = committed.answers.iter().find(|answer| answer.decision.is_err()) {
             bail!("refused: {refused:?}");
         }
@@ -246,7 +247,7 @@ fn line(runtime: &Runtime, folder: &Path) -> Result<()> {
     for _ in 0..3 {
         let request = Request { caller: Caller::System, command: advance.clone(), idempotency: None };
         let start = Instant::now();
-        runtime.block_on(store.transact(Arc::new([request])))?;
+        runtime.block_on(store.transact(Arc::new([request]), decide_all))?;
         println!("advance by 500: {:?}", start.elapsed());
     }
     Ok(())

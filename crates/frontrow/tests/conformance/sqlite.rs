@@ -6,6 +6,7 @@ use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
+    decide::decide_all,
     id::{Position, RoomId},
     money::Money,
     retention::Leftover,
@@ -141,7 +142,7 @@ async fn an_outage_of_the_disk_lengthens_what_was_live_when_it_began() {
     let locked = raw(&office);
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..2 {
-        office.store.transact(vec![top_up()].into()).await.unwrap_err();
+        office.store.transact(vec![top_up()].into(), decide_all).await.unwrap_err();
         office.advance(100);
     }
     drop(locked);
@@ -260,13 +261,13 @@ async fn a_locked_database_is_unavailable_until_it_is_free() {
     let other = raw(&office);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let join = || [request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None })];
-    let refused = store.transact(Arc::new(join())).await;
+    let refused = store.transact(Arc::new(join()), decide_all).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(matches!(store.check_writable().await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.rooms().await.unwrap().len(), 1);
     other.execute_batch("ROLLBACK").unwrap();
     store.check_writable().await.unwrap();
-    assert!(store.transact(Arc::new(join())).await.unwrap().answers[0].decision.is_ok());
+    assert!(store.transact(Arc::new(join()), decide_all).await.unwrap().answers[0].decision.is_ok());
 }
 
 #[tokio::test]
@@ -279,7 +280,10 @@ async fn a_full_database_is_unavailable_until_there_is_room() {
     store.set_size_limit(Some(1)).unwrap();
     let many = (1..=5_000).map(crate::support::new_seat).collect();
     let refused = store
-        .transact(Arc::new([request(Caller::System, Command::AddSeats { concert_id: concert, seats: many })]))
+        .transact(
+            Arc::new([request(Caller::System, Command::AddSeats { concert_id: concert, seats: many })]),
+            decide_all,
+        )
         .await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(store.seats(concert).await.unwrap().is_empty());
@@ -296,7 +300,7 @@ async fn a_broken_constraint_is_a_conflict_and_saves_nothing() {
     let user = office.register().await;
     let nobody = frontrow_domain::id::UserId(office.ids.uuid(START));
     let join = |user| request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None });
-    let refused = office.store.transact(Arc::new([join(user), join(nobody)])).await;
+    let refused = office.store.transact(Arc::new([join(user), join(nobody)]), decide_all).await;
     assert!(matches!(&refused, Err(StoreError::Conflict(text)) if text.contains("FOREIGN KEY")), "{refused:?}");
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().highest, Position(0));
     assert_eq!(office.join(user, RoomId::HOUSE).await.id.position, Position(1));
@@ -348,7 +352,7 @@ async fn a_damaged_page_is_found_at_the_start() {
 async fn assert_takes_nothing(office: &Fixture, user: frontrow_domain::id::UserId, damage: Damage) {
     for _ in 0..2 {
         let top_up = Command::TopUp { user_id: user, amount: Money::new(500), reference: None };
-        let refused = office.store.transact(Arc::new([request(Caller::Buyer(user), top_up)])).await;
+        let refused = office.store.transact(Arc::new([request(Caller::Buyer(user), top_up)]), decide_all).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_) | StoreError::Corrupt(_))), "{refused:?}");
     }
     assert_eq!(office.store.damage(), Some(damage));
@@ -487,7 +491,7 @@ async fn a_store_that_only_reads_writes_nothing() {
     let rows = reader.reservations(&ReservationFilter::default(), first(10)).await.unwrap();
     assert_eq!(rows[0].reservation_id, sale.payment.reservation_id);
     let join = [request(Caller::Buyer(sale.user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None })];
-    assert!(matches!(reader.transact(Arc::new(join)).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(reader.transact(Arc::new(join), decide_all).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(reader.check_writable().await, Err(StoreError::Unavailable(_))));
     let written = reader.read(|conn| conn.execute("DELETE FROM payment", ())).await;
     assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");

@@ -5,6 +5,7 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Decision, Idempotency, NewConcert, Outcome, Request},
     concert::Concert,
+    decide::decide_all,
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
     payment::Payment,
@@ -121,7 +122,7 @@ impl Fixture {
 
     /// One batch.
     pub(crate) async fn batch(&self, requests: Vec<Request>) -> (Vec<Answer>, Changes) {
-        let committed = self.store.transact(requests.into()).await.unwrap();
+        let committed = self.store.transact(requests.into(), decide_all).await.unwrap();
         (committed.answers, committed.changes)
     }
 

@@ -11,6 +11,7 @@ use crate::{
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request, RoomChange},
+    decide::decide_all,
     id::RoomId,
     queue::{Fence, Gate, Token, TokenStatus},
     time::{Span, Time},
@@ -25,7 +26,7 @@ const HOUSE: RoomId = RoomId::HOUSE;
 /// A commit that no instance has heard of yet.
 async fn untold(server: &Server, caller: Caller, command: Command) -> Outcome {
     let request = Request { caller, command, idempotency: None };
-    let committed = server.app().office.store.transact(Arc::new([request])).await.unwrap();
+    let committed = server.app().office.store.transact(Arc::new([request]), decide_all).await.unwrap();
     committed.answers.into_iter().next().unwrap().decision.unwrap()
 }
 

@@ -5,7 +5,7 @@ use crate::{
     support::{Fixture, HOUSE_MAX_ACTIVE, START},
 };
 use frontrow_clock::Clock;
-use frontrow_domain::{command::Request, policy::Policy};
+use frontrow_domain::{command::Request, decide::decide_all, policy::Policy};
 use frontrow_storage::{
     Committed, StoreError,
     postgres::{PostgresStore, Settings},
@@ -99,7 +99,7 @@ impl Obstacle {
 /// Gives a batch to an instance and goes on meanwhile.
 pub(crate) fn give(office: &Fixture, batch: Vec<Request>) -> JoinHandle<Result<Committed, StoreError>> {
     let store = Arc::clone(&office.store);
-    tokio::spawn(async move { store.transact(batch.into()).await })
+    tokio::spawn(async move { store.transact(batch.into(), decide_all).await })
 }
 
 /// The only answer of a batch of one.

@@ -6,6 +6,7 @@ use crate::{
 };
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
+    decide::decide_all,
     id::{SeatId, TokenId, UserId},
     time::Span,
     user::Caller,
@@ -69,12 +70,12 @@ async fn a_note_that_arrives_after_an_outage_does_not_hide_it() {
     let before = store.token(buyer.token).await.unwrap().unwrap();
     office.one.advance(95);
     let hold = || vec![request(Caller::Buyer(buyer.user), buyer.hold())].into();
-    let refused = store.transact(hold()).await;
+    let refused = store.transact(hold(), decide_all).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     let outage = store.resume().await.unwrap().unwrap();
     let after = store.token(buyer.token).await.unwrap().unwrap();
     assert_eq!(after.deadline, before.deadline.map(|deadline| deadline.plus(outage.grace)));
-    assert!(store.transact(hold()).await.unwrap().answers[0].decision.is_ok());
+    assert!(store.transact(hold(), decide_all).await.unwrap().answers[0].decision.is_ok());
     office.one.advance(95);
     let refused = store.check_writable().await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
@@ -96,10 +97,10 @@ async fn an_instance_that_hears_of_an_outage_by_its_note_reads_its_lines_again()
     let outage = office.one.store.resume().await.unwrap().unwrap();
     let other = &office.other.store;
     let hold = || vec![request(Caller::Buyer(buyer.user), buyer.hold())].into();
-    let refused = other.transact(hold()).await;
+    let refused = other.transact(hold(), decide_all).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert_eq!(other.resume().await.unwrap(), Some(outage), "its lines show old deadlines");
-    assert!(other.transact(hold()).await.unwrap().answers[0].decision.is_ok());
+    assert!(other.transact(hold(), decide_all).await.unwrap().answers[0].decision.is_ok());
     pause();
     let outage = office.one.store.resume().await.unwrap().unwrap();
     let refused = other.check_writable().await;

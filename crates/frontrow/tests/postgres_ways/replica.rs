@@ -7,6 +7,7 @@ use crate::{
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Request},
+    decide::decide_all,
     id::{RoomId, UserId},
     money::Money,
     policy::Policy,
@@ -120,7 +121,8 @@ async fn reads_go_on_after_a_restart_without_an_error() {
         }
         let version = store.point(users[0]).await.unwrap().unwrap().version;
         let topped_up =
-            until("it can be written to", async || store.transact([top_up(users[0])].into()).await.ok()).await;
+            until("it can be written to", async || store.transact([top_up(users[0])].into(), decide_all).await.ok())
+                .await;
         assert!(topped_up.answers[0].decision.is_ok());
         assert_eq!(store.point(users[0]).await.unwrap().unwrap().version, version + 1);
     }
@@ -159,8 +161,8 @@ async fn a_url_with_two_hosts_follows_the_primary() {
     caught_up(&server, &replica).await;
     server.kill();
     replica.promote().await;
-    until("the other host takes over", async || store.transact([top_up(users[0])].into()).await.ok()).await;
+    until("the other host takes over", async || store.transact([top_up(users[0])].into(), decide_all).await.ok()).await;
     let point = until("it can be read", async || store.point(users[0]).await.ok()).await.unwrap();
     assert!(point.version >= 2, "{point:?}");
-    assert!(store.transact([top_up(users[0])].into()).await.unwrap().answers[0].decision.is_ok());
+    assert!(store.transact([top_up(users[0])].into(), decide_all).await.unwrap().answers[0].decision.is_ok());
 }

@@ -5,6 +5,7 @@ use crate::support::{new_concert, new_seat};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
+    decide::decide_all,
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
     money::Money,
     policy::Policy,
@@ -25,7 +26,7 @@ pub(crate) async fn open(settings: &Settings, clock: &Clock) -> PostgresStore {
 pub(crate) async fn ask(store: &dyn Store, commands: Vec<(Caller, Command)>) -> Vec<Outcome> {
     let request = |(caller, command)| Request { caller, command, idempotency: None };
     let batch: Vec<_> = commands.into_iter().map(request).collect();
-    let answers = store.transact(batch.into()).await.unwrap().answers;
+    let answers = store.transact(batch.into(), decide_all).await.unwrap().answers;
     answers.into_iter().map(|answer| answer.decision.unwrap()).collect()
 }
 

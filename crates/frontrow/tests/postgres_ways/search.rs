@@ -7,6 +7,7 @@ use crate::{
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, NewConcert, Request},
+    decide::decide_all,
     id::UserId,
     policy::Policy,
     user::{Caller, NewUser, Role},
@@ -76,7 +77,7 @@ async fn text_is_found_as_the_store_in_memory_finds_it() {
     let store = PostgresStore::open(&settings, clock.clone(), Policy::default(), 1).await.unwrap();
     let oracle = MemoryStore::new(clock, Policy::default(), 1);
     for store in [&store as &dyn Store, &oracle] {
-        let answers = store.transact(commands().into()).await.unwrap().answers;
+        let answers = store.transact(commands().into(), decide_all).await.unwrap().answers;
         assert!(answers.iter().all(|answer| answer.decision.is_ok()), "{answers:?}");
     }
     let page = |limit| Page { after: None, limit };

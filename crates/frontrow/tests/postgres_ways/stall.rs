@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome},
+    decide::decide_all,
     id::{RoomId, UserId},
     policy::Policy,
     user::Caller,
@@ -43,7 +44,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// Joins the line of the house room: it waits for no row of another.
 async fn join(office: &Fixture, user: UserId) -> Result<Committed, StoreError> {
     let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
-    office.store.transact(Arc::new([request(Caller::Buyer(user), join)])).await
+    office.store.transact(Arc::new([request(Caller::Buyer(user), join)]), decide_all).await
 }
 
 /// How many connections of the server wait for a standby.

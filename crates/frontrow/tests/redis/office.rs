@@ -4,6 +4,7 @@
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Answer, Command, Request},
+    decide::decide_all,
     id::{Position, RoomId, TokenId, UserId},
     policy::Policy,
     queue::{Fence, TokenStatus},
@@ -98,7 +99,7 @@ impl Office {
     pub(crate) async fn commit_untold(&self, batch: Vec<(Caller, Command)>) -> (Vec<Answer>, Changes) {
         let requests: Vec<_> =
             batch.into_iter().map(|(caller, command)| Request { caller, command, idempotency: None }).collect();
-        let committed = self.store.transact(requests.into()).await.unwrap();
+        let committed = self.store.transact(requests.into(), decide_all).await.unwrap();
         (committed.answers, committed.changes)
     }
 

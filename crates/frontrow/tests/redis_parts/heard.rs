@@ -5,6 +5,7 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, Request},
     concert::ConcertStatus,
+    decide::decide_all,
     id::{ConcertId, Position, RoomId, TokenId},
     model::Model,
     money::Money,
@@ -108,7 +109,7 @@ async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
     for number in 1..=20 {
         let command = Command::IssueToken { room_id: HOUSE, concert_id: None };
         let request = Request { caller: Caller::Buyer(user(number)), command, idempotency: None };
-        store.transact([request].into()).await.unwrap();
+        store.transact([request].into(), decide_all).await.unwrap();
     }
     let mut settings = Settings::new(vec![server.url()]);
     settings.silence = SILENCE;
@@ -165,7 +166,7 @@ async fn what_was_heard_while_a_line_rested_is_told_and_known_though_the_instanc
 async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
     let run = async |caller, command| {
         let request = Request { caller, command, idempotency: None };
-        let committed = store.transact([request].into()).await.unwrap();
+        let committed = store.transact([request].into(), decide_all).await.unwrap();
         committed.answers.into_iter().next().unwrap().decision.unwrap()
     };
     let opens_at = START.minus(Span::from_secs(60));
@@ -203,7 +204,7 @@ async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisQueu
     let change = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
     let command = Command::UpdateConcert { concert_id: ConcertId::new(room_id.get()), change };
     let request = Request { caller: Caller::System, command, idempotency: None };
-    let committed = store.transact([request].into()).await.unwrap();
+    let committed = store.transact([request].into(), decide_all).await.unwrap();
     for queue in queues {
         queue.publish(&committed.changes);
     }

@@ -4,6 +4,7 @@ use crate::{HOUSE, PATIENCE, Pair, START, instance, keys, until, user};
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
+    decide::decide_all,
     id::{Position, TokenId},
     policy::Policy,
     queue::{Fence, Token, TokenStatus},
@@ -40,7 +41,7 @@ impl Office {
     async fn run(&self, caller: Caller, command: Command) -> Option<Outcome> {
         let request = Request { caller, command, idempotency: None };
         let mut journal = self.journal.lock().await;
-        let mut done = self.store.transact([request].into()).await.unwrap();
+        let mut done = self.store.transact([request].into(), decide_all).await.unwrap();
         journal.extend(done.changes.tokens.iter().copied());
         done.answers.remove(0).decision.ok()
     }

@@ -4,6 +4,7 @@ use crate::{HOUSE, START, queue_over, servers::RedisSentinel, until, user};
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
+    decide::decide_all,
     id::ReservationId,
     policy::Policy,
     queue::Fence,
@@ -41,7 +42,7 @@ impl Office {
     /// A command that the instance with this index decides and tells of.
     async fn run(&self, index: usize, caller: Caller, command: Command) -> Outcome {
         let request = Request { caller, command, idempotency: None };
-        let mut done = self.store.transact([request].into()).await.unwrap();
+        let mut done = self.store.transact([request].into(), decide_all).await.unwrap();
         self.queues[index].publish(&done.changes);
         done.answers.remove(0).decision.unwrap()
     }

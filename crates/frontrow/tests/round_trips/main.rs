@@ -18,6 +18,7 @@ mod support;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Idempotency, Outcome, Request},
+    decide::decide_all,
     id::{Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     policy::Policy,
     user::Caller,
@@ -95,7 +96,7 @@ impl Counted {
             Request { caller, command, idempotency }
         };
         let batch: Arc<[Request]> = commands.into_iter().map(request).collect();
-        let committed = self.store.transact(batch).await.unwrap();
+        let committed = self.store.transact(batch, decide_all).await.unwrap();
         (committed.answers.into_iter().map(|answer| answer.decision.unwrap()).collect(), committed.changes)
     }
 }

@@ -155,6 +155,7 @@ mod tests {
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, Request},
+        decide::decide_all,
         id::{RoomId, UserId},
         policy::Policy,
         user::Caller,
@@ -174,7 +175,7 @@ mod tests {
         // A line without live tokens is not read.
         let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));
         let command = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
-        store.transact([Request { caller, command, idempotency: None }].into()).await.unwrap();
+        store.transact([Request { caller, command, idempotency: None }].into(), decide_all).await.unwrap();
         memory.catch_up().await.unwrap();
         let held = memory.caught_up.lock().await;
         let (mut first, mut second) = (Box::pin(memory.catch_up()), Box::pin(memory.catch_up()));

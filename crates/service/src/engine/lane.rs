@@ -5,7 +5,10 @@ use super::{
     health::{News, SharedHealth},
 };
 use crate::metrics::Metrics;
-use frontrow_domain::command::{Answer, Request};
+use frontrow_domain::{
+    command::{Answer, Request},
+    decide::decide_all,
+};
 use frontrow_storage::{Committed, Store, StoreError, trouble::Trouble};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -193,7 +196,8 @@ impl Lane {
         let mut parts = vec![Part { batch, replies, repeats: 0 }];
         while let Some(Part { batch, mut replies, repeats }) = parts.pop() {
             let started = Instant::now();
-            let transacted = self.store.transact(Arc::clone(&batch)).await;
+            // Load, decide, save.
+            let transacted = self.store.transact(Arc::clone(&batch), decide_all).await;
             let failure = transacted.as_ref().err().map(StoreError::kind);
             for ticket in replies.iter().filter_map(|reply| reply.ticket.as_ref()) {
                 ticket.note(started, batch.len(), failure);

@@ -12,10 +12,8 @@ use super::{
     seat_index::SeatIndex,
     unanswered_commit::Transaction,
 };
-use crate::{Committed, StoreError};
-use frontrow_domain::{
-    command::Request, decide::decide_all, id::TokenId, outage::Outage, policy::Policy, world::World,
-};
+use crate::{Committed, Decide, StoreError};
+use frontrow_domain::{command::Request, id::TokenId, outage::Outage, policy::Policy, world::World};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -66,6 +64,7 @@ impl Transactor {
     pub(super) async fn transact(
         &self,
         batch: &[Request],
+        decide: Decide,
         pulse: &Pulse,
         given: impl Fn() -> Option<i64> + Sync,
     ) -> Result<Committed, StoreError> {
@@ -74,7 +73,7 @@ impl Transactor {
         let mut tries = 1;
         loop {
             let wanted = LoadPlan::of(batch, &self.known());
-            match self.attempt(batch, pulse, &wanted, &given).await {
+            match self.attempt(batch, decide, pulse, &wanted, &given).await {
                 Ok(mut committed) => {
                     let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
                     if !orphans.is_empty() {
@@ -144,6 +143,7 @@ impl Transactor {
     async fn attempt(
         &self,
         batch: &[Request],
+        decide: Decide,
         pulse: &Pulse,
         wanted: &LoadPlan,
         given: &(impl Fn() -> Option<i64> + Sync),
@@ -181,7 +181,7 @@ impl Transactor {
         }
         self.known().learn(&world);
         world.outages = outages;
-        let answers = decide_all(&mut world, batch);
+        let answers = decide(&mut world, batch);
         let changes = world.into_changes();
         if changes.is_empty() && alive.is_empty() {
             roll_back(session, patience).await;

@@ -11,14 +11,13 @@ use super::{
     save, schema,
 };
 use crate::{
-    Committed, Damage, StoreError,
+    Committed, Damage, Decide, StoreError,
     noted::{Noted, silent_too_long},
 };
 use arc_swap::ArcSwap;
 use frontrow_clock::{Clock, JUMP_MIN};
 use frontrow_domain::{
     command::{Footprint, Request},
-    decide::decide_all,
     id::{Position, RoomId},
     outage::{Outage, Outages},
     policy::Policy,
@@ -174,13 +173,13 @@ impl Writer {
     }
 
     /// Loads, decides, saves and commits a batch.
-    pub(super) fn transact(&mut self, batch: &[Request]) -> Result<Committed, StoreError> {
+    pub(super) fn transact(&mut self, batch: &[Request], decide: Decide) -> Result<Committed, StoreError> {
         let result = self.guarded(|writer| {
             let begun = writer.begin_to_decide()?;
             let mut world = World::new(begun.at(), writer.policy, writer.next_ids.clone());
             world.outages = Outages::clone(&writer.outages.load());
             let active = load::load(&writer.conn, &mut world, &Footprint::of(batch), &writer.highest)?;
-            let answers = decide_all(&mut world, batch);
+            let answers = decide(&mut world, batch);
             let changes = world.into_changes();
             if changes.is_empty() {
                 writer.run("ROLLBACK")?;
@@ -410,6 +409,7 @@ mod tests {
     use super::*;
     use frontrow_domain::{
         command::Command,
+        decide::decide_all,
         id::UserId,
         user::{Caller, NewUser, Role},
     };
@@ -442,9 +442,9 @@ mod tests {
         let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         reader.query_row("SELECT high_water FROM clock", (), |_| Ok(())).unwrap();
         writer.conn = reader;
-        let refused = writer.transact(&register(1));
+        let refused = writer.transact(&register(1), decide_all);
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-        assert!(writer.transact(&register(1)).unwrap().answers[0].decision.is_ok());
+        assert!(writer.transact(&register(1), decide_all).unwrap().answers[0].decision.is_ok());
         assert_eq!(writer.files.damage(), None);
     }
 
@@ -455,7 +455,7 @@ mod tests {
         let mut writer = writer(&path);
         std::fs::rename(&path, folder.path().join("elsewhere.db")).unwrap();
         writer.health = Health::MustReopen;
-        let refused = writer.transact(&register(1));
+        let refused = writer.transact(&register(1), decide_all);
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         assert!(!path.exists(), "no new box office is made under the old name");
     }

@@ -1,6 +1,7 @@
 use crate::support::{Fixture, START, request};
 use frontrow_domain::{
     command::Command,
+    decide::decide_all,
     id::{RoomId, TokenId},
     outage::Outage,
     policy::Policy,
@@ -152,7 +153,7 @@ pub(super) async fn a_silence_in_which_nothing_failed_is_an_outage_too(office: &
     let before = token(&office.store, id).await;
     let wake = || vec![request(Caller::Buyer(user), Command::WakeToken { token: id })];
     office.clock.stall(Span::from_secs(100));
-    let refused = office.store.transact(wake().into()).await;
+    let refused = office.store.transact(wake().into(), decide_all).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     let outage = office.store.resume().await.unwrap().unwrap();
     assert!((at(20)..=at(25)).contains(&outage.from) && outage.to == at(120), "{outage:?}");

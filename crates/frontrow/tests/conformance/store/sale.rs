@@ -2,6 +2,7 @@ use crate::support::{Fixture, START, after, first, keyed, new_concert, new_seat,
 use frontrow_domain::{
     command::{Command, ConcertChange, Decision, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::{Closing, Concert, ConcertStatus},
+    decide::decide_all,
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     payment::PaymentStatus,
@@ -647,7 +648,9 @@ pub(super) async fn refunds_of_buyers_and_of_all_at_once_give_each_payment_back_
     let mut tasks = JoinSet::new();
     for one in requests {
         let store = Arc::clone(&office.store);
-        tasks.spawn(async move { store.transact(vec![one].into()).await.unwrap().answers.remove(0).decision });
+        tasks.spawn(
+            async move { store.transact(vec![one].into(), decide_all).await.unwrap().answers.remove(0).decision },
+        );
     }
     let mut refunds = 0;
     while let Some(decision) = tasks.join_next().await {

@@ -4,6 +4,7 @@ use super::*;
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
+    decide::decide_all,
     id::SeatId,
     money::Money,
     policy::Policy,
@@ -28,7 +29,7 @@ impl Office {
     /// Commits a command without publishing its changes.
     async fn run(&self, command: Command) -> (Outcome, Changes) {
         let request = Request { caller: Caller::System, command, idempotency: None };
-        let mut committed = self.store.transact(Arc::new([request])).await.unwrap();
+        let mut committed = self.store.transact(Arc::new([request]), decide_all).await.unwrap();
         (committed.answers.remove(0).decision.unwrap(), committed.changes)
     }
 
