@@ -5,6 +5,7 @@ use crate::support::{first, keyed, new_seat, request};
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
     concert::{Closing, ConcertStatus},
+    decide::decide_all,
     id::{ConcertId, HistoryId, Position, RoomId, TokenId, UserId},
     money::Money,
     points::PointKind,
@@ -131,7 +132,7 @@ async fn the_highest_seat_of_an_older_file_gives_its_id_to_no_other_though_it_wa
                  (2, 'seats.remove', 'concert 1', '{\"count\":2,\"seat_id_ranges\":[[2,3]]}', 6);",
     );
     let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: vec![new_seat(2)] };
-    let added = open(&path).unwrap().transact(vec![request(Caller::System, add)].into()).await.unwrap();
+    let added = open(&path).unwrap().transact(vec![request(Caller::System, add)].into(), decide_all).await.unwrap();
     let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added.answers[0].decision else { panic!("{added:?}") };
     assert_eq!(first_seat_id.get(), 4);
 }
@@ -202,7 +203,7 @@ async fn top_ups_of_an_older_file_keep_their_amounts_references_and_answers() {
         keyed(Caller::Service, top_up(), 2, 2),
         request(Caller::Service, top_up()),
     ];
-    let answers = store.transact(batch.into()).await.unwrap().answers;
+    let answers = store.transact(batch.into(), decide_all).await.unwrap().answers;
     assert!(
         matches!(&answers[0].decision, Ok(Outcome::ToppedUp(entry)) if entry.kind == PointKind::TopUp),
         "{answers:?}"
