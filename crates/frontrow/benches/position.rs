@@ -11,7 +11,7 @@ use frontrow_domain::{
     time::{Span, Time},
     world::Changes,
 };
-use frontrow_line::{Queue, memory::MemoryQueue};
+use frontrow_line::{Queue, lines::MemoryQueue};
 use frontrow_signing::Keyring;
 use frontrow_storage::Line;
 use std::{hint::black_box, time::Instant};

@@ -1,7 +1,7 @@
 //! The port to what instances share about the lines. It never decides, it distributes: every token is a row in the
 //! store before a client sees it, and all of this can be rebuilt from the rows.
 
-pub mod memory;
+pub mod lines;
 pub mod redis;
 pub mod view;
 

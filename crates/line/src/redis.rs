@@ -20,7 +20,7 @@ mod watch;
 
 use super::{
     Down, Leadership, PeerStatus, Queue, QueueError,
-    memory::{MemoryQueue, Rebuild, Source},
+    lines::{MemoryQueue, Rebuild, Source},
     view::{RoomView, deltas},
 };
 use async_trait::async_trait;

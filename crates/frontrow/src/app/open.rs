@@ -7,7 +7,7 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::time::Span;
 use frontrow_line::{
     Queue,
-    memory::MemoryQueue,
+    lines::MemoryQueue,
     redis::{self, Notice, RedisQueue, limits::SharedLimits},
 };
 use frontrow_service::{

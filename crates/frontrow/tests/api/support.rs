@@ -14,7 +14,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
-use frontrow_line::memory::MemoryQueue;
+use frontrow_line::lines::MemoryQueue;
 use frontrow_service::{
     concert_import,
     drafts::{ConcertDraft, SeatRange, SeatsDraft},

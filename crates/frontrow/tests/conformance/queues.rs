@@ -18,7 +18,7 @@ const START: Time = Time::from_micros(1_900_000_000_000_000);
 macro_rules! every_queue {
     ($($name:ident),* $(,)?) => {
         mod memory_queue {
-            use frontrow_line::memory::MemoryQueue;
+            use frontrow_line::lines::MemoryQueue;
 
             $(
                 #[tokio::test]

@@ -15,7 +15,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{
     Queue,
-    memory::MemoryQueue,
+    lines::MemoryQueue,
     redis::{
         RedisQueue, Settings,
         client::RedisClient,

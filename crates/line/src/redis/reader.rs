@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     QueueError,
-    memory::{Applied, Source},
+    lines::{Applied, Source},
     view::deltas,
 };
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};

@@ -4,7 +4,7 @@
 use super::{Lines, Notice, Settings, client::RedisClient};
 use crate::{
     Queue as _,
-    memory::{Rebuild, Reconciled, Source},
+    lines::{Rebuild, Reconciled, Source},
     view::{Delta, deltas},
 };
 use frontrow_domain::{

@@ -160,7 +160,7 @@ mod tests {
         policy::Policy,
         user::Caller,
     };
-    use frontrow_line::memory::MemoryQueue;
+    use frontrow_line::lines::MemoryQueue;
     use frontrow_storage::memory::MemoryStore;
     use std::time::Duration;
 

@@ -16,7 +16,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
-use frontrow_line::memory::MemoryQueue;
+use frontrow_line::lines::MemoryQueue;
 use frontrow_signing::Keyring;
 use frontrow_storage::Store;
 use std::{
