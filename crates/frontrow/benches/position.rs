@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop where it cannot go on")]
 
+use frontrow_clock::Clock;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
     policy::Policy,
@@ -11,10 +12,10 @@ use frontrow_domain::{
     time::{Span, Time},
     world::Changes,
 };
-use frontrow_line::{Queue, lines::MemoryQueue};
+use frontrow_line::{Peers, Rebuild, SoleInstance};
 use frontrow_signing::Keyring;
-use frontrow_storage::Line;
-use std::{hint::black_box, time::Instant};
+use frontrow_storage::{Line, memory::MemoryStore};
+use std::{hint::black_box, sync::Arc, time::Instant};
 use uuid::Uuid;
 
 const START: Time = Time::from_micros(1_900_000_000_000_000);
@@ -73,10 +74,11 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
         others: Vec::new(),
         now: START,
     };
-    let queue = MemoryQueue::new();
+    let store = MemoryStore::new(Clock::manual(START), Policy::default(), 0);
+    let queue = SoleInstance::new(Arc::new(store));
     let before = resident_bytes();
     let room_loading = Instant::now();
-    runtime.block_on(queue.rebuild(line)).unwrap();
+    runtime.block_on(queue.rebuild(line, Rebuild::Replace));
     let lay_ms = room_loading.elapsed().as_millis();
     // The list of those waiting is freed by now: it was resident before, so it is added back.
     let grown = resident_bytes() - before + waiting * 8;
@@ -87,12 +89,12 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
         black_box(ring.verify(black_box(&texts[run % texts.len()])).unwrap());
     });
     let place = nanos_each(READS, |run| {
-        let view = queue.view(RoomId::HOUSE).unwrap();
+        let view = queue.lines().view(RoomId::HOUSE).unwrap();
         black_box(view.place(Position(black_box(places[run % places.len()]))));
     });
     let both = nanos_each(READS, |run| {
         let signed = ring.verify(black_box(&texts[run % texts.len()])).unwrap();
-        let view = queue.view(signed.id.room_id).unwrap();
+        let view = queue.lines().view(signed.id.room_id).unwrap();
         queue.record_heartbeat(signed.id, START);
         black_box(view.place(signed.id.position));
     });

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use axum::Router;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::time::Span;
-use frontrow_line::Queue;
+use frontrow_line::Peers;
 use frontrow_service::{
     metrics::Metrics,
     office::DemoAccounts,
@@ -61,13 +61,13 @@ pub struct RunningApp {
 pub async fn assemble(
     config: &Config,
     store: Arc<dyn Store>,
-    queue: Arc<dyn Queue>,
+    peers: Arc<dyn Peers>,
     keyring: Keyring,
     clock: Clock,
     ids: Ids,
 ) -> anyhow::Result<RunningApp> {
     let limits = RateLimits::new(&config.rate_limits());
-    let parts = OfficeParts { store, queue, keyring, clock, ids };
+    let parts = OfficeParts { store, peers, keyring, clock, ids };
     assemble_with(config, parts, limits, Loading::AtOnce).await
 }
 
@@ -187,7 +187,7 @@ pub async fn serve(
     let limited = Arc::clone(&app);
     workers
         .spawn(workers::until(workers_stop.clone(), async move { limited.limits.sweep_for_ever(LIMITS_TICK).await }));
-    let (store, queue) = (Arc::clone(&app.office.store), Arc::clone(&app.office.queue));
+    let (store, peers) = (Arc::clone(&app.office.store), Arc::clone(&app.office.peers));
     let tracer = config.otlp_endpoint.clone().map(|collector| {
         let choice = traces::Choice { one_in: config.otlp_one_in, trusted_proxies: config.trusted_proxies.clone() };
         traces::start(collector, choice, app.office.ids.clone(), clock.clone(), Arc::clone(&metrics))
@@ -209,7 +209,7 @@ pub async fn serve(
         // The traces of the last requests, if the collector takes them.
         let _ = tokio::task::spawn_blocking(move || tracer.finish(TRACES_SETTLE_MAX)).await;
     }
-    queue.shutdown().await;
+    peers.shutdown().await;
     if let Err(error) = store.shutdown().await {
         tracing::warn!(%error, "the database's log was not emptied: keep it with the file");
     }
@@ -219,11 +219,11 @@ pub async fn serve(
 /// Closes a box office that served no requests: its commands are committed, and the database is closed.
 pub async fn close(opened: RunningApp) {
     let RunningApp { app, engine, tasks, .. } = opened;
-    let queue = Arc::clone(&app.office.queue);
+    let peers = Arc::clone(&app.office.peers);
     drop(tasks);
     drop(app);
     let _ = tokio::task::spawn_blocking(move || join(engine)).await;
-    queue.shutdown().await;
+    peers.shutdown().await;
 }
 
 /// Waits for the lanes to end. A panic has been logged by its thread.

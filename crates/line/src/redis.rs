@@ -18,10 +18,11 @@ mod status;
 pub mod tokens;
 mod watch;
 
-use super::{
-    Down, Leadership, PeerStatus, Queue, QueueError,
-    lines::{MemoryQueue, Rebuild, Source},
-    view::{RoomView, deltas},
+use crate::{
+    lines::{Lines, Rebuild},
+    peers::{Down, Leadership, PeerStatus, Peers, PeersError},
+    replicas::{Replicas, Source},
+    view::deltas,
 };
 use async_trait::async_trait;
 use client::{ClientSettings, Reach, RedisClient, RedisHandle};
@@ -68,6 +69,8 @@ const OUT_OF_MEMORY: &str = "OOM";
 /// While Redis is down, an instance moves a line this often; some do so a little later than others.
 const ALONE_EVERY: Duration = Duration::from_secs(1);
 const ALONE_SPREAD_MS: u128 = 500;
+/// How long an instance that cannot move a line leaves it to the others: its lease ends, and another instance gets it.
+const LEFT_FOR: Duration = Duration::from_secs(4);
 
 /// How an instance uses Redis.
 #[derive(Debug, Clone)]
@@ -141,8 +144,8 @@ pub enum Notice {
 
 /// The lines of this instance, and the parts that keep them true.
 #[derive(Debug)]
-struct Lines {
-    memory: MemoryQueue,
+struct Follower {
+    replicas: Replicas,
     store: Arc<dyn Store>,
     instance: Uuid,
     keys: RedisKeys,
@@ -171,7 +174,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Lines {
+impl Follower {
+    const fn lines(&self) -> &Arc<Lines> {
+        self.replicas.lines()
+    }
+
     fn notify(&self, notice: Notice) {
         let notice = if self.has_missed_notice.swap(false, Ordering::Relaxed) { Notice::Missed } else { notice };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.notices.try_send(notice) {
@@ -187,10 +194,10 @@ impl Lines {
     }
 
     async fn exchange(&self, handle: &RedisHandle, room: RoomId) -> Result<(), RedisError> {
-        let Some(view) = self.memory.view(room) else { return Ok(()) };
+        let Some(view) = self.lines().view(room) else { return Ok(()) };
         let near = Near::of(room, &view);
         self.heartbeats
-            .exchange(handle, near, self.clock.now(), |token, at| self.memory.record_remote_heartbeat(token, at))
+            .exchange(handle, near, self.clock.now(), |token, at| self.lines().record_remote_heartbeat(token, at))
             .await
     }
 
@@ -198,8 +205,8 @@ impl Lines {
     /// heartbeats are collected, and published seldom.
     async fn exchange_round(self: &Arc<Self>, client: &RedisClient, number: i64, publishes_at_rest_every: i64) {
         let now = self.clock.now();
-        let busy = self.memory.busy_rooms().into_iter();
-        let busy = busy.filter_map(|room| Some((room, self.memory.view(room)?)));
+        let busy = self.lines().busy_rooms().into_iter();
+        let busy = busy.filter_map(|room| Some((room, self.lines().view(room)?)));
         let (moving, resting): (Vec<_>, Vec<_>) = busy.partition(|(_, view)| view.needs_leader(now));
         let mut task = Vec::new();
         for (room, view) in &resting {
@@ -221,11 +228,11 @@ impl Lines {
             if exchanges.len() >= EXCHANGES_AT_ONCE {
                 let _ = exchanges.join_next().await;
             }
-            let (lines, handle) = (Arc::clone(self), client.handle());
+            let (follower, handle) = (Arc::clone(self), client.handle());
             exchanges.spawn(async move {
                 let talked = match talk {
-                    Exchange::Both => lines.exchange(&handle, room).await,
-                    Exchange::Publish => lines.heartbeats.publish(&handle, room, lines.clock.now()).await,
+                    Exchange::Both => follower.exchange(&handle, room).await,
+                    Exchange::Publish => follower.heartbeats.publish(&handle, room, follower.clock.now()).await,
                 };
                 if let Err(error) = talked {
                     tracing::debug!(%error, room = room.get(), "heartbeats cannot be exchanged");
@@ -238,8 +245,8 @@ impl Lines {
 
 /// The queue of one instance of many.
 #[derive(Debug)]
-pub struct RedisQueue {
-    lines: Arc<Lines>,
+pub struct RedisPeers {
+    follower: Arc<Follower>,
     client: Arc<RedisClient>,
     publisher: Arc<Publisher>,
     reach: tokio::sync::watch::Receiver<Reach>,
@@ -248,7 +255,7 @@ pub struct RedisQueue {
     _tasks: JoinSet<()>,
 }
 
-impl RedisQueue {
+impl RedisPeers {
     /// Connects, and begins to follow the other instances. `installation` is the database's, `instance` is new at every
     /// start. A Redis that is down now is tried again: meanwhile the views are refreshed from the rows.
     ///
@@ -261,22 +268,22 @@ impl RedisQueue {
         instance: Uuid,
         clock: Clock,
         notices: mpsc::Sender<Notice>,
-    ) -> Result<Arc<Self>, QueueError> {
+    ) -> Result<Arc<Self>, PeersError> {
         let keys = RedisKeys::new(installation);
         let client = Arc::new(RedisClient::open(settings.client(&keys)).await?);
         if client.is_up()
             && let Err(error) = script::probe_scripting(&mut client.handle()).await
             && client.is_up()
         {
-            return Err(QueueError(error.to_string()));
+            return Err(PeersError(error.to_string()));
         }
         let confirmed = Arc::new(AtomicI64::new(0));
         let recent = Arc::new(Recent::default());
         let (publisher, items) = Publisher::new(instance, Arc::clone(&recent));
         let publisher = Arc::new(publisher);
         let (unverified_tokens, unverified_inbox) = mpsc::channel(UNVERIFIED_MAX);
-        let lines = Arc::new(Lines {
-            memory: MemoryQueue::replica(Arc::clone(&confirmed)),
+        let follower = Arc::new(Follower {
+            replicas: Replicas::new(Arc::clone(&confirmed)),
             store,
             instance,
             keys: keys.clone(),
@@ -302,7 +309,7 @@ impl RedisQueue {
         let invalidated = Arc::new(Notify::new());
         let (from_end, wishes) = mpsc::channel(1);
         let mut watch = Watch {
-            lines: Arc::clone(&lines),
+            follower: Arc::clone(&follower),
             client: Arc::clone(&client),
             from_end,
             invalidated: Arc::clone(&invalidated),
@@ -312,7 +319,7 @@ impl RedisQueue {
             seeded: Arc::default(),
         };
         let mut reader = Reader {
-            lines: Arc::clone(&lines),
+            follower: Arc::clone(&follower),
             client: Arc::clone(&client),
             last: None,
             numbers: HashMap::new(),
@@ -331,12 +338,12 @@ impl RedisQueue {
         tasks.spawn(task.run(items));
         tasks.spawn(reader.run(wishes));
         tasks.spawn(watch.run());
-        tasks.spawn(Arc::clone(&lines).run_rebuilds());
-        tasks.spawn(Arc::clone(&lines).verify_tokens(unverified_inbox));
-        tasks.spawn(exchange_for_ever(Arc::clone(&lines), Arc::clone(&client), settings.publishes_at_rest_every));
-        tasks.spawn(Arc::clone(&lines).refresh_loop(Arc::clone(&client), settings));
+        tasks.spawn(Arc::clone(&follower).run_rebuilds());
+        tasks.spawn(Arc::clone(&follower).verify_tokens(unverified_inbox));
+        tasks.spawn(exchange_for_ever(Arc::clone(&follower), Arc::clone(&client), settings.publishes_at_rest_every));
+        tasks.spawn(Arc::clone(&follower).refresh_loop(Arc::clone(&client), settings));
         let reach = client.reach();
-        Ok(Arc::new(Self { lines, client, publisher, reach, alone: Mutex::default(), _tasks: tasks }))
+        Ok(Arc::new(Self { follower, client, publisher, reach, alone: Mutex::default(), _tasks: tasks }))
     }
 
     /// The handle to Redis, for the other things that instances share.
@@ -348,7 +355,18 @@ impl RedisQueue {
     /// The names of this installation's keys.
     #[must_use]
     pub fn keys(&self) -> &RedisKeys {
-        &self.lines.keys
+        &self.follower.keys
+    }
+
+    /// Whether Redis can be used.
+    ///
+    /// # Errors
+    /// It cannot; the text says why.
+    pub fn check(&self) -> Result<(), PeersError> {
+        match &*self.reach.borrow() {
+            Reach::Up(_) => Ok(()),
+            Reach::Down(why) => Err(PeersError(format!("Redis is down: {why}"))),
+        }
     }
 
     /// How many batches were not published, because Redis was down or too slow.
@@ -359,7 +377,7 @@ impl RedisQueue {
 
     /// Releases the lines that this instance leads, so that others need not wait for its terms to end.
     pub async fn release(&self) {
-        if let Err(error) = self.lines.leases.release(&self.client.handle()).await {
+        if let Err(error) = self.follower.leases.release(&self.client.handle()).await {
             tracing::debug!(%error, "the leases were not released and expire by themselves");
         }
     }
@@ -367,7 +385,7 @@ impl RedisQueue {
     /// Whether it is time to move the line without a known leader: every instance does so, seldom, while Redis
     /// cannot be asked.
     fn alone(&self, room: RoomId, fence: Fence) -> Leadership {
-        let spread = self.lines.instance.as_u128() % ALONE_SPREAD_MS;
+        let spread = self.follower.instance.as_u128() % ALONE_SPREAD_MS;
         let pause = ALONE_EVERY + Duration::from_millis(u64::try_from(spread).unwrap_or(0));
         let now = Instant::now();
         let mut alone = lock(&self.alone);
@@ -383,22 +401,22 @@ impl RedisQueue {
         let room = line.room.room_id;
         // A commit this recent may not be visible in the rows.
         let from = line.now.minus(COMMIT_VISIBILITY_MAX);
-        self.lines.rebuilds.fetch_add(1, Ordering::Relaxed);
-        for (token, now) in self.lines.memory.rebuild_room(line, rebuild, || self.lines.recent.decided_since(from)) {
-            self.lines.verify_later(token, now);
+        self.follower.rebuilds.fetch_add(1, Ordering::Relaxed);
+        for (token, now) in self.follower.replicas.rebuild(line, rebuild, || self.follower.recent.decided_since(from)) {
+            self.follower.verify_later(token, now);
         }
-        self.lines.note_rebuilt(line, rebuild);
-        if self.lines.memory.view(room).is_none_or(|view| view.is_quiet()) {
+        self.follower.note_rebuilt(line, rebuild);
+        if self.lines().view(room).is_none_or(|view| view.is_quiet()) {
             return;
         }
-        if let Err(error) = self.lines.exchange(&self.client.handle(), room).await {
+        if let Err(error) = self.follower.exchange(&self.client.handle(), room).await {
             tracing::debug!(%error, "heartbeats cannot be exchanged");
         }
     }
 }
 
 /// Checks Redis and finds the end of the stream, before any line is read from its rows.
-async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), QueueError> {
+async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), PeersError> {
     watch.begin().await?;
     reader.begin().await
 }
@@ -412,94 +430,85 @@ enum Exchange {
     Publish,
 }
 
-async fn exchange_for_ever(lines: Arc<Lines>, client: Arc<RedisClient>, publishes_at_rest_every: Duration) {
+async fn exchange_for_ever(follower: Arc<Follower>, client: Arc<RedisClient>, publishes_at_rest_every: Duration) {
     let rounds = publishes_at_rest_every.as_millis() / EXCHANGE_EVERY.as_millis();
     let rounds = i64::try_from(rounds).unwrap_or(i64::MAX).max(1);
     let mut number = 0;
     loop {
         tokio::time::sleep(EXCHANGE_EVERY).await;
-        lines.exchange_round(&client, number, rounds).await;
+        follower.exchange_round(&client, number, rounds).await;
         number = (number + 1) % rounds;
     }
 }
 
 #[async_trait]
-impl Queue for RedisQueue {
-    async fn rebuild(&self, line: Line) -> Result<(), QueueError> {
-        self.rebuild_line(&line, Rebuild::Replace).await;
-        Ok(())
+impl Peers for RedisPeers {
+    fn lines(&self) -> &Arc<Lines> {
+        self.follower.lines()
     }
 
-    async fn load_missing_room(&self, line: Line) -> Result<(), QueueError> {
-        self.rebuild_line(&line, Rebuild::IfMissing).await;
-        Ok(())
+    fn sharing(&self) -> Sharing {
+        Sharing::Shared
     }
 
-    async fn load_quiet_rooms(&self, lines: Vec<Line>) -> Result<Vec<RoomId>, QueueError> {
-        Ok(self.lines.load_quiet_rooms(&lines))
+    async fn rebuild(&self, line: Line, rebuild: Rebuild) {
+        self.rebuild_line(&line, rebuild).await;
+    }
+
+    fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
+        self.follower.load_quiet_rooms(lines)
     }
 
     fn publish(&self, changes: &Changes) {
         self.publisher.publish(changes);
         for room in &changes.rooms.inserted {
-            self.lines.memory.put_new(room, changes.now);
+            self.follower.replicas.put_new(room, changes.now);
         }
         for (room, delta) in deltas(changes) {
-            self.lines.memory.apply(room, &delta, Source::Local);
+            self.follower.replicas.apply(room, &delta, Source::Local);
         }
     }
 
-    fn view(&self, room: RoomId) -> Option<Arc<RoomView>> {
-        self.lines.memory.view(room)
-    }
-
-    fn rooms(&self) -> Vec<RoomId> {
-        self.lines.memory.room_ids()
-    }
-
-    fn busy_rooms(&self) -> Vec<RoomId> {
-        self.lines.memory.busy_rooms()
+    fn announce_gap(&self) {
+        self.publisher.announce_gap(self.lines().rooms());
     }
 
     fn request_refresh(&self, rooms: Vec<RoomId>) {
-        lock(&self.lines.refresh_requests).extend(rooms);
+        lock(&self.follower.refresh_requests).extend(rooms);
     }
 
     fn record_heartbeat(&self, token: TokenId, now: Time) {
-        self.lines.memory.record_heartbeat(token, now);
-        self.lines.heartbeats.note(token);
+        self.lines().record_heartbeat(token, now);
+        self.follower.heartbeats.note(token);
     }
 
-    /// Empty until the heartbeats of the other instances are known: a token whose client may be polling is not made
-    /// dormant.
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
-        if !self.client.is_up() || !self.lines.heartbeats.can_judge(room) {
+        if !self.client.is_up() || !self.follower.heartbeats.can_judge(room) {
             return Vec::new();
         }
-        self.lines.memory.unresponsive(room, limit, since)
+        self.lines().unresponsive(room, limit, since)
     }
 
-    async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, QueueError> {
+    async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, PeersError> {
         if self.client.is_up() {
             // This instance's own deadlines must be in Redis first.
             self.publisher.flush().await;
         }
-        holds::take_due(&mut self.client.handle(), &self.lines.keys, now, limit).await.map_err(|error| error_of(&error))
+        holds::take_due(&mut self.client.handle(), &self.follower.keys, now, limit).await.map_err(PeersError::from)
     }
 
     /// While Redis is down they are published later.
-    async fn add_hold_deadlines(&self, due: &[(Time, ReservationId)]) -> Result<(), QueueError> {
+    fn add_hold_deadlines(&self, due: &[(Time, ReservationId)]) {
         for due in due.chunks(10_000) {
             self.publisher.add_holds(due);
         }
-        Ok(())
     }
 
     async fn lead(&self, rooms: &[(RoomId, Fence)], term: Span) -> Vec<Leadership> {
         if !self.client.is_up() {
             return rooms.iter().map(|(room, fence)| self.alone(*room, *fence)).collect();
         }
-        let leases = &self.lines.leases;
+        let leases = &self.follower.leases;
         let asked = leases.ask_for(&self.client.handle(), rooms, term).await;
         let unasked = asked.err().map(|Unasked { rooms, error }| {
             tracing::debug!(%error, rooms = rooms.len(), "cannot determine the leader of some lines");
@@ -514,24 +523,19 @@ impl Queue for RedisQueue {
         led.collect()
     }
 
-    async fn token(&self, id: TokenId) -> Result<Option<Token>, QueueError> {
-        tokens::get(&self.client.handle(), &self.lines.keys, id).await.map_err(|error| error_of(&error))
+    /// The lease ends, and another instance gets it.
+    fn leave(&self, room: RoomId) {
+        self.follower.leases.leave(room, LEFT_FOR);
+        lock(&self.alone).insert(room, Instant::now() + LEFT_FOR);
     }
 
-    fn check(&self) -> Result<(), QueueError> {
-        match &*self.reach.borrow() {
-            Reach::Up(_) => Ok(()),
-            Reach::Down(why) => Err(QueueError(format!("Redis is down: {why}"))),
-        }
+    async fn token(&self, id: TokenId) -> Result<Option<Token>, PeersError> {
+        tokens::get(&self.client.handle(), &self.follower.keys, id).await.map_err(PeersError::from)
     }
 
-    fn sharing(&self) -> Sharing {
-        Sharing::Shared
-    }
-
-    fn peer_status(&self) -> Option<PeerStatus> {
-        let confirmed = Time::from_micros(self.lines.confirmed.load(Ordering::Relaxed));
-        let lag = self.lines.clock.now().micros().saturating_sub(confirmed.micros());
+    fn status(&self) -> Option<PeerStatus> {
+        let confirmed = Time::from_micros(self.follower.confirmed.load(Ordering::Relaxed));
+        let lag = self.follower.clock.now().micros().saturating_sub(confirmed.micros());
         Some(PeerStatus {
             down: match &*self.reach.borrow() {
                 Reach::Up(_) => None,
@@ -539,7 +543,7 @@ impl Queue for RedisQueue {
                 Reach::Down(_) => Some(Down::Unreachable),
             },
             event_lag: Duration::from_micros(u64::try_from(lag).unwrap_or(0)),
-            rebuilds: self.lines.rebuilds.load(Ordering::Relaxed),
+            rebuilds: self.follower.rebuilds.load(Ordering::Relaxed),
         })
     }
 
@@ -549,16 +553,4 @@ impl Queue for RedisQueue {
             self.release().await;
         }
     }
-
-    fn announce_gap(&self) {
-        self.publisher.announce_gap(self.lines.memory.room_ids());
-    }
-
-    async fn moved(&self, longest: Duration) -> Vec<RoomId> {
-        self.lines.memory.moved(longest).await
-    }
-}
-
-fn error_of(error: &RedisError) -> QueueError {
-    QueueError(error.to_string())
 }

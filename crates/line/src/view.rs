@@ -63,8 +63,16 @@ pub struct RoomView {
     pace: Pace,
     /// The share of tokens in line that were seen lately, in millionths. Shared like the tail.
     responsive_ppm: Arc<AtomicI64>,
-    /// When the view was last known to be current; none for a view that applies every commit as it happens.
-    confirmed: Option<Confirmed>,
+    freshness: Freshness,
+}
+
+/// Until when a view is known to be current.
+#[derive(Debug, Clone)]
+enum Freshness {
+    /// Until now: it applies every commit as it happens.
+    Current,
+    /// It follows other instances.
+    Replica(Confirmed),
 }
 
 /// When a replica of a line was last known to be current. Clones share it, so that confirming an unchanged view
@@ -223,7 +231,10 @@ impl RoomView {
     /// The moment that this view is true of: `now`, unless it is a replica.
     #[must_use]
     pub fn as_of(&self, now: Time) -> Time {
-        self.confirmed.as_ref().map_or(now, |confirmed| confirmed.last().min(now))
+        match &self.freshness {
+            Freshness::Current => now,
+            Freshness::Replica(confirmed) => confirmed.last().min(now),
+        }
     }
 
     /// Whether the view may be behind by more than a second.
@@ -235,8 +246,14 @@ impl RoomView {
     /// The same view, as a replica of the line.
     #[must_use]
     pub fn confirmed_by(mut self, confirmed: Confirmed) -> Self {
-        self.confirmed = Some(confirmed);
+        self.freshness = Freshness::Replica(confirmed);
         self
+    }
+
+    /// Whether the view follows other instances, and so may be behind them.
+    #[must_use]
+    pub const fn is_replica(&self) -> bool {
+        matches!(self.freshness, Freshness::Replica(_))
     }
 
     /// The same view, rebuilt from its rows, with what the rows lack: the pace, and the share of responsive tokens.

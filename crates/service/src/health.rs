@@ -199,7 +199,7 @@ impl BoxOffice {
     /// Warnings for operators about an instance that can serve.
     #[must_use]
     pub fn cautions(&self) -> Vec<Caution> {
-        let away = self.queue.peer_status().and_then(|peer_status| peer_status.down);
+        let away = self.peers.status().and_then(|peer_status| peer_status.down);
         let is_far = |held: &Held| held.ahead.micros().unsigned_abs() > SKEW_MAX.micros().unsigned_abs();
         let held = self.clock.held().filter(is_far);
         let lacking = self.instance_faults().lacking.map(|(wanted, there)| Caution::Connections { wanted, there });

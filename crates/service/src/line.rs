@@ -12,11 +12,11 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_line::{
-    QueueError,
+    PeersError, Rebuild,
     view::{Place, RoomView},
 };
 use frontrow_signing::SignedToken;
-use frontrow_storage::{Life, Page, Sharing, Standing};
+use frontrow_storage::{Life, Page, Standing};
 use std::{sync::Arc, time::Instant};
 
 /// How many rooms each query of [`BoxOffice::find_rooms`] reads, however many there are.
@@ -84,7 +84,7 @@ impl BoxOffice {
         match done.value {
             Outcome::Joined { token, issue } => {
                 // Joining again is a heartbeat, as a poll is.
-                self.queue.record_heartbeat(token.id, self.clock.now());
+                self.peers.record_heartbeat(token.id, self.clock.now());
                 Ok(Reply { value: (self.locate(token).await?, issue), replay: done.replay })
             }
             _ => Err(UNEXPECTED),
@@ -127,8 +127,8 @@ impl BoxOffice {
         let _laying = self.room_loading.lock().await;
         match self.store.live_line(room).await? {
             Some(line) if line.room.epoch >= signed.epoch => {
-                self.queue.request_refresh(vec![room]);
-                Err(QueueError(format!("the line of room {room} was renewed elsewhere and is being read again")).into())
+                self.peers.request_refresh(vec![room]);
+                Err(PeersError(format!("the line of room {room} was renewed elsewhere and is being read again")).into())
             }
             Some(_) | None => Ok(()),
         }
@@ -138,10 +138,10 @@ impl BoxOffice {
     /// counts as a heartbeat, so rate limits must be checked before.
     pub async fn position(&self, signed: &SignedToken, view: &RoomView) -> TokenStanding {
         let now = self.clock.now();
-        self.queue.record_heartbeat(signed.id, now);
+        self.peers.record_heartbeat(signed.id, now);
         let place = view.place(signed.id.position);
         let found = match place.status {
-            TokenStatus::Ended => self.ended_at(signed.id, place).await,
+            TokenStatus::Ended => self.ended_at(signed.id, place, view).await,
             _ => TokenStanding::viewed(place),
         };
         let Place { status, activated_at, deadline, .. } = found.place;
@@ -157,13 +157,13 @@ impl BoxOffice {
 
     /// The place of a token that the view shows as ended at `place`. If other instances change the line too, the row
     /// knows better. If it cannot be read, the token is shown as waiting at the head: its client polls again soon.
-    async fn ended_at(&self, id: TokenId, place: Place) -> TokenStanding {
+    async fn ended_at(&self, id: TokenId, place: Place, view: &RoomView) -> TokenStanding {
         match self.endings.get(&*self.store, id).await {
             Ending::Over(end_reason) => TokenStanding::read(place, end_reason),
             Ending::Live(Token { status, activated_at, deadline, .. }) => {
                 TokenStanding::read(Place { status, activated_at, deadline, ..place }, None)
             }
-            Ending::Unknown if self.queue.sharing() == Sharing::Alone => TokenStanding::viewed(place),
+            Ending::Unknown if !view.is_replica() => TokenStanding::viewed(place),
             Ending::Unknown => {
                 let place = Place { status: TokenStatus::Waiting, ..place };
                 TokenStanding { certainty: Certainty::Guessed, ..TokenStanding::viewed(place) }
@@ -188,7 +188,7 @@ impl BoxOffice {
             return self.locate(token_at(&signed, &place)).await;
         }
         // A view that includes the token knows that it has ended, but not why. The shared copies may be out of reach.
-        let shared = if is_behind { self.queue.token(signed.id).await.ok() } else { None };
+        let shared = if is_behind { self.peers.token(signed.id).await.ok() } else { None };
         let row = match shared.flatten() {
             Some(row) => Some(row),
             None => self.store.token(signed.id).await?,
@@ -272,7 +272,7 @@ impl BoxOffice {
         let _laying = self.room_loading.lock().await;
         if self.queue.view(room).is_none() {
             let line = self.store.line(room).await?.ok_or(Refusal::NotFound { what: EntityKind::Room })?;
-            self.queue.load_missing_room(line).await?;
+            self.peers.rebuild(line, Rebuild::IfMissing).await;
             tracing::info!(room = room.get(), "loaded a room that another process made");
         }
         self.queue.view(room).ok_or(ServiceError::Internal("a room has no view"))
@@ -306,7 +306,7 @@ impl BoxOffice {
             }
         }
         if !old.is_empty() {
-            self.queue.request_refresh(old);
+            self.peers.request_refresh(old);
         }
         if is_any_missing {
             self.load_missing_rooms().await?;
@@ -320,7 +320,7 @@ impl BoxOffice {
         missing.retain(|one| self.queue.view(one.room.room_id).is_none());
         let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Quiet);
         let count = quiet.len();
-        self.queue.load_quiet_rooms(quiet.into_iter().map(Standing::quiet_line).collect()).await?;
+        self.peers.load_quiet_rooms(&quiet.into_iter().map(Standing::quiet_line).collect::<Vec<_>>());
         drop(room_loading);
         if count > 0 {
             tracing::info!(rooms = count, "loaded rooms that another process made");

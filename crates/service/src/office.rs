@@ -35,7 +35,7 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_line::{
-    Queue, QueueError,
+    Lines, Peers, PeersError,
     view::{Place, RoomView},
 };
 use frontrow_signing::{Keyring, SignedToken};
@@ -61,7 +61,9 @@ pub struct BoxOffice {
     /// The database.
     pub store: Arc<dyn Store>,
     /// The lines.
-    pub queue: Arc<dyn Queue>,
+    pub queue: Arc<Lines>,
+    /// What crosses instances.
+    pub peers: Arc<dyn Peers>,
     /// Decides and saves every change.
     pub engine: Engine,
     /// Signs and checks queue tokens.
@@ -172,7 +174,7 @@ pub enum ServiceError {
     Store(#[from] StoreError),
     /// The shared state of the lines could not be reached.
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    Queue(#[from] PeersError),
     /// The request has no valid session.
     #[error("the caller is not signed in")]
     Unauthorized,

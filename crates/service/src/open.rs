@@ -9,7 +9,7 @@ use crate::{
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{id::AuditId, policy::Policy, time::Span};
-use frontrow_line::Queue;
+use frontrow_line::Peers;
 use frontrow_signing::Keyring;
 use frontrow_storage::{Page, Sharing, Store};
 use std::{
@@ -39,8 +39,8 @@ pub struct OfficeSettings {
 pub struct OfficeParts {
     /// The database.
     pub store: Arc<dyn Store>,
-    /// The lines.
-    pub queue: Arc<dyn Queue>,
+    /// The lines, and the other instances over the database.
+    pub peers: Arc<dyn Peers>,
     /// Signs and checks queue tokens.
     pub keyring: Keyring,
     /// The time.
@@ -76,11 +76,11 @@ pub struct OpenedOffice {
 /// # Errors
 /// The rows cannot be read, or the engine cannot be started.
 pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading) -> anyhow::Result<OpenedOffice> {
-    let OfficeParts { store, queue, keyring, clock, ids } = parts;
+    let OfficeParts { store, peers, keyring, clock, ids } = parts;
     let clock = clock.steady();
     let metrics = Arc::new(Metrics::new());
     let caches = Arc::new(Caches::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
-    let memory = CacheUpdater::new(&store, &queue, &caches, &metrics);
+    let memory = CacheUpdater::new(&store, &peers, &caches, &metrics);
     let audited = store.audit(Page { after: None, limit: 1 }).await?;
     let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
     if loading == Loading::AtOnce {
@@ -93,8 +93,8 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let engine_limits = EngineLimits {
         queue_len: settings.queue_len,
         batch_max: settings.batch_max,
-        // Several lanes publish their commits in any order: only a shared queue can sort them.
-        lanes: match (store.sharing(), queue.sharing()) {
+        // Several lanes publish their commits in any order: only lines that follow other instances put them in order.
+        lanes: match (store.sharing(), peers.sharing()) {
             (Sharing::Shared, Sharing::Shared) => settings.lanes,
             _ => 1,
         },
@@ -102,7 +102,8 @@ pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading
     let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
     let office = Arc::new(BoxOffice {
         store,
-        queue,
+        queue: Arc::clone(peers.lines()),
+        peers,
         engine,
         keyring,
         caches,

@@ -10,8 +10,8 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_line::{
-    Queue as _,
-    redis::{RedisQueue, Settings},
+    Peers as _, Rebuild,
+    redis::{RedisPeers, Settings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
 use redis::{FromRedisValue, aio::MultiplexedConnection};
@@ -47,7 +47,7 @@ async fn measure(waiting: i64) -> Result<()> {
     let (other, _other_notices) = instance(&redis, &store, office, 2).await?;
     for queue in [&first, &other] {
         // Both begin with an empty line: what the other learns it learns from the frames.
-        queue.rebuild(store.line(RoomId::HOUSE).await?.context("no house room")?).await?;
+        queue.rebuild(store.line(RoomId::HOUSE).await?.context("no house room")?, Rebuild::Replace).await;
     }
     let batches = joins(waiting);
     let (used, busy) = (info(&mut asked, "used_memory:").await?, cpu(&mut asked).await?);
@@ -98,11 +98,11 @@ fn float(number: i64) -> f64 {
     number as f64
 }
 
-fn waits(queue: &RedisQueue) -> i64 {
-    queue.view(RoomId::HOUSE).map_or(0, |view| view.total_waiting())
+fn waits(queue: &RedisPeers) -> i64 {
+    queue.lines().view(RoomId::HOUSE).map_or(0, |view| view.total_waiting())
 }
 
-fn other_is_behind(other: &RedisQueue, changes: &Changes, by: i64) -> bool {
+fn other_is_behind(other: &RedisPeers, changes: &Changes, by: i64) -> bool {
     let last = changes.tokens.inserted.last().map_or(0, |token| token.id.position.0);
     waits(other) + by < last
 }
@@ -112,12 +112,12 @@ async fn instance(
     store: &Arc<dyn Store>,
     office: Uuid,
     number: u128,
-) -> Result<(Arc<RedisQueue>, mpsc::Receiver<frontrow_line::redis::Notice>)> {
+) -> Result<(Arc<RedisPeers>, mpsc::Receiver<frontrow_line::redis::Notice>)> {
     let (notices, heard) = mpsc::channel(1_024);
     // The store has none of these rows, so nobody may look at them to heal what was lost.
     let settings = Settings { refresh_every: PATIENCE * 60, ..Settings::new(vec![redis.url()]) };
     let queue =
-        RedisQueue::start(settings, Arc::clone(store), office, Uuid::from_u128(number), Clock::System, notices).await?;
+        RedisPeers::start(settings, Arc::clone(store), office, Uuid::from_u128(number), Clock::System, notices).await?;
     Ok((queue, heard))
 }
 

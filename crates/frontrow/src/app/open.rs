@@ -1,4 +1,4 @@
-//! Opens the configured database and queue.
+//! Opens the configured database, and Redis if there are other instances.
 
 use super::{RunningApp, assemble_with};
 use crate::config::{Config, Database, ServerUrl, Switch};
@@ -6,9 +6,8 @@ use anyhow::Context as _;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::time::Span;
 use frontrow_line::{
-    Queue,
-    lines::MemoryQueue,
-    redis::{self, Notice, RedisQueue, limits::SharedLimits},
+    SoleInstance,
+    redis::{self, Notice, RedisPeers, limits::SharedLimits},
 };
 use frontrow_service::{
     health::follow_store,
@@ -71,9 +70,10 @@ async fn open_alone(
     let store = SqliteStore::open(path, clock.clone(), config.policy(), i64::from(config.max_active))
         .with_context(|| format!("cannot open {}", path.display()))?;
     let keyring = keys_in_file(config, &ids)?;
-    let (store, queue, limits) =
-        (Arc::new(store), Arc::new(MemoryQueue::new()), RateLimits::new(&config.rate_limits()));
-    assemble_with(config, OfficeParts { store, queue, keyring, clock, ids }, limits, loading).await
+    let store = Arc::new(store);
+    let peers = Arc::new(SoleInstance::new(Arc::clone(&store) as _));
+    let limits = RateLimits::new(&config.rate_limits());
+    assemble_with(config, OfficeParts { store, peers, keyring, clock, ids }, limits, loading).await
 }
 
 /// One of any number of instances: `PostgreSQL`, and Redis if there are several.
@@ -100,8 +100,9 @@ async fn open_shared(
         None => keys_in_file(config, &ids)?,
     };
     let Some(redis) = &config.servers.redis_url else {
-        let (queue, limits) = (Arc::new(MemoryQueue::new()), RateLimits::new(&config.rate_limits()));
-        let parts = OfficeParts { store, queue, keyring: keyring.clone(), clock, ids };
+        let peers = Arc::new(SoleInstance::new(Arc::clone(&store) as _));
+        let limits = RateLimits::new(&config.rate_limits());
+        let parts = OfficeParts { store, peers, keyring: keyring.clone(), clock, ids };
         let mut opened = assemble_with(config, parts, limits, loading).await?;
         opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
         opened.app.office.check_instances().await;
@@ -110,15 +111,15 @@ async fn open_shared(
     let (notices, heard) = mpsc::channel(NOTICES_MAX);
     let office = store.installation_id().await?;
     let settings = redis_settings(config, redis);
-    let queue = RedisQueue::start(settings, Arc::clone(&store) as _, office, instance, clock.clone(), notices)
+    let peers = RedisPeers::start(settings, Arc::clone(&store) as _, office, instance, clock.clone(), notices)
         .await
         .context("cannot use Redis")?;
-    let shared = SharedLimits::new(queue.handle(), queue.keys().clone());
+    let shared = SharedLimits::new(peers.handle(), peers.keys().clone());
     let limits = RateLimits::new(&config.rate_limits()).shared_by(shared);
-    if let Err(error) = queue.check() {
+    if let Err(error) = peers.check() {
         tracing::warn!(%error, "starting without Redis: it is used as soon as it is there");
     }
-    let parts = OfficeParts { store, queue, keyring: keyring.clone(), clock, ids };
+    let parts = OfficeParts { store, peers, keyring: keyring.clone(), clock, ids };
     let mut opened = assemble_with(config, parts, limits, loading).await?;
     if loading == Loading::AtOnce {
         tracing::info!(%office, %instance, "one of the instances over this database");

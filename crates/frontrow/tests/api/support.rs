@@ -14,7 +14,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
-use frontrow_line::lines::MemoryQueue;
+use frontrow_line::SoleInstance;
 use frontrow_service::{
     concert_import,
     drafts::{ConcertDraft, SeatRange, SeatsDraft},
@@ -125,9 +125,9 @@ impl Server {
         let store = SqliteStore::open(&path, clock.clone(), config.policy(), i64::from(config.max_active)).unwrap();
         let store = Arc::new(store);
         let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
-        let queue = Arc::new(MemoryQueue::new());
+        let peers = Arc::new(SoleInstance::new(Arc::clone(&store) as _));
         let (shared, used_clock) = (Arc::clone(&store), clock.clone());
-        let opened = app::assemble(&config, shared, queue, keyring, used_clock, ids.clone()).await.unwrap();
+        let opened = app::assemble(&config, shared, peers, keyring, used_clock, ids.clone()).await.unwrap();
         (Self::run(folder, config, clock, ids, opened).await, store)
     }
 

@@ -161,7 +161,7 @@ async fn a_poll_over_its_limit_is_no_sign_of_life() {
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
     let unresponsive = || {
         let now = server.clock.now();
-        !server.app().office.queue.unresponsive(RoomId::HOUSE, 1, now).is_empty()
+        !server.app().office.peers.unresponsive(RoomId::HOUSE, 1, now).is_empty()
     };
     let mut refused = 0;
     for _ in 0..100 {

@@ -12,7 +12,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
-use frontrow_line::{Queue, view::RoomView};
+use frontrow_line::{Peers, Rebuild, view::RoomView};
 use frontrow_storage::Line;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ every_queue!(
 
 /// A box office whose every change goes to the queue, as the engine would send it.
 struct Office<'a> {
-    queue: &'a dyn Queue,
+    queue: &'a dyn Peers,
     model: Model,
     policy: Policy,
     now: Time,
@@ -50,9 +50,9 @@ struct Office<'a> {
 
 impl<'a> Office<'a> {
     /// One with an open house room for `max_active`, laid.
-    async fn open(queue: &'a dyn Queue, max_active: i64) -> Self {
+    async fn open(queue: &'a dyn Peers, max_active: i64) -> Self {
         let office = Self { queue, model: Model::new(max_active, START), policy: policy(), now: START };
-        queue.rebuild(office.line()).await.unwrap();
+        queue.rebuild(office.line(), Rebuild::Replace).await;
         office
     }
 
@@ -94,7 +94,7 @@ impl<'a> Office<'a> {
     }
 
     fn view(&self) -> Arc<RoomView> {
-        self.queue.view(HOUSE).unwrap()
+        self.queue.lines().view(HOUSE).unwrap()
     }
 
     fn status(&self, position: i64) -> TokenStatus {
@@ -171,16 +171,16 @@ fn positions(of: &[i64]) -> Vec<Position> {
     of.iter().copied().map(Position).collect()
 }
 
-pub(crate) async fn a_room_that_was_not_built_has_no_view(queue: &dyn Queue) {
-    assert!(queue.view(HOUSE).is_none());
-    assert!(queue.rooms().is_empty());
+pub(crate) async fn a_room_that_was_not_built_has_no_view(queue: &dyn Peers) {
+    assert!(queue.lines().view(HOUSE).is_none());
+    assert!(queue.lines().rooms().is_empty());
     Office::open(queue, 1).await;
-    assert!(queue.view(HOUSE).is_some());
-    assert!(queue.view(RoomId::new(7)).is_none());
-    assert_eq!(queue.rooms(), [HOUSE]);
+    assert!(queue.lines().view(HOUSE).is_some());
+    assert!(queue.lines().view(RoomId::new(7)).is_none());
+    assert_eq!(queue.lines().rooms(), [HOUSE]);
 }
 
-pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(queue: &dyn Queue) {
+pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(queue: &dyn Peers) {
     let mut office = Office::open(queue, 10).await;
     for first in (1..=5_000).step_by(500) {
         office.join(first..=first + 499);
@@ -207,7 +207,7 @@ pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(
     assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.policy.idle_span())));
 }
 
-pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Queue) {
+pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Peers) {
     let mut office = Office::open(queue, 10).await;
     let leave = Command::LeaveQueue { token: at(2) };
     let mut batch: Vec<_> =
@@ -218,7 +218,7 @@ pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue:
     assert_eq!((office.ahead(3), office.view().total_waiting()), (1, 2));
 }
 
-pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Queue) {
+pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Peers) {
     let mut office = Office::open(queue, 2).await;
     office.join(1..=10);
     office.advance(&[1, 2]);
@@ -240,7 +240,7 @@ pub(crate) async fn a_dormant_token_that_returns_is_at_the_head(queue: &dyn Queu
     assert_eq!(office.view().total_waiting(), 6);
 }
 
-pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
+pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
     office.join(1..=3);
     office.advance(&[]);
@@ -260,7 +260,7 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Queue) {
 
 /// How many of the first twenty in line are silent, once the queue can tell: of a room that was quiet it hears first whom
 /// the other instances heard of.
-async fn silent(queue: &dyn Queue, since: Time) -> usize {
+async fn silent(queue: &dyn Peers, since: Time) -> usize {
     for _ in 0..2_000 {
         let silent = queue.unresponsive(HOUSE, 20, since).len();
         if silent > 0 {
@@ -271,7 +271,7 @@ async fn silent(queue: &dyn Queue, since: Time) -> usize {
     0
 }
 
-pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(queue: &dyn Queue) {
+pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(queue: &dyn Peers) {
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     let later = START.plus(Span::from_secs(60));
@@ -289,16 +289,16 @@ pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(qu
     assert_eq!(queue.unresponsive(RoomId::new(7), 3, later), []);
 }
 
-pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn Queue) {
+pub(crate) async fn building_a_room_counts_every_token_as_just_seen(queue: &dyn Peers) {
     let mut office = Office::open(queue, 0).await;
     office.join(1..=20);
     office.later(Span::from_secs(600));
     assert_eq!(silent(queue, office.now).await, 20);
-    queue.rebuild(office.line()).await.unwrap();
+    queue.rebuild(office.line(), Rebuild::Replace).await;
     assert_eq!(queue.unresponsive(HOUSE, 20, office.now), []);
 }
 
-pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Queue) {
+pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
     let held = office.hold_two_seats();
     let end = START.plus(office.policy.hold);
@@ -307,11 +307,11 @@ pub(crate) async fn a_due_hold_is_handed_out_once(queue: &dyn Queue) {
     assert_eq!(queue.take_due_holds(end, 1).await.unwrap(), held[..1]);
     assert_eq!(queue.take_due_holds(end, 10).await.unwrap(), held[1..]);
     assert_eq!(queue.take_due_holds(end, 10).await.unwrap(), []);
-    queue.add_hold_deadlines(&[(end, held[0])]).await.unwrap();
+    queue.add_hold_deadlines(&[(end, held[0])]);
     assert_eq!(queue.take_due_holds(end, 10).await.unwrap(), held[..1]);
 }
 
-pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Queue) {
+pub(crate) async fn a_hold_that_was_cancelled_or_paid_is_never_due(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
     let held = office.hold_two_seats();
     office.one(buyer(1), Command::CancelReservation { reservation_id: held[0] });
@@ -340,7 +340,7 @@ fn top_up(office: &mut Office<'_>) -> Option<Money> {
     }
 }
 
-pub(crate) async fn settings_reach_the_view(queue: &dyn Queue) {
+pub(crate) async fn settings_reach_the_view(queue: &dyn Peers) {
     let mut office = Office::open(queue, 5).await;
     let gate = Some(Gate::Paused);
     office.set_room(RoomChange {
@@ -355,32 +355,32 @@ pub(crate) async fn settings_reach_the_view(queue: &dyn Queue) {
     assert_eq!(view.epoch(), office.model.rooms[&HOUSE].epoch);
 }
 
-pub(crate) async fn a_built_room_is_not_rebuilt_from_older_rows(queue: &dyn Queue) {
+pub(crate) async fn a_built_room_is_not_rebuilt_from_older_rows(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
     let empty = |room_id| {
         let room = Room::new(room_id, 3, START);
         Line { room, highest: Position(0), waiting: Vec::new(), in_flight: Vec::new(), others: Vec::new(), now: START }
     };
-    queue.load_missing_room(empty(RoomId::new(7))).await.unwrap();
-    assert_eq!(queue.view(RoomId::new(7)).unwrap().room().max_active, 3);
+    queue.rebuild(empty(RoomId::new(7)), Rebuild::IfMissing).await;
+    assert_eq!(queue.lines().view(RoomId::new(7)).unwrap().room().max_active, 3);
     office.join(1..=2);
-    queue.load_missing_room(empty(HOUSE)).await.unwrap();
+    queue.rebuild(empty(HOUSE), Rebuild::IfMissing).await;
     assert_eq!(office.view().total_waiting(), 2);
 }
 
-pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Queue) {
+pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
     let room = frontrow_domain::queue::Room::new(RoomId::new(7), 3, START);
     let mut changes = frontrow_domain::world::Changes { now: START, ..Default::default() };
     changes.rooms.inserted.push(room);
     queue.publish(&changes);
-    assert_eq!(queue.view(RoomId::new(7)).unwrap().room().max_active, 3);
-    assert_eq!(queue.rooms(), [HOUSE, RoomId::new(7)]);
+    assert_eq!(queue.lines().view(RoomId::new(7)).unwrap().room().max_active, 3);
+    assert_eq!(queue.lines().rooms(), [HOUSE, RoomId::new(7)]);
     office.join(1..=2);
-    assert_eq!(queue.view(RoomId::new(7)).unwrap().total_waiting(), 0, "the house's line is another");
+    assert_eq!(queue.lines().view(RoomId::new(7)).unwrap().total_waiting(), 0, "the house's line is another");
 }
 
-pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(queue: &dyn Queue) {
+pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(queue: &dyn Peers) {
     let mut office = Office::open(queue, 4).await;
     let mut chance = 42_u64;
     let mut pick = move |below: i64| {
@@ -408,7 +408,7 @@ pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(qu
         }
         let followed = office.view();
         if round % 3 == 0 {
-            queue.rebuild(office.line()).await.unwrap();
+            queue.rebuild(office.line(), Rebuild::Replace).await;
         }
         let laid = office.view();
         let numbers =
@@ -422,7 +422,7 @@ pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(qu
     assert!(office.model.tokens.len() > 200);
 }
 
-pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: &dyn Queue) {
+pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: &dyn Peers) {
     const PLACE: i64 = 400;
     let mut office = Office::open(queue, 0).await;
     office.join(1..=PLACE);
@@ -431,7 +431,7 @@ pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: 
         let reader = scope.spawn(move || {
             let mut last = i64::MAX;
             loop {
-                let place = queue.view(HOUSE).unwrap().place(Position(PLACE));
+                let place = queue.lines().view(HOUSE).unwrap().place(Position(PLACE));
                 if place.status != TokenStatus::Waiting {
                     return last;
                 }
@@ -462,11 +462,11 @@ pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: 
 const LONG: Duration = Duration::from_hours(1);
 
 /// Whether the queue said that a line may move, rather than that time has passed.
-async fn told(queue: &dyn Queue) -> bool {
-    tokio::time::timeout(Duration::from_mins(4), queue.moved(LONG)).await.is_ok()
+async fn told(queue: &dyn Peers) -> bool {
+    tokio::time::timeout(Duration::from_mins(4), queue.lines().moved(LONG)).await.is_ok()
 }
 
-pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
+pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
     assert!(told(queue).await, "a room was laid");
     office.join(1..=2);
@@ -476,7 +476,7 @@ pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
     office.join(3..=3);
     let news = tokio::select! {
         biased;
-        _ = queue.moved(LONG) => true,
+        _ = queue.lines().moved(LONG) => true,
         () = std::future::ready(()) => false,
     };
     assert!(!news, "the room is full");
@@ -486,29 +486,29 @@ pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Queue) {
     assert!(told(queue).await, "a setting changed");
 }
 
-pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Queue) {
+pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
-    assert_eq!(queue.busy_rooms(), []);
+    assert_eq!(queue.lines().busy_rooms(), []);
     office.join(1..=2);
-    assert_eq!(queue.busy_rooms(), [HOUSE], "two wait");
+    assert_eq!(queue.lines().busy_rooms(), [HOUSE], "two wait");
     office.advance(&[1]);
     office.leave(2);
-    assert_eq!((office.status(1), queue.busy_rooms()), (TokenStatus::Dormant, vec![HOUSE]));
+    assert_eq!((office.status(1), queue.lines().busy_rooms()), (TokenStatus::Dormant, vec![HOUSE]));
     office.leave(1);
-    assert_eq!(queue.busy_rooms(), []);
+    assert_eq!(queue.lines().busy_rooms(), []);
     office.join(3..=3);
     office.advance(&[]);
-    assert_eq!((office.status(3), queue.busy_rooms()), (TokenStatus::Offered, vec![HOUSE]));
+    assert_eq!((office.status(3), queue.lines().busy_rooms()), (TokenStatus::Offered, vec![HOUSE]));
     office.activate(3);
-    assert_eq!((office.status(3), queue.busy_rooms()), (TokenStatus::Active, vec![HOUSE]));
+    assert_eq!((office.status(3), queue.lines().busy_rooms()), (TokenStatus::Active, vec![HOUSE]));
     office.leave(3);
-    assert_eq!(queue.busy_rooms(), []);
+    assert_eq!(queue.lines().busy_rooms(), []);
     office.join(4..=4);
-    queue.rebuild(office.line()).await.unwrap();
-    assert_eq!(queue.busy_rooms(), [HOUSE], "it was laid");
+    queue.rebuild(office.line(), Rebuild::Replace).await;
+    assert_eq!(queue.lines().busy_rooms(), [HOUSE], "it was laid");
 }
 
-pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_returned(queue: &dyn Queue) {
+pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_returned(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
     let quiet = |room: i64| Line {
         room: Room { cursor: Position(2), ..Room::new(RoomId::new(room), 3, START) },
@@ -518,14 +518,14 @@ pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_retu
     let house = office.line();
     let mut lines: Vec<_> = (1..=50).map(quiet).collect();
     lines.push(house.clone());
-    assert_eq!(queue.load_quiet_rooms(lines).await.unwrap(), []);
-    assert_eq!(queue.rooms().len(), 51);
-    let view = queue.view(RoomId::new(50)).unwrap();
+    assert_eq!(queue.load_quiet_rooms(&lines), []);
+    assert_eq!(queue.lines().rooms().len(), 51);
+    let view = queue.lines().view(RoomId::new(50)).unwrap();
     assert_eq!(view.place(Position(4)).status, TokenStatus::Ended, "whoever left before a turn came has ended");
     assert_eq!(view.place(Position(6)).status, TokenStatus::Waiting, "the issue of a later one is still to be told");
-    assert_eq!((view.total_waiting(), queue.busy_rooms()), (0, vec![]));
+    assert_eq!((view.total_waiting(), queue.lines().busy_rooms()), (0, vec![]));
     office.join(1..=1);
-    assert_eq!(queue.load_quiet_rooms(vec![house, quiet(1)]).await.unwrap(), [HOUSE]);
+    assert_eq!(queue.load_quiet_rooms(&[house, quiet(1)]), [HOUSE]);
     assert_eq!(office.view().total_waiting(), 1, "it is left as it is");
 }
 

@@ -6,7 +6,10 @@ use frontrow_domain::{
     policy::Policy,
     time::{Span, Time},
 };
-use frontrow_line::redis::{Notice, RedisQueue, Settings};
+use frontrow_line::{
+    SoleInstance,
+    redis::{Notice, RedisPeers, Settings},
+};
 use frontrow_storage::{Store, memory::MemoryStore};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -18,12 +21,11 @@ const START: Time = Time::from_micros(1_900_000_000_000_000);
 macro_rules! every_queue {
     ($($name:ident),* $(,)?) => {
         mod memory_queue {
-            use frontrow_line::lines::MemoryQueue;
 
             $(
                 #[tokio::test]
                 async fn $name() {
-                    crate::queue::$name(&MemoryQueue::new()).await;
+                    crate::queue::$name(&crate::queues::sole()).await;
                 }
             )*
         }
@@ -61,6 +63,11 @@ pub(crate) fn server() -> (Option<RedisServer>, Vec<String>) {
     (Some(server), urls)
 }
 
+/// The only instance, over a store that knows nothing of what is published.
+pub(crate) fn sole() -> SoleInstance {
+    SoleInstance::new(Arc::new(MemoryStore::new(Clock::manual(START), Policy::default(), 1)))
+}
+
 /// One box office's part of a Redis.
 pub(crate) struct Namespace {
     settings: Settings,
@@ -82,7 +89,7 @@ impl Namespace {
     }
 
     /// A queue whose store knows nothing of what is published: its rows are not looked at.
-    pub(crate) async fn alone(mut self) -> Arc<RedisQueue> {
+    pub(crate) async fn alone(mut self) -> Arc<RedisPeers> {
         self.settings.refresh_every = Duration::from_hours(1);
         self.settings.refresh_down_every = Duration::from_hours(1);
         let store = MemoryStore::new(self.clock.clone(), Policy::default(), 1);
@@ -90,11 +97,11 @@ impl Namespace {
     }
 
     /// One instance over this store.
-    pub(crate) async fn instance(&self, store: Arc<dyn Store>) -> Arc<RedisQueue> {
+    pub(crate) async fn instance(&self, store: Arc<dyn Store>) -> Arc<RedisPeers> {
         // Nobody listens: notices are dropped.
         let (notices, _) = mpsc::channel::<Notice>(1);
         let instance = self.ids.uuid(START);
-        RedisQueue::start(self.settings.clone(), store, self.office, instance, self.clock.clone(), notices)
+        RedisPeers::start(self.settings.clone(), store, self.office, instance, self.clock.clone(), notices)
             .await
             .unwrap()
     }

@@ -157,7 +157,7 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
 /// Whether the instance knows of which tokens the others heard: a token of which none has heard since the end of time is
 /// silent.
 fn can_judge(server: &Server, room: RoomId) -> bool {
-    !server.app().office.queue.unresponsive(room, 1, Time::MAX).is_empty()
+    !server.app().office.peers.unresponsive(room, 1, Time::MAX).is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

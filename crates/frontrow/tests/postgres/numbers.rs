@@ -3,8 +3,8 @@
 use crate::crowd::Two;
 use frontrow_domain::id::{Position, RoomId};
 use frontrow_line::{
-    Queue,
-    redis::{RedisQueue, Settings},
+    Peers, Rebuild,
+    redis::{RedisPeers, Settings},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -33,7 +33,7 @@ async fn a_number_without_a_row_is_unsettled_as_long_as_a_batch_may_bring_it() {
 }
 
 /// An instance that looks often, and knows soon what no batch can bring any more.
-async fn lines(office: &Two) -> Arc<RedisQueue> {
+async fn lines(office: &Two) -> Arc<RedisPeers> {
     let mut settings = Settings::new(vec![std::env::var("FRONTROW_TEST_REDIS").unwrap()]);
     settings.gap_grace = Duration::from_millis(300);
     settings.refresh_every = Duration::from_millis(50);
@@ -42,26 +42,26 @@ async fn lines(office: &Two) -> Arc<RedisQueue> {
     let store = Arc::clone(&office.one.store);
     let id = store.installation_id().await.unwrap();
     let clock = office.one.clock.clone();
-    RedisQueue::start(settings, store, id, Uuid::from_u128(1), clock, notices).await.unwrap()
+    RedisPeers::start(settings, store, id, Uuid::from_u128(1), clock, notices).await.unwrap()
 }
 
 /// Waits until so many are in front of a place.
-async fn wait_for_ahead(queue: &RedisQueue, position: i64, ahead: i64) {
+async fn wait_for_ahead(queue: &RedisPeers, position: i64, ahead: i64) {
     for _ in 0..400 {
-        if queue.view(RoomId::HOUSE).unwrap().ahead(Position(position)) == ahead {
+        if queue.lines().view(RoomId::HOUSE).unwrap().ahead(Position(position)) == ahead {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{:?}", queue.view(RoomId::HOUSE).unwrap().ahead(Position(position)));
+    panic!("{:?}", queue.lines().view(RoomId::HOUSE).unwrap().ahead(Position(position)));
 }
 
 #[tokio::test]
 async fn a_number_that_nobody_has_is_in_front_only_as_long_as_a_batch_may_bring_it() {
     let office = two_and_a_gap().await;
     let queue = lines(&office).await;
-    queue.rebuild(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
-    assert_eq!(queue.view(RoomId::HOUSE).unwrap().ahead(Position(3)), 2, "who may still come is in front");
+    queue.rebuild(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap(), Rebuild::Replace).await;
+    assert_eq!(queue.lines().view(RoomId::HOUSE).unwrap().ahead(Position(3)), 2, "who may still come is in front");
     // As when the time that a batch may take has passed: no row is young any more.
     office.one.advance(11);
     wait_for_ahead(&queue, 3, 1).await;
@@ -72,8 +72,8 @@ async fn the_numbers_of_an_instance_that_died_with_them_are_taken_out_of_the_lin
     let office = two_and_a_gap().await;
     let queue = lines(&office).await;
     office.one.advance(11);
-    queue.rebuild(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap()).await.unwrap();
-    assert_eq!(queue.view(RoomId::HOUSE).unwrap().ahead(Position(3)), 1);
+    queue.rebuild(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap(), Rebuild::Replace).await;
+    assert_eq!(queue.lines().view(RoomId::HOUSE).unwrap().ahead(Position(3)), 1);
     for number in 4..=6 {
         assert_eq!(office.number("SELECT nextval('room_position_0')").await, number);
     }

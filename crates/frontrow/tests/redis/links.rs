@@ -4,20 +4,20 @@ use crate::servers::{port::Port, redis::RedisServer};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::policy::Policy;
 use frontrow_line::{
-    Queue, QueueError,
-    redis::{RedisQueue, Settings},
+    Peers, PeersError,
+    redis::{RedisPeers, Settings},
 };
 use frontrow_storage::memory::MemoryStore;
 use std::{path::Path, process::Command, sync::Arc};
 use tempfile::TempDir;
 
-async fn start(settings: Settings) -> Result<Arc<RedisQueue>, QueueError> {
+async fn start(settings: Settings) -> Result<Arc<RedisPeers>, PeersError> {
     let clock = Clock::System;
     let store = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 10));
     let ids = Ids::from_os();
     let (office, instance) = (ids.uuid(clock.now()), ids.uuid(clock.now()));
     let (notices, _) = tokio::sync::mpsc::channel(1);
-    RedisQueue::start(settings, store, office, instance, clock, notices).await
+    RedisPeers::start(settings, store, office, instance, clock, notices).await
 }
 
 fn openssl(folder: &Path, arguments: &str) {

@@ -13,8 +13,8 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_line::{
-    Queue,
-    redis::{Notice, RedisQueue, Settings},
+    Peers, Rebuild,
+    redis::{Notice, RedisPeers, Settings},
     view::RoomView,
 };
 use frontrow_storage::{Store, memory::MemoryStore};
@@ -33,7 +33,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 
 /// One instance.
 pub(crate) struct Instance {
-    pub(crate) queue: Arc<RedisQueue>,
+    pub(crate) queue: Arc<RedisPeers>,
     pub(crate) notices: Mutex<mpsc::Receiver<Notice>>,
 }
 
@@ -78,14 +78,14 @@ impl Office {
         let (sender, receiver) = mpsc::channel(1_000);
         let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
         let instance = self.ids.uuid(self.clock.now());
-        let queue = RedisQueue::start(self.settings.clone(), store, self.id, instance, self.clock.clone(), sender);
+        let queue = RedisPeers::start(self.settings.clone(), store, self.id, instance, self.clock.clone(), sender);
         let queue = queue.await.unwrap();
-        queue.rebuild(self.store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
+        queue.rebuild(self.store.line(HOUSE).await.unwrap().unwrap(), Rebuild::Replace).await;
         self.instances.push(Instance { queue, notices: Mutex::new(receiver) });
     }
 
     pub(crate) fn view(&self, instance: usize) -> Arc<RoomView> {
-        self.instances[instance].queue.view(HOUSE).unwrap()
+        self.instances[instance].queue.lines().view(HOUSE).unwrap()
     }
 
     /// A batch that an instance commits and publishes.
@@ -197,7 +197,7 @@ impl Office {
             let mut aheads: HashMap<(usize, i64), i64> = HashMap::new();
             loop {
                 for (instance, queue) in queues.iter().enumerate() {
-                    let view = queue.view(HOUSE).unwrap();
+                    let view = queue.lines().view(HOUSE).unwrap();
                     for at in 1..=view.tail().0 {
                         let place = view.place(Position(at));
                         // Who has ended stands before everybody, for ever.

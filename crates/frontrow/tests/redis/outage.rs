@@ -15,7 +15,7 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_line::{
-    Leadership, Queue,
+    Leadership, Peers,
     redis::{Notice, Settings},
 };
 use frontrow_storage::Store;
@@ -130,7 +130,7 @@ async fn a_redis_that_is_full_counts_as_away_until_it_takes_writes_again() {
     for instance in &office.instances {
         let why = instance.queue.check().unwrap_err();
         assert!(why.0.contains("OOM"), "{why}");
-        assert!(instance.queue.peer_status().unwrap().down.is_some());
+        assert!(instance.queue.status().unwrap().down.is_some());
     }
     goes_on(&mut office).await;
     // In line, so that no glance shows that they have left.

@@ -12,7 +12,7 @@ use frontrow_domain::{
     user::{Caller, Role, User, UserStatus},
     world::Changes,
 };
-use frontrow_line::{Leadership, Queue, redis::Notice};
+use frontrow_line::{Leadership, Peers, Rebuild, redis::Notice};
 use frontrow_storage::Store;
 use std::time::Duration;
 use uuid::Uuid;
@@ -55,8 +55,8 @@ async fn the_line_of_another_instance_wakes_this_ones_worker() {
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     let second = std::sync::Arc::clone(&office.instances[1].queue);
     // The laying of the room.
-    second.moved(PATIENCE).await;
-    let woken = tokio::spawn(async move { second.moved(Duration::from_hours(1)).await });
+    second.lines().moved(PATIENCE).await;
+    let woken = tokio::spawn(async move { second.lines().moved(Duration::from_hours(1)).await });
     office.join(0, 1).await;
     tokio::time::timeout(PATIENCE, woken).await.unwrap().unwrap();
 }
@@ -126,7 +126,7 @@ async fn a_lost_event_heals_by_a_refresh() {
 async fn a_room_in_which_nothing_lived_wakes_at_every_instance_though_nobody_told_of_it() {
     let server = RedisServer::start();
     let office = Office::open(vec![server.url()], 2, 10).await;
-    let busy = |instance: usize| office.instances[instance].queue.busy_rooms();
+    let busy = |instance: usize| office.instances[instance].queue.lines().busy_rooms();
     assert_eq!((busy(0), busy(1)), (vec![], vec![]));
     // As where an instance dies right after its commit.
     let join = Command::IssueToken { room_id: HOUSE, concert_id: None };
@@ -161,7 +161,7 @@ async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_row
     let leave = Command::LeaveQueue { token: at(30) };
     office.commit_untold(vec![(buyer(30), leave)]).await;
     let line = office.store.line(HOUSE).await.unwrap().unwrap();
-    office.instances[0].queue.rebuild(line).await.unwrap();
+    office.instances[0].queue.rebuild(line, Rebuild::Replace).await;
     assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Waiting, "nobody told of it");
     office.instances[0].queue.announce_gap();
     office.agree().await;
@@ -248,7 +248,7 @@ async fn holds_are_taken_once_by_any_instance_and_tokens_are_found() {
     assert_eq!(found.unwrap().user_id, UserId(Uuid::from_u128(2)));
     let holds: Vec<_> =
         (1..=100).map(|id| (Time::from_micros(id), frontrow_domain::id::ReservationId::new(id))).collect();
-    queue.add_hold_deadlines(&holds).await.unwrap();
+    queue.add_hold_deadlines(&holds);
     // Told by the second instance before it takes any itself.
     let mut taken = queue.take_due_holds(Time::from_micros(1_000), 30).await.unwrap();
     taken.extend(office.instances[0].queue.take_due_holds(Time::from_micros(1_000), 100).await.unwrap());

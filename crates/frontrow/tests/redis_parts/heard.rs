@@ -14,10 +14,9 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_line::{
-    Queue,
-    lines::MemoryQueue,
+    Peers, Rebuild, SoleInstance,
     redis::{
-        RedisQueue, Settings,
+        RedisPeers, Settings,
         client::RedisClient,
         heartbeats::{Heartbeats, Near},
     },
@@ -29,7 +28,7 @@ const SILENCE: Span = Span::from_secs(60);
 
 /// An instance: its views and what it tells of whom it heard.
 struct Instance {
-    queue: MemoryQueue,
+    queue: SoleInstance,
     heartbeats: Heartbeats,
     client: RedisClient,
 }
@@ -37,7 +36,8 @@ struct Instance {
 impl Instance {
     /// One with a line of this many, who all count as heard of at the start.
     async fn start(client: RedisClient, waiting: i64) -> Self {
-        let queue = MemoryQueue::new();
+        let store = MemoryStore::new(Clock::manual(START), Policy::default(), 0);
+        let queue = SoleInstance::new(Arc::new(store));
         let line = Line {
             room: Model::new(0, START).rooms[&HOUSE].clone(),
             highest: Position(waiting),
@@ -46,7 +46,7 @@ impl Instance {
             others: Vec::new(),
             now: START,
         };
-        queue.rebuild(line).await.unwrap();
+        queue.rebuild(line, Rebuild::Replace).await;
         Self { queue, heartbeats: Heartbeats::new(keys(), SILENCE, Duration::ZERO), client }
     }
 
@@ -56,7 +56,7 @@ impl Instance {
     }
 
     async fn exchange(&self, now: Time) -> redis::RedisResult<()> {
-        let view = self.queue.view(HOUSE).unwrap();
+        let view = self.queue.lines().view(HOUSE).unwrap();
         let near = Near::of(HOUSE, &view);
         self.heartbeats
             .exchange(&self.client.handle(), near, now, |token, at| self.queue.record_heartbeat(token, at))
@@ -136,7 +136,7 @@ async fn what_was_heard_while_a_line_rested_is_told_and_known_though_the_instanc
     let leader = Instance::start(link(vec![pair.server.url()]).await, 20).await;
     let other = Instance::start(link(vec![pair.server.url()]).await, 20).await;
     let rest = |instance: &Instance| {
-        instance.heartbeats.listen(Near::of(HOUSE, &instance.queue.view(HOUSE).unwrap()));
+        instance.heartbeats.listen(Near::of(HOUSE, &instance.queue.lines().view(HOUSE).unwrap()));
         instance.heartbeats.keep_only(&[], &[HOUSE]);
     };
     for instance in [&leader, &other] {
@@ -200,7 +200,7 @@ async fn resting_line(store: &Arc<dyn Store>) -> RoomId {
 }
 
 /// The postponed sale of a room goes on.
-async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisQueue>]) {
+async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisPeers>]) {
     let change = ConcertChange { status: Some(ConcertStatus::Scheduled), ..ConcertChange::default() };
     let command = Command::UpdateConcert { concert_id: ConcertId::new(room_id.get()), change };
     let request = Request { caller: Caller::System, command, idempotency: None };
@@ -219,8 +219,8 @@ async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
     let mut settings = Settings::new(vec![pair.server.url()]);
     settings.publishes_at_rest_every = Duration::ZERO;
     let queue = queue_over(&store, &settings, &clock, 1).await;
-    queue.load_missing_room(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
-    assert_eq!(queue.busy_rooms(), [room_id]);
+    queue.rebuild(store.line(room_id).await.unwrap().unwrap(), Rebuild::IfMissing).await;
+    assert_eq!(queue.lines().busy_rooms(), [room_id]);
     let asked = pair.calls("mget");
     let second = TokenId { room_id, position: Position(2) };
     let bits = until("what was heard to be told", async || {
@@ -246,7 +246,7 @@ async fn tokens_that_polled_elsewhere_in_a_line_at_rest_are_not_called_silent_th
     let (leader, other) =
         (queue_over(&store, &settings, &clock, 1).await, queue_over(&store, &settings, &clock, 2).await);
     for queue in [&leader, &other] {
-        queue.load_missing_room(store.line(room_id).await.unwrap().unwrap()).await.unwrap();
+        queue.rebuild(store.line(room_id).await.unwrap().unwrap(), Rebuild::IfMissing).await;
     }
     clock.advance(Span::from_secs(100));
     until("the signs to be told", async || {
@@ -257,10 +257,9 @@ async fn tokens_that_polled_elsewhere_in_a_line_at_rest_are_not_called_silent_th
         (!told.is_empty()).then_some(())
     })
     .await;
-    let rebuilds = leader.peer_status().unwrap().rebuilds;
+    let rebuilds = leader.status().unwrap().rebuilds;
     pair.server.flush();
-    until("the line to be read again", async || (leader.peer_status().unwrap().rebuilds > rebuilds).then_some(()))
-        .await;
+    until("the line to be read again", async || (leader.status().unwrap().rebuilds > rebuilds).then_some(())).await;
     go_on(&store, room_id, &[&leader, &other]).await;
     let asked = pair.calls("mget");
     until("some exchanges", async || (pair.calls("mget") >= asked + 4).then_some(())).await;

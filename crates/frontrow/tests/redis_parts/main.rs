@@ -22,9 +22,9 @@ use frontrow_domain::{
     time::Time,
 };
 use frontrow_line::{
-    Queue as _,
+    Peers as _, Rebuild,
     redis::{
-        RedisQueue, Settings,
+        RedisPeers, Settings,
         client::{ClientSettings, RedisClient},
         keys::RedisKeys,
     },
@@ -87,12 +87,12 @@ fn at(position: i64) -> TokenId {
 }
 
 /// The queue of an instance over this store, laid.
-async fn queue_over(store: &Arc<dyn Store>, settings: &Settings, clock: &Clock, number: u128) -> Arc<RedisQueue> {
+async fn queue_over(store: &Arc<dyn Store>, settings: &Settings, clock: &Clock, number: u128) -> Arc<RedisPeers> {
     let notices = tokio::sync::mpsc::channel(1).0;
     let (office, own) = (instance(9), instance(number));
     let queue =
-        RedisQueue::start(settings.clone(), Arc::clone(store), office, own, clock.clone(), notices).await.unwrap();
-    queue.load_missing_room(store.line(HOUSE).await.unwrap().unwrap()).await.unwrap();
+        RedisPeers::start(settings.clone(), Arc::clone(store), office, own, clock.clone(), notices).await.unwrap();
+    queue.rebuild(store.line(HOUSE).await.unwrap().unwrap(), Rebuild::IfMissing).await;
     queue
 }
 

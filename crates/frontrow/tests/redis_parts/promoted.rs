@@ -12,8 +12,8 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_line::{
-    Leadership, Queue,
-    redis::{RedisQueue, Settings},
+    Leadership, Peers,
+    redis::{RedisPeers, Settings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
 use std::{sync::Arc, time::Duration};
@@ -23,7 +23,7 @@ const TERM: Span = Span::from_secs(2);
 /// Two instances over one store.
 struct Office {
     store: Arc<dyn Store>,
-    queues: [Arc<RedisQueue>; 2],
+    queues: [Arc<RedisPeers>; 2],
 }
 
 impl Office {
@@ -57,8 +57,11 @@ impl Office {
     /// Waits until both see so many waiting and so many turns offered.
     async fn both_see(&self, waiting: i64, offered: i64) {
         until("both to see the line as it is", async || {
-            let is_so = |queue: &Arc<RedisQueue>| {
-                queue.view(HOUSE).is_some_and(|view| (view.total_waiting(), view.offered()) == (waiting, offered))
+            let is_so = |queue: &Arc<RedisPeers>| {
+                queue
+                    .lines()
+                    .view(HOUSE)
+                    .is_some_and(|view| (view.total_waiting(), view.offered()) == (waiting, offered))
             };
             self.queues.iter().all(is_so).then_some(())
         })
@@ -69,7 +72,7 @@ impl Office {
     async fn leader(&self) -> (usize, Fence) {
         until("one to lead", async || {
             for (index, queue) in self.queues.iter().enumerate() {
-                let fence = queue.view(HOUSE)?.room().fence;
+                let fence = queue.lines().view(HOUSE)?.room().fence;
                 if let Leadership::Leader(fence) = queue.lead(&[(HOUSE, fence)], TERM).await[0] {
                     return Some((index, fence));
                 }
@@ -111,7 +114,7 @@ async fn the_line_goes_on_with_a_promoted_replica() {
     office.both_see(17, 4).await;
 
     let due = [(START, ReservationId::new(5))];
-    office.queues[0].add_hold_deadlines(&due).await.unwrap();
+    office.queues[0].add_hold_deadlines(&due);
     until("the other to take the deadline", async || {
         let taken = office.queues[1].take_due_holds(START, 10).await.ok()?;
         taken.contains(&ReservationId::new(5)).then_some(())

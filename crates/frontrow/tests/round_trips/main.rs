@@ -25,8 +25,8 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_line::{
-    Queue,
-    redis::{RedisQueue, Settings as RedisSettings},
+    Peers, Rebuild,
+    redis::{RedisPeers, Settings as RedisSettings},
 };
 use frontrow_storage::{
     Store,
@@ -210,9 +210,9 @@ async fn a_position_asks_nobody() {
     let clock = Clock::manual(sale::START);
     let settings = RedisSettings::new(vec![redis.url()]);
     let queue =
-        RedisQueue::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
+        RedisPeers::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
     let line = counted.store.line(RoomId::HOUSE).await.unwrap().unwrap();
-    queue.rebuild(line).await.unwrap();
+    queue.rebuild(line, Rebuild::Replace).await;
     let told = commands(&redis);
     queue.publish(&changes);
     servers::redis::wait("the tokens are told", || commands(&redis).0 > told.0);
@@ -224,7 +224,7 @@ async fn a_position_asks_nobody() {
             for number in 0..reads {
                 let token = TokenId { room_id: RoomId::HOUSE, position: Position(1 + number % 100) };
                 queue.record_heartbeat(token, sale::START);
-                let view = queue.view(RoomId::HOUSE).unwrap();
+                let view = queue.lines().view(RoomId::HOUSE).unwrap();
                 assert_eq!(view.place(token.position).ahead, number % 100);
             }
         })

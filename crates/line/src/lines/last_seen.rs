@@ -15,7 +15,7 @@ type Chunks = Vec<Option<Arc<[AtomicU32]>>>;
 
 /// Whole seconds since the epoch, by position; chunks without a waiting token are not kept.
 #[derive(Debug, Default)]
-pub(super) struct LastSeen {
+pub(crate) struct LastSeen {
     chunks: ArcSwap<Chunks>,
 }
 
@@ -44,7 +44,7 @@ fn slot(chunks: &Chunks, position: Position) -> Option<&AtomicU32> {
 
 impl LastSeen {
     /// Slots for these positions, ascending, all seen at `now`.
-    pub(super) fn seen_at(places: &[Position], now: Time) -> Self {
+    pub(crate) fn seen_at(places: &[Position], now: Time) -> Self {
         let mut chunks = Chunks::new();
         for places in places.chunk_by(|one, other| index(*one) / CHUNK == index(*other) / CHUNK) {
             let at = index(places[0]) / CHUNK;

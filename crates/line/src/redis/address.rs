@@ -1,9 +1,7 @@
 //! Parses the addresses of Redis: one server, sentinels that know it, or the nodes of a cluster.
 
-use super::{
-    super::QueueError,
-    client::{ClientSettings, error_of, limited},
-};
+use super::client::{ClientSettings, limited};
+use crate::peers::PeersError;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
     TlsCertificates,
@@ -35,11 +33,11 @@ pub(super) struct Nodes {
     pub(super) certificates: Option<TlsCertificates>,
 }
 
-fn wrong(text: impl Into<String>) -> QueueError {
-    QueueError(text.into())
+fn wrong(text: impl Into<String>) -> PeersError {
+    PeersError(text.into())
 }
 
-pub(super) fn parse(settings: &ClientSettings) -> Result<Server, QueueError> {
+pub(super) fn parse(settings: &ClientSettings) -> Result<Server, PeersError> {
     let certificates = match &settings.ca_file {
         None => None,
         Some(path) => {
@@ -64,12 +62,12 @@ pub(super) fn parse(settings: &ClientSettings) -> Result<Server, QueueError> {
 }
 
 /// The address as the driver reads it. The error leaves the URL out, which may hold a password.
-fn address(url: &str) -> Result<ConnectionInfo, QueueError> {
+fn address(url: &str) -> Result<ConnectionInfo, PeersError> {
     url.into_connection_info().map_err(|error| wrong(format!("the address of Redis is wrong: {error}")))
 }
 
-fn one(url: &str, certificates: Option<&TlsCertificates>) -> Result<Client, QueueError> {
-    client(address(url)?, certificates).map_err(|error| error_of(&error))
+fn one(url: &str, certificates: Option<&TlsCertificates>) -> Result<Client, PeersError> {
+    client(address(url)?, certificates).map_err(PeersError::from)
 }
 
 fn client(address: ConnectionInfo, certificates: Option<&TlsCertificates>) -> Result<Client, RedisError> {
@@ -81,7 +79,7 @@ fn client(address: ConnectionInfo, certificates: Option<&TlsCertificates>) -> Re
     }
 }
 
-fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<Server, QueueError> {
+fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<Server, PeersError> {
     let (user, hosts) = rest.rsplit_once('@').map_or(("", rest), |(user, hosts)| (user, hosts));
     let at = if user.is_empty() { "" } else { "@" };
     let urls: Vec<_> =
@@ -89,14 +87,14 @@ fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> R
     nodes(urls.iter().map(String::as_str), certificates)
 }
 
-fn nodes<'a>(urls: impl Iterator<Item = &'a str>, certificates: Option<TlsCertificates>) -> Result<Server, QueueError> {
+fn nodes<'a>(urls: impl Iterator<Item = &'a str>, certificates: Option<TlsCertificates>) -> Result<Server, PeersError> {
     let addresses: Vec<_> = urls.map(address).collect::<Result<_, _>>()?;
     let is_tls = |address: &ConnectionInfo| matches!(address.addr(), ConnectionAddr::TcpTls { .. });
     let certificates = certificates.filter(|_| addresses.iter().all(is_tls));
     Ok(Server::Cluster(Nodes { addresses, certificates }))
 }
 
-fn sentinels(is_tls: bool, rest: &str, certificates: Option<TlsCertificates>) -> Result<Sentinels, QueueError> {
+fn sentinels(is_tls: bool, rest: &str, certificates: Option<TlsCertificates>) -> Result<Sentinels, PeersError> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let master = query
         .split('&')
@@ -112,7 +110,7 @@ fn sentinels(is_tls: bool, rest: &str, certificates: Option<TlsCertificates>) ->
             let port = port.parse().map_err(|_| wrong("the port of a sentinel is not a number"))?;
             Ok((name.trim_matches(['[', ']']).to_owned(), port))
         })
-        .collect::<Result<Vec<_>, QueueError>>()?;
+        .collect::<Result<Vec<_>, PeersError>>()?;
     let scheme = if is_tls { "rediss" } else { "redis" };
     let at = if user.is_empty() { "" } else { "@" };
     let like = address(&format!("{scheme}://{user}{at}sentinel:1/{database}"))?;

@@ -2,10 +2,8 @@
 //! answers and takes no writes, because its memory is full, counts as down: events would be lost, and instances that
 //! only read would never know.
 
-use super::{
-    super::QueueError,
-    address::{self, Server},
-};
+use super::address::{self, Server};
+use crate::peers::PeersError;
 use arc_swap::ArcSwapOption;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, ScriptInvocation,
@@ -148,7 +146,7 @@ impl RedisClient {
     ///
     /// # Errors
     /// The settings are wrong, or the server refuses what they say: a password, a database number.
-    pub async fn open(settings: ClientSettings) -> Result<Self, QueueError> {
+    pub async fn open(settings: ClientSettings) -> Result<Self, PeersError> {
         let server = address::parse(&settings)?;
         let (reach, _) = watch::channel(Reach::Down("not connected yet".into()));
         let shared = Arc::new(Shared {
@@ -161,7 +159,7 @@ impl RedisClient {
         });
         if let Err(error) = shared.connect().await {
             if is_permanent(&error) {
-                return Err(error_of(&error));
+                return Err(error.into());
             }
             shared.reach.send_replace(Reach::Down(error.to_string()));
         }
@@ -197,38 +195,38 @@ impl RedisClient {
     ///
     /// # Errors
     /// Redis is down, or refused the command.
-    pub async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, QueueError> {
-        cmd.query_async(&mut self.handle()).await.map_err(|error| error_of(&error))
+    pub async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, PeersError> {
+        cmd.query_async(&mut self.handle()).await.map_err(PeersError::from)
     }
 
     /// Several commands in one round trip. In a cluster, all their keys have one tag.
     ///
     /// # Errors
     /// Redis is down, or refused a command; others of them may have been done.
-    pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, QueueError> {
-        pipeline.query_async(&mut self.handle()).await.map_err(|error| error_of(&error))
+    pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, PeersError> {
+        pipeline.query_async(&mut self.handle()).await.map_err(PeersError::from)
     }
 
     /// A script by its hash; loaded again if the server has lost it. Made by `script.key(..).arg(..)`.
     ///
     /// # Errors
     /// Redis is down, or the script failed.
-    pub async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, QueueError> {
-        call.invoke_async(&mut self.handle()).await.map_err(|error| error_of(&error))
+    pub async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, PeersError> {
+        call.invoke_async(&mut self.handle()).await.map_err(PeersError::from)
     }
 
     /// A connection of its own for commands that wait in the server, at most `longest`.
     ///
     /// # Errors
     /// Redis is down.
-    pub async fn blocking(&self, longest: Duration) -> Result<Blocking, QueueError> {
-        let generation = self.shared.live().map_err(|error| error_of(&error))?.generation;
+    pub async fn blocking(&self, longest: Duration) -> Result<Blocking, PeersError> {
+        let generation = self.shared.live()?.generation;
         let within = longest + BLOCKING_MORE;
         match self.shared.make(within).await {
             Ok(connection) => Ok(Blocking { connection, shared: Arc::clone(&self.shared), generation, within }),
             Err(error) => {
                 self.shared.mark_lost(generation, &error);
-                Err(error_of(&error))
+                Err(error.into())
             }
         }
     }
@@ -310,12 +308,12 @@ impl Blocking {
     ///
     /// # Errors
     /// Redis is down or refused the command. The connection is of no use any more.
-    pub async fn run<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, QueueError> {
+    pub async fn run<T: FromRedisValue>(&mut self, cmd: &Cmd) -> Result<T, PeersError> {
         match limited(self.within, cmd.query_async(&mut self.connection)).await {
             Ok(value) => Ok(value),
             Err(error) => {
                 self.shared.note(self.generation, &error);
-                Err(error_of(&error))
+                Err(error.into())
             }
         }
     }
@@ -484,9 +482,11 @@ fn is_permanent(error: &RedisError) -> bool {
     )
 }
 
-/// The error as the port reports it. No such text has a password.
-pub(super) fn error_of(error: &RedisError) -> QueueError {
-    QueueError(error.to_string())
+/// No such text has a password.
+impl From<RedisError> for PeersError {
+    fn from(error: RedisError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 #[cfg(test)]

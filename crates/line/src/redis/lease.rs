@@ -3,7 +3,7 @@
 //! fence is lower than one it has seen.
 
 use super::{keys::RedisKeys, script::Shared};
-use crate::Leadership;
+use crate::peers::Leadership;
 use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
 use redis::{RedisError, RedisResult, Script};
 use std::{
@@ -180,6 +180,13 @@ impl Leases {
             }
         }
         due
+    }
+
+    /// Stops to lead `room`, and does not ask for its lease for so long: the present one ends by itself.
+    pub fn leave(&self, room: RoomId, length: Duration) {
+        if let Some(standing) = self.rooms().get_mut(&room) {
+            (standing.leads, standing.ask_at) = (None, Instant::now() + length);
+        }
     }
 
     /// Forgets all rooms but these, which are ascending, and those whose terms run. Other leases end by themselves.

@@ -12,7 +12,7 @@ use super::{
     recent::Recent,
     tokens::{self, TokenChanges},
 };
-use crate::QueueError;
+use crate::peers::PeersError;
 use frontrow_domain::{
     id::{ReservationId, RoomId},
     queue::Token,
@@ -404,7 +404,7 @@ impl PublishTask {
         pipeline.ignore();
     }
 
-    async fn send(&self, pipeline: &redis::Pipeline) -> Result<(), QueueError> {
+    async fn send(&self, pipeline: &redis::Pipeline) -> Result<(), PeersError> {
         self.client.run_pipeline::<()>(pipeline).await.inspect_err(|error| {
             tracing::debug!(%error, "publishing events failed");
             self.client.probe_now();

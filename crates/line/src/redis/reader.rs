@@ -2,14 +2,14 @@
 //! missed, the lines are rebuilt.
 
 use super::{
-    Lines, Notice,
+    Follower, Notice,
     client::{Blocking, Reach, RedisClient},
     events::{self, BatchChanges, Body, CacheValidity, Event, Gap},
     publisher::stream,
 };
 use crate::{
-    QueueError,
-    lines::{Applied, Source},
+    peers::PeersError,
+    replicas::{Applied, Source},
     view::deltas,
 };
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
@@ -36,7 +36,7 @@ pub(super) type FromEnd = oneshot::Sender<()>;
 
 /// The reading side of an instance.
 pub(super) struct Reader {
-    pub(super) lines: Arc<Lines>,
+    pub(super) follower: Arc<Follower>,
     pub(super) client: Arc<RedisClient>,
     /// The last entry that was read; none before the stream's end was asked for.
     pub(super) last: Option<String>,
@@ -48,9 +48,9 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Skips to the stream's end, before any line is loaded.
-    pub(super) async fn begin(&mut self) -> Result<(), QueueError> {
+    pub(super) async fn begin(&mut self) -> Result<(), PeersError> {
         let mut connection = self.client.blocking(BLOCK).await?;
-        let key = stream(&self.lines.keys);
+        let key = stream(&self.follower.keys);
         self.skip_to_end(&mut connection, &key).await
     }
 
@@ -70,8 +70,8 @@ impl Reader {
     }
 
     /// Reads until the connection is lost, or no longer the one in use.
-    async fn read(&mut self, mut connection: Blocking, wishes: &mut mpsc::Receiver<FromEnd>) -> Result<(), QueueError> {
-        let key = stream(&self.lines.keys);
+    async fn read(&mut self, mut connection: Blocking, wishes: &mut mpsc::Receiver<FromEnd>) -> Result<(), PeersError> {
+        let key = stream(&self.follower.keys);
         match self.last.clone() {
             None => self.skip_to_end(&mut connection, &key).await?,
             Some(last) => {
@@ -80,7 +80,7 @@ impl Reader {
                 if first.ids.first().is_some_and(|first| is_after(&first.id, &last)) && last != BEGINNING {
                     tracing::warn!("events were dropped before they were read");
                     self.skip_to_end(&mut connection, &key).await?;
-                    self.lines.request_rebuild_of_all();
+                    self.follower.request_rebuild_of_all();
                 }
             }
         }
@@ -105,17 +105,17 @@ impl Reader {
             if self.has_unread && self.rebuilt_for_unread.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
                 tracing::warn!("another version of the program publishes events that this one cannot read");
                 (self.has_unread, self.rebuilt_for_unread) = (false, Some(Instant::now()));
-                self.lines.request_rebuild_of_all();
+                self.follower.request_rebuild_of_all();
             }
             if count < READ_MAX {
                 // The stream was read to its end: no older event is to come.
-                self.lines.confirmed.fetch_max(self.lines.clock.now().micros(), Ordering::Relaxed);
+                self.follower.confirmed.fetch_max(self.follower.clock.now().micros(), Ordering::Relaxed);
             }
         }
         Ok(())
     }
 
-    async fn skip_to_end(&mut self, connection: &mut Blocking, key: &str) -> Result<(), QueueError> {
+    async fn skip_to_end(&mut self, connection: &mut Blocking, key: &str) -> Result<(), PeersError> {
         let last: StreamRangeReply =
             connection.run(redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1)).await?;
         self.last = Some(last.ids.into_iter().next().map_or_else(|| BEGINNING.into(), |last| last.id));
@@ -125,16 +125,16 @@ impl Reader {
     fn apply_entry(&mut self, entry: &StreamId) {
         let Some(bytes) = entry.get::<Vec<u8>>("f") else { return };
         match events::read(&bytes) {
-            Ok(event) if event.instance == self.lines.instance => {}
+            Ok(event) if event.instance == self.follower.instance => {}
             Ok(event) => {
                 let last = self.numbers.entry(event.instance).or_insert(event.number);
                 if event.first > last.saturating_add(1) {
                     tracing::warn!(instance = %event.instance, "events are missing");
-                    self.lines.request_rebuild_of_all();
+                    self.follower.request_rebuild_of_all();
                 }
                 *last = event.number.max(*last);
-                self.lines.recent.push(bytes.into());
-                self.lines.apply_event(event);
+                self.follower.recent.push(bytes.into());
+                self.follower.apply_event(event);
             }
             Err(error) => {
                 tracing::debug!(%error, "an event cannot be read");
@@ -156,7 +156,7 @@ fn is_after(one: &str, other: &str) -> bool {
     parts(one) > parts(other)
 }
 
-impl Lines {
+impl Follower {
     pub(super) fn apply_event(&self, event: Event) {
         match event.body {
             Body::Gap(Gap { rooms, caches }) => {
@@ -172,10 +172,10 @@ impl Lines {
     fn apply_changes(&self, told: BatchChanges) {
         let changes = &told.changes;
         for room in &changes.rooms.inserted {
-            self.memory.put_new(room, changes.now);
+            self.replicas.put_new(room, changes.now);
         }
         for (room, delta) in deltas(changes) {
-            match self.memory.apply(room, &delta, Source::Remote) {
+            match self.replicas.apply(room, &delta, Source::Remote) {
                 Applied::Unknown => self.request_rebuild([room]),
                 Applied::Done(unverified) => {
                     for token in unverified {

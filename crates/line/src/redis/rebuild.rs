@@ -1,10 +1,10 @@
 //! Rebuilds lines from their rows after events were missed, and refreshes busy lines every few seconds, which heals any
 //! loss.
 
-use super::{Lines, Notice, Settings, client::RedisClient};
+use super::{Follower, Notice, Settings, client::RedisClient};
 use crate::{
-    Queue as _,
-    lines::{Rebuild, Reconciled, Source},
+    lines::Rebuild,
+    replicas::{Reconciled, Source},
     view::{Delta, deltas},
 };
 use frontrow_domain::{
@@ -23,7 +23,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 const RETRY: Duration = Duration::from_millis(300);
 /// Pause after a successful rebuild.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Lines read from the store at a time.
+/// Follower read from the store at a time.
 const LINES_AT_ONCE_MAX: usize = 4;
 /// Up to this many requested lines are all read whole; of more, only those of busy rooms.
 const WHOLE_READS_MAX: usize = 8;
@@ -47,7 +47,7 @@ struct Odd {
     since: Instant,
 }
 
-/// Lines to rebuild.
+/// Follower to rebuild.
 #[derive(Debug, Default)]
 pub(super) struct PendingRebuilds {
     all: bool,
@@ -61,7 +61,7 @@ impl PendingRebuilds {
     }
 }
 
-impl Lines {
+impl Follower {
     /// Requests a rebuild of every line, and tells caches that they may be stale.
     pub(super) fn request_rebuild_of_all(&self) {
         if !std::mem::replace(&mut super::lock(&self.requested).all, true) {
@@ -128,8 +128,8 @@ impl Lines {
             self.note_rebuilt(line, Rebuild::IfMissing);
         }
         let rooms = lines.iter().map(|line| line.room.room_id);
-        let rooms: BTreeSet<_> = rooms.filter(|room| self.memory.view(*room).is_none()).collect();
-        let others = self.memory.load_quiet_replicas(lines);
+        let rooms: BTreeSet<_> = rooms.filter(|room| self.lines().view(*room).is_none()).collect();
+        let others = self.replicas.load_quiet_rooms(lines);
         // After the rooms are loaded: events from now on are applied to them.
         for changes in self.recent.decided_since(now.minus(COMMIT_VISIBILITY_MAX)) {
             self.request_rebuild(deltas(&changes).into_keys().filter(|room| rooms.contains(room)));
@@ -146,8 +146,8 @@ impl Lines {
             while laying.len() < LINES_AT_ONCE_MAX
                 && let Some(room) = rooms.next()
             {
-                let lines = Arc::clone(self);
-                laying.spawn(async move { (room, lines.rebuild_room(room).await) });
+                let follower = Arc::clone(self);
+                laying.spawn(async move { (room, follower.rebuild_room(room).await) });
             }
             match laying.join_next().await {
                 Some(Ok((room, Err(error)))) => {
@@ -172,7 +172,7 @@ impl Lines {
             // The rows may not show changes this recent, nor that a position is unassigned.
             let from = line.now.minus(COMMIT_VISIBILITY_MAX);
             for (token, now) in
-                self.memory.rebuild_room(&line, Rebuild::Replace, || self.recent.received_since(begun, from))
+                self.replicas.rebuild(&line, Rebuild::Replace, || self.recent.received_since(begun, from))
             {
                 self.verify_later(token, now);
             }
@@ -224,7 +224,7 @@ impl Lines {
                 *resolved = ResolvedUpTo { to, next: None };
             }
         }
-        let Some(view) = self.memory.view(room) else { return Ok(()) };
+        let Some(view) = self.lines().view(room) else { return Ok(()) };
         let tail = view.tail();
         if let Some(resolved) = super::lock(&self.resolved).get_mut(&room)
             && resolved.next.is_none()
@@ -236,20 +236,22 @@ impl Lines {
     }
 
     fn drop_gaps(&self, room: RoomId, mut unused: Vec<Position>, now: Time) {
-        let Some(view) = self.memory.view(room) else { return };
+        let Some(view) = self.lines().view(room) else { return };
         unused.retain(|position| *position > view.cursor() && !view.has_departed(*position));
         if unused.is_empty() {
             return;
         }
         tracing::debug!(room = room.get(), numbers = unused.len(), "unassigned positions were removed from a line");
         let unused: Vec<_> = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
-        self.memory.apply(room, &Delta { unused: &unused, ..Delta::none(now) }, Source::Local);
+        self.replicas.apply(room, &Delta { unused: &unused, ..Delta::none(now) }, Source::Local);
     }
 
     pub(super) async fn verify_tokens(self: Arc<Self>, mut unverified_tokens: mpsc::Receiver<(TokenId, Time)>) {
         while let Some((id, now)) = unverified_tokens.recv().await {
             match self.store.token(id).await {
-                Ok(Some(token)) if frontrow_domain::queue::is_live_token(&token) => self.memory.apply_row(&token, now),
+                Ok(Some(token)) if frontrow_domain::queue::is_live_token(&token) => {
+                    self.replicas.apply_row(&token, now);
+                }
                 Ok(_) => {}
                 Err(_) => self.request_rebuild([id.room_id]),
             }
@@ -280,25 +282,25 @@ impl Lines {
                 None
             }
         };
-        let mut rooms: BTreeSet<_> = self.memory.busy_rooms().into_iter().collect();
+        let mut rooms: BTreeSet<_> = self.lines().busy_rooms().into_iter().collect();
         rooms.extend(by_rows.iter().flatten());
         rooms.append(&mut super::lock(&self.refresh_requests));
         let mut looks = JoinSet::new();
         for room in &rooms {
             // A room that another process made is loaded at the first request for it.
-            let Some(begun) = self.memory.deltas_of(*room) else { continue };
+            let Some(begun) = self.replicas.deltas_of(*room) else { continue };
             if looks.len() >= LINES_AT_ONCE_MAX {
                 // A refresh that fails has logged it.
                 let _ = looks.join_next().await;
             }
-            let (lines, room) = (Arc::clone(self), *room);
-            looks.spawn(async move { lines.refresh_room(room, begun).await });
+            let (follower, room) = (Arc::clone(self), *room);
+            looks.spawn(async move { follower.refresh_room(room, begun).await });
         }
         while looks.join_next().await.is_some() {}
         let Some(by_rows) = by_rows else { return odd };
         let mut still_odd = HashMap::new();
         for room in rooms {
-            let (Some(view), Some(deltas)) = (self.memory.view(room), self.memory.deltas_of(room)) else { continue };
+            let (Some(view), Some(deltas)) = (self.lines().view(room), self.replicas.deltas_of(room)) else { continue };
             if view.is_quiet() != by_rows.contains(&room) {
                 continue;
             }
@@ -319,7 +321,7 @@ impl Lines {
         let at = self.clock.now();
         match self.store.live_line(room).await {
             Ok(Some(line)) => {
-                if self.memory.reconcile(&line, begun, at) == Reconciled::MustRebuild {
+                if self.replicas.reconcile(&line, begun, at) == Reconciled::MustRebuild {
                     self.request_rebuild([room]);
                 } else if let Err(error) = self.resolve_gaps(room, line.now).await {
                     tracing::debug!(%error, room = room.get(), "unassigned positions cannot be looked up");

@@ -5,14 +5,14 @@
 //! the keys of rooms: leases, heartbeats and copies of tokens, which renew themselves.
 
 use super::{
-    Lines,
-    client::{Reach, RedisClient, error_of, is_down},
+    Follower,
+    client::{Reach, RedisClient, is_down},
     holds::{self, HoldChanges},
     keys::RedisKeys,
     reader::FromEnd,
     tokens::{self, TokenChanges},
 };
-use crate::QueueError;
+use crate::peers::PeersError;
 use frontrow_clock::Ids;
 use frontrow_domain::{
     id::{Position, RoomId},
@@ -58,7 +58,7 @@ struct Incarnation {
 
 /// The task that checks the server.
 pub(super) struct Watch {
-    pub(super) lines: Arc<Lines>,
+    pub(super) follower: Arc<Follower>,
     pub(super) client: Arc<RedisClient>,
     /// Asks the reader to skip to the stream's end.
     pub(super) from_end: mpsc::Sender<FromEnd>,
@@ -92,7 +92,7 @@ fn lock_of(keys: &RedisKeys) -> String {
 
 impl Watch {
     /// Checks the server for the first time, before any line is loaded.
-    pub(super) async fn begin(&mut self) -> Result<(), QueueError> {
+    pub(super) async fn begin(&mut self) -> Result<(), PeersError> {
         let mark = self.incarnation().await?;
         self.nonce = Some(mark.nonce.clone());
         if mark.must_seed {
@@ -118,7 +118,7 @@ impl Watch {
         }
     }
 
-    async fn check(&mut self) -> Result<(), QueueError> {
+    async fn check(&mut self) -> Result<(), PeersError> {
         let mark = self.incarnation().await?;
         if self.nonce.as_ref() != Some(&mark.nonce) {
             // Later events are read; earlier changes are in the rows.
@@ -126,10 +126,10 @@ impl Watch {
             if self.from_end.try_send(done).is_err()
                 || !matches!(tokio::time::timeout(READER_TIMEOUT, wait).await, Ok(Ok(())))
             {
-                return Err(QueueError("the event reader is stuck".into()));
+                return Err(PeersError("the event reader is stuck".into()));
             }
             tracing::warn!("Redis was emptied, restarted or replaced: the lines are read again from the database");
-            self.lines.forget_redis();
+            self.follower.forget_redis();
             self.nonce = Some(mark.nonce.clone());
         }
         if mark.must_seed {
@@ -138,23 +138,23 @@ impl Watch {
         Ok(())
     }
 
-    async fn incarnation(&self) -> Result<Incarnation, QueueError> {
-        let keys = &self.lines.keys;
+    async fn incarnation(&self) -> Result<Incarnation, PeersError> {
+        let keys = &self.follower.keys;
         let mut call = INCARNATION.key(marker(keys));
         call.key(lock_of(keys));
-        call.arg(self.ids.uuid(self.lines.clock.now()).simple().to_string());
-        call.arg(self.lines.instance.simple().to_string()).arg(LOCK_MS);
+        call.arg(self.ids.uuid(self.follower.clock.now()).simple().to_string());
+        call.arg(self.follower.instance.simple().to_string()).arg(LOCK_MS);
         let (nonce, role, ours): (String, String, i64) = self.client.script(&call).await?;
         if role != "master" {
             self.client.disconnect("it is not the primary any more");
-            return Err(QueueError("this Redis is a replica".into()));
+            return Err(PeersError("this Redis is a replica".into()));
         }
         Ok(Incarnation { nonce, must_seed: ours == 1 })
     }
 
     /// Deletes the incarnation key, so that Redis is seeded again.
     async fn invalidate(&self) {
-        if let Err(error) = self.client.run::<()>(redis::cmd("DEL").arg(marker(&self.lines.keys))).await {
+        if let Err(error) = self.client.run::<()>(redis::cmd("DEL").arg(marker(&self.follower.keys))).await {
             tracing::debug!(%error, "cannot delete the key that says which Redis this is");
             // Tried again a little later.
             self.invalidated.notify_one();
@@ -171,7 +171,7 @@ impl Watch {
                 *seeded = Seeded { nonce, ..Seeded::default() };
             }
         }
-        let seeding = Seeding { lines: Arc::clone(&self.lines), client: Arc::clone(&self.client), seeded };
+        let seeding = Seeding { follower: Arc::clone(&self.follower), client: Arc::clone(&self.client), seeded };
         self.seeding = JoinSet::new();
         self.seeding.spawn(async move {
             match seeding.run().await {
@@ -188,7 +188,7 @@ impl Watch {
 
 /// Seeds Redis with all that it should hold.
 struct Seeding {
-    lines: Arc<Lines>,
+    follower: Arc<Follower>,
     client: Arc<RedisClient>,
     seeded: Arc<Mutex<Seeded>>,
 }
@@ -197,15 +197,15 @@ impl Seeding {
     /// Seeds the deadlines, and the copies of tokens room by room. Returns how many rooms' nodes refused: they do
     /// not hold up the others, but the incarnation key says ready only once none refuses; until then an instance
     /// begins again.
-    async fn run(&self) -> Result<usize, QueueError> {
-        let keys = &self.lines.keys;
+    async fn run(&self) -> Result<usize, PeersError> {
+        let keys = &self.follower.keys;
         if !super::lock(&self.seeded).has_deadlines {
-            let due = self.lines.store.next_expiries(Time::MAX, DEADLINES_MAX).await.map_err(|error| unread(&error))?;
+            let due = self.follower.store.next_expiries(Time::MAX, DEADLINES_MAX).await?;
             let holds = HoldChanges { due, over: Vec::new() };
-            holds::publish(&mut self.client.handle(), keys, &holds).await.map_err(|error| error_of(&error))?;
+            holds::publish(&mut self.client.handle(), keys, &holds).await?;
             super::lock(&self.seeded).has_deadlines = true;
         }
-        let mut rooms = self.lines.store.busy_rooms().await.map_err(|error| unread(&error))?;
+        let mut rooms = self.follower.store.busy_rooms().await?;
         rooms.retain(|room| !super::lock(&self.seeded).rooms.contains(room));
         let (mut refused, mut taken) = (0, Vec::new());
         for room in rooms {
@@ -229,9 +229,9 @@ impl Seeding {
     }
 
     /// Seeds the copies of a room's live tokens that do not wait. Returns whether the room's node took them.
-    async fn seed_live_tokens(&self, room: RoomId) -> Result<bool, QueueError> {
+    async fn seed_live_tokens(&self, room: RoomId) -> Result<bool, PeersError> {
         self.renew_lock(LOCK_MS).await?;
-        let Some(rows) = self.lines.store.live_line(room).await.map_err(|error| unread(&error))? else {
+        let Some(rows) = self.follower.store.live_line(room).await? else {
             return Ok(true);
         };
         let mut changes = TokenChanges::default();
@@ -243,7 +243,7 @@ impl Seeding {
 
     /// Seeds the copies of a room's waiting tokens: while some are sent, the next are read. Returns whether the room's
     /// node took them.
-    async fn seed_waiting_tokens(&self, room: RoomId) -> Result<bool, QueueError> {
+    async fn seed_waiting_tokens(&self, room: RoomId) -> Result<bool, PeersError> {
         let mut waiting = self.read_waiting(room, None).await?;
         while let Some(last) = waiting.last() {
             self.renew_lock(LOCK_MS).await?;
@@ -263,27 +263,27 @@ impl Seeding {
     }
 
     /// The next waiting tokens behind `after`.
-    async fn read_waiting(&self, room: RoomId, after: Option<Position>) -> Result<Vec<Token>, QueueError> {
+    async fn read_waiting(&self, room: RoomId, after: Option<Position>) -> Result<Vec<Token>, PeersError> {
         let page = Page { after, limit: WAITING_AT_ONCE };
-        self.lines.store.waiting_tokens(room, page).await.map_err(|error| unread(&error))
+        self.follower.store.waiting_tokens(room, page).await.map_err(PeersError::from)
     }
 
     /// Keeps others from seeding for `millis`; fails if another instance took the lock while this one was held up.
-    async fn renew_lock(&self, millis: u64) -> Result<(), QueueError> {
-        let mut renewal = RENEW_LOCK.key(lock_of(&self.lines.keys));
-        renewal.arg(self.lines.instance.simple().to_string()).arg(millis);
+    async fn renew_lock(&self, millis: u64) -> Result<(), PeersError> {
+        let mut renewal = RENEW_LOCK.key(lock_of(&self.follower.keys));
+        renewal.arg(self.follower.instance.simple().to_string()).arg(millis);
         if self.client.script::<i64>(&renewal).await? == 0 {
-            return Err(QueueError("another instance is seeding Redis".into()));
+            return Err(PeersError("another instance is seeding Redis".into()));
         }
         Ok(())
     }
 
     /// Sends the token copies of one room. Returns whether its node took them; an error if Redis is down.
-    async fn publish_tokens(&self, mut changes: TokenChanges) -> Result<bool, QueueError> {
-        let refused = tokens::publish(&self.client.handle(), &self.lines.keys, &mut changes, |_| true).await;
+    async fn publish_tokens(&self, mut changes: TokenChanges) -> Result<bool, PeersError> {
+        let refused = tokens::publish(&self.client.handle(), &self.follower.keys, &mut changes, |_| true).await;
         match refused.into_values().next() {
             None => Ok(true),
-            Some(error) if is_down(&error) => Err(error_of(&error)),
+            Some(error) if is_down(&error) => Err(error.into()),
             Some(error) => {
                 tracing::debug!(%error, "token copies were refused");
                 Ok(false)
@@ -292,6 +292,8 @@ impl Seeding {
     }
 }
 
-fn unread(error: &StoreError) -> QueueError {
-    QueueError(error.to_string())
+impl From<StoreError> for PeersError {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
 }

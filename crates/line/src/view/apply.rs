@@ -1,7 +1,7 @@
 //! Builds a view from rows, and applies the changes of batches to it.
 
 use super::{
-    ALL_PPM, RoomView,
+    ALL_PPM, Freshness, RoomView,
     departed::Departed,
     live::{Entry, Live},
     pace::{Backlog, Pace},
@@ -92,7 +92,7 @@ impl RoomView {
             offered: 0,
             pace: Pace::default(),
             responsive_ppm: Arc::new(AtomicI64::new(ALL_PPM)),
-            confirmed: None,
+            freshness: Freshness::Current,
         }
     }
 

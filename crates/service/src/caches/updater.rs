@@ -2,14 +2,9 @@
 
 use crate::{engine::CommitObserver, metrics::Metrics, office::Caches};
 use async_trait::async_trait;
-use frontrow_domain::{
-    id::{Position, TokenId},
-    points::PointKind,
-    time::Time,
-    world::Changes,
-};
-use frontrow_line::Queue;
-use frontrow_storage::{GAP_GRACE, Life, Line, Sharing, Standing, Store};
+use frontrow_domain::{points::PointKind, time::Time, world::Changes};
+use frontrow_line::{Peers, Rebuild};
+use frontrow_storage::{Life, Line, Sharing, Standing, Store, StoreError};
 use std::{sync::Arc, time::Instant};
 use tokio::{sync::Mutex, task::JoinSet};
 
@@ -19,7 +14,7 @@ const LINES_AT_ONCE: usize = 4;
 /// The observer of commits that updates lines, caches and metrics.
 pub(crate) struct CacheUpdater {
     store: Arc<dyn Store>,
-    queue: Arc<dyn Queue>,
+    peers: Arc<dyn Peers>,
     caches: Arc<Caches>,
     metrics: Arc<Metrics>,
     /// When the last successful catch-up began. Locked by the lane that catches up.
@@ -29,13 +24,13 @@ pub(crate) struct CacheUpdater {
 impl CacheUpdater {
     pub(crate) fn new(
         store: &Arc<dyn Store>,
-        queue: &Arc<dyn Queue>,
+        peers: &Arc<dyn Peers>,
         caches: &Arc<Caches>,
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
             store: Arc::clone(store),
-            queue: Arc::clone(queue),
+            peers: Arc::clone(peers),
             caches: Arc::clone(caches),
             metrics: Arc::clone(metrics),
             caught_up: Mutex::default(),
@@ -48,21 +43,22 @@ impl CacheUpdater {
         let standings = self.store.standings().await?;
         let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Quiet);
         let mut rooms: Vec<_> = busy.iter().map(|one| one.room.room_id).collect();
-        rooms.extend(self.queue.load_quiet_rooms(quiet.into_iter().map(Standing::quiet_line).collect()).await?);
+        let quiet: Vec<_> = quiet.into_iter().map(Standing::quiet_line).collect();
+        rooms.extend(self.peers.load_quiet_rooms(&quiet));
         let mut readings = JoinSet::new();
         for room in rooms {
             if readings.len() >= LINES_AT_ONCE
                 && let Some(line) = readings.join_next().await
             {
-                self.rebuild_line(line??).await?;
+                self.rebuild_line(line??).await;
             }
             let store = Arc::clone(&self.store);
             readings.spawn(async move { store.line(room).await });
         }
         while let Some(line) = readings.join_next().await {
-            self.rebuild_line(line??).await?;
+            self.rebuild_line(line??).await;
         }
-        let deadlines = load_deadlines(Arc::clone(&self.store), Arc::clone(&self.queue));
+        let deadlines = load_deadlines(Arc::clone(&self.store), Arc::clone(&self.peers));
         match self.store.sharing() {
             Sharing::Alone => deadlines.await?,
             // These rows may be as many as all seats ever sold. Nothing needs to wait for them: a seat whose hold is
@@ -78,46 +74,22 @@ impl CacheUpdater {
         Ok(())
     }
 
-    async fn rebuild_line(&self, line: Option<Line>) -> anyhow::Result<()> {
-        let Some(line) = line else { return Ok(()) };
-        if self.queue.sharing() == Sharing::Alone {
-            self.settle_numbers(&line);
+    async fn rebuild_line(&self, line: Option<Line>) {
+        if let Some(line) = line {
+            self.peers.rebuild(line, Rebuild::Replace).await;
         }
-        Ok(self.queue.rebuild(line).await?)
-    }
-
-    /// Removes the unassigned positions that an earlier process drew and never used, once its last batch cannot commit
-    /// any more. A queue that receives other instances' events does so itself.
-    fn settle_numbers(&self, line: &Line) {
-        let (Some(first), room, to) = (line.in_flight.first(), line.room.room_id, line.highest) else { return };
-        let after = Position(first.0 - 1);
-        let (store, queue) = (Arc::downgrade(&self.store), Arc::downgrade(&self.queue));
-        tokio::spawn(async move {
-            tokio::time::sleep(GAP_GRACE).await;
-            let (Some(store), Some(queue)) = (store.upgrade(), queue.upgrade()) else { return };
-            // Such a commit may assign them even later; the line is rebuilt after it.
-            if store.has_unanswered_commits() {
-                return;
-            }
-            match (store.now().await, store.unassigned_positions(room, after, to).await) {
-                (Ok(now), Ok(unused)) => {
-                    let unused = unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
-                    queue.publish(&Changes { now, unused, ..Changes::default() });
-                }
-                (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "unassigned positions stay in a line"),
-            }
-        });
     }
 }
 
-async fn load_deadlines(store: Arc<dyn Store>, queue: Arc<dyn Queue>) -> anyhow::Result<()> {
-    Ok(queue.add_hold_deadlines(&store.next_expiries(Time::MAX, u32::MAX).await?).await?)
+async fn load_deadlines(store: Arc<dyn Store>, peers: Arc<dyn Peers>) -> Result<(), StoreError> {
+    peers.add_hold_deadlines(&store.next_expiries(Time::MAX, u32::MAX).await?);
+    Ok(())
 }
 
 #[async_trait]
 impl CommitObserver for CacheUpdater {
     fn committed(&self, changes: &Changes) {
-        self.queue.publish(changes);
+        self.peers.publish(changes);
         self.caches.publish(changes);
         count(&self.metrics, changes);
     }
@@ -133,7 +105,7 @@ impl CommitObserver for CacheUpdater {
         self.caches.forget();
         self.rebuild().await?;
         // Commits that this instance missed were not published either.
-        self.queue.announce_gap();
+        self.peers.announce_gap();
         *caught_up = Some(began);
         Ok(())
     }
@@ -160,7 +132,7 @@ mod tests {
         policy::Policy,
         user::Caller,
     };
-    use frontrow_line::lines::MemoryQueue;
+    use frontrow_line::SoleInstance;
     use frontrow_storage::memory::MemoryStore;
     use std::time::Duration;
 
@@ -168,10 +140,10 @@ mod tests {
     async fn stale_lanes_share_one_cache_rebuild() {
         let store: Arc<dyn Store> =
             Arc::new(MemoryStore::new(Clock::manual(Time::from_micros(1)), Policy::default(), 10));
-        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::new());
+        let peers: Arc<dyn Peers> = Arc::new(SoleInstance::new(Arc::clone(&store)));
         let (caches, metrics) = (Arc::new(Caches::new(1, Sharing::Alone)), Arc::new(Metrics::new()));
-        let memory = CacheUpdater::new(&store, &queue, &caches, &metrics);
-        let view = || queue.view(RoomId::HOUSE).unwrap();
+        let memory = CacheUpdater::new(&store, &peers, &caches, &metrics);
+        let view = || peers.lines().view(RoomId::HOUSE).unwrap();
         // A line without live tokens is not read.
         let caller = Caller::Buyer(UserId(uuid::Uuid::from_u128(1)));
         let command = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };

@@ -18,26 +18,10 @@ const CLOCK_MARGIN: Span = Span::from_millis(50);
 const RECOVER_TICK: Duration = Duration::from_secs(10);
 
 pub(super) async fn sweep_holds(office: Arc<BoxOffice>) {
-    let trouble = Sweeping::default();
+    let trouble = Trouble::new("cannot take the holds that are due; the database is searched for them");
     loop {
         tokio::time::sleep(SWEEP_TICK).await;
         sweep_due(&office, HOLDS_PER_SWEEP_MAX, &trouble).await;
-    }
-}
-
-/// The failures of a sweep, logged sparingly: it runs several times a second during an outage.
-#[derive(Debug)]
-struct Sweeping {
-    taking: Trouble,
-    putting_back: Trouble,
-}
-
-impl Default for Sweeping {
-    fn default() -> Self {
-        Self {
-            taking: Trouble::new("cannot take the holds that are due; the database is searched for them"),
-            putting_back: Trouble::new("cannot put back the holds that are due; the database is searched for them"),
-        }
     }
 }
 
@@ -51,17 +35,17 @@ fn due_by(now: Time, sharing: Sharing) -> Time {
 }
 
 /// Sweeps the holds that are due in the queue, `most` a command.
-async fn sweep_due(office: &BoxOffice, most: u32, trouble: &Sweeping) {
+async fn sweep_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
     loop {
         let now = due_by(office.clock.now(), office.store.sharing());
-        let due = match trouble.taking.noted(office.queue.take_due_holds(now, most).await) {
+        let due = match trouble.noted(office.peers.take_due_holds(now, most).await) {
             Some(due) if !due.is_empty() => due,
             Some(_) | None => break,
         };
         let taken: Vec<_> = due.iter().map(|id| (now, *id)).collect();
         if command(office, Command::ExpireHolds { reservation_ids: due }).await.is_none() {
             // The queue hands each out once: a hold that was not swept must be there for the next round.
-            trouble.putting_back.noted(office.queue.add_hold_deadlines(&taken).await);
+            office.peers.add_hold_deadlines(&taken);
             break;
         }
     }
@@ -126,10 +110,10 @@ mod tests {
         store.set_busy_timeout(Duration::from_millis(10)).unwrap();
         let locked = rusqlite::Connection::open(&path).unwrap();
         locked.execute_batch("BEGIN IMMEDIATE").unwrap();
-        sweep_due(&office, 2, &Sweeping::default()).await;
+        sweep_due(&office, 2, &Trouble::new("cannot take")).await;
         assert_eq!(pending(&office).await.len(), 5);
         drop(locked);
-        sweep_due(&office, 2, &Sweeping::default()).await;
+        sweep_due(&office, 2, &Trouble::new("cannot take")).await;
         assert_eq!(pending(&office).await, []);
     }
 
@@ -144,8 +128,8 @@ mod tests {
         recover_due(&office, 2, &Trouble::new("cannot look")).await;
         assert_eq!(pending(&office).await.len(), 5, "no hold is over yet");
         clock.advance(policy().hold);
-        assert_eq!(office.queue.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
-        sweep_due(&office, 2, &Sweeping::default()).await;
+        assert_eq!(office.peers.take_due_holds(clock.now(), 100).await.unwrap().len(), 5);
+        sweep_due(&office, 2, &Trouble::new("cannot take")).await;
         assert_eq!(pending(&office).await.len(), 5, "the queue has forgotten them");
         recover_due(&office, 2, &Trouble::new("cannot look")).await;
         assert_eq!(pending(&office).await, []);

@@ -10,7 +10,6 @@ use frontrow_domain::{
     time::{Span, Time},
 };
 use frontrow_line::{Leadership, view::RoomView};
-use frontrow_storage::Sharing;
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -22,15 +21,14 @@ use tokio::task::JoinSet;
 const LINE_TICK: Duration = Duration::from_millis(100);
 /// How long an instance may move a line before it must renew its lease.
 const LEASE: Span = Span::from_secs(2);
-/// How long an instance that failed to move a line leaves it to others: its lease ends, and another instance gets it.
-const GIVEN_UP: Duration = Duration::from_secs(4);
 /// How many times in a row a line is moved before the other lines get their turn.
 const ADVANCES_MAX: u32 = 50;
 /// How many lines are moved at once. The engine decides their commands in few transactions; a line whose row is locked
 /// keeps one of these places.
 const MOVES_AT_ONCE: usize = 64;
-/// The first rest of a line that could not be moved.
+/// The first rest of a line that could not be moved, and the longest.
 const REST_MIN: Duration = Duration::from_millis(250);
+const REST_MAX: Duration = Duration::from_secs(4);
 
 pub(super) async fn move_lines(office: Arc<BoxOffice>) {
     let mut lines = Lines::new(office);
@@ -133,7 +131,7 @@ impl Lines {
         if wanted.is_empty() {
             return;
         }
-        let standings = self.office.queue.lead(&wanted, LEASE).await;
+        let standings = self.office.peers.lead(&wanted, LEASE).await;
         for ((room, _), standing) in wanted.into_iter().zip(standings) {
             self.shown.insert(room);
             match standing {
@@ -178,12 +176,11 @@ impl Lines {
 
     fn rest(&mut self, room: RoomId, fault: EngineError) {
         let before = self.resting.get(&room).map_or(Duration::ZERO, |rest| rest.length);
-        let mut length = (before * 2).clamp(REST_MIN, GIVEN_UP);
+        let length = (before * 2).clamp(REST_MIN, REST_MAX);
         // A leader that cannot move the line would keep it from the instances that can. Overload, or a locked row, hits
         // the others as well.
-        if fault != EngineError::Overloaded && self.office.queue.sharing() == Sharing::Shared {
-            length = GIVEN_UP;
-            self.office.metrics.leader(room, Some(Leads::No));
+        if fault != EngineError::Overloaded {
+            self.office.peers.leave(room);
         }
         self.resting.insert(room, Rest { until: Instant::now() + length, length });
     }
@@ -238,7 +235,7 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Comman
     let unresponsive = match offers {
         0 => Vec::new(),
         // Heartbeats are recorded by this machine's clock.
-        _ => office.queue.unresponsive(room_id, offers, office.clock.now().minus(office.policy.dormant_after)),
+        _ => office.peers.unresponsive(room_id, offers, office.clock.now().minus(office.policy.dormant_after)),
     };
     let limit =
         offers.saturating_add(u32::try_from(unresponsive.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
@@ -274,7 +271,7 @@ mod tests {
         clock.advance(Span::from_secs(1));
         for position in all - 9..=all {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-            office.queue.record_heartbeat(token, clock.now());
+            office.peers.record_heartbeat(token, clock.now());
         }
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let view = office.queue.view(RoomId::HOUSE).unwrap();

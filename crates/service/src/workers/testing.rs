@@ -16,7 +16,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };
-use frontrow_line::lines::MemoryQueue;
+use frontrow_line::SoleInstance;
 use frontrow_signing::Keyring;
 use frontrow_storage::Store;
 use std::{
@@ -60,7 +60,8 @@ pub(super) async fn open(place: &Place, store: Arc<dyn Store>, clock: Clock) -> 
         demo_accounts: DemoAccounts::Refused,
         session_length: Span::from_secs(12 * 3_600),
     };
-    let parts = OfficeParts { store, queue: Arc::new(MemoryQueue::new()), keyring, clock, ids };
+    let peers = Arc::new(SoleInstance::new(Arc::clone(&store)));
+    let parts = OfficeParts { store, peers, keyring, clock, ids };
     open::open(parts, settings, Loading::AtOnce).await.unwrap().office
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn metrics(State(app): State<SharedState>, request: HeaderMap) 
         let ahead = office.clock.held().map_or(Span::ZERO, |held| held.ahead);
         office.metrics.clock_skew("system", ahead);
     }
-    if let Some(peer_status) = office.queue.peer_status() {
+    if let Some(peer_status) = office.peers.status() {
         office.metrics.peer_status(&peer_status);
     }
     let format = asked_for(request.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));

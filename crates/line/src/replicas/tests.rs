@@ -33,19 +33,19 @@ fn history(batches: &[Vec<Event>]) -> (Line, Vec<Changes>, Model, Time) {
     (before, all, model, now)
 }
 
-fn lines() -> MemoryQueue {
-    MemoryQueue::replica(Arc::new(AtomicI64::new(0)))
+fn lines() -> Replicas {
+    Replicas::new(Arc::new(AtomicI64::new(0)))
 }
 
 /// Applies a change as from another instance; the store, which is ahead of it, answers for unverified tokens.
-fn tell(queue: &MemoryQueue, changes: &Changes, model: &Model) {
+fn tell(queue: &Replicas, changes: &Changes, model: &Model) {
     for (room, delta) in deltas(changes) {
         let Applied::Done(unverified) = queue.apply(room, &delta, Source::Remote) else { panic!("the house is there") };
         settle(queue, unverified.into_iter().map(|id| (id, changes.now)).collect(), model);
     }
 }
 
-fn settle(queue: &MemoryQueue, unverified: Vec<(TokenId, Time)>, model: &Model) {
+fn settle(queue: &Replicas, unverified: Vec<(TokenId, Time)>, model: &Model) {
     for (id, now) in unverified {
         let token = &model.tokens[&id];
         if token.status != TokenStatus::Ended {
@@ -77,7 +77,7 @@ fn a_token_requeued_during_a_refresh_is_at_the_head() {
     ];
     let (before, all, model, now) = history(&batches);
     let queue = lines();
-    queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
+    queue.rebuild(&before, Rebuild::Replace, Vec::new);
     for at in [0, 1, 3, 4, 5] {
         tell(&queue, &all[at], &model);
     }
@@ -87,7 +87,7 @@ fn a_token_requeued_during_a_refresh_is_at_the_head() {
     live_line.waiting.retain(|position| *position <= live_line.room.cursor);
     tell(&queue, &all[6], &model);
     assert_eq!(queue.reconcile(&live_line, begun, now), Reconciled::InStep);
-    assert_eq!(queue.view(HOUSE).unwrap().returned(), [Position(1)]);
+    assert_eq!(queue.lines().view(HOUSE).unwrap().returned(), [Position(1)]);
 }
 
 #[test]
@@ -102,20 +102,20 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
         others: Vec::new(),
         now,
     };
-    queue.rebuild_room(&rebuilt(0, &[], &[], START), Rebuild::Replace, Vec::new);
+    queue.rebuild(&rebuilt(0, &[], &[], START), Rebuild::Replace, Vec::new);
     let id = |position| TokenId { room_id: HOUSE, position: Position(position) };
     let token = |position| Token::issued(id(position), frontrow_domain::id::UserId(uuid::Uuid::nil()), START);
     let mut replica = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
     replica.tokens.inserted = vec![token(1), token(4)];
     queue.apply(HOUSE, &deltas(&replica)[&HOUSE], Source::Remote);
-    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
+    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // The rows alone do not tell whether a batch may still bring these positions.
     let rows = rebuilt(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
-    queue.rebuild_room(&rows, Rebuild::Replace, || vec![replica.clone()]);
-    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(4)), 1);
+    queue.rebuild(&rows, Rebuild::Replace, || vec![replica.clone()]);
+    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // A later rebuild keeps this without the event.
-    queue.rebuild_room(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, Vec::new);
-    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(5)), 2);
+    queue.rebuild(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, Vec::new);
+    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(5)), 2);
 }
 
 #[test]
@@ -130,11 +130,11 @@ fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
         others: Vec::new(),
         now: START,
     };
-    queue.rebuild_room(&line(&room, &[]), Rebuild::Replace, Vec::new);
-    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(3)), 1);
+    queue.rebuild(&line(&room, &[]), Rebuild::Replace, Vec::new);
+    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(3)), 1);
     room.epoch += 1;
-    queue.rebuild_room(&line(&room, &[Position(2)]), Rebuild::Replace, Vec::new);
-    assert_eq!(queue.view(HOUSE).unwrap().ahead(Position(3)), 2);
+    queue.rebuild(&line(&room, &[Position(2)]), Rebuild::Replace, Vec::new);
+    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(3)), 2);
 }
 
 proptest! {
@@ -155,11 +155,11 @@ proptest! {
             order.insert(after.index(order.len() + 1), what.index(all.len()));
         }
         let queue = lines();
-        queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
+        queue.rebuild(&before, Rebuild::Replace, Vec::new);
         for at in order {
             tell(&queue, &all[at], &model);
         }
-        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
+        assert_same(&queue.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
     #[test]
@@ -178,11 +178,11 @@ proptest! {
         let starting_at = (read_at + rebuilt_from).min(all.len());
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < read_at).collect();
         let queue = lines();
-        queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
+        queue.rebuild(&before, Rebuild::Replace, Vec::new);
         let mut aheads = std::collections::BTreeMap::new();
         for at in 0..=all.len() {
             if at == starting_at {
-                let unverified = queue.rebuild_room(&rows, Rebuild::Replace, || all[read_at..starting_at].to_vec());
+                let unverified = queue.rebuild(&rows, Rebuild::Replace, || all[read_at..starting_at].to_vec());
                 settle(&queue, unverified, &model);
             }
             if let Some(changes) = all.get(at)
@@ -190,7 +190,7 @@ proptest! {
             {
                 tell(&queue, changes, &model);
             }
-            let view = queue.view(HOUSE).unwrap();
+            let view = queue.lines().view(HOUSE).unwrap();
             for position in (1..=view.tail().0).map(Position) {
                 let place = view.place(position);
                 if place.status == TokenStatus::Waiting
@@ -200,7 +200,7 @@ proptest! {
                 }
             }
         }
-        assert_same(&queue.view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
+        assert_same(&queue.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
     #[test]
@@ -213,7 +213,7 @@ proptest! {
         let during = all.len().saturating_sub(told_during);
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < during).collect();
         let queue = lines();
-        queue.rebuild_room(&before, Rebuild::Replace, Vec::new);
+        queue.rebuild(&before, Rebuild::Replace, Vec::new);
         for (at, changes) in all[..during].iter().enumerate() {
             if !missed.contains(&at) {
                 tell(&queue, changes, &model);
@@ -227,7 +227,7 @@ proptest! {
             tell(&queue, changes, &model);
         }
         prop_assert_eq!(queue.reconcile(&live_line, begun, now), Reconciled::InStep);
-        let (view, rows) = (queue.view(HOUSE).unwrap(), RoomView::from_rows(&line(&model, now)));
+        let (view, rows) = (queue.lines().view(HOUSE).unwrap(), RoomView::from_rows(&line(&model, now)));
         prop_assert_eq!((view.cursor(), view.active(), view.offered()), (rows.cursor(), rows.active(), rows.offered()));
         prop_assert_eq!(view.returned(), rows.returned());
         for position in rows.live_positions() {
@@ -236,9 +236,9 @@ proptest! {
         // The missed changes come after all.
         let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status == TokenStatus::Ended;
         for late in missed {
-            let before = queue.view(HOUSE).unwrap();
+            let before = queue.lines().view(HOUSE).unwrap();
             tell(&queue, &all[late], &model);
-            let after = queue.view(HOUSE).unwrap();
+            let after = queue.lines().view(HOUSE).unwrap();
             for at in (1..=before.tail().0).filter(|at| has_ended(&before, *at) && has_ended(&rows, *at)) {
                 prop_assert!(has_ended(&after, at), "{at} came back");
             }

@@ -1,0 +1,154 @@
+//! The only instance over its database: nothing crosses processes.
+
+use crate::{
+    lines::{Lines, Rebuild, RoomCell},
+    peers::{Leadership, PeerStatus, Peers, PeersError},
+    view::{Delta, RoomView, deltas},
+};
+use async_trait::async_trait;
+use frontrow_domain::{
+    id::{Position, ReservationId, RoomId, TokenId},
+    queue::{Fence, Token},
+    reservation::ReservationStatus,
+    time::{Span, Time},
+    world::Changes,
+};
+use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The only instance: it has the deadlines of holds in memory, and leads every line.
+#[derive(Debug)]
+pub struct SoleInstance {
+    lines: Arc<Lines>,
+    store: Arc<dyn Store>,
+    holds: Mutex<BTreeSet<(Time, ReservationId)>>,
+}
+
+impl SoleInstance {
+    /// The only instance over `store`, without rooms.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { lines: Arc::default(), store, holds: Mutex::default() }
+    }
+
+    fn holds(&self) -> MutexGuard<'_, BTreeSet<(Time, ReservationId)>> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the unassigned positions that an earlier process drew and never used, once its last batch cannot commit
+    /// any more.
+    fn drop_gaps_later(&self, line: &Line) {
+        let (Some(first), room, to) = (line.in_flight.first(), line.room.room_id, line.highest) else { return };
+        let after = Position(first.0 - 1);
+        let (store, lines) = (Arc::downgrade(&self.store), Arc::downgrade(&self.lines));
+        tokio::spawn(async move {
+            tokio::time::sleep(GAP_GRACE).await;
+            let (Some(store), Some(lines)) = (store.upgrade(), lines.upgrade()) else { return };
+            // Such a commit may assign them even later; the line is rebuilt after it.
+            if store.has_unanswered_commits() {
+                return;
+            }
+            match (store.now().await, store.unassigned_positions(room, after, to).await) {
+                (Ok(now), Ok(unused)) => {
+                    let unused: Vec<_> =
+                        unused.into_iter().map(|position| TokenId { room_id: room, position }).collect();
+                    lines.apply(room, &Delta { unused: &unused, ..Delta::none(now) });
+                }
+                (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "unassigned positions stay in a line"),
+            }
+        });
+    }
+}
+
+#[async_trait]
+impl Peers for SoleInstance {
+    fn lines(&self) -> &Arc<Lines> {
+        &self.lines
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
+    }
+
+    async fn rebuild(&self, line: Line, rebuild: Rebuild) {
+        self.drop_gaps_later(&line);
+        self.lines.put(&RoomCell::from_rows(&line), rebuild);
+    }
+
+    fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
+        self.lines.put_quiet(lines, RoomView::from_rows)
+    }
+
+    /// A new room starts empty: its rows need not be read.
+    fn publish(&self, changes: &Changes) {
+        for room in &changes.rooms.inserted {
+            self.lines.put(&RoomCell::empty(RoomView::empty(room)), Rebuild::IfMissing);
+        }
+        for (room, delta) in deltas(changes) {
+            self.lines.apply(room, &delta);
+        }
+        if !changes.reservations.is_empty() {
+            let mut holds = self.holds();
+            for row in changes.reservations.iter() {
+                let deadline = (row.expires_at, row.reservation_id);
+                match row.status {
+                    ReservationStatus::Pending => holds.insert(deadline),
+                    ReservationStatus::Confirmed
+                    | ReservationStatus::Cancelled
+                    | ReservationStatus::Expired
+                    | ReservationStatus::Refunded => holds.remove(&deadline),
+                };
+            }
+        }
+    }
+
+    fn announce_gap(&self) {}
+
+    /// Every commit is applied here: no view is old.
+    fn request_refresh(&self, _rooms: Vec<RoomId>) {}
+
+    fn record_heartbeat(&self, token: TokenId, now: Time) {
+        self.lines.record_heartbeat(token, now);
+    }
+
+    fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
+        self.lines.unresponsive(room, limit, since)
+    }
+
+    async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, PeersError> {
+        let mut holds = self.holds();
+        let mut due = Vec::new();
+        for _ in 0..limit {
+            match holds.first() {
+                Some((at, id)) if *at <= now => due.push(*id),
+                Some(_) | None => break,
+            }
+            holds.pop_first();
+        }
+        Ok(due)
+    }
+
+    fn add_hold_deadlines(&self, due: &[(Time, ReservationId)]) {
+        self.holds().extend(due);
+    }
+
+    async fn lead(&self, rooms: &[(RoomId, Fence)], _term: Span) -> Vec<Leadership> {
+        rooms.iter().map(|(_, fence)| Leadership::Leader(*fence)).collect()
+    }
+
+    /// No other instance could move it.
+    fn leave(&self, _room: RoomId) {}
+
+    async fn token(&self, _id: TokenId) -> Result<Option<Token>, PeersError> {
+        Ok(None)
+    }
+
+    fn status(&self) -> Option<PeerStatus> {
+        None
+    }
+
+    async fn shutdown(&self) {}
+}
