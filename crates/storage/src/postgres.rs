@@ -13,7 +13,6 @@ mod maintenance;
 mod outage;
 mod pipeline;
 mod queries;
-mod row_locations;
 mod rows;
 mod save;
 mod schema;

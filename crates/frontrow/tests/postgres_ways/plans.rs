@@ -109,7 +109,7 @@ const LARGE: [&str; 11] = [
     "audit_log",
 ];
 
-/// Parts of statements, and the index that each must go by; an update of rows that were loaded goes by none.
+/// Parts of statements, and the index that each must go by.
 const INDEXES: [(&str, &str); 27] = [
     ("WHERE email = $1", "user_email_unique"),
     ("FROM \"user\" WHERE user_id < $1", "user_pkey"),
@@ -134,10 +134,10 @@ const INDEXES: [(&str, &str); 27] = [
     ("FROM payment WHERE reservation_id = $4", "one_payment_per_reservation"),
     ("FROM point_history WHERE user_id = $1", "one_entry_per_version"),
     ("FROM audit_log WHERE audit_id < $1", "audit_log_pkey"),
-    ("s.ctid = k.tuple", "Tid Scan on seat"),
-    ("r.ctid = k.tuple", "Tid Scan on reservation"),
-    ("p.ctid = k.tuple", "Tid Scan on point"),
-    ("w.ctid = k.tuple", "Tid Scan on waiting_token"),
+    ("UPDATE seat AS s SET status", "seat_pkey"),
+    ("UPDATE reservation AS r SET status", "reservation_pkey"),
+    ("UPDATE point AS p SET", "point_pkey"),
+    ("UPDATE waiting_token AS w SET", "waiting_token_pkey"),
 ];
 
 fn someone(n: u64) -> UserId {

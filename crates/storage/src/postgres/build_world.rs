@@ -3,7 +3,6 @@
 use super::{
     load::{Found, Load},
     load_plan::LoadPlan,
-    row_locations::RowLocations,
     rows::{self, Hash, time, user_id},
     unanswered_commit::Transaction,
 };
@@ -25,8 +24,6 @@ pub(super) struct LoadedWorld {
     pub(super) active: HashSet<TokenId>,
     /// Active tokens that were checked as possibly overdue and are not: they are checked again once they may be.
     pub(super) alive: Vec<TokenId>,
-    /// Locations of the rows that the batch may change.
-    pub(super) row_locations: RowLocations,
     /// The transaction that loaded it.
     pub(super) transaction: Transaction,
 }
@@ -40,15 +37,14 @@ type Counts = HashMap<RoomId, (RoomCounts, RoomCounts)>;
 pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy: Policy) -> Result<LoadedWorld, Error> {
     let mut world = World::new(Time::default(), policy, NextIds::default());
     let mut tokens: Vec<Loaded> = Vec::new();
-    let (mut row_locations, mut transaction) = (RowLocations::default(), Transaction::default());
+    let mut transaction = Transaction::default();
     let mut counts = Counts::new();
     for (kind, rows) in loads {
         for row in rows {
             match kind {
                 Load::Tokens => {
                     let token = rows::token(row)?;
-                    row_locations.tokens.note(token.id, row, 11)?;
-                    tokens.push((token, Found::of(row.try_get(12)?)));
+                    tokens.push((token, Found::of(row.try_get(11)?)));
                 }
                 Load::Departed => {
                     counts.entry(RoomId::new(row.try_get(0)?)).or_default().1 = room_counts(row)?;
@@ -62,7 +58,7 @@ pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy:
                     counts.entry(room.room_id).or_default().0 = room_counts(row)?;
                     world.rooms.load(room.room_id, room);
                 }
-                _ => put(&mut world, &mut row_locations, *kind, row)?,
+                _ => put(&mut world, *kind, row)?,
             }
         }
     }
@@ -84,7 +80,7 @@ pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy:
         *found == Found::MayBeOverdue && token.status == TokenStatus::Active && !token.is_overdue(world.now)
     };
     let alive = tokens.iter().filter(is_alive).map(|(token, _)| token.id).collect();
-    Ok(LoadedWorld { world, active, alive, row_locations, transaction })
+    Ok(LoadedWorld { world, active, alive, transaction })
 }
 
 /// Whether every named reservation came with its seat, and every seat with its concert. If not, the seat index is
@@ -95,7 +91,7 @@ pub(super) fn is_complete(world: &World, wanted: &LoadPlan) -> bool {
         && world.seats.iter().all(|seat| world.concerts.contains(seat.concert_id))
 }
 
-fn put(world: &mut World, row_locations: &mut RowLocations, kind: Load, row: &Row) -> Result<(), Error> {
+fn put(world: &mut World, kind: Load, row: &Row) -> Result<(), Error> {
     match kind {
         Load::Users => {
             let user = rows::user(row)?;
@@ -109,12 +105,10 @@ fn put(world: &mut World, row_locations: &mut RowLocations, kind: Load, row: &Ro
         }
         Load::Points => {
             let point = rows::point(row)?;
-            row_locations.points.note(point.user_id, row, 6)?;
             world.points.load(point.user_id, point);
         }
         Load::Seats => {
             let seat = rows::seat(row)?;
-            row_locations.seats.note(seat.seat_id, row, 15)?;
             world.seats.load(seat.seat_id, seat);
         }
         Load::Concerts => {
@@ -123,7 +117,6 @@ fn put(world: &mut World, row_locations: &mut RowLocations, kind: Load, row: &Ro
         }
         Load::Reservations => {
             let reservation = rows::reservation(row)?;
-            row_locations.reservations.note(reservation.reservation_id, row, 11)?;
             world.reservations.load(reservation.reservation_id, reservation);
         }
         Load::Payments => {

@@ -109,7 +109,7 @@ macro_rules! locked_tokens {
             $k,
             " AS k (room_id, position), LATERAL (SELECT ",
             token_columns!(),
-            ", w.ctid FROM waiting_token AS w WHERE w.room_id = k.room_id AND w.position = k.position
+            " FROM waiting_token AS w WHERE w.room_id = k.room_id AND w.position = k.position
                  FOR NO KEY UPDATE) AS w"
         )
     };
@@ -181,11 +181,7 @@ const LOCK_LINES: Statement = Statement {
     ],
 };
 const LOCK_POINTS: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        point_columns!(),
-        ", ctid FROM point WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"
-    ),
+    sql: concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"),
     types: &[Type::UUID_ARRAY],
 };
 /// Includes the accounts that made the payments.
@@ -193,18 +189,14 @@ const LOCK_POINTS_OF_PAYMENTS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         point_columns!(),
-        ", ctid FROM point WHERE user_id = ANY (ARRAY(
+        " FROM point WHERE user_id = ANY (ARRAY(
              SELECT unnest($1) UNION SELECT p.user_id FROM payment AS p WHERE p.payment_id = ANY($2)
          )) ORDER BY user_id FOR NO KEY UPDATE"
     ),
     types: &[Type::UUID_ARRAY, Type::INT8_ARRAY],
 };
 const LOCK_SEATS: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        seat_columns!(),
-        ", ctid FROM seat WHERE seat_id = ANY($1) ORDER BY seat_id FOR NO KEY UPDATE"
-    ),
+    sql: concat!("SELECT ", seat_columns!(), " FROM seat WHERE seat_id = ANY($1) ORDER BY seat_id FOR NO KEY UPDATE"),
     types: &[Type::INT8_ARRAY],
 };
 /// Includes the seats of reservations and of payments' reservations: a reservation's seat never changes.
@@ -212,7 +204,7 @@ const LOCK_SEATS_OF_RESERVATIONS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         seat_columns!(),
-        ", ctid FROM seat WHERE seat_id = ANY (ARRAY(
+        " FROM seat WHERE seat_id = ANY (ARRAY(
              SELECT unnest($1)
              UNION SELECT r.seat_id FROM unnest($2) AS k (id), LATERAL (
                  SELECT seat_id FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
@@ -271,17 +263,17 @@ const RESERVATIONS: Statement = Statement {
     sql: concat!(
         "SELECT r.* FROM unnest($1) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        ", ctid FROM reservation WHERE seat_id = k.id AND coalesce(closed_at, -1) = -1 OFFSET 0) AS r
+        " FROM reservation WHERE seat_id = k.id AND coalesce(closed_at, -1) = -1 OFFSET 0) AS r
          UNION ALL SELECT r.* FROM unnest($2) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        ", ctid FROM reservation WHERE user_id = k.id AND closed_at IS NULL OFFSET 0) AS r
+        " FROM reservation WHERE user_id = k.id AND closed_at IS NULL OFFSET 0) AS r
          UNION ALL SELECT r.* FROM unnest($3) AS k (id), LATERAL (SELECT ",
         reservation_columns!(),
-        ", ctid FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
+        " FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
          UNION ALL SELECT r.* FROM unnest($4) AS k (id), LATERAL (
              SELECT reservation_id AS paid FROM payment WHERE payment_id = k.id OFFSET 0) AS p, LATERAL (SELECT ",
         reservation_columns!(),
-        ", ctid FROM reservation WHERE reservation_id = p.paid OFFSET 0) AS r"
+        " FROM reservation WHERE reservation_id = p.paid OFFSET 0) AS r"
     ),
     types: &[Type::INT8_ARRAY, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };

@@ -10,7 +10,6 @@
 use super::{
     connect::{Params, Session, Statement},
     pipeline::Pipeline,
-    row_locations::{RowLocation, RowLocations},
     statements as sql,
 };
 use crate::enum_text::EnumText;
@@ -58,12 +57,11 @@ fn micros(time: Option<Time>) -> Option<i64> {
 struct Saves<'a> {
     session: &'a Session<'a>,
     changes: &'a Changes,
-    row_locations: &'a RowLocations,
     pipeline: Pipeline<'a, u64>,
 }
 
 /// Writes all of `changes` and commits. `active` are the tokens that were active before the batch, `alive` those that
-/// were checked as possibly overdue and are not; `row_locations` has the locations of the loaded rows.
+/// were checked as possibly overdue and are not.
 ///
 /// # Errors
 /// The statements could not be prepared: nothing was sent.
@@ -72,9 +70,8 @@ pub(super) async fn save(
     changes: &Changes,
     active: &HashSet<TokenId>,
     alive: &[TokenId],
-    row_locations: &RowLocations,
 ) -> Result<Saved, Error> {
-    let mut saves = Saves { session, changes, row_locations, pipeline: Pipeline::new() };
+    let mut saves = Saves { session, changes, pipeline: Pipeline::new() };
     saves.users();
     saves.rooms();
     saves.concerts();
@@ -247,9 +244,7 @@ impl<'a> Saves<'a> {
     }
 
     fn old_seats(&mut self) {
-        let row_locations = &self.row_locations.seats;
         self.add(&sql::UPDATE_SEATS, &self.changes.seats.updated, move |save| async move {
-            let at: Vec<Option<RowLocation>> = column(save.rows, |row| row_locations.get(&row.seat_id));
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
@@ -259,10 +254,9 @@ impl<'a> Saves<'a> {
             let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go.map(|let_go| let_go.at)));
             let held: Vec<bool> = column(save.rows, |row| row.was_held);
             let expected = count(save.rows);
-            save.run(&[&at, &ids, &statuses, &reservations, &reasons, &times, &let_go_by, &let_go_at, &held, &expected])
+            save.run(&[&ids, &statuses, &reservations, &reasons, &times, &let_go_by, &let_go_at, &held, &expected])
                 .await
         });
-        // By id: the update above has moved the rows.
         self.add(&sql::CHANGE_SEATS, &self.changes.changed_seats, |save| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
             let prices: Vec<i64> = column(save.rows, |row| row.price.get());
@@ -272,14 +266,13 @@ impl<'a> Saves<'a> {
     }
 
     fn reservations(&mut self) {
-        let (reservations, row_locations) = (&self.changes.reservations, &self.row_locations.reservations);
+        let reservations = &self.changes.reservations;
         self.add(&sql::UPDATE_RESERVATIONS, &reservations.updated, move |save| async move {
-            let at: Vec<Option<RowLocation>> = column(save.rows, |row| row_locations.get(&row.reservation_id));
             let ids: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
             let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
             let confirmed: Vec<Option<i64>> = column(save.rows, |row| micros(row.confirmed_at));
             let closed: Vec<Option<i64>> = column(save.rows, |row| micros(row.closed_at));
-            save.run(&[&at, &ids, &statuses, &confirmed, &closed, &count(save.rows)]).await
+            save.run(&[&ids, &statuses, &confirmed, &closed, &count(save.rows)]).await
         });
         self.add(&sql::INSERT_RESERVATIONS, &reservations.inserted, Step::<Reservation>::new_reservations);
     }
@@ -306,7 +299,7 @@ impl<'a> Saves<'a> {
     }
 
     fn points(&mut self) {
-        let (points, row_locations) = (&self.changes.points, &self.row_locations.points);
+        let points = &self.changes.points;
         self.add(&sql::INSERT_POINTS, &points.inserted, |save: Step<'a, Point>| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let users: Vec<Uuid> = column(save.rows, |row| row.user_id.0);
@@ -318,30 +311,28 @@ impl<'a> Saves<'a> {
         });
         self.add(&sql::INSERT_HISTORY, &self.changes.history, Step::<PointEntry>::history);
         self.add(&sql::UPDATE_POINTS, &points.updated, move |save| async move {
-            let at: Vec<Option<RowLocation>> = column(save.rows, |row| row_locations.get(&row.user_id));
             let ids: Vec<i64> = column(save.rows, |row| row.point_id.get());
             let amounts: Vec<i64> = column(save.rows, |row| row.amount.get());
             let versions: Vec<i64> = column(save.rows, |row| row.version);
             let updated: Vec<i64> = column(save.rows, |row| row.last_updated.micros());
-            save.run(&[&at, &ids, &amounts, &versions, &updated, &count(save.rows)]).await
+            save.run(&[&ids, &amounts, &versions, &updated, &count(save.rows)]).await
         });
     }
 
     /// The next search for overdue tokens skips these until they may be overdue.
     fn alive(&mut self, alive: &[TokenId]) {
         let changes = self.changes;
-        // A token that the batch changes has moved by now; the next search checks it again.
+        // The next search checks those that the batch changes again.
         let is_changed = |id: &TokenId| changes.tokens.updated.binary_search_by_key(id, |row| row.id).is_ok();
         let alive: Vec<TokenId> = alive.iter().copied().filter(|id| !is_changed(id)).collect();
         if alive.is_empty() {
             return;
         }
-        let (session, row_locations) = (self.session, &self.row_locations.tokens);
+        let session = self.session;
         self.pipeline.add(&sql::PUT_OFF_TOKENS, async move {
-            let at: Vec<Option<RowLocation>> = column(&alive, |id| row_locations.get(id));
             let rooms: Vec<i64> = column(&alive, |id| id.room_id.get());
             let positions: Vec<i64> = column(&alive, |id| id.position.0);
-            session.execute(&sql::PUT_OFF_TOKENS, &[&at, &rooms, &positions, &count(&alive)]).await
+            session.execute(&sql::PUT_OFF_TOKENS, &[&rooms, &positions, &count(&alive)]).await
         });
     }
 
@@ -374,20 +365,18 @@ impl<'a> Saves<'a> {
         // If a token stays active, only its end and its number of holds can change: that touches no index.
         let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
         let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
-        let (session, row_locations) = (self.session, &self.row_locations.tokens);
+        let session = self.session;
         if !renewed.is_empty() {
             self.pipeline.add(&sql::RENEW_TOKENS, async move {
-                let at: Vec<Option<RowLocation>> = column(&renewed, |row| row_locations.get(&row.id));
                 let rooms: Vec<i64> = column(&renewed, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&renewed, |row| row.id.position.0);
                 let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline));
                 let holds: Vec<i32> = column(&renewed, |row| number(row.holds));
-                session.execute(&sql::RENEW_TOKENS, &[&at, &rooms, &positions, &ends, &holds, &count(&renewed)]).await
+                session.execute(&sql::RENEW_TOKENS, &[&rooms, &positions, &ends, &holds, &count(&renewed)]).await
             });
         }
         if !others.is_empty() {
             self.pipeline.add(&sql::UPDATE_TOKENS, async move {
-                let at: Vec<Option<RowLocation>> = column(&others, |row| row_locations.get(&row.id));
                 let rooms: Vec<i64> = column(&others, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&others, |row| row.id.position.0);
                 let columns = TokenColumns::of(&others);
@@ -397,7 +386,6 @@ impl<'a> Saves<'a> {
                     .execute(
                         &sql::UPDATE_TOKENS,
                         &[
-                            &at,
                             &rooms,
                             &positions,
                             statuses,

@@ -13,8 +13,6 @@ const UUIDS: Type = Type::UUID_ARRAY;
 const BYTES: Type = Type::BYTEA_ARRAY;
 const TRUTHS: Type = Type::BOOL_ARRAY;
 const NUMBER: Type = Type::INT8;
-/// Row locations. An update by location compares its keys as differences, so that the planner finds no index for them.
-const TUPLES: Type = Type::TID_ARRAY;
 
 pub(super) const INSERT_USERS: Statement = Statement {
     sql: "INSERT INTO \"user\" (user_id, name, email, password_hash, role, created_at, updated_at, signed_in_at)
@@ -162,20 +160,20 @@ pub(super) const UPDATE_SEATS: Statement = Statement {
               UPDATE seat AS s SET status = k.status, reservation_id = k.reservation_id,
                   blocked_reason = k.blocked_reason, updated_at = k.updated_at, let_go_by = k.let_go_by,
                   let_go_at = k.let_go_at, was_held = k.was_held
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS k (tuple, id, status, reservation_id, blocked_reason,
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS k (id, status, reservation_id, blocked_reason,
                   updated_at, let_go_by, let_go_at, was_held)
-              WHERE s.ctid = k.tuple AND s.seat_id - k.id = 0 RETURNING 1
-          ) SELECT all_found(count(*), $10) FROM done",
-    types: &[TUPLES, IDS, TEXTS, IDS, TEXTS, IDS, UUIDS, IDS, TRUTHS, NUMBER],
+              WHERE s.seat_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $9) FROM done",
+    types: &[IDS, TEXTS, IDS, TEXTS, IDS, UUIDS, IDS, TRUTHS, NUMBER],
 };
 
 pub(super) const UPDATE_RESERVATIONS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE reservation AS r SET status = k.status, confirmed_at = k.confirmed_at, closed_at = k.closed_at
-              FROM unnest($1, $2, $3, $4, $5) AS k (tuple, id, status, confirmed_at, closed_at)
-              WHERE r.ctid = k.tuple AND r.reservation_id - k.id = 0 RETURNING 1
-          ) SELECT all_found(count(*), $6) FROM done",
-    types: &[TUPLES, IDS, TEXTS, IDS, IDS, NUMBER],
+              FROM unnest($1, $2, $3, $4) AS k (id, status, confirmed_at, closed_at)
+              WHERE r.reservation_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $5) FROM done",
+    types: &[IDS, TEXTS, IDS, IDS, NUMBER],
 };
 
 pub(super) const INSERT_RESERVATIONS: Statement = Statement {
@@ -208,10 +206,10 @@ pub(super) const INSERT_POINTS: Statement = Statement {
 pub(super) const UPDATE_POINTS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE point AS p SET amount = k.amount, version = k.version, last_updated = k.last_updated
-              FROM unnest($1, $2, $3, $4, $5) AS k (tuple, id, amount, version, last_updated)
-              WHERE p.ctid = k.tuple AND p.point_id - k.id = 0 RETURNING 1
-          ) SELECT all_found(count(*), $6) FROM done",
-    types: &[TUPLES, IDS, IDS, IDS, IDS, NUMBER],
+              FROM unnest($1, $2, $3, $4) AS k (id, amount, version, last_updated)
+              WHERE p.point_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $5) FROM done",
+    types: &[IDS, IDS, IDS, IDS, NUMBER],
 };
 
 pub(super) const INSERT_HISTORY: Statement = Statement {
@@ -238,19 +236,19 @@ pub(super) const UPDATE_DEBTS: Statement = Statement {
 pub(super) const RENEW_TOKENS: Statement = Statement {
     sql: "WITH done AS (
               UPDATE waiting_token AS w SET active_until = k.active_until, holds = k.holds
-              FROM unnest($1, $2, $3, $4, $5) AS k (tuple, room_id, position, active_until, holds)
-              WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
-          ) SELECT all_found(count(*), $6) FROM done",
-    types: &[TUPLES, IDS, IDS, IDS, NUMBERS, NUMBER],
+              FROM unnest($1, $2, $3, $4) AS k (room_id, position, active_until, holds)
+              WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
+          ) SELECT all_found(count(*), $5) FROM done",
+    types: &[IDS, IDS, IDS, NUMBERS, NUMBER],
 };
 
 /// Active tokens that are not overdue are checked again once they may be.
 pub(super) const PUT_OFF_TOKENS: Statement = Statement {
     sql: "WITH done AS (
-              UPDATE waiting_token AS w SET due_from = w.active_until FROM unnest($1, $2, $3) AS k (tuple, room_id, position)
-              WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
-          ) SELECT all_found(count(*), $4) FROM done",
-    types: &[TUPLES, IDS, IDS, NUMBER],
+              UPDATE waiting_token AS w SET due_from = w.active_until FROM unnest($1, $2) AS k (room_id, position)
+              WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
+          ) SELECT all_found(count(*), $3) FROM done",
+    types: &[IDS, IDS, NUMBER],
 };
 
 /// Counts of rooms whose rows are locked.
@@ -273,11 +271,11 @@ pub(super) const UPDATE_TOKENS: Statement = Statement {
               UPDATE waiting_token AS w SET status = k.status, activated_at = k.activated_at, deadline = k.deadline,
                   active_until = k.active_until, due_from = k.active_until, expired_at = k.expired_at,
                   end_reason = k.end_reason, turns_passed = k.turns_passed, holds = k.holds
-              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS k (tuple, room_id, position, status,
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS k (room_id, position, status,
                   activated_at, deadline, active_until, expired_at, end_reason, turns_passed, holds)
-              WHERE w.ctid = k.tuple AND w.room_id - k.room_id = 0 AND w.position - k.position = 0 RETURNING 1
-          ) SELECT all_found(count(*), $12) FROM done",
-    types: &[TUPLES, IDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, NUMBERS, NUMBERS, NUMBER],
+              WHERE w.room_id = k.room_id AND w.position = k.position RETURNING 1
+          ) SELECT all_found(count(*), $11) FROM done",
+    types: &[IDS, IDS, TEXTS, IDS, IDS, IDS, IDS, TEXTS, NUMBERS, NUMBERS, NUMBER],
 };
 
 pub(super) const INSERT_TOKENS: Statement = Statement {

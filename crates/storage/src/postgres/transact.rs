@@ -162,11 +162,10 @@ impl Transactor {
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
         };
-        let LoadedWorld { mut world, active, alive, row_locations, transaction } =
-            match build_world(&loads, wanted, self.policy) {
-                Ok(filled) => filled,
-                Err(failure) => return Err(give_up(session, &failure, patience).await),
-            };
+        let LoadedWorld { mut world, active, alive, transaction } = match build_world(&loads, wanted, self.policy) {
+            Ok(filled) => filled,
+            Err(failure) => return Err(give_up(session, &failure, patience).await),
+        };
         drop(loads);
         if !is_complete(&world, wanted) {
             self.known().forget();
@@ -187,7 +186,7 @@ impl Transactor {
             roll_back(session, patience).await;
             return Ok(Committed { answers, changes });
         }
-        let saved = match timeout(patience, save(&session, &changes, &active, &alive, &row_locations)).await {
+        let saved = match timeout(patience, save(&session, &changes, &active, &alive)).await {
             Ok(Ok(saved)) => saved,
             Ok(Err(failure)) => {
                 self.orphan(positions(&changes));
