@@ -17,7 +17,6 @@ mod rows;
 mod save;
 mod schema;
 mod search;
-mod seat_index;
 mod statements;
 mod tls;
 mod transact;

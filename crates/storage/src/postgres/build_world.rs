@@ -83,14 +83,6 @@ pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy:
     Ok(LoadedWorld { world, active, alive, transaction })
 }
 
-/// Whether every named reservation came with its seat, and every seat with its concert. If not, the seat index is
-/// wrong.
-pub(super) fn is_complete(world: &World, wanted: &LoadPlan) -> bool {
-    let of_reservations = || wanted.keys.reservations.iter().filter_map(|id| world.reservations.get(*id));
-    of_reservations().all(|row| world.seats.contains(row.seat_id))
-        && world.seats.iter().all(|seat| world.concerts.contains(seat.concert_id))
-}
-
 fn put(world: &mut World, kind: Load, row: &Row) -> Result<(), Error> {
     match kind {
         Load::Users => {

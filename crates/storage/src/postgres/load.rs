@@ -227,23 +227,15 @@ const CONCERTS: Statement = Statement {
     sql: concat!("SELECT ", concert_columns!(), " FROM concert WHERE concert_id = ANY($1)"),
     types: &[Type::INT8_ARRAY],
 };
+/// Includes the concerts of seats, of reservations, and of payments' reservations. Each is looked up on its own.
 const CONCERTS_OF_SEATS: Statement = Statement {
     sql: concat!(
         "SELECT ",
         concert_columns!(),
         " FROM concert WHERE concert_id = ANY (ARRAY(
-             SELECT unnest($1) UNION SELECT s.concert_id FROM seat AS s WHERE s.seat_id = ANY($2)
-         ))"
-    ),
-    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
-};
-const CONCERTS_OF_RESERVATIONS: Statement = Statement {
-    sql: concat!(
-        "SELECT ",
-        concert_columns!(),
-        " FROM concert WHERE concert_id = ANY (ARRAY(
              SELECT unnest($1)
-             UNION SELECT s.concert_id FROM seat AS s WHERE s.seat_id = ANY($2)
+             UNION SELECT s.concert_id FROM unnest($2) AS k (id), LATERAL (
+                 SELECT concert_id FROM seat WHERE seat_id = k.id OFFSET 0) AS s
              UNION SELECT r.concert_id FROM unnest($3) AS k (id), LATERAL (
                  SELECT concert_id FROM reservation WHERE reservation_id = k.id OFFSET 0) AS r
              UNION SELECT r.concert_id FROM unnest($4) AS k (id), LATERAL (
@@ -423,12 +415,11 @@ impl<'a> Loads<'a> {
         } else if !wanted.points.is_empty() {
             self.add(Load::Points, &LOCK_POINTS, [&wanted.points]);
         }
-        if !(wanted.unknown_reservations.is_empty() && wanted.payments.is_empty()) {
-            let params: [&(dyn ToSql + Sync); 3] =
-                [&wanted.locked_seats, &wanted.unknown_reservations, &wanted.payments];
+        if !(wanted.reservations.is_empty() && wanted.payments.is_empty()) {
+            let params: [&(dyn ToSql + Sync); 3] = [&wanted.seats, &wanted.reservations, &wanted.payments];
             self.add(Load::Seats, &LOCK_SEATS_OF_RESERVATIONS, params);
-        } else if !wanted.locked_seats.is_empty() {
-            self.add(Load::Seats, &LOCK_SEATS, [&wanted.locked_seats]);
+        } else if !wanted.seats.is_empty() {
+            self.add(Load::Seats, &LOCK_SEATS, [&wanted.seats]);
         }
         if !wanted.locked_concerts.is_empty() {
             self.add(Load::Concerts, &LOCK_CONCERTS, [&wanted.locked_concerts]);
@@ -462,14 +453,10 @@ impl<'a> Loads<'a> {
     }
 
     fn add_reads(&mut self, wanted: &'a LoadPlan) {
-        if !(wanted.unknown_reservations.is_empty() && wanted.payments.is_empty()) {
-            self.add(
-                Load::Concerts,
-                &CONCERTS_OF_RESERVATIONS,
-                [&wanted.concerts, &wanted.unknown_seats, &wanted.unknown_reservations, &wanted.payments],
-            );
-        } else if !wanted.unknown_seats.is_empty() {
-            self.add(Load::Concerts, &CONCERTS_OF_SEATS, [&wanted.concerts, &wanted.unknown_seats]);
+        if wanted.has_seats() {
+            let params: [&(dyn ToSql + Sync); 4] =
+                [&wanted.concerts, &wanted.seats, &wanted.reservations, &wanted.payments];
+            self.add(Load::Concerts, &CONCERTS_OF_SEATS, params);
         } else if !wanted.concerts.is_empty() {
             self.add(Load::Concerts, &CONCERTS, [&wanted.concerts]);
         }

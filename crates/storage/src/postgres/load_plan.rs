@@ -1,6 +1,5 @@
 //! The rows that a batch needs, as sorted arrays for the statements that load them.
 
-use super::seat_index::SeatIndex;
 use frontrow_domain::{
     command::{Command, Demand, Erasure, Footprint, NewAdjustment, NewPassword, Request},
     id::{ConcertId, RoomId, UserId},
@@ -37,11 +36,6 @@ pub(super) struct LoadPlan {
     pub(super) payments: Vec<i64>,
     pub(super) reservations: Vec<i64>,
     pub(super) seats: Vec<i64>,
-    /// The seats to lock: those that are named, and those of known reservations.
-    pub(super) locked_seats: Vec<i64>,
-    /// Reservations of unknown seat, and seats of unknown concert.
-    pub(super) unknown_reservations: Vec<i64>,
-    pub(super) unknown_seats: Vec<i64>,
     /// Users whose live reservations count.
     pub(super) holders: Vec<Uuid>,
     pub(super) locked_concerts: Vec<i64>,
@@ -100,12 +94,8 @@ fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
-fn without(values: &[i64], is_out: impl Fn(i64) -> bool) -> Vec<i64> {
-    values.iter().copied().filter(|value| !is_out(*value)).collect()
-}
-
 impl LoadPlan {
-    pub(super) fn of(batch: &[Request], known: &SeatIndex) -> Self {
+    pub(super) fn of(batch: &[Request]) -> Self {
         let keys = Footprint::of(batch);
         let changed = Changed::of(batch);
         let tokens = sorted(keys.tokens.iter().map(|id| (id.room_id.get(), id.position.0)));
@@ -120,12 +110,6 @@ impl LoadPlan {
         let numbers = sorted(numbered());
         let locked_concerts = sorted(changed.concerts.into_iter());
         let is_unlocked = |id: &i64| locked_concerts.binary_search(id).is_err();
-        let seats = sorted(keys.seats.iter().map(|id| id.get()));
-        let reservations = sorted(keys.reservations.iter().map(|id| id.get()));
-        let reserved = || reservations.iter().filter_map(|id| known.reserved(*id));
-        let concerts = keys.concerts.iter().map(|id| id.get());
-        let concerts = concerts.chain(seats.iter().filter_map(|seat| known.concert(*seat)));
-        let concerts = concerts.chain(reserved().map(|reserved| reserved.concert));
         Self {
             locked_users: sorted(changed.users.into_iter()),
             users: sorted(keys.users.iter().map(|user| user.0)),
@@ -147,11 +131,10 @@ impl LoadPlan {
             place_rooms: places.iter().map(|(_, room)| *room).collect(),
             points: sorted(keys.points.iter().map(|user| user.0)),
             payments: sorted(keys.payments.iter().map(|id| id.get())),
-            locked_seats: sorted(seats.iter().copied().chain(reserved().map(|reserved| reserved.seat))),
-            unknown_reservations: without(&reservations, |id| known.reserved(id).is_some()),
-            unknown_seats: without(&seats, |id| known.concert(id).is_some()),
+            reservations: sorted(keys.reservations.iter().map(|id| id.get())),
+            seats: sorted(keys.seats.iter().map(|id| id.get())),
             holders: sorted(keys.holdings.iter().map(|(user, _)| user.0)),
-            concerts: sorted(concerts.filter(is_unlocked)),
+            concerts: sorted(keys.concerts.iter().map(|id| id.get()).filter(is_unlocked)),
             numbered_concerts: numbers.iter().map(|(id, _)| ConcertId::get(*id)).collect(),
             seat_numbers: numbers.iter().map(|(_, number)| *number).collect(),
             growing_concerts: sorted(keys.new_seats.iter().map(|(id, ..)| id.get())),
@@ -160,8 +143,6 @@ impl LoadPlan {
             demand: keys.demand.clone(),
             counted,
             locked_rooms,
-            seats,
-            reservations,
             locked_concerts,
             keys,
         }
@@ -233,7 +214,7 @@ mod tests {
 
     fn wanted(command: Command) -> LoadPlan {
         let request = Request { caller: Caller::System, command, idempotency: None };
-        LoadPlan::of(&[request], &SeatIndex::default())
+        LoadPlan::of(&[request])
     }
 
     #[test]

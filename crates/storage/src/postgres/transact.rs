@@ -1,7 +1,7 @@
 //! One batch, one transaction, two round trips: load, decide, save. Failed tries are repeated.
 
 use super::{
-    build_world::{LoadedWorld, build_world, is_complete},
+    build_world::{LoadedWorld, build_world},
     connect::{Pool, Session},
     error::{self, Cause},
     load::{Loads, Numbers},
@@ -9,13 +9,12 @@ use super::{
     maintenance,
     outage::{self, Pulse},
     save::{Saved, save},
-    seat_index::SeatIndex,
     unanswered_commit::Transaction,
 };
 use crate::{Committed, Decide, StoreError};
 use frontrow_domain::{command::Request, id::TokenId, outage::Outage, policy::Policy, world::World};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::time::{sleep, timeout};
@@ -38,7 +37,6 @@ pub(super) struct Transactor {
     policy: Policy,
     /// Positions drawn by tries that failed: they stay unassigned. The next batch that commits reports them.
     orphans: Mutex<Vec<TokenId>>,
-    known: Mutex<SeatIndex>,
 }
 
 enum Failure {
@@ -57,7 +55,7 @@ impl Failure {
 
 impl Transactor {
     pub(super) fn new(pool: Pool, watch: Pool, policy: Policy) -> Self {
-        Self { pool, watch: Arc::new(watch), policy, orphans: Mutex::default(), known: Mutex::default() }
+        Self { pool, watch: Arc::new(watch), policy, orphans: Mutex::default() }
     }
 
     /// Loads, decides, saves and commits a batch. `given` returns the test's time in microseconds, if a test gives one.
@@ -71,8 +69,8 @@ impl Transactor {
         let started = Instant::now();
         let mut pause = PAUSE;
         let mut tries = 1;
+        let wanted = LoadPlan::of(batch);
         loop {
-            let wanted = LoadPlan::of(batch, &self.known());
             match self.attempt(batch, decide, pulse, &wanted, &given).await {
                 Ok(mut committed) => {
                     let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
@@ -167,18 +165,11 @@ impl Transactor {
             Err(failure) => return Err(give_up(session, &failure, patience).await),
         };
         drop(loads);
-        if !is_complete(&world, wanted) {
-            self.known().forget();
-            self.note_orphans(world);
-            roll_back(session, patience).await;
-            return Err(Failure::Again(StoreError::Contended("the database knows other rows than before".to_owned())));
-        }
         if !pulse.covers(world.now) {
             self.note_orphans(world);
             roll_back(session, patience).await;
             return Err(outlasted(pulse));
         }
-        self.known().learn(&world);
         world.outages = outages;
         let answers = decide(&mut world, batch);
         let changes = world.into_changes();
@@ -200,7 +191,6 @@ impl Transactor {
         match outcome(&saved) {
             Ok(()) => {
                 session.finish();
-                self.known().learn_new(&changes.reservations);
                 Ok(Committed { answers, changes })
             }
             // The connection broke, or the pooler's did: the server may still be in the middle of the commit.
@@ -221,10 +211,6 @@ impl Transactor {
     fn close_after(&self, session: Session<'_>, transaction: Transaction) {
         let watch = Arc::clone(&self.watch);
         session.close_after(async move { transaction.wait_until_ended(&watch).await });
-    }
-
-    fn known(&self) -> MutexGuard<'_, SeatIndex> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_orphans(&self, world: World) {
