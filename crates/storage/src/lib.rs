@@ -1,6 +1,7 @@
 //! The port to the database: loads rows, saves rows and reads the clock. It contains no business rules.
 
 pub mod check;
+mod columns;
 mod enum_text;
 mod filter;
 pub mod lock;
@@ -8,7 +9,6 @@ pub mod memory;
 pub mod migrate;
 mod noted;
 pub mod postgres;
-mod rows;
 pub mod sqlite;
 pub mod sqlite_to_postgres;
 pub mod trouble;

@@ -1,23 +1,22 @@
 //! The store in `PostgreSQL`: any number of instances share one database.
 
 pub mod admin;
-mod build_world;
+mod batch;
+mod columns;
 mod connect;
 mod error;
 mod instances;
 pub mod keys;
-mod list_queries;
-mod load;
 mod load_plan;
+mod loads;
 mod maintenance;
 mod outage;
 mod pipeline;
-mod queries;
-mod rows;
-mod save;
+mod read_pool;
+mod saves;
 mod schema;
 mod search;
-mod statements;
+mod tables;
 mod tls;
 mod transact;
 mod unanswered_commit;
@@ -31,7 +30,7 @@ use crate::{
     postgres::{
         instances::Route,
         outage::Pulse,
-        queries::{Late, Queries},
+        read_pool::{Late, Queries},
         transact::Transactor,
     },
 };

@@ -1,15 +1,14 @@
 //! The store in one `SQLite` file: one connection writes, a few read.
 
+mod batch;
+mod columns;
 mod error;
 mod files;
-mod load;
 mod outage;
 mod prune;
-mod queries;
 mod read_pool;
-mod rows;
-mod save;
 mod schema;
+mod tables;
 mod writer;
 
 use crate::{
@@ -92,7 +91,7 @@ impl SqliteStore {
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let conn = schema::open_reader(path, BUSY)?;
         schema::check_current(&conn)?;
-        let high_water = queries::high_water(&conn).map_err(error::of_work)?;
+        let high_water = tables::reservation::high_water(&conn).map_err(error::of_work)?;
         let files = Arc::new(Files::of(path));
         Ok(Self {
             writer: None,
@@ -191,45 +190,45 @@ impl Store for SqliteStore {
 
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
         let email = email.to_owned();
-        self.read(move |conn| queries::credentials(conn, &email)).await
+        self.read(move |conn| tables::reservation::credentials(conn, &email)).await
     }
 
     async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
-        self.read(move |conn| queries::session(conn, secret_hash)).await
+        self.read(move |conn| tables::reservation::session(conn, secret_hash)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.read(move |conn| queries::user(conn, id)).await
+        self.read(move |conn| tables::reservation::user(conn, id)).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
         let text = text.map(str::to_owned);
-        self.read(move |conn| queries::users(conn, text.as_deref(), page)).await
+        self.read(move |conn| tables::reservation::users(conn, text.as_deref(), page)).await
     }
 
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
-        self.read(queries::rooms).await
+        self.read(tables::reservation::rooms).await
     }
 
     async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
-        self.read(move |conn| queries::some_rooms(conn, page)).await
+        self.read(move |conn| tables::reservation::some_rooms(conn, page)).await
     }
 
     async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         let clock = self.clock.clone();
-        self.read(move |conn| queries::standings(conn, || clock.now())).await
+        self.read(move |conn| tables::reservation::standings(conn, || clock.now())).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
-        self.read(move |conn| queries::token(conn, id)).await
+        self.read(move |conn| tables::reservation::token(conn, id)).await
     }
 
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
-        self.read(move |conn| queries::live_tokens(conn, user)).await
+        self.read(move |conn| tables::reservation::live_tokens(conn, user)).await
     }
 
     async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
-        self.read(move |conn| queries::waiting_tokens(conn, room, page)).await
+        self.read(move |conn| tables::reservation::waiting_tokens(conn, room, page)).await
     }
 
     async fn unassigned_positions(
@@ -238,43 +237,43 @@ impl Store for SqliteStore {
         after: Position,
         to: Position,
     ) -> Result<Vec<Position>, StoreError> {
-        self.read(move |conn| queries::unassigned_positions(conn, room, after, to)).await
+        self.read(move |conn| tables::reservation::unassigned_positions(conn, room, after, to)).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let clock = self.clock.clone();
-        self.read(move |conn| queries::line(conn, room, || clock.now())).await
+        self.read(move |conn| tables::reservation::line(conn, room, || clock.now())).await
     }
 
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
         let filter = filter.clone();
-        self.read(move |conn| queries::concerts(conn, &filter, page)).await
+        self.read(move |conn| tables::reservation::concerts(conn, &filter, page)).await
     }
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
-        self.read(move |conn| queries::concert(conn, id)).await
+        self.read(move |conn| tables::reservation::concert(conn, id)).await
     }
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
-        self.read(move |conn| queries::seats(conn, concert)).await
+        self.read(move |conn| tables::reservation::seats(conn, concert)).await
     }
 
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         let concerts = concerts.to_vec();
-        self.read(move |conn| queries::seat_counts(conn, &concerts)).await
+        self.read(move |conn| tables::reservation::seat_counts(conn, &concerts)).await
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
-        self.read(move |conn| queries::concerts_to_wind_up(conn, page)).await
+        self.read(move |conn| tables::reservation::concerts_to_wind_up(conn, page)).await
     }
 
     async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {
         let (id, with_sold) = (concert.concert_id, concert.refund_all_at.is_some());
-        self.read(move |conn| queries::remnants(conn, id, with_sold, after, limit)).await
+        self.read(move |conn| tables::reservation::remnants(conn, id, with_sold, after, limit)).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
-        self.read(move |conn| queries::reservation(conn, id)).await
+        self.read(move |conn| tables::reservation::reservation(conn, id)).await
     }
 
     async fn reservations(
@@ -283,50 +282,50 @@ impl Store for SqliteStore {
         page: Page<ReservationId>,
     ) -> Result<Vec<Reservation>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| queries::reservations(conn, &filter, page)).await
+        self.read(move |conn| tables::reservation::reservations(conn, &filter, page)).await
     }
 
     async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
-        self.read(move |conn| queries::next_expiries(conn, until, limit)).await
+        self.read(move |conn| tables::reservation::next_expiries(conn, until, limit)).await
     }
 
     async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
         let reservations = reservations.to_vec();
-        self.read(move |conn| queries::tickets(conn, &reservations)).await
+        self.read(move |conn| tables::reservation::tickets(conn, &reservations)).await
     }
 
     async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError> {
-        self.read(move |conn| queries::door_list(conn, concert, after, limit)).await
+        self.read(move |conn| tables::reservation::door_list(conn, concert, after, limit)).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-        self.read(move |conn| queries::payment(conn, id)).await
+        self.read(move |conn| tables::reservation::payment(conn, id)).await
     }
 
     async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| queries::payments(conn, &filter, page)).await
+        self.read(move |conn| tables::reservation::payments(conn, &filter, page)).await
     }
 
     async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
-        self.read(move |conn| queries::point(conn, user)).await
+        self.read(move |conn| tables::reservation::point(conn, user)).await
     }
 
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
-        self.read(move |conn| queries::history(conn, user, page)).await
+        self.read(move |conn| tables::reservation::history(conn, user, page)).await
     }
 
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
-        self.read(move |conn| queries::debt(conn, id)).await
+        self.read(move |conn| tables::reservation::debt(conn, id)).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| queries::debts(conn, &filter, page)).await
+        self.read(move |conn| tables::reservation::debts(conn, &filter, page)).await
     }
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(move |conn| queries::audit(conn, page)).await
+        self.read(move |conn| tables::reservation::audit(conn, page)).await
     }
 
     async fn changes_elsewhere(&self) -> Result<u64, StoreError> {

@@ -4,7 +4,7 @@
 use super::{
     connect::{Pool, Statement},
     error,
-    queries::in_time,
+    read_pool::in_time,
 };
 use crate::{Instance, Instances, Sharing, StoreError};
 use tokio_postgres::{Error, Row, types::Type};

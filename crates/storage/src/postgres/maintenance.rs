@@ -4,7 +4,7 @@ use super::{
     connect::{Pool, Session, Statement},
     error::{self, Cause},
     outage::{self, Pulse},
-    queries::{TRIES, in_time, no_answer},
+    read_pool::{TRIES, in_time, no_answer},
 };
 use crate::StoreError;
 use frontrow_domain::{retention::Leftover, time::Time};

@@ -7,9 +7,9 @@
 //! that were cut short; the others find that the box office works, and rebuild their caches.
 
 use super::{
+    columns::time,
     connect::{Pool, Session, Statement},
     error,
-    rows::time,
 };
 use crate::StoreError;
 use arc_swap::ArcSwap;

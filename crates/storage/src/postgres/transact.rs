@@ -1,14 +1,14 @@
 //! One batch, one transaction, two round trips: load, decide, save. Failed tries are repeated.
 
 use super::{
-    build_world::{LoadedWorld, build_world},
+    batch::{Loads, Numbers},
     connect::{Pool, Session},
     error::{self, Cause},
-    load::{Loads, Numbers},
     load_plan::LoadPlan,
+    loads::{LoadedWorld, build_world},
     maintenance,
     outage::{self, Pulse},
-    save::{Saved, save},
+    saves::{Saved, save},
     unanswered_commit::Transaction,
 };
 use crate::{Committed, Decide, StoreError};

@@ -6,7 +6,7 @@
 
 use super::{
     connect::{Pool, Statement},
-    queries::rows_of,
+    read_pool::rows_of,
 };
 use crate::StoreError;
 use std::time::{Duration, Instant};

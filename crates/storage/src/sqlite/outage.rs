@@ -1,6 +1,6 @@
 //! Outages: the database notes when the box office last worked; after an outage, deadlines are lengthened.
 
-use super::rows::time;
+use super::columns::time;
 use frontrow_domain::{
     outage::{OUTAGES_MAX, Outage, Outages},
     time::{Span, Time},

@@ -1,6 +1,6 @@
 //! Finds and removes rows that are over.
 
-use super::rows::time;
+use super::columns::time;
 use frontrow_domain::{retention::Leftover, time::Time};
 use rusqlite::{Connection, OptionalExtension, Result};
 

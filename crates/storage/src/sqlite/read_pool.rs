@@ -1,6 +1,6 @@
 //! The read connections.
 
-use super::{error, files::Files, queries, schema};
+use super::{error, files::Files, schema, tables::reservation as queries};
 use crate::{Damage, StoreError};
 use rusqlite::Connection;
 use std::{

@@ -1,6 +1,6 @@
 //! Opens a database file: checks that it belongs to this program, brings its schema up to date, adds the initial rows.
 
-use super::{error, save};
+use super::{error, tables as save};
 use crate::{StoreError, migrate};
 use frontrow_domain::{id::RoomId, queue::Room, time::Time};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior};

@@ -4,11 +4,12 @@
 mod plans;
 
 use super::{
+    batch as load,
     error::{self, Failure},
     files::{Files, Log},
-    load, outage,
+    outage,
     prune::{self, Old},
-    save, schema,
+    schema, tables as save,
 };
 use crate::{
     Committed, Damage, Decide, StoreError,

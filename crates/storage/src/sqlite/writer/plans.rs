@@ -1,7 +1,7 @@
 //! The cost of statements with the statistics of an ANALYZE on another day: for batches and frequent reads, it must not
 //! grow with the line.
 
-use super::{super::queries, *};
+use super::{super::tables::reservation as queries, *};
 use crate::Page;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},

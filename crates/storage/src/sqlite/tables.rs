@@ -1,7 +1,9 @@
 //! Saves the changes of a batch. In each table the updates come before the inserts, and each row before those that
 //! refer to it.
 
-use super::rows::EnumText;
+pub(super) mod reservation;
+
+use super::columns::EnumText;
 use frontrow_domain::{
     concert::Concert,
     id::{PaymentId, Position, ReservationId, RoomId, TokenId},

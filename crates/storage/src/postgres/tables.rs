@@ -3,6 +3,8 @@
 //! An update passes to `all_found` how many rows it touched: the commit is already on its way, and only an error of the
 //! server can still stop it.
 
+pub(super) mod reservation;
+
 use super::connect::Statement;
 use tokio_postgres::types::Type;
 

@@ -1,12 +1,12 @@
 //! Lists and histories by page: each page begins after the last key of the previous one.
 
-use super::{
-    connect::Statement,
-    queries::{Decode, Late, Queries},
-    rows::{
-        self, audit_columns, concert_columns, debt_columns, history_columns, payment_columns, reservation_columns,
-        user_columns,
+use crate::postgres::{
+    columns::{
+        self as rows, audit_columns, concert_columns, debt_columns, history_columns, payment_columns,
+        reservation_columns, user_columns,
     },
+    connect::Statement,
+    read_pool::{Decode, Late, Queries},
     search::{certain_part, may_contain},
 };
 use crate::{
@@ -229,7 +229,7 @@ const AUDIT: Statement = Statement {
 };
 
 impl Queries {
-    pub(super) async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
+    pub(crate) async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
         let wanted = text.map(frontrow_domain::text::folded).unwrap_or_default();
         let part = certain_part(&wanted);
         let matches = |user: &User| contains(&user.name, &wanted) || contains(&user.email, &wanted);
@@ -248,7 +248,7 @@ impl Queries {
         }
     }
 
-    pub(super) async fn concerts(
+    pub(crate) async fn concerts(
         &self,
         filter: &ConcertFilter,
         page: Page<ConcertPlace>,
@@ -290,7 +290,7 @@ impl Queries {
     }
 
     /// A user's own reservations come from the primary, so that new ones are found; so do pending ones.
-    pub(super) async fn reservations(
+    pub(crate) async fn reservations(
         &self,
         filter: &ReservationFilter,
         page: Page<ReservationId>,
@@ -344,7 +344,7 @@ impl Queries {
     }
 
     /// A user's own payments and that of a reservation come from the primary.
-    pub(super) async fn payments(
+    pub(crate) async fn payments(
         &self,
         filter: &PaymentFilter,
         page: Page<PaymentId>,
@@ -355,12 +355,13 @@ impl Queries {
         let decode: Decode<_> = rows::payment;
         if let Some(concert) = filter.concert {
             let reservation = filter.reservation.map(ReservationId::get);
-            let keys: super::connect::Params<'_> = &[&after, &status, &limit, &concert.get(), &user, &reservation];
+            let keys: crate::postgres::connect::Params<'_> =
+                &[&after, &status, &limit, &concert.get(), &user, &reservation];
             return self.list(&PAYMENTS_OF_CONCERT, keys, decode).await;
         }
         match (filter.reservation, user) {
             (Some(reservation), _) => {
-                let keys: super::connect::Params<'_> = &[&after, &status, &limit, &reservation.get(), &user];
+                let keys: crate::postgres::connect::Params<'_> = &[&after, &status, &limit, &reservation.get(), &user];
                 self.list(&PAYMENTS_OF_RESERVATION, keys, decode).await
             }
             (None, Some(user)) => self.list(&PAYMENTS_OF_USER, &[&after, &status, &limit, &user], decode).await,
@@ -371,12 +372,12 @@ impl Queries {
         }
     }
 
-    pub(super) async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
+    pub(crate) async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
         let after = page.after.map_or(i64::MAX, HistoryId::get);
         self.list(&HISTORY, &[&user.0, &after, &i64::from(page.limit)], rows::history).await
     }
 
-    pub(super) async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
+    pub(crate) async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
         let after = page.after.map_or(i64::MAX, DebtId::get);
         let (status, limit) = (filter.status.map(EnumText::word), i64::from(page.limit));
         match filter.user {
@@ -385,7 +386,7 @@ impl Queries {
         }
     }
 
-    pub(super) async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
+    pub(crate) async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
         let after = page.after.map_or(i64::MAX, AuditId::get);
         self.list_from_replica(&AUDIT, &[&after, &i64::from(page.limit)], rows::audit).await
     }

@@ -1,9 +1,9 @@
 //! Builds the world that a batch is decided in from the loaded rows.
 
 use super::{
-    load::{Found, Load},
+    batch::{Found, Load},
+    columns::{self as rows, Hash, time, user_id},
     load_plan::LoadPlan,
-    rows::{self, Hash, time, user_id},
     unanswered_commit::Transaction,
 };
 use frontrow_domain::{

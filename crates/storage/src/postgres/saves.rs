@@ -10,7 +10,7 @@
 use super::{
     connect::{Params, Session, Statement},
     pipeline::Pipeline,
-    statements as sql,
+    tables as sql,
 };
 use crate::enum_text::EnumText;
 use frontrow_domain::{

@@ -16,13 +16,13 @@
 //! heartbeat. A batch that ends tokens without the room's row only frees capacity.
 
 use super::{
-    connect::{Session, Statement},
-    load_plan::{LoadPlan, Places},
-    pipeline::Pipeline,
-    rows::{
+    columns::{
         concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns, seat_columns,
         token_columns, user_columns,
     },
+    connect::{Session, Statement},
+    load_plan::{LoadPlan, Places},
+    pipeline::Pipeline,
 };
 use tokio_postgres::{
     Error, Row,

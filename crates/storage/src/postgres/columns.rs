@@ -1,6 +1,6 @@
 //! Decodes rows of `PostgreSQL`.
 
-use crate::{DoorLine, Remnant, TicketPlace, enum_text::EnumText, rows::row_readers};
+use crate::{DoorLine, Remnant, TicketPlace, columns::row_readers, enum_text::EnumText};
 use frontrow_domain::{
     concert::Concert,
     id::{
@@ -101,7 +101,7 @@ macro_rules! audit_columns {
     };
 }
 
-pub(super) use crate::rows::{
+pub(super) use crate::columns::{
     concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, user_columns,
 };

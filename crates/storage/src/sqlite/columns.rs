@@ -1,7 +1,7 @@
 //! Decodes rows of `SQLite`.
 
 pub(super) use crate::enum_text::EnumText;
-use crate::{DoorLine, Remnant, TicketPlace, rows::row_readers};
+use crate::{DoorLine, Remnant, TicketPlace, columns::row_readers};
 use frontrow_domain::{
     concert::Concert,
     id::{
@@ -61,7 +61,7 @@ macro_rules! token_columns {
     };
 }
 
-pub(super) use crate::rows::{
+pub(super) use crate::columns::{
     concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
     seat_columns, user_columns,
 };

@@ -1,8 +1,8 @@
 //! Loads the rows that a batch names, and the rows that depend on them: the same rows as `Model::load` of the domain.
 
-use super::rows::{
-    self, EnumText, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
-    seat_columns, time, token_columns, user_columns,
+use super::columns::{
+    self as rows, EnumText, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns,
+    room_columns, seat_columns, time, token_columns, user_columns,
 };
 use frontrow_domain::{
     command::{Footprint, Idempotency, IdempotencyRecord},

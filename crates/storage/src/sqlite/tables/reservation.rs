@@ -1,7 +1,7 @@
 //! Reads outside a batch: each function sees one consistent snapshot of the database.
 
-use super::rows::{
-    self, EnumText, concert_columns, debt_columns, history_columns, payment_columns, point_columns,
+use crate::sqlite::columns::{
+    self as rows, EnumText, concert_columns, debt_columns, history_columns, payment_columns, point_columns,
     reservation_columns, room_columns, seat_columns, time, token_columns, user_columns,
 };
 use crate::{
@@ -43,7 +43,7 @@ const TABLES: [(&str, &str); 13] = [
 ];
 
 /// Reads the first and last row of every table, and so the index pages on the way to them.
-pub(super) fn look(conn: &Connection) -> Result<()> {
+pub(crate) fn look(conn: &Connection) -> Result<()> {
     for (table, key) in TABLES {
         for order in ["ASC", "DESC"] {
             let mut select = conn.prepare(&format!("SELECT * FROM \"{table}\" ORDER BY {key} {order} LIMIT 1"))?;
@@ -67,17 +67,17 @@ fn moment(snapshot: &Connection, now: Time) -> Result<Time> {
     Ok(if mark.since(now) > JUMP_MIN { now } else { now.max(mark) })
 }
 
-pub(super) fn high_water(conn: &Connection) -> Result<i64> {
+pub(crate) fn high_water(conn: &Connection) -> Result<i64> {
     conn.prepare_cached("SELECT high_water FROM clock WHERE id = 1")?.query_row((), |row| row.get(0))
 }
 
-pub(super) fn credentials(conn: &Connection, email: &str) -> Result<Option<(User, String)>> {
+pub(crate) fn credentials(conn: &Connection, email: &str) -> Result<Option<(User, String)>> {
     find(conn, concat!("SELECT ", user_columns!(), ", password_hash FROM \"user\" WHERE email = ?1"), (email,), |row| {
         Ok((rows::user(row)?, row.get(9)?))
     })
 }
 
-pub(super) fn session(conn: &Connection, secret_hash: [u8; 32]) -> Result<Option<Session>> {
+pub(crate) fn session(conn: &Connection, secret_hash: [u8; 32]) -> Result<Option<Session>> {
     find(
         conn,
         "SELECT secret_hash, user_id, role, expires_at FROM session WHERE secret_hash = ?1",
@@ -86,11 +86,11 @@ pub(super) fn session(conn: &Connection, secret_hash: [u8; 32]) -> Result<Option
     )
 }
 
-pub(super) fn user(conn: &Connection, id: UserId) -> Result<Option<User>> {
+pub(crate) fn user(conn: &Connection, id: UserId) -> Result<Option<User>> {
     find(conn, concat!("SELECT ", user_columns!(), " FROM \"user\" WHERE user_id = ?1"), (id.0,), rows::user)
 }
 
-pub(super) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>> {
+pub(crate) fn users(conn: &Connection, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>> {
     // Searched here and not in SQL, whose lower() knows ASCII only.
     let wanted = text.map(frontrow_domain::text::folded);
     let mut select = conn.prepare_cached(concat!(
@@ -116,16 +116,16 @@ fn limit(rows: u32) -> usize {
     usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
-pub(super) fn rooms(conn: &Connection) -> Result<Vec<Room>> {
+pub(crate) fn rooms(conn: &Connection) -> Result<Vec<Room>> {
     list(conn, concat!("SELECT ", room_columns!(), " FROM room ORDER BY room_id"), (), rows::room)
 }
 
-pub(super) fn some_rooms(conn: &Connection, page: Page<RoomId>) -> Result<Vec<Room>> {
+pub(crate) fn some_rooms(conn: &Connection, page: Page<RoomId>) -> Result<Vec<Room>> {
     let sql = concat!("SELECT ", room_columns!(), " FROM room WHERE room_id > ?1 ORDER BY room_id LIMIT ?2");
     list(conn, sql, (page.after.map_or(i64::MIN, RoomId::get), page.limit), rows::room)
 }
 
-pub(super) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result<Vec<Standing>> {
+pub(crate) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result<Vec<Standing>> {
     let snapshot = conn.unchecked_transaction()?;
     let rooms = list(
         &snapshot,
@@ -149,7 +149,7 @@ pub(super) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result
     Ok(rooms.into_iter().map(|(room, highest, life)| Standing { room, highest, life, now }).collect())
 }
 
-pub(super) fn token(conn: &Connection, id: TokenId) -> Result<Option<Token>> {
+pub(crate) fn token(conn: &Connection, id: TokenId) -> Result<Option<Token>> {
     find(
         conn,
         concat!("SELECT ", token_columns!(), " FROM waiting_token WHERE room_id = ?1 AND position = ?2"),
@@ -158,7 +158,7 @@ pub(super) fn token(conn: &Connection, id: TokenId) -> Result<Option<Token>> {
     )
 }
 
-pub(super) fn live_tokens(conn: &Connection, user: UserId) -> Result<Vec<Token>> {
+pub(crate) fn live_tokens(conn: &Connection, user: UserId) -> Result<Vec<Token>> {
     list(
         conn,
         concat!(
@@ -172,7 +172,7 @@ pub(super) fn live_tokens(conn: &Connection, user: UserId) -> Result<Vec<Token>>
     )
 }
 
-pub(super) fn waiting_tokens(conn: &Connection, room: RoomId, page: Page<Position>) -> Result<Vec<Token>> {
+pub(crate) fn waiting_tokens(conn: &Connection, room: RoomId, page: Page<Position>) -> Result<Vec<Token>> {
     list(
         conn,
         concat!(
@@ -186,7 +186,7 @@ pub(super) fn waiting_tokens(conn: &Connection, room: RoomId, page: Page<Positio
     )
 }
 
-pub(super) fn unassigned_positions(
+pub(crate) fn unassigned_positions(
     conn: &Connection,
     room: RoomId,
     after: Position,
@@ -203,7 +203,7 @@ pub(super) fn unassigned_positions(
     Ok((after.0 + 1..=to.0).filter(|position| !used.contains(position)).map(Position).collect())
 }
 
-pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) -> Result<Option<Line>> {
+pub(crate) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) -> Result<Option<Line>> {
     // One snapshot: either all or none of a batch's changes to the line are visible.
     let snapshot = conn.unchecked_transaction()?;
     let Some((room, highest)) = find(
@@ -237,7 +237,7 @@ pub(super) fn line(conn: &Connection, id: RoomId, now: impl FnOnce() -> Time) ->
     Ok(Some(Line { room, highest, waiting, in_flight: Vec::new(), others, now }))
 }
 
-pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>> {
+pub(crate) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>> {
     let mut select = conn.prepare_cached(concat!(
         "SELECT ",
         concert_columns!(),
@@ -259,7 +259,7 @@ pub(super) fn concerts(conn: &Connection, filter: &ConcertFilter, page: Page<Con
     Ok(found)
 }
 
-pub(super) fn concert(conn: &Connection, id: ConcertId) -> Result<Option<Concert>> {
+pub(crate) fn concert(conn: &Connection, id: ConcertId) -> Result<Option<Concert>> {
     find(
         conn,
         concat!("SELECT ", concert_columns!(), " FROM concert WHERE concert_id = ?1"),
@@ -268,7 +268,7 @@ pub(super) fn concert(conn: &Connection, id: ConcertId) -> Result<Option<Concert
     )
 }
 
-pub(super) fn seats(conn: &Connection, concert: ConcertId) -> Result<Vec<Seat>> {
+pub(crate) fn seats(conn: &Connection, concert: ConcertId) -> Result<Vec<Seat>> {
     list(
         conn,
         concat!("SELECT ", seat_columns!(), " FROM seat WHERE concert_id = ?1 ORDER BY seat_number"),
@@ -277,7 +277,7 @@ pub(super) fn seats(conn: &Connection, concert: ConcertId) -> Result<Vec<Seat>> 
     )
 }
 
-pub(super) fn seat_counts(conn: &Connection, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>> {
+pub(crate) fn seat_counts(conn: &Connection, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>> {
     let mut all = Vec::new();
     let mut select = conn.prepare_cached(
         "SELECT concert_id, status, count(*) FROM seat WHERE concert_id = ?1 GROUP BY concert_id, status",
@@ -290,7 +290,7 @@ pub(super) fn seat_counts(conn: &Connection, concerts: &[ConcertId]) -> Result<V
     Ok(SeatCounts::of(all))
 }
 
-pub(super) fn tickets(conn: &Connection, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>> {
+pub(crate) fn tickets(conn: &Connection, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>> {
     // CROSS JOIN fixes this order whatever the statistics say: each step is one lookup by key.
     let mut select = conn.prepare_cached(
         "SELECT r.reservation_id, r.concert_id, c.title, r.seat_id, s.seat_number, s.section, s.\"row\", s.number
@@ -304,7 +304,7 @@ pub(super) fn tickets(conn: &Connection, reservations: &[ReservationId]) -> Resu
     Ok(found)
 }
 
-pub(super) fn door_list(conn: &Connection, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>> {
+pub(crate) fn door_list(conn: &Connection, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>> {
     list(
         conn,
         "SELECT s.seat_number, s.section, s.\"row\", s.number, s.grade, u.name, r.reservation_id, p.payment_id, p.paid_at
@@ -317,11 +317,11 @@ pub(super) fn door_list(conn: &Connection, concert: ConcertId, after: i32, limit
     )
 }
 
-pub(super) fn debt(conn: &Connection, id: DebtId) -> Result<Option<Debt>> {
+pub(crate) fn debt(conn: &Connection, id: DebtId) -> Result<Option<Debt>> {
     find(conn, concat!("SELECT ", debt_columns!(), " FROM debt WHERE debt_id = ?1"), (id.get(),), rows::debt)
 }
 
-pub(super) fn debts(conn: &Connection, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>> {
+pub(crate) fn debts(conn: &Connection, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>> {
     // Open debts are few, and so are those of one user.
     let by = match filter {
         DebtFilter { user: Some(_), .. } => " INDEXED BY debt_of_user WHERE user_id = ?1 AND debt_id < ?3",
@@ -342,7 +342,7 @@ pub(super) fn debts(conn: &Connection, filter: &DebtFilter, page: Page<DebtId>) 
     list(conn, &sql, keys, rows::debt)
 }
 
-pub(super) fn concerts_to_wind_up(conn: &Connection, page: Page<ConcertId>) -> Result<Vec<Concert>> {
+pub(crate) fn concerts_to_wind_up(conn: &Connection, page: Page<ConcertId>) -> Result<Vec<Concert>> {
     list(
         conn,
         concat!(
@@ -356,7 +356,7 @@ pub(super) fn concerts_to_wind_up(conn: &Connection, page: Page<ConcertId>) -> R
     )
 }
 
-pub(super) fn remnants(
+pub(crate) fn remnants(
     conn: &Connection,
     concert: ConcertId,
     with_sold: bool,
@@ -375,7 +375,7 @@ pub(super) fn remnants(
     )
 }
 
-pub(super) fn reservation(conn: &Connection, id: ReservationId) -> Result<Option<Reservation>> {
+pub(crate) fn reservation(conn: &Connection, id: ReservationId) -> Result<Option<Reservation>> {
     find(
         conn,
         concat!("SELECT ", reservation_columns!(), " FROM reservation WHERE reservation_id = ?1"),
@@ -488,7 +488,7 @@ fn payments_of_concert(
     list(&snapshot, PAYMENTS_OF_CONCERT, keys, rows::payment)
 }
 
-pub(super) fn reservations(
+pub(crate) fn reservations(
     conn: &Connection,
     filter: &ReservationFilter,
     page: Page<ReservationId>,
@@ -545,7 +545,7 @@ fn reservations_by(filter: &ReservationFilter, index: &str, condition: &str) -> 
     sql
 }
 
-pub(super) fn next_expiries(conn: &Connection, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>> {
+pub(crate) fn next_expiries(conn: &Connection, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>> {
     list(
         conn,
         "SELECT expires_at, reservation_id FROM reservation INDEXED BY reservation_by_expiry
@@ -556,7 +556,7 @@ pub(super) fn next_expiries(conn: &Connection, until: Time, limit: u32) -> Resul
     )
 }
 
-pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment>> {
+pub(crate) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment>> {
     find(
         conn,
         concat!("SELECT ", payment_columns!(), " FROM payment WHERE payment_id = ?1"),
@@ -565,7 +565,7 @@ pub(super) fn payment(conn: &Connection, id: PaymentId) -> Result<Option<Payment
     )
 }
 
-pub(super) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>> {
+pub(crate) fn payments(conn: &Connection, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>> {
     if let PaymentFilter { user: None, reservation: None, concert: Some(concert), status } = *filter {
         return payments_of_concert(conn, concert, status, page);
     }
@@ -609,11 +609,11 @@ fn payments_by(filter: &PaymentFilter) -> String {
     sql
 }
 
-pub(super) fn point(conn: &Connection, user: UserId) -> Result<Option<Point>> {
+pub(crate) fn point(conn: &Connection, user: UserId) -> Result<Option<Point>> {
     find(conn, concat!("SELECT ", point_columns!(), " FROM point WHERE user_id = ?1"), (user.0,), rows::point)
 }
 
-pub(super) fn history(conn: &Connection, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>> {
+pub(crate) fn history(conn: &Connection, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>> {
     // A user's versions rise with the ids, and the index is on the versions.
     list(
         conn,
@@ -629,7 +629,7 @@ pub(super) fn history(conn: &Connection, user: UserId, page: Page<HistoryId>) ->
     )
 }
 
-pub(super) fn audit(conn: &Connection, page: Page<AuditId>) -> Result<Vec<AuditEntry>> {
+pub(crate) fn audit(conn: &Connection, page: Page<AuditId>) -> Result<Vec<AuditEntry>> {
     list(
         conn,
         "SELECT audit_id, actor, action, object, detail, created_at FROM audit_log WHERE audit_id < ?1

@@ -2,14 +2,14 @@
 
 use super::{
     Times,
+    columns::{
+        self as rows, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
+        seat_columns, time, token_columns, user_columns,
+    },
     connect::{Params, Pool, Session, Settings, Statement},
     error::{self, Cause},
     outage,
     pipeline::Pipeline,
-    rows::{
-        self, concert_columns, debt_columns, payment_columns, point_columns, reservation_columns, room_columns,
-        seat_columns, time, token_columns, user_columns,
-    },
 };
 use crate::{
     COMMIT_VISIBILITY_MAX, DoorLine, Life, Line, Page, Remnant, SeatCounts, Standing, StoreError, TicketPlace,
