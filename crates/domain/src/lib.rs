@@ -13,6 +13,7 @@
 //! The promises: a seat has one live reservation; a balance is the sum of its history and never negative;
 //! no more tokens are active in a room than its cap; a place in line is never lost and never moves back.
 
+#![warn(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 pub mod bounds;

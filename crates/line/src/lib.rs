@@ -1,6 +1,8 @@
 //! The waiting lines as one instance knows them ([`Lines`]), and the port to the other instances ([`Peers`]) with its
 //! two implementations: none ([`SoleInstance`]), and Redis ([`redis::RedisPeers`]).
 
+#![warn(missing_docs)]
+
 mod lines;
 mod peers;
 pub mod redis;

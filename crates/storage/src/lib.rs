@@ -1,5 +1,7 @@
 //! The port to the database: loads rows, saves rows and reads the clock. It contains no business rules.
 
+#![warn(missing_docs)]
+
 pub mod check;
 mod columns;
 mod enum_text;
