@@ -98,7 +98,7 @@ fi
 
 step "dashboard"
 if have promtool && have python3; then
-  # Each query as a rule, which promtool parses. That they ask for what is there is tested against a server (tests/watch).
+  # Each query as a rule, which promtool parses. That they ask for what is there is tested against a server (tests/program/monitoring).
   python3 - grafana/frontrow.json >"$work/dashboard.rules.yaml" <<'PYTHON'
 import json, sys
 panels = json.load(open(sys.argv[1]))["panels"]

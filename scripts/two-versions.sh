@@ -27,4 +27,4 @@ echo "Before: $(git log -1 --format='%h %s' "$commit")"
 (cd "$source/before" && CARGO_TARGET_DIR="$target" cargo build --locked --package frontrow --bin frontrow)
 
 FRONTROW_TEST_BEFORE="$target/debug/frontrow" \
-  cargo nextest run --locked --test cluster -E 'test(versions::)'
+  cargo nextest run --locked --test multi_process -E 'test(versions::)'

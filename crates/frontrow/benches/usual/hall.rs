@@ -1,12 +1,8 @@
 //! A private `PostgreSQL` with a box office in it: concerts, seats, buyers with active tokens and points.
 
-#[expect(clippy::unwrap_used, reason = "a bench without a port cannot go on")]
-#[path = "../../tests/servers/port.rs"]
-mod port;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use frontrow_domain::id::{Position, RoomId, TokenId, UserId};
-use port::Port;
+use frontrow_testkit::servers::port::Port;
 use std::{
     io::Read as _,
     os::unix::fs::{MetadataExt as _, chown},

@@ -1,12 +1,12 @@
 //! Who may do what: every route without a session, with the wrong one, and for what is another user's.
 
-use crate::support::{Client, PRICE, Server, id};
+use frontrow_testkit::{Client, PRICE, Server, id};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Every route of the API as the `OpenAPI` document lists it, so that a new one is not forgotten here.
 async fn routes(server: &Server) -> Vec<(Method, String, Value)> {
-    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     let mut routes = Vec::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
@@ -41,7 +41,7 @@ async fn without_a_session_every_route_but_the_public_ones_is_401() {
             public.push(format!("{method} {path}"));
             continue;
         }
-        for client in [&server.nobody(), &wrong] {
+        for client in [&server.anonymous(), &wrong] {
             // Even a body that is no JSON is not looked at before its sender.
             let answer = client.call(method.clone(), &filled(&path)).text("{").send().await;
             assert_eq!(answer.status, 401, "{method} {path}: {}", answer.text());
@@ -88,7 +88,7 @@ async fn a_buyer_on_an_operators_route_is_403_and_learns_nothing() {
     assert!(asked >= 14, "{asked}");
     let operator = server.operator().await;
     let log = operator.get("/operator/audit").await.expect(200);
-    let actions: Vec<_> = crate::support::items(&log).iter().map(|row| row["action"].clone()).collect();
+    let actions: Vec<_> = frontrow_testkit::items(&log).iter().map(|row| row["action"].clone()).collect();
     assert_eq!(
         actions,
         ["operator.sign_in", "operator.add", "seats.add", "concert.create"],
@@ -168,7 +168,7 @@ async fn lists_show_only_what_is_the_callers() {
     owner.buy(hall.seats[0]).await;
     owner.join(None).await;
     for path in ["/reservations", "/payments", "/points/history", "/queue/tokens"] {
-        assert!(!crate::support::items(&owner.get(path).await.expect(200)).is_empty(), "{path}");
+        assert!(!frontrow_testkit::items(&owner.get(path).await.expect(200)).is_empty(), "{path}");
         assert_eq!(other.get(path).await.expect(200)["items"], json!([]), "{path}");
     }
     server.close().await;

@@ -1,6 +1,6 @@
 //! An account over its life: password, sign out everywhere, lock, reset link, erasure.
 
-use crate::support::{Answer, Client, Server};
+use frontrow_testkit::{Answer, Client, Server};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse";
@@ -8,11 +8,11 @@ const OTHER: &str = "another horse";
 
 async fn register(server: &Server, email: &str) -> Value {
     let form = json!({ "name": "Kim", "email": email, "password": PASSWORD });
-    server.nobody().post("/users", &form).await.expect(201)
+    server.anonymous().post("/users", &form).await.expect(201)
 }
 
 async fn try_sign_in(server: &Server, email: &str, password: &str) -> Answer {
-    server.nobody().post("/sessions", &json!({ "email": email, "password": password })).await
+    server.anonymous().post("/sessions", &json!({ "email": email, "password": password })).await
 }
 
 async fn sign_in(server: &Server, email: &str, password: &str) -> Client {
@@ -86,7 +86,7 @@ async fn a_reset_link_sets_a_password_once_and_says_nothing_about_why_it_is_no_g
     let link = operator.post(&path, &json!({})).await.expect(201);
     assert_eq!(link["expires_at"], "2027-01-15T08:30:00.000000Z");
     let reset = async |secret: &str| {
-        server.nobody().post("/password-resets", &json!({ "secret": secret, "new_password": OTHER })).await
+        server.anonymous().post("/password-resets", &json!({ "secret": secret, "new_password": OTHER })).await
     };
     let secret = link["secret"].as_str().unwrap();
     reset(secret).await.expect(204);
@@ -110,9 +110,9 @@ async fn a_reset_is_limited_by_address() {
     let server = Server::with(&[("--login-per-minute-per-address", "2")]).await;
     let form = json!({ "secret": "x", "new_password": OTHER });
     for _ in 0..2 {
-        server.nobody().post("/password-resets", &form).await.problem(403, "reset_link_invalid");
+        server.anonymous().post("/password-resets", &form).await.problem(403, "reset_link_invalid");
     }
-    server.nobody().post("/password-resets", &form).await.problem(429, "rate_limited");
+    server.anonymous().post("/password-resets", &form).await.problem(429, "rate_limited");
     server.close().await;
 }
 
@@ -183,14 +183,14 @@ async fn a_sign_in_with_the_demos_published_password_is_refused_without_the_demo
     let server = Server::with(&[]).await;
     let form =
         json!({ "name": "Fan", "email": frontrow_service::demo::BUYER, "password": frontrow_service::demo::PASSWORD });
-    server.nobody().post("/users", &form).await.expect(201);
+    server.anonymous().post("/users", &form).await.expect(201);
     try_sign_in(&server, frontrow_service::demo::BUYER, frontrow_service::demo::PASSWORD)
         .await
         .problem(403, "demo_account");
     try_sign_in(&server, frontrow_service::demo::BUYER, "wrong horse").await.problem(401, "unauthorized");
     register(&server, "kim@example.com").await;
     let form = json!({ "name": "Kim", "email": "lee@example.com", "password": frontrow_service::demo::PASSWORD });
-    server.nobody().post("/users", &form).await.expect(201);
+    server.anonymous().post("/users", &form).await.expect(201);
     sign_in(&server, "lee@example.com", frontrow_service::demo::PASSWORD).await;
     server.close().await;
 }

@@ -1,6 +1,6 @@
 //! What operators see and correct of users' money, who sits where, and what stands on tickets, over HTTP.
 
-use crate::support::{PRICE, Server, eventually, id, items};
+use frontrow_testkit::{PRICE, Server, eventually, id, items};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn concerts_say_how_many_seats_are_left_and_come_by_their_date() {
     let late = server.hall_like(2, |draft| draft.concert_date = jiff::civil::date(2027, 5, 1)).await;
     let early = server.hall(1).await;
     let empty = server.hall_like(1, |draft| draft.concert_date = jiff::civil::date(2027, 6, 1)).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let mut seen = Vec::new();
     let mut path = "/concerts?limit=1".to_owned();
     for _ in 0..4 {
@@ -187,7 +187,7 @@ async fn concerts_say_how_many_seats_are_left_and_come_by_their_date() {
 #[tokio::test]
 async fn sign_ins_of_operators_and_the_failed_ones_are_in_the_log() {
     let server = Server::start().await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let operator = server.operator_with_password("correct horse battery").await;
     let sign_in = |email: &str, password: &str| json!({ "email": email, "password": password });
     for _ in 0..3 {

@@ -1,8 +1,8 @@
 //! What becomes of a concert: when its sale ends, when it is over, and what cancelling it does for its buyers.
 
-use crate::support::{PRICE, START, Server, draft, eventually, id, items, range};
 use frontrow_domain::time::Span;
 use frontrow_service::{concert_import, drafts::ConcertFile};
+use frontrow_testkit::{PRICE, START, Server, draft, eventually, id, items, range};
 use jiff::civil::{date, time};
 use reqwest::Method;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Concerts and seat maps over HTTP.
 
-use crate::support::{PRICE, Server, eventually, id, items};
+use frontrow_testkit::{PRICE, Server, eventually, id, items};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ async fn concerts_are_found_by_text_venue_date_and_status() {
     }
     let operator = server.operator().await;
     operator.patch(&format!("/operator{}", halls[2].path()), &json!({ "status": "closed" })).await.expect(200);
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     for (query, expected) in [
         ("", &[0, 1, 2][..]),
         ("?text=midnight", &[0]),
@@ -68,7 +68,7 @@ async fn concerts_come_in_pages() {
     for _ in 0..5 {
         server.hall(1).await;
     }
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let mut seen = Vec::new();
     let mut path = "/concerts?limit=2".to_owned();
     for _ in 0..5 {
@@ -85,7 +85,7 @@ async fn concerts_come_in_pages() {
 async fn a_concert_says_when_it_is_in_its_venues_time() {
     let server = Server::start().await;
     let hall = server.hall(1).await;
-    let concert = server.nobody().get(&hall.path()).await.expect(200);
+    let concert = server.anonymous().get(&hall.path()).await.expect(200);
     assert_eq!(concert["concert_date"], "2027-03-15");
     assert_eq!(concert["start_time"], "20:00:00");
     assert_eq!(concert["time_zone"], "Asia/Seoul");
@@ -102,7 +102,7 @@ async fn a_concert_says_when_it_is_in_its_venues_time() {
         ("/concerts/99999999999999999999", 400, "invalid_field"),
         ("/concerts/9007199254740991/seats", 404, "not_found"),
     ] {
-        let problem = server.nobody().get(path).await.problem(status, code);
+        let problem = server.anonymous().get(path).await.problem(status, code);
         assert_eq!(problem.get("field").is_some(), status == 400, "{problem}");
     }
     server.close().await;
@@ -220,10 +220,10 @@ async fn a_hall_of_fifty_thousand_seats_is_less_than_a_megabyte() {
         let seats = json!({ "range": { "from": from, "to": from + 999, "row": format!("R{row}") } });
         operator.post(&format!("/operator{}/seats", hall.path()), &seats).await.expect(201);
     }
-    let compact = server.nobody().get(&format!("{}/seats?form=compact", hall.path())).await;
+    let compact = server.anonymous().get(&format!("{}/seats?form=compact", hall.path())).await;
     assert_eq!(spread(&compact.expect(200)).len(), 50_001);
     assert!(compact.body.len() < 1_000_000, "{} bytes", compact.body.len());
-    let full = server.nobody().get(&format!("{}/seats", hall.path())).await.expect(200);
+    let full = server.anonymous().get(&format!("{}/seats", hall.path())).await.expect(200);
     assert_eq!(full["seats"].as_array().unwrap().len(), 50_001);
     server.close().await;
 }

@@ -1,6 +1,5 @@
 //! The demo season: it is loaded once, and completed where a load was cut short.
 
-use crate::support::{Server, draft};
 use frontrow_domain::{seat::SeatStatus, user::Role};
 use frontrow_service::{
     concert_import, demo,
@@ -8,6 +7,7 @@ use frontrow_service::{
     validate::{Email, Password},
 };
 use frontrow_storage::ConcertFilter;
+use frontrow_testkit::{Server, draft};
 
 /// Title, seats and sold seats of each concert, and how many users there are.
 async fn summary(office: &BoxOffice) -> (Vec<(String, usize, usize)>, usize) {

@@ -2,9 +2,9 @@
 //! ends whatever state the place in line is in, the Korean pages say what the English ones do, and the picture of the
 //! tables is of the tables.
 
-use crate::support::{Client, Server, eventually, id, items, settings};
 use frontrow_clock::Clock;
 use frontrow_service::demo;
+use frontrow_testkit::{Client, Server, eventually, id, items, settings};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
@@ -42,7 +42,7 @@ fn operations_with_bodies(document: &Value) -> Vec<(String, Method, String, Vec<
 #[tokio::test]
 async fn the_page_proposes_a_top_up_that_buyers_may_send() {
     let server = Server::start().await;
-    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     let operations = operations_with_bodies(&document);
     let (.., bodies) = operations.iter().find(|(id, ..)| id == "top_up").unwrap();
     server.buyer("buyer").await.post("/points/top-ups", &bodies[0]).await.expect(201);
@@ -64,7 +64,7 @@ async fn a_debt(operator: &Client, user: &str) -> Value {
 async fn the_server_takes_every_example_of_a_body() {
     let server = Server::start().await;
     let operator = server.operator().await;
-    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     let mut operations = operations_with_bodies(&document);
     assert!(operations.len() >= 16);
     let mut body_of = |wanted: &str| {
@@ -74,9 +74,9 @@ async fn the_server_takes_every_example_of_a_body() {
 
     // An account over its life, as the examples have it.
     let registration = &body_of("register")[0];
-    let user = server.nobody().post("/users", registration).await.expect(201);
+    let user = server.anonymous().post("/users", registration).await.expect(201);
     let sign_in = async |body: &Value| {
-        let session = server.nobody().post("/sessions", body).await.expect(201);
+        let session = server.anonymous().post("/sessions", body).await.expect(201);
         server.with_secret(session["session_token"].as_str().unwrap())
     };
     let credentials = &body_of("sign_in")[0];
@@ -87,7 +87,7 @@ async fn the_server_takes_every_example_of_a_body() {
     let link = operator.post(&links, &json!({})).await.expect(201);
     let mut reset = body_of("reset_password").remove(0);
     reset["secret"] = link["secret"].clone();
-    server.nobody().post("/password-resets", &reset).await.expect(204);
+    server.anonymous().post("/password-resets", &reset).await.expect(204);
     let client = sign_in(&json!({ "email": registration["email"], "password": reset["new_password"] })).await;
     let back = json!({ "old_password": reset["new_password"], "new_password": credentials["password"] });
     client.put("/users/me/password", &back).await.expect(204);
@@ -227,7 +227,7 @@ fn codes(guide: &str) -> BTreeSet<(String, String)> {
 #[tokio::test]
 async fn the_guides_list_every_code_with_its_status() {
     let server = Server::start().await;
-    let all = server.nobody().call_at(Method::GET, "/problems").send().await.expect(200);
+    let all = server.anonymous().call_at(Method::GET, "/problems").send().await.expect(200);
     let expected: BTreeSet<_> =
         items(&all).iter().map(|one| (one["status"].to_string(), one["code"].as_str().unwrap().to_owned())).collect();
     for guide in ["docs/api.md", "docs/api.ko.md"] {
@@ -270,11 +270,12 @@ async fn demonstration() -> (Server, Client, Client) {
     let folder = tempfile::tempdir().unwrap();
     let mut config = settings(folder.path(), &[]);
     config.demo = true;
-    let server = Server::over(folder, config, Clock::manual(crate::support::START)).await;
+    let server = Server::over(folder, config, Clock::manual(frontrow_testkit::START)).await;
     demo::load(&server.app().office).await.unwrap();
     let mut clients = Vec::new();
     for email in [demo::BUYER, demo::OPERATOR] {
-        let session = server.nobody().post("/sessions", &json!({ "email": email, "password": demo::PASSWORD })).await;
+        let session =
+            server.anonymous().post("/sessions", &json!({ "email": email, "password": demo::PASSWORD })).await;
         clients.push(server.with_secret(session.expect(201)["session_token"].as_str().unwrap()));
     }
     let operator = clients.pop().unwrap();
@@ -325,7 +326,7 @@ async fn the_sale_of_the_readme_ends_in_every_state_of_a_token() {
     set_gate(&operator, "paused").await;
     let token = join().await;
     let polls = async || {
-        let metrics = server.nobody().call_at(Method::GET, "/metrics").send().await.text();
+        let metrics = server.anonymous().call_at(Method::GET, "/metrics").send().await.text();
         let polls = metrics
             .lines()
             .filter(|line| line.starts_with("frontrow_http_requests_total{") && line.contains("/position"));

@@ -1,20 +1,14 @@
 //! What holds for every request and every answer, whatever it is about.
 
-use crate::{
-    port::Port,
-    support::{Answer, Client, PRICE, Server, draft, eventually, items},
-};
+use frontrow_testkit::{Answer, Client, PATIENCE, PRICE, Server, draft, eventually, items, servers::port::Port};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Duration, timeout},
+    time::timeout,
 };
-
-/// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_mins(4);
 
 /// A connection whose bytes the test sends itself.
 struct RedisClient(TcpStream);
@@ -205,7 +199,7 @@ async fn no_answer_may_be_kept_but_what_is_the_same_for_all() {
 async fn what_has_a_tag_is_sent_once_and_then_answered_304_until_it_changes() {
     let server = Server::start().await;
     let hall = server.hall(2).await;
-    let (nobody, operator) = (server.nobody(), server.operator().await);
+    let (nobody, operator) = (server.anonymous(), server.operator().await);
     let paths = [
         "/api/v1/concerts".to_owned(),
         format!("/api/v1{}", hall.path()),
@@ -250,7 +244,7 @@ async fn what_is_large_is_packed_for_who_takes_it_and_what_is_small_is_not() {
     for _ in 0..10 {
         server.hall(1).await;
     }
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let map = format!("/api/v1{}/seats", hall.path());
     for path in [&*map, "/api/v1/concerts", "/openapi.json", "/docs/docs.js", "/metrics"] {
         let plain = nobody.call_at(Method::GET, path).send().await;
@@ -278,7 +272,7 @@ async fn what_is_large_is_packed_for_who_takes_it_and_what_is_small_is_not() {
 async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
     let shop = "https://shop.example.com";
     let server = Server::with(&[("--allowed-origins", "https://shop.example.com,http://127.0.0.1:5173")]).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let preflight = async |origin: &str| {
         let call = nobody.call(Method::OPTIONS, "/payments").header("origin", origin);
         let call = call.header("access-control-request-method", "POST");
@@ -337,7 +331,7 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
 #[tokio::test]
 async fn without_a_listed_origin_there_is_nothing_for_other_origins() {
     let server = Server::start().await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let call = nobody.call(Method::OPTIONS, "/concerts").header("origin", "https://shop.example.com");
     call.header("access-control-request-method", "GET").send().await.problem(405, "method_not_allowed");
     let answer = nobody.call(Method::GET, "/concerts").header("origin", "https://shop.example.com").send().await;
@@ -664,7 +658,7 @@ async fn a_refusal_says_what_is_wrong_in_the_apis_own_words() {
 #[tokio::test]
 async fn metrics_come_in_the_format_that_is_asked_for_with_what_runs_and_what_it_takes() {
     let server = Server::start().await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     nobody.get("/concerts").await.expect(200);
     let get = async |accept: &str| nobody.call_at(Method::GET, "/metrics").header("accept", accept).send().await;
     let open = get("application/openmetrics-text; version=1.0.0, text/plain;q=0.5").await;
@@ -708,7 +702,7 @@ async fn metrics_on_a_listener_of_their_own_are_not_on_the_public_one() {
     let port = Port::take();
     let apart = SocketAddr::from(([127, 0, 0, 1], port.number()));
     let server = Server::with(&[("--metrics-listen", &apart.to_string())]).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     nobody.call_at(Method::GET, "/metrics").send().await.problem(404, "not_found");
     let metrics = nobody.at(apart).call_at(Method::GET, "/metrics").send().await;
     assert!(metrics.text().contains("frontrow_http_requests_total"), "{}", metrics.text());
@@ -729,7 +723,7 @@ async fn the_address_itself_leads_to_the_docs() {
         let answer = link.head().await;
         assert!(answer.starts_with("HTTP/1.1 307") && answer.contains("location: /docs\r\n"), "{path}: {answer}");
     }
-    let landed = server.nobody().call_at(Method::GET, "/").send().await;
+    let landed = server.anonymous().call_at(Method::GET, "/").send().await;
     assert!(landed.header("content-type").unwrap().starts_with("text/html"), "{landed:?}");
     server.close().await;
 }
@@ -761,7 +755,7 @@ async fn every_instant_has_six_digits_of_fraction() {
     {
         check(&operator.get(path).await.expect(200), &mut seen);
     }
-    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     check(&document, &mut seen);
     assert!(seen > 20, "{seen}");
     server.close().await;

@@ -1,6 +1,6 @@
 //! Broken, wrong and oversized requests: a problem that names the place, and nothing changed.
 
-use crate::support::{PRICE, Server, id, items};
+use frontrow_testkit::{PRICE, Server, id, items};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
@@ -101,7 +101,7 @@ async fn a_body_over_64_kib_is_413_but_for_lists_of_seats() {
     }
     for path in ["/users", "/sessions"] {
         server
-            .nobody()
+            .anonymous()
             .call(Method::POST, path)
             .text(padding.clone() + "{}")
             .send()
@@ -174,7 +174,7 @@ async fn every_problem_that_a_sale_meets_is_explained_under_its_type() {
     let token = buyer.enter(None).await;
     let reservation = id(&buyer.hold(&token, hall.seats[0]).await.expect(201), "reservation_id");
     let problems = [
-        server.nobody().get("/users/me").await,
+        server.anonymous().get("/users/me").await,
         buyer.hold(&token, hall.seats[0]).await,
         buyer.pay(&token, reservation).await,
         buyer.get("/reservations/999").await,
@@ -184,7 +184,8 @@ async fn every_problem_that_a_sale_meets_is_explained_under_its_type() {
     ];
     for answer in problems {
         let body = answer.json();
-        let explained = server.nobody().call_at(Method::GET, body["type"].as_str().unwrap()).send().await.expect(200);
+        let explained =
+            server.anonymous().call_at(Method::GET, body["type"].as_str().unwrap()).send().await.expect(200);
         for member in ["code", "status", "title"] {
             assert_eq!(explained[member], body[member]);
         }

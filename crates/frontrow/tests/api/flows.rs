@@ -1,6 +1,6 @@
 //! The three flows of a sale, in the words of those who asked for it.
 
-use crate::support::{PRICE, Server, id, items};
+use frontrow_testkit::{PRICE, Server, id, items};
 use serde_json::json;
 
 /// Token issue and activation: `POST /queue/tokens` → poll `…/position` → `PATCH …/activate`.

@@ -1,7 +1,7 @@
 //! Health, metrics and the `OpenAPI` document.
 
-use crate::support::{PRICE, Server, items};
 use frontrow_domain::time::Span;
+use frontrow_testkit::{PRICE, Server, items};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn a_server_says_that_it_lives_is_ready_and_how_it_does() {
     let buyer = server.buyer_with("buyer", PRICE).await;
     buyer.buy(hall.seats[0]).await;
     buyer.hold("x", hall.seats[1]).await.problem(403, "token_invalid");
-    let get = async |path: &str| server.nobody().call_at(Method::GET, path).send().await;
+    let get = async |path: &str| server.anonymous().call_at(Method::GET, path).send().await;
     assert_eq!(get("/healthz").await.status, 200);
     assert_eq!(get("/readyz").await.status, 200);
     let metrics = get("/metrics").await;
@@ -44,7 +44,7 @@ async fn a_server_says_that_it_lives_is_ready_and_how_it_does() {
 #[tokio::test]
 async fn a_machine_whose_clock_is_wrong_is_said_and_the_line_moves_on() {
     let server = Server::start().await;
-    let get = async |path: &str| server.nobody().call_at(Method::GET, path).send().await;
+    let get = async |path: &str| server.anonymous().call_at(Method::GET, path).send().await;
     assert_eq!(get("/readyz").await.text(), "ready\n");
     server.buyer("first").await;
     server.clock.jump(Span::from_secs(-3_600));
@@ -106,7 +106,7 @@ fn has_example(document: &Value, schema: &Value, depth: usize) -> bool {
 #[tokio::test]
 async fn the_document_is_whole() {
     let server = Server::start().await;
-    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut targets = Vec::new();
     references(&document, &mut targets);
@@ -164,7 +164,7 @@ async fn every_documented_call_is_there() {
     let operator = server.operator().await;
     operator.top_up(PRICE).await;
     let token = operator.enter(None).await;
-    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     for (path, operations) in document["paths"].as_object().unwrap() {
         // What is named exists, so that 404 would mean that the route itself is missing.
         let concrete = path
@@ -191,13 +191,13 @@ async fn every_documented_call_is_there() {
 #[tokio::test]
 async fn every_documented_code_has_an_explanation() {
     let server = Server::start().await;
-    let all = server.nobody().call_at(Method::GET, "/problems").send().await.expect(200);
-    let document = server.nobody().call_at(Method::GET, "/openapi.json").send().await.expect(200);
+    let all = server.anonymous().call_at(Method::GET, "/problems").send().await.expect(200);
+    let document = server.anonymous().call_at(Method::GET, "/openapi.json").send().await.expect(200);
     let documented = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array().unwrap();
     assert_eq!(documented.len(), items(&all).len());
     for code in documented {
         assert!(items(&all).iter().any(|known| known["code"] == *code && known["explanation"].is_string()), "{code}");
     }
-    server.nobody().call_at(Method::GET, "/problems/no_such_code").send().await.problem(404, "not_found");
+    server.anonymous().call_at(Method::GET, "/problems/no_such_code").send().await.problem(404, "not_found");
     server.close().await;
 }

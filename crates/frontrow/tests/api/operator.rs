@@ -1,6 +1,6 @@
 //! What operators do, over HTTP.
 
-use crate::support::{PRICE, Server, id, items};
+use frontrow_testkit::{PRICE, Server, id, items};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -30,11 +30,11 @@ async fn a_concert_is_created_with_its_seats_and_changed_and_every_step_is_in_th
     assert_eq!((&refused["number"], &refused["row"]), (&json!("50"), &json!("A")));
     let changed = operator.patch(&path, &json!({ "title": "The Last Night" })).await.expect(200);
     assert_eq!((&changed["title"], &changed["venue"]), (&json!("The Last Night"), &json!("Hangang Hall")));
-    let shown = server.nobody().get(&format!("/concerts/{number}")).await.expect(200);
+    let shown = server.anonymous().get(&format!("/concerts/{number}")).await.expect(200);
     for (field, value) in changed.as_object().unwrap() {
         assert_eq!(shown[field], *value, "{field}");
     }
-    let map = server.nobody().get(&format!("/concerts/{number}/seats")).await.expect(200);
+    let map = server.anonymous().get(&format!("/concerts/{number}/seats")).await.expect(200);
     assert_eq!(map["seats"].as_array().unwrap().len(), 50, "no seat of the refused call was added");
     assert_eq!(map["seats"][0]["price"], 200_000);
 

@@ -1,6 +1,6 @@
 //! Payments over HTTP.
 
-use crate::support::{PRICE, Server, id, items};
+use frontrow_testkit::{PRICE, Server, id, items};
 use reqwest::Method;
 use serde_json::json;
 
@@ -140,7 +140,7 @@ async fn refunds_end_a_day_before_the_concert_but_not_for_operators() {
 #[tokio::test]
 async fn a_closed_concert_takes_no_payment_but_a_hold_outlives_the_closing_time() {
     let server = Server::start().await;
-    let closing = crate::support::START.plus(frontrow_domain::time::Span::from_secs(60));
+    let closing = frontrow_testkit::START.plus(frontrow_domain::time::Span::from_secs(60));
     let hall = server.hall_like(2, |draft| draft.closes_at = Some(closing)).await;
     let (buyer, other) = (server.buyer_with("buyer", PRICE).await, server.buyer_with("other", PRICE).await);
     let (token, other_token) = (buyer.enter(None).await, other.enter(None).await);

@@ -1,6 +1,6 @@
 //! Points over HTTP.
 
-use crate::support::{PRICE, Server, id, items};
+use frontrow_testkit::{PRICE, Server, id, items};
 use reqwest::Method;
 use serde_json::json;
 
@@ -90,7 +90,7 @@ async fn a_reference_tops_up_once_for_ever() {
     let server = Server::with(&[("--service-key", SERVICE_KEY)]).await;
     let (buyer, other) = (server.buyer("buyer").await, server.buyer("other").await);
     let service = server.with_secret(SERVICE_KEY);
-    let top_up = |user: &crate::support::Client| json!({ "amount": 100, "user_id": user.user, "reference": "pg-1" });
+    let top_up = |user: &frontrow_testkit::Client| json!({ "amount": 100, "user_id": user.user, "reference": "pg-1" });
     let calls: Vec<_> = (0..10)
         .map(|_| tokio::spawn(service.call(Method::POST, "/points/top-ups").json(&top_up(&buyer)).send()))
         .collect();
@@ -137,7 +137,7 @@ async fn amounts_and_balances_have_bounds() {
 async fn a_top_up_is_made_once_per_key() {
     let server = Server::start().await;
     let (buyer, other) = (server.buyer("buyer").await, server.buyer("other").await);
-    let call = |client: &crate::support::Client, amount: i64| {
+    let call = |client: &frontrow_testkit::Client, amount: i64| {
         client.call(Method::POST, "/points/top-ups").key("top-up-0123456789").json(&json!({ "amount": amount }))
     };
     let calls: Vec<_> = (0..10).map(|_| tokio::spawn(call(&buyer, 700).send())).collect();

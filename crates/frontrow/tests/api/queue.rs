@@ -1,12 +1,12 @@
 //! The waiting line over HTTP.
 
-use crate::support::{PRICE, START, Server, eventually, id, items};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     queue::Token,
     time::Span,
 };
 use frontrow_signing::Keyring;
+use frontrow_testkit::{PRICE, START, Server, eventually, id, items};
 use reqwest::Method;
 use serde_json::json;
 
@@ -97,7 +97,7 @@ async fn a_position_is_read_without_a_session_and_shows_nobody() {
     let server = Server::with(&[("--max-active", "0")]).await;
     let buyer = server.buyer("buyer").await;
     let token = buyer.join(None).await["token"].as_str().unwrap().to_owned();
-    let place = server.nobody().position(&token).await;
+    let place = server.anonymous().position(&token).await;
     assert_eq!(place["status"], "waiting");
     let mut members: Vec<_> = place.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
@@ -252,7 +252,7 @@ async fn an_active_token_ends_when_it_is_idle_and_lives_on_while_its_user_asks()
         (row["status"] == "ended" && row["end_reason"] == "expired").then_some(())
     })
     .await;
-    assert_eq!(server.nobody().position(&token).await["status"], "ended");
+    assert_eq!(server.anonymous().position(&token).await["status"], "ended");
     buyer.activate(&token).await.problem(403, "token_ended");
     server.close().await;
 }
@@ -268,7 +268,7 @@ async fn a_place_that_is_gone_says_why() {
     let reservation = id(&payer.hold(&paid, hall.seats[0]).await.expect(201), "reservation_id");
     payer.pay(&paid, reservation).await.expect(201);
     for (token, reason) in [(&left, "left"), (&paid, "paid")] {
-        let place = server.nobody().position(token).await;
+        let place = server.anonymous().position(token).await;
         assert_eq!((&place["status"], &place["end_reason"]), (&json!("ended"), &json!(reason)));
         assert_eq!(place["stale"], false);
     }

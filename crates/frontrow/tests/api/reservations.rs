@@ -1,7 +1,7 @@
 //! Reservations over HTTP.
 
-use crate::support::{PRICE, START, Server, id, items};
 use frontrow_domain::time::Span;
+use frontrow_testkit::{PRICE, START, Server, id, items};
 use reqwest::Method;
 use serde_json::{Value, json};
 

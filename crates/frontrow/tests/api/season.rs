@@ -1,12 +1,12 @@
 //! Importing concerts: all of a file or nothing of it.
 
-use crate::support::{Server, draft, range};
 use frontrow_domain::time::Span;
 use frontrow_service::{
     concert_import,
     drafts::{ConcertDraft, ConcertFile},
 };
 use frontrow_storage::ConcertFilter;
+use frontrow_testkit::{Server, draft, range};
 
 fn entry(title: &str) -> ConcertFile {
     ConcertFile {

@@ -1,12 +1,12 @@
 //! Sessions over HTTP.
 
-use crate::support::Server;
+use frontrow_testkit::Server;
 use serde_json::json;
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     let server = Server::start().await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
     nobody.post("/users", &form).await.expect(201);
     let mut bodies = Vec::new();
@@ -24,7 +24,7 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
 #[tokio::test]
 async fn a_session_ends_when_its_user_signs_out_and_others_go_on() {
     let server = Server::start().await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
     nobody.post("/users", &form).await.expect(201);
     let credentials = json!({ "email": "kim@example.com", "password": "correct horse" });
@@ -44,7 +44,7 @@ async fn a_session_ends_when_its_user_signs_out_and_others_go_on() {
 #[tokio::test]
 async fn a_session_ends_when_its_hours_are_over() {
     let server = Server::with(&[("--session-hours", "1")]).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
     nobody.post("/users", &form).await.expect(201);
     let credentials = json!({ "email": "kim@example.com", "password": "correct horse" });
@@ -67,11 +67,11 @@ async fn what_is_no_session_is_401_however_it_is_written() {
     let half = format!("Bearer {}", &buyer.secret()[..20]);
     for value in ["", "Bearer", "Bearer ", "Bearer x", &long, &basic, &half, buyer.secret()] {
         let answer =
-            server.nobody().call(reqwest::Method::GET, "/users/me").header("authorization", value).send().await;
+            server.anonymous().call(reqwest::Method::GET, "/users/me").header("authorization", value).send().await;
         answer.problem(401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
-    let answer = server.nobody().call(reqwest::Method::GET, "/users/me");
+    let answer = server.anonymous().call(reqwest::Method::GET, "/users/me");
     answer.header("authorization", &format!("bearer {}", buyer.secret())).send().await.expect(200);
     server.close().await;
 }

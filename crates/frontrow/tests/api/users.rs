@@ -1,12 +1,12 @@
 //! Users over HTTP.
 
-use crate::support::{Answer, Server};
 use argon2::{Argon2, PasswordHasher as _};
 use frontrow_domain::{
     command::Command,
     id::{RoomId, UserId},
     user::{NewUser, Role},
 };
+use frontrow_testkit::{Answer, Server};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 #[tokio::test]
 async fn a_user_registers_signs_in_and_reads_who_they_are() {
     let server = Server::start().await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let form = json!({ "name": " Kim Minji ", "email": "Minji@Example.com", "password": "correct horse" });
     let user = nobody.post("/users", &form).await.expect(201);
     assert_eq!(
@@ -64,12 +64,12 @@ async fn a_registration_names_the_field_that_is_wrong() {
     ] {
         let mut form = good.clone();
         form[field] = value;
-        server.nobody().post("/users", &form).await.problem_at(422, "invalid_field", field);
+        server.anonymous().post("/users", &form).await.problem_at(422, "invalid_field", field);
     }
     for field in ["name", "email", "password"] {
         let mut form = good.clone();
         form.as_object_mut().unwrap().remove(field);
-        server.nobody().post("/users", &form).await.problem_at(422, "invalid_field", field);
+        server.anonymous().post("/users", &form).await.problem_at(422, "invalid_field", field);
     }
     let operator = server.operator().await;
     let users = operator.get("/operator/users?text=kim").await.expect(200);
@@ -81,7 +81,7 @@ async fn a_registration_names_the_field_that_is_wrong() {
 async fn sign_ins_and_registrations_are_limited_by_account_and_by_address() {
     let flags = [("--login-per-minute-per-account", "2"), ("--login-per-minute-per-address", "5")];
     let server = Server::with(&flags).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let sign_in =
         async |email: &str| nobody.post("/sessions", &json!({ "email": email, "password": "wrong wrong" })).await;
     sign_in("a@example.com").await.problem(401, "unauthorized");
@@ -144,7 +144,7 @@ async fn a_users_reads_have_a_limit_of_their_own_and_so_have_those_of_an_address
     reader.post("/queue/tokens", &json!({})).await.expect(201);
     let joined = other.post("/queue/tokens", &json!({})).await.expect(201);
 
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     assert!(limited(30, async || nobody.get("/concerts").await).await > 0);
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
     assert!(limited(30, async || nobody.get(&poll).await).await > 0);
@@ -167,7 +167,7 @@ async fn a_poll_over_its_limit_is_no_sign_of_life() {
     for _ in 0..100 {
         server.advance(1);
         assert!(unresponsive(), "a second has passed since the last sign");
-        let is_heard = server.nobody().get(&poll).await.status == 200;
+        let is_heard = server.anonymous().get(&poll).await.status == 200;
         assert_eq!(unresponsive(), !is_heard);
         refused += u32::from(!is_heard);
     }
@@ -230,7 +230,7 @@ async fn a_buyers_changes_and_holds_are_bounded_by_the_hour() {
 #[tokio::test]
 async fn a_password_and_an_address_are_the_same_in_whatever_bytes_they_are_written() {
     let server = Server::start().await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let form =
         json!({ "name": "Moto\u{308}", "email": "Jose\u{301}@Bücher.example", "password": "Mot\u{f6}rhead1980" });
     let user = nobody.post("/users", &form).await.expect(201);
@@ -254,7 +254,7 @@ async fn a_password_and_an_address_are_the_same_in_whatever_bytes_they_are_writt
 #[tokio::test]
 async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
     let server = Server::with(&[("--login-per-minute-per-account", "3"), ("--trusted-proxies", "127.0.0.1")]).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
     nobody.post("/users", &form).await.expect(201);
     let sign_in = async |password: &str, from: &str| {
@@ -281,7 +281,7 @@ async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
 async fn an_address_pays_for_a_sign_in_before_its_body_is_read() {
     let server = Server::with(&[("--login-per-minute-per-address", "1")]).await;
     let credentials = json!({ "email": "kim@example.com", "password": "wrong horse" });
-    server.nobody().post("/sessions", &credentials).await.problem(401, "unauthorized");
+    server.anonymous().post("/sessions", &credentials).await.problem(401, "unauthorized");
     for path in ["sessions", "users"] {
         // The body that is announced never comes: it would be waited for and answered 408.
         let mut socket = TcpStream::connect(server.address).await.unwrap();
@@ -307,7 +307,7 @@ async fn an_account_from_before_texts_were_normalised_is_still_found_and_signed_
         role: Role::Buyer,
     };
     server.command(Command::Register(user)).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     nobody.post("/sessions", &json!({ "email": "Jos\u{e9}@B\u{fc}cher.example", "password": typed })).await.expect(201);
     let form = json!({ "name": "B", "email": "jos\u{e9}@xn--bcher-kva.example", "password": "another horse" });
     nobody.post("/users", &form).await.problem(409, "email_taken");
@@ -330,7 +330,7 @@ async fn an_account_whose_address_is_too_odd_today_is_still_signed_in_to() {
         role: Role::Buyer,
     };
     server.command(Command::Register(user)).await;
-    let nobody = server.nobody();
+    let nobody = server.anonymous();
     let sign_in = async |email: &str, password: &str| {
         nobody.post("/sessions", &json!({ "email": email, "password": password })).await
     };
@@ -361,10 +361,10 @@ async fn names_and_addresses_that_cannot_be_seen_or_turn_the_text_around_are_ref
     ] {
         let mut form = good.clone();
         form[field] = json!(value);
-        server.nobody().post("/users", &form).await.problem_at(422, "invalid_field", field);
+        server.anonymous().post("/users", &form).await.problem_at(422, "invalid_field", field);
     }
     let mut family = good.clone();
     family["name"] = json!("👩\u{200d}👧 Kim");
-    server.nobody().post("/users", &family).await.expect(201);
+    server.anonymous().post("/users", &family).await.expect(201);
     server.close().await;
 }

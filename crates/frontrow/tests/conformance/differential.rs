@@ -1,6 +1,5 @@
 //! The same random commands on two stores: every answer and every read must agree.
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, new_concert, new_seat, policy};
 use frontrow_domain::{
     command::{
         Command, ConcertChange, Erasure, Idempotency, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof,
@@ -17,6 +16,10 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_storage::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, HOUSE_MAX_ACTIVE, first, new_concert, new_seat, policy},
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{
     collections::{BTreeMap, BTreeSet},

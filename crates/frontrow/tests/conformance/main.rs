@@ -6,9 +6,5 @@ mod differential;
 #[macro_use]
 mod queues;
 mod queue;
-#[expect(dead_code, reason = "other tests stop, pause and break the servers")]
-#[path = "../servers/mod.rs"]
-mod servers;
 mod sqlite;
 mod store;
-mod support;

@@ -1,6 +1,5 @@
 //! What every queue must do, as plain functions over the port. Each one starts with a queue without any room.
 
-use crate::support::policy;
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
@@ -14,6 +13,7 @@ use frontrow_domain::{
 };
 use frontrow_line::{Peers, Rebuild, view::RoomView};
 use frontrow_storage::Line;
+use frontrow_testkit::{PATIENCE, fixture::policy};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -463,7 +463,7 @@ const LONG: Duration = Duration::from_hours(1);
 
 /// Whether the queue said that a line may move, rather than that time has passed.
 async fn told(queue: &dyn Peers) -> bool {
-    tokio::time::timeout(Duration::from_mins(4), queue.lines().moved(LONG)).await.is_ok()
+    tokio::time::timeout(PATIENCE, queue.lines().moved(LONG)).await.is_ok()
 }
 
 pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Peers) {

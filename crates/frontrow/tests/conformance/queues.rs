@@ -1,6 +1,5 @@
 //! The queues that every test runs on: the one in memory, and Redis with a namespace for each test.
 
-use crate::servers::redis::RedisServer;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     policy::Policy,
@@ -11,6 +10,7 @@ use frontrow_line::{
     redis::{Notice, RedisPeers, Settings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
+use frontrow_testkit::servers::redis::RedisServer;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -45,7 +45,8 @@ macro_rules! every_queue {
         /// All of them on one cluster: what is done in a row takes one start of three servers.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn a_cluster_of_three_nodes_is_as_good_as_one_server() {
-            use crate::{servers::redis::RedisCluster, queues::Namespace};
+            use crate::queues::Namespace;
+            use frontrow_testkit::servers::redis::RedisCluster;
 
             let cluster = RedisCluster::start();
             $(crate::queue::$name(&*Namespace::new(cluster.urls()).alone().await).await;)*

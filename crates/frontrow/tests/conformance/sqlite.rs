@@ -2,7 +2,6 @@
 
 mod older_files;
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, first, keyed, open_sqlite, policy, request};
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
@@ -14,6 +13,10 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role},
 };
 use frontrow_storage::{Damage, ReservationFilter, Store, StoreError, check, sqlite::SqliteStore};
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, HOUSE_MAX_ACTIVE, first, keyed, open_sqlite, policy, request},
+};
 use rusqlite::{Connection, params};
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -278,7 +281,7 @@ async fn a_full_database_is_unavailable_until_there_is_room() {
     // The size limit stands for the disk: the writer that has it cannot get another page.
     let store = open_sqlite(&office.path(), &office.clock);
     store.set_size_limit(Some(1)).unwrap();
-    let many = (1..=5_000).map(crate::support::new_seat).collect();
+    let many = (1..=5_000).map(frontrow_testkit::fixture::new_seat).collect();
     let refused = store
         .transact(
             Arc::new([request(Caller::System, Command::AddSeats { concert_id: concert, seats: many })]),

@@ -10,9 +10,12 @@ mod lists;
 mod outage;
 mod sale;
 
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, policy};
 use frontrow_clock::Clock;
 use frontrow_storage::memory::MemoryStore;
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, HOUSE_MAX_ACTIVE, policy},
+};
 use std::sync::Arc;
 
 macro_rules! run_on {

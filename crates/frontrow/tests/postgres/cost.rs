@@ -1,10 +1,6 @@
 //! What a batch costs: statements, as the server counts them, and round trips, as a relay in between sees them.
 
-use crate::{
-    crowd::Two,
-    servers::postgres::Database,
-    support::{Fixture, HOUSE_MAX_ACTIVE, START, keyed},
-};
+use crate::crowd::Two;
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
@@ -13,6 +9,11 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::postgres::{PostgresStore, Settings};
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, HOUSE_MAX_ACTIVE, keyed},
+    servers::postgres::Database,
+};
 use std::sync::{Arc, Mutex};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},

@@ -1,21 +1,20 @@
 //! Two instances over one database, and a third connection that stands in their way.
 
-use crate::{
-    servers::postgres::Database,
-    support::{Fixture, HOUSE_MAX_ACTIVE, START},
-};
 use frontrow_clock::Clock;
 use frontrow_domain::{command::Request, decide::decide_all, policy::Policy};
 use frontrow_storage::{
     Committed, StoreError,
     postgres::{PostgresStore, Settings},
 };
+use frontrow_testkit::{
+    PATIENCE, START,
+    fixture::{Fixture, HOUSE_MAX_ACTIVE},
+    servers::postgres::Database,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
-/// What has not happened by then never will, however busy the machine is.
-const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Two box offices that are one.

@@ -1,11 +1,9 @@
 //! What the tables refuse, whoever asks.
 
-use crate::{
-    crowd::{Two, give},
-    support::request,
-};
+use crate::crowd::{Two, give};
 use frontrow_domain::{command::Command, id::RoomId, user::Caller};
 use frontrow_storage::{Committed, StoreError};
+use frontrow_testkit::fixture::request;
 use tokio_postgres::error::SqlState;
 
 async fn refused(office: &Two, sql: &str) -> SqlState {

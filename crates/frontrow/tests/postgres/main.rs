@@ -3,15 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod contention;
 mod cost;
 mod crowd;
 mod guards;
-mod meeting;
 mod numbers;
 mod outage;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../servers/mod.rs"]
-mod servers;
-#[expect(dead_code, reason = "the other test binary uses the rest of it")]
-#[path = "../conformance/support.rs"]
-mod support;

@@ -1,9 +1,6 @@
 //! Connections that end and locks that are not to be had.
 
-use crate::{
-    crowd::{Two, answer, give},
-    support::{keyed, request},
-};
+use crate::crowd::{Two, answer, give};
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
     decide::decide_all,
@@ -12,6 +9,10 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{Page, StoreError, postgres::Settings};
+use frontrow_testkit::{
+    PATIENCE,
+    fixture::{keyed, request},
+};
 use std::time::Duration;
 
 struct Buyer {
@@ -138,7 +139,7 @@ async fn going_on_is_given_up_if_the_database_keeps_it_waiting_for_too_long() {
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
     office.wait_until(waiting, 1).await;
     obstacle.step_aside().await;
-    let resumed = tokio::time::timeout(Duration::from_mins(4), async { while store.resume().await.is_err() {} });
+    let resumed = tokio::time::timeout(PATIENCE, async { while store.resume().await.is_err() {} });
     resumed.await.expect("it goes on once nothing is in the way");
 }
 

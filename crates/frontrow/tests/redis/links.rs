@@ -1,6 +1,5 @@
 //! Ways to Redis that are encrypted, or barred.
 
-use crate::servers::{port::Port, redis::RedisServer};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::policy::Policy;
 use frontrow_line::{
@@ -8,6 +7,7 @@ use frontrow_line::{
     redis::{RedisPeers, Settings},
 };
 use frontrow_storage::memory::MemoryStore;
+use frontrow_testkit::servers::{port::Port, redis::RedisServer};
 use std::{path::Path, process::Command, sync::Arc};
 use tempfile::TempDir;
 

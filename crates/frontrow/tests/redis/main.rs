@@ -2,10 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod components;
 mod links;
 mod office;
 mod outage;
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../servers/mod.rs"]
-mod servers;
-mod together;
+mod private_servers;
+mod replication;

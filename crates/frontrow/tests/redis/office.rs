@@ -18,6 +18,7 @@ use frontrow_line::{
     view::RoomView,
 };
 use frontrow_storage::{Store, memory::MemoryStore};
+use frontrow_testkit::PATIENCE;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -27,9 +28,6 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use uuid::Uuid;
 
 pub(crate) const HOUSE: RoomId = RoomId::HOUSE;
-/// The lines are right again by themselves once Redis is back. How fast that is says the benchmark: here a machine that is
-/// busy with other work takes its time.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(4);
 
 /// One instance.
 pub(crate) struct Instance {

@@ -1,10 +1,7 @@
 //! Instances whose Redis is killed, paused, full, emptied or replaced by an older copy: order is kept, places never rise,
 //! nobody who has left comes back, and within seconds of its return all views are what the rows say.
 
-use crate::{
-    office::{HOUSE, Office, PATIENCE, at, buyer, until},
-    servers::redis::{RedisCluster, RedisSentinel, RedisServer},
-};
+use crate::office::{HOUSE, Office, at, buyer, until};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
     id::{Position, RoomId, TokenId, UserId},
@@ -19,6 +16,10 @@ use frontrow_line::{
     redis::{Notice, Settings},
 };
 use frontrow_storage::Store;
+use frontrow_testkit::{
+    PATIENCE,
+    servers::redis::{RedisCluster, RedisSentinel, RedisServer},
+};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 

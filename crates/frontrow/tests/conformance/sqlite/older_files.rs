@@ -1,7 +1,6 @@
 //! A file of an earlier version of the schema is brought up to date when it is opened.
 
 use super::{assert_refused, open};
-use crate::support::{first, keyed, new_seat, request};
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
     concert::{Closing, ConcertStatus},
@@ -15,6 +14,7 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{ConcertFilter, Store, check, migrate};
+use frontrow_testkit::fixture::{first, keyed, new_seat, request};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use tempfile::TempDir;

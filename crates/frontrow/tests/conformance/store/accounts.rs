@@ -1,6 +1,5 @@
 //! Passwords, locks, reset links and erasure, as every store keeps them.
 
-use crate::support::{Fixture, START, first};
 use frontrow_domain::{
     command::{Command, Erasure, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::UserId,
@@ -14,6 +13,10 @@ use frontrow_domain::{
     user::{Caller, Role, Session, User, UserStatus},
 };
 use frontrow_storage::DebtFilter;
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, first},
+};
 
 async fn open(office: &Fixture, user_id: UserId, secret: u8, epoch: i64) -> Result<Outcome, Refusal> {
     let expires_at = START.plus(Span::from_secs(3_600));
@@ -54,8 +57,8 @@ pub(super) async fn a_new_password_is_read_back_and_ends_all_sessions_but_one(of
     assert_eq!(open(office, user, 5, 0).await, Err(Refusal::AccountChanged));
     let (answers, _) = office
         .batch(vec![
-            crate::support::request(Caller::System, set_password(user, "third", None)),
-            crate::support::request(Caller::System, set_password(user, "fourth", None)),
+            frontrow_testkit::fixture::request(Caller::System, set_password(user, "third", None)),
+            frontrow_testkit::fixture::request(Caller::System, set_password(user, "fourth", None)),
         ])
         .await;
     assert!(answers.iter().all(|answer| answer.decision.is_ok()));
@@ -68,8 +71,11 @@ pub(super) async fn a_locked_user_is_read_back_and_signed_out(office: &Fixture) 
     open(office, user, 1, 0).await.unwrap();
     let (answers, _) = office
         .batch(vec![
-            crate::support::request(Caller::System, Command::LockUser { user_id: user }),
-            crate::support::request(Caller::System, Command::RenameUser { user_id: user, name: "New Name".to_owned() }),
+            frontrow_testkit::fixture::request(Caller::System, Command::LockUser { user_id: user }),
+            frontrow_testkit::fixture::request(
+                Caller::System,
+                Command::RenameUser { user_id: user, name: "New Name".to_owned() },
+            ),
         ])
         .await;
     assert!(answers.iter().all(|answer| answer.decision.is_ok()));
@@ -99,8 +105,8 @@ pub(super) async fn a_reset_link_is_used_once_and_a_new_one_replaces_it(office: 
     assert_eq!(office.ask(Caller::Anonymous, redeem(UserId(uuid::Uuid::nil()), 2, "no")).await, invalid);
     let (answers, _) = office
         .batch(vec![
-            crate::support::request(Caller::Anonymous, redeem(user, 2, "yes")),
-            crate::support::request(Caller::Anonymous, redeem(user, 2, "no")),
+            frontrow_testkit::fixture::request(Caller::Anonymous, redeem(user, 2, "yes")),
+            frontrow_testkit::fixture::request(Caller::Anonymous, redeem(user, 2, "no")),
         ])
         .await;
     assert_eq!((&answers[0].decision, &answers[1].decision), (&Ok(Outcome::Done), &invalid));
@@ -175,7 +181,7 @@ pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fix
     let seats = office.store.seats(paid.concert_id).await.unwrap();
     assert_eq!(seats[1].status, SeatStatus::Available);
     assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, balance);
-    assert!(office.store.users(Some(&before.email), crate::support::first(10)).await.unwrap().is_empty());
+    assert!(office.store.users(Some(&before.email), frontrow_testkit::fixture::first(10)).await.unwrap().is_empty());
     let again = frontrow_domain::user::NewUser {
         user_id: UserId(uuid::Uuid::from_u128(4_711)),
         name: before.name,
@@ -193,13 +199,13 @@ pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back
     let session = |secret| {
         let expires_at = START.plus(Span::from_secs(10 * DAY));
         let session = Session { secret_hash: [secret; 32], user_id: user, role: Role::Buyer, expires_at };
-        crate::support::request(Caller::Anonymous, Command::OpenSession { session, epoch: 0 })
+        frontrow_testkit::fixture::request(Caller::Anonymous, Command::OpenSession { session, epoch: 0 })
     };
     let idle_since = |before| {
         let (proof, worth, idle_since) = (Proof::Unneeded, Worth::Kept, Some(before));
         let (tokens, reservations) = (Vec::new(), Vec::new());
         let erasure = Erasure { user_id: user, proof, idle_since, worth, tokens, reservations };
-        crate::support::request(Caller::System, Command::EraseUser(erasure))
+        frontrow_testkit::fixture::request(Caller::System, Command::EraseUser(erasure))
     };
     let day = |days| START.plus(Span::from_secs(days * DAY));
     assert_eq!(noted().await, START);
@@ -210,7 +216,7 @@ pub(super) async fn when_a_user_last_signed_in_is_noted_once_a_day_and_read_back
     office.advance(1);
     // Two sign-ins, a change of the row and an erasure for idleness meet in one batch.
     let rename = Command::RenameUser { user_id: user, name: "New Name".to_owned() };
-    let rename = crate::support::request(Caller::System, rename);
+    let rename = frontrow_testkit::fixture::request(Caller::System, rename);
     let (answers, changes) = office.batch(vec![session(2), rename, session(3), idle_since(day(1))]).await;
     let refused: Vec<_> = answers.into_iter().filter_map(|answer| answer.decision.err()).collect();
     assert_eq!((refused, changes.sign_ins), (vec![Refusal::AccountChanged], vec![user]));

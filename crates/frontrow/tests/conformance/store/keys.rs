@@ -1,4 +1,3 @@
-use crate::support::{Fixture, START, first, keyed, request};
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
     id::{Position, RoomId, UserId},
@@ -10,6 +9,10 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role, Session},
 };
 use frontrow_storage::ReservationFilter;
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, first, keyed, request},
+};
 
 fn top_up(user_id: UserId, won: i64, reference: Option<&str>) -> Command {
     Command::TopUp { user_id, amount: Money::new(won), reference: reference.map(str::to_owned) }

@@ -1,4 +1,3 @@
-use crate::support::{Fixture, HOUSE_MAX_ACTIVE, START, new_concert, request};
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
@@ -8,6 +7,10 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{Life, Page};
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, HOUSE_MAX_ACTIVE, new_concert, request},
+};
 use uuid::Uuid;
 
 pub(super) async fn a_new_box_office_has_the_house_room_and_its_own_time(office: &Fixture) {

@@ -1,4 +1,3 @@
-use crate::support::{Fixture, START, after, first, new_concert, new_seat};
 use frontrow_domain::{
     command::{Command, ConcertChange, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::ConcertStatus,
@@ -11,6 +10,10 @@ use frontrow_domain::{
     user::{Caller, Role, Session},
 };
 use frontrow_storage::{ConcertFilter, ConcertPlace, DebtFilter, Page, PaymentFilter, ReservationFilter};
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, after, first, new_concert, new_seat},
+};
 use uuid::Uuid;
 
 pub(super) async fn users_are_found_by_text_newest_first(office: &Fixture) {

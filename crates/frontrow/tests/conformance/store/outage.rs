@@ -1,4 +1,3 @@
-use crate::support::{Fixture, START, request};
 use frontrow_domain::{
     command::Command,
     decide::decide_all,
@@ -10,6 +9,10 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{Store, StoreError};
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, request},
+};
 use std::sync::Arc;
 
 fn at(seconds: i64) -> Time {

@@ -1,4 +1,3 @@
-use crate::support::{Fixture, START, after, first, keyed, new_concert, new_seat, request};
 use frontrow_domain::{
     command::{Command, ConcertChange, Decision, NewAdjustment, NewConcert, Outcome, RoomChange},
     concert::{Closing, Concert, ConcertStatus},
@@ -16,6 +15,10 @@ use frontrow_domain::{
     user::Caller,
 };
 use frontrow_storage::{ConcertFilter, ReservationFilter};
+use frontrow_testkit::{
+    START,
+    fixture::{Fixture, after, first, keyed, new_concert, new_seat, request},
+};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 

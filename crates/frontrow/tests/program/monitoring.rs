@@ -1,0 +1,29 @@
+//! What those who watch a box office see, and the files in `deploy/` that they watch it with.
+
+mod dashboard;
+mod proxies;
+mod server_alerts;
+mod traces;
+
+use frontrow_clock::Clock;
+use frontrow_testkit::{Server, settings};
+use reqwest::Method;
+use std::path::PathBuf;
+
+/// What is shipped to run the program with.
+fn deploy(file: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("deploy").join(file)
+}
+
+/// An instance over these servers, in this process, with more flags.
+async fn instance(database: &str, redis: &str, flags: &[(&str, &str)]) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [&[("--database-url", database), ("--redis-url", redis)], flags].concat();
+    let config = settings(folder.path(), &flags);
+    Server::over(folder, config, Clock::System).await
+}
+
+/// What an instance tells Prometheus.
+async fn scrape(server: &Server) -> String {
+    server.anonymous().call_at(Method::GET, "/metrics").send().await.text()
+}

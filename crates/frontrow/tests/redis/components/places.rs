@@ -1,0 +1,141 @@
+//! The same on a cluster, behind a sentinel, and for users who may not do all of it.
+
+use super::{START, eventually, instance, keys, link, user};
+use frontrow_domain::{
+    id::{Position, ReservationId, RoomId, TokenId},
+    queue::{Fence, Token},
+    time::Span,
+};
+use frontrow_line::{
+    Leadership,
+    redis::{
+        client::{ClientSettings, RedisClient},
+        heartbeats::{Heartbeats, Near},
+        holds::{self, HoldChanges},
+        lease::Leases,
+        limits::{self, Budget},
+        script::{ProbeError, probe_scripting},
+        tokens::{self, TokenChanges},
+    },
+};
+use frontrow_testkit::{
+    PATIENCE,
+    servers::redis::{RedisCluster, RedisSentinel, RedisServer},
+};
+use std::time::Duration;
+
+const LONG: Span = Span::from_secs(60);
+const SILENCE: Span = Span::from_secs(60);
+
+/// Each part once, for rooms whose keys are all over a cluster.
+async fn use_every_part(one: &RedisClient, other: &RedisClient) {
+    let (way, other_way, keys) = (one.handle(), other.handle(), keys());
+    let leases = Leases::new(keys.clone(), instance(1)).one_by_one();
+    let heartbeats = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
+    let listener = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
+    let mut changed = TokenChanges::default();
+    for room_id in (0..20).map(RoomId::new) {
+        assert_eq!(leases.lead(&way, room_id, Fence(0), LONG).await.unwrap(), Leadership::Leader(Fence(1)));
+        let near = Near { room: room_id, cursor: Position(0), tail: Position(50_000), returned: &[] };
+        let token = |position| TokenId { room_id, position: Position(position) };
+        heartbeats.exchange(&way, near, START, |_, _| ()).await.unwrap();
+        heartbeats.note(token(5));
+        heartbeats.note(token(40_000));
+        heartbeats.exchange(&way, near, START, |_, _| ()).await.unwrap();
+        let mut heard = Vec::new();
+        listener.exchange(&other_way, near, START, |token, _| heard.push(token)).await.unwrap();
+        assert_eq!(heard, [token(5), token(40_000)]);
+        for position in 1..=300 {
+            changed.apply(&Token::issued(token(position), user(position), START), START);
+        }
+    }
+    leases.release(&way).await.unwrap();
+    assert!(tokens::publish(&way, &keys, &mut changed, |_| true).await.is_empty());
+    for room_id in (0..20).map(RoomId::new) {
+        let id = TokenId { room_id, position: Position(300) };
+        assert_eq!(tokens::get(&other_way, &keys, id).await.unwrap(), Some(Token::issued(id, user(300), START)));
+    }
+    let due = (1..=10).map(|id| (START, ReservationId::new(id))).collect();
+    holds::publish(&mut way.clone(), &keys, &HoldChanges { due, over: Vec::new() }).await.unwrap();
+    assert_eq!(holds::take_due(&mut other_way.clone(), &keys, START, 100).await.unwrap().len(), 10);
+    for number in 0..20 {
+        let email = format!("{number}@example.com");
+        let budget = Budget::Strangers { email: &email };
+        assert_eq!(limits::spend(&mut way.clone(), &keys, budget, 1, 1).await.unwrap(), None);
+        assert!(limits::spend(&mut other_way.clone(), &keys, budget, 1, 1).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn every_part_works_on_one_server() {
+    let server = RedisServer::start();
+    use_every_part(&link(vec![server.url()]).await, &link(vec![server.url()]).await).await;
+}
+
+#[tokio::test]
+async fn every_part_works_on_a_cluster_of_three() {
+    let cluster = RedisCluster::start();
+    // Named one by one, and in one address.
+    let hosts = cluster.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect::<Vec<_>>().join(",");
+    let in_one = vec![format!("redis-cluster://{hosts}")];
+    use_every_part(&link(cluster.urls()).await, &link(in_one).await).await;
+    for node in &cluster.nodes {
+        assert!(node.ask::<i64>(&["DBSIZE"]) > 0, "every node has some of it");
+    }
+    // A node that has lost its scripts gets them again.
+    let way = link(cluster.urls()).await.handle();
+    for node in &cluster.nodes {
+        let _: String = node.ask(&["SCRIPT", "FLUSH"]);
+    }
+    let leases = Leases::new(keys(), instance(2));
+    for room in (100..120).map(RoomId::new) {
+        assert_eq!(leases.lead(&way, room, Fence(0), LONG).await.unwrap(), Leadership::Leader(Fence(1)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_replica_serves_on_when_the_primary_is_killed() {
+    let mut group = RedisSentinel::start();
+    let (one, other) = (link(vec![group.url()]).await, link(vec![group.url()]).await);
+    use_every_part(&one, &other).await;
+    let leases = Leases::new(keys(), instance(3));
+    let room = RoomId::new(7);
+    let stands = leases.lead(&one.handle(), room, Fence(1), Span::from_millis(100)).await.unwrap();
+    assert!(matches!(stands, Leadership::Leader(Fence(2..))), "{stands:?}");
+    group.primary.kill();
+    // Whatever the replica had not copied is lost; the number rises all the same.
+    eventually("a promoted replica to be asked", async || {
+        let stands = leases.lead(&one.handle(), room, Fence(2), LONG).await.ok()?;
+        matches!(stands, Leadership::Leader(Fence(3..))).then_some(())
+    })
+    .await;
+    let due = vec![(START, ReservationId::new(77))];
+    let deadline = HoldChanges { due, over: Vec::new() };
+    eventually("the other to follow", async || holds::publish(&mut other.handle(), &keys(), &deadline).await.ok())
+        .await;
+    let taken = holds::take_due(&mut one.handle(), &keys(), START, 100).await.unwrap();
+    assert!(taken.contains(&ReservationId::new(77)));
+    group.wait_promoted();
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_run_scripts_is_told_so() {
+    let server = RedisServer::start();
+    probe_scripting(&mut link(vec![server.url()]).await.handle()).await.unwrap();
+    server.add_user("clerk", &["on", ">secret", "~*", "&*", "+@all", "-@scripting"]);
+    let url = format!("redis://clerk:secret@127.0.0.1:{}", server.port());
+    let limited = RedisClient::open(ClientSettings::new(vec![url])).await.unwrap();
+    let error = probe_scripting(&mut limited.handle()).await.unwrap_err();
+    assert!(matches!(error, ProbeError::NotAllowed(_)), "{error:?}");
+    assert!(error.to_string().contains("may not run scripts"), "{error}");
+    assert!(!error.to_string().contains("secret"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_not_called_one_without_scripts() {
+    let server = RedisServer::start();
+    let link = link(vec![server.url()]).await;
+    drop(server);
+    let error = tokio::time::timeout(PATIENCE, probe_scripting(&mut link.handle())).await.unwrap().unwrap_err();
+    assert!(matches!(error, ProbeError::Failed(_)), "{error:?}");
+}

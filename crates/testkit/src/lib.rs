@@ -1,0 +1,46 @@
+//! What the tests and benchmarks of Frontrow share. Nothing that is shipped depends on this crate.
+//!
+//! - [`server::Server`]: a whole box office in the test's process, and [`server::Client`], which calls its API.
+//! - [`fixture::Fixture`]: a store with a clock that stands still and the steps of a sale as short calls.
+//! - [`program::Program`]: the real program in processes of its own.
+//! - [`servers`]: real `PostgreSQL`, `Redis` and `PgBouncer` servers, shared by a run or owned by a test.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    reason = "the callers are tests: a panic is how a helper fails them"
+)]
+
+pub mod fixture;
+pub mod program;
+pub mod server;
+pub mod servers;
+
+pub use server::{Answer, Call, Client, Hall, PRICE, Server, draft, id, items, range, settings};
+
+use frontrow_domain::time::Time;
+use std::time::{Duration, Instant};
+
+/// Where the manual clocks start: 2027-01-15T08:00:00Z.
+pub const START: Time = Time::from_micros(1_800_000_000_000_000);
+/// How long a test waits for something that must come. It says nothing about how fast that is: a machine that is busy
+/// with other work takes its time, and only what never comes has failed.
+pub const PATIENCE: Duration = Duration::from_mins(4);
+/// A concert with seats and a room of its own, as `frontrow concert import` reads it.
+pub const TOUR: &str = include_str!("tour.json");
+
+const POLL: Duration = Duration::from_millis(10);
+
+/// Asks again and again until there is an answer, for at most [`PATIENCE`].
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "still not: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}

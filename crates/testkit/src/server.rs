@@ -1,0 +1,528 @@
+//! A whole box office in the test's process: on a free port, over a folder of its own, with a clock that stands still.
+
+use crate::{PATIENCE, START, eventually};
+use bytes::Bytes;
+use frontrow::{
+    app::{self, RunningApp},
+    config::{Cli, Config},
+};
+use frontrow_clock::{Clock, Ids};
+use frontrow_domain::{
+    command::{Command, Outcome, Request},
+    concert::Concert,
+    id::UserId,
+    money::Money,
+    time::Span,
+    user::{Caller, NewUser, Role, Session},
+};
+use frontrow_line::SoleInstance;
+use frontrow_service::{
+    concert_import,
+    drafts::{ConcertDraft, SeatRange, SeatsDraft},
+    validate::{Email, Password},
+};
+use frontrow_signing::Keyring;
+use frontrow_storage::{check, sqlite::SqliteStore};
+use frontrow_web::edge::state::AppState;
+use reqwest::{Method, header::HeaderMap};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use uuid::Uuid;
+
+/// What a seat costs unless a test says otherwise.
+pub const PRICE: i64 = 100_000;
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub config: Config,
+    folder: TempDir,
+    app: Weak<AppState>,
+    stop: watch::Sender<bool>,
+    done: JoinHandle<anyhow::Result<()>>,
+    http: reqwest::Client,
+}
+
+/// A concert on sale with its seats, by number from 1.
+pub struct Hall {
+    pub concert: Concert,
+    pub seats: Vec<i64>,
+}
+
+impl Hall {
+    pub fn id(&self) -> i64 {
+        self.concert.concert_id.get()
+    }
+
+    pub fn path(&self) -> String {
+        format!("/concerts/{}", self.id())
+    }
+}
+
+/// Settings for tests: rate limits are out of the way, the rest are the defaults.
+const SETTINGS: [(&str, &str); 10] = [
+    ("--listen", "127.0.0.1:0"),
+    ("--top-up-policy", "open"),
+    ("--requests-per-second-per-user", "100000"),
+    ("--request-burst-per-user", "100000"),
+    ("--changes-per-hour-per-user", "1000000"),
+    ("--holds-per-hour-per-user", "1000000"),
+    ("--reads-per-second-per-user", "100000"),
+    ("--polls-per-second-per-token", "100000"),
+    ("--login-per-minute-per-account", "100000"),
+    ("--login-per-minute-per-address", "100000"),
+];
+
+/// The settings for tests, but for those that a test sets itself.
+pub fn settings(folder: &Path, flags: &[(&str, &str)]) -> Config {
+    let others = SETTINGS.iter().filter(|(name, _)| !flags.iter().any(|(flag, _)| flag == name));
+    let args = others.chain(flags).flat_map(|(name, value)| [OsString::from(name), OsString::from(value)]);
+    let data = [OsString::from("frontrow"), "serve".into(), "--data".into(), folder.into()];
+    Cli::load(data.into_iter().chain(args)).unwrap().config
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A server with these flags on its command line.
+    pub async fn with(flags: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), flags);
+        Self::over(folder, config, Clock::manual(START)).await
+    }
+
+    /// A server over a folder that may have been used before.
+    pub async fn over(folder: TempDir, config: Config, clock: Clock) -> Self {
+        let ids = Ids::from_os();
+        let opened = app::open(&config, clock.clone(), ids.clone()).await.unwrap();
+        Self::run(folder, config, clock, ids, opened).await
+    }
+
+    /// A server whose store the test has at hand.
+    pub async fn with_store(flags: &[(&str, &str)]) -> (Self, Arc<SqliteStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), flags);
+        let (clock, ids) = (Clock::manual(START), Ids::from_os());
+        let path = config.database_path();
+        let store = SqliteStore::open(&path, clock.clone(), config.policy(), i64::from(config.max_active)).unwrap();
+        let store = Arc::new(store);
+        let keyring = Keyring::load_or_create(&config.key_path(), &ids).unwrap();
+        let peers = Arc::new(SoleInstance::new(Arc::clone(&store) as _));
+        let (shared, used_clock) = (Arc::clone(&store), clock.clone());
+        let opened = app::assemble(&config, shared, peers, keyring, used_clock, ids.clone()).await.unwrap();
+        (Self::run(folder, config, clock, ids, opened).await, store)
+    }
+
+    async fn run(folder: TempDir, config: Config, clock: Clock, ids: Ids, opened: RunningApp) -> Self {
+        let app = Arc::downgrade(&opened.app);
+        let socket = TcpListener::bind(config.listen).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let served = config.clone();
+        let done = tokio::spawn(async move { app::serve(opened, &served, socket, stopped).await });
+        Self { address, clock, ids, config, folder, app, stop, done, http: reqwest::Client::new() }
+    }
+
+    /// What the handlers share. To be dropped at once: the server ends only when nothing else holds it.
+    pub fn app(&self) -> Arc<AppState> {
+        self.app.upgrade().unwrap()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.config.database_path()
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(Span::from_secs(seconds));
+    }
+
+    /// Stops the server in good order and hands its folder back.
+    pub async fn stop(self) -> TempDir {
+        self.stop.send(true).unwrap();
+        tokio::time::timeout(PATIENCE, self.done).await.expect("the server stops").unwrap().unwrap();
+        self.folder
+    }
+
+    /// The end of a test that sold something: the books are in order, before the server stops and after.
+    pub async fn close(self) {
+        self.check_books().await;
+        let database = self.database();
+        let _folder = self.stop().await;
+        let report = check::sqlite::run(&database).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+
+    pub async fn check_books(&self) {
+        let report = check::sqlite::run(&self.database()).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+
+    /// A client that has not signed in.
+    pub fn anonymous(&self) -> Client {
+        Client::anonymous(self.http.clone(), self.address)
+    }
+
+    /// A client with this secret.
+    pub fn with_secret(&self, secret: &str) -> Client {
+        self.anonymous().with_secret(secret)
+    }
+
+    /// A signed-in buyer, made without the cost of a password.
+    pub async fn buyer(&self, name: &str) -> Client {
+        self.user(name, Role::Buyer).await
+    }
+
+    /// A signed-in buyer with points.
+    pub async fn buyer_with(&self, name: &str, points: i64) -> Client {
+        let client = self.buyer(name).await;
+        client.top_up(points).await;
+        client
+    }
+
+    /// A signed-in operator.
+    pub async fn operator(&self) -> Client {
+        self.user("operator", Role::Operator).await
+    }
+
+    /// An operator's account at boss@example.com who has not signed in.
+    pub async fn operator_with_password(&self, password: &str) -> UserId {
+        let email = Email::parse("boss@example.com").unwrap();
+        let password = Password::parse(password.to_owned()).unwrap();
+        self.app().office.register("Boss".to_owned(), email, password, Role::Operator).await.unwrap().user_id
+    }
+
+    async fn user(&self, name: &str, role: Role) -> Client {
+        let user_id = UserId(self.ids.uuid(self.clock.now()));
+        let secret = format!("{:?}", self.ids.uuid(self.clock.now()));
+        let user = NewUser {
+            user_id,
+            name: name.to_owned(),
+            email: format!("{name}@example.com"),
+            password_hash: "no password has this hash".to_owned(),
+            role,
+        };
+        let session = Session {
+            secret_hash: Sha256::digest(&secret).into(),
+            user_id,
+            role,
+            expires_at: self.clock.now().plus(Span::from_secs(12 * 3_600)),
+        };
+        self.command(Command::Register(user)).await;
+        self.command(Command::OpenSession { session, epoch: 0 }).await;
+        self.with_secret(&secret).of_user(user_id)
+    }
+
+    /// Gives the engine a command of the box office itself.
+    pub async fn command(&self, command: Command) -> Outcome {
+        let app = self.app();
+        let request = Request { caller: Caller::System, command, idempotency: None };
+        app.office.engine.run(request).await.unwrap().decision.unwrap()
+    }
+
+    /// A concert on sale with this many seats, in the house room.
+    pub async fn hall(&self, seats: i32) -> Hall {
+        self.hall_like(seats, |_| {}).await
+    }
+
+    /// The same, with changes to its draft.
+    pub async fn hall_like(&self, seats: i32, change: impl FnOnce(&mut ConcertDraft)) -> Hall {
+        let mut draft = draft();
+        change(&mut draft);
+        let (concert, _) = concert_import::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
+        let rows = self.app().office.store.seats(concert.concert_id).await.unwrap();
+        Hall { concert, seats: rows.iter().map(|seat| seat.seat_id.get()).collect() }
+    }
+}
+
+/// A concert two months away, on sale since yesterday.
+pub fn draft() -> ConcertDraft {
+    ConcertDraft {
+        title: "Midnight Tide: The First Night".to_owned(),
+        artist: "Midnight Tide".to_owned(),
+        venue: "Hangang Hall, Seoul".to_owned(),
+        time_zone: "Asia/Seoul".to_owned(),
+        concert_date: jiff::civil::date(2027, 3, 15),
+        start_time: jiff::civil::time(20, 0, 0, 0),
+        end_time: jiff::civil::time(22, 30, 0, 0),
+        fold: None,
+        base_price: Money::new(PRICE),
+        opens_at: START.minus(Span::from_secs(86_400)),
+        closes_at: None,
+        own_room_max_active: None,
+    }
+}
+
+/// Seats in one row at the base price.
+pub fn range(from: i32, to: i32) -> SeatsDraft {
+    SeatsDraft::Range(SeatRange {
+        from,
+        to,
+        section: "Floor".to_owned(),
+        row: "A".to_owned(),
+        grade: "R".to_owned(),
+        price: None,
+    })
+}
+
+/// A client of a server: anonymous, or with a session.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    root: String,
+    secret: Option<String>,
+    pub user: UserId,
+}
+
+/// A request on its way.
+#[must_use]
+pub struct Call(reqwest::RequestBuilder);
+
+impl Call {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    /// The idempotency key.
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    /// The queue token.
+    pub fn token(self, token: &str) -> Self {
+        self.header("queue-token", token)
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        Self(self.0.json(body))
+    }
+
+    /// A body as it is, said to be JSON.
+    pub fn text(self, body: impl Into<String>) -> Self {
+        Self(self.0.header("content-type", "application/json").body(body.into()))
+    }
+
+    pub async fn send(self) -> Answer {
+        self.try_send().await.unwrap()
+    }
+
+    /// The answer, unless the server is gone before it is whole.
+    pub async fn try_send(self) -> reqwest::Result<Answer> {
+        let response = self.0.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, body: response.bytes().await? })
+    }
+}
+
+/// What the server answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The body of an answer that must have this status.
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The body of a problem, which must have this status and code and everything that every problem has.
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        let body = self.expect(status);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{body}");
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status, "{body}");
+        assert_eq!(body["type"], format!("/problems/{code}"), "{body}");
+        assert!(body["title"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert!(body["detail"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{body}");
+        body
+    }
+
+    /// A problem that names this field.
+    pub fn problem_at(&self, status: u16, code: &str, field: &str) {
+        let body = self.problem(status, code);
+        assert_eq!(body["field"], field, "{body}");
+    }
+
+    pub fn retry_after(&self) -> Option<u64> {
+        self.header("retry-after").map(|seconds| seconds.parse().unwrap())
+    }
+
+    pub fn is_replay(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
+    }
+}
+
+impl Client {
+    /// A client of a server that has not signed in.
+    pub fn anonymous(http: reqwest::Client, address: SocketAddr) -> Self {
+        Self { http, root: format!("http://{address}"), secret: None, user: UserId(Uuid::nil()) }
+    }
+
+    /// The same client at a server that listens elsewhere.
+    #[must_use]
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { root: format!("http://{address}"), ..self.clone() }
+    }
+
+    /// The same server with this secret.
+    #[must_use]
+    pub fn with_secret(&self, secret: &str) -> Self {
+        Self { secret: Some(secret.to_owned()), ..self.clone() }
+    }
+
+    /// The same client, known to be of this user.
+    #[must_use]
+    pub fn of_user(self, user: UserId) -> Self {
+        Self { user, ..self }
+    }
+
+    pub fn secret(&self) -> &str {
+        self.secret.as_deref().unwrap()
+    }
+
+    /// A call of the API.
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        self.call_at(method, &format!("/api/v1{path}"))
+    }
+
+    /// A call of anything that the server has.
+    pub fn call_at(&self, method: Method, path: &str) -> Call {
+        let request = self.http.request(method, format!("{}{path}", self.root)).timeout(PATIENCE);
+        Call(match &self.secret {
+            Some(secret) => request.bearer_auth(secret),
+            None => request,
+        })
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path).send().await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::POST, path).json(body).send().await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PUT, path).json(body).send().await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PATCH, path).json(body).send().await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path).send().await
+    }
+
+    /// Tops up points to the own account.
+    pub async fn top_up(&self, amount: i64) -> Value {
+        self.post("/points/top-ups", &json!({ "amount": amount })).await.expect(201)
+    }
+
+    pub async fn balance(&self) -> i64 {
+        self.get("/points").await.expect(200)["balance"].as_i64().unwrap()
+    }
+
+    /// Joins the line of a concert, or of the house room.
+    pub async fn join(&self, concert: Option<i64>) -> Value {
+        let answer = self.post("/queue/tokens", &json!({ "concert_id": concert })).await;
+        assert!([200, 201].contains(&answer.status), "{}", answer.text());
+        answer.json()
+    }
+
+    pub async fn position(&self, token: &str) -> Value {
+        self.get(&format!("/queue/tokens/{token}/position")).await.expect(200)
+    }
+
+    /// Asks for the position until the token has this status.
+    pub async fn wait_for(&self, token: &str, status: &str) -> Value {
+        eventually(&format!("the token is {status}"), async || {
+            let place = self.position(token).await;
+            (place["status"] == status).then_some(place)
+        })
+        .await
+    }
+
+    pub async fn activate(&self, token: &str) -> Answer {
+        self.call(Method::PATCH, &format!("/queue/tokens/{token}/activate")).send().await
+    }
+
+    /// Joins, waits for the turn and claims it.
+    pub async fn enter(&self, concert: Option<i64>) -> String {
+        let token = self.join(concert).await["token"].as_str().unwrap().to_owned();
+        self.wait_for(&token, "offered").await;
+        assert_eq!(self.activate(&token).await.expect(200)["status"], "active");
+        token
+    }
+
+    pub fn hold_call(&self, token: &str, seat: i64) -> Call {
+        self.call(Method::POST, "/reservations").token(token).json(&json!({ "seat_id": seat }))
+    }
+
+    pub async fn hold(&self, token: &str, seat: i64) -> Answer {
+        self.hold_call(token, seat).send().await
+    }
+
+    pub fn pay_call(&self, token: &str, reservation: i64) -> Call {
+        self.call(Method::POST, "/payments").token(token).json(&json!({ "reservation_id": reservation }))
+    }
+
+    pub async fn pay(&self, token: &str, reservation: i64) -> Answer {
+        self.pay_call(token, reservation).send().await
+    }
+
+    /// Enters, holds a seat and pays for it. Returns the reservation's and the payment's number.
+    pub async fn buy(&self, seat: i64) -> (i64, i64) {
+        let token = self.enter(None).await;
+        let reservation = id(&self.hold(&token, seat).await.expect(201), "reservation_id");
+        (reservation, id(&self.pay(&token, reservation).await.expect(201), "payment_id"))
+    }
+
+    /// Reads the seat map, which may be a tenth of a second old, until the seat has this status in it.
+    pub async fn sees(&self, hall: &Hall, seat: i64, status: &str) {
+        eventually(&format!("seat {seat} is {status}"), async || {
+            let map = self.get(&format!("{}/seats", hall.path())).await.expect(200);
+            let row = map["seats"].as_array().unwrap().iter().find(|row| row["seat_id"] == seat).cloned().unwrap();
+            (row["status"] == status).then_some(())
+        })
+        .await;
+    }
+}
+
+/// A number in a body.
+pub fn id(body: &Value, field: &str) -> i64 {
+    body[field].as_i64().unwrap_or_else(|| panic!("no {field} in {body}"))
+}
+
+/// The items of a list.
+pub fn items(body: &Value) -> &Vec<Value> {
+    body["items"].as_array().unwrap_or_else(|| panic!("no list: {body}"))
+}
