@@ -1,6 +1,6 @@
 //! What the tests and benchmarks of Frontrow share. Nothing that is shipped depends on this crate.
 //!
-//! - [`server::Server`]: a whole box office in the test's process, and [`server::Client`], which calls its API.
+//! - [`server::Server`]: a whole box office in the test's process, and [`client::Client`], which calls its API.
 //! - [`fixture::Fixture`]: a store with a clock that stands still and the steps of a sale as short calls.
 //! - [`program::Program`]: the real program in processes of its own.
 //! - [`servers`]: real `PostgreSQL`, `Redis` and `PgBouncer` servers, shared by a run or owned by a test.
@@ -13,12 +13,14 @@
     reason = "the callers are tests: a panic is how a helper fails them"
 )]
 
+pub mod client;
 pub mod fixture;
 pub mod program;
 pub mod server;
 pub mod servers;
 
-pub use server::{Answer, Call, Client, Hall, PRICE, Server, draft, id, items, range, settings};
+pub use client::{Answer, Call, Client, id, items};
+pub use server::{Hall, PRICE, Server, draft, range, settings};
 
 use frontrow_domain::time::Time;
 use std::time::{Duration, Instant};
