@@ -12,8 +12,7 @@ use frontrow_domain::time::Span;
 use frontrow_line::Peers;
 use frontrow_service::{
     metrics::Metrics,
-    office::DemoAccounts,
-    open::{Loading, OfficeParts, OfficeSettings, OpenedOffice},
+    office::{self, DemoAccounts, Loading, OfficeParts, OfficeSettings, OpenedOffice},
     workers,
 };
 use frontrow_signing::Keyring;
@@ -47,6 +46,9 @@ const LIMITS_TICK: Duration = Duration::from_mins(1);
 pub struct RunningApp {
     /// The state that the handlers share.
     pub app: SharedState,
+    store: Arc<dyn Store>,
+    peers: Arc<dyn Peers>,
+    ids: Ids,
     engine: Vec<JoinHandle<()>>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -86,15 +88,15 @@ async fn assemble_with(
         demo_accounts,
         session_length: Span::from_secs(i64::from(config.session_hours) * 3_600),
     };
-    let OpenedOffice { office, engine, metrics, clock } =
-        frontrow_service::open::open(parts, settings, loading).await?;
+    let (store, peers, ids) = (Arc::clone(&parts.store), Arc::clone(&parts.peers), parts.ids.clone());
+    let OpenedOffice { office, engine, metrics, clock } = office::open(parts, settings, loading).await?;
     let app = Arc::new(AppState {
         office,
         limits,
         service_key: config.load_service_key()?,
         document: Document::new("application/json", serde_json::to_vec(&frontrow_web::api::document(demo_accounts))?),
     });
-    Ok(RunningApp { app, engine, metrics, clock, tasks: JoinSet::new() })
+    Ok(RunningApp { app, store, peers, ids, engine, metrics, clock, tasks: JoinSet::new() })
 }
 
 /// Locks the data folder, so that only one server uses it. A database shared by instances needs no lock.
@@ -179,7 +181,7 @@ pub async fn serve(
     socket: TcpListener,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let RunningApp { app, engine, metrics, clock, tasks } = opened;
+    let RunningApp { app, store, peers, ids, engine, metrics, clock, tasks } = opened;
     let bind = |address| listener::bind(address).with_context(|| format!("cannot listen on {address} for the metrics"));
     let metrics_socket = config.metrics_listen.map(bind).transpose()?;
     let (stop_workers, workers_stop) = watch::channel(false);
@@ -187,10 +189,9 @@ pub async fn serve(
     let limited = Arc::clone(&app);
     workers
         .spawn(workers::until(workers_stop.clone(), async move { limited.limits.sweep_for_ever(LIMITS_TICK).await }));
-    let (store, peers) = (Arc::clone(&app.office.store), Arc::clone(&app.office.peers));
     let tracer = config.otlp_endpoint.clone().map(|collector| {
         let choice = traces::Choice { one_in: config.otlp_one_in, trusted_proxies: config.trusted_proxies.clone() };
-        traces::start(collector, choice, app.office.ids.clone(), clock.clone(), Arc::clone(&metrics))
+        traces::start(collector, choice, ids, clock.clone(), Arc::clone(&metrics))
     });
     let tracer = tracer.transpose()?;
     let edge = Arc::new(edge_of(config, &metrics, clock).traced_by(tracer.clone()));
@@ -218,8 +219,7 @@ pub async fn serve(
 
 /// Closes a box office that served no requests: its commands are committed, and the database is closed.
 pub async fn close(opened: RunningApp) {
-    let RunningApp { app, engine, tasks, .. } = opened;
-    let peers = Arc::clone(&app.office.peers);
+    let RunningApp { app, peers, engine, tasks, .. } = opened;
     drop(tasks);
     drop(app);
     let _ = tokio::task::spawn_blocking(move || join(engine)).await;

@@ -11,18 +11,16 @@ use frontrow::{
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
-    command::{
-        Command::{LockUser, RenameUser, RenewLine, SetRole, UnlockUser},
-        Proof, Worth,
-    },
+    command::{Proof, Worth},
     id::ConcertId,
     money::Money,
+    refusal::Refusal,
     text::checked_text,
     user::{Caller, Role, User, UserStatus},
 };
 use frontrow_service::{
-    concert_import, demo, door_list, drafts,
-    office::BoxOffice,
+    concert_import, demo, drafts,
+    office::{BoxOffice, ServiceError},
     validate::{Email, Password, USER_NAME_LEN_MAX},
 };
 use frontrow_signing::Keyring;
@@ -35,7 +33,6 @@ use std::{
     io::{self, Read as _, Write as _},
     path::Path,
     process::ExitCode,
-    sync::Arc,
     time::Instant,
 };
 use tokio::{
@@ -153,19 +150,10 @@ fn rotate_keys(config: &Config) -> anyhow::Result<ExitCode> {
 async fn renew_lines(config: &Config) -> anyhow::Result<()> {
     let _alone = app::take_folder(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
-    let renewed = renew_all(&opened.app.office).await;
+    let renewed = opened.app.office.renew_lines().await;
     app::close(opened).await;
     println!("{} lines are renewed: who joins again gets the same place with a new token.", renewed?);
     Ok(())
-}
-
-/// Returns how many lines there are.
-async fn renew_all(office: &BoxOffice) -> anyhow::Result<usize> {
-    let rooms = office.store.rooms().await?;
-    for room in &rooms {
-        office.operate(Caller::System, RenewLine { room_id: room.room_id }, None).await?;
-    }
-    Ok(rooms.len())
 }
 
 /// Announces the address: on standard output, or if the log is JSON, only in the log, since the two often share one
@@ -293,8 +281,7 @@ async fn operators(config: &Config, command: OperatorCommand) -> anyhow::Result<
                 if user.role != Role::Operator {
                     bail!("{} is no operator", user.email)
                 }
-                let command = SetRole { user_id: user.user_id, role: Role::Buyer };
-                office.operate(Caller::System, command, None).await?;
+                office.set_role(user.user_id, Role::Buyer).await?;
                 Ok(format!("{} is a buyer now, and signed out everywhere.", user.email))
             };
             with_office(config, command).await
@@ -349,9 +336,9 @@ async fn promote_user(
         "the password that its owner chose"
     };
     if let Some(name) = name {
-        office.operate(Caller::System, RenameUser { user_id, name }, None).await?;
+        office.rename_user(user_id, name).await?;
     }
-    office.operate(Caller::System, SetRole { user_id, role: Role::Operator }, None).await?;
+    office.set_role(user_id, Role::Operator).await?;
     Ok(format!("{} is an operator with {whose}, and signed out everywhere.", user.email))
 }
 
@@ -370,11 +357,11 @@ async fn users(config: &Config, command: UserCommand) -> anyhow::Result<()> {
         let User { user_id, email, .. } = existing(office, &email).await?;
         match command {
             UserCommand::Lock { .. } => {
-                office.operate(Caller::System, LockUser { user_id }, None).await?;
+                office.lock_user(Caller::System, user_id, None).await?;
                 Ok(format!("{email} is locked, and signed out everywhere."))
             }
             UserCommand::Unlock { .. } => {
-                office.operate(Caller::System, UnlockUser { user_id }, None).await?;
+                office.unlock_user(Caller::System, user_id, None).await?;
                 Ok(format!("{email} is unlocked."))
             }
             UserCommand::Password { .. } => {
@@ -436,16 +423,18 @@ async fn print_door_list(config: &Config, concert_id: i64) -> anyhow::Result<()>
     let concert_id = ConcertId::try_from(concert_id).map_err(anyhow::Error::msg)?;
     app::check_beside(config)?;
     let opened = app::open_for_tool(config, Clock::System, Ids::from_os()).await?;
-    let store = Arc::clone(&opened.app.office.store);
-    let printed = async {
-        store.concert(concert_id).await?.with_context(|| format!("there is no concert {concert_id}"))?;
-        let mut pages = door_list::Pages::of(Arc::clone(&store), concert_id);
-        while let Some(page) = pages.next().await? {
-            io::stdout().write_all(page.as_bytes()).context("the list could not be written")?;
-        }
-        Ok(())
-    };
-    let printed = printed.await;
+    let printed = print_pages(&opened.app.office, concert_id).await;
     app::close(opened).await;
     printed
+}
+
+async fn print_pages(office: &BoxOffice, concert_id: ConcertId) -> anyhow::Result<()> {
+    let mut pages = match office.door_list(concert_id).await {
+        Err(ServiceError::Refused(Refusal::NotFound { .. })) => bail!("there is no concert {concert_id}"),
+        pages => pages?,
+    };
+    while let Some(page) = pages.next().await? {
+        io::stdout().write_all(page.as_bytes()).context("the list could not be written")?;
+    }
+    Ok(())
 }

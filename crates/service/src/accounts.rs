@@ -2,12 +2,12 @@
 
 use crate::{
     demo,
-    office::{BoxOffice, DemoAccounts, ServiceError, SignedIn, UNEXPECTED},
+    office::{BoxOffice, DemoAccounts, ServiceError},
     validate::{Email, Password},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{
-    command::{Command, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
+    command::{Command, Erasure, NewPassword, PasswordHash, Proof, Worth},
     id::{ReservationId, TokenId, UserId},
     money::Money,
     policy::LIVE_PER_ERASURE_MAX,
@@ -27,6 +27,17 @@ pub struct Remains {
     pub balance: Money,
     /// How many paid tickets there are for concerts to come, or to be refunded.
     pub tickets: usize,
+}
+
+/// A new session, with the only copy of its secret.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The secret that the client sends from now on: 32 random bytes, base64url.
+    pub secret: String,
+    /// When it ends.
+    pub expires_at: Time,
+    /// The signed-in user.
+    pub user: User,
 }
 
 const fn caller_of(session: &Session) -> Caller {
@@ -56,13 +67,10 @@ impl BoxOffice {
             }
         }
         let email = email.as_str().to_owned();
-        let user_id = UserId(self.ids.uuid(self.clock.now()));
+        let user_id = UserId(self.ids.uuid(self.now()));
         let caller = if role == Role::Operator { Caller::System } else { Caller::Anonymous };
         let user = NewUser { user_id, name, email, password_hash, role };
-        match self.run(caller, Command::Register(user), None).await?.value {
-            Outcome::Registered(user) => Ok(user),
-            _ => Err(UNEXPECTED),
-        }
+        self.run(caller, Command::Register(user)).await
     }
 
     /// The account of an address with its password hash, in whatever form its row has the address.
@@ -93,6 +101,7 @@ impl BoxOffice {
         let operator = account.as_ref().map(|(user, _)| user).filter(|user| user.role == Role::Operator);
         let operator = operator.map(|user| user.user_id);
         let result = self.open_session(account, password).await;
+        if result.is_ok() { &self.metrics.sign_ins_ok } else { &self.metrics.sign_ins_failed }.inc();
         let has_failed = matches!(
             result,
             Err(ServiceError::WrongCredentials
@@ -125,13 +134,11 @@ impl BoxOffice {
             secret_hash: Sha256::digest(&secret).into(),
             user_id: user.user_id,
             role: user.role,
-            expires_at: self.clock.now().plus(self.session_length),
+            expires_at: self.now().plus(self.session_length),
         };
         let command = Command::OpenSession { session, epoch: user.sign_in_epoch };
-        match self.run(Caller::Anonymous, command, None).await?.value {
-            Outcome::SignedIn { expires_at, .. } => Ok(SignedIn { secret, expires_at, user }),
-            _ => Err(UNEXPECTED),
-        }
+        let expires_at = self.run(Caller::Anonymous, command).await?;
+        Ok(SignedIn { secret, expires_at, user })
     }
 
     /// The account of a signed-in user, after checking the repeated password.
@@ -162,7 +169,7 @@ impl BoxOffice {
             proof: Proof::Password(user.sign_in_epoch),
             kept_session: Some(Sha256::digest(session_secret).into()),
         };
-        self.run(caller, Command::SetPassword(new), None).await.map(|_| ())
+        self.run(caller, Command::SetPassword(new)).await
     }
 
     /// Sets the password of an account on behalf of the box office itself. All sessions end.
@@ -172,7 +179,7 @@ impl BoxOffice {
     pub async fn set_password(&self, user_id: UserId, password: &Password) -> Result<(), ServiceError> {
         let password_hash = PasswordHash(self.passwords.hash(password).await?);
         let new = NewPassword { user_id, password_hash, proof: Proof::Unneeded, kept_session: None };
-        self.run(Caller::System, Command::SetPassword(new), None).await.map(|_| ())
+        self.run(Caller::System, Command::SetPassword(new)).await
     }
 
     /// Ends all sessions of a user.
@@ -180,7 +187,7 @@ impl BoxOffice {
     /// # Errors
     /// The engine did not decide.
     pub async fn sign_out_everywhere(&self, caller: Caller, user_id: UserId) -> Result<(), ServiceError> {
-        self.run(caller, Command::CloseSessions { user_id }, None).await.map(|_| ())
+        self.run(caller, Command::CloseSessions { user_id }).await
     }
 
     /// Issues a reset link: a secret that sets a new password once, and its expiry. The secret itself is not stored.
@@ -192,10 +199,8 @@ impl BoxOffice {
         bytes.extend(self.ids.secret());
         let secret = URL_SAFE_NO_PAD.encode(bytes);
         let command = Command::IssueResetLink { user_id, secret_hash: Sha256::digest(&secret).into() };
-        match self.run(caller, command, None).await?.value {
-            Outcome::ResetLinkIssued { expires_at } => Ok((secret, expires_at)),
-            _ => Err(UNEXPECTED),
-        }
+        let expires_at = self.run(caller, command).await?;
+        Ok((secret, expires_at))
     }
 
     /// Sets a new password with the secret of a reset link. A wrong secret takes as long as a right one.
@@ -208,7 +213,7 @@ impl BoxOffice {
         let user_id = URL_SAFE_NO_PAD.decode(secret).ok().and_then(|bytes| Uuid::from_slice(bytes.get(..16)?).ok());
         let user_id = UserId(user_id.unwrap_or_default());
         let command = Command::RedeemResetLink { user_id, secret_hash: Sha256::digest(secret).into(), password_hash };
-        self.run(Caller::Anonymous, command, None).await.map(|_| ())
+        self.run(Caller::Anonymous, command).await
     }
 
     /// Erases the account of a signed-in user, who repeats the password.
@@ -247,7 +252,7 @@ impl BoxOffice {
     ) -> Result<(), ServiceError> {
         let (tokens, reservations) = self.live(user_id).await?;
         let erasure = Erasure { user_id, proof, idle_since, worth, tokens, reservations };
-        self.run(caller, Command::EraseUser(erasure), None).await?;
+        let () = self.run(caller, Command::EraseUser(erasure)).await?;
         self.end_leftovers(user_id).await;
         Ok(())
     }
@@ -284,9 +289,9 @@ impl BoxOffice {
         let holds = self.live_reservations(user_id, ReservationStatus::Pending).await?;
         let cancel = holds.into_iter().map(|reservation_id| Command::CancelReservation { reservation_id });
         for command in leave.chain(cancel) {
-            match self.run(Caller::Buyer(user_id), command, None).await {
+            match self.run::<()>(Caller::Buyer(user_id), command).await {
                 // A refused command means that the token or hold has ended, or been paid.
-                Ok(_) | Err(ServiceError::Refused(_)) => {}
+                Ok(()) | Err(ServiceError::Refused(_)) => {}
                 Err(stop) => return Err(stop),
             }
         }
@@ -310,7 +315,7 @@ impl BoxOffice {
         status: ReservationStatus,
     ) -> Result<Vec<ReservationId>, ServiceError> {
         let filter = ReservationFilter { user: Some(user), concert: None, status: Some(status) };
-        let (now, limit) = (self.clock.now(), 100);
+        let (now, limit) = (self.now(), 100);
         let mut page = Page { after: None, limit };
         let mut live = Vec::new();
         loop {
@@ -330,7 +335,7 @@ impl BoxOffice {
     /// The caller of this session secret, if the session is cached.
     #[must_use]
     pub fn remembered(&self, secret: &str) -> Option<Caller> {
-        let now = self.clock.now();
+        let now = self.now();
         let session = self.caches.sessions.get(&Sha256::digest(secret).into(), now)?;
         (now < session.expires_at).then(|| caller_of(&session))
     }
@@ -341,7 +346,7 @@ impl BoxOffice {
     /// [`ServiceError::Unauthorized`] if it is unknown or has ended.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, ServiceError> {
         let secret_hash: [u8; 32] = Sha256::digest(secret).into();
-        let now = self.clock.now();
+        let now = self.now();
         let mark = self.caches.sessions.mark(&secret_hash);
         let session = self.store.session(secret_hash).await?.ok_or(ServiceError::Unauthorized)?;
         self.caches.sessions.put_read(session, now, mark);
@@ -357,7 +362,7 @@ impl BoxOffice {
     /// The engine did not decide.
     pub async fn sign_out(&self, secret: &str) -> Result<(), ServiceError> {
         let secret_hash = Sha256::digest(secret).into();
-        self.run(Caller::Anonymous, Command::CloseSession { secret_hash }, None).await.map(|_| ())
+        self.run(Caller::Anonymous, Command::CloseSession { secret_hash }).await
     }
 
     /// A user.
@@ -366,5 +371,31 @@ impl BoxOffice {
     /// The store could not be read.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, ServiceError> {
         Ok(self.store.user(id).await?)
+    }
+
+    /// How full the queue for password hashes is, in per cent.
+    #[must_use]
+    pub fn password_crowding(&self) -> u32 {
+        self.passwords.crowding()
+    }
+
+    /// Writes the failed sign-ins to operators' accounts since the last call into the audit log. A line that cannot be
+    /// written is tried again by the next call.
+    ///
+    /// # Errors
+    /// The engine did not decide.
+    pub async fn write_failed_sign_ins(&self) -> Result<(), ServiceError> {
+        let mut result = Ok(());
+        for (user_id, count) in self.caches.failed_sign_ins.take() {
+            let command = Command::NoteFailedSignIns { user_id, count };
+            if let Err(stop) = self.run::<()>(Caller::System, command).await {
+                // A removed account needs no line.
+                if !matches!(stop, ServiceError::Refused(_)) {
+                    self.caches.failed_sign_ins.note(user_id, count);
+                    result = Err(stop);
+                }
+            }
+        }
+        result
     }
 }

@@ -118,10 +118,7 @@ pub async fn create(
 }
 
 async fn make(office: &BoxOffice, Checked { concert, parts }: Checked) -> anyhow::Result<(Concert, usize)> {
-    let command = Command::CreateConcert(concert);
-    let Outcome::Concert(concert) = office.operate(Caller::System, command, None).await?.value else {
-        bail!("a concert was not created");
-    };
+    let concert = office.create_concert(Caller::System, concert, None).await?.value;
     let count = seat(office, &concert, parts).await?;
     Ok((concert, count))
 }
@@ -139,8 +136,7 @@ async fn seat(office: &BoxOffice, concert: &Concert, parts: Vec<Vec<NewSeat>>) -
     let mut count = 0;
     for seats in parts {
         count += seats.len();
-        let command = Command::AddSeats { concert_id: concert.concert_id, seats };
-        office.operate(Caller::System, command, None).await?;
+        office.add_seats(Caller::System, concert.concert_id, seats, None).await?;
     }
     Ok(count)
 }

@@ -8,10 +8,10 @@ use crate::{
     validate::{Email, Password},
 };
 use frontrow_domain::{
-    command::Command,
     concert::Concert,
     id::{ReservationId, SeatId, UserId},
     money::Money,
+    queue::Fence,
     refusal::Refusal,
     seat::SeatStatus,
     time::{Span, Time},
@@ -77,7 +77,7 @@ pub async fn load(office: &BoxOffice) -> anyhow::Result<()> {
     let buyer = account(office, "Demo Buyer", BUYER, Role::Buyer).await?;
     top_up(office, buyer.user_id, "demo-buyer").await?;
     let mut partly_sold = None;
-    for (draft, parts) in season(office.clock.now()) {
+    for (draft, parts) in season(office.now()) {
         let concert = match known.iter().find(|concert| concert.title == draft.title) {
             None => concert_import::create(office, &draft, &parts).await?.0,
             Some(concert) => {
@@ -136,18 +136,12 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceE
         let caller = Caller::Buyer(fan.user_id);
         let place = office.issue_token(caller, Some(concert.concert_id), None).await?.value.0;
         let (signed, token) = (office.verify_token(&place.signed).await?, place.token.id);
-        let advance = Command::AdvanceRoom {
-            room_id: token.room_id,
-            fence: frontrow_domain::queue::Fence(0),
-            limit: 1,
-            unresponsive: Vec::new(),
-        };
-        office.operate(Caller::System, advance, None).await?;
-        office.operate(caller, Command::ActivateToken { token }, None).await?;
+        office.advance_room(token.room_id, Fence(0), 1, Vec::new()).await?;
+        office.activate_token(caller, &place.signed, None).await?;
         let mut reservations = pending(office, fan.user_id, concert).await?;
         if reservations.is_empty() {
             let held = office.hold(caller, &signed, wanted.to_vec(), None).await?.value;
-            reservations = held.iter().map(|reservation| reservation.reservation_id).collect();
+            reservations = held.iter().map(|ticket| ticket.reservation.reservation_id).collect();
         }
         office.pay(caller, token, reservations, None).await?;
     }
@@ -158,7 +152,7 @@ async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceE
 async fn pending(office: &BoxOffice, user: UserId, concert: &Concert) -> Result<Vec<ReservationId>, ServiceError> {
     let filter =
         ReservationFilter { user: Some(user), concert: Some(concert.concert_id), ..ReservationFilter::default() };
-    let now = office.clock.now();
+    let now = office.now();
     let rows = office.store.reservations(&filter, Page { after: None, limit: 20 }).await?;
     Ok(rows.into_iter().filter(|row| row.is_live(now)).map(|row| row.reservation_id).collect())
 }

@@ -1,16 +1,8 @@
 //! The door list as CSV: read page by page, so that a hall of any size takes little memory.
 
-use bytes::Bytes;
 use frontrow_domain::id::ConcertId;
 use frontrow_storage::{DoorLine, Store, StoreError};
-use hyper::body::{Body, Frame};
-use std::{
-    fmt::Write as _,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
-use tokio::sync::mpsc;
+use std::{fmt::Write as _, sync::Arc};
 
 /// How many seats one query reads.
 const PAGE: u32 = 500;
@@ -29,8 +21,7 @@ pub struct Pages {
 
 impl Pages {
     /// The whole list of a concert.
-    #[must_use]
-    pub const fn of(store: Arc<dyn Store>, concert: ConcertId) -> Self {
+    pub(crate) const fn of(store: Arc<dyn Store>, concert: ConcertId) -> Self {
         Self { store, concert, after: Some(0), head: Some(HEAD) }
     }
 
@@ -80,44 +71,6 @@ fn write_cell(text: &mut String, cell: &str) {
     }
     text.push_str(&cell.replace('"', "\"\""));
     text.push('"');
-}
-
-/// A body that is read while it is sent: the next page is read when the client has taken the one before.
-#[derive(Debug)]
-pub struct Rows(mpsc::Receiver<Result<Bytes, StoreError>>);
-
-/// Starts a door list: its first page is read before the answer begins.
-///
-/// # Errors
-/// The store could not be read.
-pub async fn open(store: Arc<dyn Store>, concert: ConcertId) -> Result<Rows, StoreError> {
-    let mut pages = Pages::of(store, concert);
-    let first = pages.next().await?;
-    let (parts, rows) = mpsc::channel(1);
-    tokio::spawn(async move {
-        let mut page = Ok(first);
-        while let Some(part) = page.transpose() {
-            let is_broken = part.is_err();
-            // The client may have gone.
-            if parts.send(part.map(Bytes::from)).await.is_err() || is_broken {
-                return;
-            }
-            page = pages.next().await;
-        }
-    });
-    Ok(Rows(rows))
-}
-
-impl Body for Rows {
-    type Data = Bytes;
-    type Error = StoreError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.0.poll_recv(cx).map(|part| part.map(|part| part.map(Frame::data)))
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod health;
 mod lane;
 pub mod notes;
 
-pub use health::Health;
+pub(crate) use health::Health;
 
 use crate::metrics::Metrics;
 use async_trait::async_trait;

@@ -2,17 +2,15 @@
 
 use crate::{
     engine::Health,
-    metrics::{Resting, RoomFigures, Up},
+    metrics::{MetricsFormat, Resting, RoomFigures, Up},
     office::BoxOffice,
 };
 use frontrow_clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew};
-use frontrow_domain::{
-    queue::TokenStatus,
-    time::{Span, Time},
-};
-use frontrow_line::{Down, view::Rest};
+use frontrow_domain::{queue::TokenStatus, time::Span};
+use frontrow_line::{Down, redis::Notice, view::Rest};
 use frontrow_storage::{Damage, Sharing, Store, StoreError};
-use std::sync::{PoisonError, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
+use tokio::sync::mpsc;
 
 /// Why an instance should get no requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,16 +156,24 @@ impl BoxOffice {
         }
     }
 
-    /// The store's time, as far as this instance knows it: deadlines and credits of rows are compared with it.
+    /// Every metric as text. Those that are read only when asked for are brought up to date first.
     #[must_use]
-    pub fn store_time(&self) -> Time {
-        self.clock.now()
+    pub fn metrics(&self, format: MetricsFormat) -> String {
+        self.count_rooms();
+        self.metrics.corrupt_reads(self.store.corrupt_reads());
+        if self.store.sharing() == Sharing::Alone {
+            self.metrics.clock_skew("system", self.clock.held().map_or(Span::ZERO, |held| held.ahead));
+        }
+        if let Some(peer_status) = self.peers.status() {
+            self.metrics.peer_status(&peer_status);
+        }
+        self.metrics.render_as(format)
     }
 
     /// Updates the gauges of the rooms and of the database. A room whose sale is over has none once it has no live
     /// tokens.
-    pub fn count_rooms(&self) {
-        let now = self.store_time();
+    fn count_rooms(&self) {
+        let now = self.now();
         let counted = self.queue.rooms().into_iter().filter_map(|room| {
             let view = self.queue.view(room)?;
             let is_over = view.room().closes_at.is_some_and(|closes_at| closes_at <= now);
@@ -194,6 +200,17 @@ impl BoxOffice {
         };
         let is_usable = self.store.damage().is_none() && self.engine.health() == Health::Sound;
         self.metrics.server(database, if is_usable { Up::Yes } else { Up::No });
+    }
+
+    /// Applies other instances' notices about sessions, roles and concerts as they arrive. The task may outlive the box
+    /// office.
+    pub fn follow_notices(&self, mut heard: mpsc::Receiver<Notice>) -> impl Future<Output = ()> + Send + use<> {
+        let caches = Arc::clone(&self.caches);
+        async move {
+            while let Some(notice) = heard.recv().await {
+                caches.apply(notice);
+            }
+        }
     }
 
     /// Warnings for operators about an instance that can serve.

@@ -1,16 +1,17 @@
 //! The box office itself: the calls that clients make, and its background work.
 //!
-//! [`office::BoxOffice`] is the single entry. A change becomes a command, which the [`engine`] gives to the store in
-//! batches; reads use [`caches`] and views of the lines; [`workers`] move the lines and remove old rows.
+//! [`office::BoxOffice`] is the single entry: its calls stand in a file for each use. A change becomes a command, which
+//! the engine gives to the store in batches; reads use caches and views of the lines; [`workers`] move the lines and
+//! remove old rows. No other crate names a command.
 
 pub mod accounts;
 pub mod bounded;
-pub mod caches;
+mod caches;
 pub mod concert_import;
 pub mod demo;
 pub mod door_list;
 pub mod drafts;
-pub mod engine;
+mod engine;
 pub mod gzip;
 pub mod health;
 pub mod line;
@@ -18,7 +19,14 @@ pub mod local;
 pub mod metrics;
 pub mod net;
 pub mod office;
-pub mod open;
-pub mod passwords;
+pub mod operators;
+mod outcome;
+mod passwords;
+pub mod points;
+pub mod sale;
+pub mod testing;
 pub mod validate;
 pub mod workers;
+
+pub use engine::{EngineError, notes};
+pub use outcome::{AddedSeats, SetSeats};

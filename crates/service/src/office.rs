@@ -1,49 +1,32 @@
-//! The box office's calls for buyers and operators: sign in, join, poll, activate, hold, pay, refund.
+//! The box office: its parts, their assembly, and the way of every command to the engine.
 //!
-//! Each method gives the engine a command or reads; none decides a rule.
+//! Its calls stand in a file for each use: [`accounts`](crate::accounts), [`line`](crate::line), [`sale`](crate::sale),
+//! [`points`](crate::points), [`operators`](crate::operators), [`health`](crate::health). Each gives the engine a
+//! command or reads; none decides a rule.
 
 use crate::{
-    caches::{
-        concerts::Concerts,
-        endings::Endings,
-        failed_sign_ins::FailedSignIns,
-        seatmap::{MapForm, SeatMap, SeatMaps},
-        seats_left::SeatsLeft,
-        seen::SeenSeats,
-        sessions::Sessions,
-        tickets::RecentTickets,
-    },
-    engine::{Engine, EngineError},
+    caches::{Caches, updater::CacheUpdater},
+    engine::{Engine, EngineError, EngineLimits},
     health::InstanceFaults,
     metrics::Metrics,
+    outcome::FromOutcome,
     passwords::{PasswordError, Passwords},
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
-    command::{Answer, Command, Idempotency, NewAdjustment, Outcome, Replay, Request},
-    concert::Concert,
-    id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, ReservationId, SeatId, TokenId, UserId},
-    money::Money,
-    payment::Payment,
-    points::{Debt, Point, PointEntry, Settlement},
+    command::{Answer, Command, Idempotency, Replay, Request},
+    id::AuditId,
     policy::Policy,
-    queue::Token,
-    refusal::{EntityKind, Refusal},
-    reservation::Reservation,
+    refusal::Refusal,
     time::{Span, Time},
-    user::{Caller, User},
-    world::Changes,
+    user::Caller,
 };
-use frontrow_line::{
-    Lines, Peers, PeersError,
-    view::{Place, RoomView},
-};
-use frontrow_signing::{Keyring, SignedToken};
-use frontrow_storage::{DebtFilter, Page, PaymentFilter, ReservationFilter, SeatCounts, Sharing, Store, StoreError};
+use frontrow_line::{Lines, Peers, PeersError};
+use frontrow_signing::Keyring;
+use frontrow_storage::{Page, Sharing, Store, StoreError};
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicI64},
-    time::Instant,
+    thread::JoinHandle,
 };
 
 /// Whether the demo's accounts can sign in with their published password.
@@ -59,102 +42,39 @@ pub enum DemoAccounts {
 #[derive(Debug)]
 pub struct BoxOffice {
     /// The database.
-    pub store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     /// The lines.
-    pub queue: Arc<Lines>,
+    pub(crate) queue: Arc<Lines>,
     /// What crosses instances.
-    pub peers: Arc<dyn Peers>,
+    pub(crate) peers: Arc<dyn Peers>,
     /// Decides and saves every change.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// Signs and checks queue tokens.
-    pub keyring: Keyring,
+    pub(crate) keyring: Keyring,
     /// The instance's caches, updated after each commit.
-    pub caches: Arc<Caches>,
+    pub(crate) caches: Arc<Caches>,
     /// Hashes passwords.
-    pub passwords: Passwords,
+    pub(crate) passwords: Passwords,
     /// The time.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// Randomness.
-    pub ids: Ids,
+    pub(crate) ids: Ids,
     /// The settings that the rules read.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// Whether the demo's accounts, whose password is published, can sign in.
-    pub demo_accounts: DemoAccounts,
+    pub(crate) demo_accounts: DemoAccounts,
     /// How long a session lasts.
-    pub session_length: Span,
+    pub(crate) session_length: Span,
     /// The metrics.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// How far the database's clock was ahead of this machine's when last compared, in microseconds.
-    pub clock_skew: AtomicI64,
+    pub(crate) clock_skew: AtomicI64,
     /// Faults among the instances over the database, when last checked.
-    pub instance_faults: Mutex<InstanceFaults>,
-    /// The rows of tokens that a view shows as ended.
-    pub endings: Endings,
+    pub(crate) instance_faults: Mutex<InstanceFaults>,
     /// Locked while a room made by another process is loaded, so that its rows are read once.
-    pub room_loading: tokio::sync::Mutex<()>,
+    pub(crate) room_loading: tokio::sync::Mutex<()>,
     /// The newest line of the audit log before the caches were loaded: they may lack the changes of later lines.
-    pub audited: AuditId,
-}
-
-/// The caches of an instance, updated after each commit.
-#[derive(Debug)]
-pub struct Caches {
-    /// Seat maps.
-    pub seat_maps: SeatMaps,
-    /// Sessions.
-    pub sessions: Sessions,
-    /// Concerts that requests named.
-    pub concerts: Concerts,
-    /// Seats refused a moment ago.
-    pub seen: SeenSeats,
-    /// How many seats concerts have left.
-    pub seats_left: SeatsLeft,
-    /// The seats of reservations that were just committed.
-    pub tickets: RecentTickets,
-    /// Failed sign-ins to operators' accounts, until they are written down.
-    pub failed_sign_ins: FailedSignIns,
-}
-
-impl Caches {
-    /// Empty caches. `sharing` says whether other instances change the store too.
-    #[must_use]
-    pub fn new(boot: u64, sharing: Sharing) -> Self {
-        Self {
-            seat_maps: SeatMaps::new(boot, sharing),
-            sessions: Sessions::new(sharing),
-            concerts: Concerts::new(sharing),
-            seen: SeenSeats::default(),
-            seats_left: SeatsLeft::new(sharing),
-            tickets: RecentTickets::default(),
-            failed_sign_ins: FailedSignIns::default(),
-        }
-    }
-
-    /// Empties all caches, after a commit that was not published here.
-    pub fn forget(&self) {
-        self.seat_maps.forget();
-        self.seen.forget();
-        self.seats_left.forget();
-        self.tickets.forget();
-        self.invalidate_remote();
-    }
-
-    /// Empties the caches that depend on other instances' events, after such an event was lost. Seat maps refresh
-    /// themselves.
-    pub fn invalidate_remote(&self) {
-        self.sessions.forget();
-        self.concerts.forget();
-    }
-
-    /// Applies a committed batch.
-    pub fn publish(&self, changes: &Changes) {
-        self.seat_maps.publish(changes);
-        self.sessions.publish(changes);
-        self.concerts.publish(changes);
-        self.seen.publish(changes);
-        self.seats_left.publish(changes);
-        self.tickets.publish(changes);
-    }
+    pub(crate) audited: AuditId,
 }
 
 /// Why a call failed.
@@ -213,301 +133,146 @@ pub struct Reply<T> {
     pub replay: Replay,
 }
 
-/// What a correction of a balance came to.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct Adjusted {
-    /// The history's new entry; none if the balance was 0 and nothing could be taken.
-    pub entry: Option<PointEntry>,
-    /// What is owed, if not all could be taken.
-    pub debt: Option<Debt>,
-}
-
-/// A new session, with the only copy of its secret.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// The secret that the client sends from now on: 32 random bytes, base64url.
-    pub secret: String,
-    /// When it ends.
-    pub expires_at: Time,
-    /// The signed-in user.
-    pub user: User,
-}
-
-/// A token with its place in the line.
-#[derive(Debug)]
-pub struct TokenPlace {
-    /// The row.
-    pub token: Token,
-    /// The string that the client holds.
-    pub signed: String,
-    /// Its place in the view.
-    pub place: Place,
-    /// The view.
-    pub view: Arc<RoomView>,
-}
-
-/// A command was answered with the outcome of another kind of command.
-pub const UNEXPECTED: ServiceError = ServiceError::Internal("the outcome is not the command's");
-
 impl BoxOffice {
-    /// Gives the engine a command.
-    pub(crate) async fn run(
+    /// The time by which the box office decides and shows: the store's, as far as this instance knows it.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Has the engine decide a command, and takes the answer from its outcome.
+    pub(crate) async fn ask<T: FromOutcome>(
         &self,
         caller: Caller,
         command: Command,
         key: Option<Idempotency>,
-    ) -> Result<Reply<Outcome>, ServiceError> {
+    ) -> Result<Reply<T>, ServiceError> {
         let Answer { decision, replay } = self.engine.run(Request { caller, command, idempotency: key }).await?;
         match decision {
-            Ok(value) => Ok(Reply { value, replay }),
+            Ok(outcome) => {
+                let value = T::from_outcome(outcome);
+                Ok(Reply { value: value.ok_or(ServiceError::Internal("the outcome is not the command's"))?, replay })
+            }
             Err(refusal) if replay == Replay::Replayed => Err(ServiceError::RefusedBefore(refusal)),
             Err(refusal) => Err(ServiceError::Refused(refusal)),
         }
     }
 
-    /// Runs a command of an operator or of the box office itself; the caller unpacks the outcome.
-    ///
-    /// # Errors
-    /// The refusal, or the engine did not decide.
-    pub async fn operate(
-        &self,
-        caller: Caller,
-        command: Command,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<Outcome>, ServiceError> {
-        if let Command::SetRoom { room_id, .. } = &command {
-            self.view(*room_id).await?;
+    /// As [`BoxOffice::ask`], for a command without an idempotency key.
+    pub(crate) async fn run<T: FromOutcome>(&self, caller: Caller, command: Command) -> Result<T, ServiceError> {
+        Ok(self.ask(caller, command, None).await?.value)
+    }
+}
+
+/// The settings of a box office.
+#[derive(Debug, Clone)]
+pub struct OfficeSettings {
+    /// The settings that the rules read.
+    pub policy: Policy,
+    /// How many commands may wait in each lane of the engine.
+    pub queue_len: usize,
+    /// How many commands share a transaction at most.
+    pub batch_max: usize,
+    /// How many lanes run batches if both the store and the lines accept commits in any order; else there is one.
+    pub lanes: usize,
+    /// Whether the demo's accounts can sign in.
+    pub demo_accounts: DemoAccounts,
+    /// How long a session lasts.
+    pub session_length: Span,
+}
+
+/// The parts of a box office.
+#[derive(Debug)]
+pub struct OfficeParts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The lines, and the other instances over the database.
+    pub peers: Arc<dyn Peers>,
+    /// Signs and checks queue tokens.
+    pub keyring: Keyring,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub ids: Ids,
+}
+
+/// When the lines are loaded from their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loading {
+    /// At the start.
+    AtOnce,
+    /// Each line on its first use.
+    WhenAsked,
+}
+
+/// A box office with its engine running.
+#[derive(Debug)]
+pub struct OpenedOffice {
+    /// The box office.
+    pub office: Arc<BoxOffice>,
+    /// The engine's threads: they end once the box office is dropped.
+    pub engine: Vec<JoinHandle<()>>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The clock of the box office.
+    pub clock: Clock,
+}
+
+/// Assembles a box office, and starts its engine.
+///
+/// # Errors
+/// The rows cannot be read, or the engine cannot be started.
+pub async fn open(parts: OfficeParts, settings: OfficeSettings, loading: Loading) -> anyhow::Result<OpenedOffice> {
+    let OfficeParts { store, peers, keyring, clock, ids } = parts;
+    let clock = clock.steady();
+    let metrics = Arc::new(Metrics::new());
+    let caches = Arc::new(Caches::new(u64::from_le_bytes(first_eight(ids.secret())), store.sharing()));
+    let memory = CacheUpdater::new(&store, &peers, &caches, &metrics);
+    let audited = store.audit(Page { after: None, limit: 1 }).await?;
+    let audited = audited.first().map_or(AuditId::new(0), |line| line.audit_id);
+    if loading == Loading::AtOnce {
+        if let Some(outage) = store.resume().await? {
+            let (seconds, grace) = (outage.to.since(outage.from).millis() / 1_000, outage.grace.millis() / 1_000);
+            tracing::info!(seconds, grace, "the box office was closed: turns and holds last longer by that time");
         }
-        self.run(caller, command, key).await
+        memory.rebuild().await?;
     }
+    let engine_limits = EngineLimits {
+        queue_len: settings.queue_len,
+        batch_max: settings.batch_max,
+        // Several lanes publish their commits in any order: only lines that follow other instances put them in order.
+        lanes: match (store.sharing(), peers.sharing()) {
+            (Sharing::Shared, Sharing::Shared) => settings.lanes,
+            _ => 1,
+        },
+    };
+    let (engine, threads) = Engine::start(&store, engine_limits, Arc::clone(&metrics), &(Arc::new(memory) as _))?;
+    let office = Arc::new(BoxOffice {
+        store,
+        queue: Arc::clone(peers.lines()),
+        peers,
+        engine,
+        keyring,
+        caches,
+        passwords: Passwords::new()?,
+        clock: clock.clone(),
+        ids,
+        policy: settings.policy,
+        demo_accounts: settings.demo_accounts,
+        session_length: settings.session_length,
+        metrics: Arc::clone(&metrics),
+        clock_skew: AtomicI64::new(0),
+        instance_faults: Mutex::default(),
+        room_loading: tokio::sync::Mutex::default(),
+        audited,
+    });
+    Ok(OpenedOffice { office, engine: threads, metrics, clock })
+}
 
-    /// A concert, from the cache after the first time.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`].
-    pub async fn concert(&self, id: ConcertId) -> Result<Arc<Concert>, ServiceError> {
-        let found = self.caches.concerts.get(&*self.store, id).await?;
-        Ok(found.ok_or(Refusal::NotFound { what: EntityKind::Concert })?)
+fn first_eight(secret: [u8; 32]) -> [u8; 8] {
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(secret) {
+        *to = from;
     }
-
-    /// The seat map of a concert.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`].
-    pub async fn seat_map(&self, id: ConcertId, form: MapForm) -> Result<Arc<SeatMap>, ServiceError> {
-        self.concert(id).await?;
-        Ok(self.caches.seat_maps.get(&*self.store, id, form).await?)
-    }
-
-    /// How many seats of each of these concerts are in each state, by one query at most.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn seats_left(&self, ids: &[ConcertId]) -> Result<HashMap<ConcertId, SeatCounts>, ServiceError> {
-        Ok(self.caches.seats_left.get(&self.store, ids).await?)
-    }
-
-    /// Holds seats (예약생성), all or nothing.
-    ///
-    /// A hold of one seat that was refused a moment ago is refused from the cache, unless it has an idempotency key:
-    /// that key may have a stored answer, and its answer must be stored.
-    ///
-    /// # Errors
-    /// The refusal that says why not.
-    pub async fn hold(
-        &self,
-        caller: Caller,
-        token: &SignedToken,
-        seat_ids: Vec<SeatId>,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<Vec<Reservation>>, ServiceError> {
-        let asked = Instant::now();
-        if key.is_none()
-            && let Some(refusal) = self.cached_refusal(caller, token, &seat_ids, asked)
-        {
-            self.metrics.refused_from_memory.inc();
-            return Err(refusal.into());
-        }
-        let done = self.run(caller, Command::Hold { token: token.id, seat_ids }, key).await;
-        if let Err(ServiceError::Refused(refusal)) = &done {
-            self.caches.seen.learn(refusal, token.id, asked);
-        }
-        let done = done?;
-        match done.value {
-            Outcome::Held(reservations) => Ok(Reply { value: reservations, replay: done.replay }),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// A reservation (예약조회), for its user or an operator.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] if it is not the caller's.
-    pub async fn reservation(&self, caller: Caller, id: ReservationId) -> Result<Reservation, ServiceError> {
-        let row = self.store.reservation(id).await?.filter(|row| caller.may_act_for(row.user_id));
-        Ok(row.ok_or(Refusal::NotFound { what: EntityKind::Reservation })?)
-    }
-
-    /// Reservations that match, newest first.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn reservations(
-        &self,
-        filter: &ReservationFilter,
-        page: Page<ReservationId>,
-    ) -> Result<Vec<Reservation>, ServiceError> {
-        Ok(self.store.reservations(filter, page).await?)
-    }
-
-    /// Gives a held seat up (예약취소).
-    ///
-    /// # Errors
-    /// The refusal that says why not.
-    pub async fn cancel_reservation(
-        &self,
-        caller: Caller,
-        reservation_id: ReservationId,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<Reservation>, ServiceError> {
-        let done = self.run(caller, Command::CancelReservation { reservation_id }, key).await?;
-        match done.value {
-            Outcome::Cancelled(reservation) => Ok(Reply { value: reservation, replay: done.replay }),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// Pays for reservations (결제처리), all or nothing. The reservations are confirmed (예약확정) and the token ends
-    /// with it.
-    ///
-    /// # Errors
-    /// The refusal that says why not; nothing was charged.
-    pub async fn pay(
-        &self,
-        caller: Caller,
-        token: TokenId,
-        reservation_ids: Vec<ReservationId>,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<Vec<Payment>>, ServiceError> {
-        let done = self.run(caller, Command::Pay { token, reservation_ids }, key).await?;
-        match done.value {
-            Outcome::Paid(payments) => Ok(Reply { value: payments, replay: done.replay }),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// A payment, for its user or an operator.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`] if it is not the caller's.
-    pub async fn payment(&self, caller: Caller, id: PaymentId) -> Result<Payment, ServiceError> {
-        let row = self.store.payment(id).await?.filter(|row| caller.may_act_for(row.user_id));
-        Ok(row.ok_or(Refusal::NotFound { what: EntityKind::Payment })?)
-    }
-
-    /// Payments that match, newest first (결제내역조회).
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, ServiceError> {
-        Ok(self.store.payments(filter, page).await?)
-    }
-
-    /// Gives a payment back (결제환불).
-    ///
-    /// # Errors
-    /// The refusal that says why not.
-    pub async fn refund(
-        &self,
-        caller: Caller,
-        payment_id: PaymentId,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<Payment>, ServiceError> {
-        let done = self.run(caller, Command::Refund { payment_id }, key).await?;
-        match done.value {
-            Outcome::Refunded(payment) => Ok(Reply { value: payment, replay: done.replay }),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// Tops up points (잔액충전).
-    ///
-    /// # Errors
-    /// The refusal that says why not.
-    pub async fn top_up(
-        &self,
-        caller: Caller,
-        user_id: UserId,
-        amount: Money,
-        reference: Option<String>,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<PointEntry>, ServiceError> {
-        let done = self.run(caller, Command::TopUp { user_id, amount, reference }, key).await?;
-        match done.value {
-            Outcome::ToppedUp(entry) => Ok(Reply { value: entry, replay: done.replay }),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// Corrects a balance. What cannot be taken becomes a debt.
-    ///
-    /// # Errors
-    /// The refusal that says why not.
-    pub async fn adjust(
-        &self,
-        caller: Caller,
-        adjustment: NewAdjustment,
-        key: Option<Idempotency>,
-    ) -> Result<Reply<Adjusted>, ServiceError> {
-        let done = self.run(caller, Command::Adjust(adjustment), key).await?;
-        match done.value {
-            Outcome::Adjusted { entry, debt } => Ok(Reply { value: Adjusted { entry, debt }, replay: done.replay }),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// Debts that match, newest first.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, ServiceError> {
-        Ok(self.store.debts(filter, page).await?)
-    }
-
-    /// Settles a debt.
-    ///
-    /// # Errors
-    /// The refusal that says why not.
-    pub async fn settle_debt(
-        &self,
-        caller: Caller,
-        debt_id: DebtId,
-        (how, reason): (Settlement, String),
-        key: Option<Idempotency>,
-    ) -> Result<Reply<Debt>, ServiceError> {
-        // A debt never changes its user.
-        let debt = self.store.debt(debt_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Debt })?;
-        let command = Command::SettleDebt { user_id: debt.user_id, debt_id, how, reason };
-        let done = self.run(caller, command, key).await?;
-        match done.value {
-            Outcome::Debt(debt) => Ok(Reply { value: debt, replay: done.replay }),
-            _ => Err(UNEXPECTED),
-        }
-    }
-
-    /// A user's balance (잔액조회); none before the first movement.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn balance(&self, user: UserId) -> Result<Option<Point>, ServiceError> {
-        Ok(self.store.point(user).await?)
-    }
-
-    /// A user's point history, newest first.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, ServiceError> {
-        Ok(self.store.history(user, page).await?)
-    }
+    first
 }

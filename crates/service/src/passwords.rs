@@ -10,7 +10,7 @@ const WAITING_MAX: usize = 512;
 
 /// Hashes and checks passwords.
 #[derive(Debug, Clone)]
-pub struct Passwords {
+pub(crate) struct Passwords {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// The hash of a fixed text: checked if there is no account, so that the answer takes the same time.
@@ -50,7 +50,7 @@ impl Passwords {
     ///
     /// # Errors
     /// The decoy could not be hashed.
-    pub fn new() -> Result<Self, PasswordError> {
+    pub(crate) fn new() -> Result<Self, PasswordError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             running: Arc::new(Semaphore::new((cores / 2).max(1))),
@@ -63,7 +63,7 @@ impl Passwords {
     ///
     /// # Errors
     /// Too many wait, or hashing failed.
-    pub async fn hash(&self, password: &Password) -> Result<String, PasswordError> {
+    pub(crate) async fn hash(&self, password: &Password) -> Result<String, PasswordError> {
         let password = password.clone();
         self.run(move || hash_now(password.expose())).await?
     }
@@ -75,7 +75,7 @@ impl Passwords {
     ///
     /// # Errors
     /// Too many wait.
-    pub async fn verify(&self, password: &Password, hash: Option<String>) -> Result<bool, PasswordError> {
+    pub(crate) async fn verify(&self, password: &Password, hash: Option<String>) -> Result<bool, PasswordError> {
         let (password, decoy) = (password.clone(), Arc::clone(&self.decoy));
         self.run(move || {
             let kept = hash.as_deref().unwrap_or(&decoy);
@@ -88,7 +88,7 @@ impl Passwords {
 
     /// How full the queue for hashes is, in per cent.
     #[must_use]
-    pub fn crowding(&self) -> u32 {
+    pub(crate) fn crowding(&self) -> u32 {
         let waiting = WAITING_MAX.saturating_sub(self.waiting.available_permits());
         u32::try_from(100 * waiting / WAITING_MAX).unwrap_or(100)
     }

@@ -14,11 +14,7 @@ pub use retention::Retention;
 use crate::{
     engine::{EngineError, Health},
     health::NotReady,
-    office::BoxOffice,
-};
-use frontrow_domain::{
-    command::{Command, Outcome, Request},
-    user::Caller,
+    office::{BoxOffice, ServiceError},
 };
 use frontrow_storage::{Sharing, trouble::Trouble};
 use std::{future::Future, sync::Arc, time::Duration};
@@ -67,17 +63,21 @@ async fn rest(office: &BoxOffice, tick: Duration) {
     tokio::time::sleep(tick.mul_f64(0.75 + f64::from(random) / 512.0)).await;
 }
 
-/// Runs a command. Returns its outcome if it was decided and not refused.
-async fn command(office: &BoxOffice, command: Command) -> Option<Outcome> {
-    try_command(office, command).await.ok().flatten()
+/// The value of a call, if it was decided and not refused.
+fn decided<T>(call: Result<T, ServiceError>) -> Option<T> {
+    granted(call).ok().flatten()
 }
 
-/// Runs a command. Returns its outcome if it was not refused.
-async fn try_command(office: &BoxOffice, command: Command) -> Result<Option<Outcome>, EngineError> {
-    let request = Request { caller: Caller::System, command, idempotency: None };
-    let answer = office.engine.run(request).await;
-    let answer = answer.inspect_err(|fault| tracing::debug!(%fault, "a worker's command was not decided"))?;
-    Ok(answer.decision.ok())
+/// The value of a call, if it was not refused.
+fn granted<T>(call: Result<T, ServiceError>) -> Result<Option<T>, EngineError> {
+    match call {
+        Ok(value) => Ok(Some(value)),
+        Err(ServiceError::EngineError(fault)) => {
+            tracing::debug!(%fault, "a worker's command was not decided");
+            Err(fault)
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// Finds rooms that another process made (an import, for example), so that operators see them and their gauges, and
@@ -106,7 +106,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
             office.engine.note_probe(&probe);
             if probe.is_ok() && !was_sound {
                 // The first command after a failure makes the store resume; a client's may be long in coming.
-                command(&office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
+                decided(office.expire_holds(Vec::new()).await);
             }
         } else if matches!(office.check_ready(), Err(NotReady::Unheard(_))) {
             // Such as an instance that is being replaced by this one, and about to end.
@@ -140,7 +140,12 @@ mod tests {
         *,
     };
     use frontrow_clock::Clock;
-    use frontrow_domain::{command::ConcertChange, id::RoomId, time::Span};
+    use frontrow_domain::{
+        command::{Command, ConcertChange, Outcome},
+        id::RoomId,
+        time::Span,
+        user::Caller,
+    };
     use frontrow_storage::{Store, memory::MemoryStore};
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use frontrow_line::SoleInstance;
 use frontrow_service::{
     concert_import,
     drafts::{ConcertDraft, SeatRange, SeatsDraft},
+    testing,
     validate::{Email, Password},
 };
 use frontrow_signing::Keyring;
@@ -224,7 +225,7 @@ impl Server {
     pub async fn command(&self, command: Command) -> Outcome {
         let app = self.app();
         let request = Request { caller: Caller::System, command, idempotency: None };
-        app.office.engine.run(request).await.unwrap().decision.unwrap()
+        testing::run(&app.office, request).await.unwrap().decision.unwrap()
     }
 
     /// A concert on sale with this many seats, in the house room.
@@ -237,7 +238,7 @@ impl Server {
         let mut draft = draft();
         change(&mut draft);
         let (concert, _) = concert_import::create(&self.app().office, &draft, &[range(1, seats)]).await.unwrap();
-        let rows = self.app().office.store.seats(concert.concert_id).await.unwrap();
+        let rows = testing::store(&self.app().office).seats(concert.concert_id).await.unwrap();
         Hall { concert, seats: rows.iter().map(|seat| seat.seat_id.get()).collect() }
     }
 }

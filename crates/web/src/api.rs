@@ -1,7 +1,5 @@
 //! The JSON API: requests become calls of the box office, and its results become answers.
 
-pub mod accounts;
-pub mod books;
 pub mod concerts;
 pub mod docs;
 pub mod health;
@@ -11,7 +9,6 @@ pub mod payments;
 pub mod points;
 pub mod queue;
 pub mod reservations;
-pub mod seats;
 pub mod tickets;
 pub mod users;
 
@@ -45,31 +42,31 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(points::balance))
         .routes(routes!(points::history))
         .routes(routes!(points::top_up))
-        .routes(routes!(operator::create_concert))
-        .routes(routes!(operator::concert, operator::update_concert))
-        .routes(routes!(operator::cancel_concert))
-        .routes(routes!(operator::refund_concert))
-        .routes(routes!(operator::add_seats, seats::change))
-        .routes(routes!(seats::remove))
-        .routes(routes!(operator::block_seats))
-        .routes(routes!(operator::free_seats))
-        .routes(routes!(operator::rooms))
-        .routes(routes!(operator::room, operator::set_room))
-        .routes(routes!(operator::users))
-        .routes(routes!(books::user))
-        .routes(routes!(books::history))
-        .routes(routes!(books::adjust))
-        .routes(routes!(books::debts))
-        .routes(routes!(books::settle))
-        .routes(routes!(books::door_list))
-        .routes(routes!(accounts::lock))
-        .routes(routes!(accounts::unlock))
-        .routes(routes!(accounts::issue_reset_link))
-        .routes(routes!(operator::reservations))
-        .routes(routes!(operator::cancel))
-        .routes(routes!(operator::payments))
-        .routes(routes!(operator::refund))
-        .routes(routes!(operator::audit))
+        .routes(routes!(operator::concerts::create_concert))
+        .routes(routes!(operator::concerts::concert, operator::concerts::update_concert))
+        .routes(routes!(operator::concerts::cancel_concert))
+        .routes(routes!(operator::concerts::refund_concert))
+        .routes(routes!(operator::seats::add_seats, operator::seats::change))
+        .routes(routes!(operator::seats::remove))
+        .routes(routes!(operator::seats::block_seats))
+        .routes(routes!(operator::seats::free_seats))
+        .routes(routes!(operator::rooms::rooms))
+        .routes(routes!(operator::rooms::room, operator::rooms::set_room))
+        .routes(routes!(operator::search::users))
+        .routes(routes!(operator::books::user))
+        .routes(routes!(operator::books::history))
+        .routes(routes!(operator::books::adjust))
+        .routes(routes!(operator::books::debts))
+        .routes(routes!(operator::books::settle))
+        .routes(routes!(operator::door_list::door_list))
+        .routes(routes!(operator::accounts::lock))
+        .routes(routes!(operator::accounts::unlock))
+        .routes(routes!(operator::accounts::issue_reset_link))
+        .routes(routes!(operator::search::reservations))
+        .routes(routes!(operator::search::cancel))
+        .routes(routes!(operator::search::payments))
+        .routes(routes!(operator::search::refund))
+        .routes(routes!(operator::search::audit))
 }
 
 /// The `OpenAPI` document of a server with or without the demo's accounts.

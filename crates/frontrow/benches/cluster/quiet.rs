@@ -15,7 +15,7 @@ use frontrow_domain::{
     queue::TokenStatus,
     user::{Caller, NewUser, Role},
 };
-use frontrow_service::workers;
+use frontrow_service::{testing, workers};
 use redis::aio::MultiplexedConnection;
 use std::{
     ffi::OsString,
@@ -145,12 +145,12 @@ async fn turns(rooms: u32) -> Result<()> {
         let (name, email) = ("Buyer".to_owned(), format!("{number}@frontrow.example"));
         let new = NewUser { user_id, name, email, password_hash: "-".to_owned(), role: Role::Buyer };
         let register = Request { caller: Caller::System, command: Command::Register(new), idempotency: None };
-        office.engine.run(register).await?;
+        testing::run(office, register).await?;
         let started = Instant::now();
         let joined = office.issue_token(Caller::Buyer(user_id), None, None).await?;
         let position = joined.value.0.token.id.position;
         loop {
-            let view = office.queue.view(RoomId::HOUSE).context("no house room")?;
+            let view = testing::lines(office).view(RoomId::HOUSE).context("no house room")?;
             if view.place(position).status == TokenStatus::Offered {
                 break;
             }

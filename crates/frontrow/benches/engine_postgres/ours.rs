@@ -18,8 +18,8 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_service::{
-    engine::{CommitObserver, Engine, EngineLimits},
     metrics::Metrics,
+    testing::{CommitObserver, Engine, EngineLimits},
 };
 use frontrow_storage::{
     Store,

@@ -9,6 +9,7 @@ mod client;
 mod world;
 
 use client::{Load, Requests, load};
+use frontrow_service::metrics::MetricsFormat;
 use hdrhistogram::Histogram;
 use rusqlite::Connection;
 use std::{
@@ -131,7 +132,7 @@ fn positions() {
     let token = server.run(async {
         let office = server.office();
         let command = frontrow_domain::command::Command::Register(world::new_user(2));
-        office.operate(frontrow_domain::user::Caller::System, command, None).await.unwrap();
+        world::command(office, frontrow_domain::user::Caller::System, command).await;
         let caller = frontrow_domain::user::Caller::Buyer(world::user_id(2));
         office.issue_token(caller, None, None).await.unwrap().value.0.signed
     });
@@ -227,7 +228,7 @@ fn holds() {
 
 /// How large the batches were and how long their transactions took, in all.
 fn batches(server: &Server) {
-    let text = server.office().metrics.render();
+    let text = server.office().metrics(MetricsFormat::OpenMetrics);
     let read = |name: &str| -> f64 {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         line.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0.0)

@@ -13,15 +13,15 @@ use frontrow::{
 };
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
-    command::{Command, NewConcert, Outcome},
+    command::{Command, NewConcert, Outcome, Request},
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
     money::Money,
-    queue::Token,
+    queue::{Token, TokenStatus},
     seat::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };
-use frontrow_service::office::BoxOffice;
+use frontrow_service::{office::BoxOffice, testing};
 use sha2::{Digest as _, Sha256};
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
@@ -141,29 +141,32 @@ pub(crate) async fn buyers(office: &Arc<BoxOffice>, first: u64, count: u64, room
 
 async fn admit(office: &BoxOffice, number: u64, room_id: RoomId) -> Buyer {
     let user_id = user_id(number);
-    office.operate(Caller::System, Command::Register(new_user(number)), None).await.unwrap();
+    command(office, Caller::System, Command::Register(new_user(number))).await;
     let bearer = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(number.to_le_bytes()));
     let session = Session {
         secret_hash: Sha256::digest(&bearer).into(),
         user_id,
         role: Role::Buyer,
-        expires_at: office.clock.now().plus(Span::from_secs(86_400)),
+        expires_at: office.now().plus(Span::from_secs(86_400)),
     };
-    office.operate(Caller::Anonymous, Command::OpenSession { session, epoch: 0 }, None).await.unwrap();
+    command(office, Caller::Anonymous, Command::OpenSession { session, epoch: 0 }).await;
     let caller = Caller::Buyer(user_id);
     let place = office.issue_token(caller, room_id.concert(), None).await.unwrap().value.0;
     // The line moves by itself, and an activation that comes too early is simply repeated.
-    let token = activate(office, caller, place.token).await;
-    Buyer { bearer, token: office.keyring.sign(&token, place.view.epoch()) }
+    Buyer { bearer, token: activate(office, caller, &place.signed).await }
 }
 
-async fn activate(office: &BoxOffice, caller: Caller, token: Token) -> Token {
+pub(crate) async fn command(office: &BoxOffice, caller: Caller, command: Command) -> Outcome {
+    testing::run(office, Request { caller, command, idempotency: None }).await.unwrap().decision.unwrap()
+}
+
+/// The active token as its client sends it.
+async fn activate(office: &BoxOffice, caller: Caller, token: &str) -> String {
     for _ in 0..5_000 {
-        let command = Command::ActivateToken { token: token.id };
-        if let Ok(done) = office.operate(caller, command, None).await
-            && let Outcome::Token(active) = done.value
+        if let Ok(done) = office.activate_token(caller, token, None).await
+            && done.value.token.status == TokenStatus::Active
         {
-            return active;
+            return done.value.signed;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
@@ -176,7 +179,7 @@ pub(crate) async fn concert(
     seats: i32,
     own_room_max_active: Option<i64>,
 ) -> (ConcertId, RoomId, SeatId) {
-    let now: Time = office.clock.now();
+    let now: Time = office.now();
     let draft = NewConcert {
         title: "Benchmark".to_owned(),
         artist: "Benchmark".to_owned(),
@@ -192,8 +195,7 @@ pub(crate) async fn concert(
         closes_at: Some(now.plus(Span::from_secs(80 * 86_400))),
         own_room_max_active,
     };
-    let created = office.operate(Caller::System, Command::CreateConcert(draft), None).await.unwrap().value;
-    let Outcome::Concert(concert) = created else { panic!("no concert") };
+    let concert = office.create_concert(Caller::System, draft, None).await.unwrap().value;
     let mut first = None;
     for from in (1..=seats).step_by(50_000) {
         let part = (from..=seats.min(from + 49_999)).map(|seat_number| NewSeat {
@@ -206,11 +208,8 @@ pub(crate) async fn concert(
                 grade: "R".to_owned(),
             },
         });
-        let command = Command::AddSeats { concert_id: concert.concert_id, seats: part.collect() };
-        let added = office.operate(Caller::System, command, None).await.unwrap().value;
-        if let Outcome::SeatsAdded { first_seat_id, .. } = added {
-            first.get_or_insert(first_seat_id);
-        }
+        let added = office.add_seats(Caller::System, concert.concert_id, part.collect(), None).await.unwrap().value;
+        first.get_or_insert(added.first_seat_id);
     }
     (concert.concert_id, concert.room_id, first.unwrap())
 }
@@ -230,7 +229,7 @@ pub(crate) async fn join(office: &Arc<BoxOffice>, count: u64) {
             .map(|number| {
                 let (office, number) = (Arc::clone(office), *number);
                 tokio::spawn(async move {
-                    office.operate(Caller::System, Command::Register(new_user(number)), None).await.unwrap();
+                    command(&office, Caller::System, Command::Register(new_user(number))).await;
                     office.issue_token(Caller::Buyer(user_id(number)), None, None).await.unwrap();
                 })
             })

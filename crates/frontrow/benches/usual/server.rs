@@ -207,7 +207,7 @@ impl Desk {
             deadline: None,
             poll_after_ms: 30_000,
             message: None,
-            as_of: self.app.office.clock.now(),
+            as_of: self.app.office.now(),
             stale: false,
         };
         let body = serde_json::to_string(&body).map_err(Problem::internal)?;

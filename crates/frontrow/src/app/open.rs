@@ -7,12 +7,11 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::time::Span;
 use frontrow_line::{
     SoleInstance,
-    redis::{self, Notice, RedisPeers, limits::SharedLimits},
+    redis::{self, RedisPeers, limits::SharedLimits},
 };
 use frontrow_service::{
     health::follow_store,
-    office::Caches,
-    open::{Loading, OfficeParts},
+    office::{Loading, OfficeParts},
 };
 use frontrow_signing::Keyring;
 use frontrow_storage::{
@@ -125,7 +124,7 @@ async fn open_shared(
         tracing::info!(%office, %instance, "one of the instances over this database");
     }
     opened.app.office.check_instances().await;
-    opened.tasks.spawn(follow_notices(heard, Arc::clone(&opened.app.office.caches)));
+    opened.tasks.spawn(opened.app.office.follow_notices(heard));
     opened.tasks.extend(keys.map(|keys| follow_keys(keys, keyring)));
     Ok(opened)
 }
@@ -179,22 +178,6 @@ fn redis_urls(setting: &str) -> Vec<String> {
     match setting.split_once("://") {
         Some((scheme, _)) if scheme.ends_with("+sentinel") || scheme.ends_with("-cluster") => vec![setting.to_owned()],
         _ => setting.split(',').map(|one| one.trim().to_owned()).collect(),
-    }
-}
-
-/// Applies other instances' notices about sessions, roles and concerts.
-async fn follow_notices(mut heard: mpsc::Receiver<Notice>, caches: Arc<Caches>) {
-    while let Some(notice) = heard.recv().await {
-        match notice {
-            Notice::SessionClosed(secret_hash) => caches.sessions.close(&secret_hash),
-            Notice::RoleSet(user) => caches.sessions.forget_user(user),
-            Notice::ConcertChanged(concert) => {
-                caches.concerts.drop_one(concert);
-                caches.seat_maps.forget_one(concert);
-                caches.tickets.forget();
-            }
-            Notice::Missed => caches.invalidate_remote(),
-        }
     }
 }
 

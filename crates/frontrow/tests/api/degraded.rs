@@ -1,6 +1,7 @@
 //! When the database is locked, full or overrun: a clear answer, nothing that was answered is lost, and it goes on by
 //! itself when the cause is gone.
 
+use frontrow_service::testing;
 use frontrow_storage::{StoreError, sqlite::SqliteStore};
 use frontrow_testkit::{Client, PRICE, Server, eventually, id, items};
 use reqwest::Method;
@@ -243,8 +244,8 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_nothing_ca
     let token = buyer.enter(None).await;
     let forget = || {
         let office = Arc::clone(&server.app().office);
-        office.caches.concerts.forget();
-        office.caches.tickets.forget();
+        testing::forget_concerts(&office);
+        testing::forget_tickets(&office);
     };
 
     let (reads, end) = crowd_out_reads(&store).await;
@@ -299,7 +300,7 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_reads_hang
     };
 
     let (reads, end) = hang_reads(&store).await;
-    server.app().office.caches.concerts.forget();
+    testing::forget_concerts(&server.app().office);
     let wish = json!({ "seat_ids": hall.seats });
     let held = post("/reservations", "held-while-reads-hang-01", &wish).await.expect(201);
     let held = items(&held);
@@ -311,7 +312,7 @@ async fn a_hold_and_a_payment_that_were_committed_are_answered_though_reads_hang
     let paid = items(&paid);
     assert_eq!((&paid[0]["status"], &paid[0]["title"]), (&json!("completed"), &json!("")));
     // The answers of before too, whose seats are looked for in the database.
-    server.app().office.caches.tickets.forget();
+    testing::forget_tickets(&server.app().office);
     let again = post("/payments", "paid-while-reads-hang-01", &order).await;
     assert!(again.is_replay(), "{}", again.text());
     assert_eq!(id(&items(&again.expect(201))[0], "payment_id"), id(&paid[0], "payment_id"));

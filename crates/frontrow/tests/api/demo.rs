@@ -4,6 +4,7 @@ use frontrow_domain::{seat::SeatStatus, user::Role};
 use frontrow_service::{
     concert_import, demo,
     office::BoxOffice,
+    testing,
     validate::{Email, Password},
 };
 use frontrow_storage::ConcertFilter;
@@ -13,13 +14,13 @@ use frontrow_testkit::{Server, draft};
 async fn summary(office: &BoxOffice) -> (Vec<(String, usize, usize)>, usize) {
     let mut rows = Vec::new();
     for concert in concert_import::concerts(office, &ConcertFilter::default()).await.unwrap() {
-        let seats = office.store.seats(concert.concert_id).await.unwrap();
+        let seats = testing::store(office).seats(concert.concert_id).await.unwrap();
         let sold = seats.iter().filter(|seat| seat.status == SeatStatus::Sold).count();
         rows.push((concert.title, seats.len(), sold));
     }
     rows.sort();
     let page = frontrow_storage::Page { after: None, limit: 100 };
-    (rows, office.store.users(None, page).await.unwrap().len())
+    (rows, office.find_users(None, page).await.unwrap().len())
 }
 
 async fn accounts_alone(office: &BoxOffice) {

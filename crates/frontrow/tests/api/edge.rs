@@ -1,5 +1,6 @@
 //! What holds for every request and every answer, whatever it is about.
 
+use frontrow_service::metrics::MetricsFormat;
 use frontrow_testkit::{Answer, Client, PATIENCE, PRICE, Server, draft, eventually, items, servers::port::Port};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ impl RedisClient {
 }
 
 fn problems(server: &Server) -> u64 {
-    let text = server.app().office.metrics.render();
+    let text = server.app().office.metrics(MetricsFormat::OpenMetrics);
     let counts = text.lines().filter_map(|line| line.strip_prefix("frontrow_problems_total{")?.rsplit(' ').next());
     counts.map(|count| count.parse::<u64>().unwrap()).sum()
 }
@@ -315,7 +316,7 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
     refused.problem_at(400, "invalid_field", "X-Request-Id");
     assert_eq!(refused.header("access-control-allow-origin"), Some(shop));
     bad(Method::OPTIONS).await.problem_at(400, "invalid_field", "X-Request-Id");
-    let counted = server.app().office.metrics.render();
+    let counted = server.app().office.metrics(MetricsFormat::OpenMetrics);
     let count = "frontrow_http_requests_total{method=\"other\",route=\"/api/v1/payments\",status=\"200\"} 2";
     assert!(counted.contains(count), "{counted}");
     for origin in ["https://other.example.com", "https://shop.example.com.evil.example", "null"] {

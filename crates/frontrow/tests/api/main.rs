@@ -24,3 +24,4 @@ mod reservations;
 mod season;
 mod sessions;
 mod users;
+mod walls;

@@ -6,6 +6,7 @@ use frontrow_domain::{
     id::{RoomId, UserId},
     user::{NewUser, Role},
 };
+use frontrow_service::testing;
 use frontrow_testkit::{Answer, Server};
 use reqwest::Method;
 use serde_json::json;
@@ -161,7 +162,7 @@ async fn a_poll_over_its_limit_is_no_sign_of_life() {
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
     let unresponsive = || {
         let now = server.clock.now();
-        !server.app().office.peers.unresponsive(RoomId::HOUSE, 1, now).is_empty()
+        !testing::peers(&server.app().office).unresponsive(RoomId::HOUSE, 1, now).is_empty()
     };
     let mut refused = 0;
     for _ in 0..100 {

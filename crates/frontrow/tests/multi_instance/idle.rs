@@ -3,7 +3,7 @@
 use crate::PROGRAM;
 use frontrow_clock::Clock;
 use frontrow_domain::time::Time;
-use frontrow_service::drafts::ConcertDraft;
+use frontrow_service::{drafts::ConcertDraft, testing};
 use frontrow_testkit::{
     Hall, Server, eventually, id,
     program::succeeds,
@@ -145,7 +145,7 @@ async fn finished_rooms_cost_idle_instances_nothing() {
         let (one, two) = (office.instance().await, office.instance().await);
         for server in [&one, &two] {
             eventually("the past rooms are quiet", async || {
-                server.app().office.queue.busy_rooms().is_empty().then_some(())
+                testing::lines(&server.app().office).busy_rooms().is_empty().then_some(())
             })
             .await;
         }
@@ -165,7 +165,7 @@ async fn finished_rooms_cost_idle_instances_nothing() {
     let (one, two) = (office.instance().await, office.instance().await);
     let started = office.statements().await - before;
     assert!(started < 200, "{started} statements for two starts with 304 empty rooms");
-    assert_eq!(one.app().office.queue.rooms().len(), 304);
+    assert_eq!(testing::lines(&one.app().office).rooms().len(), 304);
     office.forget_counts().await;
     let many = office.cost().await;
     for server in [&one, &two] {

@@ -10,7 +10,7 @@ use frontrow_domain::{
     time::{Span, Time},
     user::Caller,
 };
-use frontrow_service::drafts::ConcertDraft;
+use frontrow_service::{drafts::ConcertDraft, testing};
 use frontrow_testkit::{
     Client, START, Server, draft, eventually,
     servers::{
@@ -26,7 +26,8 @@ const HOUSE: RoomId = RoomId::HOUSE;
 /// A commit that no instance has heard of yet.
 async fn untold(server: &Server, caller: Caller, command: Command) -> Outcome {
     let request = Request { caller, command, idempotency: None };
-    let committed = server.app().office.store.transact(Arc::new([request]), decide_all).await.unwrap();
+    let store = Arc::clone(testing::store(&server.app().office));
+    let committed = store.transact(Arc::new([request]), decide_all).await.unwrap();
     committed.answers.into_iter().next().unwrap().decision.unwrap()
 }
 
@@ -106,7 +107,7 @@ async fn a_token_is_good_at_an_instance_that_has_not_heard_of_its_room_or_of_its
         panic!("it is made")
     };
     let own = join_untold(&one, &buyer, concert.room_id).await;
-    let sign = |token: &Token, epoch| one.app().office.keyring.sign(token, epoch);
+    let sign = |token: &Token, epoch| testing::keyring(&one.app().office).sign(token, epoch);
     at_two.position(&sign(&own, 1)).await;
 
     let house = join_untold(&one, &buyer, HOUSE).await;
@@ -138,14 +139,14 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
     two.buyer("late").await.join(None).await;
     for server in [&one, &two] {
         eventually("both have heard of the later place", async || {
-            let view = server.app().office.queue.view(HOUSE).unwrap();
+            let view = testing::lines(&server.app().office).view(HOUSE).unwrap();
             (view.tail() > given.position).then_some(())
         })
         .await;
     }
     set_house(&two, RoomChange { gate: Some(Gate::Open), ..RoomChange::default() }).await;
     let status = eventually("the line moves", async || {
-        let row = one.app().office.store.token(given).await.unwrap().unwrap();
+        let row = testing::store(&one.app().office).token(given).await.unwrap().unwrap();
         (row.status != TokenStatus::Waiting).then_some(row.status)
     })
     .await;
@@ -157,7 +158,7 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
 /// Whether the instance knows of which tokens the others heard: a token of which none has heard since the end of time is
 /// silent.
 fn can_judge(server: &Server, room: RoomId) -> bool {
-    !server.app().office.peers.unresponsive(room, 1, Time::MAX).is_empty()
+    !testing::peers(&server.app().office).unresponsive(room, 1, Time::MAX).is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +208,7 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
     set_gate(Gate::Open).await;
     for (buyer, token) in &waits {
         let place = eventually("the line moves", async || {
-            let row = one.app().office.store.live_tokens(buyer.user).await.unwrap();
+            let row = testing::store(&one.app().office).live_tokens(buyer.user).await.unwrap();
             row.into_iter().find(|row| row.status != TokenStatus::Waiting)
         })
         .await;

@@ -3,6 +3,7 @@
 use super::{assert_books_in_order, hall, instance, instance_at};
 use frontrow_clock::Clock;
 use frontrow_domain::time::Span;
+use frontrow_service::testing;
 use frontrow_testkit::{PRICE, Server, eventually, id, servers::postgres::Database};
 use serde_json::json;
 
@@ -132,8 +133,8 @@ async fn a_buyer_who_asks_at_an_instance_whose_clock_is_behind_stays_active() {
     drop(instance(&database).await.stop().await);
     set_database_ahead(&database, 10).await;
     let server = instance(&database).await;
-    let office_time = || server.app().office.clock.now();
-    let behind = server.app().office.store.now().await.unwrap().since(office_time());
+    let office_time = || server.app().office.now();
+    let behind = testing::store(&server.app().office).now().await.unwrap().since(office_time());
     assert!(behind < Span::from_secs(5), "{behind:?}");
     let buyer = server.buyer("buyer").await;
     let token = buyer.enter(None).await;

@@ -11,8 +11,9 @@ use frontrow_domain::{
     world::Changes,
 };
 use frontrow_service::{
-    engine::{CommitObserver, Engine, EngineError, EngineLimits},
+    EngineError,
     metrics::Metrics,
+    testing::{CommitObserver, Engine, EngineLimits},
 };
 use frontrow_storage::{
     Committed, Store, StoreError,

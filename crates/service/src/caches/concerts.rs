@@ -20,7 +20,7 @@ const READING: usize = 16;
 
 /// The cached concerts.
 #[derive(Debug)]
-pub struct Concerts {
+pub(crate) struct Concerts {
     sharing: Sharing,
     known: RwLock<HashMap<ConcertId, Known>>,
     /// Locked while a concert is read, so that concurrent requests cost one read. Holds how the last read failed, if it
@@ -59,7 +59,7 @@ impl Source for &dyn Store {
 impl Concerts {
     /// An empty cache. `sharing` says whether other instances change concerts too.
     #[must_use]
-    pub fn new(sharing: Sharing) -> Self {
+    pub(crate) fn new(sharing: Sharing) -> Self {
         Self { sharing, known: RwLock::default(), reading: Default::default(), forgotten: AtomicU64::new(0) }
     }
 
@@ -73,7 +73,7 @@ impl Concerts {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn get(&self, store: &dyn Store, id: ConcertId) -> Result<Option<Arc<Concert>>, StoreError> {
+    pub(crate) async fn get(&self, store: &dyn Store, id: ConcertId) -> Result<Option<Arc<Concert>>, StoreError> {
         self.get_from(&store, id).await
     }
 
@@ -115,7 +115,7 @@ impl Concerts {
     }
 
     /// Applies a committed batch.
-    pub fn publish(&self, changes: &Changes) {
+    pub(crate) fn publish(&self, changes: &Changes) {
         if changes.concerts.is_empty() {
             return;
         }
@@ -128,14 +128,14 @@ impl Concerts {
     }
 
     /// Drops a concert that another instance has changed.
-    pub fn drop_one(&self, id: ConcertId) {
+    pub(crate) fn drop_one(&self, id: ConcertId) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         self.forgotten.fetch_add(1, Ordering::Release);
         known.remove(&id);
     }
 
     /// Empties the cache.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         self.forgotten.fetch_add(1, Ordering::Release);
         known.clear();

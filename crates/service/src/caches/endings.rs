@@ -24,7 +24,7 @@ const TOKENS_MAX: usize = 8_192;
 
 /// The state of a token that a view shows as ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// It has ended, for this reason; none if the row has been removed since.
     Over(Option<EndReason>),
     /// It has not ended.
@@ -35,7 +35,7 @@ pub enum Ending {
 
 /// Rows read a moment ago.
 #[derive(Debug, Default)]
-pub struct Endings {
+pub(crate) struct Endings {
     known: Mutex<Known>,
     /// Locked while a row is read, so that concurrent requests for one token cost one read.
     reading: [tokio::sync::Mutex<()>; READING],
@@ -49,7 +49,7 @@ struct Known {
 
 impl Endings {
     /// The state of a token: from the cache, else from its row.
-    pub async fn get(&self, store: &dyn Store, id: TokenId) -> Ending {
+    pub(crate) async fn get(&self, store: &dyn Store, id: TokenId) -> Ending {
         if let Some(ending) = self.known(id) {
             return ending;
         }

@@ -9,7 +9,7 @@
 mod forms;
 mod hall;
 
-pub use forms::{CompactMap, FullMap, MapBlock, MapForm, MapSeat};
+pub use forms::{CompactMap, FullMap, MapForm};
 
 use crate::gzip;
 use bytes::Bytes;
@@ -87,7 +87,7 @@ impl Versions {
 
 /// The seat maps asked for in the last minutes.
 #[derive(Debug)]
-pub struct SeatMaps {
+pub(crate) struct SeatMaps {
     boot: u64,
     sharing: Sharing,
     versions: Arc<Versions>,
@@ -101,7 +101,7 @@ pub struct SeatMaps {
 impl SeatMaps {
     /// No maps yet. `boot` keeps this run's tags apart from those of the run before.
     #[must_use]
-    pub fn new(boot: u64, sharing: Sharing) -> Self {
+    pub(crate) fn new(boot: u64, sharing: Sharing) -> Self {
         Self {
             boot,
             sharing,
@@ -114,7 +114,7 @@ impl SeatMaps {
     }
 
     /// Applies a committed batch.
-    pub fn publish(&self, changes: &Changes) {
+    pub(crate) fn publish(&self, changes: &Changes) {
         if changes.seats.is_empty() && changes.removed_seats.is_empty() {
             return;
         }
@@ -134,12 +134,12 @@ impl SeatMaps {
     }
 
     /// Drops every map, so that the next request reads the store.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.halls.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Drops the map of a concert that another instance has changed, so that the next request reads the store.
-    pub fn forget_one(&self, id: ConcertId) {
+    pub(crate) fn forget_one(&self, id: ConcertId) {
         self.halls.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
@@ -148,7 +148,12 @@ impl SeatMaps {
     ///
     /// # Errors
     /// The seats could not be read.
-    pub async fn get(&self, store: &dyn Store, id: ConcertId, form: MapForm) -> Result<Arc<SeatMap>, StoreError> {
+    pub(crate) async fn get(
+        &self,
+        store: &dyn Store,
+        id: ConcertId,
+        form: MapForm,
+    ) -> Result<Arc<SeatMap>, StoreError> {
         self.look(store, id, form, self.born.elapsed()).await
     }
 

@@ -31,7 +31,7 @@ type Counts = HashMap<ConcertId, SeatCounts>;
 
 /// The counts of concerts that were listed a short while ago.
 #[derive(Debug)]
-pub struct SeatsLeft {
+pub(crate) struct SeatsLeft {
     sharing: Sharing,
     kept: Arc<Kept>,
     /// Locked while seats are counted, so that concurrent lists cost one query. Holds how the last count failed, if it
@@ -66,7 +66,7 @@ struct Failed {
 
 /// The store's side of the cache.
 #[async_trait]
-pub trait Source: Clone + Send + Sync + 'static {
+pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// The seats of each of these concerts by state: see [`Store::seat_counts_of`].
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Kept {
 impl SeatsLeft {
     /// An empty cache. `sharing` says whether other instances change seats too.
     #[must_use]
-    pub fn new(sharing: Sharing) -> Self {
+    pub(crate) fn new(sharing: Sharing) -> Self {
         Self { sharing, kept: Arc::default(), counting: Arc::default() }
     }
 
@@ -132,7 +132,7 @@ impl SeatsLeft {
     ///
     /// # Errors
     /// The store could not be read, and some of the concerts were not counted before.
-    pub async fn get(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
+    pub(crate) async fn get(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
         let asked = Instant::now();
         let (old, stale) = self.look(ids, asked);
         if stale.is_empty() {
@@ -186,7 +186,7 @@ impl SeatsLeft {
     }
 
     /// Applies a committed batch: counts of concerts whose seats it changed become stale.
-    pub fn publish(&self, changes: &Changes) {
+    pub(crate) fn publish(&self, changes: &Changes) {
         let seats = || changes.seats.iter().chain(&changes.removed_seats);
         if seats().next().is_none() {
             return;
@@ -202,7 +202,7 @@ impl SeatsLeft {
     }
 
     /// Empties the cache.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut known = self.kept.known.write().unwrap_or_else(PoisonError::into_inner);
         self.kept.commits.fetch_add(1, Ordering::AcqRel);
         known.clear();

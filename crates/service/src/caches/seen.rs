@@ -39,7 +39,7 @@ impl SeatNews {
 
 /// Seats by the last that is known of them.
 #[derive(Debug, Default)]
-pub struct SeenSeats {
+pub(crate) struct SeenSeats {
     heard: RwLock<HashMap<SeatId, SeatNews>>,
 }
 
@@ -51,7 +51,7 @@ fn age(of: Instant, at: Instant) -> Span {
 impl SeenSeats {
     /// The cached refusal of a hold of this seat alone, asked for at `asked`.
     #[must_use]
-    pub fn refusal(
+    pub(crate) fn refusal(
         &self,
         caller: Caller,
         token: &Token,
@@ -66,13 +66,13 @@ impl SeenSeats {
     }
 
     /// Caches a refusal by the store of a hold with `token`, asked for at `asked`.
-    pub fn learn(&self, refusal: &Refusal, token: TokenId, asked: Instant) {
+    pub(crate) fn learn(&self, refusal: &Refusal, token: TokenId, asked: Instant) {
         let Some(seen) = SeenTaken::of(refusal, token) else { return };
         self.put(seen.seat_id(), SeatNews::Taken(seen, asked));
     }
 
     /// Applies a committed batch: the seats that it freed are not refused from the cache.
-    pub fn publish(&self, changes: &Changes) {
+    pub(crate) fn publish(&self, changes: &Changes) {
         let freed = changes.seats.updated.iter().filter(|seat| seat.status == SeatStatus::Available);
         for seat in freed {
             self.put(seat.seat_id, SeatNews::Freed(Instant::now()));
@@ -95,7 +95,7 @@ impl SeenSeats {
     }
 
     /// Empties the cache.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.heard.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

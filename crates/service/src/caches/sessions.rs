@@ -32,11 +32,11 @@ struct Remembered {
 
 /// The closings of a shard when a read began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark(u64);
+pub(crate) struct Mark(u64);
 
 /// Sessions by the SHA-256 of their secret.
 #[derive(Debug)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     shards: [Shard; SHARDS],
     spread: RandomState,
     ttl: Span,
@@ -45,7 +45,7 @@ pub struct Sessions {
 impl Sessions {
     /// An empty cache. `sharing` says whether other instances sign users out too.
     #[must_use]
-    pub fn new(sharing: Sharing) -> Self {
+    pub(crate) fn new(sharing: Sharing) -> Self {
         let ttl = match sharing {
             Sharing::Alone => CACHE_TTL_ALONE,
             Sharing::Shared => CACHE_TTL_SHARED,
@@ -60,20 +60,20 @@ impl Sessions {
 
     /// The session, if it is cached.
     #[must_use]
-    pub fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
+    pub(crate) fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
         let shard = self.shard(secret_hash)?.read().unwrap_or_else(PoisonError::into_inner);
         shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(self.ttl)).map(|(session, _)| *session)
     }
 
     /// Call this before reading a session from the store, and pass the result to [`Sessions::put_read`].
     #[must_use]
-    pub fn mark(&self, secret_hash: &[u8; 32]) -> Mark {
+    pub(crate) fn mark(&self, secret_hash: &[u8; 32]) -> Mark {
         let shard = self.shard(secret_hash);
         Mark(shard.map_or(0, |shard| shard.read().unwrap_or_else(PoisonError::into_inner).closings))
     }
 
     /// Caches a session read from the store, unless one was closed or changed meanwhile: it may have been this one.
-    pub fn put_read(&self, session: Session, now: Time, mark: Mark) {
+    pub(crate) fn put_read(&self, session: Session, now: Time, mark: Mark) {
         if let Some(shard) = self.shard(&session.secret_hash) {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             if shard.closings == mark.0 {
@@ -83,7 +83,7 @@ impl Sessions {
     }
 
     /// Drops every session, so that the next request reads the store.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.sessions.clear();
@@ -92,7 +92,7 @@ impl Sessions {
     }
 
     /// Applies a committed batch: caches the opened sessions, drops the closed ones and all sessions of changed users.
-    pub fn publish(&self, changes: &Changes) {
+    pub(crate) fn publish(&self, changes: &Changes) {
         // If other instances change sessions too, their events arrive here in any order: an ended session must not come
         // back, so the first request with a new one reads the store.
         let opened = if self.ttl == CACHE_TTL_ALONE { &changes.new_sessions[..] } else { &[] };
@@ -110,7 +110,7 @@ impl Sessions {
     }
 
     /// Drops a session that was closed here or by another instance.
-    pub fn close(&self, secret_hash: &[u8; 32]) {
+    pub(crate) fn close(&self, secret_hash: &[u8; 32]) {
         if let Some(shard) = self.shard(secret_hash) {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.sessions.remove(secret_hash);
@@ -119,7 +119,7 @@ impl Sessions {
     }
 
     /// Drops every session of a user, so that the next request reads the store.
-    pub fn forget_user(&self, user: UserId) {
+    pub(crate) fn forget_user(&self, user: UserId) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.sessions.retain(|_, (session, _)| session.user_id != user);

@@ -1,6 +1,7 @@
 //! Updates an instance's caches and lines after each commit, and rebuilds them after a missed one.
 
-use crate::{engine::CommitObserver, metrics::Metrics, office::Caches};
+use super::Caches;
+use crate::{engine::CommitObserver, metrics::Metrics};
 use async_trait::async_trait;
 use frontrow_domain::{points::PointKind, time::Time, world::Changes};
 use frontrow_line::{Peers, Rebuild};

@@ -1,8 +1,8 @@
 //! Detects changes that the command line makes in a database that this process alone serves.
 
-use super::{command, rest};
+use super::{decided, rest};
 use crate::office::BoxOffice;
-use frontrow_domain::{command::Command, id::AuditId};
+use frontrow_domain::id::AuditId;
 use frontrow_storage::{Page, StoreError};
 use std::{sync::Arc, time::Duration};
 
@@ -53,7 +53,7 @@ impl Elsewhere {
         if was_erased || self.may_leave_over {
             office.engine.mark_caches_stale();
             // The caches are read before the next command, which may be long in coming.
-            command(office, Command::ExpireHolds { reservation_ids: Vec::new() }).await;
+            decided(office.expire_holds(Vec::new()).await);
         }
         self.audit_id = newest.first().map_or(self.audit_id, |line| line.audit_id);
         self.changes = Some(changes);
@@ -71,7 +71,7 @@ mod tests {
     };
     use frontrow_clock::Clock;
     use frontrow_domain::{
-        command::{Erasure, Proof, Worth},
+        command::{Command, Erasure, Proof, Worth},
         id::{Position, RoomId, TokenId},
         queue::Fence,
         user::Caller,

@@ -1,9 +1,8 @@
 //! Frees the seats of holds that are over.
 
-use super::{command, rest};
-use crate::office::BoxOffice;
+use super::{decided, rest};
+use crate::{office::BoxOffice, outcome::Swept};
 use frontrow_domain::{
-    command::{Command, Outcome},
     policy::HOLDS_PER_SWEEP_MAX,
     time::{Span, Time},
 };
@@ -43,7 +42,7 @@ async fn sweep_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
             Some(_) | None => break,
         };
         let taken: Vec<_> = due.iter().map(|id| (now, *id)).collect();
-        if command(office, Command::ExpireHolds { reservation_ids: due }).await.is_none() {
+        if decided(office.expire_holds(due).await).is_none() {
             // The queue hands each out once: a hold that was not swept must be there for the next round.
             office.peers.add_hold_deadlines(&taken);
             break;
@@ -70,8 +69,8 @@ async fn recover_due(office: &BoxOffice, most: u32, trouble: &Trouble) {
         if due.is_empty() {
             break;
         }
-        let swept = command(office, Command::ExpireHolds { reservation_ids: due }).await;
-        if !full || !matches!(swept, Some(Outcome::HoldsExpired(1..))) {
+        let swept = decided(office.expire_holds(due).await);
+        if !full || !matches!(swept, Some(Swept(1..))) {
             break;
         }
     }

@@ -1,10 +1,9 @@
 //! Moves the lines: offers turns and ends late tokens. Each line moves by itself, so that none waits for another.
 
-use super::try_command;
-use crate::{engine::EngineError, metrics::Leads, office::BoxOffice};
+use super::granted;
+use crate::{engine::EngineError, metrics::Leads, office::BoxOffice, outcome::Advance};
 use frontrow_domain::{
-    command::{Command, Outcome},
-    id::RoomId,
+    id::{Position, RoomId},
     policy::TOKENS_PER_ADVANCE_MAX,
     queue::Fence,
     time::{Span, Time},
@@ -102,7 +101,7 @@ impl Lines {
 
     /// Checks every line in which something can move; the others need no leader.
     async fn look_at_all(&mut self) {
-        let now = self.office.store_time();
+        let now = self.office.now();
         let mut busy = self.office.queue.busy_rooms();
         busy.retain(|room| self.office.queue.view(*room).is_some_and(|view| view.needs_leader(now)));
         let now_busy: BTreeSet<_> = busy.iter().copied().collect();
@@ -116,7 +115,7 @@ impl Lines {
 
     /// Checks which of these lines this instance leads and can move, and starts to move them.
     async fn look_at(&mut self, rooms: &[RoomId]) {
-        let (now, store_time) = (Instant::now(), self.office.store_time());
+        let (now, store_time) = (Instant::now(), self.office.now());
         let mut wanted = Vec::with_capacity(rooms.len());
         for room in rooms {
             if let Some(under_way) = self.under_way.get_mut(room) {
@@ -196,11 +195,10 @@ impl Lines {
 /// Moves a line, one advance after another as long as they have an effect: each covers a limited number of tokens.
 pub(super) async fn move_line(office: &BoxOffice, room: RoomId, fence: Fence) -> Result<(), EngineError> {
     for _ in 0..ADVANCES_MAX {
-        let Some(advance) = next_move(office, room, fence) else { break };
-        match try_command(office, advance).await? {
-            Some(Outcome::Advanced { offered, made_dormant, overdue })
-                if offered > 0 || made_dormant > 0 || overdue > 0 => {}
-            Some(_) | None => break,
+        let Some(Move { limit, unresponsive }) = next_move(office, room) else { break };
+        let advance = granted(office.advance_room(room, fence, limit, unresponsive).await)?;
+        if advance.is_none_or(|advance| advance == Advance::default()) {
+            break;
         }
     }
     Ok(())
@@ -218,15 +216,23 @@ fn work_in(office: &BoxOffice, view: &RoomView, now: Time) -> (i64, bool) {
 
 fn may_move(office: &BoxOffice, room: RoomId) -> bool {
     office.queue.view(room).is_some_and(|view| {
-        let (turns, due) = work_in(office, &view, office.store_time());
+        let (turns, due) = work_in(office, &view, office.now());
         turns > 0 || due
     })
 }
 
-/// The command that moves a line, if there is work: none while the admission rate has not earned a turn.
-fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Command> {
+/// The next advance of a line.
+struct Move {
+    /// How many tokens at the head.
+    limit: u32,
+    /// The unresponsive ones among them.
+    unresponsive: Vec<Position>,
+}
+
+/// The next advance of a line, if there is work: none while the admission rate has not earned a turn.
+fn next_move(office: &BoxOffice, room_id: RoomId) -> Option<Move> {
     let view = office.queue.view(room_id)?;
-    let now = office.store_time();
+    let now = office.now();
     let (turns, due) = work_in(office, &view, now);
     if !due && turns <= 0 {
         return None;
@@ -235,11 +241,11 @@ fn next_move(office: &BoxOffice, room_id: RoomId, fence: Fence) -> Option<Comman
     let unresponsive = match offers {
         0 => Vec::new(),
         // Heartbeats are recorded by this machine's clock.
-        _ => office.peers.unresponsive(room_id, offers, office.clock.now().minus(office.policy.dormant_after)),
+        _ => office.peers.unresponsive(room_id, offers, office.now().minus(office.policy.dormant_after)),
     };
     let limit =
         offers.saturating_add(u32::try_from(unresponsive.len()).unwrap_or(u32::MAX)).min(TOKENS_PER_ADVANCE_MAX);
-    Some(Command::AdvanceRoom { room_id, fence, limit, unresponsive })
+    Some(Move { limit, unresponsive })
 }
 
 #[cfg(test)]
@@ -248,9 +254,9 @@ mod tests {
     use crate::workers::testing::{Place, START, ask, join, join_in, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
-        command::{ConcertChange, RoomChange},
+        command::{Command, ConcertChange, RoomChange},
         concert::ConcertStatus,
-        id::{ConcertId, Position, TokenId},
+        id::{ConcertId, TokenId},
         user::Caller,
     };
     use frontrow_storage::memory::MemoryStore;
@@ -296,7 +302,7 @@ mod tests {
         }
         let offered = || office.queue.view(RoomId::HOUSE).unwrap().offered();
         for turn in 0..3 {
-            let can_move = || next_move(&office, RoomId::HOUSE, Fence(0)).is_some();
+            let can_move = || next_move(&office, RoomId::HOUSE).is_some();
             assert_eq!((offered(), can_move()), (turn, false));
             clock.advance(Span::from_millis(999));
             assert!(!can_move());

@@ -1,10 +1,7 @@
 //! Fixtures of the workers' tests.
 
 use super::{Retention, lines::move_line};
-use crate::{
-    office::{BoxOffice, DemoAccounts},
-    open::{self, Loading, OfficeParts, OfficeSettings},
-};
+use crate::office::{self, BoxOffice, DemoAccounts, Loading, OfficeParts, OfficeSettings};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Request},
@@ -62,7 +59,7 @@ pub(super) async fn open(place: &Place, store: Arc<dyn Store>, clock: Clock) -> 
     };
     let peers = Arc::new(SoleInstance::new(Arc::clone(&store)));
     let parts = OfficeParts { store, peers, keyring, clock, ids };
-    open::open(parts, settings, Loading::AtOnce).await.unwrap().office
+    office::open(parts, settings, Loading::AtOnce).await.unwrap().office
 }
 
 pub(super) async fn ask(office: &BoxOffice, caller: Caller, command: Command) -> Outcome {

@@ -1,10 +1,9 @@
 //! Winds up cancelled concerts: blocks unsold seats, and refunds payments. Ends the lines of concerts for which no turn
 //! can come any more.
 
-use super::{command, rest};
-use crate::{engine::Health, office::BoxOffice};
+use super::{decided, rest};
+use crate::{engine::Health, office::BoxOffice, outcome::WoundUp};
 use frontrow_domain::{
-    command::{Command, Outcome},
     concert::{Concert, LATE_SALES},
     id::{ConcertId, RoomId},
     policy::TOKENS_PER_ADVANCE_MAX,
@@ -45,7 +44,7 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
     if office.engine.health() != Health::Sound {
         return Ok(());
     }
-    let now = office.store_time();
+    let now = office.now();
     kept.retain(|_, until| now < *until);
     for room in office.queue.busy_rooms() {
         let Some(concert_id) = room.concert().filter(|_| !kept.contains_key(&room)) else { continue };
@@ -59,10 +58,8 @@ async fn end_lines(office: &BoxOffice, part: u32, kept: &mut HashMap<RoomId, Tim
         }
         let mut ended = 0_u32;
         for _ in 0..LINE_PARTS_MAX {
-            match command(office, Command::EndLine { concert_id, limit: part }).await {
-                Some(Outcome::Advanced { overdue, .. }) if overdue > 0 => {
-                    ended = ended.saturating_add(overdue);
-                }
+            match decided(office.end_line(concert_id, part).await) {
+                Some(advance) if advance.overdue > 0 => ended = ended.saturating_add(advance.overdue),
                 _ => break,
             }
         }
@@ -127,19 +124,19 @@ async fn wind_up_one(office: &BoxOffice, concert: &Concert, part: u32) -> Result
         after = last.seat_number;
         let payment_ids = left.iter().filter_map(|seat| seat.payment_id).collect();
         let seat_ids = left.iter().filter(|seat| seat.payment_id.is_none()).map(|seat| seat.seat_id).collect();
-        match command(office, Command::WindUp { concert_id, seat_ids, payment_ids }).await {
+        match decided(office.wind_up(concert_id, seat_ids, payment_ids).await) {
             // Another instance has just done it, or it cannot be done now. The seats behind may still be open.
-            Some(Outcome::WoundUp { seats: 0, refunds: 0 }) => {}
-            Some(Outcome::WoundUp { seats, refunds }) => {
+            Some(WoundUp { seats: 0, refunds: 0 }) => {}
+            Some(WoundUp { seats, refunds }) => {
                 round = WindUpRound::Fine;
                 tracing::info!(%concert_id, seats, refunds, "a part of a cancelled concert was wound up");
             }
             // The next round finds the rest.
-            _ => return Ok(WindUpRound::Fine),
+            None => return Ok(WindUpRound::Fine),
         }
     }
     if !found && now >= concert.updated_at.plus(LATE_SALES) {
-        command(office, Command::SettleConcert { concert_id, seen: concert.updated_at }).await;
+        decided(office.settle_concert(concert_id, concert.updated_at).await);
     }
     Ok(round)
 }
@@ -150,7 +147,7 @@ mod tests {
     use crate::workers::testing::{Place, START, ask, hold_five, join_in, open, own_room, policy};
     use frontrow_clock::Clock;
     use frontrow_domain::{
-        command::ConcertChange,
+        command::{Command, ConcertChange},
         concert::{ConcertStatus, LINE_KEPT},
         id::{Position, ReservationId, TokenId, UserId},
         money::Money,

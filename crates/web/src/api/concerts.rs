@@ -15,10 +15,10 @@ use frontrow_domain::{
     id::ConcertId,
 };
 use frontrow_service::{
-    caches::seatmap::{CompactMap, FullMap, MapForm},
     local,
+    sale::{CompactMap, ConcertOnSale, FullMap, MapForm},
 };
-use frontrow_storage::{ConcertFilter, ConcertPlace, SeatCounts};
+use frontrow_storage::{ConcertFilter, ConcertPlace};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -67,10 +67,9 @@ pub struct ListedConcert {
     sold_out: bool,
 }
 
-impl ListedConcert {
-    fn of(concert: Concert, seats: SeatCounts) -> Self {
-        let is_left = seats.available > 0 || seats.held > 0;
-        Self { concert, seats_left: seats.available, sold_out: !is_left && seats.sold > 0 }
+impl From<ConcertOnSale> for ListedConcert {
+    fn from(ConcertOnSale { concert, seats_left, sold_out }: ConcertOnSale) -> Self {
+        Self { concert, seats_left, sold_out }
     }
 }
 
@@ -115,14 +114,8 @@ pub(super) async fn list(
     }
     let page = page(query.limit, query.cursor);
     let ConcertQuery { text, venue, from, to, status, .. } = query;
-    let now = app.office.clock.now();
-    let concerts = app.office.store.concerts(&ConcertFilter { text, venue, from, to, status, now }, page).await?;
-    let ids: Vec<_> = concerts.iter().map(|concert| concert.concert_id).collect();
-    let seats = app.office.seats_left(&ids).await?;
-    let listed = |concert: &Concert| {
-        ListedConcert::of(concert.seen_at(now), seats.get(&concert.concert_id).copied().unwrap_or_default())
-    };
-    let concerts = concerts.iter().map(listed).collect();
+    let filter = ConcertFilter { text, venue, from, to, status, ..ConcertFilter::default() };
+    let concerts = app.office.concerts(filter, page).await?.into_iter().map(ListedConcert::from).collect();
     for_a_second(&headers, &next_page(concerts, &page, |listed: &ListedConcert| ConcertPlace::of(&listed.concert)))
 }
 
@@ -149,9 +142,7 @@ pub(super) async fn one(
     PathId(id): PathId<ConcertId>,
     headers: HeaderMap,
 ) -> HttpResult<Response> {
-    let concert = app.office.concert(id).await?;
-    let seats = app.office.seats_left(&[id]).await?.remove(&id).unwrap_or_default();
-    for_a_second(&headers, &ListedConcert::of(concert.seen_at(app.office.clock.now()), seats))
+    for_a_second(&headers, &ListedConcert::from(app.office.concert_on_sale(id).await?))
 }
 
 /// The seat map.

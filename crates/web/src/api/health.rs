@@ -9,9 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use frontrow_domain::time::Span;
 use frontrow_service::{gzip, metrics::MetricsFormat};
-use frontrow_storage::Sharing;
 
 /// 200 as long as the process answers at all.
 pub(crate) async fn alive() -> &'static str {
@@ -37,18 +35,8 @@ pub(crate) async fn ready(State(app): State<SharedState>) -> Response {
 
 /// The metrics, in the requested format.
 pub(crate) async fn metrics(State(app): State<SharedState>, request: HeaderMap) -> Response {
-    let office = &app.office;
-    office.count_rooms();
-    office.metrics.corrupt_reads(office.store.corrupt_reads());
-    if office.store.sharing() == Sharing::Alone {
-        let ahead = office.clock.held().map_or(Span::ZERO, |held| held.ahead);
-        office.metrics.clock_skew("system", ahead);
-    }
-    if let Some(peer_status) = office.peers.status() {
-        office.metrics.peer_status(&peer_status);
-    }
     let format = asked_for(request.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
-    let text = office.metrics.render_as(format);
+    let text = app.office.metrics(format);
     let headers = [(header::CONTENT_TYPE, format.media_type()), (header::VARY, "accept, accept-encoding")];
     if text.len() < PACKED_LEN_MIN || !kept::takes_packed(&request) {
         return (headers, text).into_response();

@@ -1,7 +1,7 @@
 //! Payments: pay, look up, refund.
 
 use crate::{
-    api::tickets::{Made, Receipt, receipt, receipts},
+    api::tickets::Receipt,
     edge::{
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
@@ -61,7 +61,7 @@ pub(super) async fn pay(
         _ => return Err(Problem::invalid_field("reservation_id", "send either reservation_id or reservation_ids")),
     };
     let done = app.office.pay(caller, token.id, reservation_ids, key).await?;
-    let paid = receipts(&app, done.value, Made::Now).await?;
+    let paid = done.value.into_iter().map(Receipt::from).collect();
     let body = one_or_list(paid, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.replay))
 }
@@ -78,8 +78,7 @@ pub(super) async fn mine(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let filter = PaymentFilter { user: Some(user_id), ..PaymentFilter::default() };
-    let rows = app.office.payments(&filter, page).await?;
-    let rows = receipts(&app, rows, Made::Before).await?;
+    let rows = app.office.payments(&filter, page).await?.into_iter().map(Receipt::from).collect();
     Ok(json(&next_page(rows, &page, Receipt::id)))
 }
 
@@ -94,8 +93,7 @@ pub(super) async fn one(
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<PaymentId>,
 ) -> HttpResult<Json<Receipt>> {
-    let row = app.office.payment(caller, id).await?;
-    Ok(Json(receipt(&app, row, Made::Before).await?))
+    Ok(Json(app.office.payment(caller, id).await?.into()))
 }
 
 /// Gives a payment back.
@@ -112,5 +110,5 @@ pub(super) async fn refund(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/payments/{id}/refund", &[&id], &())?;
     let done = app.office.refund(caller, id, key).await?;
-    Ok(replayed(json(&receipt(&app, done.value, Made::Now).await?), done.replay))
+    Ok(replayed(json(&Receipt::from(done.value)), done.replay))
 }

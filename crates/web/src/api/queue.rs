@@ -17,12 +17,12 @@ use frontrow_domain::{
     command::Issue,
     id::{ConcertId, Position, RoomId},
     queue::{EndReason, TokenStatus},
-    time::{Span, Time},
+    time::Time,
 };
-use frontrow_line::view::{Estimate, RoomView, WaitUnknown};
+use frontrow_line::view::WaitUnknown;
 use frontrow_service::{
-    line::{Certainty, TokenStanding},
-    office::{Reply, TokenPlace},
+    line::{LineStatus, TokenPlace, Wait},
+    office::Reply,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -117,80 +117,47 @@ pub struct WaitBody {
     p90_seconds: Option<i64>,
 }
 
-/// The parameters of an answer about a place, beside the line.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    now: Time,
-    /// How long before its sale opens a line moves.
-    lead: Span,
-}
-
-impl Moment {
-    fn of(app: &SharedState) -> Self {
-        Self { now: app.office.clock.now(), lead: app.office.policy.offer_lead }
-    }
-}
-
-fn position_body(position: Position, found: TokenStanding, view: &RoomView, moment: Moment) -> PositionBody {
-    let (now, place) = (moment.now, found.place);
-    let rest = view.rest(now, moment.lead);
-    PositionBody {
-        status: place.status,
-        position,
-        ahead: place.ahead,
-        total_waiting: view.total_waiting(),
-        estimated_wait: match view.estimated_wait(place.ahead, rest) {
-            Estimate::Known { p50, p90 } => WaitBody {
-                known: true,
-                reason: None,
-                p50_seconds: Some(seconds_up(p50)),
-                p90_seconds: Some(seconds_up(p90)),
-            },
-            Estimate::Unknown(reason) => {
+impl From<LineStatus> for PositionBody {
+    fn from(line: LineStatus) -> Self {
+        let estimated_wait = match line.wait {
+            Wait::Known { p50_seconds, p90_seconds } => {
+                WaitBody { known: true, reason: None, p50_seconds: Some(p50_seconds), p90_seconds: Some(p90_seconds) }
+            }
+            Wait::Unknown(reason) => {
                 WaitBody { known: false, reason: Some(reason), p50_seconds: None, p90_seconds: None }
             }
-        },
-        deadline: place.deadline,
-        end_reason: found.end_reason,
-        poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest),
-        message: view.room().message.clone(),
-        as_of: if found.certainty == Certainty::Read { now } else { view.as_of(now) },
-        stale: match found.certainty {
-            Certainty::Viewed => view.is_stale(now),
-            Certainty::Read => false,
-            Certainty::Guessed => true,
-        },
+        };
+        Self {
+            status: line.status,
+            position: line.position,
+            ahead: line.ahead,
+            total_waiting: line.total_waiting,
+            estimated_wait,
+            deadline: line.deadline,
+            end_reason: line.end_reason,
+            poll_after_ms: line.poll_after_ms,
+            message: line.message,
+            as_of: line.as_of,
+            stale: line.is_stale,
+        }
     }
 }
 
-/// Whole seconds, rounded up.
-fn seconds_up(span: Span) -> i64 {
-    span.micros().saturating_add(999_999) / 1_000_000
-}
-
-/// Different for every client and every poll.
-fn jitter_seed(position: Position, now: Time) -> u64 {
-    position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs())
-}
-
-fn token_body(place: &TokenPlace, moment: Moment) -> TokenBody {
-    let token = &place.token;
-    let found = match token.end_reason {
-        None => TokenStanding::viewed(place.place),
-        reason => TokenStanding::read(place.place, reason),
-    };
-    TokenBody {
-        token: place.signed.clone(),
-        room_id: token.id.room_id,
-        concert_id: token.id.room_id.concert(),
-        position: token.id.position,
-        status: token.status,
-        issued_at: token.issued_at,
-        activated_at: token.activated_at,
-        deadline: token.deadline,
-        expired_at: token.expired_at,
-        end_reason: token.end_reason,
-        queue: position_body(token.id.position, found, &place.view, moment),
+impl From<TokenPlace> for TokenBody {
+    fn from(TokenPlace { token, signed, line }: TokenPlace) -> Self {
+        Self {
+            token: signed,
+            room_id: token.id.room_id,
+            concert_id: token.id.room_id.concert(),
+            position: token.id.position,
+            status: token.status,
+            issued_at: token.issued_at,
+            activated_at: token.activated_at,
+            deadline: token.deadline,
+            expired_at: token.expired_at,
+            end_reason: token.end_reason,
+            queue: line.into(),
+        }
     }
 }
 
@@ -216,8 +183,7 @@ pub(super) async fn issue(
         Issue::New => StatusCode::CREATED,
         Issue::Existing => StatusCode::OK,
     };
-    let body = token_body(&place, Moment::of(&app));
-    Ok(replayed((status, json(&body)), done.replay))
+    Ok(replayed((status, json(&TokenBody::from(place))), done.replay))
 }
 
 /// The caller's places in line.
@@ -226,8 +192,7 @@ pub(super) async fn issue(
 #[utoipa::path(get, path = "/api/v1/queue/tokens", tag = "queue", operation_id = "my_tokens",
     responses((status = 200, description = "The tokens", body = List<TokenBody>)))]
 pub(super) async fn mine(State(app): State<SharedState>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Response> {
-    let moment = Moment::of(&app);
-    let items = app.office.live_tokens(user_id).await?.iter().map(|place| token_body(place, moment)).collect();
+    let items: Vec<TokenBody> = app.office.live_tokens(user_id).await?.into_iter().map(TokenBody::from).collect();
     Ok(json(&List { items, next_cursor: None }))
 }
 
@@ -242,8 +207,7 @@ pub(super) async fn one(
     SignedIn { caller, .. }: SignedIn,
     PathText(token): PathText,
 ) -> HttpResult<Response> {
-    let place = app.office.token(caller, &token).await?;
-    Ok(json(&token_body(&place, Moment::of(&app))))
+    Ok(json(&TokenBody::from(app.office.token(caller, &token).await?)))
 }
 
 /// The place in line.
@@ -254,10 +218,9 @@ pub(super) async fn one(
     security(()), params(("token" = String, Path, description = "The token")),
     responses((status = 200, description = "The place", body = PositionBody)))]
 pub(super) async fn position(State(app): State<SharedState>, PathText(token): PathText) -> HttpResult<Response> {
-    let (signed, view) = app.office.verified(&token).await?;
-    app.limits.check_poll(signed.id)?;
-    let found = app.office.position(&signed, &view).await;
-    Ok(json(&position_body(signed.id.position, found, &view, Moment::of(&app))))
+    let token = app.office.verified(&token).await?;
+    app.limits.check_poll(token.id())?;
+    Ok(json(&PositionBody::from(app.office.position(&token).await)))
 }
 
 /// Claims the turn.
@@ -276,8 +239,9 @@ pub(super) async fn activate(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/queue/tokens/{token}/activate", &[&token], &())?;
     let Reply { value: place, replay } = app.office.activate_token(caller, &token, key).await?;
-    let body = json(&token_body(&place, Moment::of(&app)));
-    let response = if place.token.status == TokenStatus::Active {
+    let status = place.token.status;
+    let body = json(&TokenBody::from(place));
+    let response = if status == TokenStatus::Active {
         (StatusCode::OK, body).into_response()
     } else {
         (StatusCode::ACCEPTED, [(header::RETRY_AFTER, HeaderValue::from_static("1"))], body).into_response()

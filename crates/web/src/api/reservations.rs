@@ -1,7 +1,7 @@
 //! Reservations: hold, look up, cancel.
 
 use crate::{
-    api::tickets::{Made, Ticket, ticket, tickets},
+    api::tickets::Ticket,
     edge::{
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
@@ -67,7 +67,7 @@ pub(super) async fn hold(
         limit::spend(&app, user, Hourly::Holds)?;
     }
     let done = app.office.hold(caller, &token, seat_ids, key).await?;
-    let held = tickets(&app, done.value, Made::Now).await?;
+    let held = done.value.into_iter().map(Ticket::from).collect();
     let body = one_or_list(held, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.replay))
 }
@@ -84,8 +84,7 @@ pub(super) async fn mine(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let filter = ReservationFilter { user: Some(user_id), ..ReservationFilter::default() };
-    let rows = app.office.reservations(&filter, page).await?;
-    let rows = tickets(&app, rows, Made::Before).await?;
+    let rows = app.office.reservations(&filter, page).await?.into_iter().map(Ticket::from).collect();
     Ok(json(&next_page(rows, &page, Ticket::id)))
 }
 
@@ -100,8 +99,7 @@ pub(super) async fn one(
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<ReservationId>,
 ) -> HttpResult<Json<Ticket>> {
-    let row = app.office.reservation(caller, id).await?;
-    Ok(Json(ticket(&app, row, Made::Before).await?))
+    Ok(Json(app.office.reservation(caller, id).await?.into()))
 }
 
 /// Cancels a pending reservation.
@@ -119,5 +117,5 @@ pub(super) async fn cancel(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/reservations/{id}", &[&id], &())?;
     let done = app.office.cancel_reservation(caller, id, key).await?;
-    Ok(replayed(json(&ticket(&app, done.value, Made::Now).await?), done.replay))
+    Ok(replayed(json(&Ticket::from(done.value)), done.replay))
 }

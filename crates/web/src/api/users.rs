@@ -106,8 +106,6 @@ pub(super) async fn sign_in(
     let sign_in_try = app.limits.begin_sign_in(email.as_str(), epoch, address).await?;
     let result = app.office.sign_in(account, &password).await;
     app.limits.end_sign_in(sign_in_try, end_of(&result)).await;
-    let outcomes = &app.office.metrics;
-    if result.is_ok() { &outcomes.sign_ins_ok } else { &outcomes.sign_ins_failed }.inc();
     let signed_in = result?;
     let body =
         OpenedSession { session_token: signed_in.secret, expires_at: signed_in.expires_at, user: signed_in.user };

@@ -191,7 +191,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
         let app = SharedState::from_ref(state);
-        app.limits.check_address(address, app.office.passwords.crowding()).await?;
+        app.limits.check_address(address, app.office.password_crowding()).await?;
         Ok(Self(address))
     }
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use codes::Definition;
 use frontrow_domain::{command::Replay, refusal::Refusal, text::InvalidField, time::Time};
-use frontrow_service::{engine::EngineError, office::ServiceError};
+use frontrow_service::{EngineError, office::ServiceError};
 use frontrow_storage::StoreError;
 use serde::Serialize;
 use std::{

@@ -17,8 +17,8 @@ use export::WAITING_MAX;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::time::Time;
 use frontrow_service::{
-    engine::notes::{self, BatchNote, Notes},
     metrics::Metrics,
+    notes::{self, BatchNote, Notes},
 };
 use opentelemetry_sdk::{
     error::OTelSdkResult,
@@ -197,7 +197,7 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 mod tests {
     use super::*;
     use axum::{body::Body, http::HeaderValue};
-    use frontrow_service::engine::notes::{BATCHES_MAX, ticket};
+    use frontrow_service::notes::{BATCHES_MAX, ticket};
     use opentelemetry::{SpanId, TraceId, trace::Status};
     use opentelemetry_sdk::trace::{SpanData, SpanExporter};
     use std::sync::{Mutex, mpsc};

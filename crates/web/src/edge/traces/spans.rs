@@ -2,7 +2,7 @@
 
 use super::{Answered, Head};
 use frontrow_domain::time::Time;
-use frontrow_service::engine::notes::BatchNote;
+use frontrow_service::notes::BatchNote;
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},

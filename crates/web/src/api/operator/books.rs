@@ -1,4 +1,4 @@
-//! Operators' calls for users' money, and the door list.
+//! Operators' calls for users' money.
 
 use crate::{
     api::points::{Balance, checked_reference},
@@ -13,14 +13,13 @@ use crate::{
 };
 use axum::{
     Json,
-    body::Body,
     extract::State,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, StatusCode},
     response::Response,
 };
 use frontrow_domain::{
     command::NewAdjustment,
-    id::{ConcertId, DebtId, HistoryId, UserId},
+    id::{DebtId, HistoryId, UserId},
     money::Money,
     points::{Debt, DebtStatus, PointEntry, Settlement},
     policy::STATUS_REASON_LEN_MAX,
@@ -28,10 +27,9 @@ use frontrow_domain::{
     text::checked_text,
     user::User,
 };
-use frontrow_service::{door_list, office::Adjusted};
+use frontrow_service::points::Adjusted;
 use frontrow_storage::DebtFilter;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// A user with the balance.
@@ -69,19 +67,11 @@ pub struct SettlementOrder {
     reason: String,
 }
 
-/// A door list as CSV.
-#[derive(ToSchema)]
-#[schema(
-    example = "section,row,number,grade,name,reservation_id,payment_id,paid_at\r\nStalls,C,12A,R,Kim Minji,17,9,2027-03-01T11:00:00Z\r\n"
-)]
-#[expect(dead_code, reason = "describes what the door list writes")]
-pub struct DoorList(String);
-
 /// Which debts.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DebtQuery {
+pub(in crate::api) struct DebtQuery {
     /// Whose.
     user_id: Option<UserId>,
     /// Standing where.
@@ -102,7 +92,7 @@ pub(super) struct DebtQuery {
 #[utoipa::path(get, path = "/api/v1/operator/users/{user_id}", tag = "operator", operation_id = "user_books",
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = UserBooks)))]
-pub(super) async fn user(
+pub(in crate::api) async fn user(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(user_id): PathId<UserId>,
@@ -119,7 +109,7 @@ pub(super) async fn user(
     operation_id = "user_history",
     params(("user_id" = UserId, Path, description = "The user"), PageQuery<HistoryId>),
     responses((status = 200, description = "A page", body = List<PointEntry>)))]
-pub(super) async fn history(
+pub(in crate::api) async fn history(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(user_id): PathId<UserId>,
@@ -140,7 +130,7 @@ pub(super) async fn history(
     params(("user_id" = UserId, Path, description = "The user")),
     request_body = AdjustmentOrder,
     responses((status = 201, description = "What was booked, and what is owed", body = Adjusted)))]
-pub(super) async fn adjust(
+pub(in crate::api) async fn adjust(
     State(app): State<SharedState>,
     OperatorOrService(caller): OperatorOrService,
     PathId(user_id): PathId<UserId>,
@@ -160,7 +150,7 @@ pub(super) async fn adjust(
 /// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/debts", tag = "operator", operation_id = "find_debts",
     params(DebtQuery), responses((status = 200, description = "A page", body = List<Debt>)))]
-pub(super) async fn debts(
+pub(in crate::api) async fn debts(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
     QueryParams(query): QueryParams<DebtQuery>,
@@ -176,7 +166,7 @@ pub(super) async fn debts(
 #[utoipa::path(post, path = "/api/v1/operator/debts/{debt_id}/settle", tag = "operator", operation_id = "settle_debt",
     params(("debt_id" = DebtId, Path, description = "The debt")),
     request_body = SettlementOrder, responses((status = 200, description = "The debt", body = Debt)))]
-pub(super) async fn settle(
+pub(in crate::api) async fn settle(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(debt_id): PathId<DebtId>,
@@ -187,29 +177,4 @@ pub(super) async fn settle(
     let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
     let done = app.office.settle_debt(caller, debt_id, (body.how, reason), key).await?;
     Ok(replayed(json(&done.value), done.replay))
-}
-
-/// The door list.
-///
-/// Who sits where: the sold seats of a concert in their order, as CSV in UTF-8 with a byte order mark and CRLF, for
-/// spreadsheets. A cell that a spreadsheet would take for a formula begins with an apostrophe.
-#[utoipa::path(get, path = "/api/v1/operator/concerts/{concert_id}/door-list.csv", tag = "operator",
-    operation_id = "door_list", params(("concert_id" = ConcertId, Path, description = "The concert")),
-    responses((status = 200, description = "The list", content_type = "text/csv",
-        body = DoorList)))]
-pub(super) async fn door_list(
-    State(app): State<SharedState>,
-    _operator: OperatorOnly,
-    PathId(concert_id): PathId<ConcertId>,
-) -> HttpResult<Response> {
-    app.office.concert(concert_id).await?;
-    let rows = door_list::open(Arc::clone(&app.office.store), concert_id).await?;
-    let mut response = Response::new(Body::new(rows));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"door-list-{concert_id}.csv\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
-    Ok(response)
 }

@@ -14,13 +14,7 @@ use axum::{
     http::{Method, StatusCode},
     response::Response,
 };
-use frontrow_domain::{
-    command::{Command, Idempotency},
-    id::UserId,
-    refusal::{EntityKind, Refusal},
-    time::Time,
-    user::{Caller, User},
-};
+use frontrow_domain::{id::UserId, time::Time, user::User};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,14 +34,15 @@ pub struct IssuedResetLink {
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/lock", tag = "operator", operation_id = "lock_user",
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
-pub(super) async fn lock(
+pub(in crate::api) async fn lock(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(user_id): PathId<UserId>,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/users/{id}/lock", &[&user_id], &())?;
-    change(&app, caller, user_id, Command::LockUser { user_id }, key).await
+    let done = app.office.lock_user(caller, user_id, key).await?;
+    Ok(replayed(json(&done.value), done.replay))
 }
 
 /// Unlocks a buyer's account.
@@ -56,27 +51,15 @@ pub(super) async fn lock(
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/unlock", tag = "operator", operation_id = "unlock_user",
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
-pub(super) async fn unlock(
+pub(in crate::api) async fn unlock(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(user_id): PathId<UserId>,
     key: IdempotencyKey,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/users/{id}/unlock", &[&user_id], &())?;
-    change(&app, caller, user_id, Command::UnlockUser { user_id }, key).await
-}
-
-/// Runs the command. Returns the user's present row, also for a replay.
-async fn change(
-    app: &SharedState,
-    caller: Caller,
-    user_id: UserId,
-    command: Command,
-    key: Option<Idempotency>,
-) -> HttpResult<Response> {
-    let done = app.office.operate(caller, command, key).await?;
-    let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
-    Ok(replayed(json(&user), done.replay))
+    let done = app.office.unlock_user(caller, user_id, key).await?;
+    Ok(replayed(json(&done.value), done.replay))
 }
 
 /// Makes a reset link.
@@ -86,7 +69,7 @@ async fn change(
     operation_id = "issue_reset_link",
     params(("user_id" = UserId, Path, description = "The user")),
     responses((status = 201, description = "The link", body = IssuedResetLink)))]
-pub(super) async fn issue_reset_link(
+pub(in crate::api) async fn issue_reset_link(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
     PathId(user_id): PathId<UserId>,

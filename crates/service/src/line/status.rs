@@ -1,0 +1,115 @@
+//! What a client is shown of its place in a line.
+
+use frontrow_domain::{
+    id::Position,
+    queue::{EndReason, TokenStatus},
+    time::{Span, Time},
+};
+use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};
+
+/// The source of an answer about a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certainty {
+    /// This instance's view.
+    Viewed,
+    /// The token's row.
+    Read,
+    /// A guess: the view may be behind, and the row could not be read.
+    Guessed,
+}
+
+/// The place of a token, and how it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TokenStanding {
+    pub(super) place: Place,
+    /// Why the token ended; none while it is live, or if the reason is not known any more.
+    pub(super) end_reason: Option<EndReason>,
+    pub(super) certainty: Certainty,
+}
+
+impl TokenStanding {
+    /// A place from the view.
+    pub(super) const fn viewed(place: Place) -> Self {
+        Self { place, end_reason: None, certainty: Certainty::Viewed }
+    }
+
+    /// A place from the row, with the reason if the token has ended.
+    pub(super) const fn read(place: Place, end_reason: Option<EndReason>) -> Self {
+        Self { place, end_reason, certainty: Certainty::Read }
+    }
+}
+
+/// A place in a line at one moment, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineStatus {
+    pub status: TokenStatus,
+    /// The place in the line. It never changes.
+    pub position: Position,
+    /// How many live tokens are in front.
+    pub ahead: i64,
+    /// How many wait in the room.
+    pub total_waiting: i64,
+    pub wait: Wait,
+    /// The end of the present state: of the claim of an offered token, or of an active one.
+    pub deadline: Option<Time>,
+    /// Why the token ended; none while it is live, or if the reason is not known any more.
+    pub end_reason: Option<EndReason>,
+    /// When to poll again, in milliseconds: different for each client and poll.
+    pub poll_after_ms: i64,
+    /// The room's message to all who wait.
+    pub message: Option<String>,
+    /// The moment of which all of this was true.
+    pub as_of: Time,
+    /// Whether that is long ago, or all of this is a guess.
+    pub is_stale: bool,
+}
+
+/// How long a wait may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Of the tokens at this place, half wait no longer than `p50_seconds`, and nine in ten no longer than
+    /// `p90_seconds`.
+    Known { p50_seconds: i64, p90_seconds: i64 },
+    /// There is nothing to estimate from.
+    Unknown(WaitUnknown),
+}
+
+impl LineStatus {
+    /// The status of a token that was found like this at `now`. `lead` is how long before its sale opens a line moves.
+    pub(super) fn of(position: Position, found: TokenStanding, view: &RoomView, now: Time, lead: Span) -> Self {
+        let place = found.place;
+        let rest = view.rest(now, lead);
+        Self {
+            status: place.status,
+            position,
+            ahead: place.ahead,
+            total_waiting: view.total_waiting(),
+            wait: match view.estimated_wait(place.ahead, rest) {
+                Estimate::Known { p50, p90 } => {
+                    Wait::Known { p50_seconds: seconds_up(p50), p90_seconds: seconds_up(p90) }
+                }
+                Estimate::Unknown(reason) => Wait::Unknown(reason),
+            },
+            deadline: place.deadline,
+            end_reason: found.end_reason,
+            poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest),
+            message: view.room().message.clone(),
+            as_of: if found.certainty == Certainty::Read { now } else { view.as_of(now) },
+            is_stale: match found.certainty {
+                Certainty::Viewed => view.is_stale(now),
+                Certainty::Read => false,
+                Certainty::Guessed => true,
+            },
+        }
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds_up(span: Span) -> i64 {
+    span.micros().saturating_add(999_999) / 1_000_000
+}
+
+/// Different for every client and every poll.
+fn jitter_seed(position: Position, now: Time) -> u64 {
+    position.0.unsigned_abs().wrapping_mul(0x9e37_79b9).wrapping_add(now.micros().unsigned_abs())
+}

@@ -1,0 +1,297 @@
+//! Operators' calls: concerts, seats, rooms, accounts, the door list, the audit log.
+
+use crate::{
+    door_list::Pages,
+    office::{BoxOffice, Reply, ServiceError},
+    outcome::{AddedSeats, SetSeats},
+};
+use frontrow_domain::{
+    command::{Command, ConcertChange, Idempotency, NewConcert, RoomChange},
+    concert::Concert,
+    id::{AuditId, ConcertId, Position, RoomId, SeatId, UserId},
+    queue::Room,
+    refusal::{EntityKind, Refusal},
+    seat::{NewSeat, SeatAction, SeatChange},
+    user::{Caller, Role, User},
+    world::AuditEntry,
+};
+use frontrow_line::view::RoomView;
+use frontrow_storage::{Page, SeatCounts};
+use std::sync::Arc;
+
+/// A concert with what has become of its seats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConcertBooks {
+    pub concert: Concert,
+    pub seats: SeatCounts,
+}
+
+/// A room with its numbers of this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomOverview {
+    pub room: Room,
+    pub waiting: i64,
+    pub offered: i64,
+    pub active: i64,
+    /// The highest position given; 0 before the first.
+    pub highest: Position,
+}
+
+impl RoomOverview {
+    fn of(view: &RoomView) -> Self {
+        Self {
+            room: view.room().clone(),
+            waiting: view.total_waiting(),
+            offered: view.offered(),
+            active: view.active(),
+            highest: view.tail(),
+        }
+    }
+}
+
+/// Concerts.
+impl BoxOffice {
+    /// Creates a concert.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn create_concert(
+        &self,
+        caller: Caller,
+        new: NewConcert,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Concert>, ServiceError> {
+        self.ask(caller, Command::CreateConcert(new), key).await
+    }
+
+    /// Changes a concert.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn update_concert(
+        &self,
+        caller: Caller,
+        concert_id: ConcertId,
+        change: ConcertChange,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Concert>, ServiceError> {
+        let done: Reply<Concert> = self.ask(caller, Command::UpdateConcert { concert_id, change }, key).await?;
+        Ok(Reply { value: done.value.seen_at(self.now()), replay: done.replay })
+    }
+
+    /// Cancels a concert, for good.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn cancel_concert(
+        &self,
+        caller: Caller,
+        concert_id: ConcertId,
+        reason: String,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Concert>, ServiceError> {
+        self.ask(caller, Command::CancelConcert { concert_id, reason }, key).await
+    }
+
+    /// Has every payment of a cancelled concert refunded, in the background.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn refund_concert(
+        &self,
+        caller: Caller,
+        concert_id: ConcertId,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<ConcertBooks>, ServiceError> {
+        let done: Reply<Concert> = self.ask(caller, Command::RefundConcert { concert_id }, key).await?;
+        Ok(Reply { value: self.books_of(&done.value).await?, replay: done.replay })
+    }
+
+    /// A concert as it stands in the database, with its seats counted now.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn concert_books(&self, concert_id: ConcertId) -> Result<ConcertBooks, ServiceError> {
+        let concert = self.store.concert(concert_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Concert })?;
+        self.books_of(&concert).await
+    }
+
+    async fn books_of(&self, concert: &Concert) -> Result<ConcertBooks, ServiceError> {
+        let seats = self.store.seat_counts(concert.concert_id).await?;
+        Ok(ConcertBooks { concert: concert.seen_at(self.now()), seats })
+    }
+
+    /// The tickets of a concert as CSV, a part at a time.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn door_list(&self, concert_id: ConcertId) -> Result<Pages, ServiceError> {
+        self.concert(concert_id).await?;
+        Ok(Pages::of(Arc::clone(&self.store), concert_id))
+    }
+}
+
+/// Seats.
+impl BoxOffice {
+    /// Adds seats to a concert.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn add_seats(
+        &self,
+        caller: Caller,
+        concert_id: ConcertId,
+        seats: Vec<NewSeat>,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<AddedSeats>, ServiceError> {
+        self.ask(caller, Command::AddSeats { concert_id, seats }, key).await
+    }
+
+    /// Blocks or frees seats, all or none.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn set_seats(
+        &self,
+        caller: Caller,
+        seat_ids: Vec<SeatId>,
+        action: SeatAction,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<SetSeats>, ServiceError> {
+        self.ask(caller, Command::SetSeats { seat_ids, action }, key).await
+    }
+
+    /// Changes seats that are neither held nor sold, all or none.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn change_seats(
+        &self,
+        caller: Caller,
+        (concert_id, seat_ids): (ConcertId, Vec<SeatId>),
+        change: SeatChange,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<SetSeats>, ServiceError> {
+        self.ask(caller, Command::ChangeSeats { concert_id, seat_ids, change }, key).await
+    }
+
+    /// Removes seats that were never held, all or none.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn remove_seats(
+        &self,
+        caller: Caller,
+        (concert_id, seat_ids): (ConcertId, Vec<SeatId>),
+        key: Option<Idempotency>,
+    ) -> Result<Reply<SetSeats>, ServiceError> {
+        self.ask(caller, Command::RemoveSeats { concert_id, seat_ids }, key).await
+    }
+}
+
+/// Rooms.
+impl BoxOffice {
+    /// The rooms that this instance has loaded, by number.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<RoomOverview> {
+        let mut rooms = self.queue.rooms();
+        rooms.sort_unstable();
+        rooms.into_iter().filter_map(|room| Some(RoomOverview::of(&*self.queue.view(room)?))).collect()
+    }
+
+    /// A room.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn room(&self, room: RoomId) -> Result<RoomOverview, ServiceError> {
+        Ok(RoomOverview::of(&*self.view(room).await?))
+    }
+
+    /// Changes a room's settings.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn set_room(
+        &self,
+        caller: Caller,
+        room_id: RoomId,
+        change: RoomChange,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Room>, ServiceError> {
+        self.view(room_id).await?;
+        self.ask(caller, Command::SetRoom { room_id, change }, key).await
+    }
+}
+
+/// Accounts and the audit log.
+impl BoxOffice {
+    /// Users whose name or e-mail address contains `text`.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn find_users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, ServiceError> {
+        Ok(self.store.users(text, page).await?)
+    }
+
+    /// Locks an account; its sessions end. A replay too answers with the user's present row.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn lock_user(
+        &self,
+        caller: Caller,
+        user_id: UserId,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<User>, ServiceError> {
+        self.set_lock(caller, user_id, Command::LockUser { user_id }, key).await
+    }
+
+    /// Unlocks an account. A replay too answers with the user's present row.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn unlock_user(
+        &self,
+        caller: Caller,
+        user_id: UserId,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<User>, ServiceError> {
+        self.set_lock(caller, user_id, Command::UnlockUser { user_id }, key).await
+    }
+
+    async fn set_lock(
+        &self,
+        caller: Caller,
+        user_id: UserId,
+        command: Command,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<User>, ServiceError> {
+        let done: Reply<()> = self.ask(caller, command, key).await?;
+        let user = self.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
+        Ok(Reply { value: user, replay: done.replay })
+    }
+
+    /// Gives a user a role on behalf of the box office itself. All sessions end.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], or the engine did not decide.
+    pub async fn set_role(&self, user_id: UserId, role: Role) -> Result<(), ServiceError> {
+        self.run(Caller::System, Command::SetRole { user_id, role }).await
+    }
+
+    /// Gives a user a name on behalf of the box office itself.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], or the engine did not decide.
+    pub async fn rename_user(&self, user_id: UserId, name: String) -> Result<(), ServiceError> {
+        self.run(Caller::System, Command::RenameUser { user_id, name }).await
+    }
+
+    /// The audit log, newest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, ServiceError> {
+        Ok(self.store.audit(page).await?)
+    }
+}

@@ -1,0 +1,92 @@
+//! Points: balance, history, top-ups, corrections, debts.
+
+use crate::office::{BoxOffice, Reply, ServiceError};
+use frontrow_domain::{
+    command::{Command, Idempotency, NewAdjustment},
+    id::{DebtId, HistoryId, UserId},
+    money::Money,
+    points::{Debt, Point, PointEntry, Settlement},
+    refusal::{EntityKind, Refusal},
+    user::Caller,
+};
+use frontrow_storage::{DebtFilter, Page};
+
+/// What a correction of a balance came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Adjusted {
+    /// The history's new entry; none if the balance was 0 and nothing could be taken.
+    pub entry: Option<PointEntry>,
+    /// What is owed, if not all could be taken.
+    pub debt: Option<Debt>,
+}
+
+impl BoxOffice {
+    /// Tops up points (잔액충전).
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn top_up(
+        &self,
+        caller: Caller,
+        user_id: UserId,
+        amount: Money,
+        reference: Option<String>,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<PointEntry>, ServiceError> {
+        self.ask(caller, Command::TopUp { user_id, amount, reference }, key).await
+    }
+
+    /// Corrects a balance. What cannot be taken becomes a debt.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn adjust(
+        &self,
+        caller: Caller,
+        adjustment: NewAdjustment,
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Adjusted>, ServiceError> {
+        self.ask(caller, Command::Adjust(adjustment), key).await
+    }
+
+    /// Debts that match, newest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, ServiceError> {
+        Ok(self.store.debts(filter, page).await?)
+    }
+
+    /// Settles a debt.
+    ///
+    /// # Errors
+    /// The refusal that says why not.
+    pub async fn settle_debt(
+        &self,
+        caller: Caller,
+        debt_id: DebtId,
+        (how, reason): (Settlement, String),
+        key: Option<Idempotency>,
+    ) -> Result<Reply<Debt>, ServiceError> {
+        // A debt never changes its user.
+        let debt = self.store.debt(debt_id).await?.ok_or(Refusal::NotFound { what: EntityKind::Debt })?;
+        let command = Command::SettleDebt { user_id: debt.user_id, debt_id, how, reason };
+        self.ask(caller, command, key).await
+    }
+
+    /// A user's balance (잔액조회); none before the first movement.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn balance(&self, user: UserId) -> Result<Option<Point>, ServiceError> {
+        Ok(self.store.point(user).await?)
+    }
+
+    /// A user's point history, newest first.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, ServiceError> {
+        Ok(self.store.history(user, page).await?)
+    }
+}

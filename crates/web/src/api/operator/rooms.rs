@@ -1,0 +1,117 @@
+//! Operators' calls for waiting rooms.
+
+use super::given;
+use crate::edge::{
+    auth::OperatorOnly,
+    extract::{JsonBody, OperatorJsonBody, PathId},
+    idempotency::IdempotencyKey,
+    problem::HttpResult,
+    reply::{List, json, replayed},
+    state::SharedState,
+};
+use axum::{extract::State, http::Method, response::Response};
+use frontrow_domain::{
+    command::RoomChange,
+    id::{Position, RoomId},
+    queue::{Gate, Room},
+    text::checked_text,
+};
+use frontrow_service::operators::RoomOverview;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What changes of a room; what is left out stays.
+#[expect(clippy::option_option, reason = "null takes a setting away, leaving it out keeps it")]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoomPatch {
+    /// How many may be active at once. Lowering it sends nobody away.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 1_000_000, example = 200)]
+    max_active: Option<i64>,
+    /// How many turns a minute; null takes the limit away.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000, example = 600)]
+    admit_per_minute: Option<Option<i64>>,
+    /// Whether the line moves.
+    #[serde(default)]
+    gate: Option<Gate>,
+    /// What everybody in line is told, 1 to 500 characters; null takes it away.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "Doors open at 20:00.")]
+    message: Option<Option<String>>,
+}
+
+/// A room with its numbers of this moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LiveRoom {
+    /// The settings.
+    #[serde(flatten)]
+    room: Room,
+    /// How many wait.
+    #[schema(example = 12_000)]
+    waiting: i64,
+    /// How many have a turn to claim.
+    #[schema(example = 3)]
+    offered: i64,
+    /// How many are active.
+    #[schema(example = 100)]
+    active: i64,
+    /// The highest position given; 0 before the first.
+    #[schema(value_type = i64, minimum = 0, example = 12_150)]
+    highest: Position,
+}
+
+impl From<RoomOverview> for LiveRoom {
+    fn from(RoomOverview { room, waiting, offered, active, highest }: RoomOverview) -> Self {
+        Self { room, waiting, offered, active, highest }
+    }
+}
+
+/// The waiting rooms.
+///
+/// Each with its settings and its numbers of this moment. The list has one page.
+#[utoipa::path(get, path = "/api/v1/operator/rooms", tag = "operator", operation_id = "rooms",
+    responses((status = 200, description = "The rooms", body = List<LiveRoom>)))]
+pub(in crate::api) async fn rooms(State(app): State<SharedState>, _operator: OperatorOnly) -> HttpResult<Response> {
+    let items: Vec<LiveRoom> = app.office.rooms().into_iter().map(LiveRoom::from).collect();
+    Ok(json(&List { items, next_cursor: None }))
+}
+
+/// A waiting room.
+///
+/// Its settings, and its numbers of this moment.
+#[utoipa::path(get, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "room",
+    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
+    responses((status = 200, description = "The room", body = LiveRoom)))]
+pub(in crate::api) async fn room(
+    State(app): State<SharedState>,
+    _operator: OperatorOnly,
+    PathId(id): PathId<RoomId>,
+) -> HttpResult<Response> {
+    Ok(json(&LiveRoom::from(app.office.room(id).await?)))
+}
+
+/// Changes a waiting room.
+///
+/// Its cap, its rate, its gate, its message. What is left out stays.
+#[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
+    params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
+    request_body = RoomPatch, responses((status = 200, description = "The room", body = Room)))]
+pub(in crate::api) async fn set_room(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(room_id): PathId<RoomId>,
+    key: IdempotencyKey,
+    JsonBody(body): OperatorJsonBody<RoomPatch>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::PATCH, "/operator/rooms/{id}", &[&room_id], &body)?;
+    let message = match body.message {
+        Some(Some(text)) => Some(Some(checked_text("message", &text, 500)?)),
+        other => other,
+    };
+    let change =
+        RoomChange { max_active: body.max_active, admit_per_minute: body.admit_per_minute, gate: body.gate, message };
+    let done = app.office.set_room(caller, room_id, change, key).await?;
+    Ok(replayed(json(&done.value), done.replay))
+}

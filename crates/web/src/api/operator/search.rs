@@ -1,0 +1,200 @@
+//! Operators' calls to find and undo what buyers did, and the audit log.
+
+use crate::{
+    api::tickets::{Receipt, Ticket},
+    edge::{
+        auth::OperatorOnly,
+        extract::{Cursor, Limit, PathId, QueryParams},
+        idempotency::IdempotencyKey,
+        problem::{HttpResult, Problem},
+        reply::{List, PageQuery, json, next_page, page, replayed},
+        state::SharedState,
+    },
+};
+use axum::{extract::State, http::Method, response::Response};
+use frontrow_domain::{
+    id::{AuditId, ConcertId, PaymentId, ReservationId, UserId},
+    payment::PaymentStatus,
+    reservation::ReservationStatus,
+    user::User,
+    world::AuditEntry,
+};
+use frontrow_storage::{PaymentFilter, ReservationFilter};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which users.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct UserQuery {
+    /// Part of the name or of the e-mail address.
+    #[param(max_length = 100)]
+    text: Option<String>,
+    /// The user with this id.
+    user_id: Option<UserId>,
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>, format = "cursor-of-users")]
+    cursor: Option<Cursor<UserId>>,
+}
+
+/// Which reservations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct ReservationQuery {
+    /// Whose.
+    user_id: Option<UserId>,
+    /// Of which concert.
+    concert_id: Option<ConcertId>,
+    /// Standing where.
+    #[param(inline)]
+    status: Option<ReservationStatus>,
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>, format = "cursor")]
+    cursor: Option<Cursor<ReservationId>>,
+}
+
+/// Which payments.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct PaymentQuery {
+    /// Whose.
+    user_id: Option<UserId>,
+    /// For a reservation in which concert.
+    concert_id: Option<ConcertId>,
+    /// For which reservation.
+    reservation_id: Option<ReservationId>,
+    /// Standing where.
+    #[param(inline)]
+    status: Option<PaymentStatus>,
+    /// How many at most.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>, format = "cursor")]
+    cursor: Option<Cursor<PaymentId>>,
+}
+
+/// Finds users.
+///
+/// Those whose name or e-mail address contains the text, or the one with the id.
+#[utoipa::path(get, path = "/api/v1/operator/users", tag = "operator", operation_id = "find_users",
+    params(UserQuery), responses((status = 200, description = "A page", body = List<User>)))]
+pub(in crate::api) async fn users(
+    State(app): State<SharedState>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<UserQuery>,
+) -> HttpResult<Response> {
+    if query.text.as_ref().is_some_and(|text| text.chars().count() > 100) {
+        return Err(Problem::invalid_parameter("text", "must have at most 100 characters"));
+    }
+    let page = page(query.limit, query.cursor);
+    let rows = match query.user_id {
+        Some(_) if query.text.is_some() => {
+            return Err(Problem::invalid_parameter("user_id", "send either text or user_id"));
+        }
+        Some(id) => app.office.user(id).await?.into_iter().collect(),
+        None => app.office.find_users(query.text.as_deref(), page).await?,
+    };
+    Ok(json(&next_page(rows, &page, |row| row.user_id)))
+}
+
+/// Finds reservations.
+///
+/// Of all users, newest first: those that match all of the filters.
+#[utoipa::path(get, path = "/api/v1/operator/reservations", tag = "operator", operation_id = "find_reservations",
+    params(ReservationQuery), responses((status = 200, description = "A page", body = List<Ticket>)))]
+pub(in crate::api) async fn reservations(
+    State(app): State<SharedState>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<ReservationQuery>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let filter = ReservationFilter { user: query.user_id, concert: query.concert_id, status: query.status };
+    let rows = app.office.reservations(&filter, page).await?.into_iter().map(Ticket::from).collect();
+    Ok(json(&next_page(rows, &page, Ticket::id)))
+}
+
+/// Finds payments.
+///
+/// Of all users, newest first: those that match all of the filters.
+#[utoipa::path(get, path = "/api/v1/operator/payments", tag = "operator", operation_id = "find_payments",
+    params(PaymentQuery), responses((status = 200, description = "A page", body = List<Receipt>)))]
+pub(in crate::api) async fn payments(
+    State(app): State<SharedState>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<PaymentQuery>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let filter = PaymentFilter {
+        user: query.user_id,
+        concert: query.concert_id,
+        reservation: query.reservation_id,
+        status: query.status,
+    };
+    let rows = app.office.payments(&filter, page).await?.into_iter().map(Receipt::from).collect();
+    Ok(json(&next_page(rows, &page, Receipt::id)))
+}
+
+/// Cancels a reservation for its user.
+///
+/// One that is pending: the seat is free at once, for its user too.
+#[utoipa::path(delete, path = "/api/v1/operator/reservations/{reservation_id}", tag = "operator",
+    operation_id = "cancel_for_user",
+    params(("reservation_id" = ReservationId, Path, description = "The reservation")),
+    responses((status = 200, description = "The cancelled reservation", body = Ticket)))]
+pub(in crate::api) async fn cancel(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(id): PathId<ReservationId>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::DELETE, "/operator/reservations/{id}", &[&id], &())?;
+    let done = app.office.cancel_reservation(caller, id, key).await?;
+    Ok(replayed(json(&Ticket::from(done.value)), done.replay))
+}
+
+/// Gives a payment back to its user.
+///
+/// At any time, also when the user could not any more.
+#[utoipa::path(post, path = "/api/v1/operator/payments/{payment_id}/refund", tag = "operator",
+    operation_id = "refund_for_user",
+    params(("payment_id" = PaymentId, Path, description = "The payment")),
+    responses((status = 200, description = "The refunded payment", body = Receipt)))]
+pub(in crate::api) async fn refund(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(id): PathId<PaymentId>,
+    key: IdempotencyKey,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &())?;
+    let done = app.office.refund(caller, id, key).await?;
+    Ok(replayed(json(&Receipt::from(done.value)), done.replay))
+}
+
+/// The audit log.
+///
+/// What operators, the service key and the box office itself did, and which accounts were erased, newest first. The log
+/// cannot be changed.
+#[utoipa::path(get, path = "/api/v1/operator/audit", tag = "operator", operation_id = "audit",
+    params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntry>)))]
+pub(in crate::api) async fn audit(
+    State(app): State<SharedState>,
+    _operator: OperatorOnly,
+    QueryParams(query): QueryParams<PageQuery<AuditId>>,
+) -> HttpResult<Response> {
+    let page = page(query.limit, query.cursor);
+    let rows = app.office.audit(page).await?;
+    Ok(json(&next_page(rows, &page, |row| row.audit_id)))
+}

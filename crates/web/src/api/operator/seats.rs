@@ -1,0 +1,200 @@
+//! Operators' calls for seats that are neither held nor sold.
+
+use crate::edge::{
+    auth::OperatorOnly,
+    extract::{JsonBody, LargeJsonBody, PathId},
+    idempotency::IdempotencyKey,
+    problem::HttpResult,
+    reply::{json, replayed},
+    state::SharedState,
+};
+use axum::{
+    extract::State,
+    http::{Method, StatusCode},
+    response::Response,
+};
+use frontrow_domain::{
+    id::{ConcertId, SeatId},
+    money::Money,
+    policy::SEATS_PER_OPERATOR_COMMAND_MAX,
+    seat::{SeatAction, SeatChange},
+    text::{checked_label, checked_text},
+};
+use frontrow_service::{
+    bounded::list,
+    drafts::{LABEL_LEN_MAX, SeatsDraft, checked_number},
+    office::Reply,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Seats that were added: their ids rise by one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AddedSeats {
+    /// The first seat's id.
+    first_seat_id: SeatId,
+    /// How many.
+    #[schema(example = 50)]
+    count: u32,
+}
+
+/// Seats to take off sale.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatBlock {
+    /// Which seats.
+    #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
+    #[schema(min_items = 1, max_items = 100_000)]
+    seat_ids: Vec<SeatId>,
+    /// Why, for the audit log.
+    #[schema(format = "text", min_length = 1, max_length = 200, example = "Camera position")]
+    reason: String,
+}
+
+/// Seats to put on sale again, or to remove.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatRelease {
+    /// Which seats.
+    #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
+    #[schema(min_items = 1, max_items = 100_000)]
+    seat_ids: Vec<SeatId>,
+}
+
+/// How many seats were changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SetSeats {
+    /// How many.
+    #[schema(example = 4)]
+    count: u32,
+}
+
+/// What changes of each of the seats; what is left out stays.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatPatch {
+    /// Which seats, of this concert.
+    #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
+    #[schema(min_items = 1, max_items = 100_000)]
+    seat_ids: Vec<SeatId>,
+    /// What each costs; 0 for free seats.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
+    price: Option<Money>,
+    /// The block of the hall.
+    #[serde(default)]
+    #[schema(format = "label", max_length = 40)]
+    section: Option<String>,
+    /// The row in the section.
+    #[serde(default)]
+    #[schema(format = "label", max_length = 40)]
+    row: Option<String>,
+    /// The number in the row as it is printed; for one seat, since section, row and number are unique in a concert.
+    #[serde(default)]
+    #[schema(format = "text", min_length = 1, max_length = 40, example = "12A")]
+    number: Option<String>,
+    /// The price grade.
+    #[serde(default)]
+    #[schema(format = "label", max_length = 40)]
+    grade: Option<String>,
+}
+
+/// Adds seats.
+///
+/// By a range of numbers or by a list. The body may be up to 16 MiB.
+#[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats", tag = "operator", operation_id = "add_seats",
+    params(("concert_id" = ConcertId, Path, description = "The concert")),
+    request_body = SeatsDraft, responses((status = 201, description = "The new seats", body = AddedSeats)))]
+pub(in crate::api) async fn add_seats(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatsDraft>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats", &[&concert_id], &body)?;
+    let base_price = app.office.concert(concert_id).await?.base_price;
+    let seats = body.check(base_price)?;
+    let Reply { value, replay } = app.office.add_seats(caller, concert_id, seats, key).await?;
+    let frontrow_service::AddedSeats { first_seat_id, count } = value;
+    Ok(replayed((StatusCode::CREATED, json(&AddedSeats { first_seat_id, count })), replay))
+}
+
+/// Takes seats off sale.
+///
+/// All of them or none: one that is held or sold is `seat_in_use`. The reason is for the audit log.
+#[utoipa::path(post, path = "/api/v1/operator/seats/block", tag = "operator", operation_id = "block_seats",
+    request_body = SeatBlock, responses((status = 200, description = "How many", body = SetSeats)))]
+pub(in crate::api) async fn block_seats(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatBlock>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/seats/block", &[], &body)?;
+    let reason = checked_text("reason", &body.reason, 200)?;
+    Ok(set(app.office.set_seats(caller, body.seat_ids, SeatAction::Block { reason }, key).await?))
+}
+
+/// Puts blocked seats on sale again.
+///
+/// All of them or none.
+#[utoipa::path(post, path = "/api/v1/operator/seats/free", tag = "operator", operation_id = "free_seats",
+    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
+pub(in crate::api) async fn free_seats(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatRelease>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/seats/free", &[], &body)?;
+    Ok(set(app.office.set_seats(caller, body.seat_ids, SeatAction::Free, key).await?))
+}
+
+/// Changes seats.
+///
+/// Price, section, row, printed number or grade of seats that are neither held nor sold. Holds and purchases keep
+/// the price that they were made at.
+#[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}/seats", tag = "operator",
+    operation_id = "change_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
+    request_body = SeatPatch, responses((status = 200, description = "How many", body = SetSeats)))]
+pub(in crate::api) async fn change(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatPatch>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::PATCH, "/operator/concerts/{id}/seats", &[&concert_id], &body)?;
+    let label =
+        |field: &str, text: Option<String>| text.map(|text| checked_label(field, &text, LABEL_LEN_MAX)).transpose();
+    let change = SeatChange {
+        price: body.price,
+        section: label("section", body.section)?,
+        row: label("row", body.row)?,
+        number: body.number.map(|number| checked_number("number", &number)).transpose()?,
+        grade: label("grade", body.grade)?,
+    };
+    Ok(set(app.office.change_seats(caller, (concert_id, body.seat_ids), change, key).await?))
+}
+
+/// Removes seats.
+///
+/// Those that nobody has ever held. A seat that was held or sold before stays: block it.
+#[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats/remove", tag = "operator",
+    operation_id = "remove_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
+    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
+pub(in crate::api) async fn remove(
+    State(app): State<SharedState>,
+    OperatorOnly(caller): OperatorOnly,
+    PathId(concert_id): PathId<ConcertId>,
+    key: IdempotencyKey,
+    JsonBody(body): LargeJsonBody<SeatRelease>,
+) -> HttpResult<Response> {
+    let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats/remove", &[&concert_id], &body)?;
+    Ok(set(app.office.remove_seats(caller, (concert_id, body.seat_ids), key).await?))
+}
+
+fn set(Reply { value, replay }: Reply<frontrow_service::SetSeats>) -> Response {
+    replayed(json(&SetSeats { count: value.0 }), replay)
+}
