@@ -347,9 +347,9 @@ impl BoxOffice {
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, ServiceError> {
         let secret_hash: [u8; 32] = Sha256::digest(secret).into();
         let now = self.now();
-        let mark = self.caches.sessions.mark(&secret_hash);
+        let read = self.caches.sessions.begin_read(&secret_hash);
         let session = self.store.session(secret_hash).await?.ok_or(ServiceError::Unauthorized)?;
-        self.caches.sessions.put_read(session, now, mark);
+        self.caches.sessions.end_read(read, session, now);
         if now >= session.expires_at {
             return Err(ServiceError::Unauthorized);
         }

@@ -1,14 +1,12 @@
 //! Caches concerts, so that a request for a seat costs no query for its concert.
 
+use super::guarded::{Guarded, Meanwhile};
 use async_trait::async_trait;
 use frontrow_domain::{concert::Concert, id::ConcertId, world::Changes};
 use frontrow_storage::{Sharing, Store, StoreError};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::Mutex;
@@ -22,12 +20,10 @@ const READING: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Concerts {
     sharing: Sharing,
-    known: RwLock<HashMap<ConcertId, Known>>,
+    known: Guarded<HashMap<ConcertId, Known>>,
     /// Locked while a concert is read, so that concurrent requests cost one read. Holds how the last read failed, if it
     /// did.
     reading: [Mutex<Option<Failed>>; READING],
-    /// How often concerts were dropped: a read that began before must not be cached after.
-    forgotten: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
@@ -60,13 +56,12 @@ impl Concerts {
     /// An empty cache. `sharing` says whether other instances change concerts too.
     #[must_use]
     pub(crate) fn new(sharing: Sharing) -> Self {
-        Self { sharing, known: RwLock::default(), reading: Default::default(), forgotten: AtomicU64::new(0) }
+        Self { sharing, known: Guarded::default(), reading: Default::default() }
     }
 
     fn known(&self, id: ConcertId) -> Option<Arc<Concert>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let good = |known: &&Known| self.sharing == Sharing::Alone || known.since.elapsed() < CACHE_TTL;
-        known.get(&id).filter(good).map(|known| Arc::clone(&known.concert))
+        self.known.look(|known| known.get(&id).filter(good).map(|known| Arc::clone(&known.concert)))
     }
 
     /// A concert; none if it does not exist.
@@ -96,22 +91,21 @@ impl Concerts {
         {
             return Err(error.clone());
         }
-        let (since, forgotten) = (Instant::now(), self.forgotten.load(Ordering::Acquire));
+        let (since, begun) = (Instant::now(), self.known.begin_read());
         let read = store.concert(id).await;
         if let Some(failed) = failed.as_deref_mut() {
             *failed = read.as_ref().err().map(|error| Failed { began: since, error: error.clone() });
         }
         let Some(read) = read?.map(Arc::new) else { return Ok(None) };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // A commit of this process may have arrived while the row was being read.
-        let came_in = |known: &&Known| known.since >= since && known.concert.updated_at > read.updated_at;
-        if let Some(newer) = known.get(&id).filter(came_in) {
-            return Ok(Some(Arc::clone(&newer.concert)));
-        }
-        if self.forgotten.load(Ordering::Acquire) == forgotten {
-            known.insert(id, Known { concert: Arc::clone(&read), since });
-        }
-        Ok(Some(read))
+        Ok(Some(self.known.end_read(begun, |known, meanwhile| {
+            if meanwhile == Meanwhile::Unchanged {
+                known.insert(id, Known { concert: Arc::clone(&read), since });
+                return read;
+            }
+            // A commit of this process may have brought a newer row.
+            let came_in = |known: &&Known| known.since >= since && known.concert.updated_at > read.updated_at;
+            known.get(&id).filter(came_in).map_or(read.clone(), |newer| Arc::clone(&newer.concert))
+        })))
     }
 
     /// Applies a committed batch.
@@ -119,33 +113,41 @@ impl Concerts {
         if changes.concerts.is_empty() {
             return;
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for row in changes.concerts.iter() {
-            if known.get(&row.concert_id).is_none_or(|known| known.concert.updated_at <= row.updated_at) {
-                known.insert(row.concert_id, Known { concert: Arc::new(row.clone()), since: Instant::now() });
+        self.known.change(|known| {
+            for row in changes.concerts.iter() {
+                if known.get(&row.concert_id).is_none_or(|known| known.concert.updated_at <= row.updated_at) {
+                    known.insert(row.concert_id, Known { concert: Arc::new(row.clone()), since: Instant::now() });
+                }
             }
-        }
+        });
     }
 
     /// Drops a concert that another instance has changed.
     pub(crate) fn drop_one(&self, id: ConcertId) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        self.forgotten.fetch_add(1, Ordering::Release);
-        known.remove(&id);
+        self.known.change(|known| {
+            known.remove(&id);
+        });
     }
 
     /// Empties the cache.
     pub(crate) fn forget(&self) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        self.forgotten.fetch_add(1, Ordering::Release);
-        known.clear();
+        self.known.change(HashMap::clear);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
+    use frontrow_clock::Clock;
+    use frontrow_domain::{
+        command::{Command, Request},
+        decide::decide_all,
+        policy::Policy,
+        time::Time,
+        user::Caller,
+    };
+    use frontrow_storage::memory::MemoryStore;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// An unavailable store that counts its reads.
     #[derive(Default)]
@@ -177,5 +179,59 @@ mod tests {
         assert_eq!(store.0.load(Ordering::SeqCst), 1);
         assert!(concerts.get_from(&*store, id).await.is_err());
         assert_eq!(store.0.load(Ordering::SeqCst), 2, "the next one asks again");
+    }
+
+    async fn a_concert() -> Concert {
+        let start = Time::from_micros(1_800_000_000_000_000);
+        let store = MemoryStore::new(Clock::manual(start), Policy::default(), 10);
+        let (draft, _) = crate::demo::season(start).remove(0);
+        let command = Command::CreateConcert(draft.check().unwrap());
+        let request = Request { caller: Caller::System, command, idempotency: None };
+        store.transact(Arc::new([request]), decide_all).await.unwrap();
+        Store::concert(&store, ConcertId::new(1)).await.unwrap().unwrap()
+    }
+
+    /// A store whose answer waits until it is let go.
+    struct Slow {
+        concert: Concert,
+        begun: tokio::sync::Notify,
+        answers: tokio::sync::Notify,
+        reads: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Source for Slow {
+        async fn concert(&self, _: ConcertId) -> Result<Option<Concert>, StoreError> {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            self.begun.notify_one();
+            self.answers.notified().await;
+            Ok(Some(self.concert.clone()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_concert_read_before_it_was_changed_elsewhere_is_not_remembered_after() {
+        let (concerts, id) = (Arc::new(Concerts::new(Sharing::Shared)), ConcertId::new(1));
+        let store = Arc::new(Slow {
+            concert: a_concert().await,
+            begun: tokio::sync::Notify::new(),
+            answers: tokio::sync::Notify::new(),
+            reads: AtomicUsize::new(0),
+        });
+        for (changed, reads) in [(true, 1), (false, 2), (false, 2)] {
+            let asked = {
+                let (concerts, store) = (Arc::clone(&concerts), Arc::clone(&store));
+                tokio::spawn(async move { concerts.get_from(&*store, id).await })
+            };
+            if concerts.known(id).is_none() {
+                store.begun.notified().await;
+            }
+            if changed {
+                concerts.drop_one(id);
+            }
+            store.answers.notify_one();
+            assert!(asked.await.unwrap().unwrap().is_some());
+            assert_eq!((store.reads.load(Ordering::SeqCst), concerts.known(id).is_some()), (reads, !changed));
+        }
     }
 }

@@ -1,15 +1,13 @@
 //! Caches how many seats concerts have left, for lists: one query counts for all concerts of a page, and none while no
 //! count can have changed.
 
+use super::guarded::{Guarded, Meanwhile};
 use async_trait::async_trait;
 use frontrow_domain::{id::ConcertId, seen::REFUSAL_TTL, world::Changes};
 use frontrow_storage::{SeatCounts, Sharing, Store, StoreError};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -40,12 +38,7 @@ pub(crate) struct SeatsLeft {
 }
 
 /// The cached counts.
-#[derive(Debug, Default)]
-struct Kept {
-    known: RwLock<HashMap<ConcertId, Known>>,
-    /// Rises with every commit that changes seats: a count that was in progress meanwhile may lack it.
-    commits: AtomicU64,
-}
+type Kept = Guarded<HashMap<ConcertId, Known>>;
 
 #[derive(Debug)]
 struct Known {
@@ -53,7 +46,7 @@ struct Known {
     counted: Instant,
     good_for: Duration,
     /// Whether a commit of this process has changed a seat since.
-    is_touched: AtomicBool,
+    is_touched: bool,
 }
 
 /// A count that failed.
@@ -86,25 +79,24 @@ fn good_for(took: Duration) -> Duration {
     took.saturating_mul(COST_FACTOR).clamp(AGE_MAX, BELIEVED_MAX)
 }
 
-impl Kept {
-    /// Counts the seats of these concerts, and caches the counts.
-    async fn count(&self, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
-        let (counted, commits) = (Instant::now(), self.commits.load(Ordering::Acquire));
-        let found: Counts = store.seat_counts_of(ids).await?.into_iter().collect();
-        // A concert without seats is not among those found.
-        let counts: Counts = ids.iter().map(|id| (*id, found.get(id).copied().unwrap_or_default())).collect();
-        let good_for = good_for(counted.elapsed());
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+/// Counts the seats of these concerts, and caches the counts.
+async fn count(kept: &Kept, store: &impl Source, ids: &[ConcertId]) -> Result<Counts, StoreError> {
+    let (counted, read) = (Instant::now(), kept.begin_read());
+    let found: Counts = store.seat_counts_of(ids).await?.into_iter().collect();
+    // A concert without seats is not among those found.
+    let counts: Counts = ids.iter().map(|id| (*id, found.get(id).copied().unwrap_or_default())).collect();
+    let good_for = good_for(counted.elapsed());
+    kept.end_read(read, |known, meanwhile| {
         if known.len() + ids.len() > CONCERTS_MAX {
             known.clear();
         }
-        let is_touched = self.commits.load(Ordering::Acquire) != commits;
+        // A count that may lack a commit is good for its time all the same, as any count is while seats are sold.
+        let is_touched = meanwhile == Meanwhile::Changed;
         for (id, counts) in &counts {
-            let is_touched = AtomicBool::new(is_touched);
             known.insert(*id, Known { counts: *counts, counted, good_for, is_touched });
         }
-        Ok(counts)
-    }
+    });
+    Ok(counts)
 }
 
 impl SeatsLeft {
@@ -115,16 +107,17 @@ impl SeatsLeft {
     }
 
     fn is_good(&self, known: &Known, asked: Instant) -> bool {
-        let is_untouched = self.sharing == Sharing::Alone && !known.is_touched.load(Ordering::Relaxed);
+        let is_untouched = self.sharing == Sharing::Alone && !known.is_touched;
         is_untouched || asked.saturating_duration_since(known.counted) < known.good_for
     }
 
     /// The cached counts of these concerts, fresh or stale, and the concerts whose counts are stale or missing.
     fn look(&self, ids: &[ConcertId], asked: Instant) -> (Counts, Vec<ConcertId>) {
-        let known = self.kept.known.read().unwrap_or_else(PoisonError::into_inner);
-        let is_stale = |id: &&ConcertId| known.get(id).is_none_or(|known| !self.is_good(known, asked));
-        let stale = ids.iter().filter(is_stale).copied().collect();
-        (ids.iter().filter_map(|id| Some((*id, known.get(id)?.counts))).collect(), stale)
+        self.kept.look(|known| {
+            let is_stale = |id: &&ConcertId| known.get(id).is_none_or(|known| !self.is_good(known, asked));
+            let stale = ids.iter().filter(is_stale).copied().collect();
+            (ids.iter().filter_map(|id| Some((*id, known.get(id)?.counts))).collect(), stale)
+        })
     }
 
     /// The seats of each of these concerts by state. If counting fails or takes long, the last counts: a list does not
@@ -174,7 +167,7 @@ impl SeatsLeft {
         let (kept, store, began) = (Arc::clone(&self.kept), store.clone(), Instant::now());
         // The task goes on if this request stops waiting: the next request finds the counts.
         let count = tokio::spawn(async move {
-            let counted = kept.count(&store, &stale).await;
+            let counted = count(&kept, &store, &stale).await;
             *failed = counted.as_ref().err().map(|error| Failed { began, ended: Instant::now(), error: error.clone() });
             counted
         });
@@ -191,21 +184,19 @@ impl SeatsLeft {
         if seats().next().is_none() {
             return;
         }
-        let known = self.kept.known.read().unwrap_or_else(PoisonError::into_inner);
-        self.kept.commits.fetch_add(1, Ordering::AcqRel);
-        let mut last = None;
-        for seat in seats().filter(|seat| last.replace(seat.concert_id) != Some(seat.concert_id)) {
-            if let Some(known) = known.get(&seat.concert_id) {
-                known.is_touched.store(true, Ordering::Relaxed);
+        self.kept.change(|known| {
+            let mut last = None;
+            for seat in seats().filter(|seat| last.replace(seat.concert_id) != Some(seat.concert_id)) {
+                if let Some(known) = known.get_mut(&seat.concert_id) {
+                    known.is_touched = true;
+                }
             }
-        }
+        });
     }
 
     /// Empties the cache.
     pub(crate) fn forget(&self) {
-        let mut known = self.kept.known.write().unwrap_or_else(PoisonError::into_inner);
-        self.kept.commits.fetch_add(1, Ordering::AcqRel);
-        known.clear();
+        self.kept.change(HashMap::clear);
     }
 }
 

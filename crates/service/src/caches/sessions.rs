@@ -1,5 +1,6 @@
 //! Caches sessions, so that a request costs no query.
 
+use super::guarded::{Guarded, Meanwhile, ReadBegun};
 use frontrow_domain::{
     id::UserId,
     time::{Span, Time},
@@ -10,7 +11,6 @@ use frontrow_storage::Sharing;
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    sync::{PoisonError, RwLock},
 };
 
 /// How long a session is cached if this process sees every sign-out: an hour bounds the harm of a change made outside.
@@ -21,23 +21,13 @@ const CACHE_TTL_SHARED: Span = Span::from_secs(30);
 const SHARD_MAX: usize = 16_384;
 const SHARDS: usize = 16;
 
-type Shard = RwLock<Remembered>;
-
-#[derive(Debug, Default)]
-struct Remembered {
-    sessions: HashMap<[u8; 32], (Session, Time)>,
-    /// How many sessions were closed or changed here: a read that began before must not be cached after.
-    closings: u64,
-}
-
-/// The closings of a shard when a read began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark(u64);
+/// Sessions, each with the time when it was cached.
+type Shard = HashMap<[u8; 32], (Session, Time)>;
 
 /// Sessions by the SHA-256 of their secret.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    shards: [Shard; SHARDS],
+    shards: [Guarded<Shard>; SHARDS],
     spread: RandomState,
     ttl: Span,
 }
@@ -53,41 +43,37 @@ impl Sessions {
         Self { shards: Default::default(), spread: RandomState::new(), ttl }
     }
 
-    fn shard(&self, secret_hash: &[u8; 32]) -> Option<&Shard> {
+    fn shard(&self, secret_hash: &[u8; 32]) -> &Guarded<Shard> {
         let hash = usize::try_from(self.spread.hash_one(secret_hash) % 16).unwrap_or(0);
-        self.shards.get(hash)
+        &self.shards[hash % SHARDS]
     }
 
     /// The session, if it is cached.
     #[must_use]
     pub(crate) fn get(&self, secret_hash: &[u8; 32], now: Time) -> Option<Session> {
-        let shard = self.shard(secret_hash)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.sessions.get(secret_hash).filter(|(_, seen)| now < seen.plus(self.ttl)).map(|(session, _)| *session)
+        self.shard(secret_hash).look(|shard| {
+            shard.get(secret_hash).filter(|(_, seen)| now < seen.plus(self.ttl)).map(|(session, _)| *session)
+        })
     }
 
-    /// Call this before reading a session from the store, and pass the result to [`Sessions::put_read`].
-    #[must_use]
-    pub(crate) fn mark(&self, secret_hash: &[u8; 32]) -> Mark {
-        let shard = self.shard(secret_hash);
-        Mark(shard.map_or(0, |shard| shard.read().unwrap_or_else(PoisonError::into_inner).closings))
+    /// To be called before a session is read from the store; [`Sessions::end_read`] takes the result.
+    pub(crate) fn begin_read(&self, secret_hash: &[u8; 32]) -> ReadBegun {
+        self.shard(secret_hash).begin_read()
     }
 
     /// Caches a session read from the store, unless one was closed or changed meanwhile: it may have been this one.
-    pub(crate) fn put_read(&self, session: Session, now: Time, mark: Mark) {
-        if let Some(shard) = self.shard(&session.secret_hash) {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            if shard.closings == mark.0 {
-                shard.put(session, now);
+    pub(crate) fn end_read(&self, read: ReadBegun, session: Session, now: Time) {
+        self.shard(&session.secret_hash).end_read(read, |shard, meanwhile| {
+            if meanwhile == Meanwhile::Unchanged {
+                put(shard, session, now);
             }
-        }
+        });
     }
 
     /// Drops every session, so that the next request reads the store.
     pub(crate) fn forget(&self) {
         for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.sessions.clear();
-            shard.closings += 1;
+            shard.change(HashMap::clear);
         }
     }
 
@@ -97,9 +83,7 @@ impl Sessions {
         // back, so the first request with a new one reads the store.
         let opened = if self.ttl == CACHE_TTL_ALONE { &changes.new_sessions[..] } else { &[] };
         for opened in opened {
-            if let Some(shard) = self.shard(&opened.secret_hash) {
-                shard.write().unwrap_or_else(PoisonError::into_inner).put(*opened, changes.now);
-            }
+            self.shard(&opened.secret_hash).add(|shard| put(shard, *opened, changes.now));
         }
         for closed in &changes.closed_sessions {
             self.close(closed);
@@ -111,30 +95,24 @@ impl Sessions {
 
     /// Drops a session that was closed here or by another instance.
     pub(crate) fn close(&self, secret_hash: &[u8; 32]) {
-        if let Some(shard) = self.shard(secret_hash) {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.sessions.remove(secret_hash);
-            shard.closings += 1;
-        }
+        self.shard(secret_hash).change(|shard| {
+            shard.remove(secret_hash);
+        });
     }
 
     /// Drops every session of a user, so that the next request reads the store.
     pub(crate) fn forget_user(&self, user: UserId) {
         for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.sessions.retain(|_, (session, _)| session.user_id != user);
-            shard.closings += 1;
+            shard.change(|shard| shard.retain(|_, (session, _)| session.user_id != user));
         }
     }
 }
 
-impl Remembered {
-    fn put(&mut self, session: Session, now: Time) {
-        if self.sessions.len() >= SHARD_MAX {
-            self.sessions.clear();
-        }
-        self.sessions.insert(session.secret_hash, (session, now));
+fn put(shard: &mut Shard, session: Session, now: Time) {
+    if shard.len() >= SHARD_MAX {
+        shard.clear();
     }
+    shard.insert(session.secret_hash, (session, now));
 }
 
 #[cfg(test)]
@@ -148,11 +126,11 @@ mod tests {
         let now = Time::from_micros(1);
         let user_id = UserId(uuid::Uuid::from_u128(1));
         let session = Session { secret_hash: [7; 32], user_id, role: Role::Buyer, expires_at: Time::from_micros(9) };
-        let mark = sessions.mark(&session.secret_hash);
+        let read = sessions.begin_read(&session.secret_hash);
         sessions.publish(&Changes { closed_sessions: vec![session.secret_hash], ..Changes::default() });
-        sessions.put_read(session, now, mark);
+        sessions.end_read(read, session, now);
         assert_eq!(sessions.get(&session.secret_hash, now), None);
-        sessions.put_read(session, now, sessions.mark(&session.secret_hash));
+        sessions.end_read(sessions.begin_read(&session.secret_hash), session, now);
         assert_eq!(sessions.get(&session.secret_hash, now), Some(session));
     }
 
@@ -168,15 +146,15 @@ mod tests {
             sessions.publish(&Changes { now: start, new_sessions: vec![session], ..Changes::default() });
             let opened_here = if sharing == Sharing::Alone { Some(session) } else { None };
             assert_eq!(at(1), opened_here, "what others changed since may be told after it");
-            sessions.put_read(session, start, sessions.mark(&session.secret_hash));
+            sessions.end_read(sessions.begin_read(&session.secret_hash), session, start);
             assert_eq!((at(29), at(30)), (Some(session), after_half_a_minute));
             sessions.close(&session.secret_hash);
             assert_eq!(at(1), None);
-            sessions.put_read(session, start, sessions.mark(&session.secret_hash));
-            let mark = sessions.mark(&session.secret_hash);
+            sessions.end_read(sessions.begin_read(&session.secret_hash), session, start);
+            let read = sessions.begin_read(&session.secret_hash);
             sessions.forget_user(user_id);
             assert_eq!(at(1), None);
-            sessions.put_read(session, start, mark);
+            sessions.end_read(read, session, start);
             assert_eq!(at(1), None, "it was read before the role changed");
         }
     }

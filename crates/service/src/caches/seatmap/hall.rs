@@ -81,7 +81,9 @@ struct Rendered {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) seat: Seat,
-    /// The version in which a commit of this process last changed the seat.
+    /// The version in which a commit of this process last changed the seat: a row that was read before must not replace
+    /// it. [`Guarded`](crate::caches::guarded::Guarded) would drop the whole read of a hall whenever one of its seats is
+    /// sold meanwhile.
     touched: u64,
 }
 

@@ -8,7 +8,7 @@ use frontrow_domain::{
     time::Time,
     world::Saves,
 };
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 const ONE: ConcertId = ConcertId::new(1);
@@ -58,10 +58,35 @@ impl Source for Arc<Counting> {
 
 /// As if counts had grown old while seats were sold.
 fn grow_old(seats: &SeatsLeft) {
-    for known in seats.kept.known.write().unwrap().values_mut() {
-        known.good_for = Duration::ZERO;
-        known.is_touched.store(true, Ordering::SeqCst);
-    }
+    seats.kept.change(|known| {
+        for known in known.values_mut() {
+            known.good_for = Duration::ZERO;
+            known.is_touched = true;
+        }
+    });
+}
+
+/// As if counts had grown old.
+fn no_longer_good(seats: &SeatsLeft) {
+    seats.kept.add(|known| known.values_mut().for_each(|known| known.good_for = Duration::ZERO));
+}
+
+/// A commit that sells a seat.
+fn sold() -> Changes {
+    let seat = Seat {
+        seat_id: SeatId::new(1),
+        concert_id: ONE,
+        seat_number: 1,
+        label: Arc::default(),
+        price: Money::new(1),
+        status: SeatStatus::Sold,
+        reservation_id: None,
+        blocked_reason: None,
+        updated_at: Time::from_micros(1),
+        let_go: None,
+        was_held: true,
+    };
+    Changes { seats: Saves { updated: vec![seat], inserted: Vec::new() }, ..Changes::default() }
 }
 
 fn available(counts: &Counts, id: ConcertId) -> Option<i64> {
@@ -88,24 +113,27 @@ async fn a_count_is_shown_until_a_seat_changes() {
         assert_eq!(available(&seats.get(&store, &[ONE]).await.unwrap(), ONE), Some(5));
     }
     assert_eq!(store.counts(), 1);
-    let seat = Seat {
-        seat_id: SeatId::new(1),
-        concert_id: ONE,
-        seat_number: 1,
-        label: Arc::default(),
-        price: Money::new(1),
-        status: SeatStatus::Sold,
-        reservation_id: None,
-        blocked_reason: None,
-        updated_at: Time::from_micros(1),
-        let_go: None,
-        was_held: true,
-    };
-    seats.publish(&Changes { seats: Saves { updated: vec![seat], inserted: Vec::new() }, ..Changes::default() });
+    seats.publish(&sold());
     store.available.store(4, Ordering::SeqCst);
-    seats.kept.known.write().unwrap().get_mut(&ONE).unwrap().good_for = Duration::ZERO;
+    no_longer_good(&seats);
     assert_eq!(available(&seats.get(&store, &[ONE]).await.unwrap(), ONE), Some(4));
     assert_eq!(store.counts(), 2);
+}
+
+#[tokio::test]
+async fn a_count_that_a_commit_overtakes_is_not_shown_as_the_last_word() {
+    let (seats, store) = (Arc::new(SeatsLeft::new(Sharing::Alone)), Counting::new(5));
+    store.hang();
+    let list = lists(1, &seats, &store).remove(0);
+    while store.counts() == 0 {
+        tokio::task::yield_now().await;
+    }
+    seats.publish(&sold());
+    store.available.store(4, Ordering::SeqCst);
+    store.go_on();
+    assert_eq!(available(&list.await.unwrap().unwrap(), ONE), Some(5), "the count began before the commit");
+    no_longer_good(&seats);
+    assert_eq!(available(&seats.get(&store, &[ONE]).await.unwrap(), ONE), Some(4));
 }
 
 #[tokio::test]

@@ -1,0 +1,147 @@
+//! The answer of the caches to one race: a value that was read before a change must not be cached after it.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Cached values that count their changes.
+///
+/// A request calls [`begin_read`](Self::begin_read), reads the store, and gives the result to
+/// [`end_read`](Self::end_read), which says whether a change came meanwhile: the result may lack it. The change is
+/// counted and the result cached under one lock, so no change falls between the check and the caching.
+#[derive(Debug, Default)]
+pub(crate) struct Guarded<T>(RwLock<Counted<T>>);
+
+#[derive(Debug, Default)]
+struct Counted<T> {
+    values: T,
+    changes: u64,
+}
+
+/// A read of the store that has begun.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(crate) struct ReadBegun {
+    changes: u64,
+}
+
+/// What happened to the cached values during a read of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    Unchanged,
+    /// They changed: the result of the read may be older than the change.
+    Changed,
+}
+
+impl<T> Guarded<T> {
+    fn reading(&self) -> RwLockReadGuard<'_, Counted<T>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> RwLockWriteGuard<'_, Counted<T>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the values.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.reading().values)
+    }
+
+    /// To be called before the store is read.
+    pub(crate) fn begin_read(&self) -> ReadBegun {
+        ReadBegun { changes: self.reading().changes }
+    }
+
+    /// To be called with the result of a read: `cache` is told whether the result may be older than a change.
+    pub(crate) fn end_read<R>(&self, read: ReadBegun, cache: impl FnOnce(&mut T, Meanwhile) -> R) -> R {
+        let mut counted = self.writing();
+        let meanwhile = if counted.changes == read.changes { Meanwhile::Unchanged } else { Meanwhile::Changed };
+        cache(&mut counted.values, meanwhile)
+    }
+
+    /// Applies a change. A read that has begun before may not have seen it.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
+        let mut counted = self.writing();
+        counted.changes += 1;
+        change(&mut counted.values);
+    }
+
+    /// Adds values that the store has only just got: no read that has begun before can contradict them.
+    pub(crate) fn add(&self, add: impl FnOnce(&mut T)) {
+        add(&mut self.writing().values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cached(values: &Guarded<Vec<i32>>) -> Vec<i32> {
+        values.look(Vec::clone)
+    }
+
+    /// Ends a read with this result, as a cache does that keeps only what is certain.
+    fn end(values: &Guarded<Vec<i32>>, read: ReadBegun, result: i32) -> Meanwhile {
+        values.end_read(read, |values, meanwhile| {
+            if meanwhile == Meanwhile::Unchanged {
+                values.push(result);
+            }
+            meanwhile
+        })
+    }
+
+    #[test]
+    fn a_read_that_no_change_overtakes_is_cached() {
+        let values = Guarded::default();
+        values.change(|values: &mut Vec<i32>| values.push(1));
+        let read = values.begin_read();
+        assert_eq!(end(&values, read, 2), Meanwhile::Unchanged);
+        assert_eq!(cached(&values), [1, 2]);
+    }
+
+    #[test]
+    fn a_read_that_began_before_a_change_is_not_cached_after_it() {
+        let values = Guarded::default();
+        let (first, second) = (values.begin_read(), values.begin_read());
+        values.change(Vec::clear);
+        assert_eq!(end(&values, first, 1), Meanwhile::Changed);
+        let third = values.begin_read();
+        assert_eq!(end(&values, second, 2), Meanwhile::Changed);
+        assert_eq!(end(&values, third, 3), Meanwhile::Unchanged, "a read that was dropped is no change");
+        assert_eq!(cached(&values), [3]);
+    }
+
+    #[test]
+    fn what_is_added_overtakes_no_read() {
+        let values = Guarded::default();
+        let read = values.begin_read();
+        values.add(|values: &mut Vec<i32>| values.push(1));
+        assert_eq!(end(&values, read, 2), Meanwhile::Unchanged);
+        assert_eq!(cached(&values), [1, 2]);
+    }
+
+    #[test]
+    fn of_reads_and_changes_at_once_none_leaves_an_old_value() {
+        // The store's value, which each change raises before it drops the cached one.
+        let (store, values) = (std::sync::atomic::AtomicI32::new(0), Guarded::<Option<i32>>::default());
+        let read = || {
+            let begun = values.begin_read();
+            let found = store.load(std::sync::atomic::Ordering::SeqCst);
+            values.end_read(begun, |value, meanwhile| {
+                if meanwhile == Meanwhile::Unchanged {
+                    *value = Some(found);
+                }
+            });
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..10_000).for_each(|_| read()));
+            }
+            scope.spawn(|| {
+                for _ in 0..10_000 {
+                    store.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    values.change(|value| *value = None);
+                }
+            });
+        });
+        assert!(values.look(|value| value.is_none_or(|value| value == 10_000)));
+    }
+}
