@@ -169,7 +169,7 @@ impl Model {
         for room in &keys.counted {
             world.load_counts(*room, self.counts.get(room).copied().unwrap_or_default(), RoomCounts::default());
             let of_room = self.tokens.values().filter(|token| token.id.room_id == *room);
-            let overdue = of_room.filter(|token| token.status == TokenStatus::Active && token.is_overdue(world.now));
+            let overdue = of_room.filter(|token| token.status() == TokenStatus::Active && token.is_overdue(world.now));
             let overdue = first_due(overdue.copied().collect());
             world.overdue.insert(*room, overdue.iter().map(|token| token.id).collect());
             for token in overdue {
@@ -179,7 +179,7 @@ impl Model {
         for (room, limit) in &keys.advanced {
             let tokens = || self.tokens.values().filter(|token| token.id.room_id == *room);
             let due = first_due(tokens().filter(|token| token.is_overdue(world.now)).copied().collect());
-            let waiting = tokens().filter(|token| token.status == TokenStatus::Waiting);
+            let waiting = tokens().filter(|token| token.status() == TokenStatus::Waiting);
             let head: Vec<_> = waiting.take(usize::try_from(*limit).unwrap_or(usize::MAX)).copied().collect();
             world.due.insert(*room, due.iter().map(|token| token.id).collect());
             world.head.insert(*room, head.iter().map(|token| token.id).collect());
@@ -255,7 +255,7 @@ impl Model {
         if let Some(seat) = self.seats.get(&id) {
             world.seats.load(id, seat.clone());
             self.load_concert(world, seat.concert_id);
-            if let Some(reservation) = seat.reservation_id.and_then(|id| self.reservations.get(&id)) {
+            if let Some(reservation) = seat.reservation_id().and_then(|id| self.reservations.get(&id)) {
                 world.reservations.load(reservation.reservation_id, reservation.clone());
             }
         }

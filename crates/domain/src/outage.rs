@@ -2,8 +2,8 @@
 
 use crate::{
     policy::Policy,
-    queue::{Token, TokenStatus},
-    reservation::{Reservation, ReservationStatus},
+    queue::Token,
+    reservation::{Reservation, ReservationState},
     time::{Span, Time},
 };
 use std::sync::Arc;
@@ -35,19 +35,15 @@ impl Outage {
     /// The token with its deadline extended; none if the outage did not affect it: it was over already, or has no
     /// deadline. To be applied once, before anything else is decided about the token.
     #[must_use]
-    pub fn extended_token(&self, mut token: Token) -> Option<Token> {
-        if token.status == TokenStatus::Ended {
-            return None;
-        }
-        let deadline = token.deadline.filter(|deadline| *deadline > self.from)?;
-        token.deadline = Some(deadline.plus(self.grace));
-        Some(token)
+    pub fn extended_token(&self, token: Token) -> Option<Token> {
+        token.deadline().filter(|deadline| *deadline > self.from)?;
+        Some(Token { state: token.state.extended(self.grace), ..token })
     }
 
     /// The hold with its end extended; none if the outage did not affect it.
     #[must_use]
     pub fn extended_hold(&self, mut reservation: Reservation) -> Option<Reservation> {
-        if reservation.status != ReservationStatus::Pending || reservation.expires_at <= self.from {
+        if reservation.state != ReservationState::Pending || reservation.expires_at <= self.from {
             return None;
         }
         reservation.expires_at = reservation.expires_at.plus(self.grace);
@@ -127,27 +123,28 @@ mod tests {
     #[test]
     fn live_deadlines_keep_their_remaining_time_over_an_outage() {
         let policy = Policy::default();
-        let offered = token().offered(START, &policy);
+        let offered = token().offered(START, &policy).unwrap();
         let states = [
             offered,
-            offered.activated(START, &policy),
-            token().made_dormant(START, &policy),
+            offered.activated(START, &policy).unwrap(),
+            token().made_dormant(START, &policy).unwrap(),
             offered.after_deadline(at(60), &policy),
         ];
         let outage = outage(30, 125);
         for state in states {
             let longer = outage.extended_token(state).unwrap();
-            assert_eq!(longer.deadline.unwrap().since(outage.to), state.deadline.unwrap().since(outage.from));
-            assert_eq!(Token { deadline: state.deadline, ..longer }, state);
+            assert_eq!(longer.deadline().unwrap().since(outage.to), state.deadline().unwrap().since(outage.from));
+            assert_eq!(longer.state, state.state.extended(outage.grace));
+            assert_eq!(Token { state: state.state, ..longer }, state);
         }
     }
 
     #[test]
     fn ended_tokens_stay_ended_after_an_outage() {
         let policy = Policy::default();
-        let offered = token().offered(START, &policy);
+        let offered = token().offered(START, &policy).unwrap();
         let outage = outage(60, 200);
-        for state in [token(), offered, token().ended(START, EndReason::Left)] {
+        for state in [token(), offered, token().ended(START, EndReason::Left).unwrap()] {
             assert_eq!(outage.extended_token(state), None);
         }
     }
@@ -161,11 +158,9 @@ mod tests {
             seat_id: SeatId::new(1),
             seat_number: 1,
             price: Money::new(1),
-            status: ReservationStatus::Pending,
+            state: ReservationState::Pending,
             created_at: START,
             expires_at: at(300),
-            confirmed_at: None,
-            closed_at: None,
         };
         let longer = outage(290, 390).extended_hold(pending.clone()).unwrap();
         assert_eq!(longer.expires_at, at(400));

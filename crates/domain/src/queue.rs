@@ -47,27 +47,143 @@ pub enum EndReason {
     Missed,
 }
 
+/// A token's state, with the data of that state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenState {
+    /// In line.
+    Waiting,
+    /// In line, but unresponsive when its turn came.
+    Dormant {
+        /// When it ends unless its client polls again.
+        until: Time,
+    },
+    /// Has its turn.
+    Offered {
+        /// When the turn is missed unless it is claimed.
+        until: Time,
+    },
+    /// Did not claim its turn.
+    Missed {
+        /// When it ends unless it returns.
+        until: Time,
+    },
+    /// May hold and pay.
+    Active {
+        /// When it was activated.
+        since: Time,
+        /// When it ends.
+        until: Time,
+    },
+    /// Paid, left or expired. Final.
+    Ended {
+        /// When it ended.
+        at: Time,
+        /// Why it ended.
+        reason: EndReason,
+        /// When it was activated, if it ever was.
+        activated_at: Option<Time>,
+    },
+}
+
+impl TokenState {
+    /// The state without its data.
+    #[must_use]
+    pub const fn status(self) -> TokenStatus {
+        match self {
+            Self::Waiting => TokenStatus::Waiting,
+            Self::Dormant { .. } => TokenStatus::Dormant,
+            Self::Offered { .. } => TokenStatus::Offered,
+            Self::Missed { .. } => TokenStatus::Missed,
+            Self::Active { .. } => TokenStatus::Active,
+            Self::Ended { .. } => TokenStatus::Ended,
+        }
+    }
+
+    /// When the state ends by itself; none for a waiting or ended token.
+    #[must_use]
+    pub const fn deadline(self) -> Option<Time> {
+        match self {
+            Self::Dormant { until } | Self::Offered { until } | Self::Missed { until } | Self::Active { until, .. } => {
+                Some(until)
+            }
+            Self::Waiting | Self::Ended { .. } => None,
+        }
+    }
+
+    /// When the token was activated, if it ever was.
+    #[must_use]
+    pub const fn activated_at(self) -> Option<Time> {
+        match self {
+            Self::Active { since, .. } => Some(since),
+            Self::Ended { activated_at, .. } => activated_at,
+            Self::Waiting | Self::Dormant { .. } | Self::Offered { .. } | Self::Missed { .. } => None,
+        }
+    }
+
+    /// The state with a later deadline, if it has one.
+    #[must_use]
+    pub const fn extended(self, by: Span) -> Self {
+        match self {
+            Self::Dormant { until } => Self::Dormant { until: until.plus(by) },
+            Self::Offered { until } => Self::Offered { until: until.plus(by) },
+            Self::Missed { until } => Self::Missed { until: until.plus(by) },
+            Self::Active { since, until } => Self::Active { since, until: until.plus(by) },
+            Self::Waiting | Self::Ended { .. } => self,
+        }
+    }
+
+    /// Every step that a token may take. A state that is entered again gets a new deadline.
+    const fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Waiting => matches!(next, Self::Offered { .. } | Self::Dormant { .. } | Self::Ended { .. }),
+            Self::Offered { .. } => {
+                matches!(next, Self::Offered { .. } | Self::Active { .. } | Self::Missed { .. } | Self::Ended { .. })
+            }
+            Self::Dormant { .. } | Self::Missed { .. } => matches!(next, Self::Waiting | Self::Ended { .. }),
+            Self::Active { .. } => matches!(next, Self::Active { .. } | Self::Ended { .. }),
+            Self::Ended { .. } => false,
+        }
+    }
+}
+
 /// A token's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "TokenColumns", into = "TokenColumns")]
 pub struct Token {
     /// The room and the place in its line.
     pub id: TokenId,
     /// The user.
     pub user_id: UserId,
     /// The token's state.
+    pub state: TokenState,
+    /// When it was issued.
+    pub issued_at: Time,
+    /// How many turns it let pass, because it did not claim them or was unresponsive.
+    pub turns_passed: u32,
+    /// How many times seats were held with it.
+    pub holds: u32,
+}
+
+/// A token as the columns of its row: the status, and the data of every state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenColumns {
+    /// The room and the place in its line.
+    pub id: TokenId,
+    /// The user.
+    pub user_id: UserId,
+    /// The state without its data.
     pub status: TokenStatus,
     /// When it was issued.
     pub issued_at: Time,
     /// When it was activated.
     pub activated_at: Option<Time>,
-    /// When the state ends: the time to claim for an offered token, to return for a missed one, to live for a dormant
-    /// or active one. None for a waiting or ended token.
+    /// When the state ends by itself.
     pub deadline: Option<Time>,
     /// When it ended (the specification's `expired_at`).
     pub expired_at: Option<Time>,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
-    /// How many turns it let pass, because it did not claim them or was unresponsive.
+    /// How many turns it let pass.
     #[serde(default)]
     pub turns_passed: u32,
     /// How many times seats were held with it.
@@ -75,140 +191,259 @@ pub struct Token {
     pub holds: u32,
 }
 
+impl From<Token> for TokenColumns {
+    fn from(token: Token) -> Self {
+        Self {
+            id: token.id,
+            user_id: token.user_id,
+            status: token.state.status(),
+            issued_at: token.issued_at,
+            activated_at: token.state.activated_at(),
+            deadline: token.state.deadline(),
+            expired_at: token.expired_at(),
+            end_reason: token.end_reason(),
+            turns_passed: token.turns_passed,
+            holds: token.holds,
+        }
+    }
+}
+
+impl TryFrom<TokenColumns> for Token {
+    type Error = ContradictoryColumns;
+
+    fn try_from(row: TokenColumns) -> Result<Self, ContradictoryColumns> {
+        let state = match (row.status, row.deadline, row.activated_at, row.expired_at, row.end_reason) {
+            (TokenStatus::Waiting, None, None, None, None) => TokenState::Waiting,
+            (TokenStatus::Dormant, Some(until), None, None, None) => TokenState::Dormant { until },
+            (TokenStatus::Offered, Some(until), None, None, None) => TokenState::Offered { until },
+            (TokenStatus::Missed, Some(until), None, None, None) => TokenState::Missed { until },
+            (TokenStatus::Active, Some(until), Some(since), None, None) => TokenState::Active { since, until },
+            (TokenStatus::Ended, None, activated_at, Some(at), Some(reason)) => {
+                TokenState::Ended { at, reason, activated_at }
+            }
+            _ => return Err(ContradictoryColumns { table: "waiting_token" }),
+        };
+        Ok(Self {
+            id: row.id,
+            user_id: row.user_id,
+            state,
+            issued_at: row.issued_at,
+            turns_passed: row.turns_passed,
+            holds: row.holds,
+        })
+    }
+}
+
+/// The columns of a row belong to no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the columns of a row of {table} contradict each other")]
+pub struct ContradictoryColumns {
+    /// The row's table.
+    pub table: &'static str,
+}
+
+/// A token cannot take a step from its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token that is {from:?} cannot become {to:?}")]
+pub struct WrongState {
+    /// The token's status.
+    pub from: TokenStatus,
+    /// The status that it cannot get.
+    pub to: TokenStatus,
+}
+
+/// A caller is answered by the token's status.
+impl From<WrongState> for Refusal {
+    fn from(WrongState { from, .. }: WrongState) -> Self {
+        match from {
+            TokenStatus::Ended => Self::TokenEnded,
+            TokenStatus::Waiting | TokenStatus::Dormant | TokenStatus::Missed => Self::TurnNotYet,
+            TokenStatus::Offered => Self::TokenNotActivated,
+            TokenStatus::Active => Self::TokenInvalid,
+        }
+    }
+}
+
 impl Token {
     /// A new waiting token (대기토큰발급).
     #[must_use]
     pub const fn issued(id: TokenId, user_id: UserId, now: Time) -> Self {
-        Self {
-            id,
-            user_id,
-            status: TokenStatus::Waiting,
-            issued_at: now,
-            activated_at: None,
-            deadline: None,
-            expired_at: None,
-            end_reason: None,
-            turns_passed: 0,
-            holds: 0,
+        Self { id, user_id, state: TokenState::Waiting, issued_at: now, turns_passed: 0, holds: 0 }
+    }
+
+    /// The state without its data.
+    #[must_use]
+    pub const fn status(&self) -> TokenStatus {
+        self.state.status()
+    }
+
+    /// When the state ends by itself: the time to claim for an offered token, to return for a missed one, to live for a
+    /// dormant or active one. None for a waiting or ended token.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Time> {
+        self.state.deadline()
+    }
+
+    /// When it was activated.
+    #[must_use]
+    pub const fn activated_at(&self) -> Option<Time> {
+        self.state.activated_at()
+    }
+
+    /// When it ended (the specification's `expired_at`).
+    #[must_use]
+    pub const fn expired_at(&self) -> Option<Time> {
+        match self.state {
+            TokenState::Ended { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Why it ended.
+    #[must_use]
+    pub const fn end_reason(&self) -> Option<EndReason> {
+        match self.state {
+            TokenState::Ended { reason, .. } => Some(reason),
+            _ => None,
         }
     }
 
     /// Whether the deadline of its state has passed.
     #[must_use]
     pub fn is_overdue(&self, now: Time) -> bool {
-        self.deadline.is_some_and(|deadline| now >= deadline)
+        self.deadline().is_some_and(|deadline| now >= deadline)
     }
 
     /// Whether it counts against the room's cap.
     #[must_use]
     pub fn is_active(&self, now: Time) -> bool {
-        self.status == TokenStatus::Active && !self.is_overdue(now)
+        matches!(self.state, TokenState::Active { until, .. } if now < until)
     }
 
     /// Whether it has a turn that may still be claimed.
     #[must_use]
     pub fn is_offered(&self, now: Time) -> bool {
-        self.status == TokenStatus::Offered && !self.is_overdue(now)
+        matches!(self.state, TokenState::Offered { until } if now < until)
+    }
+
+    /// The token in another state, if a step leads there from its present one.
+    fn entered(self, next: TokenState) -> Result<Self, WrongState> {
+        if !self.state.may_become(next) {
+            return Err(WrongState { from: self.state.status(), to: next.status() });
+        }
+        Ok(Self { state: next, ..self })
     }
 
     /// The token after its deadline, if that has passed: an unclaimed turn is missed, unless it was the last one
     /// allowed, and any other state ends.
     #[must_use]
     pub fn after_deadline(self, now: Time, policy: &Policy) -> Self {
-        let Some(deadline) = self.deadline.filter(|deadline| now >= *deadline) else { return self };
-        match self.status {
-            TokenStatus::Offered => match self.turn_passed(deadline, policy) {
-                mut token if token.status == TokenStatus::Offered => {
-                    token.status = TokenStatus::Missed;
-                    token.deadline = Some(deadline.plus(policy.recall_window));
-                    token.after_deadline(now, policy)
+        match self.state {
+            TokenState::Offered { until } if now >= until => {
+                let token = self.turn_passed();
+                if token.has_passed_its_last_turn(policy) {
+                    return token.ended_at(until, EndReason::Missed);
                 }
-                ended => ended,
-            },
-            TokenStatus::Missed | TokenStatus::Dormant | TokenStatus::Active => {
-                self.ended(deadline, EndReason::Expired)
+                let missed = TokenState::Missed { until: until.plus(policy.recall_window) };
+                Self { state: missed, ..token }.after_deadline(now, policy)
             }
-            TokenStatus::Waiting | TokenStatus::Ended => self,
+            TokenState::Missed { until } | TokenState::Dormant { until } | TokenState::Active { until, .. }
+                if now >= until =>
+            {
+                self.ended_at(until, EndReason::Expired)
+            }
+            _ => self,
         }
     }
 
-    /// The token after it let a turn pass at `at`. It ends with the last one allowed, so that tokens that never claim
-    /// do not come before the others again and again.
-    #[must_use]
-    const fn turn_passed(mut self, at: Time, policy: &Policy) -> Self {
+    const fn turn_passed(mut self) -> Self {
         self.turns_passed = self.turns_passed.saturating_add(1);
-        if self.turns_passed < policy.missed_turns_max { self } else { self.ended(at, EndReason::Missed) }
+        self
+    }
+
+    /// Whether it has let as many turns pass as it may: it ends then, so that tokens that never claim do not come before
+    /// the others again and again.
+    const fn has_passed_its_last_turn(&self, policy: &Policy) -> bool {
+        self.turns_passed >= policy.missed_turns_max
+    }
+
+    const fn ended_at(mut self, at: Time, reason: EndReason) -> Self {
+        self.state = TokenState::Ended { at, reason, activated_at: self.state.activated_at() };
+        self
     }
 
     /// The token ended (토큰만료) at `at`.
-    #[must_use]
-    pub const fn ended(mut self, at: Time, why: EndReason) -> Self {
-        self.status = TokenStatus::Ended;
-        self.deadline = None;
-        self.expired_at = Some(at);
-        self.end_reason = Some(why);
-        self
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub fn ended(self, at: Time, reason: EndReason) -> Result<Self, WrongState> {
+        self.entered(TokenState::Ended { at, reason, activated_at: self.state.activated_at() })
     }
 
-    /// The token with a turn to be claimed within the window.
-    #[must_use]
-    pub const fn offered(mut self, now: Time, policy: &Policy) -> Self {
-        self.status = TokenStatus::Offered;
-        self.deadline = Some(now.plus(policy.claim_window));
-        self
+    /// The waiting token with a turn to be claimed within the window; an offered one gets the whole window again.
+    ///
+    /// # Errors
+    /// It is in another state.
+    pub fn offered(self, now: Time, policy: &Policy) -> Result<Self, WrongState> {
+        self.entered(TokenState::Offered { until: now.plus(policy.claim_window) })
     }
 
-    /// The token activated (사용자활성화).
-    #[must_use]
-    pub fn activated(mut self, now: Time, policy: &Policy) -> Self {
-        self.status = TokenStatus::Active;
-        self.activated_at = Some(now);
-        self.deadline = Some(now.plus(policy.idle_span().min(policy.active_limit)));
-        self
-    }
-
-    /// The token back in line with its old place.
-    #[must_use]
-    pub const fn requeued(mut self) -> Self {
-        self.status = TokenStatus::Waiting;
-        self.deadline = None;
-        self
-    }
-
-    /// The token as dormant because it was unresponsive when its turn came, or as ended if that was the last turn it
-    /// could let pass.
-    #[must_use]
-    pub fn made_dormant(self, now: Time, policy: &Policy) -> Self {
-        let mut token = self.turn_passed(now, policy);
-        if token.status != TokenStatus::Ended {
-            token.status = TokenStatus::Dormant;
-            token.deadline = Some(now.plus(policy.dormant_limit));
+    /// The offered token activated (사용자활성화).
+    ///
+    /// # Errors
+    /// It is in another state.
+    pub fn activated(self, now: Time, policy: &Policy) -> Result<Self, WrongState> {
+        let until = now.plus(policy.idle_span().min(policy.active_limit));
+        match self.state {
+            TokenState::Offered { .. } => self.entered(TokenState::Active { since: now, until }),
+            _ => Err(WrongState { from: self.status(), to: TokenStatus::Active }),
         }
-        token
+    }
+
+    /// The dormant or missed token back in line with its old place.
+    ///
+    /// # Errors
+    /// It is in another state.
+    pub fn requeued(self) -> Result<Self, WrongState> {
+        self.entered(TokenState::Waiting)
+    }
+
+    /// The waiting token as dormant because it was unresponsive when its turn came, or as ended if that was the last
+    /// turn it could let pass.
+    ///
+    /// # Errors
+    /// It is in another state.
+    pub fn made_dormant(self, now: Time, policy: &Policy) -> Result<Self, WrongState> {
+        let dormant = TokenState::Dormant { until: now.plus(policy.dormant_limit) };
+        let token = self.entered(dormant)?.turn_passed();
+        if token.has_passed_its_last_turn(policy) { Ok(token.ended_at(now, EndReason::Missed)) } else { Ok(token) }
     }
 
     /// The active token after a heartbeat: idle time starts again, within the absolute limit, which `outages` move. The
     /// deadline never moves back.
-    #[must_use]
-    pub fn renewed(mut self, now: Time, policy: &Policy, outages: &Outages) -> Self {
-        if let (TokenStatus::Active, Some(activated_at), Some(deadline)) =
-            (self.status, self.activated_at, self.deadline)
-        {
-            let idle_until = now.plus(policy.idle_span()).min(outages.limit_of(activated_at, policy));
-            self.deadline = Some(deadline.max(idle_until));
-        }
-        self
+    ///
+    /// # Errors
+    /// It is in another state.
+    pub fn renewed(self, now: Time, policy: &Policy, outages: &Outages) -> Result<Self, WrongState> {
+        let TokenState::Active { since, until } = self.state else {
+            return Err(WrongState { from: self.status(), to: TokenStatus::Active });
+        };
+        let idle_until = now.plus(policy.idle_span()).min(outages.limit_of(since, policy));
+        self.entered(TokenState::Active { since, until: until.max(idle_until) })
     }
 
     /// The active token after a hold that ends at `hold_until`: it lives until there was time to pay. It keeps that
     /// time if the hold is cancelled: the row does not store its earlier deadline.
-    #[must_use]
-    pub fn extended_for_hold(mut self, hold_until: Time, policy: &Policy) -> Self {
-        if let (TokenStatus::Active, Some(deadline)) = (self.status, self.deadline) {
-            self.deadline = Some(deadline.max(hold_until.plus(policy.pay_grace)));
-            self.holds = self.holds.saturating_add(1);
-        }
-        self
+    ///
+    /// # Errors
+    /// It is in another state.
+    pub fn extended_for_hold(self, hold_until: Time, policy: &Policy) -> Result<Self, WrongState> {
+        let TokenState::Active { since, until } = self.state else {
+            return Err(WrongState { from: self.status(), to: TokenStatus::Active });
+        };
+        let until = until.max(hold_until.plus(policy.pay_grace));
+        let token = self.entered(TokenState::Active { since, until })?;
+        Ok(Self { holds: token.holds.saturating_add(1), ..token })
     }
 
     /// Refuses a hold once the turn's absolute limit is reached: earlier holds may still be paid, but a new hold could
@@ -217,7 +452,7 @@ impl Token {
     /// # Errors
     /// [`Refusal::TurnTimeOver`].
     pub fn check_time_to_hold(&self, now: Time, policy: &Policy, outages: &Outages) -> Result<(), Refusal> {
-        match self.activated_at.map(|activated_at| outages.limit_of(activated_at, policy)) {
+        match self.activated_at().map(|activated_at| outages.limit_of(activated_at, policy)) {
             Some(until) if now >= until => Err(Refusal::TurnTimeOver { until }),
             _ => Ok(()),
         }
@@ -412,7 +647,7 @@ pub const DEADLINE_ORDER: [TokenStatus; 4] =
 #[must_use]
 pub fn first_due(mut overdue: Vec<Token>) -> Vec<Token> {
     let rank = |status| DEADLINE_ORDER.iter().position(|lapses| *lapses == status).unwrap_or(DEADLINE_ORDER.len());
-    overdue.sort_unstable_by_key(|token| (rank(token.status), token.deadline, token.id));
+    overdue.sort_unstable_by_key(|token| (rank(token.status()), token.deadline(), token.id));
     overdue.truncate(usize::try_from(TOKENS_PER_ADVANCE_MAX).unwrap_or(usize::MAX));
     overdue.sort_unstable_by_key(|token| token.id);
     overdue
@@ -440,7 +675,7 @@ pub fn can_be_activated(token: &Token, now: Time) -> bool {
 /// Whether the token is live: it has not ended and can still expire (만료가능여부).
 #[must_use]
 pub fn is_live_token(token: &Token) -> bool {
-    token.status != TokenStatus::Ended
+    token.status() != TokenStatus::Ended
 }
 
 /// Whether the token lets the caller hold and pay in a room (서비스이용가능여부).
@@ -460,7 +695,7 @@ pub fn check_may_use(
     if token.id.room_id != room_id {
         return Err(Refusal::TokenOfAnotherRoom);
     }
-    match token.after_deadline(now, policy).status {
+    match token.after_deadline(now, policy).status() {
         TokenStatus::Active => Ok(()),
         TokenStatus::Waiting | TokenStatus::Dormant => Err(Refusal::TokenWaiting),
         TokenStatus::Offered => Err(Refusal::TokenNotActivated),
@@ -473,22 +708,17 @@ pub fn check_may_use(
 /// deadline by a step, or to its absolute limit. A smaller gain is not worth a command. Clients poll at intervals
 /// longer than a step, so each poll renews, and one that is lost costs nothing.
 #[must_use]
-pub fn is_wake_due(
-    status: TokenStatus,
-    activated_at: Option<Time>,
-    deadline: Option<Time>,
-    now: Time,
-    policy: &Policy,
-    outages: &Outages,
-) -> bool {
-    match (status, activated_at, deadline) {
-        (TokenStatus::Dormant, ..) => true,
-        (TokenStatus::Active, Some(activated_at), Some(deadline)) => {
-            let limit = outages.limit_of(activated_at, policy);
+pub fn is_wake_due(state: TokenState, now: Time, policy: &Policy, outages: &Outages) -> bool {
+    match state {
+        TokenState::Dormant { .. } => true,
+        TokenState::Active { since, until } => {
+            let limit = outages.limit_of(since, policy);
             let renewed = now.plus(policy.idle_span()).min(limit);
-            renewed > deadline && (renewed == limit || renewed.since(deadline) >= policy.renew_step())
+            renewed > until && (renewed == limit || renewed.since(until) >= policy.renew_step())
         }
-        _ => false,
+        TokenState::Waiting | TokenState::Offered { .. } | TokenState::Missed { .. } | TokenState::Ended { .. } => {
+            false
+        }
     }
 }
 
@@ -540,6 +770,14 @@ mod tests {
     fn token() -> Token {
         let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
         Token::issued(id, UserId(uuid::Uuid::nil()), START)
+    }
+
+    fn offered(policy: &Policy) -> Token {
+        token().offered(START, policy).unwrap()
+    }
+
+    fn active(policy: &Policy) -> Token {
+        offered(policy).activated(START, policy).unwrap()
     }
 
     #[test]
@@ -640,67 +878,66 @@ mod tests {
     fn a_token_ends_with_the_last_turn_that_it_may_let_pass() {
         let policy = Policy { missed_turns_max: 3, ..Policy::default() };
         let later = |deadline: Option<Time>| deadline.unwrap();
-        let first = token().offered(START, &policy);
-        let first = first.after_deadline(later(first.deadline), &policy);
-        assert_eq!((first.status, first.turns_passed), (TokenStatus::Missed, 1));
-        let second = first.requeued().made_dormant(START, &policy);
-        assert_eq!((second.status, second.turns_passed), (TokenStatus::Dormant, 2));
-        let third = second.requeued().offered(START, &policy);
-        let ended = third.after_deadline(later(third.deadline), &policy);
-        assert_eq!((ended.status, ended.end_reason), (TokenStatus::Ended, Some(EndReason::Missed)));
-        assert_eq!(ended.expired_at, third.deadline);
-        assert_eq!(second.requeued().made_dormant(START, &policy).end_reason, Some(EndReason::Missed));
+        let first = offered(&policy);
+        let first = first.after_deadline(later(first.deadline()), &policy);
+        assert_eq!((first.status(), first.turns_passed), (TokenStatus::Missed, 1));
+        let second = first.requeued().unwrap().made_dormant(START, &policy).unwrap();
+        assert_eq!((second.status(), second.turns_passed), (TokenStatus::Dormant, 2));
+        let third = second.requeued().unwrap().offered(START, &policy).unwrap();
+        let ended = third.after_deadline(later(third.deadline()), &policy);
+        assert_eq!((ended.status(), ended.end_reason()), (TokenStatus::Ended, Some(EndReason::Missed)));
+        assert_eq!(ended.expired_at(), third.deadline());
+        assert_eq!(
+            second.requeued().unwrap().made_dormant(START, &policy).unwrap().end_reason(),
+            Some(EndReason::Missed)
+        );
     }
 
     #[test]
     fn each_state_ends_as_specified_at_its_deadline() {
         let policy = Policy::default();
-        let offered = token().offered(START, &policy);
+        let offered = offered(&policy);
         let claim_by = START.plus(policy.claim_window);
-        assert_eq!(offered.after_deadline(START, &policy).status, TokenStatus::Offered);
-        assert_eq!(offered.after_deadline(claim_by, &policy).status, TokenStatus::Missed);
+        assert_eq!(offered.after_deadline(START, &policy).status(), TokenStatus::Offered);
+        assert_eq!(offered.after_deadline(claim_by, &policy).status(), TokenStatus::Missed);
         let long_after = claim_by.plus(policy.recall_window);
-        assert_eq!(offered.after_deadline(long_after, &policy).expired_at, Some(long_after));
-        let active = offered.activated(START, &policy);
-        assert_eq!(active.after_deadline(START.plus(policy.idle_span()), &policy).end_reason, Some(EndReason::Expired));
+        assert_eq!(offered.after_deadline(long_after, &policy).expired_at(), Some(long_after));
+        let active = offered.activated(START, &policy).unwrap();
+        assert_eq!(
+            active.after_deadline(START.plus(policy.idle_span()), &policy).end_reason(),
+            Some(EndReason::Expired)
+        );
     }
 
     #[test]
     fn an_active_token_is_renewed_up_to_its_absolute_limit() {
         let policy = Policy::default();
-        let mut active = token().activated(START, &policy);
+        let mut active = active(&policy);
         let mut now = START;
         for _ in 0..100 {
             now = now.plus(Span::from_secs(30));
-            active = active.renewed(now, &policy, &Outages::default());
+            active = active.renewed(now, &policy, &Outages::default()).unwrap();
         }
-        assert_eq!(active.deadline, Some(START.plus(policy.active_limit)));
+        assert_eq!(active.deadline(), Some(START.plus(policy.active_limit)));
     }
 
     #[test]
     fn an_active_token_never_ends_before_its_idle_limit_after_the_last_sign() {
         let policy = Policy::default();
-        let active = token().activated(START, &policy);
+        let active = active(&policy);
         for first in 0..90 {
             for second in first..=90 {
                 let mut token = active;
                 let mut last = START;
                 for at in [first, second].map(|seconds| START.plus(Span::from_secs(seconds))) {
                     if token.is_active(at) {
-                        if is_wake_due(
-                            token.status,
-                            token.activated_at,
-                            token.deadline,
-                            at,
-                            &policy,
-                            &Outages::default(),
-                        ) {
-                            token = token.renewed(at, &policy, &Outages::default());
+                        if is_wake_due(token.state, at, &policy, &Outages::default()) {
+                            token = token.renewed(at, &policy, &Outages::default()).unwrap();
                         }
                         last = at;
                     }
                 }
-                let lived = token.deadline.unwrap().since(last);
+                let lived = token.deadline().unwrap().since(last);
                 assert!(lived >= policy.idle_limit, "{first}, {second}");
                 assert!(lived <= policy.idle_span(), "{first}, {second}");
             }
@@ -710,17 +947,15 @@ mod tests {
     #[test]
     fn one_poll_in_two_may_be_lost() {
         let policy = Policy::default();
-        let mut active = token().activated(START, &policy);
+        let mut active = active(&policy);
         // The longest poll interval that clients are given: 30 seconds and a fifth.
         let poll = Span::from_secs(36);
         let mut now = START;
         for round in 1..16 {
             now = now.plus(poll);
             assert!(active.is_active(now), "poll {round}");
-            if round % 2 == 1
-                && is_wake_due(active.status, active.activated_at, active.deadline, now, &policy, &Outages::default())
-            {
-                active = active.renewed(now, &policy, &Outages::default());
+            if round % 2 == 1 && is_wake_due(active.state, now, &policy, &Outages::default()) {
+                active = active.renewed(now, &policy, &Outages::default()).unwrap();
             }
         }
     }
@@ -728,34 +963,87 @@ mod tests {
     #[test]
     fn a_token_is_woken_when_that_would_change_something() {
         let policy = Policy::default();
-        let due = |token: &Token, now| {
-            is_wake_due(token.status, token.activated_at, token.deadline, now, &policy, &Outages::default())
-        };
-        let active = token().activated(START, &policy);
+        let due = |token: &Token, now| is_wake_due(token.state, now, &policy, &Outages::default());
+        let active = active(&policy);
         let step = START.plus(policy.renew_step());
         assert!(!due(&active, step.minus(Span::from_micros(1))));
         assert!(due(&active, step));
+        let until = |until| Token { state: TokenState::Active { since: START, until }, ..active };
         let nearly = START.plus(policy.active_limit).minus(Span::from_micros(1));
-        assert!(due(&Token { deadline: Some(nearly), ..active }, nearly), "the last renewal reaches the limit");
-        let at_its_limit = Token { deadline: Some(START.plus(policy.active_limit)), ..active };
+        assert!(due(&until(nearly), nearly), "the last renewal reaches the limit");
+        let at_its_limit = until(START.plus(policy.active_limit));
         assert!(!due(&at_its_limit, START.plus(policy.active_limit).minus(Span::from_secs(1))));
-        assert!(due(&token().made_dormant(START, &policy), START));
+        assert!(due(&token().made_dormant(START, &policy).unwrap(), START));
         assert!(!due(&token(), START));
     }
 
     #[test]
     fn a_hold_lifts_the_end_and_none_is_made_after_the_limit() {
         let policy = Policy::default();
-        let active = token().activated(START, &policy);
+        let active = active(&policy);
         let hold_until = START.plus(policy.hold);
-        let lifted = active.extended_for_hold(hold_until, &policy);
-        assert_eq!((lifted.deadline, lifted.holds), (Some(hold_until.plus(policy.pay_grace)), 1));
+        let lifted = active.extended_for_hold(hold_until, &policy).unwrap();
+        assert_eq!((lifted.deadline(), lifted.holds), (Some(hold_until.plus(policy.pay_grace)), 1));
         let until = START.plus(policy.active_limit);
         assert_eq!(lifted.check_time_to_hold(until.minus(Span::from_micros(1)), &policy, &Outages::default()), Ok(()));
         assert_eq!(
             lifted.check_time_to_hold(until, &policy, &Outages::default()),
             Err(Refusal::TurnTimeOver { until })
         );
+    }
+
+    /// One state of each kind.
+    fn states() -> [TokenState; 6] {
+        let until = START;
+        [
+            TokenState::Waiting,
+            TokenState::Dormant { until },
+            TokenState::Offered { until },
+            TokenState::Missed { until },
+            TokenState::Active { since: START, until },
+            TokenState::Ended { at: START, reason: EndReason::Left, activated_at: Some(START) },
+        ]
+    }
+
+    #[test]
+    fn a_token_takes_only_the_steps_of_its_state() {
+        use TokenStatus::{Active, Dormant, Ended, Missed, Offered, Waiting};
+        let steps = |status| match status {
+            Waiting => vec![Dormant, Offered, Ended],
+            Dormant | Missed => vec![Waiting, Ended],
+            Offered => vec![Offered, Missed, Active, Ended],
+            Active => vec![Active, Ended],
+            Ended => vec![],
+        };
+        for from in states() {
+            for to in states() {
+                let entered = Token { state: from, ..token() }.entered(to);
+                let expected = steps(from.status()).contains(&to.status());
+                assert_eq!(entered.is_ok(), expected, "{from:?} to {to:?}");
+            }
+        }
+        let ended = active(&Policy::default()).ended(START, EndReason::Paid).unwrap();
+        assert_eq!(ended.ended(START, EndReason::Left), Err(WrongState { from: Ended, to: Ended }));
+        assert_eq!(ended.activated_at(), Some(START), "the row keeps when it was activated");
+    }
+
+    #[test]
+    fn a_token_is_what_its_columns_say_and_contradictory_columns_are_no_token() {
+        for state in states() {
+            let token = Token { state, turns_passed: 1, holds: 2, ..token() };
+            assert_eq!(Token::try_from(TokenColumns::from(token)), Ok(token));
+        }
+        let active = TokenColumns::from(active(&Policy::default()));
+        let waiting = TokenColumns::from(token());
+        for columns in [
+            TokenColumns { deadline: None, ..active },
+            TokenColumns { activated_at: None, ..active },
+            TokenColumns { expired_at: Some(START), ..active },
+            TokenColumns { deadline: Some(START), ..waiting },
+            TokenColumns { status: TokenStatus::Ended, ..waiting },
+        ] {
+            assert_eq!(Token::try_from(columns), Err(ContradictoryColumns { table: "waiting_token" }), "{columns:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::{
     id::{ConcertId, ReservationId, SeatId, UserId},
     money::Money,
+    queue::ContradictoryColumns,
     refusal::Refusal,
     time::Time,
 };
@@ -26,7 +27,7 @@ pub enum ReservationStatus {
 }
 
 impl ReservationStatus {
-    /// Whether a reservation with this status has ended: then [`closed_at`](Reservation::closed_at) is set.
+    /// Whether a reservation with this status has ended.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         match self {
@@ -36,24 +37,126 @@ impl ReservationStatus {
     }
 }
 
+/// A reservation's state, with the data of that state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReservationState {
+    /// The seat is held until [`expires_at`](Reservation::expires_at).
+    Pending,
+    /// Paid: the seat is sold.
+    Confirmed {
+        /// When it was paid.
+        at: Time,
+    },
+    /// Given up by its user or an operator.
+    Cancelled {
+        /// When it was given up.
+        at: Time,
+    },
+    /// Not paid in time.
+    Expired {
+        /// When the hold ended.
+        at: Time,
+    },
+    /// Paid, and the points given back.
+    Refunded {
+        /// When it was paid.
+        confirmed_at: Time,
+        /// When the points were given back.
+        at: Time,
+    },
+}
+
+impl ReservationState {
+    /// The state without its data.
+    #[must_use]
+    pub const fn status(self) -> ReservationStatus {
+        match self {
+            Self::Pending => ReservationStatus::Pending,
+            Self::Confirmed { .. } => ReservationStatus::Confirmed,
+            Self::Cancelled { .. } => ReservationStatus::Cancelled,
+            Self::Expired { .. } => ReservationStatus::Expired,
+            Self::Refunded { .. } => ReservationStatus::Refunded,
+        }
+    }
+
+    /// When it was paid.
+    #[must_use]
+    pub const fn confirmed_at(self) -> Option<Time> {
+        match self {
+            Self::Confirmed { at } | Self::Refunded { confirmed_at: at, .. } => Some(at),
+            Self::Pending | Self::Cancelled { .. } | Self::Expired { .. } => None,
+        }
+    }
+
+    /// When it was cancelled, expired or refunded.
+    #[must_use]
+    pub const fn closed_at(self) -> Option<Time> {
+        match self {
+            Self::Cancelled { at } | Self::Expired { at } | Self::Refunded { at, .. } => Some(at),
+            Self::Pending | Self::Confirmed { .. } => None,
+        }
+    }
+
+    /// The state of a row with these columns.
+    ///
+    /// # Errors
+    /// The columns belong to no state.
+    pub const fn from_columns(
+        status: ReservationStatus,
+        confirmed_at: Option<Time>,
+        closed_at: Option<Time>,
+    ) -> Result<Self, ContradictoryColumns> {
+        match (status, confirmed_at, closed_at) {
+            (ReservationStatus::Pending, None, None) => Ok(Self::Pending),
+            (ReservationStatus::Confirmed, Some(at), None) => Ok(Self::Confirmed { at }),
+            (ReservationStatus::Cancelled, None, Some(at)) => Ok(Self::Cancelled { at }),
+            (ReservationStatus::Expired, None, Some(at)) => Ok(Self::Expired { at }),
+            (ReservationStatus::Refunded, Some(confirmed_at), Some(at)) => Ok(Self::Refunded { confirmed_at, at }),
+            _ => Err(ContradictoryColumns { table: "reservation" }),
+        }
+    }
+}
+
 /// One seat reserved by one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "ReservationColumns", into = "ReservationColumns")]
 pub struct Reservation {
-    /// Which reservation.
+    /// The reservation.
     pub reservation_id: ReservationId,
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
-    /// Of which concert.
+    /// The concert.
     pub concert_id: ConcertId,
-    /// Which seat.
+    /// The seat.
     pub seat_id: SeatId,
     /// The seat's number in the concert.
-    #[cfg_attr(feature = "openapi", schema(example = 17))]
     pub seat_number: i32,
-    /// The price at the time of the hold; it cannot change under it.
+    /// The price at the time of the hold; a later change of the seat's price does not change it.
     pub price: Money,
-    /// Where it stands.
+    /// The reservation's state.
+    pub state: ReservationState,
+    /// When the seat was held.
+    pub created_at: Time,
+    /// When the hold ends unless it is paid.
+    pub expires_at: Time,
+}
+
+/// A reservation as the columns of its row: the status, and the data of every state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationColumns {
+    /// The reservation.
+    pub reservation_id: ReservationId,
+    /// The user.
+    pub user_id: UserId,
+    /// The concert.
+    pub concert_id: ConcertId,
+    /// The seat.
+    pub seat_id: SeatId,
+    /// The seat's number in the concert.
+    pub seat_number: i32,
+    /// The price at the time of the hold.
+    pub price: Money,
+    /// The state without its data.
     pub status: ReservationStatus,
     /// When the seat was held.
     pub created_at: Time,
@@ -65,21 +168,77 @@ pub struct Reservation {
     pub closed_at: Option<Time>,
 }
 
+impl From<Reservation> for ReservationColumns {
+    fn from(row: Reservation) -> Self {
+        Self {
+            reservation_id: row.reservation_id,
+            user_id: row.user_id,
+            concert_id: row.concert_id,
+            seat_id: row.seat_id,
+            seat_number: row.seat_number,
+            price: row.price,
+            status: row.state.status(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            confirmed_at: row.state.confirmed_at(),
+            closed_at: row.state.closed_at(),
+        }
+    }
+}
+
+impl TryFrom<ReservationColumns> for Reservation {
+    type Error = ContradictoryColumns;
+
+    fn try_from(row: ReservationColumns) -> Result<Self, ContradictoryColumns> {
+        Ok(Self {
+            reservation_id: row.reservation_id,
+            user_id: row.user_id,
+            concert_id: row.concert_id,
+            seat_id: row.seat_id,
+            seat_number: row.seat_number,
+            price: row.price,
+            state: ReservationState::from_columns(row.status, row.confirmed_at, row.closed_at)?,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
 impl Reservation {
+    /// The state without its data.
+    #[must_use]
+    pub const fn status(&self) -> ReservationStatus {
+        self.state.status()
+    }
+
+    /// When it was paid.
+    #[must_use]
+    pub const fn confirmed_at(&self) -> Option<Time> {
+        self.state.confirmed_at()
+    }
+
+    /// When it was cancelled, expired or refunded.
+    #[must_use]
+    pub const fn closed_at(&self) -> Option<Time> {
+        self.state.closed_at()
+    }
+
     /// Whether the reservation has its seat at `now`: sold to it, or held before the end of the hold.
     #[must_use]
     pub fn is_live(&self, now: Time) -> bool {
-        match self.status {
-            ReservationStatus::Confirmed => true,
-            ReservationStatus::Pending => now < self.expires_at,
-            ReservationStatus::Cancelled | ReservationStatus::Expired | ReservationStatus::Refunded => false,
+        match self.state {
+            ReservationState::Confirmed { .. } => true,
+            ReservationState::Pending => now < self.expires_at,
+            ReservationState::Cancelled { .. }
+            | ReservationState::Expired { .. }
+            | ReservationState::Refunded { .. } => false,
         }
     }
 
     /// Whether it is a hold past its end that has not been swept.
     #[must_use]
     pub fn is_overdue(&self, now: Time) -> bool {
-        self.status == ReservationStatus::Pending && now >= self.expires_at
+        self.state == ReservationState::Pending && now >= self.expires_at
     }
 
     /// The reservation paid at `now` (예약확정).
@@ -88,8 +247,7 @@ impl Reservation {
     /// [`Refusal::HoldExpired`] past the hold's end, [`Refusal::ReservationNotPending`] after any other end.
     pub fn confirmed(mut self, now: Time) -> Result<Self, Refusal> {
         self.check_pending(now)?;
-        self.status = ReservationStatus::Confirmed;
-        self.confirmed_at = Some(now);
+        self.state = ReservationState::Confirmed { at: now };
         Ok(self)
     }
 
@@ -99,8 +257,7 @@ impl Reservation {
     /// [`Refusal::HoldExpired`] past the hold's end, [`Refusal::ReservationNotPending`] after any other end.
     pub fn cancelled(mut self, now: Time) -> Result<Self, Refusal> {
         self.check_pending(now)?;
-        self.status = ReservationStatus::Cancelled;
-        self.closed_at = Some(now);
+        self.state = ReservationState::Cancelled { at: now };
         Ok(self)
     }
 
@@ -110,32 +267,28 @@ impl Reservation {
         if !self.is_overdue(now) {
             return None;
         }
-        self.status = ReservationStatus::Expired;
-        self.closed_at = Some(self.expires_at);
+        self.state = ReservationState::Expired { at: self.expires_at };
         Some(self)
     }
 
     /// The reservation refunded at `now`. None unless it is confirmed.
     #[must_use]
     pub fn refunded(mut self, now: Time) -> Option<Self> {
-        if self.status != ReservationStatus::Confirmed {
-            return None;
-        }
-        self.status = ReservationStatus::Refunded;
-        self.closed_at = Some(now);
+        let ReservationState::Confirmed { at: confirmed_at } = self.state else { return None };
+        self.state = ReservationState::Refunded { confirmed_at, at: now };
         Some(self)
     }
 
     fn check_pending(&self, now: Time) -> Result<(), Refusal> {
-        match self.status {
-            ReservationStatus::Expired => Err(Refusal::HoldExpired { expired_at: self.expires_at }),
-            ReservationStatus::Pending if self.is_overdue(now) => {
+        match self.state {
+            ReservationState::Expired { .. } => Err(Refusal::HoldExpired { expired_at: self.expires_at }),
+            ReservationState::Pending if self.is_overdue(now) => {
                 Err(Refusal::HoldExpired { expired_at: self.expires_at })
             }
-            ReservationStatus::Pending => Ok(()),
-            ReservationStatus::Confirmed | ReservationStatus::Cancelled | ReservationStatus::Refunded => {
-                Err(Refusal::ReservationNotPending)
-            }
+            ReservationState::Pending => Ok(()),
+            ReservationState::Confirmed { .. }
+            | ReservationState::Cancelled { .. }
+            | ReservationState::Refunded { .. } => Err(Refusal::ReservationNotPending),
         }
     }
 }
@@ -155,11 +308,9 @@ mod tests {
             seat_id: SeatId::new(1),
             seat_number: 1,
             price: Money::new(1),
-            status: ReservationStatus::Pending,
+            state: ReservationState::Pending,
             created_at: Time::from_micros(0),
             expires_at: END,
-            confirmed_at: None,
-            closed_at: None,
         }
     }
 
@@ -167,15 +318,15 @@ mod tests {
     fn a_hold_is_confirmed_or_cancelled_before_its_end_and_expires_from_then_on() {
         let before = Time::from_micros(299);
         let confirmed = pending().confirmed(before).unwrap();
-        assert_eq!((confirmed.status, confirmed.confirmed_at), (ReservationStatus::Confirmed, Some(before)));
+        assert_eq!(confirmed.state, ReservationState::Confirmed { at: before });
         let cancelled = pending().cancelled(before).unwrap();
-        assert_eq!((cancelled.status, cancelled.closed_at), (ReservationStatus::Cancelled, Some(before)));
+        assert_eq!((cancelled.status(), cancelled.closed_at()), (ReservationStatus::Cancelled, Some(before)));
         assert_eq!(pending().expired(before), None);
 
         assert_eq!(pending().confirmed(END), Err(Refusal::HoldExpired { expired_at: END }));
         assert_eq!(pending().cancelled(END), Err(Refusal::HoldExpired { expired_at: END }));
         let expired = pending().expired(Time::from_micros(900)).unwrap();
-        assert_eq!((expired.status, expired.closed_at), (ReservationStatus::Expired, Some(END)));
+        assert_eq!((expired.status(), expired.closed_at()), (ReservationStatus::Expired, Some(END)));
     }
 
     #[test]
@@ -183,7 +334,7 @@ mod tests {
         let now = Time::from_micros(10);
         let paid = pending().confirmed(now).unwrap();
         let refunded = paid.clone().refunded(now).unwrap();
-        assert_eq!((refunded.status, refunded.closed_at), (ReservationStatus::Refunded, Some(now)));
+        assert_eq!((refunded.status(), refunded.closed_at()), (ReservationStatus::Refunded, Some(now)));
         let expired = pending().expired(END).unwrap();
         assert_eq!(expired.clone().confirmed(now), Err(Refusal::HoldExpired { expired_at: END }));
         let cancelled = pending().cancelled(now).unwrap();

@@ -5,8 +5,8 @@
 
 use crate::{
     id::Position,
-    queue::{Room, Token, TokenStatus},
-    reservation::{Reservation, ReservationStatus},
+    queue::{Room, Token, TokenState},
+    reservation::{Reservation, ReservationState},
     time::Time,
 };
 
@@ -35,8 +35,7 @@ impl Leftover {
 /// highest row, which says up to which position the gaps are resolved.
 #[must_use]
 pub fn is_token_over(token: &Token, room: &Room, highest: Position, before: Time) -> bool {
-    token.status == TokenStatus::Ended
-        && token.expired_at.is_some_and(|ended| ended < before)
+    matches!(token.state, TokenState::Ended { at, .. } if at < before)
         && token.id.position <= room.cursor
         && token.id.position < highest
 }
@@ -44,8 +43,7 @@ pub fn is_token_over(token: &Token, room: &Room, highest: Position, before: Time
 /// Whether a reservation that ended unpaid before `before` may be removed.
 #[must_use]
 pub fn is_reservation_over(reservation: &Reservation, before: Time) -> bool {
-    matches!(reservation.status, ReservationStatus::Expired | ReservationStatus::Cancelled)
-        && reservation.closed_at.is_some_and(|closed| closed < before)
+    matches!(reservation.state, ReservationState::Expired { at } | ReservationState::Cancelled { at } if at < before)
 }
 
 #[cfg(test)]
@@ -67,12 +65,7 @@ mod tests {
 
     fn ended(position: i64, at: Time) -> Token {
         let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-        Token {
-            status: TokenStatus::Ended,
-            expired_at: Some(at),
-            end_reason: Some(EndReason::Left),
-            ..Token::issued(id, UserId(Uuid::nil()), at)
-        }
+        Token::issued(id, UserId(Uuid::nil()), at).ended(at, EndReason::Left).unwrap()
     }
 
     #[test]
@@ -84,7 +77,7 @@ mod tests {
         assert!(!is_token_over(&ended(5, before), &room(5), highest, before), "not long enough ago");
         assert!(!is_token_over(&ended(6, old), &room(5), highest, before), "the line has not come so far");
         assert!(!is_token_over(&ended(5, old), &room(5), Position(5), before), "the highest tells what is settled");
-        let waiting = Token { status: TokenStatus::Waiting, expired_at: None, end_reason: None, ..ended(5, old) };
+        let waiting = Token { state: TokenState::Waiting, ..ended(5, old) };
         assert!(!is_token_over(&waiting, &room(5), highest, before));
     }
 
@@ -92,30 +85,25 @@ mod tests {
     fn only_a_reservation_that_was_never_paid_is_over() {
         let before = NOW;
         let old = NOW.minus(Span::from_secs(1));
-        let of = |status, closed_at| Reservation {
+        let of = |state| Reservation {
             reservation_id: ReservationId::new(1),
             user_id: UserId(Uuid::nil()),
             concert_id: ConcertId::new(1),
             seat_id: SeatId::new(1),
             seat_number: 1,
             price: Money::new(1),
-            status,
+            state,
             created_at: old,
             expires_at: old,
-            confirmed_at: None,
-            closed_at,
         };
-        for status in [ReservationStatus::Expired, ReservationStatus::Cancelled] {
-            assert!(is_reservation_over(&of(status, Some(old)), before));
-            assert!(!is_reservation_over(&of(status, Some(before)), before));
+        let unpaid = |at| [ReservationState::Expired { at }, ReservationState::Cancelled { at }];
+        for (earlier, same) in unpaid(old).into_iter().zip(unpaid(before)) {
+            assert!(is_reservation_over(&of(earlier), before));
+            assert!(!is_reservation_over(&of(same), before));
         }
-        let others = [
-            (ReservationStatus::Pending, None),
-            (ReservationStatus::Confirmed, None),
-            (ReservationStatus::Refunded, Some(old)),
-        ];
-        for (status, closed_at) in others {
-            assert!(!is_reservation_over(&of(status, closed_at), before));
+        let paid = ReservationState::Confirmed { at: old };
+        for other in [ReservationState::Pending, paid, ReservationState::Refunded { confirmed_at: old, at: old }] {
+            assert!(!is_reservation_over(&of(other), before));
         }
     }
 }

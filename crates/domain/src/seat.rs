@@ -3,6 +3,7 @@
 use crate::{
     id::{ConcertId, ReservationId, SeatId, UserId},
     money::Money,
+    queue::ContradictoryColumns,
     refusal::Refusal,
     time::{Span, Time},
 };
@@ -43,6 +44,66 @@ impl SeatStatus {
     }
 }
 
+/// A seat's state, with the data of that state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeatState {
+    /// Free to hold.
+    Available {
+        /// The last user that gave the seat up or let its hold end, if the seat is free since.
+        let_go: Option<LetGo>,
+    },
+    /// Held. Past the hold's end the seat is free, swept or not.
+    Held {
+        /// The pending reservation.
+        reservation_id: ReservationId,
+    },
+    /// Sold.
+    Sold {
+        /// The confirmed reservation.
+        reservation_id: ReservationId,
+    },
+    /// Taken off sale by an operator, or given back after the sale was over.
+    Blocked {
+        /// The reason, for the audit log and the operators' map.
+        reason: String,
+    },
+}
+
+impl SeatState {
+    /// A free seat that was not given up.
+    pub const FREE: Self = Self::Available { let_go: None };
+
+    /// The state without its data.
+    #[must_use]
+    pub const fn status(&self) -> SeatStatus {
+        match self {
+            Self::Available { .. } => SeatStatus::Available,
+            Self::Held { .. } => SeatStatus::Held,
+            Self::Sold { .. } => SeatStatus::Sold,
+            Self::Blocked { .. } => SeatStatus::Blocked,
+        }
+    }
+
+    /// The state of a row with these columns. The columns of other states are ignored.
+    ///
+    /// # Errors
+    /// A held or sold seat has no reservation, or one that is neither has one.
+    pub fn from_columns(
+        status: SeatStatus,
+        reservation_id: Option<ReservationId>,
+        blocked_reason: Option<String>,
+        let_go: Option<LetGo>,
+    ) -> Result<Self, ContradictoryColumns> {
+        match (status, reservation_id) {
+            (SeatStatus::Available, None) => Ok(Self::Available { let_go }),
+            (SeatStatus::Held, Some(reservation_id)) => Ok(Self::Held { reservation_id }),
+            (SeatStatus::Sold, Some(reservation_id)) => Ok(Self::Sold { reservation_id }),
+            (SeatStatus::Blocked, None) => Ok(Self::Blocked { reason: blocked_reason.unwrap_or_default() }),
+            _ => Err(ContradictoryColumns { table: "seat" }),
+        }
+    }
+}
+
 /// A seat's row, without the columns that no rule reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
@@ -56,16 +117,10 @@ pub struct Seat {
     pub label: Arc<SeatLabel>,
     /// The price now. A hold keeps the price at which it was made.
     pub price: Money,
-    /// The seat's status.
-    pub status: SeatStatus,
-    /// The live reservation, of a held or sold seat.
-    pub reservation_id: Option<ReservationId>,
-    /// Why it is blocked, if it is.
-    pub blocked_reason: Option<String>,
-    /// When its status last changed.
+    /// The seat's state.
+    pub state: SeatState,
+    /// When its state last changed.
     pub updated_at: Time,
-    /// The last user that gave the seat up or let its hold end, if the seat is free since.
-    pub let_go: Option<LetGo>,
     /// Whether a reservation has ever named it. Such a seat is never removed.
     pub was_held: bool,
 }
@@ -91,15 +146,82 @@ impl LetGo {
 }
 
 impl Seat {
-    /// The seat blocked or freed, without a reservation.
+    /// The state without its data.
     #[must_use]
-    pub fn set(mut self, action: &SeatAction, now: Time) -> Self {
-        (self.status, self.blocked_reason) = match action {
-            SeatAction::Block { reason } => (SeatStatus::Blocked, Some(reason.clone())),
-            SeatAction::Free => (SeatStatus::Available, None),
+    pub const fn status(&self) -> SeatStatus {
+        self.state.status()
+    }
+
+    /// The live reservation of a held or sold seat.
+    #[must_use]
+    pub const fn reservation_id(&self) -> Option<ReservationId> {
+        match self.state {
+            SeatState::Held { reservation_id } | SeatState::Sold { reservation_id } => Some(reservation_id),
+            SeatState::Available { .. } | SeatState::Blocked { .. } => None,
+        }
+    }
+
+    /// Why it is blocked, if it is.
+    #[must_use]
+    pub fn blocked_reason(&self) -> Option<&str> {
+        match &self.state {
+            SeatState::Blocked { reason } => Some(reason),
+            SeatState::Available { .. } | SeatState::Held { .. } | SeatState::Sold { .. } => None,
+        }
+    }
+
+    /// The last user that gave the seat up or let its hold end, if the seat is free since.
+    #[must_use]
+    pub const fn let_go(&self) -> Option<LetGo> {
+        match self.state {
+            SeatState::Available { let_go } => let_go,
+            SeatState::Held { .. } | SeatState::Sold { .. } | SeatState::Blocked { .. } => None,
+        }
+    }
+
+    /// The free seat held by a new reservation.
+    ///
+    /// # Errors
+    /// The seat is held, sold or blocked: the refusal says which.
+    pub fn held(mut self, reservation_id: ReservationId, now: Time) -> Result<Self, Refusal> {
+        let seat_id = self.seat_id;
+        match self.state {
+            SeatState::Available { .. } => {}
+            SeatState::Held { .. } => return Err(Refusal::SeatHeld { seat_id, held_until: now, holder: None }),
+            SeatState::Sold { .. } => return Err(Refusal::SeatSold { seat_id }),
+            SeatState::Blocked { .. } => return Err(Refusal::SeatBlocked { seat_id }),
+        }
+        self.state = SeatState::Held { reservation_id };
+        self.was_held = true;
+        self.updated_at = now;
+        Ok(self)
+    }
+
+    /// The seat sold to the reservation that holds it.
+    ///
+    /// # Errors
+    /// [`Refusal::ReservationNotPending`] if the reservation does not hold the seat.
+    pub fn sold(mut self, to: ReservationId, now: Time) -> Result<Self, Refusal> {
+        match self.state {
+            SeatState::Held { reservation_id } if reservation_id == to => {
+                self.state = SeatState::Sold { reservation_id };
+                self.updated_at = now;
+                Ok(self)
+            }
+            SeatState::Available { .. }
+            | SeatState::Held { .. }
+            | SeatState::Sold { .. }
+            | SeatState::Blocked { .. } => Err(Refusal::ReservationNotPending),
+        }
+    }
+
+    /// The seat blocked or freed, without a reservation. `let_go` is the user that gave it up, if one did.
+    #[must_use]
+    pub fn set(mut self, action: &SeatAction, let_go: Option<LetGo>, now: Time) -> Self {
+        self.state = match action {
+            SeatAction::Block { reason } => SeatState::Blocked { reason: reason.clone() },
+            SeatAction::Free => SeatState::Available { let_go },
         };
-        self.reservation_id = None;
-        self.let_go = None;
         self.updated_at = now;
         self
     }

@@ -154,8 +154,8 @@ impl RoomCounts {
     #[must_use]
     pub fn of(token: &Token) -> Self {
         Self {
-            active: i64::from(token.status == TokenStatus::Active),
-            offered: i64::from(token.status == TokenStatus::Offered),
+            active: i64::from(token.status() == TokenStatus::Active),
+            offered: i64::from(token.status() == TokenStatus::Offered),
         }
     }
 

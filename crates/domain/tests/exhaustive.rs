@@ -86,12 +86,12 @@ fn events(state: &State, tokens: [TokenId; 2]) -> Vec<Event> {
 /// What tells one state from another, as far as it makes a difference to what can come.
 fn fingerprint(state: &State) -> String {
     let model = &state.model;
-    let seats: Vec<_> = model.seats.values().map(|seat| (seat.status, seat.reservation_id)).collect();
+    let seats: Vec<_> = model.seats.values().map(|seat| (seat.status(), seat.reservation_id())).collect();
     let rows = model.reservations.values();
-    let rows: Vec<_> = rows.map(|row| (row.user_id, row.seat_id, row.status, row.expires_at)).collect();
+    let rows: Vec<_> = rows.map(|row| (row.user_id, row.seat_id, row.status(), row.expires_at)).collect();
     let payments: Vec<_> = model.payments.values().map(|row| (row.reservation_id, row.status)).collect();
     let points: Vec<_> = model.points.values().map(|point| point.amount).collect();
-    let tokens: Vec<_> = model.tokens.values().map(|token| (token.status, token.deadline)).collect();
+    let tokens: Vec<_> = model.tokens.values().map(|token| (token.status(), token.deadline())).collect();
     let mut kept: Vec<_> = model.kept.iter().map(|(key, kept)| (key[0], kept.answer.as_str())).collect();
     kept.sort_unstable();
     format!("{seats:?}{rows:?}{payments:?}{points:?}{tokens:?}{kept:?}{:?}", state.now)

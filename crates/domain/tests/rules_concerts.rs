@@ -329,9 +329,9 @@ fn a_cancelled_concert_is_wound_up_part_by_part_and_each_payment_given_back_once
     // Nobody asked for refunds yet: seats go off sale, holds end, payments stay.
     office.run([(2 * S, CLOCK, wind_up(&[1, 2, 3], &[1]), "wound_up")]);
     assert_eq!([1, 2, 3, 4].map(|seat| office.letter(seat)), ['S', 'B', 'B', 'A']);
-    assert_eq!(office.model.reservations[&ReservationId::new(2)].status, ReservationStatus::Cancelled);
+    assert_eq!(office.model.reservations[&ReservationId::new(2)].status(), ReservationStatus::Cancelled);
     let seat = &office.model.seats[&SeatId::new(2)];
-    assert_eq!(seat.blocked_reason.as_deref(), Some(CONCERT_CANCELLED));
+    assert_eq!(seat.blocked_reason(), Some(CONCERT_CANCELLED));
     assert_eq!(office.balance(MINJI), paid);
 
     office.run([(3 * S, BOSS, refund_all(1), "concert"), (4 * S, BOSS, refund_all(1), "concert")]);
@@ -416,8 +416,8 @@ fn the_line_of_a_cancelled_concert_ends_from_its_head_on() {
         (2 * S, CLOCK, end_line(2, 1), "offered 0, lapsed 1"),
     ]);
     let ended = office.token(token_id(OWN, 2));
-    assert_eq!((ended.status, ended.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
-    assert_eq!((ended.expired_at, office.model.rooms[&OWN].cursor), (Some(at(2 * S)), ended.id.position));
+    assert_eq!((ended.status(), ended.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
+    assert_eq!((ended.expired_at(), office.model.rooms[&OWN].cursor), (Some(at(2 * S)), ended.id.position));
     assert_eq!(office.status(token_id(OWN, 3)), TokenStatus::Waiting, "one was asked for");
     office.run([
         (3 * S, CLOCK, end_line(2, 10), "offered 0, lapsed 1"),

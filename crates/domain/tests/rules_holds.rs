@@ -7,6 +7,7 @@ use frontrow_domain::{
     concert::ConcertStatus,
     id::{ReservationId, SeatId, TokenId},
     money::Money,
+    queue::TokenState,
     refusal::Refusal,
     reservation::ReservationStatus,
     seen::{REFUSAL_TTL, SeenTaken},
@@ -65,7 +66,7 @@ fn a_hold_ends_by_itself_swept_or_not() {
         office.expect(JUNHO, hold(theirs, &[1]), expected);
         let first = &office.model.reservations[&ReservationId::new(1)];
         if expected == "held" {
-            assert_eq!((first.status, first.closed_at), (ReservationStatus::Expired, Some(at(END))));
+            assert_eq!((first.status(), first.closed_at()), (ReservationStatus::Expired, Some(at(END))));
         }
     }
 }
@@ -354,7 +355,8 @@ fn a_hold_outlives_the_token_that_made_it() {
 fn wake_all(office: &mut Office, tokens: &[(Caller, TokenId)]) {
     for (_, id) in tokens {
         let Some(token) = office.model.tokens.get_mut(id) else { panic!("there is no {id:?}") };
-        token.deadline = Some(office.now.plus(Span::from_secs(60)));
+        let TokenState::Active { since, .. } = token.state else { panic!("{token:?} is not active") };
+        token.state = TokenState::Active { since, until: office.now.plus(Span::from_secs(60)) };
     }
 }
 

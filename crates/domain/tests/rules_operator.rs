@@ -286,7 +286,7 @@ fn seats_are_blocked_all_or_nothing_and_once_each() {
     ]);
     assert_eq!([1, 2, 3].map(|seat| office.letter(seat)), ['B', 'A', 'S']);
     let seat = &office.model.seats[&SeatId::new(1)];
-    assert_eq!(seat.blocked_reason.as_deref(), Some("camera"));
+    assert_eq!(seat.blocked_reason(), Some("camera"));
 }
 
 #[test]

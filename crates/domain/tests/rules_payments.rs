@@ -40,8 +40,8 @@ fn a_payment_moves_everything_at_once() {
     assert_eq!(office.balance(MINJI), 480_000);
     assert_eq!(office.letter(2), 'S');
     let reservation = &office.model.reservations[&ReservationId::new(1)];
-    assert_eq!((reservation.status, reservation.confirmed_at), (ReservationStatus::Confirmed, Some(at(S))));
-    assert_eq!(office.token(token).end_reason, Some(EndReason::Paid));
+    assert_eq!((reservation.status(), reservation.confirmed_at()), (ReservationStatus::Confirmed, Some(at(S))));
+    assert_eq!(office.token(token).end_reason(), Some(EndReason::Paid));
     let entry = office.model.history.last().unwrap();
     assert_eq!(
         (entry.kind, entry.amount, entry.payment_id),
@@ -205,7 +205,7 @@ fn a_refund_gives_everything_back_once() {
     ]);
     assert_eq!((office.balance(MINJI), office.letter(2)), (500_000, 'A'));
     let reservation = &office.model.reservations[&ReservationId::new(1)];
-    assert_eq!((reservation.status, reservation.closed_at), (ReservationStatus::Refunded, Some(at(S))));
+    assert_eq!((reservation.status(), reservation.closed_at()), (ReservationStatus::Refunded, Some(at(S))));
     assert_eq!(office.model.payments[&PaymentId::new(1)].refunded_at, Some(at(S)));
     // The seat is sold again, and the old refund does not touch the new buyer.
     let theirs = office.active(SORA, HOUSE);
@@ -243,7 +243,7 @@ fn a_refund_after_the_sale_blocks_the_seat_until_an_operator_frees_it() {
     office.run([(0, MINJI, pay(token, &[1, 2]), "paid"), (CLOSES, MINJI, refund(1), "refunded")]);
     assert_eq!(office.letter(1), 'B');
     let seat = &office.model.seats[&SeatId::new(1)];
-    assert_eq!((seat.blocked_reason.as_deref(), seat.reservation_id), (Some(REFUNDED_AFTER_SALE), None));
+    assert_eq!((seat.blocked_reason(), seat.reservation_id()), (Some(REFUNDED_AFTER_SALE), None));
     office.run([(CLOSES, BOSS, update_concert(1, later), "concert")]);
     let theirs = office.active(JUNHO, HOUSE);
     office.run([

@@ -46,7 +46,7 @@ fn positions_rise_by_one_and_are_never_given_again() {
     ]);
     let places: Vec<_> = office.model.tokens.keys().map(|id| id.position.0).collect();
     assert_eq!(places, [1, 2, 3]);
-    assert_eq!(office.token(token_id(HOUSE, 2)).end_reason, Some(EndReason::Left));
+    assert_eq!(office.token(token_id(HOUSE, 2)).end_reason(), Some(EndReason::Left));
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn a_token_is_activated_in_its_turn_and_by_its_user_only() {
         (4 * S, MINJI, activate(token), "token_ended"),
         (4 * S, MINJI, wake(token), "ended"),
     ]);
-    assert_eq!(office.token(token).activated_at, Some(at(2 * S)));
-    assert_eq!(office.token(token).expired_at, Some(at(4 * S)));
+    assert_eq!(office.token(token).activated_at(), Some(at(2 * S)));
+    assert_eq!(office.token(token).expired_at(), Some(at(4 * S)));
 }
 
 #[test]
@@ -219,11 +219,11 @@ fn a_user_who_joins_again_sees_the_token_as_it_is_now() {
     office.run([(0, MINJI, issue(HOUSE), "new"), (0, CLOCK, advance(HOUSE), "offered 1, lapsed 0")]);
     office.at(MIN);
     let Ok(Outcome::Joined { token, .. }) = office.ask(MINJI, issue(HOUSE)) else { panic!() };
-    assert_eq!(token.status, TokenStatus::Missed);
+    assert_eq!(token.status(), TokenStatus::Missed);
     // Past every window the place is gone, swept or not, and a new one is given.
     office
         .run([(11 * MIN, MINJI, issue(HOUSE), "new"), (11 * MIN, MINJI, activate(token_id(HOUSE, 1)), "token_ended")]);
-    assert_eq!(office.token(token_id(HOUSE, 1)).expired_at, Some(at(11 * MIN)));
+    assert_eq!(office.token(token_id(HOUSE, 1)).expired_at(), Some(at(11 * MIN)));
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_hold_lifts_the_end_of_its_token_until_there_was_time_to_pay() {
         office.run([(minute * MIN, MINJI, wake(token), "active")]);
     }
     office.run([(last, MINJI, hold(token, &[1]), "held"), (15 * MIN - 2, MINJI, wake(token), "active")]);
-    assert_eq!(office.token(token).deadline, Some(at(last + 5 * MIN + 30 * S)));
+    assert_eq!(office.token(token).deadline(), Some(at(last + 5 * MIN + 30 * S)));
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn somebody(number: u128) -> Caller {
 
 /// Tokens of a room in one state.
 fn count(office: &Office, status: TokenStatus) -> usize {
-    office.model.tokens.values().filter(|token| token.id.room_id == HOUSE && token.status == status).count()
+    office.model.tokens.values().filter(|token| token.id.room_id == HOUSE && token.status() == status).count()
 }
 
 #[test]
@@ -496,7 +496,7 @@ fn tokens_that_are_recalled_and_never_claimed_do_not_block_the_line() {
     }
     assert_eq!(served, people.len(), "at {} s", office.micros() / S);
     assert!(office.micros() < 20 * MIN);
-    let reasons: Vec<_> = (1..=6).map(|place| office.token(token_id(HOUSE, place)).end_reason).collect();
+    let reasons: Vec<_> = (1..=6).map(|place| office.token(token_id(HOUSE, place)).end_reason()).collect();
     assert_eq!(reasons, [Some(EndReason::Missed); 6]);
     assert_eq!(count(&office, TokenStatus::Missed), 0);
 }
@@ -515,8 +515,8 @@ fn a_token_that_let_its_turns_pass_ends_and_its_user_joins_at_the_end() {
         (MIN + S, MINJI, activate(token), "token_ended"),
         (MIN + S, MINJI, issue(OWN), "new"),
     ]);
-    assert_eq!(office.token(token).end_reason, Some(EndReason::Missed));
-    assert_eq!(office.token(token).expired_at, Some(at(MIN + S)));
+    assert_eq!(office.token(token).end_reason(), Some(EndReason::Missed));
+    assert_eq!(office.token(token).expired_at(), Some(at(MIN + S)));
     assert_eq!(office.status(token_id(OWN, 3)), TokenStatus::Waiting);
     // Silent twice is as much.
     office.run([
@@ -524,7 +524,7 @@ fn a_token_that_let_its_turns_pass_ends_and_its_user_joins_at_the_end() {
         (2 * MIN, MINJI, wake(token_id(OWN, 3)), "waiting"),
         (4 * MIN, CLOCK, advance_past(OWN, &[3]), "offered 0, lapsed 0"),
     ]);
-    assert_eq!(office.token(token_id(OWN, 3)).end_reason, Some(EndReason::Missed));
+    assert_eq!(office.token(token_id(OWN, 3)).end_reason(), Some(EndReason::Missed));
 }
 
 #[test]
@@ -591,7 +591,7 @@ fn places_that_one_batch_frees_are_taken_in_it_but_not_more() {
 fn a_payment_ends_its_token_and_frees_its_place() {
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
     office.run([(S, MINJI, pay(token, &[1]), "paid"), (S, MINJI, hold(token, &[2]), "token_ended")]);
-    assert_eq!(office.token(token).end_reason, Some(EndReason::Paid));
+    assert_eq!(office.token(token).end_reason(), Some(EndReason::Paid));
     office.run([(S, MINJI, issue(HOUSE), "new")]);
 }
 

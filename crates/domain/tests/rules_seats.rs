@@ -112,7 +112,7 @@ fn price_and_label_of_a_seat_that_nobody_has_are_changed() {
     office.expect(BOSS, change(&[2, 3], price(180_000)), "seats_set");
     let seat = |office: &Office, id| office.model.seats[&SeatId::new(id)].clone();
     assert_eq!([2, 3].map(|id| seat(&office, id).price.get()), [180_000; 2]);
-    assert_eq!(seat(&office, 3).status, SeatStatus::Blocked);
+    assert_eq!(seat(&office, 3).status(), SeatStatus::Blocked);
     let last = office.model.audit.last().unwrap();
     assert_eq!((last.action.as_str(), last.object.as_str()), ("seats.change", "concert 1"));
     assert_eq!((&last.detail["price"], &last.detail["count"]), (&180_000.into(), &2.into()));

@@ -106,7 +106,8 @@ impl Machine {
 
     /// Nobody is put aside who came a moment ago.
     fn check_put_aside(&self, before: &Model) {
-        let is_dormant = |model: &Model, id| model.tokens.get(id).is_some_and(|row| row.status == TokenStatus::Dormant);
+        let is_dormant =
+            |model: &Model, id| model.tokens.get(id).is_some_and(|row| row.status() == TokenStatus::Dormant);
         for (id, row) in &self.model.tokens {
             let is_put_aside = is_dormant(&self.model, id) && !is_dormant(before, id);
             let age = self.now.since(row.issued_at);
@@ -262,13 +263,13 @@ impl Machine {
     /// A payment for somebody's latest reservations of one concert, pending ones of who can pay unless it is odd.
     fn payment(&self, user: usize, how_many: usize, odd: u8) -> (Caller, Command) {
         let rows = || self.model.reservations.values().rev();
-        let pending = || rows().filter(|row| row.status == ReservationStatus::Pending);
+        let pending = || rows().filter(|row| row.status() == ReservationStatus::Pending);
         let payer = pending().nth(user).or(pending().next()).filter(|_| !odd.is_multiple_of(4));
         let owner = payer.map(|row| row.user_id).or(USERS[user].user_id());
         let user = USERS.iter().position(|caller| caller.user_id() == owner).unwrap_or(user);
         let mine = rows().filter(|row| Some(row.user_id) == owner);
         let mine: Vec<_> =
-            mine.filter(|row| odd.is_multiple_of(4) || row.status == ReservationStatus::Pending).collect();
+            mine.filter(|row| odd.is_multiple_of(4) || row.status() == ReservationStatus::Pending).collect();
         let concert = mine.first().map(|row| row.concert_id);
         let same = mine.into_iter().filter(|row| odd.is_multiple_of(9) || Some(row.concert_id) == concert);
         let reservation_ids = same.take(how_many).map(|row| row.reservation_id).collect();
@@ -306,13 +307,13 @@ fn note_moves(before: &Model, after: &Model, seen: &mut Seen) {
         }
     };
     for (id, old) in &before.tokens {
-        note(format!("{:?}", old.status), format!("{:?}", after.tokens[id].status));
+        note(format!("{:?}", old.status()), format!("{:?}", after.tokens[id].status()));
     }
     for (id, old) in &before.reservations {
-        note(format!("{:?}", old.status), format!("{:?}", after.reservations[id].status));
+        note(format!("{:?}", old.status()), format!("{:?}", after.reservations[id].status()));
     }
     for (id, old) in &before.seats {
-        note(format!("{:?} seat", old.status), format!("{:?} seat", after.seats[id].status));
+        note(format!("{:?} seat", old.status()), format!("{:?} seat", after.seats[id].status()));
     }
 }
 

@@ -113,7 +113,7 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
             .map(|batch| {
                 let mut gone: Vec<_> = (0..count)
                     .map(|step| tail - (batch * count + step) * 7_919 % (tail / 2) - salt)
-                    .map(|at| token(at).ended(START, EndReason::Left))
+                    .map(|at| token(at).ended(START, EndReason::Left).unwrap())
                     .collect();
                 gone.sort_unstable_by_key(|token| token.id);
                 gone.dedup_by_key(|token| token.id);
@@ -130,7 +130,8 @@ fn measure(waiting: i64, ring: &Keyring, runtime: &tokio::runtime::Runtime) {
         .map(|batch| {
             let first = batch * BATCH + 1;
             room.cursor = Position(first + BATCH - 1);
-            let offered = (first..first + BATCH).map(|at| token(at).offered(START, &Policy::default())).collect();
+            let offered =
+                (first..first + BATCH).map(|at| token(at).offered(START, &Policy::default()).unwrap()).collect();
             let mut changes = changes(offered, Vec::new(), Some(room.clone()));
             changes.now = START.plus(Span::from_secs(batch));
             changes

@@ -80,7 +80,7 @@ impl RoomCell {
     pub(crate) fn apply(&self, delta: &Delta<'_>) -> bool {
         let mut next = lock(&self.next);
         for token in delta.updated.iter().chain(delta.inserted) {
-            if token.status == TokenStatus::Waiting {
+            if token.status() == TokenStatus::Waiting {
                 self.last_seen.cover(token.id.position, delta.now);
             }
         }

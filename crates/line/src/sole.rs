@@ -94,7 +94,7 @@ impl Peers for SoleInstance {
             let mut holds = self.holds();
             for row in changes.reservations.iter() {
                 let deadline = (row.expires_at, row.reservation_id);
-                match row.status {
+                match row.status() {
                     ReservationStatus::Pending => holds.insert(deadline),
                     ReservationStatus::Confirmed
                     | ReservationStatus::Cancelled

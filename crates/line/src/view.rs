@@ -15,10 +15,10 @@ pub use apply::{Delta, Effects, deltas};
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
-    queue::{Gate, Room, TokenStatus, estimated_wait, estimated_wait_p90},
+    queue::{Gate, Room, TokenState, TokenStatus, estimated_wait, estimated_wait_p90},
     time::{Span, Time},
 };
-use live::{Entry, Live};
+use live::Live;
 use pace::Pace;
 use std::sync::{
     Arc,
@@ -105,14 +105,33 @@ impl Confirmed {
 /// A token's place in a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Its state: ended for a token that has left the line or was never issued.
-    pub status: TokenStatus,
+    /// Its state; none for a token that has left the line or was never issued, since a view does not keep when and why.
+    pub state: Option<TokenState>,
     /// How many living tokens wait in front of it; 0 unless it waits beyond the cursor.
     pub ahead: i64,
-    /// When it was activated.
-    pub activated_at: Option<Time>,
-    /// When its state lapses.
-    pub deadline: Option<Time>,
+}
+
+impl Place {
+    /// The state without its data: ended if the token has left the line or was never issued.
+    #[must_use]
+    pub const fn status(&self) -> TokenStatus {
+        match self.state {
+            Some(state) => state.status(),
+            None => TokenStatus::Ended,
+        }
+    }
+
+    /// When the state ends by itself.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.state.and_then(TokenState::deadline)
+    }
+
+    /// When the token was activated.
+    #[must_use]
+    pub fn activated_at(&self) -> Option<Time> {
+        self.state.and_then(TokenState::activated_at)
+    }
 }
 
 /// How long a wait will be.
@@ -283,13 +302,12 @@ impl RoomView {
     #[must_use]
     pub fn place(&self, position: Position) -> Place {
         if let Some(entry) = self.live.get(position) {
-            let Entry { status, activated_at, deadline, .. } = *entry;
-            return Place { status, ahead: 0, activated_at, deadline };
+            return Place { state: Some(entry.state), ahead: 0 };
         }
         if position <= self.room.cursor || self.departed.contains(position) {
-            return Place { status: TokenStatus::Ended, ahead: 0, activated_at: None, deadline: None };
+            return Place { state: None, ahead: 0 };
         }
-        Place { status: TokenStatus::Waiting, ahead: self.ahead(position), activated_at: None, deadline: None }
+        Place { state: Some(TokenState::Waiting), ahead: self.ahead(position) }
     }
 
     /// How many living tokens are ahead of `position`: `(position − cursor) − departed(cursor, position) − 1`.
@@ -351,7 +369,7 @@ impl RoomView {
     /// same arguments give the same answer.
     #[must_use]
     pub fn poll_after_ms(&self, place: &Place, jitter_seed: u64, rest: Option<Rest>) -> i64 {
-        let even = match place.status {
+        let even = match place.status() {
             TokenStatus::Offered => POLL_OFFERED_MS,
             TokenStatus::Missed | TokenStatus::Dormant => *POLL_MS.start(),
             TokenStatus::Active | TokenStatus::Ended => *POLL_MS.end(),

@@ -125,7 +125,7 @@ async fn top_up(office: &BoxOffice, user: UserId, reference: &str) -> Result<(),
 /// Four fans buy three seats each, unless a seat is sold already.
 async fn sell_some(office: &BoxOffice, concert: &Concert) -> Result<(), ServiceError> {
     let seats = office.store.seats(concert.concert_id).await?;
-    if seats.iter().any(|seat| seat.status == SeatStatus::Sold) {
+    if seats.iter().any(|seat| seat.status() == SeatStatus::Sold) {
         return Ok(());
     }
     let middle: Vec<SeatId> = seats.iter().skip(18).map(|seat| seat.seat_id).collect();

@@ -13,7 +13,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    queue::{Fence, Token, TokenStatus, is_wake_due},
+    queue::{EndReason, Fence, Token, TokenState, TokenStatus, is_wake_due},
     refusal::{EntityKind, Refusal},
     user::Caller,
 };
@@ -49,10 +49,11 @@ impl VerifiedToken {
     }
 }
 
-/// The token as the view shows it.
+/// The token as the view shows it. Of one that has ended, only the row says when and why.
 fn token_at(signed: &SignedToken, place: &Place) -> Token {
-    let Place { status, activated_at, deadline, .. } = *place;
-    Token { status, activated_at, deadline, ..Token::issued(signed.id, signed.user_id, signed.issued_at) }
+    let ended = TokenState::Ended { at: signed.issued_at, reason: EndReason::Expired, activated_at: None };
+    let state = place.state.unwrap_or(ended);
+    Token { state, ..Token::issued(signed.id, signed.user_id, signed.issued_at) }
 }
 
 impl BoxOffice {
@@ -128,7 +129,7 @@ impl BoxOffice {
         let mut now = self.now();
         self.peers.record_heartbeat(signed.id, now);
         let place = view.place(signed.id.position);
-        let found = match place.status {
+        let found = match place.status() {
             TokenStatus::Ended => {
                 let found = self.ended_at(signed.id, place, view).await;
                 now = self.now();
@@ -136,10 +137,10 @@ impl BoxOffice {
             }
             _ => TokenStanding::viewed(place),
         };
-        let Place { status, activated_at, deadline, .. } = found.place;
-        // Most polled tokens are waiting and have no turn to renew.
-        let may_wake = matches!(status, TokenStatus::Active | TokenStatus::Dormant);
-        if may_wake && is_wake_due(status, activated_at, deadline, now, &self.policy, &self.store.outages()) {
+        // Most polled tokens are waiting and have no turn to renew: for them the outages are not read.
+        if let Some(state @ (TokenState::Active { .. } | TokenState::Dormant { .. })) = found.place.state
+            && is_wake_due(state, now, &self.policy, &self.store.outages())
+        {
             let command = Command::WakeToken { token: signed.id };
             let caller = Caller::Buyer(signed.user_id);
             self.engine.run_unwatched(Request { caller, command, idempotency: None });
@@ -152,12 +153,10 @@ impl BoxOffice {
     async fn ended_at(&self, id: TokenId, place: Place, view: &RoomView) -> TokenStanding {
         match self.caches.endings.get(&*self.store, id).await {
             Ending::Over(end_reason) => TokenStanding::read(place, end_reason),
-            Ending::Live(Token { status, activated_at, deadline, .. }) => {
-                TokenStanding::read(Place { status, activated_at, deadline, ..place }, None)
-            }
+            Ending::Live(token) => TokenStanding::read(Place { state: Some(token.state), ..place }, None),
             Ending::Unknown if !view.is_replica() => TokenStanding::viewed(place),
             Ending::Unknown => {
-                let place = Place { status: TokenStatus::Waiting, ..place };
+                let place = Place { state: Some(TokenState::Waiting), ..place };
                 TokenStanding { certainty: Certainty::Guessed, ..TokenStanding::viewed(place) }
             }
         }
@@ -176,7 +175,7 @@ impl BoxOffice {
         }
         let place = view.place(signed.id.position);
         let is_behind = signed.id.position > view.tail();
-        if !is_behind && place.status != TokenStatus::Ended {
+        if !is_behind && place.status() != TokenStatus::Ended {
             return self.locate(token_at(&signed, &place)).await;
         }
         // A view that includes the token knows that it has ended, but not why. The shared copies may be out of reach.
@@ -268,8 +267,8 @@ impl BoxOffice {
 
     async fn locate(&self, token: Token) -> Result<TokenPlace, ServiceError> {
         let view = self.view(token.id.room_id).await?;
-        let place = Place { status: token.status, deadline: token.deadline, ..view.place(token.id.position) };
-        let found = match token.end_reason {
+        let place = Place { state: Some(token.state), ..view.place(token.id.position) };
+        let found = match token.end_reason() {
             None => TokenStanding::viewed(place),
             reason => TokenStanding::read(place, reason),
         };

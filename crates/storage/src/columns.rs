@@ -121,8 +121,13 @@ macro_rules! row_readers {
             })
         }
 
+        /// The row that columns make. Columns that contradict each other are an error of the status column.
+        fn consistent<T>(row: &$row, status: usize, made: Result<T, ContradictoryColumns>) -> Result<T, $error> {
+            made.or_else(|_| match row.$get::<_, Contradiction>(status)? {})
+        }
+
         pub(super) fn token(row: &$row) -> Result<Token, $error> {
-            Ok(Token {
+            let columns = TokenColumns {
                 id: TokenId { room_id: RoomId::new(row.$get(0)?), position: Position(row.$get(1)?) },
                 user_id: user_id(row, 2)?,
                 status: word(row, 3)?,
@@ -133,7 +138,8 @@ macro_rules! row_readers {
                 end_reason: row.$get::<_, Option<Of<_>>>(8)?.map(|Of(reason)| reason),
                 turns_passed: count(row, 9)?,
                 holds: count(row, 10)?,
-            })
+            };
+            consistent(row, 3, columns.try_into())
         }
 
         pub(super) fn concert(row: &$row) -> Result<Concert, $error> {
@@ -164,20 +170,20 @@ macro_rules! row_readers {
         }
 
         pub(super) fn seat(row: &$row) -> Result<Seat, $error> {
+            let let_go = row
+                .$get::<_, Option<uuid::Uuid>>(8)?
+                .map(UserId)
+                .zip(time_or_none(row, 9)?)
+                .map(|(user_id, at)| LetGo { user_id, at });
+            let reservation_id = row.$get::<_, Option<i64>>(5)?.map(ReservationId::new);
+            let state = SeatState::from_columns(word(row, 4)?, reservation_id, row.$get(6)?, let_go);
             Ok(Seat {
                 seat_id: SeatId::new(row.$get(0)?),
                 concert_id: ConcertId::new(row.$get(1)?),
                 seat_number: row.$get(2)?,
                 price: money(row, 3)?,
-                status: word(row, 4)?,
-                reservation_id: row.$get::<_, Option<i64>>(5)?.map(ReservationId::new),
-                blocked_reason: row.$get(6)?,
+                state: consistent(row, 4, state)?,
                 updated_at: time(row, 7)?,
-                let_go: row
-                    .$get::<_, Option<uuid::Uuid>>(8)?
-                    .map(UserId)
-                    .zip(time_or_none(row, 9)?)
-                    .map(|(user_id, at)| LetGo { user_id, at }),
                 was_held: row.$get(10)?,
                 label: std::sync::Arc::new(SeatLabel {
                     section: row.$get(11)?,
@@ -203,7 +209,7 @@ macro_rules! row_readers {
         }
 
         pub(super) fn reservation(row: &$row) -> Result<Reservation, $error> {
-            Ok(Reservation {
+            let columns = ReservationColumns {
                 reservation_id: ReservationId::new(row.$get(0)?),
                 user_id: user_id(row, 1)?,
                 concert_id: ConcertId::new(row.$get(2)?),
@@ -215,7 +221,8 @@ macro_rules! row_readers {
                 expires_at: time(row, 8)?,
                 confirmed_at: time_or_none(row, 9)?,
                 closed_at: time_or_none(row, 10)?,
-            })
+            };
+            consistent(row, 6, columns.try_into())
         }
 
         pub(super) fn payment(row: &$row) -> Result<Payment, $error> {

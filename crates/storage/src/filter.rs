@@ -31,7 +31,7 @@ impl ReservationFilter {
     pub(super) fn matches(&self, row: &Reservation) -> bool {
         self.user.is_none_or(|user| row.user_id == user)
             && self.concert.is_none_or(|concert| row.concert_id == concert)
-            && self.status.is_none_or(|status| row.status == status)
+            && self.status.is_none_or(|status| row.status() == status)
     }
 }
 

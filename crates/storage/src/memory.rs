@@ -173,7 +173,7 @@ impl Store for MemoryStore {
         let model = &self.state().model;
         let wanted = |token: &&Token| {
             token.id.room_id == room
-                && token.status == TokenStatus::Waiting
+                && token.status() == TokenStatus::Waiting
                 && page.after.is_none_or(|after| token.id.position > after)
         };
         let mut waiting: Vec<_> = model.tokens.values().filter(wanted).copied().collect();
@@ -199,8 +199,8 @@ impl Store for MemoryStore {
         let model = &state.model;
         let Some(row) = model.rooms.get(&room) else { return Ok(None) };
         let tokens = || model.tokens.values().filter(|token| token.id.room_id == room);
-        let waiting = tokens().filter(|token| token.status == TokenStatus::Waiting);
-        let others = tokens().filter(|token| is_live_token(token) && token.status != TokenStatus::Waiting);
+        let waiting = tokens().filter(|token| token.status() == TokenStatus::Waiting);
+        let others = tokens().filter(|token| is_live_token(token) && token.status() != TokenStatus::Waiting);
         Ok(Some(Line {
             room: row.clone(),
             highest: model.highest.get(&room).copied().unwrap_or(Position(0)),
@@ -251,7 +251,7 @@ impl Store for MemoryStore {
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         let model = &self.state().model;
         let seats = model.seats.values().filter(|seat| concerts.contains(&seat.concert_id));
-        Ok(SeatCounts::of(seats.map(|seat| (seat.concert_id, seat.status, 1))))
+        Ok(SeatCounts::of(seats.map(|seat| (seat.concert_id, seat.status(), 1))))
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
@@ -267,7 +267,7 @@ impl Store for MemoryStore {
             .seats
             .values()
             .filter(|seat| seat.concert_id == concert.concert_id && seat.seat_number > after)
-            .filter(|seat| match seat.status {
+            .filter(|seat| match seat.status() {
                 SeatStatus::Available | SeatStatus::Held => true,
                 SeatStatus::Sold => concert.refund_all_at.is_some(),
                 SeatStatus::Blocked => false,
@@ -276,7 +276,7 @@ impl Store for MemoryStore {
         left.sort_by_key(|seat| seat.seat_number);
         left.truncate(limit(rows));
         let payment = |seat: &Seat| {
-            let sold = seat.reservation_id.filter(|_| seat.status == SeatStatus::Sold)?;
+            let sold = seat.reservation_id().filter(|_| seat.status() == SeatStatus::Sold)?;
             model.payments.values().find(|payment| payment.reservation_id == sold).map(|payment| payment.payment_id)
         };
         let remnant =
@@ -299,7 +299,7 @@ impl Store for MemoryStore {
 
     async fn next_expiries(&self, until: Time, rows: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
         let model = &self.state().model;
-        let pending = model.reservations.values().filter(|row| row.status == ReservationStatus::Pending);
+        let pending = model.reservations.values().filter(|row| row.status() == ReservationStatus::Pending);
         let ends = pending.map(|row| (row.expires_at, row.reservation_id));
         let mut ends: Vec<_> = ends.filter(|(ends, _)| *ends <= until).collect();
         ends.sort_unstable();
@@ -327,12 +327,12 @@ impl Store for MemoryStore {
     async fn door_list(&self, concert: ConcertId, after: i32, rows: u32) -> Result<Vec<DoorLine>, StoreError> {
         let model = &self.state().model;
         let is_wanted =
-            |seat: &&Seat| seat.concert_id == concert && seat.seat_number > after && seat.status == SeatStatus::Sold;
+            |seat: &&Seat| seat.concert_id == concert && seat.seat_number > after && seat.status() == SeatStatus::Sold;
         let mut seats: Vec<_> = model.seats.values().filter(is_wanted).collect();
         seats.sort_by_key(|seat| seat.seat_number);
         seats.truncate(limit(rows));
         let line = |seat: &Seat| {
-            let row = model.reservations.get(&seat.reservation_id?)?;
+            let row = model.reservations.get(&seat.reservation_id()?)?;
             let payment = model.payments.values().find(|payment| payment.reservation_id == row.reservation_id)?;
             Some(DoorLine {
                 seat_number: seat.seat_number,

@@ -9,6 +9,7 @@ pub mod payments;
 pub mod points;
 pub mod queue;
 pub mod reservations;
+mod shapes;
 pub mod tickets;
 pub mod users;
 

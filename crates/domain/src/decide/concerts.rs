@@ -14,7 +14,7 @@ use crate::{
     queue::{EndReason, Room, TokenStatus},
     refusal::{EntityKind, Refusal},
     reservation::ReservationStatus,
-    seat::SeatStatus,
+    seat::SeatState,
     time::Time,
     user::Caller,
     world::World,
@@ -295,16 +295,15 @@ fn take_off_sale(world: &mut World, concert: &Concert, seat_id: SeatId) -> bool 
     let Some(seat) = world.seats.get(seat_id).filter(|seat| seat.concert_id == concert.concert_id).cloned() else {
         return false;
     };
-    match seat.status {
-        SeatStatus::Sold | SeatStatus::Blocked => false,
-        SeatStatus::Available => {
-            world.seats.put(seat_id, seat.set(&concert.unpaid_seat(), world.now));
+    match seat.state {
+        SeatState::Sold { .. } | SeatState::Blocked { .. } => false,
+        SeatState::Available { .. } => {
+            world.seats.put(seat_id, seat.set(&concert.unpaid_seat(), None, world.now));
             true
         }
-        SeatStatus::Held => {
-            let Some(reservation_id) = seat.reservation_id else { return false };
+        SeatState::Held { reservation_id } => {
             let Some(row) = world.reservations.get(reservation_id).cloned() else { return false };
-            if row.status != ReservationStatus::Pending {
+            if row.status() != ReservationStatus::Pending {
                 return false;
             }
             let now = world.now;
@@ -328,10 +327,10 @@ pub(super) fn end_line(world: &mut World, caller: Caller, id: ConcertId) -> Deci
         && let Some(mut room) = own_room(world, &concert)
     {
         for token_id in world.head.remove(&room.room_id).unwrap_or_default() {
-            let token = world.token(token_id).filter(|token| token.status == TokenStatus::Waiting);
+            let token = world.token(token_id).filter(|token| token.status() == TokenStatus::Waiting);
             let Some(token) = token else { continue };
             room.cursor = room.cursor.max(token_id.position);
-            world.put_token(token.ended(world.now, EndReason::Expired));
+            world.put_token(token.ended(world.now, EndReason::Expired)?);
             overdue = overdue.saturating_add(1);
         }
         if overdue > 0 {

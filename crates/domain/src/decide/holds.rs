@@ -4,8 +4,8 @@ use crate::{
     decide::tokens::check_service,
     id::{ReservationId, SeatId, TokenId, UserId},
     refusal::{EntityKind, Refusal},
-    reservation::{Reservation, ReservationStatus},
-    seat::{LetGo, Seat, SeatAction, SeatStatus},
+    reservation::{Reservation, ReservationState},
+    seat::{LetGo, Seat, SeatAction, SeatState},
     user::Caller,
     world::World,
 };
@@ -38,35 +38,36 @@ pub(super) fn hold(world: &mut World, caller: Caller, token_id: TokenId, seat_id
     }
 
     let expires_at = now.plus(policy.hold);
-    let mut reservations = Vec::with_capacity(seats.len());
-    for mut seat in seats {
-        if let Some(overdue) = seat.reservation_id {
+    let token = token.renewed(now, &policy, &world.outages)?.extended_for_hold(expires_at, &policy)?;
+    let mut held = Vec::with_capacity(seats.len());
+    for seat in seats {
+        let overdue = seat.reservation_id();
+        let free = if overdue.is_some() { seat.set(&SeatAction::Free, None, now) } else { seat };
+        let reservation_id = world.take_reservation_id();
+        held.push((overdue, reservation_id, free.held(reservation_id, now)?));
+    }
+
+    let mut reservations = Vec::with_capacity(held.len());
+    for (overdue, reservation_id, seat) in held {
+        if let Some(overdue) = overdue {
             expire_overdue(world, overdue);
         }
         let reservation = Reservation {
-            reservation_id: world.take_reservation_id(),
+            reservation_id,
             user_id,
             concert_id,
             seat_id: seat.seat_id,
             seat_number: seat.seat_number,
             price: seat.price,
-            status: ReservationStatus::Pending,
+            state: ReservationState::Pending,
             created_at: now,
             expires_at,
-            confirmed_at: None,
-            closed_at: None,
         };
-        seat.status = SeatStatus::Held;
-        seat.reservation_id = Some(reservation.reservation_id);
-        seat.let_go = None;
-        seat.was_held = true;
-        seat.updated_at = now;
         world.seats.put(seat.seat_id, seat);
         world.holdings.entry((user_id, concert_id)).or_default().push(reservation.reservation_id);
         world.reservations.put(reservation.reservation_id, reservation.clone());
         reservations.push(reservation);
     }
-    let token = token.renewed(now, &policy, &world.outages).extended_for_hold(expires_at, &policy);
     world.put_token(token);
     Ok(Outcome::Held(reservations))
 }
@@ -94,34 +95,32 @@ fn one_concert(world: &World, seats: &[Seat]) -> Result<Concert, Refusal> {
 
 /// The last holder of a free seat. An overdue hold counts, swept or not.
 fn last_holder(world: &World, seat: &Seat) -> Option<LetGo> {
-    let overdue = seat.reservation_id.and_then(|id| world.reservations.get(id)).filter(|row| row.is_overdue(world.now));
-    overdue.map(|row| LetGo { user_id: row.user_id, at: row.expires_at }).or(seat.let_go)
+    let reservation = seat.reservation_id().and_then(|id| world.reservations.get(id));
+    let overdue = reservation.filter(|row| row.is_overdue(world.now));
+    overdue.map(|row| LetGo { user_id: row.user_id, at: row.expires_at }).or(seat.let_go())
 }
 
 /// A seat is free if it is available, or if its hold is overdue, swept or not.
 fn check_free(world: &World, seat: &Seat, user_id: UserId) -> Result<(), Refusal> {
     let seat_id = seat.seat_id;
-    match seat.status {
-        SeatStatus::Available => Ok(()),
-        SeatStatus::Sold => Err(Refusal::SeatSold { seat_id }),
-        SeatStatus::Blocked => Err(Refusal::SeatBlocked { seat_id }),
-        SeatStatus::Held => {
-            let holder = seat.reservation_id.and_then(|id| world.reservations.get(id));
-            match holder {
-                Some(reservation) if reservation.is_overdue(world.now) => Ok(()),
-                Some(reservation) if reservation.user_id == user_id => Err(Refusal::SeatHeldByYou {
-                    seat_id,
-                    reservation_id: reservation.reservation_id,
-                    held_until: reservation.expires_at,
-                }),
-                Some(reservation) => Err(Refusal::SeatHeld {
-                    seat_id,
-                    held_until: reservation.expires_at,
-                    holder: Some(reservation.user_id),
-                }),
-                None => Err(Refusal::SeatHeld { seat_id, held_until: world.now, holder: None }),
-            }
-        }
+    match seat.state {
+        SeatState::Available { .. } => Ok(()),
+        SeatState::Sold { .. } => Err(Refusal::SeatSold { seat_id }),
+        SeatState::Blocked { .. } => Err(Refusal::SeatBlocked { seat_id }),
+        SeatState::Held { reservation_id } => match world.reservations.get(reservation_id) {
+            Some(reservation) if reservation.is_overdue(world.now) => Ok(()),
+            Some(reservation) if reservation.user_id == user_id => Err(Refusal::SeatHeldByYou {
+                seat_id,
+                reservation_id: reservation.reservation_id,
+                held_until: reservation.expires_at,
+            }),
+            Some(reservation) => Err(Refusal::SeatHeld {
+                seat_id,
+                held_until: reservation.expires_at,
+                holder: Some(reservation.user_id),
+            }),
+            None => Err(Refusal::SeatHeld { seat_id, held_until: world.now, holder: None }),
+        },
     }
 }
 
@@ -145,14 +144,12 @@ pub(super) fn expire_overdue(world: &mut World, id: ReservationId) -> Option<Res
 /// that ended the reservation: only if that is its own user does the cool-down apply.
 pub(super) fn give_up_seat(world: &mut World, closed: &Reservation, action: &SeatAction, by: Caller) {
     let Some(seat) = world.seats.get(closed.seat_id).cloned() else { return };
-    if seat.reservation_id != Some(closed.reservation_id) {
+    if seat.reservation_id() != Some(closed.reservation_id) {
         return;
     }
-    let mut seat = seat.set(action, world.now);
-    if by.user_id() == Some(closed.user_id) {
-        seat.let_go = closed.closed_at.map(|at| LetGo { user_id: closed.user_id, at });
-    }
-    world.seats.put(seat.seat_id, seat);
+    let is_own = by.user_id() == Some(closed.user_id);
+    let let_go = closed.closed_at().filter(|_| is_own).map(|at| LetGo { user_id: closed.user_id, at });
+    world.seats.put(seat.seat_id, seat.set(action, let_go, world.now));
 }
 
 /// Takes the seat from a reservation that ended unpaid.

@@ -12,7 +12,7 @@ use crate::{
     queue::EndReason,
     refusal::{EntityKind, Refusal},
     reservation::Reservation,
-    seat::SeatStatus,
+    seat::Seat,
     user::Caller,
     world::World,
 };
@@ -38,17 +38,18 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
     let mut confirmed = Vec::with_capacity(reservations.len());
     for reservation in reservations {
         let reservation = reservation.confirmed(now)?;
-        check_holds_seat(world, &reservation)?;
+        let seat = sold_seat(world, &reservation)?;
         price = price.checked_add(reservation.price).ok_or(Refusal::BalanceTooLarge { max: Money::MAX })?;
-        confirmed.push(reservation);
+        confirmed.push((reservation, seat));
     }
     concert.check_payable(now)?;
     let token = check_service(world, caller, token_id, concert.room_id)?;
     let balance = world.points.get(user_id).map_or(Money::ZERO, |point| point.amount);
     deducted(balance, price)?;
+    let token = token.ended(now, EndReason::Paid)?;
 
     let mut payments = Vec::with_capacity(confirmed.len());
-    for reservation in confirmed {
+    for (reservation, seat) in confirmed {
         let payment = Payment {
             payment_id: world.take_payment_id(),
             user_id,
@@ -59,30 +60,26 @@ pub(super) fn pay(world: &mut World, caller: Caller, token_id: TokenId, ids: &[R
             refunded_at: None,
             created_at: now,
         };
-        if let Some(mut seat) = world.seats.get(reservation.seat_id).cloned() {
-            // A seat without a price moves no points.
-            if payment.amount > Money::ZERO {
-                post(
-                    world,
-                    user_id,
-                    &Movement {
-                        kind: PointKind::Use,
-                        amount: payment.amount.negated(),
-                        description: format!("{}, reservation {}", seat.label, reservation.reservation_id),
-                        payment_id: Some(payment.payment_id),
-                        reference: None,
-                    },
-                );
-            }
-            seat.status = SeatStatus::Sold;
-            seat.updated_at = now;
-            world.seats.put(seat.seat_id, seat);
+        // A seat without a price moves no points.
+        if payment.amount > Money::ZERO {
+            post(
+                world,
+                user_id,
+                &Movement {
+                    kind: PointKind::Use,
+                    amount: payment.amount.negated(),
+                    description: format!("{}, reservation {}", seat.label, reservation.reservation_id),
+                    payment_id: Some(payment.payment_id),
+                    reference: None,
+                },
+            );
         }
+        world.seats.put(seat.seat_id, seat);
         world.reservations.put(reservation.reservation_id, reservation);
         world.payments.put(payment.payment_id, payment.clone());
         payments.push(payment);
     }
-    world.put_token(token.ended(now, EndReason::Paid));
+    world.put_token(token);
     Ok(Outcome::Paid(payments))
 }
 
@@ -105,13 +102,10 @@ fn own_reservations(world: &World, caller: Caller, ids: &[ReservationId]) -> Res
         .collect()
 }
 
-/// A pending reservation without its seat cannot be paid.
-fn check_holds_seat(world: &World, reservation: &Reservation) -> Result<(), Refusal> {
-    let holds_the_seat = world
-        .seats
-        .get(reservation.seat_id)
-        .is_some_and(|seat| seat.reservation_id == Some(reservation.reservation_id) && seat.status == SeatStatus::Held);
-    if holds_the_seat { Ok(()) } else { Err(Refusal::ReservationNotPending) }
+/// The reservation's seat, sold to it. A pending reservation without its seat cannot be paid.
+fn sold_seat(world: &World, reservation: &Reservation) -> Result<Seat, Refusal> {
+    let seat = world.seats.get(reservation.seat_id).ok_or(Refusal::ReservationNotPending)?;
+    seat.clone().sold(reservation.reservation_id, world.now)
 }
 
 /// Refunds a payment, for good.

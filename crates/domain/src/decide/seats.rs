@@ -11,7 +11,7 @@ use crate::{
     money::Money,
     policy::AUDIT_RANGES_MAX,
     refusal::{EntityKind, Refusal},
-    seat::{NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatStatus},
+    seat::{NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatState},
     user::Caller,
     world::World,
 };
@@ -49,11 +49,8 @@ pub(super) fn add(world: &mut World, caller: Caller, id: ConcertId, seats: &[New
             seat_number,
             label: Arc::new(label),
             price: new.price,
-            status: SeatStatus::Available,
-            reservation_id: None,
-            blocked_reason: None,
+            state: SeatState::FREE,
             updated_at: world.now,
-            let_go: None,
             was_held: false,
         };
         world.add_seat(seat);
@@ -102,10 +99,10 @@ fn unused(world: &World, seat_ids: &[SeatId]) -> Result<Vec<Seat>, Refusal> {
         }
         let Some(seat) = world.seats.get(*id) else { return Err(Refusal::NotFound { what: EntityKind::Seat }) };
         let overdue = seat
-            .reservation_id
+            .reservation_id()
             .and_then(|reservation| world.reservations.get(reservation))
             .is_some_and(|reservation| reservation.is_overdue(world.now));
-        if matches!(seat.status, SeatStatus::Held | SeatStatus::Sold) && !overdue {
+        if seat.reservation_id().is_some() && !overdue {
             return Err(Refusal::SeatInUse { seat_id: *id });
         }
         seats.push(seat.clone());
@@ -120,8 +117,8 @@ fn all_of(seats: &[Seat], concert: ConcertId) -> Result<(), Refusal> {
 
 /// The seat after its overdue hold, if any, is swept.
 fn swept(world: &mut World, seat: Seat) -> Seat {
-    match seat.reservation_id.and_then(|overdue| expire_overdue(world, overdue)) {
-        Some(_) => seat.set(&SeatAction::Free, world.now),
+    match seat.reservation_id().and_then(|overdue| expire_overdue(world, overdue)) {
+        Some(_) => seat.set(&SeatAction::Free, None, world.now),
         None => seat,
     }
 }
@@ -135,7 +132,7 @@ pub(super) fn set(world: &mut World, caller: Caller, seat_ids: &[SeatId], action
         }
     }
     for seat in seats {
-        let seat = swept(world, seat).set(action, world.now);
+        let seat = swept(world, seat).set(action, None, world.now);
         world.seats.put(seat.seat_id, seat);
     }
     let count = wide(seat_ids.len());

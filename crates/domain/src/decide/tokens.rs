@@ -25,8 +25,8 @@ pub(super) fn issue(world: &mut World, caller: Caller, room_id: RoomId, concert_
         let mut token = old.after_deadline(world.now, &world.policy);
         if is_live_token(&token) {
             // A repeated request counts as a heartbeat.
-            if token.status == TokenStatus::Dormant {
-                token = token.requeued();
+            if token.status() == TokenStatus::Dormant {
+                token = token.requeued()?;
                 world.put_token(token);
             }
             return Ok(Outcome::Joined { token, issue: Issue::Existing });
@@ -50,7 +50,7 @@ fn own(world: &World, caller: Caller, id: TokenId) -> Result<Token, Refusal> {
 pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     let (now, policy) = (world.now, world.policy);
     let token = own(world, caller, id)?.after_deadline(now, &policy);
-    match token.status {
+    match token.status() {
         TokenStatus::Active => Ok(Outcome::Token(token)),
         TokenStatus::Offered => {
             let Some(mut room) = world.rooms.get(id.room_id).cloned() else {
@@ -59,18 +59,18 @@ pub(super) fn activate(world: &mut World, caller: Caller, id: TokenId) -> Decisi
             end_overdue(world, id.room_id);
             let active = world.counts(id.room_id).map_or(i64::MAX, |counts| counts.active);
             if !may_activate(&token, active, room.max_active_tokens(), now) {
-                let kept = token.offered(now, &policy);
+                let kept = token.offered(now, &policy)?;
                 world.put_token(kept);
                 return Ok(Outcome::TurnPending(kept));
             }
+            let token = token.activated(now, &policy)?;
             room.note_turn(Turn::Claimed);
             world.rooms.put(id.room_id, room);
-            let token = token.activated(now, &policy);
             world.put_token(token);
             Ok(Outcome::Token(token))
         }
         TokenStatus::Missed | TokenStatus::Dormant => {
-            let token = token.requeued();
+            let token = token.requeued()?;
             world.put_token(token);
             Ok(Outcome::TurnPending(token))
         }
@@ -95,7 +95,7 @@ pub(super) fn leave(world: &mut World, caller: Caller, id: TokenId) -> Decision 
     if !is_live_token(&token) {
         return Ok(Outcome::Token(token));
     }
-    let token = token.ended(now, EndReason::Left);
+    let token = token.ended(now, EndReason::Left)?;
     world.put_token(token);
     Ok(Outcome::Token(token))
 }
@@ -103,9 +103,9 @@ pub(super) fn leave(world: &mut World, caller: Caller, id: TokenId) -> Decision 
 pub(super) fn wake(world: &mut World, caller: Caller, id: TokenId) -> Decision {
     let (now, policy) = (world.now, world.policy);
     let token = own(world, caller, id)?.after_deadline(now, &policy);
-    let token = match token.status {
-        TokenStatus::Active => token.renewed(now, &policy, &world.outages),
-        TokenStatus::Dormant => token.requeued(),
+    let token = match token.status() {
+        TokenStatus::Active => token.renewed(now, &policy, &world.outages)?,
+        TokenStatus::Dormant => token.requeued()?,
         TokenStatus::Waiting | TokenStatus::Offered | TokenStatus::Missed | TokenStatus::Ended => {
             return Ok(Outcome::Token(token));
         }
@@ -136,7 +136,7 @@ pub(super) fn advance(
     let mut overdue = 0_u32;
     for id in world.due.remove(&room_id).unwrap_or_default() {
         let Some(token) = world.token(id).filter(|token| token.is_overdue(now)) else { continue };
-        if token.status == TokenStatus::Offered {
+        if token.status() == TokenStatus::Offered {
             room.note_turn(Turn::Unclaimed);
         }
         world.put_token(token.after_deadline(now, &policy));
@@ -152,14 +152,14 @@ pub(super) fn advance(
         if i64::from(offered) >= turns {
             break;
         }
-        let Some(token) = world.token(id).filter(|token| token.status == TokenStatus::Waiting) else { continue };
+        let Some(token) = world.token(id).filter(|token| token.status() == TokenStatus::Waiting) else { continue };
         room.cursor = room.cursor.max(id.position);
         // The leader may not have received the token's issue yet, which counts as a heartbeat too.
         if unresponsive.contains(&id.position) && now.since(token.issued_at) >= policy.dormant_after {
-            world.put_token(token.made_dormant(now, &policy));
+            world.put_token(token.made_dormant(now, &policy)?);
             made_dormant = made_dormant.saturating_add(1);
         } else {
-            world.put_token(token.offered(now, &policy));
+            world.put_token(token.offered(now, &policy)?);
             offered = offered.saturating_add(1);
         }
     }

@@ -245,7 +245,7 @@ pub(super) fn erase(world: &mut World, caller: Caller, erasure: &Erasure) -> Dec
     for token_id in &erasure.tokens {
         let token = world.token(*token_id).filter(|token| token.user_id == id);
         if let Some(token) = token.map(|token| token.after_deadline(world.now, &world.policy)).filter(is_live_token) {
-            world.put_token(token.ended(world.now, EndReason::Left));
+            world.put_token(token.ended(world.now, EndReason::Left)?);
         }
     }
     "erased".clone_into(&mut user.name);
@@ -277,7 +277,7 @@ fn keeps_nothing_of_worth(world: &World, id: UserId, reservations: &[Reservation
         return Err(Refusal::BalanceLeft { balance: point.amount });
     }
     let is_ticket = |id: &ReservationId| {
-        let row = world.reservations.get(*id).filter(|row| row.status == ReservationStatus::Confirmed)?;
+        let row = world.reservations.get(*id).filter(|row| row.status() == ReservationStatus::Confirmed)?;
         let concert = world.concerts.get(row.concert_id)?;
         concert.has_tickets_of_worth(world.now).then_some(row)
     };

@@ -30,8 +30,8 @@ fn check_counts(model: &Model) {
     let mut counts: BTreeMap<RoomId, RoomCounts> = BTreeMap::new();
     for token in model.tokens.values() {
         let of_room = counts.entry(token.id.room_id).or_default();
-        of_room.active += i64::from(token.status == TokenStatus::Active);
-        of_room.offered += i64::from(token.status == TokenStatus::Offered);
+        of_room.active += i64::from(token.status() == TokenStatus::Active);
+        of_room.offered += i64::from(token.status() == TokenStatus::Offered);
     }
     counts.retain(|_, count| *count != RoomCounts::default());
     assert_eq!(model.counts, counts, "the counts are not those of the tokens");
@@ -45,14 +45,17 @@ fn check_seats(model: &Model) {
         assert!(seat.was_held, "reservation {id} names a seat that does not know");
         assert_eq!((seat.concert_id, seat.seat_number), (row.concert_id, row.seat_number), "reservation {id}");
         assert!(row.expires_at > row.created_at, "reservation {id} has no time");
-        let (paid, closed) = match row.status {
+        let (paid, closed) = match row.status() {
             ReservationStatus::Pending => (false, false),
             ReservationStatus::Confirmed => (true, false),
             ReservationStatus::Cancelled | ReservationStatus::Expired => (false, true),
             ReservationStatus::Refunded => (true, true),
         };
-        assert_eq!((row.confirmed_at.is_some(), row.closed_at.is_some()), (paid, closed), "reservation {id}");
-        assert!(row.confirmed_at.is_none_or(|paid_at| paid_at < row.expires_at), "reservation {id} was paid too late");
+        assert_eq!((row.confirmed_at().is_some(), row.closed_at().is_some()), (paid, closed), "reservation {id}");
+        assert!(
+            row.confirmed_at().is_none_or(|paid_at| paid_at < row.expires_at),
+            "reservation {id} was paid too late"
+        );
         if !closed {
             assert_eq!(live.insert(row.seat_id, id), None, "seat {} has two live reservations", row.seat_id);
         }
@@ -62,14 +65,14 @@ fn check_seats(model: &Model) {
         let id = seat.seat_id;
         assert!(places.insert((seat.concert_id, seat.label.place())), "seat {id} stands where another does");
         let holder = live.get(&id).map(|id| &model.reservations[id]);
-        assert_eq!(seat.reservation_id, holder.map(|row| row.reservation_id), "seat {id} and its reservation");
-        let expected = match holder.map(|row| row.status) {
+        assert_eq!(seat.reservation_id(), holder.map(|row| row.reservation_id), "seat {id} and its reservation");
+        let expected = match holder.map(frontrow_domain::reservation::Reservation::status) {
             Some(ReservationStatus::Pending) => SeatStatus::Held,
             Some(_) => SeatStatus::Sold,
-            None if seat.blocked_reason.is_some() => SeatStatus::Blocked,
+            None if seat.blocked_reason().is_some() => SeatStatus::Blocked,
             None => SeatStatus::Available,
         };
-        assert_eq!(seat.status, expected, "seat {id}");
+        assert_eq!(seat.status(), expected, "seat {id}");
     }
 }
 
@@ -85,7 +88,7 @@ fn check_payments(model: &Model) {
             PaymentStatus::Completed => ReservationStatus::Confirmed,
             PaymentStatus::Refunded => ReservationStatus::Refunded,
         };
-        assert_eq!(reservation.status, expected, "payment {id} and its reservation");
+        assert_eq!(reservation.status(), expected, "payment {id} and its reservation");
         assert_eq!(payment.refunded_at.is_some(), payment.status == PaymentStatus::Refunded, "payment {id}");
         let entries = |kind| {
             let mine = model.history.iter().filter(move |entry| entry.payment_id == Some(id) && entry.kind == kind);
@@ -99,7 +102,7 @@ fn check_payments(model: &Model) {
         assert_eq!(entries(PointKind::Refund), back, "payment {id}");
     }
     for row in model.reservations.values() {
-        let paid = matches!(row.status, ReservationStatus::Confirmed | ReservationStatus::Refunded);
+        let paid = matches!(row.status(), ReservationStatus::Confirmed | ReservationStatus::Refunded);
         assert_eq!(by_reservation.contains_key(&row.reservation_id), paid, "reservation {}", row.reservation_id);
     }
 }
@@ -139,12 +142,12 @@ fn check_tokens(model: &Model, now: Time) {
         assert!(token.issued_at <= now, "token {id} is from the future");
         let before = last.insert(id.room_id, token.issued_at);
         assert!(before.is_none_or(|before| before <= token.issued_at), "token {id} overtook another");
-        let ended = token.status == TokenStatus::Ended;
-        assert_eq!((token.expired_at.is_some(), token.end_reason.is_some()), (ended, ended), "token {id}");
-        let timeless = ended || token.status == TokenStatus::Waiting;
-        assert_eq!(token.deadline.is_none(), timeless, "token {id}");
-        if token.status == TokenStatus::Active {
-            assert!(token.activated_at.is_some(), "token {id}");
+        let ended = token.status() == TokenStatus::Ended;
+        assert_eq!((token.expired_at().is_some(), token.end_reason().is_some()), (ended, ended), "token {id}");
+        let timeless = ended || token.status() == TokenStatus::Waiting;
+        assert_eq!(token.deadline().is_none(), timeless, "token {id}");
+        if token.status() == TokenStatus::Active {
+            assert!(token.activated_at().is_some(), "token {id}");
         }
         if !ended {
             assert!(live.insert((token.user_id, id.room_id)), "user {} has two places in a room", token.user_id);
@@ -155,7 +158,7 @@ fn check_tokens(model: &Model, now: Time) {
 /// At the moment of every activation no more were active than the room's cap of that moment.
 fn check_caps(model: &Model) {
     for (id, token) in &model.tokens {
-        let Some(moment) = token.activated_at else { continue };
+        let Some(moment) = token.activated_at() else { continue };
         let active =
             model.tokens.values().filter(|other| other.id.room_id == id.room_id && was_active(other, moment)).count();
         // Of several caps at one moment the greatest may have been the one.
@@ -177,23 +180,23 @@ fn check_caps(model: &Model) {
 
 /// Whether the token was active then. An active token is only ever lengthened while it lives, so its life is one span.
 fn was_active(token: &Token, moment: Time) -> bool {
-    let ends = token.expired_at.or(token.deadline);
-    token.activated_at.is_some_and(|from| from <= moment) && ends.is_some_and(|end| moment < end)
+    let ends = token.expired_at().or(token.deadline());
+    token.activated_at().is_some_and(|from| from <= moment) && ends.is_some_and(|end| moment < end)
 }
 
 /// Checks that every row moved along a legal way only, and that what is for ever stayed.
 pub(crate) fn check_step(before: &Model, after: &Model) {
     for (id, old) in &before.reservations {
         let new = &after.reservations[id];
-        let legal = old.status == new.status
+        let legal = old.status() == new.status()
             || matches!(
-                (old.status, new.status),
+                (old.status(), new.status()),
                 (
                     ReservationStatus::Pending,
                     ReservationStatus::Confirmed | ReservationStatus::Cancelled | ReservationStatus::Expired
                 ) | (ReservationStatus::Confirmed, ReservationStatus::Refunded)
             );
-        assert!(legal, "reservation {id}: {:?} to {:?}", old.status, new.status);
+        assert!(legal, "reservation {id}: {:?} to {:?}", old.status(), new.status());
         assert_eq!(
             (old.user_id, old.seat_id, old.price, old.created_at, old.expires_at),
             (new.user_id, new.seat_id, new.price, new.created_at, new.expires_at),
@@ -229,20 +232,20 @@ pub(crate) fn check_step(before: &Model, after: &Model) {
 fn check_token_step(id: TokenId, old: &Token, new: &Token) {
     use TokenStatus::{Active, Dormant, Ended, Missed, Offered, Waiting};
     assert_eq!((old.user_id, old.issued_at), (new.user_id, new.issued_at), "token {id}");
-    let legal = old.status == new.status
+    let legal = old.status() == new.status()
         || matches!(
-            (old.status, new.status),
+            (old.status(), new.status()),
             (Waiting, Offered | Dormant)
                 | (Offered, Active | Missed | Waiting)
                 | (Missed | Dormant, Waiting)
                 | (Waiting | Offered | Missed | Dormant | Active, Ended)
         );
-    assert!(legal, "token {id}: {:?} to {:?}", old.status, new.status);
-    if old.status == Ended {
+    assert!(legal, "token {id}: {:?} to {:?}", old.status(), new.status());
+    if old.status() == Ended {
         assert_eq!(old, new, "token {id} changed after its end");
     }
-    if (old.status, new.status) == (Active, Active) {
-        assert!(new.deadline >= old.deadline, "token {id} was shortened");
-        assert_eq!(new.activated_at, old.activated_at, "token {id}");
+    if (old.status(), new.status()) == (Active, Active) {
+        assert!(new.deadline() >= old.deadline(), "token {id} was shortened");
+        assert_eq!(new.activated_at(), old.activated_at(), "token {id}");
     }
 }

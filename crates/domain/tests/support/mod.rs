@@ -184,7 +184,7 @@ impl Office {
     }
 
     pub(crate) fn status(&self, id: TokenId) -> TokenStatus {
-        self.token(id).status
+        self.token(id).status()
     }
 
     pub(crate) fn room(&self, room: RoomId) -> &Room {
@@ -197,7 +197,7 @@ impl Office {
 
     /// The seat's letter in the map.
     pub(crate) fn letter(&self, seat: i64) -> char {
-        char::from(self.model.seats[&SeatId::new(seat)].status.letter())
+        char::from(self.model.seats[&SeatId::new(seat)].status().letter())
     }
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn name(decision: &Decision) -> String {
         Err(refusal) => refusal.code().to_owned(),
         Ok(Outcome::Joined { issue: Issue::New, .. }) => "new".to_owned(),
         Ok(Outcome::Joined { issue: Issue::Existing, .. }) => "existing".to_owned(),
-        Ok(Outcome::Token(token)) => format!("{:?}", token.status).to_lowercase(),
+        Ok(Outcome::Token(token)) => format!("{:?}", token.status()).to_lowercase(),
         Ok(Outcome::Superseded { fence }) => format!("superseded by {fence}"),
         Ok(Outcome::Advanced { offered, overdue, made_dormant: _ }) => {
             format!("offered {offered}, lapsed {overdue}")

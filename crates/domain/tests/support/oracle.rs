@@ -108,7 +108,7 @@ impl Oracle {
         let seat = |seat: &frontrow_domain::seat::Seat| SeatBook {
             concert: seat.concert_id.get(),
             price: i128::from(seat.price.get()),
-            blocked: seat.status == SeatStatus::Blocked,
+            blocked: seat.status() == SeatStatus::Blocked,
             owner: None,
             let_go: None,
         };
@@ -353,13 +353,13 @@ impl Oracle {
     pub(crate) fn compare(&self, model: &Model, now: Time) {
         for (id, book) in &self.seats {
             let seat = &model.seats[id];
-            let row = seat.reservation_id.map(|id| &model.reservations[&id]).filter(|row| {
-                seat.status == SeatStatus::Sold || (seat.status == SeatStatus::Held && row.expires_at > now)
+            let row = seat.reservation_id().map(|id| &model.reservations[&id]).filter(|row| {
+                seat.status() == SeatStatus::Sold || (seat.status() == SeatStatus::Held && row.expires_at > now)
             });
-            let until = row.map(|row| Some(row.expires_at).filter(|_| seat.status == SeatStatus::Held));
+            let until = row.map(|row| Some(row.expires_at).filter(|_| seat.status() == SeatStatus::Held));
             let owner = row.zip(until).map(|(row, until)| Owner { user: row.user_id, until });
             assert_eq!(owner, self.owner(*id, now), "seat {id}");
-            assert_eq!(seat.status == SeatStatus::Blocked, book.blocked, "seat {id}");
+            assert_eq!(seat.status() == SeatStatus::Blocked, book.blocked, "seat {id}");
         }
         for user in model.users.keys() {
             let balance = model.points.get(user).map_or(0, |point| i128::from(point.amount.get()));
@@ -368,8 +368,8 @@ impl Oracle {
         let spent: i128 = self.paid.values().filter(|paid| !paid.refunded).map(|paid| paid.amount).sum();
         let total: i128 = model.points.values().map(|point| i128::from(point.amount.get())).sum();
         assert_eq!(total, self.topped_up - spent, "money came or went");
-        let active = model.tokens.values().filter(|row| row.status == TokenStatus::Active);
-        let active = active.filter_map(|row| row.deadline.filter(|end| *end > now).map(|end| (row.id, end)));
+        let active = model.tokens.values().filter(|row| row.status() == TokenStatus::Active);
+        let active = active.filter_map(|row| row.deadline().filter(|end| *end > now).map(|end| (row.id, end)));
         let passes = self.passes.iter().filter(|(_, pass)| pass.lives(now)).map(|(id, pass)| (*id, pass.until));
         assert_eq!(active.collect::<Vec<_>>(), passes.collect::<Vec<_>>(), "the active tokens and their ends");
     }

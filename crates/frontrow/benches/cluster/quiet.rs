@@ -151,7 +151,7 @@ async fn turns(rooms: u32) -> Result<()> {
         let position = joined.value.0.token.id.position;
         loop {
             let view = testing::lines(office).view(RoomId::HOUSE).context("no house room")?;
-            if view.place(position).status == TokenStatus::Offered {
+            if view.place(position).status() == TokenStatus::Offered {
                 break;
             }
             if started.elapsed() > PATIENCE {

@@ -164,7 +164,7 @@ pub(crate) async fn command(office: &BoxOffice, caller: Caller, command: Command
 async fn activate(office: &BoxOffice, caller: Caller, token: &str) -> String {
     for _ in 0..5_000 {
         if let Ok(done) = office.activate_token(caller, token, None).await
-            && done.value.token.status == TokenStatus::Active
+            && done.value.token.status() == TokenStatus::Active
         {
             return done.value.signed;
         }

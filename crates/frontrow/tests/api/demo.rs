@@ -15,7 +15,7 @@ async fn summary(office: &BoxOffice) -> (Vec<(String, usize, usize)>, usize) {
     let mut rows = Vec::new();
     for concert in concert_import::concerts(office, &ConcertFilter::default()).await.unwrap() {
         let seats = testing::store(office).seats(concert.concert_id).await.unwrap();
-        let sold = seats.iter().filter(|seat| seat.status == SeatStatus::Sold).count();
+        let sold = seats.iter().filter(|seat| seat.status() == SeatStatus::Sold).count();
         rows.push((concert.title, seats.len(), sold));
     }
     rows.sort();

@@ -179,10 +179,10 @@ fn buyer(rng: &mut StdRng, user_id: UserId, own: &Own) -> Command {
     let reservation = one_of(rng, &own.reservations).unwrap_or_else(|| reservation(rng));
     let pay = |token| Command::Pay { token, reservation_ids: vec![reservation] };
     match live {
-        Some(token) if token.status == TokenStatus::Offered && rng.random_ratio(3, 4) => {
+        Some(token) if token.status() == TokenStatus::Offered && rng.random_ratio(3, 4) => {
             return Command::ActivateToken { token: token.id };
         }
-        Some(token) if token.status == TokenStatus::Active && rng.random_ratio(3, 4) => {
+        Some(token) if token.status() == TokenStatus::Active && rng.random_ratio(3, 4) => {
             return if rng.random_ratio(1, 2) { pay(token.id) } else { hold(rng, token.id) };
         }
         _ => {}

@@ -98,7 +98,7 @@ impl<'a> Office<'a> {
     }
 
     fn status(&self, position: i64) -> TokenStatus {
-        self.view().place(Position(position)).status
+        self.view().place(Position(position)).status()
     }
 
     fn ahead(&self, position: i64) -> i64 {
@@ -113,7 +113,7 @@ impl<'a> Office<'a> {
             waiting: tokens().filter(|token| is_waiting(token)).map(|token| token.id.position).collect(),
             in_flight: Vec::new(),
             others: tokens()
-                .filter(|token| !is_waiting(token) && token.status != TokenStatus::Ended)
+                .filter(|token| !is_waiting(token) && token.status() != TokenStatus::Ended)
                 .copied()
                 .collect(),
             now: self.now,
@@ -152,7 +152,7 @@ impl<'a> Office<'a> {
 }
 
 fn is_waiting(token: &Token) -> bool {
-    token.status == TokenStatus::Waiting
+    token.status() == TokenStatus::Waiting
 }
 
 fn buyer(user: i64) -> Caller {
@@ -204,7 +204,7 @@ pub(crate) async fn places_are_exact_while_others_join_leave_and_get_their_turn(
     assert_eq!(office.ahead(12), 0);
     let view = office.view();
     assert_eq!((view.active(), view.offered(), view.total_waiting()), (1, 9, 4_987));
-    assert_eq!(view.place(Position(1)).deadline, Some(START.plus(office.policy.idle_span())));
+    assert_eq!(view.place(Position(1)).deadline(), Some(START.plus(office.policy.idle_span())));
 }
 
 pub(crate) async fn a_token_issued_and_ended_in_one_batch_leaves_no_trace(queue: &dyn Peers) {
@@ -248,7 +248,10 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {
     office.advance(&[]);
     let claim_by = START.plus(office.policy.claim_window);
     let place = office.view().place(Position(1));
-    assert_eq!((place.status, place.deadline), (TokenStatus::Missed, Some(claim_by.plus(office.policy.recall_window))));
+    assert_eq!(
+        (place.status(), place.deadline()),
+        (TokenStatus::Missed, Some(claim_by.plus(office.policy.recall_window)))
+    );
     assert_eq!(office.status(2), TokenStatus::Offered);
 
     assert!(matches!(office.activate(1), Outcome::TurnPending(_)));
@@ -416,7 +419,7 @@ pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(qu
         assert_eq!(numbers(&followed), numbers(&laid));
         for token in office.model.tokens.values() {
             assert_eq!(followed.place(token.id.position), laid.place(token.id.position), "{:?}", token.id);
-            assert_eq!(laid.place(token.id.position).status, token.status);
+            assert_eq!(laid.place(token.id.position).status(), token.status());
         }
     }
     assert!(office.model.tokens.len() > 200);
@@ -432,7 +435,7 @@ pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: 
             let mut last = i64::MAX;
             loop {
                 let place = queue.lines().view(HOUSE).unwrap().place(Position(PLACE));
-                if place.status != TokenStatus::Waiting {
+                if place.status() != TokenStatus::Waiting {
                     return last;
                 }
                 assert!(place.ahead <= last, "{} after {last}", place.ahead);
@@ -521,8 +524,8 @@ pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_retu
     assert_eq!(queue.load_quiet_rooms(&lines), []);
     assert_eq!(queue.lines().rooms().len(), 51);
     let view = queue.lines().view(RoomId::new(50)).unwrap();
-    assert_eq!(view.place(Position(4)).status, TokenStatus::Ended, "whoever left before a turn came has ended");
-    assert_eq!(view.place(Position(6)).status, TokenStatus::Waiting, "the issue of a later one is still to be told");
+    assert_eq!(view.place(Position(4)).status(), TokenStatus::Ended, "whoever left before a turn came has ended");
+    assert_eq!(view.place(Position(6)).status(), TokenStatus::Waiting, "the issue of a later one is still to be told");
     assert_eq!((view.total_waiting(), queue.lines().busy_rooms()), (0, vec![]));
     office.join(1..=1);
     assert_eq!(queue.load_quiet_rooms(&[house, quiet(1)]), [HOUSE]);

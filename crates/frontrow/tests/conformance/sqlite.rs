@@ -138,7 +138,7 @@ async fn an_outage_of_the_disk_lengthens_what_was_live_when_it_began() {
     office.store.resume().await.unwrap();
     let user = office.register().await;
     let id = office.activate(user).await;
-    let deadline = office.store.token(id).await.unwrap().unwrap().deadline.unwrap();
+    let deadline = office.store.token(id).await.unwrap().unwrap().deadline().unwrap();
     office.advance(50);
     let top_up = Command::TopUp { user_id: user, amount: Money::new(1), reference: None };
     let top_up = || request(Caller::Buyer(user), top_up.clone());
@@ -153,7 +153,7 @@ async fn an_outage_of_the_disk_lengthens_what_was_live_when_it_began() {
     let outage = office.store.resume().await.unwrap().unwrap();
     assert_eq!((outage.from, outage.grace), (START.plus(Span::from_secs(50)), Span::from_secs(200)));
     let row = office.store.token(id).await.unwrap().unwrap();
-    assert_eq!(row.deadline, Some(deadline.plus(Span::from_secs(200))));
+    assert_eq!(row.deadline(), Some(deadline.plus(Span::from_secs(200))));
     office.batch(vec![top_up()]).await;
     office.advance(500);
     assert_eq!(office.store.resume().await.unwrap(), None);
@@ -165,7 +165,7 @@ async fn time_that_the_machine_slept_through_is_an_outage_when_its_clock_is_beli
     office.store.resume().await.unwrap();
     let user = office.register().await;
     let id = office.activate(user).await;
-    let deadline = office.store.token(id).await.unwrap().unwrap().deadline.unwrap();
+    let deadline = office.store.token(id).await.unwrap().unwrap().deadline().unwrap();
     // The monotonic clock stood still meanwhile.
     office.clock.jump(Span::from_secs(300));
     for _ in 0..6 {
@@ -178,7 +178,7 @@ async fn time_that_the_machine_slept_through_is_an_outage_when_its_clock_is_beli
     let outage = office.store.resume().await.unwrap().unwrap();
     assert_eq!((outage.from, outage.grace), (START.plus(Span::from_secs(70)), Span::from_secs(300)));
     let row = office.store.token(id).await.unwrap().unwrap();
-    assert_eq!(row.deadline, Some(deadline.plus(Span::from_secs(300))));
+    assert_eq!(row.deadline(), Some(deadline.plus(Span::from_secs(300))));
 }
 
 #[tokio::test]

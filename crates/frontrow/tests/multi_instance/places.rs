@@ -147,7 +147,7 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
     set_house(&two, RoomChange { gate: Some(Gate::Open), ..RoomChange::default() }).await;
     let status = eventually("the line moves", async || {
         let row = testing::store(&one.app().office).token(given).await.unwrap().unwrap();
-        (row.status != TokenStatus::Waiting).then_some(row.status)
+        (row.status() != TokenStatus::Waiting).then_some(row.status())
     })
     .await;
     assert_eq!(status, TokenStatus::Offered);
@@ -209,10 +209,10 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
     for (buyer, token) in &waits {
         let place = eventually("the line moves", async || {
             let row = testing::store(&one.app().office).live_tokens(buyer.user).await.unwrap();
-            row.into_iter().find(|row| row.status != TokenStatus::Waiting)
+            row.into_iter().find(|row| row.status() != TokenStatus::Waiting)
         })
         .await;
-        assert_eq!(place.status, TokenStatus::Offered, "{token} was heard of");
+        assert_eq!(place.status(), TokenStatus::Offered, "{token} was heard of");
     }
     one.stop().await;
     two.stop().await;

@@ -228,7 +228,7 @@ async fn claims_through_both_never_exceed_the_cap() {
     let (mut active, mut told_to_wait) = (0, 0);
     for given in given {
         match answer(given).await.decision {
-            Ok(Outcome::Token(token)) if token.status == TokenStatus::Active => active += 1,
+            Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active => active += 1,
             Ok(Outcome::TurnPending(_)) => told_to_wait += 1,
             other => panic!("{other:?}"),
         }
@@ -256,7 +256,7 @@ async fn of_two_who_claim_the_last_place_through_both_one_gets_it() {
     let mut active = 0;
     for given in given {
         match answer(given).await.decision {
-            Ok(Outcome::Token(token)) if token.status == TokenStatus::Active => active += 1,
+            Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active => active += 1,
             Ok(Outcome::TurnPending(_)) => {}
             other => panic!("{other:?}"),
         }
@@ -290,7 +290,7 @@ async fn a_claim_gets_the_place_of_a_payment_once_that_is_committed_and_not_befo
     assert!(matches!(answer(payment).await.decision, Ok(Outcome::Paid(_))));
     assert_counted(&office).await;
     let told = office.other.ask(Caller::Buyer(comes), claim(offered)).await;
-    assert!(matches!(told, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active), "{told:?}");
+    assert!(matches!(told, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active), "{told:?}");
     assert_counted(&office).await;
     assert_eq!(office.number("SELECT count(*) FROM room_departure").await, 0);
 }
@@ -339,7 +339,7 @@ async fn claims_get_through_though_their_rooms_row_is_waited_for_for_more_than_a
         office.wait_for_waiters(2).await;
         let claim = give(&office.one, vec![request(Caller::Buyer(user), Command::ActivateToken { token })]);
         let told = answer(claim).await.decision;
-        assert!(matches!(told, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active), "{told:?}");
+        assert!(matches!(told, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active), "{told:?}");
     }
     is_over.store(true, Ordering::Relaxed);
     for other in others {
@@ -358,7 +358,7 @@ async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     let [(stays, active), (comes, offered)] = [turns[0], turns[1]];
     let claim = |token| Command::ActivateToken { token };
     let claimed = office.one.ask(Caller::Buyer(stays), claim(active)).await;
-    assert!(matches!(claimed, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
+    assert!(matches!(claimed, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active));
     let idle = Policy::default().idle_span().micros();
     // The turn must outlive the other's idle time: it is told to wait, which renews it.
     office.other.clock.advance(Span::from_secs(50));
@@ -380,7 +380,9 @@ async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     };
     claims.await;
     obstacle.step_aside().await;
-    assert!(matches!(answer(renewal).await.decision, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
+    assert!(
+        matches!(answer(renewal).await.decision, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active)
+    );
     let told = answer(other).await.decision;
     assert!(matches!(told, Ok(Outcome::TurnPending(_))), "{told:?}");
     assert_eq!(office.number("SELECT count(*) FROM waiting_token WHERE status = 'active'").await, 1);

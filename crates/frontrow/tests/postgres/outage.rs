@@ -56,7 +56,7 @@ async fn of_two_instances_that_go_on_after_an_outage_one_lengthens_and_both_know
     let length = outage.grace;
     assert!(length >= Span::from_secs(90), "{outage:?}");
     let after = office.other.store.token(buyer.token).await.unwrap().unwrap();
-    assert_eq!(after.deadline, before.deadline.map(|deadline| deadline.plus(length)));
+    assert_eq!(after.deadline(), before.deadline().map(|deadline| deadline.plus(length)));
     let put_off = office.other.store.reservation(held.reservation_id).await.unwrap().unwrap();
     assert_eq!(put_off.expires_at, held.expires_at.plus(length));
     assert_eq!(office.number("SELECT count(*) FROM outage").await, 1);
@@ -75,7 +75,7 @@ async fn a_note_that_arrives_after_an_outage_does_not_hide_it() {
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     let outage = store.resume().await.unwrap().unwrap();
     let after = store.token(buyer.token).await.unwrap().unwrap();
-    assert_eq!(after.deadline, before.deadline.map(|deadline| deadline.plus(outage.grace)));
+    assert_eq!(after.deadline(), before.deadline().map(|deadline| deadline.plus(outage.grace)));
     assert!(store.transact(hold(), decide_all).await.unwrap().answers[0].decision.is_ok());
     office.one.advance(95);
     let refused = store.check_writable().await;

@@ -53,7 +53,7 @@ async fn a_sale_runs_through_a_pooler_in_transaction_mode() {
         buyer.await.unwrap();
     }
     let sold = two.seats(concert).await.unwrap();
-    assert!(sold.iter().all(|seat| seat.status == SeatStatus::Sold), "{sold:?}");
+    assert!(sold.iter().all(|seat| seat.status() == SeatStatus::Sold), "{sold:?}");
     let line = two.line(RoomId::of_concert(concert)).await.unwrap().unwrap();
     assert_eq!((line.waiting.len(), line.others.len()), (0, 0));
     assert_eq!(one.changed_seats(concert, START.plus(Span::from_secs(1))).await.unwrap(), (Vec::new(), START));

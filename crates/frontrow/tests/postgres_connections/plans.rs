@@ -210,7 +210,7 @@ async fn read_everything(store: &dyn Store) {
         for (concert, after) in [(None, None), (None, Some(reservation)), (Some(ConcertId::new(1)), None)] {
             let filter = ReservationFilter { user: None, concert, status: Some(status) };
             let found = store.reservations(&filter, Page { after, limit: 50 }).await.unwrap();
-            assert!(found.len() >= 10 && found.iter().all(|row| row.status == status), "{status:?}: {found:?}");
+            assert!(found.len() >= 10 && found.iter().all(|row| row.status() == status), "{status:?}: {found:?}");
         }
     }
     let refunded = PaymentFilter { status: Some(PaymentStatus::Refunded), ..PaymentFilter::default() };

@@ -70,7 +70,7 @@ async fn lists_come_from_the_copy_and_a_users_own_rows_do_not() {
     assert_eq!((concerts().await, reservations(None).await), (1, 0), "the copy is behind");
     assert_eq!(reservations(Some(users[0])).await, 1);
     assert!(store.reservation(held[0]).await.unwrap().is_some());
-    assert_eq!(store.seats(first).await.unwrap().iter().filter(|seat| seat.reservation_id.is_some()).count(), 2);
+    assert_eq!(store.seats(first).await.unwrap().iter().filter(|seat| seat.reservation_id().is_some()).count(), 2);
     pay(&store, &users, &tokens, &held).await;
     assert_eq!(store.history(users[0], all()).await.unwrap().len(), 2);
 

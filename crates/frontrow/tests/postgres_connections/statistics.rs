@@ -161,7 +161,7 @@ async fn claim(store: &dyn Store, first: i64) {
     let mut offered = Vec::new();
     for position in first.. {
         let token = store.token(house(position)).await.unwrap().unwrap();
-        match token.status {
+        match token.status() {
             TokenStatus::Offered => offered.push(token),
             TokenStatus::Waiting => break,
             _ => {}
@@ -171,7 +171,7 @@ async fn claim(store: &dyn Store, first: i64) {
     let claims = offered.iter().map(|token| (Caller::Buyer(token.user_id), Command::ActivateToken { token: token.id }));
     let active = ask(store, claims.collect()).await;
     assert!(
-        active.iter().all(|outcome| matches!(outcome, Outcome::Token(token) if token.status == TokenStatus::Active))
+        active.iter().all(|outcome| matches!(outcome, Outcome::Token(token) if token.status() == TokenStatus::Active))
     );
     let leave = offered.iter().map(|token| (Caller::Buyer(token.user_id), Command::LeaveQueue { token: token.id }));
     ask(store, leave.collect()).await;
@@ -336,7 +336,7 @@ async fn holds_after(history: i64, day: Day, server: &PostgresServer) -> [(u64, 
             for status in [None, Some(ReservationStatus::Pending), Some(ReservationStatus::Cancelled)] {
                 let filter = ReservationFilter { user: Some(users[0]), status, ..Default::default() };
                 let page = store.reservations(&filter, Page { after: None, limit: 50 }).await.unwrap();
-                assert!(page.iter().all(|row| row.user_id == users[0] && status.is_none_or(|is| row.status == is)));
+                assert!(page.iter().all(|row| row.user_id == users[0] && status.is_none_or(|is| row.status() == is)));
             }
         }
         let of_lists = server.log().split_off(before);

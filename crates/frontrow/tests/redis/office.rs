@@ -138,14 +138,14 @@ impl Office {
                 }
                 2 | 3 => {
                     let mut batch = vec![Self::advance()];
-                    let offered = line.others.iter().filter(|token| token.status == TokenStatus::Offered).take(5);
+                    let offered = line.others.iter().filter(|token| token.status() == TokenStatus::Offered).take(5);
                     batch.extend(
                         offered.map(|token| (Caller::Buyer(token.user_id), Command::ActivateToken { token: token.id })),
                     );
                     self.commit(instance, batch).await;
                 }
                 _ => {
-                    let active = line.others.iter().filter(|token| token.status == TokenStatus::Active).take(2);
+                    let active = line.others.iter().filter(|token| token.status() == TokenStatus::Active).take(2);
                     let leave =
                         active.map(|token| (Caller::Buyer(token.user_id), Command::LeaveQueue { token: token.id }));
                     self.commit(instance, leave.collect()).await;
@@ -199,7 +199,7 @@ impl Office {
                     for at in 1..=view.tail().0 {
                         let place = view.place(Position(at));
                         // Who has ended stands before everybody, for ever.
-                        let ahead = if place.status == TokenStatus::Ended { -1 } else { place.ahead };
+                        let ahead = if place.status() == TokenStatus::Ended { -1 } else { place.ahead };
                         if let Some(before) = aheads.insert((instance, at), ahead)
                             && ahead > before
                         {

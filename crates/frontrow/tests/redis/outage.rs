@@ -247,7 +247,7 @@ async fn changes_published_just_before_a_flush_are_read_from_the_rows() {
     office.commit_untold(vec![(frontrow_domain::user::Caller::Buyer(user), leave)]).await;
     server.flush();
     office.agree().await;
-    assert_eq!(office.view(1).place(last).status, TokenStatus::Ended);
+    assert_eq!(office.view(1).place(last).status(), TokenStatus::Ended);
     let heard = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok());
     assert!(heard.into_iter().any(|notice| notice == Notice::Missed), "caches are told as well");
     office.churn(20).await;
@@ -409,5 +409,5 @@ async fn an_instance_starts_while_redis_is_away() {
     server.restart_empty();
     office.wait_reach(true).await;
     office.agree().await;
-    assert_eq!(office.view(1).place(Position(50)).status, TokenStatus::Ended);
+    assert_eq!(office.view(1).place(Position(50)).status(), TokenStatus::Ended);
 }

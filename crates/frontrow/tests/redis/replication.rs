@@ -25,7 +25,7 @@ async fn what_one_instance_commits_the_other_shows() {
     office.leave(1, 50).await;
     office.commit(0, vec![Office::advance()]).await;
     office.agree().await;
-    assert_eq!(office.view(1).place(Position(1)).status, TokenStatus::Offered);
+    assert_eq!(office.view(1).place(Position(1)).status(), TokenStatus::Offered);
     office.churn(300).await;
     office.agree().await;
     watch.end().await;
@@ -117,7 +117,7 @@ async fn a_lost_event_heals_by_a_refresh() {
     office.commit_untold(vec![(buyer(2), leave)]).await;
     office.join(1, 1).await;
     office.agree().await;
-    assert_eq!(office.view(0).place(Position(2)).status, TokenStatus::Ended);
+    assert_eq!(office.view(0).place(Position(2)).status(), TokenStatus::Ended);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,10 +160,10 @@ async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_row
     office.commit_untold(vec![(buyer(30), leave)]).await;
     let line = office.store.line(HOUSE).await.unwrap().unwrap();
     office.instances[0].queue.rebuild(line, Rebuild::Replace).await;
-    assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Waiting, "nobody told of it");
+    assert_eq!(office.view(1).place(Position(30)).status(), TokenStatus::Waiting, "nobody told of it");
     office.instances[0].queue.announce_gap();
     office.agree().await;
-    assert_eq!(office.view(1).place(Position(30)).status, TokenStatus::Ended);
+    assert_eq!(office.view(1).place(Position(30)).status(), TokenStatus::Ended);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,7 +199,7 @@ async fn an_event_of_another_version_is_skipped_and_the_lines_are_rebuilt() {
     let keys: Vec<String> = server.ask(&["KEYS", "*frames"]);
     let _: String = server.ask(&["XADD", &keys[0], "*", "f", "\u{7f}news of a later version"]);
     office.agree().await;
-    assert_eq!(office.view(0).place(Position(15)).status, TokenStatus::Ended);
+    assert_eq!(office.view(0).place(Position(15)).status(), TokenStatus::Ended);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

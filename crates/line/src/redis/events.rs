@@ -4,7 +4,7 @@
 use super::status;
 use frontrow_domain::{
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    queue::{Fence, Gate, Room, Token, TokenStatus},
+    queue::{EndReason, Fence, Gate, Room, Token, TokenState, TokenStatus},
     time::{Span, Time},
     world::Changes,
 };
@@ -184,7 +184,23 @@ struct State {
 
 impl State {
     const fn of(token: &Token) -> Self {
-        Self { status: token.status, activated_at: token.activated_at, deadline: token.deadline }
+        Self { status: token.status(), activated_at: token.activated_at(), deadline: token.deadline() }
+    }
+
+    /// The state of a token of a batch that was decided at `now`; none if its parts contradict each other. Of an ended
+    /// token views keep nothing: an event does not say why it ended.
+    const fn token_state(self, now: Time) -> Option<TokenState> {
+        match (self.status, self.activated_at, self.deadline) {
+            (TokenStatus::Waiting, None, None) => Some(TokenState::Waiting),
+            (TokenStatus::Dormant, None, Some(until)) => Some(TokenState::Dormant { until }),
+            (TokenStatus::Offered, None, Some(until)) => Some(TokenState::Offered { until }),
+            (TokenStatus::Missed, None, Some(until)) => Some(TokenState::Missed { until }),
+            (TokenStatus::Active, Some(since), Some(until)) => Some(TokenState::Active { since, until }),
+            (TokenStatus::Ended, activated_at, None) => {
+                Some(TokenState::Ended { at: now, reason: EndReason::Expired, activated_at })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -408,7 +424,7 @@ impl Reader<'_> {
         let room_id = RoomId::new(self.signed()?);
         let runs = self.number()?;
         let mut next = 0_i64;
-        let mut state = State { status: TokenStatus::Waiting, activated_at: None, deadline: None };
+        let mut state = TokenState::Waiting;
         for _ in 0..runs {
             let run = self.run(&mut next, budget)?;
             let flags = self.byte()?;
@@ -416,12 +432,11 @@ impl Reader<'_> {
                 let status = status::status_of(flags & status::BITS)?;
                 let activated_at = if flags & HAS_ACTIVATED == 0 { None } else { Some(self.time(now)?) };
                 let deadline = if flags & HAS_DEADLINE == 0 { None } else { Some(self.time(now)?) };
-                state = State { status, activated_at, deadline };
+                state = State { status, activated_at, deadline }.token_state(now)?;
             }
             to.extend(run.map(|position| {
                 let id = TokenId { room_id, position: Position(position) };
-                let State { status, activated_at, deadline } = state;
-                Token { status, activated_at, deadline, ..Token::issued(id, UserId(Uuid::nil()), now) }
+                Token { state, ..Token::issued(id, UserId(Uuid::nil()), now) }
             }));
         }
         Some(())

@@ -27,7 +27,7 @@ pub struct HoldChanges {
 impl HoldChanges {
     /// Adds a reservation as a batch left it. A later batch comes after an earlier one.
     pub fn apply(&mut self, row: &Reservation) {
-        match row.status {
+        match row.status() {
             ReservationStatus::Pending => self.due.push((row.expires_at, row.reservation_id)),
             ReservationStatus::Confirmed
             | ReservationStatus::Cancelled

@@ -36,7 +36,7 @@ impl TokenChanges {
     /// Adds a token as a batch left it at `at`. A later batch comes after an earlier one.
     pub fn apply(&mut self, token: &Token, at: Time) {
         let (hash, field) = place(token.id);
-        let copy = (token.status != TokenStatus::Ended).then(|| copy::write(token, at));
+        let copy = (token.status() != TokenStatus::Ended).then(|| copy::write(token, at));
         let hashes = self.rooms.entry(token.id.room_id).or_default();
         if hashes.entry(hash).or_default().insert(field, copy).is_none() {
             self.count += 1;

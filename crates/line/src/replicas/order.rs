@@ -4,7 +4,7 @@
 use crate::view::{Delta, RoomView};
 use frontrow_domain::{
     id::{Position, TokenId, UserId},
-    queue::{Room, Token, TokenStatus},
+    queue::{EndReason, Room, Token, TokenState, TokenStatus},
     time::{Span, Time},
 };
 use frontrow_storage::Line;
@@ -101,7 +101,7 @@ impl ChangeOrder {
         let cursor = room.map_or(view.cursor(), |room| room.cursor.max(view.cursor()));
         let mut updated = self.later(delta.updated, |order, token| {
             let position = token.id.position;
-            let is_alive = token.status != TokenStatus::Ended;
+            let is_alive = token.status() != TokenStatus::Ended;
             if source == Source::Remote && is_alive && has_ended(known, position) {
                 // Even if an earlier change of it is known: a refresh may have shown its end since.
                 if order.seen(position).is_none_or(|seen| seen.now <= delta.now) {
@@ -113,7 +113,7 @@ impl ChangeOrder {
         });
         let inserted = self.later(delta.inserted, |order, token| {
             let position = token.id.position;
-            if token.status != TokenStatus::Waiting {
+            if token.status() != TokenStatus::Waiting {
                 return order.take_if_newer(token, cursor, delta.now);
             }
             let is_behind = order.seen(position).is_some_and(|seen| seen.now > delta.now);
@@ -164,7 +164,7 @@ impl ChangeOrder {
             kept.remove(&token.id.position);
         }
         let room_id = view.room().room_id;
-        let waiting = kept.into_iter().map(|position| stub(TokenId { room_id, position }, TokenStatus::Waiting));
+        let waiting = kept.into_iter().map(|position| stub(TokenId { room_id, position }, TokenState::Waiting));
         updated.to_mut().extend(waiting);
         updated.to_mut().sort_unstable_by_key(|token| token.id);
     }
@@ -192,7 +192,7 @@ impl ChangeOrder {
         if self.seen(token.id.position).is_some_and(|seen| seen.now > now) {
             return false;
         }
-        if token.status == TokenStatus::Waiting && token.id.position > cursor {
+        if token.status() == TokenStatus::Waiting && token.id.position > cursor {
             self.note_joined(token.id.position, now);
         }
         self.young.insert(token.id.position, Seen { now, delta: self.deltas });
@@ -222,23 +222,21 @@ impl ChangeOrder {
         let room_id = line.room.room_id;
         let waiting = line.waiting.iter().map(|position| {
             let position = *position;
-            stub(TokenId { room_id, position }, TokenStatus::Waiting)
+            stub(TokenId { room_id, position }, TokenState::Waiting)
         });
         let rows: BTreeMap<Position, Token> =
             waiting.chain(line.others.iter().copied()).map(|token| (token.id.position, token)).collect();
         let mut news = Vec::new();
         for (position, token) in &rows {
             let place = view.place(*position);
-            let is_known = view.is_live(*position)
-                && (place.status, place.activated_at, place.deadline)
-                    == (token.status, token.activated_at, token.deadline);
+            let is_known = view.is_live(*position) && place.state.is_some_and(|state| state == token.state);
             if !is_known && !self.changed_since(*position, begun) {
                 news.push(*token);
             }
         }
         for position in view.live_positions() {
             if !rows.contains_key(&position) && !self.changed_since(position, begun) {
-                news.push(stub(TokenId { room_id, position }, TokenStatus::Ended));
+                news.push(stub(TokenId { room_id, position }, ENDED));
             }
         }
         news.sort_unstable_by_key(|token| token.id);
@@ -254,9 +252,13 @@ impl ChangeOrder {
     }
 }
 
+/// The state of a token without a row: views keep neither when nor why a token ended.
+const ENDED: TokenState =
+    TokenState::Ended { at: Time::from_micros(0), reason: EndReason::Expired, activated_at: None };
+
 /// A token with only what a view keeps of it.
-fn stub(id: TokenId, status: TokenStatus) -> Token {
-    Token { status, ..Token::issued(id, UserId(uuid::Uuid::nil()), Time::default()) }
+fn stub(id: TokenId, state: TokenState) -> Token {
+    Token { state, ..Token::issued(id, UserId(uuid::Uuid::nil()), Time::default()) }
 }
 
 fn highest(delta: &Delta<'_>) -> Position {

@@ -48,7 +48,7 @@ fn tell(queue: &Replicas, changes: &Changes, model: &Model) {
 fn settle(queue: &Replicas, unverified: Vec<(TokenId, Time)>, model: &Model) {
     for (id, now) in unverified {
         let token = &model.tokens[&id];
-        if token.status != TokenStatus::Ended {
+        if token.status() != TokenStatus::Ended {
             queue.apply_row(token, now);
         }
     }
@@ -193,7 +193,7 @@ proptest! {
             let view = queue.lines().view(HOUSE).unwrap();
             for position in (1..=view.tail().0).map(Position) {
                 let place = view.place(position);
-                if place.status == TokenStatus::Waiting
+                if place.status() == TokenStatus::Waiting
                     && let Some(before) = aheads.insert(position, place.ahead)
                 {
                     prop_assert!(place.ahead <= before, "{position} rose from {before} to {}", place.ahead);
@@ -234,7 +234,7 @@ proptest! {
             prop_assert_eq!(view.place(position), rows.place(position), "{}", position);
         }
         // The missed changes come after all.
-        let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status == TokenStatus::Ended;
+        let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status() == TokenStatus::Ended;
         for late in missed {
             let before = queue.lines().view(HOUSE).unwrap();
             tell(&queue, &all[late], &model);

@@ -9,7 +9,7 @@ use super::{
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     policy::OFFER_LEAD_MAX,
-    queue::{Gate, Room, Token, TokenStatus},
+    queue::{Gate, Room, Token, TokenState, TokenStatus},
     time::Time,
     world::Changes,
 };
@@ -126,11 +126,11 @@ impl RoomView {
         view.returned = Arc::new(returned.to_vec());
         let mut known = Live::default();
         for position in returned {
-            known.put(Entry { position: *position, status: TokenStatus::Waiting, activated_at: None, deadline: None });
+            known.put(Entry { position: *position, state: TokenState::Waiting });
         }
         for token in &line.others {
             known.put(entry_of(token));
-            view.count(token.status, 1);
+            view.count(token.status(), 1);
         }
         view.live = Arc::new(known);
         view
@@ -175,7 +175,7 @@ impl RoomView {
         delta.room.is_none()
             && delta.updated.is_empty()
             && delta.unused.is_empty()
-            && delta.inserted.iter().all(|token| token.status == TokenStatus::Waiting && token.id.position > tail)
+            && delta.inserted.iter().all(|token| token.status() == TokenStatus::Waiting && token.id.position > tail)
     }
 
     fn raise_tail(&self, delta: &Delta<'_>) {
@@ -202,7 +202,7 @@ impl RoomView {
         let position = token.id.position;
         let beyond = position > self.room.cursor;
         let entry = entry_of(token);
-        let in_live = match token.status {
+        let in_live = match token.status() {
             TokenStatus::Ended => false,
             TokenStatus::Waiting => !beyond,
             TokenStatus::Offered | TokenStatus::Active | TokenStatus::Missed | TokenStatus::Dormant => true,
@@ -215,20 +215,20 @@ impl RoomView {
             None
         };
         if let Some(before) = before {
-            self.count(before.status, -1);
+            self.count(before.state.status(), -1);
         }
-        self.count(token.status, 1);
-        let had_returned = before.is_some_and(|before| before.status == TokenStatus::Waiting);
-        if in_live && token.status == TokenStatus::Waiting {
+        self.count(token.status(), 1);
+        let had_returned = before.is_some_and(|before| before.state == TokenState::Waiting);
+        if in_live && token.status() == TokenStatus::Waiting {
             self.add_returned(position);
             step.joined += 1;
         } else if had_returned {
             self.remove_returned(position);
         }
-        if token.status == TokenStatus::Offered && before.is_none_or(|before| before.status == TokenStatus::Waiting) {
+        if token.status() == TokenStatus::Offered && before.is_none_or(|before| before.state == TokenState::Waiting) {
             step.turns += 1;
         }
-        match (beyond, token.status) {
+        match (beyond, token.status()) {
             (false, _) => {}
             (true, TokenStatus::Waiting) => {
                 step.joined += 1;
@@ -286,6 +286,5 @@ struct Step {
 }
 
 fn entry_of(token: &Token) -> Entry {
-    let Token { id, status, activated_at, deadline, .. } = *token;
-    Entry { position: id.position, status, activated_at, deadline }
+    Entry { position: token.id.position, state: token.state }
 }

@@ -1,6 +1,10 @@
 //! The tokens that are neither in line beyond the cursor nor ended, by position.
 
-use frontrow_domain::{id::Position, queue::TokenStatus, time::Time};
+use frontrow_domain::{
+    id::Position,
+    queue::{TokenState, TokenStatus},
+    time::Time,
+};
 use std::sync::Arc;
 
 /// Shards of the map: a change copies one of them.
@@ -12,9 +16,7 @@ const RUN: i64 = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) position: Position,
-    pub(super) status: TokenStatus,
-    pub(super) activated_at: Option<Time>,
-    pub(super) deadline: Option<Time>,
+    pub(super) state: TokenState,
 }
 
 /// A map whose clone shares all shards; changing a token copies its shard alone. Before the first token it has no
@@ -71,11 +73,11 @@ impl Live {
 
     /// The state of each, in no order.
     pub(super) fn statuses(&self) -> impl Iterator<Item = TokenStatus> {
-        self.shards.iter().flat_map(|shard| shard.iter()).map(|entry| entry.status)
+        self.shards.iter().flat_map(|shard| shard.iter()).map(|entry| entry.state.status())
     }
 
     /// The first deadline of all.
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| entry.deadline).min()
+        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(|entry| entry.state.deadline()).min()
     }
 }

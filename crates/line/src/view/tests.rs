@@ -87,14 +87,14 @@ pub(crate) fn line(model: &Model, now: Time) -> Line {
         waiting: model
             .tokens
             .values()
-            .filter(|token| token.status == TokenStatus::Waiting)
+            .filter(|token| token.status() == TokenStatus::Waiting)
             .map(|token| token.id.position)
             .collect(),
         in_flight: Vec::new(),
         others: model
             .tokens
             .values()
-            .filter(|token| !matches!(token.status, TokenStatus::Waiting | TokenStatus::Ended))
+            .filter(|token| !matches!(token.status(), TokenStatus::Waiting | TokenStatus::Ended))
             .copied()
             .collect(),
         now,
@@ -111,14 +111,14 @@ fn apply(view: &mut RoomView, changes: &Changes) {
 fn assert_exact(view: &RoomView, model: &Model) {
     let cursor = model.rooms[&RoomId::HOUSE].cursor;
     let tokens = || model.tokens.values();
-    let count = |status| i64::try_from(tokens().filter(|token| token.status == status).count()).unwrap();
+    let count = |status| i64::try_from(tokens().filter(|token| token.status() == status).count()).unwrap();
     assert_eq!(view.total_waiting(), count(TokenStatus::Waiting));
     assert_eq!((view.active(), view.offered()), (count(TokenStatus::Active), count(TokenStatus::Offered)));
     let mut in_front = 0;
     for token in tokens() {
         let place = view.place(token.id.position);
-        assert_eq!((place.status, place.deadline), (token.status, token.deadline), "{:?}", token.id);
-        if token.status == TokenStatus::Waiting && token.id.position > cursor {
+        assert_eq!((place.status(), place.deadline()), (token.status(), token.deadline()), "{:?}", token.id);
+        if token.status() == TokenStatus::Waiting && token.id.position > cursor {
             assert_eq!(place.ahead, in_front, "{:?}", token.id);
             in_front += 1;
         } else {
@@ -127,7 +127,7 @@ fn assert_exact(view: &RoomView, model: &Model) {
     }
     let waiting: Vec<_> = view.waiting_from_head(usize::MAX).collect();
     let expected: Vec<_> =
-        tokens().filter(|token| token.status == TokenStatus::Waiting).map(|token| token.id.position).collect();
+        tokens().filter(|token| token.status() == TokenStatus::Waiting).map(|token| token.id.position).collect();
     assert_eq!(waiting, expected);
 }
 
@@ -281,24 +281,21 @@ fn clients_ask_often_at_the_head_and_seldom_at_the_back() {
     assert!(spread.iter().all(|ms| (24_000..=36_000).contains(ms)));
     assert!(*spread.iter().max().unwrap() - *spread.iter().min().unwrap() > 10_000);
     assert_eq!(view.poll_after_ms(&place, 7, None), view.poll_after_ms(&place, 7, None));
-    let offered = Place { status: TokenStatus::Offered, ahead: 0, activated_at: None, deadline: None };
+    let offered = Place { state: Some(TokenState::Offered { until: START }), ahead: 0 };
     assert!((0..1_000).all(|seed| view.poll_after_ms(&offered, seed, None) <= 1_500));
 }
 
 #[test]
 fn a_number_that_this_view_has_not_seen_yet_waits_behind_everybody() {
     let (_, view) = full_room(10);
-    assert_eq!(
-        view.place(Position(15)),
-        Place { status: TokenStatus::Waiting, ahead: 14, activated_at: None, deadline: None }
-    );
+    assert_eq!(view.place(Position(15)), Place { state: Some(TokenState::Waiting), ahead: 14 });
 }
 
 #[test]
 fn what_was_never_a_place_has_ended() {
     let (_, view) = full_room(10);
     for position in [Position(0), Position(-5), Position(i64::MIN)] {
-        assert_eq!(view.place(position).status, TokenStatus::Ended);
+        assert_eq!(view.place(position).status(), TokenStatus::Ended);
     }
 }
 
@@ -310,7 +307,7 @@ fn a_position_missing_when_the_line_was_built_may_still_come() {
     let mut view = RoomView::from_rows(&line(&model, START));
     assert_eq!(view.place(Position(5)).ahead, 3);
     view.apply(&Delta { inserted: &[late], ..Delta::none(START) });
-    assert_eq!(view.place(Position(4)).status, TokenStatus::Waiting);
+    assert_eq!(view.place(Position(4)).status(), TokenStatus::Waiting);
     assert_eq!(view.place(Position(5)).ahead, 4);
     assert_eq!(view.total_waiting(), 10);
 }

@@ -86,7 +86,7 @@ impl Endings {
 fn ending_of(row: &Result<Option<Token>, StoreError>) -> Ending {
     match row {
         Ok(Some(token)) if is_live_token(token) => Ending::Live(*token),
-        Ok(Some(token)) => Ending::Over(token.end_reason),
+        Ok(Some(token)) => Ending::Over(token.end_reason()),
         Ok(None) => Ending::Over(None),
         Err(error) => {
             tracing::debug!(%error, "a token that the view calls ended cannot be read");

@@ -76,7 +76,7 @@ impl SeenSeats {
 
     /// Applies a committed batch: the seats that it freed are not refused from the cache.
     pub(crate) fn publish(&self, changes: &Changes) {
-        let freed = changes.seats.updated.iter().filter(|seat| seat.status == SeatStatus::Available);
+        let freed = changes.seats.updated.iter().filter(|seat| seat.status() == SeatStatus::Available);
         for seat in freed {
             self.put(seat.seat_id, SeatNews::Freed(Instant::now()));
         }
@@ -110,7 +110,7 @@ mod tests {
         id::{ConcertId, Position, RoomId, UserId},
         money::Money,
         queue::Token,
-        seat::Seat,
+        seat::{Seat, SeatState},
         world::Saves,
     };
     use std::time::Duration;
@@ -122,7 +122,12 @@ mod tests {
 
     fn token() -> Token {
         let id = TokenId { room_id: RoomId::HOUSE, position: Position(1) };
-        Token::issued(id, UserId(Uuid::from_u128(1)), NOW).activated(NOW, &Policy::default())
+        let policy = Policy::default();
+        Token::issued(id, UserId(Uuid::from_u128(1)), NOW)
+            .offered(NOW, &policy)
+            .unwrap()
+            .activated(NOW, &policy)
+            .unwrap()
     }
 
     fn hears(seats: &SeenSeats, asked: Instant) -> Option<Refusal> {
@@ -136,11 +141,8 @@ mod tests {
             concert_id: ConcertId::new(1),
             seat_number: 1,
             price: Money::new(1),
-            status: SeatStatus::Available,
-            reservation_id: None,
-            blocked_reason: None,
+            state: SeatState::FREE,
             updated_at: NOW,
-            let_go: None,
             label: std::sync::Arc::default(),
             was_held: false,
         };

@@ -80,7 +80,7 @@ impl LineStatus {
         let place = found.place;
         let rest = view.rest(now, lead);
         Self {
-            status: place.status,
+            status: place.status(),
             position,
             ahead: place.ahead,
             total_waiting: view.total_waiting(),
@@ -90,7 +90,7 @@ impl LineStatus {
                 }
                 Estimate::Unknown(reason) => Wait::Unknown(reason),
             },
-            deadline: place.deadline,
+            deadline: place.deadline(),
             end_reason: found.end_reason,
             poll_after_ms: view.poll_after_ms(&place, jitter_seed(position, now), rest),
             message: view.room().message.clone(),

@@ -10,9 +10,9 @@ use frontrow_domain::{
     money::Money,
     payment::Payment,
     points::{Debt, Point, PointEntry},
-    queue::{Fence, Room, Token},
-    reservation::Reservation,
-    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatStatus},
+    queue::{ContradictoryColumns, Fence, Room, Token, TokenColumns},
+    reservation::{Reservation, ReservationColumns},
+    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatState, SeatStatus},
     time::Time,
     user::{ResetLink, Session, User},
     world::AuditEntry,
@@ -49,6 +49,19 @@ impl<'a, T: FromStr<Err: StdError + Send + Sync + 'static>> FromSql<'a> for Text
 
     fn accepts(kind: &Type) -> bool {
         <&str as FromSql>::accepts(kind)
+    }
+}
+
+/// No value: to read a column as one is the error of a row whose columns contradict each other.
+enum Contradiction {}
+
+impl FromSql<'_> for Contradiction {
+    fn from_sql(_: &Type, _: &[u8]) -> Decoded<Self> {
+        Err("the columns of the row contradict each other".into())
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
     }
 }
 

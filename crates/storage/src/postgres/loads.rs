@@ -64,7 +64,7 @@ pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy:
     }
     let mut active = HashSet::new();
     for (token, _) in &tokens {
-        if token.status == TokenStatus::Active {
+        if token.status() == TokenStatus::Active {
             active.insert(token.id);
         }
         world.load_token(*token);
@@ -77,7 +77,7 @@ pub(super) fn build_world(loads: &[(Load, Vec<Row>)], wanted: &LoadPlan, policy:
     fill_lines(&mut world, &tokens, wanted);
     fill_holdings(&mut world, wanted);
     let is_alive = |(token, found): &&Loaded| {
-        *found == Found::MayBeOverdue && token.status == TokenStatus::Active && !token.is_overdue(world.now)
+        *found == Found::MayBeOverdue && token.status() == TokenStatus::Active && !token.is_overdue(world.now)
     };
     let alive = tokens.iter().filter(is_alive).map(|(token, _)| token.id).collect();
     Ok(LoadedWorld { world, active, alive, transaction })
@@ -188,7 +188,7 @@ fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &LoadPlan) {
     for room in wanted.counted.iter().map(|room| RoomId::new(*room)) {
         let now = world.now;
         let is_overdue =
-            |token: &Token| token.id.room_id == room && token.status == TokenStatus::Active && token.is_overdue(now);
+            |token: &Token| token.id.room_id == room && token.status() == TokenStatus::Active && token.is_overdue(now);
         let overdue = tokens.iter().filter(|(token, _)| is_overdue(token)).map(|(token, _)| token.id);
         world.overdue.insert(room, overdue.collect());
     }
@@ -198,7 +198,7 @@ fn fill_lines(world: &mut World, tokens: &[Loaded], wanted: &LoadPlan) {
         let due = first_due(of_room().map(|(token, _)| *token).filter(|token| token.is_overdue(world.now)).collect());
         // A token that left the head while the batch waited for its lock is skipped.
         let mut head: Vec<TokenId> = of_room()
-            .filter(|(token, found)| *found == Found::Head && token.status == TokenStatus::Waiting)
+            .filter(|(token, found)| *found == Found::Head && token.status() == TokenStatus::Waiting)
             .map(|(token, _)| token.id)
             .collect();
         head.sort_unstable();

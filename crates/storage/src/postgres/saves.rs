@@ -214,12 +214,12 @@ impl<'a> Saves<'a> {
             let concerts: Vec<i64> = column(save.rows, |row| row.concert_id.get());
             let numbers: Vec<i32> = column(save.rows, |row| row.seat_number);
             let prices: Vec<i64> = column(save.rows, |row| row.price.get());
-            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
-            let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
-            let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason.as_deref());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status().word());
+            let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id().map(ReservationId::get));
+            let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason());
             let [sections, rows, printed, grades] = label_columns(save.rows);
-            let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go.map(|let_go| let_go.user_id.0));
-            let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go.map(|let_go| let_go.at)));
+            let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go().map(|let_go| let_go.user_id.0));
+            let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go().map(|let_go| let_go.at)));
             let held: Vec<bool> = column(save.rows, |row| row.was_held);
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
             save.run(&[
@@ -246,12 +246,12 @@ impl<'a> Saves<'a> {
     fn old_seats(&mut self) {
         self.add(&sql::UPDATE_SEATS, &self.changes.seats.updated, move |save| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.seat_id.get());
-            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
-            let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id.map(ReservationId::get));
-            let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason.as_deref());
+            let statuses: Vec<&str> = column(save.rows, |row| row.status().word());
+            let reservations: Vec<Option<i64>> = column(save.rows, |row| row.reservation_id().map(ReservationId::get));
+            let reasons: Vec<Option<&str>> = column(save.rows, |row| row.blocked_reason());
             let times: Vec<i64> = column(save.rows, |row| row.updated_at.micros());
-            let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go.map(|let_go| let_go.user_id.0));
-            let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go.map(|let_go| let_go.at)));
+            let let_go_by: Vec<Option<Uuid>> = column(save.rows, |row| row.let_go().map(|let_go| let_go.user_id.0));
+            let let_go_at: Vec<Option<i64>> = column(save.rows, |row| micros(row.let_go().map(|let_go| let_go.at)));
             let held: Vec<bool> = column(save.rows, |row| row.was_held);
             let expected = count(save.rows);
             save.run(&[&ids, &statuses, &reservations, &reasons, &times, &let_go_by, &let_go_at, &held, &expected])
@@ -269,9 +269,9 @@ impl<'a> Saves<'a> {
         let reservations = &self.changes.reservations;
         self.add(&sql::UPDATE_RESERVATIONS, &reservations.updated, move |save| async move {
             let ids: Vec<i64> = column(save.rows, |row| row.reservation_id.get());
-            let statuses: Vec<&str> = column(save.rows, |row| row.status.word());
-            let confirmed: Vec<Option<i64>> = column(save.rows, |row| micros(row.confirmed_at));
-            let closed: Vec<Option<i64>> = column(save.rows, |row| micros(row.closed_at));
+            let statuses: Vec<&str> = column(save.rows, |row| row.status().word());
+            let confirmed: Vec<Option<i64>> = column(save.rows, |row| micros(row.confirmed_at()));
+            let closed: Vec<Option<i64>> = column(save.rows, |row| micros(row.closed_at()));
             save.run(&[&ids, &statuses, &confirmed, &closed, &count(save.rows)]).await
         });
         self.add(&sql::INSERT_RESERVATIONS, &reservations.inserted, Step::<Reservation>::new_reservations);
@@ -363,14 +363,14 @@ impl<'a> Saves<'a> {
     fn tokens(&mut self, active: &HashSet<TokenId>) {
         let changes = self.changes;
         // If a token stays active, only its end and its number of holds can change: that touches no index.
-        let stays = |row: &&Token| row.status == TokenStatus::Active && active.contains(&row.id);
+        let stays = |row: &&Token| row.status() == TokenStatus::Active && active.contains(&row.id);
         let (renewed, others): (Vec<&Token>, Vec<&Token>) = changes.tokens.updated.iter().partition(stays);
         let session = self.session;
         if !renewed.is_empty() {
             self.pipeline.add(&sql::RENEW_TOKENS, async move {
                 let rooms: Vec<i64> = column(&renewed, |row| row.id.room_id.get());
                 let positions: Vec<i64> = column(&renewed, |row| row.id.position.0);
-                let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline));
+                let ends: Vec<Option<i64>> = column(&renewed, |row| micros(row.deadline()));
                 let holds: Vec<i32> = column(&renewed, |row| number(row.holds));
                 session.execute(&sql::RENEW_TOKENS, &[&rooms, &positions, &ends, &holds, &count(&renewed)]).await
             });
@@ -606,11 +606,11 @@ impl Step<'_, Reservation> {
         let seats: Vec<i64> = column(self.rows, |row| row.seat_id.get());
         let numbers: Vec<i32> = column(self.rows, |row| row.seat_number);
         let prices: Vec<i64> = column(self.rows, |row| row.price.get());
-        let statuses: Vec<&str> = column(self.rows, |row| row.status.word());
+        let statuses: Vec<&str> = column(self.rows, |row| row.status().word());
         let created: Vec<i64> = column(self.rows, |row| row.created_at.micros());
         let ends: Vec<i64> = column(self.rows, |row| row.expires_at.micros());
-        let confirmed: Vec<Option<i64>> = column(self.rows, |row| micros(row.confirmed_at));
-        let closed: Vec<Option<i64>> = column(self.rows, |row| micros(row.closed_at));
+        let confirmed: Vec<Option<i64>> = column(self.rows, |row| micros(row.confirmed_at()));
+        let closed: Vec<Option<i64>> = column(self.rows, |row| micros(row.closed_at()));
         self.run(&[&ids, &users, &concerts, &seats, &numbers, &prices, &statuses, &created, &ends, &confirmed, &closed])
             .await
     }
@@ -648,14 +648,14 @@ struct TokenColumns {
 
 impl TokenColumns {
     fn of(rows: &[&Token]) -> Self {
-        let active = |row: &Token| row.status == TokenStatus::Active;
+        let active = |row: &Token| row.status() == TokenStatus::Active;
         Self {
-            statuses: column(rows, |row| row.status.word()),
-            activated: column(rows, |row| micros(row.activated_at)),
-            deadlines: column(rows, |row| micros(row.deadline.filter(|_| !active(row)))),
-            active_until: column(rows, |row| micros(row.deadline.filter(|_| active(row)))),
-            expired: column(rows, |row| micros(row.expired_at)),
-            reasons: column(rows, |row| row.end_reason.map(EnumText::word)),
+            statuses: column(rows, |row| row.status().word()),
+            activated: column(rows, |row| micros(row.activated_at())),
+            deadlines: column(rows, |row| micros(row.deadline().filter(|_| !active(row)))),
+            active_until: column(rows, |row| micros(row.deadline().filter(|_| active(row)))),
+            expired: column(rows, |row| micros(row.expired_at())),
+            reasons: column(rows, |row| row.end_reason().map(EnumText::word)),
             passed: column(rows, |row| number(row.turns_passed)),
             holds: column(rows, |row| number(row.holds)),
         }

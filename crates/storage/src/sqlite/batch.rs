@@ -143,7 +143,7 @@ fn load_tokens(conn: &Connection, world: &mut World, keys: &Footprint, active: &
         ))?;
         for id in &keys.tokens {
             if let Some(token) = select.query_row((id.room_id.get(), id.position.0), rows::token).optional()? {
-                if token.status == TokenStatus::Active {
+                if token.status() == TokenStatus::Active {
                     active.insert(token.id);
                 }
                 world.load_token(token);
@@ -159,7 +159,7 @@ fn load_tokens(conn: &Connection, world: &mut World, keys: &Footprint, active: &
         ))?;
         for (user, room) in &keys.places {
             if let Some(token) = select.query_row((user.0, room.get()), rows::token).optional()? {
-                if token.status == TokenStatus::Active {
+                if token.status() == TokenStatus::Active {
                     active.insert(token.id);
                 }
                 world.load_token(token);
@@ -341,7 +341,7 @@ impl<'conn> Sale<'conn> {
             && let Some(seat) = self.seat.query_row((id.get(),), rows::seat).optional()?
         {
             self.load_concert(world, seat.concert_id)?;
-            if let Some(reservation) = seat.reservation_id {
+            if let Some(reservation) = seat.reservation_id() {
                 self.load_bare_reservation(world, reservation)?;
             }
             world.seats.load(id, seat);

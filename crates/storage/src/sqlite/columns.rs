@@ -11,9 +11,9 @@ use frontrow_domain::{
     money::Money,
     payment::Payment,
     points::{Debt, Point, PointEntry},
-    queue::{Fence, Room, Token},
-    reservation::Reservation,
-    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatStatus},
+    queue::{ContradictoryColumns, Fence, Room, Token, TokenColumns},
+    reservation::{Reservation, ReservationColumns},
+    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatState, SeatStatus},
     time::Time,
     user::{ResetLink, Session, User},
     world::AuditEntry,
@@ -40,6 +40,15 @@ struct Text<T>(T);
 impl<T: FromStr<Err: std::error::Error + Send + Sync + 'static>> FromSql for Text<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str()?.parse().map(Self).map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
+}
+
+/// No value: to read a column as one is the error of a row whose columns contradict each other.
+enum Contradiction {}
+
+impl FromSql for Contradiction {
+    fn column_result(_: ValueRef<'_>) -> FromSqlResult<Self> {
+        Err(FromSqlError::Other("the columns of the row contradict each other".into()))
     }
 }
 

@@ -311,12 +311,12 @@ fn save_seats(conn: &Connection, changes: &Changes) -> Result<()> {
             update
                 .execute((
                     seat.seat_id.get(),
-                    seat.status.word(),
-                    seat.reservation_id.map(ReservationId::get),
-                    &seat.blocked_reason,
+                    seat.status().word(),
+                    seat.reservation_id().map(ReservationId::get),
+                    &seat.blocked_reason(),
                     seat.updated_at.micros(),
-                    seat.let_go.map(|let_go| let_go.user_id.0),
-                    seat.let_go.map(|let_go| let_go.at.micros()),
+                    seat.let_go().map(|let_go| let_go.user_id.0),
+                    seat.let_go().map(|let_go| let_go.at.micros()),
                     seat.was_held,
                 ))
                 .and_then(one)?;
@@ -355,15 +355,15 @@ fn insert_seats(conn: &Connection, seats: &[Seat]) -> Result<()> {
             seat.concert_id.get(),
             seat.seat_number,
             seat.price.get(),
-            seat.status.word(),
-            seat.reservation_id.map(ReservationId::get),
-            seat.blocked_reason,
+            seat.status().word(),
+            seat.reservation_id().map(ReservationId::get),
+            seat.blocked_reason(),
             seat.label.section,
             seat.label.row,
             seat.label.number,
             seat.label.grade,
-            seat.let_go.map(|let_go| let_go.user_id.0),
-            seat.let_go.map(|let_go| let_go.at.micros()),
+            seat.let_go().map(|let_go| let_go.user_id.0),
+            seat.let_go().map(|let_go| let_go.at.micros()),
             seat.was_held,
             seat.updated_at.micros()
         ])?;
@@ -382,12 +382,12 @@ fn save_reservations(conn: &Connection, reservations: &Saves<Reservation>) -> Re
         )?;
         for row in &reservations.updated {
             let id = row.reservation_id.get();
-            let confirmed_at = row.confirmed_at.map(Time::micros);
-            if row.status == ReservationStatus::Confirmed {
+            let confirmed_at = row.confirmed_at().map(Time::micros);
+            if row.status() == ReservationStatus::Confirmed {
                 confirm.execute((id, confirmed_at)).and_then(one)?;
             } else {
-                let closed_at = row.closed_at.map(Time::micros);
-                close.execute((id, row.status.word(), confirmed_at, closed_at)).and_then(one)?;
+                let closed_at = row.closed_at().map(Time::micros);
+                close.execute((id, row.status().word(), confirmed_at, closed_at)).and_then(one)?;
             }
         }
     }
@@ -405,11 +405,11 @@ fn save_reservations(conn: &Connection, reservations: &Saves<Reservation>) -> Re
                 row.seat_id.get(),
                 row.seat_number,
                 row.price.get(),
-                row.status.word(),
+                row.status().word(),
                 row.created_at.micros(),
                 row.expires_at.micros(),
-                row.confirmed_at.map(Time::micros),
-                row.closed_at.map(Time::micros),
+                row.confirmed_at().map(Time::micros),
+                row.closed_at().map(Time::micros),
             ))?;
         }
     }
@@ -542,18 +542,18 @@ fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenI
         )?;
         for token in &tokens.updated {
             let (room, position) = (token.id.room_id.get(), token.id.position.0);
-            if token.status == TokenStatus::Active && active.contains(&token.id) {
-                renew.execute((room, position, micros(token.deadline), token.holds)).and_then(one)?;
+            if token.status() == TokenStatus::Active && active.contains(&token.id) {
+                renew.execute((room, position, micros(token.deadline()), token.holds)).and_then(one)?;
             } else {
                 update
                     .execute((
                         room,
                         position,
-                        token.status.word(),
-                        micros(token.activated_at),
-                        micros(token.deadline),
-                        micros(token.expired_at),
-                        token.end_reason.map(EnumText::word),
+                        token.status().word(),
+                        micros(token.activated_at()),
+                        micros(token.deadline()),
+                        micros(token.expired_at()),
+                        token.end_reason().map(EnumText::word),
                         token.turns_passed,
                         token.holds,
                     ))
@@ -572,12 +572,12 @@ fn save_tokens(conn: &Connection, tokens: &Saves<Token>, active: &HashSet<TokenI
                 token.id.room_id.get(),
                 token.id.position.0,
                 token.user_id.0,
-                token.status.word(),
+                token.status().word(),
                 token.issued_at.micros(),
-                micros(token.activated_at),
-                micros(token.deadline),
-                micros(token.expired_at),
-                token.end_reason.map(EnumText::word),
+                micros(token.activated_at()),
+                micros(token.deadline()),
+                micros(token.expired_at()),
+                token.end_reason().map(EnumText::word),
                 token.turns_passed,
                 token.holds,
             ))?;

@@ -150,12 +150,12 @@ impl From<TokenPlace> for TokenBody {
             room_id: token.id.room_id,
             concert_id: token.id.room_id.concert(),
             position: token.id.position,
-            status: token.status,
+            status: token.status(),
             issued_at: token.issued_at,
-            activated_at: token.activated_at,
-            deadline: token.deadline,
-            expired_at: token.expired_at,
-            end_reason: token.end_reason,
+            activated_at: token.activated_at(),
+            deadline: token.deadline(),
+            expired_at: token.expired_at(),
+            end_reason: token.end_reason(),
             queue: line.into(),
         }
     }
@@ -239,7 +239,7 @@ pub(super) async fn activate(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::PATCH, "/queue/tokens/{token}/activate", &[&token], &())?;
     let Reply { value: place, replay } = app.office.activate_token(caller, &token, key).await?;
-    let status = place.token.status;
+    let status = place.token.status();
     let body = json(&TokenBody::from(place));
     let response = if status == TokenStatus::Active {
         (StatusCode::OK, body).into_response()

@@ -1,9 +1,9 @@
 //! Reservations and payments with what is printed on the ticket.
 
+use super::shapes::ReservationShape;
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
     payment::Payment,
-    reservation::Reservation,
     seat::SeatPlace,
 };
 use frontrow_service::sale;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 pub struct Ticket {
     /// The reservation.
     #[serde(flatten)]
-    reservation: Reservation,
+    reservation: ReservationShape,
     /// What the concert is called.
     #[schema(example = "Midnight Tide: The First Night")]
     title: String,
@@ -67,7 +67,7 @@ impl Receipt {
 impl From<sale::Ticket> for Ticket {
     fn from(sale::Ticket { reservation, title, place }: sale::Ticket) -> Self {
         let SeatPlace { section, row, number } = place;
-        Self { reservation, title, section, row, number }
+        Self { reservation: reservation.into(), title, section, row, number }
     }
 }
 

@@ -54,7 +54,7 @@ async fn the_rooms_and_tokens_of_an_older_file_are_brought_up_to_date() {
     assert_eq!(windows, [(None, None), (at(20), at(200)), (at(30), at(150))]);
     let id = TokenId { room_id: RoomId::new(2), position: Position(7) };
     let token = store.token(id).await.unwrap().unwrap();
-    assert_eq!((token.status, token.activated_at, token.deadline), (TokenStatus::Active, at(2), at(3)));
+    assert_eq!((token.status(), token.activated_at(), token.deadline()), (TokenStatus::Active, at(2), at(3)));
     assert_eq!((token.turns_passed, token.holds), (0, 0));
 }
 

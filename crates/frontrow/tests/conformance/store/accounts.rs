@@ -173,13 +173,13 @@ pub(super) async fn an_erased_user_leaves_the_books_and_the_address(office: &Fix
     assert_eq!(office.store.credentials(&before.email).await.unwrap(), None);
     assert_eq!(office.store.credentials(&erased.email).await.unwrap().unwrap().1, "");
     assert!(live(office, &[1]).await.is_empty());
-    assert_eq!(office.store.token(token).await.unwrap().unwrap().status, TokenStatus::Ended);
+    assert_eq!(office.store.token(token).await.unwrap().unwrap().status(), TokenStatus::Ended);
     let held = office.store.reservation(held.reservation_id).await.unwrap().unwrap();
-    assert_eq!(held.status, ReservationStatus::Cancelled);
+    assert_eq!(held.status(), ReservationStatus::Cancelled);
     let paid = office.store.reservation(sale.payment.reservation_id).await.unwrap().unwrap();
-    assert_eq!((paid.user_id, paid.status), (user, ReservationStatus::Confirmed));
+    assert_eq!((paid.user_id, paid.status()), (user, ReservationStatus::Confirmed));
     let seats = office.store.seats(paid.concert_id).await.unwrap();
-    assert_eq!(seats[1].status, SeatStatus::Available);
+    assert_eq!(seats[1].status(), SeatStatus::Available);
     assert_eq!(office.store.point(user).await.unwrap().unwrap().amount, balance);
     assert!(office.store.users(Some(&before.email), frontrow_testkit::fixture::first(10)).await.unwrap().is_empty());
     let again = frontrow_domain::user::NewUser {

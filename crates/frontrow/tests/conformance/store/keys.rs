@@ -223,7 +223,7 @@ pub(super) async fn reservations_that_ended_unpaid_are_removed_and_paid_ones_sta
     }
     assert_eq!(office.store.reservation(live.reservation_id).await.unwrap(), Some(live.clone()));
     let paid = office.store.reservation(sale.payment.reservation_id).await.unwrap();
-    assert_eq!(paid.map(|row| row.status), Some(ReservationStatus::Refunded));
+    assert_eq!(paid.map(|row| row.status()), Some(ReservationStatus::Refunded));
     // Its number is not given again.
     let cancel = Command::CancelReservation { reservation_id: live.reservation_id };
     office.ask(Caller::Buyer(sale.user), cancel).await.unwrap();

@@ -66,7 +66,7 @@ pub(super) async fn the_line_moves_in_order_and_a_turn_is_claimed_once(office: &
     let line = office.store.line(RoomId::HOUSE).await.unwrap().unwrap();
     assert_eq!(line.waiting, [behind.id.position]);
     assert_eq!(
-        line.others.iter().map(|token| (token.id, token.status)).collect::<Vec<_>>(),
+        line.others.iter().map(|token| (token.id, token.status())).collect::<Vec<_>>(),
         [(ahead.id, TokenStatus::Offered)]
     );
     assert_eq!(line.room.cursor, ahead.id.position);
@@ -75,7 +75,7 @@ pub(super) async fn the_line_moves_in_order_and_a_turn_is_claimed_once(office: &
     let (answers, changes) =
         office.batch(vec![request(Caller::Buyer(first), claim.clone()), request(Caller::Buyer(first), claim)]).await;
     let Ok(Outcome::Token(active)) = &answers[0].decision else { panic!("{answers:?}") };
-    assert_eq!(active.status, TokenStatus::Active);
+    assert_eq!(active.status(), TokenStatus::Active);
     assert_eq!(answers[0], answers[1]);
     assert_eq!(changes.tokens.updated, [*active]);
     assert_eq!(office.store.token(ahead.id).await.unwrap(), Some(*active));
@@ -95,13 +95,13 @@ pub(super) async fn overdue_tokens_lapse_when_the_line_moves(office: &Fixture) {
         .await;
     assert_eq!(moved, Ok(Outcome::Advanced { offered: 0, made_dormant: 0, overdue: 2 }));
     let active = office.store.token(active).await.unwrap().unwrap();
-    assert_eq!((active.status, active.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
-    assert_eq!(active.expired_at, Some(START.plus(Span::from_secs(100))));
-    assert_eq!(office.store.token(offered).await.unwrap().unwrap().status, TokenStatus::Missed);
+    assert_eq!((active.status(), active.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
+    assert_eq!(active.expired_at(), Some(START.plus(Span::from_secs(100))));
+    assert_eq!(office.store.token(offered).await.unwrap().unwrap().status(), TokenStatus::Missed);
     assert!(office.store.rooms().await.unwrap()[0].no_show_ppm > 0);
 
     let again = office.ask(Caller::Buyer(second), Command::ActivateToken { token: offered }).await;
-    assert!(matches!(again, Ok(Outcome::TurnPending(token)) if token.status == TokenStatus::Waiting), "{again:?}");
+    assert!(matches!(again, Ok(Outcome::TurnPending(token)) if token.status() == TokenStatus::Waiting), "{again:?}");
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().waiting, [offered.position]);
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn one_advance_looks_at_so_many_tokens_and_the_next_at_the_rest
     assert_eq!(advance().await, (0, 0, TOKENS_PER_ADVANCE_MAX));
     let status = async |position: i64| {
         let id = TokenId { room_id, position: Position(position) };
-        office.store.token(id).await.unwrap().unwrap().status
+        office.store.token(id).await.unwrap().unwrap().status()
     };
     assert_eq!(status(last.position.0).await, TokenStatus::Ended);
     // Positions 1 to 20 are dormant, so that of the others so many less the active one have lapsed.
@@ -154,7 +154,7 @@ pub(super) async fn a_token_that_ended_frees_its_users_place(office: &Fixture) {
     let old = office.join(user, RoomId::HOUSE).await.id;
     office.ask(Caller::Buyer(user), Command::LeaveQueue { token: old }).await.unwrap();
     let ended = office.store.token(old).await.unwrap().unwrap();
-    assert_eq!((ended.status, ended.end_reason), (TokenStatus::Ended, Some(EndReason::Left)));
+    assert_eq!((ended.status(), ended.end_reason()), (TokenStatus::Ended, Some(EndReason::Left)));
     let new = office.join(user, RoomId::HOUSE).await.id;
     assert_eq!(new.position, Position(2));
     // Leaving and joining again in one batch takes the old row out of the way of the new one.
@@ -212,15 +212,15 @@ pub(super) async fn a_claim_ends_who_is_overdue_before_it_meets_a_full_room(offi
     }
     // One is over by now, and so would be the other by the deadline that it had at first.
     office.advance(idle - 50);
-    assert!(matches!(claim(third, offered).await, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
+    assert!(matches!(claim(third, offered).await, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active));
     assert!(matches!(claim(fourth, last).await, Ok(Outcome::TurnPending(_))));
     let ended = office.store.token(first).await.unwrap().unwrap();
-    assert_eq!((ended.status, ended.expired_at), (TokenStatus::Ended, Some(START.plus(Span::from_secs(idle)))));
-    assert_eq!(office.store.token(second).await.unwrap().unwrap().status, TokenStatus::Active);
+    assert_eq!((ended.status(), ended.expired_at()), (TokenStatus::Ended, Some(START.plus(Span::from_secs(idle)))));
+    assert_eq!(office.store.token(second).await.unwrap().unwrap().status(), TokenStatus::Active);
     // Now the other is over as well.
     office.advance(50);
-    assert!(matches!(claim(fourth, last).await, Ok(Outcome::Token(token)) if token.status == TokenStatus::Active));
-    assert_eq!(office.store.token(second).await.unwrap().unwrap().status, TokenStatus::Ended);
+    assert!(matches!(claim(fourth, last).await, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active));
+    assert_eq!(office.store.token(second).await.unwrap().unwrap().status(), TokenStatus::Ended);
 }
 
 pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(office: &Fixture) {
@@ -262,7 +262,7 @@ pub(super) async fn all_rooms_tell_at_once_whether_something_lives_in_them(offic
     let unresponsive = vec![waits.position];
     let advance = Command::AdvanceRoom { room_id: rooms[0], fence: Fence(0), limit: 1, unresponsive };
     office.ask(Caller::System, advance).await.unwrap();
-    assert_eq!(office.store.token(waits).await.unwrap().unwrap().status, TokenStatus::Dormant);
+    assert_eq!(office.store.token(waits).await.unwrap().unwrap().status(), TokenStatus::Dormant);
     assert_lives([house, (rooms[0], 1, Life::Busy), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
     office.ask(Caller::Buyer(first), Command::LeaveQueue { token: waits }).await.unwrap();
     assert_lives([house, (rooms[0], 1, quiet), (rooms[1], 0, quiet), (rooms[2], 1, quiet)]).await;
@@ -287,7 +287,7 @@ pub(super) async fn a_cancelled_concerts_line_ends_part_by_part_from_its_head(of
     let line = office.store.line(room_id).await.unwrap().unwrap();
     assert_eq!((line.waiting, line.others.len(), line.room.cursor), (vec![], 1, Position(5)));
     let last = office.store.token(TokenId { room_id, position: Position(5) }).await.unwrap().unwrap();
-    assert_eq!((last.status, last.end_reason), (TokenStatus::Ended, Some(EndReason::Expired)));
+    assert_eq!((last.status(), last.end_reason()), (TokenStatus::Ended, Some(EndReason::Expired)));
 }
 
 pub(super) async fn the_line_of_an_unknown_room_is_none(office: &Fixture) {

@@ -67,7 +67,7 @@ pub(super) async fn an_outage_lengthens_once_what_was_live_when_it_began(office:
     for id in &tokens {
         before.push(token(&office.store, *id).await);
     }
-    let states: Vec<_> = before.iter().map(|token| token.status).collect();
+    let states: Vec<_> = before.iter().map(frontrow_domain::queue::Token::status).collect();
     assert_eq!(
         states,
         [
@@ -133,7 +133,7 @@ pub(super) async fn the_absolute_limit_of_an_active_token_moves_by_the_outage(of
     ask_for(office, 6).await;
     office.advance_line(RoomId::HOUSE, 1).await;
     let row = token(&office.store, id).await;
-    assert_eq!((row.status, row.expired_at), (TokenStatus::Ended, Some(at(600).plus(grace))));
+    assert_eq!((row.status(), row.expired_at()), (TokenStatus::Ended, Some(at(600).plus(grace))));
 }
 
 pub(super) async fn a_short_silence_lengthens_nothing(office: &Fixture) {

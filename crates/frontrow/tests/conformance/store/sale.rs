@@ -53,11 +53,11 @@ pub(super) async fn a_hold_is_read_back_as_it_was_decided(office: &Fixture) {
         assert_eq!(office.store.reservation(reservation.reservation_id).await.unwrap().as_ref(), Some(reservation));
         assert_eq!(reservation.expires_at, START.plus(Span::from_secs(330)));
         let seat = seat(office, *seat_id).await;
-        assert_eq!((seat.status, seat.reservation_id), (SeatStatus::Held, Some(reservation.reservation_id)));
+        assert_eq!((seat.status(), seat.reservation_id()), (SeatStatus::Held, Some(reservation.reservation_id)));
     }
     // The token lives until there was time to pay.
     let token = office.store.token(token).await.unwrap().unwrap();
-    assert_eq!(token.deadline, Some(START.plus(Span::from_secs(360))));
+    assert_eq!(token.deadline(), Some(START.plus(Span::from_secs(360))));
 }
 
 pub(super) async fn a_payment_is_read_back_as_it_was_decided(office: &Fixture) {
@@ -65,10 +65,10 @@ pub(super) async fn a_payment_is_read_back_as_it_was_decided(office: &Fixture) {
     assert_eq!(office.store.payment(sale.payment.payment_id).await.unwrap(), Some(sale.payment.clone()));
     assert_eq!((sale.payment.amount, sale.payment.status), (Money::new(120_000), PaymentStatus::Completed));
     let reservation = office.store.reservation(sale.payment.reservation_id).await.unwrap().unwrap();
-    assert_eq!((reservation.status, reservation.confirmed_at), (ReservationStatus::Confirmed, Some(START)));
-    assert_eq!(seat(office, sale.seats[0]).await.status, SeatStatus::Sold);
+    assert_eq!((reservation.status(), reservation.confirmed_at()), (ReservationStatus::Confirmed, Some(START)));
+    assert_eq!(seat(office, sale.seats[0]).await.status(), SeatStatus::Sold);
     let token = office.store.token(sale.token).await.unwrap().unwrap();
-    assert_eq!((token.status, token.end_reason), (TokenStatus::Ended, Some(EndReason::Paid)));
+    assert_eq!((token.status(), token.end_reason()), (TokenStatus::Ended, Some(EndReason::Paid)));
     let point = office.store.point(sale.user).await.unwrap().unwrap();
     assert_eq!((point.amount, point.version), (Money::new(880_000), 2));
     let history = office.store.history(sale.user, first(10)).await.unwrap();
@@ -86,10 +86,10 @@ pub(super) async fn a_refund_frees_the_seat_and_gives_the_points_back(office: &F
     assert_eq!(office.store.payment(payment.payment_id).await.unwrap(), Some(payment.clone()));
     assert_eq!((payment.status, payment.refunded_at), (PaymentStatus::Refunded, Some(START.plus(Span::from_secs(60)))));
     let reservation = office.store.reservation(payment.reservation_id).await.unwrap().unwrap();
-    assert_eq!((reservation.status, reservation.closed_at), (ReservationStatus::Refunded, payment.refunded_at));
-    assert_eq!(reservation.confirmed_at, Some(START));
+    assert_eq!((reservation.status(), reservation.closed_at()), (ReservationStatus::Refunded, payment.refunded_at));
+    assert_eq!(reservation.confirmed_at(), Some(START));
     let freed = seat(office, sale.seats[0]).await;
-    assert_eq!((freed.status, freed.reservation_id), (SeatStatus::Available, None));
+    assert_eq!((freed.status(), freed.reservation_id()), (SeatStatus::Available, None));
     assert_eq!(office.store.point(sale.user).await.unwrap().unwrap().amount, Money::new(1_000_000));
     assert_eq!(office.ask(Caller::Buyer(sale.user), refund).await, Err(Refusal::AlreadyRefunded));
 
@@ -98,7 +98,7 @@ pub(super) async fn a_refund_frees_the_seat_and_gives_the_points_back(office: &F
     let token = office.activate(sale.user).await;
     let again = office.hold(sale.user, token, sale.seats[0]).await;
     office.pay(sale.user, token, again.reservation_id).await;
-    assert_eq!(seat(office, sale.seats[0]).await.reservation_id, Some(again.reservation_id));
+    assert_eq!(seat(office, sale.seats[0]).await.reservation_id(), Some(again.reservation_id));
 }
 
 pub(super) async fn a_cancelled_hold_frees_the_seat(office: &Fixture) {
@@ -112,7 +112,7 @@ pub(super) async fn a_cancelled_hold_frees_the_seat(office: &Fixture) {
     assert_eq!(not_theirs, Err(Refusal::NotFound { what: EntityKind::Reservation }));
     let cancelled = office.ask(Caller::Buyer(user), cancel).await;
     let Ok(Outcome::Cancelled(reservation)) = cancelled else { panic!("{cancelled:?}") };
-    assert_eq!(reservation.status, ReservationStatus::Cancelled);
+    assert_eq!(reservation.status(), ReservationStatus::Cancelled);
     assert_eq!(office.store.reservation(held.reservation_id).await.unwrap(), Some(reservation));
     office.hold(other, others, seats[0]).await;
 }
@@ -132,8 +132,8 @@ pub(super) async fn an_overdue_hold_is_the_next_buyers_before_anything_sweeps_it
     office.advance(1);
     let new = office.hold(quick, other, seats[0]).await;
     let expired = office.store.reservation(old.reservation_id).await.unwrap().unwrap();
-    assert_eq!((expired.status, expired.closed_at), (ReservationStatus::Expired, Some(old.expires_at)));
-    assert_eq!(seat(office, seats[0]).await.reservation_id, Some(new.reservation_id));
+    assert_eq!((expired.status(), expired.closed_at()), (ReservationStatus::Expired, Some(old.expires_at)));
+    assert_eq!(seat(office, seats[0]).await.reservation_id(), Some(new.reservation_id));
     let late = Command::Pay { token, reservation_ids: vec![old.reservation_id] };
     let refusal = office.ask(Caller::Buyer(slow), late).await;
     assert_eq!(refusal, Err(Refusal::HoldExpired { expired_at: old.expires_at }));
@@ -152,8 +152,8 @@ pub(super) async fn a_swept_hold_is_expired_in_every_table(office: &Fixture) {
     assert_eq!(office.ask(Caller::System, sweep()).await, Ok(Outcome::HoldsExpired(1)));
     assert_eq!(office.ask(Caller::System, sweep()).await, Ok(Outcome::HoldsExpired(0)));
     let row = office.store.reservation(held.reservation_id).await.unwrap().unwrap();
-    assert_eq!(row.status, ReservationStatus::Expired);
-    assert_eq!(seat(office, seats[0]).await.status, SeatStatus::Available);
+    assert_eq!(row.status(), ReservationStatus::Expired);
+    assert_eq!(seat(office, seats[0]).await.status(), SeatStatus::Available);
     assert!(office.store.next_expiries(Time::MAX, 10).await.unwrap().is_empty());
 }
 
@@ -214,8 +214,8 @@ pub(super) async fn one_refused_command_leaves_the_others_of_its_batch_alone(off
         .await;
     assert!(answers[0].decision.is_ok() && answers[2].decision.is_ok(), "{answers:?}");
     assert_eq!(answers[1].decision, Err(Refusal::NotFound { what: EntityKind::Seat }));
-    assert_eq!(seat(office, seats[0]).await.status, SeatStatus::Held);
-    assert_eq!(seat(office, seats[1]).await.status, SeatStatus::Held);
+    assert_eq!(seat(office, seats[0]).await.status(), SeatStatus::Held);
+    assert_eq!(seat(office, seats[1]).await.status(), SeatStatus::Held);
 }
 
 pub(super) async fn seats_are_all_or_none(office: &Fixture) {
@@ -226,7 +226,7 @@ pub(super) async fn seats_are_all_or_none(office: &Fixture) {
     office.hold(other, others, seats[2]).await;
     let refusal = office.ask(Caller::Buyer(user), Command::Hold { token, seat_ids: seats.clone() }).await;
     assert!(matches!(refusal, Err(Refusal::SeatHeld { seat_id, .. }) if seat_id == seats[2]), "{refusal:?}");
-    assert_eq!(seat(office, seats[0]).await.status, SeatStatus::Available);
+    assert_eq!(seat(office, seats[0]).await.status(), SeatStatus::Available);
 }
 
 pub(super) async fn a_user_has_at_most_the_limit_of_seats_in_a_concert(office: &Fixture) {
@@ -290,7 +290,7 @@ pub(super) async fn operators_change_concerts_rooms_and_seats(office: &Fixture) 
     let block = Command::SetSeats { seat_ids: vec![seats[1]], action };
     assert_eq!(office.ask(Caller::System, block).await, Ok(Outcome::SeatsSet(1)));
     let blocked = seat(office, seats[1]).await;
-    assert_eq!((blocked.status, blocked.blocked_reason.as_deref()), (SeatStatus::Blocked, Some("camera")));
+    assert_eq!((blocked.status(), blocked.blocked_reason()), (SeatStatus::Blocked, Some("camera")));
     let more = Command::AddSeats { concert_id: concert.concert_id, seats: vec![new_seat(3), new_seat(2)] };
     assert_eq!(office.ask(Caller::System, more).await, Err(taken("2")));
 }
@@ -395,14 +395,14 @@ pub(super) async fn a_free_seat_is_paid_and_given_back_without_a_movement(office
     let payment = office.pay(user, token, held.reservation_id).await;
     assert_eq!(payment.amount, Money::ZERO);
     assert_eq!(office.store.payment(payment.payment_id).await.unwrap(), Some(payment.clone()));
-    assert_eq!(seat(office, first_seat_id).await.status, SeatStatus::Sold);
+    assert_eq!(seat(office, first_seat_id).await.status(), SeatStatus::Sold);
     let refund = Command::Refund { payment_id: payment.payment_id };
     office.ask(Caller::Buyer(user), refund).await.unwrap();
     let refunded = office.store.payment(payment.payment_id).await.unwrap().unwrap();
     assert_eq!((refunded.status, refunded.amount), (PaymentStatus::Refunded, Money::ZERO));
     assert_eq!(office.store.point(user).await.unwrap(), None);
     assert!(office.store.history(user, first(10)).await.unwrap().is_empty());
-    assert_eq!(seat(office, first_seat_id).await.status, SeatStatus::Available);
+    assert_eq!(seat(office, first_seat_id).await.status(), SeatStatus::Available);
 }
 
 pub(super) async fn a_concert_moves_into_a_room_of_its_own(office: &Fixture) {
@@ -510,14 +510,14 @@ pub(super) async fn who_let_a_seat_go_and_how_often_a_token_held_are_read_back(o
     assert_eq!(office.store.token(token).await.unwrap().unwrap().holds, 2);
     let cancel = Command::CancelReservation { reservation_id: held.reservation_id };
     assert!(office.ask(Caller::Buyer(user), cancel).await.is_ok());
-    assert_eq!(seat(office, seats[0]).await.let_go, Some(LetGo { user_id: user, at: START }));
+    assert_eq!(seat(office, seats[0]).await.let_go(), Some(LetGo { user_id: user, at: START }));
     let again = Command::Hold { token, seat_ids: vec![seats[0]] };
     let until = START.plus(Policy::default().seat_cooldown);
     let refusal = Err(Refusal::SeatCoolingDown { seat_id: seats[0], until });
     assert_eq!(office.ask(Caller::Buyer(user), again).await, refusal);
     let theirs = office.activate(other).await;
     office.hold(other, theirs, seats[0]).await;
-    assert_eq!(seat(office, seats[0]).await.let_go, None);
+    assert_eq!(seat(office, seats[0]).await.let_go(), None);
     assert_eq!(office.store.token(token).await.unwrap().unwrap().holds, 2);
 }
 
@@ -529,13 +529,13 @@ pub(super) async fn a_token_that_let_its_turns_pass_has_ended_for_that(office: &
         |unresponsive| Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(0), limit: 10, unresponsive };
     assert!(office.ask(Caller::System, advance(unresponsive)).await.is_ok());
     let row = office.store.token(token).await.unwrap().unwrap();
-    assert_eq!((row.status, row.turns_passed), (TokenStatus::Dormant, 1));
+    assert_eq!((row.status(), row.turns_passed), (TokenStatus::Dormant, 1));
     assert!(office.ask(Caller::Buyer(user), Command::WakeToken { token }).await.is_ok());
     assert!(office.ask(Caller::System, advance(Vec::new())).await.is_ok());
     office.clock.advance(Policy::default().claim_window);
     assert!(office.ask(Caller::System, advance(Vec::new())).await.is_ok());
     let row = office.store.token(token).await.unwrap().unwrap();
-    assert_eq!((row.status, row.turns_passed, row.end_reason), (TokenStatus::Ended, 2, Some(EndReason::Missed)));
+    assert_eq!((row.status(), row.turns_passed, row.end_reason()), (TokenStatus::Ended, 2, Some(EndReason::Missed)));
 }
 
 pub(super) async fn a_seat_added_and_held_in_one_batch_is_held(office: &Fixture) {
@@ -553,7 +553,7 @@ pub(super) async fn a_seat_added_and_held_in_one_batch_is_held(office: &Fixture)
         .await;
     let Ok(Outcome::Held(held)) = &answers[1].decision else { panic!("{answers:?}") };
     assert_eq!(office.store.reservation(held[0].reservation_id).await.unwrap().as_ref(), held.first());
-    assert_eq!(seat(office, SeatId::new(2)).await.status, SeatStatus::Held);
+    assert_eq!(seat(office, SeatId::new(2)).await.status(), SeatStatus::Held);
 }
 
 fn call_off(concert_id: ConcertId) -> Command {
@@ -596,7 +596,7 @@ pub(super) async fn a_cancelled_concert_is_wound_up_as_its_rows_say(office: &Fix
     assert_eq!(office.ask(Caller::System, unpaid).await, Ok(Outcome::WoundUp { seats: 2, refunds: 0 }));
     assert_eq!(counts().await, [0, 0, 1, 2]);
     let ended = office.store.reservation(held.reservation_id).await.unwrap().unwrap();
-    assert_eq!((ended.status, ended.closed_at), (ReservationStatus::Cancelled, Some(START)));
+    assert_eq!((ended.status(), ended.closed_at()), (ReservationStatus::Cancelled, Some(START)));
 
     let asked = office.ask(Caller::System, Command::RefundConcert { concert_id }).await;
     let Ok(Outcome::Concert(asked)) = asked else { panic!("{asked:?}") };

@@ -4,7 +4,7 @@ use super::{Pair, START, keys, link, user};
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
     money::Money,
-    reservation::{Reservation, ReservationStatus},
+    reservation::{Reservation, ReservationState},
     time::{Span, Time},
 };
 use frontrow_line::redis::holds::{self, HoldChanges};
@@ -40,26 +40,24 @@ async fn holds_are_due_in_order_when_their_time_has_come() {
 async fn a_hold_that_was_paid_or_cancelled_is_never_due() {
     let pair = Pair::start().await;
     let (mut one, keys) = (pair.one.handle(), keys());
-    let row = |id, status| Reservation {
+    let row = |id, state| Reservation {
         reservation_id: ReservationId::new(id),
         user_id: user(1),
         concert_id: ConcertId::new(1),
         seat_id: SeatId::new(id),
         seat_number: 1,
         price: Money::new(1),
-        status,
+        state,
         created_at: START,
         expires_at: after(10),
-        confirmed_at: None,
-        closed_at: None,
     };
     let mut held = HoldChanges::default();
-    (1..=5).for_each(|id| held.apply(&row(id, ReservationStatus::Pending)));
+    (1..=5).for_each(|id| held.apply(&row(id, ReservationState::Pending)));
     holds::publish(&mut one, &keys, &held).await.unwrap();
     let mut ended = HoldChanges::default();
-    ended.apply(&row(1, ReservationStatus::Confirmed));
-    ended.apply(&row(3, ReservationStatus::Cancelled));
-    ended.apply(&row(4, ReservationStatus::Expired));
+    ended.apply(&row(1, ReservationState::Confirmed { at: START }));
+    ended.apply(&row(3, ReservationState::Cancelled { at: START }));
+    ended.apply(&row(4, ReservationState::Expired { at: START }));
     holds::publish(&mut one, &keys, &ended).await.unwrap();
     assert_eq!(holds::take_due(&mut one, &keys, after(10), 10).await.unwrap(), ids([2, 5]));
 }

@@ -152,8 +152,8 @@ async fn two_that_believe_to_lead_offer_no_turn_twice_and_keep_the_cap() {
     let mut now: BTreeMap<TokenId, TokenStatus> = BTreeMap::new();
     let mut offers: BTreeMap<TokenId, u32> = BTreeMap::new();
     for token in office.journal.lock().await.iter() {
-        now.insert(token.id, token.status);
-        *offers.entry(token.id).or_default() += u32::from(token.status == TokenStatus::Offered);
+        now.insert(token.id, token.status());
+        *offers.entry(token.id).or_default() += u32::from(token.status() == TokenStatus::Offered);
         let active = now.values().filter(|status| **status == TokenStatus::Active).count();
         assert!(active <= usize::try_from(MAX_ACTIVE).unwrap());
     }

@@ -42,14 +42,14 @@ async fn a_live_token_is_found_from_anywhere_until_it_ends() {
     assert_eq!(tokens::get(&other, &keys, elsewhere).await.unwrap(), None);
 
     let now = START.plus(Span::from_secs(1));
-    let offered = tokens[6].offered(now, &Policy::default());
-    let ended: Vec<_> = tokens[..5].iter().map(|token| token.ended(now, EndReason::Left)).collect();
+    let offered = tokens[6].offered(now, &Policy::default()).unwrap();
+    let ended: Vec<_> = tokens[..5].iter().map(|token| token.ended(now, EndReason::Left).unwrap()).collect();
     tell(&other, changes(ended.iter().chain([&offered]), now)).await;
     assert_eq!(tokens::get(&one, &keys, at(7)).await.unwrap(), Some(offered));
     for position in 1..=5 {
         assert_eq!(tokens::get(&one, &keys, at(position)).await.unwrap(), None);
     }
-    let rest: Vec<_> = tokens[5..].iter().map(|token| token.ended(now, EndReason::Paid)).collect();
+    let rest: Vec<_> = tokens[5..].iter().map(|token| token.ended(now, EndReason::Paid).unwrap()).collect();
     tell(&one, changes(&rest, now)).await;
     assert_eq!(pair.server.ask::<i64>(&["DBSIZE"]), 0, "nothing is left behind");
 }
@@ -59,7 +59,7 @@ async fn an_older_copy_does_not_replace_a_later_one() {
     let pair = Pair::start().await;
     let (one, keys) = (pair.one.handle(), keys());
     let later = START.plus(Span::from_millis(1));
-    let offered = issued(1).offered(later, &Policy::default());
+    let offered = issued(1).offered(later, &Policy::default()).unwrap();
     tell(&one, changes([&offered], later)).await;
     tell(&one, changes([&issued(1)], START)).await;
     assert_eq!(tokens::get(&one, &keys, at(1)).await.unwrap(), Some(offered));

@@ -8,8 +8,13 @@ const INSTANCE: Uuid = Uuid::from_u128(9);
 /// Tokens with only what a view needs of them.
 fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
     let bare = |token: &Token| {
-        let Token { id, status, activated_at, deadline, .. } = *token;
-        Token { status, activated_at, deadline, ..Token::issued(id, UserId(Uuid::nil()), now) }
+        let state = match token.state {
+            TokenState::Ended { activated_at, .. } => {
+                TokenState::Ended { at: now, reason: EndReason::Expired, activated_at }
+            }
+            state => state,
+        };
+        Token { state, ..Token::issued(token.id, UserId(Uuid::nil()), now) }
     };
     tokens.iter().map(bare).collect()
 }
@@ -52,7 +57,7 @@ proptest! {
     #[test]
     fn no_bytes_bring_the_reader_down(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..100_usize) {
         let mut changes = Changes { now: START, ..Changes::default() };
-        changes.tokens.inserted = (1..=50).map(|at| token(at, TokenStatus::Waiting)).collect();
+        changes.tokens.inserted = (1..=50).map(token).collect();
         let mut event = of_changes(INSTANCE, &changes).unwrap();
         event.truncate(cut);
         event.extend(bytes);
@@ -61,9 +66,9 @@ proptest! {
     }
 }
 
-fn token(position: i64, status: TokenStatus) -> Token {
+fn token(position: i64) -> Token {
     let id = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-    Token { status, ..Token::issued(id, UserId(Uuid::nil()), START) }
+    Token::issued(id, UserId(Uuid::nil()), START)
 }
 
 #[test]
@@ -82,15 +87,15 @@ fn a_room_is_published_with_the_sale_of_its_concert() {
 #[test]
 fn a_batch_is_published_in_few_bytes() {
     let mut issues = Changes { now: START, ..Changes::default() };
-    issues.tokens.inserted = (900_001..=900_500).map(|at| token(at, TokenStatus::Waiting)).collect();
+    issues.tokens.inserted = (900_001..=900_500).map(token).collect();
     let policy = Policy::default();
     let mut claims = Changes { now: START, ..Changes::default() };
-    let activated = |at: i64| token(at, TokenStatus::Offered).activated(START, &policy);
+    let activated = |at: i64| token(at).offered(START, &policy).unwrap().activated(START, &policy).unwrap();
     claims.tokens.updated = (0..500).map(|at| activated(700_000 + at)).collect();
     let mut scattered = claims.clone();
     scattered.tokens.updated = (0..500).map(|at| activated(700_000 + at * 3)).collect();
     let mut ended = claims.clone();
-    let end = |at: i64| token(700_000 + at * 3, TokenStatus::Active).ended(START, EndReason::Paid);
+    let end = |at: i64| activated(700_000 + at * 3).ended(START, EndReason::Paid).unwrap();
     ended.tokens.updated = (0..500).map(end).collect();
     let bytes = |changes: &Changes| of_changes(INSTANCE, changes).unwrap().len();
     let sizes = [&issues, &claims, &scattered, &ended].map(bytes);

@@ -4,7 +4,7 @@
 use super::super::status;
 use frontrow_domain::{
     id::{TokenId, UserId},
-    queue::{Token, TokenStatus},
+    queue::{Token, TokenColumns},
     time::Time,
 };
 use uuid::Uuid;
@@ -20,10 +20,10 @@ const HAS_DEADLINE: u8 = 1 << 5;
 /// A copy of a token as it was at `at`.
 pub(super) fn write(token: &Token, at: Time) -> Vec<u8> {
     let issued_at = Some(token.issued_at).filter(|issued_at| *issued_at != at);
-    let times = [(issued_at, HAS_ISSUED), (token.activated_at, HAS_ACTIVATED), (token.deadline, HAS_DEADLINE)];
+    let times = [(issued_at, HAS_ISSUED), (token.activated_at(), HAS_ACTIVATED), (token.deadline(), HAS_DEADLINE)];
     let has = times.iter().filter(|(time, _)| time.is_some()).fold(0, |has, (_, flag)| has | flag);
     let mut bytes = at.micros().to_be_bytes().to_vec();
-    bytes.push(FORMAT | has | status::number_of(token.status));
+    bytes.push(FORMAT | has | status::number_of(token.status()));
     bytes.extend_from_slice(token.user_id.0.as_bytes());
     for time in times.iter().filter_map(|(time, _)| *time) {
         bytes.extend_from_slice(&time.micros().to_be_bytes());
@@ -42,13 +42,19 @@ pub(super) fn read(mut bytes: &[u8], id: TokenId) -> Option<Token> {
     let mut when = |flag| if head & flag == 0 { Some(None) } else { time(&mut rest).map(Some) };
     let issued_at = when(HAS_ISSUED)?.unwrap_or(at);
     let (activated_at, deadline) = (when(HAS_ACTIVATED)?, when(HAS_DEADLINE)?);
-    let mut token = Token::issued(id, user_id, issued_at);
-    (token.status, token.activated_at, token.deadline) = (
-        status::status_of(head & status::BITS).filter(|status| *status != TokenStatus::Ended)?,
+    let columns = TokenColumns {
+        id,
+        user_id,
+        status: status::status_of(head & status::BITS)?,
+        issued_at,
         activated_at,
         deadline,
-    );
-    rest.is_empty().then_some(token)
+        expired_at: None,
+        end_reason: None,
+        turns_passed: 0,
+        holds: 0,
+    };
+    if rest.is_empty() { columns.try_into().ok() } else { None }
 }
 
 fn time(bytes: &mut &[u8]) -> Option<Time> {
@@ -73,12 +79,12 @@ mod tests {
         let policy = Policy::default();
         let later = AT.plus(Span::from_secs(9));
         let issued = Token::issued(ID, UserId(Uuid::from_u128(42)), AT);
-        let offered = issued.offered(AT, &policy);
+        let offered = issued.offered(AT, &policy).unwrap();
         let tokens = [
             issued,
             offered,
-            offered.activated(later, &policy),
-            issued.made_dormant(later, &policy),
+            offered.activated(later, &policy).unwrap(),
+            issued.made_dormant(later, &policy).unwrap(),
             offered.after_deadline(later, &policy),
         ];
         for token in tokens {
@@ -103,6 +109,6 @@ mod tests {
         let mut other_format = copy;
         other_format[8] ^= FORMAT_BITS;
         assert_eq!(read(&other_format, ID), None);
-        assert_eq!(read(&write(&token.ended(AT, EndReason::Left), AT), ID), None);
+        assert_eq!(read(&write(&token.ended(AT, EndReason::Left).unwrap(), AT), ID), None);
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn full(concert_id: ConcertId, version: u64, rows: &[Row]) -> FullMap
             number: &seat.label.number,
             grade: &seat.label.grade,
             price: seat.price,
-            status: seat.status,
+            status: seat.status(),
         })
         .collect();
     FullMap { concert_id, version, seats }
@@ -136,7 +136,7 @@ fn block<'a>(seats: &[&'a Seat]) -> Option<MapBlock<'a>> {
         first_seat_id: first.seat_id,
         first_number,
         numbers: if first_number.is_none() { Some(numbers()) } else { None },
-        states: seats.iter().map(|seat| char::from(seat.status.letter())).collect(),
+        states: seats.iter().map(|seat| char::from(seat.status().letter())).collect(),
     })
 }
 

@@ -5,10 +5,10 @@ use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     decide::decide_all,
-    id::SeatId,
+    id::{ReservationId, SeatId},
     money::Money,
     policy::Policy,
-    seat::{NewSeat, SeatAction, SeatLabel},
+    seat::{NewSeat, SeatAction, SeatLabel, SeatState},
     time::{Span, Time},
     user::Caller,
 };
@@ -179,11 +179,8 @@ fn row_of(numbers: &[&str]) -> Vec<hall::Row> {
             seat_number: i32::try_from(id).unwrap(),
             label: Arc::new(label),
             price: Money::new(90_000),
-            status: frontrow_domain::seat::SeatStatus::Sold,
-            reservation_id: None,
-            blocked_reason: None,
+            state: SeatState::Sold { reservation_id: ReservationId::new(1) },
             updated_at: Time::from_micros(1),
-            let_go: None,
             was_held: true,
         })
     };

@@ -2,9 +2,9 @@
 
 use super::*;
 use frontrow_domain::{
-    id::SeatId,
+    id::{ReservationId, SeatId},
     money::Money,
-    seat::{Seat, SeatStatus},
+    seat::{Seat, SeatState},
     time::Time,
     world::Saves,
 };
@@ -79,11 +79,8 @@ fn sold() -> Changes {
         seat_number: 1,
         label: Arc::default(),
         price: Money::new(1),
-        status: SeatStatus::Sold,
-        reservation_id: None,
-        blocked_reason: None,
+        state: SeatState::Sold { reservation_id: ReservationId::new(1) },
         updated_at: Time::from_micros(1),
-        let_go: None,
         was_held: true,
     };
     Changes { seats: Saves { updated: vec![seat], inserted: Vec::new() }, ..Changes::default() }

@@ -257,7 +257,8 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
         (0..USERS).map(here).map(|(caller, token, number)| (caller, command(token, number))).collect()
     };
     let active = ask(writer, each(&|token, _| Command::ActivateToken { token }));
-    let is_active = |outcome: &Outcome| matches!(outcome, Outcome::Token(token) if token.status == TokenStatus::Active);
+    let is_active =
+        |outcome: &Outcome| matches!(outcome, Outcome::Token(token) if token.status() == TokenStatus::Active);
     assert!(active.iter().all(is_active), "{active:?}");
     ask(writer, each(&|token, _| Command::WakeToken { token }));
     let top_up =

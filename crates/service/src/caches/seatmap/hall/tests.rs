@@ -3,12 +3,16 @@
 use super::*;
 use async_trait::async_trait;
 use frontrow_domain::{
+    id::ReservationId,
     money::Money,
-    seat::{SeatLabel, SeatStatus},
+    seat::{SeatLabel, SeatState},
 };
 use std::sync::atomic::AtomicUsize;
 
 const CONCERT: ConcertId = ConcertId::new(1);
+const HELD: SeatState = SeatState::Held { reservation_id: ReservationId::new(1) };
+const SOLD: SeatState = SeatState::Sold { reservation_id: ReservationId::new(1) };
+const BLOCKED: SeatState = SeatState::Blocked { reason: String::new() };
 
 /// A store of one concert that counts how often it is asked.
 #[derive(Default)]
@@ -56,18 +60,15 @@ impl Source for Counted {
     }
 }
 
-fn seat(number: i32, status: SeatStatus, at: i64) -> Seat {
+fn seat(number: i32, state: SeatState, at: i64) -> Seat {
     Seat {
         seat_id: SeatId::new(number.into()),
         concert_id: CONCERT,
         seat_number: number,
         label: Arc::new(SeatLabel { number: number.to_string(), ..SeatLabel::default() }),
         price: Money::new(1),
-        status,
-        reservation_id: None,
-        blocked_reason: None,
+        state,
         updated_at: Time::from_micros(at),
-        let_go: None,
         was_held: false,
     }
 }
@@ -84,7 +85,7 @@ fn grow_old(hall: &Hall) {
 }
 
 fn letters(hall: &Hall) -> String {
-    hall.seats().rows.iter().map(|row| char::from(row.seat.status.letter())).collect()
+    hall.seats().rows.iter().map(|row| char::from(row.seat.status().letter())).collect()
 }
 
 /// So many concurrent reads of the map.
@@ -103,7 +104,7 @@ fn viewers(
 #[tokio::test]
 async fn concurrent_requests_share_one_read() {
     let store = Arc::new(Counted::default());
-    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     assert_eq!(store.reads(), [1, 0]);
     for round in 1..=3 {
@@ -124,7 +125,7 @@ async fn concurrent_requests_share_one_read() {
 #[tokio::test]
 async fn a_process_that_is_alone_reads_once() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Alone, &store).await;
     for _ in 0..10 {
         hall.bring_up_to_date(&store).await.unwrap();
@@ -144,11 +145,11 @@ async fn a_map_is_good_for_a_tenth_of_a_second() {
 #[tokio::test]
 async fn what_others_change_and_add_is_seen_with_the_next_reading() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let before = hall.map(MapForm::Compact);
-    store.put(seat(1, SeatStatus::Held, 99_000_000));
-    store.put(seat(2, SeatStatus::Available, 99_000_000));
+    store.put(seat(1, HELD, 99_000_000));
+    store.put(seat(2, SeatState::FREE, 99_000_000));
     grow_old(&hall);
     hall.bring_up_to_date(&store).await.unwrap();
     assert_eq!(letters(&hall), "HA");
@@ -165,51 +166,51 @@ async fn what_others_change_and_add_is_seen_with_the_next_reading() {
 #[tokio::test]
 async fn the_later_of_two_reordered_commits_wins() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
-    hall.publish(&[seat(1, SeatStatus::Sold, 30)]);
-    hall.publish(&[seat(1, SeatStatus::Held, 20)]);
+    hall.publish(&[seat(1, SOLD, 30)]);
+    hall.publish(&[seat(1, HELD, 20)]);
     assert_eq!(letters(&hall), "S");
 }
 
 #[tokio::test]
 async fn a_row_that_was_read_before_a_commit_of_this_process_does_not_undo_it() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
+    store.put(seat(1, SeatState::FREE, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.publish(&[seat(1, SeatStatus::Held, 20)]);
-    hall.take(vec![seat(1, SeatStatus::Available, 1)], Part::Changed, seen);
+    hall.publish(&[seat(1, HELD, 20)]);
+    hall.take(vec![seat(1, SeatState::FREE, 1)], Part::Changed, seen);
     assert_eq!(letters(&hall), "H");
-    hall.take(vec![seat(1, SeatStatus::Sold, 30)], Part::Changed, seen);
+    hall.take(vec![seat(1, SOLD, 30)], Part::Changed, seen);
     assert_eq!(letters(&hall), "S", "another instance changed it after that");
     // The store's present rows count, even if its clock went back.
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.take(vec![seat(1, SeatStatus::Available, 10)], Part::Changed, seen);
+    hall.take(vec![seat(1, SeatState::FREE, 10)], Part::Changed, seen);
     assert_eq!(letters(&hall), "A");
 }
 
 #[tokio::test]
 async fn a_seat_that_was_removed_is_gone_though_an_older_reading_brings_it_again() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
-    store.put(seat(2, SeatStatus::Blocked, 1));
+    store.put(seat(1, SeatState::FREE, 1));
+    store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Alone, &store).await;
     let (seen, before) = (hall.version.load(Ordering::SeqCst), hall.map(MapForm::Compact));
-    hall.remove(&seat(1, SeatStatus::Available, 1));
+    hall.remove(&seat(1, SeatState::FREE, 1));
     assert_ne!(before.etag, hall.map(MapForm::Compact).etag);
     assert_eq!(letters(&hall), "B");
-    hall.take(vec![seat(1, SeatStatus::Available, 1), seat(2, SeatStatus::Blocked, 1)], Part::All, seen);
+    hall.take(vec![seat(1, SeatState::FREE, 1), seat(2, BLOCKED, 1)], Part::All, seen);
     assert_eq!(letters(&hall), "B");
 }
 
 #[tokio::test]
 async fn a_seat_that_was_removed_does_not_come_back_with_an_older_commit_that_is_told_later() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
-    store.put(seat(2, SeatStatus::Blocked, 1));
+    store.put(seat(1, SeatState::FREE, 1));
+    store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
-    let (blocked, added) = (seat(1, SeatStatus::Blocked, 20), seat(3, SeatStatus::Available, 30));
+    let (blocked, added) = (seat(1, BLOCKED, 20), seat(3, SeatState::FREE, 30));
     hall.remove(&blocked);
     hall.remove(&added);
     let tells = || {
@@ -220,7 +221,7 @@ async fn a_seat_that_was_removed_does_not_come_back_with_an_older_commit_that_is
     };
     assert_eq!(tells(), "B");
     assert_eq!(tells(), "B", "after its row has gone too");
-    hall.publish(&[seat(1, SeatStatus::Held, 21)]);
+    hall.publish(&[seat(1, HELD, 21)]);
     hall.map(MapForm::Compact);
     assert_eq!(letters(&hall), "HB", "a later commit knows better");
 }
@@ -228,25 +229,25 @@ async fn a_seat_that_was_removed_does_not_come_back_with_an_older_commit_that_is
 #[tokio::test]
 async fn a_seat_that_another_instance_removed_is_gone_when_every_seat_is_read() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
-    store.put(seat(2, SeatStatus::Blocked, 1));
+    store.put(seat(1, SeatState::FREE, 1));
+    store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.publish(&[seat(3, SeatStatus::Available, 5)]);
-    hall.take(vec![seat(2, SeatStatus::Blocked, 1)], Part::All, seen);
+    hall.publish(&[seat(3, SeatState::FREE, 5)]);
+    hall.take(vec![seat(2, BLOCKED, 1)], Part::All, seen);
     assert_eq!(letters(&hall), "BA", "what was added here since the reading began stays");
 }
 
 #[tokio::test]
 async fn a_reading_that_lacks_a_removed_seat_does_not_make_room_for_its_older_commits() {
     let store = Counted::default();
-    store.put(seat(1, SeatStatus::Available, 1));
-    store.put(seat(2, SeatStatus::Blocked, 1));
+    store.put(seat(1, SeatState::FREE, 1));
+    store.put(seat(2, BLOCKED, 1));
     let hall = looked_at(Sharing::Shared, &store).await;
-    let blocked = seat(1, SeatStatus::Blocked, 20);
+    let blocked = seat(1, BLOCKED, 20);
     hall.remove(&blocked);
     let seen = hall.version.load(Ordering::SeqCst);
-    hall.take(vec![seat(2, SeatStatus::Blocked, 1)], Part::All, seen);
+    hall.take(vec![seat(2, BLOCKED, 1)], Part::All, seen);
     hall.publish(&[blocked]);
     hall.map(MapForm::Compact);
     assert_eq!(letters(&hall), "B");
@@ -256,8 +257,8 @@ async fn a_reading_that_lacks_a_removed_seat_does_not_make_room_for_its_older_co
 async fn seats_that_were_removed_are_forgotten_when_every_seat_was_read_long_after() {
     let store = Counted::default();
     let hall = looked_at(Sharing::Shared, &store).await;
-    hall.remove(&seat(1, SeatStatus::Blocked, 20));
-    hall.remove(&seat(2, SeatStatus::Blocked, 20));
+    hall.remove(&seat(1, BLOCKED, 20));
+    hall.remove(&seat(2, BLOCKED, 20));
     let long_ago = Instant::now().checked_sub(TOLD_LATE_MAX + Duration::from_millis(1)).unwrap();
     hall.seats().removed.get_mut(&SeatId::new(1)).unwrap().noted = long_ago;
     *hall.reading.lock().await = None;
