@@ -3,6 +3,7 @@
 //! [`decide`] is pure. It checks everything before it changes anything, so a refusal leaves the world as it was.
 
 mod concerts;
+mod conditions;
 mod holds;
 mod operators;
 mod payments;
@@ -30,7 +31,7 @@ pub fn decide_all(world: &mut World, batch: &[Request]) -> Vec<Answer> {
 #[must_use]
 pub fn decide(world: &mut World, request: &Request) -> Answer {
     let Some(idempotency) = request.idempotency else {
-        return Answer { decision: apply(world, request), replay: Replay::Fresh };
+        return Answer { decision: checked(world, request), replay: Replay::Fresh };
     };
     if let Some(kept) = world.kept.get(idempotency.key) {
         if kept.idempotency.fingerprint != idempotency.fingerprint {
@@ -44,7 +45,7 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         return Answer { decision, replay: Replay::Replayed };
     }
     let before = world.edits();
-    let decision = apply(world, request);
+    let decision = checked(world, request);
     let keep = match &decision {
         // A later request with the same key must get past "ask again at once". Names and e-mail addresses are not
         // stored, since erasure does not reach stored answers.
@@ -56,6 +57,14 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         world.store_answer(idempotency, answer);
     }
     Answer { decision, replay: Replay::Fresh }
+}
+
+/// Applies a command, and checks what must be true after it.
+fn checked(world: &mut World, request: &Request) -> Decision {
+    let edits = world.edits();
+    let decision = apply(world, request);
+    conditions::check(world, edits, &decision);
+    decision
 }
 
 fn apply(world: &mut World, request: &Request) -> Decision {

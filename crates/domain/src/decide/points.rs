@@ -181,6 +181,8 @@ pub(super) fn post(world: &mut World, user_id: UserId, movement: &Movement) -> P
     point.amount = Money::new(point.amount.get().saturating_add(movement.amount.get()));
     point.version = point.version.saturating_add(1);
     point.last_updated = now;
+    debug_assert!(movement.amount != Money::ZERO, "a movement moves points");
+    debug_assert!(point.amount >= Money::ZERO, "the caller has checked the balance");
     world.points.put(user_id, point);
     let entry = PointEntry {
         history_id: world.take_history_id(),
