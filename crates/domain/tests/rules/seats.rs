@@ -1,7 +1,6 @@
 //! Seats of real halls, and what operators correct of them.
 
-mod support;
-
+use crate::support::*;
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome},
     concert::LATE_SALES,
@@ -10,7 +9,6 @@ use frontrow_domain::{
     refusal::Refusal,
     seat::{NewSeat, SeatChange, SeatLabel, SeatStatus},
 };
-use support::*;
 
 fn new_seat(row: &str, seat_number: Option<i32>, number: &str) -> NewSeat {
     let label = SeatLabel { section: "Stalls".into(), row: row.into(), number: number.into(), grade: "R".into() };

@@ -1,7 +1,9 @@
 //! Payments and refunds, rule by rule.
 
-mod support;
-
+use crate::support::{
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, SORA, at, cancel, free, hold, pay,
+    refund, sweep, update_concert, user,
+};
 use frontrow_domain::{
     command::{ConcertChange, Outcome},
     concert::ConcertStatus,
@@ -14,10 +16,6 @@ use frontrow_domain::{
     reservation::ReservationStatus,
     seat::REFUNDED_AFTER_SALE,
     user::Caller,
-};
-use support::{
-    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, SORA, at, cancel, free, hold, pay,
-    refund, sweep, update_concert, user,
 };
 
 /// The hold's end, for holds made at the start.

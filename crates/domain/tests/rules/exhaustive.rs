@@ -1,8 +1,10 @@
 //! Every order of events in a very small sale: two users, two seats, one reservation's worth of points each. From
 //! every state that can be reached, everything that can happen next does, and the books must be in order after it.
 
-mod support;
-
+use crate::support::{
+    self, CLOCK, HOUSE, JUNHO, MIN, MINJI, Office, activate, advance, books, cancel, hold, issue, name, oracle::Oracle,
+    pay, refund, sweep, token_id, top_up,
+};
 use frontrow_domain::{
     command::{Command, Idempotency, Request},
     id::TokenId,
@@ -12,10 +14,6 @@ use frontrow_domain::{
     user::Caller,
 };
 use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
-use support::{
-    CLOCK, HOUSE, JUNHO, MIN, MINJI, Office, activate, advance, books, cancel, hold, issue, name, oracle::Oracle, pay,
-    refund, sweep, token_id, top_up,
-};
 
 /// How many events one history may have.
 const DEPTH: usize = 6;

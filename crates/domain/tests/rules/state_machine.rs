@@ -3,8 +3,11 @@
 //!
 //! `PROPTEST_CASES=10000` makes it a long run from a random seed; without it the run is short and always the same.
 
-mod support;
-
+use crate::support::{
+    self, BOSS, CLOCK, DAY, HOUSE, MINJI, OWN, Office, S, SHOW, at, books, name,
+    oracle::Oracle,
+    wish::{Keyed, Step, USERS, Wish, step},
+};
 use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Footprint, Idempotency, Replay, Request, RoomChange},
     decide::decide_all,
@@ -22,11 +25,6 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner},
 };
 use std::{cell::RefCell, collections::BTreeMap};
-use support::{
-    BOSS, CLOCK, DAY, HOUSE, MINJI, OWN, Office, S, SHOW, at, books, name,
-    oracle::Oracle,
-    wish::{Keyed, Step, USERS, Wish, step},
-};
 
 /// What happened in the whole run, by name.
 type Seen = BTreeMap<String, u64>;

@@ -1,15 +1,13 @@
 //! One effect for one key: what a repeated request is answered with.
 
-mod support;
-
+use crate::support::{
+    self, BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, add_seats, advance, at, cancel,
+    create_concert, hold, idempotency, issue, leave, name, pay, refund, set_cap, top_up, update_concert, user,
+};
 use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Outcome, Replay, Request},
     refusal::Refusal,
     user::Caller,
-};
-use support::{
-    BOSS, CLOCK, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, add_seats, advance, at, cancel,
-    create_concert, hold, idempotency, issue, leave, name, pay, refund, set_cap, top_up, update_concert, user,
 };
 
 /// An answer as a client sees it.

@@ -1,7 +1,9 @@
 //! What becomes of accounts: passwords, locks, reset links, erasure, and who may do what about them.
 
-mod support;
-
+use crate::support::{
+    self, BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, pay, refund, register, top_up,
+    update_concert, user,
+};
 use frontrow_domain::{
     command::{
         Command, ConcertChange, Erasure, Footprint, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Replay,
@@ -15,10 +17,6 @@ use frontrow_domain::{
     queue::TokenStatus,
     refusal::Refusal,
     user::{Caller, NewUser, Role, Session, User, UserStatus},
-};
-use support::{
-    BOSS, CLOCK, DAY, HOUSE, JUNHO, MIN, MINJI, Office, S, SHOW, SORA, at, pay, refund, register, top_up,
-    update_concert, user,
 };
 
 const SECRET: [u8; 32] = [9; 32];

@@ -1,7 +1,9 @@
 //! What operators may do, what they may not, and the trace it leaves.
 
-mod support;
-
+use crate::support::{
+    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, START, add_seats, at, block, cancel,
+    create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, top_up, update_concert, user,
+};
 use frontrow_domain::{
     command::{Command, ConcertChange, Issue, Outcome, RoomChange},
     concert::{Concert, ConcertStatus},
@@ -14,10 +16,6 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role, Session},
 };
 use serde_json::json;
-use support::{
-    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, START, add_seats, at, block, cancel,
-    create_concert, free, hold, new_concert, pay, refund, register, set_cap, set_room, top_up, update_concert, user,
-};
 use uuid::Uuid;
 
 /// Every command of operators, in a form that is granted.

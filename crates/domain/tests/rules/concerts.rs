@@ -1,7 +1,9 @@
 //! The life of a concert, rule by rule: when it is sold, postponed, cancelled and over.
 
-mod support;
-
+use crate::support::{
+    self, BOSS, CLOCK, CLOSES, DAY, ENDS, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, SORA, START, add_seats,
+    advance, at, block, cancel, free, hold, issue, new_concert, pay, refund, set_cap, sweep, token_id, update_concert,
+};
 use frontrow_domain::{
     command::{Command, ConcertChange, Outcome},
     concert::{Closing, Concert, ConcertStatus, LATE_SALES, LINE_KEPT},
@@ -12,10 +14,6 @@ use frontrow_domain::{
     seat::CONCERT_CANCELLED,
     time::Time,
     user::Caller,
-};
-use support::{
-    BOSS, CLOCK, CLOSES, DAY, ENDS, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SHOW, SORA, START, add_seats, advance,
-    at, block, cancel, free, hold, issue, new_concert, pay, refund, set_cap, sweep, token_id, update_concert,
 };
 
 fn to(status: ConcertStatus) -> Command {

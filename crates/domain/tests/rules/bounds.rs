@@ -1,9 +1,8 @@
 //! Commands that carry more than one command may.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod support;
-
+use crate::support::{
+    BOSS, CLOCK, HOUSE, MINJI, Office, create_concert, idempotency, register, token_id, update_concert, user,
+};
 use frontrow_domain::{
     command::{
         Command, ConcertChange, Demand, Erasure, Footprint, NewAdjustment, NewPassword, PasswordHash, Proof, Request,
@@ -19,9 +18,6 @@ use frontrow_domain::{
     queue::Fence,
     seat::{NewSeat, SeatAction, SeatChange, SeatLabel},
     user::Caller,
-};
-use support::{
-    BOSS, CLOCK, HOUSE, MINJI, Office, create_concert, idempotency, register, token_id, update_concert, user,
 };
 
 const LONG: usize = 2_001;

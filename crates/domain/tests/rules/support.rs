@@ -1,7 +1,5 @@
 //! A small box office to try rules on: two concerts, nine seats, three buyers, one operator.
 
-#![expect(dead_code, reason = "every test file uses a part of this")]
-
 pub(crate) mod books;
 pub(crate) mod oracle;
 pub(crate) mod wish;

@@ -1,7 +1,9 @@
 //! The waiting line, rule by rule: given a box office, when these commands come, then they are answered so.
 
-mod support;
-
+use crate::support::{
+    self, BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, advance, advance_as,
+    advance_past, at, cancel, hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
+};
 use frontrow_domain::{
     command::{Command, ConcertChange, Footprint, Issue, Outcome, Request, RoomChange},
     concert::ConcertStatus,
@@ -10,10 +12,6 @@ use frontrow_domain::{
     queue::{EndReason, Gate, TokenStatus},
     time::Span,
     user::Caller,
-};
-use support::{
-    BOSS, CLOCK, CLOSES, DAY, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, activate, advance, advance_as,
-    advance_past, at, cancel, hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
 };
 
 #[test]

@@ -1,7 +1,9 @@
 //! Seats and holds, rule by rule.
 
-mod support;
-
+use crate::support::{
+    BOSS, CLOCK, CLOSES, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, at, block, cancel, free, hold, leave, pay,
+    refund, sweep, token_id, update_concert, wake,
+};
 use frontrow_domain::{
     command::{ConcertChange, Outcome},
     concert::ConcertStatus,
@@ -13,10 +15,6 @@ use frontrow_domain::{
     seen::{REFUSAL_TTL, SeenTaken},
     time::Span,
     user::Caller,
-};
-use support::{
-    BOSS, CLOCK, CLOSES, HOUSE, JUNHO, MIN, MINJI, OWN, Office, S, SORA, at, block, cancel, free, hold, leave, pay,
-    refund, sweep, token_id, update_concert, wake,
 };
 
 /// The hold's end, for holds made at the start.

@@ -1,7 +1,6 @@
 //! Points, rule by rule: who may top up, how much, and what the history says.
 
-mod support;
-
+use crate::support::{self, BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, SORA, at, hold, pay, refund, top_up, user};
 use frontrow_domain::{
     command::{Command, NewAdjustment, Outcome},
     id::{DebtId, UserId},
@@ -11,7 +10,6 @@ use frontrow_domain::{
     refusal::Refusal,
     user::Caller,
 };
-use support::{BOSS, CLOCK, HOUSE, JUNHO, MINJI, Office, S, SORA, at, hold, pay, refund, top_up, user};
 use uuid::Uuid;
 
 /// Every caller, with and without a reference, topping up Minji's account.

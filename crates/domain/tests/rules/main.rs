@@ -1,0 +1,18 @@
+//! The rules: tables of what is asked and answered, subject by subject; every order of events in a very small sale;
+//! random sales beside a second box office that is written another way.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod accounts;
+mod bounds;
+mod concerts;
+mod exhaustive;
+mod holds;
+mod idempotency;
+mod operator;
+mod payments;
+mod points;
+mod queue;
+mod seats;
+mod state_machine;
+mod support;
