@@ -1,12 +1,16 @@
 //! Ten thousand buyers, each on a connection of their own, ask for one of the same fifty seats at once.
 
-use crate::{
-    client::Connection,
-    figures::{median, spread},
-    hall::{Plan, Postgres, Redis},
-    http::{self, Buyer, Serving, Side},
-};
+use crate::http::{self, Buyer, Serving, Side};
 use anyhow::{Result, ensure};
+use frontrow_testkit::{
+    bench::{
+        load::Connection,
+        median,
+        office::{Plan, Postgres},
+        spread,
+    },
+    servers::redis::RedisServer,
+};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -61,7 +65,7 @@ struct Outcome {
 /// # Errors
 /// A server is gone, or a seat was held twice.
 pub(crate) async fn run(connections: usize) -> Result<()> {
-    let (server, redis) = (Postgres::start(None, &[])?, Redis::start()?);
+    let (server, redis) = (Postgres::start(env!("CARGO_TARGET_TMPDIR"), None, &[])?, RedisServer::start());
     let keyring = http::prepare(&server, PLAN, 1).await?;
     let buyers = http::buyers(&keyring, PLAN);
     let mut all: [Vec<Outcome>; 3] = Default::default();

@@ -1,11 +1,6 @@
 //! One instance over HTTP beside the usual way: holds, positions, and a crowd that wants the same few seats.
 
-use crate::{
-    client::{Load, Requests, UNLIMITED, load, load_at},
-    figures::{median, spread},
-    hall::{self, Plan, Postgres, Redis, TEMPLATE},
-    server,
-};
+use crate::baseline_server as server;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use frontrow_clock::{Clock, Ids};
@@ -17,6 +12,15 @@ use frontrow_domain::{
 };
 use frontrow_signing::Keyring;
 use frontrow_storage::postgres::{PostgresStore, Settings, keys::SigningKeys};
+use frontrow_testkit::{
+    bench::{
+        load::{Load, Requests, UNLIMITED, load, load_at},
+        median,
+        office::{self, Plan, Postgres, TEMPLATE},
+        spread,
+    },
+    servers::redis::RedisServer,
+};
 use sha2::{Digest as _, Sha256};
 use std::{
     io::BufRead as _,
@@ -150,13 +154,13 @@ pub(crate) async fn prepare(server: &Postgres, plan: Plan, waiting: i64) -> Resu
     let settings = Settings::new(&url);
     drop(PostgresStore::open(&settings, Clock::System, Policy::default(), 0).await?);
     let keyring = SigningKeys::new(&settings)?.load_or_create(&Ids::from_os()).await?;
-    hall::fill(&url, plan).await?;
-    hall::fill_line(&url, plan.concerts * plan.buyers, waiting).await?;
-    let client = hall::connect(&url).await?;
+    office::fill(&url, plan).await?;
+    office::fill_line(&url, plan.concerts * plan.buyers, waiting).await?;
+    let client = office::connect(&url).await?;
     let numbers: Vec<i64> = (1..=plan.concerts * plan.buyers).collect();
     for part in numbers.chunks(10_000) {
         let hashes: Vec<Vec<u8>> = part.iter().map(|number| Sha256::digest(bearer(*number)).to_vec()).collect();
-        let users: Vec<_> = part.iter().map(|number| hall::user_id(*number).0).collect();
+        let users: Vec<_> = part.iter().map(|number| office::user_id(*number).0).collect();
         client
             .execute(
                 "INSERT INTO session SELECT *, 'buyer', 9000000000000000 FROM unnest($1::bytea[], $2::uuid[])",
@@ -170,7 +174,7 @@ pub(crate) async fn prepare(server: &Postgres, plan: Plan, waiting: i64) -> Resu
 
 fn signed(keyring: &Keyring, id: TokenId, user: i64) -> String {
     // The time of issue is only carried along.
-    keyring.sign(&Token::issued(id, hall::user_id(user), Time::from_micros(1_800_000_000_000_000)), 1)
+    keyring.sign(&Token::issued(id, office::user_id(user), Time::from_micros(1_800_000_000_000_000)), 1)
 }
 
 /// Somebody who may hold.
@@ -181,7 +185,7 @@ pub(crate) struct Buyer {
 
 pub(crate) fn buyers(keyring: &Keyring, plan: Plan) -> Arc<Vec<Buyer>> {
     let buyers = (1..=plan.concerts * plan.buyers)
-        .map(|number| Buyer { bearer: bearer(number), token: signed(keyring, hall::token_id(plan, number), number) });
+        .map(|number| Buyer { bearer: bearer(number), token: signed(keyring, office::token_id(plan, number), number) });
     Arc::new(buyers.collect())
 }
 
@@ -273,7 +277,7 @@ fn all_done(load: &Load) -> Result<()> {
 ///
 /// # Errors
 /// A server is gone, or an answer is not what it should be.
-pub(crate) async fn holds(server: &Postgres, redis: &Redis, keyring: &Keyring, connections: usize) -> Result<()> {
+pub(crate) async fn holds(server: &Postgres, redis: &RedisServer, keyring: &Keyring, connections: usize) -> Result<()> {
     let buyers = buyers(keyring, PLAN);
     let (mut ours, mut usual) = (Sides::default(), Sides::default());
     for round in 0..ROUNDS {
@@ -289,7 +293,7 @@ pub(crate) async fn holds(server: &Postgres, redis: &Redis, keyring: &Keyring, c
 
 async fn hold_round(
     server: &Postgres,
-    redis: &Redis,
+    redis: &RedisServer,
     buyers: &Arc<Vec<Buyer>>,
     side: Side,
     connections: usize,
@@ -318,7 +322,7 @@ async fn hold_round(
 ///
 /// # Errors
 /// A server is gone.
-pub(crate) async fn sweep(server: &Postgres, redis: &Redis, keyring: &Keyring) -> Result<()> {
+pub(crate) async fn sweep(server: &Postgres, redis: &RedisServer, keyring: &Keyring) -> Result<()> {
     let buyers = buyers(keyring, PLAN);
     for connections in [4, 8, 16, 32, 64, 128] {
         let load = hold_round(server, redis, &buyers, Side::Usual, connections).await?;
@@ -364,7 +368,7 @@ async fn lay_usual_line(line: &mut redis::aio::MultiplexedConnection) -> Result<
     for part in places.chunks(1_000) {
         let mut rebuild = redis::pipe();
         for place in part {
-            let user = hall::user_id(*place).0.to_string();
+            let user = office::user_id(*place).0.to_string();
             rebuild.cmd("ZADD").arg(server::line_key(room)).arg(*place).arg(*place).ignore();
             rebuild
                 .cmd("HSET")
@@ -432,7 +436,12 @@ fn sources(paths: &Arc<Vec<Vec<u8>>>) -> Vec<Box<dyn Requests>> {
 ///
 /// # Errors
 /// A server is gone, or an answer is not what it should be.
-pub(crate) async fn positions(server: &Postgres, redis: &Redis, keyring: &Keyring, connections: usize) -> Result<()> {
+pub(crate) async fn positions(
+    server: &Postgres,
+    redis: &RedisServer,
+    keyring: &Keyring,
+    connections: usize,
+) -> Result<()> {
     let mut line = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
     lay_usual_line(&mut line).await?;
     let database = server.copy("positions").await?;

@@ -4,33 +4,16 @@
 //! `growth`, `rooms`, `quiet`, `million`,
 //! `sweep`. Every server runs in a process of its own, on the same processors as the client.
 
+mod baseline_server;
 mod crowd;
-mod growth;
 mod http;
 mod million;
 mod quiet;
 mod rooms;
-
-#[expect(clippy::unwrap_used, reason = "a client that cannot go on stops")]
-#[path = "../http/client.rs"]
-mod client;
-#[path = "../usual/figures.rs"]
-mod figures;
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-#[path = "../usual/hall.rs"]
-mod hall;
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-#[path = "../engine_postgres/ours.rs"]
-mod ours;
-#[path = "../usual/server.rs"]
-mod server;
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-#[path = "../usual/way.rs"]
-mod way;
+mod scaling;
 
 use anyhow::Result;
-use hall::{Postgres, Redis};
-use std::time::Duration;
+use frontrow_testkit::{bench::office::Postgres, servers::redis::RedisServer};
 
 /// The server's own allocator, for every side.
 #[global_allocator]
@@ -39,13 +22,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The best pool of the usual way, by the sweep.
 const CONNECTIONS: usize = 16;
 
-/// Operations a second.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rates {
-    pub(crate) holds: f64,
-    pub(crate) payments: f64,
-}
-
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -53,7 +29,7 @@ fn main() -> Result<()> {
         match args.split_first() {
             Some((first, rest)) if first == "usual-server" => http::usual_server(rest).await,
             Some((first, rest)) if first == "bare-server" => http::bare_server(rest).await,
-            Some((first, rest)) if first == growth::CHILD => growth::child(rest).await,
+            Some((first, rest)) if first == scaling::CHILD => scaling::child(rest).await,
             _ => parts(&args).await,
         }
     })
@@ -62,7 +38,7 @@ fn main() -> Result<()> {
 async fn parts(args: &[String]) -> Result<()> {
     let wanted = |name: &str| (args.is_empty() && name != "sweep") || args.iter().any(|arg| arg == name);
     if ["holds", "positions", "sweep"].into_iter().any(wanted) {
-        let (server, redis) = (Postgres::start(None, &[])?, Redis::start()?);
+        let (server, redis) = (Postgres::start(env!("CARGO_TARGET_TMPDIR"), None, &[])?, RedisServer::start());
         let keyring = http::prepare(&server, http::PLAN, http::WAITING).await?;
         if wanted("sweep") {
             http::sweep(&server, &redis, &keyring).await?;
@@ -78,7 +54,7 @@ async fn parts(args: &[String]) -> Result<()> {
         crowd::run(CONNECTIONS).await?;
     }
     if wanted("growth") {
-        growth::run().await?;
+        scaling::run().await?;
     }
     if wanted("rooms") {
         rooms::run().await?;
@@ -90,9 +66,4 @@ async fn parts(args: &[String]) -> Result<()> {
         million::run().await?;
     }
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
-pub(crate) fn per_second(count: usize, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64()
 }

@@ -1,11 +1,12 @@
 //! A million waiting in one line: how long an instance takes to start beside it, what it takes of memory, and how soon
 //! Redis has everything again after it was emptied.
 
-use crate::{
-    hall::{Postgres, Redis, TEMPLATE},
-    http::{self, Serving, Side},
-};
+use crate::http::{self, Serving, Side};
 use anyhow::{Context as _, Result, ensure};
+use frontrow_testkit::{
+    bench::office::{Plan, Postgres, TEMPLATE},
+    servers::redis::RedisServer,
+};
 use redis::aio::MultiplexedConnection;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// A server is gone.
 pub(crate) async fn run() -> Result<()> {
     for waiting in [1_000, 100_000, 1_000_000] {
-        let (server, redis) = (Postgres::start(None, &[])?, Redis::start()?);
-        let keyring = http::prepare(&server, crate::hall::Plan { concerts: 1, buyers: 1, seats: 1 }, waiting).await?;
+        let (server, redis) = (Postgres::start(env!("CARGO_TARGET_TMPDIR"), None, &[])?, RedisServer::start());
+        let keyring = http::prepare(&server, Plan { concerts: 1, buyers: 1, seats: 1 }, waiting).await?;
         let started = Instant::now();
         let serving = Serving::start(Side::Ours, &server.url(TEMPLATE), &redis.url(), 1)?;
         let ready = started.elapsed();

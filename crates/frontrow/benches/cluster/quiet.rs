@@ -1,11 +1,7 @@
 //! What a box office with many rooms costs: at the start and while nothing happens with thousands of finished ones, and
 //! how long a turn takes in an empty room beside hundreds in which somebody waits for a rate.
 
-use crate::{
-    figures::median,
-    hall::{self, Postgres, Redis},
-    http::{Serving, Side},
-};
+use crate::http::{Serving, Side};
 use anyhow::{Context as _, Result, bail};
 use frontrow::{app, config::Cli};
 use frontrow_clock::{Clock, Ids};
@@ -16,6 +12,13 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role},
 };
 use frontrow_service::{testing, workers};
+use frontrow_testkit::{
+    bench::{
+        median,
+        office::{self, Postgres},
+    },
+    servers::redis::RedisServer,
+};
 use redis::aio::MultiplexedConnection;
 use std::{
     ffi::OsString,
@@ -47,18 +50,18 @@ pub(crate) async fn run() -> Result<()> {
 
 struct Servers {
     postgres: Postgres,
-    redis: Redis,
+    redis: RedisServer,
     client: Client,
 }
 
 impl Servers {
     /// A box office with a house room and so many own rooms of concerts whose sales are over.
     async fn start(rooms: u32) -> Result<Self> {
-        let (postgres, redis) = (Postgres::start(None, &[])?, Redis::start()?);
+        let (postgres, redis) = (Postgres::start(env!("CARGO_TARGET_TMPDIR"), None, &[])?, RedisServer::start());
         postgres.execute("postgres", &["CREATE DATABASE rooms"]).await?;
         let url = postgres.url("rooms");
         drop(Serving::start(Side::Ours, &url, &redis.url(), 0)?);
-        let client = hall::connect(&url).await?;
+        let client = office::connect(&url).await?;
         client
             .batch_execute(&format!(
                 "WITH ids AS MATERIALIZED (SELECT nextval('concert_ids') AS id FROM generate_series(1, {rooms})),

@@ -1,6 +1,6 @@
 //! What a line costs in Redis: memory a waiter, work a token, bytes of a frame, and how soon another instance knows.
 
-use crate::{hall::Redis, http::cpu};
+use crate::http::cpu;
 use anyhow::{Context as _, Result, ensure};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
@@ -14,6 +14,7 @@ use frontrow_line::{
     redis::{RedisPeers, Settings},
 };
 use frontrow_storage::{Store, memory::MemoryStore};
+use frontrow_testkit::servers::redis::RedisServer;
 use redis::{FromRedisValue, aio::MultiplexedConnection};
 use std::{
     sync::Arc,
@@ -39,7 +40,7 @@ pub(crate) async fn run() -> Result<()> {
 }
 
 async fn measure(waiting: i64) -> Result<()> {
-    let redis = Redis::start()?;
+    let redis = RedisServer::start();
     let mut asked = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Clock::System, Policy::default(), 0));
     let office = Uuid::from_u128(7);
@@ -108,7 +109,7 @@ fn other_is_behind(other: &RedisPeers, changes: &Changes, by: i64) -> bool {
 }
 
 async fn instance(
-    redis: &Redis,
+    redis: &RedisServer,
     store: &Arc<dyn Store>,
     office: Uuid,
     number: u128,

@@ -1,6 +1,6 @@
 //! What a claim costs where few and where many are active: `-- claims`.
 
-use crate::{LANES, hall, hall::Postgres, ours::Instance};
+use crate::LANES;
 use anyhow::Result;
 use frontrow_domain::{
     command::Command,
@@ -8,6 +8,7 @@ use frontrow_domain::{
     queue::Fence,
     user::Caller,
 };
+use frontrow_testkit::bench::{engine::Instance, office, office::Postgres};
 
 /// How many claims are timed.
 const CLAIMS: i64 = 8_000;
@@ -32,10 +33,10 @@ pub(crate) async fn run(server: &Postgres) -> Result<()> {
 
 async fn rate(server: &Postgres, active: i64) -> Result<f64> {
     let url = server.copy("round").await?;
-    let client = hall::connect(&url).await?;
+    let client = office::connect(&url).await?;
     let instance = Instance::open(&url, LANES).await?;
     let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
-    let joins = (1..=active + CLAIMS).map(|buyer| (Caller::Buyer(hall::user_id(buyer)), join.clone()));
+    let joins = (1..=active + CLAIMS).map(|buyer| (Caller::Buyer(office::user_id(buyer)), join.clone()));
     instance.give(joins.collect(), 1_024).await?;
     let limit = u32::try_from(TURNS)?;
     let advance = Command::AdvanceRoom { room_id: RoomId::HOUSE, fence: Fence(1), limit, unresponsive: Vec::new() };

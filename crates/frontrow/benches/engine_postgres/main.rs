@@ -5,27 +5,21 @@
 //! the usual way, to compare two builds of the program; `-- claims` what a claim costs where many are active; `-- sweep` finds the best pool of the usual way; `-- lanes`,
 //! `-- plan` and `-- profile` are for finding out why.
 
+mod baseline;
 mod claims;
-mod ours;
-mod plain;
 mod plan;
-mod usual_way;
-
-#[path = "../usual/figures.rs"]
-mod figures;
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-#[path = "../usual/hall.rs"]
-mod hall;
-#[path = "../usual/way.rs"]
-mod way;
+mod raw_loop;
 
 use anyhow::Result;
-use figures::{median, spread};
-use hall::{Plan, Postgres, TEMPLATE};
+use baseline::Setup;
+use frontrow_testkit::bench::{
+    Rates,
+    baseline::Pace,
+    engine, median,
+    office::{self, Plan, Postgres, TEMPLATE},
+    spread,
+};
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
-use std::time::Duration;
-use usual_way::Setup;
-use way::Pace;
 
 /// The server's own allocator, for every way.
 #[global_allocator]
@@ -45,18 +39,11 @@ const LANES: usize = 8;
 /// The best pools of the usual way, by the sweep.
 const CONNECTIONS: usize = 16;
 
-/// Operations a second.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rates {
-    pub(crate) holds: f64,
-    pub(crate) payments: f64,
-}
-
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let asked = |name: &str| std::env::args().any(|arg| arg == name);
     runtime.block_on(async {
-        let server = Postgres::start(None, &[])?;
+        let server = Postgres::start(env!("CARGO_TARGET_TMPDIR"), None, &[])?;
         prepare(&server).await?;
         if asked("sweep") {
             sweep(&server).await
@@ -79,8 +66,8 @@ fn main() -> Result<()> {
 async fn prepare(server: &Postgres) -> Result<()> {
     server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
     let url = server.url(TEMPLATE);
-    drop(ours::open(&url, 1).await?);
-    hall::fill(&url, PLAN).await
+    drop(engine::open(&url, 1).await?);
+    office::fill(&url, PLAN).await
 }
 
 /// A way to sell, by name.
@@ -123,15 +110,15 @@ impl Way {
             Self::Usual(_) | Self::UsualDeclared => {
                 let pace = if let Self::Usual(pace) = self { pace } else { Pace::OneByOne };
                 if matches!(self, Self::UsualDeclared) {
-                    hall::connect(url).await?.batch_execute(hall::DECLARED).await?;
+                    office::connect(url).await?.batch_execute(office::DECLARED).await?;
                 }
                 let setup = Setup { connections: CONNECTIONS, callers: CALLERS, pace };
-                usual_way::run(url, PLAN, buyers.get(..USUAL_BUYERS).unwrap_or(buyers), setup).await
+                baseline::run(url, PLAN, buyers.get(..USUAL_BUYERS).unwrap_or(buyers), setup).await
             }
-            Self::Plain => plain::run(url, buyers, 200).await,
-            Self::Batches(batch) => ours::batches(url, PLAN, buyers, batch).await,
+            Self::Plain => raw_loop::run(url, buyers, 200).await,
+            Self::Batches(batch) => engine::batches(url, PLAN, buyers, batch).await,
             Self::Engine(callers) => {
-                let instance = ours::Instance::open(url, LANES).await?;
+                let instance = engine::Instance::open(url, LANES).await?;
                 let rates = instance.sell(PLAN, buyers, callers).await?;
                 instance.close().await?;
                 Ok(rates)
@@ -173,7 +160,7 @@ async fn lanes(server: &Postgres) -> Result<()> {
     for callers in [CALLERS, 4 * CALLERS] {
         for lanes in [1, 2, 4, 8, 16] {
             let url = server.copy("round").await?;
-            let instance = ours::Instance::open(&url, lanes).await?;
+            let instance = engine::Instance::open(&url, lanes).await?;
             let rates = instance.sell(PLAN, &shuffled(1), callers).await?;
             instance.close().await?;
             println!(
@@ -217,13 +204,13 @@ fn shuffled(round: u64) -> Vec<i64> {
 }
 
 async fn sweep(server: &Postgres) -> Result<()> {
-    for (references, changes) in [("triggers", ""), ("foreign keys", hall::DECLARED)] {
+    for (references, changes) in [("triggers", ""), ("foreign keys", office::DECLARED)] {
         for pace in [Pace::OneByOne, Pace::Pipelined] {
             for connections in [8, 16, 32, 64] {
                 let url = server.copy("round").await?;
                 server.execute("round", &[changes, "CHECKPOINT"]).await?;
                 let setup = Setup { connections, callers: CALLERS, pace };
-                let rates = usual_way::run(&url, PLAN, &shuffled(1)[..USUAL_BUYERS], setup).await?;
+                let rates = baseline::run(&url, PLAN, &shuffled(1)[..USUAL_BUYERS], setup).await?;
                 println!(
                     "{references}, {pace:?}, {connections} connections: {:.0} holds/s, {:.0} payments/s",
                     rates.holds, rates.payments
@@ -236,7 +223,7 @@ async fn sweep(server: &Postgres) -> Result<()> {
 
 /// Where the database's time went, by statement: those of foreign keys too.
 async fn statements(url: &str) -> Result<()> {
-    let client = hall::connect(url).await?;
+    let client = office::connect(url).await?;
     client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await?;
     let query = "SELECT toplevel, calls, rows, total_exec_time, 1000 * total_exec_time / greatest(rows, 1),
             wal_bytes::int8, left(regexp_replace(query, '\\s+', ' ', 'g'), 110)
@@ -251,9 +238,4 @@ async fn statements(url: &str) -> Result<()> {
     }
     client.batch_execute("SELECT pg_stat_statements_reset()").await?;
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
-pub(crate) fn per_second(count: usize, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64()
 }

@@ -1,7 +1,7 @@
 //! What a plan for a large sale needs to know: how fast tokens are issued and turns are given, and what each row takes
 //! on disk and in the log.
 
-use crate::{BUYERS, CALLERS, LANES, PLAN, hall, hall::Postgres, ours::Instance, shuffled};
+use crate::{BUYERS, CALLERS, LANES, PLAN, shuffled};
 use anyhow::Result;
 use frontrow_domain::{
     command::Command,
@@ -9,6 +9,7 @@ use frontrow_domain::{
     queue::Fence,
     user::Caller,
 };
+use frontrow_testkit::bench::{engine::Instance, office, office::Postgres};
 use tokio_postgres::Client;
 
 /// Prints the figures.
@@ -24,10 +25,10 @@ pub(crate) async fn run(server: &Postgres) -> Result<()> {
 
 async fn round(server: &Postgres) -> Result<()> {
     let url = server.copy("round").await?;
-    let client = hall::connect(&url).await?;
+    let client = office::connect(&url).await?;
     let instance = Instance::open(&url, LANES).await?;
     let join = Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None };
-    let joins = (1..=BUYERS).map(|buyer| (Caller::Buyer(hall::user_id(buyer)), join.clone()));
+    let joins = (1..=BUYERS).map(|buyer| (Caller::Buyer(office::user_id(buyer)), join.clone()));
     let before = log(&client).await?;
     let rate = instance.give(joins.collect(), 4 * CALLERS).await?;
     println!("tokens issued {rate:.0}/s, {} B of log each", (log(&client).await? - before) / BUYERS);

@@ -4,7 +4,7 @@
 //! durable. `cargo bench --bench engine_sqlite -- line` prints how long a line of a million takes to read instead.
 //! The files are made in `target/`, so that the disk is a real one.
 
-mod plain;
+mod raw_loop;
 
 use anyhow::{Context, Result, bail};
 use frontrow_clock::{Clock, Ids};
@@ -70,7 +70,7 @@ fn sale(runtime: &Runtime, folder: &Path) -> Result<()> {
                 holds.store.push(hold);
                 payments.store.push(pay);
             } else {
-                let (hold, pay) = plain::run(&path, &buyers)?;
+                let (hold, pay) = raw_loop::run(&path, &buyers)?;
                 holds.plain.push(hold);
                 payments.plain.push(pay);
             }

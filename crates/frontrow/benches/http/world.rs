@@ -1,6 +1,5 @@
 //! Servers to measure: the real one, and bare handlers beside it.
 
-use crate::client::UNLIMITED;
 use axum::{
     Router,
     body::Bytes,
@@ -22,6 +21,7 @@ use frontrow_domain::{
     user::{Caller, NewUser, Role, Session},
 };
 use frontrow_service::{office::BoxOffice, testing};
+use frontrow_testkit::bench::load::UNLIMITED;
 use sha2::{Digest as _, Sha256};
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch};

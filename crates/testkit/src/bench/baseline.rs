@@ -5,7 +5,7 @@
 //! them finds its rows by a unique index. The rules are those of the box office, as far as a hold and a payment need
 //! them.
 
-use crate::hall;
+use super::office;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use frontrow_domain::{
     command::Idempotency,
@@ -22,7 +22,7 @@ macro_rules! params {
 
 /// How the statements of a transaction are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub enum Pace {
     /// Each after the answer to the one before: what most programs do.
     OneByOne,
     /// What does not need an answer goes together: two round trips a transaction.
@@ -31,7 +31,7 @@ pub(crate) enum Pace {
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ServiceError {
+pub enum ServiceError {
     /// A rule says no. The word is the code that the client sees.
     #[error("refused: {0}")]
     Refused(&'static str),
@@ -59,7 +59,7 @@ const MAX_SEATS_PER_USER: i64 = 4;
 
 /// A box office that holds and pays the usual way.
 #[derive(Debug, Clone)]
-pub(crate) struct UsualWay {
+pub struct Baseline {
     pool: Pool,
     pace: Pace,
 }
@@ -113,14 +113,17 @@ const END_TOKEN: &str = "UPDATE waiting_token
      SET status = 'ended', active_until = NULL, due_from = NULL, expired_at = $3, end_reason = 'paid'
      WHERE room_id = $1 AND position = $2";
 
-impl UsualWay {
+impl Baseline {
     /// With at most so many connections to the database at `url`.
     ///
     /// # Errors
     /// The address cannot be read.
-    pub(crate) fn connect(url: &str, connections: usize, pace: Pace) -> anyhow::Result<Self> {
-        let manager =
-            Manager::from_config(hall::config(url)?, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    pub fn connect(url: &str, connections: usize, pace: Pace) -> anyhow::Result<Self> {
+        let manager = Manager::from_config(
+            office::config(url)?,
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
         Ok(Self { pool: Pool::builder(manager).max_size(connections).build()?, pace })
     }
 
@@ -128,7 +131,7 @@ impl UsualWay {
     ///
     /// # Errors
     /// The refusal, or what went wrong; nothing was done.
-    pub(crate) async fn hold(
+    pub async fn hold(
         &self,
         user: UserId,
         token: TokenId,
@@ -144,7 +147,7 @@ impl UsualWay {
     ///
     /// # Errors
     /// The refusal, or what went wrong; nothing was done.
-    pub(crate) async fn pay(
+    pub async fn pay(
         &self,
         user: UserId,
         token: TokenId,

@@ -1,10 +1,9 @@
 //! A private `PostgreSQL` with a box office in it: concerts, seats, buyers with active tokens and points.
 
+use crate::servers::port::Port;
 use anyhow::{Context as _, Result, bail, ensure};
 use frontrow_domain::id::{Position, RoomId, TokenId, UserId};
-use frontrow_testkit::servers::port::Port;
 use std::{
-    io::Read as _,
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,7 +14,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
 /// What the server runs with, beside its defaults. Commits are durable.
-pub(crate) const SETTINGS: [&str; 8] = [
+pub const SETTINGS: [&str; 8] = [
     "fsync=on",
     "synchronous_commit=on",
     "full_page_writes=on",
@@ -28,26 +27,26 @@ pub(crate) const SETTINGS: [&str; 8] = [
 /// How long the server may take to start.
 const START_MAX: Duration = Duration::from_secs(30);
 /// Rooms count along what stands in them: tokens that were put there by hand must be counted.
-pub(crate) const COUNT_TOKENS: &str = "UPDATE room SET
+pub const COUNT_TOKENS: &str = "UPDATE room SET
     active = (SELECT count(*) FROM waiting_token AS t WHERE t.room_id = room.room_id AND t.status = 'active')";
 /// The database that the rounds' databases are copies of.
-pub(crate) const TEMPLATE: &str = "box_office";
+pub const TEMPLATE: &str = "box_office";
 
 /// A `PostgreSQL` server of our own, in a temporary folder. It ends with the value.
-pub(crate) struct Postgres {
+pub struct Postgres {
     process: Child,
     port: Port,
     _folder: TempDir,
 }
 
 impl Postgres {
-    /// Starts one. `pinned` is the list of processors it runs on, as `taskset` takes it; `more` are further settings.
+    /// Starts one with its files below `folder`. `pinned` is the list of processors it runs on, as `taskset` takes it; `more` are further settings.
     ///
     /// # Errors
     /// There is no `PostgreSQL` on the machine, or it does not start.
-    pub(crate) fn start(pinned: Option<&str>, more: &[&str]) -> Result<Self> {
+    pub fn start(folder: &str, pinned: Option<&str>, more: &[&str]) -> Result<Self> {
         let binaries = binaries()?;
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).context("a folder for PostgreSQL")?;
+        let folder = tempfile::tempdir_in(folder).context("a folder for PostgreSQL")?;
         let data = folder.path().join("data");
         if is_root()? {
             chown(folder.path(), Some(postgres_id("-u")?), Some(postgres_id("-g")?))?;
@@ -88,7 +87,7 @@ impl Postgres {
     }
 
     /// The address of one of its databases.
-    pub(crate) fn url(&self, database: &str) -> String {
+    pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port.number())
     }
 
@@ -96,7 +95,7 @@ impl Postgres {
     ///
     /// # Errors
     /// One of them failed.
-    pub(crate) async fn execute(&self, database: &str, statements: &[&str]) -> Result<()> {
+    pub async fn execute(&self, database: &str, statements: &[&str]) -> Result<()> {
         let client = connect(&self.url(database)).await?;
         for statement in statements {
             client.batch_execute(statement).await.with_context(|| (*statement).to_owned())?;
@@ -109,7 +108,7 @@ impl Postgres {
     ///
     /// # Errors
     /// The template is in use, or is not there.
-    pub(crate) async fn copy(&self, name: &str) -> Result<String> {
+    pub async fn copy(&self, name: &str) -> Result<String> {
         let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY = file_copy");
         self.execute("postgres", &[&drop, &create, "CHECKPOINT"]).await?;
@@ -171,59 +170,15 @@ fn binaries() -> Result<PathBuf> {
     bail!("there is no PostgreSQL 15 to 18 in /usr/lib/postgresql; set PG_BIN")
 }
 
-/// A `Redis` server of our own, without a disk. It ends with the value.
-pub(crate) struct Redis {
-    process: Child,
-    port: Port,
-}
-
-impl Redis {
-    /// Starts one.
-    ///
-    /// # Errors
-    /// There is no `redis-server`, or it does not start.
-    pub(crate) fn start() -> Result<Self> {
-        let port = Port::take();
-        let mut process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", "redis-server"])
-            .args(["--port", &port.number().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("redis-server")?;
-        let mut output = process.stdout.take().context("no output")?;
-        let mut text = String::new();
-        let mut buffer = [0; 1_024];
-        while !text.contains("Ready to accept connections") {
-            let read = output.read(&mut buffer)?;
-            ensure!(read > 0, "redis-server does not start: {text}");
-            text.push_str(&String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()));
-        }
-        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        Ok(Self { process, port })
-    }
-
-    /// Its address.
-    pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port.number())
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// What the planner must leave on every connection, as on the store's own: without statistics of a new table it would
 /// read all of it.
-pub(crate) const PLANNER: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+pub const PLANNER: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
 
 /// How to connect.
 ///
 /// # Errors
 /// It is not a URL.
-pub(crate) fn config(url: &str) -> Result<Config> {
+pub fn config(url: &str) -> Result<Config> {
     let mut config: Config = url.parse()?;
     config.options(PLANNER);
     Ok(config)
@@ -233,7 +188,7 @@ pub(crate) fn config(url: &str) -> Result<Config> {
 ///
 /// # Errors
 /// The server is not there.
-pub(crate) async fn connect(url: &str) -> Result<Client> {
+pub async fn connect(url: &str) -> Result<Client> {
     let (client, connection) = config(url)?.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -241,22 +196,22 @@ pub(crate) async fn connect(url: &str) -> Result<Client> {
 
 /// How much there is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// How many concerts, each with a room of its own.
-    pub(crate) concerts: i64,
+    pub concerts: i64,
     /// How many buyers each has, with an active token each and the points for every seat.
-    pub(crate) buyers: i64,
+    pub buyers: i64,
     /// How many seats each has.
-    pub(crate) seats: i64,
+    pub seats: i64,
 }
 
 /// The user with this number.
-pub(crate) fn user_id(number: i64) -> UserId {
+pub fn user_id(number: i64) -> UserId {
     UserId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(number.unsigned_abs())))
 }
 
 /// The active token of a buyer: those of the first concert are 1 to `buyers`, and so on.
-pub(crate) fn token_id(plan: Plan, buyer: i64) -> TokenId {
+pub fn token_id(plan: Plan, buyer: i64) -> TokenId {
     let concert = (buyer - 1).div_euclid(plan.buyers) + 1;
     TokenId { room_id: RoomId::new(concert), position: Position(buyer - (concert - 1) * plan.buyers) }
 }
@@ -265,7 +220,7 @@ pub(crate) fn token_id(plan: Plan, buyer: i64) -> TokenId {
 ///
 /// # Errors
 /// A statement failed.
-pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
+pub async fn fill(url: &str, plan: Plan) -> Result<()> {
     let client = connect(url).await?;
     let day = "86400000000::bigint";
     // Sooner than the idle limit of the benchmarks' rules, so that each hold makes its token live longer.
@@ -330,7 +285,7 @@ pub(crate) async fn fill(url: &str, plan: Plan) -> Result<()> {
 
 /// Declares the foreign keys that the schema has triggers for instead, which check a whole batch at once: one row at a
 /// time, what is declared is cheaper.
-pub(crate) const DECLARED: &str = "
+pub const DECLARED: &str = "
     DROP TRIGGER token_refers ON waiting_token;
     DROP TRIGGER reservation_refers ON reservation;
     DROP TRIGGER payment_refers ON payment;
@@ -346,7 +301,7 @@ pub(crate) const DECLARED: &str = "
 ///
 /// # Errors
 /// A statement failed.
-pub(crate) async fn fill_line(url: &str, after: i64, waiting: i64) -> Result<()> {
+pub async fn fill_line(url: &str, after: i64, waiting: i64) -> Result<()> {
     let client = connect(url).await?;
     let uuid = format!("('01900000-0000-7000-8000-' || lpad(to_hex(n + {after}), 12, '0'))::uuid");
     let statements = [

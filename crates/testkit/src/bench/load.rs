@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// The settings of a server that refuses none of a client's requests for being too many.
-pub(crate) const UNLIMITED: [&str; 14] = [
+pub const UNLIMITED: [&str; 14] = [
     "--requests-per-second-per-user",
     "1000000",
     "--request-burst-per-user",
@@ -33,35 +33,35 @@ pub(crate) const UNLIMITED: [&str; 14] = [
 ];
 
 /// What a load brought.
-pub(crate) struct Load {
+pub struct Load {
     /// Requests a second.
-    pub(crate) rate: f64,
+    pub rate: f64,
     /// Latencies in microseconds.
-    pub(crate) latency: Histogram<u64>,
+    pub latency: Histogram<u64>,
     /// Answers by the first digit of their status.
-    pub(crate) by_class: [u64; 6],
+    pub by_class: [u64; 6],
 }
 
 /// Writes the next request of a connection into the buffer; false where it has no more.
-pub(crate) trait Requests: Send + 'static {
+pub trait Requests: Send + 'static {
     fn next(&mut self, request: &mut Vec<u8>) -> bool;
 }
 
 /// One connection.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
+    pub async fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(64 * 1_024) })
     }
 
     /// Sends a request and reads its answer; returns the status.
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> std::io::Result<u16> {
+    pub async fn ask(&mut self, request: &[u8]) -> std::io::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let (head, body) = loop {
@@ -96,13 +96,13 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 }
 
 /// Keeps every connection busy for `length`, or until it has no more requests.
-pub(crate) async fn load(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: Duration) -> Load {
+pub async fn load(address: SocketAddr, sources: Vec<Box<dyn Requests>>, length: Duration) -> Load {
     load_at(address, sources, length, None).await
 }
 
 /// The same, where each connection asks once an `interval`. A request that is late since the one before took long
 /// counts from when it was due.
-pub(crate) async fn load_at(
+pub async fn load_at(
     address: SocketAddr,
     sources: Vec<Box<dyn Requests>>,
     length: Duration,

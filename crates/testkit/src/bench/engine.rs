@@ -1,8 +1,8 @@
 //! The store itself: batches given to it as they are, and batches that the engine forms from many callers.
 
-use crate::{
+use super::{
     Rates,
-    hall::{self, Plan},
+    office::{self, Plan},
     per_second,
 };
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -43,20 +43,20 @@ const IDLE_LIMIT: Span = Span::from_secs(7_200);
 ///
 /// # Errors
 /// The server is gone.
-pub(crate) async fn open(url: &str, lanes: usize) -> Result<PostgresStore> {
+pub async fn open(url: &str, lanes: usize) -> Result<PostgresStore> {
     let settings = Settings { lanes, ..Settings::new(url) };
     let policy = Policy { active_limit: ACTIVE_LIMIT, idle_limit: IDLE_LIMIT, ..Policy::default() };
     Ok(PostgresStore::open(&settings, Clock::System, policy, 1_000_000).await?)
 }
 
 fn request(plan: Plan, buyer: i64, ids: &Ids, what: What) -> Request {
-    let token = hall::token_id(plan, buyer);
+    let token = office::token_id(plan, buyer);
     let command = match what {
         What::Hold => Command::Hold { token, seat_ids: vec![SeatId::new(buyer)] },
         What::Pay(reservation) => Command::Pay { token, reservation_ids: vec![reservation] },
     };
     let idempotency = Some(Idempotency { key: ids.secret(), fingerprint: ids.secret() });
-    Request { caller: Caller::Buyer(hall::user_id(buyer)), command, idempotency }
+    Request { caller: Caller::Buyer(office::user_id(buyer)), command, idempotency }
 }
 
 #[derive(Clone, Copy)]
@@ -83,7 +83,7 @@ fn must_be_paid(answer: &Answer) -> Result<()> {
 ///
 /// # Errors
 /// The server is gone, or somebody was refused.
-pub(crate) async fn batches(url: &str, plan: Plan, buyers: &[i64], batch: usize) -> Result<Rates> {
+pub async fn batches(url: &str, plan: Plan, buyers: &[i64], batch: usize) -> Result<Rates> {
     let store = open(url, 1).await?;
     let ids = Ids::from_seed(5);
     let (warm, buyers) = buyers.split_at(batch.min(buyers.len() / 2));
@@ -121,7 +121,7 @@ async fn run(store: &PostgresStore, batches: &[Arc<[Request]>]) -> Result<Vec<An
 }
 
 /// An instance without HTTP: the engine over a store.
-pub(crate) struct Instance {
+pub struct Instance {
     engine: Arc<Engine>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
@@ -143,7 +143,7 @@ impl Instance {
     ///
     /// # Errors
     /// The server is gone.
-    pub(crate) async fn open(url: &str, lanes: usize) -> Result<Self> {
+    pub async fn open(url: &str, lanes: usize) -> Result<Self> {
         let store: Arc<dyn Store> = Arc::new(open(url, lanes).await?);
         let limits = EngineLimits { queue_len: 65_536, batch_max: 500, lanes };
         let (engine, threads) =
@@ -156,7 +156,7 @@ impl Instance {
     ///
     /// # Errors
     /// The server is gone, or somebody was refused.
-    pub(crate) async fn sell(&self, plan: Plan, buyers: &[i64], callers: usize) -> Result<Rates> {
+    pub async fn sell(&self, plan: Plan, buyers: &[i64], callers: usize) -> Result<Rates> {
         let (warm, buyers) = buyers.split_at(1_000.min(buyers.len() / 2));
         let hold = |buyers: &[i64]| buyers.iter().map(|buyer| (*buyer, What::Hold)).collect::<Vec<_>>();
         self.all(plan, hold(warm), callers, 6).await?;
@@ -204,7 +204,7 @@ impl Instance {
     ///
     /// # Errors
     /// The server is gone, or one was refused.
-    pub(crate) async fn give(&self, commands: Vec<(Caller, Command)>, callers: usize) -> Result<f64> {
+    pub async fn give(&self, commands: Vec<(Caller, Command)>, callers: usize) -> Result<f64> {
         let (commands, next) = (Arc::<[(Caller, Command)]>::from(commands), Arc::new(AtomicUsize::new(0)));
         let started = Instant::now();
         let mut tasks = JoinSet::new();
@@ -229,7 +229,7 @@ impl Instance {
     ///
     /// # Errors
     /// A thread panicked.
-    pub(crate) async fn close(self) -> Result<()> {
+    pub async fn close(self) -> Result<()> {
         drop(self.engine);
         let threads = self.threads;
         tokio::task::spawn_blocking(move || {

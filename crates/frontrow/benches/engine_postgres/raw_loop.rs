@@ -3,10 +3,10 @@
 //! Each batch is two pipelined round trips, as the store's are: the rows that change are locked, then changed and
 //! committed. Nothing is decided, nothing else is read, and the ids are counted here.
 
-use crate::{Rates, hall, per_second};
 use anyhow::{Result, ensure};
 use frontrow_clock::Ids;
 use frontrow_domain::id::UserId;
+use frontrow_testkit::bench::{Rates, office, per_second};
 use std::time::Instant;
 use tokio::try_join;
 use tokio_postgres::{Client, Statement, types::ToSql};
@@ -30,7 +30,7 @@ const KEEP: &str = "INSERT INTO idempotency (key, fingerprint, answer, created_a
 /// # Errors
 /// The server is gone, or a row is not as it should be.
 pub(crate) async fn run(url: &str, buyers: &[i64], batch: usize) -> Result<Rates> {
-    let client = hall::connect(url).await?;
+    let client = office::connect(url).await?;
     let now: i64 =
         client.query_one("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", &[]).await?.get(0);
     let ids = Ids::from_seed(buyers[0].unsigned_abs());
@@ -65,7 +65,7 @@ impl Batch {
         let secrets = || numbers.iter().map(|_| ids.secret().to_vec()).collect();
         Self {
             numbers: numbers.to_vec(),
-            users: numbers.iter().map(|number| hall::user_id(*number)).map(|UserId(id)| id).collect(),
+            users: numbers.iter().map(|number| office::user_id(*number)).map(|UserId(id)| id).collect(),
             ids: (first..).take(numbers.len()).collect(),
             seat_numbers: numbers.iter().map(|number| i32::try_from(*number).unwrap_or(0)).collect(),
             descriptions: numbers.iter().map(|number| format!("seat {number}, reservation {first}")).collect(),

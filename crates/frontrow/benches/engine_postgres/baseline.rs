@@ -1,16 +1,16 @@
 //! The usual way from many callers at once.
 
-use crate::{
-    Rates,
-    hall::{self, Plan},
-    per_second,
-    way::{Pace, UsualWay},
-};
 use anyhow::{Result, anyhow};
 use frontrow_clock::Ids;
 use frontrow_domain::{
     command::Idempotency,
     id::{ReservationId, SeatId},
+};
+use frontrow_testkit::bench::{
+    Rates,
+    baseline::{Baseline, Pace},
+    office::{self, Plan},
+    per_second,
 };
 use std::{
     sync::{
@@ -37,7 +37,7 @@ pub(crate) struct Setup {
 /// # Errors
 /// The server is gone, or somebody was refused.
 pub(crate) async fn run(url: &str, plan: Plan, buyers: &[i64], setup: Setup) -> Result<Rates> {
-    let way = UsualWay::connect(url, setup.connections, setup.pace)?;
+    let way = Baseline::connect(url, setup.connections, setup.pace)?;
     // The connections are there and the statements prepared before the clock runs.
     let warm: Vec<_> = buyers.iter().rev().take(setup.connections * 4).copied().collect();
     hold_all(&way, plan, &Arc::from(warm.as_slice()), setup.callers, 1).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn run(url: &str, plan: Plan, buyers: &[i64], setup: Setup) -> 
 
 /// The reservations, each with its buyer.
 async fn hold_all(
-    way: &UsualWay,
+    way: &Baseline,
     plan: Plan,
     buyers: &Arc<[i64]>,
     callers: usize,
@@ -66,7 +66,7 @@ async fn hold_all(
             let mut held = Vec::new();
             while let Some(buyer) = buyers.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let key = Idempotency { key: ids.secret(), fingerprint: ids.secret() };
-                let (user, token) = (hall::user_id(*buyer), hall::token_id(plan, *buyer));
+                let (user, token) = (office::user_id(*buyer), office::token_id(plan, *buyer));
                 let answer = way.hold(user, token, SeatId::new(*buyer), key).await;
                 let answer = answer.map_err(|stop| anyhow!("a hold was stopped: {stop}"))?;
                 let answer: serde_json::Value = serde_json::from_str(&answer)?;
@@ -82,7 +82,7 @@ async fn hold_all(
     Ok(all)
 }
 
-async fn pay_all(way: &UsualWay, plan: Plan, reservations: &Arc<[(i64, ReservationId)]>, callers: usize) -> Result<()> {
+async fn pay_all(way: &Baseline, plan: Plan, reservations: &Arc<[(i64, ReservationId)]>, callers: usize) -> Result<()> {
     let (ids, next) = (Ids::from_seed(9), Arc::new(AtomicUsize::new(0)));
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
@@ -90,7 +90,7 @@ async fn pay_all(way: &UsualWay, plan: Plan, reservations: &Arc<[(i64, Reservati
         tasks.spawn(async move {
             while let Some((buyer, reservation)) = reservations.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let key = Idempotency { key: ids.secret(), fingerprint: ids.secret() };
-                let (user, token) = (hall::user_id(*buyer), hall::token_id(plan, *buyer));
+                let (user, token) = (office::user_id(*buyer), office::token_id(plan, *buyer));
                 let answer = way.pay(user, token, *reservation, key).await;
                 answer.map_err(|stop| anyhow!("a payment was stopped: {stop}"))?;
             }

@@ -1,12 +1,12 @@
 //! How the rate grows with the number of instances: each is a process of its own with callers inside, all over one
 //! database.
 
-use crate::{
-    figures::median,
-    hall::{self, Plan, Postgres, TEMPLATE},
-    ours::{self, Instance},
-};
 use anyhow::{Context as _, Result, ensure};
+use frontrow_testkit::bench::{
+    engine::{self, Instance},
+    median,
+    office::{self, Plan, Postgres, TEMPLATE},
+};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdout, Command, Stdio},
@@ -40,10 +40,10 @@ pub(crate) async fn run() -> Result<()> {
             Places::Apart => Some("0"),
             Places::Together => None,
         };
-        let server = Postgres::start(pinned, &[])?;
+        let server = Postgres::start(env!("CARGO_TARGET_TMPDIR"), pinned, &[])?;
         server.execute("postgres", &[&format!("CREATE DATABASE {TEMPLATE}")]).await?;
-        drop(ours::open(&server.url(TEMPLATE), 1).await?);
-        hall::fill(&server.url(TEMPLATE), PLAN).await?;
+        drop(engine::open(&server.url(TEMPLATE), 1).await?);
+        office::fill(&server.url(TEMPLATE), PLAN).await?;
         let mut rates = [const { (Vec::new(), Vec::new()) }; 3];
         for _ in 0..ROUNDS {
             for (instances, rates) in [1, 2, 4].into_iter().zip(&mut rates) {

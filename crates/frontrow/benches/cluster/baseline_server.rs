@@ -1,7 +1,6 @@
 //! The usual way behind HTTP: the server's own listener, edge, sign-in and parsing, and another way to the database.
 //! Positions are asked of Redis with `ZRANK`.
 
-use crate::way::{Pace, ServiceError, UsualWay};
 use anyhow::{Context as _, Result};
 use axum::{
     Router,
@@ -15,6 +14,7 @@ use frontrow::{app, config::Cli};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::id::{RoomId, SeatId};
 use frontrow_service::metrics::Metrics;
+use frontrow_testkit::bench::baseline::{Baseline, Pace, ServiceError};
 use frontrow_web::edge::{
     auth::{QueueToken, SignedIn},
     extract::{JsonBody, PathText},
@@ -50,7 +50,7 @@ pub(crate) fn active_key(room: RoomId) -> String {
 #[derive(Clone)]
 struct Desk {
     app: SharedState,
-    way: UsualWay,
+    way: Baseline,
     redis: Arc<[MultiplexedConnection]>,
     turn: Arc<AtomicUsize>,
 }
@@ -87,7 +87,7 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
     }
     let desk = Desk {
         app: Arc::clone(&opened.app),
-        way: UsualWay::connect(places.database, places.connections, Pace::OneByOne)?,
+        way: Baseline::connect(places.database, places.connections, Pace::OneByOne)?,
         redis: redis.into(),
         turn: Arc::new(AtomicUsize::new(0)),
     };
