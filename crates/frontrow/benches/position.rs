@@ -54,7 +54,7 @@ fn main() {
     let ring = Keyring::from_secrets(&[(1, [7; 32]), (2, [8; 32])], 2).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     println!(
-        "     waiting  verify  place  verify+place  publish: issue 500  leave 1  leave 500  offer 500      lay  B/waiter"
+        "     waiting  verify  place  verify+place  publish: issue 500  leave 1  leave 500  offer 500    build  B/waiter"
     );
     println!("                  ns     ns            ns                 us       us         us         us       ms");
     for waiting in [1_000, 100_000, 1_000_000, 10_000_000] {

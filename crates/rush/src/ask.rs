@@ -82,7 +82,7 @@ pub(crate) enum Reply {
 struct Settled {
     answer: Answer,
     /// Whether an earlier sending may still take effect.
-    doubt: bool,
+    is_uncertain: bool,
 }
 
 impl Desk {
@@ -136,7 +136,7 @@ impl Desk {
         } else {
             (None, None)
         };
-        let Some(Settled { answer, doubt }) = self.settle(ask, &text, first).await else { return Reply::None };
+        let Some(Settled { answer, is_uncertain }) = self.settle(ask, &text, first).await else { return Reply::None };
         self.note(ask, &answer);
         let outcome = match read(&answer) {
             Some(effect) if answer.status < 300 => Outcome::Ok(effect),
@@ -145,7 +145,7 @@ impl Desk {
                 Outcome::Unknown
             }
             // A refusal to activate is not kept: an earlier sending may still find the turn open.
-            _ if doubt && (!is_final(&answer) || name == "activate") => Outcome::Unknown,
+            _ if is_uncertain && (!is_final(&answer) || name == "activate") => Outcome::Unknown,
             _ => Outcome::Fail { status: answer.status, code: code(&answer) },
         };
         if outcome != Outcome::Unknown {
@@ -215,7 +215,7 @@ impl Desk {
     /// first meant to ask: an outage is charged in full.
     async fn settle(&self, ask: &Ask<'_>, text: &[u8], first: Option<Result<Answer, Lost>>) -> Option<Settled> {
         let mut pause = BACKOFF_FIRST;
-        let mut doubt = false;
+        let mut is_uncertain = false;
         let mut ready = first;
         for _ in 0..=REPEATS_MAX {
             let answer = match ready.take() {
@@ -223,14 +223,14 @@ impl Desk {
                 None => self.once(ask, text).await,
             };
             let wait = match answer {
-                Ok(answer) if !is_passing(answer.status) => return Some(Settled { answer, doubt }),
+                Ok(answer) if !is_passing(answer.status) => return Some(Settled { answer, is_uncertain }),
                 Ok(answer) => {
                     self.note(ask, &answer);
-                    doubt |= answer.status != 429;
+                    is_uncertain |= answer.status != 429;
                     answer.retry_after.map_or(pause, Duration::from_secs)
                 }
                 Err(_) => {
-                    doubt = true;
+                    is_uncertain = true;
                     pause
                 }
             };
@@ -390,14 +390,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_that_is_not_kept_leaves_a_lost_sending_in_doubt() {
+    async fn a_refusal_that_is_not_stored_leaves_a_lost_sending_unknown() {
         let (desk, _) = desk(&["", MISSING]).await;
         let (_, history) = cancel(&desk, Copies::One).await;
         assert_eq!(history.ops[0].outcome, Outcome::Unknown);
     }
 
     #[tokio::test]
-    async fn a_kept_refusal_and_a_refusal_without_doubt_are_definite() {
+    async fn a_stored_refusal_and_a_refusal_of_the_only_sending_are_definite() {
         for (answers, status) in [(["", KEPT], 409), ([SLOW_DOWN, MISSING], 404)] {
             let (desk, _) = desk(&answers).await;
             let (_, history) = cancel(&desk, Copies::One).await;

@@ -1,4 +1,4 @@
-//! Whether the sale kept its promises: the history of what buyers were told, held against the books of the server.
+//! Whether the sale kept its promises: the history of what buyers were answered, held against the books of the server.
 //! Pure: the same history and books always give the same verdict.
 
 mod line;
@@ -26,7 +26,7 @@ pub(crate) struct Books {
     pub(crate) reservations: Vec<Reservation>,
     /// Reservations up to this number are from before the run.
     pub(crate) reservations_before: i64,
-    /// Payments of the run, by anybody.
+    /// Payments of the run, by any buyer.
     pub(crate) payments: Vec<Payment>,
     /// The buyers' accounts.
     pub(crate) accounts: Vec<Account>,
@@ -40,7 +40,7 @@ pub(crate) struct Books {
     pub(crate) max_active: i64,
     /// What answers about the line may be apart, in microseconds.
     pub(crate) view_lag: i64,
-    /// Nobody is silent who was heard of within so many microseconds.
+    /// No token is unresponsive that was seen within so many microseconds.
     pub(crate) dormant_after: u64,
 }
 
@@ -109,10 +109,10 @@ pub(crate) const RULES: [(&str, &str); 23] = [
     ("replays_identical", "a repeated request gets the same answer"),
     ("room_cap", "never more active than the room allows"),
     ("order_kept", "who came before stands before"),
-    ("ahead_never_rises", "nobody moves back in line"),
+    ("ahead_never_rises", "no token moves back in line"),
     ("one_place", "one place in line for one user"),
-    ("end_is_true", "nobody is told that a living place is gone"),
-    ("heard_not_put_aside", "nobody is put aside as silent who was just heard of"),
+    ("end_is_true", "no live place is reported as gone"),
+    ("responsive_tokens_are_not_dormant", "no token that was just seen is made dormant"),
     ("turn_needed", "no hold without a turn"),
     ("operator_acts_logged", "what an operator does is in the audit log"),
     ("no_server_error", "no answer but success, a documented refusal or 503"),

@@ -103,7 +103,7 @@ impl Buyer {
         let wants_more =
             matches!(ending, Ending::Refunded | Ending::Lapsed | Ending::NoSeat | Ending::TokenLost | Ending::NoAnswer);
         let sold_out = self.sale.sold_out.load(Ordering::Relaxed);
-        // A refund frees a seat in a sale that looked sold out: whoever gave it back knows of it.
+        // A refund frees a seat in a sale that looked sold out: its buyer knows of it.
         self.sale.options.sold_out && wants_more && (!sold_out || ending == Ending::Refunded)
     }
 
@@ -283,7 +283,7 @@ impl Buyer {
             "waiting" | "offered" => Stood::InLine,
             "dormant" => Stood::Aside,
             "ended" => {
-                self.sale.desk.recorder.heard_end(Ended { token: token.to_owned(), buyer: self.index, received });
+                self.sale.desk.recorder.token_ended(Ended { token: token.to_owned(), buyer: self.index, received });
                 return;
             }
             _ => return,
@@ -320,7 +320,7 @@ impl Buyer {
             match status.as_str() {
                 "active" => return Ok(token),
                 "ended" if ends == ENDS_MAX => return Err(Ending::TokenLost),
-                // As the server advises. Whoever gets the same place again was told wrong, which the audit finds.
+                // As the server advises. If the same place comes again, the answer was wrong, which the audit finds.
                 "ended" => {
                     ends += 1;
                     token = self.join().await?;
@@ -375,9 +375,9 @@ impl Buyer {
                 if token.status == "active" {
                     return Ok(Turn::Active);
                 }
-                let told = answer.retry_after.map(Duration::from_secs);
+                let advised = answer.retry_after.map(Duration::from_secs);
                 let poll = token.queue.map(|place| Duration::from_millis(place.poll_after_ms));
-                Ok(Turn::Kept(told.or(poll).unwrap_or(Duration::from_secs(1))))
+                Ok(Turn::Kept(advised.or(poll).unwrap_or(Duration::from_secs(1))))
             }
             (_, "token_waiting") => Ok(Turn::Waiting),
             (_, "token_ended" | "token_invalid" | "not_found") => Err(Ending::TokenLost),
@@ -445,7 +445,7 @@ impl Buyer {
         serde_json::from_slice(&answer.body).map_err(|_| Ending::Refused)
     }
 
-    /// Does nothing until the hold has run out. Every other one then wants to pay after all, and must be told no.
+    /// Does nothing until the hold has run out. Every other one then wants to pay after all, and must be refused.
     async fn let_lapse(&mut self, token: &str, held: &[Reservation]) -> Step<Ending> {
         self.sale.lapses_begun.fetch_add(u64::try_from(held.len()).unwrap_or(0), Ordering::Relaxed);
         let longest = held.iter().map(Reservation::hold_micros).max().unwrap_or(0);

@@ -132,7 +132,7 @@ impl Connection {
 
     /// Sends a request and reads its answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
-        // Until the answer is read whole, nobody may send another request on this connection.
+        // Until the answer is read whole, no other request may be sent on this connection.
         self.reusable = false;
         self.stream.write_all(request).await?;
         let (head, end) = self.read_head().await?;

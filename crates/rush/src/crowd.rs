@@ -56,7 +56,7 @@ pub(crate) struct Outcome {
     pub(crate) seats: SeatCounts,
     /// The verdict.
     pub(crate) verdict: Verdict,
-    /// What buyers asked and heard.
+    /// What buyers asked and were answered.
     pub(crate) history: History,
     /// The clock of the history.
     pub(crate) mono: Mono,
@@ -306,7 +306,7 @@ fn warnings(
         }
     }
     if *options.seats_each.end() > 1 && seen("multi_seat_holds") == 0 {
-        warnings.push("nobody held several seats at once: this is not tested".to_owned());
+        warnings.push("no buyer held several seats at once: this is not tested".to_owned());
     }
     if seen("conflicts") == 0 {
         warnings.push("no two buyers wanted the same seat at once: the race for a seat is not tested".to_owned());

@@ -1,4 +1,4 @@
-//! What every buyer asked and heard, with times from one monotonic clock. The audit reads nothing else of the sale.
+//! What every buyer asked and was answered, with times from one monotonic clock. The audit reads nothing else of the sale.
 
 use crate::{
     api::{Payment, PointEntry, Reservation},
@@ -152,7 +152,7 @@ pub(crate) struct Sighting {
     pub(crate) sent: At,
     /// When the answer was there.
     pub(crate) received: At,
-    /// The number that was told.
+    /// The number in the answer.
     pub(crate) position: i64,
     /// How many were said to be ahead.
     pub(crate) ahead: i64,
@@ -160,7 +160,7 @@ pub(crate) struct Sighting {
     pub(crate) as_of: i64,
 }
 
-/// A buyer in line was told that the token has ended.
+/// A buyer in line was answered that the token has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ended {
     /// Which token.
@@ -243,8 +243,8 @@ impl Recorder {
         self.lock().sightings.push(sighting);
     }
 
-    /// Notes that a buyer in line was told of the token's end.
-    pub(crate) fn heard_end(&self, ended: Ended) {
+    /// Records that a buyer in line was answered of the token's end.
+    pub(crate) fn token_ended(&self, ended: Ended) {
         self.lock().ended.push(ended);
     }
 

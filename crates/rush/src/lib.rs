@@ -27,7 +27,7 @@ mod svg;
 mod target;
 mod told;
 
-pub use told::{Place, Sold, Told};
+pub use told::{Acknowledged, Place, Sold};
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -40,8 +40,8 @@ impl<'a> Caller<'a> {
         password: &str,
         origin: Origin,
     ) -> Result<(Self, Session)> {
-        let nobody = Self::new(desk, None).from(origin);
-        let session: Session = nobody
+        let anonymous = Self::new(desk, None).from(origin);
+        let session: Session = anonymous
             .post("/sessions", json!({ "email": email, "password": password }))
             .await
             .with_context(|| format!("cannot sign {email} in"))?;

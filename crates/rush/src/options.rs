@@ -129,7 +129,7 @@ pub(crate) struct SaleOptions {
     #[arg(long, default_value_t = 30)]
     pub(crate) tries: u32,
     /// What answers of several instances about the line may be apart, in milliseconds: places are compared where one is
-    /// newer by so much. 0 is for one instance, where nobody moves back from one answer to the next.
+    /// newer by so much. 0 is for one instance, where no place moves back from one answer to the next.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     pub(crate) view_lag: u32,
     /// A buyer who was put aside sooner than this after asking or joining was not silent, in seconds: the server's

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 /// Runs `job` for every item, at most `width` at a time, and gives the results in the items' order. Results of jobs
-/// that panicked are missing. `progress` hears how many are done after each.
+/// that panicked are missing. `progress` is called with how many are done after each.
 pub(crate) async fn in_parallel<I, T, F>(
     items: Vec<I>,
     width: usize,

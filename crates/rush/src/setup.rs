@@ -119,9 +119,9 @@ async fn newest(operator: &Caller<'_>) -> Result<Before> {
 
 async fn set_up(desk: &Desk, options: &SaleOptions, index: usize, email: String, operator: &str) -> Result<Login> {
     let origin = options.origin(index);
-    let nobody = Caller::new(desk, None).from(origin);
+    let anonymous = Caller::new(desk, None).from(origin);
     let body = json!({ "name": format!("Crowd {index}"), "email": email, "password": PASSWORD });
-    let answer = match nobody.try_send("POST", "/users", Some(body)).await {
+    let answer = match anonymous.try_send("POST", "/users", Some(body)).await {
         Reply::Definite(answer) => answer,
         Reply::None => bail!("{email} cannot be registered: no answer"),
     };

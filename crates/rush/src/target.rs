@@ -1,4 +1,4 @@
-//! Which server is driven. A crowd is a denial of service to whoever did not ask for it, so only this machine's own
+//! Which server is driven. A crowd is a denial of service to a server whose owner did not ask for it, so only this machine's own
 //! addresses are allowed unless the user says that the server is theirs.
 
 use anyhow::{Context, Result, bail};

@@ -26,13 +26,13 @@ pub struct Sold {
     pub endings: BTreeMap<&'static str, u64>,
     /// Requests that were given up: repeat after repeat brought no definite answer.
     pub given_up: Vec<String>,
-    /// Everything that buyers were told was done.
-    pub told: Told,
+    /// Everything that buyers got a positive answer to.
+    pub acknowledged: Acknowledged,
 }
 
-/// Everything that buyers were told was done.
+/// Everything that buyers got a positive answer to.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Acknowledged {
     /// Places in line that were given.
     pub places: Vec<Place>,
     /// Reservations: number, user, seat.
@@ -70,12 +70,12 @@ pub(crate) fn sold(outcome: &Outcome) -> Sold {
         seats_left: seats.held + seats.available,
         endings: outcome.endings.iter().map(|(ending, count)| (ending.name(), *count)).collect(),
         given_up: outcome.history.given_up.clone(),
-        told: told(outcome),
+        acknowledged: acknowledged(outcome),
     }
 }
 
-fn told(outcome: &Outcome) -> Told {
-    let mut told = Told::default();
+fn acknowledged(outcome: &Outcome) -> Acknowledged {
+    let mut acknowledged = Acknowledged::default();
     for op in &outcome.history.ops {
         let Answered::Ok(effect) = &op.outcome else { continue };
         let user_id = outcome.user_ids.get(op.buyer).cloned().unwrap_or_default();
@@ -83,7 +83,7 @@ fn told(outcome: &Outcome) -> Told {
             Effect::Joined { position, fresh, .. } => {
                 let moments = (outcome.mono.instant(op.sent), outcome.mono.instant(op.received));
                 if let (Some(asked), Some(answered)) = moments {
-                    told.places.push(Place {
+                    acknowledged.places.push(Place {
                         user_id,
                         position: *position,
                         is_new: *fresh,
@@ -93,14 +93,16 @@ fn told(outcome: &Outcome) -> Told {
                 }
             }
             Effect::Held(held) => {
-                told.reservations.extend(held.iter().map(|row| (row.reservation_id, user_id.clone(), row.seat_id)));
+                acknowledged
+                    .reservations
+                    .extend(held.iter().map(|row| (row.reservation_id, user_id.clone(), row.seat_id)));
             }
             Effect::Paid(paid) => {
-                told.payments.extend(paid.iter().map(|row| (row.payment_id, user_id.clone(), row.amount)));
+                acknowledged.payments.extend(paid.iter().map(|row| (row.payment_id, user_id.clone(), row.amount)));
             }
-            Effect::ToppedUp(entry) => told.top_ups.push((entry.history_id, user_id, entry.amount)),
+            Effect::ToppedUp(entry) => acknowledged.top_ups.push((entry.history_id, user_id, entry.amount)),
             Effect::Done | Effect::Activated { .. } | Effect::Cancelled(_) | Effect::Refunded(_) => {}
         }
     }
-    told
+    acknowledged
 }

@@ -107,7 +107,7 @@ fn next(state: &State, policy: Policy, event: &Event) -> (State, String) {
             let idempotency = key.map(|key| Idempotency { key: [key; 32], fingerprint: [0; 32] });
             let request = Request { caller: *caller, command: Command::clone(command), idempotency };
             let (answers, _) = after.model.transact(after.now, policy, std::slice::from_ref(&request));
-            after.oracle.hear(&request, &answers[0], after.now);
+            after.oracle.observe(&request, &answers[0], after.now);
             if answers[0].decision.is_err() {
                 let kept = std::mem::replace(&mut after.model.kept, state.model.kept.clone());
                 assert!(after.model == state.model, "{request:?} was refused and changed something");

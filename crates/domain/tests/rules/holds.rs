@@ -21,7 +21,7 @@ use frontrow_domain::{
 const END: i64 = 5 * MIN;
 
 #[test]
-fn a_seat_has_one_holder_and_another_user_hears_until_when() {
+fn a_seat_has_one_holder_and_the_refusal_says_until_when() {
     let (mut office, mine) = Office::with_hold(MINJI, &[1]);
     let theirs = office.active(JUNHO, HOUSE);
     office.run([
@@ -358,8 +358,8 @@ fn wake_all(office: &mut Office, tokens: &[(Caller, TokenId)]) {
     }
 }
 
-/// What a caller hears of a seat that another was refused `age` before.
-fn hears(office: &Office, seen: &SeenTaken, (caller, token): (Caller, TokenId), age: Span) -> Option<Refusal> {
+/// The refusal from memory for a seat that another caller was refused `age` before.
+fn cached_refusal(office: &Office, seen: &SeenTaken, (caller, token): (Caller, TokenId), age: Span) -> Option<Refusal> {
     seen.refuses(caller, &office.model.tokens[&token], age, office.now, &office.policy)
 }
 
@@ -376,9 +376,9 @@ fn a_cached_refusal_equals_a_fresh_one() {
             return;
         };
         assert_eq!(seen.seat_id(), SeatId::new(1));
-        let heard = hears(&office, &seen, (SORA, sora), Span::ZERO);
-        assert_eq!(heard, office.ask(SORA, hold(sora, &[1])).err(), "{micros}");
-        assert!(heard.is_some());
+        let cached = cached_refusal(&office, &seen, (SORA, sora), Span::ZERO);
+        assert_eq!(cached, office.ask(SORA, hold(sora, &[1])).err(), "{micros}");
+        assert!(cached.is_some());
     }
 }
 
@@ -390,28 +390,28 @@ fn a_refusal_is_good_for_others_for_a_moment_and_until_the_hold_ends() {
     let seen = SeenTaken::of(&refusal, junho).unwrap();
     let just = Span::from_micros(REFUSAL_TTL.micros() - 1);
     for (age, is_good) in [(Span::ZERO, true), (just, true), (REFUSAL_TTL, false)] {
-        assert_eq!(hears(&office, &seen, (SORA, sora), age).is_some(), is_good, "{age:?}");
+        assert_eq!(cached_refusal(&office, &seen, (SORA, sora), age).is_some(), is_good, "{age:?}");
     }
     office.at(END);
     wake_all(&mut office, &[(SORA, sora)]);
-    assert_eq!(hears(&office, &seen, (SORA, sora), Span::ZERO), None, "the hold is over");
+    assert_eq!(cached_refusal(&office, &seen, (SORA, sora), Span::ZERO), None, "the hold is over");
 }
 
 #[test]
-fn who_may_not_hold_hears_nothing_of_a_seat_from_memory() {
+fn a_caller_who_may_not_hold_gets_no_refusal_from_memory() {
     let (mut office, _) = Office::with_hold(MINJI, &[1]);
     let (junho, sora) = (office.active(JUNHO, HOUSE), office.active(SORA, OWN));
     let refusal = office.ask(JUNHO, hold(junho, &[1])).unwrap_err();
     let seen = SeenTaken::of(&refusal, junho).unwrap();
-    assert_eq!(hears(&office, &seen, (SORA, junho), Span::ZERO), None, "another's token");
-    assert_eq!(hears(&office, &seen, (BOSS, junho), Span::ZERO), None, "an operator with a buyer's token");
-    assert_eq!(hears(&office, &seen, (SORA, sora), Span::ZERO), None, "a token of another room");
-    assert!(hears(&office, &seen, (JUNHO, junho), Span::ZERO).is_some());
+    assert_eq!(cached_refusal(&office, &seen, (SORA, junho), Span::ZERO), None, "another's token");
+    assert_eq!(cached_refusal(&office, &seen, (BOSS, junho), Span::ZERO), None, "an operator with a buyer's token");
+    assert_eq!(cached_refusal(&office, &seen, (SORA, sora), Span::ZERO), None, "a token of another room");
+    assert!(cached_refusal(&office, &seen, (JUNHO, junho), Span::ZERO).is_some());
     let over = frontrow_domain::policy::Policy { active_limit: Span::ZERO, ..office.policy };
-    let heard = seen.refuses(JUNHO, &office.model.tokens[&junho], Span::ZERO, office.now, &over);
-    assert_eq!(heard, None, "a turn whose time is over");
+    let cached = seen.refuses(JUNHO, &office.model.tokens[&junho], Span::ZERO, office.now, &over);
+    assert_eq!(cached, None, "a turn whose time is over");
     office.ask(JUNHO, leave(junho)).unwrap();
-    assert_eq!(hears(&office, &seen, (JUNHO, junho), Span::ZERO), None, "a token that has ended");
+    assert_eq!(cached_refusal(&office, &seen, (JUNHO, junho), Span::ZERO), None, "a token that has ended");
 }
 
 #[test]

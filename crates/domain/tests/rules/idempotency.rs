@@ -94,7 +94,7 @@ fn a_key_is_good_for_a_request_that_comes_twice_in_one_batch() {
 }
 
 #[test]
-fn a_refusal_that_came_from_seats_holds_or_money_is_heard_again_whatever_changed() {
+fn a_refusal_over_seats_holds_or_money_is_repeated_whatever_changed() {
     let mut office = Office::new();
     let token = office.active(MINJI, HOUSE);
     let theirs = office.active(JUNHO, HOUSE);
@@ -109,7 +109,7 @@ fn a_refusal_that_came_from_seats_holds_or_money_is_heard_again_whatever_changed
     assert_eq!((still_broke.decision, still_broke.replay), (broke.decision, Replay::Replayed));
     office.run([(S, MINJI, cancel(1), "cancelled")]);
     let still_occupied = office.ask_with_key(2, 0, JUNHO, hold(theirs, &[1]));
-    // Who holds the seat is told to nobody, and not kept.
+    // The answer does not say who holds the seat, and is not stored.
     assert_eq!((seen(&still_occupied), still_occupied.replay), (seen(&occupied), Replay::Replayed));
     // Under new keys both go through.
     office.ask_with_key(3, 0, JUNHO, hold(theirs, &[1])).decision.unwrap();

@@ -72,7 +72,7 @@ fn a_top_up_has_bounds_and_so_has_the_balance() {
 }
 
 #[test]
-fn a_reference_is_used_once_for_ever_by_anybody() {
+fn a_reference_is_used_once_over_all_users() {
     let mut office = Office::new();
     office.run([
         (0, Caller::Service, top_up(MINJI, 1_000, Some("receipt 1")), "topped_up"),
@@ -93,9 +93,9 @@ fn a_reference_is_used_once_for_ever_by_anybody() {
 #[test]
 fn only_a_user_has_an_account() {
     let mut office = Office::new();
-    let nobody = UserId(Uuid::from_u128(77));
+    let unknown_user = UserId(Uuid::from_u128(77));
     let command =
-        Command::TopUp { user_id: nobody, amount: Money::new(1_000), reference: Some("receipt 1".to_owned()) };
+        Command::TopUp { user_id: unknown_user, amount: Money::new(1_000), reference: Some("receipt 1".to_owned()) };
     office.run([(0, BOSS, command, "not_found"), (0, BOSS, top_up(MINJI, 1_000, Some("receipt 1")), "topped_up")]);
 }
 

@@ -180,7 +180,7 @@ fn a_turn_may_be_claimed_until_a_microsecond_before_its_window_ends() {
 #[test]
 fn a_missed_turn_is_recalled_to_the_head_until_its_window_ends() {
     let ends = MIN + 10 * MIN;
-    // The line may have swept the turn or not: the user hears the same.
+    // The line may have swept the turn or not: the answer is the same.
     for sweeps in [true, false] {
         for (micros, expected) in [(ends - 1, "turn_pending"), (ends, "token_ended")] {
             let mut office = Office::new();
@@ -248,7 +248,7 @@ fn the_silent_are_put_aside_and_wait_again_when_they_show_a_sign() {
 }
 
 #[test]
-fn a_token_that_was_just_issued_counts_as_just_heard_of() {
+fn a_token_that_was_just_issued_counts_as_just_seen() {
     let mut office = Office::new();
     let silence = 90 * S;
     office.policy.dormant_after = Span::from_secs(90);
@@ -258,7 +258,7 @@ fn a_token_that_was_just_issued_counts_as_just_heard_of() {
         (S, JUNHO, issue(HOUSE), "new"),
         (silence, SORA, issue(HOUSE), "new"),
         (silence, BOSS, set_room(HOUSE, RoomChange { gate: Some(Gate::Open), ..RoomChange::default() }), "room"),
-        // As named by a leader that has not heard of any of the three.
+        // As named by a leader that has seen none of the three.
         (silence, CLOCK, advance_past(HOUSE, &[1, 2, 3]), "offered 2, lapsed 0"),
     ]);
     let states = [1, 2, 3].map(|place| office.status(token_id(HOUSE, place)));
@@ -266,7 +266,7 @@ fn a_token_that_was_just_issued_counts_as_just_heard_of() {
 }
 
 #[test]
-fn the_cursor_never_goes_back_and_whoever_is_behind_it_is_next() {
+fn the_cursor_never_goes_back_and_tokens_behind_it_are_next() {
     let mut office = Office::new();
     office.run([
         (0, MINJI, issue(OWN), "new"),
@@ -546,7 +546,7 @@ fn no_more_are_active_than_the_room_takes_and_a_full_room_keeps_the_turn() {
 }
 
 #[test]
-fn an_overdue_token_gives_its_place_up_though_nobody_swept_it() {
+fn an_overdue_token_gives_its_place_up_before_any_sweep() {
     for (micros, expected) in [(100 * S - 1, "turn_pending"), (100 * S, "active")] {
         let mut office = Office::new();
         office.run([(0, BOSS, set_cap(OWN, 2), "room"), (0, JUNHO, issue(OWN), "new")]);

@@ -104,7 +104,7 @@ fn the_buyer_reads_the_printed_number() {
 }
 
 #[test]
-fn price_and_label_of_a_seat_that_nobody_has_are_changed() {
+fn price_and_label_of_a_seat_without_a_holder_are_changed() {
     let (mut office, _) = Office::with_hold(MINJI, &[1]);
     office.expect(BOSS, block(&[3]), "seats_set");
     office.expect(BOSS, change(&[2, 3], price(180_000)), "seats_set");
@@ -169,7 +169,7 @@ fn a_free_seat_is_held_paid_and_given_back_without_any_points() {
 }
 
 #[test]
-fn whoever_holds_a_seat_hears_so_and_not_what_strangers_hear() {
+fn the_holder_of_a_seat_gets_another_refusal_than_other_users() {
     let (mut office, token) = Office::with_hold(MINJI, &[1]);
     let refused = office.ask(MINJI, hold(token, &[2, 1])).unwrap_err();
     let Refusal::SeatHeldByYou { seat_id, reservation_id, .. } = refused else { panic!("{refused:?}") };

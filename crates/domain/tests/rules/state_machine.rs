@@ -118,7 +118,7 @@ impl Machine {
         let (answers, changes) = self.model.transact(self.now, self.policy, batch);
         assert_eq!(answers.len(), batch.len());
         for (request, answer) in batch.iter().zip(&answers) {
-            self.oracle.hear(request, answer, self.now);
+            self.oracle.observe(request, answer, self.now);
             let what = match answer.replay {
                 Replay::Fresh => name(&answer.decision),
                 Replay::Replayed if answer.decision.is_err() => "refusal replayed".to_owned(),
@@ -238,7 +238,7 @@ impl Machine {
         }
     }
 
-    /// The user's latest token in the room; now and then anybody's.
+    /// The user's latest token in the room; now and then any user's.
     fn token(&self, user: usize, room: RoomId, odd: u8) -> TokenId {
         let tokens = || self.model.tokens.values();
         if odd < 12

@@ -147,7 +147,7 @@ impl Office {
         answers.iter().map(|answer| name(&answer.decision)).collect()
     }
 
-    /// Takes the caller through the line of a room with nobody else in front.
+    /// Takes the caller through the line of a room with no other token in front.
     #[track_caller]
     pub(crate) fn active(&mut self, caller: Caller, room: RoomId) -> TokenId {
         let Ok(Outcome::Joined { token, .. }) = self.ask(caller, issue(room)) else { panic!("no token") };

@@ -28,7 +28,7 @@ const ANSWER_MAX: Duration = Duration::from_mins(1);
 
 /// How a crowd is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RedisHandle {
+enum Served {
     /// By us, each wish with an idempotency key: its refusal is kept.
     Keyed,
     /// By us, without keys: who asks for a seat that was just seen taken is refused from memory.
@@ -37,7 +37,7 @@ enum RedisHandle {
     Usual,
 }
 
-impl RedisHandle {
+impl Served {
     const ALL: [Self; 3] = [Self::Keyed, Self::Keyless, Self::Usual];
 
     const fn side(self) -> Side {
@@ -70,9 +70,9 @@ pub(crate) async fn run(connections: usize) -> Result<()> {
     let buyers = http::buyers(&keyring, PLAN);
     let mut all: [Vec<Outcome>; 3] = Default::default();
     for round in 0..ROUNDS {
-        for turn in 0..RedisHandle::ALL.len() {
-            let index = (turn + round) % RedisHandle::ALL.len();
-            let way = RedisHandle::ALL[index];
+        for turn in 0..Served::ALL.len() {
+            let index = (turn + round) % Served::ALL.len();
+            let way = Served::ALL[index];
             let database = server.copy("round").await?;
             let serving = Serving::start(way.side(), &database, &redis.url(), connections)?;
             let outcome = rush(&serving, &buyers, way, u64::try_from(round)?).await?;
@@ -104,7 +104,7 @@ pub(crate) async fn run(connections: usize) -> Result<()> {
     Ok(())
 }
 
-async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: RedisHandle, round: u64) -> Result<Outcome> {
+async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: Served, round: u64) -> Result<Outcome> {
     let mut rng = StdRng::seed_from_u64(round);
     let (go, went) = watch::channel(None::<Instant>);
     let mut tasks = JoinSet::new();
@@ -114,7 +114,7 @@ async fn rush(serving: &Serving, buyers: &Arc<Vec<Buyer>>, way: RedisHandle, rou
         let (buyers, seat, mut went) = (Arc::clone(buyers), rng.random_range(1..=SEATS), went.clone());
         tasks.spawn(async move {
             let mut request = Vec::new();
-            let key = (way != RedisHandle::Keyless).then_some(number);
+            let key = (way != Served::Keyless).then_some(number);
             http::hold_request(&mut request, &buyers[number], key, seat);
             let started = went.wait_for(Option::is_some).await?.unwrap_or_else(Instant::now);
             let status = timeout(ANSWER_MAX, connection.ask(&request)).await??;

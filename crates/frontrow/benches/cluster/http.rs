@@ -101,7 +101,7 @@ impl Serving {
         let output = process.stdout.take().context("no output")?;
         let mut lines = std::io::BufReader::new(output).lines();
         let line = lines.next().context("the server did not start")??;
-        // Read to the end, or the child would write into a pipe that nobody reads.
+        // Read to the end, or the child would write into a pipe without a reader.
         std::thread::spawn(move || lines.count());
         let address = line.rsplit("http://").next().context("no address")?.trim().parse()?;
         Ok(Self { process, address, _data: data })
@@ -361,8 +361,8 @@ pub(crate) async fn answer_len(address: SocketAddr, keyring: &Keyring, place: i6
     Ok(request.len() + answer.len())
 }
 
-/// Lays a line in Redis the usual way: a sorted set, and a hash for each token.
-async fn lay_usual_line(line: &mut redis::aio::MultiplexedConnection) -> Result<()> {
+/// Fills a line in Redis the usual way: a sorted set, and a hash for each token.
+async fn fill_baseline_line(line: &mut redis::aio::MultiplexedConnection) -> Result<()> {
     let room = RoomId::HOUSE;
     let places: Vec<i64> = (1..=WAITING).collect();
     for part in places.chunks(1_000) {
@@ -443,7 +443,7 @@ pub(crate) async fn positions(
     connections: usize,
 ) -> Result<()> {
     let mut line = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
-    lay_usual_line(&mut line).await?;
+    fill_baseline_line(&mut line).await?;
     let database = server.copy("positions").await?;
     let [ours, usual, bare] =
         [Side::Ours, Side::Usual, Side::Bare].map(|side| Serving::start(side, &database, &redis.url(), connections));

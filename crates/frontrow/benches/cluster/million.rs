@@ -10,7 +10,7 @@ use frontrow_testkit::{
 use redis::aio::MultiplexedConnection;
 use std::time::{Duration, Instant};
 
-/// How long Redis may take to be laid.
+/// How long it may take until Redis is filled.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Prints a line for each length of the line.
@@ -29,15 +29,15 @@ pub(crate) async fn run() -> Result<()> {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no resident size")?;
         let resident: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
         let mut asked = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
-        let all = laid(&mut asked).await?;
+        let all = filled(&mut asked).await?;
         let emptied = Instant::now();
         redis::cmd("FLUSHALL").query_async::<()>(&mut asked).await?;
-        let again = laid(&mut asked).await?;
+        let again = filled(&mut asked).await?;
         let anew = emptied.elapsed();
         ensure!(again >= all, "{again} hashes of {all} are there again");
         println!(
             "{waiting:>9} waiting: ready after {:.2} s, {} MB resident; a position is {bytes} B on the wire; Redis \
-             emptied, all laid anew after {:.2} s",
+             emptied, all filled anew after {:.2} s",
             ready.as_secs_f64(),
             resident / 1_024,
             anew.as_secs_f64(),
@@ -46,19 +46,19 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-/// Waits until the instance says that everything is laid. How many hashes of copies there are then.
-async fn laid(redis: &mut MultiplexedConnection) -> Result<usize> {
+/// Waits until the instance says that everything is there. How many hashes of copies there are then.
+async fn filled(redis: &mut MultiplexedConnection) -> Result<usize> {
     let started = Instant::now();
     loop {
         let found: Vec<String> = redis::cmd("KEYS").arg("*:marker").query_async(redis).await?;
         if let Some(marker) = found.first() {
-            let laid: Option<String> = redis::cmd("HGET").arg(marker).arg("laid").query_async(redis).await?;
-            if laid.as_deref() == Some("1") {
+            let ready: Option<String> = redis::cmd("HGET").arg(marker).arg("laid").query_async(redis).await?;
+            if ready.as_deref() == Some("1") {
                 let copies: Vec<String> = redis::cmd("KEYS").arg("*:t:*").query_async(redis).await?;
                 return Ok(copies.len());
             }
         }
-        ensure!(started.elapsed() < PATIENCE, "Redis is not laid");
+        ensure!(started.elapsed() < PATIENCE, "Redis is not filled");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -82,7 +82,7 @@ async fn measure(waiting: i64) -> Result<()> {
     let each = |total: i64, count: i64| total / count.max(1);
     println!(
         "{waiting:>9} waiting: {:>4} B of Redis a waiter beside {:.1} MB of frames (a sorted set: {usual} B); {:.2} us of \
-         Redis a token; {frames} frames of {} B ({:.2} B a token); told in {:.2} s, {:.1} us a token",
+         Redis a token; {frames} frames of {} B ({:.2} B a token); published in {:.2} s, {:.1} us a token",
         each(used - stream_memory, waiting),
         float(stream_memory) / 1e6,
         busy * 1e6 / float(waiting),
@@ -114,12 +114,12 @@ async fn instance(
     office: Uuid,
     number: u128,
 ) -> Result<(Arc<RedisPeers>, mpsc::Receiver<frontrow_line::redis::Notice>)> {
-    let (notices, heard) = mpsc::channel(1_024);
-    // The store has none of these rows, so nobody may look at them to heal what was lost.
+    let (notices, received) = mpsc::channel(1_024);
+    // The store has none of these rows, so no refresh from the rows may heal what was lost.
     let settings = Settings { refresh_every: PATIENCE * 60, ..Settings::new(vec![redis.url()]) };
     let queue =
         RedisPeers::start(settings, Arc::clone(store), office, Uuid::from_u128(number), Clock::System, notices).await?;
-    Ok((queue, heard))
+    Ok((queue, received))
 }
 
 /// What the batches change by which so many users join the line.

@@ -331,7 +331,7 @@ fn million() {
     let empty = Child::start(folder.path());
     let few = empty.positions(1);
     println!(
-        "nobody waiting               {} MB resident, position p50 {} us, p99 {} us",
+        "no one waiting               {} MB resident, position p50 {} us, p99 {} us",
         empty.resident_mb(),
         few.0,
         few.1
@@ -354,7 +354,7 @@ fn million() {
     );
 }
 
-/// The real binary with its default settings, but for a house room that lets nobody in.
+/// The real binary with its default settings, but for a house room that lets no token in.
 struct Child {
     process: std::process::Child,
     address: SocketAddr,
@@ -375,10 +375,10 @@ impl Child {
             .unwrap();
         let mut lines = std::io::BufReader::new(process.stdout.take().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
-        // Read to the end, or the child would write into a pipe that nobody reads.
+        // Read to the end, or the child would write into a pipe without a reader.
         std::thread::spawn(move || lines.count());
         let address = line.rsplit("http://").next().unwrap().trim().parse().unwrap();
-        // It prints its address when it listens, and it listens when everything is laid.
+        // It prints its address when it listens, and it listens when all lines are built.
         let ready_after = started.elapsed();
         Self { process, address, ready_after, folder: folder.to_owned() }
     }

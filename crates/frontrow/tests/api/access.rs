@@ -34,7 +34,7 @@ fn is_public(operation: &Value) -> bool {
 #[tokio::test]
 async fn without_a_session_every_route_but_the_public_ones_is_401() {
     let server = Server::start().await;
-    let wrong = server.with_secret("this-is-no-session-of-anybody");
+    let wrong = server.with_secret("this-is-the-secret-of-no-session");
     let mut public = Vec::new();
     for (method, path, operation) in routes(&server).await {
         if is_public(&operation) {
@@ -98,7 +98,7 @@ async fn a_buyer_on_an_operators_route_is_403_and_learns_nothing() {
 }
 
 /// Asks for what exists but is another user's, and for what does not exist: the answers must not differ.
-async fn cannot_be_told_apart(client: &Client, method: &Method, foreign: &str, missing: &str) {
+async fn assert_indistinguishable(client: &Client, method: &Method, foreign: &str, missing: &str) {
     let mut bodies = Vec::new();
     for path in [foreign, missing] {
         let answer = client.call(method.clone(), path).send().await;
@@ -112,7 +112,7 @@ async fn cannot_be_told_apart(client: &Client, method: &Method, foreign: &str, m
 }
 
 #[tokio::test]
-async fn what_is_another_users_cannot_be_told_from_what_does_not_exist() {
+async fn what_is_another_users_looks_like_what_does_not_exist() {
     let server = Server::start().await;
     let hall = server.hall(4).await;
     let (owner, thief) = (server.buyer_with("owner", 2 * PRICE).await, server.buyer_with("thief", PRICE).await);
@@ -123,18 +123,18 @@ async fn what_is_another_users_cannot_be_told_from_what_does_not_exist() {
     let missing_token = "A".repeat(88);
     let (foreign, missing) = (format!("/reservations/{reservation}"), "/reservations/999".to_owned());
     for method in [Method::GET, Method::DELETE] {
-        cannot_be_told_apart(&thief, &method, &foreign, &missing).await;
+        assert_indistinguishable(&thief, &method, &foreign, &missing).await;
     }
     let (foreign, missing) = (format!("/payments/{payment}"), "/payments/999".to_owned());
-    cannot_be_told_apart(&thief, &Method::GET, &foreign, &missing).await;
+    assert_indistinguishable(&thief, &Method::GET, &foreign, &missing).await;
     let (foreign, missing) = (format!("{foreign}/refund"), format!("{missing}/refund"));
-    cannot_be_told_apart(&thief, &Method::POST, &foreign, &missing).await;
+    assert_indistinguishable(&thief, &Method::POST, &foreign, &missing).await;
     let (foreign, missing) = (format!("/queue/tokens/{token}"), format!("/queue/tokens/{missing_token}"));
     for method in [Method::GET, Method::DELETE] {
-        cannot_be_told_apart(&thief, &method, &foreign, &missing).await;
+        assert_indistinguishable(&thief, &method, &foreign, &missing).await;
     }
     let (foreign, missing) = (format!("{foreign}/activate"), format!("{missing}/activate"));
-    cannot_be_told_apart(&thief, &Method::PATCH, &foreign, &missing).await;
+    assert_indistinguishable(&thief, &Method::PATCH, &foreign, &missing).await;
 
     // With an active token of their own, the thief can neither hold with the owner's token nor pay for its hold.
     let own = thief.enter(None).await;

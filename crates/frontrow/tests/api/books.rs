@@ -15,12 +15,12 @@ async fn an_operator_sees_a_users_balance_and_history_and_finds_the_user_by_id()
     assert_eq!((items(&history).len(), &items(&history)[0]["type"]), (1, &json!("top_up")));
     let found = operator.get(&format!("/operator/users?user_id={}", buyer.user)).await.expect(200);
     assert_eq!(items(&found)[0]["user_id"], buyer.user.to_string());
-    let nobody = "00000000-0000-7000-8000-000000000000";
-    assert!(items(&operator.get(&format!("/operator/users?user_id={nobody}")).await.expect(200)).is_empty());
-    let both = format!("/operator/users?text=x&user_id={nobody}");
+    let missing = "00000000-0000-7000-8000-000000000000";
+    assert!(items(&operator.get(&format!("/operator/users?user_id={missing}")).await.expect(200)).is_empty());
+    let both = format!("/operator/users?text=x&user_id={missing}");
     operator.get(&both).await.problem_at(400, "invalid_field", "user_id");
-    operator.get(&format!("/operator/users/{nobody}")).await.problem(404, "not_found");
-    operator.get(&format!("/operator/users/{nobody}/points/history")).await.problem(404, "not_found");
+    operator.get(&format!("/operator/users/{missing}")).await.problem(404, "not_found");
+    operator.get(&format!("/operator/users/{missing}/points/history")).await.problem(404, "not_found");
     buyer.get(&path).await.problem(403, "forbidden");
     buyer.get(&format!("{path}/points/history")).await.problem(403, "forbidden");
     server.close().await;
@@ -154,20 +154,20 @@ async fn concerts_say_how_many_seats_are_left_and_come_by_their_date() {
     let late = server.hall_like(2, |draft| draft.concert_date = jiff::civil::date(2027, 5, 1)).await;
     let early = server.hall(1).await;
     let empty = server.hall_like(1, |draft| draft.concert_date = jiff::civil::date(2027, 6, 1)).await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let mut seen = Vec::new();
     let mut path = "/concerts?limit=1".to_owned();
     for _ in 0..4 {
-        let page = nobody.get(&path).await.expect(200);
+        let page = anonymous.get(&path).await.expect(200);
         seen.extend(items(&page).iter().map(|concert| id(concert, "concert_id")));
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("/concerts?limit=1&cursor={cursor}");
     }
     assert_eq!(seen, [early.id(), late.id(), empty.id()]);
     let left = async |concert: i64| {
-        let list = nobody.get("/concerts").await.expect(200);
+        let list = anonymous.get("/concerts").await.expect(200);
         let listed = items(&list).iter().find(|row| row["concert_id"] == concert).cloned().unwrap();
-        let alone = nobody.get(&format!("/concerts/{concert}")).await.expect(200);
+        let alone = anonymous.get(&format!("/concerts/{concert}")).await.expect(200);
         [listed, alone].map(|row| (row["seats_left"].as_i64().unwrap(), row["sold_out"].as_bool().unwrap()))
     };
     assert_eq!(left(late.id()).await, [(2, false); 2]);
@@ -187,19 +187,22 @@ async fn concerts_say_how_many_seats_are_left_and_come_by_their_date() {
 #[tokio::test]
 async fn sign_ins_of_operators_and_the_failed_ones_are_in_the_log() {
     let server = Server::start().await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let operator = server.operator_with_password("correct horse battery").await;
     let sign_in = |email: &str, password: &str| json!({ "email": email, "password": password });
     for _ in 0..3 {
-        nobody
+        anonymous
             .post("/sessions", &sign_in("boss@example.com", "wrong horse battery"))
             .await
             .problem(401, "unauthorized");
     }
-    nobody.post("/sessions", &sign_in("unknown@example.com", "wrong horse battery")).await.problem(401, "unauthorized");
+    anonymous
+        .post("/sessions", &sign_in("unknown@example.com", "wrong horse battery"))
+        .await
+        .problem(401, "unauthorized");
     server.app().office.write_failed_sign_ins().await.unwrap();
     server.app().office.write_failed_sign_ins().await.unwrap();
-    let opened = nobody.post("/sessions", &sign_in("boss@example.com", "correct horse battery")).await.expect(201);
+    let opened = anonymous.post("/sessions", &sign_in("boss@example.com", "correct horse battery")).await.expect(201);
     let boss = server.with_secret(opened["session_token"].as_str().unwrap());
     let log = boss.get("/operator/audit?limit=3").await.expect(200);
     let seen: Vec<_> = items(&log).iter().map(|line| (line["action"].clone(), line["detail"].clone())).collect();

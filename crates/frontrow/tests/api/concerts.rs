@@ -23,7 +23,7 @@ async fn concerts_are_found_by_text_venue_date_and_status() {
     }
     let operator = server.operator().await;
     operator.patch(&format!("/operator{}", halls[2].path()), &json!({ "status": "closed" })).await.expect(200);
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     for (query, expected) in [
         ("", &[0, 1, 2][..]),
         ("?text=midnight", &[0]),
@@ -40,7 +40,7 @@ async fn concerts_are_found_by_text_venue_date_and_status() {
         ("?status=closed", &[2]),
         ("?venue=hangang&status=scheduled", &[0]),
     ] {
-        let page = nobody.get(&format!("/concerts{query}")).await.expect(200);
+        let page = anonymous.get(&format!("/concerts{query}")).await.expect(200);
         let found: Vec<_> = items(&page).iter().map(|concert| id(concert, "concert_id")).collect();
         let expected: Vec<_> = expected.iter().map(|at: &usize| halls[*at].id()).collect();
         assert_eq!(found, expected, "{query}");
@@ -55,10 +55,10 @@ async fn concerts_are_found_by_text_venue_date_and_status() {
         ("cursor=!!", "cursor"),
         ("colour=red", "colour"),
     ] {
-        nobody.get(&format!("/concerts?{query}")).await.problem_at(400, "invalid_field", field);
+        anonymous.get(&format!("/concerts?{query}")).await.problem_at(400, "invalid_field", field);
     }
     let long = "x".repeat(101);
-    nobody.get(&format!("/concerts?text={long}")).await.problem_at(400, "invalid_field", "text");
+    anonymous.get(&format!("/concerts?text={long}")).await.problem_at(400, "invalid_field", "text");
     server.close().await;
 }
 
@@ -68,11 +68,11 @@ async fn concerts_come_in_pages() {
     for _ in 0..5 {
         server.hall(1).await;
     }
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let mut seen = Vec::new();
     let mut path = "/concerts?limit=2".to_owned();
     for _ in 0..5 {
-        let page = nobody.get(&path).await.expect(200);
+        let page = anonymous.get(&path).await.expect(200);
         seen.extend(items(&page).iter().map(|concert| id(concert, "concert_id")));
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("/concerts?limit=2&cursor={cursor}");

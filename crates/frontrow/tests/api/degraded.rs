@@ -110,7 +110,7 @@ async fn changes_that_were_not_carried_out_are_not_counted_against_the_buyer() {
 }
 
 #[tokio::test]
-async fn while_the_database_cannot_be_written_nobody_loses_a_turn_or_a_hold() {
+async fn while_the_database_cannot_be_written_no_turn_and_no_hold_is_lost() {
     let (server, store) = Server::with_store(&[]).await;
     store.set_busy_timeout(std::time::Duration::from_millis(100)).unwrap();
     let hall = server.hall(2).await;
@@ -128,7 +128,7 @@ async fn while_the_database_cannot_be_written_nobody_loses_a_turn_or_a_hold() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_frozen_for_a_while_costs_nobody_a_turn_or_a_hold() {
+async fn a_server_that_was_frozen_for_a_while_costs_no_turn_and_no_hold() {
     let server = Server::start().await;
     let hall = server.hall(1).await;
     let buyer = server.buyer_with("buyer", PRICE).await;
@@ -146,7 +146,7 @@ async fn a_server_that_was_frozen_for_a_while_costs_nobody_a_turn_or_a_hold() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_stopped_for_a_while_costs_nobody_a_turn_or_a_hold() {
+async fn a_server_that_was_stopped_for_a_while_costs_no_turn_and_no_hold() {
     let server = Server::with(&[("--max-active", "2")]).await;
     let hall = server.hall(2).await;
     let shopper = server.buyer_with("shopper", PRICE).await;

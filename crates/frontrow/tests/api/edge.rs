@@ -12,9 +12,9 @@ use tokio::{
 };
 
 /// A connection whose bytes the test sends itself.
-struct RedisClient(TcpStream);
+struct RawClient(TcpStream);
 
-impl RedisClient {
+impl RawClient {
     async fn to(address: SocketAddr) -> Self {
         Self(TcpStream::connect(address).await.unwrap())
     }
@@ -89,7 +89,7 @@ async fn server_operator_and_spent_buyer(body_timeout: &str) -> (Server, Client,
 async fn a_small_body_that_comes_after_its_answer_was_decided_leaves_the_connection_good() {
     let (server, operator, buyer) = server_operator_and_spent_buyer("15").await;
     for (head, status) in early(&operator, &buyer) {
-        let mut link = RedisClient::to(server.address).await;
+        let mut link = RawClient::to(server.address).await;
         let before = problems(&server);
         link.send(&format!("{head}Content-Length: 13\r\n\r\n")).await;
         eventually("the request is answered", async || (problems(&server) > before).then_some(())).await;
@@ -112,7 +112,7 @@ async fn an_answer_whose_body_does_not_come_or_is_large_says_that_the_connection
     let asks_first = "Content-Length: 13\r\nExpect: 100-continue\r\n\r\n";
     for (head, status) in early(&operator, &buyer) {
         for body in [unfinished, &large, asks_first] {
-            let mut link = RedisClient::to(server.address).await;
+            let mut link = RawClient::to(server.address).await;
             link.send(&format!("{head}{body}")).await;
             let answer = link.head().await;
             assert!(answer.starts_with(status), "{head}{body}: {answer}");
@@ -126,13 +126,13 @@ async fn an_answer_whose_body_does_not_come_or_is_large_says_that_the_connection
         operator.secret()
     );
     for (body, status) in [(unfinished.to_owned(), "HTTP/1.1 408"), (large, "HTTP/1.1 413")] {
-        let mut link = RedisClient::to(server.address).await;
+        let mut link = RawClient::to(server.address).await;
         link.send(&format!("{top_up}{body}")).await;
         let answer = link.head().await;
         assert!(answer.starts_with(status) && answer.contains("connection: close\r\n"), "{answer}");
     }
     // One that is a little too large is read off.
-    let mut link = RedisClient::to(server.address).await;
+    let mut link = RawClient::to(server.address).await;
     link.send(&format!("{top_up}Content-Length: 20000\r\n\r\n{}", " ".repeat(20_000))).await;
     let answer = link.head().await;
     assert!(answer.starts_with("HTTP/1.1 413") && !answer.contains("connection: close"), "{answer}");
@@ -200,7 +200,7 @@ async fn no_answer_may_be_kept_but_what_is_the_same_for_all() {
 async fn what_has_a_tag_is_sent_once_and_then_answered_304_until_it_changes() {
     let server = Server::start().await;
     let hall = server.hall(2).await;
-    let (nobody, operator) = (server.anonymous(), server.operator().await);
+    let (anonymous, operator) = (server.anonymous(), server.operator().await);
     let paths = [
         "/api/v1/concerts".to_owned(),
         format!("/api/v1{}", hall.path()),
@@ -211,22 +211,22 @@ async fn what_has_a_tag_is_sent_once_and_then_answered_304_until_it_changes() {
         "/docs/docs.css".to_owned(),
     ];
     for path in &paths {
-        let first = nobody.call_at(Method::GET, path).send().await;
+        let first = anonymous.call_at(Method::GET, path).send().await;
         let etag = first.header("etag").unwrap_or_else(|| panic!("{path} has no tag"));
         assert_eq!(first.status, 200, "{path}");
         for known in [etag.to_owned(), format!("W/{etag}"), format!("\"other\", {etag}")] {
-            let again = nobody.call_at(Method::GET, path).header("if-none-match", &known).send().await;
+            let again = anonymous.call_at(Method::GET, path).header("if-none-match", &known).send().await;
             assert_eq!((again.status, again.body.len()), (304, 0), "{path} {known}");
             assert_eq!(again.header("etag"), Some(etag), "{path}");
             assert_eq!(again.header("cache-control"), first.header("cache-control"), "{path}");
         }
-        let other = nobody.call_at(Method::GET, path).header("if-none-match", "\"other\"").send().await;
+        let other = anonymous.call_at(Method::GET, path).header("if-none-match", "\"other\"").send().await;
         assert_eq!(other.status, 200, "{path}");
     }
     let tags = async || {
         let mut tags = Vec::new();
         for path in &paths[..2] {
-            tags.push(nobody.call_at(Method::GET, path).send().await.header("etag").unwrap().to_owned());
+            tags.push(anonymous.call_at(Method::GET, path).send().await.header("etag").unwrap().to_owned());
         }
         tags
     };
@@ -245,25 +245,25 @@ async fn what_is_large_is_packed_for_who_takes_it_and_what_is_small_is_not() {
     for _ in 0..10 {
         server.hall(1).await;
     }
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let map = format!("/api/v1{}/seats", hall.path());
     for path in [&*map, "/api/v1/concerts", "/openapi.json", "/docs/docs.js", "/metrics"] {
-        let plain = nobody.call_at(Method::GET, path).send().await;
+        let plain = anonymous.call_at(Method::GET, path).send().await;
         assert_eq!(plain.header("content-encoding"), None, "{path}");
         assert!(plain.header("vary").unwrap().contains("accept-encoding"), "{path}");
-        let packed = nobody.call_at(Method::GET, path).header("accept-encoding", "br, gzip").send().await;
+        let packed = anonymous.call_at(Method::GET, path).header("accept-encoding", "br, gzip").send().await;
         assert_eq!(packed.header("content-encoding"), Some("gzip"), "{path}");
         assert_eq!(packed.header("content-type"), plain.header("content-type"), "{path}");
         assert_eq!(packed.body[..2], [0x1f, 0x8b], "{path}");
         assert!(3 * packed.body.len() < plain.body.len(), "{path}: {} of {}", packed.body.len(), plain.body.len());
-        let refused = nobody.call_at(Method::GET, path).header("accept-encoding", "gzip;q=0").send().await;
+        let refused = anonymous.call_at(Method::GET, path).header("accept-encoding", "gzip;q=0").send().await;
         assert_eq!(refused.header("content-encoding"), None, "{path}");
         if let Some(etag) = plain.header("etag") {
             assert_eq!(packed.header("etag"), Some(&*format!("W/{etag}")), "{path}");
         }
     }
     for path in [format!("/api/v1{}", hall.path()), "/healthz".to_owned(), "/api/v1/nothing".to_owned()] {
-        let answer = nobody.call_at(Method::GET, &path).header("accept-encoding", "gzip").send().await;
+        let answer = anonymous.call_at(Method::GET, &path).header("accept-encoding", "gzip").send().await;
         assert_eq!(answer.header("content-encoding"), None, "{path}");
     }
     server.close().await;
@@ -273,9 +273,9 @@ async fn what_is_large_is_packed_for_who_takes_it_and_what_is_small_is_not() {
 async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
     let shop = "https://shop.example.com";
     let server = Server::with(&[("--allowed-origins", "https://shop.example.com,http://127.0.0.1:5173")]).await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let preflight = async |origin: &str| {
-        let call = nobody.call(Method::OPTIONS, "/payments").header("origin", origin);
+        let call = anonymous.call(Method::OPTIONS, "/payments").header("origin", origin);
         let call = call.header("access-control-request-method", "POST");
         let headers = "authorization,content-type,idempotency-key,queue-token";
         call.header("access-control-request-headers", headers).header("x-request-id", "asks-first").send().await
@@ -297,7 +297,7 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
     }
     // Refusals can be read too.
     for path in ["/concerts", "/users/me", "/nothing"] {
-        let answer = nobody.call(Method::GET, path).header("origin", shop).send().await;
+        let answer = anonymous.call(Method::GET, path).header("origin", shop).send().await;
         assert_eq!(answer.header("access-control-allow-origin"), Some(shop), "{path}");
         let exposed = answer.header("access-control-expose-headers").unwrap().to_lowercase();
         for name in ["retry-after", "etag", "date", "idempotent-replayed", "x-request-id"] {
@@ -309,7 +309,7 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
     // So can those of a bad head, which no route has seen; before a call such a head is refused as well.
     let bad = async |method| {
         let call =
-            nobody.call(method, "/concerts").header("origin", shop).header("access-control-request-method", "GET");
+            anonymous.call(method, "/concerts").header("origin", shop).header("access-control-request-method", "GET");
         call.header("x-request-id", "one").header("x-request-id", "two").send().await
     };
     let refused = bad(Method::GET).await;
@@ -323,7 +323,7 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
         let answer = preflight(origin).await;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
         assert_eq!((kept(&answer), answer.header("x-request-id")), ("no-store", Some("asks-first")), "{origin}");
-        let answer = nobody.call(Method::GET, "/concerts").header("origin", origin).send().await;
+        let answer = anonymous.call(Method::GET, "/concerts").header("origin", origin).send().await;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
     }
     server.close().await;
@@ -332,10 +332,10 @@ async fn a_page_of_a_listed_origin_may_call_the_api_and_read_what_it_needs() {
 #[tokio::test]
 async fn without_a_listed_origin_there_is_nothing_for_other_origins() {
     let server = Server::start().await;
-    let nobody = server.anonymous();
-    let call = nobody.call(Method::OPTIONS, "/concerts").header("origin", "https://shop.example.com");
+    let anonymous = server.anonymous();
+    let call = anonymous.call(Method::OPTIONS, "/concerts").header("origin", "https://shop.example.com");
     call.header("access-control-request-method", "GET").send().await.problem(405, "method_not_allowed");
-    let answer = nobody.call(Method::GET, "/concerts").header("origin", "https://shop.example.com").send().await;
+    let answer = anonymous.call(Method::GET, "/concerts").header("origin", "https://shop.example.com").send().await;
     assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control")), "{answer:?}");
     server.close().await;
 }
@@ -344,7 +344,7 @@ async fn without_a_listed_origin_there_is_nothing_for_other_origins() {
 async fn a_request_has_one_host_and_none_of_our_headers_twice() {
     let server = Server::start().await;
     let ask = async |version: &str, headers: &str| {
-        let mut link = RedisClient::to(server.address).await;
+        let mut link = RawClient::to(server.address).await;
         link.send(&format!("GET /api/v1/concerts {version}\r\n{headers}connection: close\r\n\r\n")).await;
         link.rest().await
     };
@@ -371,14 +371,14 @@ async fn a_request_has_one_host_and_none_of_our_headers_twice() {
 }
 
 #[tokio::test]
-async fn who_speaks_http_2_hears_that_it_is_not_spoken() {
+async fn http_2_is_refused_and_an_upgrade_to_it_is_not_taken() {
     let server = Server::start().await;
-    let mut link = RedisClient::to(server.address).await;
+    let mut link = RawClient::to(server.address).await;
     link.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     let answer = link.rest().await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("\"malformed_request\""), "{answer:?}");
     // An offer to go over to it is not taken up.
-    let mut link = RedisClient::to(server.address).await;
+    let mut link = RawClient::to(server.address).await;
     link.send("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n").await;
     assert!(link.head().await.starts_with("HTTP/1.1 200"));
     server.close().await;
@@ -659,9 +659,9 @@ async fn a_refusal_says_what_is_wrong_in_the_apis_own_words() {
 #[tokio::test]
 async fn metrics_come_in_the_format_that_is_asked_for_with_what_runs_and_what_it_takes() {
     let server = Server::start().await;
-    let nobody = server.anonymous();
-    nobody.get("/concerts").await.expect(200);
-    let get = async |accept: &str| nobody.call_at(Method::GET, "/metrics").header("accept", accept).send().await;
+    let anonymous = server.anonymous();
+    anonymous.get("/concerts").await.expect(200);
+    let get = async |accept: &str| anonymous.call_at(Method::GET, "/metrics").header("accept", accept).send().await;
     let open = get("application/openmetrics-text; version=1.0.0, text/plain;q=0.5").await;
     assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     assert!(open.text().ends_with("# EOF\n"));
@@ -703,13 +703,13 @@ async fn metrics_on_a_listener_of_their_own_are_not_on_the_public_one() {
     let port = Port::take();
     let apart = SocketAddr::from(([127, 0, 0, 1], port.number()));
     let server = Server::with(&[("--metrics-listen", &apart.to_string())]).await;
-    let nobody = server.anonymous();
-    nobody.call_at(Method::GET, "/metrics").send().await.problem(404, "not_found");
-    let metrics = nobody.at(apart).call_at(Method::GET, "/metrics").send().await;
+    let anonymous = server.anonymous();
+    anonymous.call_at(Method::GET, "/metrics").send().await.problem(404, "not_found");
+    let metrics = anonymous.at(apart).call_at(Method::GET, "/metrics").send().await;
     assert!(metrics.text().contains("frontrow_http_requests_total"), "{}", metrics.text());
     assert_eq!(kept(&metrics), "no-store");
     for path in ["/api/v1/concerts", "/healthz", "/docs"] {
-        nobody.at(apart).call_at(Method::GET, path).send().await.problem(404, "not_found");
+        anonymous.at(apart).call_at(Method::GET, path).send().await.problem(404, "not_found");
     }
     let _folder = server.stop().await;
     assert!(TcpStream::connect(apart).await.is_err(), "it stops with the server");
@@ -719,7 +719,7 @@ async fn metrics_on_a_listener_of_their_own_are_not_on_the_public_one() {
 async fn the_address_itself_leads_to_the_docs() {
     let server = Server::start().await;
     for path in ["/", "/docs/"] {
-        let mut link = RedisClient::to(server.address).await;
+        let mut link = RawClient::to(server.address).await;
         link.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         let answer = link.head().await;
         assert!(answer.starts_with("HTTP/1.1 307") && answer.contains("location: /docs\r\n"), "{path}: {answer}");

@@ -146,7 +146,7 @@ async fn floods_of_headers_slow_bodies_and_too_many_connections_leave_the_others
     assert!(answer.contains("request_timeout"), "{answer}");
     buyer.get("/users/me").await.expect(200);
 
-    // The buyer's connection is one of four. Three more are let in, and the next is told that it is one too many.
+    // The buyer's connection is one of four. Three more are let in, and the next is refused.
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(TcpStream::connect(server.address).await.unwrap());

@@ -82,7 +82,7 @@ async fn flow_2_a_seat_is_held_for_five_minutes_and_is_available_again_by_itself
     let again = other.enter(None).await;
     other.hold(&again, seat).await.problem(409, "seat_held");
 
-    // After five minutes unpaid, the seat becomes available by itself: nobody asks for it here.
+    // After five minutes unpaid, the seat becomes available by itself: no request touches it here.
     server.advance(1);
     other.sees(&hall, seat, "available").await;
     let expired = buyer.get(&path).await.expect(200);

@@ -286,7 +286,7 @@ async fn a_request_whose_headers_come_too_slowly_is_cut() {
     second.answer().await.assert_problem(408, "request_timeout");
 
     let mut silent = server.connect().await;
-    assert_eq!(silent.closed().await, b"", "who says nothing is told nothing");
+    assert_eq!(silent.closed().await, b"", "a client that sends nothing gets nothing");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ async fn too_few_points_are_402_with_balance_and_price_and_nothing_changes() {
     assert_eq!(buyer.position(&token).await["status"], "active");
     buyer.sees(&hall, hall.seats[0], "held").await;
 
-    // After topping up, the same key still hears the first answer; a new one pays.
+    // After topping up, the same key still gets the first answer; a new one pays.
     buyer.top_up(1).await;
     let again = buyer.pay_call(&token, reservation).key(key).send().await;
     assert!(again.is_replay());

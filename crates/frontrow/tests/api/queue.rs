@@ -93,7 +93,7 @@ async fn ahead_counts_the_living_in_front_and_never_rises() {
 }
 
 #[tokio::test]
-async fn a_position_is_read_without_a_session_and_shows_nobody() {
+async fn a_position_is_read_without_a_session_and_shows_no_user() {
     let server = Server::with(&[("--max-active", "0")]).await;
     let buyer = server.buyer("buyer").await;
     let token = buyer.join(None).await["token"].as_str().unwrap().to_owned();
@@ -212,7 +212,7 @@ async fn the_line_of_a_concert_waits_for_its_sale() {
 }
 
 #[tokio::test]
-async fn a_silent_token_is_passed_over_and_waits_again_as_soon_as_it_is_heard_of() {
+async fn an_unresponsive_token_is_passed_over_and_waits_again_at_its_next_poll() {
     let server = Server::with(&[("--max-active", "1")]).await;
     let clients = [server.buyer("first").await, server.buyer("silent").await, server.buyer("third").await];
     let first = clients[0].enter(None).await;

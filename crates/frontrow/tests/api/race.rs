@@ -1,4 +1,4 @@
-//! Many at once for one thing: whoever comes first gets it, the others are told, and the books agree.
+//! Many at once for one thing: the first gets it, the others are refused, and the books agree.
 
 use frontrow_testkit::{Answer, Call, Client, PRICE, Server, id, items};
 use reqwest::Method;
@@ -172,7 +172,7 @@ async fn one_payment_refunded_many_times_at_once_is_refunded_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_room_lets_nobody_in_however_many_claim_their_turn() {
+async fn a_full_room_lets_no_token_in_however_many_claim_their_turn() {
     const CAP: usize = 3;
     let server = Server::with(&[("--max-active", "12")]).await;
     let operator = server.operator().await;
@@ -192,7 +192,7 @@ async fn a_full_room_lets_nobody_in_however_many_claim_their_turn() {
             waiting.iter().map(|(buyer, token)| buyer.call(Method::PATCH, &format!("/queue/tokens/{token}/activate")));
         let answers = all_at_once(claims).await;
         assert_eq!(count(&answers, 200), CAP.min(waiting.len()), "the room is filled");
-        assert_eq!(count(&answers, 200) + count(&answers, 202), waiting.len(), "nobody loses their turn");
+        assert_eq!(count(&answers, 200) + count(&answers, 202), waiting.len(), "no token loses its turn");
         let room = operator.get("/operator/rooms/0").await.expect(200);
         assert!(room["active"].as_u64().unwrap() <= CAP as u64, "{room}");
         server.check_books().await;
@@ -223,7 +223,7 @@ async fn one_user_joining_from_many_devices_has_one_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_gets_more_seats_than_one_may_by_asking_at_once() {
+async fn no_user_gets_more_seats_than_the_limit_by_asking_at_once() {
     let server = Server::start().await;
     let hall = server.hall(8).await;
     let (buyer, token) = buyers(&server, 1).await.remove(0);

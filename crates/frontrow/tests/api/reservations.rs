@@ -104,7 +104,7 @@ async fn a_hold_that_came_too_early_is_granted_with_the_same_key_when_the_sale_i
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_heard_again_does_not_say_when_to_come_again() {
+async fn a_replayed_refusal_has_no_retry_after() {
     let server = Server::start().await;
     let hall = server.hall(1).await;
     let (first, second) = (server.buyer("first").await, server.buyer("second").await);
@@ -289,8 +289,8 @@ async fn of_a_crowd_that_wants_a_taken_seat_not_everybody_asks_the_store() {
             break;
         }
     }
-    let heard = from_memory().await;
-    assert!(heard > 0, "nobody was refused from memory");
+    let cached = from_memory().await;
+    assert!(cached > 0, "no request was refused from memory");
 
     // With a key the answer is kept, so it is decided.
     let call = || loser.hold_call(&losers, hall.seats[0]).key("a-key-of-the-loser-1");
@@ -298,9 +298,9 @@ async fn of_a_crowd_that_wants_a_taken_seat_not_everybody_asks_the_store() {
     let again = call().send().await;
     again.problem(409, "seat_held");
     assert!(again.is_replay());
-    assert_eq!(from_memory().await, heard);
+    assert_eq!(from_memory().await, cached);
 
-    // What is given up is free at once for whoever asks the same instance.
+    // A seat that is given up is free at once for requests to the same instance.
     loser.hold(&losers, hall.seats[0]).await.problem(409, "seat_held");
     holder.delete(&format!("/reservations/{held}")).await.expect(200);
     loser.hold(&losers, hall.seats[0]).await.expect(201);

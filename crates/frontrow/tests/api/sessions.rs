@@ -6,12 +6,12 @@ use serde_json::json;
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
     let server = Server::start().await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
-    nobody.post("/users", &form).await.expect(201);
+    anonymous.post("/users", &form).await.expect(201);
     let mut bodies = Vec::new();
-    for (email, password) in [("kim@example.com", "wrong horse"), ("nobody@example.com", "wrong horse")] {
-        let answer = nobody.post("/sessions", &json!({ "email": email, "password": password })).await;
+    for (email, password) in [("kim@example.com", "wrong horse"), ("unknown@example.com", "wrong horse")] {
+        let answer = anonymous.post("/sessions", &json!({ "email": email, "password": password })).await;
         let mut body = answer.problem(401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         body["request_id"].take();
@@ -24,13 +24,13 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
 #[tokio::test]
 async fn a_session_ends_when_its_user_signs_out_and_others_go_on() {
     let server = Server::start().await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
-    nobody.post("/users", &form).await.expect(201);
+    anonymous.post("/users", &form).await.expect(201);
     let credentials = json!({ "email": "kim@example.com", "password": "correct horse" });
     let mut clients = Vec::new();
     for _ in 0..2 {
-        let session = nobody.post("/sessions", &credentials).await.expect(201);
+        let session = anonymous.post("/sessions", &credentials).await.expect(201);
         clients.push(server.with_secret(session["session_token"].as_str().unwrap()));
     }
     clients[0].get("/users/me").await.expect(200);
@@ -44,11 +44,11 @@ async fn a_session_ends_when_its_user_signs_out_and_others_go_on() {
 #[tokio::test]
 async fn a_session_ends_when_its_hours_are_over() {
     let server = Server::with(&[("--session-hours", "1")]).await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
-    nobody.post("/users", &form).await.expect(201);
+    anonymous.post("/users", &form).await.expect(201);
     let credentials = json!({ "email": "kim@example.com", "password": "correct horse" });
-    let session = nobody.post("/sessions", &credentials).await.expect(201);
+    let session = anonymous.post("/sessions", &credentials).await.expect(201);
     assert_eq!(session["expires_at"], "2027-01-15T09:00:00.000000Z");
     let client = server.with_secret(session["session_token"].as_str().unwrap());
     server.advance(3_599);

@@ -18,9 +18,9 @@ use tokio::{
 #[tokio::test]
 async fn a_user_registers_signs_in_and_reads_who_they_are() {
     let server = Server::start().await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let form = json!({ "name": " Kim Minji ", "email": "Minji@Example.com", "password": "correct horse" });
-    let user = nobody.post("/users", &form).await.expect(201);
+    let user = anonymous.post("/users", &form).await.expect(201);
     assert_eq!(
         (&user["name"], &user["email"], &user["role"]),
         (&json!("Kim Minji"), &json!("minji@example.com"), &json!("buyer"))
@@ -29,12 +29,12 @@ async fn a_user_registers_signs_in_and_reads_who_they_are() {
     assert!(user.get("password").is_none() && user.get("password_hash").is_none());
 
     let credentials = json!({ "email": "MINJI@example.com", "password": "correct horse" });
-    let session = nobody.post("/sessions", &credentials).await.expect(201);
+    let session = anonymous.post("/sessions", &credentials).await.expect(201);
     assert_eq!(session["user"], user);
     let client = server.with_secret(session["session_token"].as_str().unwrap());
     assert_eq!(client.get("/users/me").await.expect(200), user);
     // The first buyer of an address keeps it, in whatever case it is written.
-    nobody
+    anonymous
         .post("/users", &json!({ "name": "B", "email": "mINJI@example.com", "password": "another horse" }))
         .await
         .problem(409, "email_taken");
@@ -74,7 +74,7 @@ async fn a_registration_names_the_field_that_is_wrong() {
     }
     let operator = server.operator().await;
     let users = operator.get("/operator/users?text=kim").await.expect(200);
-    assert_eq!(users["items"], json!([]), "nobody was registered");
+    assert_eq!(users["items"], json!([]), "no user was registered");
     server.close().await;
 }
 
@@ -82,9 +82,9 @@ async fn a_registration_names_the_field_that_is_wrong() {
 async fn sign_ins_and_registrations_are_limited_by_account_and_by_address() {
     let flags = [("--login-per-minute-per-account", "2"), ("--login-per-minute-per-address", "5")];
     let server = Server::with(&flags).await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let sign_in =
-        async |email: &str| nobody.post("/sessions", &json!({ "email": email, "password": "wrong wrong" })).await;
+        async |email: &str| anonymous.post("/sessions", &json!({ "email": email, "password": "wrong wrong" })).await;
     sign_in("a@example.com").await.problem(401, "unauthorized");
     sign_in("A@example.com").await.problem(401, "unauthorized");
     let limited = sign_in("a@example.com").await;
@@ -94,7 +94,7 @@ async fn sign_ins_and_registrations_are_limited_by_account_and_by_address() {
     sign_in("c@example.com").await.problem(401, "unauthorized");
     sign_in("d@example.com").await.problem(429, "rate_limited");
     let form = json!({ "name": "E", "email": "e@example.com", "password": "correct horse" });
-    nobody.post("/users", &form).await.problem(429, "rate_limited");
+    anonymous.post("/users", &form).await.problem(429, "rate_limited");
     server.close().await;
 }
 
@@ -145,11 +145,11 @@ async fn a_users_reads_have_a_limit_of_their_own_and_so_have_those_of_an_address
     reader.post("/queue/tokens", &json!({})).await.expect(201);
     let joined = other.post("/queue/tokens", &json!({})).await.expect(201);
 
-    let nobody = server.anonymous();
-    assert!(limited(30, async || nobody.get("/concerts").await).await > 0);
+    let anonymous = server.anonymous();
+    assert!(limited(30, async || anonymous.get("/concerts").await).await > 0);
     let poll = format!("/queue/tokens/{}/position", joined["token"].as_str().unwrap());
-    assert!(limited(30, async || nobody.get(&poll).await).await > 0);
-    assert_eq!(nobody.call_at(Method::GET, "/readyz").send().await.status, 200);
+    assert!(limited(30, async || anonymous.get(&poll).await).await > 0);
+    assert_eq!(anonymous.call_at(Method::GET, "/readyz").send().await.status, 200);
     server.close().await;
 }
 
@@ -168,9 +168,9 @@ async fn a_poll_over_its_limit_is_no_sign_of_life() {
     for _ in 0..100 {
         server.advance(1);
         assert!(unresponsive(), "a second has passed since the last sign");
-        let is_heard = server.anonymous().get(&poll).await.status == 200;
-        assert_eq!(unresponsive(), !is_heard);
-        refused += u32::from(!is_heard);
+        let is_served = server.anonymous().get(&poll).await.status == 200;
+        assert_eq!(unresponsive(), !is_served);
+        refused += u32::from(!is_served);
     }
     assert!(refused > 0);
     server.close().await;
@@ -231,19 +231,19 @@ async fn a_buyers_changes_and_holds_are_bounded_by_the_hour() {
 #[tokio::test]
 async fn a_password_and_an_address_are_the_same_in_whatever_bytes_they_are_written() {
     let server = Server::start().await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let form =
         json!({ "name": "Moto\u{308}", "email": "Jose\u{301}@Bücher.example", "password": "Mot\u{f6}rhead1980" });
-    let user = nobody.post("/users", &form).await.expect(201);
+    let user = anonymous.post("/users", &form).await.expect(201);
     assert_eq!((&user["name"], &user["email"]), (&json!("Mot\u{f6}"), &json!("jos\u{e9}@xn--bcher-kva.example")));
     for (email, password) in [
         ("jos\u{e9}@xn--bcher-kva.example", "Moto\u{308}rhead1980"),
         ("JOSE\u{301}@bu\u{308}cher.example", "Mot\u{f6}rhead1980"),
     ] {
-        nobody.post("/sessions", &json!({ "email": email, "password": password })).await.expect(201);
+        anonymous.post("/sessions", &json!({ "email": email, "password": password })).await.expect(201);
     }
     let again = json!({ "name": "B", "email": "jos\u{e9}@BÜCHER.example", "password": "another horse" });
-    nobody.post("/users", &again).await.problem(409, "email_taken");
+    anonymous.post("/users", &again).await.problem(409, "email_taken");
     let operator = server.operator().await;
     for text in ["mot%C3%B6", "moto%CC%88", "jos%C3%A9", "jose%CC%81"] {
         let found = operator.get(&format!("/operator/users?text={text}")).await.expect(200);
@@ -255,11 +255,11 @@ async fn a_password_and_an_address_are_the_same_in_whatever_bytes_they_are_writt
 #[tokio::test]
 async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
     let server = Server::with(&[("--login-per-minute-per-account", "3"), ("--trusted-proxies", "127.0.0.1")]).await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let form = json!({ "name": "Kim", "email": "kim@example.com", "password": "correct horse" });
-    nobody.post("/users", &form).await.expect(201);
+    anonymous.post("/users", &form).await.expect(201);
     let sign_in = async |password: &str, from: &str| {
-        let call = nobody.call(Method::POST, "/sessions").header("x-forwarded-for", from);
+        let call = anonymous.call(Method::POST, "/sessions").header("x-forwarded-for", from);
         call.json(&json!({ "email": "kim@example.com", "password": password })).send().await
     };
     for _ in 0..3 {
@@ -267,7 +267,7 @@ async fn a_stranger_who_guesses_does_not_keep_the_owner_out() {
     }
     sign_in("wrong horse", "203.0.113.200:4711").await.problem(429, "rate_limited");
     sign_in("correct horse", "203.0.113.200").await.problem(429, "rate_limited");
-    // The owner's network has never been heard of, and then it has.
+    // The owner's network is unknown at first, and then known.
     for _ in 0..5 {
         sign_in("correct horse", "198.51.100.7").await.expect(201);
     }
@@ -308,10 +308,13 @@ async fn an_account_from_before_texts_were_normalised_is_still_found_and_signed_
         role: Role::Buyer,
     };
     server.command(Command::Register(user)).await;
-    let nobody = server.anonymous();
-    nobody.post("/sessions", &json!({ "email": "Jos\u{e9}@B\u{fc}cher.example", "password": typed })).await.expect(201);
+    let anonymous = server.anonymous();
+    anonymous
+        .post("/sessions", &json!({ "email": "Jos\u{e9}@B\u{fc}cher.example", "password": typed }))
+        .await
+        .expect(201);
     let form = json!({ "name": "B", "email": "jos\u{e9}@xn--bcher-kva.example", "password": "another horse" });
-    nobody.post("/users", &form).await.problem(409, "email_taken");
+    anonymous.post("/users", &form).await.problem(409, "email_taken");
     let operator = server.operator().await;
     let found = operator.get("/operator/users?text=mot%C3%B6").await.expect(200);
     assert_eq!(found["items"][0]["email"], email);
@@ -331,16 +334,16 @@ async fn an_account_whose_address_is_too_odd_today_is_still_signed_in_to() {
         role: Role::Buyer,
     };
     server.command(Command::Register(user)).await;
-    let nobody = server.anonymous();
+    let anonymous = server.anonymous();
     let sign_in = async |email: &str, password: &str| {
-        nobody.post("/sessions", &json!({ "email": email, "password": password })).await
+        anonymous.post("/sessions", &json!({ "email": email, "password": password })).await
     };
     assert_eq!(sign_in(" ABC..def@docomo.ne.jp", password).await.expect(201)["user"]["email"], email);
     sign_in(email, "wrong horse").await.problem(401, "unauthorized");
     sign_in("kim@my_host.example", password).await.problem(401, "unauthorized");
     sign_in("kim", password).await.problem_at(422, "invalid_field", "email");
     let form = json!({ "name": "B", "email": email, "password": "another horse" });
-    nobody.post("/users", &form).await.problem_at(422, "invalid_field", "email");
+    anonymous.post("/users", &form).await.problem_at(422, "invalid_field", "email");
     server.close().await;
 }
 

@@ -415,8 +415,8 @@ async fn run(seed: u64, other: &Fixture) -> (usize, BTreeSet<&'static str>) {
         );
         other.close_gaps().await;
         accepted += answers.iter().filter(|answer| answer.decision.is_ok()).count();
-        let told = format!("{answers:?} {changes:?}");
-        reached.extend(REACHED.into_iter().filter(|state| told.contains(state)));
+        let text = format!("{answers:?} {changes:?}");
+        reached.extend(REACHED.into_iter().filter(|state| text.contains(state)));
     }
     let (ours, theirs) = (everything(&memory).await, everything(other).await);
     for (ours, theirs) in ours.lines().zip(theirs.lines()) {

@@ -49,7 +49,7 @@ struct Office<'a> {
 }
 
 impl<'a> Office<'a> {
-    /// One with an open house room for `max_active`, laid.
+    /// One with an open house room for `max_active` and its line.
     async fn open(queue: &'a dyn Peers, max_active: i64) -> Self {
         let office = Self { queue, model: Model::new(max_active, START), policy: policy(), now: START };
         queue.rebuild(office.line(), Rebuild::Replace).await;
@@ -261,8 +261,8 @@ pub(crate) async fn a_missed_turn_can_be_recalled(queue: &dyn Peers) {
     assert_eq!((office.status(1), office.status(3)), (TokenStatus::Offered, TokenStatus::Waiting));
 }
 
-/// How many of the first twenty in line are silent, once the queue can tell: of a room that was quiet it hears first whom
-/// the other instances heard of.
+/// How many of the first twenty in line are silent, once the queue can judge: of a room that was quiet it first fetches the heartbeats of
+/// the other instances.
 async fn silent(queue: &dyn Peers, since: Time) -> usize {
     for _ in 0..2_000 {
         let silent = queue.unresponsive(HOUSE, 20, since).len();
@@ -413,13 +413,13 @@ pub(crate) async fn a_view_from_rows_equals_the_one_that_applied_every_change(qu
         if round % 3 == 0 {
             queue.rebuild(office.line(), Rebuild::Replace).await;
         }
-        let laid = office.view();
+        let rebuilt = office.view();
         let numbers =
             |view: &RoomView| (view.cursor(), view.tail(), view.active(), view.offered(), view.total_waiting());
-        assert_eq!(numbers(&followed), numbers(&laid));
+        assert_eq!(numbers(&followed), numbers(&rebuilt));
         for token in office.model.tokens.values() {
-            assert_eq!(followed.place(token.id.position), laid.place(token.id.position), "{:?}", token.id);
-            assert_eq!(laid.place(token.id.position).status(), token.status());
+            assert_eq!(followed.place(token.id.position), rebuilt.place(token.id.position), "{:?}", token.id);
+            assert_eq!(rebuilt.place(token.id.position).status(), token.status());
         }
     }
     assert!(office.model.tokens.len() > 200);
@@ -465,15 +465,15 @@ pub(crate) async fn a_reader_on_another_thread_never_sees_its_place_rise(queue: 
 const LONG: Duration = Duration::from_hours(1);
 
 /// Whether the queue said that a line may move, rather than that time has passed.
-async fn told(queue: &dyn Peers) -> bool {
+async fn wakes(queue: &dyn Peers) -> bool {
     tokio::time::timeout(PATIENCE, queue.lines().moved(LONG)).await.is_ok()
 }
 
 pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
-    assert!(told(queue).await, "a room was laid");
+    assert!(wakes(queue).await, "a room was built");
     office.join(1..=2);
-    assert!(told(queue).await, "somebody came while a place was free");
+    assert!(wakes(queue).await, "a token came while a place was free");
     office.advance(&[]);
     office.activate(1);
     office.join(3..=3);
@@ -484,9 +484,9 @@ pub(crate) async fn a_line_that_may_move_wakes_its_worker(queue: &dyn Peers) {
     };
     assert!(!news, "the room is full");
     office.leave(1);
-    assert!(told(queue).await, "a place came free");
+    assert!(wakes(queue).await, "a place came free");
     office.set_room(RoomChange { max_active: Some(9), ..Default::default() });
-    assert!(told(queue).await, "a setting changed");
+    assert!(wakes(queue).await, "a setting changed");
 }
 
 pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Peers) {
@@ -508,7 +508,7 @@ pub(crate) async fn a_room_is_busy_while_something_lives_in_it(queue: &dyn Peers
     assert_eq!(queue.lines().busy_rooms(), []);
     office.join(4..=4);
     queue.rebuild(office.line(), Rebuild::Replace).await;
-    assert_eq!(queue.lines().busy_rooms(), [HOUSE], "it was laid");
+    assert_eq!(queue.lines().busy_rooms(), [HOUSE], "it was built");
 }
 
 pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_returned(queue: &dyn Peers) {
@@ -524,8 +524,8 @@ pub(crate) async fn quiet_rooms_are_loaded_at_once_and_disagreeing_ones_are_retu
     assert_eq!(queue.load_quiet_rooms(&lines), []);
     assert_eq!(queue.lines().rooms().len(), 51);
     let view = queue.lines().view(RoomId::new(50)).unwrap();
-    assert_eq!(view.place(Position(4)).status(), TokenStatus::Ended, "whoever left before a turn came has ended");
-    assert_eq!(view.place(Position(6)).status(), TokenStatus::Waiting, "the issue of a later one is still to be told");
+    assert_eq!(view.place(Position(4)).status(), TokenStatus::Ended, "a token that left before its turn has ended");
+    assert_eq!(view.place(Position(6)).status(), TokenStatus::Waiting, "the issue of a later one is not published yet");
     assert_eq!((view.total_waiting(), queue.lines().busy_rooms()), (0, vec![]));
     office.join(1..=1);
     assert_eq!(queue.load_quiet_rooms(&[house, quiet(1)]), [HOUSE]);

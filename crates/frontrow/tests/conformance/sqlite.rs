@@ -220,7 +220,7 @@ async fn a_failed_removal_of_old_rows_is_no_outage() {
     let later = START.plus(Span::from_secs(1));
     office.store.prune(Leftover::Answer, later, 10).await.unwrap_err();
     drop(locked);
-    // The engine heard of no failure, so it has nothing resumed.
+    // The engine saw no failure, so it does not resume.
     office.advance(400);
     office.store.check_writable().await.unwrap();
     assert_eq!(office.reopened().await.resume().await.unwrap(), None);
@@ -301,9 +301,9 @@ async fn a_full_database_is_unavailable_until_there_is_room() {
 async fn a_broken_constraint_is_a_conflict_and_saves_nothing() {
     let office = Fixture::sqlite();
     let user = office.register().await;
-    let nobody = frontrow_domain::id::UserId(office.ids.uuid(START));
+    let anonymous = frontrow_domain::id::UserId(office.ids.uuid(START));
     let join = |user| request(Caller::Buyer(user), Command::IssueToken { room_id: RoomId::HOUSE, concert_id: None });
-    let refused = office.store.transact(Arc::new([join(user), join(nobody)]), decide_all).await;
+    let refused = office.store.transact(Arc::new([join(user), join(anonymous)]), decide_all).await;
     assert!(matches!(&refused, Err(StoreError::Conflict(text)) if text.contains("FOREIGN KEY")), "{refused:?}");
     assert_eq!(office.store.line(RoomId::HOUSE).await.unwrap().unwrap().highest, Position(0));
     assert_eq!(office.join(user, RoomId::HOUSE).await.id.position, Position(1));
@@ -502,7 +502,7 @@ async fn a_store_that_only_reads_writes_nothing() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nobody_else_may_read_the_file() {
+async fn only_its_owner_may_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
     let office = Fixture::sqlite();
     office.register().await;

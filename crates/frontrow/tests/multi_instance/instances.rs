@@ -1,4 +1,4 @@
-//! What instances over one database know of each other before any of them has told the others anything.
+//! What instances over one database know of each other before any of them has published anything.
 
 use super::{PROGRAM, instance};
 use frontrow_clock::Clock;
@@ -29,7 +29,7 @@ async fn an_instance_without_redis_beside_others_is_not_ready_and_says_why() {
     let (status, reason) = said(&without).await;
     assert_eq!(status, 503);
     assert!(reason.contains("no redis_url") && reason.ends_with("there are others: 1 (no_redis_url)\n"), "{reason}");
-    assert_eq!(said(&one).await, ready(), "those that hear of each other go on");
+    assert_eq!(said(&one).await, ready(), "those that exchange events go on");
     one.stop().await;
     eventually("it is alone and ready", async || (said(&without).await == ready()).then_some(())).await;
     without.stop().await;

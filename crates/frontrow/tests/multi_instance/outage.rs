@@ -6,7 +6,7 @@ use frontrow_domain::time::Span;
 use frontrow_testkit::{PRICE, START, eventually, id, servers::postgres};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_was_away_for_minutes_costs_nobody_a_turn_or_a_hold() {
+async fn a_database_outage_of_minutes_costs_no_turn_and_no_hold() {
     let mut database = postgres::PostgresServer::start().await;
     let clock = Clock::manual(START);
     let one = instance_at(database.url("postgres"), clock.clone()).await;

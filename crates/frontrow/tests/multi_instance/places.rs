@@ -1,4 +1,4 @@
-//! What an instance has not heard of, it does not deny.
+//! An instance does not deny what it does not know yet.
 
 use super::{instance, instance_at, instance_over};
 use frontrow_clock::Clock;
@@ -23,17 +23,17 @@ use std::sync::Arc;
 
 const HOUSE: RoomId = RoomId::HOUSE;
 
-/// A commit that no instance has heard of yet.
-async fn untold(server: &Server, caller: Caller, command: Command) -> Outcome {
+/// A commit that is not published.
+async fn commit_unpublished(server: &Server, caller: Caller, command: Command) -> Outcome {
     let request = Request { caller, command, idempotency: None };
     let store = Arc::clone(testing::store(&server.app().office));
     let committed = store.transact(Arc::new([request]), decide_all).await.unwrap();
     committed.answers.into_iter().next().unwrap().decision.unwrap()
 }
 
-async fn join_untold(server: &Server, buyer: &Client, room_id: RoomId) -> Token {
+async fn join_unpublished(server: &Server, buyer: &Client, room_id: RoomId) -> Token {
     let join = Command::IssueToken { room_id, concert_id: room_id.concert() };
-    match untold(server, Caller::Buyer(buyer.user), join).await {
+    match commit_unpublished(server, Caller::Buyer(buyer.user), join).await {
         Outcome::Joined { token, .. } => token,
         other => panic!("{other:?}"),
     }
@@ -53,7 +53,7 @@ fn no_redis(port: &Port) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_redis_nobody_whose_turn_comes_is_told_that_the_place_is_gone() {
+async fn without_redis_no_token_whose_turn_comes_is_reported_as_gone() {
     let (database, port) = (Database::new().await, Port::take());
     let one = instance_over(database.url(), no_redis(&port), Clock::System).await;
     let two = instance_over(database.url(), no_redis(&port), Clock::System).await;
@@ -62,7 +62,7 @@ async fn without_redis_nobody_whose_turn_comes_is_told_that_the_place_is_gone() 
         let token = text(&buyer.join(None).await, "token");
         // The first instance gives the place and the turn. The second learns that the line has moved, by a change of its own.
         let advance = Command::AdvanceRoom { room_id: HOUSE, fence: Fence(0), limit: 20, unresponsive: Vec::new() };
-        untold(&one, Caller::System, advance).await;
+        commit_unpublished(&one, Caller::System, advance).await;
         let message = Some(Some(format!("Turn {turn}")));
         set_house(&two, RoomChange { message, ..RoomChange::default() }).await;
         let place = buyer.at(two.address).position(&token).await;
@@ -73,7 +73,7 @@ async fn without_redis_nobody_whose_turn_comes_is_told_that_the_place_is_gone() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_rows_cannot_be_read_an_end_that_is_not_certain_is_told_as_a_guess() {
+async fn while_the_rows_cannot_be_read_an_unverified_end_is_marked_as_stale() {
     let (mut database, port) = (postgres::PostgresServer::start().await, Port::take());
     let server = instance_over(database.url("postgres"), no_redis(&port), Clock::System).await;
     let (asked, unasked) = (server.buyer("asked").await, server.buyer("unasked").await);
@@ -81,37 +81,38 @@ async fn while_the_rows_cannot_be_read_an_end_that_is_not_certain_is_told_as_a_g
     for (buyer, token) in [(&asked, &first), (&unasked, &second)] {
         assert_eq!(buyer.delete(&format!("/queue/tokens/{token}")).await.status, 204);
     }
-    let told = |place: &Value| (text(place, "status"), place["end_reason"].clone(), place["stale"] == true);
-    assert_eq!(told(&asked.position(&first).await), ("ended".into(), "left".into(), false));
+    let shown = |place: &Value| (text(place, "status"), place["end_reason"].clone(), place["stale"] == true);
+    assert_eq!(shown(&asked.position(&first).await), ("ended".into(), "left".into(), false));
     database.stop();
     let place = asked.position(&first).await;
     assert_eq!((&place["status"], &place["end_reason"]), (&"ended".into(), &"left".into()), "what was read is known");
     let guess = unasked.position(&second).await;
-    assert_eq!(told(&guess), ("waiting".into(), Value::Null, true));
+    assert_eq!(shown(&guess), ("waiting".into(), Value::Null, true));
     assert!(guess["poll_after_ms"].as_i64().unwrap() <= 2_000, "{guess}");
     database.start_again().await;
-    eventually("the row is read again", async || (told(&unasked.position(&second).await).1 == "left").then_some(()))
+    eventually("the row is read again", async || (shown(&unasked.position(&second).await).1 == "left").then_some(()))
         .await;
     server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_is_good_at_an_instance_that_has_not_heard_of_its_room_or_of_its_renewed_line() {
+async fn a_token_is_valid_at_an_instance_that_does_not_know_its_room_or_its_renewed_line_yet() {
     let database = Database::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
     let buyer = one.buyer("buyer").await;
     let at_two = buyer.at(two.address);
     let draft = ConcertDraft { opens_at: Time::default(), own_room_max_active: Some(5), ..draft() };
-    let Outcome::Concert(concert) = untold(&one, Caller::System, Command::CreateConcert(draft.check().unwrap())).await
+    let Outcome::Concert(concert) =
+        commit_unpublished(&one, Caller::System, Command::CreateConcert(draft.check().unwrap())).await
     else {
         panic!("it is made")
     };
-    let own = join_untold(&one, &buyer, concert.room_id).await;
+    let own = join_unpublished(&one, &buyer, concert.room_id).await;
     let sign = |token: &Token, epoch| testing::keyring(&one.app().office).sign(token, epoch);
     at_two.position(&sign(&own, 1)).await;
 
-    let house = join_untold(&one, &buyer, HOUSE).await;
-    untold(&one, Caller::System, Command::RenewLine { room_id: HOUSE }).await;
+    let house = join_unpublished(&one, &buyer, HOUSE).await;
+    commit_unpublished(&one, Caller::System, Command::RenewLine { room_id: HOUSE }).await;
     let (old, new) = (sign(&house, 1), sign(&house, 2));
     eventually("the renewed line is read", async || {
         let answer = at_two.get(&format!("/queue/tokens/{new}/position")).await;
@@ -134,11 +135,11 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
     for server in [&one, &two] {
         eventually("each instance can tell who is silent", async || can_judge(server, HOUSE).then_some(())).await;
     }
-    let given = join_untold(&one, &one.buyer("given").await, HOUSE).await.id;
-    // A later place of which both have heard: what is in front of it counts as waiting.
+    let given = join_unpublished(&one, &one.buyer("given").await, HOUSE).await.id;
+    // A later place that both know: what is in front of it counts as waiting.
     two.buyer("late").await.join(None).await;
     for server in [&one, &two] {
-        eventually("both have heard of the later place", async || {
+        eventually("both know the later place", async || {
             let view = testing::lines(&server.app().office).view(HOUSE).unwrap();
             (view.tail() > given.position).then_some(())
         })
@@ -155,7 +156,7 @@ async fn a_place_that_another_instance_has_just_given_is_not_put_aside_as_silent
     two.stop().await;
 }
 
-/// Whether the instance knows of which tokens the others heard: a token of which none has heard since the end of time is
+/// Whether the instance has the heartbeats of the others: a token that none has seen since the end of time is
 /// silent.
 fn can_judge(server: &Server, room: RoomId) -> bool {
     !testing::peers(&server.app().office).unresponsive(room, 1, Time::MAX).is_empty()
@@ -212,7 +213,7 @@ async fn tokens_that_polled_at_any_instance_while_their_sale_was_postponed_are_n
             row.into_iter().find(|row| row.status() != TokenStatus::Waiting)
         })
         .await;
-        assert_eq!(place.status(), TokenStatus::Offered, "{token} was heard of");
+        assert_eq!(place.status(), TokenStatus::Offered, "{token} was seen");
     }
     one.stop().await;
     two.stop().await;

@@ -81,7 +81,7 @@ async fn a_leader_that_has_lost_its_database_leaves_the_line_to_another() {
     let role = format!("cut_{}", database.name());
     admin.batch_execute(&format!("CREATE ROLE {role} LOGIN SUPERUSER")).await.unwrap();
     let one = instance_at(database.url().replace("postgres@", &format!("{role}@")), Clock::System).await;
-    // A room that nobody is in has no leader.
+    // A room without a live token has no leader.
     one.buyer("early").await.enter(None).await;
     eventually("the first one leads", async || leads(&one).await.then_some(())).await;
     let two = instance(&database).await;
@@ -102,7 +102,7 @@ async fn a_leader_that_has_lost_its_database_leaves_the_line_to_another() {
 async fn a_room_has_one_leader_and_another_one_when_that_stops() {
     let database = Database::new().await;
     let (one, two) = (instance(&database).await, instance(&database).await);
-    // A room that nobody is in has no leader.
+    // A room without a live token has no leader.
     one.buyer("early").await.enter(None).await;
     let first_leads = eventually("one of them leads", async || match (leads(&one).await, leads(&two).await) {
         (true, false) => Some(true),

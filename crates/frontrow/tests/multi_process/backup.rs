@@ -1,7 +1,7 @@
 //! Backups of `PostgreSQL` made during a sale, and what is restored from them.
 
 use crate::{
-    books::everything_told_is_there,
+    books::every_acknowledged_write_is_there,
     instance::{Instance, PROGRAM, wait_for},
     office::{Concert, DATABASE, Line, Manners, Office, Season, assert_kept, check, crowd, flags, succeeds},
 };
@@ -51,7 +51,7 @@ async fn a_dump_made_during_a_sale_is_restored_and_sells() {
     let concert = unsold.map_or(Concert::New(SEATS), |row| Concert::Known(row.get(0)));
     let sold = crowd(url, 2, BUYERS, concert, Manners::Plain).await.unwrap();
     assert_kept(&sold, SEATS);
-    everything_told_is_there(&client, &[sold]).await;
+    every_acknowledged_write_is_there(&client, &[sold]).await;
     check(&restored);
 }
 
@@ -79,7 +79,7 @@ async fn a_base_backup_and_the_archived_log_bring_everything_back() {
 
     office.postgres = copy.recovered(archive.path()).await;
     office.check();
-    everything_told_is_there(&office.client().await.unwrap(), &[sold]).await;
+    every_acknowledged_write_is_there(&office.client().await.unwrap(), &[sold]).await;
     let flags = flags(&office.postgres.url(DATABASE), &office.redis.url());
     office.instances[0] = Instance::start(&flags).await;
     let sold = crowd(office.instances[0].address(""), 2, BUYERS, Concert::New(SEATS), Manners::Plain).await.unwrap();

@@ -315,14 +315,14 @@ pub(crate) fn crowd(url: String, seed: u32, buyers: u32, concert: Concert, manne
         args.extend(["--buyers", &buyers, "--seed", &seed, "--seats-each", "1..2", "--signed-in", "--sold-out"]);
         args.extend(["--arrivals", "spike:10", "--duration", "300", "--timeout", "5000", "--think", "400"]);
         args.extend(manners);
-        // An instance that is killed takes the last signs of life with it that it has not told.
+        // An instance that is killed takes the last heartbeats with it that it has not published.
         args.extend(["--connections", "128", "--duplicate", "0.05", "--dormant-after", "2"]);
         args.extend(concert.iter().map(String::as_str));
         frontrow_rush::sale(&args).await.unwrap()
     })
 }
 
-/// The sale kept its promises, was sold out, and left nobody without a definite answer.
+/// The sale kept its promises, was sold out, and left no request without a definite answer.
 #[track_caller]
 pub(crate) fn assert_kept(sold: &Sold, seats: u32) {
     assert!(sold.is_clean, "{}", sold.report);

@@ -1,7 +1,7 @@
 //! Concerts are sold, four at once, while everything that may break does.
 
 use crate::{
-    books::{everything_told_is_there, order_was_kept},
+    books::{every_acknowledged_write_is_there, order_was_kept},
     office::{Line, Manners, Office, Season},
 };
 use std::{collections::BTreeSet, path::Path};
@@ -28,7 +28,7 @@ async fn a_sale_over_three_instances_keeps_its_promises_while_everything_breaks(
     for season in seasons {
         sales.extend(season.end().await);
     }
-    everything_told_is_there(&office.client().await.unwrap(), &sales).await;
+    every_acknowledged_write_is_there(&office.client().await.unwrap(), &sales).await;
     let compared = order_was_kept(&sales);
     assert!(compared >= 2 * BUYERS as usize, "{compared} places are too few to tell anything");
     office.check();
@@ -68,7 +68,7 @@ async fn break_things(office: &mut Office) {
     office.instances[leader].start_again().await;
     let other = (leader + 1) % office.instances.len();
     let status = office.instances[other].stop().await;
-    assert_eq!(status.code(), Some(0), "an instance that is told to stop ends in good order");
+    assert_eq!(status.code(), Some(0), "an instance that gets SIGTERM ends in good order");
     office.instances[other].start_again().await;
     office.goes_on("an instance was restarted").await;
 

@@ -1,7 +1,7 @@
 //! Two versions over one database: the next one changes the tables while instances of this one sell.
 
 use crate::{
-    books::everything_told_is_there,
+    books::every_acknowledged_write_is_there,
     office::{DATABASE, Line, Manners, Office, Season, flags, run},
 };
 use frontrow_storage::{
@@ -55,7 +55,7 @@ async fn instances_go_on_while_the_next_version_adds_to_the_tables() {
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("its schema has version") && said.contains("use the newer program"), "{said}");
 
-    everything_told_is_there(&client, &season.end().await).await;
+    every_acknowledged_write_is_there(&client, &season.end().await).await;
     assert_eq!(office.instances[0].stop().await.code(), Some(0));
 }
 
@@ -71,6 +71,6 @@ async fn instances_are_replaced_one_after_the_other_during_a_sale() {
     }
     office.goes_on("all instances were replaced").await;
     let sales = season.end().await;
-    everything_told_is_there(&office.client().await.unwrap(), &sales).await;
+    every_acknowledged_write_is_there(&office.client().await.unwrap(), &sales).await;
     office.check();
 }

@@ -57,7 +57,7 @@ async fn a_user_who_joins_through_both_has_one_place() {
     assert_eq!(tokens[0].0, tokens[1].0);
     assert_ne!(tokens[0].1, tokens[1].1);
     assert_eq!(office.one.store.live_tokens(user).await.unwrap().len(), 1);
-    // Every position that was drawn is a token or is told to be nobody's, that of the try that failed too.
+    // Every position that was drawn is a token or is published as unassigned, that of the failed try too.
     seen.sort_unstable();
     let highest = office.number("SELECT last_value FROM room_position_0").await;
     let drawn: Vec<_> =
@@ -225,15 +225,15 @@ async fn claims_through_both_never_exceed_the_cap() {
         .collect();
     office.wait_for_waiters(8).await;
     obstacle.step_aside().await;
-    let (mut active, mut told_to_wait) = (0, 0);
+    let (mut active, mut pending) = (0, 0);
     for given in given {
         match answer(given).await.decision {
             Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active => active += 1,
-            Ok(Outcome::TurnPending(_)) => told_to_wait += 1,
+            Ok(Outcome::TurnPending(_)) => pending += 1,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((active, told_to_wait), (3, 5));
+    assert_eq!((active, pending), (3, 5));
     assert_eq!(office.number("SELECT count(*) FROM waiting_token WHERE status = 'active'").await, 3);
 }
 
@@ -284,13 +284,13 @@ async fn a_claim_gets_the_place_of_a_payment_once_that_is_committed_and_not_befo
     let pay = Command::Pay { token: active, reservation_ids: vec![reservation_id] };
     let payment = give(&office.one, vec![keyed(Caller::Buyer(buyer), pay, 1, 1)]);
     office.wait_for_waiters(1).await;
-    let told = office.other.ask(Caller::Buyer(comes), claim(offered)).await;
-    assert!(matches!(told, Ok(Outcome::TurnPending(_))), "{told:?}");
+    let decision = office.other.ask(Caller::Buyer(comes), claim(offered)).await;
+    assert!(matches!(decision, Ok(Outcome::TurnPending(_))), "{decision:?}");
     obstacle.step_aside().await;
     assert!(matches!(answer(payment).await.decision, Ok(Outcome::Paid(_))));
     assert_counted(&office).await;
-    let told = office.other.ask(Caller::Buyer(comes), claim(offered)).await;
-    assert!(matches!(told, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active), "{told:?}");
+    let decision = office.other.ask(Caller::Buyer(comes), claim(offered)).await;
+    assert!(matches!(decision, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active), "{decision:?}");
     assert_counted(&office).await;
     assert_eq!(office.number("SELECT count(*) FROM room_departure").await, 0);
 }
@@ -338,8 +338,8 @@ async fn claims_get_through_though_their_rooms_row_is_waited_for_for_more_than_a
     for (user, token) in turns {
         office.wait_for_waiters(2).await;
         let claim = give(&office.one, vec![request(Caller::Buyer(user), Command::ActivateToken { token })]);
-        let told = answer(claim).await.decision;
-        assert!(matches!(told, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active), "{told:?}");
+        let decision = answer(claim).await.decision;
+        assert!(matches!(decision, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active), "{decision:?}");
     }
     is_over.store(true, Ordering::Relaxed);
     for other in others {
@@ -360,7 +360,7 @@ async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     let claimed = office.one.ask(Caller::Buyer(stays), claim(active)).await;
     assert!(matches!(claimed, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active));
     let idle = Policy::default().idle_span().micros();
-    // The turn must outlive the other's idle time: it is told to wait, which renews it.
+    // The turn must outlive the other's idle time: a claim that has to wait renews it.
     office.other.clock.advance(Span::from_secs(50));
     assert!(matches!(office.other.ask(Caller::Buyer(comes), claim(offered)).await, Ok(Outcome::TurnPending(_))));
     office.one.clock.advance(Span::from_micros(idle - 1));
@@ -383,8 +383,8 @@ async fn a_renewal_at_the_deadline_and_a_claim_do_not_make_two_of_one_place() {
     assert!(
         matches!(answer(renewal).await.decision, Ok(Outcome::Token(token)) if token.status() == TokenStatus::Active)
     );
-    let told = answer(other).await.decision;
-    assert!(matches!(told, Ok(Outcome::TurnPending(_))), "{told:?}");
+    let decision = answer(other).await.decision;
+    assert!(matches!(decision, Ok(Outcome::TurnPending(_))), "{decision:?}");
     assert_eq!(office.number("SELECT count(*) FROM waiting_token WHERE status = 'active'").await, 1);
 }
 

@@ -43,7 +43,7 @@ impl Two {
         Self { one: open().await, other: open().await, admin: database.client().await, database }
     }
 
-    /// A connection in a transaction that has run `sql`: what it locks stays locked until it is told otherwise.
+    /// A connection in a transaction that has run `sql`: what it locks stays locked until it ends.
     pub(crate) async fn stand_in_the_way(&self, sql: &str) -> Obstacle {
         let client = self.database.client().await;
         client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the tables refuse, whoever asks.
+//! What the tables refuse, whatever program asks.
 
 use crate::crowd::{Two, give};
 use frontrow_domain::{command::Command, id::RoomId, user::Caller};
@@ -17,11 +17,11 @@ async fn refused(office: &Two, sql: &str) -> SqlState {
 async fn a_row_that_refers_to_nothing_is_refused() {
     let office = Two::open().await;
     let sale = office.one.sale().await;
-    let (user, nobody) = (sale.user, uuid::Uuid::nil());
+    let (user, missing) = (sale.user, uuid::Uuid::nil());
     for sql in [
         format!(
             "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at)
-                 VALUES (0, 99, '{nobody}', 'waiting', 0)"
+                 VALUES (0, 99, '{missing}', 'waiting', 0)"
         ),
         format!(
             "INSERT INTO waiting_token (room_id, position, user_id, status, issued_at)
@@ -29,7 +29,7 @@ async fn a_row_that_refers_to_nothing_is_refused() {
         ),
         format!(
             "INSERT INTO reservation (user_id, concert_id, seat_id, seat_number, price, status, created_at,
-                 expires_at) VALUES ('{nobody}', 1, 2, 2, 1, 'pending', 0, 0)"
+                 expires_at) VALUES ('{missing}', 1, 2, 2, 1, 'pending', 0, 0)"
         ),
         format!(
             "INSERT INTO reservation (user_id, concert_id, seat_id, seat_number, price, status, created_at,
@@ -45,11 +45,11 @@ async fn a_row_that_refers_to_nothing_is_refused() {
         ),
         format!(
             "INSERT INTO point (user_id, amount, version, last_updated, created_at)
-                 VALUES ('{nobody}', 1, 1, 0, 0)"
+                 VALUES ('{missing}', 1, 1, 0, 0)"
         ),
         format!(
             "INSERT INTO point_history (user_id, amount, type, description, balance_after, version, created_at)
-                 VALUES ('{nobody}', 1, 'top_up', '', 1, 1, 0)"
+                 VALUES ('{missing}', 1, 'top_up', '', 1, 1, 0)"
         ),
         format!(
             "INSERT INTO point_history (user_id, amount, type, description, balance_after, version, payment_id,

@@ -1,4 +1,4 @@
-//! Numbers that were drawn and have no row: a batch that has not committed yet, or nobody's for ever.
+//! Numbers that were drawn and have no row: a batch that has not committed yet, or none ever.
 
 use crate::crowd::Two;
 use frontrow_domain::id::{Position, RoomId};
@@ -58,7 +58,7 @@ async fn wait_for_ahead(queue: &RedisPeers, position: i64, ahead: i64) {
 }
 
 #[tokio::test]
-async fn a_number_that_nobody_has_is_in_front_only_as_long_as_a_batch_may_bring_it() {
+async fn an_unassigned_position_is_ahead_only_as_long_as_a_batch_may_assign_it() {
     let office = two_and_a_gap().await;
     let queue = lines(&office).await;
     queue.rebuild(office.one.store.line(RoomId::HOUSE).await.unwrap().unwrap(), Rebuild::Replace).await;

@@ -84,7 +84,7 @@ async fn a_note_that_arrives_after_an_outage_does_not_hide_it() {
 }
 
 #[tokio::test]
-async fn an_instance_that_hears_of_an_outage_by_its_note_reads_its_lines_again() {
+async fn an_instance_that_reads_of_an_outage_in_its_row_reads_its_lines_again() {
     let office = Two::open().await;
     let buyer = Buyer::of(&office).await;
     for one in [&office.one, &office.other] {

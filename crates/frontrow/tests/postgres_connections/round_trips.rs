@@ -159,7 +159,7 @@ async fn what_a_hold_and_a_payment_read_does_not_grow_with_the_tables() {
     for part in users.chunks(500) {
         tokens.extend(sale::activate(&store, concert, part).await);
     }
-    // What the server knows from now on: nobody has a reservation.
+    // What the server knows from now on: no user has a reservation.
     database.client().await.batch_execute("VACUUM ANALYZE").await.unwrap();
     let observer = server.client().await;
     observer.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
@@ -185,7 +185,7 @@ async fn blocks(observer: &Client, database: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_position_asks_nobody() {
+async fn a_position_asks_neither_the_database_nor_redis() {
     let counted = Arc::new(Counted::new().await);
     let redis = RedisServer::start();
     let ids = Ids::from_seed(3);
@@ -200,9 +200,9 @@ async fn a_position_asks_nobody() {
         RedisPeers::start(settings, store, Uuid::from_u128(1), Uuid::from_u128(2), clock, notices).await.unwrap();
     let line = counted.store.line(RoomId::HOUSE).await.unwrap().unwrap();
     queue.rebuild(line, Rebuild::Replace).await;
-    let told = commands(&redis);
+    let before = commands(&redis);
     queue.publish(&changes);
-    frontrow_testkit::servers::redis::wait("the tokens are told", || commands(&redis).0 > told.0);
+    frontrow_testkit::servers::redis::wait("the tokens are published", || commands(&redis).0 > before.0);
 
     let before = commands(&redis);
     let reads: i64 = 200_000;
@@ -222,11 +222,11 @@ async fn a_position_asks_nobody() {
         after.1 - before.1
     );
     assert_eq!((trips, statements), (0, 0));
-    // The instance speaks with Redis all the time, for itself and of all it has heard of: not for each who asks.
+    // The instance speaks with Redis all the time, for itself and for all heartbeats together: not for each poll.
     assert!(after.1 - before.1 < reads / 100, "{before:?} {after:?}");
 }
 
-/// How often something was told to all instances, and how many commands there were, without those of this test.
+/// How many events were published, and how many commands there were, without those of this test.
 fn commands(redis: &RedisServer) -> (i64, i64) {
     let text: String = redis.ask(&["INFO", "commandstats"]);
     let calls = |line: &str| -> Option<(String, i64)> {

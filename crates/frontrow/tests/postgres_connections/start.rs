@@ -73,7 +73,7 @@ async fn a_database_of_a_newer_program_is_refused() {
 async fn another_programs_database_is_refused() {
     let database = Database::empty().await;
     let client = database.client().await;
-    // What an extension brings along is nobody's.
+    // What an extension brings along belongs to no office.
     client.batch_execute("CREATE TABLE theirs (id bigint)").await.unwrap();
     let refused = postgres::migrate(&Settings::new(&database.url())).await;
     assert!(matches!(&refused, Err(StoreError::Misfit(_))), "{refused:?}");
@@ -89,7 +89,7 @@ async fn another_programs_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_user_that_may_make_no_tables_is_told_so() {
+async fn a_user_who_may_not_create_tables_is_refused_with_the_reason() {
     let database = Database::empty().await;
     let client = database.client().await;
     client.batch_execute("CREATE ROLE guest LOGIN").await.unwrap();
@@ -130,7 +130,7 @@ async fn urls_that_cannot_be_understood_are_refused_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_and_not_shown() {
+async fn a_wrong_password_is_reported_and_not_shown() {
     let server = PostgresServer::start().await;
     let client = server.client().await;
     client.batch_execute("SET password_encryption = 'scram-sha-256'").await.unwrap();

@@ -93,9 +93,9 @@ fn tokens(first: i64, paid: i64, active: i64, waiting: i64) -> String {
 /// The day that the statistics are of.
 #[derive(Debug, Clone, Copy)]
 enum Day {
-    /// Before anybody came, as after a migration.
+    /// Before any token was issued, as after a migration.
     Empty,
-    /// When everybody waited and nobody had been let in.
+    /// When all tokens waited and none had been let in.
     Full,
     /// After a sale: every token has ended.
     Ended,

@@ -83,7 +83,7 @@ async fn a_server_is_trusted_as_far_as_the_mode_asks() {
     try_with(&server, "require", None).await.unwrap();
     try_with(&server, "prefer", None).await.unwrap();
     assert_says(try_with(&server, "disable", None).await, "no encryption");
-    // Whoever signed it is nobody that this system or the file knows.
+    // It is signed by an authority that neither this system nor the file knows.
     for mode in ["verify-full", "verify-ca"] {
         assert_says(try_with(&server, mode, None).await, "certificate");
     }

@@ -177,7 +177,7 @@ async fn what_comes_of_a_commit_that_was_given_up_is_read_when_the_server_has_en
     assert!(office.store.has_unanswered_commits());
     wait_for_standbys(&admin, "").await;
     seen(1).await;
-    assert_eq!(follower.commits.load(Ordering::SeqCst), 0, "nobody told of it");
+    assert_eq!(follower.commits.load(Ordering::SeqCst), 0, "no observer was called");
     drop(engine);
     for thread in threads {
         thread.join().unwrap();

@@ -173,8 +173,8 @@ async fn an_address_that_somebody_registered_is_made_an_operators_on_purpose_alo
     assert!(said.contains("has an account already, as a buyer") && said.contains("--promote"), "{said}");
     assert_eq!(mallory.get("/users/me").await.expect(200)["role"], "buyer", "nothing was changed");
 
-    let told = succeeds(office.with_password("operator add").args(["--name", "Ops", "--promote"]));
-    assert!(told.contains("is an operator with the given password"), "{told}");
+    let printed = succeeds(office.with_password("operator add").args(["--name", "Ops", "--promote"]));
+    assert!(printed.contains("is an operator with the given password"), "{printed}");
     ends(&mallory).await;
     office.sign_in(FIRST).await.problem(401, "unauthorized");
     let user = &office.sign_in(SECOND).await.expect(201)["user"];
@@ -187,8 +187,8 @@ async fn an_address_that_somebody_registered_is_made_an_operators_on_purpose_alo
     office.session(SECOND).await.get("/operator/rooms").await.problem(403, "forbidden");
     let (status, _) = refused(&mut office.command("operator remove")).await;
     assert!(!status.success());
-    let told = succeeds(office.command("operator add").args(["--promote", "--keep-password"]));
-    assert!(told.contains("the password that its owner chose"), "{told}");
+    let printed = succeeds(office.command("operator add").args(["--promote", "--keep-password"]));
+    assert!(printed.contains("the password that its owner chose"), "{printed}");
     assert_eq!(office.sign_in(SECOND).await.expect(201)["user"]["role"], "operator");
     office.process.kill();
 }
@@ -228,8 +228,8 @@ async fn what_is_done_about_an_account_beside_a_running_server_reaches_it() {
     office.sign_in(FIRST).await.problem(401, "unauthorized");
     office.sign_in(SECOND).await.expect(201);
 
-    let told = succeeds(&mut office.command("user reset-link"));
-    let reset = serde_json::json!({ "secret": told.lines().next().unwrap(), "new_password": FIRST });
+    let printed = succeeds(&mut office.command("user reset-link"));
+    let reset = serde_json::json!({ "secret": printed.lines().next().unwrap(), "new_password": FIRST });
     office.anonymous.post("/password-resets", &reset).await.expect(204);
     let session = office.session(FIRST).await;
     session.top_up(1_000).await;

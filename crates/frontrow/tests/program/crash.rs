@@ -16,7 +16,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-/// More than anybody here can spend.
+/// More than a buyer here can spend.
 const PLENTY: i64 = 10_000_000;
 
 /// A box office with a concert and buyers who have plenty of points, closed again.
@@ -216,11 +216,11 @@ async fn after_a_kill_at_any_moment_every_answer_is_true_and_every_retry_has_one
     assert!(unanswered >= 4, "the kills came when nothing was in flight");
 }
 
-/// What each buyer finds is exactly what they were told: not less, not more, not twice.
+/// What each buyer finds is exactly what was answered: not less, not more, not twice.
 async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
     for (number, client) in clients.iter().enumerate() {
         let client = client.at(address);
-        let told = |of: fn(&Ask) -> bool, field: &str| {
+        let answered = |of: fn(&Ask) -> bool, field: &str| {
             let answers = sent.iter().filter(|one| one.buyer == number && of(&one.ask));
             let success = answers.filter_map(|one| one.answer.as_ref()).filter(|answer| answer.status == 201);
             let mut ids: Vec<_> = success.map(|answer| id(&answer.json(), field)).collect();
@@ -232,9 +232,9 @@ async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
             ids.sort_unstable();
             ids
         };
-        let reservations = told(|ask| matches!(ask, Ask::Hold { .. }), "reservation_id");
+        let reservations = answered(|ask| matches!(ask, Ask::Hold { .. }), "reservation_id");
         assert_eq!(found("/reservations", "reservation_id").await, reservations);
-        let payments = told(|ask| matches!(ask, Ask::Pay { .. }), "payment_id");
+        let payments = answered(|ask| matches!(ask, Ask::Pay { .. }), "payment_id");
         assert_eq!(found("/payments", "payment_id").await, payments);
         let cost = PRICE * i64::try_from(payments.len()).unwrap();
         assert_eq!(client.balance().await, PLENTY - cost);
@@ -242,7 +242,7 @@ async fn effects_match(sent: &[Sent], clients: &[Client], address: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_costs_nobody_their_place_their_turn_or_their_hold() {
+async fn a_kill_costs_no_place_no_turn_and_no_hold() {
     let flags = [("--max-active", "3")];
     let (folder, hall, clients) = prepared(10, 7, &flags).await;
     let process = PROGRAM.start(folder.path(), &flags);

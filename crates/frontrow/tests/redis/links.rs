@@ -69,7 +69,7 @@ async fn an_encrypted_way_needs_a_certificate_that_is_trusted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_and_a_user_without_rights_are_told_at_the_start() {
+async fn a_wrong_password_and_missing_rights_are_reported_at_the_start() {
     let server = RedisServer::start();
     server.add_user("box", &["on", ">secret", "~*", "+@all"]);
     server.add_user("poor", &["on", ">secret", "~*", "+@all", "-@scripting"]);

@@ -48,7 +48,7 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// An open house room for `max_active`, and `count` instances that have laid it.
+    /// An open house room for `max_active`, and `count` instances that have built its line.
     pub(crate) async fn open(urls: Vec<String>, count: usize, max_active: i64) -> Self {
         Self::open_with(Settings::new(urls), count, max_active).await
     }
@@ -88,13 +88,13 @@ impl Office {
 
     /// A batch that an instance commits and publishes.
     pub(crate) async fn commit(&self, instance: usize, batch: Vec<(Caller, Command)>) -> Vec<Answer> {
-        let (answers, changes) = self.commit_untold(batch).await;
+        let (answers, changes) = self.commit_unpublished(batch).await;
         self.instances[instance].queue.publish(&changes);
         answers
     }
 
-    /// A batch that nobody tells of.
-    pub(crate) async fn commit_untold(&self, batch: Vec<(Caller, Command)>) -> (Vec<Answer>, Changes) {
+    /// A batch whose changes are not published.
+    pub(crate) async fn commit_unpublished(&self, batch: Vec<(Caller, Command)>) -> (Vec<Answer>, Changes) {
         let requests: Vec<_> =
             batch.into_iter().map(|(caller, command)| Request { caller, command, idempotency: None }).collect();
         let committed = self.store.transact(requests.into(), decide_all).await.unwrap();
@@ -217,7 +217,7 @@ impl Office {
 pub(crate) struct Watch(JoinHandle<String>);
 
 impl Watch {
-    /// Ends the watch: no place has risen, and nobody has come back from the dead.
+    /// Ends the watch: no place has risen, and no ended token has come back.
     pub(crate) async fn end(self) {
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.0.abort();

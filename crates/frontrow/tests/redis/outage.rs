@@ -1,5 +1,5 @@
 //! Instances whose Redis is killed, paused, full, emptied or replaced by an older copy: order is kept, places never rise,
-//! nobody who has left comes back, and within seconds of its return all views are what the rows say.
+//! no ended token comes back, and within seconds of its return all views are what the rows say.
 
 use crate::office::{HOUSE, Office, at, buyer, until};
 use frontrow_domain::{
@@ -82,7 +82,7 @@ async fn lines_are_rebuilt_after_redis_comes_back_empty() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_was_paused_hangs_nobody_and_what_it_missed_is_announced() {
+async fn a_paused_redis_blocks_no_caller_and_missed_events_are_announced() {
     let server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
     let watch = office.watch();
@@ -126,7 +126,7 @@ async fn a_redis_that_is_full_counts_as_away_until_it_takes_writes_again() {
     let mut office = crowd(vec![server.url()]).await;
     let watch = office.watch();
     fill(&server);
-    // Nothing is told meanwhile, so each instance finds out by itself.
+    // Nothing is published meanwhile, so each instance finds out by itself.
     office.wait_reach(false).await;
     for instance in &office.instances {
         let why = instance.queue.check().unwrap_err();
@@ -153,7 +153,7 @@ async fn an_event_that_a_full_redis_refused_is_read_from_the_rows() {
     let server = RedisServer::start();
     let office = crowd(vec![server.url()]).await;
     fill(&server);
-    // The frame is refused before anybody has looked whether writes are taken.
+    // The event is refused before an instance has checked whether writes are taken.
     let answers = office.commit(0, vec![Office::advance()]).await;
     assert!(answers[0].decision.is_ok(), "{answers:?}");
     let cursor = office.store.line(HOUSE).await.unwrap().unwrap().room.cursor;
@@ -177,13 +177,13 @@ async fn a_refused_event_of_a_line_leaves_the_caches_alone() {
     office.wait_reach(false).await;
     relieve(&server);
     office.wait_reach(true).await;
-    // In line, so that no glance shows that they have left: the gap was heard of.
+    // In line, so that no refresh shows that they have left: the event about the gap did.
     office.agree().await;
-    // A frame after it, which is heard of too.
+    // An event after it, which arrives too.
     office.leave(0, waiting[0].0).await;
     office.agree().await;
-    let heard: Vec<_> = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok()).collect();
-    assert_eq!(heard, [], "no frame is missing that the gap does not name");
+    let notices: Vec<_> = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok()).collect();
+    assert_eq!(notices, [], "no event is missing that the gap does not name");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -216,7 +216,7 @@ async fn lines_are_rebuilt_after_redis_is_flushed_during_a_sale() {
 async fn waiting_tokens_are_seeded_into_an_empty_redis() {
     let server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
-    // More than are laid at a time.
+    // More than are written at a time.
     office.join(0, 10_100).await;
     office.agree().await;
     let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
@@ -227,7 +227,7 @@ async fn waiting_tokens_are_seeded_into_an_empty_redis() {
         let row = office.store.token(at(position.0)).await.unwrap();
         let from = Instant::now();
         while office.instances[1].queue.token(at(position.0)).await.unwrap() != row {
-            assert!(from.elapsed() < PATIENCE, "the copy of {position} is not laid");
+            assert!(from.elapsed() < PATIENCE, "the copy of {position} is not written");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -239,23 +239,23 @@ async fn changes_published_just_before_a_flush_are_read_from_the_rows() {
     let server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
     while office.instances[1].notices.lock().unwrap().try_recv().is_ok() {}
-    // Told to nobody, as if Redis had lost it with the rest.
+    // Not published, as if Redis had lost it with the rest.
     let waiting = office.store.line(HOUSE).await.unwrap().unwrap().waiting;
     let last = *waiting.last().unwrap();
     let user = office.store.token(at(last.0)).await.unwrap().unwrap().user_id;
     let leave = Command::LeaveQueue { token: at(last.0) };
-    office.commit_untold(vec![(frontrow_domain::user::Caller::Buyer(user), leave)]).await;
+    office.commit_unpublished(vec![(frontrow_domain::user::Caller::Buyer(user), leave)]).await;
     server.flush();
     office.agree().await;
     assert_eq!(office.view(1).place(last).status(), TokenStatus::Ended);
-    let heard = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok());
-    assert!(heard.into_iter().any(|notice| notice == Notice::Missed), "caches are told as well");
+    let mut notices = std::iter::from_fn(|| office.instances[1].notices.lock().unwrap().try_recv().ok());
+    assert!(notices.any(|notice| notice == Notice::Missed), "the caches are notified as well");
     office.churn(20).await;
     office.agree().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_comes_back_with_older_data_resurrects_nobody() {
+async fn a_redis_that_comes_back_with_older_data_revives_no_ended_token() {
     let mut server = RedisServer::start();
     let mut office = crowd(vec![server.url()]).await;
     let watch = office.watch();
@@ -319,10 +319,10 @@ async fn a_full_node_of_a_cluster_blocks_events_of_its_own_rooms_only() {
         changes.tokens.inserted = inserted.collect();
         queue.publish(&changes);
     };
-    let told = async |id| {
+    let published = async |id| {
         let from = Instant::now();
         while queue.token(id).await.unwrap().is_none() {
-            assert!(from.elapsed() < PATIENCE, "{id:?} is not told");
+            assert!(from.elapsed() < PATIENCE, "{id:?} is not published");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -330,16 +330,16 @@ async fn a_full_node_of_a_cluster_blocks_events_of_its_own_rooms_only() {
     let full = &cluster.nodes[0];
     let before: i64 = full.ask(&["DBSIZE"]);
     issue(1, 1);
-    told(token(1, 1)).await;
+    published(token(1, 1)).await;
     assert!(full.ask::<i64>(&["DBSIZE"]) > before, "room 1 is there");
     fill(full);
     issue(1, 20_000);
     issue(2, 300);
-    told(token(2, 300)).await;
+    published(token(2, 300)).await;
     queue.check().unwrap();
     assert_eq!(queue.token(token(1, 20_000)).await.unwrap(), None);
     relieve(full);
-    told(token(1, 20_000)).await;
+    published(token(1, 20_000)).await;
     office.agree().await;
 }
 
@@ -374,26 +374,26 @@ async fn a_full_node_blocks_rebuilds_of_its_own_rooms_only() {
     let cluster = RedisCluster::start();
     let office = crowd(cluster.urls()).await;
     let queue = &office.instances[0].queue;
-    let laid = async |id| {
+    let copied = async |id| {
         let row = office.store.token(id).await.unwrap();
         let from = Instant::now();
         while queue.token(id).await.unwrap() != row {
-            assert!(from.elapsed() < PATIENCE, "{id:?} is not laid");
+            assert!(from.elapsed() < PATIENCE, "{id:?} is not copied");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     // The slots of rooms 1 and 2 are on nodes of their own, and those of the office and its house on the third.
     let [first, second] = [room_of_one(&office, 901).await, room_of_one(&office, 902).await];
     assert_eq!((first.room_id, second.room_id), (RoomId::new(1), RoomId::new(2)));
-    laid(first).await;
-    laid(second).await;
+    copied(first).await;
+    copied(second).await;
     fill(&cluster.nodes[0]);
     cluster.nodes.iter().for_each(RedisServer::flush);
-    laid(second).await;
-    laid(at(100)).await;
+    copied(second).await;
+    copied(at(100)).await;
     assert_eq!(queue.token(first).await.unwrap(), None);
     relieve(&cluster.nodes[0]);
-    laid(first).await;
+    copied(first).await;
     office.agree().await;
 }
 

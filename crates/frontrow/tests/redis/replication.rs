@@ -52,7 +52,7 @@ async fn the_line_of_another_instance_wakes_this_ones_worker() {
     let server = RedisServer::start();
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     let second = std::sync::Arc::clone(&office.instances[1].queue);
-    // The laying of the room.
+    // The rebuild of the room.
     second.lines().moved(PATIENCE).await;
     let woken = tokio::spawn(async move { second.lines().moved(Duration::from_hours(1)).await });
     office.join(0, 1).await;
@@ -60,7 +60,7 @@ async fn the_line_of_another_instance_wakes_this_ones_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_roles_and_concerts_are_told() {
+async fn sessions_roles_and_concerts_are_published() {
     let server = RedisServer::start();
     let office = Office::open(vec![server.url()], 2, 10).await;
     let user_id = UserId(Uuid::from_u128(7));
@@ -78,15 +78,15 @@ async fn sessions_roles_and_concerts_are_told() {
     let changes =
         Changes { now: office.clock.now(), closed_sessions: vec![[3; 32]], users: vec![user], ..Changes::default() };
     office.instances[0].queue.publish(&changes);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     until("the notices", || {
         while let Ok(notice) = office.instances[1].notices.lock().unwrap().try_recv() {
-            heard.push(notice);
+            received.push(notice);
         }
-        heard.len() >= 2
+        received.len() >= 2
     })
     .await;
-    assert_eq!(heard, [Notice::SessionClosed([3; 32]), Notice::RoleSet(user_id)]);
+    assert_eq!(received, [Notice::SessionClosed([3; 32]), Notice::RoleSet(user_id)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,34 +106,34 @@ async fn a_lost_event_heals_by_a_refresh() {
     let mut office = Office::open(vec![server.url()], 2, 10).await;
     office.join(0, 50).await;
     office.agree().await;
-    office.commit_untold(vec![Office::advance()]).await;
+    office.commit_unpublished(vec![Office::advance()]).await;
     let user = office.store.token(at(1)).await.unwrap().unwrap().user_id;
     let activate = Command::ActivateToken { token: at(1) };
-    office.commit_untold(vec![(Caller::Buyer(user), activate)]).await;
-    // Lines that nothing is told of are looked at less often.
+    office.commit_unpublished(vec![(Caller::Buyer(user), activate)]).await;
+    // Lines without events are refreshed less often.
     office.join(0, 1).await;
     office.agree().await;
     let leave = Command::LeaveQueue { token: at(2) };
-    office.commit_untold(vec![(buyer(2), leave)]).await;
+    office.commit_unpublished(vec![(buyer(2), leave)]).await;
     office.join(1, 1).await;
     office.agree().await;
     assert_eq!(office.view(0).place(Position(2)).status(), TokenStatus::Ended);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_room_in_which_nothing_lived_wakes_at_every_instance_though_nobody_told_of_it() {
+async fn a_quiet_room_wakes_at_every_instance_after_an_unpublished_change() {
     let server = RedisServer::start();
     let office = Office::open(vec![server.url()], 2, 10).await;
     let busy = |instance: usize| office.instances[instance].queue.lines().busy_rooms();
     assert_eq!((busy(0), busy(1)), (vec![], vec![]));
     // As where an instance dies right after its commit.
     let join = Command::IssueToken { room_id: HOUSE, concert_id: None };
-    office.commit_untold(vec![(buyer(1), join)]).await;
+    office.commit_unpublished(vec![(buyer(1), join)]).await;
     for instance in 0..2 {
         until("the room to be busy", || busy(instance) == [HOUSE]).await;
     }
     office.agree().await;
-    office.commit_untold(vec![(buyer(1), Command::LeaveQueue { token: at(1) })]).await;
+    office.commit_unpublished(vec![(buyer(1), Command::LeaveQueue { token: at(1) })]).await;
     for instance in 0..2 {
         until("the room to be quiet", || busy(instance).is_empty()).await;
     }
@@ -141,11 +141,11 @@ async fn a_room_in_which_nothing_lived_wakes_at_every_instance_though_nobody_tol
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_of_a_quiet_room_that_nobody_told_of_is_found_once_it_is_doubted() {
+async fn an_unpublished_change_of_a_quiet_room_is_found_once_the_room_is_unverified() {
     let server = RedisServer::start();
     let office = Office::open(vec![server.url()], 1, 10).await;
     let change = RoomChange { max_active: Some(7), ..RoomChange::default() };
-    office.commit_untold(vec![(Caller::System, Command::SetRoom { room_id: HOUSE, change })]).await;
+    office.commit_unpublished(vec![(Caller::System, Command::SetRoom { room_id: HOUSE, change })]).await;
     office.instances[0].queue.request_refresh(vec![HOUSE]);
     until("the room to be looked at", || office.view(0).room().max_active == 7).await;
 }
@@ -157,10 +157,10 @@ async fn an_instance_that_missed_a_commit_of_its_own_has_the_others_read_the_row
     office.join(0, 50).await;
     office.agree().await;
     let leave = Command::LeaveQueue { token: at(30) };
-    office.commit_untold(vec![(buyer(30), leave)]).await;
+    office.commit_unpublished(vec![(buyer(30), leave)]).await;
     let line = office.store.line(HOUSE).await.unwrap().unwrap();
     office.instances[0].queue.rebuild(line, Rebuild::Replace).await;
-    assert_eq!(office.view(1).place(Position(30)).status(), TokenStatus::Waiting, "nobody told of it");
+    assert_eq!(office.view(1).place(Position(30)).status(), TokenStatus::Waiting, "it was not published");
     office.instances[0].queue.announce_gap();
     office.agree().await;
     assert_eq!(office.view(1).place(Position(30)).status(), TokenStatus::Ended);
@@ -174,7 +174,7 @@ async fn one_instance_leads_and_another_takes_over() {
     let lead = async |office: &Office, instance: usize| {
         office.instances[instance].queue.lead(&[(HOUSE, Fence(0))], term).await[0]
     };
-    let Leadership::Leader(first) = lead(&office, 0).await else { panic!("nobody else asks") };
+    let Leadership::Leader(first) = lead(&office, 0).await else { panic!("no other instance asks") };
     assert_eq!(lead(&office, 1).await, Leadership::Follower);
     office.instances.remove(0);
     let mut next = Leadership::Follower;
@@ -195,7 +195,7 @@ async fn an_event_of_another_version_is_skipped_and_the_lines_are_rebuilt() {
     office.join(0, 20).await;
     office.agree().await;
     // In line, so that no glance shows it.
-    office.commit_untold(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
+    office.commit_unpublished(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
     let keys: Vec<String> = server.ask(&["KEYS", "*frames"]);
     let _: String = server.ask(&["XADD", &keys[0], "*", "f", "\u{7f}news of a later version"]);
     office.agree().await;
@@ -218,15 +218,15 @@ async fn a_gap_covers_the_events_it_stands_for_and_no_others() {
     notices();
     tell('\u{5}', "\u{5}\0");
     // In line, so that no glance shows it.
-    office.commit_untold(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
+    office.commit_unpublished(vec![(buyer(15), Command::LeaveQueue { token: at(15) })]).await;
     tell('\u{9}', "\u{6}\0");
     office.agree().await;
-    assert_eq!(notices(), 0, "the room's line alone was laid");
+    assert_eq!(notices(), 0, "the room's line alone was rebuilt");
     tell('\u{d}', "\u{b}\0");
-    until("the missing frame to be noticed", || notices() > 0).await;
+    until("the missing event to be noticed", || notices() > 0).await;
     // Of a program that does not say what its gaps stand for.
     tell('\u{e}', "");
-    until("the caches to be doubted", || notices() > 0).await;
+    until("the caches to be stale", || notices() > 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

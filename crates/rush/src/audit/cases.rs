@@ -232,7 +232,7 @@ fn a_seat_whose_state_its_reservations_do_not_explain_is_caught() {
 }
 
 #[test]
-fn a_reservation_in_a_state_that_nobody_asked_for_is_caught() {
+fn a_reservation_in_a_state_without_a_request_for_it_is_caught() {
     caught("states_follow", |_, books| books.reservations[1].status = "cancelled".to_owned());
     caught("states_follow", |_, books| books.reservations[2].status = "expired".to_owned());
 }
@@ -379,7 +379,7 @@ fn a_second_place_for_one_buyer_is_caught() {
 }
 
 #[test]
-fn a_buyer_who_is_told_that_a_living_place_is_gone_is_caught() {
+fn a_live_place_that_is_reported_as_gone_is_caught() {
     caught("end_is_true", |history, _| {
         history.ended.push(Ended { token: token(2), buyer: 2, received: 2_340 });
         let effect = Effect::Joined { token: token(2), position: 3, fresh: false };
@@ -389,8 +389,8 @@ fn a_buyer_who_is_told_that_a_living_place_is_gone_is_caught() {
 
 #[test]
 fn a_place_that_is_put_aside_right_after_it_was_given_or_asked_for_is_caught() {
-    caught("heard_not_put_aside", |history, _| history.sightings[0].stood = Stood::Aside);
-    caught("heard_not_put_aside", |history, _| history.sightings[2].stood = Stood::Aside);
+    caught("responsive_tokens_are_not_dormant", |history, _| history.sightings[0].stood = Stood::Aside);
+    caught("responsive_tokens_are_not_dormant", |history, _| history.sightings[2].stood = Stood::Aside);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The waiting line: the cap, the order, and that nobody moves back.
+//! The waiting line: the cap, the order, and that no token moves back.
 
 use super::{Books, Verdict};
 use crate::history::{Asked, Effect, History, Outcome, Sighting, Stood};
@@ -10,7 +10,7 @@ pub(super) fn check(history: &History, books: &Books, verdict: &mut Verdict) {
     places(history, books.view_lag, verdict);
     one_place(history, books, verdict);
     end_is_true(history, verdict);
-    heard_not_put_aside(history, books.dormant_after, verdict);
+    responsive_tokens_are_not_dormant(history, books.dormant_after, verdict);
     turn_needed(history, verdict);
 }
 
@@ -89,7 +89,7 @@ fn order_kept(history: &History, verdict: &mut Verdict) {
     }
 }
 
-/// Nobody's number changes, and nobody has more in front than an answer said that was true `lag` before.
+/// No position changes, and none has more in front than an answer said that was true `lag` before.
 fn places(history: &History, lag: i64, verdict: &mut Verdict) {
     let mut seen: HashMap<&str, Vec<&Sighting>> = HashMap::new();
     for sighting in &history.sightings {
@@ -159,7 +159,7 @@ fn one_place(history: &History, books: &Books, verdict: &mut Verdict) {
     }
 }
 
-/// A token whose buyer was told in line that it has ended is not what the buyer gets who then joins again: that is
+/// A token whose buyer was answered in line that it has ended is not what the buyer gets who then joins again: that is
 /// decided by the rows.
 fn end_is_true(history: &History, verdict: &mut Verdict) {
     let mut joins: HashMap<usize, Vec<(u64, &str)>> = HashMap::new();
@@ -175,7 +175,7 @@ fn end_is_true(history: &History, verdict: &mut Verdict) {
                 "end_is_true",
                 (*token == ended.token).then(|| {
                     format!(
-                        "buyer {} was told {} ms into the sale that the token has ended, joined again and got it back",
+                        "buyer {} was answered {} ms into the sale that the token has ended, joined again and got it back",
                         ended.buyer,
                         ended.received / 1_000
                     )
@@ -188,7 +188,7 @@ fn end_is_true(history: &History, verdict: &mut Verdict) {
 /// Joining and asking are signs of life: a token is not seen put aside sooner than `dormant_after` after one of them was
 /// sent and answered. Only the first time that it is seen so is looked at, since another instance may still say so after
 /// it has woken.
-fn heard_not_put_aside(history: &History, dormant_after: u64, verdict: &mut Verdict) {
+fn responsive_tokens_are_not_dormant(history: &History, dormant_after: u64, verdict: &mut Verdict) {
     let mut signs: Vec<(u64, u64, &str, Option<&Sighting>)> = Vec::new();
     for op in &history.ops {
         if let Outcome::Ok(Effect::Joined { token, .. }) = &op.outcome {
@@ -206,7 +206,7 @@ fn heard_not_put_aside(history: &History, dormant_after: u64, verdict: &mut Verd
         let silence = received.saturating_sub(before);
         let is_wrong = sighting.stood == Stood::Aside && aside.insert(token) && silence < dormant_after;
         verdict.note(
-            "heard_not_put_aside",
+            "responsive_tokens_are_not_dormant",
             is_wrong.then(|| {
                 format!(
                     "buyer {} at place {} was put aside as silent at most {} ms after a sign of life",

@@ -1,4 +1,4 @@
-//! Everything acknowledged is in the books with the same content, and nothing is there that nobody was promised.
+//! Everything acknowledged is in the books with the same content, and nothing is there that was not acknowledged.
 
 use super::{Account, Books, Index, Known, Life, Verdict};
 use crate::{
@@ -89,12 +89,12 @@ fn top_ups_present(history: &History, books: &Books, verdict: &mut Verdict) {
         .map(|account| (account.buyer, account.entries.iter().map(|entry| (entry.history_id, entry)).collect()))
         .collect();
     for op in &history.ops {
-        let Outcome::Ok(Effect::ToppedUp(told)) = &op.outcome else { continue };
+        let Outcome::Ok(Effect::ToppedUp(entry)) = &op.outcome else { continue };
         let Some(account) = entries.get(&op.buyer) else { continue };
-        let found = account.get(&told.history_id).is_some_and(|entry| *entry == told);
+        let found = account.get(&entry.history_id).is_some_and(|found| *found == entry);
         verdict.note(
             "acknowledged_present",
-            (!found).then(|| format!("buyer {}: the top-up {told:?} was acknowledged and is not there", op.buyer)),
+            (!found).then(|| format!("buyer {}: the top-up {entry:?} was acknowledged and is not there", op.buyer)),
         );
     }
 }
@@ -144,26 +144,32 @@ fn unexplained(history: &History, books: &Books, index: &Index, verdict: &mut Ve
         verdict.note(
             "refused_absent",
             (!explained).then(|| {
-                format!("payment {} of {} is there, but buyer {buyer} was never told so", row.payment_id, row.amount)
+                format!(
+                    "payment {} of {} is there, but buyer {buyer} never got that answer",
+                    row.payment_id, row.amount
+                )
             }),
         );
     }
-    let mut told: HashMap<usize, HashSet<i64>> = HashMap::new();
+    let mut acknowledged: HashMap<usize, HashSet<i64>> = HashMap::new();
     for op in &history.ops {
         if let Outcome::Ok(Effect::ToppedUp(entry)) = &op.outcome {
-            told.entry(op.buyer).or_default().insert(entry.history_id);
+            acknowledged.entry(op.buyer).or_default().insert(entry.history_id);
         }
     }
     for account in &books.accounts {
         let mut spare = open.get(&account.buyer).map(|open| open.top_ups.clone()).unwrap_or_default();
         for entry in account.entries.iter().filter(|entry| entry.kind == "top_up") {
-            let known = told.get(&account.buyer).is_some_and(|ids| ids.contains(&entry.history_id));
+            let known = acknowledged.get(&account.buyer).is_some_and(|ids| ids.contains(&entry.history_id));
             let matching = spare.iter().position(|amount| *amount == entry.amount);
             let explained = known || matching.map(|at| spare.swap_remove(at)).is_some();
             verdict.note(
                 "refused_absent",
                 (!explained).then(|| {
-                    format!("buyer {}: a top-up of {} is there that nobody was told of", account.buyer, entry.amount)
+                    format!(
+                        "buyer {}: a top-up of {} is there that was never acknowledged",
+                        account.buyer, entry.amount
+                    )
                 }),
             );
         }

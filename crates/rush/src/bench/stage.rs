@@ -174,8 +174,8 @@ enum Wanted {
 }
 
 async fn user(desk: &Desk, email: &str, concert_id: i64, wanted: Wanted, origin: Origin) -> Result<Active> {
-    let nobody = Caller::new(desk, None).from(origin);
-    let _: Value = nobody.post("/users", json!({ "name": "Bench", "email": email, "password": PASSWORD })).await?;
+    let anonymous = Caller::new(desk, None).from(origin);
+    let _: Value = anonymous.post("/users", json!({ "name": "Bench", "email": email, "password": PASSWORD })).await?;
     let (caller, session): (Caller<'_>, Session) = Caller::sign_in(desk, email, PASSWORD, origin).await?;
     let token: QueueToken = caller.post("/queue/tokens", json!({ "concert_id": concert_id })).await?;
     let active = Active { bearer: format!("Bearer {}", session.session_token), token: token.token };

@@ -297,7 +297,7 @@ pub const DECLARED: &str = "
         ADD FOREIGN KEY (payment_id) REFERENCES payment;
 ";
 
-/// Lets so many new users wait in the house room, which lets nobody in. Their numbers follow `after`.
+/// Lets so many new users wait in the house room, which lets no token in. Their numbers follow `after`.
 ///
 /// # Errors
 /// A statement failed.

@@ -116,7 +116,7 @@ impl Drop for Database {
     }
 }
 
-/// The name of a migrated database without a row, made by whoever comes first.
+/// The name of a migrated database without a row, made by the first process that needs it.
 async fn template(admin: &Client, server: &str) -> String {
     let mut hash = DefaultHasher::new();
     for step in migrate::POSTGRES {
@@ -142,7 +142,7 @@ async fn template(admin: &Client, server: &str) -> String {
     name
 }
 
-/// A database that somebody is connected to cannot be copied.
+/// A database with a connection cannot be copied.
 async fn wait_until_unused(admin: &Client, name: &str) {
     let started = Instant::now();
     loop {
@@ -150,7 +150,7 @@ async fn wait_until_unused(admin: &Client, name: &str) {
         if row.get::<_, i64>(0) == 0 {
             return;
         }
-        assert!(started.elapsed() < PATIENCE, "somebody stays connected to {name}");
+        assert!(started.elapsed() < PATIENCE, "a client stays connected to {name}");
         tokio::time::sleep(POLL).await;
     }
 }
@@ -278,7 +278,7 @@ impl PostgresServer {
         }
     }
 
-    /// A clean stop that waits for nobody.
+    /// A clean stop that does not wait for clients.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             signal("INT", process.id());
@@ -380,7 +380,7 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// Whom the server runs as where the tests run as root, which it refuses.
+/// The user that the server runs as if the tests run as root, which it refuses.
 fn user() -> &'static str {
     let known = Command::new("id").args(["-u", "postgres"]).output().unwrap();
     if known.status.success() { "postgres" } else { "nobody" }

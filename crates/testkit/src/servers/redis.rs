@@ -30,7 +30,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// An empty server that keeps nothing on disk unless told to.
+    /// An empty server that keeps nothing on disk without a call of `snapshot`.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
@@ -141,7 +141,7 @@ impl RedisServer {
         let _: String = self.ask(&["FLUSHALL"]);
     }
 
-    /// Stops it without a word: connections stay open and nobody answers.
+    /// Stops it without a word: connections stay open without an answer.
     pub fn pause(&self) {
         self.signal("-STOP");
     }
@@ -178,7 +178,7 @@ impl RedisServer {
         wait("the replica to be in step", || self.info("replication", "master_link_status") == "up");
     }
 
-    /// Makes a replica a primary that nobody copies yet. What it had not copied by now is lost.
+    /// Makes a replica a primary without replicas. What it had not copied by now is lost.
     pub fn promote(&self) {
         let _: String = self.ask(&["REPLICAOF", "NO", "ONE"]);
         wait("the replica to be a primary", || self.info("replication", "role") == "master");

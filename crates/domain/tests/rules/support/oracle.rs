@@ -77,7 +77,7 @@ pub(crate) struct Oracle {
 #[derive(Debug, Clone)]
 struct FirstAnswer {
     fingerprint: [u8; 32],
-    heard: serde_json::Value,
+    answer: serde_json::Value,
     kept: Kept,
 }
 
@@ -89,7 +89,7 @@ enum Kept {
     IfItChanged,
 }
 
-/// Refusals that a repeated key must hear again.
+/// Refusals that a repeated key must get again.
 const KEPT: [&str; 9] = [
     "sale_closed",
     "seat_held",
@@ -128,20 +128,20 @@ impl Oracle {
         }
     }
 
-    /// Hears an answer, says whether it had to be that one, and takes in what it did.
-    pub(crate) fn hear(&mut self, request: &Request, answer: &Answer, now: Time) {
+    /// Observes an answer, says whether it had to be that one, and applies what it did.
+    pub(crate) fn observe(&mut self, request: &Request, answer: &Answer, now: Time) {
         let code = answer.decision.as_ref().err().map_or("", |refusal| refusal.code());
         if let Some(used) = request.idempotency {
-            let heard = serde_json::to_value(&answer.decision).expect("an answer is JSON");
+            let answered = serde_json::to_value(&answer.decision).expect("an answer is JSON");
             if let Some(first) = self.answers.get(&used.key) {
                 if first.fingerprint == used.fingerprint && answer.replay == Replay::Replayed {
-                    assert_eq!(heard, first.heard, "{request:?} was heard before");
+                    assert_eq!(answered, first.answer, "{request:?} was answered before");
                     return;
                 }
                 if first.fingerprint != used.fingerprint && code == "idempotency_key_reused" {
                     return;
                 }
-                assert_eq!(first.kept, Kept::IfItChanged, "{request:?} was heard before");
+                assert_eq!(first.kept, Kept::IfItChanged, "{request:?} was answered before");
             }
             let kept = match &answer.decision {
                 Ok(outcome) => self.is_stored(request, outcome, now),
@@ -149,7 +149,7 @@ impl Oracle {
                 Err(_) => Kept::No,
             };
             if kept != Kept::No {
-                self.answers.insert(used.key, FirstAnswer { fingerprint: used.fingerprint, heard, kept });
+                self.answers.insert(used.key, FirstAnswer { fingerprint: used.fingerprint, answer: answered, kept });
             }
         }
         assert_eq!(answer.replay, Replay::Fresh, "{request:?} was never asked before");

@@ -94,7 +94,7 @@ pub(super) async fn an_email_address_is_registered_once(office: &Fixture) {
     assert_eq!((known.role, known.created_at), (Role::Buyer, START));
     let (found, hash) = office.store.credentials(&known.email).await.unwrap().unwrap();
     assert_eq!((found, hash.as_str()), (known.clone(), "$argon2id$"));
-    assert_eq!(office.store.credentials("nobody@example.com").await.unwrap(), None);
+    assert_eq!(office.store.credentials("unknown@example.com").await.unwrap(), None);
     let again = NewUser {
         user_id: UserId(office.ids.uuid(START)),
         name: "Other".to_owned(),

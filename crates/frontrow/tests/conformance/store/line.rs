@@ -204,7 +204,7 @@ pub(super) async fn a_claim_ends_who_is_overdue_before_it_meets_a_full_room(offi
     let change = RoomChange { max_active: Some(2), ..RoomChange::default() };
     office.ask(Caller::System, Command::SetRoom { room_id: RoomId::HOUSE, change }).await.unwrap();
     let idle = Policy::default().idle_span().micros() / 1_000_000;
-    // A turn that is told to wait lasts anew.
+    // A turn whose claim has to wait lasts anew.
     office.advance(50);
     office.ask(Caller::Buyer(awake), Command::WakeToken { token: second }).await.unwrap();
     for (user, token) in [(third, offered), (fourth, last)] {

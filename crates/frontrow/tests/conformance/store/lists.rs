@@ -405,7 +405,7 @@ pub(super) async fn those_who_wait_come_by_position_and_are_paged(office: &Fixtu
     let left = waiting.remove(1);
     office.ask(Caller::Buyer(left.user_id), Command::LeaveQueue { token: left.id }).await.unwrap();
     let page = async |after, limit| office.store.waiting_tokens(RoomId::HOUSE, Page { after, limit }).await.unwrap();
-    assert_eq!(page(None, 10).await, waiting, "nobody of another room, nobody who left, nor {served:?}");
+    assert_eq!(page(None, 10).await, waiting, "none of another room, none that left, nor {served:?}");
     assert_eq!(page(None, 2).await, waiting[..2]);
     assert_eq!(page(Some(waiting[1].id.position), 2).await, waiting[2..]);
     assert_eq!(page(Some(waiting[2].id.position), 2).await, []);
@@ -420,10 +420,10 @@ pub(super) async fn those_who_wait_come_by_position_and_are_paged(office: &Fixtu
 
 pub(super) async fn what_does_not_exist_is_none(office: &Fixture) {
     let store = &office.store;
-    let nobody = UserId(Uuid::from_u128(1));
-    assert_eq!(store.user(nobody).await.unwrap(), None);
-    assert_eq!(store.point(nobody).await.unwrap(), None);
-    assert!(store.history(nobody, first(10)).await.unwrap().is_empty());
+    let anonymous = UserId(Uuid::from_u128(1));
+    assert_eq!(store.user(anonymous).await.unwrap(), None);
+    assert_eq!(store.point(anonymous).await.unwrap(), None);
+    assert!(store.history(anonymous, first(10)).await.unwrap().is_empty());
     assert_eq!(store.session([0; 32]).await.unwrap(), None);
     assert_eq!(store.concert(ConcertId::new(1)).await.unwrap(), None);
     assert_eq!(store.reservation(ReservationId::new(1)).await.unwrap(), None);

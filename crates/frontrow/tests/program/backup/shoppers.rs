@@ -1,4 +1,4 @@
-//! Buyers who buy and buy while a backup is made, and remember what they were told.
+//! Buyers who buy and buy while a backup is made, and remember what they were answered.
 
 use frontrow_testkit::{Client, Hall, PRICE, eventually, id, items};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// More than anybody here can spend.
+/// More than a buyer here can spend.
 pub(crate) const PLENTY: i64 = 10_000_000;
 /// So many payments are enough to tell something.
 const SOME: usize = 8;
@@ -61,9 +61,9 @@ impl Shoppers {
     pub(crate) async fn find_everything(&self, before: &[(usize, i64)], address: SocketAddr) {
         for (number, client) in self.clients.iter().enumerate() {
             let found = payments(&client.at(address)).await;
-            let told: Vec<_> =
+            let answered: Vec<_> =
                 before.iter().filter(|(buyer, _)| *buyer == number).map(|(_, payment)| *payment).collect();
-            assert!(told.iter().all(|payment| found.contains(payment)), "told {told:?}, found {found:?}");
+            assert!(answered.iter().all(|payment| found.contains(payment)), "answered {answered:?}, found {found:?}");
             let balance = client.at(address).balance().await;
             assert_eq!(balance, PLENTY - PRICE * i64::try_from(found.len()).unwrap());
         }

@@ -101,7 +101,7 @@ struct Selector {
 #[derive(Default)]
 struct Query {
     selectors: Vec<Selector>,
-    /// The labels that results are told apart by.
+    /// The labels that distinguish results.
     grouped: Vec<String>,
 }
 

@@ -139,8 +139,8 @@ async fn while_no_instance_is_ready_those_that_live_answer_through_every_proxy()
     all_answer("/readyz", 200, "ready").await;
     all_answer("/metrics", 404, "").await;
     for address in &metrics {
-        let told = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
-        assert!(told.contains("frontrow_build_info"), "{told}");
+        let text = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+        assert!(text.contains("frontrow_build_info"), "{text}");
     }
 
     // Without its lock an instance takes no changes any more, and says so.
@@ -191,9 +191,9 @@ async fn a_clients_word_for_its_address_is_believed_behind_an_ingress_controller
         proxy.answers("/readyz", 200, "GET /readyz").await;
         let request = reqwest::Client::new().get(proxy.url("/")).header("X-Forwarded-For", "203.0.113.7");
         let head = request.send().await.unwrap().text().await.unwrap().to_lowercase();
-        let told: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("x-forwarded-for: ")).collect();
+        let forwarded: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("x-forwarded-for: ")).collect();
         let expected = if settings.starts_with("kubernetes/") { "203.0.113.7" } else { "127.0.0.1" };
-        assert_eq!(told, [expected], "{settings}: {head}");
+        assert_eq!(forwarded, [expected], "{settings}: {head}");
         let plain = reqwest::get(proxy.url("/")).await.unwrap().text().await.unwrap().to_lowercase();
         assert!(plain.contains("\nx-forwarded-for: 127.0.0.1\r\n"), "{settings}: {plain}");
     }

@@ -13,7 +13,7 @@ async fn says(server: &Server, name: &str, up: u8) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_goes_while_nobody_asks_for_anything_is_told_and_so_is_its_return() {
+async fn an_idle_instance_reports_that_a_server_is_down_and_up_again() {
     let (mut postgres, mut redis) = (postgres::PostgresServer::start().await, RedisServer::start());
     let server = instance(&postgres.url("postgres"), &redis.url(), &[]).await;
     says(&server, "postgresql", 1).await;

@@ -179,11 +179,11 @@ async fn a_collector_gets_each_request_with_the_batch_that_its_command_was_in() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strangers_trace_is_not_continued() {
     let collector = Collector::start().await;
-    // No peer is a proxy that is trusted. The id is one that is always told.
+    // No peer is a proxy that is trusted. The id is one that is always exported.
     let server = Server::with(&[("--otlp-endpoint", &collector.url()), ("--otlp-one-in", "2")]).await;
     let buyer = server.buyer("buyer").await;
     let (trace, span) = (format!("{:032x}", 2), "b7ad6b7169203331");
-    let spans = eventually("some requests are told", async || {
+    let spans = eventually("some requests are exported", async || {
         let call = buyer.call(reqwest::Method::GET, "/points").header("traceparent", &format!("00-{trace}-{span}-01"));
         call.send().await.expect(200);
         let mut spans = collector.spans();

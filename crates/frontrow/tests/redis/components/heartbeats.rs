@@ -27,7 +27,7 @@ use std::{sync::Arc, time::Duration};
 
 const SILENCE: Span = Span::from_secs(60);
 
-/// An instance: its views and what it tells of whom it heard.
+/// An instance: its views and the heartbeats that it publishes.
 struct Instance {
     queue: SoleInstance,
     heartbeats: Heartbeats,
@@ -35,7 +35,7 @@ struct Instance {
 }
 
 impl Instance {
-    /// One with a line of this many, who all count as heard of at the start.
+    /// One with a line of this many, whose tokens all count as just seen at the start.
     async fn start(client: RedisClient, waiting: i64) -> Self {
         let store = MemoryStore::new(Clock::manual(START), Policy::default(), 0);
         let queue = SoleInstance::new(Arc::new(store));
@@ -91,14 +91,14 @@ async fn tokens_that_poll_at_another_instance_are_responsive() {
         others[1].poll(position, now);
     }
     leader.poll(1, now);
-    assert_eq!(leader.unresponsive(now).len(), 19, "it has heard of one itself");
+    assert_eq!(leader.unresponsive(now).len(), 19, "it has seen one itself");
     for instance in others.iter().chain([&leader]) {
         instance.exchange(now).await.unwrap();
     }
     let silent: Vec<_> = (1..=20).filter(|position| ![1, 2, 3, 9, 17].contains(position)).collect();
     assert_eq!(leader.unresponsive(now), silent);
     assert_eq!(leader.unresponsive(after(159)), silent);
-    assert_eq!(leader.unresponsive(after(166)).len(), 20, "who was heard of once is not awake for ever");
+    assert_eq!(leader.unresponsive(after(166)).len(), 20, "a token that was seen once is not responsive for ever");
 }
 
 /// The same through the whole queues of two instances, by themselves.
@@ -132,7 +132,7 @@ async fn the_queue_of_the_leader_puts_aside_the_silent_alone() {
 }
 
 #[tokio::test]
-async fn what_was_heard_while_a_line_rested_is_told_and_known_though_the_instance_that_heard_it_has_gone() {
+async fn heartbeats_of_a_resting_line_outlive_the_instance_that_recorded_them() {
     let pair = Pair::start().await;
     let leader = Instance::start(link(vec![pair.server.url()]).await, 20).await;
     let other = Instance::start(link(vec![pair.server.url()]).await, 20).await;
@@ -151,13 +151,13 @@ async fn what_was_heard_while_a_line_rested_is_told_and_known_though_the_instanc
     leader.poll(6, after(100));
     rest(&other);
     other.heartbeats.publish(&other.client.handle(), HOUSE, after(110)).await.unwrap();
-    let told = pair.calls("set");
+    let published = pair.calls("set");
     other.heartbeats.publish(&other.client.handle(), HOUSE, after(120)).await.unwrap();
-    assert_eq!((pair.calls("mget"), pair.calls("set")), (calls, told), "no call asks, and nothing new costs none");
+    assert_eq!((pair.calls("mget"), pair.calls("set")), (calls, published), "no call asks, and nothing new costs none");
     drop(other);
     rest(&leader);
     // The sale goes on.
-    assert!(!leader.heartbeats.can_judge(HOUSE), "it has not heard what the others know");
+    assert!(!leader.heartbeats.can_judge(HOUSE), "it does not know yet what the others know");
     leader.exchange(after(130)).await.unwrap();
     let silent: Vec<_> = (1..=20).filter(|position| ![5, 6].contains(position)).collect();
     assert_eq!((leader.heartbeats.can_judge(HOUSE), leader.unresponsive(after(130))), (true, silent));
@@ -212,7 +212,7 @@ async fn go_on(store: &Arc<dyn Store>, room_id: RoomId, queues: &[&Arc<RedisPeer
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
+async fn heartbeats_of_a_resting_line_are_published_and_none_are_fetched() {
     let pair = Pair::start().await;
     let clock = Clock::manual(START);
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock.clone(), Policy::default(), 0));
@@ -224,10 +224,10 @@ async fn a_queue_tells_what_it_hears_while_a_line_rests_and_asks_for_nothing() {
     assert_eq!(queue.lines().busy_rooms(), [room_id]);
     let asked = pair.calls("mget");
     let second = TokenId { room_id, position: Position(2) };
-    let bits = eventually("what was heard to be told", async || {
+    let bits = eventually("the heartbeats to be published", async || {
         queue.record_heartbeat(second, clock.now());
-        let told: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
-        let key = told.first()?;
+        let keys: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
+        let key = keys.first()?;
         Some(pair.server.ask::<Vec<u8>>(&["GET", key]))
     })
     .await;
@@ -250,12 +250,12 @@ async fn tokens_that_polled_elsewhere_in_a_line_at_rest_are_not_called_silent_th
         queue.rebuild(store.line(room_id).await.unwrap().unwrap(), Rebuild::IfMissing).await;
     }
     clock.advance(Span::from_secs(100));
-    eventually("the signs to be told", async || {
+    eventually("the heartbeats to be published", async || {
         for position in [1, 2] {
             other.record_heartbeat(TokenId { room_id, position: Position(position) }, clock.now());
         }
-        let told: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
-        (!told.is_empty()).then_some(())
+        let keys: Vec<String> = pair.server.ask(&["KEYS", &format!("*{{r{room_id}}}:heard:*")]);
+        (!keys.is_empty()).then_some(())
     })
     .await;
     let rebuilds = leader.status().unwrap().rebuilds;
@@ -266,7 +266,7 @@ async fn tokens_that_polled_elsewhere_in_a_line_at_rest_are_not_called_silent_th
     let asked = pair.calls("mget");
     eventually("some exchanges", async || (pair.calls("mget") >= asked + 4).then_some(())).await;
     assert_eq!(leader.unresponsive(room_id, 100, clock.now().minus(SILENCE)), []);
-    eventually("the signs to be old", async || {
+    eventually("the heartbeats to be old", async || {
         clock.advance(Span::from_secs(5));
         let unresponsive = leader.unresponsive(room_id, 100, clock.now().minus(SILENCE));
         (unresponsive == [Position(1), Position(2)]).then_some(())
@@ -390,7 +390,7 @@ async fn no_token_is_unresponsive_before_the_others_had_time_to_publish() {
 }
 
 #[tokio::test]
-async fn who_waits_behind_the_cursor_is_told_of_too() {
+async fn tokens_behind_the_cursor_are_published_too() {
     let pair = Pair::start().await;
     let near = |returned| Near { room: HOUSE, cursor: Position(500_000), tail: Position(600_000), returned };
     let returned = [Position(3), Position(40_000)];
@@ -401,8 +401,8 @@ async fn who_waits_behind_the_cursor_is_told_of_too() {
         one.note(at(position));
     }
     one.exchange(&pair.one.handle(), near(&returned), START, |_, _| ()).await.unwrap();
-    let mut heard = Vec::new();
-    other.exchange(&pair.other.handle(), near(&returned), START, |token, _| heard.push(token)).await.unwrap();
-    heard.sort_unstable();
-    assert_eq!(heard, [3, 40_000, 500_001, 599_999].map(at));
+    let mut seen = Vec::new();
+    other.exchange(&pair.other.handle(), near(&returned), START, |token, _| seen.push(token)).await.unwrap();
+    seen.sort_unstable();
+    assert_eq!(seen, [3, 40_000, 500_001, 599_999].map(at));
 }

@@ -26,7 +26,7 @@ async fn two_instances_spend_from_one_budget() {
     let pair = Pair::start().await;
     let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
     let other = limits(Some(SharedLimits::new(pair.other.handle(), keys())));
-    // What is not told to have ended counts as wrong.
+    // An attempt whose end was not reported counts as wrong.
     let _ = one.begin_sign_in("Minji@example.com", 0, address(ADDRESS)).await.unwrap();
     let _ = other.begin_sign_in("minji@example.com", 0, address(ADDRESS)).await.unwrap();
     let _ = one.begin_sign_in("minji@EXAMPLE.com", 0, address(ADDRESS)).await.unwrap();
@@ -96,7 +96,7 @@ async fn without_redis_each_instance_still_has_its_own_limit() {
 }
 
 #[tokio::test]
-async fn a_redis_that_does_not_answer_keeps_nobody_waiting_for_long() {
+async fn a_redis_that_does_not_answer_delays_no_call_for_long() {
     let pair = Pair::start().await;
     let one = limits(Some(SharedLimits::new(pair.one.handle(), keys())));
     pair.server.pause();

@@ -42,9 +42,9 @@ async fn use_every_part(one: &RedisClient, other: &RedisClient) {
         heartbeats.note(token(5));
         heartbeats.note(token(40_000));
         heartbeats.exchange(&way, near, START, |_, _| ()).await.unwrap();
-        let mut heard = Vec::new();
-        listener.exchange(&other_way, near, START, |token, _| heard.push(token)).await.unwrap();
-        assert_eq!(heard, [token(5), token(40_000)]);
+        let mut seen = Vec::new();
+        listener.exchange(&other_way, near, START, |token, _| seen.push(token)).await.unwrap();
+        assert_eq!(seen, [token(5), token(40_000)]);
         for position in 1..=300 {
             changed.apply(&Token::issued(token(position), user(position), START), START);
         }
@@ -119,7 +119,7 @@ async fn a_promoted_replica_serves_on_when_the_primary_is_killed() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_run_scripts_is_told_so() {
+async fn a_user_who_may_not_run_scripts_is_refused_with_the_reason() {
     let server = RedisServer::start();
     probe_scripting(&mut link(vec![server.url()]).await.handle()).await.unwrap();
     server.add_user("clerk", &["on", ">secret", "~*", "&*", "+@all", "-@scripting"]);

@@ -102,7 +102,7 @@ async fn the_line_goes_on_with_a_promoted_replica() {
     office.both_see(8, 2).await;
 
     group.primary.kill();
-    // Buyers join meanwhile, at both; whom the replica was not told of is in the rows.
+    // Buyers join meanwhile, at both; the rows have what the replica missed.
     office.join(0, 11..=15).await;
     office.join(1, 16..=20).await;
     group.wait_promoted();
