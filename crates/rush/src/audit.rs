@@ -1,10 +1,10 @@
 //! Whether the sale kept its promises: the history of what buyers were answered, held against the books of the server.
 //! Pure: the same history and books always give the same verdict.
 
+mod durability;
 mod line;
 mod money;
 mod seats;
-mod traces;
 
 #[cfg(test)]
 mod cases;
@@ -141,7 +141,7 @@ pub(crate) fn audit(history: &History, books: &Books) -> Verdict {
     let index = Index::of(history, books);
     seats::check(history, books, &index, &mut verdict);
     money::check(history, books, &index, &mut verdict);
-    traces::check(history, books, &index, &mut verdict);
+    durability::check(history, books, &index, &mut verdict);
     line::check(history, books, &mut verdict);
     for replay in &history.replays {
         let same = replay.first == replay.second;

@@ -268,7 +268,7 @@ async fn work(
             tally.latency.saturating_record(micros(ended - now));
             *tally.statuses.entry(answer.status).or_default() += 1;
             if answer.status >= 400 {
-                *tally.refusals.entry(format!("{} {}", answer.status, crate::ask::code(&answer))).or_default() += 1;
+                *tally.refusals.entry(format!("{} {}", answer.status, crate::retry::code(&answer))).or_default() += 1;
             }
             if !open.is_kept() {
                 connection = None;

@@ -2,13 +2,13 @@
 
 use crate::{
     api::{FullSeatMap, Payment, PointEntry, Points, QueueToken, Reservation, SeatRow},
-    ask::{Desk, Reply},
     audit::{Account, Books, Settled, TokenRow},
     buyer::Login,
     client::Origin,
     operator::Caller,
     parallel::in_parallel,
     progress::Progress,
+    retry::{Desk, Reply},
     setup::Before,
 };
 use anyhow::Result;

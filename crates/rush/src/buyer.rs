@@ -2,12 +2,12 @@
 
 use crate::{
     api::{Payment, QueuePosition, QueueToken, Reservation, SeatMap, Session, micros_between, one_or_many},
-    ask::{Ask, Copies, Desk, Reply, code},
     client::{Answer, Origin},
     clock::At,
     ending::Ending,
     history::{Asked, Effect, Ended, Sighting, Stood},
     options::SaleOptions,
+    retry::{Ask, Copies, Desk, Reply, code},
 };
 use rand::{RngExt, rngs::StdRng};
 use serde_json::json;

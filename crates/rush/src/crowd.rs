@@ -2,7 +2,6 @@
 
 use crate::{
     api::{SeatCounts, SeatMap},
-    ask::Desk,
     audit::{self, Books, Verdict},
     books::{self, Visitor},
     buyer::{Buyer, Sale},
@@ -14,6 +13,7 @@ use crate::{
     operator::Caller,
     options::SaleOptions,
     progress::Progress,
+    retry::Desk,
     setup::{self, Ready},
     target::{Reach, Target},
 };

@@ -5,7 +5,6 @@
 
 mod api;
 mod arrivals;
-mod ask;
 mod audit;
 mod bench;
 mod books;
@@ -19,15 +18,16 @@ mod history;
 mod meter;
 mod operator;
 mod options;
+mod outcome;
 mod parallel;
 mod progress;
 mod report;
+mod retry;
 mod setup;
 mod svg;
 mod target;
-mod told;
 
-pub use told::{Acknowledged, Place, Sold};
+pub use outcome::{Acknowledged, Place, Sold};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -60,7 +60,7 @@ pub fn run() -> ExitCode {
 pub async fn sale(args: &[&str]) -> Result<Sold> {
     let cli = Cli::try_parse_from(std::iter::once("frontrow-rush").chain(args.iter().copied()))?;
     let outcome = crowd::run(cli.sale).await?;
-    Ok(told::sold(&outcome))
+    Ok(outcome::sold(&outcome))
 }
 
 fn start(cli: Cli) -> Result<ExitCode> {

@@ -2,8 +2,8 @@
 
 use crate::{
     api::{Items, Room, Session},
-    ask::{Ask, Desk, Reply},
     client::{Answer, Origin},
+    retry::{Ask, Desk, Reply},
 };
 use anyhow::{Context, Result, bail};
 use rand::{RngExt, SeedableRng, rngs::StdRng};

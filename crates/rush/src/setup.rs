@@ -2,7 +2,6 @@
 
 use crate::{
     api::{AuditEntry, Concert, Items as List, Payment, PointEntry, Points, Reservation, Room, Session, User},
-    ask::{Ask, Copies, Desk, Reply, code},
     buyer::Login,
     client::Origin,
     clock::wall_now,
@@ -12,6 +11,7 @@ use crate::{
     options::{SaleOptions, TopUpBy},
     parallel::in_parallel,
     progress::Progress,
+    retry::{Ask, Copies, Desk, Reply, code},
 };
 use anyhow::{Context, Result, bail};
 use rand::{SeedableRng, rngs::StdRng};

@@ -4,9 +4,10 @@
 //! `PROPTEST_CASES=10000` makes it a long run from a random seed; without it the run is short and always the same.
 
 use crate::support::{
-    self, BOSS, CLOCK, DAY, HOUSE, MINJI, OWN, Office, S, SHOW, at, books, name,
+    self, BOSS, CLOCK, DAY, HOUSE, MINJI, OWN, Office, S, SHOW,
+    action::{Action, Keyed, Step, USERS, step},
+    at, books, name,
     oracle::Oracle,
-    wish::{Keyed, Step, USERS, Wish, step},
 };
 use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Footprint, Idempotency, Replay, Request, RoomChange},
@@ -66,8 +67,8 @@ impl Machine {
                 }
             }
             Step::WaitForCutOff => self.now = self.now.max(at(SHOW - DAY)),
-            Step::Batch { wishes } => {
-                let mut batch: Vec<_> = wishes.iter().map(|(wish, keyed)| self.request(wish, *keyed)).collect();
+            Step::Batch { actions } => {
+                let mut batch: Vec<_> = actions.iter().map(|(action, keyed)| self.request(action, *keyed)).collect();
                 // Of a room's caps that change within one moment the books have the last one only.
                 let mut caps = 0;
                 batch.retain(|request| {
@@ -78,19 +79,19 @@ impl Machine {
             }
             Step::Visit { user, seats } => {
                 let room = usize::from(seats.first().is_some_and(|seat| *seat > 6));
-                let wishes = [
-                    Wish::Issue { user: *user, room },
-                    Wish::Advance { room, unresponsive: 0 },
-                    Wish::Activate { user: *user, room, odd: u8::MAX },
-                    Wish::Hold { user: *user, seats: seats.clone(), odd: u8::MAX },
+                let actions = [
+                    Action::Issue { user: *user, room },
+                    Action::Advance { room, unresponsive: 0 },
+                    Action::Activate { user: *user, room, odd: u8::MAX },
+                    Action::Hold { user: *user, seats: seats.clone(), odd: u8::MAX },
                 ];
-                for wish in wishes {
-                    let request = self.request(&wish, Keyed::No);
+                for action in actions {
+                    let request = self.request(&action, Keyed::No);
                     self.transact(&[request], seen);
                 }
             }
-            Step::Crash { wishes } => {
-                let batch: Vec<_> = wishes.iter().map(|wish| self.request(wish, Keyed::Yes)).collect();
+            Step::Crash { actions } => {
+                let batch: Vec<_> = actions.iter().map(|action| self.request(action, Keyed::Yes)).collect();
                 let mut world = self.model.load(self.now, self.policy, &Footprint::of(&batch));
                 let answers = decide_all(&mut world, &batch);
                 *seen.entry("lost in a crash".to_owned()).or_default() += answers.len() as u64;
@@ -140,17 +141,17 @@ impl Machine {
         }
     }
 
-    fn request(&mut self, wish: &Wish, keyed: Keyed) -> Request {
-        if let Wish::Again { which } | Wish::Reuse { which } = wish
+    fn request(&mut self, action: &Action, keyed: Keyed) -> Request {
+        if let Action::Again { which } | Action::Reuse { which } = action
             && let Some(old) = self.sent.get(which.checked_rem(self.sent.len()).unwrap_or(0))
         {
             let mut request = old.clone();
-            if let (Wish::Reuse { .. }, Some(used)) = (wish, &mut request.idempotency) {
+            if let (Action::Reuse { .. }, Some(used)) = (action, &mut request.idempotency) {
                 used.fingerprint = [1; 32];
             }
             return request;
         }
-        let (caller, command) = self.command(wish);
+        let (caller, command) = self.command(action);
         let mut request = Request { caller, command, idempotency: None };
         if matches!(keyed, Keyed::Yes) {
             let mut key = [0; 32];
@@ -161,23 +162,23 @@ impl Machine {
         request
     }
 
-    fn command(&self, wish: &Wish) -> (Caller, Command) {
+    fn command(&self, action: &Action) -> (Caller, Command) {
         let room_of = |room: &usize| [HOUSE, OWN][*room];
-        match wish {
-            Wish::Issue { user, room } => {
+        match action {
+            Action::Issue { user, room } => {
                 let room_id = room_of(room);
                 (USERS[*user], Command::IssueToken { room_id, concert_id: room_id.concert() })
             }
-            Wish::Activate { user, room, odd } => {
+            Action::Activate { user, room, odd } => {
                 (USERS[*user], Command::ActivateToken { token: self.token(*user, room_of(room), *odd) })
             }
-            Wish::Wake { user, room } => {
+            Action::Wake { user, room } => {
                 (USERS[*user], Command::WakeToken { token: self.token(*user, room_of(room), 1) })
             }
-            Wish::Leave { user, room } => {
+            Action::Leave { user, room } => {
                 (USERS[*user], Command::LeaveQueue { token: self.token(*user, room_of(room), 1) })
             }
-            Wish::Advance { room, unresponsive } => {
+            Action::Advance { room, unresponsive } => {
                 let room_id = room_of(room);
                 let line = self.model.tokens.keys().filter(|id| id.room_id == room_id);
                 let nod = |id: &&TokenId| *unresponsive > 200 && (id.position.0 + i64::from(*unresponsive)) % 3 == 0;
@@ -187,52 +188,52 @@ impl Machine {
                     Command::AdvanceRoom { room_id, fence: frontrow_domain::queue::Fence(0), limit: 10, unresponsive },
                 )
             }
-            Wish::Hold { user, seats, odd } => {
+            Action::Hold { user, seats, odd } => {
                 let room = if seats.first().is_some_and(|seat| *seat > 6) { OWN } else { HOUSE };
                 let seat_ids = seats.iter().copied().map(SeatId::new).collect();
                 (USERS[*user], Command::Hold { token: self.token(*user, room, *odd), seat_ids })
             }
-            Wish::Cancel { user, which } => {
+            Action::Cancel { user, which } => {
                 let reservation_id = self.some_reservation(*which);
                 let owner = self.model.reservations.get(&reservation_id).map(|row| Caller::Buyer(row.user_id));
                 let caller = owner.filter(|_| which % 3 > 0).unwrap_or(USERS[*user]);
                 (caller, Command::CancelReservation { reservation_id })
             }
-            Wish::Sweep => {
+            Action::Sweep => {
                 (CLOCK, Command::ExpireHolds { reservation_ids: self.model.reservations.keys().copied().collect() })
             }
-            Wish::Pay { user, how_many, odd } => self.payment(*user, *how_many, *odd),
-            Wish::Refund { user, which } => {
+            Action::Pay { user, how_many, odd } => self.payment(*user, *how_many, *odd),
+            Action::Refund { user, which } => {
                 let count = self.model.payments.len() + 1;
                 let payment_id = PaymentId::new(i64::try_from(which % count).expect("few payments") + 1);
                 let owner = self.model.payments.get(&payment_id).map(|row| Caller::Buyer(row.user_id));
                 (owner.filter(|_| which % 5 > 0).unwrap_or(USERS[*user]), Command::Refund { payment_id })
             }
-            Wish::TopUp { user, to, amount, reference } => {
+            Action::TopUp { user, to, amount, reference } => {
                 // Mostly one's own account.
                 let to = if amount % 4 == 0 { *to } else { *user };
                 let user_id = support::user(USERS[to]);
                 let reference = reference.map(|number| format!("receipt {number}"));
                 (USERS[*user], Command::TopUp { user_id, amount: Money::new(*amount), reference })
             }
-            Wish::SetSeats { seats, action } => {
+            Action::SetSeats { seats, action } => {
                 let mut seat_ids: Vec<_> = seats.iter().map(|seat| SeatId::new((*seat).min(9))).collect();
                 seat_ids.sort_unstable();
                 seat_ids.dedup();
                 seat_ids.extend(seats.is_empty().then_some(SeatId::new(1)));
                 (BOSS, Command::SetSeats { seat_ids, action: action.clone() })
             }
-            Wish::SetCap { room, cap } => (BOSS, support::set_cap(room_of(room), *cap)),
-            Wish::SetGate { room, gate, rate } => {
+            Action::SetCap { room, cap } => (BOSS, support::set_cap(room_of(room), *cap)),
+            Action::SetGate { room, gate, rate } => {
                 let change = RoomChange { gate: Some(*gate), admit_per_minute: Some(*rate), ..RoomChange::default() };
                 (BOSS, support::set_room(room_of(room), change))
             }
-            Wish::SetStatus { concert, status } => {
+            Action::SetStatus { concert, status } => {
                 let change = ConcertChange { status: Some(*status), ..ConcertChange::default() };
                 (BOSS, support::update_concert(*concert, change))
             }
             // Nothing was sent yet that could be repeated.
-            Wish::Again { .. } | Wish::Reuse { .. } => {
+            Action::Again { .. } | Action::Reuse { .. } => {
                 (MINJI, Command::IssueToken { room_id: HOUSE, concert_id: None })
             }
         }

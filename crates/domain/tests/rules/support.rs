@@ -1,8 +1,8 @@
 //! A small box office to try rules on: two concerts, nine seats, three buyers, one operator.
 
+pub(crate) mod action;
 pub(crate) mod books;
 pub(crate) mod oracle;
-pub(crate) mod wish;
 
 use frontrow_domain::{
     command::{

@@ -112,7 +112,7 @@ pub(crate) async fn serve(places: &Places<'_>, flags: &[&str]) -> Result<()> {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+struct HoldRequest {
     seat_id: SeatId,
 }
 
@@ -121,12 +121,12 @@ async fn hold(
     SignedIn { caller, user_id }: SignedIn,
     QueueToken(token): QueueToken,
     key: IdempotencyKey,
-    JsonBody(wish): JsonBody<Wish>,
+    JsonBody(request): JsonBody<HoldRequest>,
 ) -> HttpResult<Response> {
-    let key = key.bind(caller, &Method::POST, "/reservations", &[], &wish)?;
+    let key = key.bind(caller, &Method::POST, "/reservations", &[], &request)?;
     let key = key.ok_or_else(|| Problem::invalid_parameter("Idempotency-Key", "A hold needs a key here."))?;
     // A client that goes away must not leave half a transaction on a connection of the pool.
-    let done = tokio::spawn(async move { desk.way.hold(user_id, token.id, wish.seat_id, key).await }).await;
+    let done = tokio::spawn(async move { desk.way.hold(user_id, token.id, request.seat_id, key).await }).await;
     Ok(match done.map_err(Problem::internal)? {
         Ok(body) => answer(StatusCode::CREATED, "application/json", body),
         Err(ServiceError::Refused(code)) => {

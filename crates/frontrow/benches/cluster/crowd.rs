@@ -29,7 +29,7 @@ const ANSWER_MAX: Duration = Duration::from_mins(1);
 /// How a crowd is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Served {
-    /// By us, each wish with an idempotency key: its refusal is kept.
+    /// By us, each request with an idempotency key: its refusal is kept.
     Keyed,
     /// By us, without keys: who asks for a seat that was just seen taken is refused from memory.
     Keyless,

@@ -2,7 +2,6 @@
 
 use crate::{
     api::{QueueToken, SeatCounts, SeatMap, Session},
-    ask::{Desk, Reply},
     client::{Origin, Pool},
     clock::Mono,
     concerts,
@@ -13,6 +12,7 @@ use crate::{
     options::LoadOptions,
     parallel::in_parallel,
     progress::Progress,
+    retry::{Desk, Reply},
     setup::PASSWORD,
     target::Target,
 };

@@ -6,9 +6,9 @@ use proptest::{collection::vec, prelude::*};
 
 pub(crate) const USERS: [Caller; 4] = [MINJI, JUNHO, SORA, BOSS];
 
-/// What somebody wishes; the numbers are turned into ids of what is there.
+/// What somebody actions; the numbers are turned into ids of what is there.
 #[derive(Debug, Clone)]
-pub(crate) enum Wish {
+pub(crate) enum Action {
     Issue {
         user: usize,
         room: usize,
@@ -93,9 +93,9 @@ pub(crate) enum Step {
     /// Somebody comes as buyers do: joins, is offered a turn, claims it, and holds.
     Visit { user: usize, seats: Vec<i64> },
     /// One transaction. A keyed request can be repeated later.
-    Batch { wishes: Vec<(Wish, Keyed)> },
+    Batch { actions: Vec<(Action, Keyed)> },
     /// One transaction that is decided and then lost.
-    Crash { wishes: Vec<Wish> },
+    Crash { actions: Vec<Action> },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +104,7 @@ pub(crate) enum Keyed {
     No,
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn action() -> impl Strategy<Value = Action> {
     let user = 0..USERS.len();
     let room = 0..2_usize;
     let seats = || prop_oneof![8 => vec(1..=4_i64, 1..=2), 5 => vec(7..=9_i64, 1..=2), 1 => vec(1..=10_i64, 0..=3)];
@@ -118,25 +118,25 @@ fn wish() -> impl Strategy<Value = Wish> {
     ];
     let reference = prop_oneof![Just(None), (0..20_u8).prop_map(Some)];
     prop_oneof![
-        6 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Issue { user, room }),
-        10 => (user.clone(), room.clone(), any::<u8>()).prop_map(|(user, room, odd)| Wish::Activate { user, room, odd }),
-        3 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Wake { user, room }),
-        1 => (user.clone(), room.clone()).prop_map(|(user, room)| Wish::Leave { user, room }),
-        10 => (room.clone(), any::<u8>()).prop_map(|(room, unresponsive)| Wish::Advance { room, unresponsive }),
-        12 => (user.clone(), seats(), any::<u8>()).prop_map(|(user, seats, odd)| Wish::Hold { user, seats, odd }),
-        3 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Wish::Cancel { user, which }),
-        2 => Just(Wish::Sweep),
+        6 => (user.clone(), room.clone()).prop_map(|(user, room)| Action::Issue { user, room }),
+        10 => (user.clone(), room.clone(), any::<u8>()).prop_map(|(user, room, odd)| Action::Activate { user, room, odd }),
+        3 => (user.clone(), room.clone()).prop_map(|(user, room)| Action::Wake { user, room }),
+        1 => (user.clone(), room.clone()).prop_map(|(user, room)| Action::Leave { user, room }),
+        10 => (room.clone(), any::<u8>()).prop_map(|(room, unresponsive)| Action::Advance { room, unresponsive }),
+        12 => (user.clone(), seats(), any::<u8>()).prop_map(|(user, seats, odd)| Action::Hold { user, seats, odd }),
+        3 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Action::Cancel { user, which }),
+        2 => Just(Action::Sweep),
         12 => (user.clone(), 1..=3_usize, any::<u8>())
-            .prop_map(|(user, how_many, odd)| Wish::Pay { user, how_many, odd }),
-        4 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Wish::Refund { user, which }),
+            .prop_map(|(user, how_many, odd)| Action::Pay { user, how_many, odd }),
+        4 => (user.clone(), any::<usize>()).prop_map(|(user, which)| Action::Refund { user, which }),
         5 => (user.clone(), user, 0..=60_000_i64, reference)
-            .prop_map(|(user, to, amount, reference)| Wish::TopUp { user, to, amount, reference }),
-        1 => (seats(), action).prop_map(|(seats, action)| Wish::SetSeats { seats, action }),
-        1 => (room.clone(), prop_oneof![1 => Just(0), 8 => 1..=3_i64]).prop_map(|(room, cap)| Wish::SetCap { room, cap }),
-        1 => (room, gate, rate).prop_map(|(room, gate, rate)| Wish::SetGate { room, gate, rate }),
-        1 => (1..=2_i64, status).prop_map(|(concert, status)| Wish::SetStatus { concert, status }),
-        5 => any::<usize>().prop_map(|which| Wish::Again { which }),
-        1 => any::<usize>().prop_map(|which| Wish::Reuse { which }),
+            .prop_map(|(user, to, amount, reference)| Action::TopUp { user, to, amount, reference }),
+        1 => (seats(), action).prop_map(|(seats, action)| Action::SetSeats { seats, action }),
+        1 => (room.clone(), prop_oneof![1 => Just(0), 8 => 1..=3_i64]).prop_map(|(room, cap)| Action::SetCap { room, cap }),
+        1 => (room, gate, rate).prop_map(|(room, gate, rate)| Action::SetGate { room, gate, rate }),
+        1 => (1..=2_i64, status).prop_map(|(concert, status)| Action::SetStatus { concert, status }),
+        5 => any::<usize>().prop_map(|which| Action::Again { which }),
+        1 => any::<usize>().prop_map(|which| Action::Reuse { which }),
     ]
 }
 
@@ -145,8 +145,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let visit_seats = prop_oneof![2 => vec(1..=4_i64, 1..=1), 1 => vec(7..=9_i64, 1..=1)];
     prop_oneof![
         10 => (0..USERS.len(), visit_seats).prop_map(|(user, seats)| Step::Visit { user, seats }),
-        60 => vec((wish(), keyed), 1..=4).prop_map(|wishes| Step::Batch { wishes }),
-        4 => vec(wish(), 1..=3).prop_map(|wishes| Step::Crash { wishes }),
+        60 => vec((action(), keyed), 1..=4).prop_map(|actions| Step::Batch { actions }),
+        4 => vec(action(), 1..=3).prop_map(|actions| Step::Crash { actions }),
         14 => (0..=5 * S).prop_map(|micros| Step::Wait { micros }),
         3 => (0..=100 * S).prop_map(|micros| Step::Wait { micros }),
         6 => (0..3_usize, -1..=1_i64).prop_map(|(which, off)| Step::WaitForEnd { which, off }),
