@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod batch;
+mod clock;
 mod columns;
 mod connect;
 mod error;
@@ -28,9 +29,15 @@ use crate::{
     PaymentFilter, Remnant, ReservationFilter, SeatCounts, Sharing, Standing, Store, StoreError, TicketPlace,
     migrate::{self, Migration},
     postgres::{
+        clock::Times,
         instances::Route,
         outage::Pulse,
-        read_pool::{Late, Queries},
+        read_pool::ReadPool,
+        tables::{
+            audit_log, concert, debt, payment, point, point_history,
+            reservation::{self, Expiries, Late},
+            room, seat, session, token, user,
+        },
         transact::Transactor,
     },
 };
@@ -52,10 +59,7 @@ use frontrow_domain::{
     user::{Session, User},
     world::AuditEntry,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Brings the tables of a database up to date.
@@ -76,36 +80,15 @@ pub async fn migrate_to(settings: &Settings, steps: &[Migration]) -> Result<(), 
     schema::migrate(&settings.reader_pool()?, steps).await
 }
 
-/// The clock that all instances share: the database's, or one that a test moves.
-#[derive(Debug, Clone)]
-struct Times {
-    clock: Clock,
-    /// A test's clock never runs backwards for a store.
-    high_water: Arc<AtomicI64>,
-}
-
-impl Times {
-    fn new(clock: Clock) -> Self {
-        Self { clock: clock.steady(), high_water: Arc::new(AtomicI64::new(i64::MIN)) }
-    }
-
-    /// The test's time in microseconds; none if the database's clock decides.
-    fn given(&self) -> Option<i64> {
-        self.clock.is_manual().then(|| {
-            let now = self.clock.now().micros();
-            self.high_water.fetch_max(now, Ordering::SeqCst).max(now)
-        })
-    }
-}
-
 /// A box office in a `PostgreSQL` database that any number of instances share.
 ///
 /// An answer returned to a client is on the server's disk, and on that of its synchronous standbys.
 #[derive(Debug)]
 pub struct PostgresStore {
     transactor: Transactor,
-    reads: Queries,
+    reads: ReadPool,
     times: Times,
+    expiries: Expiries,
     office: Uuid,
     pulse: Pulse,
     instance: Option<Instance>,
@@ -127,17 +110,26 @@ impl PostgresStore {
     ) -> Result<Self, StoreError> {
         settings.check()?;
         let times = Times::new(clock.clone());
-        let reads = Queries::open(settings, times.clone())?;
+        let reads = ReadPool::open(settings)?;
         schema::check(reads.primary(), &clock).await?;
         schema::migrate(reads.primary(), migrate::POSTGRES).await?;
-        let office = schema::seed(reads.primary(), reads.now().await?, house_max_active).await?;
+        let office = schema::seed(reads.primary(), times.now(&reads).await?, house_max_active).await?;
         let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, policy);
-        let pulse = Pulse::new(reads.outages().await?, settings.resume_timeout);
+        let pulse = Pulse::new(outage::read_latest(reads.primary()).await?, settings.resume_timeout);
         let way = match settings.statements {
             Statements::Named => Route::Direct,
             Statements::Unnamed => Route::Pooled,
         };
-        Ok(Self { transactor, reads, times, office, pulse, instance: settings.instance, way })
+        Ok(Self {
+            transactor,
+            reads,
+            times,
+            expiries: Expiries::default(),
+            office,
+            pulse,
+            instance: settings.instance,
+            way,
+        })
     }
 }
 
@@ -148,7 +140,7 @@ impl Store for PostgresStore {
     }
 
     async fn now(&self) -> Result<Time, StoreError> {
-        self.reads.now().await
+        self.times.now(&self.reads).await
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
@@ -156,47 +148,47 @@ impl Store for PostgresStore {
     }
 
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
-        self.reads.credentials(email).await
+        user::credentials(&self.reads, email).await
     }
 
     async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
-        self.reads.session(secret_hash).await
+        session::find(&self.reads, secret_hash).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.reads.user(id).await
+        user::find(&self.reads, id).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
-        self.reads.users(text, page).await
+        user::page(&self.reads, text, page).await
     }
 
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
-        self.reads.rooms().await
+        room::all(&self.reads).await
     }
 
     async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
-        self.reads.some_rooms(page).await
+        room::page(&self.reads, page).await
     }
 
     async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
-        self.reads.standings().await
+        room::standings(&self.reads, &self.times).await
     }
 
     async fn busy_rooms(&self) -> Result<Vec<RoomId>, StoreError> {
-        self.reads.busy_rooms().await
+        room::busy(&self.reads).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
-        self.reads.token(id).await
+        token::find(&self.reads, id).await
     }
 
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
-        self.reads.live_tokens(user).await
+        token::live_of_user(&self.reads, user).await
     }
 
     async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
-        self.reads.waiting_tokens(room, page).await
+        token::page_of_waiting(&self.reads, room, page).await
     }
 
     async fn unassigned_positions(
@@ -205,47 +197,47 @@ impl Store for PostgresStore {
         after: Position,
         to: Position,
     ) -> Result<Vec<Position>, StoreError> {
-        self.reads.unassigned_positions(room, after, to).await
+        token::unassigned_positions(&self.reads, room, after, to).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
-        self.reads.line(room).await
+        token::line(&self.reads, &self.times, room).await
     }
 
     async fn live_line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
-        self.reads.live_line(room).await
+        token::live_line(&self.reads, &self.times, room).await
     }
 
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
-        self.reads.concerts(filter, page).await
+        concert::page(&self.reads, filter, page).await
     }
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
-        self.reads.concert(id).await
+        concert::find(&self.reads, id).await
     }
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
-        self.reads.seats(concert).await
+        seat::of_concert(&self.reads, concert).await
     }
 
     async fn changed_seats(&self, concert: ConcertId, since: Time) -> Result<(Vec<Seat>, Time), StoreError> {
-        self.reads.changed_seats(concert, since).await
+        seat::changed(&self.reads, &self.times, concert, since).await
     }
 
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
-        self.reads.seat_counts(concerts).await
+        seat::counts(&self.reads, concerts).await
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
-        self.reads.concerts_to_wind_up(page).await
+        concert::to_wind_up(&self.reads, page).await
     }
 
     async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {
-        self.reads.remnants(concert, after, limit).await
+        seat::remnants(&self.reads, concert, after, limit).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
-        self.reads.reservation(id).await
+        reservation::find(&self.reads, id).await
     }
 
     async fn reservations(
@@ -253,48 +245,48 @@ impl Store for PostgresStore {
         filter: &ReservationFilter,
         page: Page<ReservationId>,
     ) -> Result<Vec<Reservation>, StoreError> {
-        self.reads.reservations(filter, page).await
+        reservation::page(&self.reads, &self.expiries, &self.times, filter, page).await
     }
 
     async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
         let late = if self.has_unanswered_commits() { Late::Possible } else { Late::Never };
-        self.reads.next_expiries(until, limit, late).await
+        self.expiries.next(&self.reads, &self.times, until, limit, late).await
     }
 
     async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
-        self.reads.tickets(reservations).await
+        reservation::tickets(&self.reads, reservations).await
     }
 
     async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError> {
-        self.reads.door_list(concert, after, limit).await
+        reservation::door_list(&self.reads, concert, after, limit).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-        self.reads.payment(id).await
+        payment::find(&self.reads, id).await
     }
 
     async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
-        self.reads.payments(filter, page).await
+        payment::page(&self.reads, filter, page).await
     }
 
     async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
-        self.reads.point(user).await
+        point::find(&self.reads, user).await
     }
 
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
-        self.reads.history(user, page).await
+        point_history::page(&self.reads, user, page).await
     }
 
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
-        self.reads.debt(id).await
+        debt::find(&self.reads, id).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
-        self.reads.debts(filter, page).await
+        debt::page(&self.reads, filter, page).await
     }
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
-        self.reads.audit(page).await
+        audit_log::page(&self.reads, page).await
     }
 
     fn sharing(&self) -> Sharing {

@@ -14,7 +14,15 @@ mod writer;
 use crate::{
     Committed, ConcertFilter, ConcertPlace, Damage, DebtFilter, Decide, DoorLine, Line, Page, PaymentFilter, Remnant,
     ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
-    sqlite::{files::Files, read_pool::ReadPool, writer::Writer},
+    sqlite::{
+        files::Files,
+        read_pool::ReadPool,
+        tables::{
+            audit_log, clock, concert, debt, payment, point, point_history, reservation, room, seat, session, token,
+            user,
+        },
+        writer::Writer,
+    },
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -91,14 +99,14 @@ impl SqliteStore {
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let conn = schema::open_reader(path, BUSY)?;
         schema::check_current(&conn)?;
-        let high_water = tables::reservation::high_water(&conn).map_err(error::of_work)?;
+        let high_water = clock::high_water(&conn).map_err(error::of_work)?;
         let files = Arc::new(Files::of(path));
         Ok(Self {
             writer: None,
             read_pool: Arc::new(ReadPool::open(path.to_owned(), BUSY, Arc::clone(&files))?),
             files,
             clock: Clock::System,
-            high_water: Arc::new(AtomicI64::new(high_water)),
+            high_water: Arc::new(AtomicI64::new(high_water.micros())),
             outages: Arc::default(),
         })
     }
@@ -174,8 +182,8 @@ impl Store for SqliteStore {
         self.write(Writer::check_writable).await?;
         // A commit reads few pages: it does not show whether the rest can be read.
         let read_pool = Arc::clone(&self.read_pool);
-        let looked = tokio::task::spawn_blocking(move || read_pool.look()).await;
-        looked.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let probed = tokio::task::spawn_blocking(move || read_pool.probe()).await;
+        probed.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         self.files.check()?;
         Ok(())
     }
@@ -190,45 +198,45 @@ impl Store for SqliteStore {
 
     async fn credentials(&self, email: &str) -> Result<Option<(User, String)>, StoreError> {
         let email = email.to_owned();
-        self.read(move |conn| tables::reservation::credentials(conn, &email)).await
+        self.read(move |conn| user::credentials(conn, &email)).await
     }
 
     async fn session(&self, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
-        self.read(move |conn| tables::reservation::session(conn, secret_hash)).await
+        self.read(move |conn| session::find(conn, secret_hash)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.read(move |conn| tables::reservation::user(conn, id)).await
+        self.read(move |conn| user::find(conn, id)).await
     }
 
     async fn users(&self, text: Option<&str>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
         let text = text.map(str::to_owned);
-        self.read(move |conn| tables::reservation::users(conn, text.as_deref(), page)).await
+        self.read(move |conn| user::page(conn, text.as_deref(), page)).await
     }
 
     async fn rooms(&self) -> Result<Vec<Room>, StoreError> {
-        self.read(tables::reservation::rooms).await
+        self.read(room::all).await
     }
 
     async fn some_rooms(&self, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
-        self.read(move |conn| tables::reservation::some_rooms(conn, page)).await
+        self.read(move |conn| room::page(conn, page)).await
     }
 
     async fn standings(&self) -> Result<Vec<Standing>, StoreError> {
         let clock = self.clock.clone();
-        self.read(move |conn| tables::reservation::standings(conn, || clock.now())).await
+        self.read(move |conn| room::standings(conn, || clock.now())).await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
-        self.read(move |conn| tables::reservation::token(conn, id)).await
+        self.read(move |conn| token::find(conn, id)).await
     }
 
     async fn live_tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError> {
-        self.read(move |conn| tables::reservation::live_tokens(conn, user)).await
+        self.read(move |conn| token::live_of_user(conn, user)).await
     }
 
     async fn waiting_tokens(&self, room: RoomId, page: Page<Position>) -> Result<Vec<Token>, StoreError> {
-        self.read(move |conn| tables::reservation::waiting_tokens(conn, room, page)).await
+        self.read(move |conn| token::page_of_waiting(conn, room, page)).await
     }
 
     async fn unassigned_positions(
@@ -237,43 +245,43 @@ impl Store for SqliteStore {
         after: Position,
         to: Position,
     ) -> Result<Vec<Position>, StoreError> {
-        self.read(move |conn| tables::reservation::unassigned_positions(conn, room, after, to)).await
+        self.read(move |conn| token::unassigned_positions(conn, room, after, to)).await
     }
 
     async fn line(&self, room: RoomId) -> Result<Option<Line>, StoreError> {
         let clock = self.clock.clone();
-        self.read(move |conn| tables::reservation::line(conn, room, || clock.now())).await
+        self.read(move |conn| token::line(conn, room, || clock.now())).await
     }
 
     async fn concerts(&self, filter: &ConcertFilter, page: Page<ConcertPlace>) -> Result<Vec<Concert>, StoreError> {
         let filter = filter.clone();
-        self.read(move |conn| tables::reservation::concerts(conn, &filter, page)).await
+        self.read(move |conn| concert::page(conn, &filter, page)).await
     }
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
-        self.read(move |conn| tables::reservation::concert(conn, id)).await
+        self.read(move |conn| concert::find(conn, id)).await
     }
 
     async fn seats(&self, concert: ConcertId) -> Result<Vec<Seat>, StoreError> {
-        self.read(move |conn| tables::reservation::seats(conn, concert)).await
+        self.read(move |conn| seat::of_concert(conn, concert)).await
     }
 
     async fn seat_counts_of(&self, concerts: &[ConcertId]) -> Result<Vec<(ConcertId, SeatCounts)>, StoreError> {
         let concerts = concerts.to_vec();
-        self.read(move |conn| tables::reservation::seat_counts(conn, &concerts)).await
+        self.read(move |conn| seat::counts(conn, &concerts)).await
     }
 
     async fn concerts_to_wind_up(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
-        self.read(move |conn| tables::reservation::concerts_to_wind_up(conn, page)).await
+        self.read(move |conn| concert::to_wind_up(conn, page)).await
     }
 
     async fn remnants(&self, concert: &Concert, after: i32, limit: u32) -> Result<Vec<Remnant>, StoreError> {
         let (id, with_sold) = (concert.concert_id, concert.refund_all_at.is_some());
-        self.read(move |conn| tables::reservation::remnants(conn, id, with_sold, after, limit)).await
+        self.read(move |conn| seat::remnants(conn, id, with_sold, after, limit)).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
-        self.read(move |conn| tables::reservation::reservation(conn, id)).await
+        self.read(move |conn| reservation::find(conn, id)).await
     }
 
     async fn reservations(
@@ -282,50 +290,50 @@ impl Store for SqliteStore {
         page: Page<ReservationId>,
     ) -> Result<Vec<Reservation>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| tables::reservation::reservations(conn, &filter, page)).await
+        self.read(move |conn| reservation::page(conn, &filter, page)).await
     }
 
     async fn next_expiries(&self, until: Time, limit: u32) -> Result<Vec<(Time, ReservationId)>, StoreError> {
-        self.read(move |conn| tables::reservation::next_expiries(conn, until, limit)).await
+        self.read(move |conn| reservation::next_expiries(conn, until, limit)).await
     }
 
     async fn tickets(&self, reservations: &[ReservationId]) -> Result<Vec<TicketPlace>, StoreError> {
         let reservations = reservations.to_vec();
-        self.read(move |conn| tables::reservation::tickets(conn, &reservations)).await
+        self.read(move |conn| reservation::tickets(conn, &reservations)).await
     }
 
     async fn door_list(&self, concert: ConcertId, after: i32, limit: u32) -> Result<Vec<DoorLine>, StoreError> {
-        self.read(move |conn| tables::reservation::door_list(conn, concert, after, limit)).await
+        self.read(move |conn| reservation::door_list(conn, concert, after, limit)).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-        self.read(move |conn| tables::reservation::payment(conn, id)).await
+        self.read(move |conn| payment::find(conn, id)).await
     }
 
     async fn payments(&self, filter: &PaymentFilter, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| tables::reservation::payments(conn, &filter, page)).await
+        self.read(move |conn| payment::page(conn, &filter, page)).await
     }
 
     async fn point(&self, user: UserId) -> Result<Option<Point>, StoreError> {
-        self.read(move |conn| tables::reservation::point(conn, user)).await
+        self.read(move |conn| point::find(conn, user)).await
     }
 
     async fn history(&self, user: UserId, page: Page<HistoryId>) -> Result<Vec<PointEntry>, StoreError> {
-        self.read(move |conn| tables::reservation::history(conn, user, page)).await
+        self.read(move |conn| point_history::page(conn, user, page)).await
     }
 
     async fn debt(&self, id: DebtId) -> Result<Option<Debt>, StoreError> {
-        self.read(move |conn| tables::reservation::debt(conn, id)).await
+        self.read(move |conn| debt::find(conn, id)).await
     }
 
     async fn debts(&self, filter: &DebtFilter, page: Page<DebtId>) -> Result<Vec<Debt>, StoreError> {
         let filter = *filter;
-        self.read(move |conn| tables::reservation::debts(conn, &filter, page)).await
+        self.read(move |conn| debt::page(conn, &filter, page)).await
     }
 
     async fn audit(&self, page: Page<AuditId>) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(move |conn| tables::reservation::audit(conn, page)).await
+        self.read(move |conn| audit_log::page(conn, page)).await
     }
 
     async fn changes_elsewhere(&self) -> Result<u64, StoreError> {

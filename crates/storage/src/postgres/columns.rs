@@ -1,32 +1,19 @@
-//! Decodes rows of `PostgreSQL`.
+//! Columns: those of a row that is read, and the arrays of those that are saved.
 
-use crate::{DoorLine, Remnant, TicketPlace, columns::row_readers, enum_text::EnumText};
-use frontrow_domain::{
-    concert::Concert,
-    id::{
-        AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
-        UserId,
-    },
-    money::Money,
-    payment::Payment,
-    points::{Debt, Point, PointEntry},
-    queue::{ContradictoryColumns, Fence, Room, Token, TokenColumns},
-    reservation::{Reservation, ReservationColumns},
-    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatState, SeatStatus},
-    time::Time,
-    user::{ResetLink, Session, User},
-    world::AuditEntry,
-};
+use super::connect::{Params, Session, Statement};
+use crate::{columns::column_readers, enum_text::EnumText};
+use frontrow_domain::{id::UserId, money::Money, queue::ContradictoryColumns, time::Time};
 use std::{error::Error as StdError, str::FromStr};
 use tokio_postgres::{
     Error, Row,
-    types::{FromSql, Type},
+    types::{FromSql, ToSql, Type},
 };
+use uuid::Uuid;
 
 type Decoded<T> = Result<T, Box<dyn StdError + Sync + Send>>;
 
 /// A column with an [`EnumText`].
-pub(super) struct Of<T>(pub(super) T);
+struct Of<T>(T);
 
 impl<'a, T: EnumText> FromSql<'a> for Of<T> {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Decoded<Self> {
@@ -40,7 +27,7 @@ impl<'a, T: EnumText> FromSql<'a> for Of<T> {
 }
 
 /// A column with the text of a `T`.
-pub(super) struct Text<T>(pub(super) T);
+struct Text<T>(T);
 
 impl<'a, T: FromStr<Err: StdError + Send + Sync + 'static>> FromSql<'a> for Text<T> {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Decoded<Self> {
@@ -65,7 +52,7 @@ impl FromSql<'_> for Contradiction {
     }
 }
 
-pub(super) struct Hash(pub(super) [u8; 32]);
+struct Hash([u8; 32]);
 
 impl<'a> FromSql<'a> for Hash {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Decoded<Self> {
@@ -77,46 +64,78 @@ impl<'a> FromSql<'a> for Hash {
     }
 }
 
-row_readers!(Row, Error, try_get);
-
-/// Columns: `user_id, secret_hash, epoch, expires_at`.
-pub(super) fn reset_link(row: &Row) -> Result<ResetLink, Error> {
-    Ok(ResetLink {
-        user_id: user_id(row, 0)?,
-        secret_hash: row.try_get::<_, Hash>(1)?.0,
-        epoch: row.try_get(2)?,
-        expires_at: time(row, 3)?,
-    })
+/// The columns of a row, to be read in the order of its SELECT.
+pub(super) struct Columns<'a> {
+    row: &'a Row,
+    next: usize,
 }
 
-/// Columns: `secret_hash, user_id, role, expires_at`.
-pub(super) fn session(row: &Row) -> Result<Session, Error> {
-    Ok(Session {
-        secret_hash: row.try_get::<_, Hash>(0)?.0,
-        user_id: user_id(row, 1)?,
-        role: word(row, 2)?,
-        expires_at: time(row, 3)?,
-    })
+impl<'a> Columns<'a> {
+    pub(super) const fn of(row: &'a Row) -> Self {
+        Self { row, next: 0 }
+    }
+
+    pub(super) fn value<T: FromSql<'a>>(&mut self) -> Result<T, Error> {
+        let at = self.next;
+        self.next += 1;
+        self.row.try_get(at)
+    }
+
+    pub(super) fn hash(&mut self) -> Result<[u8; 32], Error> {
+        self.value().map(|Hash(hash)| hash)
+    }
+
+    column_readers!(Error);
 }
 
-/// Columns of the table under the name `w`. Active tokens have their deadline in another column than the rest.
-macro_rules! token_columns {
-    () => {
-        "w.room_id, w.position, w.user_id, w.status, w.issued_at, w.activated_at, \
-         coalesce(w.active_until, w.deadline), w.expired_at, w.end_reason, w.turns_passed, w.holds"
-    };
+/// The rows that a statement saves, and its parameters: one array for each column, and values that are the same for all
+/// rows, in the statement's order.
+pub(super) struct Arrays<'a, R> {
+    rows: Vec<R>,
+    params: Vec<Box<dyn ToSql + Send + Sync + 'a>>,
 }
 
-/// Columns of the audit log. Reading `detail` as text saves a dependency.
-macro_rules! audit_columns {
-    () => {
-        "audit_id, actor, action, object, detail::text, created_at"
-    };
+impl<'a, R: Copy> Arrays<'a, R> {
+    pub(super) const fn of(rows: Vec<R>) -> Self {
+        Self { rows, params: Vec::new() }
+    }
+
+    /// Adds one value of each row.
+    pub(super) fn column<T>(mut self, value: impl Fn(R) -> T) -> Self
+    where
+        Vec<T>: ToSql + Send + Sync + 'a,
+    {
+        let column: Vec<T> = self.rows.iter().map(|row| value(*row)).collect();
+        self.params.push(Box::new(column));
+        self
+    }
+
+    /// Adds a value for all rows.
+    pub(super) fn value(mut self, value: impl ToSql + Send + Sync + 'a) -> Self {
+        self.params.push(Box::new(value));
+        self
+    }
+
+    /// Adds the number of rows, which the server's `all_found` compares with those that it has found.
+    pub(super) fn count(self) -> Self {
+        let count = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
+        self.value(count)
+    }
+
+    pub(super) async fn execute(self, session: &Session<'_>, statement: &Statement) -> Result<u64, Error> {
+        let params: Vec<&(dyn ToSql + Sync)> =
+            self.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+        let params: Params<'_> = &params;
+        session.execute(statement, params).await
+    }
 }
 
-pub(super) use crate::columns::{
-    concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
-    seat_columns, user_columns,
-};
-pub(super) use audit_columns;
-pub(super) use token_columns;
+/// A time in the database.
+pub(super) fn micros(time: Option<Time>) -> Option<i64> {
+    time.map(Time::micros)
+}
+
+/// A small count in the database.
+pub(super) fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

@@ -1,7 +1,7 @@
 //! The rows that a batch needs, as sorted arrays for the statements that load them.
 
 use frontrow_domain::{
-    command::{Command, Demand, Erasure, Footprint, NewAdjustment, NewPassword, Request},
+    command::{Command, Erasure, Footprint, NewAdjustment, NewPassword, Request},
     id::{ConcertId, RoomId, UserId},
     policy::TOKENS_PER_ADVANCE_MAX,
     seat::{SeatChange, SeatPlace},
@@ -20,7 +20,7 @@ pub(super) struct LoadPlan {
     pub(super) adjustments: Vec<String>,
     pub(super) debts: Vec<i64>,
     pub(super) debtors: Vec<Uuid>,
-    pub(super) kept: Vec<[u8; 32]>,
+    pub(super) answers: Vec<[u8; 32]>,
     pub(super) locked_rooms: Vec<i64>,
     /// Rooms that are joined, locked or not, and the number of positions for each.
     pub(super) joined_rooms: Vec<i64>,
@@ -46,7 +46,6 @@ pub(super) struct LoadPlan {
     pub(super) growing_concerts: Vec<i64>,
     pub(super) new_places: Places,
     pub(super) moved_places: Places,
-    pub(super) demand: Demand,
     /// The same keys as the domain groups them.
     pub(super) keys: Footprint,
 }
@@ -120,7 +119,7 @@ impl LoadPlan {
             adjustments: keys.adjustments.iter().map(|(_, reference)| reference.clone()).collect(),
             debts: sorted(keys.debts.iter().map(|id| id.get())),
             debtors: sorted(keys.debtors.iter().map(|user| user.0)),
-            kept: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
+            answers: sorted(keys.idempotency.iter().map(|idempotency| idempotency.key)),
             joined_rooms: joins.keys().map(|room| room.get()).collect(),
             joins: joins.values().map(|count| i32::try_from(*count).unwrap_or(i32::MAX)).collect(),
             advanced: advanced.keys().map(|room| room.get()).collect(),
@@ -140,7 +139,6 @@ impl LoadPlan {
             growing_concerts: sorted(keys.new_seats.iter().map(|(id, ..)| id.get())),
             new_places: Places::of_new(&keys),
             moved_places: Places::of_moved(&keys),
-            demand: keys.demand.clone(),
             counted,
             locked_rooms,
             locked_concerts,

@@ -7,9 +7,10 @@
 //! that were cut short; the others find that the box office works, and rebuild their caches.
 
 use super::{
-    columns::time,
+    clock::CLOCK,
+    columns::Columns,
     connect::{Pool, Session, Statement},
-    error,
+    error, read_pool,
 };
 use crate::StoreError;
 use arc_swap::ArcSwap;
@@ -40,7 +41,6 @@ const UNBOUNDED: &str = "SELECT set_config(name, '0', true) FROM pg_settings
     WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')";
 
 const LOCK_OFFICE: Statement = Statement { sql: "SELECT alive_at FROM office FOR NO KEY UPDATE", types: &[] };
-const CLOCK: Statement = Statement { sql: "SELECT coalesce($1, clock_micros())", types: &[Type::INT8] };
 /// Updates no row after an outage: a note that was sent before the outage and arrives after it must not hide it.
 const NOTE_ALIVE: Statement = Statement {
     sql: "UPDATE office SET alive_at = greatest(alive_at, now.micros)
@@ -95,7 +95,20 @@ pub(super) async fn latest(session: &Session<'_>) -> Result<Outages, Error> {
 }
 
 fn outage(row: &Row) -> Result<Outage, Error> {
-    Ok(Outage { from: time(row, 0)?, to: time(row, 1)?, grace: Span::from_micros(row.try_get(2)?) })
+    let mut row = Columns::of(row);
+    Ok(Outage { from: row.time()?, to: row.time()?, grace: Span::from_micros(row.value()?) })
+}
+
+fn time(row: &Row) -> Result<Time, Error> {
+    Columns::of(row).time()
+}
+
+/// The latest outages, outside a batch.
+pub(super) async fn read_latest(pool: &Pool) -> Result<Outages, StoreError> {
+    let session = pool.get().await?;
+    let outages = read_pool::in_time(pool, latest(&session)).await?;
+    session.finish();
+    Ok(outages)
 }
 
 /// Lengthens what was live when the box office last worked, if that is long ago, and notes that it works now, in one
@@ -124,9 +137,9 @@ async fn lengthen(
     in_time(patience, session.batch(UNBOUNDED)).await?;
     // Another instance may hold the row for as long as its lengthening takes.
     let office = of_work(session.query_opt(&LOCK_OFFICE, &[]).await)?.ok_or_else(no_office)?;
-    let alive_at = of_work(office.try_get::<_, Option<i64>>(0))?.map(Time::from_micros);
+    let alive_at = of_work(Columns::of(&office).time_or_none())?;
     let clock = in_time(patience, session.query_opt(&CLOCK, &[&given])).await?.ok_or_else(no_office)?;
-    let now = of_work(time(&clock, 0))?;
+    let now = of_work(time(&clock))?;
     if let Some(outage) = alive_at.and_then(|at| Outage::between(at.plus(DECIDED_WITHIN), now, policy)) {
         let (from, to, grace) = (outage.from.micros(), outage.to.micros(), outage.grace.micros());
         of_work(session.execute(&LENGTHEN_TOKENS, &[&from, &grace]).await)?;
@@ -266,7 +279,7 @@ impl Pulse {
         let Some(noted) = session.query_opt(&NOTE_ALIVE, &[&given, &OUTAGE_MIN.micros()]).await? else {
             return Ok(false);
         };
-        let alive_at = time(&noted, 0)?;
+        let alive_at = time(&noted)?;
         let (latest, known) = (latest(session).await?, self.outages.load());
         if latest.iter().any(|outage| known.iter().all(|known| known != outage)) {
             return Ok(false);

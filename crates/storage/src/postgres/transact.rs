@@ -1,14 +1,14 @@
 //! One batch, one transaction, two round trips: load, decide, save. Failed tries are repeated.
 
 use super::{
-    batch::{Loads, Numbers},
+    batch,
     connect::{Pool, Session},
     error::{self, Cause},
     load_plan::LoadPlan,
-    loads::{LoadedWorld, build_world},
+    loads::LoadedWorld,
     maintenance,
     outage::{self, Pulse},
-    saves::{Saved, save},
+    saves::Saved,
     unanswered_commit::Transaction,
 };
 use crate::{Committed, Decide, StoreError};
@@ -69,9 +69,9 @@ impl Transactor {
         let started = Instant::now();
         let mut pause = PAUSE;
         let mut tries = 1;
-        let wanted = LoadPlan::of(batch);
+        let plan = LoadPlan::of(batch);
         loop {
-            match self.attempt(batch, decide, pulse, &wanted, &given).await {
+            match self.attempt(batch, decide, pulse, &plan, &given).await {
                 Ok(mut committed) => {
                     let mut orphans = std::mem::take(&mut *self.orphans.lock().unwrap_or_else(PoisonError::into_inner));
                     if !orphans.is_empty() {
@@ -143,7 +143,7 @@ impl Transactor {
         batch: &[Request],
         decide: Decide,
         pulse: &Pulse,
-        wanted: &LoadPlan,
+        plan: &LoadPlan,
         given: &(impl Fn() -> Option<i64> + Sync),
     ) -> Result<Committed, Failure> {
         self.check_not_stalled().map_err(Failure::Final)?;
@@ -154,17 +154,16 @@ impl Transactor {
         let patience = self.pool.answer_timeout();
         self.note(&session, pulse, given()).await?;
         let outages = pulse.outages();
-        let numbers = Numbers::of(wanted, given());
-        let loads = match timeout(patience, Loads::of(&session, wanted, &numbers).run()).await {
-            Ok(Ok(loads)) => loads,
+        let answers = match timeout(patience, batch::load(&session, plan, given()).run()).await {
+            Ok(Ok(answers)) => answers,
             Ok(Err(failure)) => return Err(give_up(session, &failure, patience).await),
             Err(_) => return Err(Failure::Again(silent())),
         };
-        let LoadedWorld { mut world, active, alive, transaction } = match build_world(&loads, wanted, self.policy) {
-            Ok(filled) => filled,
+        let LoadedWorld { mut world, active, alive, transaction } = match LoadedWorld::of(&answers, plan, self.policy) {
+            Ok(loaded) => loaded,
             Err(failure) => return Err(give_up(session, &failure, patience).await),
         };
-        drop(loads);
+        drop(answers);
         if !pulse.covers(world.now) {
             self.note_orphans(world);
             roll_back(session, patience).await;
@@ -177,7 +176,7 @@ impl Transactor {
             roll_back(session, patience).await;
             return Ok(Committed { answers, changes });
         }
-        let saved = match timeout(patience, save(&session, &changes, &active, &alive)).await {
+        let saved = match timeout(patience, batch::save(&session, &changes, &active, &alive).commit()).await {
             Ok(Ok(saved)) => saved,
             Ok(Err(failure)) => {
                 self.orphan(positions(&changes));

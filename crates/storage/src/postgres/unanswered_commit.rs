@@ -5,13 +5,14 @@
 //! soon. So the slot of such a commit stays taken until the server has ended it.
 
 use super::{
+    columns::Columns,
     connect::{Pool, Statement},
     read_pool::rows_of,
 };
 use crate::StoreError;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
-use tokio_postgres::{Error, Row, types::Type};
+use tokio_postgres::{Error, types::Type};
 
 /// How often to ask the server whether the transaction has ended.
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -36,8 +37,8 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// Reads two columns: `pg_backend_pid()`, and `now()` in microseconds.
-    pub(super) fn of_row(row: &Row, first: usize) -> Result<Self, Error> {
-        Ok(Self { process: row.try_get(first)?, began_at: row.try_get(first + 1)? })
+    pub(super) fn read(row: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self { process: row.value()?, began_at: row.value()? })
     }
 
     /// Waits until the server has ended the transaction. `watch` is a pool that no commit can exhaust.

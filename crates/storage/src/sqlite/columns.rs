@@ -1,28 +1,13 @@
-//! Decodes rows of `SQLite`.
+//! The columns of a row.
 
-pub(super) use crate::enum_text::EnumText;
-use crate::{DoorLine, Remnant, TicketPlace, columns::row_readers};
-use frontrow_domain::{
-    concert::Concert,
-    id::{
-        AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
-        UserId,
-    },
-    money::Money,
-    payment::Payment,
-    points::{Debt, Point, PointEntry},
-    queue::{ContradictoryColumns, Fence, Room, Token, TokenColumns},
-    reservation::{Reservation, ReservationColumns},
-    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatState, SeatStatus},
-    time::Time,
-    user::{ResetLink, Session, User},
-    world::AuditEntry,
-};
+use crate::{columns::column_readers, enum_text::EnumText};
+use frontrow_domain::{id::UserId, money::Money, queue::ContradictoryColumns, time::Time};
 use rusqlite::{
     Error, Result, Row,
     types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
 };
-use std::str::FromStr;
+use std::{error::Error as StdError, str::FromStr};
+use uuid::Uuid;
 
 /// A column with an [`EnumText`].
 struct Of<T>(T);
@@ -37,7 +22,7 @@ impl<T: EnumText> FromSql for Of<T> {
 /// A column with the text of a `T`.
 struct Text<T>(T);
 
-impl<T: FromStr<Err: std::error::Error + Send + Sync + 'static>> FromSql for Text<T> {
+impl<T: FromStr<Err: StdError + Send + Sync + 'static>> FromSql for Text<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str()?.parse().map(Self).map_err(|error| FromSqlError::Other(Box::new(error)))
     }
@@ -52,26 +37,22 @@ impl FromSql for Contradiction {
     }
 }
 
-row_readers!(Row<'_>, Error, get);
-
-pub(super) fn session(row: &Row<'_>) -> Result<Session> {
-    Ok(Session { secret_hash: row.get(0)?, user_id: user_id(row, 1)?, role: word(row, 2)?, expires_at: time(row, 3)? })
+/// The columns of a row, to be read in the order of the SELECT.
+pub(super) struct Columns<'a> {
+    row: &'a Row<'a>,
+    next: usize,
 }
 
-/// Columns: `user_id, secret_hash, epoch, expires_at`.
-pub(super) fn reset_link(row: &Row<'_>) -> Result<ResetLink> {
-    Ok(ResetLink { user_id: user_id(row, 0)?, secret_hash: row.get(1)?, epoch: row.get(2)?, expires_at: time(row, 3)? })
-}
+impl<'a> Columns<'a> {
+    pub(super) const fn of(row: &'a Row<'a>) -> Self {
+        Self { row, next: 0 }
+    }
 
-macro_rules! token_columns {
-    () => {
-        "room_id, position, user_id, status, issued_at, activated_at, deadline, expired_at, end_reason, turns_passed, \
-         holds"
-    };
-}
+    pub(super) fn value<T: FromSql>(&mut self) -> Result<T> {
+        let at = self.next;
+        self.next += 1;
+        self.row.get(at)
+    }
 
-pub(super) use crate::columns::{
-    concert_columns, debt_columns, history_columns, payment_columns, point_columns, reservation_columns, room_columns,
-    seat_columns, user_columns,
-};
-pub(super) use token_columns;
+    column_readers!(Error);
+}

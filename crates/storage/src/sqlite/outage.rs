@@ -1,23 +1,18 @@
 //! Outages: the database notes when the box office last worked; after an outage, deadlines are lengthened.
 
-use super::columns::time;
+use super::columns::Columns;
 use frontrow_domain::{
     outage::{OUTAGES_MAX, Outage, Outages},
-    time::{Span, Time},
+    time::Span,
 };
 use rusqlite::{Connection, Result};
-
-/// The last note of a server that it works.
-pub(super) fn alive_at(conn: &Connection) -> Result<Option<Time>> {
-    let micros: Option<i64> = conn.query_row("SELECT alive_at FROM clock WHERE id = 1", (), |row| row.get(0))?;
-    Ok(micros.map(Time::from_micros))
-}
 
 pub(super) fn latest(conn: &Connection) -> Result<Outages> {
     let mut query = conn.prepare("SELECT from_at, to_at, grace FROM outage ORDER BY from_at DESC LIMIT ?1")?;
     let outages = query
         .query_map((OUTAGES_MAX,), |row| {
-            Ok(Outage { from: time(row, 0)?, to: time(row, 1)?, grace: Span::from_micros(row.get(2)?) })
+            let mut row = Columns::of(row);
+            Ok(Outage { from: row.time()?, to: row.time()?, grace: Span::from_micros(row.value()?) })
         })?
         .collect::<Result<_>>()?;
     Ok(Outages::new(outages))

@@ -1,6 +1,6 @@
 //! Finds and removes rows that are over.
 
-use super::columns::time;
+use super::columns::Columns;
 use frontrow_domain::{retention::Leftover, time::Time};
 use rusqlite::{Connection, OptionalExtension, Result};
 
@@ -47,10 +47,12 @@ fn answers(conn: &Connection, before: Time, limit: u32) -> Result<Old> {
     let mut oldest = conn.prepare_cached(ANSWERS)?;
     let mut rows = oldest.query((limit,))?;
     while let Some(row) = rows.next()? {
-        if time(row, 1)? >= before {
+        let mut row = Columns::of(row);
+        let (id, created_at) = (row.value()?, row.time()?);
+        if created_at >= before {
             break;
         }
-        (up_to, count) = (row.get(0)?, count + 1);
+        (up_to, count) = (id, count + 1);
     }
     Ok(Old::Answers { up_to, count })
 }
@@ -78,7 +80,10 @@ fn tokens(conn: &Connection, before: Time, limit: u32) -> Result<Vec<(i64, i64)>
         let highest: Option<i64> = conn.prepare_cached(HIGHEST)?.query_row((room,), |row| row.get(0))?;
         let first = conn
             .prepare_cached(FIRST_ENDED)?
-            .query_row((room, cursor), |row| Ok((row.get::<_, i64>(0)?, time(row, 1)?)))
+            .query_row((room, cursor), |row| {
+                let mut row = Columns::of(row);
+                Ok((row.value::<i64>()?, row.time()?))
+            })
             .optional()?;
         let (Some(highest), Some((first, _))) = (highest, first.filter(|(_, ended)| *ended < before)) else { continue };
         let last = cursor.min(highest.saturating_sub(1)).min(first.saturating_add(limit.into()).saturating_sub(1));
@@ -110,10 +115,12 @@ fn reservations(conn: &Connection, before: Time, limit: u32) -> Result<Vec<i64>>
             && let Some(row) = rows.next()?
         {
             // Reservations end almost in the order of their ids.
-            if time(row, 1)? >= before {
+            let mut row = Columns::of(row);
+            let (id, closed_at) = (row.value()?, row.time()?);
+            if closed_at >= before {
                 break;
             }
-            found.push(row.get(0)?);
+            found.push(id);
         }
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! The read connections.
 
-use super::{error, files::Files, schema, tables::reservation as queries};
+use super::{error, files::Files, schema, tables};
 use crate::{Damage, StoreError};
 use rusqlite::Connection;
 use std::{
@@ -103,9 +103,9 @@ impl ReadPool {
 
     /// Reads some rows of every table with an empty page cache. Damage is recorded; other errors are left to the reads
     /// that need an answer.
-    pub(super) fn look(&self) {
+    pub(super) fn probe(&self) {
         if let Ok(conn) = self.open_another()
-            && let Err(error) = queries::look(&conn)
+            && let Err(error) = tables::probe(&conn)
         {
             self.files.note_read(&error);
         }

@@ -1,6 +1,6 @@
 //! Opens a database file: checks that it belongs to this program, brings its schema up to date, adds the initial rows.
 
-use super::{error, tables as save};
+use super::{error, tables::room};
 use crate::{StoreError, migrate};
 use frontrow_domain::{id::RoomId, queue::Room, time::Time};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior};
@@ -166,7 +166,7 @@ fn seed(conn: &Connection, now: Time, house_max_active: i64) -> Result<()> {
     let exists: Option<i64> =
         conn.query_row("SELECT 1 FROM room WHERE room_id = ?1", (house,), |row| row.get(0)).optional()?;
     if exists.is_none() {
-        save::insert_room(conn, &Room::new(RoomId::HOUSE, house_max_active, now))?;
+        room::insert(conn, &Room::new(RoomId::HOUSE, house_max_active, now))?;
         conn.execute(
             "INSERT INTO room_cap (room_id, max_active, since) VALUES (?1, ?2, ?3)",
             (house, house_max_active, now.micros()),

@@ -4,12 +4,13 @@
 mod plans;
 
 use super::{
-    batch as load,
+    batch,
     error::{self, Failure},
     files::{Files, Log},
     outage,
     prune::{self, Old},
-    schema, tables as save,
+    schema,
+    tables::{clock, room, seat},
 };
 use crate::{
     Committed, Damage, Decide, StoreError,
@@ -129,7 +130,7 @@ impl Writer {
         let failed_at = self.failed_at;
         let outages = self.guarded(|writer| {
             let now = writer.begin()?;
-            let alive_at = outage::alive_at(&writer.conn)?;
+            let alive_at = clock::alive_at(&writer.conn)?;
             let from = match writer.role {
                 Role::Admin => alive_at,
                 Role::Serves => failed_at.max(alive_at.filter(|_| failed_at.is_some())),
@@ -140,7 +141,7 @@ impl Writer {
             }
             // Noted after the lengthening, so that the time it took does not count as another outage.
             let now = writer.now();
-            save::clock(&writer.conn, now, Some(now))?;
+            clock::update(&writer.conn, now, Some(now))?;
             let outages = outage::latest(&writer.conn)?;
             writer.run("COMMIT").map_err(Failure::Commit)?;
             Ok(outages)
@@ -179,16 +180,16 @@ impl Writer {
             let begun = writer.begin_to_decide()?;
             let mut world = World::new(begun.at(), writer.policy, writer.next_ids.clone());
             world.outages = Outages::clone(&writer.outages.load());
-            let active = load::load(&writer.conn, &mut world, &Footprint::of(batch), &writer.highest)?;
+            let active = batch::load(&writer.conn, &mut world, &Footprint::of(batch), &writer.highest)?;
             let answers = decide(&mut world, batch);
             let changes = world.into_changes();
             if changes.is_empty() {
                 writer.run("ROLLBACK")?;
                 return Ok(Committed { answers, changes });
             }
-            save::save(&writer.conn, &changes, &writer.highest, &active)?;
+            batch::save(&writer.conn, &changes, &writer.highest, &active)?;
             if changes.next_ids.seat != writer.next_ids.seat {
-                save::seat_ids(&writer.conn, &changes.next_ids.seat)?;
+                seat::save_ids(&writer.conn, &changes.next_ids.seat)?;
             }
             writer.commit(begun)?;
             writer.next_ids.clone_from(&changes.next_ids);
@@ -210,7 +211,7 @@ impl Writer {
     /// Commits a decided batch and the note that the box office works.
     fn commit(&mut self, begun: Noted) -> Result<(), Failure> {
         let alive_at = self.alive_at(begun.at());
-        save::clock(&self.conn, begun.at(), alive_at)?;
+        clock::update(&self.conn, begun.at(), alive_at)?;
         self.run("COMMIT").map_err(Failure::Commit)?;
         if alive_at.is_some() {
             self.alive = Some(begun);
@@ -374,7 +375,7 @@ impl Writer {
             audit: from("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
             debt: from("SELECT coalesce(max(debt_id), 0) + 1 FROM debt")?,
         };
-        let mark = Time::from_micros(next("SELECT high_water FROM clock WHERE id = 1")?);
+        let mark = clock::high_water(conn)?;
         let ahead = mark.since(self.clock.now());
         // While this process serves, it ignores a far later time of another process, as it does a jump of the machine's
         // clock.
@@ -385,10 +386,7 @@ impl Writer {
             self.high_water.fetch_max(mark.micros(), Ordering::SeqCst);
             self.clock.raise_to(mark);
         }
-        self.highest = conn
-            .prepare_cached("SELECT room_id, last_position FROM room")?
-            .query_map((), |row| Ok((RoomId::new(row.get(0)?), Position(row.get(1)?))))?
-            .collect::<Result<_>>()?;
+        self.highest = room::highest_positions(conn)?;
         Ok(())
     }
 }

@@ -1,7 +1,10 @@
 //! The cost of statements with the statistics of an ANALYZE on another day: for batches and frequent reads, it must not
 //! grow with the line.
 
-use super::{super::tables::reservation as queries, *};
+use super::{
+    super::tables::{concert, payment, point, point_history, reservation, session, token, user},
+    *,
+};
 use crate::Page;
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
@@ -284,30 +287,30 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
 /// The frequent reads.
 fn read(conn: &Connection, first: i64) {
     let user = someone(first + 100);
-    assert!(queries::token(conn, house(first + 100)).unwrap().is_some());
-    assert_eq!(queries::live_tokens(conn, user).unwrap().len(), 1);
+    assert!(token::find(conn, house(first + 100)).unwrap().is_some());
+    assert_eq!(token::live_of_user(conn, user).unwrap().len(), 1);
     let page = Page { after: Some(Position(first + 1_000)), limit: 50 };
-    assert_eq!(queries::waiting_tokens(conn, RoomId::HOUSE, page).unwrap().len(), 50);
-    queries::unassigned_positions(conn, RoomId::HOUSE, Position(first), Position(first + 50)).unwrap();
-    queries::session(conn, [7; 32]).unwrap();
-    queries::credentials(conn, "777@example.com").unwrap().unwrap();
-    queries::user(conn, user).unwrap();
-    queries::point(conn, someone(7)).unwrap().unwrap();
-    queries::history(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
-    queries::concert(conn, ConcertId::new(1)).unwrap().unwrap();
-    queries::reservation(conn, ReservationId::new(7)).unwrap().unwrap();
-    queries::payment(conn, PaymentId::new(7)).unwrap().unwrap();
-    queries::next_expiries(conn, Time::MAX, 50).unwrap();
+    assert_eq!(token::page_of_waiting(conn, RoomId::HOUSE, page).unwrap().len(), 50);
+    token::unassigned_positions(conn, RoomId::HOUSE, Position(first), Position(first + 50)).unwrap();
+    session::find(conn, [7; 32]).unwrap();
+    user::credentials(conn, "777@example.com").unwrap().unwrap();
+    user::find(conn, user).unwrap();
+    point::find(conn, someone(7)).unwrap().unwrap();
+    point_history::page(conn, someone(7), Page { after: None, limit: 50 }).unwrap();
+    concert::find(conn, ConcertId::new(1)).unwrap().unwrap();
+    reservation::find(conn, ReservationId::new(7)).unwrap().unwrap();
+    payment::find(conn, PaymentId::new(7)).unwrap().unwrap();
+    reservation::next_expiries(conn, Time::MAX, 50).unwrap();
     let of_user = crate::ReservationFilter { user: Some(someone(7)), ..Default::default() };
-    assert_eq!(queries::reservations(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    assert_eq!(reservation::page(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
     for status in [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Cancelled)] {
         let of_buyer = crate::ReservationFilter { user: Some(someone(first - USERS)), status, ..Default::default() };
-        queries::reservations(conn, &of_buyer, Page { after: None, limit: 50 }).unwrap();
+        reservation::page(conn, &of_buyer, Page { after: None, limit: 50 }).unwrap();
     }
     let of_user = crate::PaymentFilter { user: Some(someone(7)), ..Default::default() };
-    assert_eq!(queries::payments(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    assert_eq!(payment::page(conn, &of_user, Page { after: None, limit: 50 }).unwrap().len(), 1);
     let of_reservation = crate::PaymentFilter { reservation: Some(ReservationId::new(7)), ..Default::default() };
-    assert_eq!(queries::payments(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
+    assert_eq!(payment::page(conn, &of_reservation, Page { after: None, limit: 50 }).unwrap().len(), 1);
 }
 
 /// The operators' lists of a small concert, which has few of many rows.
@@ -316,17 +319,17 @@ fn list_of(conn: &Connection, concert: ConcertId) {
     let statuses = [None, Some(ReservationStatus::Confirmed), Some(ReservationStatus::Refunded)];
     let found = statuses.map(|status| {
         let filter = ReservationFilter { concert: Some(concert), status, ..Default::default() };
-        queries::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
+        reservation::page(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
     });
     let all = usize::try_from(USERS).unwrap();
     assert_eq!(found, [all, all - 1, 1]);
     for status in [ReservationStatus::Pending, ReservationStatus::Cancelled, ReservationStatus::Expired] {
         let filter = ReservationFilter { concert: Some(concert), status: Some(status), ..Default::default() };
-        assert!(queries::reservations(conn, &filter, Page { after: None, limit: 50 }).unwrap().is_empty());
+        assert!(reservation::page(conn, &filter, Page { after: None, limit: 50 }).unwrap().is_empty());
     }
     let found = [None, Some(PaymentStatus::Completed), Some(PaymentStatus::Refunded)].map(|status| {
         let filter = PaymentFilter { concert: Some(concert), status, ..Default::default() };
-        queries::payments(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
+        payment::page(conn, &filter, Page { after: None, limit: 50 }).unwrap().len()
     });
     assert_eq!(found, [all, all - 1, 1]);
 }
@@ -337,20 +340,20 @@ fn list_of_hall(conn: &Connection) {
     let concert = Some(ConcertId::new(1));
     let limit = 50;
     let newest =
-        queries::reservations(conn, &ReservationFilter { concert, ..Default::default() }, Page { after: None, limit });
+        reservation::page(conn, &ReservationFilter { concert, ..Default::default() }, Page { after: None, limit });
     assert_eq!(newest.unwrap().len(), 50);
     for last in [LINE, LINE / 2] {
         let page: Vec<i64> = (1..=50).map(|number| last - 2 * number).collect();
         for status in [None, Some(ReservationStatus::Confirmed)] {
             let filter = ReservationFilter { concert, status, ..Default::default() };
             let after = Some(ReservationId::new(last));
-            let found = queries::reservations(conn, &filter, Page { after, limit }).unwrap();
+            let found = reservation::page(conn, &filter, Page { after, limit }).unwrap();
             assert_eq!(found.iter().map(|row| row.reservation_id.get()).collect::<Vec<_>>(), page);
         }
         for status in [None, Some(PaymentStatus::Completed)] {
             let filter = PaymentFilter { concert, status, ..Default::default() };
             let after = Some(PaymentId::new(last));
-            let found = queries::payments(conn, &filter, Page { after, limit }).unwrap();
+            let found = payment::page(conn, &filter, Page { after, limit }).unwrap();
             assert_eq!(found.iter().map(|row| row.payment_id.get()).collect::<Vec<_>>(), page);
         }
     }

@@ -1,0 +1,302 @@
+//! `room`, with `room_cap` and `room_departure`.
+
+use super::{ID, IDS, NUMBER, Rows, SMALLS, TEXTS, TIME, TIMES};
+use crate::{
+    COMMIT_VISIBILITY_MAX, Life, Page, Standing, StoreError,
+    enum_text::EnumText,
+    postgres::{
+        clock::{Times, now},
+        columns::{Arrays, Columns, micros},
+        connect::Statement,
+        load_plan::LoadPlan,
+        loads::Loads,
+        read_pool::{Read, ReadPool},
+        saves::Saves,
+    },
+};
+use frontrow_domain::{
+    id::{Position, RoomId},
+    queue::{Fence, Room},
+    time::Time,
+    world::{Changes, RoomCounts},
+};
+use tokio_postgres::Error;
+
+macro_rules! columns {
+    () => {
+        "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
+         updated_at, fence, opens_at, closes_at"
+    };
+}
+
+fn read(row: &mut Columns<'_>) -> Result<Room, Error> {
+    Ok(Room {
+        room_id: row.id(RoomId::new)?,
+        max_active: row.value()?,
+        admit_per_minute: row.value()?,
+        gate: row.word()?,
+        message: row.value()?,
+        cursor: row.id(Position)?,
+        epoch: row.value()?,
+        no_show_ppm: row.value()?,
+        credit_ppm: row.value()?,
+        credit_at: row.time()?,
+        updated_at: row.time()?,
+        fence: row.id(Fence)?,
+        opens_at: row.time_or_none()?,
+        closes_at: row.time_or_none()?,
+    })
+}
+
+fn read_counts(row: &mut Columns<'_>) -> Result<RoomCounts, Error> {
+    Ok(RoomCounts { active: row.value()?, offered: row.value()? })
+}
+
+const LOCK: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        ", active, offered FROM room WHERE room_id = ANY($1) ORDER BY room_id FOR NO KEY UPDATE"
+    ),
+    types: &[IDS],
+};
+
+pub(crate) fn lock<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
+    if !plan.locked_rooms.is_empty() {
+        loads.add(&LOCK, [&plan.locked_rooms], |loaded, row| {
+            let (room, counts) = (read(row)?, read_counts(row)?);
+            loaded.counts.entry(room.room_id).or_default().0 = counts;
+            loaded.world.rooms.load(room.room_id, room);
+            Ok(())
+        });
+    }
+}
+
+/// Rooms with positions for new tokens. Nothing is locked: the positions come from the room's sequence.
+const DRAW_POSITIONS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        ", ARRAY(SELECT nextval(r.positions) FROM generate_series(1, r.joins)) FROM (
+             SELECT room.*, k.joins, ('room_position_' || room.room_id)::regclass AS positions
+             FROM unnest($1, $2) AS k (id, joins) JOIN room ON room.room_id = k.id OFFSET 0
+         ) AS r"
+    ),
+    types: &[IDS, SMALLS],
+};
+
+/// Loads the rooms that are joined, each with the positions that its new tokens may need.
+pub(crate) fn draw_positions<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
+    if !plan.joined_rooms.is_empty() {
+        loads.add(&DRAW_POSITIONS, [&plan.joined_rooms, &plan.joins], |loaded, row| {
+            let (room, positions) = (read(row)?, row.value::<Vec<i64>>()?);
+            loaded.world.positions.insert(room.room_id, positions.into_iter().map(Position).collect());
+            loaded.world.rooms.load(room.room_id, room);
+            Ok(())
+        });
+    }
+}
+
+/// How much the counts of rooms have changed since their rows were written. The batch has locked the rooms' rows: it
+/// deletes these records and writes the new counts into the rows.
+const TAKE_DEPARTURES: Statement = Statement {
+    sql: "WITH departed AS (
+              DELETE FROM room_departure WHERE room_id = ANY($1) RETURNING room_id, active, offered
+          ) SELECT room_id, sum(active)::bigint AS active, sum(offered)::bigint AS offered
+          FROM departed GROUP BY room_id",
+    types: &[IDS],
+};
+
+pub(crate) fn take_departures<'a>(loads: &mut Loads<'a>, plan: &'a LoadPlan) {
+    if !plan.counted.is_empty() {
+        loads.add(&TAKE_DEPARTURES, [&plan.counted], |loaded, row| {
+            let (room_id, since) = (row.id(RoomId::new)?, read_counts(row)?);
+            loaded.counts.entry(room_id).or_default().1 = since;
+            Ok(())
+        });
+    }
+}
+
+const UPDATE: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE room AS r SET max_active = k.max_active, admit_per_minute = k.admit_per_minute, gate = k.gate,
+                  message = k.message, cursor = k.cursor, epoch = k.epoch, no_show_ppm = k.no_show_ppm,
+                  credit_ppm = k.credit_ppm, credit_at = k.credit_at, fence = k.fence, opens_at = k.opens_at,
+                  closes_at = k.closes_at, updated_at = k.updated_at
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS k (id, max_active,
+                  admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, fence, opens_at,
+                  closes_at, updated_at)
+              WHERE r.room_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $15) FROM done",
+    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TIMES, NUMBER],
+};
+
+const INSERT: Statement = Statement {
+    sql: "INSERT INTO room (room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm,
+              credit_ppm, credit_at, fence, opens_at, closes_at, updated_at)
+          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    types: &[IDS, IDS, IDS, TEXTS, TEXTS, IDS, IDS, IDS, IDS, TIMES, IDS, TIMES, TIMES, TIMES],
+};
+
+fn bind(rows: Rows<'_, Room>) -> Rows<'_, Room> {
+    rows.column(|row| row.room_id.get())
+        .column(|row| row.max_active)
+        .column(|row| row.admit_per_minute)
+        .column(|row| row.gate.word())
+        .column(|row| row.message.as_deref())
+        .column(|row| row.cursor.0)
+        .column(|row| row.epoch)
+        .column(|row| row.no_show_ppm)
+        .column(|row| row.credit_ppm)
+        .column(|row| row.credit_at.micros())
+        .column(|row| row.fence.0)
+        .column(|row| micros(row.opens_at))
+        .column(|row| micros(row.closes_at))
+        .column(|row| row.updated_at.micros())
+}
+
+const SET_POSITION: Statement =
+    Statement { sql: "SELECT setval(('room_position_' || $1)::regclass, $2)", types: &[ID, ID] };
+
+const INSERT_CAPS: Statement = Statement {
+    sql: "INSERT INTO room_cap (room_id, max_active, since) SELECT k.*, $3 FROM unnest($1, $2) AS k",
+    types: &[IDS, IDS, TIME],
+};
+
+pub(crate) fn save<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+    saves.add(&UPDATE, &changes.rooms.updated, |rows| bind(rows).count());
+    saves.add(&INSERT, &changes.rooms.inserted, bind);
+    // A new room's sequence begins after the tokens that joined in the batch that made the room.
+    for room in &changes.rooms.inserted {
+        if let Some(highest) = changes.highest.get(&room.room_id).filter(|highest| highest.0 > 0) {
+            saves.add(&SET_POSITION, [highest], |row| row.value(room.room_id.get()).value(highest.0));
+        }
+    }
+    let now = changes.now.micros();
+    saves.add(&INSERT_CAPS, &changes.caps, move |rows| {
+        rows.column(|(room, _)| room.get()).column(|(_, cap)| *cap).value(now)
+    });
+}
+
+/// Counts of rooms whose rows are locked.
+const UPDATE_COUNTS: Statement = Statement {
+    sql: "WITH done AS (
+              UPDATE room AS r SET active = k.active, offered = k.offered
+              FROM unnest($1, $2, $3) AS k (id, active, offered) WHERE r.room_id = k.id RETURNING 1
+          ) SELECT all_found(count(*), $4) FROM done",
+    types: &[IDS, IDS, IDS, NUMBER],
+};
+
+/// Changes to the counts of rooms whose rows are not locked.
+const INSERT_DEPARTURES: Statement = Statement {
+    sql: "INSERT INTO room_departure (room_id, active, offered) SELECT * FROM unnest($1, $2, $3)",
+    types: &[IDS, IDS, IDS],
+};
+
+pub(crate) fn save_counts<'a>(saves: &mut Saves<'a>, changes: &'a Changes) {
+    saves.add(&UPDATE_COUNTS, &changes.counts, |rows| bind_counts(rows).count());
+    saves.add(&INSERT_DEPARTURES, &changes.departed, bind_counts);
+}
+
+type Counts<'a> = Arrays<'a, (&'a RoomId, &'a RoomCounts)>;
+
+fn bind_counts(rows: Counts<'_>) -> Counts<'_> {
+    rows.column(|(room, _)| room.get()).column(|(_, counts)| counts.active).column(|(_, counts)| counts.offered)
+}
+
+const ALL: Statement = Statement { sql: concat!("SELECT ", columns!(), " FROM room ORDER BY room_id"), types: &[] };
+
+pub(crate) async fn all(reads: &ReadPool) -> Result<Vec<Room>, StoreError> {
+    reads.list(&ALL, &[], read).await
+}
+
+const PAGE: Statement = Statement {
+    sql: concat!("SELECT ", columns!(), " FROM room WHERE room_id > $1 ORDER BY room_id LIMIT $2"),
+    types: &[ID, NUMBER],
+};
+
+pub(crate) async fn page(reads: &ReadPool, page: Page<RoomId>) -> Result<Vec<Room>, StoreError> {
+    let after = page.after.map_or(i64::MIN, RoomId::get);
+    reads.list(&PAGE, &[&after, &i64::from(page.limit)], read).await
+}
+
+/// Scalar subqueries, each one index lookup: an `EXISTS` may be planned as a scan of all tokens.
+const STANDINGS: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        ", coalesce(last.highest, 0) AS highest, ",
+        now!("$1"),
+        " AS now,
+         (SELECT true FROM waiting_token AS w WHERE w.room_id + 0 = room.room_id AND w.status = 'waiting'
+             ORDER BY w.room_id + 0, w.position + 0 LIMIT 1) IS NOT NULL
+         OR (SELECT true FROM waiting_token AS w WHERE w.room_id + 0 = room.room_id AND w.status = 'active'
+             ORDER BY w.room_id + 0, w.due_from LIMIT 1) IS NOT NULL
+         OR (SELECT true FROM waiting_token AS w WHERE w.room_id + 0 = room.room_id AND w.deadline IS NOT NULL
+             ORDER BY w.room_id + 0, w.status, w.deadline LIMIT 1) IS NOT NULL
+         OR coalesce(last.given_at >= ",
+        now!("$1"),
+        " - $2, false) AS is_busy
+         FROM room LEFT JOIN LATERAL (SELECT w.position AS highest, w.issued_at AS given_at FROM waiting_token AS w
+             WHERE w.room_id = room.room_id ORDER BY w.position DESC LIMIT 1) AS last ON true
+         ORDER BY room.room_id"
+    ),
+    types: &[TIME, NUMBER],
+};
+
+pub(crate) async fn standings(reads: &ReadPool, times: &Times) -> Result<Vec<Standing>, StoreError> {
+    let read: Read<Standing> = |row| {
+        let (room, highest, now) = read_standing(row)?;
+        let life = if row.value()? { Life::Busy } else { Life::Quiet };
+        Ok(Standing { room, highest, life, now })
+    };
+    reads.list(&STANDINGS, &[&times.given(), &COMMIT_VISIBILITY_MAX.micros()], read).await
+}
+
+/// A room, its highest position and the time.
+pub(crate) const STANDING: Statement = Statement {
+    sql: concat!(
+        "SELECT ",
+        columns!(),
+        ", coalesce((SELECT max(w.position) FROM waiting_token AS w WHERE w.room_id = $1), 0), ",
+        now!("$2"),
+        " FROM room WHERE room_id = $1"
+    ),
+    types: &[ID, TIME],
+};
+
+/// Columns: those of the room, the highest position, the time.
+pub(crate) fn read_standing(row: &mut Columns<'_>) -> Result<(Room, Position, Time), Error> {
+    Ok((read(row)?, row.id(Position)?, row.time()?))
+}
+
+/// Steps from each room in an index to the next one: as many lookups as there are such rooms.
+const BUSY: Statement = Statement {
+    sql: "WITH RECURSIVE waiting (room_id) AS (
+              (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'waiting'
+                   ORDER BY w.room_id + 0, w.position + 0 LIMIT 1)
+              UNION ALL
+              SELECT (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'waiting' AND w.room_id + 0 > before.room_id
+                   ORDER BY w.room_id + 0, w.position + 0 LIMIT 1) FROM waiting AS before WHERE before.room_id IS NOT NULL),
+          active (room_id) AS (
+              (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'active'
+                   ORDER BY w.room_id + 0, w.due_from LIMIT 1)
+              UNION ALL
+              SELECT (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.status = 'active' AND w.room_id + 0 > before.room_id
+                   ORDER BY w.room_id + 0, w.due_from LIMIT 1) FROM active AS before WHERE before.room_id IS NOT NULL),
+          ending (room_id) AS (
+              (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.deadline IS NOT NULL
+                   ORDER BY w.room_id + 0, w.status, w.deadline LIMIT 1)
+              UNION ALL
+              SELECT (SELECT w.room_id + 0 FROM waiting_token AS w WHERE w.deadline IS NOT NULL
+                   AND w.room_id + 0 > before.room_id ORDER BY w.room_id + 0, w.status, w.deadline LIMIT 1)
+                   FROM ending AS before WHERE before.room_id IS NOT NULL)
+          SELECT coalesce(array_agg(room_id ORDER BY room_id), '{}') FROM (
+              SELECT room_id FROM waiting UNION SELECT room_id FROM active UNION SELECT room_id FROM ending) AS busy
+          WHERE room_id IS NOT NULL",
+    types: &[],
+};
+
+pub(crate) async fn busy(reads: &ReadPool) -> Result<Vec<RoomId>, StoreError> {
+    reads.get(&BUSY, &[], |row| Ok(row.value::<Vec<i64>>()?.into_iter().map(RoomId::new).collect())).await
+}

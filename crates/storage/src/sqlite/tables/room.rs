@@ -1,0 +1,188 @@
+//! `room`, with `room_cap`.
+
+use super::{clock::snapshot_time, find_by, list, micros, one};
+use crate::{Life, Page, Standing, enum_text::EnumText, sqlite::columns::Columns};
+use frontrow_domain::{
+    id::{Position, RoomId},
+    queue::{Fence, Room},
+    time::Time,
+    world::{Changes, RoomCounts, World},
+};
+use rusqlite::{Connection, Result, Statement};
+use std::collections::BTreeMap;
+
+macro_rules! columns {
+    () => {
+        "room_id, max_active, admit_per_minute, gate, message, cursor, epoch, no_show_ppm, credit_ppm, credit_at, \
+         updated_at, fence, opens_at, closes_at"
+    };
+}
+
+fn read(row: &mut Columns<'_>) -> Result<Room> {
+    Ok(Room {
+        room_id: row.id(RoomId::new)?,
+        max_active: row.value()?,
+        admit_per_minute: row.value()?,
+        gate: row.word()?,
+        message: row.value()?,
+        cursor: row.id(Position)?,
+        epoch: row.value()?,
+        no_show_ppm: row.value()?,
+        credit_ppm: row.value()?,
+        credit_at: row.time()?,
+        updated_at: row.time()?,
+        fence: row.id(Fence)?,
+        opens_at: row.time_or_none()?,
+        closes_at: row.time_or_none()?,
+    })
+}
+
+/// Executes a statement whose parameters are all columns, in their order.
+fn execute(statement: &mut Statement<'_>, room: &Room) -> Result<usize> {
+    statement.execute((
+        room.room_id.get(),
+        room.max_active,
+        room.admit_per_minute,
+        room.gate.word(),
+        &room.message,
+        room.cursor.0,
+        room.epoch,
+        room.no_show_ppm,
+        room.credit_ppm,
+        room.credit_at.micros(),
+        room.updated_at.micros(),
+        room.fence.0,
+        micros(room.opens_at),
+        micros(room.closes_at),
+    ))
+}
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM room WHERE room_id = ?1");
+
+/// `highest` are the highest positions in the database.
+pub(crate) fn load(
+    conn: &Connection,
+    world: &mut World,
+    ids: &[RoomId],
+    highest: &BTreeMap<RoomId, Position>,
+) -> Result<()> {
+    let mut select = conn.prepare_cached(FIND)?;
+    for id in ids {
+        if !world.rooms.contains(*id)
+            && let Some(room) = find_by(&mut select, (id.get(),), read)?
+        {
+            world.rooms.load(*id, room);
+            world.highest.insert(*id, highest.get(id).copied().unwrap_or(Position(0)));
+        }
+    }
+    Ok(())
+}
+
+const COUNTS: &str = "SELECT active, offered FROM room WHERE room_id = ?1";
+
+pub(crate) fn load_counts(conn: &Connection, world: &mut World, room: RoomId) -> Result<()> {
+    let read = |row: &mut Columns<'_>| Ok(RoomCounts { active: row.value()?, offered: row.value()? });
+    let counts = super::find(conn, COUNTS, (room.get(),), read)?;
+    world.load_counts(room, counts.unwrap_or_default(), RoomCounts::default());
+    Ok(())
+}
+
+const UPDATE: &str =
+    "UPDATE room SET max_active = ?2, admit_per_minute = ?3, gate = ?4, message = ?5, cursor = ?6, epoch = ?7,
+         no_show_ppm = ?8, credit_ppm = ?9, credit_at = ?10, updated_at = ?11, fence = ?12, opens_at = ?13,
+         closes_at = ?14
+     WHERE room_id = ?1";
+
+const INSERT: &str =
+    concat!("INSERT INTO room (", columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
+
+/// `highest` are the highest positions in the database.
+pub(crate) fn save(conn: &Connection, changes: &Changes, highest: &BTreeMap<RoomId, Position>) -> Result<()> {
+    for room in &changes.rooms.updated {
+        execute(&mut *conn.prepare_cached(UPDATE)?, room).and_then(one)?;
+    }
+    for room in &changes.rooms.inserted {
+        insert(conn, room)?;
+    }
+    for (room, cap) in &changes.caps {
+        conn.prepare_cached("INSERT INTO room_cap (room_id, max_active, since) VALUES (?1, ?2, ?3)")?.execute((
+            room.get(),
+            cap,
+            changes.now.micros(),
+        ))?;
+    }
+    for (room, counts) in &changes.counts {
+        conn.prepare_cached("UPDATE room SET active = ?2, offered = ?3 WHERE room_id = ?1")?
+            .execute((room.get(), counts.active, counts.offered))
+            .and_then(one)?;
+    }
+    for (room, change) in &changes.departed {
+        conn.prepare_cached("UPDATE room SET active = active + ?2, offered = offered + ?3 WHERE room_id = ?1")?
+            .execute((room.get(), change.active, change.offered))
+            .and_then(one)?;
+    }
+    for (room, position) in &changes.highest {
+        if highest.get(room).copied().unwrap_or(Position(0)) != *position {
+            conn.prepare_cached("UPDATE room SET last_position = ?2 WHERE room_id = ?1")?
+                .execute((room.get(), position.0))
+                .and_then(one)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn insert(conn: &Connection, room: &Room) -> Result<()> {
+    execute(&mut *conn.prepare_cached(INSERT)?, room).map(|_| ())
+}
+
+/// The highest position given in each room.
+pub(crate) fn highest_positions(conn: &Connection) -> Result<BTreeMap<RoomId, Position>> {
+    let rooms =
+        list(conn, "SELECT room_id, last_position FROM room", (), |row| Ok((row.id(RoomId::new)?, row.id(Position)?)))?;
+    Ok(rooms.into_iter().collect())
+}
+
+const ALL: &str = concat!("SELECT ", columns!(), " FROM room ORDER BY room_id");
+
+pub(crate) fn all(conn: &Connection) -> Result<Vec<Room>> {
+    list(conn, ALL, (), read)
+}
+
+const PAGE: &str = concat!("SELECT ", columns!(), " FROM room WHERE room_id > ?1 ORDER BY room_id LIMIT ?2");
+
+pub(crate) fn page(conn: &Connection, page: Page<RoomId>) -> Result<Vec<Room>> {
+    list(conn, PAGE, (page.after.map_or(i64::MIN, RoomId::get), page.limit), read)
+}
+
+const STANDINGS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", last_position AS highest,
+     EXISTS (SELECT 1 FROM waiting_token AS w INDEXED BY token_in_line
+         WHERE w.room_id = room.room_id AND w.status = 'waiting')
+     OR EXISTS (SELECT 1 FROM waiting_token AS w INDEXED BY token_by_deadline
+         WHERE w.room_id = room.room_id AND w.deadline IS NOT NULL) AS is_busy
+     FROM room ORDER BY room_id"
+);
+
+pub(crate) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result<Vec<Standing>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let rooms = list(&snapshot, STANDINGS, (), |row| {
+        let (room, highest) = read_standing(row)?;
+        Ok((room, highest, if row.value()? { Life::Busy } else { Life::Quiet }))
+    })?;
+    let now = snapshot_time(&snapshot, now())?;
+    Ok(rooms.into_iter().map(|(room, highest, life)| Standing { room, highest, life, now }).collect())
+}
+
+const STANDING: &str = concat!("SELECT ", columns!(), ", last_position FROM room WHERE room_id = ?1");
+
+/// A room and its highest position.
+pub(crate) fn standing(conn: &Connection, id: RoomId) -> Result<Option<(Room, Position)>> {
+    super::find(conn, STANDING, (id.get(),), read_standing)
+}
+
+/// Columns: those of the room, the highest position.
+fn read_standing(row: &mut Columns<'_>) -> Result<(Room, Position)> {
+    Ok((read(row)?, row.id(Position)?))
+}
