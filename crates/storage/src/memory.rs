@@ -4,7 +4,7 @@ use crate::{
     Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Life, Line, Page, PaymentFilter, Remnant,
     ReservationFilter, SeatCounts, Standing, Store, StoreError, TicketPlace,
     filter::contains,
-    noted::{Noted, silent_too_long},
+    noted::{Noted, outage_pending},
 };
 use async_trait::async_trait;
 use frontrow_clock::Clock;
@@ -72,7 +72,7 @@ impl State {
         let worked = clock.worked();
         let now = self.now(clock);
         match self.noted.and_then(|noted| noted.silent_since(now, clock)) {
-            Some(_) => Err(silent_too_long()),
+            Some(_) => Err(outage_pending()),
             None => Ok(Noted::new(now, worked)),
         }
     }

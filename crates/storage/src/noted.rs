@@ -36,6 +36,6 @@ impl Noted {
 }
 
 /// The error of the first batch after such a silence.
-pub(super) fn silent_too_long() -> StoreError {
+pub(super) fn outage_pending() -> StoreError {
     StoreError::Unavailable("nothing could be decided for a while: deadlines are put off first".to_owned())
 }

@@ -89,10 +89,10 @@ pub struct PostgresStore {
     reads: ReadPool,
     times: Times,
     expiries: Expiries,
-    office: Uuid,
+    installation_id: Uuid,
     pulse: Pulse,
     instance: Option<Instance>,
-    way: Route,
+    route: Route,
 }
 
 impl PostgresStore {
@@ -113,10 +113,10 @@ impl PostgresStore {
         let reads = ReadPool::open(settings)?;
         schema::check(reads.primary(), &clock).await?;
         schema::migrate(reads.primary(), migrate::POSTGRES).await?;
-        let office = schema::seed(reads.primary(), times.now(&reads).await?, house_max_active).await?;
+        let installation_id = schema::seed(reads.primary(), times.now(&reads).await?, house_max_active).await?;
         let transactor = Transactor::new(settings.lane_pool()?, settings.watch_pool()?, policy);
         let pulse = Pulse::new(outage::read_latest(reads.primary()).await?, settings.resume_timeout);
-        let way = match settings.statements {
+        let route = match settings.statements {
             Statements::Named => Route::Direct,
             Statements::Unnamed => Route::Pooled,
         };
@@ -125,10 +125,10 @@ impl PostgresStore {
             reads,
             times,
             expiries: Expiries::default(),
-            office,
+            installation_id,
             pulse,
             instance: settings.instance,
-            way,
+            route,
         })
     }
 }
@@ -295,13 +295,13 @@ impl Store for PostgresStore {
 
     async fn instances(&self) -> Result<Option<Instances>, StoreError> {
         match self.instance {
-            Some(own) => instances::look(self.reads.primary(), own, self.way).await.map(Some),
+            Some(own) => instances::list(self.reads.primary(), own, self.route).await.map(Some),
             None => Ok(None),
         }
     }
 
     async fn installation_id(&self) -> Result<Uuid, StoreError> {
-        Ok(self.office)
+        Ok(self.installation_id)
     }
 
     async fn prune(&self, what: Leftover, before: Time, limit: u32) -> Result<u64, StoreError> {

@@ -362,7 +362,7 @@ impl Store for SqliteStore {
         self.read_pool.close_idle();
         // So that the next start knows exactly how long the box office was closed.
         if let Err(error) = self.write(Writer::check_writable).await {
-            tracing::warn!(%error, "the end was not noted: the next start counts the outage from the last note");
+            tracing::warn!(%error, "shutdown time not saved: the next start counts the outage from the last note");
         }
         self.write(Writer::empty_log).await
     }

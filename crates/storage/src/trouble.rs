@@ -47,7 +47,7 @@ impl Trouble {
         match self.note(Instant::now()) {
             Line::None => tracing::debug!(%error, "{}", self.what),
             Line::First => tracing::warn!(%error, "{}", self.what),
-            Line::Still(times) => tracing::warn!(%error, times, "{}, still", self.what),
+            Line::Still(times) => tracing::warn!(%error, times, "{} (continues)", self.what),
         }
     }
 
@@ -55,7 +55,7 @@ impl Trouble {
     pub fn is_over(&self) {
         if let Some(Lasting { since, times, .. }) = self.lasting.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let seconds = since.elapsed().as_secs();
-            tracing::info!(seconds, times, "no longer: {}", self.what);
+            tracing::info!(seconds, times, "resolved: {}", self.what);
         }
     }
 

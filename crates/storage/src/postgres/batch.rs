@@ -11,7 +11,7 @@ use super::{
     saves::Saves,
     tables::{
         audit_log, concert, debt, idempotency, payment, point, point_history, reservation, reset_link, room, seat,
-        session as session_table, token, user,
+        session, token, user,
     },
 };
 use frontrow_domain::{id::TokenId, world::Changes};
@@ -71,7 +71,7 @@ pub(super) fn save<'a>(
     let mut saves = Saves::new(session);
     user::save(&mut saves, changes);
     reset_link::upsert(&mut saves, changes);
-    session_table::save(&mut saves, changes);
+    session::save(&mut saves, changes);
     room::save(&mut saves, changes);
     concert::save(&mut saves, changes);
     seat::replace(&mut saves, changes);

@@ -19,7 +19,7 @@ const NAME_LEN_MAX: usize = 63;
 /// The names of the connections used within the last half a minute: each instance uses one every few seconds, and an
 /// instance whose machine is gone leaves idle connections behind. Then the connection limit: the server's, less those
 /// reserved for administrators, the database's and the role's.
-const COMPANY: Statement = Statement {
+const INSTANCES: Statement = Statement {
     sql: "SELECT coalesce((SELECT array_agg(DISTINCT application_name) FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name LIKE '%' || $1 || '%'
                     AND state_change > clock_timestamp() - interval '30 seconds'), '{}'),
@@ -64,9 +64,9 @@ pub(super) enum Route {
 }
 
 /// The instances over the database, including `own`.
-pub(super) async fn look(pool: &Pool, own: Instance, route: Route) -> Result<Instances, StoreError> {
+pub(super) async fn list(pool: &Pool, own: Instance, route: Route) -> Result<Instances, StoreError> {
     let session = pool.get_if_free().await?;
-    let rows = in_time(pool, session.query(&COMPANY, &[&MARK])).await?;
+    let rows = in_time(pool, session.query(&INSTANCES, &[&MARK])).await?;
     session.finish();
     let read = |row: &Row| -> Result<(Vec<String>, i32), Error> { Ok((row.try_get(0)?, row.try_get(1)?)) };
     let found = rows.first().map(read).transpose().map_err(|failure| error::of_work(&failure))?;

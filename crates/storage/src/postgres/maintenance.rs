@@ -80,7 +80,7 @@ pub(super) async fn check_writable(pool: &Pool, pulse: &Pulse, given: Option<i64
 
 async fn write(session: &Session<'_>, pulse: &Pulse, given: Option<i64>) -> Result<Result<(), StoreError>, Error> {
     if pulse.works() {
-        return Ok(if pulse.note(session, given).await? { Ok(()) } else { Err(outage::silent_too_long()) });
+        return Ok(if pulse.note(session, given).await? { Ok(()) } else { Err(outage::outage_pending()) });
     }
     let rows = session.execute(&WRITE, &[]).await?;
     Ok(if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("the table \"office\" has no row".to_owned())) })

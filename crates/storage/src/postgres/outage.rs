@@ -49,7 +49,7 @@ const NOTE_ALIVE: Statement = Statement {
     types: &[Type::INT8, Type::INT8],
 };
 /// By the clock after the lengthening, so that the time it took does not count as another outage.
-const GO_ON: Statement = Statement {
+const NOTE_RESUMED: Statement = Statement {
     sql: "UPDATE office SET alive_at = greatest(alive_at, coalesce($1, clock_micros()))",
     types: &[Type::INT8],
 };
@@ -81,7 +81,7 @@ const LENGTHEN_HOLDS: Statement = Statement {
           WHERE r.reservation_id = live.reservation_id AND r.status = 'pending' AND r.expires_at > $1",
     types: &[Type::INT8, Type::INT8],
 };
-const KEEP: Statement = Statement {
+const INSERT: Statement = Statement {
     sql: "INSERT INTO outage (from_at, to_at, grace) VALUES ($1, $2, $3)",
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
@@ -144,9 +144,9 @@ async fn lengthen(
         let (from, to, grace) = (outage.from.micros(), outage.to.micros(), outage.grace.micros());
         of_work(session.execute(&LENGTHEN_TOKENS, &[&from, &grace]).await)?;
         of_work(session.execute(&LENGTHEN_HOLDS, &[&from, &grace]).await)?;
-        in_time(patience, session.execute(&KEEP, &[&from, &to, &grace])).await?;
+        in_time(patience, session.execute(&INSERT, &[&from, &to, &grace])).await?;
     }
-    in_time(patience, session.execute(&GO_ON, &[&given])).await?;
+    in_time(patience, session.execute(&NOTE_RESUMED, &[&given])).await?;
     in_time(patience, latest(session)).await
 }
 
@@ -327,7 +327,7 @@ impl Pulse {
 }
 
 /// The error of a failed note.
-pub(super) fn silent_too_long() -> StoreError {
+pub(super) fn outage_pending() -> StoreError {
     StoreError::Unavailable("the database could not be used for a while: deadlines are put off first".to_owned())
 }
 

@@ -263,11 +263,11 @@ async fn seed_on(
     session.execute(&NEW_HOUSE, &[&RoomId::HOUSE.get(), &house_max_active, &now.micros()]).await?;
     let office = session.query_opt(&OFFICE, &[]).await?;
     session.commit().await?;
-    office.map(|row| Ok(office_of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).transpose()
+    office.map(|row| Ok(installation_id(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).transpose()
 }
 
 /// Identifies the installation: the same for all instances over one database, and for a standby of it.
-fn office_of(office: Uuid, system: i64, database: i64) -> Uuid {
+fn installation_id(office: Uuid, system: i64, database: i64) -> Uuid {
     let digest = Sha256::new()
         .chain_update(office)
         .chain_update(system.to_be_bytes())

@@ -122,7 +122,7 @@ impl Transactor {
         }
         match noted {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(Failure::Final(outage::silent_too_long())),
+            Ok(Ok(false)) => Err(Failure::Final(outage::outage_pending())),
             Ok(Err(failure)) => Err(Failure::of_work(&failure)),
             Err(_) => Err(Failure::Again(silent())),
         }
@@ -234,7 +234,7 @@ fn outlasted(pulse: &Pulse) -> Failure {
         let text = "a batch waited for its rows for so long that it must note anew that the box office works";
         return Failure::Again(StoreError::Contended(text.to_owned()));
     }
-    Failure::Final(outage::silent_too_long())
+    Failure::Final(outage::outage_pending())
 }
 
 fn silent() -> StoreError {

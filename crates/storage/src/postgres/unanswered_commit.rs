@@ -21,7 +21,7 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 const SILENCE_MAX: Duration = Duration::from_mins(10);
 
 /// Process and start of the transaction: behind a pooler the process goes on with other transactions.
-const STANDS: Statement = Statement {
+const IS_RUNNING: Statement = Statement {
     sql: "SELECT FROM pg_stat_activity
           WHERE pid = $1 AND (extract(epoch FROM xact_start) * 1000000)::bigint = $2",
     types: &[Type::INT4, Type::INT8],
@@ -43,19 +43,19 @@ impl Transaction {
 
     /// Waits until the server has ended the transaction. `watch` is a pool that no commit can exhaust.
     pub(super) async fn wait_until_ended(self, watch: &Pool) {
-        let mut is_told = false;
-        let mut heard = Instant::now();
+        let mut is_logged = false;
+        let mut last_answer = Instant::now();
         loop {
             match self.is_running(watch).await {
                 Ok(true) => {
-                    heard = Instant::now();
-                    if !std::mem::replace(&mut is_told, true) {
+                    last_answer = Instant::now();
+                    if !std::mem::replace(&mut is_logged, true) {
                         let process = self.process;
                         tracing::warn!(process, "the database does not answer a commit: its connection stays taken");
                     }
                 }
                 Ok(false) => break,
-                Err(error) if heard.elapsed() >= SILENCE_MAX => {
+                Err(error) if last_answer.elapsed() >= SILENCE_MAX => {
                     tracing::warn!(%error, process = self.process, "the outcome of a commit stays unknown");
                     return;
                 }
@@ -63,12 +63,12 @@ impl Transaction {
             }
             sleep(ASK_EVERY).await;
         }
-        if is_told {
+        if is_logged {
             tracing::info!(process = self.process, "the database has ended a commit that it did not answer");
         }
     }
 
     async fn is_running(self, watch: &Pool) -> Result<bool, StoreError> {
-        Ok(!rows_of(watch, &STANDS, &[&self.process, &self.began_at]).await?.is_empty())
+        Ok(!rows_of(watch, &IS_RUNNING, &[&self.process, &self.began_at]).await?.is_empty())
     }
 }

@@ -8,7 +8,7 @@ use frontrow_domain::{
     command::Footprint,
     id::{Position, RoomId, TokenId},
     seat::Seat,
-    world::{Changes, World},
+    world::{Changes, NextIds, Numbers, World},
 };
 use rusqlite::{Connection, Result};
 use std::collections::{BTreeMap, HashSet};
@@ -66,6 +66,21 @@ fn load_sale(conn: &Connection, world: &mut World, keys: &Footprint) -> Result<(
     concert::load(conn, world, &concerts)?;
     reservation::load_holdings(conn, world, &keys.holdings)?;
     point::load(conn, world, &points)
+}
+
+/// The ids of the next rows.
+pub(super) fn next_ids(conn: &Connection) -> Result<NextIds> {
+    let from = |sql: &str| conn.prepare_cached(sql)?.query_row((), |row| row.get(0)).map(Numbers::counted_from);
+    Ok(NextIds {
+        concert: from("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
+        seat: from("SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) + 1 FROM seat_ids")?,
+        reservation: from("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
+        payment: from("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
+        point: from("SELECT coalesce(max(point_id), 0) + 1 FROM point")?,
+        history: from("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
+        audit: from("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
+        debt: from("SELECT coalesce(max(debt_id), 0) + 1 FROM debt")?,
+    })
 }
 
 /// Writes all of `changes`. `highest` are the highest positions in the database, `active` the tokens that were active

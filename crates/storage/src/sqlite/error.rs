@@ -52,7 +52,7 @@ impl Failure {
 
     /// Whether the connection is useless afterwards: it may have been opened while the file was read-only, or does not
     /// know how much of its commit is on the disk.
-    pub(super) fn spoils_the_connection(&self) -> bool {
+    pub(super) fn invalidates_connection(&self) -> bool {
         match self {
             Self::Work(error) => error.sqlite_error_code() == Some(ErrorCode::ReadOnly),
             Self::Commit(error) => {

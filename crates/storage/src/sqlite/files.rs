@@ -75,15 +75,15 @@ impl Files {
         if let Some(damage) = self.damage() {
             return Err(damage);
         }
-        if self.database.look() == Look::Another {
+        if self.database.state() == FileState::Another {
             return Err(self.condemn(Damage::FileMoved));
         }
-        let log = match self.log.look() {
-            Look::Another => return Err(self.condemn(Damage::LogLost)),
-            Look::Same { len } if len == 0 || len < self.log_len.swap(len, Ordering::Relaxed) => Log::Shorter,
-            Look::Same { .. } | Look::Unknown => Log::Whole,
+        let log = match self.log.state() {
+            FileState::Another => return Err(self.condemn(Damage::LogLost)),
+            FileState::Same { len } if len == 0 || len < self.log_len.swap(len, Ordering::Relaxed) => Log::Shorter,
+            FileState::Same { .. } | FileState::Unknown => Log::Whole,
         };
-        if self.lock.look() == Look::Another {
+        if self.lock.state() == FileState::Another {
             return Err(self.condemn(Damage::LockLost));
         }
         Ok(log)
@@ -94,7 +94,7 @@ impl Files {
     /// # Errors
     /// It opened another one.
     pub(super) fn check_database(&self) -> Result<(), Damage> {
-        if self.database.look() == Look::Another { Err(self.condemn(Damage::FileMoved)) } else { Ok(()) }
+        if self.database.state() == FileState::Another { Err(self.condemn(Damage::FileMoved)) } else { Ok(()) }
     }
 
     /// Whether the log is long enough for this number of pages. Missing bytes read as zeros.
@@ -142,20 +142,20 @@ impl Watched {
         Self { path, opened }
     }
 
-    fn look(&self) -> Look {
-        let Some(opened) = self.opened else { return Look::Unknown };
+    fn state(&self) -> FileState {
+        let Some(opened) = self.opened else { return FileState::Unknown };
         match std::fs::metadata(&self.path) {
-            Ok(found) if file_id(&found) == Some(opened) => Look::Same { len: found.len() },
-            Ok(_) => Look::Another,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Look::Another,
-            Err(_) => Look::Unknown,
+            Ok(found) if file_id(&found) == Some(opened) => FileState::Same { len: found.len() },
+            Ok(_) => FileState::Another,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => FileState::Another,
+            Err(_) => FileState::Unknown,
         }
     }
 }
 
 /// The file that a name refers to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum FileState {
     /// The original file.
     Same {
         /// In bytes.

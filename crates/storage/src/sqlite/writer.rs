@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Committed, Damage, Decide, StoreError,
-    noted::{Noted, silent_too_long},
+    noted::{Noted, outage_pending},
 };
 use arc_swap::ArcSwap;
 use frontrow_clock::{Clock, JUMP_MIN};
@@ -24,7 +24,7 @@ use frontrow_domain::{
     outage::{Outage, Outages},
     policy::Policy,
     time::Time,
-    world::{NextIds, Numbers, World},
+    world::{NextIds, World},
 };
 use rusqlite::{Connection, Result, config::DbConfig};
 use std::{
@@ -268,7 +268,7 @@ impl Writer {
                 self.files.condemn(Damage::Corrupt);
             }
             let rolled_back = self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok();
-            if !rolled_back || failure.spoils_the_connection() {
+            if !rolled_back || failure.invalidates_connection() {
                 self.health = Health::MustReopen;
             }
             failure.into()
@@ -329,7 +329,7 @@ impl Writer {
         if self.failed_at.is_none() {
             self.failed_at = self.alive.and_then(|alive| alive.silent_since(now, &self.clock));
             if self.failed_at.is_some() {
-                return Err(Failure::Other(silent_too_long()));
+                return Err(Failure::Other(outage_pending()));
             }
         }
         Ok(Noted::new(now, worked))
@@ -363,25 +363,14 @@ impl Writer {
 
     fn read_counters(&mut self) -> Result<()> {
         let conn = &self.conn;
-        let next = |sql: &str| conn.prepare_cached(sql)?.query_row((), |row| row.get(0));
-        let from = |sql: &str| next(sql).map(Numbers::counted_from);
-        self.next_ids = NextIds {
-            concert: from("SELECT coalesce(max(concert_id), 0) + 1 FROM concert")?,
-            seat: from("SELECT max(highest, (SELECT coalesce(max(seat_id), 0) FROM seat)) + 1 FROM seat_ids")?,
-            reservation: from("SELECT coalesce(max(reservation_id), 0) + 1 FROM reservation")?,
-            payment: from("SELECT coalesce(max(payment_id), 0) + 1 FROM payment")?,
-            point: from("SELECT coalesce(max(point_id), 0) + 1 FROM point")?,
-            history: from("SELECT coalesce(max(history_id), 0) + 1 FROM point_history")?,
-            audit: from("SELECT coalesce(max(audit_id), 0) + 1 FROM audit_log")?,
-            debt: from("SELECT coalesce(max(debt_id), 0) + 1 FROM debt")?,
-        };
+        self.next_ids = batch::next_ids(conn)?;
         let mark = clock::high_water(conn)?;
         let ahead = mark.since(self.clock.now());
         // While this process serves, it ignores a far later time of another process, as it does a jump of the machine's
         // clock.
         if self.role == Role::Serves && ahead > JUMP_MIN {
             let seconds = ahead.millis() / 1_000;
-            tracing::warn!(seconds, "another program wrote with a clock that is ahead: its time is not taken over");
+            tracing::warn!(seconds, "another program wrote with a clock that is ahead: its time is ignored");
         } else {
             self.high_water.fetch_max(mark.micros(), Ordering::SeqCst);
             self.clock.raise_to(mark);
