@@ -124,9 +124,9 @@ impl BoxOffice {
     pub async fn check_instances(&self) {
         let now = match self.store.instances().await {
             Ok(Some(instances)) => InstanceFaults {
-                unheard: instances.unheard(),
-                deaf: instances.deaf(),
-                lacking: instances.lacking_connections(),
+                unheard: instances.conflicting_instances(),
+                deaf: instances.isolated_instances(),
+                lacking: instances.connection_shortage(),
             },
             Ok(None) => return,
             Err(error) => {

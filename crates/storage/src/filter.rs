@@ -1,9 +1,64 @@
-//! The filters of lists, for stores that match rows in the program.
+//! The filters of lists, and how a store that matches rows in the program applies them.
 
-use crate::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter};
 use frontrow_domain::{
-    concert::Concert, id::ConcertId, payment::Payment, points::Debt, reservation::Reservation, text::folded,
+    concert::{Concert, ConcertStatus},
+    id::{ConcertId, ReservationId, UserId},
+    payment::{Payment, PaymentStatus},
+    points::{Debt, DebtStatus},
+    reservation::{Reservation, ReservationStatus},
+    text::folded,
+    time::Time,
 };
+
+/// Selects debts; a field that is none matches all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DebtFilter {
+    /// The debtor.
+    pub user: Option<UserId>,
+    /// The debt's status.
+    pub status: Option<DebtStatus>,
+}
+
+/// Selects concerts; a field that is none matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConcertFilter {
+    /// Part of the artist's name or of the title, in any case.
+    pub text: Option<String>,
+    /// Part of the venue's name, in any case.
+    pub venue: Option<String>,
+    /// On or after this date.
+    pub from: Option<jiff::civil::Date>,
+    /// On or before this date.
+    pub to: Option<jiff::civil::Date>,
+    /// The status at `now`.
+    pub status: Option<ConcertStatus>,
+    /// The time for `status`.
+    pub now: Time,
+}
+
+/// Selects reservations; a field that is none matches all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReservationFilter {
+    /// The user.
+    pub user: Option<UserId>,
+    /// The concert.
+    pub concert: Option<ConcertId>,
+    /// The reservation's status.
+    pub status: Option<ReservationStatus>,
+}
+
+/// Selects payments; a field that is none matches all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PaymentFilter {
+    /// The user.
+    pub user: Option<UserId>,
+    /// The concert of the payment's reservation.
+    pub concert: Option<ConcertId>,
+    /// The reservation.
+    pub reservation: Option<ReservationId>,
+    /// The payment's status.
+    pub status: Option<PaymentStatus>,
+}
 
 /// Whether `text` contains `wanted`, which is [`folded`], in any case and any equivalent Unicode form.
 pub(super) fn contains(text: &str, wanted: &str) -> bool {

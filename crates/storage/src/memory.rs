@@ -220,7 +220,7 @@ impl Store for MemoryStore {
         let standing = |room: &Room| Standing {
             room: room.clone(),
             highest: model.highest.get(&room.room_id).copied().unwrap_or(Position(0)),
-            life: if busy.contains(&room.room_id) { Life::Busy } else { Life::Quiet },
+            life: if busy.contains(&room.room_id) { Life::Live } else { Life::Empty },
             now,
         };
         Ok(model.rooms.values().map(standing).collect())

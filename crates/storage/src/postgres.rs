@@ -17,12 +17,13 @@ mod read_pool;
 mod saves;
 mod schema;
 mod search;
+mod settings;
 mod tables;
 mod tls;
 mod transact;
 mod unanswered_commit;
 
-pub use connect::{Settings, Statements};
+pub use settings::{Settings, Statements};
 
 use crate::{
     Committed, ConcertFilter, ConcertPlace, DebtFilter, Decide, DoorLine, Instance, Instances, Line, Page,

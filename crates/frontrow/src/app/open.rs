@@ -131,12 +131,12 @@ async fn open_shared(
 
 /// The instance as its connections announce it to the others; none for a command, which serves no requests.
 fn instance_of(config: &Config, instance: Uuid, loading: Loading) -> Option<Instance> {
-    let hearing = match config.servers.redis_url {
+    let sharing = match config.servers.redis_url {
         Some(_) => Sharing::Shared,
         None => Sharing::Alone,
     };
     let (id, _) = instance.as_u64_pair();
-    (loading == Loading::AtOnce).then_some(Instance { id, hearing, connections: config.servers.connections() })
+    (loading == Loading::AtOnce).then_some(Instance { id, sharing, connections: config.servers.connections() })
 }
 
 fn keys_in_file(config: &Config, ids: &Ids) -> anyhow::Result<Keyring> {

@@ -113,9 +113,9 @@ impl Follower {
         }
         let is_wanted = |room: RoomId| requested.all || requested.rooms.contains(&room);
         let standings = self.store.standings().await?.into_iter().filter(|one| is_wanted(one.room.room_id));
-        let (quiet, busy): (Vec<_>, Vec<_>) = standings.partition(|one| one.life == Life::Quiet);
+        let (quiet, busy): (Vec<_>, Vec<_>) = standings.partition(|one| one.life == Life::Empty);
         let mut rooms: BTreeSet<_> = busy.iter().map(|one| one.room.room_id).collect();
-        let quiet: Vec<_> = quiet.into_iter().map(Standing::quiet_line).collect();
+        let quiet: Vec<_> = quiet.into_iter().map(Standing::empty_line).collect();
         rooms.extend(self.load_quiet_rooms(&quiet));
         Ok(rooms)
     }

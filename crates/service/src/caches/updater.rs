@@ -42,9 +42,9 @@ impl CacheUpdater {
     /// are read a few at a time.
     pub(crate) async fn rebuild(&self) -> anyhow::Result<()> {
         let standings = self.store.standings().await?;
-        let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Quiet);
+        let (quiet, busy): (Vec<_>, Vec<_>) = standings.into_iter().partition(|one| one.life == Life::Empty);
         let mut rooms: Vec<_> = busy.iter().map(|one| one.room.room_id).collect();
-        let quiet: Vec<_> = quiet.into_iter().map(Standing::quiet_line).collect();
+        let quiet: Vec<_> = quiet.into_iter().map(Standing::empty_line).collect();
         rooms.extend(self.peers.load_quiet_rooms(&quiet));
         let mut readings = JoinSet::new();
         for room in rooms {

@@ -73,9 +73,9 @@ impl BoxOffice {
         let room_loading = self.room_loading.lock().await;
         let mut missing = self.store.standings().await?;
         missing.retain(|one| self.queue.view(one.room.room_id).is_none());
-        let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Quiet);
+        let (quiet, busy): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| one.life == Life::Empty);
         let count = quiet.len();
-        self.peers.load_quiet_rooms(&quiet.into_iter().map(Standing::quiet_line).collect::<Vec<_>>());
+        self.peers.load_quiet_rooms(&quiet.into_iter().map(Standing::empty_line).collect::<Vec<_>>());
         drop(room_loading);
         if count > 0 {
             tracing::info!(rooms = count, "loaded rooms that another process made");

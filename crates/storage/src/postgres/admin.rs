@@ -1,8 +1,9 @@
 //! Connections for administrative commands, which read or write everything in one transaction, however long it takes.
 
 use super::{
-    connect::{Pool, Session, Settings},
+    connect::{Pool, Session},
     error, schema,
+    settings::Settings,
 };
 use crate::StoreError;
 use tokio_postgres::{Client, Error, Row};

@@ -32,12 +32,12 @@ const INSTANCES: Statement = Statement {
 
 /// The name for an instance's connections; `given` is the name in the URL.
 pub(super) fn name_of(instance: Option<Instance>, given: Option<&str>) -> String {
-    let Some(Instance { id, hearing, connections }) = instance else { return given.unwrap_or(NAME).to_owned() };
-    let hearing = match hearing {
+    let Some(Instance { id, sharing, connections }) = instance else { return given.unwrap_or(NAME).to_owned() };
+    let sharing = match sharing {
         Sharing::Shared => "redis",
         Sharing::Alone => "alone",
     };
-    let mark = format!("{MARK}{id:016x}/{hearing}/{connections}");
+    let mark = format!("{MARK}{id:016x}/{sharing}/{connections}");
     let Some(given) = given else { return mark };
     let room = NAME_LEN_MAX.saturating_sub(mark.len() + 1);
     format!("{} {mark}", &given[..given.floor_char_boundary(room)])
@@ -47,13 +47,13 @@ fn instance_of(name: &str) -> Option<Instance> {
     let (_, mark) = name.rsplit_once(MARK)?;
     let mut parts = mark.split('/');
     let id = u64::from_str_radix(parts.next()?, 16).ok()?;
-    let hearing = match parts.next()? {
+    let sharing = match parts.next()? {
         "redis" => Sharing::Shared,
         "alone" => Sharing::Alone,
         _ => return None,
     };
     let connections = parts.next()?.parse().ok()?;
-    parts.next().is_none().then_some(Instance { id, hearing, connections })
+    parts.next().is_none().then_some(Instance { id, sharing, connections })
 }
 
 /// Whether connections go straight to the server or through a pooler.
@@ -86,13 +86,13 @@ pub(super) async fn list(pool: &Pool, own: Instance, route: Route) -> Result<Ins
 mod tests {
     use super::*;
 
-    const INSTANCE: Instance = Instance { id: 0x0193_6e1f_00ab_7cde, hearing: Sharing::Alone, connections: 18 };
+    const INSTANCE: Instance = Instance { id: 0x0193_6e1f_00ab_7cde, sharing: Sharing::Alone, connections: 18 };
 
     #[test]
     fn an_instance_is_known_by_the_name_of_its_connections() {
         assert_eq!(name_of(None, None), "frontrow");
         assert_eq!(name_of(None, Some("theirs")), "theirs");
-        let wide = Instance { hearing: Sharing::Shared, connections: u32::MAX, ..INSTANCE };
+        let wide = Instance { sharing: Sharing::Shared, connections: u32::MAX, ..INSTANCE };
         for instance in [INSTANCE, wide] {
             for given in [None, Some("theirs"), Some("공연 예매 창구의 서버, 서울에서")] {
                 let name = name_of(Some(instance), given);

@@ -1,6 +1,6 @@
 //! Token signing keys in the database, shared by all instances.
 
-use super::{admin::AdminConnection, connect::Settings, error};
+use super::{admin::AdminConnection, error, settings::Settings};
 use crate::StoreError;
 use frontrow_clock::Ids;
 use frontrow_domain::time::Span;

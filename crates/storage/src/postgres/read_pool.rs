@@ -2,9 +2,10 @@
 
 use super::{
     columns::Columns,
-    connect::{Params, Pool, Session, Settings, Statement},
+    connect::{Params, Pool, Session, Statement},
     error::{self, Cause},
     pipeline::Pipeline,
+    settings::Settings,
 };
 use crate::{StoreError, trouble::Trouble};
 use tokio_postgres::{Error, Row};

@@ -247,7 +247,7 @@ const STANDINGS: Statement = Statement {
 pub(crate) async fn standings(reads: &ReadPool, times: &Times) -> Result<Vec<Standing>, StoreError> {
     let read: Read<Standing> = |row| {
         let (room, highest, now) = read_standing(row)?;
-        let life = if row.value()? { Life::Busy } else { Life::Quiet };
+        let life = if row.value()? { Life::Live } else { Life::Empty };
         Ok(Standing { room, highest, life, now })
     };
     reads.list(&STANDINGS, &[&times.given(), &COMMIT_VISIBILITY_MAX.micros()], read).await

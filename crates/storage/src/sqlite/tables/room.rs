@@ -169,7 +169,7 @@ pub(crate) fn standings(conn: &Connection, now: impl FnOnce() -> Time) -> Result
     let snapshot = conn.unchecked_transaction()?;
     let rooms = list(&snapshot, STANDINGS, (), |row| {
         let (room, highest) = read_standing(row)?;
-        Ok((room, highest, if row.value()? { Life::Busy } else { Life::Quiet }))
+        Ok((room, highest, if row.value()? { Life::Live } else { Life::Empty }))
     })?;
     let now = snapshot_time(&snapshot, now())?;
     Ok(rooms.into_iter().map(|(room, highest, life)| Standing { room, highest, life, now }).collect())
