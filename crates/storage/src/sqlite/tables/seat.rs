@@ -192,7 +192,7 @@ pub(crate) fn counts(conn: &Connection, concerts: &[ConcertId]) -> Result<Vec<(C
 
 /// With ?3 the sold ones too.
 const REMNANTS: &str = "SELECT seat_number, seat_id, CASE WHEN status = 'sold' THEN (
-         SELECT payment_id FROM payment WHERE payment.reservation_id = seat.reservation_id()) END
+         SELECT payment_id FROM payment WHERE payment.reservation_id = seat.reservation_id) END
      FROM seat WHERE concert_id = ?1 AND seat_number > ?2
        AND (status = 'available' OR status = 'held' OR (status = 'sold' AND ?3))
      ORDER BY seat_number LIMIT ?4";
