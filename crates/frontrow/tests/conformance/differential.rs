@@ -34,13 +34,13 @@ const SEEDS: u64 = 24;
 const SERVER_SEEDS: u64 = 6;
 /// What the commands must come to, or agreeing on them says little; few seeds need not come to the last four.
 const REACHED: [&str; 12] = [
-    "status: Confirmed",
-    "status: Cancelled",
-    "status: Expired",
-    "status: Refunded",
-    "status: Dormant",
-    "status: Missed",
-    "Some(Paid)",
+    "state: Confirmed",
+    "state: Cancelled",
+    "state: Expired",
+    "state: Refunded",
+    "state: Dormant",
+    "state: Missed",
+    "reason: Paid",
     "Blocked",
     "status: Locked",
     "status: Erased",
