@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// A list with a cursor.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Items<T> {
-    /// The rows.
     pub(crate) items: Vec<T>,
     /// Where the next page begins.
     #[serde(default)]
@@ -21,29 +20,21 @@ pub(crate) struct Problem {
     pub(crate) code: String,
 }
 
-/// A user.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct User {
-    /// Their id.
     pub(crate) user_id: String,
 }
 
-/// A session just opened.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Session {
-    /// The bearer secret.
     pub(crate) session_token: String,
-    /// Whose.
     pub(crate) user: User,
 }
 
-/// A concert.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Concert {
-    /// Its number.
     pub(crate) concert_id: i64,
-    /// What it is called.
     pub(crate) title: String,
     /// `scheduled` unless it was closed, postponed or cancelled, or is over.
     pub(crate) status: String,
@@ -72,14 +63,12 @@ pub(crate) struct QueuePosition {
     pub(crate) as_of: Option<Timestamp>,
 }
 
-/// A queue token.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct QueueToken {
     /// The opaque text.
     pub(crate) token: String,
     /// The number it was issued.
     pub(crate) position: i64,
-    /// Where it stands.
     pub(crate) status: String,
     /// When it was activated.
     pub(crate) activated_at: Option<Timestamp>,
@@ -90,17 +79,12 @@ pub(crate) struct QueueToken {
     pub(crate) queue: Option<QueuePosition>,
 }
 
-/// A reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Reservation {
-    /// Its number.
     pub(crate) reservation_id: i64,
-    /// Whose.
     pub(crate) user_id: String,
-    /// Of which concert.
     pub(crate) concert_id: i64,
-    /// Which seat.
     pub(crate) seat_id: i64,
     /// What it costs, in won.
     pub(crate) price: i64,
@@ -119,15 +103,11 @@ impl Reservation {
     }
 }
 
-/// A payment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Payment {
-    /// Its number.
     pub(crate) payment_id: i64,
-    /// Whose.
     pub(crate) user_id: String,
-    /// For which reservation.
     pub(crate) reservation_id: i64,
     /// How much, in won.
     pub(crate) amount: i64,
@@ -138,14 +118,12 @@ pub(crate) struct Payment {
 /// A line of a point history.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct PointEntry {
-    /// Its number.
     pub(crate) history_id: i64,
     /// The movement in won: below zero for a use.
     pub(crate) amount: i64,
     /// top-up, use or refund.
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    /// The balance after it.
     pub(crate) balance_after: i64,
     /// Its place in the user's history, from 1.
     pub(crate) version: i64,
@@ -154,7 +132,6 @@ pub(crate) struct PointEntry {
     pub(crate) payment_id: Option<i64>,
 }
 
-/// A user's balance.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Points {
     /// In won.
@@ -180,29 +157,24 @@ pub(crate) struct Room {
 /// A seat of the full seat map.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct SeatRow {
-    /// Its id.
     pub(crate) seat_id: i64,
     /// available, held, sold or blocked.
     pub(crate) status: String,
 }
 
-/// The full seat map.
 #[derive(Debug, Deserialize)]
 pub(crate) struct FullSeatMap {
     /// Rises with each change.
     pub(crate) version: serde_json::Value,
-    /// Every seat.
     pub(crate) seats: Vec<SeatRow>,
 }
 
-/// The compact seat map.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SeatMap {
     /// Runs of seats whose ids follow one another.
     pub(crate) blocks: Vec<SeatBlock>,
 }
 
-/// A run of seats.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SeatBlock {
     /// The id of the first.
@@ -214,11 +186,9 @@ pub(crate) struct SeatBlock {
 /// How many seats are in which state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct SeatCounts {
-    /// Free.
     pub(crate) available: u64,
     /// In a hold.
     pub(crate) held: u64,
-    /// Paid.
     pub(crate) sold: u64,
     /// Not for sale.
     pub(crate) blocked: u64,
@@ -255,11 +225,9 @@ impl SeatMap {
 /// A line of the operators' audit log.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct AuditEntry {
-    /// Its number.
     pub(crate) audit_id: i64,
     /// What was done, such as `room.set`.
     pub(crate) action: String,
-    /// The particulars.
     #[serde(default)]
     pub(crate) detail: serde_json::Value,
 }

@@ -18,7 +18,6 @@ use std::collections::{BTreeMap, HashMap};
 /// What the server says after the sale.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Books {
-    /// The concert's seats.
     pub(crate) seats: Vec<SeatRow>,
     /// Whether the seats did not change while the reservations were read, so that both are of one moment.
     pub(crate) settled: Settled,
@@ -28,9 +27,7 @@ pub(crate) struct Books {
     pub(crate) reservations_before: i64,
     /// Payments of the run, by any buyer.
     pub(crate) payments: Vec<Payment>,
-    /// The buyers' accounts.
     pub(crate) accounts: Vec<Account>,
-    /// The buyers' last tokens.
     pub(crate) tokens: Vec<TokenRow>,
     /// The operators' audit log of the run.
     pub(crate) audit: Vec<AuditEntry>,
@@ -54,12 +51,10 @@ pub(crate) enum Settled {
     Moving,
 }
 
-/// A buyer's account.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     /// Whose: an index into the crowd.
     pub(crate) buyer: usize,
-    /// Their id.
     pub(crate) user_id: String,
     /// Their balance in won.
     pub(crate) balance: i64,
@@ -76,18 +71,14 @@ pub(crate) struct Account {
 pub(crate) struct TokenRow {
     /// The opaque text.
     pub(crate) token: String,
-    /// Its number.
     pub(crate) position: i64,
-    /// Where it stands.
     pub(crate) status: String,
 }
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Breach {
-    /// Which promise.
     pub(crate) rule: &'static str,
-    /// The particulars.
     pub(crate) what: String,
 }
 
@@ -135,7 +126,6 @@ impl Verdict {
     }
 }
 
-/// Audits a sale.
 pub(crate) fn audit(history: &History, books: &Books) -> Verdict {
     let mut verdict = Verdict::default();
     let index = Index::of(history, books);

@@ -32,7 +32,6 @@ use tokio::{
 /// How long an answer may still take after the end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What the connections ask.
 #[derive(Debug)]
 enum Source {
     /// These, in turns.

@@ -26,7 +26,6 @@ const READINGS_MAX: u32 = 10;
 pub(crate) struct Visitor {
     /// Their number in the crowd.
     pub(crate) index: usize,
-    /// Their account.
     pub(crate) login: Login,
     /// The token they had last.
     pub(crate) token: Option<String>,

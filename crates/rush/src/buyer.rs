@@ -26,11 +26,8 @@ const ENDS_MAX: u32 = 2;
 /// An account that a buyer uses.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
-    /// The address.
     pub(crate) email: String,
-    /// The password.
     pub(crate) password: String,
-    /// The user's id.
     pub(crate) user_id: String,
     /// The session's secret, once signed in.
     pub(crate) session: Option<String>,
@@ -43,9 +40,7 @@ pub(crate) struct Login {
 pub(crate) struct Sale {
     /// How to ask.
     pub(crate) desk: Desk,
-    /// The settings.
     pub(crate) options: SaleOptions,
-    /// Of which concert.
     pub(crate) concert_id: i64,
     /// Whether no seat is left, as last seen.
     pub(crate) sold_out: AtomicBool,
@@ -57,12 +52,10 @@ pub(crate) struct Sale {
     pub(crate) lapses_begun: AtomicU64,
 }
 
-/// One buyer.
 #[derive(Debug)]
 pub(crate) struct Buyer {
     /// Their number in the crowd.
     pub(crate) index: usize,
-    /// Their account.
     pub(crate) login: Login,
     /// The token they had last.
     pub(crate) token: Option<String>,
@@ -512,7 +505,6 @@ struct Change<'a> {
 
 /// How an activation went.
 enum Turn {
-    /// The token is active.
     Active,
     /// The turn is kept; ask again after this time.
     Kept(Duration),

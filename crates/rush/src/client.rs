@@ -23,7 +23,6 @@ const HEAD_MAX: usize = 64 << 10;
 /// A response with the headers that matter here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Answer {
-    /// The status.
     pub(crate) status: u16,
     /// `Retry-After`, in seconds.
     pub(crate) retry_after: Option<u64>,
@@ -31,7 +30,6 @@ pub(crate) struct Answer {
     pub(crate) replayed: bool,
     /// The `ETag`.
     pub(crate) etag: Option<String>,
-    /// The body.
     pub(crate) body: Vec<u8>,
 }
 
@@ -85,7 +83,6 @@ fn own_address(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 64 + part(254 * 256, 128), part(254, 256), 1 + part(1, 254))
 }
 
-/// One kept-alive connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -94,7 +91,6 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects.
     pub(crate) async fn open(target: &Target) -> io::Result<Self> {
         Self::over(TcpStream::connect(target.address).await?)
     }

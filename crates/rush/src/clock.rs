@@ -5,7 +5,6 @@ use tokio::time::Instant;
 /// Microseconds since the run began, on the one monotonic clock.
 pub(crate) type At = u64;
 
-/// The run's monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mono {
     origin: Instant,

@@ -42,19 +42,16 @@ const STOP_GRACE: Duration = Duration::from_secs(15);
 /// Everything known after a sale.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The settings.
     pub(crate) options: SaleOptions,
     /// The concert's number and title.
     pub(crate) concert: (i64, String),
     /// How long the sale ran.
     pub(crate) took: Duration,
-    /// What was measured.
     pub(crate) measured: Measured,
     /// How visits ended.
     pub(crate) endings: BTreeMap<Ending, u64>,
     /// The seats at the end.
     pub(crate) seats: SeatCounts,
-    /// The verdict.
     pub(crate) verdict: Verdict,
     /// What buyers asked and were answered.
     pub(crate) history: History,
@@ -62,7 +59,6 @@ pub(crate) struct Outcome {
     pub(crate) mono: Mono,
     /// The room that the buyers waited in.
     pub(crate) room_id: i64,
-    /// The buyers' ids.
     pub(crate) user_ids: Vec<String>,
     /// What came up.
     pub(crate) exercised: BTreeMap<&'static str, u64>,
@@ -75,11 +71,9 @@ pub(crate) struct Outcome {
 /// A command that was run after the sale.
 #[derive(Debug)]
 pub(crate) struct Check {
-    /// The command.
     pub(crate) command: String,
     /// Its exit status; none when a signal ended it.
     pub(crate) status: Option<i32>,
-    /// What it wrote.
     pub(crate) output: String,
 }
 

@@ -6,48 +6,33 @@ use crate::{
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// Points for the buyer.
     TopUp {
         /// In won.
         amount: i64,
     },
-    /// A place in line.
     Join,
-    /// The turn.
     Activate {
-        /// Which token.
         token: String,
     },
-    /// Out of the line.
     Leave {
-        /// Which token.
         token: String,
     },
-    /// Seats.
     Hold {
-        /// With which token.
         token: String,
-        /// Which seats.
         seats: Vec<i64>,
     },
     /// To pay for held seats.
     Pay {
-        /// With which token.
         token: String,
-        /// For which reservations.
         reservations: Vec<i64>,
     },
     /// To give a held seat up.
     Cancel {
-        /// Which reservation.
         reservation: i64,
     },
-    /// The money back.
     Refund {
-        /// Of which payment.
         payment: i64,
     },
 }
@@ -73,13 +58,9 @@ impl Asked {
 pub(crate) enum Effect {
     /// Nothing to say, or a turn that is kept for later.
     Done,
-    /// Points.
     ToppedUp(PointEntry),
-    /// A place in line.
     Joined {
-        /// The token.
         token: String,
-        /// Its number.
         position: i64,
         /// Whether it was issued now; else it is the place that the buyer had.
         fresh: bool,
@@ -89,13 +70,9 @@ pub(crate) enum Effect {
         /// How long at least.
         lasts: u64,
     },
-    /// Seats held.
     Held(Vec<Reservation>),
-    /// Payments made.
     Paid(Vec<Payment>),
-    /// A hold given up.
     Cancelled(Reservation),
-    /// Money given back.
     Refunded(Payment),
 }
 
@@ -105,12 +82,7 @@ pub(crate) enum Outcome {
     /// Acknowledged: it happened once, between send and receive.
     Ok(Effect),
     /// Refused: it had no effect and never will.
-    Fail {
-        /// The status.
-        status: u16,
-        /// The problem's code.
-        code: String,
-    },
+    Fail { status: u16, code: String },
     /// No definite answer: it happened once or not at all, perhaps later.
     Unknown,
 }
@@ -120,7 +92,6 @@ pub(crate) enum Outcome {
 pub(crate) struct Op {
     /// Whose: an index into the crowd.
     pub(crate) buyer: usize,
-    /// What was asked.
     pub(crate) asked: Asked,
     /// When it was first sent.
     pub(crate) sent: At,
@@ -142,11 +113,8 @@ pub(crate) enum Stood {
 /// A buyer saw their place in line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sighting {
-    /// Of which token.
     pub(crate) token: String,
-    /// Whose.
     pub(crate) buyer: usize,
-    /// Where it stood.
     pub(crate) stood: Stood,
     /// When it was first asked for.
     pub(crate) sent: At,
@@ -163,9 +131,7 @@ pub(crate) struct Sighting {
 /// A buyer in line was answered that the token has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ended {
-    /// Which token.
     pub(crate) token: String,
-    /// Whose.
     pub(crate) buyer: usize,
     /// When the answer was there.
     pub(crate) received: At,
@@ -174,9 +140,7 @@ pub(crate) struct Ended {
 /// The same key was used twice on purpose, and both answers came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Replay {
-    /// Whose.
     pub(crate) buyer: usize,
-    /// What was asked.
     pub(crate) name: &'static str,
     /// The first answer: status and body.
     pub(crate) first: (u16, Vec<u8>),
@@ -189,9 +153,7 @@ pub(crate) struct Replay {
 /// An answer that no documented refusal explains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// What was asked.
     pub(crate) what: String,
-    /// The status.
     pub(crate) status: u16,
     /// The beginning of the body.
     pub(crate) body: String,
@@ -206,7 +168,6 @@ pub(crate) struct History {
     pub(crate) sightings: Vec<Sighting>,
     /// Tokens that ended in line, in the order of the answers that said so.
     pub(crate) ended: Vec<Ended>,
-    /// Keys used twice.
     pub(crate) replays: Vec<Replay>,
     /// Answers that should never be given.
     pub(crate) faults: Vec<Fault>,
@@ -230,7 +191,6 @@ impl Recorder {
         history.ops.len() - 1
     }
 
-    /// Notes a definite answer.
     pub(crate) fn finish(&self, index: usize, received: At, outcome: Outcome) {
         if let Some(op) = self.lock().ops.get_mut(index) {
             op.received = received;
@@ -238,7 +198,6 @@ impl Recorder {
         }
     }
 
-    /// Notes a place seen.
     pub(crate) fn saw(&self, sighting: Sighting) {
         self.lock().sightings.push(sighting);
     }

@@ -34,7 +34,6 @@ use clap::Parser;
 use options::{Bench, Cli, Mode, SaleOptions};
 use std::process::ExitCode;
 
-/// A promise was broken.
 const BREACH: u8 = 1;
 /// The run could not be made.
 const UNUSABLE: u8 = 2;

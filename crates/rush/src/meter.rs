@@ -18,7 +18,6 @@ use std::{
 /// Latencies above this are counted as this: one hour.
 const LATENCY_MAX_MICROS: u64 = 3_600_000_000;
 
-/// Latencies of one call.
 #[derive(Debug, Clone)]
 pub(crate) struct Latencies {
     /// From the intended start, in microseconds.
@@ -40,37 +39,27 @@ pub(crate) fn histogram() -> Histogram<u64> {
 pub(crate) struct Sample {
     /// Microseconds since the sale opened.
     pub(crate) at: At,
-    /// Tokens that wait.
     pub(crate) waiting: i64,
-    /// Open turns.
     pub(crate) offered: i64,
-    /// Active tokens.
     pub(crate) active: i64,
     /// The cap on active tokens.
     pub(crate) max_active: i64,
-    /// The seats.
     pub(crate) seats: SeatCounts,
 }
 
 /// What happened in one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Second {
-    /// Requests answered.
     pub(crate) requests: u64,
-    /// Seats held.
     pub(crate) holds: u64,
-    /// Seats paid.
     pub(crate) sold: u64,
-    /// Refusals.
     pub(crate) refused: u64,
     /// Requests without a definite answer.
     pub(crate) lost: u64,
 }
 
-/// What has been measured.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Measured {
-    /// By call.
     pub(crate) calls: BTreeMap<&'static str, Latencies>,
     /// From joining the line to an active token, in microseconds.
     pub(crate) in_line: Option<Histogram<u64>>,
@@ -78,7 +67,6 @@ pub(crate) struct Measured {
     pub(crate) refusals: BTreeMap<String, u64>,
     /// By second since the sale opened.
     pub(crate) seconds: Vec<Second>,
-    /// Over time.
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -109,7 +97,6 @@ impl Meter {
         second(&mut measured, at.saturating_sub(self.opened)).requests += 1;
     }
 
-    /// Notes a refusal.
     pub(crate) fn refused(&self, at: At, status: u16, code: &str) {
         let mut measured = self.lock();
         *measured.refusals.entry(format!("{status} {code}")).or_default() += 1;
@@ -123,12 +110,10 @@ impl Meter {
         second(&mut measured, at.saturating_sub(self.opened)).lost += 1;
     }
 
-    /// Notes seats held.
     pub(crate) fn held(&self, at: At, seats: usize) {
         second(&mut self.lock(), at.saturating_sub(self.opened)).holds += u64::try_from(seats).unwrap_or(0);
     }
 
-    /// Notes seats paid.
     pub(crate) fn sold(&self, at: At, seats: usize) {
         second(&mut self.lock(), at.saturating_sub(self.opened)).sold += u64::try_from(seats).unwrap_or(0);
     }

@@ -48,7 +48,6 @@ impl<'a> Caller<'a> {
         Ok((Self::new(desk, Some(session.session_token.clone())), session))
     }
 
-    /// The session's secret.
     pub(crate) fn session(&self) -> Option<&str> {
         self.session.as_deref()
     }

@@ -10,7 +10,6 @@ use std::{collections::BTreeMap, time::Instant};
 /// What a sale came to.
 #[derive(Debug)]
 pub struct Sold {
-    /// The concert's number.
     pub concert_id: i64,
     /// The room that its buyers waited in.
     pub room_id: i64,
@@ -46,9 +45,7 @@ pub struct Acknowledged {
 /// A place in line that was given.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Whose.
     pub user_id: String,
-    /// Its number.
     pub position: i64,
     /// Whether it was given now; else it is the one that the user had.
     pub is_new: bool,

@@ -18,7 +18,6 @@ pub(crate) fn is_clean(outcome: &Outcome) -> bool {
     outcome.verdict.breaches.is_empty() && outcome.check.as_ref().is_none_or(|check| check.status == Some(0))
 }
 
-/// The report for people.
 pub(crate) fn text(outcome: &Outcome) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -150,7 +149,6 @@ pub(crate) fn histogram_json(histogram: &Histogram<u64>) -> Value {
     })
 }
 
-/// The report for programs.
 pub(crate) fn json(outcome: &Outcome) -> Value {
     let options = &outcome.options;
     let calls: serde_json::Map<String, Value> = outcome

@@ -22,13 +22,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// What everybody who asks shares.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    /// The connections.
     pub(crate) pool: Pool,
-    /// The clock.
     pub(crate) mono: Mono,
-    /// What is written down.
     pub(crate) recorder: Recorder,
-    /// What is measured.
     pub(crate) meter: Meter,
     /// A random number of this run, so that keys of two runs differ even with the same seed.
     pub(crate) run: u64,
@@ -43,19 +39,14 @@ pub(crate) struct Desk {
 pub(crate) struct Ask<'a> {
     /// What it is called in reports.
     pub(crate) call: &'static str,
-    /// The method.
     pub(crate) method: &'static str,
     /// The path under /api/v1.
     pub(crate) path: &'a str,
-    /// The session's secret.
     pub(crate) session: Option<&'a str>,
-    /// The queue token.
     pub(crate) token: Option<&'a str>,
-    /// The body.
     pub(crate) body: Option<serde_json::Value>,
     /// When the buyer means to send it.
     pub(crate) due: Instant,
-    /// Over which connection.
     pub(crate) origin: Origin,
 }
 
@@ -70,7 +61,6 @@ pub(crate) enum Copies {
     Together,
 }
 
-/// What came back.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// A definite answer: success or a documented refusal.

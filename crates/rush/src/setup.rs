@@ -29,13 +29,9 @@ pub(crate) const PASSWORD: &str = "front-row-crowd";
 /// What a sale starts from.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// The concert.
     pub(crate) concert: Concert,
-    /// Its room.
     pub(crate) room: Room,
-    /// The operator's session.
     pub(crate) operator: String,
-    /// The buyers' accounts.
     pub(crate) logins: Vec<Login>,
     /// The last reservation, payment and audit line before the run.
     pub(crate) before: Before,
@@ -46,11 +42,8 @@ pub(crate) struct Ready {
 /// The newest rows before a run; what comes after them is the run's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Before {
-    /// The newest reservation.
     pub(crate) reservation: i64,
-    /// The newest payment.
     pub(crate) payment: i64,
-    /// The newest audit line.
     pub(crate) audit: i64,
 }
 

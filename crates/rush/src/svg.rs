@@ -16,43 +16,32 @@ const GREEN: &str = "#1b9e77";
 const GREY: &str = "#9aa3ad";
 const RED: &str = "#c0392b";
 
-/// What is drawn.
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
-    /// The title.
     pub(crate) title: String,
-    /// What stands under it.
     pub(crate) subtitle: String,
-    /// One under another.
     pub(crate) panels: Vec<Panel>,
 }
 
-/// A diagram over time.
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
     /// What its vertical axis counts.
     pub(crate) name: &'static str,
-    /// The curves.
     pub(crate) curves: Vec<Curve>,
 }
 
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// As a line.
     Line,
     /// With the area below it filled.
     Area,
-    /// As a broken line.
     Dashes,
 }
 
-/// Values over time.
 #[derive(Debug, Clone)]
 pub(crate) struct Curve {
-    /// What the legend says.
     pub(crate) name: &'static str,
-    /// The colour.
     pub(crate) colour: &'static str,
     /// How it is drawn.
     pub(crate) style: Style,

@@ -13,10 +13,8 @@ pub(crate) enum Reach {
     Anywhere,
 }
 
-/// A server to drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Where to connect.
     pub(crate) address: SocketAddr,
     /// What the Host header says.
     pub(crate) host: String,

@@ -36,11 +36,9 @@ const BLOCK_LEN: usize = 64;
 /// The content of a valid token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignedToken {
-    /// The place in line.
     pub id: TokenId,
     /// The epoch of the line that it was issued in.
     pub epoch: i64,
-    /// The token's user.
     pub user_id: UserId,
     /// When it was issued.
     pub issued_at: Time,

@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
-/// The house room's number.
 const HOUSE: i64 = 0;
 /// Users set up at the same time.
 const WIDTH: usize = 8;
@@ -31,13 +30,10 @@ const TURN_MAX: Duration = Duration::from_mins(2);
 /// A buyer whose token is active.
 #[derive(Debug, Clone)]
 pub(super) struct Active {
-    /// The Authorization header.
     pub(super) bearer: String,
-    /// The queue token.
     pub(super) token: String,
 }
 
-/// What is built.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hall {
     /// How many concerts.
