@@ -2,9 +2,9 @@
 //!
 //! Read it in the order of a sale:
 //!
-//! 1. [`queue`]: a user joins a line and gets a token; the line offers turns; a claimed turn is an active token.
-//! 2. [`seat`] and [`reservation`]: an active token holds a seat for five minutes.
-//! 3. [`payment`] and [`points`]: points pay for it, in one step with the seat's sale and the token's end.
+//! 1. [`line`]: a user joins a line and gets a token; the line offers turns; a claimed turn is an active token.
+//! 2. [`sale`]: an active token holds a seat for five minutes.
+//! 3. [`sale`] and [`points`]: points pay for it, in one step with the seat's sale and the token's end.
 //!
 //! A [`command::Command`] is the request; a store loads the rows that it names into a [`world::World`];
 //! [`decide::decide`] is the only place that decides; a store saves the resulting [`world::Changes`]. [`model::Model`]
@@ -18,22 +18,22 @@
 
 pub mod bounds;
 pub mod command;
-pub mod concert;
 pub mod decide;
 pub mod id;
+pub mod line;
 pub mod model;
 pub mod money;
 pub mod outage;
-pub mod payment;
 pub mod points;
 pub mod policy;
-pub mod queue;
 pub mod refusal;
-pub mod reservation;
 pub mod retention;
-pub mod seat;
+pub mod sale;
 pub mod seen;
 pub mod text;
 pub mod time;
 pub mod user;
 pub mod world;
+
+pub use line as queue;
+pub use sale::{self as concert, self as payment, self as reservation, self as seat};
