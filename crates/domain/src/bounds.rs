@@ -7,7 +7,7 @@ use crate::{
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
     refusal::Refusal,
-    seat::{NewSeat, SeatAction, SeatChange, SeatLabel},
+    sale::{NewSeat, SeatAction, SeatChange, SeatLabel},
 };
 use std::ops::RangeInclusive;
 

@@ -7,7 +7,7 @@
 //! 3. [`sale`] and [`points`]: points pay for it, in one step with the seat's sale and the token's end.
 //!
 //! A [`command::Command`] is the request; a store loads the rows that it names into a [`world::World`];
-//! [`decide::decide`] is the only place that decides; a store saves the resulting [`world::Changes`]. [`model::Model`]
+//! [`decide::decide`] is the only place that decides; a store saves the resulting [`changes::Changes`]. [`model::Model`]
 //! is the whole service in maps, for tests and for a store without a disk.
 //!
 //! The promises: a seat has one live reservation; a balance is the sum of its history and never negative;
@@ -17,8 +17,10 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 pub mod bounds;
+pub mod changes;
 pub mod command;
 pub mod decide;
+pub mod footprint;
 pub mod id;
 pub mod line;
 pub mod model;

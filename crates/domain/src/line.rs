@@ -3,6 +3,17 @@
 //! waiting → offered → active → ended. Two more states: dormant (unresponsive at its turn, may return) and missed (did
 //! not claim its turn, may return to the head of the line).
 
+mod admission;
+mod room;
+mod state;
 mod token;
+mod wait;
 
-pub use token::{ContradictoryColumns, DEADLINE_ORDER, EndReason, Fence, Gate, Room, Token, TokenColumns, TokenState, TokenStatus, Turn, WrongState, can_be_activated, check_may_use, estimated_wait, estimated_wait_p90, first_due, is_live_token, is_valid_position, is_wake_due, may_activate, next_position};
+pub use admission::{can_be_activated, check_may_use, may_activate};
+pub use room::{Fence, Gate, Room, Turn};
+pub use state::{ContradictoryColumns, TokenColumns, TokenState, WrongState};
+pub use token::{
+    DEADLINE_ORDER, EndReason, Token, TokenStatus, first_due, is_live_token, is_valid_position, is_wake_due,
+    next_position,
+};
+pub use wait::{estimated_wait, estimated_wait_p90};

@@ -1,9 +1,9 @@
 //! Outages: times in which the box office could not be reached. They take nothing from turns and holds.
 
 use crate::{
+    line::Token,
     policy::Policy,
-    queue::Token,
-    reservation::{Reservation, ReservationState},
+    sale::{Reservation, ReservationState},
     time::{Span, Time},
 };
 use std::sync::Arc;
@@ -89,8 +89,8 @@ mod tests {
     use super::*;
     use crate::{
         id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+        line::EndReason,
         money::Money,
-        queue::EndReason,
     };
     use uuid::Uuid;
 

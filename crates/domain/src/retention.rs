@@ -5,8 +5,8 @@
 
 use crate::{
     id::Position,
-    queue::{Room, Token, TokenState},
-    reservation::{Reservation, ReservationState},
+    line::{Room, Token, TokenState},
+    sale::{Reservation, ReservationState},
     time::Time,
 };
 
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use crate::{
         id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
+        line::EndReason,
         money::Money,
-        queue::EndReason,
         time::Span,
     };
     use uuid::Uuid;

@@ -5,7 +5,12 @@ mod payment;
 mod reservation;
 mod seat;
 
-pub use concert::{Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, zone_name};
+pub use concert::{
+    Closing, Concert, ConcertStatus, Fold, Hour, LATE_SALES, LINE_KEPT, LocalHours, NoMoment, zone_name,
+};
 pub use payment::{Payment, PaymentStatus};
 pub use reservation::{Reservation, ReservationColumns, ReservationState, ReservationStatus};
-pub use seat::{CONCERT_CANCELLED, LetGo, NewSeat, REFUNDED_AFTER_SALE, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatState, SeatStatus};
+pub use seat::{
+    CONCERT_CANCELLED, LetGo, NewSeat, REFUNDED_AFTER_SALE, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace,
+    SeatState, SeatStatus,
+};

@@ -4,9 +4,9 @@
 
 use crate::{
     id::{RoomId, SeatId, TokenId},
+    line::{Token, check_may_use},
     outage::Outages,
     policy::Policy,
-    queue::{Token, check_may_use},
     refusal::Refusal,
     time::{Span, Time},
     user::Caller,

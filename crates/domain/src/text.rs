@@ -12,7 +12,7 @@
 //!
 //! Why: docs/decisions/0017-accounts-over-their-life.md.
 
-use crate::concert::NoMoment;
+use crate::sale::NoMoment;
 use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
 

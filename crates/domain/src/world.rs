@@ -1,176 +1,27 @@
-//! The rows that a batch of commands sees, and the changes that its commands made.
+//! The rows that a batch of commands sees and changes.
+
+mod numbers;
+mod table;
+
+pub use crate::changes::{AuditEntry, Changes, RoomCounts, Saves, SessionsEnd};
+pub use numbers::{NextIds, Numbers};
+pub use table::Table;
 
 use crate::{
     command::{Idempotency, IdempotencyRecord, PasswordHash},
-    concert::Concert,
     id::{
         AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,
         UserId,
     },
+    line::{Room, Token, next_position},
     outage::Outages,
-    payment::Payment,
     points::{Debt, Point, PointEntry, PointKind},
     policy::Policy,
-    queue::{Room, Token, TokenStatus, next_position},
-    reservation::Reservation,
-    seat::{Seat, SeatPlace},
+    sale::{Concert, Payment, Reservation, Seat, SeatPlace},
     time::Time,
     user::{NewUser, ResetLink, Session, User},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
-    hash::Hash,
-};
-
-/// Whether a row must be written, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    Loaded,
-    Updated,
-    Inserted,
-}
-
-/// Rows of one kind, with a mark on those that changed.
-#[derive(Debug, Clone)]
-pub struct Table<K, V> {
-    rows: HashMap<K, (V, Mark)>,
-    /// How many times a row was put here or changed.
-    edits: usize,
-}
-
-impl<K, V> Default for Table<K, V> {
-    fn default() -> Self {
-        Self { rows: HashMap::new(), edits: 0 }
-    }
-}
-
-impl<K: Copy + Ord + Hash, V: PartialEq> Table<K, V> {
-    /// Puts a row from the store here. A row that is here already stays as it is.
-    pub fn load(&mut self, key: K, row: V) {
-        self.rows.entry(key).or_insert((row, Mark::Loaded));
-    }
-
-    /// Whether the row is loaded.
-    #[must_use]
-    pub fn contains(&self, key: K) -> bool {
-        self.rows.contains_key(&key)
-    }
-
-    /// The row, if it is loaded.
-    #[must_use]
-    pub fn get(&self, key: K) -> Option<&V> {
-        self.rows.get(&key).map(|(row, _)| row)
-    }
-
-    /// Replaces a loaded row whose change is saved by other means.
-    fn amend(&mut self, key: K, row: V) {
-        if let Some((old, _)) = self.rows.get_mut(&key) {
-            *old = row;
-        }
-    }
-
-    /// Puts a new or changed row here.
-    pub fn put(&mut self, key: K, row: V) {
-        let Some((old, mark)) = self.rows.get_mut(&key) else {
-            self.edits = self.edits.saturating_add(1);
-            self.rows.insert(key, (row, Mark::Inserted));
-            return;
-        };
-        if *old != row {
-            self.edits = self.edits.saturating_add(1);
-            *old = row;
-            if *mark == Mark::Loaded {
-                *mark = Mark::Updated;
-            }
-        }
-    }
-
-    /// Removes a row. Returns whether the store has it.
-    fn remove(&mut self, key: K) -> bool {
-        self.edits = self.edits.saturating_add(1);
-        self.rows.remove(&key).is_some_and(|(_, mark)| mark != Mark::Inserted)
-    }
-
-    /// All loaded rows, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &V> {
-        self.rows.values().map(|(row, _)| row)
-    }
-
-    fn into_saves(self) -> Saves<V> {
-        let mut dirty: Vec<_> = self.rows.into_iter().filter(|(_, (_, mark))| *mark != Mark::Loaded).collect();
-        dirty.sort_unstable_by_key(|(key, _)| *key);
-        let mut saves = Saves::default();
-        for (_, (row, mark)) in dirty {
-            match mark {
-                Mark::Inserted => saves.inserted.push(row),
-                Mark::Updated | Mark::Loaded => saves.updated.push(row),
-            }
-        }
-        saves
-    }
-}
-
-/// Rows to write, each kind in the order of its key.
-#[derive(Debug, Clone)]
-pub struct Saves<V> {
-    /// Rows that the store has. They must be written before the new ones: an old reservation of a seat ends before a
-    /// new one begins.
-    pub updated: Vec<V>,
-    /// New rows.
-    pub inserted: Vec<V>,
-}
-
-impl<V> Default for Saves<V> {
-    fn default() -> Self {
-        Self { updated: Vec::new(), inserted: Vec::new() }
-    }
-}
-
-impl<V> Saves<V> {
-    /// Every row, the updated ones first.
-    pub fn iter(&self) -> impl Iterator<Item = &V> {
-        self.updated.iter().chain(&self.inserted)
-    }
-
-    /// Whether there is nothing to write.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.updated.is_empty() && self.inserted.is_empty()
-    }
-}
-
-/// How many tokens of a room have the statuses that its cap counts. A token past its deadline counts until its status
-/// changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RoomCounts {
-    /// Active tokens.
-    pub active: i64,
-    /// Offered turns.
-    pub offered: i64,
-}
-
-impl RoomCounts {
-    /// The counts of one token.
-    #[must_use]
-    pub fn of(token: &Token) -> Self {
-        Self {
-            active: i64::from(token.status() == TokenStatus::Active),
-            offered: i64::from(token.status() == TokenStatus::Offered),
-        }
-    }
-
-    /// Both counts raised by those of `other`.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self { active: self.active.saturating_add(other.active), offered: self.offered.saturating_add(other.offered) }
-    }
-
-    /// Both counts lowered by those of `other`.
-    #[must_use]
-    pub const fn minus(self, other: Self) -> Self {
-        Self { active: self.active.saturating_sub(other.active), offered: self.offered.saturating_sub(other.offered) }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// The counts of a room whose row the batch has locked.
 #[derive(Debug, Clone, Copy)]
@@ -178,100 +29,6 @@ struct Counted {
     /// The counts in the row.
     in_row: RoomCounts,
     now: RoomCounts,
-}
-
-/// Numbers for new rows, in the order of use: counted up by a store with one writer, reserved beforehand by a store
-/// with many.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Numbers {
-    reserved: VecDeque<i64>,
-    then: i64,
-}
-
-impl Numbers {
-    /// All numbers from `first` on.
-    #[must_use]
-    pub const fn counted_from(first: i64) -> Self {
-        Self { reserved: VecDeque::new(), then: first }
-    }
-
-    /// These numbers, at least as many as [`Demand`](crate::command::Demand) asks for.
-    #[must_use]
-    pub fn reserved(numbers: Vec<i64>) -> Self {
-        // Past the reserved numbers comes the largest: a row with it breaks a constraint and is not saved.
-        Self { reserved: numbers.into(), then: i64::MAX }
-    }
-
-    /// The next number, without taking it.
-    #[must_use]
-    pub fn peek(&self) -> i64 {
-        self.reserved.front().copied().unwrap_or(self.then)
-    }
-
-    fn take(&mut self) -> i64 {
-        self.reserved.pop_front().unwrap_or_else(|| {
-            let number = self.then;
-            self.then = number.saturating_add(1);
-            number
-        })
-    }
-}
-
-impl Default for Numbers {
-    fn default() -> Self {
-        Self::counted_from(1)
-    }
-}
-
-/// The ids of the next rows. A store hands them out; gaps are allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NextIds {
-    /// The next concert's id.
-    pub concert: Numbers,
-    /// The next seats' ids: without gaps, since a block of seats is named by its first.
-    pub seat: Numbers,
-    /// The next reservation's id.
-    pub reservation: Numbers,
-    /// The next payment's id.
-    pub payment: Numbers,
-    /// The next point account's id.
-    pub point: Numbers,
-    /// The next history entry's id.
-    pub history: Numbers,
-    /// The next audit line's id.
-    pub audit: Numbers,
-    /// The next debt's id.
-    pub debt: Numbers,
-}
-
-/// The end of all sessions of a user, except one at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionsEnd {
-    /// The user.
-    pub user_id: UserId,
-    /// SHA-256 of the secret of the session that goes on.
-    pub kept: Option<[u8; 32]>,
-}
-
-/// One thing that an operator did.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AuditEntry {
-    /// Which line.
-    pub audit_id: AuditId,
-    /// Which operator; none for the command line and the service key.
-    pub actor: Option<UserId>,
-    /// What they did, such as `room.set`.
-    #[cfg_attr(feature = "openapi", schema(example = "room.set"))]
-    pub action: String,
-    /// To what, such as `room 3`.
-    #[cfg_attr(feature = "openapi", schema(example = "room 3"))]
-    pub object: String,
-    /// The particulars, as JSON.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    pub detail: serde_json::Value,
-    /// When.
-    pub created_at: Time,
 }
 
 /// The state that a batch sees and changes: the time, the rows that it named, and its changes.
@@ -388,7 +145,7 @@ impl World {
             *departed = departed.plus(change);
         }
         let place = (token.user_id, token.id.room_id);
-        if crate::queue::is_live_token(&token) {
+        if crate::line::is_live_token(&token) {
             self.places.insert(place, token.id);
         } else if self.places.get(&place) == Some(&token.id) {
             self.places.remove(&place);
@@ -606,97 +363,5 @@ impl World {
             departed,
             audit: self.audit,
         }
-    }
-}
-
-/// The changes of a batch. Save updates before inserts, and reservations before the rows that refer to them.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
-    /// The time of the decisions.
-    pub now: Time,
-    /// The ids of the next rows.
-    pub next_ids: NextIds,
-    /// The highest position given in each room that issued tokens.
-    pub highest: BTreeMap<RoomId, Position>,
-    /// Reserved positions that no token got, in order; none ever will. Nothing to save.
-    pub unused: Vec<TokenId>,
-    /// New stored answers.
-    pub kept: Vec<IdempotencyRecord>,
-    /// New users, with their password hashes.
-    pub new_users: Vec<NewUser>,
-    /// Users that changed: role, status, name, address, sign-in epoch.
-    pub users: Vec<User>,
-    /// Users who signed in, each once. To be saved after `users`, which leave the sign-in alone.
-    pub sign_ins: Vec<UserId>,
-    /// New passwords of existing users, in order: a user's last one counts.
-    pub new_passwords: Vec<(UserId, PasswordHash)>,
-    /// New reset links, one for a user. Each replaces the user's old one.
-    pub reset_links: Vec<ResetLink>,
-    /// New sessions. To be saved after the ended ones are removed.
-    pub new_sessions: Vec<Session>,
-    /// Sessions that ended.
-    pub closed_sessions: Vec<[u8; 32]>,
-    /// Users whose sessions all ended. Each of them is among `users` too.
-    pub ended_sessions: Vec<SessionsEnd>,
-    /// Concerts.
-    pub concerts: Saves<Concert>,
-    /// Seats.
-    pub seats: Saves<Seat>,
-    /// Seats whose price or label changed, by id. Existing ones are among the updated `seats` too, but writing those
-    /// leaves these columns alone: save these after them.
-    pub changed_seats: Vec<Seat>,
-    /// Removed seats. To be saved before the new ones, which may take their places.
-    pub removed_seats: Vec<Seat>,
-    /// Reservations.
-    pub reservations: Saves<Reservation>,
-    /// Payments.
-    pub payments: Saves<Payment>,
-    /// Point accounts.
-    pub points: Saves<Point>,
-    /// New history entries.
-    pub history: Vec<PointEntry>,
-    /// Debts.
-    pub debts: Saves<Debt>,
-    /// Rooms.
-    pub rooms: Saves<Room>,
-    /// Caps that hold from now on, in order. The check of the books compares the active tokens with them.
-    pub caps: Vec<(RoomId, i64)>,
-    /// Tokens.
-    pub tokens: Saves<Token>,
-    /// The new counts of rooms whose row is locked, if they changed.
-    pub counts: BTreeMap<RoomId, RoomCounts>,
-    /// The differences in the counts of other rooms. Such a batch need not wait for the room's row.
-    pub departed: BTreeMap<RoomId, RoomCounts>,
-    /// New lines of the audit log.
-    pub audit: Vec<AuditEntry>,
-}
-
-impl Changes {
-    /// Whether nothing changed, so that nothing need be committed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
-            && self.new_users.is_empty()
-            && self.users.is_empty()
-            && self.sign_ins.is_empty()
-            && self.new_passwords.is_empty()
-            && self.reset_links.is_empty()
-            && self.new_sessions.is_empty()
-            && self.closed_sessions.is_empty()
-            && self.ended_sessions.is_empty()
-            && self.concerts.is_empty()
-            && self.seats.is_empty()
-            && self.removed_seats.is_empty()
-            && self.reservations.is_empty()
-            && self.payments.is_empty()
-            && self.points.is_empty()
-            && self.history.is_empty()
-            && self.debts.is_empty()
-            && self.rooms.is_empty()
-            && self.caps.is_empty()
-            && self.tokens.is_empty()
-            && self.counts.is_empty()
-            && self.departed.is_empty()
-            && self.audit.is_empty()
     }
 }

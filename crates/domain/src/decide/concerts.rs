@@ -2,19 +2,17 @@
 
 use crate::{
     command::{ConcertChange, Decision, NewConcert, Outcome},
-    concert::{Closing, Concert, ConcertStatus, LATE_SALES, LocalHours},
     decide::{
         holds::give_up_unpaid,
         operators::{check_max_active, check_operator, later, malformed},
         payments::give_back,
     },
     id::{ConcertId, PaymentId, RoomId, SeatId},
+    line::{EndReason, Room, TokenStatus},
     money::Money,
     policy::STATUS_REASON_LEN_MAX,
-    queue::{EndReason, Room, TokenStatus},
     refusal::{EntityKind, Refusal},
-    reservation::ReservationStatus,
-    seat::SeatState,
+    sale::{Closing, Concert, ConcertStatus, LATE_SALES, LocalHours, ReservationStatus, SeatState},
     time::Time,
     user::Caller,
     world::World,

@@ -4,10 +4,8 @@
 use crate::{
     command::{Decision, Outcome},
     money::Money,
-    payment::PaymentStatus,
     points::PointEntry,
-    reservation::{Reservation, ReservationState},
-    seat::SeatState,
+    sale::{PaymentStatus, Reservation, ReservationState, SeatState},
     world::World,
 };
 
@@ -67,7 +65,7 @@ pub(super) fn check(world: &World, edits: usize, decision: &Decision) {
 
 /// A reservation that has ended holds no seat.
 fn check_gave_up_seat(world: &World, row: &Reservation) {
-    let holder = world.seats.get(row.seat_id).and_then(crate::seat::Seat::reservation_id);
+    let holder = world.seats.get(row.seat_id).and_then(crate::sale::Seat::reservation_id);
     assert_ne!(holder, Some(row.reservation_id), "{row:?} has ended");
 }
 

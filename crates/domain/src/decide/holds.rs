@@ -1,11 +1,9 @@
 use crate::{
     command::{Decision, Outcome},
-    concert::Concert,
     decide::tokens::check_service,
     id::{ReservationId, SeatId, TokenId, UserId},
     refusal::{EntityKind, Refusal},
-    reservation::{Reservation, ReservationState},
-    seat::{LetGo, Seat, SeatAction, SeatState},
+    sale::{Concert, LetGo, Reservation, ReservationState, Seat, SeatAction, SeatState},
     user::Caller,
     world::World,
 };

@@ -6,12 +6,11 @@ use super::{
 };
 use crate::{
     command::{Decision, Outcome},
-    concert::Concert,
     id::{ConcertId, SeatId},
     money::Money,
     policy::AUDIT_RANGES_MAX,
     refusal::{EntityKind, Refusal},
-    seat::{NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatState},
+    sale::{Concert, NewSeat, Seat, SeatAction, SeatChange, SeatLabel, SeatPlace, SeatState},
     user::Caller,
     world::World,
 };

@@ -1,10 +1,10 @@
 use crate::{
     command::{Decision, Issue, Outcome},
     id::{ConcertId, Position, RoomId, TokenId},
-    policy::TOKENS_PER_ADVANCE_MAX,
-    queue::{
+    line::{
         EndReason, Fence, Room, Token, TokenStatus, Turn, check_may_use, is_live_token, is_valid_position, may_activate,
     },
+    policy::TOKENS_PER_ADVANCE_MAX,
     refusal::{EntityKind, Refusal},
     user::Caller,
     world::World,

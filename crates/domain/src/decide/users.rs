@@ -2,11 +2,11 @@ use super::holds;
 use crate::{
     command::{Decision, Erasure, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::{ReservationId, UserId},
+    line::{EndReason, is_live_token},
     points::DebtStatus,
     policy::RESET_LINK_VALID,
-    queue::{EndReason, is_live_token},
     refusal::{EntityKind, Refusal},
-    reservation::ReservationStatus,
+    sale::ReservationStatus,
     user::{Caller, NewUser, ResetLink, Role, Session, User, UserStatus},
     world::World,
 };

@@ -4,7 +4,7 @@ use crate::{
     id::{ConcertId, RoomId},
     money::Money,
     refusal::Refusal,
-    seat::{CONCERT_CANCELLED, REFUNDED_AFTER_SALE, SeatAction},
+    sale::{CONCERT_CANCELLED, REFUNDED_AFTER_SALE, SeatAction},
     time::{Span, Time},
 };
 use jiff::{

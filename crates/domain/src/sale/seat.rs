@@ -2,8 +2,8 @@
 
 use crate::{
     id::{ConcertId, ReservationId, SeatId, UserId},
+    line::ContradictoryColumns,
     money::Money,
-    queue::ContradictoryColumns,
     refusal::Refusal,
     time::{Span, Time},
 };

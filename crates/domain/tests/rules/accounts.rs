@@ -9,13 +9,13 @@ use frontrow_domain::{
         Command, ConcertChange, Erasure, Footprint, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Replay,
         Request, Worth,
     },
-    concert::ConcertStatus,
     decide::decide,
     id::{ConcertId, DebtId, ReservationId, TokenId},
+    line::TokenStatus,
     money::Money,
     points::Settlement,
-    queue::TokenStatus,
     refusal::Refusal,
+    sale::ConcertStatus,
     user::{Caller, NewUser, Role, Session, User, UserStatus},
 };
 

@@ -9,14 +9,14 @@ use frontrow_domain::{
         RoomChange, Worth,
     },
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, SeatId},
+    line::Fence,
     money::Money,
     points::Settlement,
     policy::{
         HOLDS_PER_SWEEP_MAX, LIVE_PER_ERASURE_MAX, SEATS_PER_COMMAND_MAX, SEATS_PER_OPERATOR_COMMAND_MAX,
         TOKENS_PER_ADVANCE_MAX, WIND_UP_MAX,
     },
-    queue::Fence,
-    seat::{NewSeat, SeatAction, SeatChange, SeatLabel},
+    sale::{NewSeat, SeatAction, SeatChange, SeatLabel},
     user::Caller,
 };
 

@@ -6,12 +6,11 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Outcome},
-    concert::{Closing, Concert, ConcertStatus, LATE_SALES, LINE_KEPT},
     id::{ConcertId, PaymentId, ReservationId, RoomId, SeatId},
-    payment::PaymentStatus,
-    queue::{EndReason, TokenStatus},
-    reservation::ReservationStatus,
-    seat::CONCERT_CANCELLED,
+    line::{EndReason, TokenStatus},
+    sale::{
+        CONCERT_CANCELLED, Closing, Concert, ConcertStatus, LATE_SALES, LINE_KEPT, PaymentStatus, ReservationStatus,
+    },
     time::Time,
     user::Caller,
 };

@@ -6,12 +6,11 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{ConcertChange, Outcome},
-    concert::ConcertStatus,
     id::{ReservationId, SeatId, TokenId},
+    line::TokenState,
     money::Money,
-    queue::TokenState,
     refusal::Refusal,
-    reservation::ReservationStatus,
+    sale::{ConcertStatus, ReservationStatus},
     seen::{REFUSAL_TTL, SeenTaken},
     time::Span,
     user::Caller,

@@ -6,13 +6,12 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Issue, Outcome, RoomChange},
-    concert::{Concert, ConcertStatus},
     id::{ConcertId, RoomId, SeatId, UserId},
+    line::Gate,
     money::Money,
     policy::{ADMIT_PER_MINUTE_MAX, AUDIT_RANGES_MAX, MAX_ACTIVE_MAX},
-    queue::Gate,
     refusal::Refusal,
-    seat::{NewSeat, SeatLabel},
+    sale::{Concert, ConcertStatus, NewSeat, SeatLabel},
     user::{Caller, NewUser, Role, Session},
 };
 use serde_json::json;
@@ -151,7 +150,7 @@ fn changing_a_concert_changes_what_is_named_only() {
         ..ConcertChange::default()
     };
     let Ok(Outcome::Concert(after)) = office.ask(BOSS, change(named)) else { panic!() };
-    let expected = frontrow_domain::concert::Concert {
+    let expected = frontrow_domain::sale::Concert {
         title: "The Second Night".to_owned(),
         status: ConcertStatus::Closed,
         updated_at: at(S),

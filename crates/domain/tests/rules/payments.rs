@@ -6,15 +6,12 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{ConcertChange, Outcome},
-    concert::ConcertStatus,
     id::{PaymentId, ReservationId, SeatId},
+    line::EndReason,
     money::Money,
-    payment::PaymentStatus,
     points::PointKind,
-    queue::EndReason,
     refusal::Refusal,
-    reservation::ReservationStatus,
-    seat::REFUNDED_AFTER_SALE,
+    sale::{ConcertStatus, PaymentStatus, REFUNDED_AFTER_SALE, ReservationStatus},
     user::Caller,
 };
 

@@ -6,10 +6,10 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{Command, ConcertChange, Footprint, Issue, Outcome, Request, RoomChange},
-    concert::ConcertStatus,
     decide::decide_all,
     id::{ConcertId, Position, RoomId},
-    queue::{EndReason, Gate, TokenStatus},
+    line::{EndReason, Gate, TokenStatus},
+    sale::ConcertStatus,
     time::Span,
     user::Caller,
 };

@@ -3,11 +3,10 @@
 use crate::support::*;
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome},
-    concert::LATE_SALES,
     id::{ConcertId, RoomId, SeatId},
     money::Money,
     refusal::Refusal,
-    seat::{NewSeat, SeatChange, SeatLabel, SeatStatus},
+    sale::{LATE_SALES, NewSeat, SeatChange, SeatLabel, SeatStatus},
 };
 
 fn new_seat(row: &str, seat_number: Option<i32>, number: &str) -> NewSeat {

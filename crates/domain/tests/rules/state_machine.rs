@@ -13,11 +13,11 @@ use frontrow_domain::{
     command::{Answer, Command, ConcertChange, Footprint, Idempotency, Replay, Request, RoomChange},
     decide::decide_all,
     id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
+    line::{TokenStatus, is_live_token},
     model::Model,
     money::Money,
     policy::Policy,
-    queue::{TokenStatus, is_live_token},
-    reservation::ReservationStatus,
+    sale::ReservationStatus,
     time::{Span, Time},
     user::Caller,
 };
@@ -185,7 +185,7 @@ impl Machine {
                 let unresponsive: Vec<Position> = line.filter(nod).map(|id| id.position).collect();
                 (
                     CLOCK,
-                    Command::AdvanceRoom { room_id, fence: frontrow_domain::queue::Fence(0), limit: 10, unresponsive },
+                    Command::AdvanceRoom { room_id, fence: frontrow_domain::line::Fence(0), limit: 10, unresponsive },
                 )
             }
             Action::Hold { user, seats, odd } => {

@@ -9,11 +9,11 @@ use frontrow_domain::{
         Answer, Command, ConcertChange, Decision, Idempotency, Issue, NewConcert, Outcome, Replay, Request, RoomChange,
     },
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::{Fence, Room, Token, TokenStatus},
     model::Model,
     money::Money,
     policy::Policy,
-    queue::{Fence, Room, Token, TokenStatus},
-    seat::{NewSeat, SeatAction, SeatLabel},
+    sale::{NewSeat, SeatAction, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };

@@ -1,7 +1,11 @@
 //! What may happen in a random sale.
 
 use super::{BOSS, JUNHO, MINJI, S, SORA};
-use frontrow_domain::{concert::ConcertStatus, queue::Gate, seat::SeatAction, user::Caller};
+use frontrow_domain::{
+    line::Gate,
+    sale::{ConcertStatus, SeatAction},
+    user::Caller,
+};
 use proptest::{collection::vec, prelude::*};
 
 pub(crate) const USERS: [Caller; 4] = [MINJI, JUNHO, SORA, BOSS];

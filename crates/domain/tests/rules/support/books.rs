@@ -4,12 +4,10 @@
 
 use frontrow_domain::{
     id::{PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::{Token, TokenStatus},
     model::Model,
-    payment::PaymentStatus,
     points::PointKind,
-    queue::{Token, TokenStatus},
-    reservation::ReservationStatus,
-    seat::SeatStatus,
+    sale::{PaymentStatus, ReservationStatus, SeatStatus},
     time::Time,
     world::RoomCounts,
 };
@@ -66,7 +64,7 @@ fn check_seats(model: &Model) {
         assert!(places.insert((seat.concert_id, seat.label.place())), "seat {id} stands where another does");
         let holder = live.get(&id).map(|id| &model.reservations[id]);
         assert_eq!(seat.reservation_id(), holder.map(|row| row.reservation_id), "seat {id} and its reservation");
-        let expected = match holder.map(frontrow_domain::reservation::Reservation::status) {
+        let expected = match holder.map(frontrow_domain::sale::Reservation::status) {
             Some(ReservationStatus::Pending) => SeatStatus::Held,
             Some(_) => SeatStatus::Sold,
             None if seat.blocked_reason().is_some() => SeatStatus::Blocked,

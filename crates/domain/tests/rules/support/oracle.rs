@@ -4,12 +4,11 @@
 use super::{CLOSES, DAY, ENDS, HOUSE, OWN, SHOW, at};
 use frontrow_domain::{
     command::{Answer, Command, Issue, Outcome, Replay, Request},
-    concert::ConcertStatus,
     id::{ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::TokenStatus,
     model::Model,
     policy::Policy,
-    queue::TokenStatus,
-    seat::{SeatAction, SeatStatus},
+    sale::{ConcertStatus, SeatAction, SeatStatus},
     time::{Span, Time},
     user::Caller,
 };
@@ -105,7 +104,7 @@ const KEPT: [&str; 9] = [
 impl Oracle {
     /// Beside a box office in which nothing has been sold yet.
     pub(crate) fn beside(model: &Model, policy: Policy) -> Self {
-        let seat = |seat: &frontrow_domain::seat::Seat| SeatBook {
+        let seat = |seat: &frontrow_domain::sale::Seat| SeatBook {
             concert: seat.concert_id.get(),
             price: i128::from(seat.price.get()),
             blocked: seat.status() == SeatStatus::Blocked,

@@ -1,0 +1,197 @@
+//! The changes of a batch, as a store saves them.
+
+use crate::{
+    command::{IdempotencyRecord, PasswordHash},
+    id::{AuditId, Position, RoomId, TokenId, UserId},
+    line::{Room, Token, TokenStatus},
+    points::{Debt, Point, PointEntry},
+    sale::{Concert, Payment, Reservation, Seat},
+    time::Time,
+    user::{NewUser, ResetLink, Session, User},
+    world::NextIds,
+};
+use std::collections::BTreeMap;
+
+/// Rows to write, each kind in the order of its key.
+#[derive(Debug, Clone)]
+pub struct Saves<V> {
+    /// Rows that the store has. They must be written before the new ones: an old reservation of a seat ends before a
+    /// new one begins.
+    pub updated: Vec<V>,
+    /// New rows.
+    pub inserted: Vec<V>,
+}
+
+impl<V> Default for Saves<V> {
+    fn default() -> Self {
+        Self { updated: Vec::new(), inserted: Vec::new() }
+    }
+}
+
+impl<V> Saves<V> {
+    /// Every row, the updated ones first.
+    pub fn iter(&self) -> impl Iterator<Item = &V> {
+        self.updated.iter().chain(&self.inserted)
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.updated.is_empty() && self.inserted.is_empty()
+    }
+}
+
+/// How many tokens of a room have the statuses that its cap counts. A token past its deadline counts until its status
+/// changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoomCounts {
+    /// Active tokens.
+    pub active: i64,
+    /// Offered turns.
+    pub offered: i64,
+}
+
+impl RoomCounts {
+    /// The counts of one token.
+    #[must_use]
+    pub fn of(token: &Token) -> Self {
+        Self {
+            active: i64::from(token.status() == TokenStatus::Active),
+            offered: i64::from(token.status() == TokenStatus::Offered),
+        }
+    }
+
+    /// Both counts raised by those of `other`.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { active: self.active.saturating_add(other.active), offered: self.offered.saturating_add(other.offered) }
+    }
+
+    /// Both counts lowered by those of `other`.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self { active: self.active.saturating_sub(other.active), offered: self.offered.saturating_sub(other.offered) }
+    }
+}
+
+/// The end of all sessions of a user, except one at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionsEnd {
+    /// The user.
+    pub user_id: UserId,
+    /// SHA-256 of the secret of the session that goes on.
+    pub kept: Option<[u8; 32]>,
+}
+
+/// One thing that an operator did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditEntry {
+    /// Which line.
+    pub audit_id: AuditId,
+    /// Which operator; none for the command line and the service key.
+    pub actor: Option<UserId>,
+    /// What they did, such as `room.set`.
+    #[cfg_attr(feature = "openapi", schema(example = "room.set"))]
+    pub action: String,
+    /// To what, such as `room 3`.
+    #[cfg_attr(feature = "openapi", schema(example = "room 3"))]
+    pub object: String,
+    /// The particulars, as JSON.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub detail: serde_json::Value,
+    /// When.
+    pub created_at: Time,
+}
+
+/// The changes of a batch. Save updates before inserts, and reservations before the rows that refer to them.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// The time of the decisions.
+    pub now: Time,
+    /// The ids of the next rows.
+    pub next_ids: NextIds,
+    /// The highest position given in each room that issued tokens.
+    pub highest: BTreeMap<RoomId, Position>,
+    /// Reserved positions that no token got, in order; none ever will. Nothing to save.
+    pub unused: Vec<TokenId>,
+    /// New stored answers.
+    pub kept: Vec<IdempotencyRecord>,
+    /// New users, with their password hashes.
+    pub new_users: Vec<NewUser>,
+    /// Users that changed: role, status, name, address, sign-in epoch.
+    pub users: Vec<User>,
+    /// Users who signed in, each once. To be saved after `users`, which leave the sign-in alone.
+    pub sign_ins: Vec<UserId>,
+    /// New passwords of existing users, in order: a user's last one counts.
+    pub new_passwords: Vec<(UserId, PasswordHash)>,
+    /// New reset links, one for a user. Each replaces the user's old one.
+    pub reset_links: Vec<ResetLink>,
+    /// New sessions. To be saved after the ended ones are removed.
+    pub new_sessions: Vec<Session>,
+    /// Sessions that ended.
+    pub closed_sessions: Vec<[u8; 32]>,
+    /// Users whose sessions all ended. Each of them is among `users` too.
+    pub ended_sessions: Vec<SessionsEnd>,
+    /// Concerts.
+    pub concerts: Saves<Concert>,
+    /// Seats.
+    pub seats: Saves<Seat>,
+    /// Seats whose price or label changed, by id. Existing ones are among the updated `seats` too, but writing those
+    /// leaves these columns alone: save these after them.
+    pub changed_seats: Vec<Seat>,
+    /// Removed seats. To be saved before the new ones, which may take their places.
+    pub removed_seats: Vec<Seat>,
+    /// Reservations.
+    pub reservations: Saves<Reservation>,
+    /// Payments.
+    pub payments: Saves<Payment>,
+    /// Point accounts.
+    pub points: Saves<Point>,
+    /// New history entries.
+    pub history: Vec<PointEntry>,
+    /// Debts.
+    pub debts: Saves<Debt>,
+    /// Rooms.
+    pub rooms: Saves<Room>,
+    /// Caps that hold from now on, in order. The check of the books compares the active tokens with them.
+    pub caps: Vec<(RoomId, i64)>,
+    /// Tokens.
+    pub tokens: Saves<Token>,
+    /// The new counts of rooms whose row is locked, if they changed.
+    pub counts: BTreeMap<RoomId, RoomCounts>,
+    /// The differences in the counts of other rooms. Such a batch need not wait for the room's row.
+    pub departed: BTreeMap<RoomId, RoomCounts>,
+    /// New lines of the audit log.
+    pub audit: Vec<AuditEntry>,
+}
+
+impl Changes {
+    /// Whether nothing changed, so that nothing need be committed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+            && self.new_users.is_empty()
+            && self.users.is_empty()
+            && self.sign_ins.is_empty()
+            && self.new_passwords.is_empty()
+            && self.reset_links.is_empty()
+            && self.new_sessions.is_empty()
+            && self.closed_sessions.is_empty()
+            && self.ended_sessions.is_empty()
+            && self.concerts.is_empty()
+            && self.seats.is_empty()
+            && self.removed_seats.is_empty()
+            && self.reservations.is_empty()
+            && self.payments.is_empty()
+            && self.points.is_empty()
+            && self.history.is_empty()
+            && self.debts.is_empty()
+            && self.rooms.is_empty()
+            && self.caps.is_empty()
+            && self.tokens.is_empty()
+            && self.counts.is_empty()
+            && self.departed.is_empty()
+            && self.audit.is_empty()
+    }
+}

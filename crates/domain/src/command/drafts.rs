@@ -1,0 +1,181 @@
+//! What commands bring with them: new concerts, changes, corrections, passwords.
+
+use crate::{
+    id::{ReservationId, TokenId, UserId},
+    line::Gate,
+    money::Money,
+    sale::{ConcertStatus, Fold},
+    time::Time,
+};
+use jiff::civil;
+use serde::Serialize;
+
+/// A correction of a balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAdjustment {
+    /// The user.
+    pub user_id: UserId,
+    /// The points to give, or to take if negative.
+    pub amount: Money,
+    /// The reason, for the user's statement and the audit log.
+    pub reason: String,
+    /// The reference of the booking, used only once for each user.
+    pub reference: String,
+}
+
+/// The PHC string of a password's hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash")
+    }
+}
+
+/// How the caller of an account change has proved to be its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By the password, which was checked at this [`sign_in_epoch`](crate::user::User::sign_in_epoch).
+    Password(i64),
+    /// Not at all: the caller is the box office itself.
+    Unneeded,
+}
+
+/// A new password for an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPassword {
+    /// The user.
+    pub user_id: UserId,
+    /// The new password's hash.
+    pub password_hash: PasswordHash,
+    /// The proof of the old password.
+    pub proof: Proof,
+    /// SHA-256 of the secret of the session to keep; none to end all.
+    pub kept_session: Option<[u8; 32]>,
+}
+
+/// Whether an erasure may abandon points and tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// No: it is refused while there are points or tickets.
+    Kept,
+    /// Yes: they stay under the erased id, where they cannot be used.
+    Abandoned,
+}
+
+/// An account to erase, with its live tokens and reservations. The command names them, so that a store locks them; any
+/// that are newer end by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// The user.
+    pub user_id: UserId,
+    /// How the caller has proved to be the owner.
+    pub proof: Proof,
+    /// Refuses the erasure unless the account [has been idle](crate::user::User::is_idle_since) since then. None checks
+    /// no idleness.
+    pub idle_since: Option<Time>,
+    /// Whether points and tickets may be abandoned.
+    pub worth: Worth,
+    /// The user's live tokens.
+    pub tokens: Vec<TokenId>,
+    /// The user's live reservations.
+    pub reservations: Vec<ReservationId>,
+}
+
+/// A concert that an operator creates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewConcert {
+    /// The title.
+    pub title: String,
+    /// The artist.
+    pub artist: String,
+    /// The venue.
+    pub venue: String,
+    /// The venue's time zone.
+    pub time_zone: String,
+    /// The date at the venue.
+    pub concert_date: civil::Date,
+    /// The start, in the venue's local time.
+    pub start_time: civil::Time,
+    /// The end, in the venue's local time.
+    pub end_time: civil::Time,
+    /// The moment of the start.
+    pub starts_at: Time,
+    /// The moment of the end.
+    pub ends_at: Time,
+    /// The price of a seat unless its grade has another.
+    pub base_price: Money,
+    /// When the sale opens.
+    pub opens_at: Time,
+    /// When the sale closes; none for the start of the concert, also if that moves.
+    pub closes_at: Option<Time>,
+    /// The cap of the concert's own room; none to use the house room.
+    pub own_room_max_active: Option<i64>,
+}
+
+/// An operator's changes of a concert; none leaves a field. Values that depend on several fields are computed from the
+/// row, so that of two concurrent changes neither is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ConcertChange {
+    /// The title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The artist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// The venue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub venue: Option<String>,
+    /// The venue's time zone, by its IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The date at the venue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concert_date: Option<civil::Date>,
+    /// The start, in the venue's local time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<civil::Time>,
+    /// The end, in the venue's local time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<civil::Time>,
+    /// Which moment is meant if the venue's clock shows the start or the end twice. It is not stored: a later change of
+    /// such hours must repeat it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
+    /// The price of a new seat unless its grade has another. Existing seats keep their price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_price: Option<Money>,
+    /// When the sale opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Time>,
+    /// When the sale closes; `Some(None)` for the start of the concert, also if that moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<Option<Time>>,
+    /// The new status: scheduled, closed or postponed. It removes the old reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ConcertStatus>,
+    /// The reason, for the buyers; `Some(None)` removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<Option<String>>,
+    /// Gives the concert a room of its own with this cap; possible only before its sale has ever opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_room_max_active: Option<i64>,
+}
+
+/// An operator's changes of a room; none leaves a field.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct RoomChange {
+    /// The cap on active tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_active: Option<i64>,
+    /// The rate, in turns a minute; `Some(None)` removes the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admit_per_minute: Option<Option<i64>>,
+    /// Whether the line moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// The message to all clients in line; `Some(None)` removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Option<String>>,
+}

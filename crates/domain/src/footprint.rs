@@ -1,0 +1,296 @@
+//! The rows that a batch of commands must see.
+
+use crate::{
+    command::{Command, Idempotency, NewAdjustment, NewPassword, Request},
+    id::{ConcertId, DebtId, PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    policy::TOKENS_PER_ADVANCE_MAX,
+    sale::{SeatChange, SeatPlace},
+    user::Role,
+};
+use std::collections::BTreeMap;
+
+/// The rows that a batch of commands must see. A store loads these and the rows that depend on them: with a seat its
+/// concert and its live reservation, with a reservation its seat, with a payment its reservation, with a pair of user
+/// and concert the live reservations.
+#[derive(Debug, Clone, Default)]
+pub struct Footprint {
+    /// Keys of stored answers.
+    pub idempotency: Vec<Idempotency>,
+    /// E-mail addresses that may be taken.
+    pub emails: Vec<String>,
+    /// Users by id.
+    pub users: Vec<UserId>,
+    /// Users whose reset link is used.
+    pub reset_links: Vec<UserId>,
+    /// Sessions to close.
+    pub sessions: Vec<[u8; 32]>,
+    /// The batch's rooms. Their rows are locked only if `counted` names them or their settings change.
+    pub rooms: Vec<RoomId>,
+    /// Rooms in which turns are offered or claimed: loads their counts, and the overdue active tokens, at most
+    /// [`TOKENS_PER_ADVANCE_MAX`] by deadline and position.
+    pub counted: Vec<RoomId>,
+    /// Rooms that advance: loads so many tokens at the head, and at most [`TOKENS_PER_ADVANCE_MAX`] overdue ones, by
+    /// status (active, offered, missed, dormant) and in each by deadline and position.
+    pub advanced: Vec<(RoomId, u32)>,
+    /// Tokens by id.
+    pub tokens: Vec<TokenId>,
+    /// Pairs of user and room, each for the user's live token there.
+    pub places: Vec<(UserId, RoomId)>,
+    /// Concerts by id.
+    pub concerts: Vec<ConcertId>,
+    /// Seats by id.
+    pub seats: Vec<SeatId>,
+    /// Users with a seat that they request: their live reservations in the seat's concert.
+    pub holdings: Vec<(UserId, SeatId)>,
+    /// Reservations by id.
+    pub reservations: Vec<ReservationId>,
+    /// Payments by id.
+    pub payments: Vec<PaymentId>,
+    /// Accounts by user; also those of the payments' users.
+    pub points: Vec<UserId>,
+    /// External references of top-ups that may have been used.
+    pub references: Vec<String>,
+    /// References of adjustments of users that may have been used.
+    pub adjustments: Vec<(UserId, String)>,
+    /// Debts by id.
+    pub debts: Vec<DebtId>,
+    /// Users whose open debts are all needed.
+    pub debtors: Vec<UserId>,
+    /// Concerts that get seats: which of these numbers and places exist, and the highest number.
+    pub new_seats: Vec<(ConcertId, Vec<i32>, Vec<SeatPlace>)>,
+    /// Concerts whose seats move: the places there that the change may lead to.
+    pub moved_seats: Vec<(ConcertId, SeatChange)>,
+    /// The most new rows that the batch may add.
+    pub demand: Demand,
+}
+
+/// The most numbers that a batch takes: a store with many writers reserves them beforehand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Positions, by room.
+    pub positions: BTreeMap<RoomId, usize>,
+    /// Ids of concerts.
+    pub concerts: usize,
+    /// Ids of seats, without gaps.
+    pub seats: usize,
+    /// Ids of reservations.
+    pub reservations: usize,
+    /// Ids of payments.
+    pub payments: usize,
+    /// Ids of point accounts.
+    pub points: usize,
+    /// Ids of history entries.
+    pub history: usize,
+    /// Ids of audit lines.
+    pub audit: usize,
+    /// Ids of debts.
+    pub debts: usize,
+}
+
+fn raise(count: &mut usize, by: usize) {
+    *count = count.saturating_add(by);
+}
+
+impl Footprint {
+    /// The footprint of a whole batch.
+    #[must_use]
+    pub fn of(batch: &[Request]) -> Self {
+        let mut keys = Self::default();
+        for request in batch {
+            keys.add(request);
+        }
+        keys
+    }
+
+    fn add(&mut self, request: &Request) {
+        self.idempotency.extend(request.idempotency);
+        // It is refused whatever the rows say: it locks no row and reserves no number.
+        if request.command.check_bounds().is_err() {
+            return;
+        }
+        let caller = request.caller.user_id();
+        match &request.command {
+            Command::Register(user) => {
+                self.emails.push(user.email.clone());
+                self.users.push(user.user_id);
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::SetRole { .. }
+            | Command::RenameUser { .. }
+            | Command::LockUser { .. }
+            | Command::UnlockUser { .. }
+            | Command::CloseSessions { .. }
+            | Command::IssueResetLink { .. }
+            | Command::SetPassword(_)
+            | Command::RedeemResetLink { .. }
+            | Command::EraseUser(_) => self.add_account(&request.command),
+            Command::OpenSession { session, .. } => {
+                self.users.push(session.user_id);
+                raise(&mut self.demand.audit, usize::from(session.role == Role::Operator));
+            }
+            Command::NoteFailedSignIns { user_id, .. } => {
+                self.users.push(*user_id);
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::TopUp { .. } | Command::Adjust(_) | Command::SettleDebt { .. } => {
+                self.add_points(&request.command);
+            }
+            Command::CloseSession { secret_hash } => self.sessions.push(*secret_hash),
+            Command::IssueToken { room_id, concert_id } => {
+                self.rooms.push(*room_id);
+                self.concerts.extend(concert_id);
+                self.places.extend(caller.map(|user| (user, *room_id)));
+                raise(self.demand.positions.entry(*room_id).or_default(), 1);
+            }
+            Command::ActivateToken { token } => {
+                self.rooms.push(token.room_id);
+                self.counted.push(token.room_id);
+                self.tokens.push(*token);
+            }
+            Command::LeaveQueue { token } | Command::WakeToken { token } => self.tokens.push(*token),
+            Command::AdvanceRoom { room_id, limit, .. } => {
+                self.rooms.push(*room_id);
+                self.counted.push(*room_id);
+                self.advanced.push((*room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            }
+            Command::EndLine { concert_id, limit } => {
+                let room_id = RoomId::of_concert(*concert_id);
+                self.concerts.push(*concert_id);
+                self.rooms.push(room_id);
+                self.counted.push(room_id);
+                self.advanced.push((room_id, (*limit).min(TOKENS_PER_ADVANCE_MAX)));
+            }
+            Command::Hold { token, seat_ids } => {
+                self.tokens.push(*token);
+                self.seats.extend(seat_ids);
+                self.holdings.extend(caller.zip(seat_ids.first().copied()));
+                raise(&mut self.demand.reservations, seat_ids.len());
+            }
+            Command::CancelReservation { reservation_id } => {
+                self.reservations.push(*reservation_id);
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::ExpireHolds { reservation_ids } => self.reservations.extend(reservation_ids),
+            Command::Pay { token, reservation_ids } => {
+                self.tokens.push(*token);
+                self.reservations.extend(reservation_ids);
+                self.points.extend(caller);
+                raise(&mut self.demand.payments, reservation_ids.len());
+                raise(&mut self.demand.history, reservation_ids.len());
+            }
+            Command::Refund { payment_id } => {
+                self.payments.push(*payment_id);
+                raise(&mut self.demand.history, 1);
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::CreateConcert(_)
+            | Command::UpdateConcert { .. }
+            | Command::CancelConcert { .. }
+            | Command::RefundConcert { .. }
+            | Command::SettleConcert { .. }
+            | Command::WindUp { .. }
+            | Command::AddSeats { .. }
+            | Command::ChangeSeats { .. }
+            | Command::RemoveSeats { .. } => self.add_concert(&request.command),
+            Command::SetSeats { seat_ids, .. } => {
+                self.seats.extend(seat_ids);
+                raise(&mut self.demand.audit, 1);
+            }
+            Command::SetRoom { room_id, .. } | Command::RenewLine { room_id } => {
+                self.rooms.push(*room_id);
+                raise(&mut self.demand.audit, 1);
+            }
+        }
+    }
+
+    /// Points that the box office moves, and a line of the audit log.
+    fn add_points(&mut self, command: &Command) {
+        let user_id = match command {
+            Command::TopUp { user_id, reference, .. } => {
+                self.references.extend(reference.clone());
+                user_id
+            }
+            Command::Adjust(NewAdjustment { user_id, reference, .. }) => {
+                self.adjustments.push((*user_id, reference.clone()));
+                raise(&mut self.demand.debts, 1);
+                user_id
+            }
+            Command::SettleDebt { user_id, debt_id, .. } => {
+                self.debts.push(*debt_id);
+                user_id
+            }
+            _ => return,
+        };
+        self.users.push(*user_id);
+        self.points.push(*user_id);
+        raise(&mut self.demand.points, 1);
+        raise(&mut self.demand.history, 1);
+        raise(&mut self.demand.audit, 1);
+    }
+
+    /// A change of an account that exists: the user, and a line of the audit log.
+    fn add_account(&mut self, command: &Command) {
+        match command {
+            Command::SetRole { user_id, .. }
+            | Command::RenameUser { user_id, .. }
+            | Command::LockUser { user_id }
+            | Command::UnlockUser { user_id }
+            | Command::CloseSessions { user_id }
+            | Command::IssueResetLink { user_id, .. }
+            | Command::SetPassword(NewPassword { user_id, .. }) => self.users.push(*user_id),
+            Command::RedeemResetLink { user_id, .. } => {
+                self.users.push(*user_id);
+                self.reset_links.push(*user_id);
+            }
+            Command::EraseUser(erasure) => {
+                self.users.push(erasure.user_id);
+                self.points.push(erasure.user_id);
+                self.debtors.push(erasure.user_id);
+                self.tokens.extend(&erasure.tokens);
+                self.reservations.extend(&erasure.reservations);
+            }
+            _ => return,
+        }
+        raise(&mut self.demand.audit, 1);
+    }
+
+    /// A new concert or a change of one, and a line of the audit log.
+    fn add_concert(&mut self, command: &Command) {
+        match command {
+            Command::CreateConcert(_) => raise(&mut self.demand.concerts, 1),
+            Command::UpdateConcert { concert_id, .. }
+            | Command::CancelConcert { concert_id, .. }
+            | Command::RefundConcert { concert_id }
+            | Command::SettleConcert { concert_id, .. } => {
+                self.concerts.push(*concert_id);
+                self.rooms.push(RoomId::of_concert(*concert_id));
+            }
+            Command::WindUp { concert_id, seat_ids, payment_ids } => {
+                self.concerts.push(*concert_id);
+                self.seats.extend(seat_ids);
+                self.payments.extend(payment_ids);
+                raise(&mut self.demand.history, payment_ids.len());
+            }
+            Command::AddSeats { concert_id, seats } => {
+                self.concerts.push(*concert_id);
+                let numbers = seats.iter().filter_map(|seat| seat.seat_number).collect();
+                let places = seats.iter().filter_map(|seat| Some(seat.printed()?.place())).collect();
+                self.new_seats.push((*concert_id, numbers, places));
+                raise(&mut self.demand.seats, seats.len());
+            }
+            Command::ChangeSeats { concert_id, seat_ids, change } => {
+                self.concerts.push(*concert_id);
+                self.seats.extend(seat_ids);
+                if change.moves() {
+                    self.moved_seats.push((*concert_id, change.clone()));
+                }
+            }
+            Command::RemoveSeats { concert_id, seat_ids } => {
+                self.concerts.push(*concert_id);
+                self.seats.extend(seat_ids);
+            }
+            _ => return,
+        }
+        raise(&mut self.demand.audit, 1);
+    }
+}

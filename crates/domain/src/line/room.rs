@@ -1,0 +1,293 @@
+//! A waiting room: its cap, its rate and its gate, and how many turns it may offer.
+
+use crate::{
+    id::{Position, RoomId},
+    time::{Span, Time},
+};
+use serde::{Deserialize, Serialize};
+
+/// Whether the line moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Turns are offered.
+    Open,
+    /// No turn is offered until an operator opens the gate. Offered turns may still be claimed.
+    Paused,
+}
+
+/// The number of a line's leader, higher than all earlier ones. It shows when a replaced leader acts without knowing
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Fence(pub i64);
+
+/// A waiting room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Room {
+    /// Which room.
+    pub room_id: RoomId,
+    /// How many tokens may be active at once. Never exceeded.
+    #[cfg_attr(feature = "openapi", schema(example = 100))]
+    pub max_active: i64,
+    /// How many turns may be offered in a minute; none for as many as `max_active` allows.
+    #[cfg_attr(feature = "openapi", schema(example = 600))]
+    pub admit_per_minute: Option<i64>,
+    /// Whether the line moves.
+    pub gate: Gate,
+    /// What everybody in line is told.
+    #[cfg_attr(feature = "openapi", schema(example = "Doors open at 20:00."))]
+    pub message: Option<String>,
+    /// The highest position that was offered a turn or passed over; 0 before the first.
+    #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0, example = 120))]
+    pub cursor: Position,
+    /// Raised when the line is laid anew; tokens of another epoch are not this line's.
+    pub epoch: i64,
+    /// The smoothed share of turns that nobody claims, in millionths.
+    pub no_show_ppm: i64,
+    /// Millionths of a turn that the rate has earned and not spent.
+    #[serde(skip)]
+    pub credit_ppm: i64,
+    /// Up to when the rate's credit was counted.
+    #[serde(skip)]
+    pub credit_at: Time,
+    /// The leader that moved the line last: one with a lower number moves it no more.
+    #[serde(skip)]
+    pub fence: Fence,
+    /// When the sale of the concert opens whose own room it is; none for the house room.
+    pub opens_at: Option<Time>,
+    /// When that sale is over: it closes, or was stopped before. None for the house room.
+    pub closes_at: Option<Time>,
+    /// When a setting last changed.
+    pub updated_at: Time,
+}
+
+/// One turn, in millionths, the unit of credit and shares.
+const ONE_PPM: i64 = 1_000_000;
+
+/// How fast the no-show share adapts: one part in 32 a turn.
+const NO_SHOW_WEIGHT: i64 = 32;
+
+/// Offers may exceed the free places by at most this much, in millionths: 1.5 ×.
+const OVERCOMMIT_MAX_PPM: i64 = 1_500_000;
+
+impl Room {
+    /// A room with the default settings.
+    #[must_use]
+    pub const fn new(room_id: RoomId, max_active: i64, now: Time) -> Self {
+        Self {
+            room_id,
+            max_active,
+            admit_per_minute: None,
+            gate: Gate::Open,
+            message: None,
+            cursor: Position(0),
+            epoch: 1,
+            no_show_ppm: 0,
+            credit_ppm: 0,
+            credit_at: now,
+            fence: Fence(0),
+            opens_at: None,
+            closes_at: None,
+            updated_at: now,
+        }
+    }
+
+    /// How many tokens may be active at once (최대활성토큰수조회).
+    #[must_use]
+    pub const fn max_active_tokens(&self) -> i64 {
+        self.max_active
+    }
+
+    /// Records whether a turn was claimed.
+    pub fn note_turn(&mut self, turn: Turn) {
+        let sample = match turn {
+            Turn::Claimed => 0,
+            Turn::Unclaimed => ONE_PPM,
+        };
+        let step = sample.saturating_sub(self.no_show_ppm).saturating_div(NO_SHOW_WEIGHT);
+        self.no_show_ppm = self.no_show_ppm.saturating_add(step).clamp(0, ONE_PPM);
+    }
+
+    /// When the first turns are offered, `lead` before the sale opens; none if the sale's opening allows turns at
+    /// `now`.
+    #[must_use]
+    pub fn rests_until(&self, now: Time, lead: Span) -> Option<Time> {
+        self.opens_at.map(|opens_at| opens_at.minus(lead)).filter(|begins| now < *begins)
+    }
+
+    /// Whether the sale is over at `now`, for good or until an operator resumes it: the line keeps its order and no
+    /// turn is offered. Offered turns may still be claimed, and holds may be paid as far as the concert allows.
+    #[must_use]
+    pub fn is_sale_over(&self, now: Time) -> bool {
+        self.closes_at.is_some_and(|closes_at| now >= closes_at)
+    }
+
+    /// How many turns may be offered now; earns credit but spends none. Zero until `lead` before the sale opens, and
+    /// after its end. Two caps, and the tighter binds.
+    ///
+    /// Free places are over-committed by the measured no-show share p: `free ÷ (1 − p)`, at most 1.5 × free.
+    #[must_use]
+    pub fn turns_to_offer(&mut self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
+        self.earn_credit(now);
+        self.turns_available(active, offered, now, lead)
+    }
+
+    /// The result of [`Self::turns_to_offer`] at `now`, without earning credit: whether an advance is worth a command.
+    #[must_use]
+    pub fn turns_available(&self, active: i64, offered: i64, now: Time, lead: Span) -> i64 {
+        if self.is_sale_over(now) || self.rests_until(now, lead).is_some() {
+            return 0;
+        }
+        let shows_ppm = ONE_PPM.saturating_sub(self.no_show_ppm).max(1);
+        let over_ppm = ONE_PPM.saturating_mul(ONE_PPM).checked_div(shows_ppm).unwrap_or(ONE_PPM);
+        let want = self.turns_at(over_ppm.min(OVERCOMMIT_MAX_PPM), active, offered);
+        match self.admit_per_minute {
+            None => want,
+            Some(per_minute) => want.min(self.credit_ppm_at(per_minute, now).saturating_div(ONE_PPM)),
+        }
+    }
+
+    /// How many turns are missing if the outstanding ones are `over_ppm` of the free places.
+    fn turns_at(&self, over_ppm: i64, active: i64, offered: i64) -> i64 {
+        if self.gate == Gate::Paused {
+            return 0;
+        }
+        let free = self.max_active_tokens().saturating_sub(active).max(0);
+        free.saturating_mul(over_ppm).saturating_div(ONE_PPM).saturating_sub(offered).max(0)
+    }
+
+    /// Spends the credit of `turns` offered turns.
+    pub fn spend_credit(&mut self, turns: i64) {
+        self.credit_ppm = self.credit_ppm.saturating_sub(turns.saturating_mul(ONE_PPM)).max(0);
+    }
+
+    fn earn_credit(&mut self, now: Time) {
+        self.credit_ppm = self.admit_per_minute.map_or(0, |per_minute| self.credit_ppm_at(per_minute, now));
+        self.credit_at = self.credit_at.max(now);
+    }
+
+    /// Credit grows with the rate and is kept for one second at most (one turn at least): none is banked.
+    fn credit_ppm_at(&self, per_minute: i64, now: Time) -> i64 {
+        let elapsed = now.since(self.credit_at).micros();
+        // micros × turns a minute ÷ 60 s is millionths of a turn, since both are counted in millionths.
+        let earned = elapsed.saturating_mul(per_minute).saturating_div(60);
+        let burst = per_minute.saturating_mul(ONE_PPM).saturating_div(60).max(ONE_PPM);
+        self.credit_ppm.saturating_add(earned).min(burst)
+    }
+}
+
+/// Whether a turn was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The token was activated.
+    Claimed,
+    /// The time to claim passed.
+    Unclaimed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time::from_micros(1_000_000_000);
+
+    fn room() -> Room {
+        Room::new(RoomId::HOUSE, 10, START)
+    }
+
+    #[test]
+    fn turns_fill_the_free_places_and_no_more() {
+        assert_eq!(room().turns_to_offer(0, 0, START, Span::ZERO), 10);
+        assert_eq!(room().turns_to_offer(7, 2, START, Span::ZERO), 1);
+        assert_eq!(room().turns_to_offer(12, 0, START, Span::ZERO), 0);
+    }
+
+    #[test]
+    fn no_shows_are_made_up_for_by_half_at_most() {
+        let mut room = room();
+        for _ in 0..1_000 {
+            room.note_turn(Turn::Unclaimed);
+        }
+        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 15);
+    }
+
+    #[test]
+    fn the_turns_available_are_those_that_an_advance_would_offer() {
+        let mut room = room();
+        for (turn, rate) in (0..200).zip([None, Some(60), Some(1_000)].into_iter().cycle()) {
+            let now = START.plus(Span::from_millis(37 * turn));
+            room.admit_per_minute = rate;
+            for (active, offered) in [(0, 0), (3, 2), (9, 1), (10, 0), (12, 4)] {
+                let available = room.turns_available(active, offered, now, Span::ZERO);
+                assert_eq!(
+                    room.turns_to_offer(active, offered, now, Span::ZERO),
+                    available,
+                    "{turn}: {active}, {offered}"
+                );
+            }
+            room.spend_credit(1);
+            room.note_turn(if turn < 150 { Turn::Unclaimed } else { Turn::Claimed });
+        }
+        room.gate = Gate::Paused;
+        assert_eq!(room.turns_available(0, 0, START, Span::ZERO), 0);
+    }
+
+    #[test]
+    fn without_credit_no_turn_is_available_until_the_rate_has_earned_one() {
+        let mut room = room();
+        room.admit_per_minute = Some(60);
+        assert_eq!(room.turns_available(0, 0, START.plus(Span::from_millis(999)), Span::ZERO), 0);
+        assert_eq!(room.turns_available(0, 0, START.plus(Span::from_millis(1_000)), Span::ZERO), 1);
+        assert_eq!(room.credit_at, START, "to ask earns nothing");
+    }
+
+    #[test]
+    fn the_rate_binds_and_banks_no_credit() {
+        let mut room = room();
+        room.admit_per_minute = Some(120);
+        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 0);
+        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_millis(500)), Span::ZERO), 1);
+        room.spend_credit(1);
+        assert_eq!(room.turns_to_offer(0, 0, START.plus(Span::from_secs(3_600)), Span::ZERO), 2);
+    }
+
+    #[test]
+    fn a_paused_gate_offers_nothing() {
+        let mut room = room();
+        room.gate = Gate::Paused;
+        assert_eq!(room.turns_to_offer(0, 0, START, Span::ZERO), 0);
+    }
+
+    #[test]
+    fn nothing_is_offered_before_the_sale_opens_less_the_lead() {
+        let (mut room, lead) = (room(), Span::from_secs(5));
+        let opens_at = START.plus(Span::from_secs(60));
+        room.opens_at = Some(opens_at);
+        let begins = opens_at.minus(lead);
+        let just_before = begins.minus(Span::from_micros(1));
+        assert_eq!(
+            (room.turns_to_offer(0, 0, just_before, lead), room.turns_available(0, 0, just_before, lead)),
+            (0, 0)
+        );
+        assert_eq!(room.rests_until(just_before, lead), Some(begins));
+        assert_eq!((room.turns_to_offer(0, 0, begins, lead), room.turns_available(0, 0, begins, lead)), (10, 10));
+        assert_eq!(room.rests_until(begins, lead), None);
+    }
+
+    #[test]
+    fn nothing_is_offered_from_the_end_of_the_sale_on() {
+        let mut room = room();
+        let closes_at = START.plus(Span::from_secs(60));
+        room.closes_at = Some(closes_at);
+        let just_before = closes_at.minus(Span::from_micros(1));
+        let turns = |room: &mut Room, now| {
+            (room.turns_to_offer(0, 0, now, Span::ZERO), room.turns_available(0, 0, now, Span::ZERO))
+        };
+        assert_eq!(turns(&mut room, just_before), (10, 10));
+        assert_eq!(turns(&mut room, closes_at), (0, 0));
+        room.closes_at = Some(closes_at.plus(Span::from_secs(1)));
+        assert_eq!(turns(&mut room, closes_at), (10, 10), "the sale goes on");
+    }
+}
