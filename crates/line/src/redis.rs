@@ -4,6 +4,7 @@
 mod address;
 pub mod client;
 mod events;
+mod follower;
 pub mod heartbeats;
 pub mod holds;
 pub mod keys;
@@ -11,7 +12,6 @@ pub mod lease;
 pub mod limits;
 mod publisher;
 mod reader;
-mod rebuild;
 mod recent;
 pub mod script;
 mod status;
@@ -26,6 +26,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use client::{ClientSettings, Reach, RedisClient, RedisHandle};
+use follower::{PendingRebuilds, ResolvedUpTo};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::{ConcertId, Position, ReservationId, RoomId, TokenId, UserId},
@@ -39,7 +40,6 @@ use keys::RedisKeys;
 use lease::{Leases, Unasked};
 use publisher::{PublishTask, Publisher};
 use reader::Reader;
-use rebuild::{PendingRebuilds, ResolvedUpTo};
 use recent::Recent;
 use redis::RedisError;
 use std::{
