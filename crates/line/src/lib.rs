@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod lines;
+mod lock;
 mod peers;
 pub mod redis;
 mod replicas;

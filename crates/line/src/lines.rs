@@ -3,7 +3,10 @@
 
 mod last_seen;
 
-use crate::view::{Delta, RoomView};
+use crate::{
+    lock::lock,
+    view::{Delta, RoomView},
+};
 use arc_swap::ArcSwap;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
@@ -15,7 +18,7 @@ use frontrow_storage::Line;
 pub(crate) use last_seen::LastSeen;
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -51,10 +54,6 @@ pub enum Rebuild {
     Replace,
     /// It does not: the line has applied the commits since, and the rows may be older.
     IfMissing,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RoomCell {
@@ -136,10 +135,26 @@ impl Lines {
         }
     }
 
-    /// Records that the token's client polled another instance at `at`, which may be before the last time here.
-    pub fn record_remote_heartbeat(&self, token: TokenId, at: Time) {
-        if let Some(cell) = self.rooms.load().get(&token.room_id) {
-            cell.last_seen.record_at(token.position, at);
+    /// Records that the clients of these tokens polled another instance at `at`, which may be before the last time here.
+    pub(crate) fn record_remote_heartbeats(&self, room: RoomId, positions: impl Iterator<Item = Position>, at: Time) {
+        if let Some(cell) = self.rooms.load().get(&room) {
+            cell.last_seen.record_known(positions, at);
+        }
+    }
+
+    /// The tokens whose clients polled this instance since `since`, if that is not published: of those that wait though
+    /// the cursor has passed them, and of the next `reach` positions.
+    pub(crate) fn unpublished_heartbeats(&self, room: RoomId, reach: i64, since: Time) -> Vec<Position> {
+        let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
+        let view = cell.view();
+        let beyond = view.cursor().0 + 1..=view.tail().0.min(view.cursor().0.saturating_add(reach));
+        cell.last_seen.unpublished(view.returned().iter().copied().chain(beyond.map(Position)), since)
+    }
+
+    /// Notes that these heartbeats were published.
+    pub(crate) fn mark_published(&self, room: RoomId, positions: &[Position]) {
+        if let Some(cell) = self.rooms.load().get(&room) {
+            cell.last_seen.mark_published(positions);
         }
     }
 
@@ -242,5 +257,38 @@ impl Lines {
     fn wake(&self, room: RoomId) {
         lock(&self.moved).insert(room);
         self.moved_news.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrow_domain::{queue::Room, time::Span};
+
+    const START: Time = Time::from_micros(1_900_000_000_000_000);
+
+    #[test]
+    fn heartbeats_near_the_head_are_published_and_others_are_not() {
+        let mut line = Line {
+            room: Room { cursor: Position(50_000), ..Room::new(RoomId::HOUSE, 3, START) },
+            highest: Position(60_000),
+            waiting: [Position(3), Position(40_000)].into_iter().chain((50_001..=60_000).map(Position)).collect(),
+            in_flight: Vec::new(),
+            others: Vec::new(),
+            now: START,
+        };
+        line.waiting.sort_unstable();
+        let lines = Lines::default();
+        lines.put(&RoomCell::from_rows(&line), Rebuild::Replace);
+        let unpublished = || lines.unpublished_heartbeats(RoomId::HOUSE, 1_000, START);
+        assert_eq!(unpublished(), [], "all instances know that they wait");
+        for position in [3, 30_000, 40_000, 50_001, 51_000, 51_001] {
+            let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
+            lines.record_heartbeat(token, START.plus(Span::from_secs(1)));
+        }
+        let published = unpublished();
+        assert_eq!(published, [3, 40_000, 50_001, 51_000].map(Position));
+        lines.mark_published(RoomId::HOUSE, &published);
+        assert_eq!(unpublished(), []);
     }
 }

@@ -40,9 +40,6 @@ pub trait Peers: std::fmt::Debug + Send + Sync + 'static {
     /// Notes that the views of these rooms may be old, so that they are soon refreshed from the rows.
     fn request_refresh(&self, rooms: Vec<RoomId>);
 
-    /// Records a heartbeat: the token's client polled. No lock.
-    fn record_heartbeat(&self, token: TokenId, now: Time);
-
     /// The unresponsive tokens from the head on, in order: see [`Lines::unresponsive`]. Empty until the heartbeats of
     /// the other instances are known: a token whose client may be polling is not made dormant.
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position>;
@@ -109,5 +106,5 @@ pub enum Leadership {
 
 /// What instances share could not be reached. The text is for the log, never for a client.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the shared queue is unavailable: {0}")]
+#[error("the exchange with other instances is unavailable: {0}")]
 pub struct PeersError(pub String);

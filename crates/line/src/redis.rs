@@ -1,69 +1,70 @@
-//! The queue of many instances: each has the lines in its own memory and publishes its changes to the others over
+//! Many instances over one database: each has the lines in its own memory and publishes its changes to the others over
 //! Redis. Redis never decides, and losing all of it costs nothing but time.
 
 mod address;
 pub mod client;
 mod events;
 mod follower;
-pub mod heartbeats;
+mod gaps;
+mod heartbeats;
 pub mod holds;
 pub mod keys;
 pub mod lease;
 pub mod limits;
+mod notices;
+mod positions;
 mod publisher;
 mod reader;
 mod recent;
+mod refresh;
 pub mod script;
-mod status;
+mod seeding;
+mod states;
 pub mod tokens;
 mod watch;
 
+pub use notices::Notice;
+
 use crate::{
     lines::{Lines, Rebuild},
+    lock::lock,
     peers::{Down, Leadership, PeerStatus, Peers, PeersError},
-    replicas::{Replicas, Source},
+    replicas::Source,
     view::deltas,
 };
 use async_trait::async_trait;
 use client::{ClientSettings, Reach, RedisClient, RedisHandle};
-use follower::{PendingRebuilds, ResolvedUpTo};
-use frontrow_clock::{Clock, Ids};
+use follower::Follower;
+use frontrow_clock::Clock;
 use frontrow_domain::{
-    id::{ConcertId, Position, ReservationId, RoomId, TokenId, UserId},
+    id::{Position, ReservationId, RoomId, TokenId},
     queue::{Fence, Token},
     time::{Span, Time},
     world::Changes,
 };
-use frontrow_storage::{COMMIT_VISIBILITY_MAX, GAP_GRACE, Line, Sharing, Store};
-use heartbeats::{Heartbeats, Near};
+use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
+use gaps::Gaps;
+use heartbeats::{ExchangeTask, Heartbeats};
 use keys::RedisKeys;
 use lease::{Leases, Unasked};
+use notices::Notices;
 use publisher::{PublishTask, Publisher};
 use reader::Reader;
 use recent::Recent;
-use redis::RedisError;
+use refresh::Refresher;
+use seeding::Seeding;
 use std::{
-    collections::{BTreeSet, HashMap},
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
-    },
+    collections::HashMap,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch::Receiver},
     task::JoinSet,
 };
 use uuid::Uuid;
-use watch::Watch;
+use watch::{Answers, Watch};
 
-/// How many tokens may be unverified at once; beyond, the whole line is rebuilt.
-const UNVERIFIED_MAX: usize = 4_096;
-/// How often instances exchange heartbeats.
-const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
-/// Rooms whose heartbeats are exchanged at a time.
-const EXCHANGES_AT_ONCE: usize = 8;
 /// The error code of Redis when it takes no writes for want of memory.
 const OUT_OF_MEMORY: &str = "OOM";
 /// While Redis is down, an instance moves a line this often; some do so a little later than others.
@@ -75,24 +76,17 @@ const LEFT_FOR: Duration = Duration::from_secs(4);
 /// How an instance uses Redis.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// See [`ClientSettings::urls`].
-    pub urls: Vec<String>,
-    /// See [`ClientSettings::ca_file`].
-    pub ca_file: Option<PathBuf>,
-    /// How long making a connection may take.
-    pub connect_timeout: Duration,
-    /// How long the answer to a command may take.
-    pub response_timeout: Duration,
+    /// How to connect. The probe key is the installation's own, whatever is given here.
+    pub client: ClientSettings,
     /// How often the rows of each busy line are refreshed.
     pub refresh_every: Duration,
     /// How often they are while Redis is down.
     pub refresh_down_every: Duration,
-    /// After how long without a heartbeat a token counts as unresponsive: heartbeats are kept that long.
-    pub silence: Span,
     /// No token is called unresponsive before the other instances had this long to publish their heartbeats.
     pub warm_up: Duration,
     /// How often heartbeats are published for a room that needs no leader: an instance that dies takes those of so much
-    /// time with it. With the longest time between two polls it must stay well below `silence`.
+    /// time with it. With the longest time between two polls it must stay well below the time after which a token
+    /// without a heartbeat counts as unresponsive.
     pub publishes_at_rest_every: Duration,
     /// After how long a position that was drawn and has no row counts as unassigned.
     pub gap_grace: Duration,
@@ -102,154 +96,29 @@ impl Settings {
     /// The defaults, for the Redis at `urls`.
     #[must_use]
     pub fn new(urls: Vec<String>) -> Self {
-        let client = ClientSettings::new(urls);
         Self {
-            urls: client.urls,
-            ca_file: client.ca_file,
-            connect_timeout: client.connect_timeout,
-            response_timeout: client.response_timeout,
+            client: ClientSettings::new(urls),
             refresh_every: Duration::from_secs(2),
             refresh_down_every: Duration::from_millis(900),
-            silence: Span::from_secs(90),
             warm_up: Duration::from_secs(5),
             publishes_at_rest_every: Duration::from_secs(20),
             gap_grace: GAP_GRACE,
         }
     }
-
-    fn client(&self, keys: &RedisKeys) -> ClientSettings {
-        ClientSettings {
-            urls: self.urls.clone(),
-            ca_file: self.ca_file.clone(),
-            connect_timeout: self.connect_timeout,
-            response_timeout: self.response_timeout,
-            // On the node of the event stream: what matters is whether it takes events.
-            probe: keys.installation_part("probe"),
-        }
-    }
 }
 
-/// A change at another instance that caches should know of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
-    /// The session with this hash ended.
-    SessionClosed([u8; 32]),
-    /// The user has another role: the store has the new one.
-    RoleSet(UserId),
-    /// The concert is new or has changed.
-    ConcertChanged(ConcertId),
-    /// Some of these may have been missed: any cached row may be stale.
-    Missed,
-}
-
-/// The lines of this instance, and the parts that keep them true.
-#[derive(Debug)]
-struct Follower {
-    replicas: Replicas,
-    store: Arc<dyn Store>,
-    instance: Uuid,
-    keys: RedisKeys,
-    clock: Clock,
-    recent: Arc<Recent>,
-    /// When all lines were last known to be current, in microseconds since the epoch.
-    confirmed: Arc<AtomicI64>,
-    requested: Mutex<PendingRebuilds>,
-    rebuild_news: Notify,
-    unverified_tokens: mpsc::Sender<(TokenId, Time)>,
-    notices: mpsc::Sender<Notice>,
-    /// A notice did not fit: the next one says that some may have been missed.
-    has_missed_notice: AtomicBool,
-    leases: Leases,
-    heartbeats: Heartbeats,
-    /// How many times a line was rebuilt from its rows.
-    rebuilds: AtomicU64,
-    gap_grace: Duration,
-    /// Rooms to refresh in the next round, even if they seem quiet.
-    refresh_requests: Mutex<BTreeSet<RoomId>>,
-    /// Up to where the positions of each line are resolved.
-    resolved: Mutex<HashMap<RoomId, ResolvedUpTo>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Follower {
-    const fn lines(&self) -> &Arc<Lines> {
-        self.replicas.lines()
-    }
-
-    fn notify(&self, notice: Notice) {
-        let notice = if self.has_missed_notice.swap(false, Ordering::Relaxed) { Notice::Missed } else { notice };
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.notices.try_send(notice) {
-            self.has_missed_notice.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Forgets the answers of Redis, and has all lines rebuilt: it is another one now, or has lost its data.
-    fn forget_redis(&self) {
-        self.leases.forget();
-        self.heartbeats.forget();
-        self.request_rebuild_of_all();
-    }
-
-    async fn exchange(&self, handle: &RedisHandle, room: RoomId) -> Result<(), RedisError> {
-        let Some(view) = self.lines().view(room) else { return Ok(()) };
-        let near = Near::of(room, &view);
-        self.heartbeats
-            .exchange(handle, near, self.clock.now(), |token, at| self.lines().record_remote_heartbeat(token, at))
-            .await
-    }
-
-    /// One round over the busy rooms. In one that needs no leader no token is made dormant, but its sale may go on: its
-    /// heartbeats are collected, and published seldom.
-    async fn exchange_round(self: &Arc<Self>, client: &RedisClient, number: i64, publishes_at_rest_every: i64) {
-        let now = self.clock.now();
-        let busy = self.lines().busy_rooms().into_iter();
-        let busy = busy.filter_map(|room| Some((room, self.lines().view(room)?)));
-        let (moving, resting): (Vec<_>, Vec<_>) = busy.partition(|(_, view)| view.needs_leader(now));
-        let mut task = Vec::new();
-        for (room, view) in &resting {
-            self.heartbeats.listen(Near::of(*room, view));
-            // Spread over the rounds.
-            if room.get().wrapping_add(number).rem_euclid(publishes_at_rest_every) == 0 {
-                task.push((*room, Exchange::Publish));
-            }
-        }
-        let ids = |rooms: &[(RoomId, _)]| -> Vec<_> { rooms.iter().map(|(room, _)| *room).collect() };
-        let moving = ids(&moving);
-        self.heartbeats.keep_only(&moving, &ids(&resting));
-        self.leases.keep_only(&moving);
-        let mut exchanges = JoinSet::new();
-        for (room, talk) in moving.into_iter().map(|room| (room, Exchange::Both)).chain(task) {
-            if !client.is_up() {
-                break;
-            }
-            if exchanges.len() >= EXCHANGES_AT_ONCE {
-                let _ = exchanges.join_next().await;
-            }
-            let (follower, handle) = (Arc::clone(self), client.handle());
-            exchanges.spawn(async move {
-                let talked = match talk {
-                    Exchange::Both => follower.exchange(&handle, room).await,
-                    Exchange::Publish => follower.heartbeats.publish(&handle, room, follower.clock.now()).await,
-                };
-                if let Err(error) = talked {
-                    tracing::debug!(%error, room = room.get(), "heartbeats cannot be exchanged");
-                }
-            });
-        }
-        while exchanges.join_next().await.is_some() {}
-    }
-}
-
-/// The queue of one instance of many.
+/// One instance of many.
 #[derive(Debug)]
 pub struct RedisPeers {
+    instance: Uuid,
+    keys: RedisKeys,
     follower: Arc<Follower>,
+    refresher: Arc<Refresher>,
+    leases: Arc<Leases>,
+    heartbeats: Arc<Heartbeats>,
     client: Arc<RedisClient>,
     publisher: Arc<Publisher>,
-    reach: tokio::sync::watch::Receiver<Reach>,
+    reach: Receiver<Reach>,
     /// When this instance last moved each line without a known leader.
     alone: Mutex<HashMap<RoomId, Instant>>,
     _tasks: JoinSet<()>,
@@ -270,62 +139,35 @@ impl RedisPeers {
         notices: mpsc::Sender<Notice>,
     ) -> Result<Arc<Self>, PeersError> {
         let keys = RedisKeys::new(installation);
-        let client = Arc::new(RedisClient::open(settings.client(&keys)).await?);
+        // On the node of the event stream: what matters is whether it takes events.
+        let probe = keys.installation_part("probe");
+        let client = Arc::new(RedisClient::open(ClientSettings { probe, ..settings.client }).await?);
         if client.is_up()
             && let Err(error) = script::probe_scripting(&mut client.handle()).await
             && client.is_up()
         {
             return Err(PeersError(error.to_string()));
         }
-        let confirmed = Arc::new(AtomicI64::new(0));
         let recent = Arc::new(Recent::default());
+        let gaps = Gaps::new(settings.gap_grace);
+        let (follower, unverified) =
+            Follower::new(Arc::clone(&store), clock.clone(), Arc::clone(&recent), Notices::new(notices), gaps);
+        let (follower, leases) = (Arc::new(follower), Arc::new(Leases::new(keys.clone(), instance)));
+        let heartbeats = Arc::new(Heartbeats::new(instance, settings.warm_up));
         let (publisher, items) = Publisher::new(instance, Arc::clone(&recent));
         let publisher = Arc::new(publisher);
-        let (unverified_tokens, unverified_inbox) = mpsc::channel(UNVERIFIED_MAX);
-        let follower = Arc::new(Follower {
-            replicas: Replicas::new(Arc::clone(&confirmed)),
-            store,
-            instance,
-            keys: keys.clone(),
-            clock,
-            recent,
-            confirmed,
-            requested: Mutex::default(),
-            rebuild_news: Notify::new(),
-            unverified_tokens,
-            notices,
-            has_missed_notice: AtomicBool::new(false),
-            leases: if client.is_cluster() {
-                Leases::new(keys.clone(), instance).one_by_one()
-            } else {
-                Leases::new(keys.clone(), instance)
-            },
-            heartbeats: Heartbeats::new(keys.clone(), settings.silence, settings.warm_up),
-            rebuilds: AtomicU64::new(0),
-            gap_grace: settings.gap_grace,
-            refresh_requests: Mutex::default(),
-            resolved: Mutex::default(),
-        });
         let invalidated = Arc::new(Notify::new());
-        let (from_end, wishes) = mpsc::channel(1);
-        let mut watch = Watch {
+        let (from_end, skip_requests) = mpsc::channel(1);
+        let answers = Answers {
             follower: Arc::clone(&follower),
-            client: Arc::clone(&client),
-            from_end,
-            invalidated: Arc::clone(&invalidated),
-            ids: Ids::from_os(),
-            nonce: None,
-            seeding: JoinSet::new(),
-            seeded: Arc::default(),
+            leases: Arc::clone(&leases),
+            heartbeats: Arc::clone(&heartbeats),
         };
-        let mut reader = Reader {
-            follower: Arc::clone(&follower),
-            client: Arc::clone(&client),
-            last: None,
-            numbers: HashMap::new(),
-            has_unread: false,
-            rebuilt_for_unread: None,
-        };
+        let seeding = Seeding::new(instance, store, Arc::clone(&client), keys.clone());
+        let signals = (from_end, Arc::clone(&invalidated));
+        let mut watch = Watch::new(instance, Arc::clone(&client), keys.clone(), answers, seeding, signals);
+        let following = (Arc::clone(&follower), Arc::clone(&heartbeats), recent);
+        let mut reader = Reader::new(instance, following, Arc::clone(&client), &keys);
         if client.is_up()
             && let Err(error) = begin(&mut watch, &mut reader).await
             && client.is_up()
@@ -333,17 +175,45 @@ impl RedisPeers {
             // Redis is up and refuses, which waiting does not cure.
             return Err(error);
         }
-        let task = PublishTask { publisher: Arc::clone(&publisher), client: Arc::clone(&client), keys, invalidated };
+        let (every, down_every) = (settings.refresh_every, settings.refresh_down_every);
+        let refresher = Arc::new(Refresher::new(Arc::clone(&follower), every, down_every, settings.gap_grace));
+        let publish = PublishTask {
+            publisher: Arc::clone(&publisher),
+            client: Arc::clone(&client),
+            keys: keys.clone(),
+            invalidated,
+        };
+        let exchange = ExchangeTask {
+            lines: Arc::clone(follower.lines()),
+            heartbeats: Arc::clone(&heartbeats),
+            leases: Arc::clone(&leases),
+            client: Arc::clone(&client),
+            keys: keys.clone(),
+            clock,
+            at_rest_every: settings.publishes_at_rest_every,
+        };
         let mut tasks = JoinSet::new();
-        tasks.spawn(task.run(items));
-        tasks.spawn(reader.run(wishes));
+        tasks.spawn(publish.run(items));
+        tasks.spawn(exchange.run());
+        tasks.spawn(reader.run(skip_requests));
         tasks.spawn(watch.run());
         tasks.spawn(Arc::clone(&follower).run_rebuilds());
-        tasks.spawn(Arc::clone(&follower).verify_tokens(unverified_inbox));
-        tasks.spawn(exchange_for_ever(Arc::clone(&follower), Arc::clone(&client), settings.publishes_at_rest_every));
-        tasks.spawn(Arc::clone(&follower).refresh_loop(Arc::clone(&client), settings));
-        let reach = client.reach();
-        Ok(Arc::new(Self { follower, client, publisher, reach, alone: Mutex::default(), _tasks: tasks }))
+        tasks.spawn(Arc::clone(&follower).verify_tokens(unverified));
+        tasks.spawn(Arc::clone(&refresher).run(Arc::clone(&client)));
+        let (reach, alone) = (client.reach(), Mutex::default());
+        Ok(Arc::new(Self {
+            instance,
+            keys,
+            follower,
+            refresher,
+            leases,
+            heartbeats,
+            client,
+            publisher,
+            reach,
+            alone,
+            _tasks: tasks,
+        }))
     }
 
     /// The handle to Redis, for the other things that instances share.
@@ -354,8 +224,8 @@ impl RedisPeers {
 
     /// The names of this installation's keys.
     #[must_use]
-    pub fn keys(&self) -> &RedisKeys {
-        &self.follower.keys
+    pub const fn keys(&self) -> &RedisKeys {
+        &self.keys
     }
 
     /// Whether Redis can be used.
@@ -369,23 +239,10 @@ impl RedisPeers {
         }
     }
 
-    /// How many batches were not published, because Redis was down or too slow.
-    #[must_use]
-    pub fn unpublished(&self) -> u64 {
-        self.publisher.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Releases the lines that this instance leads, so that others need not wait for its terms to end.
-    pub async fn release(&self) {
-        if let Err(error) = self.follower.leases.release(&self.client.handle()).await {
-            tracing::debug!(%error, "the leases were not released and expire by themselves");
-        }
-    }
-
     /// Whether it is time to move the line without a known leader: every instance does so, seldom, while Redis
     /// cannot be asked.
     fn alone(&self, room: RoomId, fence: Fence) -> Leadership {
-        let spread = self.follower.instance.as_u128() % ALONE_SPREAD_MS;
+        let spread = self.instance.as_u128() % ALONE_SPREAD_MS;
         let pause = ALONE_EVERY + Duration::from_millis(u64::try_from(spread).unwrap_or(0));
         let now = Instant::now();
         let mut alone = lock(&self.alone);
@@ -396,49 +253,12 @@ impl RedisPeers {
         *last = now;
         Leadership::Leader(fence)
     }
-
-    async fn rebuild_line(&self, line: &Line, rebuild: Rebuild) {
-        let room = line.room.room_id;
-        // A commit this recent may not be visible in the rows.
-        let from = line.now.minus(COMMIT_VISIBILITY_MAX);
-        self.follower.rebuilds.fetch_add(1, Ordering::Relaxed);
-        for (token, now) in self.follower.replicas.rebuild(line, rebuild, || self.follower.recent.decided_since(from)) {
-            self.follower.verify_later(token, now);
-        }
-        self.follower.note_rebuilt(line, rebuild);
-        if self.lines().view(room).is_none_or(|view| view.is_quiet()) {
-            return;
-        }
-        if let Err(error) = self.follower.exchange(&self.client.handle(), room).await {
-            tracing::debug!(%error, "heartbeats cannot be exchanged");
-        }
-    }
 }
 
 /// Checks Redis and finds the end of the stream, before any line is read from its rows.
 async fn begin(watch: &mut Watch, reader: &mut Reader) -> Result<(), PeersError> {
     watch.begin().await?;
     reader.begin().await
-}
-
-/// How the heartbeats of a room are exchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Exchange {
-    /// They are published, and those of other instances are read.
-    Both,
-    /// They are published.
-    Publish,
-}
-
-async fn exchange_for_ever(follower: Arc<Follower>, client: Arc<RedisClient>, publishes_at_rest_every: Duration) {
-    let rounds = publishes_at_rest_every.as_millis() / EXCHANGE_EVERY.as_millis();
-    let rounds = i64::try_from(rounds).unwrap_or(i64::MAX).max(1);
-    let mut number = 0;
-    loop {
-        tokio::time::sleep(EXCHANGE_EVERY).await;
-        follower.exchange_round(&client, number, rounds).await;
-        number = (number + 1) % rounds;
-    }
 }
 
 #[async_trait]
@@ -452,7 +272,8 @@ impl Peers for RedisPeers {
     }
 
     async fn rebuild(&self, line: Line, rebuild: Rebuild) {
-        self.rebuild_line(&line, rebuild).await;
+        // How many events had come when the rows were read is not known.
+        self.follower.rebuild(&line, rebuild, u64::MAX);
     }
 
     fn load_quiet_rooms(&self, lines: &[Line]) -> Vec<RoomId> {
@@ -461,11 +282,12 @@ impl Peers for RedisPeers {
 
     fn publish(&self, changes: &Changes) {
         self.publisher.publish(changes);
+        let replicas = self.follower.replicas();
         for room in &changes.rooms.inserted {
-            self.follower.replicas.put_new(room, changes.now);
+            replicas.put_new(room, changes.now);
         }
         for (room, delta) in deltas(changes) {
-            self.follower.replicas.apply(room, &delta, Source::Local);
+            replicas.apply(room, &delta, Source::Local);
         }
     }
 
@@ -474,16 +296,11 @@ impl Peers for RedisPeers {
     }
 
     fn request_refresh(&self, rooms: Vec<RoomId>) {
-        lock(&self.follower.refresh_requests).extend(rooms);
-    }
-
-    fn record_heartbeat(&self, token: TokenId, now: Time) {
-        self.lines().record_heartbeat(token, now);
-        self.follower.heartbeats.note(token);
+        self.refresher.request(rooms);
     }
 
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
-        if !self.client.is_up() || !self.follower.heartbeats.can_judge(room) {
+        if !self.client.is_up() || !self.heartbeats.can_judge(room) {
             return Vec::new();
         }
         self.lines().unresponsive(room, limit, since)
@@ -494,7 +311,7 @@ impl Peers for RedisPeers {
             // This instance's own deadlines must be in Redis first.
             self.publisher.flush().await;
         }
-        holds::take_due(&mut self.client.handle(), &self.follower.keys, now, limit).await.map_err(PeersError::from)
+        Ok(holds::take_due(&mut self.client.handle(), &self.keys, now, limit).await?)
     }
 
     /// While Redis is down they are published later.
@@ -508,13 +325,12 @@ impl Peers for RedisPeers {
         if !self.client.is_up() {
             return rooms.iter().map(|(room, fence)| self.alone(*room, *fence)).collect();
         }
-        let leases = &self.follower.leases;
-        let asked = leases.ask_for(&self.client.handle(), rooms, term).await;
+        let asked = self.leases.ask_for(&self.client.handle(), rooms, term).await;
         let unasked = asked.err().map(|Unasked { rooms, error }| {
             tracing::debug!(%error, rooms = rooms.len(), "cannot determine the leader of some lines");
             rooms
         });
-        let led = rooms.iter().map(|(room, fence)| match leases.standing(*room) {
+        let led = rooms.iter().map(|(room, fence)| match self.leases.standing(*room) {
             Leadership::Follower if unasked.as_ref().is_some_and(|unasked| unasked.contains(room)) => {
                 self.alone(*room, *fence)
             }
@@ -525,32 +341,33 @@ impl Peers for RedisPeers {
 
     /// The lease ends, and another instance gets it.
     fn leave(&self, room: RoomId) {
-        self.follower.leases.leave(room, LEFT_FOR);
+        self.leases.leave(room, LEFT_FOR);
         lock(&self.alone).insert(room, Instant::now() + LEFT_FOR);
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Token>, PeersError> {
-        tokens::get(&self.client.handle(), &self.follower.keys, id).await.map_err(PeersError::from)
+        Ok(tokens::get(&self.client.handle(), &self.keys, id).await?)
     }
 
     fn status(&self) -> Option<PeerStatus> {
-        let confirmed = Time::from_micros(self.follower.confirmed.load(Ordering::Relaxed));
-        let lag = self.follower.clock.now().micros().saturating_sub(confirmed.micros());
         Some(PeerStatus {
             down: match &*self.reach.borrow() {
                 Reach::Up(_) => None,
                 Reach::Down(why) if why.contains(OUT_OF_MEMORY) => Some(Down::Full),
                 Reach::Down(_) => Some(Down::Unreachable),
             },
-            event_lag: Duration::from_micros(u64::try_from(lag).unwrap_or(0)),
-            rebuilds: self.follower.rebuilds.load(Ordering::Relaxed),
+            event_lag: self.follower.lag(),
+            rebuilds: self.follower.rebuilds(),
         })
     }
 
     async fn shutdown(&self) {
-        if self.client.is_up() {
-            self.publisher.flush().await;
-            self.release().await;
+        if !self.client.is_up() {
+            return;
+        }
+        self.publisher.flush().await;
+        if let Err(error) = self.leases.release(&self.client.handle()).await {
+            tracing::debug!(%error, "the leases were not released and expire by themselves");
         }
     }
 }

@@ -7,6 +7,7 @@ mod tests;
 
 use crate::{
     lines::{LastSeen, Lines, Rebuild, RoomCell},
+    lock::lock,
     view::{Confirmed, Delta, RoomView, deltas},
 };
 use frontrow_domain::{
@@ -20,7 +21,7 @@ use order::ChangeOrder;
 pub(crate) use order::Source;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
+    sync::{Arc, Mutex, atomic::AtomicI64},
 };
 
 /// The lines, and for each what puts its changes in order. A room is here before its view is in the lines.
@@ -55,10 +56,6 @@ pub(crate) enum Reconciled {
     InStep,
     /// The line must be rebuilt.
     MustRebuild,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Replicas {

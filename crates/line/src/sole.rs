@@ -2,6 +2,7 @@
 
 use crate::{
     lines::{Lines, Rebuild, RoomCell},
+    lock::lock,
     peers::{Leadership, PeerStatus, Peers, PeersError},
     view::{Delta, RoomView, deltas},
 };
@@ -16,7 +17,7 @@ use frontrow_domain::{
 use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// The only instance: it has the deadlines of holds in memory, and leads every line.
@@ -32,10 +33,6 @@ impl SoleInstance {
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { lines: Arc::default(), store, holds: Mutex::default() }
-    }
-
-    fn holds(&self) -> MutexGuard<'_, BTreeSet<(Time, ReservationId)>> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes the unassigned positions that an earlier process drew and never used, once its last batch cannot commit
@@ -91,7 +88,7 @@ impl Peers for SoleInstance {
             self.lines.apply(room, &delta);
         }
         if !changes.reservations.is_empty() {
-            let mut holds = self.holds();
+            let mut holds = lock(&self.holds);
             for row in changes.reservations.iter() {
                 let deadline = (row.expires_at, row.reservation_id);
                 match row.status() {
@@ -110,16 +107,12 @@ impl Peers for SoleInstance {
     /// Every commit is applied here: no view is old.
     fn request_refresh(&self, _rooms: Vec<RoomId>) {}
 
-    fn record_heartbeat(&self, token: TokenId, now: Time) {
-        self.lines.record_heartbeat(token, now);
-    }
-
     fn unresponsive(&self, room: RoomId, limit: u32, since: Time) -> Vec<Position> {
         self.lines.unresponsive(room, limit, since)
     }
 
     async fn take_due_holds(&self, now: Time, limit: u32) -> Result<Vec<ReservationId>, PeersError> {
-        let mut holds = self.holds();
+        let mut holds = lock(&self.holds);
         let mut due = Vec::new();
         for _ in 0..limit {
             match holds.first() {
@@ -132,7 +125,7 @@ impl Peers for SoleInstance {
     }
 
     fn add_hold_deadlines(&self, due: &[(Time, ReservationId)]) {
-        self.holds().extend(due);
+        lock(&self.holds).extend(due);
     }
 
     async fn lead(&self, rooms: &[(RoomId, Fence)], _term: Span) -> Vec<Leadership> {

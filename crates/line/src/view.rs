@@ -161,7 +161,7 @@ pub enum Rest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitUnknown {
-    /// The gate is closed, and nobody knows when it opens.
+    /// The gate is closed for an unknown time.
     Paused,
     /// The sale has not opened, and the line does not move before it does.
     SaleNotOpen,

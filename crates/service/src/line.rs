@@ -75,7 +75,7 @@ impl BoxOffice {
         let done = self.ask(caller, Command::IssueToken { room_id, concert_id }, key).await?;
         let (token, issue): (Token, Issue) = done.value;
         // Joining again is a heartbeat, as a poll is.
-        self.peers.record_heartbeat(token.id, self.now());
+        self.queue.record_heartbeat(token.id, self.now());
         Ok(Reply { value: (self.locate(token).await?, issue), replay: done.replay })
     }
 
@@ -127,7 +127,7 @@ impl BoxOffice {
     pub async fn position(&self, token: &VerifiedToken) -> LineStatus {
         let VerifiedToken { signed, view } = token;
         let mut now = self.now();
-        self.peers.record_heartbeat(signed.id, now);
+        self.queue.record_heartbeat(signed.id, now);
         let place = view.place(signed.id.position);
         let found = match place.status() {
             TokenStatus::Ended => {

@@ -29,10 +29,10 @@ pub(crate) async fn run() -> Result<()> {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no resident size")?;
         let resident: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
         let mut asked = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
-        let all = filled(&mut asked).await?;
+        let all = seeded(&mut asked).await?;
         let emptied = Instant::now();
         redis::cmd("FLUSHALL").query_async::<()>(&mut asked).await?;
-        let again = filled(&mut asked).await?;
+        let again = seeded(&mut asked).await?;
         let anew = emptied.elapsed();
         ensure!(again >= all, "{again} hashes of {all} are there again");
         println!(
@@ -46,19 +46,19 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-/// Waits until the instance says that everything is there. How many hashes of copies there are then.
-async fn filled(redis: &mut MultiplexedConnection) -> Result<usize> {
+/// Waits until Redis is seeded. How many hashes of copies there are then.
+async fn seeded(redis: &mut MultiplexedConnection) -> Result<usize> {
     let started = Instant::now();
     loop {
-        let found: Vec<String> = redis::cmd("KEYS").arg("*:marker").query_async(redis).await?;
-        if let Some(marker) = found.first() {
-            let ready: Option<String> = redis::cmd("HGET").arg(marker).arg("laid").query_async(redis).await?;
+        let found: Vec<String> = redis::cmd("KEYS").arg("*:incarnation").query_async(redis).await?;
+        if let Some(incarnation) = found.first() {
+            let ready: Option<String> = redis::cmd("HGET").arg(incarnation).arg("ready").query_async(redis).await?;
             if ready.as_deref() == Some("1") {
-                let copies: Vec<String> = redis::cmd("KEYS").arg("*:t:*").query_async(redis).await?;
+                let copies: Vec<String> = redis::cmd("KEYS").arg("*:t2:*").query_async(redis).await?;
                 return Ok(copies.len());
             }
         }
-        ensure!(started.elapsed() < PATIENCE, "Redis is not filled");
+        ensure!(started.elapsed() < PATIENCE, "Redis is not seeded");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

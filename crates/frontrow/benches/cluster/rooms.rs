@@ -57,15 +57,11 @@ async fn measure(waiting: i64) -> Result<()> {
         first.publish(changes);
         // As an engine would: it does not publish faster than it commits.
         tokio::task::yield_now().await;
-        if first.unpublished() > 0 {
-            break;
-        }
         while other_is_behind(&other, changes, 64 * BATCH) {
             tokio::time::sleep(Duration::from_micros(200)).await;
             ensure!(started.elapsed() < PATIENCE, "the other instance does not follow");
         }
     }
-    ensure!(first.unpublished() == 0, "frames were lost");
     while waits(&other) < waiting {
         tokio::time::sleep(Duration::from_micros(200)).await;
         ensure!(started.elapsed() < PATIENCE, "the other instance does not follow");
@@ -74,7 +70,7 @@ async fn measure(waiting: i64) -> Result<()> {
     // What is still on its way to Redis beside the frames.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let (used, busy) = (info(&mut asked, "used_memory:").await? - used, cpu(&mut asked).await? - busy);
-    let stream: String = named(&mut asked, "*frames*").await?;
+    let stream: String = named(&mut asked, "*events*").await?;
     let frames: i64 = ask(&mut asked, &["XLEN", &stream]).await?;
     let stream_memory: i64 = ask(&mut asked, &["MEMORY", "USAGE", &stream, "SAMPLES", "0"]).await?;
     let bytes = payload(&mut asked, &stream).await?;

@@ -4,10 +4,9 @@ use super::{RunningApp, assemble_with};
 use crate::config::{Config, Database, ServerUrl, Switch};
 use anyhow::Context as _;
 use frontrow_clock::{Clock, Ids};
-use frontrow_domain::time::Span;
 use frontrow_line::{
     SoleInstance,
-    redis::{self, RedisPeers, limits::SharedLimits},
+    redis::{self, RedisPeers, client::ClientSettings, limits::SharedLimits},
 };
 use frontrow_service::{
     health::follow_store,
@@ -166,11 +165,9 @@ pub fn postgres_settings(config: &Config, url: &ServerUrl) -> Settings {
 
 /// The settings of Redis at `url`.
 fn redis_settings(config: &Config, url: &ServerUrl) -> redis::Settings {
-    redis::Settings {
-        ca_file: config.servers.redis_ca_file.clone(),
-        silence: Span::from_secs(config.dormant_after_seconds.into()),
-        ..redis::Settings::new(redis_urls(url.expose()))
-    }
+    let urls = redis_urls(url.expose());
+    let client = ClientSettings { ca_file: config.servers.redis_ca_file.clone(), ..ClientSettings::new(urls.clone()) };
+    redis::Settings { client, ..redis::Settings::new(urls) }
 }
 
 /// The addresses in a setting: one with several hosts, or several with one each.
@@ -197,7 +194,7 @@ async fn follow_keys(keys: SigningKeys, keyring: Keyring) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrow_line::redis::client::{ClientSettings, RedisClient};
+    use frontrow_line::redis::client::RedisClient;
 
     #[tokio::test]
     async fn every_form_of_redis_url_with_several_hosts_is_understood() {

@@ -281,14 +281,14 @@ pub(crate) async fn unresponsive_tokens_are_found_and_responsive_ones_are_not(qu
     assert_eq!(queue.unresponsive(HOUSE, 20, START), [], "who was just issued a token is awake");
     assert_eq!(silent(queue, later).await, 20);
     for awake in [3, 5, 6, 9] {
-        queue.record_heartbeat(at(awake), later);
+        queue.lines().record_heartbeat(at(awake), later);
     }
     assert_eq!(queue.unresponsive(HOUSE, 3, later), positions(&[1, 2, 4]), "three awake are enough");
     assert_eq!(queue.unresponsive(HOUSE, 4, later), positions(&[1, 2, 4, 7, 8]));
     office.leave(4);
     office.leave(5);
     assert_eq!(queue.unresponsive(HOUSE, 3, later), positions(&[1, 2, 7, 8]), "who has left is neither");
-    queue.record_heartbeat(at(1_000_000_000_000), later);
+    queue.lines().record_heartbeat(at(1_000_000_000_000), later);
     assert_eq!(queue.unresponsive(RoomId::new(7), 3, later), []);
 }
 

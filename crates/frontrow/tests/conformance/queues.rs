@@ -1,10 +1,7 @@
 //! The queues that every test runs on: the one in memory, and Redis with a namespace for each test.
 
 use frontrow_clock::{Clock, Ids};
-use frontrow_domain::{
-    policy::Policy,
-    time::{Span, Time},
-};
+use frontrow_domain::{policy::Policy, time::Time};
 use frontrow_line::{
     SoleInstance,
     redis::{Notice, RedisPeers, Settings},
@@ -83,9 +80,8 @@ impl Namespace {
         let mut settings = Settings::new(urls);
         // These tests stand for all instances.
         settings.warm_up = Duration::ZERO;
-        settings.silence = Span::from_secs(60);
         // A loaded machine is no outage.
-        settings.response_timeout = Duration::from_secs(5);
+        settings.client.response_timeout = Duration::from_secs(5);
         Self { settings, office: ids.uuid(START), ids, clock: Clock::manual(START) }
     }
 

@@ -210,7 +210,7 @@ async fn a_position_asks_neither_the_database_nor_redis() {
         .cost(async {
             for number in 0..reads {
                 let token = TokenId { room_id: RoomId::HOUSE, position: Position(1 + number % 100) };
-                queue.record_heartbeat(token, sale::START);
+                queue.lines().record_heartbeat(token, sale::START);
                 let view = queue.lines().view(RoomId::HOUSE).unwrap();
                 assert_eq!(view.place(token.position).ahead, number % 100);
             }

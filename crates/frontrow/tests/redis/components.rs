@@ -74,8 +74,8 @@ fn at(position: i64) -> TokenId {
     TokenId { room_id: HOUSE, position: Position(position) }
 }
 
-/// The queue of an instance over this store, with its line built.
-async fn queue_over(store: &Arc<dyn Store>, settings: &Settings, clock: &Clock, number: u128) -> Arc<RedisPeers> {
+/// An instance over this store, with the house room loaded.
+async fn peers_over(store: &Arc<dyn Store>, settings: &Settings, clock: &Clock, number: u128) -> Arc<RedisPeers> {
     let notices = tokio::sync::mpsc::channel(1).0;
     let (office, own) = (instance(9), instance(number));
     let queue =

@@ -60,11 +60,11 @@ async fn an_encrypted_way_needs_a_certificate_that_is_trusted() {
     let mut settings = Settings::new(vec![format!("rediss://127.0.0.1:{}", port.number())]);
     let distrusted = start(settings.clone()).await.unwrap().check().unwrap_err();
     assert!(distrusted.0.contains("certificate"), "{distrusted}");
-    settings.ca_file = Some(folder.path().join("ca.pem"));
+    settings.client.ca_file = Some(folder.path().join("ca.pem"));
     let trusted = start(settings.clone()).await.unwrap();
     trusted.check().unwrap();
     assert_eq!(trusted.take_due_holds(Clock::System.now(), 1).await.unwrap(), []);
-    settings.ca_file = Some(folder.path().join("nothing.pem"));
+    settings.client.ca_file = Some(folder.path().join("nothing.pem"));
     assert!(start(settings).await.unwrap_err().0.contains("nothing.pem"));
 }
 

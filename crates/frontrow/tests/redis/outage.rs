@@ -106,7 +106,8 @@ async fn a_paused_redis_blocks_no_caller_and_missed_events_are_announced() {
 async fn commits_are_answered_while_a_redis_that_does_not_answer_is_still_waited_for() {
     let server = RedisServer::start();
     // Whatever waits for an answer of Redis waits for an hour.
-    let settings = Settings { response_timeout: Duration::from_hours(1), ..Settings::new(vec![server.url()]) };
+    let mut settings = Settings::new(vec![server.url()]);
+    settings.client.response_timeout = Duration::from_hours(1);
     let mut office = Office::open_with(settings, 2, 12).await;
     office.join(0, 60).await;
     office.agree().await;

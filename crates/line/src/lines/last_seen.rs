@@ -1,4 +1,5 @@
-//! When each token in a line was last seen: four bytes a position, written and read without a lock.
+//! When each token in a line was last seen, and whether only this instance knows: four bytes a position, written and
+//! read without a lock.
 
 use arc_swap::{ArcSwap, Guard};
 use frontrow_domain::{id::Position, time::Time};
@@ -10,10 +11,14 @@ use std::sync::{
 /// Positions in a chunk: 64 KiB.
 const CHUNK: usize = 16_384;
 const MICROS_PER_SECOND: i64 = 1_000_000;
+/// The seconds of slots count from 2020, and last until 2088.
+const FIRST_SECOND: i64 = 1_577_836_800;
+/// The lowest bit of a slot: this instance saw the token, and has not published it since.
+const UNPUBLISHED: u32 = 1;
 
 type Chunks = Vec<Option<Arc<[AtomicU32]>>>;
 
-/// Whole seconds since the epoch, by position; chunks without a waiting token are not kept.
+/// Twice the whole seconds, and [`UNPUBLISHED`], by position; chunks without a waiting token are not kept.
 #[derive(Debug, Default)]
 pub(crate) struct LastSeen {
     chunks: ArcSwap<Chunks>,
@@ -22,19 +27,21 @@ pub(crate) struct LastSeen {
 /// The times, to be compared with one moment.
 pub(super) struct Reader {
     chunks: Guard<Arc<Chunks>>,
-    since_seconds: u32,
+    since: u32,
 }
 
-fn seconds(at: Time) -> u32 {
-    u32::try_from(at.micros() / MICROS_PER_SECOND).unwrap_or(u32::MAX)
+/// The slot of a token that was last seen at this moment, and published.
+fn slot_at(at: Time) -> u32 {
+    let seconds = at.micros().div_euclid(MICROS_PER_SECOND) - FIRST_SECOND;
+    u32::try_from(seconds.clamp(0, i64::from(u32::MAX >> 1))).unwrap_or(0) << 1
 }
 
 fn index(position: Position) -> usize {
     usize::try_from(position.0).unwrap_or(0)
 }
 
-fn chunk_of(seconds: u32) -> Arc<[AtomicU32]> {
-    std::iter::repeat_with(|| AtomicU32::new(seconds)).take(CHUNK).collect()
+fn chunk_of(slot: u32) -> Arc<[AtomicU32]> {
+    std::iter::repeat_with(|| AtomicU32::new(slot)).take(CHUNK).collect()
 }
 
 fn slot(chunks: &Chunks, position: Position) -> Option<&AtomicU32> {
@@ -49,12 +56,12 @@ impl LastSeen {
         for places in places.chunk_by(|one, other| index(*one) / CHUNK == index(*other) / CHUNK) {
             let at = index(places[0]) / CHUNK;
             chunks.resize(chunks.len().max(at + 1), None);
-            chunks[at] = Some(chunk_of(seconds(now)));
+            chunks[at] = Some(chunk_of(slot_at(now)));
         }
         Self { chunks: ArcSwap::from_pointee(chunks) }
     }
 
-    /// Notes that a token was seen, and makes its slot if there is none. For the writer alone.
+    /// Notes that a token began to wait, and makes its slot if there is none. For the writer alone.
     pub(super) fn cover(&self, position: Position, now: Time) {
         let at = index(position) / CHUNK;
         if self.chunks.load().get(at).is_none_or(Option::is_none) {
@@ -63,20 +70,39 @@ impl LastSeen {
             chunks[at] = Some(chunk_of(0));
             self.chunks.store(Arc::new(chunks));
         }
-        self.note(position, now);
+        self.record_known(std::iter::once(position), now);
     }
 
-    /// Notes that a token was seen. One store; nothing if it has no slot.
+    /// Notes that this instance saw a token. One store; nothing if it has no slot.
     pub(super) fn note(&self, position: Position, now: Time) {
         if let Some(slot) = slot(&self.chunks.load(), position) {
-            slot.store(seconds(now), Ordering::Relaxed);
+            slot.store(slot_at(now) | UNPUBLISHED, Ordering::Relaxed);
         }
     }
 
-    /// Notes that a token was seen at a moment that may be before the last time.
-    pub(super) fn record_at(&self, position: Position, at: Time) {
-        if let Some(slot) = slot(&self.chunks.load(), position) {
-            slot.fetch_max(seconds(at), Ordering::Relaxed);
+    /// Notes that tokens were seen at a moment that may be before the last time, as all instances know.
+    pub(super) fn record_known(&self, positions: impl Iterator<Item = Position>, at: Time) {
+        let (chunks, seen) = (self.chunks.load(), slot_at(at));
+        for slot in positions.filter_map(|position| slot(&chunks, position)) {
+            slot.fetch_max(seen, Ordering::Relaxed);
+        }
+    }
+
+    /// Of these positions, those whose tokens this instance saw since `since` and has not published.
+    pub(super) fn unpublished(&self, positions: impl Iterator<Item = Position>, since: Time) -> Vec<Position> {
+        let (chunks, since) = (self.chunks.load(), slot_at(since));
+        let is_unpublished = |position: &Position| {
+            let seen = slot(&chunks, *position).map_or(0, |slot| slot.load(Ordering::Relaxed));
+            seen & UNPUBLISHED != 0 && seen >= since
+        };
+        positions.filter(is_unpublished).collect()
+    }
+
+    /// Notes that these tokens were published as seen.
+    pub(super) fn mark_published(&self, positions: &[Position]) {
+        let chunks = self.chunks.load();
+        for slot in positions.iter().filter_map(|position| slot(&chunks, *position)) {
+            slot.fetch_and(!UNPUBLISHED, Ordering::Relaxed);
         }
     }
 
@@ -99,14 +125,14 @@ impl LastSeen {
 
     /// Compares the times with `since`, to the second.
     pub(super) fn reader(&self, since: Time) -> Reader {
-        Reader { chunks: self.chunks.load(), since_seconds: seconds(since) }
+        Reader { chunks: self.chunks.load(), since: slot_at(since) }
     }
 }
 
 impl Reader {
     /// Whether the token was seen. One without a slot is not called unresponsive.
     pub(super) fn is_responsive(&self, position: Position) -> bool {
-        slot(&self.chunks, position).is_none_or(|slot| slot.load(Ordering::Relaxed) >= self.since_seconds)
+        slot(&self.chunks, position).is_none_or(|slot| slot.load(Ordering::Relaxed) >= self.since)
     }
 }
 
@@ -115,7 +141,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> Time {
-        Time::from_micros(seconds * MICROS_PER_SECOND)
+        Time::from_micros((FIRST_SECOND + seconds) * MICROS_PER_SECOND)
     }
 
     const FAR: Position = Position(3 * 16_384 + 5);
@@ -127,8 +153,29 @@ mod tests {
         assert!(last_seen.reader(at(10)).is_responsive(FAR));
         assert!(!last_seen.reader(at(11)).is_responsive(FAR));
         last_seen.note(FAR, at(11));
-        last_seen.record_at(FAR, at(9));
+        last_seen.record_known(std::iter::once(FAR), at(9));
         assert!(last_seen.reader(at(11)).is_responsive(FAR));
+    }
+
+    #[test]
+    fn what_this_instance_saw_is_published_once() {
+        let last_seen = LastSeen::default();
+        last_seen.cover(Position(7), at(10));
+        last_seen.cover(FAR, at(10));
+        let unpublished = |since| last_seen.unpublished([Position(7), Position(8), FAR].into_iter(), at(since));
+        assert_eq!(unpublished(0), [], "all instances know that they began to wait");
+        last_seen.note(Position(7), at(20));
+        last_seen.note(FAR, at(30));
+        assert_eq!(unpublished(20), [Position(7), FAR]);
+        assert_eq!(unpublished(21), [FAR], "an old one is not taken for a new one");
+        last_seen.mark_published(&[FAR]);
+        assert_eq!(unpublished(20), [Position(7)]);
+        assert!(last_seen.reader(at(30)).is_responsive(FAR));
+        last_seen.record_known(std::iter::once(Position(7)), at(25));
+        assert_eq!(unpublished(20), [], "all instances know of a later time");
+        last_seen.note(FAR, at(31));
+        last_seen.record_known(std::iter::once(FAR), at(30));
+        assert_eq!(unpublished(20), [FAR]);
     }
 
     #[test]

@@ -1,12 +1,53 @@
 //! Parses the addresses of Redis: one server, sentinels that know it, or the nodes of a cluster.
 
-use super::client::{ClientSettings, limited};
 use crate::peers::PeersError;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
     TlsCertificates,
 };
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
+
+/// The addresses of Redis, and its time-outs.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// One `redis://` or `rediss://`; one `redis+sentinel://host:port,host:port/db?master=name` (`rediss+sentinel` for
+    /// TLS to the servers); or the nodes of a cluster, as several of the first kind or one
+    /// `redis-cluster://host:port,host:port`.
+    pub urls: Vec<String>,
+    /// A file with the certificate authorities of the servers, in PEM; none for the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long making a connection may take.
+    pub connect_timeout: Duration,
+    /// How long the answer to a command may take.
+    pub response_timeout: Duration,
+    /// The key that write probes name and never fill. In a cluster, the node of this key is probed.
+    pub probe: String,
+}
+
+impl ClientSettings {
+    /// The usual time-outs, and a probe key that all installations share.
+    #[must_use]
+    pub fn new(urls: Vec<String>) -> Self {
+        Self {
+            urls,
+            ca_file: None,
+            connect_timeout: Duration::from_secs(1),
+            response_timeout: Duration::from_millis(500),
+            probe: "fr:probe".into(),
+        }
+    }
+}
+
+/// The result of a call, or an error when it takes too long.
+pub(super) async fn limited<T>(
+    longest: Duration,
+    call: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    match tokio::time::timeout(longest, call).await {
+        Ok(done) => done,
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}
 
 /// The server or servers to connect to.
 pub(super) enum Server {

@@ -2,19 +2,18 @@
 //! answers and takes no writes, because its memory is full, counts as down: events would be lost, and instances that
 //! only read would never know.
 
-use super::address::{self, Server};
+pub use super::address::ClientSettings;
+
+use super::address::{self, Server, limited};
 use crate::peers::PeersError;
 use arc_swap::ArcSwapOption;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, ScriptInvocation,
-    ServerErrorKind, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
 };
 use std::{
-    future::Future,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -30,37 +29,6 @@ const RETRY: Duration = Duration::from_millis(250);
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How much longer than its own time-out a blocking read may take.
 const BLOCKING_MORE: Duration = Duration::from_millis(500);
-
-/// The addresses of Redis, and its time-outs.
-#[derive(Debug, Clone)]
-pub struct ClientSettings {
-    /// One `redis://` or `rediss://`; one `redis+sentinel://host:port,host:port/db?master=name` (`rediss+sentinel` for
-    /// TLS to the servers); or the nodes of a cluster, as several of the first kind or one
-    /// `redis-cluster://host:port,host:port`.
-    pub urls: Vec<String>,
-    /// A file with the certificate authorities of the servers, in PEM; none for the system's.
-    pub ca_file: Option<PathBuf>,
-    /// How long making a connection may take.
-    pub connect_timeout: Duration,
-    /// How long the answer to a command may take.
-    pub response_timeout: Duration,
-    /// The key that write probes name and never fill. In a cluster, the node of this key is probed.
-    pub probe: String,
-}
-
-impl ClientSettings {
-    /// The usual time-outs, and a probe key that all installations share.
-    #[must_use]
-    pub fn new(urls: Vec<String>) -> Self {
-        Self {
-            urls,
-            ca_file: None,
-            connect_timeout: Duration::from_secs(1),
-            response_timeout: Duration::from_millis(500),
-            probe: "fr:probe".into(),
-        }
-    }
-}
 
 /// A connection, to one server or to a cluster.
 #[derive(Clone)]
@@ -131,7 +99,7 @@ pub struct RedisClient {
 
 impl std::fmt::Debug for RedisClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("reach", &*self.shared.reach.borrow()).finish_non_exhaustive()
+        f.debug_struct("RedisClient").field("reach", &*self.shared.reach.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -179,40 +147,10 @@ impl RedisClient {
         self.shared.live.load().is_some()
     }
 
-    /// Whether Redis is a cluster: then all keys of a pipeline must have one tag.
-    #[must_use]
-    pub fn is_cluster(&self) -> bool {
-        matches!(self.shared.server, Server::Cluster(_))
-    }
-
     /// The handle that commands are sent over.
     #[must_use]
     pub fn handle(&self) -> RedisHandle {
         RedisHandle(Arc::clone(&self.shared))
-    }
-
-    /// One command.
-    ///
-    /// # Errors
-    /// Redis is down, or refused the command.
-    pub async fn run<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, PeersError> {
-        cmd.query_async(&mut self.handle()).await.map_err(PeersError::from)
-    }
-
-    /// Several commands in one round trip. In a cluster, all their keys have one tag.
-    ///
-    /// # Errors
-    /// Redis is down, or refused a command; others of them may have been done.
-    pub async fn run_pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, PeersError> {
-        pipeline.query_async(&mut self.handle()).await.map_err(PeersError::from)
-    }
-
-    /// A script by its hash; loaded again if the server has lost it. Made by `script.key(..).arg(..)`.
-    ///
-    /// # Errors
-    /// Redis is down, or the script failed.
-    pub async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, PeersError> {
-        call.invoke_async(&mut self.handle()).await.map_err(PeersError::from)
     }
 
     /// A connection of its own for commands that wait in the server, at most `longest`.
@@ -239,7 +177,7 @@ impl RedisClient {
     /// Gives the server up as lost, because it is not the one that it should be.
     pub fn disconnect(&self, why: &str) {
         if let Some(live) = self.shared.live.load_full() {
-            self.shared.mark_lost(live.generation, &RedisError::from((ErrorKind::Io, "distrusted", why.to_owned())));
+            self.shared.mark_lost(live.generation, &RedisError::from((ErrorKind::Io, "disconnected", why.to_owned())));
         }
     }
 }
@@ -251,7 +189,7 @@ pub struct RedisHandle(Arc<Shared>);
 
 impl std::fmt::Debug for RedisHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Way").field(&*self.0.reach.borrow()).finish()
+        f.debug_tuple("RedisHandle").field(&*self.0.reach.borrow()).finish()
     }
 }
 
@@ -358,7 +296,7 @@ impl Shared {
                 Reach::Down(why) => why.clone(),
                 Reach::Up(_) => "lost just now".into(),
             };
-            RedisError::from((ErrorKind::Io, "Redis is away", why))
+            RedisError::from((ErrorKind::Io, "Redis is down", why))
         })
     }
 
@@ -442,17 +380,6 @@ impl Shared {
     }
 }
 
-/// The result of a call, or an error when it takes too long.
-pub(super) async fn limited<T>(
-    longest: Duration,
-    call: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, RedisError> {
-    match tokio::time::timeout(longest, call).await {
-        Ok(done) => done,
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-    }
-}
-
 /// Whether the error says that the server, rather than the command, is in trouble.
 pub(super) fn is_down(error: &RedisError) -> bool {
     match error.kind() {
@@ -496,16 +423,17 @@ mod tests {
     fn is_send<T: Send>(_: &T) {}
 
     #[tokio::test]
-    async fn an_address_that_is_none_is_refused_and_a_server_that_is_away_is_not() {
+    async fn an_address_that_is_none_is_refused_and_a_server_that_is_down_is_not() {
         let wrong = RedisClient::open(ClientSettings::new(vec!["postgres://localhost".into()])).await;
         assert!(wrong.is_err());
         let unnamed = RedisClient::open(ClientSettings::new(vec!["redis+sentinel://localhost:26379/0".into()])).await;
         assert!(unnamed.unwrap_err().0.contains("?master="));
-        let away = RedisClient::open(ClientSettings::new(vec!["redis://127.0.0.1:1/".into()])).await.unwrap();
-        assert!(!away.is_up());
+        let down = RedisClient::open(ClientSettings::new(vec!["redis://127.0.0.1:1/".into()])).await.unwrap();
+        assert!(!down.is_up());
         let ping = redis::cmd("PING");
-        let call = away.run::<String>(&ping);
+        let mut handle = down.handle();
+        let call = ping.query_async::<String>(&mut handle);
         is_send(&call);
-        assert!(call.await.unwrap_err().0.contains("away"));
+        assert!(call.await.unwrap_err().to_string().contains("down"));
     }
 }

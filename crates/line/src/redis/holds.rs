@@ -85,11 +85,3 @@ pub async fn take_due(
     let taken: Vec<i64> = TAKE.key(key(keys)).arg(now.micros()).arg(limit).invoke_async(connection).await?;
     Ok(taken.into_iter().map(ReservationId::new).collect())
 }
-
-/// How many deadlines Redis has.
-///
-/// # Errors
-/// Redis could not be reached or refused.
-pub async fn count(connection: &mut impl ConnectionLike, keys: &RedisKeys) -> RedisResult<u64> {
-    redis::cmd("ZCARD").arg(key(keys)).query_async(connection).await
-}

@@ -20,7 +20,7 @@ impl RedisKeys {
 
     /// A key of the whole installation.
     #[must_use]
-    pub fn installation_part(&self, part: &str) -> String {
+    pub fn installation_part(&self, part: impl Display) -> String {
         format!("{}{{office}}:{part}", self.prefix)
     }
 

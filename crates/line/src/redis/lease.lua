@@ -1,8 +1,8 @@
--- Leads lines for a term, or tells how long another does. Redis's own clock ends the term.
--- KEYS in pairs, one for each line: who leads, the highest number given; ARGV[1] who asks, ARGV[2] the term in
--- milliseconds, ARGV[3] how long to keep the numbers, in milliseconds, ARGV[4..] for each line the highest number in
--- the room's row as far as the asker knows
--- Answers for each line the number and the term if the asker leads; 0 and what is left of the other's term if not.
+-- Takes or renews the leases of lines. Redis's own clock ends a term.
+-- KEYS in pairs, one for each line: the leader, the highest fence given; ARGV[1] the asking instance, ARGV[2] the term,
+-- ARGV[3] how long to keep the fences, both in milliseconds, ARGV[4..] for each line the highest fence of the room's row
+-- that the instance knows
+-- Answers for each line the fence and the term if the instance leads it; 0 and the rest of another's term if not.
 local term = tonumber(ARGV[2])
 local function lead(leader, counter, known)
     local fence = tonumber(redis.call('GET', counter) or '0')
@@ -15,7 +15,7 @@ local function lead(leader, counter, known)
         return fence, term
     end
     redis.call('SET', leader, ARGV[1], 'PX', term)
-    -- A new number at each take-over, and where Redis has lost the counter or another one has overtaken it.
+    -- A new fence at each take-over, and if Redis has lost the counter or the row has a higher one.
     fence = math.max(fence, known) + 1
     redis.call('SET', counter, string.format('%.0f', fence), 'PX', ARGV[3])
     return fence, term

@@ -3,16 +3,15 @@
 //! fence is lower than one it has seen.
 
 use super::{keys::RedisKeys, script::Shared};
-use crate::peers::Leadership;
+use crate::{lock::lock, peers::Leadership};
 use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
 use redis::{RedisError, RedisResult, Script};
 use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher as _},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex},
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// A follower asks again after this at the latest, so that a line whose leader died is not without one for long.
@@ -36,8 +35,6 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("le
 pub struct Leases {
     keys: RedisKeys,
     instance: String,
-    /// Lines in one call.
-    at_once: usize,
     rooms: Mutex<HashMap<RoomId, Standing>>,
 }
 
@@ -67,19 +64,7 @@ impl Leases {
     /// For an instance that has asked for nothing yet.
     #[must_use]
     pub fn new(keys: RedisKeys, instance: Uuid) -> Self {
-        Self { keys, instance: instance.simple().to_string(), at_once: ROOMS_PER_CALL_MAX, rooms: Mutex::default() }
-    }
-
-    /// The same over a cluster, where the keys of two rooms may be on two nodes: one call for each line, all at the
-    /// same time.
-    #[must_use]
-    pub const fn one_by_one(mut self) -> Self {
-        self.at_once = 1;
-        self
-    }
-
-    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, Standing>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { keys, instance: instance.simple().to_string(), rooms: Mutex::default() }
     }
 
     /// Whether this instance leads `room`: see [`Self::ask_for`].
@@ -116,48 +101,39 @@ impl Leases {
         if due.is_empty() {
             return Ok(());
         }
-        // Taken before the call, so that the term ends here before it ends in Redis.
-        let from = Instant::now();
-        let mut asked = JoinSet::new();
-        for part in due.chunks(self.at_once) {
+        for (begun, part) in due.chunks(ROOMS_PER_CALL_MAX).enumerate() {
             let mut call = LEASE.prepare_invoke();
             for (room, _) in part {
-                call.key(self.keys.room(*room, "leader")).key(self.keys.room(*room, "fence"));
+                call.key(self.leader_key(*room)).key(self.keys.installation_part(format_args!("fence:{room}")));
             }
             call.arg(&self.instance).arg(term.millis()).arg(FENCE_TTL.millis());
             for (_, known) in part {
                 call.arg(known.0);
             }
-            let (mut connection, part) = (connection.clone(), part.to_vec());
-            asked.spawn(async move {
-                let answers: RedisResult<Answers> = call.invoke_async(&mut connection).await;
-                (part, answers)
-            });
-        }
-        let mut failed: Option<Unasked> = None;
-        while let Some(answered) = asked.join_next().await {
-            match answered {
-                Ok((part, Ok(answers))) => self.take(&part, &answers, from),
-                Ok((part, Err(error))) => {
-                    self.put_off(&part, Instant::now());
-                    let rooms = part.iter().map(|(room, _)| *room);
-                    match &mut failed {
-                        Some(unasked) => unasked.rooms.extend(rooms),
-                        None => failed = Some(Unasked { rooms: rooms.collect(), error }),
-                    }
+            // Taken before the call, so that the term ends here before it ends in Redis.
+            let from = Instant::now();
+            let answers: RedisResult<Answers> = call.invoke_async(&mut connection.clone()).await;
+            match answers {
+                Ok(answers) => self.note_answers(part, &answers, from),
+                Err(error) => {
+                    let unasked = &due[begun * ROOMS_PER_CALL_MAX..];
+                    self.put_off(unasked, Instant::now());
+                    return Err(Unasked { rooms: unasked.iter().map(|(room, _)| *room).collect(), error });
                 }
-                // The process ends.
-                Err(_) => {}
             }
         }
-        failed.map_or(Ok(()), Err)
+        Ok(())
+    }
+
+    fn leader_key(&self, room: RoomId) -> String {
+        self.keys.installation_part(format_args!("leader:{room}"))
     }
 
     /// The leadership of `room` now, by the last answer.
     #[must_use]
     pub fn standing(&self, room: RoomId) -> Leadership {
         let now = Instant::now();
-        match self.rooms().get(&room) {
+        match lock(&self.rooms).get(&room) {
             Some(Standing { leads: Some((fence, until)), .. }) if now < *until => Leadership::Leader(*fence),
             Some(_) | None => Leadership::Follower,
         }
@@ -165,7 +141,7 @@ impl Leases {
 
     /// The rooms that are due at `at`, with the highest fences known.
     fn due(&self, wanted: &[(RoomId, Fence)], at: Instant) -> Vec<(RoomId, Fence)> {
-        let mut rooms = self.rooms();
+        let mut rooms = lock(&self.rooms);
         let mut due = Vec::new();
         for (room, fence) in wanted {
             let standing = rooms.entry(*room).or_insert(Standing { known: *fence, leads: None, ask_at: at });
@@ -184,7 +160,7 @@ impl Leases {
 
     /// Stops to lead `room`, and does not ask for its lease for so long: the present one ends by itself.
     pub fn leave(&self, room: RoomId, length: Duration) {
-        if let Some(standing) = self.rooms().get_mut(&room) {
+        if let Some(standing) = lock(&self.rooms).get_mut(&room) {
             (standing.leads, standing.ask_at) = (None, Instant::now() + length);
         }
     }
@@ -192,13 +168,13 @@ impl Leases {
     /// Forgets all rooms but these, which are ascending, and those whose terms run. Other leases end by themselves.
     pub fn keep_only(&self, rooms: &[RoomId]) {
         let now = Instant::now();
-        self.rooms().retain(|room, standing| {
+        lock(&self.rooms).retain(|room, standing| {
             rooms.binary_search(room).is_ok() || standing.leads.is_some_and(|(_, until)| now < until)
         });
     }
 
-    fn take(&self, part: &[(RoomId, Fence)], answers: &[i64], from: Instant) {
-        let mut rooms = self.rooms();
+    fn note_answers(&self, part: &[(RoomId, Fence)], answers: &[i64], from: Instant) {
+        let mut rooms = lock(&self.rooms);
         for ((room, _), answer) in part.iter().zip(answers.chunks_exact(2)) {
             let (fence, left_ms) = (answer[0], answer[1]);
             let left = Duration::from_millis(left_ms.try_into().unwrap_or(0));
@@ -226,7 +202,7 @@ impl Leases {
 
     /// A leader whose term runs has time to ask again, and moves the line meanwhile.
     fn put_off(&self, part: &[(RoomId, Fence)], at: Instant) {
-        let mut rooms = self.rooms();
+        let mut rooms = lock(&self.rooms);
         for (room, _) in part {
             if let Some(standing) = rooms.get_mut(room)
                 && standing.leads.is_some()
@@ -242,16 +218,16 @@ impl Leases {
     /// Redis could not be reached; the terms end by themselves.
     pub async fn release(&self, connection: &impl Shared) -> RedisResult<()> {
         let held: Vec<RoomId> = {
-            let mut rooms = self.rooms();
+            let mut rooms = lock(&self.rooms);
             let held = rooms.iter().filter(|(_, standing)| standing.leads.is_some()).map(|(room, _)| *room).collect();
             rooms.clear();
             held
         };
         let mut connection = connection.clone();
-        for part in held.chunks(self.at_once) {
+        for part in held.chunks(ROOMS_PER_CALL_MAX) {
             let mut call = RELEASE.prepare_invoke();
             for room in part {
-                call.key(self.keys.room(*room, "leader"));
+                call.key(self.leader_key(*room));
             }
             call.arg(&self.instance).invoke_async::<()>(&mut connection).await?;
         }
@@ -260,6 +236,6 @@ impl Leases {
 
     /// Forgets the answers of Redis: it is another one now, or has lost its data. Leases are asked for anew.
     pub fn forget(&self) {
-        self.rooms().clear();
+        lock(&self.rooms).clear();
     }
 }

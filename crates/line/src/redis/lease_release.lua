@@ -1,5 +1,5 @@
--- Gives up lines, as far as it is the asker who leads them.
--- KEYS who leads each; ARGV[1] who asks
+-- Releases the leases of lines, unless another instance has them by now.
+-- KEYS the leader of each; ARGV[1] the instance
 for at = 1, #KEYS do
     if redis.call('GET', KEYS[at]) == ARGV[1] then
         redis.call('DEL', KEYS[at])

@@ -2,7 +2,7 @@
 //! keeps a client from having one budget at each instance.
 
 use super::{client::RedisHandle, keys::RedisKeys};
-use redis::{RedisResult, Script, aio::ConnectionLike};
+use redis::{RedisResult, Script};
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, sync::LazyLock, time::Duration};
 
@@ -114,14 +114,20 @@ impl SharedLimits {
     }
 
     /// Counts `tries` against a budget of `per_minute` that refills evenly. Returns how long to wait if not enough is
-    /// left. If Redis cannot be asked, which is known within the client's time-out, the try need not wait.
+    /// left; the tries are not counted then. If Redis cannot be asked, which is known within the client's time-out, the
+    /// try need not wait.
     pub async fn spend(&self, budget: Budget<'_>, per_minute: u32, tries: u32) -> Option<Duration> {
-        asked(spend(&mut self.handle.clone(), &self.keys, budget, per_minute, tries).await)
+        let interval = interval(per_minute);
+        let mut call = SPEND.key(budget.key(&self.keys));
+        call.arg(interval * i64::from(tries)).arg(interval * i64::from(per_minute.max(1)));
+        let wait: u64 = asked(call.invoke_async(&mut self.handle.clone()).await);
+        (wait > 0).then(|| Duration::from_micros(wait))
     }
 
     /// Gives one try back that was counted.
     pub async fn give_back(&self, budget: Budget<'_>, per_minute: u32) {
-        asked(give_back(&mut self.handle.clone(), &self.keys, budget, per_minute).await);
+        let mut call = GIVE_BACK.key(budget.key(&self.keys));
+        asked(call.arg(interval(per_minute)).invoke_async::<()>(&mut self.handle.clone()).await);
     }
 
     /// Remembers for a month that an account has signed in from a network; the latest [`KNOWN_MAX`] networks are kept.
@@ -147,35 +153,7 @@ fn asked<T: Default>(answer: RedisResult<T>) -> T {
     })
 }
 
-/// Gives one try back that was counted against a budget of `per_minute`.
-///
-/// # Errors
-/// Redis could not be reached or refused.
-pub async fn give_back(
-    connection: &mut impl ConnectionLike,
-    keys: &RedisKeys,
-    budget: Budget<'_>,
-    per_minute: u32,
-) -> RedisResult<()> {
-    let interval = MINUTE_MICROS / i64::from(per_minute.max(1));
-    GIVE_BACK.key(budget.key(keys)).arg(interval).invoke_async(connection).await
-}
-
-/// Counts `tries` against a budget of `per_minute` that refills evenly. Returns how long to wait if not enough is left;
-/// the tries are not counted then.
-///
-/// # Errors
-/// Redis could not be reached or refused.
-pub async fn spend(
-    connection: &mut impl ConnectionLike,
-    keys: &RedisKeys,
-    budget: Budget<'_>,
-    per_minute: u32,
-    tries: u32,
-) -> RedisResult<Option<Duration>> {
-    let interval = MINUTE_MICROS / i64::from(per_minute.max(1));
-    let holds = interval * i64::from(per_minute.max(1));
-    let wait: u64 =
-        SPEND.key(budget.key(keys)).arg(interval * i64::from(tries)).arg(holds).invoke_async(connection).await?;
-    Ok((wait > 0).then(|| Duration::from_micros(wait)))
+/// How long one try takes to refill, in microseconds.
+fn interval(per_minute: u32) -> i64 {
+    MINUTE_MICROS / i64::from(per_minute.max(1))
 }

@@ -1,4 +1,5 @@
--- Keeps a lock for ARGV[2] more milliseconds, unless it is another's than ARGV[1]'s by now. 1 if it is kept.
+-- Renews the lock of instance ARGV[1] for ARGV[2] milliseconds, unless another instance has it by now. Answers 1 if it
+-- is renewed.
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
     return 0

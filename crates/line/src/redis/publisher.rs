@@ -12,7 +12,7 @@ use super::{
     recent::Recent,
     tokens::{self, TokenChanges},
 };
-use crate::peers::PeersError;
+use crate::lock::lock;
 use frontrow_domain::{
     id::{ReservationId, RoomId},
     queue::Token,
@@ -21,10 +21,7 @@ use frontrow_domain::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -49,7 +46,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The key of the event stream.
 pub(super) fn stream(keys: &RedisKeys) -> String {
-    keys.installation_part("frames")
+    keys.installation_part("events")
 }
 
 enum QueueItem {
@@ -115,8 +112,6 @@ pub(super) struct Publisher {
     unpublished: Mutex<Unpublished>,
     unpublished_news: Notify,
     recent: Arc<Recent>,
-    /// How many batches were not published because too many waited or Redis was down.
-    pub(super) dropped: AtomicU64,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -128,10 +123,6 @@ impl std::fmt::Debug for Publisher {
 /// The task's end of the channel.
 pub(super) struct QueueItems(mpsc::Receiver<QueueItem>);
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Publisher {
     pub(super) fn new(instance: Uuid, recent: Arc<Recent>) -> (Self, QueueItems) {
         let (items, inbox) = mpsc::channel(WAITING_MAX);
@@ -142,7 +133,6 @@ impl Publisher {
             unpublished: Mutex::default(),
             unpublished_news: Notify::new(),
             recent,
-            dropped: AtomicU64::new(0),
         };
         (publisher, QueueItems(inbox))
     }
@@ -153,8 +143,8 @@ impl Publisher {
         for row in changes.reservations.iter() {
             holds.apply(row);
         }
-        let event = events::of_changes(self.instance, changes);
-        if event.is_none() && holds.is_empty() {
+        let body = events::of_changes(changes);
+        if body.is_none() && holds.is_empty() {
             return;
         }
         let tokens: Vec<_> = changes.tokens.iter().copied().collect();
@@ -166,10 +156,9 @@ impl Publisher {
         let caches = if is_for_lines { CacheValidity::Consistent } else { CacheValidity::Stale };
         let mut batch = Batch { event: None, rooms, tokens, now: changes.now, holds };
         let mut number = lock(&self.number);
-        if let Some(mut event) = event {
+        if let Some(body) = body {
             *number += 1;
-            events::put_number(&mut event, *number);
-            let bytes: Arc<[u8]> = event.into();
+            let bytes: Arc<[u8]> = events::event(self.instance, *number, *number, &body).into();
             self.recent.push(Arc::clone(&bytes));
             batch.event = Some(Numbered { number: *number, bytes, caches });
         }
@@ -209,7 +198,6 @@ impl Publisher {
 
     fn note_unpublished(&self, batch: &Batch) {
         if let Some(event) = &batch.event {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
             lock(&self.unpublished).note(event.number, event.caches, batch.rooms.iter().copied());
         }
     }
@@ -229,7 +217,7 @@ impl Publisher {
             let gap = unpublished.gap(first);
             Numbered {
                 number: last,
-                bytes: events::of_gap(self.instance, first, last, &gap).into(),
+                bytes: events::event(self.instance, first, last, &events::of_gap(&gap)).into(),
                 caches: gap.caches,
             }
         };
@@ -377,9 +365,12 @@ impl PublishTask {
                 last = piece.number;
                 self.add(&mut pipeline, &piece.bytes);
             }
-            is_published = self.send(&pipeline).await.is_ok();
+            let sent = pipeline.query_async::<()>(&mut self.client.handle()).await;
+            is_published = sent.inspect_err(|error| tracing::debug!(%error, "publishing events failed")).is_ok();
             if is_published {
                 published_up_to = last;
+            } else {
+                self.client.probe_now();
             }
         }
         if is_published {
@@ -402,13 +393,6 @@ impl PublishTask {
             .arg("f")
             .arg(event);
         pipeline.ignore();
-    }
-
-    async fn send(&self, pipeline: &redis::Pipeline) -> Result<(), PeersError> {
-        self.client.run_pipeline::<()>(pipeline).await.inspect_err(|error| {
-            tracing::debug!(%error, "publishing events failed");
-            self.client.probe_now();
-        })
     }
 
     /// Sends the pending deadlines and tokens. Failures stay pending: sending twice does no harm.
@@ -489,8 +473,8 @@ mod tests {
         issue(&publisher, 9, 1);
         assert_eq!(pieces(&publisher, 0, early, Rest::Some), [(1, 1, None), (2, 2, None)], "its place is later");
         let late = taken(&mut items, usize::MAX);
-        let told = pieces(&publisher, 2, late, Rest::None);
-        assert_eq!(told[WAITING_MAX - 3], (most_number, most_number, None));
+        let late = pieces(&publisher, 2, late, Rest::None);
+        assert_eq!(late[WAITING_MAX - 3], (most_number, most_number, None));
         let gap = |first, last, rooms: &[i64], caches| (first, last, Some((rooms.to_vec(), caches)));
         let expected = [
             gap(most_number + 1, most_number + 2, &[7, 9], CacheValidity::Stale),
@@ -498,7 +482,7 @@ mod tests {
             (most_number + 4, most_number + 4, None),
             gap(most_number + 5, most_number + 5, &[9], CacheValidity::Consistent),
         ];
-        assert_eq!(told[WAITING_MAX - 2..], expected);
+        assert_eq!(late[WAITING_MAX - 2..], expected);
         assert!(publisher.is_behind(most_number + 4));
         publisher.announced(most_number + 5);
         assert!(!publisher.is_behind(most_number + 5));

@@ -1,21 +1,20 @@
-//! Reads the events of other instances: a blocking read of the stream over a connection of its own. If events were
-//! missed, the lines are rebuilt.
+//! Reads the events and heartbeats of other instances: a blocking read of both streams over a connection of its own. If
+//! events were missed, the lines are rebuilt.
 
 use super::{
-    Follower, Notice,
     client::{Blocking, Reach, RedisClient},
-    events::{self, BatchChanges, Body, CacheValidity, Event, Gap},
-    publisher::stream,
+    events,
+    follower::Follower,
+    heartbeats::{self, Heartbeats},
+    keys::RedisKeys,
+    publisher,
+    recent::Recent,
 };
-use crate::{
-    peers::PeersError,
-    replicas::{Applied, Source},
-    view::deltas,
-};
-use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
+use crate::peers::PeersError;
+use redis::streams::{StreamRangeReply, StreamReadReply};
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -24,44 +23,68 @@ use uuid::Uuid;
 /// How long a read waits for an event. Each answer confirms the views, so it is well below what makes them stale.
 const BLOCK_MS: u64 = 200;
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS);
-/// Events in one read at most.
+/// Entries of a stream in one read at most.
 const READ_MAX: usize = 256;
 /// How often all lines are rebuilt while another version publishes events that this one cannot read.
 const UNREAD_EVERY: Duration = Duration::from_secs(5);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_millis(100);
+/// The id before any entry.
+const BEGINNING: &str = "0-0";
 
-/// A request that the reader skip to the present end of the stream; answered when it has.
+/// A request that the reader skip to the present end of the streams; answered when it has.
 pub(super) type FromEnd = oneshot::Sender<()>;
 
 /// The reading side of an instance.
 pub(super) struct Reader {
-    pub(super) follower: Arc<Follower>,
-    pub(super) client: Arc<RedisClient>,
-    /// The last entry that was read; none before the stream's end was asked for.
-    pub(super) last: Option<String>,
-    pub(super) numbers: HashMap<Uuid, u64>,
-    /// Events could not be read since the last rebuild for that reason.
-    pub(super) has_unread: bool,
-    pub(super) rebuilt_for_unread: Option<Instant>,
+    instance: Uuid,
+    follower: Arc<Follower>,
+    heartbeats: Arc<Heartbeats>,
+    recent: Arc<Recent>,
+    client: Arc<RedisClient>,
+    /// The streams of events and of heartbeats.
+    keys: [String; 2],
+    /// The last entries that were read of them; none before the streams' ends were asked for.
+    last: Option<[String; 2]>,
+    numbers: HashMap<Uuid, u64>,
+    unread: Unread,
+}
+
+/// Events of another version of the program.
+#[derive(Debug, Default)]
+struct Unread {
+    /// There were some since the last rebuild for that reason.
+    is_new: bool,
+    rebuilt_at: Option<Instant>,
 }
 
 impl Reader {
-    /// Skips to the stream's end, before any line is loaded.
-    pub(super) async fn begin(&mut self) -> Result<(), PeersError> {
-        let mut connection = self.client.blocking(BLOCK).await?;
-        let key = stream(&self.follower.keys);
-        self.skip_to_end(&mut connection, &key).await
+    pub(super) fn new(
+        instance: Uuid,
+        (follower, heartbeats, recent): (Arc<Follower>, Arc<Heartbeats>, Arc<Recent>),
+        client: Arc<RedisClient>,
+        keys: &RedisKeys,
+    ) -> Self {
+        let keys = [publisher::stream(keys), heartbeats::stream(keys)];
+        let (last, numbers, unread) = (None, HashMap::new(), Unread::default());
+        Self { instance, follower, heartbeats, recent, client, keys, last, numbers, unread }
     }
 
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<FromEnd>) {
+    /// Skips to the streams' ends, before any line is loaded.
+    pub(super) async fn begin(&mut self) -> Result<(), PeersError> {
+        let mut connection = self.client.blocking(BLOCK).await?;
+        self.skip_to_end(&mut connection).await?;
+        Ok(())
+    }
+
+    pub(super) async fn run(mut self, mut skip_requests: mpsc::Receiver<FromEnd>) {
         let mut reach = self.client.reach();
         loop {
             if reach.wait_for(|reach| matches!(reach, Reach::Up(_))).await.is_err() {
                 return;
             }
             if let Ok(connection) = self.client.blocking(BLOCK).await
-                && let Err(error) = self.read(connection, &mut wishes).await
+                && let Err(error) = self.read(connection, &mut skip_requests).await
             {
                 tracing::debug!(%error, "the event stream cannot be read");
             }
@@ -70,62 +93,86 @@ impl Reader {
     }
 
     /// Reads until the connection is lost, or no longer the one in use.
-    async fn read(&mut self, mut connection: Blocking, wishes: &mut mpsc::Receiver<FromEnd>) -> Result<(), PeersError> {
-        let key = stream(&self.follower.keys);
-        match self.last.clone() {
-            None => self.skip_to_end(&mut connection, &key).await?,
-            Some(last) => {
-                let first: StreamRangeReply =
-                    connection.run(redis::cmd("XRANGE").arg(&key).arg("-").arg("+").arg("COUNT").arg(1)).await?;
-                if first.ids.first().is_some_and(|first| is_after(&first.id, &last)) && last != BEGINNING {
-                    tracing::warn!("events were dropped before they were read");
-                    self.skip_to_end(&mut connection, &key).await?;
-                    self.follower.request_rebuild_of_all();
-                }
+    async fn read(
+        &mut self,
+        mut connection: Blocking,
+        skip_requests: &mut mpsc::Receiver<FromEnd>,
+    ) -> Result<(), PeersError> {
+        let mut last = match self.last.clone() {
+            Some(last) if !self.has_missed(&mut connection, &last).await? => last,
+            Some(_) => {
+                tracing::warn!("events were dropped before they were read");
+                let last = self.skip_to_end(&mut connection).await?;
+                self.follower.request_rebuild_of_all();
+                last
             }
-        }
+            None => self.skip_to_end(&mut connection).await?,
+        };
         while connection.is_current() {
-            while let Ok(wish) = wishes.try_recv() {
-                self.skip_to_end(&mut connection, &key).await?;
+            while let Ok(request) = skip_requests.try_recv() {
+                last = self.skip_to_end(&mut connection).await?;
                 // A caller that has stopped waiting asks again.
-                let _ = wish.send(());
+                let _ = request.send(());
             }
-            let last = self.last.clone().unwrap_or_else(|| BEGINNING.into());
             let mut read = redis::cmd("XREAD");
             read.arg("COUNT").arg(READ_MAX).arg("BLOCK").arg(BLOCK_MS);
-            read.arg("STREAMS").arg(&key).arg(last);
+            read.arg("STREAMS").arg(&self.keys).arg(&last);
             let news: Option<StreamReadReply> = connection.run(&read).await?;
-            let entries = news.into_iter().flat_map(|news| news.keys).flat_map(|key| key.ids);
-            let mut count = 0;
-            for entry in entries {
-                count += 1;
-                self.apply_entry(&entry);
-                self.last = Some(entry.id);
+            let mut is_end = true;
+            for stream in news.into_iter().flat_map(|news| news.keys) {
+                is_end &= stream.ids.len() < READ_MAX;
+                let of = usize::from(stream.key == self.keys[1]);
+                for entry in stream.ids {
+                    match entry.get::<Vec<u8>>("f") {
+                        Some(bytes) if of == 0 => self.apply_event(bytes),
+                        Some(bytes) => self.heartbeats.receive(&bytes, self.follower.lines(), self.follower.now()),
+                        None => {}
+                    }
+                    last[of] = entry.id;
+                }
             }
-            if self.has_unread && self.rebuilt_for_unread.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
+            self.last = Some(last.clone());
+            if self.unread.is_new && self.unread.rebuilt_at.is_none_or(|at| at.elapsed() > UNREAD_EVERY) {
                 tracing::warn!("another version of the program publishes events that this one cannot read");
-                (self.has_unread, self.rebuilt_for_unread) = (false, Some(Instant::now()));
+                self.unread = Unread { is_new: false, rebuilt_at: Some(Instant::now()) };
                 self.follower.request_rebuild_of_all();
             }
-            if count < READ_MAX {
-                // The stream was read to its end: no older event is to come.
-                self.follower.confirmed.fetch_max(self.follower.clock.now().micros(), Ordering::Relaxed);
+            if is_end {
+                self.follower.confirm();
+                self.heartbeats.note_read();
             }
         }
         Ok(())
     }
 
-    async fn skip_to_end(&mut self, connection: &mut Blocking, key: &str) -> Result<(), PeersError> {
-        let last: StreamRangeReply =
-            connection.run(redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1)).await?;
-        self.last = Some(last.ids.into_iter().next().map_or_else(|| BEGINNING.into(), |last| last.id));
-        Ok(())
+    /// Whether entries behind the last that were read are not in their stream any more.
+    async fn has_missed(&self, connection: &mut Blocking, last: &[String; 2]) -> Result<bool, PeersError> {
+        for (key, last) in self.keys.iter().zip(last) {
+            let first: StreamRangeReply =
+                connection.run(redis::cmd("XRANGE").arg(key).arg("-").arg("+").arg("COUNT").arg(1)).await?;
+            if last != BEGINNING && first.ids.first().is_some_and(|first| parts(&first.id) > parts(last)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    fn apply_entry(&mut self, entry: &StreamId) {
-        let Some(bytes) = entry.get::<Vec<u8>>("f") else { return };
+    async fn skip_to_end(&mut self, connection: &mut Blocking) -> Result<[String; 2], PeersError> {
+        let mut ends = [BEGINNING.to_owned(), BEGINNING.to_owned()];
+        for (key, end) in self.keys.iter().zip(&mut ends) {
+            let last: StreamRangeReply =
+                connection.run(redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1)).await?;
+            if let Some(last) = last.ids.into_iter().next() {
+                *end = last.id;
+            }
+        }
+        self.last = Some(ends.clone());
+        Ok(ends)
+    }
+
+    fn apply_event(&mut self, bytes: Vec<u8>) {
         match events::read(&bytes) {
-            Ok(event) if event.instance == self.follower.instance => {}
+            Ok(event) if event.instance == self.instance => {}
             Ok(event) => {
                 let last = self.numbers.entry(event.instance).or_insert(event.number);
                 if event.first > last.saturating_add(1) {
@@ -133,65 +180,18 @@ impl Reader {
                     self.follower.request_rebuild_of_all();
                 }
                 *last = event.number.max(*last);
-                self.follower.recent.push(bytes.into());
+                self.recent.push(bytes.into());
                 self.follower.apply_event(event);
             }
             Err(error) => {
                 tracing::debug!(%error, "an event cannot be read");
-                self.has_unread = true;
+                self.unread.is_new = true;
             }
         }
     }
 }
-
-/// The id before any entry.
-const BEGINNING: &str = "0-0";
 
 fn parts(id: &str) -> (u64, u64) {
     let (millis, number) = id.split_once('-').unwrap_or((id, "0"));
     (millis.parse().unwrap_or(0), number.parse().unwrap_or(0))
-}
-
-fn is_after(one: &str, other: &str) -> bool {
-    parts(one) > parts(other)
-}
-
-impl Follower {
-    pub(super) fn apply_event(&self, event: Event) {
-        match event.body {
-            Body::Gap(Gap { rooms, caches }) => {
-                self.request_rebuild(rooms);
-                if caches == CacheValidity::Stale {
-                    self.notify(Notice::Missed);
-                }
-            }
-            Body::Changes(told) => self.apply_changes(*told),
-        }
-    }
-
-    fn apply_changes(&self, told: BatchChanges) {
-        let changes = &told.changes;
-        for room in &changes.rooms.inserted {
-            self.replicas.put_new(room, changes.now);
-        }
-        for (room, delta) in deltas(changes) {
-            match self.replicas.apply(room, &delta, Source::Remote) {
-                Applied::Unknown => self.request_rebuild([room]),
-                Applied::Done(unverified) => {
-                    for token in unverified {
-                        self.verify_later(token, changes.now);
-                    }
-                }
-            }
-        }
-        for session in &changes.closed_sessions {
-            self.notify(Notice::SessionClosed(*session));
-        }
-        for user in told.roles {
-            self.notify(Notice::RoleSet(user));
-        }
-        for concert in told.concerts {
-            self.notify(Notice::ConcertChanged(concert));
-        }
-    }
 }

@@ -2,10 +2,11 @@
 //! rows.
 
 use super::events::{self, Body};
+use crate::lock::lock;
 use frontrow_domain::{time::Time, world::Changes};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -29,13 +30,9 @@ struct Kept {
 }
 
 impl Recent {
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn push(&self, event: Arc<[u8]>) {
         let now = Instant::now();
-        let mut kept = self.kept();
+        let mut kept = lock(&self.kept);
         kept.bytes += event.len();
         kept.events.push_back((now, event));
         while let Some((at, first)) = kept.events.front()
@@ -50,28 +47,23 @@ impl Recent {
 
     /// How many events have come.
     pub(super) fn count(&self) -> u64 {
-        let kept = self.kept();
+        let kept = lock(&self.kept);
         kept.before + u64::try_from(kept.events.len()).unwrap_or(0)
-    }
-
-    /// The changes decided at `from` or later.
-    pub(super) fn decided_since(&self, from: Time) -> Vec<Changes> {
-        self.received_since(u64::MAX, from)
     }
 
     /// The changes of events after the first `count`, and those decided at `from` or later.
     pub(super) fn received_since(&self, count: u64, from: Time) -> Vec<Changes> {
         let (events, before) = {
-            let kept = self.kept();
+            let kept = lock(&self.kept);
             let events: Vec<_> = kept.events.iter().map(|(_, event)| Arc::clone(event)).collect();
             (events, kept.before)
         };
-        let told = events.iter().zip(before..).filter_map(|(event, number)| match events::read(event) {
-            Ok(events::Event { body: Body::Changes(told), .. }) if number >= count || told.changes.now >= from => {
-                Some(told.changes)
+        let changes = events.iter().zip(before..).filter_map(|(event, number)| match events::read(event) {
+            Ok(events::Event { body: Body::Changes(batch), .. }) if number >= count || batch.changes.now >= from => {
+                Some(batch.changes)
             }
             Ok(_) | Err(_) => None,
         });
-        told.collect()
+        changes.collect()
     }
 }

@@ -13,6 +13,8 @@ use redis::{RedisError, RedisResult, Script};
 use std::{collections::BTreeMap, sync::LazyLock};
 use tokio::task::JoinSet;
 
+/// The format of copies: a program of another one neither reads nor writes these keys.
+const FORMAT: u8 = 2;
 /// Neighbours that share a hash. Redis packs a hash of up to 128 short entries by default.
 const PER_HASH: i64 = 128;
 /// How long a hash lasts after a token was last put into it: leftovers expire by themselves.
@@ -36,7 +38,7 @@ impl TokenChanges {
     /// Adds a token as a batch left it at `at`. A later batch comes after an earlier one.
     pub fn apply(&mut self, token: &Token, at: Time) {
         let (hash, field) = place(token.id);
-        let copy = (token.status() != TokenStatus::Ended).then(|| copy::write(token, at));
+        let copy = if token.status() == TokenStatus::Ended { None } else { copy::write(token, at) };
         let hashes = self.rooms.entry(token.id.room_id).or_default();
         if hashes.entry(hash).or_default().insert(field, copy).is_none() {
             self.count += 1;
@@ -76,7 +78,7 @@ fn place(id: TokenId) -> (i64, i64) {
 }
 
 fn key(keys: &RedisKeys, room: RoomId, hash: i64) -> String {
-    keys.room(room, format_args!("t:{hash}"))
+    keys.room(room, format_args!("t{FORMAT}:{hash}"))
 }
 
 /// Puts the copies of live tokens and removes those of ended ones, for the wanted rooms. Published tokens are taken out
@@ -96,8 +98,8 @@ pub async fn publish(
         {
             let (mut connection, key) = (connection.clone(), key(keys, room, hash));
             task.calls.spawn(async move {
-                let told = put(&mut connection, &key, &entries).await;
-                (room, hash, entries, told)
+                let published = put(&mut connection, &key, &entries).await;
+                (room, hash, entries, published)
             });
             if task.calls.len() >= CALLS_AT_ONCE_MAX {
                 task.finish_one().await;

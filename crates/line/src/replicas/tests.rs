@@ -33,23 +33,25 @@ fn history(batches: &[Vec<Event>]) -> (Line, Vec<Changes>, Model, Time) {
     (before, all, model, now)
 }
 
-fn lines() -> Replicas {
+fn replicas() -> Replicas {
     Replicas::new(Arc::new(AtomicI64::new(0)))
 }
 
 /// Applies a change as from another instance; the store, which is ahead of it, answers for unverified tokens.
-fn tell(queue: &Replicas, changes: &Changes, model: &Model) {
+fn apply_remote(replicas: &Replicas, changes: &Changes, model: &Model) {
     for (room, delta) in deltas(changes) {
-        let Applied::Done(unverified) = queue.apply(room, &delta, Source::Remote) else { panic!("the house is there") };
-        settle(queue, unverified.into_iter().map(|id| (id, changes.now)).collect(), model);
+        let Applied::Done(unverified) = replicas.apply(room, &delta, Source::Remote) else {
+            panic!("the house is there")
+        };
+        resolve_unverified(replicas, unverified.into_iter().map(|id| (id, changes.now)).collect(), model);
     }
 }
 
-fn settle(queue: &Replicas, unverified: Vec<(TokenId, Time)>, model: &Model) {
+fn resolve_unverified(replicas: &Replicas, unverified: Vec<(TokenId, Time)>, model: &Model) {
     for (id, now) in unverified {
         let token = &model.tokens[&id];
         if token.status() != TokenStatus::Ended {
-            queue.apply_row(token, now);
+            replicas.apply_row(token, now);
         }
     }
 }
@@ -76,24 +78,24 @@ fn a_token_requeued_during_a_refresh_is_at_the_head() {
         vec![Event::Activate(34)],
     ];
     let (before, all, model, now) = history(&batches);
-    let queue = lines();
-    queue.rebuild(&before, Rebuild::Replace, Vec::new);
+    let replicas = replicas();
+    replicas.rebuild(&before, Rebuild::Replace, Vec::new);
     for at in [0, 1, 3, 4, 5] {
-        tell(&queue, &all[at], &model);
+        apply_remote(&replicas, &all[at], &model);
     }
-    let begun = queue.deltas_of(HOUSE).unwrap();
+    let begun = replicas.deltas_of(HOUSE).unwrap();
     let (_, _, seen, seen_at) = history(&batches[..6]);
     let mut live_line = line(&seen, seen_at);
     live_line.waiting.retain(|position| *position <= live_line.room.cursor);
-    tell(&queue, &all[6], &model);
-    assert_eq!(queue.reconcile(&live_line, begun, now), Reconciled::InStep);
-    assert_eq!(queue.lines().view(HOUSE).unwrap().returned(), [Position(1)]);
+    apply_remote(&replicas, &all[6], &model);
+    assert_eq!(replicas.reconcile(&live_line, begun, now), Reconciled::InStep);
+    assert_eq!(replicas.lines().view(HOUSE).unwrap().returned(), [Position(1)]);
 }
 
 #[test]
 fn an_unassigned_position_stays_so_in_a_rebuild() {
     let room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
-    let queue = lines();
+    let replicas = replicas();
     let rebuilt = |highest, waiting: &[i64], in_flight: &[i64], now| Line {
         room: room.clone(),
         highest: Position(highest),
@@ -102,26 +104,26 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
         others: Vec::new(),
         now,
     };
-    queue.rebuild(&rebuilt(0, &[], &[], START), Rebuild::Replace, Vec::new);
+    replicas.rebuild(&rebuilt(0, &[], &[], START), Rebuild::Replace, Vec::new);
     let id = |position| TokenId { room_id: HOUSE, position: Position(position) };
     let token = |position| Token::issued(id(position), frontrow_domain::id::UserId(uuid::Uuid::nil()), START);
     let mut replica = Changes { now: START, unused: vec![id(2), id(3)], ..Changes::default() };
     replica.tokens.inserted = vec![token(1), token(4)];
-    queue.apply(HOUSE, &deltas(&replica)[&HOUSE], Source::Remote);
-    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
+    replicas.apply(HOUSE, &deltas(&replica)[&HOUSE], Source::Remote);
+    assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // The rows alone do not tell whether a batch may still bring these positions.
     let rows = rebuilt(4, &[1, 4], &[2, 3], START.plus(Span::from_secs(2)));
-    queue.rebuild(&rows, Rebuild::Replace, || vec![replica.clone()]);
-    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
+    replicas.rebuild(&rows, Rebuild::Replace, || vec![replica.clone()]);
+    assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(4)), 1);
     // A later rebuild keeps this without the event.
-    queue.rebuild(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, Vec::new);
-    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(5)), 2);
+    replicas.rebuild(&rebuilt(5, &[1, 4, 5], &[2, 3], START.plus(Span::from_secs(60))), Rebuild::Replace, Vec::new);
+    assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(5)), 2);
 }
 
 #[test]
 fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
     let mut room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
-    let queue = lines();
+    let replicas = replicas();
     let line = |room: &frontrow_domain::queue::Room, in_flight: &[Position]| Line {
         room: room.clone(),
         highest: Position(3),
@@ -130,11 +132,11 @@ fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
         others: Vec::new(),
         now: START,
     };
-    queue.rebuild(&line(&room, &[]), Rebuild::Replace, Vec::new);
-    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(3)), 1);
+    replicas.rebuild(&line(&room, &[]), Rebuild::Replace, Vec::new);
+    assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(3)), 1);
     room.epoch += 1;
-    queue.rebuild(&line(&room, &[Position(2)]), Rebuild::Replace, Vec::new);
-    assert_eq!(queue.lines().view(HOUSE).unwrap().ahead(Position(3)), 2);
+    replicas.rebuild(&line(&room, &[Position(2)]), Rebuild::Replace, Vec::new);
+    assert_eq!(replicas.lines().view(HOUSE).unwrap().ahead(Position(3)), 2);
 }
 
 proptest! {
@@ -154,12 +156,12 @@ proptest! {
         for (what, after) in repeats {
             order.insert(after.index(order.len() + 1), what.index(all.len()));
         }
-        let queue = lines();
-        queue.rebuild(&before, Rebuild::Replace, Vec::new);
+        let replicas = replicas();
+        replicas.rebuild(&before, Rebuild::Replace, Vec::new);
         for at in order {
-            tell(&queue, &all[at], &model);
+            apply_remote(&replicas, &all[at], &model);
         }
-        assert_same(&queue.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
+        assert_same(&replicas.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
     #[test]
@@ -177,20 +179,20 @@ proptest! {
         };
         let starting_at = (read_at + rebuilt_from).min(all.len());
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < read_at).collect();
-        let queue = lines();
-        queue.rebuild(&before, Rebuild::Replace, Vec::new);
+        let replicas = replicas();
+        replicas.rebuild(&before, Rebuild::Replace, Vec::new);
         let mut aheads = std::collections::BTreeMap::new();
         for at in 0..=all.len() {
             if at == starting_at {
-                let unverified = queue.rebuild(&rows, Rebuild::Replace, || all[read_at..starting_at].to_vec());
-                settle(&queue, unverified, &model);
+                let unverified = replicas.rebuild(&rows, Rebuild::Replace, || all[read_at..starting_at].to_vec());
+                resolve_unverified(&replicas, unverified, &model);
             }
             if let Some(changes) = all.get(at)
                 && !missed.contains(&at)
             {
-                tell(&queue, changes, &model);
+                apply_remote(&replicas, changes, &model);
             }
-            let view = queue.lines().view(HOUSE).unwrap();
+            let view = replicas.lines().view(HOUSE).unwrap();
             for position in (1..=view.tail().0).map(Position) {
                 let place = view.place(position);
                 if place.status() == TokenStatus::Waiting
@@ -200,34 +202,34 @@ proptest! {
                 }
             }
         }
-        assert_same(&queue.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
+        assert_same(&replicas.lines().view(HOUSE).unwrap(), &RoomView::from_rows(&line(&model, now)));
     }
 
     #[test]
     fn a_refresh_repairs_the_view_and_breaks_nothing(
         batches in prop::collection::vec(prop::collection::vec(event(), 1..6), 1..40),
         missed in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
-        told_during in 0..5_usize,
+        published_during in 0..5_usize,
     ) {
         let (before, all, model, now) = history(&batches);
-        let during = all.len().saturating_sub(told_during);
+        let during = all.len().saturating_sub(published_during);
         let missed: Vec<_> = missed.iter().map(|at| at.index(all.len())).filter(|at| *at < during).collect();
-        let queue = lines();
-        queue.rebuild(&before, Rebuild::Replace, Vec::new);
+        let replicas = replicas();
+        replicas.rebuild(&before, Rebuild::Replace, Vec::new);
         for (at, changes) in all[..during].iter().enumerate() {
             if !missed.contains(&at) {
-                tell(&queue, changes, &model);
+                apply_remote(&replicas, changes, &model);
             }
         }
-        let begun = queue.deltas_of(HOUSE).unwrap();
+        let begun = replicas.deltas_of(HOUSE).unwrap();
         let (_, _, seen, seen_at) = history(&batches[..during]);
         let mut live_line = line(&seen, seen_at);
         live_line.waiting.retain(|position| *position <= live_line.room.cursor);
         for changes in &all[during..] {
-            tell(&queue, changes, &model);
+            apply_remote(&replicas, changes, &model);
         }
-        prop_assert_eq!(queue.reconcile(&live_line, begun, now), Reconciled::InStep);
-        let (view, rows) = (queue.lines().view(HOUSE).unwrap(), RoomView::from_rows(&line(&model, now)));
+        prop_assert_eq!(replicas.reconcile(&live_line, begun, now), Reconciled::InStep);
+        let (view, rows) = (replicas.lines().view(HOUSE).unwrap(), RoomView::from_rows(&line(&model, now)));
         prop_assert_eq!((view.cursor(), view.active(), view.offered()), (rows.cursor(), rows.active(), rows.offered()));
         prop_assert_eq!(view.returned(), rows.returned());
         for position in rows.live_positions() {
@@ -236,9 +238,9 @@ proptest! {
         // The missed changes come after all.
         let has_ended = |view: &RoomView, at: i64| view.place(Position(at)).status() == TokenStatus::Ended;
         for late in missed {
-            let before = queue.lines().view(HOUSE).unwrap();
-            tell(&queue, &all[late], &model);
-            let after = queue.lines().view(HOUSE).unwrap();
+            let before = replicas.lines().view(HOUSE).unwrap();
+            apply_remote(&replicas, &all[late], &model);
+            let after = replicas.lines().view(HOUSE).unwrap();
             for at in (1..=before.tail().0).filter(|at| has_ended(&before, *at) && has_ended(&rows, *at)) {
                 prop_assert!(has_ended(&after, at), "{at} came back");
             }

@@ -213,7 +213,7 @@ fn unresponsive_tokens_in_front_are_not_waited_for() {
 }
 
 #[test]
-fn a_free_place_is_waited_for_by_nobody() {
+fn no_token_waits_for_a_free_place() {
     let model = Model::new(5, START);
     let view = RoomView::from_rows(&line(&model, START));
     assert_eq!(view.estimated_wait(4, None), Estimate::Known { p50: Span::ZERO, p90: Span::ZERO });

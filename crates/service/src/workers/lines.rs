@@ -277,7 +277,7 @@ mod tests {
         clock.advance(Span::from_secs(1));
         for position in all - 9..=all {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-            office.peers.record_heartbeat(token, clock.now());
+            office.queue.record_heartbeat(token, clock.now());
         }
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         let view = office.queue.view(RoomId::HOUSE).unwrap();

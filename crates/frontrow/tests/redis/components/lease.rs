@@ -38,7 +38,7 @@ async fn who_gives_up_takes_nothing_from_who_took_over() {
     let (one, other, way) = (leases(1), leases(2), pair.one.handle());
     assert_eq!(one.lead(&way, HOUSE, NONE, LONG).await.unwrap(), leader(1));
     // Its lease is lost, and it does not know.
-    let _: i64 = pair.server.ask(&["DEL", &keys().room(HOUSE, "leader")]);
+    let _: i64 = pair.server.ask(&["DEL", &keys().installation_part("leader:0")]);
     assert_eq!(other.lead(&way, HOUSE, NONE, LONG).await.unwrap(), leader(2));
     one.release(&way).await.unwrap();
     assert_eq!(leases(3).lead(&way, HOUSE, NONE, LONG).await.unwrap(), Leadership::Follower);
@@ -102,7 +102,7 @@ async fn numbers_rise_above_what_the_row_has_and_what_redis_has_forgotten() {
     one.forget();
     assert_eq!(one.lead(&way, HOUSE, Fence(12), LONG).await.unwrap(), leader(13));
     // The counter is gone, the lease is not.
-    let _: i64 = pair.server.ask(&["DEL", &keys().room(HOUSE, "fence")]);
+    let _: i64 = pair.server.ask(&["DEL", &keys().installation_part("fence:0")]);
     one.forget();
     assert_eq!(one.lead(&way, HOUSE, Fence(13), LONG).await.unwrap(), leader(14));
 }
@@ -123,7 +123,21 @@ async fn many_lines_are_asked_for_in_one_call() {
     // Of a line in which nothing lives any more no lease is renewed; those that are led to the end are given up at once.
     one.keep_only(&[]);
     one.release(&pair.one.handle()).await.unwrap();
-    assert_eq!(pair.server.ask::<Vec<String>>(&["KEYS", "*leader"]).len(), 1, "the other's");
+    assert_eq!(pair.server.ask::<Vec<String>>(&["KEYS", "*leader:*"]).len(), 1, "the other's");
+}
+
+#[tokio::test]
+async fn a_leader_that_leaves_a_line_asks_no_more_and_another_takes_over() {
+    let pair = Pair::start().await;
+    let (one, other, term) = (leases(1), leases(2), Span::from_millis(200));
+    let (way, other_way) = (pair.one.handle(), pair.other.handle());
+    assert_eq!(one.lead(&way, HOUSE, NONE, term).await.unwrap(), leader(1));
+    one.leave(HOUSE, std::time::Duration::from_mins(1));
+    eventually("the other to lead", async || {
+        assert_eq!(one.lead(&way, HOUSE, NONE, term).await.unwrap(), Leadership::Follower);
+        (other.lead(&other_way, HOUSE, NONE, LONG).await.unwrap() == leader(2)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

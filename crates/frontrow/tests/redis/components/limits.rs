@@ -2,7 +2,7 @@
 
 use super::{Pair, eventually, keys};
 use frontrow::config::Cli;
-use frontrow_line::redis::limits::{self, Budget, KNOWN_MAX, KnownNetwork, SharedLimits};
+use frontrow_line::redis::limits::{Budget, KNOWN_MAX, KnownNetwork, SharedLimits};
 use frontrow_web::edge::limit::{RateLimits, SignInEnd};
 use std::net::IpAddr;
 
@@ -112,18 +112,18 @@ async fn a_redis_that_does_not_answer_delays_no_call_for_long() {
 #[tokio::test]
 async fn a_budget_refills_and_leaves_nothing_behind() {
     let pair = Pair::start().await;
-    let (mut way, keys) = (pair.one.handle(), keys());
+    let shared = SharedLimits::new(pair.one.handle(), keys());
     let budget = Budget::Strangers { email: "minji@example.com" };
     let mut spent = 0_u32;
-    while limits::spend(&mut way, &keys, budget, 60, 1).await.unwrap().is_none() {
+    while shared.spend(budget, 60, 1).await.is_none() {
         spent += 1;
         assert!(spent < 10_000, "nothing is ever refused");
     }
     assert!(spent >= 60, "{spent}");
-    let wait = limits::spend(&mut way, &keys, budget, 60, 1).await.unwrap();
+    let wait = shared.spend(budget, 60, 1).await;
     assert!(wait.is_none_or(|wait| wait.as_micros() <= 1_000_000), "{wait:?}");
     let again = eventually("the budget to refill", async || {
-        let refused = limits::spend(&mut way, &keys, budget, 60, 1).await.unwrap();
+        let refused = shared.spend(budget, 60, 1).await;
         refused.is_none().then_some(())
     });
     again.await;

@@ -10,10 +10,9 @@ use frontrow_line::{
     Leadership,
     redis::{
         client::{ClientSettings, RedisClient},
-        heartbeats::{Heartbeats, Near},
         holds::{self, HoldChanges},
         lease::Leases,
-        limits::{self, Budget},
+        limits::{Budget, SharedLimits},
         script::{ProbeError, probe_scripting},
         tokens::{self, TokenChanges},
     },
@@ -22,29 +21,17 @@ use frontrow_testkit::{
     PATIENCE,
     servers::redis::{RedisCluster, RedisSentinel, RedisServer},
 };
-use std::time::Duration;
 
 const LONG: Span = Span::from_secs(60);
-const SILENCE: Span = Span::from_secs(60);
 
 /// Each part once, for rooms whose keys are all over a cluster.
 async fn use_every_part(one: &RedisClient, other: &RedisClient) {
     let (way, other_way, keys) = (one.handle(), other.handle(), keys());
-    let leases = Leases::new(keys.clone(), instance(1)).one_by_one();
-    let heartbeats = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
-    let listener = Heartbeats::new(keys.clone(), SILENCE, Duration::ZERO);
+    let leases = Leases::new(keys.clone(), instance(1));
     let mut changed = TokenChanges::default();
     for room_id in (0..20).map(RoomId::new) {
         assert_eq!(leases.lead(&way, room_id, Fence(0), LONG).await.unwrap(), Leadership::Leader(Fence(1)));
-        let near = Near { room: room_id, cursor: Position(0), tail: Position(50_000), returned: &[] };
         let token = |position| TokenId { room_id, position: Position(position) };
-        heartbeats.exchange(&way, near, START, |_, _| ()).await.unwrap();
-        heartbeats.note(token(5));
-        heartbeats.note(token(40_000));
-        heartbeats.exchange(&way, near, START, |_, _| ()).await.unwrap();
-        let mut seen = Vec::new();
-        listener.exchange(&other_way, near, START, |token, _| seen.push(token)).await.unwrap();
-        assert_eq!(seen, [token(5), token(40_000)]);
         for position in 1..=300 {
             changed.apply(&Token::issued(token(position), user(position), START), START);
         }
@@ -61,8 +48,8 @@ async fn use_every_part(one: &RedisClient, other: &RedisClient) {
     for number in 0..20 {
         let email = format!("{number}@example.com");
         let budget = Budget::Strangers { email: &email };
-        assert_eq!(limits::spend(&mut way.clone(), &keys, budget, 1, 1).await.unwrap(), None);
-        assert!(limits::spend(&mut other_way.clone(), &keys, budget, 1, 1).await.unwrap().is_some());
+        assert_eq!(SharedLimits::new(way.clone(), keys.clone()).spend(budget, 1, 1).await, None);
+        assert!(SharedLimits::new(other_way.clone(), keys.clone()).spend(budget, 1, 1).await.is_some());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two instances behind a sentinel: their queues go on with the replica that was promoted.
 
-use super::{HOUSE, START, eventually, queue_over, user};
+use super::{HOUSE, START, eventually, peers_over, user};
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, Outcome, Request},
@@ -35,7 +35,7 @@ impl Office {
         // What one instance does reaches the other through Redis, not through the rows.
         settings.refresh_every = Duration::from_hours(1);
         settings.refresh_down_every = Duration::from_hours(1);
-        let start = |number| queue_over(&store, &settings, &clock, number);
+        let start = |number| peers_over(&store, &settings, &clock, number);
         let queues = [start(1).await, start(2).await];
         Self { store, queues }
     }

@@ -1,6 +1,11 @@
 use super::*;
 use crate::view::tests::{START, event, request};
-use frontrow_domain::{model::Model, policy::Policy, queue::EndReason};
+use frontrow_domain::{
+    model::Model,
+    policy::Policy,
+    queue::{EndReason, TokenState},
+    time::Span,
+};
 use proptest::prelude::*;
 
 const INSTANCE: Uuid = Uuid::from_u128(9);
@@ -19,13 +24,17 @@ fn bare(tokens: &[Token], now: Time) -> Vec<Token> {
     tokens.iter().map(bare).collect()
 }
 
-fn told(changes: &Changes) -> Option<Box<BatchChanges>> {
-    let event = read(&of_changes(INSTANCE, changes)?).unwrap();
-    assert_eq!((event.instance, event.number), (INSTANCE, 0));
+fn read_back(changes: &Changes) -> Option<Box<BatchChanges>> {
+    let event = read(&event_of(changes)?).unwrap();
+    assert_eq!((event.instance, event.first, event.number), (INSTANCE, 7, 7));
     match event.body {
-        Body::Changes(told) => Some(told),
+        Body::Changes(batch) => Some(batch),
         Body::Gap(_) => None,
     }
+}
+
+fn event_of(changes: &Changes) -> Option<Vec<u8>> {
+    Some(super::event(INSTANCE, 7, 7, &of_changes(changes)?))
 }
 
 proptest! {
@@ -44,7 +53,7 @@ proptest! {
             changes.closed_sessions.push(session);
             let id = |position: &i64| TokenId { room_id: RoomId::HOUSE, position: Position(*position) };
             changes.unused = unused.iter().map(id).collect();
-            let read = told(&changes).unwrap().changes;
+            let read = read_back(&changes).unwrap().changes;
             prop_assert_eq!(read.now, changes.now);
             prop_assert_eq!(read.rooms.updated, changes.rooms.updated);
             prop_assert_eq!(read.tokens.updated, bare(&changes.tokens.updated, now));
@@ -58,7 +67,7 @@ proptest! {
     fn no_bytes_bring_the_reader_down(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..100_usize) {
         let mut changes = Changes { now: START, ..Changes::default() };
         changes.tokens.inserted = (1..=50).map(token).collect();
-        let mut event = of_changes(INSTANCE, &changes).unwrap();
+        let mut event = event_of(&changes).unwrap();
         event.truncate(cut);
         event.extend(bytes);
         // Any bytes are read or refused.
@@ -80,7 +89,7 @@ fn a_room_is_published_with_the_sale_of_its_concert() {
     let mut changes = Changes { now: START, ..Changes::default() };
     changes.rooms.updated = vec![room(1, Some(opens_at), Some(closes_at)), room(2, Some(opens_at), None)];
     changes.rooms.inserted = vec![room(3, None, Some(closes_at)), room(4, None, None)];
-    let read = told(&changes).unwrap().changes;
+    let read = read_back(&changes).unwrap().changes;
     assert_eq!((read.rooms.updated, read.rooms.inserted), (changes.rooms.updated, changes.rooms.inserted));
 }
 
@@ -97,27 +106,53 @@ fn a_batch_is_published_in_few_bytes() {
     let mut ended = claims.clone();
     let end = |at: i64| activated(700_000 + at * 3).ended(START, EndReason::Paid).unwrap();
     ended.tokens.updated = (0..500).map(end).collect();
-    let bytes = |changes: &Changes| of_changes(INSTANCE, changes).unwrap().len();
+    let bytes = |changes: &Changes| event_of(changes).unwrap().len();
     let sizes = [&issues, &claims, &scattered, &ended].map(bytes);
     assert!(sizes[0] < 64 && sizes[1] < 64 && sizes[2] < 1_600 && sizes[3] < 1_600, "{sizes:?}");
 }
 
 #[test]
 fn a_batch_without_shared_changes_has_no_event() {
-    assert_eq!(of_changes(INSTANCE, &Changes { now: START, ..Changes::default() }), None);
+    assert_eq!(of_changes(&Changes { now: START, ..Changes::default() }), None);
 }
 
 #[test]
 fn a_gap_names_unpublished_rooms_and_other_versions_are_refused() {
     let gap = Gap { rooms: vec![RoomId::HOUSE, RoomId::new(7)], caches: CacheValidity::Consistent };
-    let mut event = of_gap(INSTANCE, 300, 312, &gap);
-    let body = Body::Gap(gap.clone());
-    assert_eq!(read(&event), Ok(Event { instance: INSTANCE, first: 300, number: 312, body }));
-    // As written before gaps said which events they stand for.
-    event.truncate(event.len() - 3);
-    let body = Body::Gap(Gap { caches: CacheValidity::Stale, ..gap });
-    assert_eq!(read(&event), Ok(Event { instance: INSTANCE, first: 312, number: 312, body }));
+    let mut event = super::event(INSTANCE, 300, 312, &of_gap(&gap));
+    let Event { instance, first, number, body } = read(&event).unwrap();
+    assert_eq!((instance, first, number), (INSTANCE, 300, 312));
+    assert!(matches!(body, Body::Gap(read) if read == gap));
     event[0] = 9;
-    assert_eq!(read(&event), Err(Unreadable::Version(9)));
-    assert_eq!(read(&[]), Err(Unreadable::Broken));
+    assert_eq!(read(&event).unwrap_err(), Unreadable::Version(9));
+    assert_eq!(read(&[]).unwrap_err(), Unreadable::Broken);
+    assert_eq!(read(&[VERSION, 1]).unwrap_err(), Unreadable::Broken);
+}
+
+/// Prints the size of events and what it takes to write and read one: see docs/decisions/0025. Run it with
+/// `cargo test --release -p frontrow-line -- --ignored --nocapture costs`.
+#[test]
+#[ignore = "a measurement"]
+fn what_an_event_costs() {
+    let changes_of = |tokens: Vec<Token>| {
+        let mut changes = Changes { now: START, ..Changes::default() };
+        changes.tokens.inserted = tokens;
+        changes
+    };
+    let one = changes_of(vec![token(900_001)]);
+    let issues = changes_of((900_001..=900_500).map(token).collect());
+    let (mut scattered, policy) = (changes_of(Vec::new()), Policy::default());
+    let activated = |at: i64| token(at).offered(START, &policy).unwrap().activated(START, &policy).unwrap();
+    scattered.tokens.updated = (0..500).map(|at| activated(700_000 + at * 3)).collect();
+    for (name, changes) in [("1 issued", one), ("500 issued", issues), ("500 scattered claims", scattered)] {
+        let event = event_of(&changes).unwrap();
+        let nanos = |run: &dyn Fn()| {
+            let start = std::time::Instant::now();
+            (0..10_000).for_each(|_| run());
+            start.elapsed().as_nanos() / 10_000
+        };
+        let write = nanos(&|| _ = std::hint::black_box(event_of(&changes)));
+        let reading = nanos(&|| _ = std::hint::black_box(read(&event)));
+        println!("{name}: {} B, written in {write} ns, read in {reading} ns", event.len());
+    }
 }
