@@ -5,6 +5,7 @@
 use frontrow_clock::Clock;
 use frontrow_service::demo;
 use frontrow_testkit::{Client, Server, eventually, id, items, settings};
+use frontrow_web::edge::problem::codes::{self, Definition};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
@@ -215,13 +216,32 @@ fn the_korean_pages_have_the_commands_of_the_english_ones() {
 }
 
 /// The codes with their statuses, out of the table of a guide.
-fn codes(guide: &str) -> BTreeSet<(String, String)> {
+fn codes_of(guide: &str) -> BTreeSet<(String, String)> {
     let rows = guide.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| ")?.split(" | ");
         let (status, code) = (cells.next()?, cells.next()?.strip_prefix('`')?.strip_suffix('`')?);
         (status.len() == 3 && status.parse::<u16>().is_ok()).then(|| (status.to_owned(), code.to_owned()))
     });
     rows.collect()
+}
+
+#[test]
+fn the_guide_explains_every_code_as_the_server_does() {
+    let (page, head) = ("docs/api.md", "| status | code | meaning and what to do |\n| --- | --- | --- |\n");
+    let text = text(page);
+    let from = text.find(head).unwrap() + head.len();
+    let to = text[from..].find("\n\n").map_or(text.len(), |end| from + end + 1);
+    let row = |Definition { status, code, explanation, .. }: &Definition| {
+        format!("| {status} | `{code}` | {explanation} |\n")
+    };
+    let table: String = codes::ALL.iter().copied().map(row).collect();
+    if text[from..to] != table {
+        if std::env::var_os("FRONTROW_UPDATE_DOCS").is_some() {
+            std::fs::write(file(page), format!("{}{table}{}", &text[..from], &text[to..])).unwrap();
+        } else {
+            panic!("{page} explains other codes than the server: run this test with FRONTROW_UPDATE_DOCS=1");
+        }
+    }
 }
 
 #[tokio::test]
@@ -231,7 +251,7 @@ async fn the_guides_list_every_code_with_its_status() {
     let expected: BTreeSet<_> =
         items(&all).iter().map(|one| (one["status"].to_string(), one["code"].as_str().unwrap().to_owned())).collect();
     for guide in ["docs/api.md", "docs/api.ko.md"] {
-        let listed = codes(&text(guide));
+        let listed = codes_of(&text(guide));
         let missing: Vec<_> = expected.difference(&listed).collect();
         let gone: Vec<_> = listed.difference(&expected).collect();
         assert!(missing.is_empty() && gone.is_empty(), "{guide}: missing {missing:?}, gone {gone:?}");

@@ -355,7 +355,7 @@ async fn linger(socket: &mut TcpStream) {
 
 /// A complete answer with `connection: close`, for a request that never reached a handler.
 fn answer(definition: &Definition) -> Vec<u8> {
-    let Definition { code, status, title, explanation } = definition;
+    let Definition { code, status, title, explanation, .. } = definition;
     let body = serde_json::json!({
         "type": format!("/problems/{code}"), "title": title, "status": status, "code": code, "detail": explanation,
     })

@@ -457,7 +457,7 @@ fn finish(
     if status.is_server_error() {
         spent.take().into_iter().for_each(Outlay::give_back);
     }
-    edge.metrics.request(method, route, status, took);
+    edge.metrics.request(method.as_str(), route, status.as_u16(), took);
     let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
     if let Some(code) = code {
         edge.metrics.refusal(code);

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use codes::Definition;
+use codes::{Definition, RetryAfter};
 use frontrow_domain::{command::Replay, refusal::Refusal, text::InvalidField, time::Time};
 use frontrow_service::{EngineError, office::ServiceError};
 use frontrow_storage::StoreError;
@@ -58,10 +58,9 @@ impl Problem {
     /// A problem of this kind; its detail is the kind's explanation unless [`Problem::detail`] sets one.
     #[must_use]
     pub fn new(definition: &'static Definition) -> Self {
-        let retry = match definition.code {
-            "overloaded" | "outcome_unknown" | "rate_limited" => Retry::AfterSeconds(1),
-            "unavailable" => Retry::AfterSeconds(2),
-            _ => Retry::Never,
+        let retry = match definition.retry {
+            RetryAfter::Never | RetryAfter::Moment => Retry::Never,
+            RetryAfter::Seconds(seconds) => Retry::AfterSeconds(seconds),
         };
         Self(Box::new(Inner {
             definition,
@@ -253,58 +252,11 @@ fn seconds_until(at: Time, now: Time) -> u64 {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let (definition, retry) = match &refusal {
-            Refusal::NotFound { .. } => (&codes::NOT_FOUND, Retry::Never),
-            Refusal::Forbidden => (&codes::FORBIDDEN, Retry::Never),
-            Refusal::EmailTaken => (&codes::EMAIL_TAKEN, Retry::Never),
-            Refusal::AccountLocked => (&codes::ACCOUNT_LOCKED, Retry::Never),
-            Refusal::AccountChanged => (&codes::ACCOUNT_CHANGED, Retry::Never),
-            Refusal::OperatorAccount => (&codes::OPERATOR_ACCOUNT, Retry::Never),
-            Refusal::ResetLinkInvalid => (&codes::RESET_LINK_INVALID, Retry::Never),
-            Refusal::BalanceLeft { .. } => (&codes::BALANCE_LEFT, Retry::Never),
-            Refusal::TicketsLeft { .. } => (&codes::TICKETS_LEFT, Retry::Never),
-            Refusal::DebtLeft { .. } => (&codes::DEBT_LEFT, Retry::Never),
-            Refusal::TokenInvalid => (&codes::TOKEN_INVALID, Retry::Never),
-            Refusal::TokenOfAnotherRoom => (&codes::TOKEN_OF_ANOTHER_ROOM, Retry::Never),
-            Refusal::TokenWaiting => (&codes::TOKEN_WAITING, Retry::Never),
-            Refusal::TurnNotYet => (&codes::TURN_NOT_YET, Retry::AfterSeconds(2)),
-            Refusal::TokenNotActivated => (&codes::TOKEN_NOT_ACTIVATED, Retry::Never),
-            Refusal::TokenMissed => (&codes::TOKEN_MISSED, Retry::Never),
-            Refusal::TokenEnded => (&codes::TOKEN_ENDED, Retry::Never),
-            Refusal::TurnTimeOver { .. } => (&codes::TURN_TIME_OVER, Retry::Never),
-            Refusal::TooManyHolds { .. } => (&codes::TOO_MANY_HOLDS, Retry::Never),
-            Refusal::SeatCoolingDown { until, .. } => (&codes::SEAT_COOLING_DOWN, Retry::At(*until)),
-            Refusal::SaleNotOpen { opens_at } => (&codes::SALE_NOT_OPEN, Retry::At(*opens_at)),
-            Refusal::SaleOpened { .. } => (&codes::SALE_OPENED, Retry::Never),
-            Refusal::SaleClosed => (&codes::SALE_CLOSED, Retry::Never),
-            Refusal::ConcertPostponed => (&codes::CONCERT_POSTPONED, Retry::Never),
-            Refusal::ConcertCancelled => (&codes::CONCERT_CANCELLED, Retry::Never),
-            Refusal::ConcertNotCancelled => (&codes::CONCERT_NOT_CANCELLED, Retry::Never),
-            Refusal::SeatHeld { held_until, .. } => (&codes::SEAT_HELD, Retry::At(*held_until)),
-            Refusal::SeatHeldByYou { .. } => (&codes::SEAT_HELD_BY_YOU, Retry::Never),
-            Refusal::SeatSold { .. } => (&codes::SEAT_SOLD, Retry::Never),
-            Refusal::SeatBlocked { .. } => (&codes::SEAT_BLOCKED, Retry::Never),
-            Refusal::TooManySeats { .. } => (&codes::TOO_MANY_SEATS, Retry::Never),
-            Refusal::SeveralConcerts => (&codes::SEVERAL_CONCERTS, Retry::Never),
-            Refusal::HoldExpired { .. } => (&codes::HOLD_EXPIRED, Retry::Never),
-            Refusal::ReservationNotPending => (&codes::RESERVATION_NOT_PENDING, Retry::Never),
-            Refusal::InsufficientPoints { .. } => (&codes::INSUFFICIENT_POINTS, Retry::Never),
-            Refusal::AlreadyRefunded => (&codes::ALREADY_REFUNDED, Retry::Never),
-            Refusal::RefundTooLate { .. } => (&codes::REFUND_TOO_LATE, Retry::Never),
-            Refusal::TopUpNotAllowed => (&codes::TOP_UP_NOT_ALLOWED, Retry::Never),
-            Refusal::AmountOutOfBounds { .. } => (&codes::AMOUNT_OUT_OF_BOUNDS, Retry::Never),
-            Refusal::BalanceTooLarge { .. } => (&codes::BALANCE_TOO_LARGE, Retry::Never),
-            Refusal::BalanceTooLow { .. } => (&codes::BALANCE_TOO_LOW, Retry::Never),
-            Refusal::DebtSettled => (&codes::DEBT_SETTLED, Retry::Never),
-            Refusal::ReferenceUsed => (&codes::REFERENCE_USED, Retry::Never),
-            Refusal::IdempotencyKeyReused => (&codes::IDEMPOTENCY_KEY_REUSED, Retry::Never),
-            Refusal::SeatNumberTaken { .. } => (&codes::SEAT_NUMBER_TAKEN, Retry::Never),
-            Refusal::SeatHasHistory { .. } => (&codes::SEAT_HAS_HISTORY, Retry::Never),
-            Refusal::SeatInUse { .. } => (&codes::SEAT_IN_USE, Retry::Never),
-            Refusal::Malformed { .. } => (&codes::MALFORMED, Retry::Never),
-        };
+        let (definition, moment) = codes::of(&refusal);
         let mut problem = Self::new(definition);
-        problem.0.retry = retry;
+        if let Some(at) = moment {
+            problem.0.retry = Retry::At(at);
+        }
         problem.0.refusal = Some(refusal);
         problem
     }

@@ -1,9 +1,12 @@
 //! The headers of the answers.
 
+use crate::edge::problem::codes::{self, Definition, RetryAfter};
 use serde_json::{Map, Value, json};
 
 /// Every header that an answer may have, by its name.
 pub(super) fn definitions() -> Value {
+    let is_waiting = |problem: &&&Definition| problem.status == 409 && problem.retry != RetryAfter::Never;
+    let waiting: Vec<_> = codes::ALL.iter().filter(is_waiting).map(|problem| format!("`{}`", problem.code)).collect();
     json!({
         "X-Request-Id": {
             "description": "The request's id: the client's own, if it sent a good one. Name it when you ask for help.",
@@ -17,8 +20,8 @@ pub(super) fn definitions() -> Value {
             "example": "true"
         },
         "Retry-After": {
-            "description": "After how many seconds it is worth asking again. With 409 it is there for `seat_held`, \
-                `seat_cooling_down`, `sale_not_open` and `turn_not_yet`, unless the answer is heard again.",
+            "description": format!("After how many seconds it is worth asking again. With 409 it is there for {}, unless \
+                the answer is a replay.", waiting.join(", ")),
             "schema": { "type": "integer", "minimum": 1, "maximum": 3600 },
             "example": 2
         },
@@ -46,8 +49,8 @@ pub(super) struct Answering<'a> {
     pub(super) key: Key,
     /// The status.
     pub(super) status: &'a str,
-    /// The codes of the problems with this status.
-    pub(super) codes: &'a [&'a str],
+    /// The problems with this status.
+    pub(super) problems: &'a [&'static Definition],
 }
 
 /// Whether a call takes an idempotency key.
@@ -66,22 +69,15 @@ pub(super) fn of(answer: Answering<'_>) -> Value {
         headers.insert(name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
     };
     add("X-Request-Id");
-    let may_wait = ["seat_held", "seat_cooling_down", "sale_not_open", "turn_not_yet"];
     match answer.status {
         "202" | "429" | "503" => add("Retry-After"),
         "401" => add("WWW-Authenticate"),
-        "409" if answer.codes.iter().any(|code| may_wait.contains(code)) => add("Retry-After"),
+        "409" if answer.problems.iter().any(|problem| problem.retry != RetryAfter::Never) => add("Retry-After"),
         _ => {}
     }
-    // Only refusals that another caller's command could reverse are stored.
-    let is_stored = |code: &&str| {
-        ["sale_closed", "seat_held", "seat_sold", "seat_blocked", "seat_in_use", "too_many_seats", "balance_too_large"]
-            .contains(code)
-    };
     let kept = match answer.status {
-        "200" | "201" | "402" => true,
-        "409" => answer.codes.iter().any(is_stored),
-        _ => false,
+        "200" | "201" => true,
+        _ => answer.problems.iter().any(|problem| problem.is_stored),
     };
     if answer.key == Key::Taken && kept {
         add("Idempotent-Replayed");

@@ -4,7 +4,6 @@ use crate::edge::problem::{
     Problem,
     codes::{self, Definition},
 };
-use axum::http::StatusCode;
 use frontrow_domain::{
     id::{DebtId, ReservationId, SeatId},
     money::Money,
@@ -48,19 +47,18 @@ fn refusals() -> Vec<Refusal> {
 }
 
 /// The problem as a client reads it.
-pub(super) fn example(status: u16, definition: &'static Definition) -> Value {
+pub(super) fn example(definition: &'static Definition) -> Value {
     let problem = match refusals().into_iter().find(|refusal| refusal.code() == definition.code) {
         Some(refusal) => Problem::from(refusal),
         None => Problem::new(definition),
     };
-    let problem = match (definition.code, status) {
+    let problem = match (definition.code, definition.status) {
         ("invalid_field", 400) => problem.field("limit").detail("a limit is a whole number from 1 to 100"),
         ("invalid_field", _) => {
             problem.field("seat_ids[1]").detail("an id is a whole number from 1 to 9007199254740991")
         }
         _ => problem,
     };
-    let problem = problem.status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     serde_json::from_slice(&problem.to_json(Some("5f0e1c2d-00000000002a"))).unwrap_or(Value::Null)
 }
 
