@@ -84,8 +84,11 @@ fn grow_old(hall: &Hall) {
     hall.read_at.store(0, Ordering::SeqCst);
 }
 
+/// The seats in the order of the map. Sorted here, since a map that took long to render is served a little old.
 fn letters(hall: &Hall) -> String {
-    hall.seats().rows.iter().map(|row| char::from(row.seat.status().letter())).collect()
+    let mut seats = hall.seats();
+    seats.sort();
+    seats.rows.iter().map(|row| char::from(row.seat.status().letter())).collect()
 }
 
 /// So many concurrent reads of the map.
