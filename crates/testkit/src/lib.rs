@@ -48,3 +48,8 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
         tokio::time::sleep(POLL).await;
     }
 }
+
+/// The same for what has no answer but that it is so.
+pub async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    eventually(what, async || is_so().await.then_some(())).await;
+}

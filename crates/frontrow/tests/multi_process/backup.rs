@@ -2,10 +2,13 @@
 
 use crate::{
     books::every_acknowledged_write_is_there,
-    instance::{Instance, PROGRAM, wait_for},
+    instance::{Instance, PROGRAM},
     office::{Concert, DATABASE, Line, Manners, Office, Season, assert_kept, check, crowd, flags, succeeds},
 };
-use frontrow_testkit::servers::{postgres, run};
+use frontrow_testkit::{
+    servers::{postgres, run},
+    wait_until,
+};
 use std::{collections::HashSet, path::Path, process::Command};
 use tokio_postgres::Client;
 
@@ -70,7 +73,7 @@ async fn a_base_backup_and_the_archived_log_bring_everything_back() {
     assert_kept(&sold, SEATS);
     let client = office.client().await.unwrap();
     let last: String = client.query_one("SELECT pg_walfile_name(pg_switch_wal())", &[]).await.unwrap().get(0);
-    wait_for("the log to be archived", async || {
+    wait_until("the log to be archived", async || {
         std::fs::metadata(archive.path().join(&last)).is_ok_and(|file| file.len() == 16 << 20)
     })
     .await;

@@ -3,6 +3,7 @@
 use frontrow_testkit::{
     PATIENCE,
     servers::{folder, port::Port, signal},
+    wait_until,
 };
 use std::{
     fmt::Write as _,
@@ -48,7 +49,7 @@ impl Instance {
     pub(crate) async fn start_again(&mut self) {
         self.spawn();
         let ready = self.address("/readyz");
-        wait_for(&format!("{ready} to be ready"), async || is_ok(&ready).await).await;
+        wait_until(&format!("{ready} to be ready"), async || is_ok(&ready).await).await;
     }
 
     /// Starts as this version's program from now on.
@@ -162,7 +163,7 @@ impl Proxy {
             .expect("haproxy is installed");
         let proxy = Self { child, port, folder };
         let ready = format!("{}/readyz", proxy.url());
-        wait_for("the proxy", async || is_ok(&ready).await).await;
+        wait_until("the proxy", async || is_ok(&ready).await).await;
         proxy
     }
 
@@ -214,13 +215,4 @@ fn adapted(config: &str, shipped: &Path, port: u16, instances: &[Instance]) -> S
 /// Whether a GET is answered 200.
 pub(crate) async fn is_ok(address: &str) -> bool {
     reqwest::get(address).await.is_ok_and(|answer| answer.status() == 200)
-}
-
-/// Waits until `is_so`, for a bounded time.
-pub(crate) async fn wait_for(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so().await {
-        assert!(started.elapsed() < PATIENCE, "waited too long for {what}");
-        tokio::time::sleep(LOOK).await;
-    }
 }

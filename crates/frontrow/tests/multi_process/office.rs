@@ -1,12 +1,13 @@
 //! A box office of several instances over one `PostgreSQL` and one Redis, behind `HAProxy`.
 
-use crate::instance::{Instance, PROGRAM, Proxy, wait_for};
+use crate::instance::{Instance, PROGRAM, Proxy};
 use frontrow_clock::Ids;
 use frontrow_domain::time::Time;
 use frontrow_rush::Sold;
 use frontrow_testkit::{
-    PATIENCE,
+    Call, PATIENCE,
     servers::{self, postgres, redis::RedisServer},
+    wait_until,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -80,14 +81,14 @@ impl Office {
     /// Waits for the first payments. The buyers are registered first, which takes two password hashes for each.
     pub(crate) async fn begins(&self) {
         let begun = async || self.sold().await.is_some_and(|sold| sold >= GOES_ON);
-        wait_for("the first payments", begun).await;
+        wait_until("the first payments", begun).await;
     }
 
     /// Waits until some more is sold: whatever was done to the office, the sale goes on.
     pub(crate) async fn goes_on(&self, after: &str) {
         let before = self.sold().await.unwrap();
         let (until, started) = (before + GOES_ON, Instant::now());
-        wait_for(&format!("payments after: {after}"), async || self.sold().await.is_some_and(|sold| sold >= until))
+        wait_until(&format!("payments after: {after}"), async || self.sold().await.is_some_and(|sold| sold >= until))
             .await;
         eprintln!("{after}: {GOES_ON} more payments within {:?}", started.elapsed());
     }
@@ -113,59 +114,45 @@ impl Office {
 }
 
 /// A concert in the house room, made over HTTP.
-async fn concert_in_the_house_room(url: String, seats: u32) -> i64 {
-    let anonymous = Caller { url, session: None };
-    let session = anonymous.post("/sessions", json!({ "email": OPERATOR, "password": PASSWORD })).await;
-    let operator = Caller { session: session["session_token"].as_str().map(str::to_owned), ..anonymous };
+async fn concert_in_the_house_room(url: &str, seats: u32) -> i64 {
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let anonymous = frontrow_testkit::Client::anonymous(reqwest::Client::new(), address);
+    let sign_in = json!({ "email": OPERATOR, "password": PASSWORD });
+    let session = answered("a session", || anonymous.call(Method::POST, "/sessions").json(&sign_in)).await;
+    let operator = anonymous.with_secret(session["session_token"].as_str().unwrap());
     let concert = json!({
         "title": "In the house room", "artist": "The Crowd", "venue": "Nowhere", "time_zone": "Asia/Seoul",
         "concert_date": "2999-12-31", "start_time": "20:00:00", "end_time": "22:00:00", "base_price": 1_000,
         "opens_at": "2026-01-01T00:00:00Z",
     });
-    let concert = operator.post("/operator/concerts", concert).await["concert_id"].as_i64().unwrap();
+    let key = || Ids::from_os().uuid(Time::default()).to_string();
+    let first = key();
+    let created =
+        answered("a concert", || operator.call(Method::POST, "/operator/concerts").key(&first).json(&concert));
+    let concert = created.await["concert_id"].as_i64().unwrap();
     let seats = json!({ "range": { "from": 1, "to": seats } });
-    operator.post(&format!("/operator/concerts/{concert}/seats"), seats).await;
+    let (path, second) = (format!("/operator/concerts/{concert}/seats"), key());
+    answered("seats", || operator.call(Method::POST, &path).key(&second).json(&seats)).await;
     concert
+}
+
+/// The body of a positive answer. While something is broken, the call is sent again with the same key.
+async fn answered(what: &str, call: impl Fn() -> Call) -> Value {
+    let started = Instant::now();
+    loop {
+        let answer = call().try_send().await;
+        match &answer {
+            Ok(answer) if (200..300).contains(&answer.status) => return answer.json(),
+            _ => assert!(started.elapsed() < PATIENCE, "{what}: {answer:?}"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// What an instance says of itself; none where it says nothing.
 async fn metrics(instance: &Instance) -> Option<String> {
     let answer = reqwest::Client::new().get(instance.address("/metrics")).timeout(Duration::from_millis(500)).send();
     answer.await.ok()?.text().await.ok()
-}
-
-struct Caller {
-    url: String,
-    session: Option<String>,
-}
-
-impl Caller {
-    /// What is answered at the end: while something is broken it is asked again with the same key.
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let key = Ids::from_os().uuid(Time::default()).to_string();
-        let started = Instant::now();
-        loop {
-            let said = match self.try_post(path, &body, &key).await {
-                Ok(answer) => return answer,
-                Err(said) => said,
-            };
-            assert!(started.elapsed() < PATIENCE, "{path}: {said}");
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    async fn try_post(&self, path: &str, body: &Value, key: &str) -> Result<Value, String> {
-        let request = reqwest::Client::new().request(Method::POST, format!("{}/api/v1{path}", self.url)).json(body);
-        let request = match &self.session {
-            Some(session) => request.bearer_auth(session).header("Idempotency-Key", key),
-            None => request,
-        };
-        let answer = request.timeout(PATIENCE).send().await.map_err(|error| error.to_string())?;
-        if !answer.status().is_success() {
-            return Err(answer.text().await.unwrap_or_default());
-        }
-        answer.json().await.map_err(|error| error.to_string())
-    }
 }
 
 /// What every instance is started with.
@@ -261,7 +248,7 @@ impl Season {
             for concert in 0..CONCERTS_MAX {
                 let seed = number * CONCERTS_MAX + concert;
                 let concert = match line {
-                    Line::House => Concert::Known(concert_in_the_house_room(url.clone(), seats).await),
+                    Line::House => Concert::Known(concert_in_the_house_room(&url, seats).await),
                     Line::Own => Concert::New(seats),
                 };
                 let sold = crowd(url.clone(), seed, buyers, concert, manners).await.unwrap();
