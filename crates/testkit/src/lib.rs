@@ -3,7 +3,7 @@
 //! - [`server::Server`]: a whole box office in the test's process, and [`client::Client`], which calls its API.
 //! - [`fixture::Fixture`]: a store with a clock that stands still and the steps of a sale as short calls.
 //! - [`program::Program`]: the real program in processes of its own.
-//! - [`bench`]: what the benchmarks share.
+//! - [`mod@bench`]: what the benchmarks share.
 //! - [`servers`]: real `PostgreSQL`, `Redis` and `PgBouncer` servers, shared by a run or owned by a test.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
