@@ -84,21 +84,17 @@ pub struct SessionsEnd {
 }
 
 /// One thing that an operator did.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// Which line.
     pub audit_id: AuditId,
     /// Which operator; none for the command line and the service key.
     pub actor: Option<UserId>,
     /// What they did, such as `room.set`.
-    #[cfg_attr(feature = "openapi", schema(example = "room.set"))]
     pub action: String,
     /// To what, such as `room 3`.
-    #[cfg_attr(feature = "openapi", schema(example = "room 3"))]
     pub object: String,
     /// The particulars, as JSON.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub detail: serde_json::Value,
     /// When.
     pub created_at: Time,

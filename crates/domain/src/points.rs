@@ -10,8 +10,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// A user's balance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
     /// Which account.
     pub point_id: PointId,
@@ -44,7 +43,6 @@ pub enum PointKind {
 
 /// One entry of a user's history. Never changed, never deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PointEntry {
     /// Which entry.
     pub history_id: HistoryId,
@@ -56,7 +54,6 @@ pub struct PointEntry {
     #[serde(rename = "type")]
     pub kind: PointKind,
     /// A line for the statement.
-    #[cfg_attr(feature = "openapi", schema(example = "top_up"))]
     pub description: String,
     /// The balance after it.
     pub balance_after: Money,
@@ -86,7 +83,6 @@ pub enum DebtStatus {
 
 /// What an adjustment could not take, because a balance is never below zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Debt {
     /// Which debt.
     pub debt_id: DebtId,
@@ -95,10 +91,8 @@ pub struct Debt {
     /// How much is owed.
     pub amount: Money,
     /// Why the points were to be taken.
-    #[cfg_attr(feature = "openapi", schema(example = "Chargeback of 2027-03-02"))]
     pub reason: String,
     /// What the adjustment was booked under.
-    #[cfg_attr(feature = "openapi", schema(example = "chargeback-000017"))]
     pub reference: String,
     /// Where it stands.
     pub status: DebtStatus,

@@ -30,15 +30,12 @@ pub enum UserStatus {
 
 /// A user as others may see them: without the password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User {
     /// Who.
     pub user_id: UserId,
     /// The name they gave, 1 to 100 characters.
-    #[cfg_attr(feature = "openapi", schema(example = "Kim Minji"))]
     pub name: String,
     /// Their e-mail address in lower case; unique.
-    #[cfg_attr(feature = "openapi", schema(example = "minji@example.com"))]
     pub email: String,
     /// What they may do.
     pub role: Role,
@@ -48,11 +45,9 @@ pub struct User {
     /// How often all sessions of the user were ended. What was proved before that (a password, a reset link) proves
     /// nothing after it.
     #[serde(skip)]
-    #[cfg_attr(feature = "openapi", schema(ignore))]
     pub sign_in_epoch: i64,
     /// When they last signed in, as far as that was noted: at most once in [`SIGN_IN_RECORD_INTERVAL`].
     #[serde(skip)]
-    #[cfg_attr(feature = "openapi", schema(ignore))]
     pub signed_in_at: Time,
     /// When they registered.
     pub created_at: Time,

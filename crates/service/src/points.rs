@@ -12,7 +12,7 @@ use frontrow_domain::{
 use frontrow_storage::{DebtFilter, Page};
 
 /// What a correction of a balance came to.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adjusted {
     /// The history's new entry; none if the balance was 0 and nothing could be taken.
     pub entry: Option<PointEntry>,

@@ -24,23 +24,18 @@ pub struct Fence(pub i64);
 
 /// A waiting room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Room {
     /// Which room.
     pub room_id: RoomId,
     /// How many tokens may be active at once. Never exceeded.
-    #[cfg_attr(feature = "openapi", schema(example = 100))]
     pub max_active: i64,
     /// How many turns may be offered in a minute; none for as many as `max_active` allows.
-    #[cfg_attr(feature = "openapi", schema(example = 600))]
     pub admit_per_minute: Option<i64>,
     /// Whether the line moves.
     pub gate: Gate,
     /// What everybody in line is told.
-    #[cfg_attr(feature = "openapi", schema(example = "Doors open at 20:00."))]
     pub message: Option<String>,
     /// The highest position that was offered a turn or passed over; 0 before the first.
-    #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0, example = 120))]
     pub cursor: Position,
     /// Raised when the line is laid anew; tokens of another epoch are not this line's.
     pub epoch: i64,

@@ -183,30 +183,22 @@ impl LocalHours {
 
 /// One performance. Date and times are local to the venue; `starts_at` is the same moment in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Concert {
     /// Which concert.
     pub concert_id: ConcertId,
     /// What it is called.
-    #[cfg_attr(feature = "openapi", schema(example = "Midnight Tide: The First Night"))]
     pub title: String,
     /// Who plays.
-    #[cfg_attr(feature = "openapi", schema(example = "Midnight Tide"))]
     pub artist: String,
     /// Where.
-    #[cfg_attr(feature = "openapi", schema(example = "Hangang Hall, Seoul"))]
     pub venue: String,
     /// The venue's time zone, by its IANA name.
-    #[cfg_attr(feature = "openapi", schema(example = "Asia/Seoul"))]
     pub time_zone: String,
     /// The date at the venue.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "date", example = "2027-03-01"))]
     pub concert_date: civil::Date,
     /// When it starts, at the venue.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time-local", example = "20:00:00"))]
     pub start_time: civil::Time,
     /// When it ends, at the venue; on the next day unless it is later than the start.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "time-local", example = "22:30:00"))]
     pub end_time: civil::Time,
     /// The moment it starts.
     pub starts_at: Time,
@@ -228,7 +220,6 @@ pub struct Concert {
     /// What is to become of it.
     pub status: ConcertStatus,
     /// Why, for the buyers.
-    #[cfg_attr(feature = "openapi", schema(example = "The singer is ill."))]
     pub status_reason: Option<String>,
     /// When an operator asked for every payment to be given back.
     pub refund_all_at: Option<Time>,

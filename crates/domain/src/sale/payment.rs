@@ -20,7 +20,6 @@ pub enum PaymentStatus {
 
 /// A payment for one reservation out of its user's points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Payment {
     /// Which payment.
     pub payment_id: PaymentId,

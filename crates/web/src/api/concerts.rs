@@ -1,5 +1,6 @@
 //! Concerts and their seats.
 
+use super::shapes::ConcertShape;
 use crate::edge::{
     auth::PublicRead,
     extract::{Cursor, Limit, PathId, QueryParams},
@@ -10,10 +11,7 @@ use crate::edge::{
     state::SharedState,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
-use frontrow_domain::{
-    concert::{Concert, ConcertStatus},
-    id::ConcertId,
-};
+use frontrow_domain::{concert::ConcertStatus, id::ConcertId};
 use frontrow_service::{
     local,
     sale::{CompactMap, ConcertOnSale, FullMap, MapForm},
@@ -58,7 +56,7 @@ pub(super) struct ConcertQuery {
 pub struct ListedConcert {
     /// The concert.
     #[serde(flatten)]
-    concert: Concert,
+    concert: ConcertShape,
     /// How many seats are free to hold. It may be a little old, and older while the database cannot count.
     #[schema(minimum = 0, example = 4_000)]
     seats_left: i64,
@@ -69,7 +67,7 @@ pub struct ListedConcert {
 
 impl From<ConcertOnSale> for ListedConcert {
     fn from(ConcertOnSale { concert, seats_left, sold_out }: ConcertOnSale) -> Self {
-        Self { concert, seats_left, sold_out }
+        Self { concert: concert.into(), seats_left, sold_out }
     }
 }
 
@@ -116,7 +114,7 @@ pub(super) async fn list(
     let ConcertQuery { text, venue, from, to, status, .. } = query;
     let filter = ConcertFilter { text, venue, from, to, status, ..ConcertFilter::default() };
     let concerts = app.office.concerts(filter, page).await?.into_iter().map(ListedConcert::from).collect();
-    for_a_second(&headers, &next_page(concerts, &page, |listed: &ListedConcert| ConcertPlace::of(&listed.concert)))
+    for_a_second(&headers, &next_page(concerts, &page, |listed: &ListedConcert| listed.concert.place()))
 }
 
 /// An answer that is the same for all clients, and that caches may keep for a second.

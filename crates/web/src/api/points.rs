@@ -1,5 +1,6 @@
 //! Points: balance, history, top-ups.
 
+use super::shapes::PointEntryShape;
 use crate::edge::{
     auth::{SignedIn, UserOrService},
     extract::{JsonBody, QueryParams},
@@ -17,7 +18,7 @@ use axum::{
 use frontrow_domain::{
     id::{HistoryId, UserId},
     money::Money,
-    points::{Point, PointEntry},
+    points::Point,
     time::Time,
 };
 use serde::{Deserialize, Serialize};
@@ -92,7 +93,7 @@ pub(super) async fn balance(
 ///
 /// What moved the points, newest first. An entry never changes.
 #[utoipa::path(get, path = "/api/v1/points/history", tag = "points", operation_id = "history",
-    params(PageQuery<HistoryId>), responses((status = 200, description = "A page", body = List<PointEntry>)))]
+    params(PageQuery<HistoryId>), responses((status = 200, description = "A page", body = List<PointEntryShape>)))]
 pub(super) async fn history(
     State(app): State<SharedState>,
     SignedIn { user_id, .. }: SignedIn,
@@ -100,6 +101,7 @@ pub(super) async fn history(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let rows = app.office.history(user_id, page).await?;
+    let rows = rows.into_iter().map(PointEntryShape::from).collect();
     Ok(json(&next_page(rows, &page, |row| row.history_id)))
 }
 
@@ -108,7 +110,7 @@ pub(super) async fn history(
 /// If the box office allows it (`--top-up-policy open`), users top up their own account; else an operator or the
 /// service key tops up for them, after the payment provider said that the money came.
 #[utoipa::path(post, path = "/api/v1/points/top-ups", tag = "points", operation_id = "top_up",
-    security(("session" = []), ("service_key" = [])), request_body = TopUpRequest, responses((status = 201, description = "The history's new entry", body = PointEntry)))]
+    security(("session" = []), ("service_key" = [])), request_body = TopUpRequest, responses((status = 201, description = "The history's new entry", body = PointEntryShape)))]
 pub(super) async fn top_up(
     State(app): State<SharedState>,
     UserOrService(caller): UserOrService,
@@ -121,5 +123,5 @@ pub(super) async fn top_up(
     };
     let reference = body.reference.map(checked_reference).transpose()?;
     let done = app.office.top_up(caller, user_id, body.amount, reference, key).await?;
-    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.replay))
+    Ok(replayed((StatusCode::CREATED, json(&PointEntryShape::from(done.value))), done.replay))
 }

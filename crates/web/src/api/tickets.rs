@@ -1,9 +1,8 @@
 //! Reservations and payments with what is printed on the ticket.
 
-use super::shapes::ReservationShape;
+use super::shapes::{PaymentShape, ReservationShape};
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
-    payment::Payment,
     seat::SeatPlace,
 };
 use frontrow_service::sale;
@@ -39,7 +38,7 @@ impl Ticket {
 pub struct Receipt {
     /// The payment.
     #[serde(flatten)]
-    payment: Payment,
+    payment: PaymentShape,
     /// For which concert.
     concert_id: Option<ConcertId>,
     /// What the concert is called.
@@ -75,6 +74,6 @@ impl From<sale::Receipt> for Receipt {
     fn from(receipt: sale::Receipt) -> Self {
         let sale::Receipt { payment, concert_id, title, seat_id, seat_number, place } = receipt;
         let SeatPlace { section, row, number } = place;
-        Self { payment, concert_id, title, seat_id, seat_number, section, row, number }
+        Self { payment: payment.into(), concert_id, title, seat_id, seat_number, section, row, number }
     }
 }

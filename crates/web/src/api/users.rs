@@ -1,5 +1,6 @@
 //! Users and sessions: register, sign in, sign out, me.
 
+use super::shapes::UserShape;
 use crate::edge::{
     auth::{SessionSecret, SignedIn, Visitor},
     extract::JsonBody,
@@ -13,7 +14,7 @@ use frontrow_domain::{
     refusal::{EntityKind, Refusal},
     text::{InvalidField, checked_text},
     time::Time,
-    user::{Role, User},
+    user::Role,
 };
 use frontrow_service::{
     office::ServiceError,
@@ -59,24 +60,24 @@ pub struct OpenedSession {
     /// When it ends.
     expires_at: Time,
     /// Who signed in.
-    user: User,
+    user: UserShape,
 }
 
 /// Registers a buyer.
 ///
 /// An e-mail address has one account: a second registration is answered `email_taken`. Registering does not sign in.
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", operation_id = "register", security(()),
-    request_body = RegisterRequest, responses((status = 201, description = "The new user", body = User)))]
+    request_body = RegisterRequest, responses((status = 201, description = "The new user", body = UserShape)))]
 pub(super) async fn register(
     State(app): State<SharedState>,
     _visitor: Visitor,
     JsonBody(body): JsonBody<RegisterRequest>,
-) -> HttpResult<(StatusCode, Json<User>)> {
+) -> HttpResult<(StatusCode, Json<UserShape>)> {
     let name = checked_text("name", &body.name, USER_NAME_LEN_MAX)?;
     let email = Email::parse(&body.email)?;
     let password = Password::parse(body.password)?;
     let user = app.office.register(name, email, password, Role::Buyer).await?;
-    Ok((StatusCode::CREATED, Json(user)))
+    Ok((StatusCode::CREATED, Json(user.into())))
 }
 
 /// How a password attempt counts for the budgets of the account.
@@ -107,8 +108,11 @@ pub(super) async fn sign_in(
     let result = app.office.sign_in(account, &password).await;
     app.limits.end_sign_in(sign_in_try, end_of(&result)).await;
     let signed_in = result?;
-    let body =
-        OpenedSession { session_token: signed_in.secret, expires_at: signed_in.expires_at, user: signed_in.user };
+    let body = OpenedSession {
+        session_token: signed_in.secret,
+        expires_at: signed_in.expires_at,
+        user: signed_in.user.into(),
+    };
     Ok((StatusCode::CREATED, Json(body)))
 }
 
@@ -130,10 +134,13 @@ pub(super) async fn sign_out(
 ///
 /// Name, address, role and status of the account that the session belongs to.
 #[utoipa::path(get, path = "/api/v1/users/me", tag = "users", operation_id = "me",
-    responses((status = 200, description = "The user", body = User)))]
-pub(super) async fn me(State(app): State<SharedState>, SignedIn { user_id, .. }: SignedIn) -> HttpResult<Json<User>> {
+    responses((status = 200, description = "The user", body = UserShape)))]
+pub(super) async fn me(
+    State(app): State<SharedState>,
+    SignedIn { user_id, .. }: SignedIn,
+) -> HttpResult<Json<UserShape>> {
     let user = app.office.user(user_id).await?;
-    Ok(Json(user.ok_or(Refusal::NotFound { what: EntityKind::User })?))
+    Ok(Json(user.ok_or(Refusal::NotFound { what: EntityKind::User })?.into()))
 }
 
 /// What it takes to change the password.

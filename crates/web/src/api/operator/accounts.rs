@@ -1,5 +1,6 @@
 //! Operators' calls for buyers' accounts: lock, unlock, reset link.
 
+use crate::api::shapes::UserShape;
 use crate::edge::{
     auth::OperatorOnly,
     extract::PathId,
@@ -14,7 +15,7 @@ use axum::{
     http::{Method, StatusCode},
     response::Response,
 };
-use frontrow_domain::{id::UserId, time::Time, user::User};
+use frontrow_domain::{id::UserId, time::Time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,7 +34,7 @@ pub struct IssuedResetLink {
 /// Its sessions end at once, and signing in is refused until it is unlocked.
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/lock", tag = "operator", operation_id = "lock_user",
     params(("user_id" = UserId, Path, description = "The user")),
-    responses((status = 200, description = "The user", body = User)))]
+    responses((status = 200, description = "The user", body = UserShape)))]
 pub(in crate::api) async fn lock(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -42,7 +43,7 @@ pub(in crate::api) async fn lock(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/users/{id}/lock", &[&user_id], &())?;
     let done = app.office.lock_user(caller, user_id, key).await?;
-    Ok(replayed(json(&done.value), done.replay))
+    Ok(replayed(json(&UserShape::from(done.value)), done.replay))
 }
 
 /// Unlocks a buyer's account.
@@ -50,7 +51,7 @@ pub(in crate::api) async fn lock(
 /// The user may sign in again. The sessions from before stay ended.
 #[utoipa::path(post, path = "/api/v1/operator/users/{user_id}/unlock", tag = "operator", operation_id = "unlock_user",
     params(("user_id" = UserId, Path, description = "The user")),
-    responses((status = 200, description = "The user", body = User)))]
+    responses((status = 200, description = "The user", body = UserShape)))]
 pub(in crate::api) async fn unlock(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -59,7 +60,7 @@ pub(in crate::api) async fn unlock(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/users/{id}/unlock", &[&user_id], &())?;
     let done = app.office.unlock_user(caller, user_id, key).await?;
-    Ok(replayed(json(&done.value), done.replay))
+    Ok(replayed(json(&UserShape::from(done.value)), done.replay))
 }
 
 /// Makes a reset link.

@@ -2,6 +2,7 @@
 
 use crate::{
     api::points::{Balance, checked_reference},
+    api::shapes::{AdjustedShape, DebtShape, PointEntryShape, UserShape},
     edge::{
         auth::{OperatorOnly, OperatorOrService},
         extract::{Cursor, JsonBody, Limit, OperatorJsonBody, PathId, QueryParams},
@@ -21,13 +22,11 @@ use frontrow_domain::{
     command::NewAdjustment,
     id::{DebtId, HistoryId, UserId},
     money::Money,
-    points::{Debt, DebtStatus, PointEntry, Settlement},
+    points::{DebtStatus, Settlement},
     policy::STATUS_REASON_LEN_MAX,
     refusal::{EntityKind, Refusal},
     text::checked_text,
-    user::User,
 };
-use frontrow_service::points::Adjusted;
 use frontrow_storage::DebtFilter;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -36,7 +35,7 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserBooks {
     /// The user.
-    user: User,
+    user: UserShape,
     /// The balance.
     balance: Balance,
 }
@@ -99,7 +98,7 @@ pub(in crate::api) async fn user(
 ) -> HttpResult<Json<UserBooks>> {
     let user = app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
     let balance = Balance::of(user_id, app.office.balance(user_id).await?);
-    Ok(Json(UserBooks { user, balance }))
+    Ok(Json(UserBooks { user: user.into(), balance }))
 }
 
 /// A user's point history.
@@ -108,7 +107,7 @@ pub(in crate::api) async fn user(
 #[utoipa::path(get, path = "/api/v1/operator/users/{user_id}/points/history", tag = "operator",
     operation_id = "user_history",
     params(("user_id" = UserId, Path, description = "The user"), PageQuery<HistoryId>),
-    responses((status = 200, description = "A page", body = List<PointEntry>)))]
+    responses((status = 200, description = "A page", body = List<PointEntryShape>)))]
 pub(in crate::api) async fn history(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
@@ -118,6 +117,7 @@ pub(in crate::api) async fn history(
     app.office.user(user_id).await?.ok_or(Refusal::NotFound { what: EntityKind::User })?;
     let page = page(query.limit, query.cursor);
     let rows = app.office.history(user_id, page).await?;
+    let rows = rows.into_iter().map(PointEntryShape::from).collect();
     Ok(json(&next_page(rows, &page, |row| row.history_id)))
 }
 
@@ -129,7 +129,7 @@ pub(in crate::api) async fn history(
     security(("session" = []), ("service_key" = [])),
     params(("user_id" = UserId, Path, description = "The user")),
     request_body = AdjustmentOrder,
-    responses((status = 201, description = "What was booked, and what is owed", body = Adjusted)))]
+    responses((status = 201, description = "What was booked, and what is owed", body = AdjustedShape)))]
 pub(in crate::api) async fn adjust(
     State(app): State<SharedState>,
     OperatorOrService(caller): OperatorOrService,
@@ -142,14 +142,14 @@ pub(in crate::api) async fn adjust(
     let reference = checked_reference(body.reference)?;
     let adjustment = NewAdjustment { user_id, amount: body.amount, reason, reference };
     let done = app.office.adjust(caller, adjustment, key).await?;
-    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.replay))
+    Ok(replayed((StatusCode::CREATED, json(&AdjustedShape::from(done.value))), done.replay))
 }
 
 /// Finds debts.
 ///
 /// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/debts", tag = "operator", operation_id = "find_debts",
-    params(DebtQuery), responses((status = 200, description = "A page", body = List<Debt>)))]
+    params(DebtQuery), responses((status = 200, description = "A page", body = List<DebtShape>)))]
 pub(in crate::api) async fn debts(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
@@ -157,6 +157,7 @@ pub(in crate::api) async fn debts(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let rows = app.office.debts(&DebtFilter { user: query.user_id, status: query.status }, page).await?;
+    let rows = rows.into_iter().map(DebtShape::from).collect();
     Ok(json(&next_page(rows, &page, |row| row.debt_id)))
 }
 
@@ -165,7 +166,7 @@ pub(in crate::api) async fn debts(
 /// Once: it is collected as a whole or waived.
 #[utoipa::path(post, path = "/api/v1/operator/debts/{debt_id}/settle", tag = "operator", operation_id = "settle_debt",
     params(("debt_id" = DebtId, Path, description = "The debt")),
-    request_body = SettlementOrder, responses((status = 200, description = "The debt", body = Debt)))]
+    request_body = SettlementOrder, responses((status = 200, description = "The debt", body = DebtShape)))]
 pub(in crate::api) async fn settle(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -176,5 +177,5 @@ pub(in crate::api) async fn settle(
     let key = key.bind(caller, &Method::POST, "/operator/debts/{id}/settle", &[&debt_id], &body)?;
     let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
     let done = app.office.settle_debt(caller, debt_id, (body.how, reason), key).await?;
-    Ok(replayed(json(&done.value), done.replay))
+    Ok(replayed(json(&DebtShape::from(done.value)), done.replay))
 }

@@ -1,6 +1,7 @@
 //! Operators' calls for concerts.
 
 use super::given;
+use crate::api::shapes::ConcertShape;
 use crate::edge::{
     auth::OperatorOnly,
     extract::{JsonBody, OperatorJsonBody, PathId},
@@ -17,7 +18,7 @@ use axum::{
 };
 use frontrow_domain::{
     command::ConcertChange,
-    concert::{Concert, ConcertStatus, Fold},
+    concert::{ConcertStatus, Fold},
     id::ConcertId,
     money::Money,
     policy::STATUS_REASON_LEN_MAX,
@@ -109,14 +110,14 @@ pub struct Cancelling {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConcertBooks {
     /// The concert.
-    concert: Concert,
+    concert: ConcertShape,
     /// Its seats. Of a cancelled concert those that are sold are the payments that have not been given back.
     seats: SeatCounts,
 }
 
 impl From<operators::ConcertBooks> for ConcertBooks {
     fn from(operators::ConcertBooks { concert, seats }: operators::ConcertBooks) -> Self {
-        Self { concert, seats }
+        Self { concert: concert.into(), seats }
     }
 }
 
@@ -125,7 +126,7 @@ impl From<operators::ConcertBooks> for ConcertBooks {
 /// With `own_room_max_active` it has a waiting room of its own, else its buyers use the house room. Seats are added by
 /// a call of their own.
 #[utoipa::path(post, path = "/api/v1/operator/concerts", tag = "operator", operation_id = "create_concert",
-    request_body = ConcertDraft, responses((status = 201, description = "The concert", body = Concert)))]
+    request_body = ConcertDraft, responses((status = 201, description = "The concert", body = ConcertShape)))]
 pub(in crate::api) async fn create_concert(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -134,7 +135,7 @@ pub(in crate::api) async fn create_concert(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/concerts", &[], &body)?;
     let done = app.office.create_concert(caller, body.check()?, key).await?;
-    Ok(replayed((StatusCode::CREATED, json(&done.value)), done.replay))
+    Ok(replayed((StatusCode::CREATED, json(&ConcertShape::from(done.value))), done.replay))
 }
 
 /// Changes a concert.
@@ -142,7 +143,7 @@ pub(in crate::api) async fn create_concert(
 /// What is left out stays. `status` closes or postpones the sale and lets it go on.
 #[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "update_concert",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
-    request_body = ConcertPatch, responses((status = 200, description = "The concert", body = Concert)))]
+    request_body = ConcertPatch, responses((status = 200, description = "The concert", body = ConcertShape)))]
 pub(in crate::api) async fn update_concert(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -174,7 +175,7 @@ pub(in crate::api) async fn update_concert(
         own_room_max_active: body.own_room_max_active,
     };
     let done = app.office.update_concert(caller, concert_id, change, key).await?;
-    Ok(replayed(json(&done.value), done.replay))
+    Ok(replayed(json(&ConcertShape::from(done.value)), done.replay))
 }
 
 /// A concert's books.
@@ -197,7 +198,7 @@ pub(in crate::api) async fn concert(
 /// refund at once. Cancelling again changes nothing.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/cancel", tag = "operator",
     operation_id = "cancel_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
-    request_body = Cancelling, responses((status = 200, description = "The concert", body = Concert)))]
+    request_body = Cancelling, responses((status = 200, description = "The concert", body = ConcertShape)))]
 pub(in crate::api) async fn cancel_concert(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -208,7 +209,7 @@ pub(in crate::api) async fn cancel_concert(
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/cancel", &[&concert_id], &body)?;
     let reason = checked_text("reason", &body.reason, STATUS_REASON_LEN_MAX)?;
     let done = app.office.cancel_concert(caller, concert_id, reason, key).await?;
-    Ok(replayed(json(&done.value), done.replay))
+    Ok(replayed(json(&ConcertShape::from(done.value)), done.replay))
 }
 
 /// Gives every payment of a cancelled concert back.

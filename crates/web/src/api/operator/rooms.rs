@@ -1,6 +1,7 @@
 //! Operators' calls for waiting rooms.
 
 use super::given;
+use crate::api::shapes::RoomShape;
 use crate::edge::{
     auth::OperatorOnly,
     extract::{JsonBody, OperatorJsonBody, PathId},
@@ -13,7 +14,7 @@ use axum::{extract::State, http::Method, response::Response};
 use frontrow_domain::{
     command::RoomChange,
     id::{Position, RoomId},
-    queue::{Gate, Room},
+    queue::Gate,
     text::checked_text,
 };
 use frontrow_service::operators::RoomOverview;
@@ -47,7 +48,7 @@ pub struct RoomPatch {
 pub struct LiveRoom {
     /// The settings.
     #[serde(flatten)]
-    room: Room,
+    room: RoomShape,
     /// How many wait.
     #[schema(example = 12_000)]
     waiting: i64,
@@ -64,7 +65,7 @@ pub struct LiveRoom {
 
 impl From<RoomOverview> for LiveRoom {
     fn from(RoomOverview { room, waiting, offered, active, highest }: RoomOverview) -> Self {
-        Self { room, waiting, offered, active, highest }
+        Self { room: room.into(), waiting, offered, active, highest }
     }
 }
 
@@ -97,7 +98,7 @@ pub(in crate::api) async fn room(
 /// Its cap, its rate, its gate, its message. What is left out stays.
 #[utoipa::path(patch, path = "/api/v1/operator/rooms/{room_id}", tag = "operator", operation_id = "set_room",
     params(("room_id" = RoomId, Path, description = "The room; 0 is the house room")),
-    request_body = RoomPatch, responses((status = 200, description = "The room", body = Room)))]
+    request_body = RoomPatch, responses((status = 200, description = "The room", body = RoomShape)))]
 pub(in crate::api) async fn set_room(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -113,5 +114,5 @@ pub(in crate::api) async fn set_room(
     let change =
         RoomChange { max_active: body.max_active, admit_per_minute: body.admit_per_minute, gate: body.gate, message };
     let done = app.office.set_room(caller, room_id, change, key).await?;
-    Ok(replayed(json(&done.value), done.replay))
+    Ok(replayed(json(&RoomShape::from(done.value)), done.replay))
 }

@@ -1,6 +1,7 @@
 //! Operators' calls to find and undo what buyers did, and the audit log.
 
 use crate::{
+    api::shapes::{AuditEntryShape, UserShape},
     api::tickets::{Receipt, Ticket},
     edge::{
         auth::OperatorOnly,
@@ -16,8 +17,6 @@ use frontrow_domain::{
     id::{AuditId, ConcertId, PaymentId, ReservationId, UserId},
     payment::PaymentStatus,
     reservation::ReservationStatus,
-    user::User,
-    world::AuditEntry,
 };
 use frontrow_storage::{PaymentFilter, ReservationFilter};
 use serde::Deserialize;
@@ -90,7 +89,7 @@ pub(in crate::api) struct PaymentQuery {
 ///
 /// Those whose name or e-mail address contains the text, or the one with the id.
 #[utoipa::path(get, path = "/api/v1/operator/users", tag = "operator", operation_id = "find_users",
-    params(UserQuery), responses((status = 200, description = "A page", body = List<User>)))]
+    params(UserQuery), responses((status = 200, description = "A page", body = List<UserShape>)))]
 pub(in crate::api) async fn users(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
@@ -107,6 +106,7 @@ pub(in crate::api) async fn users(
         Some(id) => app.office.user(id).await?.into_iter().collect(),
         None => app.office.find_users(query.text.as_deref(), page).await?,
     };
+    let rows = rows.into_iter().map(UserShape::from).collect();
     Ok(json(&next_page(rows, &page, |row| row.user_id)))
 }
 
@@ -188,7 +188,7 @@ pub(in crate::api) async fn refund(
 /// What operators, the service key and the box office itself did, and which accounts were erased, newest first. The log
 /// cannot be changed.
 #[utoipa::path(get, path = "/api/v1/operator/audit", tag = "operator", operation_id = "audit",
-    params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntry>)))]
+    params(PageQuery<AuditId>), responses((status = 200, description = "A page", body = List<AuditEntryShape>)))]
 pub(in crate::api) async fn audit(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
@@ -196,5 +196,6 @@ pub(in crate::api) async fn audit(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let rows = app.office.audit(page).await?;
+    let rows = rows.into_iter().map(AuditEntryShape::from).collect();
     Ok(json(&next_page(rows, &page, |row| row.audit_id)))
 }
