@@ -3,7 +3,6 @@
 mod drafts;
 mod outcome;
 
-pub use crate::footprint::{Demand, Footprint};
 pub use drafts::{
     ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof, RoomChange, Worth,
 };

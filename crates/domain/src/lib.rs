@@ -36,6 +36,3 @@ pub mod text;
 pub mod time;
 pub mod user;
 pub mod world;
-
-pub use line as queue;
-pub use sale::{self as concert, self as payment, self as reservation, self as seat};

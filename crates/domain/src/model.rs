@@ -1,8 +1,10 @@
 //! The whole service in maps: the oracle of the tests, and a store without a disk.
 
 use crate::{
-    command::{Answer, Footprint, IdempotencyRecord, Request},
+    changes::{AuditEntry, Changes, RoomCounts},
+    command::{Answer, IdempotencyRecord, Request},
     decide::decide_all,
+    footprint::Footprint,
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Room, Token, TokenStatus, first_due, is_live_token},
     outage::{Outage, Outages},
@@ -12,7 +14,7 @@ use crate::{
     sale::{Concert, Payment, Reservation, Seat},
     time::Time,
     user::{ResetLink, Session, User, UserStatus},
-    world::{AuditEntry, Changes, NextIds, RoomCounts, World},
+    world::{NextIds, World},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 

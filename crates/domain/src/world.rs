@@ -3,11 +3,11 @@
 mod numbers;
 mod table;
 
-pub use crate::changes::{AuditEntry, Changes, RoomCounts, Saves, SessionsEnd};
 pub use numbers::{NextIds, Numbers};
 pub use table::Table;
 
 use crate::{
+    changes::{AuditEntry, Changes, RoomCounts, SessionsEnd},
     command::{Idempotency, IdempotencyRecord, PasswordHash},
     id::{
         AuditId, ConcertId, DebtId, HistoryId, PaymentId, PointId, Position, ReservationId, RoomId, SeatId, TokenId,

@@ -6,11 +6,11 @@
 
 use frontrow_clock::Clock;
 use frontrow_domain::{
+    changes::Changes,
     id::{Position, RoomId, TokenId, UserId},
+    line::{EndReason, Room, Token},
     policy::Policy,
-    queue::{EndReason, Room, Token},
     time::{Span, Time},
-    world::Changes,
 };
 use frontrow_line::{Peers, Rebuild, SoleInstance};
 use frontrow_signing::Keyring;

@@ -10,8 +10,8 @@ use crate::{
 use arc_swap::ArcSwap;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
+    line::TokenStatus,
     policy::TOKENS_PER_ADVANCE_MAX,
-    queue::TokenStatus,
     time::Time,
 };
 use frontrow_storage::Line;
@@ -263,7 +263,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrow_domain::{queue::Room, time::Span};
+    use frontrow_domain::{line::Room, time::Span};
 
     const START: Time = Time::from_micros(1_900_000_000_000_000);
 

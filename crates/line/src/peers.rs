@@ -4,10 +4,10 @@
 use crate::lines::{Lines, Rebuild};
 use async_trait::async_trait;
 use frontrow_domain::{
+    changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
-    queue::{Fence, Token},
+    line::{Fence, Token},
     time::{Span, Time},
-    world::Changes,
 };
 use frontrow_storage::{Line, Sharing};
 use std::{sync::Arc, time::Duration};

@@ -37,10 +37,10 @@ use client::{ClientSettings, Reach, RedisClient, RedisHandle};
 use follower::Follower;
 use frontrow_clock::Clock;
 use frontrow_domain::{
+    changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
-    queue::{Fence, Token},
+    line::{Fence, Token},
     time::{Span, Time},
-    world::Changes,
 };
 use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
 use gaps::Gaps;

@@ -11,10 +11,10 @@ use crate::{
     view::{Confirmed, Delta, RoomView, deltas},
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{RoomId, TokenId},
-    queue::{Room, Token},
+    line::{Room, Token},
     time::Time,
-    world::Changes,
 };
 use frontrow_storage::Line;
 use order::ChangeOrder;

@@ -8,11 +8,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use frontrow_domain::{
+    changes::Changes,
     id::{Position, ReservationId, RoomId, TokenId},
-    queue::{Fence, Token},
-    reservation::ReservationStatus,
+    line::{Fence, Token},
+    sale::ReservationStatus,
     time::{Span, Time},
-    world::Changes,
 };
 use frontrow_storage::{GAP_GRACE, Line, Sharing, Store};
 use std::{

@@ -15,7 +15,7 @@ pub use apply::{Delta, Effects, deltas};
 use departed::Departed;
 use frontrow_domain::{
     id::Position,
-    queue::{Gate, Room, TokenState, TokenStatus, estimated_wait, estimated_wait_p90},
+    line::{Gate, Room, TokenState, TokenStatus, estimated_wait, estimated_wait_p90},
     time::{Span, Time},
 };
 use live::Live;

@@ -12,7 +12,7 @@ use frontrow_domain::{
     money::Money,
     policy::LIVE_PER_ERASURE_MAX,
     refusal::{EntityKind, Refusal},
-    reservation::ReservationStatus,
+    sale::ReservationStatus,
     time::Time,
     user::{Caller, NewUser, Role, Session, User},
 };

@@ -14,7 +14,7 @@ pub(crate) mod updater;
 use concerts::Concerts;
 use endings::Endings;
 use failed_sign_ins::FailedSignIns;
-use frontrow_domain::world::Changes;
+use frontrow_domain::changes::Changes;
 use frontrow_line::redis::Notice;
 use frontrow_storage::Sharing;
 use seatmap::SeatMaps;

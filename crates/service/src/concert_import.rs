@@ -7,9 +7,8 @@ use crate::{
 use anyhow::{Context as _, anyhow, bail};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
-    concert::Concert,
     decide::decide_all,
-    seat::NewSeat,
+    sale::{Concert, NewSeat},
     text::InvalidField,
     user::Caller,
 };

@@ -8,12 +8,11 @@ use crate::{
     validate::{Email, Password},
 };
 use frontrow_domain::{
-    concert::Concert,
     id::{ReservationId, SeatId, UserId},
+    line::Fence,
     money::Money,
-    queue::Fence,
     refusal::Refusal,
-    seat::SeatStatus,
+    sale::{Concert, SeatStatus},
     time::{Span, Time},
     user::{Caller, Role, User},
 };

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use frontrow_domain::{
         id::{PaymentId, ReservationId},
-        seat::SeatLabel,
+        sale::SeatLabel,
         time::Time,
     };
 

@@ -3,10 +3,9 @@
 use crate::{bounded::list, local};
 use frontrow_domain::{
     command::NewConcert,
-    concert::{Fold, LocalHours, zone_name},
     money::Money,
     policy::SEATS_PER_OPERATOR_COMMAND_MAX,
-    seat::{NewSeat, SeatLabel},
+    sale::{Fold, LocalHours, NewSeat, SeatLabel, zone_name},
     text::{InvalidField, checked_label, checked_text},
     time::Time,
 };

@@ -14,8 +14,8 @@ use crate::metrics::Metrics;
 use async_trait::async_trait;
 use berths::{Berth, Berths};
 use frontrow_domain::{
+    changes::Changes,
     command::{Answer, Request},
-    world::Changes,
 };
 use frontrow_storage::{Store, StoreError};
 use health::SharedHealth;

@@ -6,7 +6,7 @@ use crate::{
     office::BoxOffice,
 };
 use frontrow_clock::{Clock, ClocksApart, Held, SKEW_MAX, check_skew, skew};
-use frontrow_domain::{queue::TokenStatus, time::Span};
+use frontrow_domain::{line::TokenStatus, time::Span};
 use frontrow_line::{Down, redis::Notice, view::Rest};
 use frontrow_storage::{Damage, Sharing, Store, StoreError};
 use std::sync::{Arc, PoisonError, atomic::Ordering};

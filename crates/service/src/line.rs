@@ -13,7 +13,7 @@ use crate::{
 use frontrow_domain::{
     command::{Command, Idempotency, Issue, Request},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    queue::{EndReason, Fence, Token, TokenState, TokenStatus, is_wake_due},
+    line::{EndReason, Fence, Token, TokenState, TokenStatus, is_wake_due},
     refusal::{EntityKind, Refusal},
     user::Caller,
 };

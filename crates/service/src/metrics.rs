@@ -7,7 +7,7 @@ mod text;
 pub use text::MetricsFormat;
 
 use arc_swap::ArcSwap;
-use frontrow_domain::{id::RoomId, queue::Gate, retention::Leftover, time::Span};
+use frontrow_domain::{id::RoomId, line::Gate, retention::Leftover, time::Span};
 use frontrow_line::PeerStatus;
 use frontrow_storage::StoreError;
 use latency::Latency;
@@ -526,7 +526,7 @@ fn status_slot(status: u16) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Metrics, Resting, RoomFigures, Up};
-    use frontrow_domain::{id::RoomId, queue::Gate};
+    use frontrow_domain::{id::RoomId, line::Gate};
     use std::time::Duration;
 
     #[test]

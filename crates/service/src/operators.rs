@@ -6,14 +6,13 @@ use crate::{
     outcome::{AddedSeats, SetSeats},
 };
 use frontrow_domain::{
+    changes::AuditEntry,
     command::{Command, ConcertChange, Idempotency, NewConcert, RoomChange},
-    concert::Concert,
     id::{AuditId, ConcertId, Position, RoomId, SeatId, UserId},
-    queue::Room,
+    line::Room,
     refusal::{EntityKind, Refusal},
-    seat::{NewSeat, SeatAction, SeatChange},
+    sale::{Concert, NewSeat, SeatAction, SeatChange},
     user::{Caller, Role, User},
-    world::AuditEntry,
 };
 use frontrow_line::view::RoomView;
 use frontrow_storage::{Page, SeatCounts};

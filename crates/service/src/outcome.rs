@@ -3,12 +3,10 @@
 use crate::points::Adjusted;
 use frontrow_domain::{
     command::{Issue, Outcome},
-    concert::Concert,
     id::SeatId,
-    payment::Payment,
+    line::{Room, Token},
     points::{Debt, PointEntry},
-    queue::{Room, Token},
-    reservation::Reservation,
+    sale::{Concert, Payment, Reservation},
     time::Time,
     user::User,
 };

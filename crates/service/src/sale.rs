@@ -11,11 +11,9 @@ use crate::{
 };
 use frontrow_domain::{
     command::{Command, Idempotency},
-    concert::Concert,
     id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId},
-    payment::Payment,
     refusal::{EntityKind, Refusal},
-    reservation::Reservation,
+    sale::{Concert, Payment, Reservation},
     time::Time,
     user::Caller,
 };

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use frontrow_domain::{
         id::{Position, RoomId, TokenId, UserId},
-        queue::Token,
+        line::Token,
         time::Time,
     };
 

@@ -11,7 +11,7 @@ pub use keys::{KeyError, Keyring};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
-    queue::Token,
+    line::Token,
     time::Time,
 };
 use hmac::{Hmac, KeyInit, Mac};

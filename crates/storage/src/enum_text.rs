@@ -1,12 +1,9 @@
 //! The texts of enum values in every database.
 
 use frontrow_domain::{
-    concert::{Closing, ConcertStatus},
-    payment::PaymentStatus,
+    line::{EndReason, Gate, TokenStatus},
     points::{DebtStatus, PointKind},
-    queue::{EndReason, Gate, TokenStatus},
-    reservation::ReservationStatus,
-    seat::SeatStatus,
+    sale::{Closing, ConcertStatus, PaymentStatus, ReservationStatus, SeatStatus},
     user::{Role, UserStatus},
 };
 

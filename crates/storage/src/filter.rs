@@ -1,11 +1,9 @@
 //! The filters of lists, and how a store that matches rows in the program applies them.
 
 use frontrow_domain::{
-    concert::{Concert, ConcertStatus},
     id::{ConcertId, ReservationId, UserId},
-    payment::{Payment, PaymentStatus},
     points::{Debt, DebtStatus},
-    reservation::{Reservation, ReservationStatus},
+    sale::{Concert, ConcertStatus, Payment, PaymentStatus, Reservation, ReservationStatus},
     text::folded,
     time::Time,
 };

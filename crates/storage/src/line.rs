@@ -2,7 +2,7 @@
 
 use frontrow_domain::{
     id::Position,
-    queue::{Room, Token},
+    line::{Room, Token},
     time::Time,
 };
 

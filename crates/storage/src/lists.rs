@@ -1,9 +1,8 @@
 //! Pages of lists, and rows that no table has.
 
 use frontrow_domain::{
-    concert::Concert,
     id::{ConcertId, PaymentId, ReservationId, SeatId},
-    seat::{SeatLabel, SeatPlace, SeatStatus},
+    sale::{Concert, SeatLabel, SeatPlace, SeatStatus},
     time::Time,
 };
 use std::collections::BTreeMap;

@@ -9,21 +9,19 @@ use crate::{
 use async_trait::async_trait;
 use frontrow_clock::Clock;
 use frontrow_domain::{
-    command::{Footprint, Request},
-    concert::{Concert, ConcertStatus},
+    changes::AuditEntry,
+    command::Request,
+    footprint::Footprint,
     id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    line::{Room, Token, TokenStatus, is_live_token},
     model::Model,
     outage::{Outage, Outages},
-    payment::Payment,
     points::{Debt, Point, PointEntry},
     policy::Policy,
-    queue::{Room, Token, TokenStatus, is_live_token},
-    reservation::{Reservation, ReservationStatus},
     retention::Leftover,
-    seat::{Seat, SeatStatus},
+    sale::{Concert, ConcertStatus, Payment, Reservation, ReservationStatus, Seat, SeatStatus},
     time::Time,
     user::{Session, User},
-    world::AuditEntry,
 };
 use std::{
     collections::HashSet,

@@ -28,20 +28,17 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use frontrow_clock::Clock;
 use frontrow_domain::{
+    changes::AuditEntry,
     command::Request,
-    concert::Concert,
     id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    line::{Room, Token},
     outage::{Outage, Outages},
-    payment::Payment,
     points::{Debt, Point, PointEntry},
     policy::Policy,
-    queue::{Room, Token},
-    reservation::Reservation,
     retention::Leftover,
-    seat::Seat,
+    sale::{Concert, Payment, Reservation, Seat},
     time::Time,
     user::{Session, User},
-    world::AuditEntry,
 };
 use rusqlite::Connection;
 use std::{

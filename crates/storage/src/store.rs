@@ -6,19 +6,17 @@ use crate::{
 };
 use async_trait::async_trait;
 use frontrow_domain::{
+    changes::{AuditEntry, Changes},
     command::{Answer, Request},
-    concert::Concert,
     id::{AuditId, ConcertId, DebtId, HistoryId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
+    line::{Room, Token},
     outage::{Outage, Outages},
-    payment::Payment,
     points::{Debt, Point, PointEntry},
-    queue::{Room, Token},
-    reservation::Reservation,
     retention::Leftover,
-    seat::Seat,
+    sale::{Concert, Payment, Reservation, Seat},
     time::{Span, Time},
     user::{Session, User},
-    world::{AuditEntry, Changes, World},
+    world::World,
 };
 use std::{sync::Arc, time::Duration};
 

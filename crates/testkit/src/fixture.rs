@@ -3,19 +3,16 @@
 use crate::{START, servers::postgres::Database};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
+    changes::Changes,
     command::{Answer, Command, Decision, Idempotency, NewConcert, Outcome, Request},
-    concert::Concert,
     decide::decide_all,
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::{Fence, Token},
     money::Money,
-    payment::Payment,
     policy::Policy,
-    queue::{Fence, Token},
-    reservation::Reservation,
-    seat::{NewSeat, SeatLabel},
+    sale::{Concert, NewSeat, Payment, Reservation, SeatLabel},
     time::Span,
     user::{Caller, NewUser, Role},
-    world::Changes,
 };
 use frontrow_storage::{
     Page, Store,

@@ -8,9 +8,9 @@ use frontrow::{
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Request},
-    concert::Concert,
     id::UserId,
     money::Money,
+    sale::Concert,
     time::Span,
     user::{Caller, NewUser, Role, Session},
 };

@@ -17,7 +17,7 @@ impl Numbers {
         Self { reserved: VecDeque::new(), then: first }
     }
 
-    /// These numbers, at least as many as [`Demand`](crate::command::Demand) asks for.
+    /// These numbers, at least as many as [`Demand`](crate::footprint::Demand) asks for.
     #[must_use]
     pub fn reserved(numbers: Vec<i64>) -> Self {
         // Past the reserved numbers comes the largest: a row with it breaks a constraint and is not saved.

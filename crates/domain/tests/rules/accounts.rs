@@ -6,10 +6,11 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Erasure, Footprint, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Replay,
-        Request, Worth,
+        Command, ConcertChange, Erasure, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Replay, Request,
+        Worth,
     },
     decide::decide,
+    footprint::Footprint,
     id::{ConcertId, DebtId, ReservationId, TokenId},
     line::TokenStatus,
     money::Money,
@@ -297,13 +298,14 @@ fn an_account_with_points_or_a_ticket_to_come_is_erased_by_the_box_office_alone_
     office.model.points.clear();
     office.model.history.clear();
     let careful = office.model.clone();
-    let mut world = careful.load(office.now, office.policy, &frontrow_domain::command::Footprint::of(&[request(kept)]));
+    let mut world =
+        careful.load(office.now, office.policy, &frontrow_domain::footprint::Footprint::of(&[request(kept)]));
     let answer =
         frontrow_domain::decide::decide(&mut world, &request(erase(MINJI, Proof::Unneeded, Worth::Kept, &[], &[1])));
     assert_eq!(support::name(&answer.decision), "tickets_left");
     let own = erase(MINJI, Proof::Password(0), Worth::Abandoned, &[], &[]);
     let mut world =
-        careful.load(office.now, office.policy, &frontrow_domain::command::Footprint::of(&[request(own.clone())]));
+        careful.load(office.now, office.policy, &frontrow_domain::footprint::Footprint::of(&[request(own.clone())]));
     let mine = frontrow_domain::command::Request { caller: MINJI, ..request(own) };
     assert_eq!(support::name(&frontrow_domain::decide::decide(&mut world, &mine).decision), "operator_account");
 }

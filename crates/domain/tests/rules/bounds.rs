@@ -5,9 +5,9 @@ use crate::support::{
 };
 use frontrow_domain::{
     command::{
-        Command, ConcertChange, Demand, Erasure, Footprint, NewAdjustment, NewPassword, PasswordHash, Proof, Request,
-        RoomChange, Worth,
+        Command, ConcertChange, Erasure, NewAdjustment, NewPassword, PasswordHash, Proof, Request, RoomChange, Worth,
     },
+    footprint::{Demand, Footprint},
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, SeatId},
     line::Fence,
     money::Money,

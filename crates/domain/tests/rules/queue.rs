@@ -5,8 +5,9 @@ use crate::support::{
     advance_past, at, cancel, hold, issue, leave, pay, set_cap, set_room, token_id, update_concert, wake,
 };
 use frontrow_domain::{
-    command::{Command, ConcertChange, Footprint, Issue, Outcome, Request, RoomChange},
+    command::{Command, ConcertChange, Issue, Outcome, Request, RoomChange},
     decide::decide_all,
+    footprint::Footprint,
     id::{ConcertId, Position, RoomId},
     line::{EndReason, Gate, TokenStatus},
     sale::ConcertStatus,

@@ -10,8 +10,9 @@ use crate::support::{
     oracle::Oracle,
 };
 use frontrow_domain::{
-    command::{Answer, Command, ConcertChange, Footprint, Idempotency, Replay, Request, RoomChange},
+    command::{Answer, Command, ConcertChange, Idempotency, Replay, Request, RoomChange},
     decide::decide_all,
+    footprint::Footprint,
     id::{PaymentId, Position, ReservationId, RoomId, SeatId, TokenId},
     line::{TokenStatus, is_live_token},
     model::Model,

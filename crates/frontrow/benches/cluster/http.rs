@@ -6,8 +6,8 @@ use base64::Engine as _;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
+    line::Token,
     policy::Policy,
-    queue::Token,
     time::Time,
 };
 use frontrow_signing::Keyring;

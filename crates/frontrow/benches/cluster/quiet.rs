@@ -8,7 +8,7 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Request},
     id::{RoomId, UserId},
-    queue::TokenStatus,
+    line::TokenStatus,
     user::{Caller, NewUser, Role},
 };
 use frontrow_service::{testing, workers};

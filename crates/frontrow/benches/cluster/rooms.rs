@@ -4,10 +4,10 @@ use crate::http::cpu;
 use anyhow::{Context as _, Result, ensure};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
+    changes::Changes,
     id::{Position, RoomId, TokenId, UserId},
+    line::Token,
     policy::Policy,
-    queue::Token,
-    world::Changes,
 };
 use frontrow_line::{
     Peers as _, Rebuild,

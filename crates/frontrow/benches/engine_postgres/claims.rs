@@ -5,7 +5,7 @@ use anyhow::Result;
 use frontrow_domain::{
     command::Command,
     id::{Position, RoomId, TokenId, UserId},
-    queue::Fence,
+    line::Fence,
     user::Caller,
 };
 use frontrow_testkit::bench::{engine::Instance, office, office::Postgres};

@@ -6,7 +6,7 @@ use anyhow::Result;
 use frontrow_domain::{
     command::Command,
     id::{Position, RoomId, TokenId},
-    queue::Fence,
+    line::Fence,
     user::Caller,
 };
 use frontrow_testkit::bench::{engine::Instance, office, office::Postgres};

@@ -240,7 +240,7 @@ fn line(runtime: &Runtime, folder: &Path) -> Result<()> {
     }
     let advance = Command::AdvanceRoom {
         room_id: RoomId::HOUSE,
-        fence: frontrow_domain::queue::Fence(0),
+        fence: frontrow_domain::line::Fence(0),
         limit: 500,
         unresponsive: Vec::new(),
     };

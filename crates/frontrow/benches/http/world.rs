@@ -14,9 +14,9 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
+    line::{Token, TokenStatus},
     money::Money,
-    queue::{Token, TokenStatus},
-    seat::{NewSeat, SeatLabel},
+    sale::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };

@@ -1,6 +1,6 @@
 //! The demo season: it is loaded once, and completed where a load was cut short.
 
-use frontrow_domain::{seat::SeatStatus, user::Role};
+use frontrow_domain::{sale::SeatStatus, user::Role};
 use frontrow_service::{
     concert_import, demo,
     office::BoxOffice,

@@ -2,7 +2,7 @@
 
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
-    queue::Token,
+    line::Token,
     time::Span,
 };
 use frontrow_signing::Keyring;

@@ -1,19 +1,17 @@
 //! The same random commands on two stores: every answer and every read must agree.
 
 use frontrow_domain::{
+    changes::Changes,
     command::{
         Command, ConcertChange, Erasure, Idempotency, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof,
         Request, RoomChange, Worth,
     },
-    concert::ConcertStatus,
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::{Fence, Gate, Token, TokenStatus},
     money::Money,
     points::Settlement,
-    queue::{Fence, Gate, Token, TokenStatus},
-    reservation::ReservationStatus,
-    seat::{SeatAction, SeatChange},
+    sale::{ConcertStatus, ReservationStatus, SeatAction, SeatChange},
     user::{Caller, NewUser, Role, Session},
-    world::Changes,
 };
 use frontrow_storage::{ConcertFilter, DebtFilter, PaymentFilter, ReservationFilter, memory::MemoryStore};
 use frontrow_testkit::{

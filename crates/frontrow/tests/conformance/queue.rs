@@ -3,11 +3,11 @@
 use frontrow_domain::{
     command::{Command, Decision, NewConcert, Outcome, Request, RoomChange},
     id::{ConcertId, Position, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::{Fence, Gate, Room, Token, TokenStatus},
     model::Model,
     money::Money,
     policy::Policy,
-    queue::{Fence, Gate, Room, Token, TokenStatus},
-    seat::{NewSeat, SeatLabel},
+    sale::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::Caller,
 };
@@ -373,8 +373,8 @@ pub(crate) async fn a_built_room_is_not_rebuilt_from_older_rows(queue: &dyn Peer
 
 pub(crate) async fn a_concerts_own_room_is_there_from_the_start(queue: &dyn Peers) {
     let mut office = Office::open(queue, 1).await;
-    let room = frontrow_domain::queue::Room::new(RoomId::new(7), 3, START);
-    let mut changes = frontrow_domain::world::Changes { now: START, ..Default::default() };
+    let room = frontrow_domain::line::Room::new(RoomId::new(7), 3, START);
+    let mut changes = frontrow_domain::changes::Changes { now: START, ..Default::default() };
     changes.rooms.inserted.push(room);
     queue.publish(&changes);
     assert_eq!(queue.lines().view(RoomId::new(7)).unwrap().room().max_active, 3);

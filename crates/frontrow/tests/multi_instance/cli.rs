@@ -4,7 +4,7 @@ use super::{PROGRAM, assert_books_in_order, instance};
 use frontrow_clock::Ids;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId, UserId},
-    queue::Token,
+    line::Token,
     time::Time,
 };
 use frontrow_signing::Keyring;

@@ -6,7 +6,7 @@ use frontrow_domain::{
     command::{Command, Outcome, Request, RoomChange},
     decide::decide_all,
     id::RoomId,
-    queue::{Fence, Gate, Token, TokenStatus},
+    line::{Fence, Gate, Token, TokenStatus},
     time::{Span, Time},
     user::Caller,
 };

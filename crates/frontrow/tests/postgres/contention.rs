@@ -4,9 +4,9 @@ use crate::crowd::{Two, answer, give};
 use frontrow_domain::{
     command::{Command, Issue, Outcome, Replay, RoomChange},
     id::{Position, RoomId, SeatId, TokenId, UserId},
+    line::TokenStatus,
     money::Money,
     policy::Policy,
-    queue::TokenStatus,
     refusal::Refusal,
     time::Span,
     user::Caller,

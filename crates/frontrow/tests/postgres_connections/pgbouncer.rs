@@ -2,7 +2,7 @@
 
 use crate::sale::{START, activate, buyers, concert, hold, open, pay};
 use frontrow_clock::{Clock, Ids};
-use frontrow_domain::{id::RoomId, seat::SeatStatus, time::Span};
+use frontrow_domain::{id::RoomId, sale::SeatStatus, time::Span};
 use frontrow_storage::{
     Page, Store,
     postgres::{Settings, Statements},

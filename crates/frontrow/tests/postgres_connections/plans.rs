@@ -9,10 +9,9 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome},
     id::{ConcertId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
-    payment::PaymentStatus,
-    queue::Fence,
-    reservation::ReservationStatus,
+    line::Fence,
     retention::Leftover,
+    sale::{PaymentStatus, ReservationStatus},
     time::{Span, Time},
     user::{Caller, Role, Session},
 };

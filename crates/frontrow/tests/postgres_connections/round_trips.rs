@@ -5,12 +5,12 @@
 use crate::{proxy::Counts, sale};
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
+    changes::Changes,
     command::{Command, Idempotency, Outcome, Request},
     decide::decide_all,
     id::{Position, ReservationId, RoomId, SeatId, TokenId, UserId},
     policy::Policy,
     user::Caller,
-    world::Changes,
 };
 use frontrow_line::{
     Peers, Rebuild,

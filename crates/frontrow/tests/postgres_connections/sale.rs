@@ -5,10 +5,10 @@ use frontrow_domain::{
     command::{Command, NewConcert, Outcome, Request},
     decide::decide_all,
     id::{ConcertId, ReservationId, RoomId, SeatId, TokenId, UserId},
+    line::Fence,
     money::Money,
     policy::Policy,
-    queue::Fence,
-    seat::NewSeat,
+    sale::NewSeat,
     user::{Caller, NewUser, Role},
 };
 use frontrow_storage::{

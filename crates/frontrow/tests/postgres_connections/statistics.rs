@@ -9,8 +9,8 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome},
     id::{Position, RoomId, TokenId},
-    queue::{Fence, TokenStatus},
-    reservation::ReservationStatus,
+    line::{Fence, TokenStatus},
+    sale::ReservationStatus,
     user::Caller,
 };
 use frontrow_storage::{

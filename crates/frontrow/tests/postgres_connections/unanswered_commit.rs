@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use frontrow_clock::Clock;
 use frontrow_domain::{
+    changes::Changes,
     command::{Command, Outcome},
     decide::decide_all,
     id::{RoomId, UserId},
     policy::Policy,
     user::Caller,
-    world::Changes,
 };
 use frontrow_service::{
     EngineError,

@@ -3,14 +3,14 @@
 
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
+    changes::Changes,
     command::{Answer, Command, Request},
     decide::decide_all,
     id::{Position, RoomId, TokenId, UserId},
+    line::{Fence, TokenStatus},
     policy::Policy,
-    queue::{Fence, TokenStatus},
     time::Span,
     user::Caller,
-    world::Changes,
 };
 use frontrow_line::{
     Peers, Rebuild,

@@ -3,13 +3,13 @@
 
 use crate::office::{HOUSE, Office, at, buyer, until};
 use frontrow_domain::{
+    changes::Changes,
     command::{Command, NewConcert, Outcome},
     id::{Position, RoomId, TokenId, UserId},
+    line::{Fence, Token, TokenStatus},
     money::Money,
-    queue::{Fence, Token, TokenStatus},
     time::{Span, Time},
     user::Caller,
-    world::Changes,
 };
 use frontrow_line::{
     Leadership, Peers,

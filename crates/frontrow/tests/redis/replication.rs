@@ -2,12 +2,12 @@
 
 use crate::office::{HOUSE, Office, at, buyer, until};
 use frontrow_domain::{
+    changes::Changes,
     command::{Command, RoomChange},
     id::{Position, UserId},
-    queue::{Fence, TokenStatus},
+    line::{Fence, TokenStatus},
     time::{Span, Time},
     user::{Caller, Role, User, UserStatus},
-    world::Changes,
 };
 use frontrow_line::{Leadership, Peers, Rebuild, redis::Notice};
 use frontrow_storage::Store;

@@ -6,10 +6,10 @@ use super::{
     states::WrittenState,
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{ConcertId, Position, RoomId, TokenId, UserId},
-    queue::{Fence, Gate, Room, Token},
+    line::{Fence, Gate, Room, Token},
     time::Time,
-    world::Changes,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -182,7 +182,7 @@ impl Follower {
     pub(super) async fn verify_tokens(self: Arc<Self>, mut unverified: Unverified) {
         while let Some((id, now)) = unverified.recv().await {
             match self.store.token(id).await {
-                Ok(Some(token)) if frontrow_domain::queue::is_live_token(&token) => {
+                Ok(Some(token)) if frontrow_domain::line::is_live_token(&token) => {
                     self.replicas.apply_row(&token, now);
                 }
                 Ok(_) => {}

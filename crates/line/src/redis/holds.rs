@@ -4,7 +4,7 @@
 use super::keys::RedisKeys;
 use frontrow_domain::{
     id::ReservationId,
-    reservation::{Reservation, ReservationStatus},
+    sale::{Reservation, ReservationStatus},
     time::Time,
 };
 use redis::{RedisResult, Script, aio::ConnectionLike};

@@ -4,7 +4,7 @@
 
 use super::{keys::RedisKeys, script::Shared};
 use crate::{lock::lock, peers::Leadership};
-use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
+use frontrow_domain::{id::RoomId, line::Fence, time::Span};
 use redis::{RedisError, RedisResult, Script};
 use std::{
     collections::{HashMap, HashSet},

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::lock::lock;
 use frontrow_domain::{
+    changes::Changes,
     id::{ReservationId, RoomId},
-    queue::Token,
+    line::Token,
     time::Time,
-    world::Changes,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

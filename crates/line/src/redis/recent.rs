@@ -3,7 +3,7 @@
 
 use super::events::{self, Body};
 use crate::lock::lock;
-use frontrow_domain::{time::Time, world::Changes};
+use frontrow_domain::{changes::Changes, time::Time};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},

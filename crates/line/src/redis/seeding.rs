@@ -9,7 +9,7 @@ use super::{
 use crate::{lock::lock, peers::PeersError};
 use frontrow_domain::{
     id::{Position, RoomId},
-    queue::Token,
+    line::Token,
     time::Time,
 };
 use frontrow_storage::{Page, Store, StoreError};

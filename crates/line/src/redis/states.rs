@@ -1,7 +1,7 @@
 //! The states of tokens as events and copies write them. Times are microseconds from the moment of the event or copy.
 
 use frontrow_domain::{
-    queue::{EndReason, TokenState},
+    line::{EndReason, TokenState},
     time::{Span, Time},
 };
 use serde::{Deserialize, Serialize};

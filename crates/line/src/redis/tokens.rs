@@ -6,7 +6,7 @@ mod copy;
 use super::{keys::RedisKeys, script::Shared};
 use frontrow_domain::{
     id::{RoomId, TokenId},
-    queue::{Token, TokenStatus},
+    line::{Token, TokenStatus},
     time::{Span, Time},
 };
 use redis::{RedisError, RedisResult, Script};

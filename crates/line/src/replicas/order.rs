@@ -4,7 +4,7 @@
 use crate::view::{Delta, RoomView};
 use frontrow_domain::{
     id::{Position, TokenId, UserId},
-    queue::{EndReason, Room, Token, TokenState, TokenStatus},
+    line::{EndReason, Room, Token, TokenState, TokenStatus},
     time::{Span, Time},
 };
 use frontrow_storage::Line;

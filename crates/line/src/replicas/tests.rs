@@ -1,6 +1,6 @@
 use super::*;
 use crate::view::tests::{Event, START, event, line, request};
-use frontrow_domain::{id::Position, model::Model, policy::Policy, queue::TokenStatus, time::Span};
+use frontrow_domain::{id::Position, line::TokenStatus, model::Model, policy::Policy, time::Span};
 use proptest::prelude::*;
 
 const HOUSE: RoomId = RoomId::HOUSE;
@@ -94,7 +94,7 @@ fn a_token_requeued_during_a_refresh_is_at_the_head() {
 
 #[test]
 fn an_unassigned_position_stays_so_in_a_rebuild() {
-    let room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
+    let room = frontrow_domain::line::Room::new(HOUSE, 0, START);
     let replicas = replicas();
     let rebuilt = |highest, waiting: &[i64], in_flight: &[i64], now| Line {
         room: room.clone(),
@@ -122,9 +122,9 @@ fn an_unassigned_position_stays_so_in_a_rebuild() {
 
 #[test]
 fn a_position_departed_in_another_epoch_may_still_come_in_this_one() {
-    let mut room = frontrow_domain::queue::Room::new(HOUSE, 0, START);
+    let mut room = frontrow_domain::line::Room::new(HOUSE, 0, START);
     let replicas = replicas();
-    let line = |room: &frontrow_domain::queue::Room, in_flight: &[Position]| Line {
+    let line = |room: &frontrow_domain::line::Room, in_flight: &[Position]| Line {
         room: room.clone(),
         highest: Position(3),
         waiting: vec![Position(1), Position(3)],

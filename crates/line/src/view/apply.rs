@@ -7,11 +7,11 @@ use super::{
     pace::{Backlog, Pace},
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{Position, RoomId, TokenId},
+    line::{Gate, Room, Token, TokenState, TokenStatus},
     policy::OFFER_LEAD_MAX,
-    queue::{Gate, Room, Token, TokenState, TokenStatus},
     time::Time,
-    world::Changes,
 };
 use frontrow_storage::Line;
 use std::{

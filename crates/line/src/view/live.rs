@@ -2,7 +2,7 @@
 
 use frontrow_domain::{
     id::Position,
-    queue::{TokenState, TokenStatus},
+    line::{TokenState, TokenStatus},
     time::Time,
 };
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 use super::*;
 use frontrow_domain::{
+    changes::Changes,
     command::{Command, Request, RoomChange},
     id::{RoomId, TokenId, UserId},
     model::Model,
     policy::Policy,
     user::Caller,
-    world::Changes,
 };
 use frontrow_storage::Line;
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ pub(crate) fn request(model: &Model, event: &Event) -> Option<Request> {
                 Caller::System,
                 Command::AdvanceRoom {
                     room_id: RoomId::HOUSE,
-                    fence: frontrow_domain::queue::Fence(0),
+                    fence: frontrow_domain::line::Fence(0),
                     limit: 10,
                     unresponsive,
                 },
@@ -316,7 +316,7 @@ fn a_position_missing_when_the_line_was_built_may_still_come() {
 fn an_unassigned_position_is_not_in_line() {
     let (model, mut view) = full_room(10);
     let id = |position| TokenId { room_id: RoomId::HOUSE, position: Position(position) };
-    let next = frontrow_domain::queue::Token { id: id(13), ..model.tokens[&id(10)] };
+    let next = frontrow_domain::line::Token { id: id(13), ..model.tokens[&id(10)] };
     view.apply(&Delta {
         now: START,
         room: None,

@@ -2,7 +2,7 @@
 
 use super::guarded::{Guarded, Meanwhile};
 use async_trait::async_trait;
-use frontrow_domain::{concert::Concert, id::ConcertId, world::Changes};
+use frontrow_domain::{changes::Changes, id::ConcertId, sale::Concert};
 use frontrow_storage::{Sharing, Store, StoreError};
 use std::{
     collections::HashMap,

@@ -4,7 +4,7 @@
 
 use frontrow_domain::{
     id::TokenId,
-    queue::{EndReason, Token, is_live_token},
+    line::{EndReason, Token, is_live_token},
 };
 use frontrow_storage::{Store, StoreError};
 use std::{

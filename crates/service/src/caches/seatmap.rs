@@ -13,7 +13,7 @@ pub use forms::{CompactMap, FullMap, MapForm};
 
 use crate::gzip;
 use bytes::Bytes;
-use frontrow_domain::{id::ConcertId, world::Changes};
+use frontrow_domain::{changes::Changes, id::ConcertId};
 use frontrow_storage::{Sharing, Store, StoreError};
 use hall::Hall;
 use std::{

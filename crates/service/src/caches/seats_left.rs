@@ -3,7 +3,7 @@
 
 use super::guarded::{Guarded, Meanwhile};
 use async_trait::async_trait;
-use frontrow_domain::{id::ConcertId, seen::REFUSAL_TTL, world::Changes};
+use frontrow_domain::{changes::Changes, id::ConcertId, seen::REFUSAL_TTL};
 use frontrow_storage::{SeatCounts, Sharing, Store, StoreError};
 use std::{
     collections::HashMap,

@@ -1,15 +1,15 @@
 //! Seats refused a moment ago, so that of a crowd that wants one seat few requests reach the store.
 
 use frontrow_domain::{
+    changes::Changes,
     id::{SeatId, TokenId},
+    line::Token,
     policy::Policy,
-    queue::Token,
     refusal::Refusal,
-    seat::SeatStatus,
+    sale::SeatStatus,
     seen::{REFUSAL_TTL, SeenTaken},
     time::{Span, Time},
     user::Caller,
-    world::Changes,
 };
 use std::{
     collections::HashMap,
@@ -107,11 +107,11 @@ impl SeenSeats {
 mod tests {
     use super::*;
     use frontrow_domain::{
+        changes::Saves,
         id::{ConcertId, Position, RoomId, UserId},
+        line::Token,
         money::Money,
-        queue::Token,
-        seat::{Seat, SeatState},
-        world::Saves,
+        sale::{Seat, SeatState},
     };
     use std::time::Duration;
     use uuid::Uuid;

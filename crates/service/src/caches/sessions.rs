@@ -2,10 +2,10 @@
 
 use super::guarded::{Guarded, Meanwhile, ReadBegun};
 use frontrow_domain::{
+    changes::Changes,
     id::UserId,
     time::{Span, Time},
     user::Session,
-    world::Changes,
 };
 use frontrow_storage::Sharing;
 use std::{

@@ -1,9 +1,9 @@
 //! The seats of reservations that this process has just committed.
 
 use frontrow_domain::{
+    changes::Changes,
     id::{ConcertId, ReservationId, SeatId},
-    seat::{Seat, SeatLabel},
-    world::Changes,
+    sale::{Seat, SeatLabel},
 };
 use std::{
     collections::HashMap,

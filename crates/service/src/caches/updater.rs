@@ -3,7 +3,7 @@
 use super::Caches;
 use crate::{engine::CommitObserver, metrics::Metrics};
 use async_trait::async_trait;
-use frontrow_domain::{points::PointKind, time::Time, world::Changes};
+use frontrow_domain::{changes::Changes, points::PointKind, time::Time};
 use frontrow_line::{Peers, Rebuild};
 use frontrow_storage::{Life, Line, Sharing, Standing, Store, StoreError};
 use std::{sync::Arc, time::Instant};

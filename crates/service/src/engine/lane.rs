@@ -324,7 +324,7 @@ mod tests {
 
     #[async_trait::async_trait]
     impl CommitObserver for Nothing {
-        fn committed(&self, _: &frontrow_domain::world::Changes) {}
+        fn committed(&self, _: &frontrow_domain::changes::Changes) {}
 
         async fn catch_up(&self) -> anyhow::Result<()> {
             Ok(())

@@ -2,7 +2,7 @@
 
 use frontrow_domain::{
     id::Position,
-    queue::{EndReason, TokenStatus},
+    line::{EndReason, TokenStatus},
     time::{Span, Time},
 };
 use frontrow_line::view::{Estimate, Place, RoomView, WaitUnknown};

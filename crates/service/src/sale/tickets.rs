@@ -6,11 +6,8 @@ use crate::{
     office::{BoxOffice, ServiceError},
 };
 use frontrow_domain::{
-    concert::Concert,
     id::{ConcertId, ReservationId, SeatId},
-    payment::Payment,
-    reservation::Reservation,
-    seat::SeatPlace,
+    sale::{Concert, Payment, Reservation, SeatPlace},
 };
 use frontrow_storage::TicketPlace;
 use std::{

@@ -73,7 +73,7 @@ mod tests {
     use frontrow_domain::{
         command::{Command, Erasure, Proof, Worth},
         id::{Position, RoomId, TokenId},
-        queue::Fence,
+        line::Fence,
         user::Caller,
     };
     use frontrow_storage::sqlite::SqliteStore;

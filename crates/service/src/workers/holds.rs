@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::workers::testing::{Place, START, hold_five, open, policy};
     use frontrow_clock::Clock;
-    use frontrow_domain::{id::ReservationId, reservation::ReservationStatus};
+    use frontrow_domain::{id::ReservationId, sale::ReservationStatus};
     use frontrow_storage::{Page, ReservationFilter, memory::MemoryStore, sqlite::SqliteStore};
 
     async fn pending(office: &BoxOffice) -> Vec<ReservationId> {

@@ -4,8 +4,8 @@ use super::granted;
 use crate::{engine::EngineError, metrics::Leads, office::BoxOffice, outcome::Advance};
 use frontrow_domain::{
     id::{Position, RoomId},
+    line::Fence,
     policy::TOKENS_PER_ADVANCE_MAX,
-    queue::Fence,
     time::{Span, Time},
 };
 use frontrow_line::{Leadership, view::RoomView};
@@ -255,8 +255,8 @@ mod tests {
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, ConcertChange, RoomChange},
-        concert::ConcertStatus,
         id::{ConcertId, TokenId},
+        sale::ConcertStatus,
         user::Caller,
     };
     use frontrow_storage::memory::MemoryStore;

@@ -6,10 +6,10 @@ use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
     command::{Command, Outcome, Request},
     id::{ConcertId, Position, RoomId, SeatId, TokenId, UserId},
+    line::Fence,
     money::Money,
     policy::Policy,
-    queue::Fence,
-    seat::{NewSeat, SeatLabel},
+    sale::{NewSeat, SeatLabel},
     time::{Span, Time},
     user::{Caller, NewUser, Role},
 };

@@ -4,9 +4,9 @@
 use super::{decided, rest};
 use crate::{engine::Health, office::BoxOffice, outcome::WoundUp};
 use frontrow_domain::{
-    concert::{Concert, LATE_SALES},
     id::{ConcertId, RoomId},
     policy::TOKENS_PER_ADVANCE_MAX,
+    sale::{Concert, LATE_SALES},
     time::{Span, Time},
 };
 use frontrow_storage::{Page, StoreError, trouble::Trouble};
@@ -148,13 +148,12 @@ mod tests {
     use frontrow_clock::Clock;
     use frontrow_domain::{
         command::{Command, ConcertChange},
-        concert::{ConcertStatus, LINE_KEPT},
         id::{Position, ReservationId, TokenId, UserId},
+        line::{EndReason, TokenStatus},
         money::Money,
         points::PointKind,
         policy::Policy,
-        queue::{EndReason, TokenStatus},
-        seat::{NewSeat, SeatLabel},
+        sale::{ConcertStatus, LINE_KEPT, NewSeat, SeatLabel},
         user::Caller,
     };
     use frontrow_storage::{memory::MemoryStore, sqlite::SqliteStore};

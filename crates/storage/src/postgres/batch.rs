@@ -14,7 +14,7 @@ use super::{
         session, token, user,
     },
 };
-use frontrow_domain::{id::TokenId, world::Changes};
+use frontrow_domain::{changes::Changes, id::TokenId};
 use std::collections::HashSet;
 
 /// Loads the rows that a batch names, and the rows that depend on them: the same rows as `Model::load` of the domain.

@@ -1,10 +1,11 @@
 //! The rows that a batch needs, as sorted arrays for the statements that load them.
 
 use frontrow_domain::{
-    command::{Command, Erasure, Footprint, NewAdjustment, NewPassword, Request},
+    command::{Command, Erasure, NewAdjustment, NewPassword, Request},
+    footprint::Footprint,
     id::{ConcertId, RoomId, UserId},
     policy::TOKENS_PER_ADVANCE_MAX,
-    seat::{SeatChange, SeatPlace},
+    sale::{SeatChange, SeatPlace},
 };
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;

@@ -9,11 +9,12 @@ use super::{
     unanswered_commit::Transaction,
 };
 use frontrow_domain::{
+    changes::RoomCounts,
     id::{ConcertId, ReservationId, RoomId, TokenId, UserId},
+    line::{Token, TokenStatus, first_due, is_live_token},
     policy::Policy,
-    queue::{Token, TokenStatus, first_due, is_live_token},
     time::Time,
-    world::{NextIds, RoomCounts, World},
+    world::{NextIds, World},
 };
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Error, Row, types::ToSql};

@@ -222,7 +222,7 @@ impl Transactor {
 }
 
 /// The positions that a batch used or drew for nothing.
-fn positions(changes: &frontrow_domain::world::Changes) -> Vec<TokenId> {
+fn positions(changes: &frontrow_domain::changes::Changes) -> Vec<TokenId> {
     let new = changes.tokens.inserted.iter().map(|token| token.id);
     changes.unused.iter().copied().chain(new).collect()
 }

@@ -5,10 +5,11 @@ use super::tables::{
     token, user,
 };
 use frontrow_domain::{
-    command::Footprint,
+    changes::Changes,
+    footprint::Footprint,
     id::{Position, RoomId, TokenId},
-    seat::Seat,
-    world::{Changes, NextIds, Numbers, World},
+    sale::Seat,
+    world::{NextIds, Numbers, World},
 };
 use rusqlite::{Connection, Result};
 use std::collections::{BTreeMap, HashSet};

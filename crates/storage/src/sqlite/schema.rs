@@ -2,7 +2,7 @@
 
 use super::{error, tables::room};
 use crate::{StoreError, migrate};
-use frontrow_domain::{id::RoomId, queue::Room, time::Time};
+use frontrow_domain::{id::RoomId, line::Room, time::Time};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, Result, TransactionBehavior};
 use std::{path::Path, time::Duration};
 

@@ -19,7 +19,8 @@ use crate::{
 use arc_swap::ArcSwap;
 use frontrow_clock::{Clock, JUMP_MIN};
 use frontrow_domain::{
-    command::{Footprint, Request},
+    command::Request,
+    footprint::Footprint,
     id::{Position, RoomId},
     outage::{Outage, Outages},
     policy::Policy,

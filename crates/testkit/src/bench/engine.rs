@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use async_trait::async_trait;
 use frontrow_clock::{Clock, Ids};
 use frontrow_domain::{
+    changes::Changes,
     command::{Answer, Command, Idempotency, Outcome, Request},
     decide::decide_all,
     id::{ReservationId, SeatId},
     policy::Policy,
     time::Span,
     user::Caller,
-    world::Changes,
 };
 use frontrow_service::{
     metrics::Metrics,

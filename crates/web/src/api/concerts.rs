@@ -11,7 +11,7 @@ use crate::edge::{
     state::SharedState,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
-use frontrow_domain::{concert::ConcertStatus, id::ConcertId};
+use frontrow_domain::{id::ConcertId, sale::ConcertStatus};
 use frontrow_service::{
     local,
     sale::{CompactMap, ConcertOnSale, FullMap, MapForm},

@@ -16,7 +16,7 @@ use axum::{
 use frontrow_domain::{
     command::Issue,
     id::{ConcertId, Position, RoomId},
-    queue::{EndReason, TokenStatus},
+    line::{EndReason, TokenStatus},
     time::Time,
 };
 use frontrow_line::view::WaitUnknown;

@@ -3,7 +3,7 @@
 use super::shapes::{PaymentShape, ReservationShape};
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
-    seat::SeatPlace,
+    sale::SeatPlace,
 };
 use frontrow_service::sale;
 use serde::Serialize;

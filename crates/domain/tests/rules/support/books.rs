@@ -3,13 +3,13 @@
 //! Written over the rows alone, without the functions that the rules themselves use.
 
 use frontrow_domain::{
+    changes::RoomCounts,
     id::{PaymentId, ReservationId, RoomId, SeatId, TokenId, UserId},
     line::{Token, TokenStatus},
     model::Model,
     points::PointKind,
     sale::{PaymentStatus, ReservationStatus, SeatStatus},
     time::Time,
-    world::RoomCounts,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,13 +3,13 @@
 use super::{assert_refused, open};
 use frontrow_domain::{
     command::{Command, Outcome, Replay},
-    concert::{Closing, ConcertStatus},
     decide::decide_all,
     id::{ConcertId, HistoryId, Position, RoomId, TokenId, UserId},
+    line::TokenStatus,
     money::Money,
     points::PointKind,
-    queue::TokenStatus,
     refusal::Refusal,
+    sale::{Closing, ConcertStatus},
     time::Time,
     user::Caller,
 };

@@ -3,12 +3,11 @@
 use frontrow_domain::{
     command::{Command, Erasure, NewAdjustment, NewPassword, Outcome, PasswordHash, Proof, Worth},
     id::UserId,
+    line::TokenStatus,
     money::Money,
     points::Settlement,
-    queue::TokenStatus,
     refusal::Refusal,
-    reservation::ReservationStatus,
-    seat::SeatStatus,
+    sale::{ReservationStatus, SeatStatus},
     time::Span,
     user::{Caller, Role, Session, User, UserStatus},
 };

@@ -3,8 +3,8 @@ use frontrow_domain::{
     id::{Position, RoomId, UserId},
     money::Money,
     refusal::Refusal,
-    reservation::ReservationStatus,
     retention::Leftover,
+    sale::ReservationStatus,
     time::{Span, Time},
     user::{Caller, NewUser, Role, Session},
 };

@@ -1,8 +1,8 @@
 use frontrow_domain::{
     command::{Command, Issue, NewConcert, Outcome, RoomChange},
     id::{ConcertId, Position, RoomId, TokenId, UserId},
+    line::{EndReason, Fence, Room, TokenStatus},
     policy::{Policy, TOKENS_PER_ADVANCE_MAX},
-    queue::{EndReason, Fence, Room, TokenStatus},
     time::Span,
     user::Caller,
 };

@@ -1,11 +1,9 @@
 use frontrow_domain::{
     command::{Command, ConcertChange, NewAdjustment, NewConcert, Outcome, RoomChange},
-    concert::ConcertStatus,
     id::{ConcertId, DebtId, PaymentId, Position, ReservationId, RoomId, TokenId, UserId},
     money::Money,
-    payment::PaymentStatus,
     points::{DebtStatus, Settlement},
-    reservation::ReservationStatus,
+    sale::{ConcertStatus, PaymentStatus, ReservationStatus},
     time::{Span, Time},
     user::{Caller, Role, Session},
 };

@@ -2,9 +2,9 @@ use frontrow_domain::{
     command::Command,
     decide::decide_all,
     id::{RoomId, TokenId},
+    line::{Fence, Token, TokenStatus},
     outage::Outage,
     policy::Policy,
-    queue::{Fence, Token, TokenStatus},
     time::{Span, Time},
     user::Caller,
 };
@@ -67,7 +67,7 @@ pub(super) async fn an_outage_lengthens_once_what_was_live_when_it_began(office:
     for id in &tokens {
         before.push(token(&office.store, *id).await);
     }
-    let states: Vec<_> = before.iter().map(frontrow_domain::queue::Token::status).collect();
+    let states: Vec<_> = before.iter().map(frontrow_domain::line::Token::status).collect();
     assert_eq!(
         states,
         [

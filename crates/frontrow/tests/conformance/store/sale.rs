@@ -1,16 +1,16 @@
 use frontrow_domain::{
     command::{Command, ConcertChange, Decision, NewAdjustment, NewConcert, Outcome, RoomChange},
-    concert::{Closing, Concert, ConcertStatus},
     decide::decide_all,
     id::{ConcertId, RoomId, SeatId},
+    line::{EndReason, Fence, Gate, TokenStatus},
     money::Money,
-    payment::PaymentStatus,
     points::{DebtStatus, PointKind, Settlement},
     policy::Policy,
-    queue::{EndReason, Fence, Gate, TokenStatus},
     refusal::{EntityKind, Refusal},
-    reservation::ReservationStatus,
-    seat::{LetGo, NewSeat, Seat, SeatAction, SeatChange, SeatStatus},
+    sale::{
+        Closing, Concert, ConcertStatus, LetGo, NewSeat, PaymentStatus, ReservationStatus, Seat, SeatAction,
+        SeatChange, SeatStatus,
+    },
     time::{Span, Time},
     user::Caller,
 };

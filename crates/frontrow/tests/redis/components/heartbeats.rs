@@ -4,11 +4,11 @@ use super::{HOUSE, Pair, START, at, eventually, peers_over, user};
 use frontrow_clock::Clock;
 use frontrow_domain::{
     command::{Command, ConcertChange, NewConcert, Outcome, Request},
-    concert::ConcertStatus,
     decide::decide_all,
     id::{ConcertId, Position, RoomId, TokenId},
     money::Money,
     policy::Policy,
+    sale::ConcertStatus,
     time::{Span, Time},
     user::Caller,
 };

@@ -4,7 +4,7 @@ use super::{Pair, START, keys, link, user};
 use frontrow_domain::{
     id::{ConcertId, ReservationId, SeatId},
     money::Money,
-    reservation::{Reservation, ReservationState},
+    sale::{Reservation, ReservationState},
     time::{Span, Time},
 };
 use frontrow_line::redis::holds::{self, HoldChanges};

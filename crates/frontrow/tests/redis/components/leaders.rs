@@ -6,8 +6,8 @@ use frontrow_domain::{
     command::{Command, Outcome, Request},
     decide::decide_all,
     id::{Position, TokenId},
+    line::{Fence, Token, TokenStatus},
     policy::Policy,
-    queue::{Fence, Token, TokenStatus},
     time::Span,
     user::Caller,
 };

@@ -1,7 +1,7 @@
 //! Who leads a line: one at a time as far as Redis knows, under ever higher numbers.
 
 use super::{HOUSE, Pair, eventually, instance, keys};
-use frontrow_domain::{id::RoomId, queue::Fence, time::Span};
+use frontrow_domain::{id::RoomId, line::Fence, time::Span};
 use frontrow_line::{Leadership, redis::lease::Leases};
 
 const LONG: Span = Span::from_secs(60);

@@ -3,7 +3,7 @@
 use super::{START, eventually, instance, keys, link, user};
 use frontrow_domain::{
     id::{Position, ReservationId, RoomId, TokenId},
-    queue::{Fence, Token},
+    line::{Fence, Token},
     time::Span,
 };
 use frontrow_line::{

@@ -6,8 +6,8 @@ use frontrow_domain::{
     command::{Command, Outcome, Request},
     decide::decide_all,
     id::ReservationId,
+    line::Fence,
     policy::Policy,
-    queue::Fence,
     time::Span,
     user::Caller,
 };

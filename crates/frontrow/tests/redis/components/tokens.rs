@@ -3,8 +3,8 @@
 use super::{HOUSE, Pair, START, at, keys, user};
 use frontrow_domain::{
     id::RoomId,
+    line::{EndReason, Token},
     policy::Policy,
-    queue::{EndReason, Token},
     time::{Span, Time},
 };
 use frontrow_line::redis::{

@@ -1,9 +1,9 @@
 use super::*;
 use crate::view::tests::{START, event, request};
 use frontrow_domain::{
+    line::{EndReason, TokenState},
     model::Model,
     policy::Policy,
-    queue::{EndReason, TokenState},
     time::Span,
 };
 use proptest::prelude::*;

@@ -5,7 +5,7 @@
 use super::super::states::WrittenState;
 use frontrow_domain::{
     id::{TokenId, UserId},
-    queue::{Token, TokenState},
+    line::{Token, TokenState},
     time::{Span, Time},
 };
 use uuid::Uuid;
@@ -37,8 +37,8 @@ mod tests {
     use super::*;
     use frontrow_domain::{
         id::{Position, RoomId},
+        line::EndReason,
         policy::Policy,
-        queue::EndReason,
         time::Span,
     };
 

@@ -4,7 +4,7 @@ use super::hall::Row;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
     money::Money,
-    seat::{Seat, SeatStatus},
+    sale::{Seat, SeatStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use frontrow_domain::{
     id::{ConcertId, SeatId},
-    seat::Seat,
+    sale::Seat,
     seen::REFUSAL_TTL,
     time::Time,
 };

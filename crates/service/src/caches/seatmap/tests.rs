@@ -8,7 +8,7 @@ use frontrow_domain::{
     id::{ReservationId, SeatId},
     money::Money,
     policy::Policy,
-    seat::{NewSeat, SeatAction, SeatLabel, SeatState},
+    sale::{NewSeat, SeatAction, SeatLabel, SeatState},
     time::{Span, Time},
     user::Caller,
 };
@@ -173,7 +173,7 @@ fn row_of(numbers: &[&str]) -> Vec<hall::Row> {
     let row = |(id, number): (i64, &&str)| {
         let label =
             SeatLabel { section: "Stalls".into(), row: "A".into(), number: (*number).into(), grade: "R".into() };
-        hall::Row::of(frontrow_domain::seat::Seat {
+        hall::Row::of(frontrow_domain::sale::Seat {
             seat_id: SeatId::new(id),
             concert_id: ConcertId::new(1),
             seat_number: i32::try_from(id).unwrap(),

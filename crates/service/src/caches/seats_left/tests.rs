@@ -2,11 +2,11 @@
 
 use super::*;
 use frontrow_domain::{
+    changes::Saves,
     id::{ReservationId, SeatId},
     money::Money,
-    seat::{Seat, SeatState},
+    sale::{Seat, SeatState},
     time::Time,
-    world::Saves,
 };
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;

@@ -6,8 +6,8 @@ use crate::{
     postgres::{columns::Columns, connect::Statement, read_pool::ReadPool, saves::Saves},
 };
 use frontrow_domain::{
+    changes::{AuditEntry, Changes},
     id::AuditId,
-    world::{AuditEntry, Changes},
 };
 use tokio_postgres::Error;
 

@@ -15,9 +15,9 @@ use crate::{
     },
 };
 use frontrow_domain::{
-    concert::Concert,
+    changes::Changes,
     id::{ConcertId, RoomId},
-    world::Changes,
+    sale::Concert,
 };
 use tokio_postgres::Error;
 

@@ -13,7 +13,7 @@ use crate::{
         saves::Saves,
     },
 };
-use frontrow_domain::{id::DebtId, points::Debt, world::Changes};
+use frontrow_domain::{changes::Changes, id::DebtId, points::Debt};
 use tokio_postgres::Error;
 
 macro_rules! columns {

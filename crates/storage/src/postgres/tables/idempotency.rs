@@ -3,8 +3,8 @@
 use super::{HASHES, TEXTS, TIMES};
 use crate::postgres::{connect::Statement, load_plan::LoadPlan, loads::Loads, saves::Saves};
 use frontrow_domain::{
+    changes::Changes,
     command::{Idempotency, IdempotencyRecord},
-    world::Changes,
 };
 
 const FIND: Statement = Statement {

@@ -14,9 +14,9 @@ use crate::{
     },
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{ConcertId, PaymentId, ReservationId},
-    payment::{Payment, PaymentStatus},
-    world::Changes,
+    sale::{Payment, PaymentStatus},
 };
 use tokio_postgres::Error;
 use uuid::Uuid;

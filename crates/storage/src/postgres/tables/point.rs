@@ -13,9 +13,9 @@ use crate::{
     },
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{PointId, UserId},
     points::Point,
-    world::Changes,
 };
 use tokio_postgres::Error;
 

@@ -9,9 +9,9 @@ use crate::{
     },
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{HistoryId, PaymentId, UserId},
     points::PointEntry,
-    world::Changes,
 };
 use tokio_postgres::Error;
 

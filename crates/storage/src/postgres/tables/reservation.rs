@@ -16,10 +16,10 @@ use crate::{
     },
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{ConcertId, PaymentId, ReservationId, SeatId},
-    reservation::{Reservation, ReservationColumns, ReservationStatus},
+    sale::{Reservation, ReservationColumns, ReservationStatus},
     time::{Span, Time},
-    world::Changes,
 };
 use std::{
     cmp::Reverse,

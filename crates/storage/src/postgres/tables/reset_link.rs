@@ -2,7 +2,7 @@
 
 use super::{HASHES, IDS, TIMES, UUIDS};
 use crate::postgres::{columns::Columns, connect::Statement, load_plan::LoadPlan, loads::Loads, saves::Saves};
-use frontrow_domain::{user::ResetLink, world::Changes};
+use frontrow_domain::{changes::Changes, user::ResetLink};
 use tokio_postgres::Error;
 
 fn read(row: &mut Columns<'_>) -> Result<ResetLink, Error> {

@@ -15,10 +15,10 @@ use crate::{
     },
 };
 use frontrow_domain::{
+    changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    queue::{Fence, Room},
+    line::{Fence, Room},
     time::Time,
-    world::{Changes, RoomCounts},
 };
 use tokio_postgres::Error;
 

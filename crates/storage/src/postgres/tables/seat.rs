@@ -15,11 +15,11 @@ use crate::{
     },
 };
 use frontrow_domain::{
-    concert::Concert,
+    changes::Changes,
     id::{ConcertId, PaymentId, ReservationId, SeatId},
-    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatState},
+    sale::{Concert, LetGo, Seat, SeatLabel, SeatPlace, SeatState},
     time::Time,
-    world::{Changes, Numbers},
+    world::Numbers,
 };
 use std::sync::Arc;
 use tokio_postgres::{Error, types::Type};

@@ -6,7 +6,7 @@ use crate::{
     enum_text::EnumText,
     postgres::{columns::Columns, connect::Statement, read_pool::ReadPool, saves::Saves},
 };
-use frontrow_domain::{user::Session, world::Changes};
+use frontrow_domain::{changes::Changes, user::Session};
 use std::collections::BTreeMap;
 use tokio_postgres::{Error, types::Type};
 

@@ -15,10 +15,10 @@ use crate::{
     },
 };
 use frontrow_domain::{
+    changes::Changes,
     id::{Position, RoomId, TokenId, UserId},
+    line::{Token, TokenColumns, TokenStatus},
     policy::TOKENS_PER_ADVANCE_MAX,
-    queue::{Token, TokenColumns, TokenStatus},
-    world::Changes,
 };
 use std::collections::HashSet;
 use tokio_postgres::{Error, Row};

@@ -15,7 +15,7 @@ use crate::{
         search::{certain_part, may_contain},
     },
 };
-use frontrow_domain::{id::UserId, user::User, world::Changes};
+use frontrow_domain::{changes::Changes, id::UserId, user::User};
 use std::collections::BTreeMap;
 use tokio_postgres::Error;
 use uuid::Uuid;

@@ -3,8 +3,8 @@
 use super::list;
 use crate::{Page, sqlite::columns::Columns};
 use frontrow_domain::{
+    changes::{AuditEntry, Changes},
     id::AuditId,
-    world::{AuditEntry, Changes},
 };
 use rusqlite::{Connection, Result};
 

@@ -3,9 +3,10 @@
 use super::{find as find_row, find_by, list, micros, one, size};
 use crate::{ConcertFilter, ConcertPlace, Page, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
-    concert::Concert,
+    changes::Changes,
     id::{ConcertId, RoomId},
-    world::{Changes, World},
+    sale::Concert,
+    world::World,
 };
 use rusqlite::{Connection, Result, Statement, params};
 

@@ -3,10 +3,11 @@
 use super::{find as find_row, list, micros, one};
 use crate::{DebtFilter, Page, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
-    command::Footprint,
+    changes::Changes,
+    footprint::Footprint,
     id::DebtId,
     points::{Debt, DebtStatus},
-    world::{Changes, World},
+    world::World,
 };
 use rusqlite::{Connection, Result};
 

@@ -2,8 +2,9 @@
 
 use crate::sqlite::columns::Columns;
 use frontrow_domain::{
+    changes::Changes,
     command::{Idempotency, IdempotencyRecord},
-    world::{Changes, World},
+    world::World,
 };
 use rusqlite::{Connection, OptionalExtension, Result};
 

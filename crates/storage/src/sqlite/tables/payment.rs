@@ -3,9 +3,10 @@
 use super::{find as find_row, find_by, list, micros, one, reservation::walk};
 use crate::{Page, PaymentFilter, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
+    changes::Changes,
     id::{ConcertId, PaymentId, ReservationId},
-    payment::{Payment, PaymentStatus},
-    world::{Changes, World},
+    sale::{Payment, PaymentStatus},
+    world::World,
 };
 use rusqlite::{Connection, Result};
 

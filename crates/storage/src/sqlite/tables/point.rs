@@ -3,9 +3,10 @@
 use super::{find as find_row, find_by, one};
 use crate::sqlite::columns::Columns;
 use frontrow_domain::{
+    changes::Changes,
     id::{PointId, UserId},
     points::Point,
-    world::{Changes, World},
+    world::World,
 };
 use rusqlite::{Connection, Result};
 

@@ -3,10 +3,11 @@
 use super::list;
 use crate::{Page, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
-    command::Footprint,
+    changes::Changes,
+    footprint::Footprint,
     id::{HistoryId, PaymentId, UserId},
     points::PointEntry,
-    world::{Changes, World},
+    world::World,
 };
 use rusqlite::{Connection, Result};
 

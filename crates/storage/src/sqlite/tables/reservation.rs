@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{DoorLine, Page, ReservationFilter, TicketPlace, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
+    changes::Changes,
     id::{ConcertId, PaymentId, ReservationId, SeatId, UserId},
-    reservation::{Reservation, ReservationColumns, ReservationStatus},
+    sale::{Reservation, ReservationColumns, ReservationStatus},
     time::Time,
-    world::{Changes, World},
+    world::World,
 };
 use rusqlite::{Connection, Result};
 

@@ -2,11 +2,7 @@
 
 use super::find_by;
 use crate::sqlite::columns::Columns;
-use frontrow_domain::{
-    id::UserId,
-    user::ResetLink,
-    world::{Changes, World},
-};
+use frontrow_domain::{changes::Changes, id::UserId, user::ResetLink, world::World};
 use rusqlite::{Connection, Result};
 
 fn read(row: &mut Columns<'_>) -> Result<ResetLink> {

@@ -3,10 +3,11 @@
 use super::{clock::snapshot_time, find_by, list, micros, one};
 use crate::{Life, Page, Standing, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
+    changes::{Changes, RoomCounts},
     id::{Position, RoomId},
-    queue::{Fence, Room},
+    line::{Fence, Room},
     time::Time,
-    world::{Changes, RoomCounts, World},
+    world::World,
 };
 use rusqlite::{Connection, Result, Statement};
 use std::collections::BTreeMap;

@@ -3,10 +3,11 @@
 use super::{find_by, list, micros, one};
 use crate::{Remnant, SeatCounts, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
-    command::Footprint,
+    changes::Changes,
+    footprint::Footprint,
     id::{ConcertId, PaymentId, ReservationId, SeatId},
-    seat::{LetGo, Seat, SeatLabel, SeatPlace, SeatState},
-    world::{Changes, Numbers, World},
+    sale::{LetGo, Seat, SeatLabel, SeatPlace, SeatState},
+    world::{Numbers, World},
 };
 use rusqlite::{Connection, Result, params};
 use std::{collections::HashSet, sync::Arc};

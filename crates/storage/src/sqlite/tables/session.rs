@@ -2,7 +2,7 @@
 
 use super::find as find_row;
 use crate::{enum_text::EnumText, sqlite::columns::Columns};
-use frontrow_domain::{user::Session, world::Changes};
+use frontrow_domain::{changes::Changes, user::Session};
 use rusqlite::{Connection, Result};
 
 fn read(row: &mut Columns<'_>) -> Result<Session> {

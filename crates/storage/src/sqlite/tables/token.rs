@@ -3,12 +3,13 @@
 use super::{clock::snapshot_time, find as find_row, find_by, list, micros, one, room};
 use crate::{Line, Page, enum_text::EnumText, sqlite::columns::Columns};
 use frontrow_domain::{
-    command::Footprint,
+    changes::Changes,
+    footprint::Footprint,
     id::{Position, RoomId, TokenId, UserId},
+    line::{DEADLINE_ORDER, Token, TokenColumns, TokenStatus},
     policy::TOKENS_PER_ADVANCE_MAX,
-    queue::{DEADLINE_ORDER, Token, TokenColumns, TokenStatus},
     time::Time,
-    world::{Changes, World},
+    world::World,
 };
 use rusqlite::{Connection, Result};
 use std::collections::HashSet;

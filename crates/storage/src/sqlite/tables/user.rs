@@ -2,12 +2,7 @@
 
 use super::{find as find_row, find_by, one, size};
 use crate::{Page, enum_text::EnumText, filter::contains, sqlite::columns::Columns};
-use frontrow_domain::{
-    command::Footprint,
-    id::UserId,
-    user::User,
-    world::{Changes, World},
-};
+use frontrow_domain::{changes::Changes, footprint::Footprint, id::UserId, user::User, world::World};
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
 

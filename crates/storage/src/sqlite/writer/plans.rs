@@ -10,11 +10,9 @@ use frontrow_domain::{
     command::{Command, NewConcert, Outcome},
     decide::decide_all,
     id::{ConcertId, PaymentId, ReservationId, SeatId, TokenId, UserId},
+    line::{Fence, TokenStatus},
     money::Money,
-    payment::PaymentStatus,
-    queue::{Fence, TokenStatus},
-    reservation::ReservationStatus,
-    seat::{NewSeat, SeatLabel},
+    sale::{NewSeat, PaymentStatus, ReservationStatus, SeatLabel},
     time::Span,
     user::{Caller, NewUser, Role},
 };

@@ -18,10 +18,10 @@ use axum::{
 };
 use frontrow_domain::{
     command::ConcertChange,
-    concert::{ConcertStatus, Fold},
     id::ConcertId,
     money::Money,
     policy::STATUS_REASON_LEN_MAX,
+    sale::{ConcertStatus, Fold},
     text::checked_text,
     time::Time,
 };

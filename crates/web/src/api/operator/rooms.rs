@@ -14,7 +14,7 @@ use axum::{extract::State, http::Method, response::Response};
 use frontrow_domain::{
     command::RoomChange,
     id::{Position, RoomId},
-    queue::Gate,
+    line::Gate,
     text::checked_text,
 };
 use frontrow_service::operators::RoomOverview;

@@ -15,8 +15,7 @@ use crate::{
 use axum::{extract::State, http::Method, response::Response};
 use frontrow_domain::{
     id::{AuditId, ConcertId, PaymentId, ReservationId, UserId},
-    payment::PaymentStatus,
-    reservation::ReservationStatus,
+    sale::{PaymentStatus, ReservationStatus},
 };
 use frontrow_storage::{PaymentFilter, ReservationFilter};
 use serde::Deserialize;

@@ -17,7 +17,7 @@ use frontrow_domain::{
     id::{ConcertId, SeatId},
     money::Money,
     policy::SEATS_PER_OPERATOR_COMMAND_MAX,
-    seat::{SeatAction, SeatChange},
+    sale::{SeatAction, SeatChange},
     text::{checked_label, checked_text},
 };
 use frontrow_service::{

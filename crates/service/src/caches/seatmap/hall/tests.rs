@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use frontrow_domain::{
     id::ReservationId,
     money::Money,
-    seat::{SeatLabel, SeatState},
+    sale::{SeatLabel, SeatState},
 };
 use std::sync::atomic::AtomicUsize;
 
