@@ -176,17 +176,17 @@ pub enum Command {
         room_id: RoomId,
         /// The leader's fence.
         fence: Fence,
-        /// How many tokens at the head to handle; never more than [`TOKENS_PER_ADVANCE_MAX`].
+        /// How many tokens at the head to handle; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
         limit: u32,
         /// The unresponsive ones among them.
         unresponsive: Vec<Position>,
     },
     /// The places at the head of a concert's own line end, by the box office alone, once the concert is cancelled or
-    /// [has been over for a while](Concert::is_line_over).
+    /// [has been over for a while](crate::sale::Concert::is_line_over).
     EndLine {
         /// The concert.
         concert_id: ConcertId,
-        /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`].
+        /// How many tokens, at most; never more than [`TOKENS_PER_ADVANCE_MAX`](crate::policy::TOKENS_PER_ADVANCE_MAX).
         limit: u32,
     },
     /// The caller holds seats (예약생성), all or nothing.

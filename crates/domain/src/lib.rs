@@ -2,7 +2,7 @@
 //!
 //! Read it in the order of a sale:
 //!
-//! 1. [`line`]: a user joins a line and gets a token; the line offers turns; a claimed turn is an active token.
+//! 1. [`line`](mod@line): a user joins a line and gets a token; the line offers turns; a claimed turn is an active token.
 //! 2. [`sale`]: an active token holds a seat for five minutes.
 //! 3. [`sale`] and [`points`]: points pay for it, in one step with the seat's sale and the token's end.
 //!
