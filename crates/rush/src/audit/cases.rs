@@ -331,6 +331,29 @@ fn another_answer_to_the_same_key_is_caught() {
 }
 
 #[test]
+fn an_answer_whose_tickets_could_not_be_read_is_the_same_answer() {
+    let paid = |id: i64, title: &str, seat: serde_json::Value| {
+        let body = serde_json::json!({ "items": [
+            { "payment_id": id, "amount": 70, "title": title, "row": "A", "seat_id": seat, "seat_number": seat },
+        ] });
+        (201, body.to_string().into_bytes())
+    };
+    let replays = |first: &(u16, Vec<u8>), second: &(u16, Vec<u8>)| {
+        let (mut history, books) = good();
+        let (first, second) = (first.clone(), second.clone());
+        history.replays.push(Replay { buyer: 0, name: "pay", first, second, marked: true });
+        audit(&history, &books).breaches.len()
+    };
+    let whole = paid(1, "Midnight Tide", 7.into());
+    let unread = paid(1, "", serde_json::Value::Null);
+    assert_eq!(replays(&whole, &unread), 0);
+    assert_eq!(replays(&unread, &whole), 0);
+    assert_eq!(replays(&whole, &paid(2, "", serde_json::Value::Null)), 1, "another payment");
+    assert_eq!(replays(&whole, &paid(1, "Midnight Tide", 8.into())), 1, "another seat");
+    assert_eq!(replays(&whole, &(200, unread.1.clone())), 1, "another status");
+}
+
+#[test]
 fn more_active_tokens_than_the_cap_are_caught() {
     caught("room_cap", |history, books| {
         books.max_active = 1;
