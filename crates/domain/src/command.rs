@@ -2,6 +2,7 @@
 
 mod drafts;
 mod outcome;
+pub(crate) mod stored;
 
 pub use drafts::{
     ConcertChange, Erasure, NewAdjustment, NewConcert, NewPassword, PasswordHash, Proof, RoomChange, Worth,
@@ -75,7 +76,7 @@ pub struct Idempotency {
 pub struct IdempotencyRecord {
     /// The request it belongs to.
     pub idempotency: Idempotency,
-    /// The answer as JSON.
+    /// The answer as text, in a format with a version.
     pub answer: String,
     /// When it was given.
     pub created_at: Time,

@@ -13,7 +13,7 @@ mod tokens;
 mod users;
 
 use crate::{
-    command::{Answer, Command, Decision, Outcome, Replay, Request},
+    command::{Answer, Command, Decision, Outcome, Replay, Request, stored},
     refusal::Refusal,
     user::UserStatus,
     world::World,
@@ -38,10 +38,10 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
             return Answer { decision: Err(Refusal::IdempotencyKeyReused), replay: Replay::Fresh };
         }
         // If the stored answer cannot be read, the request must still not be carried out twice.
-        let unreadable = |_| {
-            Err(Refusal::Malformed { reason: "The answer kept for this Idempotency-Key cannot be read.".to_owned() })
+        let unreadable = || {
+            Err(Refusal::Malformed { reason: "The answer stored for this Idempotency-Key cannot be read.".to_owned() })
         };
-        let decision = serde_json::from_str(&kept.answer).unwrap_or_else(unreadable);
+        let decision = stored::read(&kept.answer).unwrap_or_else(unreadable);
         return Answer { decision, replay: Replay::Replayed };
     }
     let before = world.edits();
@@ -53,7 +53,7 @@ pub fn decide(world: &mut World, request: &Request) -> Answer {
         Ok(_) => world.edits() != before,
         Err(refusal) => refusal.is_stored(),
     };
-    if keep && let Ok(answer) = serde_json::to_string(&decision) {
+    if keep && let Some(answer) = stored::write(&decision) {
         world.store_answer(idempotency, answer);
     }
     Answer { decision, replay: Replay::Fresh }
