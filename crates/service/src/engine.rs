@@ -20,7 +20,7 @@ use frontrow_domain::{
 use frontrow_storage::{Store, StoreError};
 use health::SharedHealth;
 use lane::Lane;
-use notes::Ticket;
+use notes::QueuedNotes;
 use std::{
     io,
     sync::{
@@ -160,7 +160,7 @@ impl Engine {
         let berth = self.berths.take(&request);
         let jobs = self.lanes.get(berth.lane).ok_or(EngineError::Internal)?;
         let job =
-            Job { request, queued_at: Instant::now(), reply: Waiter { to, _berth: berth, ticket: notes::ticket() } };
+            Job { request, queued_at: Instant::now(), reply: Waiter { to, _berth: berth, notes: notes::of_queued() } };
         jobs.try_send(job).map_err(|_| EngineError::Overloaded)
     }
 
@@ -202,7 +202,7 @@ struct Waiter {
     to: oneshot::Sender<Result<Answer, EngineError>>,
     _berth: Berth,
     /// For a command of a request that is traced.
-    ticket: Option<Ticket>,
+    notes: Option<QueuedNotes>,
 }
 
 impl Waiter {

@@ -199,8 +199,8 @@ impl Lane {
             // Load, decide, save.
             let transacted = self.store.transact(Arc::clone(&batch), decide_all).await;
             let failure = transacted.as_ref().err().map(StoreError::kind);
-            for ticket in replies.iter().filter_map(|reply| reply.ticket.as_ref()) {
-                ticket.note(started, batch.len(), failure);
+            for notes in replies.iter().filter_map(|reply| reply.notes.as_ref()) {
+                notes.note(started, batch.len(), failure);
             }
             match transacted {
                 Ok(Committed { answers, changes }) => {
@@ -314,7 +314,7 @@ mod tests {
         let berths = Berths::new(1);
         let reply = |_| {
             let (to, answer) = oneshot::channel();
-            (Waiter { to, _berth: berths.take(&refund(None)), ticket: None }, answer)
+            (Waiter { to, _berth: berths.take(&refund(None)), notes: None }, answer)
         };
         (0..count).map(reply).unzip()
     }

@@ -34,18 +34,18 @@ pub struct BatchNote {
 
 /// A command of a traced request, on its way through the engine.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct QueuedNotes {
     notes: Arc<Notes>,
     queued: Instant,
 }
 
-/// A ticket for a command that is queued now; none unless the task serves a traced request.
+/// The notes of the request whose command is queued now; none unless the task serves a traced request.
 #[must_use]
-pub fn ticket() -> Option<Ticket> {
-    CURRENT.try_with(|notes| Ticket { notes: Arc::clone(notes), queued: Instant::now() }).ok()
+pub fn of_queued() -> Option<QueuedNotes> {
+    CURRENT.try_with(|notes| QueuedNotes { notes: Arc::clone(notes), queued: Instant::now() }).ok()
 }
 
-impl Ticket {
+impl QueuedNotes {
     /// Records that the command was in a batch of `len` commands whose transaction ends now, and the kind of its
     /// failure.
     pub fn note(&self, began: Instant, len: usize, fault: Option<&'static str>) {

@@ -1,7 +1,7 @@
 //! Payments: pay, look up, refund.
 
 use crate::{
-    api::tickets::Receipt,
+    api::tickets::ReceiptShape,
     edge::{
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
@@ -46,7 +46,7 @@ pub struct PaymentRequest {
 #[utoipa::path(post, path = "/api/v1/payments", tag = "payments", operation_id = "pay",
     params(("Queue-Token" = String, Header, description = "The active token")),
     request_body = PaymentRequest,
-    responses((status = 201, description = "The payment; for `reservation_ids` a list", body = Receipt)))]
+    responses((status = 201, description = "The payment; for `reservation_ids` a list", body = ReceiptShape)))]
 pub(super) async fn pay(
     State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
@@ -61,7 +61,7 @@ pub(super) async fn pay(
         _ => return Err(Problem::invalid_field("reservation_id", "send either reservation_id or reservation_ids")),
     };
     let done = app.office.pay(caller, token.id, reservation_ids, key).await?;
-    let paid = done.value.into_iter().map(Receipt::from).collect();
+    let paid = done.value.into_iter().map(ReceiptShape::from).collect();
     let body = one_or_list(paid, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.replay))
 }
@@ -70,7 +70,7 @@ pub(super) async fn pay(
 ///
 /// Newest first, in whatever state they are.
 #[utoipa::path(get, path = "/api/v1/payments", tag = "payments", operation_id = "payments",
-    params(PageQuery<PaymentId>), responses((status = 200, description = "A page", body = List<Receipt>)))]
+    params(PageQuery<PaymentId>), responses((status = 200, description = "A page", body = List<ReceiptShape>)))]
 pub(super) async fn mine(
     State(app): State<SharedState>,
     SignedIn { user_id, .. }: SignedIn,
@@ -78,8 +78,8 @@ pub(super) async fn mine(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let filter = PaymentFilter { user: Some(user_id), ..PaymentFilter::default() };
-    let rows = app.office.payments(&filter, page).await?.into_iter().map(Receipt::from).collect();
-    Ok(json(&next_page(rows, &page, Receipt::id)))
+    let rows = app.office.payments(&filter, page).await?.into_iter().map(ReceiptShape::from).collect();
+    Ok(json(&next_page(rows, &page, ReceiptShape::id)))
 }
 
 /// A payment.
@@ -87,12 +87,12 @@ pub(super) async fn mine(
 /// One of the caller's. Another user's is answered 404, as if it did not exist.
 #[utoipa::path(get, path = "/api/v1/payments/{payment_id}", tag = "payments", operation_id = "payment",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
-    responses((status = 200, description = "The payment", body = Receipt)))]
+    responses((status = 200, description = "The payment", body = ReceiptShape)))]
 pub(super) async fn one(
     State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<PaymentId>,
-) -> HttpResult<Json<Receipt>> {
+) -> HttpResult<Json<ReceiptShape>> {
     Ok(Json(app.office.payment(caller, id).await?.into()))
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn one(
 /// The points return; the seat is available again while the sale is open, and blocked when it is over. Final.
 #[utoipa::path(post, path = "/api/v1/payments/{payment_id}/refund", tag = "payments", operation_id = "refund",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
-    responses((status = 200, description = "The refunded payment", body = Receipt)))]
+    responses((status = 200, description = "The refunded payment", body = ReceiptShape)))]
 pub(super) async fn refund(
     State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
@@ -110,5 +110,5 @@ pub(super) async fn refund(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/payments/{id}/refund", &[&id], &())?;
     let done = app.office.refund(caller, id, key).await?;
-    Ok(replayed(json(&Receipt::from(done.value)), done.replay))
+    Ok(replayed(json(&ReceiptShape::from(done.value)), done.replay))
 }

@@ -1,7 +1,7 @@
 //! Reservations: hold, look up, cancel.
 
 use crate::{
-    api::tickets::Ticket,
+    api::tickets::TicketShape,
     edge::{
         auth::{QueueToken, SignedIn},
         extract::{JsonBody, PathId, QueryParams},
@@ -48,7 +48,7 @@ pub struct HoldRequest {
 #[utoipa::path(post, path = "/api/v1/reservations", tag = "reservations", operation_id = "hold",
     params(("Queue-Token" = String, Header, description = "The active token")),
     request_body = HoldRequest,
-    responses((status = 201, description = "The reservation; for `seat_ids` a list", body = Ticket)))]
+    responses((status = 201, description = "The reservation; for `seat_ids` a list", body = TicketShape)))]
 pub(super) async fn hold(
     State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
@@ -67,7 +67,7 @@ pub(super) async fn hold(
         limit::spend(&app, user, Hourly::Holds)?;
     }
     let done = app.office.hold(caller, &token, seat_ids, key).await?;
-    let held = done.value.into_iter().map(Ticket::from).collect();
+    let held = done.value.into_iter().map(TicketShape::from).collect();
     let body = one_or_list(held, several.into());
     Ok(replayed((StatusCode::CREATED, body), done.replay))
 }
@@ -76,7 +76,7 @@ pub(super) async fn hold(
 ///
 /// Newest first, in whatever state they are.
 #[utoipa::path(get, path = "/api/v1/reservations", tag = "reservations", operation_id = "reservations",
-    params(PageQuery<ReservationId>), responses((status = 200, description = "A page", body = List<Ticket>)))]
+    params(PageQuery<ReservationId>), responses((status = 200, description = "A page", body = List<TicketShape>)))]
 pub(super) async fn mine(
     State(app): State<SharedState>,
     SignedIn { user_id, .. }: SignedIn,
@@ -84,8 +84,8 @@ pub(super) async fn mine(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let filter = ReservationFilter { user: Some(user_id), ..ReservationFilter::default() };
-    let rows = app.office.reservations(&filter, page).await?.into_iter().map(Ticket::from).collect();
-    Ok(json(&next_page(rows, &page, Ticket::id)))
+    let rows = app.office.reservations(&filter, page).await?.into_iter().map(TicketShape::from).collect();
+    Ok(json(&next_page(rows, &page, TicketShape::id)))
 }
 
 /// A reservation.
@@ -93,12 +93,12 @@ pub(super) async fn mine(
 /// One of the caller's. Another user's is answered 404, as if it did not exist.
 #[utoipa::path(get, path = "/api/v1/reservations/{reservation_id}", tag = "reservations", operation_id = "reservation",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
-    responses((status = 200, description = "The reservation", body = Ticket)))]
+    responses((status = 200, description = "The reservation", body = TicketShape)))]
 pub(super) async fn one(
     State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
     PathId(id): PathId<ReservationId>,
-) -> HttpResult<Json<Ticket>> {
+) -> HttpResult<Json<TicketShape>> {
     Ok(Json(app.office.reservation(caller, id).await?.into()))
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn one(
 #[utoipa::path(delete, path = "/api/v1/reservations/{reservation_id}", tag = "reservations",
     operation_id = "cancel_reservation",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
-    responses((status = 200, description = "The cancelled reservation", body = Ticket)))]
+    responses((status = 200, description = "The cancelled reservation", body = TicketShape)))]
 pub(super) async fn cancel(
     State(app): State<SharedState>,
     SignedIn { caller, .. }: SignedIn,
@@ -117,5 +117,5 @@ pub(super) async fn cancel(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/reservations/{id}", &[&id], &())?;
     let done = app.office.cancel_reservation(caller, id, key).await?;
-    Ok(replayed(json(&Ticket::from(done.value)), done.replay))
+    Ok(replayed(json(&TicketShape::from(done.value)), done.replay))
 }

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 /// A reservation with what stands on the ticket.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Ticket {
+#[schema(as = Ticket)]
+pub struct TicketShape {
     /// The reservation.
     #[serde(flatten)]
     reservation: ReservationShape,
@@ -26,7 +27,7 @@ pub struct Ticket {
     number: String,
 }
 
-impl Ticket {
+impl TicketShape {
     /// Which reservation.
     pub(super) const fn id(&self) -> ReservationId {
         self.reservation.reservation_id
@@ -35,7 +36,8 @@ impl Ticket {
 
 /// A payment with what stands on the ticket.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Receipt {
+#[schema(as = Receipt)]
+pub struct ReceiptShape {
     /// The payment.
     #[serde(flatten)]
     payment: PaymentShape,
@@ -56,21 +58,21 @@ pub struct Receipt {
     number: String,
 }
 
-impl Receipt {
+impl ReceiptShape {
     /// Which payment.
     pub(super) const fn id(&self) -> frontrow_domain::id::PaymentId {
         self.payment.payment_id
     }
 }
 
-impl From<sale::Ticket> for Ticket {
+impl From<sale::Ticket> for TicketShape {
     fn from(sale::Ticket { reservation, title, place }: sale::Ticket) -> Self {
         let SeatPlace { section, row, number } = place;
         Self { reservation: reservation.into(), title, section, row, number }
     }
 }
 
-impl From<sale::Receipt> for Receipt {
+impl From<sale::Receipt> for ReceiptShape {
     fn from(receipt: sale::Receipt) -> Self {
         let sale::Receipt { payment, concert_id, title, seat_id, seat_number, place } = receipt;
         let SeatPlace { section, row, number } = place;

@@ -197,7 +197,7 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 mod tests {
     use super::*;
     use axum::{body::Body, http::HeaderValue};
-    use frontrow_service::notes::{BATCHES_MAX, ticket};
+    use frontrow_service::notes::{BATCHES_MAX, of_queued};
     use opentelemetry::{SpanId, TraceId, trace::Status};
     use opentelemetry_sdk::trace::{SpanData, SpanExporter};
     use std::sync::{Mutex, mpsc};
@@ -329,7 +329,7 @@ mod tests {
         let with_batches = async || {
             let span = tracer.begin(&request("192.0.2.1:1", None), Some("/api/v1/points")).unwrap();
             span.around(async {
-                let ticket = ticket().unwrap();
+                let ticket = of_queued().unwrap();
                 (0..BATCHES_MAX + 5).for_each(|_| ticket.note(Instant::now(), 3, None));
             })
             .await;
@@ -337,7 +337,7 @@ mod tests {
         for _ in 0..WAITING_MAX / (BATCHES_MAX + 1) {
             with_batches().await;
         }
-        assert!(ticket().is_none(), "outside of a traced request there is nothing to note");
+        assert!(of_queued().is_none(), "outside of a traced request there is nothing to note");
         assert_eq!(tracer.metrics.spans_dropped.get(), 0);
         with_batches().await;
         assert_eq!(tracer.metrics.spans_dropped.get(), 17);

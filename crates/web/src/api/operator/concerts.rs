@@ -108,14 +108,15 @@ pub struct Cancelling {
 
 /// A concert with what has become of its seats.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ConcertBooks {
+#[schema(as = ConcertBooks)]
+pub struct ConcertBooksShape {
     /// The concert.
     concert: ConcertShape,
     /// Its seats. Of a cancelled concert those that are sold are the payments that have not been given back.
     seats: SeatCounts,
 }
 
-impl From<operators::ConcertBooks> for ConcertBooks {
+impl From<operators::ConcertBooks> for ConcertBooksShape {
     fn from(operators::ConcertBooks { concert, seats }: operators::ConcertBooks) -> Self {
         Self { concert: concert.into(), seats }
     }
@@ -183,12 +184,12 @@ pub(in crate::api) async fn update_concert(
 /// The concert, and how many of its seats are in each state.
 #[utoipa::path(get, path = "/api/v1/operator/concerts/{concert_id}", tag = "operator", operation_id = "concert_books",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
-    responses((status = 200, description = "The concert and its seats", body = ConcertBooks)))]
+    responses((status = 200, description = "The concert and its seats", body = ConcertBooksShape)))]
 pub(in crate::api) async fn concert(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
     PathId(concert_id): PathId<ConcertId>,
-) -> HttpResult<Json<ConcertBooks>> {
+) -> HttpResult<Json<ConcertBooksShape>> {
     Ok(Json(app.office.concert_books(concert_id).await?.into()))
 }
 
@@ -218,7 +219,7 @@ pub(in crate::api) async fn cancel_concert(
 /// it has come.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/refund-all", tag = "operator",
     operation_id = "refund_concert", params(("concert_id" = ConcertId, Path, description = "The concert")),
-    responses((status = 202, description = "The concert and its seats", body = ConcertBooks)))]
+    responses((status = 202, description = "The concert and its seats", body = ConcertBooksShape)))]
 pub(in crate::api) async fn refund_concert(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -227,5 +228,5 @@ pub(in crate::api) async fn refund_concert(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/refund-all", &[&concert_id], &())?;
     let done = app.office.refund_concert(caller, concert_id, key).await?;
-    Ok(replayed((StatusCode::ACCEPTED, json(&ConcertBooks::from(done.value))), done.replay))
+    Ok(replayed((StatusCode::ACCEPTED, json(&ConcertBooksShape::from(done.value))), done.replay))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     api::shapes::{AuditEntryShape, UserShape},
-    api::tickets::{Receipt, Ticket},
+    api::tickets::{ReceiptShape, TicketShape},
     edge::{
         auth::OperatorOnly,
         extract::{Cursor, Limit, PathId, QueryParams},
@@ -113,7 +113,7 @@ pub(in crate::api) async fn users(
 ///
 /// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/reservations", tag = "operator", operation_id = "find_reservations",
-    params(ReservationQuery), responses((status = 200, description = "A page", body = List<Ticket>)))]
+    params(ReservationQuery), responses((status = 200, description = "A page", body = List<TicketShape>)))]
 pub(in crate::api) async fn reservations(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
@@ -121,15 +121,15 @@ pub(in crate::api) async fn reservations(
 ) -> HttpResult<Response> {
     let page = page(query.limit, query.cursor);
     let filter = ReservationFilter { user: query.user_id, concert: query.concert_id, status: query.status };
-    let rows = app.office.reservations(&filter, page).await?.into_iter().map(Ticket::from).collect();
-    Ok(json(&next_page(rows, &page, Ticket::id)))
+    let rows = app.office.reservations(&filter, page).await?.into_iter().map(TicketShape::from).collect();
+    Ok(json(&next_page(rows, &page, TicketShape::id)))
 }
 
 /// Finds payments.
 ///
 /// Of all users, newest first: those that match all of the filters.
 #[utoipa::path(get, path = "/api/v1/operator/payments", tag = "operator", operation_id = "find_payments",
-    params(PaymentQuery), responses((status = 200, description = "A page", body = List<Receipt>)))]
+    params(PaymentQuery), responses((status = 200, description = "A page", body = List<ReceiptShape>)))]
 pub(in crate::api) async fn payments(
     State(app): State<SharedState>,
     _operator: OperatorOnly,
@@ -142,8 +142,8 @@ pub(in crate::api) async fn payments(
         reservation: query.reservation_id,
         status: query.status,
     };
-    let rows = app.office.payments(&filter, page).await?.into_iter().map(Receipt::from).collect();
-    Ok(json(&next_page(rows, &page, Receipt::id)))
+    let rows = app.office.payments(&filter, page).await?.into_iter().map(ReceiptShape::from).collect();
+    Ok(json(&next_page(rows, &page, ReceiptShape::id)))
 }
 
 /// Cancels a reservation for its user.
@@ -152,7 +152,7 @@ pub(in crate::api) async fn payments(
 #[utoipa::path(delete, path = "/api/v1/operator/reservations/{reservation_id}", tag = "operator",
     operation_id = "cancel_for_user",
     params(("reservation_id" = ReservationId, Path, description = "The reservation")),
-    responses((status = 200, description = "The cancelled reservation", body = Ticket)))]
+    responses((status = 200, description = "The cancelled reservation", body = TicketShape)))]
 pub(in crate::api) async fn cancel(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -161,7 +161,7 @@ pub(in crate::api) async fn cancel(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::DELETE, "/operator/reservations/{id}", &[&id], &())?;
     let done = app.office.cancel_reservation(caller, id, key).await?;
-    Ok(replayed(json(&Ticket::from(done.value)), done.replay))
+    Ok(replayed(json(&TicketShape::from(done.value)), done.replay))
 }
 
 /// Gives a payment back to its user.
@@ -170,7 +170,7 @@ pub(in crate::api) async fn cancel(
 #[utoipa::path(post, path = "/api/v1/operator/payments/{payment_id}/refund", tag = "operator",
     operation_id = "refund_for_user",
     params(("payment_id" = PaymentId, Path, description = "The payment")),
-    responses((status = 200, description = "The refunded payment", body = Receipt)))]
+    responses((status = 200, description = "The refunded payment", body = ReceiptShape)))]
 pub(in crate::api) async fn refund(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -179,7 +179,7 @@ pub(in crate::api) async fn refund(
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/payments/{id}/refund", &[&id], &())?;
     let done = app.office.refund(caller, id, key).await?;
-    Ok(replayed(json(&Receipt::from(done.value)), done.replay))
+    Ok(replayed(json(&ReceiptShape::from(done.value)), done.replay))
 }
 
 /// The audit log.

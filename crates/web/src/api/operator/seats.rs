@@ -30,7 +30,8 @@ use utoipa::ToSchema;
 
 /// Seats that were added: their ids rise by one.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct AddedSeats {
+#[schema(as = AddedSeats)]
+pub struct AddedSeatsShape {
     /// The first seat's id.
     first_seat_id: SeatId,
     /// How many.
@@ -63,7 +64,8 @@ pub struct SeatRelease {
 
 /// How many seats were changed.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SetSeats {
+#[schema(as = SetSeats)]
+pub struct SetSeatsShape {
     /// How many.
     #[schema(example = 4)]
     count: u32,
@@ -104,7 +106,7 @@ pub struct SeatPatch {
 /// By a range of numbers or by a list. The body may be up to 16 MiB.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats", tag = "operator", operation_id = "add_seats",
     params(("concert_id" = ConcertId, Path, description = "The concert")),
-    request_body = SeatsDraft, responses((status = 201, description = "The new seats", body = AddedSeats)))]
+    request_body = SeatsDraft, responses((status = 201, description = "The new seats", body = AddedSeatsShape)))]
 pub(in crate::api) async fn add_seats(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -117,14 +119,14 @@ pub(in crate::api) async fn add_seats(
     let seats = body.check(base_price)?;
     let Reply { value, replay } = app.office.add_seats(caller, concert_id, seats, key).await?;
     let frontrow_service::AddedSeats { first_seat_id, count } = value;
-    Ok(replayed((StatusCode::CREATED, json(&AddedSeats { first_seat_id, count })), replay))
+    Ok(replayed((StatusCode::CREATED, json(&AddedSeatsShape { first_seat_id, count })), replay))
 }
 
 /// Takes seats off sale.
 ///
 /// All of them or none: one that is held or sold is `seat_in_use`. The reason is for the audit log.
 #[utoipa::path(post, path = "/api/v1/operator/seats/block", tag = "operator", operation_id = "block_seats",
-    request_body = SeatBlock, responses((status = 200, description = "How many", body = SetSeats)))]
+    request_body = SeatBlock, responses((status = 200, description = "How many", body = SetSeatsShape)))]
 pub(in crate::api) async fn block_seats(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -140,7 +142,7 @@ pub(in crate::api) async fn block_seats(
 ///
 /// All of them or none.
 #[utoipa::path(post, path = "/api/v1/operator/seats/free", tag = "operator", operation_id = "free_seats",
-    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
+    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeatsShape)))]
 pub(in crate::api) async fn free_seats(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -157,7 +159,7 @@ pub(in crate::api) async fn free_seats(
 /// the price that they were made at.
 #[utoipa::path(patch, path = "/api/v1/operator/concerts/{concert_id}/seats", tag = "operator",
     operation_id = "change_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
-    request_body = SeatPatch, responses((status = 200, description = "How many", body = SetSeats)))]
+    request_body = SeatPatch, responses((status = 200, description = "How many", body = SetSeatsShape)))]
 pub(in crate::api) async fn change(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -183,7 +185,7 @@ pub(in crate::api) async fn change(
 /// Those that nobody has ever held. A seat that was held or sold before stays: block it.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats/remove", tag = "operator",
     operation_id = "remove_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
-    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeats)))]
+    request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeatsShape)))]
 pub(in crate::api) async fn remove(
     State(app): State<SharedState>,
     OperatorOnly(caller): OperatorOnly,
@@ -196,5 +198,5 @@ pub(in crate::api) async fn remove(
 }
 
 fn set(Reply { value, replay }: Reply<frontrow_service::SetSeats>) -> Response {
-    replayed(json(&SetSeats { count: value.0 }), replay)
+    replayed(json(&SetSeatsShape { count: value.0 }), replay)
 }
