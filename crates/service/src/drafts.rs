@@ -67,13 +67,13 @@ fn objects<'de, const MAX: usize, D: Deserializer<'de>, T: Deserialize<'de>>(
 #[derive(Debug, Clone, Deserialize, serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConcertDraft {
-    /// What it is called.
+    /// The title.
     #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide: The First Night")]
     pub title: String,
-    /// Who plays.
+    /// The artist.
     #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide")]
     pub artist: String,
-    /// Where.
+    /// The venue.
     #[schema(format = "text", min_length = 1, max_length = 200, example = "Hangang Hall, Seoul")]
     pub venue: String,
     /// The venue's time zone, by its IANA name.

@@ -20,7 +20,7 @@ use frontrow_storage::{ConcertFilter, ConcertPlace};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// Which concerts.
+/// The concerts to find.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +42,7 @@ pub(super) struct ConcertQuery {
     /// What is to become of it, as of now: one that has ended is `over`.
     #[param(inline)]
     status: Option<ConcertStatus>,
-    /// How many at most.
+    /// The most items on the page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,

@@ -28,9 +28,9 @@ use utoipa::ToSchema;
 #[expect(clippy::struct_field_names, reason = "the field is named as the API's readers know it")]
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Balance {
-    /// Whose.
+    /// The user.
     user_id: UserId,
-    /// How much: the sum of the history.
+    /// The balance: the sum of the history.
     balance: Money,
     /// The currency, by its ISO 4217 code. Amounts are whole numbers of its minor unit.
     #[schema(example = "KRW")]
@@ -64,7 +64,7 @@ pub(super) fn checked_reference(reference: String) -> HttpResult<String> {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TopUpRequest {
-    /// How much.
+    /// The amount.
     #[schema(value_type = i64, minimum = 1, maximum = 1_000_000_000_000_i64, example = 50_000)]
     amount: Money,
     /// To whose account; the caller's where it is left out.

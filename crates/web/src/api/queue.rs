@@ -49,7 +49,7 @@ pub struct TokenBody {
     concert_id: Option<ConcertId>,
     /// The place in the line. It never changes.
     position: Position,
-    /// Where the token stands.
+    /// The token's status.
     status: TokenStatus,
     /// When it was issued.
     issued_at: Time,
@@ -69,7 +69,7 @@ pub struct TokenBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = QueuePosition)]
 pub struct PositionBody {
-    /// Where the token stands.
+    /// The token's status.
     status: TokenStatus,
     /// The place in the line. It never changes.
     position: Position,
@@ -104,7 +104,7 @@ pub struct PositionBody {
 pub struct WaitBody {
     /// Whether there is anything to estimate from.
     known: bool,
-    /// Why not.
+    /// Why there is no estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<WaitUnknown>,
     /// Half of those in this place wait no longer, in seconds.

@@ -16,7 +16,7 @@ pub struct TicketShape {
     /// The reservation.
     #[serde(flatten)]
     reservation: ReservationShape,
-    /// What the concert is called.
+    /// The concert's title.
     #[schema(example = "Midnight Tide: The First Night")]
     title: String,
     /// The block of the hall.
@@ -28,7 +28,7 @@ pub struct TicketShape {
 }
 
 impl TicketShape {
-    /// Which reservation.
+    /// The reservation's id.
     pub(super) const fn id(&self) -> ReservationId {
         self.reservation.reservation_id
     }
@@ -41,12 +41,12 @@ pub struct ReceiptShape {
     /// The payment.
     #[serde(flatten)]
     payment: PaymentShape,
-    /// For which concert.
+    /// The concert.
     concert_id: Option<ConcertId>,
-    /// What the concert is called.
+    /// The concert's title.
     #[schema(example = "Midnight Tide: The First Night")]
     title: String,
-    /// For which seat.
+    /// The seat.
     seat_id: Option<SeatId>,
     /// The seat's place in the order of the concert's seats.
     seat_number: Option<i32>,
@@ -59,7 +59,7 @@ pub struct ReceiptShape {
 }
 
 impl ReceiptShape {
-    /// Which payment.
+    /// The payment's id.
     pub(super) const fn id(&self) -> frontrow_domain::id::PaymentId {
         self.payment.payment_id
     }

@@ -59,7 +59,7 @@ pub struct OpenedSession {
     session_token: String,
     /// When it ends.
     expires_at: Time,
-    /// Who signed in.
+    /// The user that signed in.
     user: UserShape,
 }
 

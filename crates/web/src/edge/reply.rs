@@ -30,7 +30,7 @@ pub struct List<T> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, bound = "K: PathKey + PartialSchema")]
 pub struct PageQuery<K: PartialSchema> {
-    /// How many at most.
+    /// The most items on the page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Limit,

@@ -61,22 +61,22 @@ pub struct AdjustmentOrder {
 pub struct SettlementOrder {
     /// `collect` takes all of it from the balance; `waive` gives it up, or says that it was paid in another way.
     how: Settlement,
-    /// Why, for the audit log.
+    /// The reason, for the audit log.
     #[schema(format = "text", min_length = 1, max_length = 500, example = "Paid at the counter")]
     reason: String,
 }
 
-/// Which debts.
+/// The debts to find.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct DebtQuery {
-    /// Whose.
+    /// The user.
     user_id: Option<UserId>,
     /// Standing where.
     #[param(inline)]
     status: Option<DebtStatus>,
-    /// How many at most.
+    /// The most items on the page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,

@@ -39,15 +39,15 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConcertPatch {
-    /// What it is called.
+    /// The concert's title.
     #[serde(default)]
     #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide: The First Night")]
     title: Option<String>,
-    /// Who plays.
+    /// The artist.
     #[serde(default)]
     #[schema(format = "text", min_length = 1, max_length = 200, example = "Midnight Tide")]
     artist: Option<String>,
-    /// Where.
+    /// The venue.
     #[serde(default)]
     #[schema(format = "text", min_length = 1, max_length = 200, example = "Hangang Hall, Seoul")]
     venue: Option<String>,

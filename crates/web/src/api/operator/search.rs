@@ -21,7 +21,7 @@ use frontrow_storage::{PaymentFilter, ReservationFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-/// Which users.
+/// The users to find.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +31,7 @@ pub(in crate::api) struct UserQuery {
     text: Option<String>,
     /// The user with this id.
     user_id: Option<UserId>,
-    /// How many at most.
+    /// The most items on the page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
@@ -40,19 +40,19 @@ pub(in crate::api) struct UserQuery {
     cursor: Option<Cursor<UserId>>,
 }
 
-/// Which reservations.
+/// The reservations to find.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct ReservationQuery {
-    /// Whose.
+    /// The user.
     user_id: Option<UserId>,
-    /// Of which concert.
+    /// The concert.
     concert_id: Option<ConcertId>,
     /// Standing where.
     #[param(inline)]
     status: Option<ReservationStatus>,
-    /// How many at most.
+    /// The most items on the page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,
@@ -61,21 +61,21 @@ pub(in crate::api) struct ReservationQuery {
     cursor: Option<Cursor<ReservationId>>,
 }
 
-/// Which payments.
+/// The payments to find.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct PaymentQuery {
-    /// Whose.
+    /// The user.
     user_id: Option<UserId>,
     /// For a reservation in which concert.
     concert_id: Option<ConcertId>,
-    /// For which reservation.
+    /// The reservation.
     reservation_id: Option<ReservationId>,
     /// Standing where.
     #[param(inline)]
     status: Option<PaymentStatus>,
-    /// How many at most.
+    /// The most items on the page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Limit,

@@ -34,7 +34,7 @@ use utoipa::ToSchema;
 pub struct AddedSeatsShape {
     /// The first seat's id.
     first_seat_id: SeatId,
-    /// How many.
+    /// The number of seats.
     #[schema(example = 50)]
     count: u32,
 }
@@ -43,11 +43,11 @@ pub struct AddedSeatsShape {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatBlock {
-    /// Which seats.
+    /// The seats.
     #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
-    /// Why, for the audit log.
+    /// The reason, for the audit log.
     #[schema(format = "text", min_length = 1, max_length = 200, example = "Camera position")]
     reason: String,
 }
@@ -56,7 +56,7 @@ pub struct SeatBlock {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatRelease {
-    /// Which seats.
+    /// The seats.
     #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
@@ -66,7 +66,7 @@ pub struct SeatRelease {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SetSeats)]
 pub struct SetSeatsShape {
-    /// How many.
+    /// The number of seats.
     #[schema(example = 4)]
     count: u32,
 }
@@ -75,11 +75,11 @@ pub struct SetSeatsShape {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatPatch {
-    /// Which seats, of this concert.
+    /// The seats, all of this concert.
     #[serde(deserialize_with = "list::<SEATS_PER_OPERATOR_COMMAND_MAX, _, _>")]
     #[schema(min_items = 1, max_items = 100_000)]
     seat_ids: Vec<SeatId>,
-    /// What each costs; 0 for free seats.
+    /// The price of each; 0 for free seats.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000_000_000_i64, example = 120_000)]
     price: Option<Money>,
