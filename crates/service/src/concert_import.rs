@@ -27,7 +27,7 @@ struct Checked {
 
 fn check(draft: &ConcertDraft, parts: &[SeatsDraft]) -> Result<Checked, InvalidField> {
     let concert = draft.check()?;
-    let parts = parts.iter().map(|part| part.check(concert.base_price)).collect::<Result<_, _>>()?;
+    let parts = parts.iter().map(SeatsDraft::check).collect::<Result<_, _>>()?;
     Ok(Checked { concert, parts })
 }
 
@@ -127,7 +127,7 @@ async fn make(office: &BoxOffice, Checked { concert, parts }: Checked) -> anyhow
 /// # Errors
 /// The drafts are not valid, a seat number is taken, or the database cannot be written.
 pub async fn add_seats(office: &BoxOffice, concert: &Concert, parts: &[SeatsDraft]) -> anyhow::Result<usize> {
-    let parts = parts.iter().map(|part| part.check(concert.base_price)).collect::<Result<_, _>>()?;
+    let parts = parts.iter().map(SeatsDraft::check).collect::<Result<_, _>>()?;
     seat(office, concert, parts).await
 }
 

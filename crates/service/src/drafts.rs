@@ -221,7 +221,7 @@ impl SeatsDraft {
     ///
     /// # Errors
     /// The range is empty or too long, or a label is too long.
-    pub fn check(&self, base_price: Money) -> Result<Vec<NewSeat>, InvalidField> {
+    pub fn check(&self) -> Result<Vec<NewSeat>, InvalidField> {
         match self {
             Self::Range(range) => {
                 let count = i64::from(range.to) - i64::from(range.from) + 1;
@@ -231,7 +231,7 @@ impl SeatsDraft {
                 }
                 let label = checked_labels("range", &range.section, &range.row, &range.grade)?;
                 let label = |number: i32| SeatLabel { number: number.to_string(), ..label.clone() };
-                let price = range.price.unwrap_or(base_price);
+                let price = range.price;
                 Ok((range.from..=range.to)
                     .map(|number| NewSeat { seat_number: Some(number), price, label: label(number) })
                     .collect())
@@ -247,7 +247,7 @@ impl SeatsDraft {
                         (None, Some(number)) => number.to_string(),
                         (None, None) => return Err(InvalidField::new(field, "needs a seat_number, a number or both")),
                     };
-                    Ok(NewSeat { seat_number: seat.seat_number, price: seat.price.unwrap_or(base_price), label })
+                    Ok(NewSeat { seat_number: seat.seat_number, price: seat.price, label })
                 })
                 .collect(),
         }
@@ -349,6 +349,6 @@ mod tests {
         assert_eq!(title.check().unwrap_err().field, "title");
         let range =
             SeatRange { from: 5, to: 4, section: String::new(), row: String::new(), grade: String::new(), price: None };
-        assert_eq!(SeatsDraft::Range(range).check(Money::new(1)).unwrap_err().field, "range");
+        assert_eq!(SeatsDraft::Range(range).check().unwrap_err().field, "range");
     }
 }

@@ -277,5 +277,5 @@ pub fn new_concert() -> NewConcert {
 pub fn new_seat(seat_number: i32) -> NewSeat {
     let number = seat_number.to_string();
     let label = SeatLabel { section: "Floor".to_owned(), row: "A".to_owned(), number, grade: "VIP".to_owned() };
-    NewSeat { seat_number: Some(seat_number), price: Money::new(120_000), label }
+    NewSeat { seat_number: Some(seat_number), price: Some(Money::new(120_000)), label }
 }

@@ -25,11 +25,11 @@ fn existing_concert(world: &World, id: ConcertId) -> Result<&Concert, Refusal> {
 
 pub(super) fn add(world: &mut World, caller: Caller, id: ConcertId, seats: &[NewSeat]) -> Decision {
     check_operator(caller)?;
-    existing_concert(world, id)?;
+    let base_price = existing_concert(world, id)?.base_price;
     let mut labels = Vec::with_capacity(seats.len());
     let mut places = HashSet::with_capacity(seats.len());
     for seat in seats {
-        if seat.seat_number.is_some_and(|number| number < 1) || seat.price < Money::ZERO {
+        if seat.seat_number.is_some_and(|number| number < 1) || seat.price.is_some_and(|price| price < Money::ZERO) {
             return Err(malformed("A seat has a number of at least 1, and its price is not negative."));
         }
         let label = seat.printed().ok_or_else(|| malformed("A seat has a seat_number, a number or both."))?;
@@ -47,7 +47,7 @@ pub(super) fn add(world: &mut World, caller: Caller, id: ConcertId, seats: &[New
             concert_id: id,
             seat_number,
             label: Arc::new(label),
-            price: new.price,
+            price: new.price.unwrap_or(base_price),
             state: SeatState::FREE,
             updated_at: world.now,
             was_held: false,

@@ -288,8 +288,8 @@ pub struct NewSeat {
     /// The requested number in the concert. It is used if every new seat requests one and all are free; else the seat
     /// gets the next after the highest.
     pub seat_number: Option<i32>,
-    /// The price.
-    pub price: Money,
+    /// The price; none for the concert's base price.
+    pub price: Option<Money>,
     /// The label. Without a printed number, `seat_number` is printed.
     pub label: SeatLabel,
 }

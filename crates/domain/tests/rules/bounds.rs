@@ -37,7 +37,7 @@ fn payments(count: usize) -> Vec<PaymentId> {
 fn new_seats(count: usize, row: &str) -> Vec<NewSeat> {
     let seat = |number| NewSeat {
         seat_number: Some(i32::try_from(number).unwrap()),
-        price: Money::new(1),
+        price: Some(Money::new(1)),
         label: SeatLabel { row: row.to_owned(), ..SeatLabel::default() },
     };
     (1..=count).map(seat).collect()

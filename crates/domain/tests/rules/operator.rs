@@ -202,7 +202,11 @@ fn seats_of_one_row_have_different_numbers_and_cost_nothing_or_more() {
     let mut office = Office::new();
     let one = |seat_number, price| Command::AddSeats {
         concert_id: frontrow_domain::id::ConcertId::new(1),
-        seats: vec![NewSeat { seat_number: Some(seat_number), price: Money::new(price), label: SeatLabel::default() }],
+        seats: vec![NewSeat {
+            seat_number: Some(seat_number),
+            price: Some(Money::new(price)),
+            label: SeatLabel::default(),
+        }],
     };
     office.run([
         (0, BOSS, add_seats(1, [7, 8, 6]), "seat_number_taken"),

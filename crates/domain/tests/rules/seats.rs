@@ -11,7 +11,7 @@ use frontrow_domain::{
 
 fn new_seat(row: &str, seat_number: Option<i32>, number: &str) -> NewSeat {
     let label = SeatLabel { section: "Stalls".into(), row: row.into(), number: number.into(), grade: "R".into() };
-    NewSeat { seat_number, price: Money::new(10_000), label }
+    NewSeat { seat_number, price: Some(Money::new(10_000)), label }
 }
 
 fn add(seats: Vec<NewSeat>) -> Command {
@@ -100,6 +100,21 @@ fn the_buyer_reads_the_printed_number() {
     office.expect(MINJI, hold(token, &[2]), "held");
     office.expect(MINJI, pay(token, &[1]), "paid");
     assert_eq!(office.model.history.last().unwrap().description, "seat 12A, row C, reservation 1");
+}
+
+#[test]
+fn a_new_seat_without_a_price_gets_the_base_price_of_its_concert() {
+    let mut office = Office::new();
+    let base_price = Some(Money::new(70_000));
+    office.expect(BOSS, update_concert(2, ConcertChange { base_price, ..ConcertChange::default() }), "concert");
+    let free = NewSeat { price: Some(Money::ZERO), ..new_seat("A", None, "1") };
+    let unpriced = NewSeat { price: None, ..new_seat("A", None, "2") };
+    office.expect(BOSS, add(vec![free, unpriced]), "seats_added");
+    let price = |number: &str| {
+        let mut seats = office.model.seats.values();
+        seats.find(|seat| seat.label.row == "A" && seat.label.number == number).map(|seat| seat.price)
+    };
+    assert_eq!((price("1"), price("2")), (Some(Money::ZERO), base_price));
 }
 
 #[test]

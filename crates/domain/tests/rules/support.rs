@@ -279,7 +279,7 @@ pub(crate) fn update_concert(concert: i64, change: ConcertChange) -> Command {
 pub(crate) fn add_seats(concert: i64, numbers: impl IntoIterator<Item = i32>) -> Command {
     let seat = |seat_number: i32| NewSeat {
         seat_number: Some(seat_number),
-        price: Money::new(10_000 * i64::from(seat_number)),
+        price: Some(Money::new(10_000 * i64::from(seat_number))),
         label: SeatLabel::default(),
     };
     Command::AddSeats { concert_id: ConcertId::new(concert), seats: numbers.into_iter().map(seat).collect() }

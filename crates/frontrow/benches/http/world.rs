@@ -200,7 +200,7 @@ pub(crate) async fn concert(
     for from in (1..=seats).step_by(50_000) {
         let part = (from..=seats.min(from + 49_999)).map(|seat_number| NewSeat {
             seat_number: Some(seat_number),
-            price: Money::new(1_000),
+            price: Some(Money::new(1_000)),
             label: SeatLabel {
                 section: format!("S{}", seat_number / 5_000),
                 row: format!("{}", seat_number / 50),

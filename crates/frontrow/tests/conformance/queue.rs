@@ -540,5 +540,5 @@ fn empty_line() -> Line {
 
 fn new_seat(seat_number: i32) -> NewSeat {
     let label = SeatLabel { section: "Floor".into(), row: "A".into(), number: String::new(), grade: "R".into() };
-    NewSeat { seat_number: Some(seat_number), price: Money::new(1_000), label }
+    NewSeat { seat_number: Some(seat_number), price: Some(Money::new(1_000)), label }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn concert(store: &dyn Store, seats: i32) -> (ConcertId, Vec<Se
     let outcomes = ask(store, vec![(Caller::System, Command::CreateConcert(new))]).await;
     let [Outcome::Concert(concert)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
     let concert_id = concert.concert_id;
-    let seat = |seat_number| NewSeat { price: Money::new(100), ..new_seat(seat_number) };
+    let seat = |seat_number| NewSeat { price: Some(Money::new(100)), ..new_seat(seat_number) };
     let command = Command::AddSeats { concert_id, seats: (1..=seats).map(seat).collect() };
     let outcomes = ask(store, vec![(Caller::System, command)]).await;
     let [Outcome::SeatsAdded { first_seat_id, .. }] = outcomes.as_slice() else { panic!("{outcomes:?}") };

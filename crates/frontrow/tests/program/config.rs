@@ -56,8 +56,8 @@ fn the_help_of_the_import_shows_a_file_that_can_be_imported() {
     let help = load(&["concert", "import", "--help"]).unwrap_err();
     let (from, to) = (help.find("\n  [\n").unwrap(), help.find("\n  ]\n").unwrap());
     let concerts = frontrow_service::drafts::read_file(&help[from..to + 4]).unwrap();
-    let concert = concerts[0].concert.check().unwrap();
-    let seats = concerts[0].seats.iter().flat_map(|part| part.check(concert.base_price).unwrap());
+    concerts[0].concert.check().unwrap();
+    let seats = concerts[0].seats.iter().flat_map(|part| part.check().unwrap());
     assert_eq!(seats.count(), 52);
 }
 

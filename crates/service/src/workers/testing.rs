@@ -96,8 +96,11 @@ pub(super) async fn own_room(office: &BoxOffice) -> RoomId {
 pub(super) async fn hold_five(office: &BoxOffice) {
     let (draft, _) = crate::demo::season(START).remove(1);
     ask(office, Caller::System, Command::CreateConcert(draft.check().unwrap())).await;
-    let seat =
-        |seat_number| NewSeat { seat_number: Some(seat_number), price: Money::new(1), label: SeatLabel::default() };
+    let seat = |seat_number| NewSeat {
+        seat_number: Some(seat_number),
+        price: Some(Money::new(1)),
+        label: SeatLabel::default(),
+    };
     let add = Command::AddSeats { concert_id: ConcertId::new(1), seats: (1..=5).map(seat).collect() };
     ask(office, Caller::System, add).await;
     let buyer = join(office, 1).await;

@@ -255,7 +255,7 @@ mod tests {
             resting.insert(own_room(&office).await.concert().unwrap(), START.plus(WIND_UP_REST));
         }
         let last = own_room(&office).await.concert().unwrap();
-        let seat = NewSeat { seat_number: Some(1), price: Money::new(1), label: SeatLabel::default() };
+        let seat = NewSeat { seat_number: Some(1), price: Some(Money::new(1)), label: SeatLabel::default() };
         ask(&office, Caller::System, Command::AddSeats { concert_id: last, seats: vec![seat] }).await;
         for concert_id in (1..=last.get()).map(ConcertId::new) {
             let reason = "The singer is ill.".to_owned();

@@ -386,7 +386,7 @@ pub(super) async fn the_id_of_a_removed_seat_is_never_given_again(office: &Fixtu
 
 pub(super) async fn a_free_seat_is_paid_and_given_back_without_a_movement(office: &Fixture) {
     let concert_id = office.concert().await.concert_id;
-    let free = NewSeat { price: Money::ZERO, ..new_seat(1) };
+    let free = NewSeat { price: Some(Money::ZERO), ..new_seat(1) };
     let added = office.ask(Caller::System, Command::AddSeats { concert_id, seats: vec![free] }).await;
     let Ok(Outcome::SeatsAdded { first_seat_id, .. }) = added else { panic!("{added:?}") };
     let user = office.register().await;

@@ -53,7 +53,7 @@ impl Office {
         };
         let (Outcome::Concert(concert), _) = self.run(Command::CreateConcert(new)).await else { panic!("no concert") };
         let concert_id = concert.concert_id;
-        let seats = vec![NewSeat { seat_number: Some(1), price: Money::new(1), label: SeatLabel::default() }];
+        let seats = vec![NewSeat { seat_number: Some(1), price: Some(Money::new(1)), label: SeatLabel::default() }];
         let (Outcome::SeatsAdded { first_seat_id, .. }, _) = self.run(Command::AddSeats { concert_id, seats }).await
         else {
             panic!("no seat")

@@ -222,7 +222,7 @@ fn sell(writer: &mut Writer, first: i64) -> ConcertId {
     let [Outcome::Concert(concert)] = made.as_slice() else { panic!("{made:?}") };
     let seat = |number: i64| NewSeat {
         seat_number: Some(i32::try_from(number).unwrap()),
-        price: Money::new(100),
+        price: Some(Money::new(100)),
         label: SeatLabel::default(),
     };
     let seats = Command::AddSeats { concert_id: concert.concert_id, seats: (1..=USERS).map(seat).collect() };

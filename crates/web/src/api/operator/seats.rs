@@ -115,9 +115,7 @@ pub(in crate::api) async fn add_seats(
     JsonBody(body): LargeJsonBody<SeatsDraft>,
 ) -> HttpResult<Response> {
     let key = key.bind(caller, &Method::POST, "/operator/concerts/{id}/seats", &[&concert_id], &body)?;
-    let base_price = app.office.concert(concert_id).await?.base_price;
-    let seats = body.check(base_price)?;
-    let Reply { value, replay } = app.office.add_seats(caller, concert_id, seats, key).await?;
+    let Reply { value, replay } = app.office.add_seats(caller, concert_id, body.check()?, key).await?;
     let frontrow_service::AddedSeats { first_seat_id, count } = value;
     Ok(replayed((StatusCode::CREATED, json(&AddedSeatsShape { first_seat_id, count })), replay))
 }
