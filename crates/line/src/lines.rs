@@ -5,17 +5,17 @@ mod last_seen;
 
 use crate::{
     lock::lock,
-    view::{Delta, RoomView},
+    view::{Delta, POLL_GIVEN_MS, RoomView},
 };
 use arc_swap::ArcSwap;
 use frontrow_domain::{
     id::{Position, RoomId, TokenId},
     line::TokenStatus,
     policy::TOKENS_PER_ADVANCE_MAX,
-    time::Time,
+    time::{Span, Time},
 };
 use frontrow_storage::Line;
-pub(crate) use last_seen::LastSeen;
+pub(crate) use last_seen::{LastSeen, Sighting};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
@@ -36,6 +36,10 @@ pub struct Lines {
     moved: Mutex<BTreeSet<RoomId>>,
     moved_news: Notify,
 }
+
+/// A heartbeat is published no later than this, which is more than the longest time between two polls: the last poll of
+/// a token that comes near the head is published, and an earlier one is not taken for a new one.
+pub(crate) const PUBLISHED_WITHIN: Span = Span::from_millis(*POLL_GIVEN_MS.end() + 9_000);
 
 /// A room's line.
 #[derive(Debug)]
@@ -144,7 +148,7 @@ impl Lines {
 
     /// The tokens whose clients polled this instance since `since`, if that is not published: of those that wait though
     /// the cursor has passed them, and of the next `reach` positions.
-    pub(crate) fn unpublished_heartbeats(&self, room: RoomId, reach: i64, since: Time) -> Vec<Position> {
+    pub(crate) fn unpublished_heartbeats(&self, room: RoomId, reach: i64, since: Time) -> Vec<Sighting> {
         let Some(cell) = self.rooms.load().get(&room).map(Arc::clone) else { return Vec::new() };
         let view = cell.view();
         let beyond = view.cursor().0 + 1..=view.tail().0.min(view.cursor().0.saturating_add(reach));
@@ -152,9 +156,16 @@ impl Lines {
     }
 
     /// Notes that these heartbeats were published.
-    pub(crate) fn mark_published(&self, room: RoomId, positions: &[Position]) {
+    pub(crate) fn mark_published(&self, room: RoomId, published: &[Sighting]) {
         if let Some(cell) = self.rooms.load().get(&room) {
-            cell.last_seen.mark_published(positions);
+            cell.last_seen.mark_published(published);
+        }
+    }
+
+    /// Takes over which heartbeats of a room at `now` are not published, into the line that is to replace it.
+    pub(crate) fn hand_unpublished_to(&self, room: RoomId, rebuilt: &RoomCell, now: Time) {
+        if let Some(cell) = self.rooms.load().get(&room) {
+            rebuilt.last_seen.keep_unpublished_of(&cell.last_seen, now.minus(PUBLISHED_WITHIN));
         }
     }
 
@@ -280,7 +291,8 @@ mod tests {
         line.waiting.sort_unstable();
         let lines = Lines::default();
         lines.put(&RoomCell::from_rows(&line), Rebuild::Replace);
-        let unpublished = || lines.unpublished_heartbeats(RoomId::HOUSE, 1_000, START);
+        let sightings = || lines.unpublished_heartbeats(RoomId::HOUSE, 1_000, START);
+        let unpublished = || sightings().iter().map(|seen| seen.position).collect::<Vec<_>>();
         assert_eq!(unpublished(), [], "all instances know that they wait");
         for position in [3, 30_000, 40_000, 50_001, 51_000, 51_001] {
             let token = TokenId { room_id: RoomId::HOUSE, position: Position(position) };
@@ -288,7 +300,7 @@ mod tests {
         }
         let published = unpublished();
         assert_eq!(published, [3, 40_000, 50_001, 51_000].map(Position));
-        lines.mark_published(RoomId::HOUSE, &published);
+        lines.mark_published(RoomId::HOUSE, &sightings());
         assert_eq!(unpublished(), []);
     }
 }

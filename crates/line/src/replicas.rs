@@ -108,6 +108,7 @@ impl Replicas {
             (None, _) => view,
         };
         let cell = RoomCell::new(view.confirmed_by(replica.confirmed.clone()), last_seen);
+        self.lines.hand_unpublished_to(room, &cell, line.now);
         let from_rows = cell.view();
         let mut all = Vec::new();
         for changes in since() {

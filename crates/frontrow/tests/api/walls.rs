@@ -23,7 +23,7 @@ fn outside_the_service_nothing_names_a_command_or_the_door_for_tests() {
     }
     assert!(files.len() > 40, "{files:?}");
     let named = regex::Regex::new(
-        r"command::(\{[^}]*\b)?(Command|Outcome|Request|Answer)\b|frontrow_service::testing|\btesting::|\bdomain::command::\*",
+        r"command::(\{[^;]*\b)?(Command|Outcome)\b|command::(\{[^}]*\b)?(Request|Answer)\b|frontrow_service::testing|\btesting::|\bdomain::command::\*",
     )
     .unwrap();
     for file in files {

@@ -24,6 +24,13 @@ pub(crate) struct LastSeen {
     chunks: ArcSwap<Chunks>,
 }
 
+/// A token that this instance saw, and what its slot said then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    pub(crate) position: Position,
+    slot: u32,
+}
+
 /// The times, to be compared with one moment.
 pub(super) struct Reader {
     chunks: Guard<Arc<Chunks>>,
@@ -89,20 +96,36 @@ impl LastSeen {
     }
 
     /// Of these positions, those whose tokens this instance saw since `since` and has not published.
-    pub(super) fn unpublished(&self, positions: impl Iterator<Item = Position>, since: Time) -> Vec<Position> {
+    pub(super) fn unpublished(&self, positions: impl Iterator<Item = Position>, since: Time) -> Vec<Sighting> {
         let (chunks, since) = (self.chunks.load(), slot_at(since));
-        let is_unpublished = |position: &Position| {
-            let seen = slot(&chunks, *position).map_or(0, |slot| slot.load(Ordering::Relaxed));
-            seen & UNPUBLISHED != 0 && seen >= since
+        let sighting = |position| {
+            let seen = slot(&chunks, position)?.load(Ordering::Relaxed);
+            (seen & UNPUBLISHED != 0 && seen >= since).then_some(Sighting { position, slot: seen })
         };
-        positions.filter(is_unpublished).collect()
+        positions.filter_map(sighting).collect()
     }
 
-    /// Notes that these tokens were published as seen.
-    pub(super) fn mark_published(&self, positions: &[Position]) {
+    /// Notes that these tokens were published as seen. One that was seen again meanwhile is still to be published.
+    pub(super) fn mark_published(&self, published: &[Sighting]) {
         let chunks = self.chunks.load();
-        for slot in positions.iter().filter_map(|position| slot(&chunks, *position)) {
-            slot.fetch_and(!UNPUBLISHED, Ordering::Relaxed);
+        for Sighting { position, slot: seen } in published {
+            if let Some(slot) = slot(&chunks, *position) {
+                let _ = slot.compare_exchange(*seen, seen & !UNPUBLISHED, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes over which tokens `before` saw since `since` and did not publish.
+    pub(crate) fn keep_unpublished_of(&self, before: &Self, since: Time) {
+        let (chunks, old_chunks, since) = (self.chunks.load(), before.chunks.load(), slot_at(since));
+        for (chunk, old_chunk) in chunks.iter().zip(old_chunks.iter()) {
+            let (Some(chunk), Some(old_chunk)) = (chunk, old_chunk) else { continue };
+            for (slot, old) in chunk.iter().zip(old_chunk.iter()) {
+                let old = old.load(Ordering::Relaxed);
+                if old & UNPUBLISHED != 0 && old >= since {
+                    slot.fetch_or(UNPUBLISHED, Ordering::Relaxed);
+                }
+            }
         }
     }
 
@@ -162,13 +185,14 @@ mod tests {
         let last_seen = LastSeen::default();
         last_seen.cover(Position(7), at(10));
         last_seen.cover(FAR, at(10));
-        let unpublished = |since| last_seen.unpublished([Position(7), Position(8), FAR].into_iter(), at(since));
+        let sightings = |since| last_seen.unpublished([Position(7), Position(8), FAR].into_iter(), at(since));
+        let unpublished = |since| sightings(since).iter().map(|seen| seen.position).collect::<Vec<_>>();
         assert_eq!(unpublished(0), [], "all instances know that they began to wait");
         last_seen.note(Position(7), at(20));
         last_seen.note(FAR, at(30));
         assert_eq!(unpublished(20), [Position(7), FAR]);
         assert_eq!(unpublished(21), [FAR], "an old one is not taken for a new one");
-        last_seen.mark_published(&[FAR]);
+        last_seen.mark_published(&sightings(21));
         assert_eq!(unpublished(20), [Position(7)]);
         assert!(last_seen.reader(at(30)).is_responsive(FAR));
         last_seen.record_known(std::iter::once(Position(7)), at(25));
@@ -176,6 +200,30 @@ mod tests {
         last_seen.note(FAR, at(31));
         last_seen.record_known(std::iter::once(FAR), at(30));
         assert_eq!(unpublished(20), [FAR]);
+    }
+
+    #[test]
+    fn a_token_that_polls_while_its_last_poll_is_published_is_published_again() {
+        let last_seen = LastSeen::default();
+        last_seen.cover(FAR, at(10));
+        last_seen.note(FAR, at(20));
+        let published = last_seen.unpublished(std::iter::once(FAR), at(0));
+        last_seen.note(FAR, at(21));
+        last_seen.mark_published(&published);
+        assert_eq!(last_seen.unpublished(std::iter::once(FAR), at(0)).len(), 1);
+    }
+
+    #[test]
+    fn a_rebuilt_line_knows_what_was_not_published() {
+        let places = [Position(1), Position(2), FAR];
+        let before = LastSeen::seen_at(&places, at(10));
+        before.note(Position(1), at(20));
+        before.note(FAR, at(40));
+        let rebuilt = LastSeen::seen_at(&places, at(50));
+        rebuilt.keep_unpublished_of(&before, at(30));
+        let unpublished = rebuilt.unpublished(places.into_iter(), at(30));
+        assert_eq!(unpublished.iter().map(|seen| seen.position).collect::<Vec<_>>(), [FAR], "the other is long ago");
+        assert!(rebuilt.reader(at(50)).is_responsive(Position(1)));
     }
 
     #[test]

@@ -11,12 +11,12 @@ use super::{
     lease::Leases,
     positions::{POSITIONS_MAX, Positions},
 };
-use crate::{lines::Lines, lock::lock, view::POLL_GIVEN_MS};
-use frontrow_clock::Clock;
-use frontrow_domain::{
-    id::RoomId,
-    time::{Span, Time},
+use crate::{
+    lines::{Lines, PUBLISHED_WITHIN, Sighting},
+    lock::lock,
 };
+use frontrow_clock::Clock;
+use frontrow_domain::{id::RoomId, time::Time};
 use redis::RedisResult;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -29,9 +29,6 @@ use uuid::Uuid;
 /// How many positions beyond the cursor are exchanged: a token that polls as it was asked to is among them before its
 /// turn comes, even if 3,600 turns are offered in a second.
 const NEAR_HEAD: i64 = 131_072;
-/// A heartbeat is published no later than this, which is more than the longest time between two polls: the last poll of
-/// a token that comes near the head is published, and an earlier one is not taken for a new one.
-const PUBLISHED_WITHIN: Span = Span::from_millis(*POLL_GIVEN_MS.end() + 9_000);
 /// How often instances exchange heartbeats.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
 /// An exchange this long ago does not tell which tokens are unresponsive now.
@@ -114,6 +111,7 @@ impl Heartbeats {
     }
 
     /// Publishes this instance's heartbeats in these rooms since the last time, in one call; in none if there are none.
+    /// Those of rooms that do not fit in one publication are published with the next one.
     async fn publish(
         &self,
         handle: &mut RedisHandle,
@@ -124,18 +122,27 @@ impl Heartbeats {
     ) -> RedisResult<()> {
         let since = now.minus(PUBLISHED_WITHIN);
         let found = rooms.map(|room| (room, lines.unpublished_heartbeats(room, NEAR_HEAD, since)));
-        let found: Vec<_> = found.filter(|(_, positions)| !positions.is_empty()).collect();
+        let mut budget = usize::try_from(POSITIONS_MAX).unwrap_or(usize::MAX);
+        let fits = |(_, seen): &(RoomId, Vec<Sighting>)| match budget.checked_sub(seen.len()) {
+            Some(rest) => {
+                budget = rest;
+                !seen.is_empty()
+            }
+            None => false,
+        };
+        let found: Vec<_> = found.filter(fits).collect();
         if found.is_empty() {
             return Ok(());
         }
-        let rooms = found.iter().map(|(room, positions)| (room.get(), Positions::of(positions.iter().copied())));
+        let positions = |seen: &[Sighting]| Positions::of(seen.iter().map(|seen| seen.position));
+        let rooms = found.iter().map(|(room, seen)| (room.get(), positions(seen)));
         let publication = Publication { version: VERSION, instance: self.instance, rooms: rooms.collect() };
         let publication = postcard::to_allocvec(&publication).unwrap_or_default();
         let mut add = redis::cmd("XADD");
         add.arg(stream(keys)).arg("MAXLEN").arg("~").arg(STREAM_LEN).arg("*").arg("f").arg(publication);
         add.query_async::<()>(handle).await?;
-        for (room, positions) in &found {
-            lines.mark_published(*room, positions);
+        for (room, seen) in &found {
+            lines.mark_published(*room, seen);
         }
         Ok(())
     }

@@ -39,10 +39,3 @@ CREATE TRIGGER point_history_is_not_updated BEFORE UPDATE ON point_history
 BEGIN SELECT raise(ABORT, 'point_history is append-only'); END;
 CREATE TRIGGER point_history_is_not_deleted BEFORE DELETE ON point_history
 BEGIN SELECT raise(ABORT, 'point_history is append-only'); END;
-
--- The answers that are stored under idempotency keys, in their present words.
-UPDATE idempotency SET answer = replace(replace(answer, '"outcome":"charged"', '"outcome":"topped_up"'),
-    '"type":"charge"', '"type":"top_up"')
-WHERE answer LIKE '{"Ok":{"outcome":"charged"%';
-UPDATE idempotency SET answer = replace(answer, '"code":"charge_not_allowed"', '"code":"top_up_not_allowed"')
-WHERE answer LIKE '{"Err":{"code":"charge_not_allowed"%';

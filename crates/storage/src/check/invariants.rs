@@ -139,7 +139,8 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
         "a token was issued, activated and ended in this order",
         "SELECT 'token ' || room_id || '-' || position FROM waiting_token
          WHERE activated_at < issued_at OR expired_at < activated_at OR expired_at < issued_at
-            OR (status = 'active' AND activated_at IS NULL) OR (end_reason = 'paid' AND activated_at IS NULL)",
+            OR (status = 'active' AND activated_at IS NULL) OR (end_reason = 'paid' AND activated_at IS NULL)
+            OR (status = 'ended' AND end_reason IS NULL)",
     ),
 ];
 

@@ -264,6 +264,10 @@ async fn the_heartbeats_of_all_rooms_cost_one_command_and_their_stream_stays_sho
         let _: String = office.pair.server.ask(&["XADD", &key, "*", "f", "of another version"]);
     }
     wait_can_judge(&instance, HOUSE).await;
+    // Just after an exchange, so that the next one finds them all.
+    let calls = office.pair.calls("xadd");
+    office.poll(&instance, &[21]);
+    eventually("an exchange", async || (office.pair.calls("xadd") > calls).then_some(())).await;
     let calls = office.pair.calls("xadd");
     office.poll(&instance, &(1..=20).collect::<Vec<_>>());
     instance.lines().record_heartbeat(TokenId { room_id, position: Position(2) }, office.clock.now());
