@@ -83,7 +83,7 @@ struct State {
     /// When a jump ahead began, in elapsed time, and how far it goes.
     jumped: Option<(Span, Span)>,
     /// The last state that was logged.
-    told: Told,
+    logged: Logged,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,7 +94,7 @@ enum Leader {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Told {
+enum Logged {
     #[default]
     Agrees,
     Ahead,
@@ -200,7 +200,7 @@ impl Steady {
         if ahead <= JUMP_MIN {
             state.jumped = None;
             let is_behind = ahead.micros() < JUMP_MIN.micros().saturating_neg();
-            state.tell(if is_behind { Told::Behind } else { Told::Agrees }, ahead);
+            state.log_change(if is_behind { Logged::Behind } else { Logged::Agrees }, ahead);
             self.move_by(ahead.max(Span::ZERO));
             // Slow enough to meet at the next comparison.
             let behind = ahead.micros().saturating_neg().max(0);
@@ -215,12 +215,12 @@ impl Steady {
         let (began, by) = state.jumped.filter(stays).unwrap_or((passed, ahead));
         state.jumped = Some((began, by));
         if passed.micros().saturating_sub(began.micros()) < BELIEVED_AFTER.micros() {
-            state.tell(Told::Ahead, ahead);
+            state.log_change(Logged::Ahead, ahead);
             return;
         }
         let seconds = ahead.millis() / 1_000;
         tracing::warn!(seconds, "this machine's clock has stayed ahead: it is believed, and time moves on at once");
-        (state.told, state.jumped) = (Told::Agrees, None);
+        (state.logged, state.jumped) = (Logged::Agrees, None);
         self.move_by(ahead);
         self.ahead.store(0, Ordering::Relaxed);
     }
@@ -254,18 +254,18 @@ impl Steady {
 
 impl State {
     /// One log line for each change.
-    fn tell(&mut self, now: Told, ahead: Span) {
-        if std::mem::replace(&mut self.told, now) == now {
+    fn log_change(&mut self, now: Logged, ahead: Span) {
+        if std::mem::replace(&mut self.logged, now) == now {
             return;
         }
         let seconds = ahead.millis().unsigned_abs() / 1_000;
         match now {
-            Told::Agrees => tracing::info!("this machine's clock agrees with the time of the box office again"),
-            Told::Ahead => tracing::warn!(
+            Logged::Agrees => tracing::info!("this machine's clock agrees with the time of the box office again"),
+            Logged::Ahead => tracing::warn!(
                 seconds,
                 "this machine's clock has jumped ahead: it is not believed unless it stays there for a minute"
             ),
-            Told::Behind => tracing::warn!(
+            Logged::Behind => tracing::warn!(
                 seconds,
                 "this machine's clock is behind the time of the box office: time goes on without it, a tenth slower"
             ),

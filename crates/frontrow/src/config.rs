@@ -162,7 +162,7 @@ pub struct Config {
         help_heading = "Waiting line"
     )]
     pub offer_lead_seconds: u32,
-    /// How many turns a token may let pass, unclaimed or silent: with the last of them it ends
+    /// How many turns a token may let pass, unclaimed or unresponsive: with the last of them it ends
     #[arg(
         long,
         env = "FRONTROW_MISSED_TURNS_MAX",

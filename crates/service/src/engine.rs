@@ -229,7 +229,7 @@ mod tests {
     /// Panics at its first commit and at its first attempt to catch up.
     #[derive(Default)]
     struct Stumbling {
-        told: AtomicU32,
+        published: AtomicU32,
         caught_up: AtomicU32,
         /// Notified when it has caught up.
         ready: tokio::sync::Notify,
@@ -238,7 +238,7 @@ mod tests {
     #[async_trait]
     impl CommitObserver for Stumbling {
         fn committed(&self, _: &Changes) {
-            assert!(self.told.fetch_add(1, Ordering::SeqCst) > 0, "the first commit is too much");
+            assert!(self.published.fetch_add(1, Ordering::SeqCst) > 0, "the first commit is too much");
         }
 
         async fn catch_up(&self) -> anyhow::Result<()> {

@@ -34,7 +34,7 @@ pub enum NotReady {
     #[error(
         "this instance has no redis_url, so it does not hear what others over its database do; there are others: {0}"
     )]
-    Unheard(usize),
+    Conflicting(usize),
 }
 
 impl NotReady {
@@ -49,7 +49,7 @@ impl NotReady {
             Self::Unwritable => "database_unwritable",
             Self::Unanswered => "database_unanswered",
             Self::Clock(_) => "clocks_apart",
-            Self::Unheard(_) => "no_redis_url",
+            Self::Conflicting(_) => "no_redis_url",
         }
     }
 }
@@ -89,7 +89,7 @@ impl Caution {
 /// Faults among the instances over one database, as this one sees them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InstanceFaults {
-    unheard: usize,
+    conflicting: usize,
     deaf: usize,
     lacking: Option<(u32, u32)>,
 }
@@ -110,9 +110,9 @@ impl BoxOffice {
             Health::Damaged => return Err(NotReady::Damaged),
         }
         check_skew(Span::from_micros(self.clock_skew.load(Ordering::Relaxed)), SKEW_MAX)?;
-        match self.instance_faults().unheard {
+        match self.instance_faults().conflicting {
             0 => Ok(()),
-            others => Err(NotReady::Unheard(others)),
+            others => Err(NotReady::Conflicting(others)),
         }
     }
 
@@ -124,7 +124,7 @@ impl BoxOffice {
     pub async fn check_instances(&self) {
         let now = match self.store.instances().await {
             Ok(Some(instances)) => InstanceFaults {
-                unheard: instances.conflicting_instances(),
+                conflicting: instances.conflicting_instances(),
                 deaf: instances.isolated_instances(),
                 lacking: instances.connection_shortage(),
             },
@@ -135,10 +135,10 @@ impl BoxOffice {
             }
         };
         let before = std::mem::replace(&mut *self.instance_faults.lock().unwrap_or_else(PoisonError::into_inner), now);
-        match now.unheard {
-            others if others == before.unheard => {}
+        match now.conflicting {
+            others if others == before.conflicting => {}
             0 => tracing::info!("ready again: no other instance serves over this database"),
-            others => tracing::error!(reason = %NotReady::Unheard(others), "not ready"),
+            others => tracing::error!(reason = %NotReady::Conflicting(others), "not ready"),
         }
         if now.deaf > before.deaf {
             tracing::error!(
@@ -204,10 +204,10 @@ impl BoxOffice {
 
     /// Applies other instances' notices about sessions, roles and concerts as they arrive. The task may outlive the box
     /// office.
-    pub fn follow_notices(&self, mut heard: mpsc::Receiver<Notice>) -> impl Future<Output = ()> + Send + use<> {
+    pub fn follow_notices(&self, mut notices: mpsc::Receiver<Notice>) -> impl Future<Output = ()> + Send + use<> {
         let caches = Arc::clone(&self.caches);
         async move {
-            while let Some(notice) = heard.recv().await {
+            while let Some(notice) = notices.recv().await {
                 caches.apply(notice);
             }
         }

@@ -108,7 +108,7 @@ async fn probe_store(office: Arc<BoxOffice>) {
                 // The first command after a failure makes the store resume; a client's may be long in coming.
                 decided(office.expire_holds(Vec::new()).await);
             }
-        } else if matches!(office.check_ready(), Err(NotReady::Unheard(_))) {
+        } else if matches!(office.check_ready(), Err(NotReady::Conflicting(_))) {
             // Such as an instance that is being replaced by this one, and about to end.
             office.check_instances().await;
         }

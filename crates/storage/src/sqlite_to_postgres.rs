@@ -59,7 +59,7 @@ pub async fn run(from: &Path, keys: &Path, to: &Settings) -> anyhow::Result<Move
     let secrets = if keys.try_exists()? {
         Keyring::secrets(keys).with_context(|| format!("cannot read the token keys in {}", keys.display()))?
     } else {
-        check_nobody_in_line(&source, keys).await?;
+        check_lines_are_empty(&source, keys).await?;
         Vec::new()
     };
     let tool = AdminConnection::new(to)?;
@@ -89,14 +89,14 @@ fn said<T>(answer: Result<T, tokio_postgres::Error>) -> Result<T, StoreError> {
 }
 
 /// Without the keys, the server would refuse all live tokens after the move.
-async fn check_nobody_in_line(source: &SqliteStore, keys: &Path) -> anyhow::Result<()> {
+async fn check_lines_are_empty(source: &SqliteStore, keys: &Path) -> anyhow::Result<()> {
     let live: i64 = source
         .read(|conn| conn.query_row("SELECT count(*) FROM waiting_token WHERE status <> 'ended'", (), |row| row.get(0)))
         .await?;
     ensure!(
         live == 0,
         "there are no token keys in {}, and {live} tokens are in clients' hands, which would all be refused: name the \
-         file with --key-file. If it is lost, start the old server once: it makes a new one, and who joins again gets \
+         file with --key-file. If it is lost, start the old server once: it makes a new one, and a user that joins again gets \
          the same place",
         keys.display()
     );

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The interval between log lines about a lasting failure.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
+const LOGGED_EVERY: Duration = Duration::from_secs(30);
 
 /// One kind of failure.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Trouble {
 struct Lasting {
     since: Instant,
     last: Instant,
-    told: Instant,
+    logged: Instant,
     times: u64,
 }
 
@@ -75,16 +75,16 @@ impl Trouble {
 
     fn note(&self, now: Instant) -> Line {
         let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_the_same = |known: &&mut Lasting| now.saturating_duration_since(known.last) < TOLD_EVERY;
+        let is_the_same = |known: &&mut Lasting| now.saturating_duration_since(known.last) < LOGGED_EVERY;
         let Some(known) = lasting.as_mut().filter(is_the_same) else {
-            *lasting = Some(Lasting { since: now, last: now, told: now, times: 1 });
+            *lasting = Some(Lasting { since: now, last: now, logged: now, times: 1 });
             return Line::First;
         };
         (known.last, known.times) = (now, known.times.saturating_add(1));
-        if now.saturating_duration_since(known.told) < TOLD_EVERY {
+        if now.saturating_duration_since(known.logged) < LOGGED_EVERY {
             return Line::None;
         }
-        known.told = now;
+        known.logged = now;
         Line::Still(known.times)
     }
 }

@@ -33,13 +33,13 @@ pub struct Room {
     pub admit_per_minute: Option<i64>,
     /// Whether the line moves.
     pub gate: Gate,
-    /// What everybody in line is told.
+    /// The message to all clients in line.
     pub message: Option<String>,
     /// The highest position that was offered a turn or passed over; 0 before the first.
     pub cursor: Position,
-    /// Raised when the line is laid anew; tokens of another epoch are not this line's.
+    /// Raised when the line is renewed; tokens of another epoch are not of this line.
     pub epoch: i64,
-    /// The smoothed share of turns that nobody claims, in millionths.
+    /// The smoothed share of turns that are not claimed, in millionths.
     pub no_show_ppm: i64,
     /// Millionths of a turn that the rate has earned and not spent.
     #[serde(skip)]

@@ -252,7 +252,7 @@ pub enum KeysCommand {
 Example:
   frontrow keys rotate --data /var/lib/frontrow
 
-The three keys before it go on verifying, so nobody loses a place. A server that runs signs with
+The three keys before it go on verifying, so no place is lost. A server that runs signs with
 the old key until it is restarted. Keys in PostgreSQL (where no --key-file is named) need no restart:
 every instance takes the new key up in seconds and signs with it from a minute on. After a leak rotate four times: then every old token is refused,
 and whoever joins again gets the same place.")]

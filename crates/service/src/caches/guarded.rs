@@ -50,7 +50,7 @@ impl<T> Guarded<T> {
         ReadBegun { changes: self.reading().changes }
     }
 
-    /// To be called with the result of a read: `cache` is told whether the result may be older than a change.
+    /// To be called with the result of a read: `cache` gets to know whether the result may be older than a change.
     pub(crate) fn end_read<R>(&self, read: ReadBegun, cache: impl FnOnce(&mut T, Meanwhile) -> R) -> R {
         let mut counted = self.writing();
         let meanwhile = if counted.changes == read.changes { Meanwhile::Unchanged } else { Meanwhile::Changed };

@@ -39,7 +39,7 @@ impl SeatNews {
 
 /// Seats by the last that is known of them.
 ///
-/// A refusal asked for before its seat was freed must not be cached after it: that is told by the moments, seat by seat.
+/// A refusal asked for before its seat was freed must not be cached after it: the moments of both decide, seat by seat.
 /// [`Guarded`](super::guarded::Guarded) would drop every refusal in progress whenever any seat is freed.
 #[derive(Debug, Default)]
 pub(crate) struct SeenSeats {

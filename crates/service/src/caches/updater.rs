@@ -159,11 +159,11 @@ mod tests {
         let before = view();
         drop(held);
         first.await.unwrap();
-        let laid = view();
-        assert!(!Arc::ptr_eq(&laid, &before));
+        let rebuilt = view();
+        assert!(!Arc::ptr_eq(&rebuilt, &before));
         second.await.unwrap();
-        assert!(Arc::ptr_eq(&view(), &laid), "the first has read for both");
+        assert!(Arc::ptr_eq(&view(), &rebuilt), "the first has read for both");
         memory.catch_up().await.unwrap();
-        assert!(!Arc::ptr_eq(&view(), &laid), "whoever asks later has it read again");
+        assert!(!Arc::ptr_eq(&view(), &rebuilt), "a later request has it read again");
     }
 }

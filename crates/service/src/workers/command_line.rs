@@ -103,9 +103,9 @@ mod tests {
         assert_eq!(counts(&office), (0, 0, 1));
         move_line(&office, RoomId::HOUSE, Fence(0)).await.unwrap();
         assert_eq!(counts(&office), (0, 1, 0), "the next has the free place");
-        let laid = office.queue.view(RoomId::HOUSE).unwrap();
+        let rebuilt = office.queue.view(RoomId::HOUSE).unwrap();
         known.look(&office).await.unwrap();
-        assert!(Arc::ptr_eq(&laid, &office.queue.view(RoomId::HOUSE).unwrap()), "lines are read anew once");
+        assert!(Arc::ptr_eq(&rebuilt, &office.queue.view(RoomId::HOUSE).unwrap()), "lines are rebuilt once");
     }
 
     /// A server and a command line over one file, and a buyer who waits in the server's line.

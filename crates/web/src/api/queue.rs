@@ -40,7 +40,7 @@ pub struct JoinRequest {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = QueueToken)]
 pub struct TokenBody {
-    /// The token to send as `Queue-Token`. Whoever has it can read the place in line and nothing else.
+    /// The token to send as `Queue-Token`. A client that has it can read the place in line and nothing else.
     #[schema(example = "AQEAAAAAAAAAAAAAAAEAAAAAAAAAKgGT88Rabnx9")]
     token: String,
     /// The room.

@@ -308,9 +308,9 @@ fn every_call_of_a_user_says_that_the_service_key_is_refused() {
 fn the_guides_state_the_real_polling_interval() {
     use frontrow_line::view::POLL_GIVEN_MS;
     let document = crate::api::document(DemoAccounts::Refused);
-    let told = &document["components"]["schemas"]["QueuePosition"]["properties"]["poll_after_ms"];
+    let given = &document["components"]["schemas"]["QueuePosition"]["properties"]["poll_after_ms"];
     assert_eq!(
-        [told["minimum"].as_i64(), told["maximum"].as_i64()],
+        [given["minimum"].as_i64(), given["maximum"].as_i64()],
         [Some(*POLL_GIVEN_MS.start()), Some(*POLL_GIVEN_MS.end())]
     );
     let seconds = |millis: i64| format!("{}.{}", millis / 1_000, millis % 1_000 / 100).replace(".0", "");

@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoomPatch {
-    /// How many may be active at once. Lowering it sends nobody away.
+    /// How many may be active at once. Lowering it ends no active token.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1_000_000, example = 200)]
     max_active: Option<i64>,
@@ -37,7 +37,7 @@ pub struct RoomPatch {
     /// Whether the line moves.
     #[serde(default)]
     gate: Option<Gate>,
-    /// What everybody in line is told, 1 to 500 characters; null takes it away.
+    /// The message to all clients in line, 1 to 500 characters; null removes it.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "text", min_length = 1, max_length = 500, example = "Doors open at 20:00.")]
     message: Option<Option<String>>,

@@ -180,7 +180,7 @@ pub(in crate::api) async fn change(
 
 /// Removes seats.
 ///
-/// Those that nobody has ever held. A seat that was held or sold before stays: block it.
+/// Those that were never held. A seat that was held or sold before stays: block it.
 #[utoipa::path(post, path = "/api/v1/operator/concerts/{concert_id}/seats/remove", tag = "operator",
     operation_id = "remove_seats", params(("concert_id" = ConcertId, Path, description = "The concert")),
     request_body = SeatRelease, responses((status = 200, description = "How many", body = SetSeatsShape)))]

@@ -92,7 +92,7 @@ definitions! {
     TOKEN_ENDED of TokenEnded: 403 "The queue token has ended" "The token was spent, left the line, expired or let too many turns pass. Join the line again.";
     TURN_TIME_OVER of TurnTimeOver: 403 "The turn's time to hold seats is over" "The turn could hold seats until `until`; a hold made later could end after the token. What is held may be paid until its end. Then join the line again.";
     TOO_MANY_HOLDS of TooManyHolds: 403 "The turn has held seats too often" "One turn may hold seats `limit` times. What is held may be paid until its end. Then join the line again.";
-    NOT_FOUND of NotFound: 404 "No such thing" "There is no such thing, or it is another user's: the two cannot be told apart.";
+    NOT_FOUND of NotFound: 404 "No such thing" "There is no such thing, or it is another user's: the answer does not say which.";
     METHOD_NOT_ALLOWED is "method_not_allowed": 405 "The method is not allowed here" "The path exists, but not with this method; the `Allow` header lists those it has.";
     REQUEST_TIMEOUT is "request_timeout": 408 "The request came too slowly" "The headers or the body did not arrive in time. Nothing was done.";
     TURN_NOT_YET of TurnNotYet: 409 "It is not your turn yet" "The turn cannot be claimed before it is offered. Go on asking for the position." after 2;
@@ -137,7 +137,7 @@ definitions! {
     INTERNAL is "internal": 500 "Something went wrong" "A fault of the server. The operator finds it in the log by `request_id`.";
     OVERLOADED is "overloaded": 503 "The server is busy" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 1;
     UNAVAILABLE is "unavailable": 503 "The database is away" "Nothing was done. Try again after `Retry-After`, with the same Idempotency-Key." after 2;
-    OUTCOME_UNKNOWN is "outcome_unknown": 503 "Nobody knows yet whether it was done" "It may or may not have happened. Send the same request with the same Idempotency-Key: it takes effect once." after 1;
+    OUTCOME_UNKNOWN is "outcome_unknown": 503 "It is not known yet whether it was done" "It may or may not have happened. Send the same request with the same Idempotency-Key: it takes effect once." after 1;
 }
 
 /// The definition with this code.
