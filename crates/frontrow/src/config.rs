@@ -2,28 +2,26 @@
 mod cli;
 mod load;
 mod servers;
+mod validate;
 
 use crate::telemetry::LogFormat;
 use clap::{Args, ValueEnum};
 use frontrow_domain::{
     money::Money,
-    policy::{OFFER_LEAD_MAX, Policy, TopUpPolicy},
+    policy::{Policy, TopUpPolicy},
     time::Span,
 };
 use frontrow_service::{net::AddressRange, workers::Retention};
 use frontrow_web::edge::{cors::Origin, limit, listener, secret::Secret, traces::Collector};
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use cli::{Cli, Command, ConcertCommand, KeysCommand, LineCommand, OperatorCommand, UserCommand};
 pub use load::{LoadError, ReadableSecret, Setting};
 pub use servers::{Database, ServerUrl, Servers, Switch};
+pub use validate::Invalid;
 
-/// The longest time that a seat may be refused to the user who released it.
-const SEAT_COOLDOWN_MAX_SECONDS: u32 = 3_600;
 /// How short the service key may be, in characters.
 pub const SERVICE_KEY_LEN_MIN: usize = 32;
-/// The largest number of days: a hundred years, which is for ever but does not overflow.
-const DAYS_MAX: u32 = 36_500;
 
 /// Every setting, each with its unit and default in its help.
 #[derive(Debug, Clone, Args)]
@@ -623,128 +621,9 @@ impl Config {
         Ok(Some(key))
     }
 
-    /// Checks the settings as a whole.
-    ///
-    /// # Errors
-    /// All mistakes at once.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        let mut wrong = Vec::new();
-        for (name, value) in [
-            ("hold_seconds", self.hold_seconds),
-            ("max_seats_per_user", self.max_seats_per_user),
-            ("max_active", self.max_active),
-            ("holds_per_turn", self.holds_per_turn),
-            ("missed_turns_max", self.missed_turns_max),
-            ("claim_window_seconds", self.claim_window_seconds),
-            ("dormant_after_seconds", self.dormant_after_seconds),
-            ("idle_seconds", self.idle_seconds),
-            ("active_limit_seconds", self.active_limit_seconds),
-            ("session_hours", self.session_hours),
-            ("login_per_minute_per_account", self.login_per_minute_per_account),
-            ("login_per_minute_per_address", self.login_per_minute_per_address),
-            ("requests_per_second_per_user", self.requests_per_second_per_user),
-            ("request_burst_per_user", self.request_burst_per_user),
-            ("changes_per_hour_per_user", self.changes_per_hour_per_user),
-            ("holds_per_hour_per_user", self.holds_per_hour_per_user),
-            ("reads_per_second_per_user", self.reads_per_second_per_user),
-            ("reads_per_second_per_address", self.reads_per_second_per_address),
-            ("polls_per_second_per_token", self.polls_per_second_per_token),
-            ("max_connections", self.max_connections),
-            ("header_timeout_seconds", self.header_timeout_seconds),
-            ("body_timeout_seconds", self.body_timeout_seconds),
-            ("request_timeout_seconds", self.request_timeout_seconds),
-            ("idle_connection_seconds", self.idle_connection_seconds),
-            ("queue_len", self.queue_len),
-            ("batch_max", self.batch_max),
-            ("keep_answers_days", self.keep_answers_days),
-            ("otlp_one_in", self.otlp_one_in),
-        ] {
-            if value == 0 {
-                wrong.push(format!("{name} must be at least 1"));
-            }
-        }
-        let mut must = |holds: bool, what: &str| {
-            if !holds {
-                wrong.push(what.to_owned());
-            }
-        };
-        must(self.batch_max <= 500, "batch_max must be at most 500: a transaction holds its locks for the whole batch");
-        must(
-            (17..=65_536).contains(&self.bodies_in_flight_mib),
-            "bodies_in_flight_mib must be from 17, which one list of seats takes, to 65536",
-        );
-        must(
-            self.dormant_limit_seconds >= self.dormant_after_seconds,
-            "dormant_limit_seconds must not be less than dormant_after_seconds",
-        );
-        must(self.idle_seconds <= self.active_limit_seconds, "idle_seconds must not be more than active_limit_seconds");
-        must(
-            [self.keep_answers_days, self.keep_tokens_days, self.keep_reservations_days, self.keep_idle_accounts_days]
-                .iter()
-                .all(|kept| *kept <= DAYS_MAX),
-            "keep_answers_days, keep_tokens_days, keep_reservations_days and keep_idle_accounts_days must be at most \
-             36500",
-        );
-        must(
-            self.keep_idle_accounts_days == 0 || self.keep_idle_accounts_days.saturating_mul(24) > self.session_hours,
-            "keep_idle_accounts_days must be longer than session_hours: who is signed in uses the account",
-        );
-        must(
-            seconds(self.offer_lead_seconds) <= OFFER_LEAD_MAX,
-            "offer_lead_seconds must be at most 60: a turn must not run out before the sale opens",
-        );
-        must(
-            self.offer_lead_seconds < self.claim_window_seconds.min(self.idle_seconds),
-            "offer_lead_seconds must be less than claim_window_seconds and idle_seconds",
-        );
-        must(
-            self.seat_cooldown_seconds <= SEAT_COOLDOWN_MAX_SECONDS,
-            "seat_cooldown_seconds must be at most 3600: the seat waits for others that long",
-        );
-        must(
-            self.outage_grace_seconds <= 3_600,
-            "outage_grace_seconds must be at most 3600: turns that are never claimed keep others waiting",
-        );
-        must(self.metrics_listen != Some(self.listen), "metrics_listen must be another address or port than listen");
-        must(self.top_up_min >= 1, "top_up_min must be at least 1");
-        must(self.top_up_min <= self.top_up_max, "top_up_min must not be more than top_up_max");
-        must(self.top_up_max <= self.balance_max, "top_up_max must not be more than balance_max");
-        must(self.balance_max <= Money::MAX.get(), "balance_max must be at most 1000000000000");
-        must(
-            self.body_timeout_seconds <= self.request_timeout_seconds,
-            "body_timeout_seconds must not be more than request_timeout_seconds",
-        );
-        must(
-            self.service_key.as_ref().is_none_or(|key| key.expose().chars().count() >= SERVICE_KEY_LEN_MIN),
-            "service_key must have at least 32 characters",
-        );
-        must(
-            self.service_key.is_none() || self.service_key_file.is_none(),
-            "service_key and service_key_file are both set: keep one",
-        );
-        wrong.extend(self.servers.mistakes());
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log) {
-            wrong.push(format!("log is not a filter: {error}"));
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(Invalid(wrong)) }
-    }
-
     /// Every setting with its value and origin, as a table; secrets are masked.
     #[must_use]
     pub fn describe(&self) -> String {
         load::table(&self.settings)
     }
 }
-
-/// Invalid settings, a sentence for each mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(pub Vec<String>);
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings cannot be used:")?;
-        self.0.iter().try_for_each(|wrong| write!(f, "\n  {wrong}"))
-    }
-}
-
-impl std::error::Error for Invalid {}
