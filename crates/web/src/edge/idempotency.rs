@@ -60,7 +60,7 @@ impl IdempotencyKey {
         let Some(key) = &self.0 else { return Ok(None) };
         let mut scope = Hash::new();
         match caller {
-            Caller::Anonymous => scope.add(b"nobody"),
+            Caller::Anonymous => scope.add(b"anonymous"),
             Caller::Buyer(user) | Caller::Operator(user) => scope.add(user.0.as_bytes()),
             Caller::Service => scope.add(b"service"),
             Caller::System => scope.add(b"system"),
